@@ -1,0 +1,382 @@
+"""A private Docker daemon, for a machine that has none.
+
+    python -m lab.daemon start | stop | status
+
+It is Debian's docker.io run by hand: no service manager, its socket, data, bridge and logs under
+one folder of the cache, so that `stop` and deleting that folder leave the machine as it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import http.client
+import ipaddress
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGES = {
+    "dockerd": "docker.io", "runc": "runc", "iptables": "iptables", "ip": "iproute2",
+}  # fmt: skip
+START_SECONDS = 60
+STOP_SECONDS = 60
+# Docker's own defaults are 172.17-31/16 and 192.168/20s, kind's 10.244/16, k3s' 10.42-43/16.
+BRIDGE_CANDIDATES = tuple(f"10.{210 + n}.255.1/24" for n in range(20))
+NETWORK_POOL = "10.230.0.0/16"
+CAP_SYS_RESOURCE = 24  # linux/capability.h
+SOCKET_PATH_LIMIT = 107  # unix(7): sun_path holds 108 bytes with its closing zero
+IP_FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
+LONGEST_SOCKET = "exec/containerd/containerd-debug.sock"
+
+
+class DaemonError(RuntimeError):
+    """The daemon can't be started or stopped; the message says why and what helps."""
+
+
+def cache_folder() -> Path:
+    """The one folder that holds everything the lab makes."""
+    named = os.environ.get("RUNTIME_OBSERVABILITY_CACHE")
+    return Path(named).resolve() if named else Path.home() / ".cache" / "runtime-observability"
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """Where one private daemon keeps what is its own, all derived from one folder."""
+
+    folder: Path
+
+    @property
+    def socket(self) -> Path:
+        """The unix socket of the Docker API."""
+        return self.folder / "docker.sock"
+
+    @property
+    def host(self) -> str:
+        """The value for DOCKER_HOST."""
+        return f"unix://{self.socket}"
+
+    @property
+    def pid_file(self) -> Path:
+        """Written by dockerd itself."""
+        return self.folder / "pid"
+
+    @property
+    def containerd_pid_file(self) -> Path:
+        """Written by dockerd for its containerd child (moby 20.10, libcontainerd/supervisor)."""
+        return self.folder / "exec" / "containerd" / "containerd.pid"
+
+    @property
+    def config_file(self) -> Path:
+        """dockerd's settings; its path on a command line tells our daemon from any other."""
+        return self.folder / "daemon.json"
+
+    @property
+    def host_before(self) -> Path:
+        """The host's forwarding settings as they were before the first start."""
+        return self.folder / "host-before.json"
+
+    @property
+    def log(self) -> Path:
+        """Output of dockerd and its containerd."""
+        return self.folder / "log"
+
+    @property
+    def bridge(self) -> str:
+        """The default bridge; from the folder, so that two caches never share one."""
+        return "rolab" + hashlib.sha256(str(self.folder).encode()).hexdigest()[:8]
+
+
+def default_daemon() -> Daemon:
+    """The daemon of the cache that the environment names."""
+    return Daemon(cache_folder() / "docker")
+
+
+def ask(daemon: Daemon, path: str) -> bytes | None:
+    """GET from the daemon's API; None when it does not answer."""
+    connection = http.client.HTTPConnection("localhost")
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.settimeout(5)
+    try:
+        connection.sock.connect(str(daemon.socket))
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.read() if response.status == 200 else None
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def answers(daemon: Daemon) -> bool:
+    """Whether the daemon is up."""
+    return ask(daemon, "/_ping") is not None
+
+
+def bridges_of(daemon: Daemon) -> list[str]:
+    """The names of the bridge devices that the daemon keeps on the host."""
+    networks = json.loads(ask(daemon, "/networks") or b"[]")
+    names = [f"br-{n['Id'][:12]}" for n in networks if n["Driver"] == "bridge"]
+    return [daemon.bridge, *names]
+
+
+def running_pid(pid_file: Path, mark: Path) -> int | None:
+    """The live process of a pid file, if its command line names our own path.
+
+    Pid files outlive a killed daemon, and their number may since belong to a stranger.
+    """
+    try:
+        pid = int(pid_file.read_text())
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return None
+    return pid if str(mark).encode() in arguments else None
+
+
+def lacks_sys_resource() -> bool:
+    """Whether this machine's root can't give CAP_SYS_RESOURCE to a container."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    bounding = next(line for line in status.splitlines() if line.startswith("CapBnd:"))
+    return not int(bounding.split()[1], 16) >> CAP_SYS_RESOURCE & 1
+
+
+def settings(daemon: Daemon, shim: Path | None) -> dict[str, object]:
+    """dockerd's daemon.json; `shim` only where the machine needs it."""
+    runtime = {"path": str(shim)}
+    return {
+        "hosts": [daemon.host],
+        "pidfile": str(daemon.pid_file),
+        "data-root": str(daemon.folder / "data"),
+        "exec-root": str(daemon.folder / "exec"),
+        "bridge": daemon.bridge,
+        "default-address-pools": [{"base": NETWORK_POOL, "size": 24}],
+        "log-opts": {"max-size": "20m"},
+        "oom-score-adjust": 0,
+        **({"runtimes": {"lab": runtime}, "default-runtime": "lab"} if shim else {}),
+    }
+
+
+def run(*arguments: str) -> str:
+    """Run a tool and return its output; its own words are the error."""
+    result = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise DaemonError(f"{' '.join(arguments)}: {result.stderr.strip() or result.stdout}")
+    return result.stdout
+
+
+def install_packages() -> None:
+    """Install what dockerd needs from Debian, or say the one command that does."""
+    missing = sorted({package for tool, package in PACKAGES.items() if not shutil.which(tool)})
+    if not missing:
+        return
+    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise DaemonError(f"a private Docker daemon needs {missing}: run sudo {' '.join(command)}")
+    print(f"docker daemon: installing {' '.join(missing)}", file=sys.stderr, flush=True)
+    # RUNLEVEL=1 makes invoke-rc.d start no service: only our own daemon is wanted.
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    for arguments in (["apt-get", "update", "-qq"], command):
+        subprocess.run(arguments, env=environment, stdout=sys.stderr, check=True)
+
+
+def make_bridge(daemon: Daemon) -> None:
+    """The default bridge with an address that no route of the machine covers."""
+    if Path("/sys/class/net", daemon.bridge).exists():
+        return
+    routes = [
+        ipaddress.ip_network(route["dst"], strict=False)
+        for route in json.loads(run("ip", "-4", "-json", "route", "show", "table", "all"))
+        if route["dst"] != "default"
+    ]
+    address = next(
+        candidate
+        for candidate in BRIDGE_CANDIDATES
+        if not any(ipaddress.ip_interface(candidate).network.overlaps(route) for route in routes)
+    )
+    run("ip", "link", "add", "name", daemon.bridge, "type", "bridge")
+    run("ip", "address", "add", address, "dev", daemon.bridge)
+    run("ip", "link", "set", daemon.bridge, "up")
+
+
+def note_the_host(daemon: Daemon) -> None:
+    """Keep what dockerd is going to change on the host, for `stop` to put back."""
+    if daemon.host_before.exists():
+        return
+    rules = run("iptables-save")
+    note = {
+        "ip_forward": IP_FORWARD.read_text().strip(),
+        "forward_policy": run("iptables", "-S", "FORWARD").split()[2],
+        "other_daemon": ":DOCKER " in rules,
+    }
+    daemon.host_before.write_text(json.dumps(note), encoding="utf-8")
+
+
+def restore_the_host(daemon: Daemon, bridges: list[str]) -> None:
+    """Take away the bridges, firewall rules and mounts that dockerd leaves behind."""
+    for line in reversed(Path("/proc/mounts").read_text().splitlines()):
+        if line.split()[1].startswith(f"{daemon.folder}/"):
+            run("umount", "--lazy", line.split()[1])
+    for bridge in bridges:
+        if Path("/sys/class/net", bridge).exists():
+            run("ip", "link", "delete", bridge)
+    if not daemon.host_before.exists():
+        return
+    before = json.loads(daemon.host_before.read_text(encoding="utf-8"))
+    ours = bridges if before["other_daemon"] else [*bridges, "DOCKER"]
+    kept = [
+        line for line in run("iptables-save").splitlines() if not any(word in line for word in ours)
+    ]
+    subprocess.run(["iptables-restore"], input="\n".join([*kept, ""]), text=True, check=True)
+    if not before["other_daemon"]:
+        run("iptables", "-P", "FORWARD", before["forward_policy"])
+        IP_FORWARD.write_text(before["ip_forward"])
+    daemon.host_before.unlink()
+
+
+def end(pid: int, grace_seconds: float) -> None:
+    """End one process of ours: politely, then surely."""
+    for number, seconds in ((signal.SIGTERM, grace_seconds), (signal.SIGKILL, 10.0)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if not Path(f"/proc/{pid}").exists():
+                return
+            time.sleep(0.05)
+    raise DaemonError(f"process {pid} survives SIGKILL: it hangs in the kernel")
+
+
+def clear_the_way(daemon: Daemon) -> None:
+    """Remove what a killed daemon left, so that a new one starts.
+
+    dockerd refuses to start while a pid file names any live process, and takes any live process
+    named by containerd's pid file for its own containerd (moby 20.10, pkg/pidfile and
+    libcontainerd/supervisor/remote_daemon.go).
+    """
+    containerd_mark = daemon.containerd_pid_file.parent / "containerd.toml"
+    for pid_file, mark in (
+        (daemon.pid_file, daemon.config_file),
+        (daemon.containerd_pid_file, containerd_mark),
+    ):
+        pid = running_pid(pid_file, mark)
+        if pid:
+            end(pid, grace_seconds=20)
+        pid_file.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def only_one(daemon: Daemon) -> Iterator[None]:
+    """Starts and stops of one daemon take turns."""
+    daemon.folder.mkdir(parents=True, exist_ok=True)
+    with (daemon.folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def wait_until_up(daemon: Daemon, ended: Callable[[], object]) -> bool:
+    """Wait for the API, until the process has ended."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and ended() is None:
+        if answers(daemon):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def launch(daemon: Daemon) -> None:
+    """Start dockerd as a process that outlives this one."""
+    shim: Path | None = None
+    if lacks_sys_resource():
+        # A copy: the daemon may outlive the checkout that this file lies in.
+        shim = daemon.folder / "runtime-shim"
+        source = Path(__file__).with_name("runtime_shim.py").read_text(encoding="utf-8")
+        shim.write_text(f"#!{sys.executable} -SE\n{source}", encoding="utf-8")
+        shim.chmod(0o755)
+    daemon.config_file.write_text(json.dumps(settings(daemon, shim), indent=2), encoding="utf-8")
+    note_the_host(daemon)
+    make_bridge(daemon)
+    path = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
+    with daemon.log.open("ab") as log:
+        start = log.tell()
+        process = subprocess.Popen(
+            ["dockerd", "--config-file", str(daemon.config_file)],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
+            env={**os.environ, "PATH": path}, start_new_session=True,
+        )  # fmt: skip
+    if wait_until_up(daemon, process.poll):
+        return
+    said = daemon.log.read_bytes()[start:].decode(errors="replace").splitlines()[-5:]
+    raise DaemonError(f"dockerd did not come up; log {daemon.log}:\n" + "\n".join(said))
+
+
+def ensure(daemon: Daemon | None = None) -> Daemon:
+    """A running daemon: the one that is up, or a new one. Fast when it is up."""
+    daemon = daemon or default_daemon()
+    if answers(daemon):
+        return daemon
+    longest = str(daemon.folder / LONGEST_SOCKET)
+    if len(longest) > SOCKET_PATH_LIMIT:
+        raise DaemonError(
+            f"the cache folder's path is too long: {longest} has {len(longest)} characters, and a "
+            f"unix socket holds {SOCKET_PATH_LIMIT}; set RUNTIME_OBSERVABILITY_CACHE to a shorter one"
+        )
+    install_packages()
+    if os.geteuid() != 0:
+        raise DaemonError("dockerd needs root; run as root, or set DOCKER_HOST to a daemon of yours")
+    with only_one(daemon):
+        if answers(daemon):
+            return daemon
+        clear_the_way(daemon)
+        launch(daemon)
+    return daemon
+
+
+def stop(daemon: Daemon | None = None) -> bool:
+    """End our own daemon with its containers, and put the host back; False if none was there.
+
+    Images, containers, volumes and networks stay in the data folder for the next start.
+    """
+    daemon = daemon or default_daemon()
+    if not daemon.folder.exists():
+        return False
+    with only_one(daemon):
+        was_up = running_pid(daemon.pid_file, daemon.config_file) is not None
+        bridges = bridges_of(daemon)
+        clear_the_way(daemon)
+        restore_the_host(daemon, bridges)
+        daemon.socket.unlink(missing_ok=True)
+    return was_up
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="lab.daemon", description="The lab's Docker daemon")
+    parser.add_argument("action", choices=("start", "stop", "status"))
+    action = parser.parse_args().action
+    daemon = default_daemon()
+    try:
+        if action == "start":
+            ensure(daemon)
+        elif action == "stop":
+            print("stopped" if stop(daemon) else "was not running")
+            return 0
+    except DaemonError as error:
+        print(f"docker daemon: {error}", file=sys.stderr)
+        return 1
+    up = answers(daemon)
+    print(f"{'up' if up else 'down'} {daemon.host}")
+    return 0 if up else 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())
