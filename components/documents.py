@@ -1,0 +1,201 @@
+"""Every file and command line that a stack generates: pure functions from settings to text.
+
+The templates in config_templates/ are whole, valid files; here values are set in them. No text is
+pasted together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components import compatibility, naming
+from components.naming import Names
+from components.settings import Settings
+from components.versions import Version
+
+_TEMPLATES = Path(__file__).resolve().parent.parent / "config_templates"
+_MILLION = 1_000_000
+_ENDPOINT = f"{naming.COLLECTOR_ALIAS}:4317"
+
+APISERVER_FILE = "apiserver-tracing.yaml"
+KUBELET_FILE = "kubelet-tracing.yaml"
+
+
+def _template(name: str) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((_TEMPLATES / name).read_text())
+    return document
+
+
+def dump(document: dict[str, Any]) -> str:
+    """YAML with the template's own order of keys."""
+    return yaml.safe_dump(document, sort_keys=False)
+
+
+def apiserver_tracing(version: Version, per_million: int) -> str:
+    document = _template(APISERVER_FILE)
+    document["apiVersion"] = compatibility.TRACING_CONFIGURATION.at(version)
+    document["endpoint"] = _ENDPOINT
+    document["samplingRatePerMillion"] = per_million
+    return dump(document)
+
+
+def kubelet_tracing(version: Version, per_million: int, *, cgroup_v1: bool) -> str:
+    """``cgroup_v1``: whether the host has cgroup v1, which a kubelet from 1.35 on refuses."""
+    document = _template(KUBELET_FILE)
+    document["tracing"] = {"endpoint": _ENDPOINT, "samplingRatePerMillion": per_million}
+    if cgroup_v1 and compatibility.FAIL_CGROUP_V1_IS_DEFAULT.at(version):
+        document["failCgroupV1"] = False
+    return dump(document)
+
+
+def node_files(settings: Settings, *, cgroup_v1: bool) -> dict[str, str]:
+    """The node-side files by name; every node mounts their folder at ``naming.NODE_FOLDER``."""
+    version = settings.k3s_version
+    return {
+        APISERVER_FILE: apiserver_tracing(version, settings.apiserver_sampling_per_million),
+        KUBELET_FILE: kubelet_tracing(
+            version, settings.node_sampling_per_million, cgroup_v1=cgroup_v1
+        ),
+    }
+
+
+def collector(version: Version, per_million: int, memory_mib: int) -> str:
+    """The collector's configuration; ``memory_mib`` is its container's limit in MiB.
+
+    The limiter's share leaves room for the process itself, as the memory_limiter's README advises.
+    At full sampling the pipeline has no sampler: one in hash_seed mode drops spans whose
+    tracestate was written by another (contrib processor/probabilisticsamplerprocessor).
+    """
+    document = _template("collector.yaml")
+    limiter = document["processors"]["memory_limiter"]
+    limiter["limit_mib"] = memory_mib * 4 // 5
+    limiter["spike_limit_mib"] = memory_mib // 5
+    pipeline = document["service"]["pipelines"]["traces"]
+    if per_million < _MILLION:
+        document["processors"]["probabilistic_sampler"] = {
+            "mode": "proportional",
+            "sampling_percentage": per_million / 10_000,
+        }
+        pipeline["processors"].insert(1, "probabilistic_sampler")
+    exporter = f"{compatibility.OTLP_EXPORTER.at(version)}/jaeger"
+    (options,) = document["exporters"].values()
+    options["endpoint"] = f"{naming.JAEGER_ALIAS}:4317"
+    document["exporters"] = {exporter: options}
+    pipeline["exporters"] = [exporter]
+    return dump(document)
+
+
+def jaeger(max_traces: int) -> str:
+    document = _template("jaeger.yaml")
+    document["extensions"]["jaeger_storage"]["backends"]["memory"]["memory"] = {
+        "max_traces": max_traces
+    }
+    return dump(document)
+
+
+def node_environment(settings: Settings) -> dict[str, str]:
+    """Environment of every node: the exporters' queues, and containerd's tracing where it has any.
+
+    k3s hands ``CONTAINERD_<NAME>`` to containerd alone, without the prefix (k3s commit cbacd7107).
+    """
+    plan = compatibility.containerd_plan(settings.containerd_tracing, settings.k3s_version)
+    if not plan.traced:
+        return dict(compatibility.NODE_EXPORTERS)
+    return compatibility.NODE_EXPORTERS | {
+        "CONTAINERD_OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{_ENDPOINT}",
+        "CONTAINERD_OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+        "CONTAINERD_OTEL_SERVICE_NAME": "containerd",
+        "CONTAINERD_OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+        "CONTAINERD_OTEL_TRACES_SAMPLER_ARG": str(settings.node_sampling_per_million / _MILLION),
+    }
+
+
+@dataclass(frozen=True)
+class ClusterSpec:
+    """All that decides what the cluster is; a change of any of it is another cluster."""
+
+    config: dict[str, Any]
+    """k3d's configuration, without the labels that only name the owner."""
+    files: dict[str, str]
+    """sha256 of every node-side file, by name."""
+    tools_image: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        return {"k3d": self.config, "files": self.files, "toolsImage": self.tools_image}
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits that stand for the spec; on every node as a Docker label."""
+        canonical = json.dumps(self.document, sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def cluster_spec(settings: Settings, names: Names, files: dict[str, str]) -> ClusterSpec:
+    everywhere = ["server:*", "agent:*"] if settings.agents else ["server:*"]
+    config = _template("k3d.yaml")
+    config["metadata"]["name"] = names.cluster
+    config["servers"] = settings.servers
+    config["agents"] = settings.agents
+    config["image"] = settings.k3s_image or compatibility.k3s_image(settings.k3s_version)
+    config["network"] = names.network
+    config["kubeAPI"]["hostPort"] = str(settings.kube_api_port)
+    config["volumes"] = [
+        {
+            "volume": f"{names.node_directory}:{naming.NODE_FOLDER}:ro",
+            "nodeFilters": everywhere,
+        }
+    ]
+    config["ports"] = [
+        {"port": f"127.0.0.1:{port}", "nodeFilters": ["server:0:direct"]}
+        for port in settings.published_ports
+    ]
+    config["env"] = [
+        {"envVar": f"{name}={value}", "nodeFilters": everywhere}
+        for name, value in node_environment(settings).items()
+    ]
+    if registries := settings.registries.model_dump(mode="json", exclude_defaults=True):
+        config["registries"] = registries
+    config["options"]["k3s"]["extraArgs"] = [
+        {
+            "arg": f"--kube-apiserver-arg=tracing-config-file={_in_node(APISERVER_FILE)}",
+            "nodeFilters": ["server:*"],
+        },
+        {
+            "arg": f"--kubelet-arg=config={_in_node(KUBELET_FILE)}",
+            "nodeFilters": everywhere,
+        },
+        *(_k3s_argument(argument) for argument in settings.k3s_args),
+    ]
+    digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
+    return ClusterSpec(config, digests, settings.k3d_tools_image)
+
+
+def _in_node(file: str) -> str:
+    return f"{naming.NODE_FOLDER}/{file}"
+
+
+def _k3s_argument(text: str) -> dict[str, Any]:
+    """``ARG@NODEFILTER;NODEFILTER`` as k3d's own flag has it; without a filter, the servers."""
+    argument, _, filters = text.rpartition("@")
+    if not argument:
+        return {"arg": text, "nodeFilters": ["server:*"]}
+    return {"arg": argument, "nodeFilters": filters.split(";")}
+
+
+def with_labels(config: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
+    """``config`` with Docker ``labels`` on all its nodes."""
+    everywhere = ["server:*", "agent:*"] if config["agents"] else ["server:*"]
+    runtime = {
+        "labels": [
+            {"label": f"{name}={value}", "nodeFilters": everywhere}
+            for name, value in labels.items()
+        ]
+    }
+    return {**config, "options": {**config["options"], "runtime": runtime}}

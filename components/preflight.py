@@ -1,0 +1,191 @@
+"""What this machine holds now, looked at before the first resource, in preview and in up.
+
+Read-only. ``observe`` says what must stop the run before anything is created, and whether the
+cluster and its files are still what ensure made of them: Pulumi cannot see that, as a Command has
+no read.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import shutil
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import httpx
+import yaml
+
+from components import docker, naming, runner, store
+from components.docker import Owned
+from components.naming import Names
+from components.versions import Version
+
+OLDEST_K3D = Version.parse("5.7.0")
+"""Joins external networks and takes this configuration version (k3d docs, v1alpha5)."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """``generation`` goes into the environment of the file and cluster Commands: it stays while
+    everything is as ensure left it, so nothing runs; it rises with the first ``drift``."""
+
+    problems: tuple[str, ...] = ()
+    drift: tuple[str, ...] = ()
+    generation: int = 0
+    cgroup_v1: bool = False
+    record: store.Record | None = field(default=None, repr=False)
+
+
+def observe(names: Names, host_ports: Mapping[str, int]) -> Observation:
+    """Looks at Docker, the ports and the stack's own folder; about 0.3 s."""
+    problems = [*naming.refuse_a_folder_the_nodes_cannot_mount(names.folder), *check_k3d()]
+    try:
+        daemon = docker.daemon()
+        problems += refuse_two_daemons(docker.provider_host(), docker.command_line_host())
+        containers = docker.containers()
+        networks = docker.networks()
+    except runner.CommandError as error:
+        problems.append(
+            f"Docker does not answer: {error}. Start it, or name its socket in DOCKER_HOST"
+        )
+        return Observation(tuple(problems))
+    problems += refuse_objects_of_others(names, containers, networks)
+    problems += refuse_taken_ports(names, host_ports, containers)
+    record = store.load(names)
+    drift = find_drift(names, record, containers) if record else []
+    return Observation(
+        tuple(problems),
+        tuple(drift),
+        next_generation(record, drift),
+        cgroup_v1=daemon.cgroup_version == "1",
+        record=record,
+    )
+
+
+def next_generation(record: store.Record | None, drift: list[str]) -> int:
+    if record is None:
+        return store.unused_generation()
+    return record.generation + 1 if drift else record.generation
+
+
+def check_k3d() -> list[str]:
+    cure = "install k3d (https://k3d.io), or let `make up` build it"
+    if not shutil.which("k3d"):
+        return [f"k3d is not on PATH: {cure}"]
+    shown = runner.run(["k3d", "version"]).stdout
+    found = re.search(r"k3d version v(\d+\.\d+\.\d+)", shown)
+    if found and Version.parse(found[1]) < OLDEST_K3D:
+        return [f"k3d {found[1]} is too old, {OLDEST_K3D} is the least: {cure}"]
+    return []
+
+
+def refuse_two_daemons(provider: str, command_line: str) -> list[str]:
+    """Pulumi's provider and k3d must talk to the same daemon."""
+    if provider == command_line:
+        return []
+    return [
+        f"docker and k3d talk to {command_line}, but Pulumi's Docker provider would talk to "
+        f"{provider}: it does not read docker contexts. Run `export DOCKER_HOST={command_line}`"
+    ]
+
+
+def refuse_objects_of_others(
+    names: Names, containers: list[Owned], networks: list[Owned]
+) -> list[str]:
+    """Names are unique in a daemon: what another owner holds is neither used nor swept."""
+    ours = {names.jaeger, names.collector}
+    strangers = [
+        container
+        for container in containers
+        if container.owner != names.owner
+        and (
+            container.name in ours
+            # k3d's tools container has no labels of ours: it counts by the cluster's nodes
+            or (container.cluster == names.cluster and container.role in ("server", "agent"))
+        )
+    ]
+    strangers += [
+        network
+        for network in networks
+        if network.name == names.network and network.owner != names.owner
+    ]
+    return [
+        f"the name {stranger.name} is taken by {stranger.whose}: destroy that first, or choose "
+        "another stack name"
+        for stranger in strangers
+    ]
+
+
+def refuse_taken_ports(
+    names: Names, host_ports: Mapping[str, int], containers: list[Owned]
+) -> list[str]:
+    holders = {port: container for container in containers for port in container.host_ports}
+    problems = []
+    for key, port in host_ports.items():
+        holder = holders.get(port)
+        if holder and holder.owner == names.owner:
+            continue
+        if holder is None and _is_free(port):
+            continue
+        who = f"container {holder.whose}" if holder else "another program on this machine"
+        problems.append(
+            f"{key}: port {port} on 127.0.0.1 is held by {who}. Give this stack other ports: "
+            "`pulumi config set portOffset 100` moves all that have their defaults"
+        )
+    return problems
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def find_drift(names: Names, record: store.Record, containers: list[Owned]) -> list[str]:
+    """How the cluster and its files differ from what ensure made; empty when they do not."""
+    if not record.complete:
+        return [f"the last run ended before cluster {names.cluster} was complete"]
+    nodes = {node.name: node for node in containers if node.owner == names.owner}
+    drift = []
+    for name in record.nodes:
+        node = nodes.get(name)
+        if node is None:
+            drift.append(f"node {name} is gone")
+        elif node.state != "running":
+            drift.append(f"node {name} is {node.state}")
+        elif node.spec != record.digest:
+            drift.append(f"node {name} was made from another configuration")
+    for file, digest in record.spec["files"].items():
+        path = names.node_directory / file
+        if not path.is_file():
+            drift.append(f"{path} is gone")
+        elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            drift.append(f"{path} was changed")
+    return drift or _api_drift(names)
+
+
+def _api_drift(names: Names) -> list[str]:
+    """A node can be up while k3s in it is dead: k3d's entrypoint outlives it."""
+    try:
+        cluster = yaml.safe_load(names.kubeconfig.read_text())["clusters"][0]["cluster"]
+        trust = ssl.create_default_context(cadata=_decoded(cluster["certificate-authority-data"]))
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return [f"{names.kubeconfig} cannot be read"]
+    try:
+        status = httpx.get(f"{cluster['server']}/readyz", verify=trust, timeout=5).status_code
+    except httpx.HTTPError as error:
+        return [f"the API server of cluster {names.cluster} does not answer: {error}"]
+    # k3s refuses anonymous requests: 401 is an answer of a living API server
+    return [] if status in (200, 401, 403) else [f"the API server answers {status} to /readyz"]
+
+
+def _decoded(base64_pem: str) -> str:
+    return base64.b64decode(base64_pem).decode()

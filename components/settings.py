@@ -1,0 +1,275 @@
+"""The stack's configuration, parsed once into a frozen, validated model.
+
+Nothing else reads ``pulumi.Config``. Pulumi itself checks types and fills in the defaults of
+Pulumi.yaml; ranges, clashes and unknown keys are left to the program (Pulumi accepts any key).
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import pulumi
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
+from pydantic.alias_generators import to_camel
+
+from components import compatibility
+from components.compatibility import ContainerdTracing
+from components.versions import Version
+
+PORT_DEFAULTS = {
+    "jaegerUiPort": 16686,
+    "otlpGrpcPort": 4317,
+    "otlpHttpPort": 4318,
+    "kubeApiPort": 6550,
+    "collectorHealthPort": 13133,
+    "collectorMetricsPort": 8888,
+}
+"""The ports that ``portOffset`` moves, as Pulumi.yaml has them (a test holds the two together)."""
+
+_OWNED_ARGUMENTS = {
+    "tracing-config-file": "set apiserverSamplingPerMillion instead",
+    "config=": "the kubelet's file is the stack's own; pass single kubelet flags",
+    "feature-gates=APIServerTracing": "the gate is on since 1.27 and stops 1.37",
+    "feature-gates=KubeletTracing": "the gate is on since 1.27 and stops 1.38",
+}
+_PUBLISHED = re.compile(r"(\d{1,5}):(\d{1,5})(?:/(tcp|udp))?\Z")
+_IMAGE = re.compile(r"[a-z0-9][\w./:-]*(:[\w.-]+|@sha256:[0-9a-f]{64})\Z")
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used; ``problems`` has a line for everything wrong with it."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        super().__init__(f"the stack's configuration cannot be used:\n{lines}")
+
+
+def _release(text: object) -> object:
+    return Version.parse(text) if isinstance(text, str) else text
+
+
+def _since(oldest: Version, why: str) -> AfterValidator:
+    def check(version: Version) -> Version:
+        if version < oldest:
+            raise ValueError(f"{oldest} is the oldest that can be used: {why}")
+        return version
+
+    return AfterValidator(check)
+
+
+def _image(text: str) -> str:
+    if text and not _IMAGE.match(text):
+        raise ValueError("an image is written NAME:TAG or NAME@sha256:DIGEST, never without either")
+    return text
+
+
+def _k3s_argument(text: str) -> str:
+    if not text.startswith("--"):
+        raise ValueError(f"{text!r} does not begin with --; write it as --disable=traefik@server:*")
+    if "$" in text:
+        raise ValueError(f"{text!r} has a $, which k3d expands in its configuration")
+    for owned, instead in _OWNED_ARGUMENTS.items():
+        if text.partition("=")[2].startswith(owned):
+            raise ValueError(f"{text!r} belongs to the stack: {instead}")
+    return text
+
+
+def _published_port(text: str) -> str:
+    match = _PUBLISHED.match(text)
+    if not match or not all(0 < int(port) < 65536 for port in match.group(1, 2)):
+        raise ValueError(f"{text!r} is not HOSTPORT:NODEPORT[/tcp|/udp], for instance 8080:80")
+    return text
+
+
+Port = Annotated[int, Field(ge=1024, le=65535)]
+PerMillion = Annotated[int, Field(ge=0, le=1_000_000)]
+Image = Annotated[str, AfterValidator(_image)]
+_AnyRelease = Annotated[Version, BeforeValidator(_release)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, arbitrary_types_allowed=True
+    )
+
+
+class Registries(_Model):
+    """Registries as k3d's configuration names them.
+
+    ``create`` is missing on purpose: a registry made by k3d would belong to no stack, and nothing
+    would remove it.
+    """
+
+    use: tuple[str, ...] = ()
+    config: Annotated[str, Field(pattern=r"\A[^$]*\Z")] = ""
+
+
+class Settings(_Model):
+    """One stack's configuration. Units and meanings are in Pulumi.yaml."""
+
+    k3s_version: Annotated[
+        _AnyRelease,
+        _since(compatibility.OLDEST_K3S, "earlier nodes need a containerd template of their own"),
+    ]
+    jaeger_version: Annotated[
+        _AnyRelease,
+        _since(compatibility.OLDEST_JAEGER, "earlier releases are configured in other ways"),
+    ]
+    collector_version: Annotated[
+        _AnyRelease,
+        _since(compatibility.OLDEST_COLLECTOR, "earlier releases name their own metrics otherwise"),
+    ]
+    servers: Annotated[int, Field(ge=1, le=5)]
+    agents: Annotated[int, Field(ge=0, le=10)]
+
+    apiserver_sampling_per_million: PerMillion
+    node_sampling_per_million: PerMillion
+    collector_sampling_per_million: PerMillion
+    containerd_tracing: ContainerdTracing
+
+    port_offset: Annotated[int, Field(ge=0, le=40_000)]
+    jaeger_ui_port: Port
+    otlp_grpc_port: Port
+    otlp_http_port: Port
+    kube_api_port: Port
+    collector_health_port: Port
+    collector_metrics_port: Port
+
+    jaeger_image: Image
+    collector_image: Image
+    k3s_image: Image
+    k3d_tools_image: Image
+
+    k3s_args: tuple[Annotated[str, AfterValidator(_k3s_argument)], ...]
+    published_ports: tuple[Annotated[str, AfterValidator(_published_port)], ...]
+    registries: Registries
+
+    jaeger_max_traces: Annotated[int, Field(ge=1_000, le=1_000_000)]
+    jaeger_memory_mib: Annotated[int, Field(ge=128, le=65_536, alias="jaegerMemoryMiB")]
+    collector_memory_mib: Annotated[int, Field(ge=64, le=65_536, alias="collectorMemoryMiB")]
+
+    trace_probe: bool
+    probe_timeout_seconds: Annotated[int, Field(ge=10, le=600)]
+    probe_image: Image
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The stack's ports by key, each on 127.0.0.1."""
+        values = self.model_dump(by_alias=True)
+        return {key: values[key] for key in PORT_DEFAULTS}
+
+    @property
+    def host_ports(self) -> dict[str, int]:
+        """Every TCP port that the stack takes on 127.0.0.1, by what asks for it."""
+        published = {
+            f"publishedPorts {entry!r}": int(entry.split(":")[0])
+            for entry in self.published_ports
+            if not entry.endswith("/udp")
+        }
+        return self.ports | published
+
+
+def parse(raw: Mapping[str, Any]) -> Settings:
+    """The settings in ``raw``, keyed as in Pulumi.yaml; portOffset moves every port at its default.
+
+    Raises SettingsError with every problem at once.
+    """
+    problems: list[str] = []
+    moved = _move_default_ports(raw)
+    try:
+        settings = Settings.model_validate(moved)
+    except ValidationError as errors:
+        problems = [_problem(error, moved) for error in errors.errors()]
+        raise SettingsError(problems) from None
+    problems = _refuse_clashes(settings)
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def read(schema: Mapping[str, Any]) -> Settings:
+    """The selected stack's settings; ``schema`` is the ``config`` part of Pulumi.yaml."""
+    config = pulumi.Config()
+    given = {
+        key.partition(":")[2]
+        for key in (pulumi.runtime.config.get_config_env() | pulumi.runtime.config.CONFIG.get())
+        if key.startswith(f"{config.name}:")
+    }
+    raw: dict[str, Any] = {}
+    for key in schema.keys() | given:
+        structured = schema.get(key, {}).get("type") in ("array", "object")
+        value = config.get_object(key) if structured else config.get(key)
+        if value is not None:
+            raw[key] = value
+    return parse(raw)
+
+
+def _move_default_ports(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Pulumi gives a default and the same value set by hand alike, so both are moved."""
+    moved = dict(raw)
+    offset = str(raw.get("portOffset", 0))
+    if not offset.isdigit():
+        return moved
+    for key, default in PORT_DEFAULTS.items():
+        if str(raw.get(key)) == str(default):
+            moved[key] = default + int(offset)
+    return moved
+
+
+def _refuse_clashes(settings: Settings) -> list[str]:
+    problems = []
+    if settings.servers % 2 == 0:
+        problems.append(
+            f"servers: {settings.servers} cannot be used: etcd needs an odd number of members to "
+            f"keep a majority; the nearest are {settings.servers - 1} and {settings.servers + 1}"
+        )
+    holders: dict[int, str] = {}
+    for key, port in settings.host_ports.items():
+        if port in holders:
+            problems.append(
+                f"{key}: {port} is also the port of {holders[port]}: every port needs a number "
+                "of its own"
+            )
+        holders.setdefault(port, key)
+    return problems
+
+
+def _problem(error: Any, raw: Mapping[str, Any]) -> str:
+    """One line for one of Pydantic's errors: the key, the value, the rule, the nearest choice."""
+    location = [str(part) for part in error["loc"]]
+    key = ".".join(location)
+    context = error.get("ctx", {})
+    value = json.dumps(error["input"], default=str)
+    match error["type"]:
+        case "extra_forbidden":
+            known = [field.alias or name for name, field in Settings.model_fields.items()]
+            near = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else "Pulumi.yaml lists every key"
+            return f"{key}: there is no such key; {hint}"
+        case "missing":
+            return f"{key}: has no value, and Pulumi.yaml gives it no default"
+        case "greater_than_equal":
+            return f"{key}: {value} is too small; the least is {context['ge']}"
+        case "less_than_equal":
+            why = f" (with portOffset {raw.get('portOffset')})" if key in PORT_DEFAULTS else ""
+            return f"{key}: {value}{why} is too large; the most is {context['le']}"
+        case "literal_error":
+            near = difflib.get_close_matches(str(error["input"]), ("auto", "image", "off"), n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            return f"{key}: {value} is not one of {context['expected']}{hint}"
+        case "value_error":
+            return f"{key}: {value} cannot be used: {context['error']}"
+        case _:
+            return f"{key}: {value} cannot be used: {error['msg']}"

@@ -1,0 +1,86 @@
+"""Release numbers, ordered, and what holds since which release."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import total_ordering
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+_RELEASE = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:-(?!k3s)([0-9A-Za-z.]+))?(?:[-+](k3s\d+))?\Z")
+
+
+@total_ordering
+@dataclass(frozen=True)
+class Version:
+    """A release such as ``1.34.4``, ``v1.34.4-k3s1`` or ``1.37.0-rc1+k3s1``.
+
+    Ordered by its three numbers, a pre-release before its release; k3s' own build number
+    does not count: it changes nothing that is generated.
+    """
+
+    major: int
+    minor: int
+    patch: int
+    pre_release: str = ""
+    build: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Version:
+        """Raises ValueError for what is not a release number."""
+        match = _RELEASE.match(text)
+        if not match:
+            raise ValueError(f"{text!r} is not a release number such as 1.34.4")
+        major, minor, patch, pre_release, build = match.groups()
+        return cls(int(major), int(minor), int(patch), pre_release or "", build or "")
+
+    @property
+    def numbers(self) -> str:
+        return f"{self.major}.{self.minor}.{self.patch}"
+
+    @property
+    def tag(self) -> str:
+        """As image tags have it: ``+`` is not allowed in one."""
+        parts = [self.numbers, self.pre_release, self.build]
+        return "-".join(part for part in parts if part)
+
+    def _key(self) -> tuple[int, int, int, bool, str]:
+        return (self.major, self.minor, self.patch, not self.pre_release, self.pre_release)
+
+    def __lt__(self, other: Version) -> bool:
+        return self._key() < other._key()
+
+    def __str__(self) -> str:
+        return self.tag
+
+
+@dataclass(frozen=True)
+class Since(Generic[T]):
+    """From ``release`` on, ``value`` holds; ``source`` says where that was read or seen."""
+
+    release: str
+    value: T
+    source: str
+
+
+class Timeline(Generic[T]):
+    """A fact that changes from release to release, oldest row first."""
+
+    def __init__(self, *rows: Since[T]) -> None:
+        self._rows = tuple((Version.parse(row.release), row) for row in rows)
+        order = [version for version, _ in self._rows]
+        if not order or order != sorted(order):
+            raise ValueError("a timeline has rows, the oldest first")
+
+    @property
+    def begins(self) -> Version:
+        return self._rows[0][0]
+
+    def at(self, version: Version) -> T:
+        """The newest row not after ``version``; KeyError when the timeline begins later."""
+        for since, row in reversed(self._rows):
+            if since <= version:
+                return row.value
+        raise KeyError(f"nothing is known of {version}: the table begins with {self.begins}")
