@@ -1,0 +1,1 @@
+"""Everything the project needs, made from package registries where nothing else is reachable."""
