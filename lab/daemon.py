@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import fcntl
 import hashlib
 import http.client
 import ipaddress
@@ -22,9 +21,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from lab.paths import LAB, Cache
+from lab.steps import LabError, exclusive
 
 PACKAGES = {
     "dockerd": "docker.io", "runc": "runc", "iptables": "iptables", "ip": "iproute2",
@@ -38,16 +40,6 @@ CAP_SYS_RESOURCE = 24  # linux/capability.h
 SOCKET_PATH_LIMIT = 107  # unix(7): sun_path holds 108 bytes with its closing zero
 IP_FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 LONGEST_SOCKET = "exec/containerd/containerd-debug.sock"
-
-
-class DaemonError(RuntimeError):
-    """The daemon can't be started or stopped; the message says why and what helps."""
-
-
-def cache_folder() -> Path:
-    """The one folder that holds everything the lab makes."""
-    named = os.environ.get("RUNTIME_OBSERVABILITY_CACHE")
-    return Path(named).resolve() if named else Path.home() / ".cache" / "runtime-observability"
 
 
 @dataclass(frozen=True)
@@ -99,35 +91,33 @@ class Daemon:
 
 def default_daemon() -> Daemon:
     """The daemon of the cache that the environment names."""
-    return Daemon(cache_folder() / "docker")
+    return Daemon(Cache.of_this_user().docker)
 
 
-def ask(daemon: Daemon, path: str) -> bytes | None:
-    """GET from the daemon's API; None when it does not answer."""
+def answers(daemon: Daemon) -> bool:
+    """Whether the daemon's API answers its ping."""
     connection = http.client.HTTPConnection("localhost")
     connection.sock = socket.socket(socket.AF_UNIX)
     connection.sock.settimeout(5)
     try:
         connection.sock.connect(str(daemon.socket))
-        connection.request("GET", path)
-        response = connection.getresponse()
-        return response.read() if response.status == 200 else None
+        connection.request("GET", "/_ping")
+        return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
-        return None
+        return False
     finally:
         connection.close()
 
 
-def answers(daemon: Daemon) -> bool:
-    """Whether the daemon is up."""
-    return ask(daemon, "/_ping") is not None
-
-
 def bridges_of(daemon: Daemon) -> list[str]:
-    """The names of the bridge devices that the daemon keeps on the host."""
-    networks = json.loads(ask(daemon, "/networks") or b"[]")
-    names = [f"br-{n['Id'][:12]}" for n in networks if n["Driver"] == "bridge"]
-    return [daemon.bridge, *names]
+    """The bridge devices on the host that are the daemon's, known even when it was killed.
+
+    Docker names a network's bridge after its id, and keeps the ids in this database file.
+    """
+    store = daemon.folder / "data" / "network" / "files" / "local-kv.db"
+    known = store.read_bytes() if store.exists() else b""
+    devices = (device.name for device in Path("/sys/class/net").glob("br-*"))
+    return [daemon.bridge, *(name for name in devices if name[3:].encode() in known)]
 
 
 def running_pid(pid_file: Path, mark: Path) -> int | None:
@@ -170,7 +160,7 @@ def run(*arguments: str) -> str:
     """Run a tool and return its output; its own words are the error."""
     result = subprocess.run(arguments, capture_output=True, text=True, check=False)
     if result.returncode:
-        raise DaemonError(f"{' '.join(arguments)}: {result.stderr.strip() or result.stdout}")
+        raise LabError(f"{' '.join(arguments)}: {result.stderr.strip() or result.stdout}")
     return result.stdout
 
 
@@ -181,7 +171,7 @@ def install_packages() -> None:
         return
     command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise DaemonError(f"a private Docker daemon needs {missing}: run sudo {' '.join(command)}")
+        raise LabError(f"a private Docker daemon needs {missing}: run sudo {' '.join(command)}")
     print(f"docker daemon: installing {' '.join(missing)}", file=sys.stderr, flush=True)
     # RUNLEVEL=1 makes invoke-rc.d start no service: only our own daemon is wanted.
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
@@ -243,6 +233,15 @@ def restore_the_host(daemon: Daemon, bridges: list[str]) -> None:
     daemon.host_before.unlink()
 
 
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that is dead but not yet reaped by its parent does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
 def end(pid: int, grace_seconds: float) -> None:
     """End one process of ours: politely, then surely."""
     for number, seconds in ((signal.SIGTERM, grace_seconds), (signal.SIGKILL, 10.0)):
@@ -250,10 +249,10 @@ def end(pid: int, grace_seconds: float) -> None:
             os.kill(pid, number)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if not Path(f"/proc/{pid}").exists():
+            if not alive(pid):
                 return
             time.sleep(0.05)
-    raise DaemonError(f"process {pid} survives SIGKILL: it hangs in the kernel")
+    raise LabError(f"process {pid} survives SIGKILL: it hangs in the kernel")
 
 
 def clear_the_way(daemon: Daemon) -> None:
@@ -274,15 +273,6 @@ def clear_the_way(daemon: Daemon) -> None:
         pid_file.unlink(missing_ok=True)
 
 
-@contextlib.contextmanager
-def only_one(daemon: Daemon) -> Iterator[None]:
-    """Starts and stops of one daemon take turns."""
-    daemon.folder.mkdir(parents=True, exist_ok=True)
-    with (daemon.folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def wait_until_up(daemon: Daemon, ended: Callable[[], object]) -> bool:
     """Wait for the API, until the process has ended."""
     deadline = time.monotonic() + START_SECONDS
@@ -299,7 +289,7 @@ def launch(daemon: Daemon) -> None:
     if lacks_sys_resource():
         # A copy: the daemon may outlive the checkout that this file lies in.
         shim = daemon.folder / "runtime-shim"
-        source = Path(__file__).with_name("runtime_shim.py").read_text(encoding="utf-8")
+        source = (LAB / "runtime_shim.py").read_text(encoding="utf-8")
         shim.write_text(f"#!{sys.executable} -SE\n{source}", encoding="utf-8")
         shim.chmod(0o755)
     daemon.config_file.write_text(json.dumps(settings(daemon, shim), indent=2), encoding="utf-8")
@@ -316,7 +306,7 @@ def launch(daemon: Daemon) -> None:
     if wait_until_up(daemon, process.poll):
         return
     said = daemon.log.read_bytes()[start:].decode(errors="replace").splitlines()[-5:]
-    raise DaemonError(f"dockerd did not come up; log {daemon.log}:\n" + "\n".join(said))
+    raise LabError(f"dockerd did not come up; log {daemon.log}:\n" + "\n".join(said))
 
 
 def ensure(daemon: Daemon | None = None) -> Daemon:
@@ -326,14 +316,14 @@ def ensure(daemon: Daemon | None = None) -> Daemon:
         return daemon
     longest = str(daemon.folder / LONGEST_SOCKET)
     if len(longest) > SOCKET_PATH_LIMIT:
-        raise DaemonError(
-            f"the cache folder's path is too long: {longest} has {len(longest)} characters, and a "
-            f"unix socket holds {SOCKET_PATH_LIMIT}; set RUNTIME_OBSERVABILITY_CACHE to a shorter one"
+        raise LabError(
+            f"the cache folder's path is too long: {longest} has {len(longest)} characters, a unix "
+            f"socket holds {SOCKET_PATH_LIMIT}; set RUNTIME_OBSERVABILITY_CACHE to a shorter one"
         )
     install_packages()
     if os.geteuid() != 0:
-        raise DaemonError("dockerd needs root; run as root, or set DOCKER_HOST to a daemon of yours")
-    with only_one(daemon):
+        raise LabError("dockerd needs root; run as root, or set DOCKER_HOST to a daemon of yours")
+    with exclusive(daemon.folder / "lock"):
         if answers(daemon):
             return daemon
         clear_the_way(daemon)
@@ -349,11 +339,14 @@ def stop(daemon: Daemon | None = None) -> bool:
     daemon = daemon or default_daemon()
     if not daemon.folder.exists():
         return False
-    with only_one(daemon):
+    with exclusive(daemon.folder / "lock"):
         was_up = running_pid(daemon.pid_file, daemon.config_file) is not None
-        bridges = bridges_of(daemon)
+        if not was_up and daemon.pid_file.exists():
+            # A killed daemon's containers run on, and only a new daemon knows how to end them.
+            clear_the_way(daemon)
+            launch(daemon)
         clear_the_way(daemon)
-        restore_the_host(daemon, bridges)
+        restore_the_host(daemon, bridges_of(daemon))
         daemon.socket.unlink(missing_ok=True)
     return was_up
 
@@ -370,7 +363,7 @@ def main() -> int:
         elif action == "stop":
             print("stopped" if stop(daemon) else "was not running")
             return 0
-    except DaemonError as error:
+    except LabError as error:
         print(f"docker daemon: {error}", file=sys.stderr)
         return 1
     up = answers(daemon)
