@@ -199,3 +199,17 @@ def with_labels(config: dict[str, Any], labels: dict[str, str]) -> dict[str, Any
         ]
     }
     return {**config, "options": {**config["options"], "runtime": runtime}}
+
+
+def differences(before: Any, after: Any, path: str = "") -> list[str]:
+    """Paths at which two documents differ, for a person: ``k3d.agents``, ``files.…``."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = [*before, *(key for key in after if key not in before)]
+        return [
+            difference
+            for key in keys
+            for difference in differences(
+                before.get(key), after.get(key), f"{path}.{key}" if path else key
+            )
+        ]
+    return [] if before == after else [path]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,10 @@ class Record:
     spec: dict[str, Any]
     nodes: tuple[str, ...]
     """Container names of all nodes."""
+
+
+def completed(record: Record) -> Record:
+    return replace(record, complete=True)
 
 
 def unused_generation() -> int:

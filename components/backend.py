@@ -1,0 +1,98 @@
+"""What Jaeger and the collector have in common: one hardened container that must become ready."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_docker as docker
+
+from components import commands
+
+_READY_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class BackendArgs:
+    """A container of the stack, on its network; ``ports`` maps 127.0.0.1's to the container's."""
+
+    container_name: str
+    image: str
+    alias: str
+    network: pulumi.Input[str]
+    labels: Mapping[str, str]
+    command: Sequence[str]
+    config_file: str
+    config: str
+    ports: Mapping[int, int]
+    memory_mib: int
+    environment: Sequence[str]
+    ready_url: str
+    """Answers 200 on the host once the container serves."""
+
+
+class Backend(pulumi.ComponentResource):
+    """RemoteImage, Container and the wait for it. Subclasses say which container that is.
+
+    The wait is a Command that polls from the host: the collector's image has no shell and no
+    client for a Docker healthcheck.
+    """
+
+    container_id: pulumi.Output[str]
+
+    def __init__(
+        self, kind: str, name: str, args: BackendArgs, opts: pulumi.ResourceOptions | None
+    ) -> None:
+        super().__init__(f"runtime-observability:index:{kind}", name, None, opts)
+        image = docker.RemoteImage(
+            f"{name}-image",
+            name=args.image,
+            keep_locally=True,  # other stacks use it too
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+        container = docker.Container(
+            f"{name}-container",
+            name=args.container_name,
+            image=image.image_id,
+            command=list(args.command),
+            envs=list(args.environment),
+            labels=[
+                docker.ContainerLabelArgs(label=label, value=value)
+                for label, value in args.labels.items()
+            ],
+            networks_advanced=[
+                docker.ContainerNetworksAdvancedArgs(name=args.network, aliases=[args.alias])
+            ],
+            # Read back sorted by the container's port: any other order would show as a change.
+            ports=[
+                docker.ContainerPortArgs(internal=inside, external=outside, ip="127.0.0.1")
+                for outside, inside in sorted(args.ports.items(), key=lambda port: port[1])
+            ],
+            uploads=[docker.ContainerUploadArgs(file=args.config_file, content=args.config)],
+            user="10001",
+            capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
+            security_opts=["no-new-privileges:true"],
+            memory=args.memory_mib,
+            restart="unless-stopped",
+            log_driver="json-file",
+            log_opts={"max-size": "10m", "max-file": "2"},
+            destroy_grace_seconds=5,
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+        )
+        commands.python(
+            f"{name}-ready",
+            "components.readiness",
+            stdin=json.dumps(
+                {
+                    "container": args.container_name,
+                    "url": args.ready_url,
+                    "seconds": _READY_SECONDS,
+                }
+            ),
+            triggers=[container.id],
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[container]),
+        )
+        self.container_id = container.id
+        self.register_outputs({"containerId": self.container_id})

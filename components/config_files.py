@@ -1,0 +1,51 @@
+"""ConfigFiles: the files that every node reads, in the stack's own folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pulumi
+from pulumi_command import local
+
+from components.naming import Names
+
+_WRITE = """set -eu
+umask 077
+mkdir -p "$DIRECTORY"
+cat >"$DIRECTORY/.$FILE"
+mv "$DIRECTORY/.$FILE" "$DIRECTORY/$FILE"
+"""
+_REMOVE = """rm -f "$DIRECTORY/$FILE"
+rmdir "$DIRECTORY" 2>/dev/null || :
+"""
+
+
+class ConfigFiles(pulumi.ComponentResource):
+    """One Command per file; ``generation`` makes them run again after the files were touched."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        names: Names,
+        files: Mapping[str, str],
+        generation: int,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("runtime-observability:index:ConfigFiles", name, None, opts)
+        for file, text in files.items():
+            local.Command(
+                f"{name}-{file}",
+                create=_WRITE,
+                delete=_REMOVE,
+                stdin=text,
+                environment={
+                    "DIRECTORY": str(names.node_directory),
+                    "FILE": file,
+                    "GENERATION": str(generation),
+                },
+                triggers=[str(names.node_directory / file)],
+                add_previous_output_in_env=False,
+                opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+            )
+        self.register_outputs({"directory": str(names.node_directory)})

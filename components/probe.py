@@ -1,0 +1,55 @@
+"""TraceProbe: the proof that a pod's start is one joined trace, or up fails by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from components import commands
+from components.naming import Names
+
+
+@dataclass(frozen=True)
+class ProbeArgs:
+    """``demanded``: the components whose spans must be found, as Jaeger names their services."""
+
+    names: Names
+    jaeger_url: str
+    image: str
+    seconds: int
+    demanded: Sequence[str]
+    reruns_with: Sequence[pulumi.Input[Any]]
+    """The probe runs again when one of these is another."""
+
+
+class TraceProbe(pulumi.ComponentResource):
+    """Runs a pod and finds its trace (``python -m ktrace.probe``)."""
+
+    result: pulumi.Output[dict[str, Any]]
+
+    def __init__(
+        self, name: str, args: ProbeArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("runtime-observability:index:TraceProbe", name, None, opts)
+        probed = commands.python(
+            f"{name}-run",
+            "ktrace.probe",
+            stdin=json.dumps(
+                {
+                    "jaegerUrl": args.jaeger_url,
+                    "kubeconfig": str(args.names.kubeconfig),
+                    "image": args.image,
+                    "seconds": args.seconds,
+                    "demanded": list(args.demanded),
+                    "report": str(args.names.directory / "probe.json"),
+                }
+            ),
+            triggers=list(args.reruns_with),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.result = probed.stdout.apply(json.loads)
+        self.register_outputs({"result": self.result})

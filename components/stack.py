@@ -1,0 +1,117 @@
+"""From the selected stack's settings to all that its components are given.
+
+The last place where the program may refuse: a problem found here stops the run before the first
+resource is registered, so nothing is created.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import yaml
+
+from components import compatibility, documents, links, preflight
+from components import settings as stack_settings
+from components.commands import PROJECT_FOLDER
+from components.compatibility import ContainerdPlan
+from components.documents import ClusterSpec
+from components.naming import Names
+from components.preflight import Observation
+from components.settings import Settings
+
+_MILLION = 1_000_000
+
+
+@dataclass(frozen=True)
+class StackPlan:
+    """Plain values: what one stack will be, decided before the first resource."""
+
+    settings: Settings
+    names: Names
+    files: dict[str, str]
+    spec: ClusterSpec
+    generation: int
+    containerd: ContainerdPlan
+
+    @property
+    def jaeger_image(self) -> str:
+        settings = self.settings
+        return settings.jaeger_image or compatibility.jaeger_image(settings.jaeger_version)
+
+    @property
+    def collector_image(self) -> str:
+        settings = self.settings
+        return settings.collector_image or compatibility.collector_image(settings.collector_version)
+
+    @property
+    def probe_image(self) -> str:
+        settings = self.settings
+        return settings.probe_image or compatibility.SANDBOX_IMAGE.at(settings.k3s_version)
+
+    @property
+    def demanded(self) -> list[str]:
+        """The components whose spans of one given pod must be there: those sampled in full."""
+        settings = self.settings
+        if settings.collector_sampling_per_million < _MILLION:
+            return []
+        nodes = settings.node_sampling_per_million == _MILLION
+        wanted = {
+            "apiserver": settings.apiserver_sampling_per_million == _MILLION,
+            "kubelet": nodes,
+            "containerd": nodes and self.containerd.traced,
+        }
+        return [component for component, demanded in wanted.items() if demanded]
+
+    @property
+    def links(self) -> dict[str, str]:
+        url = f"http://127.0.0.1:{self.settings.jaeger_ui_port}"
+        return links.all_links(url, containerd=self.containerd.traced)
+
+
+def plan() -> StackPlan:
+    """Reads, looks, decides and says what the user should know; stops the run on a problem."""
+    schema = yaml.safe_load((PROJECT_FOLDER / "Pulumi.yaml").read_text())["config"]
+    try:
+        settings = stack_settings.read(schema)
+    except stack_settings.SettingsError as error:
+        raise pulumi.RunError(str(error)) from None
+    names = Names(pulumi.get_stack(), PROJECT_FOLDER)
+    observed = preflight.observe(names, settings.host_ports)
+    if observed.problems:
+        lines = "\n".join(f"  - {problem}" for problem in observed.problems)
+        raise pulumi.RunError(f"nothing was touched, because:\n{lines}")
+    files = documents.node_files(settings, cgroup_v1=observed.cgroup_v1)
+    spec = documents.cluster_spec(settings, names, files)
+    decided = StackPlan(
+        settings=settings,
+        names=names,
+        files=files,
+        spec=spec,
+        generation=observed.generation,
+        containerd=compatibility.containerd_plan(settings.containerd_tracing, settings.k3s_version),
+    )
+    _tell(decided, observed)
+    return decided
+
+
+def _tell(decided: StackPlan, observed: Observation) -> None:
+    for drift in observed.drift:
+        pulumi.log.warn(f"{drift}: up will mend it")
+    record = observed.record
+    if record and record.digest != decided.spec.digest:
+        changed = ", ".join(documents.differences(record.spec, decided.spec.document))
+        pulumi.log.warn(
+            f"cluster {decided.names.cluster} will be replaced, and its workloads go with it: "
+            f"{changed} changed"
+        )
+    if not decided.containerd.traced:
+        pulumi.log.info(f"containerd will not be traced: {decided.containerd.reason}")
+    newest = compatibility.NEWEST_KNOWN_K3S
+    if decided.settings.k3s_version > newest:
+        pulumi.log.warn(
+            f"k3s {decided.settings.k3s_version} is newer than {newest}, the newest that is known "
+            "here: its files are generated as for that"
+        )
+    if decided.settings.trace_probe and not decided.demanded:
+        pulumi.log.info("nothing is sampled in full: the probe can demand no trace")

@@ -1,0 +1,1 @@
+"""ktrace: asks a traced cluster what happened."""

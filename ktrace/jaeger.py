@@ -1,0 +1,145 @@
+"""A typed reader of Jaeger's query API.
+
+The ``/api`` routes are the same in 1.35, 1.76 and 2.20 and the only HTTP ones with a search by tag
+on v1. What Jaeger answers before it has anything (null data, 404, its page as HTML, a refused
+connection) is read as "nothing yet" where that can pass, and as JaegerError where it cannot.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+
+class JaegerError(Exception):
+    """Jaeger is not there, or does not answer as Jaeger does."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """One span; times are microseconds, ``start`` since the Unix epoch."""
+
+    trace_id: str
+    span_id: str
+    parent_id: str | None
+    service: str
+    operation: str
+    start: int
+    duration: int
+    tags: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def end(self) -> int:
+        return self.start + self.duration
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The spans of one trace that Jaeger has so far, in order of their start."""
+
+    id: str
+    spans: tuple[Span, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of spans by service."""
+        services = [span.service for span in self.spans]
+        return {service: services.count(service) for service in sorted(set(services))}
+
+
+class Jaeger:
+    """A client of the Jaeger at ``url``; ``timeout`` in seconds holds for each request."""
+
+    def __init__(self, url: str, timeout: float = 10) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx.Client(base_url=self.url, timeout=timeout)
+
+    def __enter__(self) -> Jaeger:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._http.close()
+
+    def services(self) -> list[str]:
+        return sorted(self._data("/api/services", {}) or [])
+
+    def find(
+        self,
+        service: str,
+        operation: str = "",
+        *,
+        tags: Mapping[str, str] | None = None,
+        start: int | None = None,
+        limit: int = 20,
+    ) -> list[Trace]:
+        """Traces with a span of ``service`` that matches; ``start`` in microseconds.
+
+        Raises JaegerError when Jaeger cannot be asked; finding nothing is an empty list.
+        """
+        query: dict[str, str | int] = {"service": service, "limit": limit}
+        if operation:
+            query["operation"] = operation
+        if tags:
+            query["tags"] = json.dumps(dict(tags))
+        if start is not None:
+            query["start"] = start
+        return [_trace(each) for each in self._data("/api/traces", query) or []]
+
+    def trace(self, trace_id: str) -> Trace | None:
+        """None while Jaeger does not know it."""
+        found = self._data(f"/api/traces/{trace_id}", {}) or []
+        return _trace(found[0]) if found else None
+
+    def link(self, trace: Trace) -> str:
+        return f"{self.url}/trace/{trace.id}"
+
+    def _data(self, path: str, query: Mapping[str, str | int]) -> Any:
+        try:
+            answer = self._http.get(path, params=dict(query))
+        except httpx.HTTPError as error:
+            raise JaegerError(f"Jaeger at {self.url} cannot be asked: {error}") from error
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        try:
+            document = answer.json()
+        except ValueError:
+            raise JaegerError(
+                f"{self.url}{path} answers {answer.status_code} and no JSON: is that Jaeger?"
+            ) from None
+        if answer.is_error:
+            raise JaegerError(f"Jaeger answers {answer.status_code}: {document.get('errors')}")
+        return document.get("data")
+
+
+def _trace(document: Mapping[str, Any]) -> Trace:
+    processes = document.get("processes") or {}
+    spans = (_span(span, processes) for span in document.get("spans") or [])
+    return Trace(document["traceID"], tuple(sorted(spans, key=lambda span: span.start)))
+
+
+def _span(span: Mapping[str, Any], processes: Mapping[str, Any]) -> Span:
+    parents = [
+        reference["spanID"]
+        for reference in span.get("references") or []
+        if reference["refType"] == "CHILD_OF" and reference["traceID"] == span["traceID"]
+    ]
+    return Span(
+        trace_id=span["traceID"],
+        span_id=span["spanID"],
+        parent_id=parents[0] if parents else None,
+        service=processes[span["processID"]]["serviceName"],
+        operation=span["operationName"],
+        start=span["startTime"],
+        duration=span["duration"],
+        tags={tag["key"]: tag["value"] for tag in span.get("tags") or []},
+    )

@@ -1,0 +1,246 @@
+"""``python -m ktrace.probe``: starts a pod and demands its trace.
+
+Reads on stdin ``{"jaegerUrl", "kubeconfig", "image", "seconds", "demanded", "report"}`` and prints
+what it found, which it also keeps in the file ``report``::
+
+    {"pod": "default/trace-probe-…",       namespace/name of the pod, removed again
+     "seconds": 0.9 | null,                from the pod's creation to its readable joined trace
+     "traceUrl": "…" | null,               the pod's start
+     "requestTraceUrl": "…" | null,        the API server's request that created the pod
+     "spans": {"kubelet": 12, …},          in the pod's trace, by service
+     "traced": ["apiserver", …]}           the components that were found
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import urllib3
+from kubernetes import client
+from kubernetes import config as kubernetes_config
+
+from components.files import write_private
+from ktrace.jaeger import Jaeger, JaegerError, Trace
+
+NAMESPACE = "default"
+_POLL_SECONDS = 0.2
+_SETTLE_SECONDS = 3.0
+"""How long the pod's trace may grow after it was found: the runtime's last spans come later."""
+
+
+class ProbeError(Exception):
+    """The probe could not show what it must; the message names who is silent, and what was seen."""
+
+
+@dataclass(frozen=True)
+class CreatedPod:
+    """``audit_id`` is the API server's name for the request that created the pod."""
+
+    name: str
+    audit_id: str
+    at: float
+    """Unix time in seconds, just before the request."""
+
+    @property
+    def key(self) -> str:
+        return f"{NAMESPACE}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What Jaeger has of a pod's start at one moment."""
+
+    start: Trace | None
+    request: Trace | None
+
+    def components(self) -> list[str]:
+        traced = ["apiserver"] if self.request else []
+        return traced + [name for name in ("kubelet", "containerd") if name in self.counts()]
+
+    def counts(self) -> dict[str, int]:
+        return self.start.counts if self.start else {}
+
+
+@contextmanager
+def probe_pod(api: client.CoreV1Api, image: str, seconds: float) -> Iterator[CreatedPod]:
+    """A pod that does nothing, gone again at the end, whatever happens."""
+    name = f"trace-probe-{secrets.token_hex(4)}"
+    pod = client.V1Pod(
+        metadata=client.V1ObjectMeta(name=name, labels={"app": "trace-probe"}),
+        spec=client.V1PodSpec(
+            restart_policy="Never",
+            automount_service_account_token=False,
+            enable_service_links=False,
+            termination_grace_period_seconds=0,
+            containers=[
+                client.V1Container(name="probe", image=image, image_pull_policy="IfNotPresent")
+            ],
+        ),
+    )
+    deadline = time.monotonic() + seconds
+    while True:
+        at = time.time()
+        try:
+            _, _, headers = api.create_namespaced_pod_with_http_info(
+                NAMESPACE, pod, _request_timeout=10
+            )
+            break
+        except client.ApiException as error:
+            # A new cluster makes the namespace's service account a moment after the namespace.
+            if error.status != 403 or time.monotonic() > deadline:
+                raise ProbeError(f"the probe's pod cannot be created: {_reason(error)}") from error
+            time.sleep(0.2)
+    try:
+        yield CreatedPod(name, {k.lower(): v for k, v in headers.items()}.get("audit-id", ""), at)
+    finally:
+        api.delete_namespaced_pod(name, NAMESPACE, grace_period_seconds=0, _request_timeout=10)
+
+
+def look(jaeger: Jaeger, pod: CreatedPod) -> Found:
+    """The pod's start and its creating request, as far as Jaeger has them now."""
+    since = int((pod.at - 1) * 1_000_000)
+    starts = jaeger.find("kubelet", "syncPod", tags={"k8s.pod": pod.key}, start=since)
+    requests = (
+        jaeger.find("apiserver", tags={"audit-id": pod.audit_id}, start=since)
+        if pod.audit_id
+        else []
+    )
+    widest = max(starts, key=lambda trace: (len(trace.counts), len(trace.spans)), default=None)
+    return Found(widest, requests[0] if requests else None)
+
+
+def wait_for_trace(
+    jaeger: Jaeger, pod: CreatedPod, demanded: Sequence[str], seconds: float
+) -> tuple[Found, float | None]:
+    """What was found, and the seconds until all ``demanded`` components were; None: they were not.
+
+    Once all are there the trace is read on until two looks agree, so that its count is whole.
+    """
+    deadline = pod.at + seconds
+    complete_at: float | None = None
+    found = Found(None, None)
+    while True:
+        before, found = found, look(jaeger, pod)
+        now = time.time()
+        if set(demanded) <= set(found.components()):
+            complete_at = complete_at or now
+            settled = found.counts() == before.counts()
+            if settled or now - complete_at > _SETTLE_SECONDS:
+                return found, round(complete_at - pod.at, 2)
+            time.sleep(0.7)
+        elif now > deadline:
+            return found, None
+        time.sleep(_POLL_SECONDS)
+
+
+def silence(
+    found: Found, demanded: Sequence[str], services: Sequence[str], seconds: float, pod_state: str
+) -> str:
+    """Why the probe failed, by component, with what was seen instead."""
+    silent = [name for name in demanded if name not in found.components()]
+    lines = [f"no trace of {' and '.join(silent)} within {seconds:g} s of the pod's creation:"]
+    for name in silent:
+        if name in services:
+            what = "exports spans, but none of this pod's start came"
+            if name == "containerd" and found.start:
+                what = "exports spans, but none in the kubelet's trace of this pod's start"
+        else:
+            what = "has never sent a span to this Jaeger"
+        lines.append(f"  - {name} {what}")
+    lines.append(f"the pod: {pod_state}; services in Jaeger: {', '.join(services) or 'none'}")
+    lines.append("`docker logs` of the collector shows whether spans arrive and leave")
+    return "\n".join(lines)
+
+
+def _pod_state(api: client.CoreV1Api, name: str) -> str:
+    try:
+        status = api.read_namespaced_pod(name, NAMESPACE, _request_timeout=5).status
+    except (client.ApiException, urllib3.exceptions.HTTPError) as error:
+        return f"cannot be read ({_reason(error)})"
+    waiting = [
+        each.state.waiting.reason
+        for each in (status and status.container_statuses) or []
+        if each.state and each.state.waiting
+    ]
+    return ", ".join([str(status and status.phase), *map(str, waiting)])
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, client.ApiException) and error.body:
+        try:
+            return str(json.loads(error.body)["message"])
+        except (ValueError, KeyError):
+            return str(error.body)
+    return str(error)
+
+
+def probe(
+    jaeger: Jaeger,
+    api: client.CoreV1Api,
+    *,
+    image: str,
+    seconds: float,
+    demanded: Sequence[str],
+) -> dict[str, object]:
+    """The report; ProbeError when a demanded component stays silent."""
+    with probe_pod(api, image, seconds) as pod:
+        print(f"pod {pod.key} created, waiting for its trace", file=sys.stderr, flush=True)
+        found, waited = wait_for_trace(jaeger, pod, demanded, seconds)
+        if waited is None:
+            state = _pod_state(api, pod.name)
+            raise ProbeError(silence(found, demanded, jaeger.services(), seconds, state))
+    return {
+        "pod": pod.key,
+        "seconds": waited,
+        "traceUrl": jaeger.link(found.start) if found.start else None,
+        "requestTraceUrl": jaeger.link(found.request) if found.request else None,
+        "spans": found.counts(),
+        "traced": found.components(),
+    }
+
+
+@dataclass(frozen=True)
+class Request:
+    """The document on stdin; ``seconds`` is the deadline from the pod's creation."""
+
+    jaegerUrl: str  # noqa: N815  named as in the document
+    kubeconfig: str
+    image: str
+    seconds: float
+    demanded: list[str]
+    report: str
+
+
+def main() -> int:
+    request = Request(**json.load(sys.stdin))
+    api = client.CoreV1Api(kubernetes_config.new_client_from_config(request.kubeconfig))  # type: ignore[no-untyped-call]
+    try:
+        with Jaeger(request.jaegerUrl) as jaeger:
+            report = probe(
+                jaeger,
+                api,
+                image=request.image,
+                seconds=request.seconds,
+                demanded=request.demanded,
+            )
+    except (ProbeError, JaegerError, client.ApiException, urllib3.exceptions.HTTPError) as error:
+        print(f"error: {_reason(error)}", file=sys.stderr)
+        return 1
+    print(
+        f"pod {report['pod']}: joined trace after {report['seconds']} s, {report['traceUrl']}",
+        file=sys.stderr,
+    )
+    write_private(Path(request.report), json.dumps(report, indent=2))
+    print(json.dumps(report))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
