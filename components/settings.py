@@ -21,7 +21,6 @@ from pydantic import (
     Field,
     ValidationError,
 )
-from pydantic.alias_generators import to_camel
 
 from components import compatibility
 from components.compatibility import ContainerdTracing
@@ -99,9 +98,14 @@ Image = Annotated[str, AfterValidator(_image)]
 _AnyRelease = Annotated[Version, BeforeValidator(_release)]
 
 
+def _key(field: str) -> str:
+    """``k3s_version`` as Pulumi.yaml writes it: k3sVersion (Pydantic's to_camel says k3SVersion)."""
+    return re.sub(r"_(.)", lambda match: match[1].upper(), field)
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, arbitrary_types_allowed=True
+        frozen=True, extra="forbid", alias_generator=_key, arbitrary_types_allowed=True
     )
 
 
@@ -113,7 +117,7 @@ class Registries(_Model):
     """
 
     use: tuple[str, ...] = ()
-    config: Annotated[str, Field(pattern=r"\A[^$]*\Z")] = ""
+    config: Annotated[str, Field(pattern=r"^[^$]*$")] = ""
 
 
 class Settings(_Model):
