@@ -1,0 +1,170 @@
+"""The programs that the lab builds through the Go module proxy, and their links for PATH.
+
+Every tool has a module of its own in lab/go/, so that each is built from exactly the versions that
+its go.mod and go.sum name, whatever the others need.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.paths import LAB, Cache
+from lab.steps import Step, Workbench
+
+KUBERNETES = "1.34.4"
+JAEGER = "2.13.0"
+COLLECTOR = "0.155.0"
+K3D = "5.9.0"
+PULUMI = "3.259.0"
+
+
+@dataclass(frozen=True)
+class GoTool:
+    """Programs that come out of one module in lab/go/."""
+
+    name: str
+    packages: tuple[str, ...]
+    minutes: float
+    variables: Mapping[str, str]
+    """Go variables set by the linker: what each program says its version is."""
+    tags: str = ""
+
+    @property
+    def module(self) -> Path:
+        """The folder of its go.mod."""
+        return LAB / "go" / self.name
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The build command, but for where the output goes."""
+        flags = " ".join(["-s -w", *(f"-X {key}={value}" for key, value in self.variables.items())])
+        build = ("go", "build", "-mod=readonly", "-trimpath", "-buildvcs=false")
+        return (*build, "-tags", self.tags, "-ldflags", flags, *self.packages)
+
+    def compile(self, bench: Workbench, into: Path) -> None:
+        """Build it; static, so that it runs in any image."""
+        go, verb, *rest = self.command
+        bench.run(
+            [go, verb, "-o", f"{into}/", *rest],
+            cwd=self.module,
+            CGO_ENABLED="0",
+            GOWORK="off",
+            GOFLAGS="-modcacherw",
+            GOMODCACHE=str(bench.cache.go_modules),
+            GOCACHE=str(bench.cache.go_build),
+        )
+
+    def step(self) -> Step:
+        """Return the step that builds it."""
+        return Step(
+            self.name,
+            (self.module, *self.command),
+            lambda bench: self.compile(bench, bench.out),
+            minutes=self.minutes,
+        )
+
+
+def _kubernetes_versions() -> dict[str, str]:
+    major, minor, _ = KUBERNETES.split(".")
+    values = {"gitVersion": f"v{KUBERNETES}", "gitMajor": major, "gitMinor": minor}
+    modules = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    return {f"{module}.{name}": value for module in modules for name, value in values.items()}
+
+
+kubernetes = GoTool(
+    "kubernetes",
+    tuple(
+        f"k8s.io/kubernetes/cmd/{program}"
+        for program in (
+            "kube-apiserver",
+            "kube-controller-manager",
+            "kube-proxy",
+            "kube-scheduler",
+            "kubectl",
+            "kubelet",
+        )
+    ),
+    minutes=4.5,
+    variables=_kubernetes_versions(),
+).step()
+
+containerd = GoTool(
+    "containerd",
+    tuple(
+        f"github.com/containerd/containerd/v2/cmd/{program}"
+        for program in ("containerd", "containerd-shim-runc-v2", "ctr")
+    ),
+    minutes=1,
+    variables={"github.com/containerd/containerd/v2/version.Version": "v2.4.2"},
+    tags="no_btrfs no_devmapper no_zfs",
+).step()
+
+k3d = GoTool(
+    "k3d",
+    ("github.com/k3d-io/k3d/v5",),
+    minutes=0.5,
+    # Unset, it calls itself v5-dev and wants helper images tagged "latest".
+    variables={"github.com/k3d-io/k3d/v5/version.Version": f"v{K3D}"},
+).step()
+
+pulumi = GoTool(
+    "pulumi",
+    ("github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",),
+    minutes=5,
+    variables={"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": PULUMI},
+).step()
+
+jaeger = GoTool(
+    "jaeger",
+    ("github.com/jaegertracing/jaeger/cmd/jaeger",),
+    minutes=3.5,
+    variables={"github.com/jaegertracing/jaeger/internal/version.latestVersion": f"v{JAEGER}"},
+).step()
+
+collector = GoTool("collector", (".",), minutes=1.5, variables={}).step()
+
+_language_host = GoTool(
+    "language-host",
+    ("github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python",),
+    minutes=0.75,
+    variables={},
+)
+_wrapper = LAB / "go" / "pulumi-language-python"
+
+
+def _build_language_host(bench: Workbench) -> None:
+    """Put the host, the scripts that it looks for beside itself, and our wrapper together."""
+    host = bench.out / "host"
+    _language_host.compile(bench, host)
+    python = bench.cache.go_modules / "github.com/pulumi/pulumi/sdk/v3@v3.68.0/python"
+    for script, folder in (
+        (python / "cmd" / "pulumi-language-python-exec", host),
+        (python / "dist" / "pulumi-resource-pulumi-python", bench.out),
+        (python / "dist" / "pulumi-analyzer-policy-python", bench.out),
+        (_wrapper, bench.out),
+    ):
+        copy = Path(shutil.copy(script, folder))
+        copy.chmod(0o755)
+
+
+language_host = Step(
+    _language_host.name,
+    (_language_host.module, _wrapper, *_language_host.command),
+    _build_language_host,
+    minutes=_language_host.minutes,
+)
+
+
+def link_tools(cache: Cache, tools: Iterable[Path]) -> None:
+    """Make CACHE/bin hold links to exactly these programs."""
+    cache.bin.mkdir(parents=True, exist_ok=True)
+    wanted = {tool.name: tool for tool in tools}
+    for link in cache.bin.iterdir():
+        if wanted.get(link.name) != (link.readlink() if link.is_symlink() else None):
+            link.unlink()
+    for name, tool in wanted.items():
+        if not (cache.bin / name).is_symlink():
+            (cache.bin / name).symlink_to(tool)
