@@ -155,11 +155,7 @@ def _build_pulumi(bench: Workbench) -> None:
 
 pulumi = Step(
     "pulumi",
-    (
-        *(_pulumi.module, *_pulumi.command),
-        *(_language_host.module, *_language_host.command),
-        _wrapper,
-    ),
+    (_pulumi.module, _language_host.module, _wrapper, *_pulumi.command, *_language_host.command),
     _build_pulumi,
     minutes=_pulumi.minutes + _language_host.minutes,
 )
