@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import total_ordering
 from typing import Generic, TypeVar
 
@@ -17,15 +17,15 @@ _RELEASE = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:-(?!k3s)([0-9A-Za-z.]+))?(?:[-+]
 class Version:
     """A release such as ``1.34.4``, ``v1.34.4-k3s1`` or ``1.37.0-rc1+k3s1``.
 
-    Ordered by its three numbers, a pre-release before its release; k3s' own build number
-    does not count: it changes nothing that is generated.
+    Compared by its three numbers, a pre-release before its release; k3s' own build number
+    does not count, not even for equality: v1.34.0-k3s1 is what a table row for 1.34.0 means.
     """
 
     major: int
     minor: int
     patch: int
     pre_release: str = ""
-    build: str = ""
+    build: str = field(default="", compare=False)
 
     @classmethod
     def parse(cls, text: str) -> Version:
