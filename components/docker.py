@@ -38,8 +38,15 @@ class Owned:
 
     @property
     def host_ports(self) -> set[int]:
-        """TCP ports published on the host; only a running container has any."""
-        return {int(port) for port in re.findall(r":(\d+)->\d+/tcp", self.ports)}
+        """TCP ports published on the host; only a running container has any.
+
+        Neighbours that keep their number are one range, as in ``127.0.0.1:4317-4318->4317-4318``
+        (docker CLI v28.2.2 cli/command/formatter/container.go).
+        """
+        ranges = re.findall(r":(\d+)(?:-(\d+))?->[\d-]+/tcp", self.ports)
+        return {
+            port for first, last in ranges for port in range(int(first), int(last or first) + 1)
+        }
 
     @property
     def whose(self) -> str:
