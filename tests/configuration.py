@@ -1,0 +1,30 @@
+"""Stack configurations as Pulumi hands them to the program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components import settings
+from components.settings import Settings
+
+PROJECT = Path(__file__).resolve().parent.parent
+SCHEMA: dict[str, dict[str, Any]] = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
+
+
+def defaults() -> dict[str, Any]:
+    """Pulumi.yaml's own defaults: the CLI fills them in, mocks do not."""
+    return {key: rule["default"] for key, rule in SCHEMA.items() if "default" in rule}
+
+
+def of_stack_file(stack: str) -> dict[str, Any]:
+    """The keys that Pulumi.<stack>.yaml sets, without the project's name."""
+    document = yaml.safe_load((PROJECT / f"Pulumi.{stack}.yaml").read_text())
+    return {key.partition(":")[2]: value for key, value in document["config"].items()}
+
+
+def parsed(**changes: Any) -> Settings:
+    """The default settings with ``changes``, by their keys in Pulumi.yaml."""
+    return settings.parse(defaults() | changes)

@@ -1,0 +1,36 @@
+"""Fixtures of the unit tier: a stack of its own, and a daemon that is a file."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from components.naming import Names
+from tests.fakes.daemon import FakeDaemon
+
+
+@pytest.fixture
+def names(tmp_path: Path) -> Names:
+    """Stack ``dev`` in a folder of its own."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    return Names("dev", folder)
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDaemon:
+    """`docker` and `k3d` on PATH are the fakes; nothing of the user's reaches them."""
+    fake = FakeDaemon(tmp_path / "daemon")
+    monkeypatch.setenv("PATH", fake.path)
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.delenv("DOCKER_CONTEXT", raising=False)
+    return fake
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses between two looks are 10 ms at most."""
+    sleep = time.sleep
+    monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.01)))
