@@ -1,0 +1,15 @@
+"""Stand-ins for two Pulumi provider plugins, for machines that can't download the real ones.
+
+They stand in for pulumi-resource-command 1.2.1 and pulumi-resource-docker 5.2.0, and cover what
+this project's program uses: Command and run; Network, Volume, RemoteImage and Container. Any
+other type or property is refused by name. What they do, and what they leave undone, follows the
+real plugins, so that a program which works here works there; a deviation is a defect.
+
+Sources, cited in the code by their short names:
+
+    command    pulumi/pulumi-command v1.2.1, provider/pkg/provider/
+    infer      pulumi/pulumi-go-provider v1.5.0, infer/resource.go (what command is built on)
+    terraform  kreuzwerker/terraform-provider-docker v4.5.0, internal/provider/
+    bridge     pulumi/pulumi-terraform-bridge v3.133.0, pkg/tfbridge/provider.go
+    docker     pulumi/pulumi-docker v5.1.0, provider/resources.go
+"""

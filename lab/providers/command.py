@@ -1,0 +1,205 @@
+"""command:local:Command and command:local:run."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import IO, ClassVar
+
+from lab.providers import properties
+from lab.providers.properties import Changes, Field
+from lab.providers.server import Call, Configuration, ProviderError, Resource, Servicer
+from lab.providers.wire import UNKNOWN, Properties
+
+VERSION = "1.2.1"
+# command util/util.go LogOutput: bufio.Scanner gives up at a longer line, and then nothing drains
+# the pipe: the real plugin hangs. The stand-in fails and says why.
+LONGEST_LOGGED_LINE = 64 * 1024
+SECONDS_BETWEEN_LOOKS = 0.02
+_LOGS_STDERR = ("stderr", "stdoutAndStderr")
+
+# command local/base.go and common/inputs.go; assetPaths and archivePaths are not covered.
+_PROCESS = {
+    "stdin": Field(str),
+    "logging": Field(str, pattern="stdout|stderr|stdoutAndStderr|none"),
+    "interpreter": Field(list, items=str),
+    "dir": Field(str),
+    "environment": Field(dict, items=str),
+    "addPreviousOutputInEnv": Field(bool),
+}
+COMMAND = {
+    "create": Field(str),
+    "update": Field(str),
+    "delete": Field(str),
+    "triggers": Field(list),
+    **_PROCESS,
+}
+RUN = {"command": Field(str, required=True), **_PROCESS}
+
+
+class Command(Resource):
+    """A command of the machine that runs the engine (command local/commandController.go)."""
+
+    covers: ClassVar[str] = "command:local:Command"
+
+    def check(self, inputs: Properties) -> Iterator[tuple[str, str]]:
+        return properties.check(COMMAND, inputs)
+
+    def diff(
+        self, state: Properties, old: Properties, new: Properties, ignored: frozenset[str]
+    ) -> Changes:
+        """Compare inputs with inputs (infer, diff): `delete` and `logging` count, too.
+
+        Only a change of `triggers` as a whole replaces by itself; a change of one element is an
+        update here, and it is the SDK's replace_on_changes=["triggers[*]"] that makes the engine
+        replace.
+        """
+        kept = {name: state[name] for name in ignored if name in state}
+        changes = properties.exact_diff(old, new | kept)
+        return {path: (change, path == "triggers") for path, change in changes.items()}
+
+    def planned(self, state: Properties, inputs: Properties) -> Properties:
+        return {**inputs, "stdout": UNKNOWN, "stderr": UNKNOWN}
+
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        state = self._run(call, inputs.get("create"), inputs, {"stdout": "", "stderr": ""})
+        return f"{call.name}{secrets.token_hex(4)}", state
+
+    def update(
+        self, call: Call, identity: str, state: Properties, inputs: Properties
+    ) -> Properties:
+        return self._run(call, inputs.get("update", inputs.get("create")), inputs, state)
+
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        self._run(call, state.get("delete"), state, state)
+
+    @staticmethod
+    def _run(
+        call: Call, command: str | None, inputs: Properties, previous: Properties
+    ) -> Properties:
+        out, err = previous.get("stdout", ""), previous.get("stderr", "")
+        if command is not None:
+            out, err = run(call, command, inputs, {"STDOUT": out, "STDERR": err})
+        return {**inputs, "stdout": out, "stderr": err}
+
+
+def run_function(call: Call, inputs: Properties) -> Properties:
+    """Run at every preview and update, without state (command local/run.go)."""
+    for _property, reason in properties.check(RUN, inputs):
+        raise ProviderError(reason)
+    out, err = run(call, inputs["command"], inputs, {})
+    return {**inputs, "stdout": out, "stderr": err}
+
+
+def run(call: Call, command: str, inputs: Properties, previous: dict[str, str]) -> tuple[str, str]:
+    """Run `command`; return its output and error output (command local/commandOutputs.go).
+
+    Cancellation and the resource's timeout send SIGKILL to the direct child alone; a grandchild
+    lives on, and is waited for as long as it holds the output.
+    """
+    argv = [*(inputs.get("interpreter") or ["/bin/sh", "-c"]), command]
+    environment = {**os.environ, **inputs.get("environment", {})}
+    if inputs.get("addPreviousOutputInEnv", True):
+        environment |= {f"PULUMI_COMMAND_{name}": text for name, text in previous.items() if text}
+    logging = inputs.get("logging", "stdoutAndStderr")
+    try:
+        process = subprocess.Popen(
+            argv,
+            cwd=inputs.get("dir"),
+            env=environment,
+            stdin=subprocess.PIPE if inputs.get("stdin") else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    except OSError as error:
+        raise ProviderError(f"{error}: running {_quoted(command)}:\n") from error
+    both = bytearray()
+    stdout = _Pipe(process.stdout, both, call.log if logging.startswith("stdout") else None)
+    stderr = _Pipe(process.stderr, both, call.log if logging in _LOGS_STDERR else None)
+    threads = [
+        threading.Thread(target=stdout.drain),
+        threading.Thread(target=stderr.drain),
+        threading.Thread(target=_feed, args=(process.stdin, inputs.get("stdin", ""))),
+    ]
+    for thread in threads:
+        thread.start()
+    ended = time.monotonic() + call.seconds if call.seconds else float("inf")
+    while process.poll() is None:
+        if call.cancelled.wait(SECONDS_BETWEEN_LOOKS) or time.monotonic() > ended:
+            process.kill()
+            process.wait()
+    for thread in threads:
+        thread.join()
+    if process.returncode:
+        raise ProviderError(
+            f"{_ending(process.returncode)}: running {_quoted(command)}:\n"
+            + both.decode(errors="replace")
+        )
+    if stdout.too_long or stderr.too_long:
+        raise ProviderError(
+            f"a line of output is longer than {LONGEST_LOGGED_LINE} bytes and is logged: the real"
+            ' command plugin would hang here; set logging="none", or "stderr"'
+        )
+    return stdout.result, stderr.result
+
+
+@dataclass
+class _Pipe:
+    """Collects one stream of a process, and shows its lines as they come."""
+
+    source: IO[bytes] | None
+    both: bytearray
+    log: Callable[[str], None] | None
+    text: bytearray = field(default_factory=bytearray)
+    too_long: bool = False
+
+    @property
+    def result(self) -> str:
+        """All of it, less one newline at the end."""
+        return self.text.decode(errors="replace").removesuffix("\n")
+
+    def drain(self) -> None:
+        for line in self.source or ():
+            self.text += line
+            self.both += line
+            if self.log:
+                self.too_long |= len(line) > LONGEST_LOGGED_LINE
+                self.log(line.decode(errors="replace").rstrip("\r\n"))
+
+
+def _feed(target: IO[bytes] | None, text: str) -> None:
+    if target:
+        try:
+            target.write(text.encode())
+            target.close()
+        except BrokenPipeError:
+            pass  # the process does not read it all, as is its right
+
+
+def _ending(code: int) -> str:
+    """Describe an exit code as Go's exec.ExitError does."""
+    if code > 0:
+        return f"exit status {code}"
+    return f"signal: {(signal.strsignal(-code) or str(-code)).lower()}"
+
+
+def _quoted(command: str) -> str:
+    return json.dumps(command, ensure_ascii=False)
+
+
+def make(engine: str | None) -> Servicer:
+    """Return the plugin; it has no configuration of its own."""
+    return Servicer(
+        VERSION,
+        [Command()],
+        {"command:local:run": run_function},
+        Configuration({}, defaults=dict, use=lambda _config: None),
+        engine,
+    )

@@ -1,0 +1,220 @@
+"""What the docker plugin's types have in common, and the plugin itself."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+import docker
+from docker.errors import APIError, DockerException, NotFound
+from requests.exceptions import RequestException
+
+from lab.providers import properties
+from lab.providers.properties import Changes, Field, Schema
+from lab.providers.server import Call, InitializationError, ProviderError, Resource, autoname
+from lab.providers.wire import Properties
+
+VERSION = "5.2.0"
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+SECONDS_OF_A_REQUEST = 1200  # terraform, resource_docker_image.go: a pull may take 20 minutes
+SECONDS_FOR_REMOVAL = 30  # terraform: networkRemoveRefreshTimeout, volumeReadRefreshTimeout
+SECONDS_BETWEEN_TRIES = 0.5
+
+LABELS = Field(set, nested={"label": Field(str, required=True), "value": Field(str, required=True)})
+NAME = Field(str)
+
+
+class Host:
+    """The daemon that this process talks to."""
+
+    schema: ClassVar[Schema] = {"host": Field(str)}
+
+    def __init__(self, address: str = DEFAULT_HOST) -> None:
+        self._address = address
+
+    @staticmethod
+    def defaults() -> Properties:
+        """Return DOCKER_HOST or the usual socket (docker: the `host` default).
+
+        The real plugin also follows DOCKER_CONTEXT, which this one can't.
+        """
+        if context := os.environ.get("DOCKER_CONTEXT"):
+            raise ProviderError(
+                f"DOCKER_CONTEXT is set to {context!r}, which the lab's stand-in docker plugin does"
+                " not follow; unset it and give the daemon's address in DOCKER_HOST"
+            )
+        return {"host": os.environ.get("DOCKER_HOST") or DEFAULT_HOST}
+
+    def use(self, config: Properties) -> None:
+        """Talk to the configured daemon from now on."""
+        self._address = config.get("host", DEFAULT_HOST)
+
+    @contextlib.contextmanager
+    def api(self) -> Iterator[Any]:
+        """Give a client for one operation; Docker's errors become ProviderError."""
+        client = None
+        try:
+            client = docker.APIClient(self._address, version="auto", timeout=SECONDS_OF_A_REQUEST)
+            yield client
+        except APIError as error:
+            raise ProviderError(daemon_says(error)) from error
+        except (DockerException, RequestException) as error:
+            raise ProviderError(
+                f"Cannot connect to the Docker daemon at {self._address}."
+                f" Is the docker daemon running? ({error})"
+            ) from error
+        finally:
+            if client:
+                client.close()
+
+
+def daemon_says(error: APIError) -> str:
+    """Return the daemon's own words, as Docker's Go client gives them."""
+    return f"Error response from daemon: {error.explanation or error}"
+
+
+@contextlib.contextmanager
+def saying(prefix: str) -> Iterator[None]:
+    """Put the real plugin's words before the daemon's."""
+    try:
+        yield
+    except APIError as error:
+        raise ProviderError(f"{prefix}: {daemon_says(error)}") from error
+    except ProviderError as error:
+        raise ProviderError(f"{prefix}: {error}") from error
+
+
+class DockerResource(Resource):
+    """A type whose state is read back from the daemon.
+
+    A failure before `make` returns leaves nothing in the state; one after it leaves what was made
+    there, marked as failed (bridge: Create).
+    """
+
+    schema: ClassVar[Schema]
+    autonamed: ClassVar[bool] = True
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    @abstractmethod
+    def make(self, api: Any, inputs: Properties) -> str:
+        """Make the object and return its id."""
+
+    def finish(self, api: Any, call: Call, identity: str, inputs: Properties) -> None:
+        """Do what remains once the object exists."""
+
+    def change(self, api: Any, identity: str, state: Properties, inputs: Properties) -> None:
+        """Change the object in place."""
+
+    @abstractmethod
+    def find(self, api: Any, identity: str, state: Properties) -> Properties:
+        """Return what the daemon says of the object; raise NotFound when it is gone."""
+
+    @abstractmethod
+    def remove(self, api: Any, call: Call, identity: str, state: Properties) -> None:
+        """Remove the object."""
+
+    def check(self, inputs: Properties) -> Iterator[tuple[str, str]]:
+        return properties.check(self.schema, inputs)
+
+    def fill(self, inputs: Properties, old: Properties, name: str) -> Properties:
+        if self.autonamed and "name" not in inputs:
+            inputs = {**inputs, "name": old.get("name") or autoname(name)}
+        return properties.with_defaults(self.schema, inputs)
+
+    def diff(
+        self, state: Properties, old: Properties, new: Properties, ignored: frozenset[str]
+    ) -> Changes:
+        return properties.diff(self.schema, state, new, ignored)
+
+    def planned(self, state: Properties, inputs: Properties) -> Properties:
+        return {**state, **inputs} if state else properties.planned(self.schema, inputs)
+
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        with _bridged("creating", call), self._host.api() as api:
+            identity = self.make(api, inputs)
+            try:
+                self.finish(api, call, identity, inputs)
+                return identity, self._read(api, identity, inputs)
+            except (ProviderError, APIError) as error:
+                reason = error if isinstance(error, ProviderError) else daemon_says(error)
+                raise InitializationError(
+                    identity, inputs, _words("creating", call, reason)
+                ) from error
+
+    def update(
+        self, call: Call, identity: str, state: Properties, inputs: Properties
+    ) -> Properties:
+        kept = {name: value for name, value in state.items() if self._outlasts(name)}
+        with _bridged("updating", call), self._host.api() as api:
+            self.change(api, identity, state, inputs)
+            return self._read(api, identity, {**kept, **inputs})
+
+    def _outlasts(self, name: str) -> bool:
+        return name in self.schema and self.schema[name].computed
+
+    def read(self, identity: str, state: Properties) -> Properties | None:
+        with self._host.api() as api:
+            try:
+                return self._read(api, identity, state)
+            except NotFound:
+                return None
+
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        with _bridged("deleting", call), self._host.api() as api:
+            self.remove(api, call, identity, state)
+
+    def _read(self, api: Any, identity: str, before: Properties) -> Properties:
+        found = self.find(api, identity, before)
+        return properties.settled(self.schema, before, found)
+
+
+def _words(doing: str, call: Call, reason: object) -> str:
+    return f"{doing} {call.urn}: 1 error occurred:\n\t* {reason}"
+
+
+@contextlib.contextmanager
+def _bridged(doing: str, call: Call) -> Iterator[None]:
+    """Word errors as the bridge does."""
+    try:
+        yield
+    except ProviderError as error:
+        raise ProviderError(_words(doing, call, error)) from error
+
+
+def remove_patiently(call: Call, remove: Callable[[], None], busy: str, last_state: str) -> None:
+    """Call `remove` until it works or is not needed, while the daemon answers with `busy`.
+
+    The words of the failure are those of Terraform's StateChangeConf.
+    """
+    ended = time.monotonic() + SECONDS_FOR_REMOVAL
+    while True:
+        try:
+            return remove()
+        except NotFound:
+            return None
+        except APIError as error:
+            if busy not in str(error.explanation):
+                raise
+        if time.monotonic() > ended:
+            raise ProviderError(
+                "timeout while waiting for state to become 'removed'"
+                f" (last state: '{last_state}', timeout: {SECONDS_FOR_REMOVAL}s)"
+            )
+        if call.cancelled.wait(SECONDS_BETWEEN_TRIES):
+            raise ProviderError("context canceled")
+
+
+def labels_of(inputs: Properties) -> dict[str, str]:
+    """Return Docker's form of a set of labels."""
+    return {item["label"]: item["value"] for item in inputs.get("labels", [])}
+
+
+def label_set(labels: dict[str, str] | None) -> list[Properties]:
+    """Return the plugin's form of Docker's labels."""
+    return [{"label": key, "value": value} for key, value in sorted((labels or {}).items())]

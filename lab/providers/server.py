@@ -1,0 +1,338 @@
+"""The plugin protocol: one gRPC server for any set of resource types."""
+# ruff: noqa: N802 - the protocol names its methods
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import grpc
+from google.protobuf.empty_pb2 import Empty
+from pulumi.runtime.proto import (
+    engine_pb2,
+    engine_pb2_grpc,
+    plugin_pb2,
+    provider_pb2,
+    provider_pb2_grpc,
+    status_pb2,
+)
+
+from lab.providers import properties, wire
+from lab.providers.properties import Changes, Field, Schema
+from lab.providers.wire import Properties
+
+MEGABYTES_OF_A_MESSAGE = 400  # pulumi/pulumi sdk/go/common/util/rpcutil: GrpcChannelOptions
+SECONDS_BETWEEN_LOOKS_AT_THE_ENGINE = 5
+
+
+class ProviderError(Exception):
+    """The operation failed and changed nothing in the stack's state."""
+
+
+class InitializationError(Exception):
+    """The object exists but isn't as wanted: state is kept, the update fails."""
+
+    def __init__(self, identity: str, state: Properties, reason: str) -> None:
+        super().__init__(reason)
+        self.identity, self.state = identity, state
+
+
+@dataclass(frozen=True)
+class Call:
+    """One create, update, delete or invoke: where it logs, and how long it may take."""
+
+    urn: str
+    seconds: float | None
+    """The resource's own customTimeouts; None: no limit."""
+    log: Callable[[str], None]
+    """Shows a status line at the resource while it is being worked on."""
+    cancelled: threading.Event
+
+    @property
+    def name(self) -> str:
+        """The resource's name in the program."""
+        return self.urn.rpartition("::")[2]
+
+
+class Resource(ABC):
+    """One resource type."""
+
+    covers: ClassVar[str]
+    """The type's token, as in `docker:index/network:Network`."""
+    deletes_before_replacing: ClassVar[bool] = False
+
+    @abstractmethod
+    def check(self, inputs: Properties) -> Iterator[tuple[str, str]]:
+        """Yield (property, reason) for each input that is refused."""
+
+    def fill(self, inputs: Properties, old: Properties, name: str) -> Properties:
+        """Return checked inputs with defaults; `old` are the inputs of the last run."""
+        return inputs
+
+    @abstractmethod
+    def diff(
+        self, state: Properties, old: Properties, new: Properties, ignored: frozenset[str]
+    ) -> Changes:
+        """Compare the state and the inputs it came from with new inputs."""
+
+    @abstractmethod
+    def planned(self, state: Properties, inputs: Properties) -> Properties:
+        """Return what a preview shows; `state` is empty for a create."""
+
+    @abstractmethod
+    def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
+        """Make it; return its id and state."""
+
+    @abstractmethod
+    def update(
+        self, call: Call, identity: str, state: Properties, inputs: Properties
+    ) -> Properties:
+        """Change it in place; return its state."""
+
+    def read(self, identity: str, state: Properties) -> Properties | None:
+        """Return the state that is real now, None when it is gone."""
+        return state
+
+    @abstractmethod
+    def delete(self, call: Call, identity: str, state: Properties) -> None:
+        """Remove it; what is gone already is no error."""
+
+
+Function = Callable[[Call, Properties], Properties]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What the provider itself can be given."""
+
+    schema: Schema
+    defaults: Callable[[], Properties]
+    """Values for what is not given; raises ProviderError when the environment can't be honoured."""
+    use: Callable[[Properties], None]
+
+
+class Servicer(provider_pb2_grpc.ResourceProviderServicer):
+    """The protocol over a set of types. Each method is one RPC of provider.proto."""
+
+    def __init__(
+        self,
+        version: str,
+        resources: Sequence[Resource],
+        functions: Mapping[str, Function],
+        configuration: Configuration,
+        engine: str | None,
+    ) -> None:
+        self._version, self._functions, self._configuration = version, functions, configuration
+        self._resources = {resource.covers: resource for resource in resources}
+        self._cancelled = threading.Event()
+        channel = grpc.insecure_channel(engine) if engine else None
+        self._engine = engine_pb2_grpc.EngineStub(channel) if channel else None
+
+    def GetPluginInfo(self, request: Any, context: Any) -> Any:
+        return plugin_pb2.PluginInfo(version=self._version)
+
+    def CheckConfig(self, request: Any, context: Any) -> Any:
+        with _reported(context):
+            inputs = {**self._configuration.defaults(), **wire.read(request.news)}
+        schema = {"version": Field(str), **self._configuration.schema}
+        return _checked(inputs, properties.check(schema, inputs))
+
+    def DiffConfig(self, request: Any, context: Any) -> Any:
+        kinds = provider_pb2.DiffResponse
+        same = wire.read(request.olds) == wire.read(request.news)
+        return kinds(changes=kinds.DIFF_NONE if same else kinds.DIFF_SOME)
+
+    def Configure(self, request: Any, context: Any) -> Any:
+        self._configuration.use(wire.read(request.args))
+        # Secrets come plain, and the engine marks outputs secret by their input's name: the same
+        # result as infer's default (ensureDefaultSecrets: outputs that share an input's name).
+        return provider_pb2.ConfigureResponse(supportsPreview=True)
+
+    def Check(self, request: Any, context: Any) -> Any:
+        inputs = wire.read(request.news)
+        with _reported(context):
+            resource = self._resource(request.urn)
+        failures = list(resource.check(inputs))
+        if not failures:
+            name = request.urn.rpartition("::")[2]
+            inputs = resource.fill(inputs, wire.read(request.olds), name)
+        return _checked(inputs, failures)
+
+    def Diff(self, request: Any, context: Any) -> Any:
+        with _reported(context):
+            resource = self._resource(request.urn)
+        changes = resource.diff(
+            wire.read(request.olds),
+            wire.read(request.old_inputs),
+            wire.read(request.news),
+            frozenset(request.ignoreChanges),
+        )
+        return diff_response(changes, resource.deletes_before_replacing)
+
+    def Create(self, request: Any, context: Any) -> Any:
+        inputs = wire.read(request.properties)
+        with _reported(context):
+            resource = self._resource(request.urn)
+            if request.preview:
+                identity, state = "", resource.planned({}, inputs)
+            else:
+                identity, state = resource.create(self._call(request), inputs)
+        return provider_pb2.CreateResponse(id=identity, properties=wire.write(state))
+
+    def Update(self, request: Any, context: Any) -> Any:
+        old, inputs = wire.read(request.olds), wire.read(request.news)
+        with _reported(context):
+            resource = self._resource(request.urn)
+            if request.preview:
+                state = resource.planned(old, inputs)
+            else:
+                state = resource.update(self._call(request), request.id, old, inputs)
+        return provider_pb2.UpdateResponse(properties=wire.write(state))
+
+    def Read(self, request: Any, context: Any) -> Any:
+        inputs, old = wire.read(request.inputs), wire.read(request.properties)
+        with _reported(context):
+            resource = self._resource(request.urn)
+            if not old:
+                raise ProviderError("the lab's stand-in plugins can't import or look up resources")
+            state = resource.read(request.id, old)
+        if state is None:
+            return provider_pb2.ReadResponse()
+        # bridge, ExtractInputsFromOutputs: a refresh carries what was read into known inputs.
+        inputs = {name: state.get(name, value) for name, value in inputs.items()}
+        return provider_pb2.ReadResponse(
+            id=request.id, properties=wire.write(state), inputs=wire.write(inputs)
+        )
+
+    def Delete(self, request: Any, context: Any) -> Any:
+        with _reported(context):
+            resource = self._resource(request.urn)
+            resource.delete(self._call(request), request.id, wire.read(request.properties))
+        return Empty()
+
+    def Invoke(self, request: Any, context: Any) -> Any:
+        with _reported(context):
+            if request.tok not in self._functions:
+                raise ProviderError(
+                    f"the lab's stand-in plugin does not cover the function {request.tok};"
+                    f" it covers {', '.join(self._functions) or 'none'}"
+                )
+            call = Call("", None, self._logger(""), self._cancelled)
+            outputs = self._functions[request.tok](call, wire.read(request.args))
+        response = provider_pb2.InvokeResponse()
+        getattr(response, "return").CopyFrom(wire.write(outputs))
+        return response
+
+    def Cancel(self, request: Any, context: Any) -> Any:
+        self._cancelled.set()
+        return Empty()
+
+    def _resource(self, urn: str) -> Resource:
+        token = urn.split("::")[2].rpartition("$")[2]
+        if token not in self._resources:
+            raise ProviderError(
+                f"the lab's stand-in plugin does not cover the type {token};"
+                f" it covers {', '.join(self._resources)}"
+            )
+        return self._resources[token]
+
+    def _call(self, request: Any) -> Call:
+        seconds = request.timeout or None
+        return Call(request.urn, seconds, self._logger(request.urn), self._cancelled)
+
+    def _logger(self, urn: str) -> Callable[[str], None]:
+        def log(message: str) -> None:
+            if self._engine:
+                with contextlib.suppress(grpc.RpcError):
+                    self._engine.Log(
+                        engine_pb2.LogRequest(
+                            severity=engine_pb2.INFO, message=message, urn=urn, ephemeral=True
+                        )
+                    )
+
+        return log
+
+
+def diff_response(changes: Changes, deletes_before_replacing: bool) -> Any:
+    """Return the protocol's form of `changes`."""
+    kinds = provider_pb2.DiffResponse
+    names = {path: re.split(r"[.\[]", path, maxsplit=1)[0] for path in changes}
+    replaces = sorted({names[path] for path, (_change, replacing) in changes.items() if replacing})
+    detailed = {
+        path: provider_pb2.PropertyDiff(
+            kind=provider_pb2.PropertyDiff.Kind.Value(change + ("_REPLACE" if replacing else ""))
+        )
+        for path, (change, replacing) in changes.items()
+    }
+    return kinds(
+        changes=kinds.DIFF_SOME if changes else kinds.DIFF_NONE,
+        replaces=replaces,
+        diffs=sorted(set(names.values())),
+        detailedDiff=detailed,
+        hasDetailedDiff=True,
+        deleteBeforeReplace=bool(replaces) and deletes_before_replacing,
+    )
+
+
+def autoname(name: str) -> str:
+    """Return the physical name of a resource that gives none (docker: SetAutonaming(255, "-"))."""
+    return f"{name}-{secrets.token_hex(4)[:7]}"
+
+
+def _checked(inputs: Properties, failures: Any) -> Any:
+    return provider_pb2.CheckResponse(
+        inputs=wire.write(inputs),
+        failures=[
+            provider_pb2.CheckFailure(property=name, reason=reason) for name, reason in failures
+        ],
+    )
+
+
+@contextlib.contextmanager
+def _reported(context: Any) -> Iterator[None]:
+    """Turn errors into the statuses that the engine knows."""
+    try:
+        yield
+    except ProviderError as error:
+        context.abort(grpc.StatusCode.UNKNOWN, str(error))
+    except InitializationError as error:
+        context.set_trailing_metadata((("grpc-status-details-bin", _made_but_failed(error)),))
+        context.abort(grpc.StatusCode.UNKNOWN, str(error))
+
+
+def _made_but_failed(error: InitializationError) -> bytes:
+    """Return the `google.rpc.Status` by which the engine learns that the object exists."""
+    status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(error))
+    status.details.add().Pack(
+        provider_pb2.ErrorResourceInitFailed(
+            id=error.identity, properties=wire.write(error.state), reasons=[str(error)]
+        )
+    )
+    return bytes(status.SerializeToString())
+
+
+def serve(make: Callable[[str | None], Servicer], arguments: Sequence[str]) -> None:
+    """Serve until the engine ends this process; print the port, as the engine expects."""
+    engine = next((word for word in arguments if not word.startswith("-")), None)
+    options = [
+        (f"grpc.max_{way}_message_length", MEGABYTES_OF_A_MESSAGE * 1024**2)
+        for way in ("send", "receive")
+    ]
+    server = grpc.server(ThreadPoolExecutor(max_workers=64), options=options)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(make(engine), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    print(port, flush=True)
+    parent = os.getppid()
+    while os.getppid() == parent:
+        server.wait_for_termination(SECONDS_BETWEEN_LOOKS_AT_THE_ENGINE)
+    # The engine was killed. What runs is finished, as the real plugins do; then this ends.
+    server.stop(grace=None)
