@@ -1,0 +1,205 @@
+"""What this machine has, and so what is used of it and what the lab has to make.
+
+Looking changes nothing. Where the real thing is at hand it is used; every decision carries its
+reason, for `make up` to print.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import daemon
+from lab.paths import PROJECT, Cache
+from lab.steps import LabError
+
+OLDEST_PULUMI = (3, 238, 0)
+OLDEST_K3D = (5, 7, 0)
+REGISTRY = "https://registry-1.docker.io/v2/"
+PLUGINS_SITE = "https://get.pulumi.com/releases/plugins"
+SECONDS_A_SITE_HAS = 3.0
+SECONDS_AN_ANSWER_HOLDS = 600.0
+PLUGINS = ("command", "docker")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """One decision for each thing that can be had in two ways."""
+
+    cache: Cache
+    own_pulumi: bool
+    """Whether the lab's Pulumi is used, for want of one on PATH."""
+    own_k3d: bool
+    own_kubectl: bool
+    docker_host: str | None
+    """Where the user's daemon listens; None: the lab's private daemon is used."""
+    built_images: bool
+    stand_ins: bool
+    reasons: tuple[str, ...]
+
+    @property
+    def default_stack(self) -> str:
+        """The committed stack file that fits this machine."""
+        return "lab" if self.built_images else "dev"
+
+
+def look(cache: Cache) -> Machine:
+    """Decide what is used; a second at most once the answers of the network are known."""
+    pulumi, pulumi_reason = _tool("pulumi", ["version"], OLDEST_PULUMI, cache)
+    k3d, k3d_reason = _tool("k3d", ["version"], OLDEST_K3D, cache)
+    docker_host, docker_reason = _docker(cache)
+    images, images_reason = _images(cache)
+    stand_ins, plugins_reason = _plugins(cache)
+    return Machine(
+        cache=cache,
+        own_pulumi=pulumi is None,
+        own_k3d=k3d is None,
+        own_kubectl=shutil.which("kubectl", path=path_without(cache)) is None,
+        docker_host=docker_host,
+        built_images=images,
+        stand_ins=stand_ins,
+        reasons=(
+            f"Pulumi CLI: {pulumi_reason}",
+            f"k3d: {k3d_reason}",
+            f"Docker: {docker_reason}",
+            f"images: {images_reason}",
+            f"provider plugins: {plugins_reason}",
+        ),
+    )
+
+
+def path_without(cache: Cache) -> str:
+    """Return PATH as it was before `make env` put the cache's folder in front of it."""
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join(folder for folder in folders if folder != str(cache.bin))
+
+
+def plugin_versions() -> dict[str, str]:
+    """Return the provider plugins' versions: those of the SDKs that the program pins."""
+    pins = (PROJECT / "requirements.txt").read_text(encoding="utf-8")
+    found = dict(re.findall(r"^pulumi-(\w+)==(\S+)", pins, re.MULTILINE))
+    return {name: found[name] for name in PLUGINS}
+
+
+def users_pulumi_home(cache: Cache) -> Path:
+    """Return the user's own PULUMI_HOME, also in a shell that has evaluated `make env`."""
+    given = os.environ.get("PULUMI_HOME")
+    return Path(given) if given and given != str(cache.pulumi_home) else Path.home() / ".pulumi"
+
+
+def _tool(
+    name: str, version_arguments: Sequence[str], oldest: tuple[int, ...], cache: Cache
+) -> tuple[str | None, str]:
+    program = shutil.which(name, path=path_without(cache))
+    if program is None:
+        return None, "built by the lab, as none is on PATH"
+    done = subprocess.run(
+        [program, *version_arguments], capture_output=True, text=True, check=False
+    )
+    found = re.search(r"v?(\d+)\.(\d+)\.(\d+)", done.stdout)
+    if found is None or tuple(map(int, found.groups())) < oldest:
+        wanted = ".".join(map(str, oldest))
+        said = found.group() if found else f"{done.stdout}{done.stderr}".strip() or "nothing"
+        return None, f"built by the lab, as {program} is not {wanted} or newer (it says {said})"
+    return program, f"{program} ({found.group()}), found on PATH"
+
+
+def _docker(cache: Cache) -> tuple[str | None, str]:
+    private = daemon.Daemon(cache.docker).host
+    given = os.environ.get("DOCKER_HOST")
+    if given == private:
+        return None, f"the lab's private daemon at {private}, named by DOCKER_HOST"
+    if shutil.which("docker") is None:
+        return None, "a private daemon, as there is no docker command"
+    answer = _ask_docker("version", "--format", "{{.Server.Version}}")
+    if answer.returncode == 0:
+        # The provider plugin doesn't read docker's current context, the command does.
+        endpoint = _ask_docker("context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
+        host = given or endpoint.stdout.strip()
+        return host, f"the daemon at {host}, version {answer.stdout.strip()}, which answers"
+    complaint = (answer.stderr.strip() or "no reason given").splitlines()[-1]
+    if given:
+        raise LabError(
+            f"DOCKER_HOST={given} does not answer: {complaint}. Start that daemon, or unset "
+            "DOCKER_HOST to let the lab look for another or run its own"
+        )
+    return None, f"a private daemon, as docker says: {complaint}"
+
+
+def _ask_docker(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = ["docker", *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=15)
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 1, "", "no answer in 15 s")
+
+
+def _images(cache: Cache) -> tuple[bool, str]:
+    forced = os.environ.get("RUNTIME_OBSERVABILITY_LAB")
+    if forced in ("0", "1"):
+        origin = "built by the lab" if forced == "1" else "from their registries"
+        return forced == "1", f"{origin}, as RUNTIME_OBSERVABILITY_LAB={forced} says"
+    if _reachable(REGISTRY, (200, 401), cache):
+        return False, f"from their registries, as {REGISTRY} answers"
+    return True, f"built by the lab, as {REGISTRY} can't be reached"
+
+
+def _plugins(cache: Cache) -> tuple[bool, str]:
+    versions = plugin_versions()
+    named = " and ".join(f"{name} {version}" for name, version in versions.items())
+    installed = users_pulumi_home(cache) / "plugins"
+    if all((installed / f"resource-{name}-v{versions[name]}").is_dir() for name in versions):
+        return False, f"{named}, installed in {installed}"
+    forced = os.environ.get("RUNTIME_OBSERVABILITY_LAB")
+    if forced in ("0", "1"):
+        origin = "stand-ins" if forced == "1" else "downloaded"
+        return forced == "1", f"{origin}, as RUNTIME_OBSERVABILITY_LAB={forced} says"
+    cpu = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    system = platform.system().lower()
+    files = (f"pulumi-resource-{name}-v{versions[name]}-{system}-{cpu}.tar.gz" for name in versions)
+    if all(_reachable(f"{PLUGINS_SITE}/{file}", (200,), cache) for file in files):
+        return False, f"{named}, downloaded by Pulumi"
+    return True, f"stand-ins for {named}, as {PLUGINS_SITE} can't be reached"
+
+
+def _reachable(url: str, statuses: Sequence[int], cache: Cache) -> bool:
+    """Whether a site answers as it should; an answer holds for ten minutes."""
+    memory = cache.root / "reachable.json"
+    try:
+        known = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = {}
+    answer, told_at = known.get(url, (False, 0.0))
+    if 0 <= time.time() - told_at < SECONDS_AN_ANSWER_HOLDS:
+        return bool(answer)
+    status = 0
+
+    def ask() -> None:
+        nonlocal status
+        request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - constant https sites
+        try:
+            with urllib.request.urlopen(request, timeout=SECONDS_A_SITE_HAS) as response:  # noqa: S310
+                status = response.status
+        except urllib.error.HTTPError as error:
+            status = error.code
+        except OSError:
+            return
+
+    # A thread, because no timeout bounds the look-up of a name where its servers don't answer.
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(2 * SECONDS_A_SITE_HAS)
+    cache.root.mkdir(parents=True, exist_ok=True)
+    memory.write_text(json.dumps({**known, url: (status in statuses, time.time())}))
+    return status in statuses
