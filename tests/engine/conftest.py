@@ -1,0 +1,58 @@
+"""Stacks of the engine tier: the real engine, plugins, Docker and nodes, without the trace probe.
+
+Every stack is shared, because a cluster takes its time; a test asks for one in the condition that
+it needs and may leave it in any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.live.fixtures import environ, stack_in
+from tests.live.stack import Stack
+
+__all__ = ["environ"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/engine/" in str(item.path):
+            item.add_marker(pytest.mark.timeout(420))
+
+
+@pytest.fixture(scope="session")
+def _standing(tmp_path_factory: Any, environ: dict[str, str]) -> Iterator[Stack]:
+    with stack_in(tmp_path_factory.mktemp("standing"), environ, traceProbe=False) as stack:
+        yield stack
+
+
+@pytest.fixture
+def standing(_standing: Stack) -> Stack:
+    """A stack that is up, nothing to do."""
+    _standing.settle()
+    return _standing
+
+
+@pytest.fixture(scope="session")
+def _spare(tmp_path_factory: Any, environ: dict[str, str]) -> Iterator[Stack]:
+    with stack_in(tmp_path_factory.mktemp("spare"), environ, traceProbe=False) as stack:
+        yield stack
+
+
+@pytest.fixture
+def absent(_spare: Stack) -> Stack:
+    """A stack of which nothing exists."""
+    _spare.configure()
+    if _spare.left_overs() or _spare.state:
+        _spare.destroy()
+    return _spare
+
+
+@pytest.fixture
+def doomed(_spare: Stack) -> Stack:
+    """A stack that is up and may be destroyed."""
+    _spare.settle()
+    return _spare

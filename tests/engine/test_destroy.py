@@ -1,0 +1,35 @@
+"""`destroy` leaves nothing, whatever the state knows, and touches nobody else's."""
+
+from __future__ import annotations
+
+import time
+
+from tests.live.stack import Stack
+
+
+def test_destroy_leaves_nothing_and_other_stacks_alone(standing: Stack, doomed: Stack) -> None:
+    neighbours = standing.ids()
+    assert set(doomed.ids()) == {doomed.jaeger, doomed.collector, doomed.server}
+    doomed.destroy()
+    assert doomed.left_overs() == set()
+    assert doomed.state == {}
+    assert standing.ids() == neighbours
+    standing.expect_no_changes()
+
+
+def test_destroy_leaves_nothing_after_the_cluster_was_deleted_by_hand(doomed: Stack) -> None:
+    doomed.delete_cluster_by_hand()
+    doomed.destroy()
+    assert doomed.left_overs() == set()
+    assert doomed.state == {}
+
+
+def test_destroy_takes_a_cluster_along_that_the_state_does_not_know(doomed: Stack) -> None:
+    urn = doomed.state["cluster-guard-sweep"]["urn"]
+    doomed.pulumi("state", "delete", urn, "--target-dependents", "--force", "--yes")
+    assert "cluster-ensure" not in doomed.state
+    begin = time.monotonic()
+    doomed.destroy()
+    assert time.monotonic() - begin < 60, "the network's delete waited for the cluster's nodes"
+    assert doomed.left_overs() == set()
+    assert doomed.state == {}

@@ -1,0 +1,78 @@
+"""What was stopped, removed or edited by hand is mended by the next `up`."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from tests.live.stack import Stack
+
+
+@pytest.mark.parametrize("which", ["jaeger", "collector"])
+def test_a_container_removed_by_hand_comes_back_and_the_cluster_stays(
+    standing: Stack, which: str
+) -> None:
+    before = standing.ids()
+    name = getattr(standing, which)
+    standing.docker("rm", "-fv", name)
+    standing.up()
+    assert standing.docker.running(name)
+    assert standing.ids()[standing.server] == before[standing.server]
+    standing.expect_no_changes()
+
+
+def test_a_stopped_node_is_started_and_not_replaced(standing: Stack) -> None:
+    before = standing.ids()
+    standing.docker("stop", "--time", "5", standing.server)
+    run = standing.up()
+    assert f"node {standing.server} is exited" in run.said
+    assert standing.ids() == before
+    assert " Ready" in standing.kubectl("get", "nodes")
+    standing.expect_no_changes()
+
+
+def test_a_cluster_removed_by_hand_shows_in_the_preview_and_is_made_again(
+    standing: Stack,
+) -> None:
+    before = standing.ids()
+    standing.delete_cluster_by_hand()
+    plan = standing.plan()
+    assert f"node {standing.server} is gone" in plan.diagnostics
+    assert "cluster-ensure" in plan.changes
+    standing.up()
+    after = standing.ids()
+    assert after[standing.server] != before[standing.server]
+    assert after[standing.collector] == before[standing.collector]
+    assert " Ready" in standing.kubectl("get", "nodes")
+    standing.expect_no_changes()
+
+
+@pytest.mark.parametrize("damage", ["deleted", "edited"])
+@pytest.mark.parametrize("file", ["node/kubelet-tracing.yaml", "kubeconfig"])
+def test_a_file_that_was_touched_is_mended_and_the_cluster_stays(
+    standing: Stack, file: str, damage: str
+) -> None:
+    before = standing.ids()
+    path = standing.directory / file
+    wanted = path.read_text()
+    if damage == "deleted":
+        path.unlink()
+    else:
+        path.write_text("edited by hand\n")
+    run = standing.up()
+    assert str(path) in run.said
+    assert path.read_text() == wanted
+    assert standing.ids() == before
+    standing.expect_no_changes()
+
+
+def test_a_stack_s_folder_that_was_removed_is_made_again_and_the_cluster_adopted(
+    standing: Stack,
+) -> None:
+    before = standing.ids()
+    shutil.rmtree(standing.directory)
+    standing.up()
+    assert standing.ids()[standing.server] == before[standing.server]
+    assert " Ready" in standing.kubectl("get", "nodes")
+    standing.expect_no_changes()

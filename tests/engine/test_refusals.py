@@ -1,0 +1,103 @@
+"""What cannot work is refused before anything is created, with the reason and the cure."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live.docker import Docker
+from tests.live.stack import Stack, copy_project
+
+
+def assert_nothing_was_created(stack: Stack) -> None:
+    assert stack.left_overs() == set()
+    assert stack.state == {}
+
+
+@pytest.fixture
+def taken_port(absent: Stack) -> Iterator[int]:
+    port = absent.ports["otlpGrpcPort"]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+        yield port
+
+
+def test_a_port_that_another_program_holds_is_refused(absent: Stack, taken_port: int) -> None:
+    said = absent.refused_up().said
+    assert f"otlpGrpcPort: port {taken_port}" in said
+    assert "portOffset" in said
+    assert_nothing_was_created(absent)
+
+
+def test_a_port_that_another_stack_holds_is_refused_by_that_stack_s_name(
+    standing: Stack, absent: Stack
+) -> None:
+    absent.configure(portOffset=standing.offset)
+    said = absent.refused_up().said
+    for key, port in standing.ports.items():
+        assert f"{key}: port {port}" in said
+    assert f"stack {standing.name} in {standing.folder}" in said
+    assert_nothing_was_created(absent)
+
+
+def test_all_that_is_wrong_with_the_settings_is_said_at_once(absent: Stack) -> None:
+    absent.configure(
+        agents=99, jeagerUiPort=1234, containerdTracing="on", k3sVersion="latest", jaegerUiPort=0
+    )
+    said = absent.refused_up().said
+    assert "agents: 99 is too large; the most is 10" in said
+    assert "jeagerUiPort: there is no such key; did you mean jaegerUiPort?" in said
+    for key in ("containerdTracing", "k3sVersion", "jaegerUiPort"):
+        assert f"{key}: " in said
+    assert_nothing_was_created(absent)
+
+
+def test_a_daemon_that_does_not_answer_is_said_in_words(absent: Stack) -> None:
+    reachable = absent.environment
+    absent.environment = reachable | {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
+    try:
+        said = absent.refused_up().said
+    finally:
+        absent.environment = reachable
+    assert "Docker does not answer" in said
+    assert "/nonexistent/docker.sock" in said
+    assert_nothing_was_created(absent)
+
+
+@pytest.fixture
+def strangers_container(standing: Stack, absent: Stack) -> Iterator[tuple[Docker, str]]:
+    """A container that bears the name of the stack's Jaeger and is not the stack's."""
+    image = standing.docker.inspect(standing.jaeger)["Image"]
+    absent.docker("create", "--name", absent.jaeger, image)
+    yield absent.docker, absent.jaeger
+    absent.docker("rm", "-fv", absent.jaeger)
+
+
+def test_a_container_of_a_stranger_is_neither_used_nor_harmed(
+    absent: Stack, strangers_container: tuple[Docker, str]
+) -> None:
+    docker, name = strangers_container
+    said = absent.refused_up().said
+    assert f"the name {name} is taken" in said
+    assert absent.state == {}
+    absent.destroy()
+    assert docker.exists(name)
+
+
+def test_a_stack_of_the_same_name_in_another_folder_is_neither_used_nor_harmed(
+    standing: Stack, environ: dict[str, str], tmp_path: Path
+) -> None:
+    before = standing.ids()
+    settings: dict[str, Any] = {"traceProbe": False}
+    namesake = Stack(copy_project(tmp_path / "project"), environ, name=standing.name, **settings)
+    said = namesake.refused_up().said
+    assert f"stack {standing.name} in {standing.folder}" in said
+    assert namesake.state == {}
+    namesake.destroy()
+    assert standing.ids() == before
+    standing.expect_no_changes()

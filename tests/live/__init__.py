@@ -1,0 +1,1 @@
+"""What the engine and e2e tiers share: real stacks, driven as a user drives them."""

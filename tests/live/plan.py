@@ -1,0 +1,35 @@
+"""What a preview says it would do."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+_NO_CHANGE = {"same", "read", "refresh"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``changes``: the operations on each resource that would change, by its name."""
+
+    changes: dict[str, set[str]]
+    diagnostics: str
+    """All that the program said, in one text."""
+
+    @classmethod
+    def read(cls, text: str) -> Plan:
+        """From the output of ``pulumi preview --json``."""
+        document: dict[str, Any] = json.loads(text)
+        changes: defaultdict[str, set[str]] = defaultdict(set)
+        for step in document.get("steps") or []:
+            if step["op"] not in _NO_CHANGE:
+                changes[step["urn"].rpartition("::")[2]].add(step["op"])
+        said = [entry["message"] for entry in document.get("diagnostics") or []]
+        return cls(dict(changes), "\n".join(said))
+
+    @property
+    def replaced(self) -> set[str]:
+        """Names of the resources that would be deleted and made again."""
+        return {name for name, ops in self.changes.items() if any("replace" in op for op in ops)}

@@ -1,0 +1,325 @@
+"""One stack in a private copy of the project, driven through the real ``pulumi`` command."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.live import environment, ports
+from tests.live.docker import Docker
+from tests.live.environment import PROJECT
+from tests.live.plan import Plan
+from tests.live.waiting import until
+
+UP_SECONDS = 240.0
+PROJECT_NAME = "runtime-observability"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished ``pulumi`` command and all it said."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def said(self) -> str:
+        return self.stdout + self.stderr
+
+    def succeeded(self) -> Run:
+        if self.code:
+            raise AssertionError(f"{' '.join(self.argv)} exited with {self.code}:\n{self.said}")
+        return self
+
+    def failed(self) -> Run:
+        if not self.code:
+            raise AssertionError(f"{' '.join(self.argv)} succeeded and must not:\n{self.said}")
+        return self
+
+
+class Running:
+    """A ``pulumi`` command at work, in a session of its own with all it starts.
+
+    Its output goes to files: a provider or a k3d that outlives a killed engine would keep a pipe
+    open.
+    """
+
+    def __init__(self, argv: list[str], folder: Path, env: Mapping[str, str], logs: Path) -> None:
+        self.argv = tuple(argv)
+        logs.mkdir(exist_ok=True)
+        self._stem = logs / f"{len(list(logs.glob('*.out'))):03}"
+        with (
+            self._stem.with_suffix(".out").open("w") as out,
+            self._stem.with_suffix(".err").open("w") as err,
+        ):
+            self._process = subprocess.Popen(
+                argv,
+                cwd=folder,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+
+    @property
+    def session(self) -> int:
+        return self._process.pid
+
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def signal(self, number: signal.Signals) -> None:
+        """To the engine's process group, as a terminal's Ctrl-C goes."""
+        os.killpg(self.session, number)
+
+    def wait(self, seconds: float) -> Run:
+        try:
+            code = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.signal(signal.SIGKILL)
+            self._process.wait()
+            raise AssertionError(
+                f"{' '.join(self.argv)} took over {seconds:g} s:\n{self._said('.out')}"
+                f"{self._said('.err')}"
+            ) from None
+        return Run(self.argv, code, self._said(".out"), self._said(".err"))
+
+    def _said(self, suffix: str) -> str:
+        return self._stem.with_suffix(suffix).read_text(errors="replace")
+
+
+def copy_project(to: Path) -> Path:
+    """The files that git tracks, as they are now, and the virtual environment they run in."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (PROJECT / name).is_file():
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(PROJECT / name, to / name)
+    (to / ".venv").symlink_to(PROJECT / ".venv")
+    return to
+
+
+class Stack:
+    """A stack named ``name`` in ``folder``, a copy of the project with a state of its own."""
+
+    def __init__(
+        self, folder: Path, environ: Mapping[str, str], name: str | None = None, **config: Any
+    ) -> None:
+        """``config``: settings that the stack keeps besides its images and its ports."""
+        self.name = name or f"t{secrets.token_hex(4)}"
+        self.folder = folder
+        self.environment = environment.of_stack(environ, folder)
+        self.docker = Docker(self.environment)
+        self.offset = ports.free_offset()
+        self._settled: dict[str, Any] | None = None
+        self._file = folder / f"Pulumi.{self.name}.yaml"
+        self._base = {**self._images(), "portOffset": self.offset, **config}
+        self._file.write_text(yaml.safe_dump({"config": {}}))
+        self.configure()
+        self.pulumi("stack", "init", self.name)
+
+    def _images(self) -> dict[str, Any]:
+        """The lab's settings where its images are in the daemon, else a developer's."""
+        lab, dev = (
+            yaml.safe_load((self.folder / f"Pulumi.{stack}.yaml").read_text())["config"]
+            for stack in ("lab", "dev")
+        )
+        config = lab if self.docker.has_image(lab[f"{PROJECT_NAME}:k3sImage"]) else dev
+        return {key.partition(":")[2]: value for key, value in config.items()}
+
+    # What it is called
+
+    @property
+    def cluster(self) -> str:
+        return f"traced-{self.name}"
+
+    @property
+    def server(self) -> str:
+        return f"k3d-{self.cluster}-server-0"
+
+    @property
+    def jaeger(self) -> str:
+        return f"traced-{self.name}-jaeger"
+
+    @property
+    def collector(self) -> str:
+        return f"traced-{self.name}-collector"
+
+    @property
+    def directory(self) -> Path:
+        return self.folder / ".stacks" / self.name
+
+    @property
+    def ports(self) -> dict[str, int]:
+        return {key: default + self.offset for key, default in ports.defaults().items()}
+
+    # Its configuration
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The stack's own settings, without those that have their defaults."""
+        config = yaml.safe_load(self._file.read_text())["config"]
+        return {key.partition(":")[2]: value for key, value in config.items()}
+
+    def configure(self, **keys: Any) -> None:
+        """Makes the stack's settings those it began with and ``keys``."""
+        document = yaml.safe_load(self._file.read_text())
+        document["config"] = {
+            f"{PROJECT_NAME}:{key}": value for key, value in (self._base | keys).items()
+        }
+        self._file.write_text(yaml.safe_dump(document))
+
+    # pulumi
+
+    def start(self, *arguments: str) -> Running:
+        if arguments[0] != "stack":
+            self._settled = None
+        argv = ["pulumi", *arguments, "--non-interactive", "--color", "never"]
+        if arguments[:2] != ("stack", "init"):
+            argv += ["--stack", self.name]
+        return Running(argv, self.folder, self.environment, self.folder.parent / "runs")
+
+    def pulumi(self, *arguments: str, seconds: float = UP_SECONDS) -> Run:
+        """The finished ``pulumi arguments``; AssertionError when it fails."""
+        return self.start(*arguments).wait(seconds).succeeded()
+
+    def up(self) -> Run:
+        run = self.pulumi("up", "--yes", "--skip-preview")
+        self._settled = self.config
+        return run
+
+    def settle(self, **keys: Any) -> None:
+        """Up with ``keys``, unless a run with the same has just succeeded."""
+        self.configure(**keys)
+        if self._settled != self.config:
+            self.up()
+
+    def refused_up(self) -> Run:
+        return self.start("up", "--yes", "--skip-preview").wait(UP_SECONDS).failed()
+
+    def destroy(self) -> Run:
+        return self.pulumi("destroy", "--yes", "--skip-preview")
+
+    def plan(self) -> Plan:
+        return Plan.read(self.pulumi("preview", "--json").stdout)
+
+    def expect_no_changes(self) -> None:
+        self.pulumi("preview", "--expect-no-changes")
+        self._settled = self.config
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        outputs: dict[str, Any] = json.loads(self.pulumi("stack", "output", "--json").stdout)
+        return outputs
+
+    @property
+    def state(self) -> dict[str, dict[str, Any]]:
+        """The state's resources by name, without the stack itself and the providers."""
+        exported = json.loads(self.pulumi("stack", "export").stdout)
+        return {
+            resource["urn"].rpartition("::")[2]: resource
+            for resource in exported["deployment"].get("resources") or []
+            if not resource["type"].startswith("pulumi:")
+        }
+
+    # Docker and the cluster
+
+    def kubectl(self, *arguments: str, stdin: str = "", check: bool = True) -> str:
+        """Standard output of ``kubectl arguments``."""
+        done = subprocess.run(
+            ["kubectl", "--kubeconfig", str(self.directory / "kubeconfig"), *arguments],
+            env=self.environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def ids(self) -> dict[str, str]:
+        """Container ids by name: the same ids are the same containers."""
+        return self.docker.containers(f"label=runtime-observability.folder={self.folder}")
+
+    def delete_cluster_by_hand(self) -> None:
+        env = {**self.environment, "K3D_FIX_DNS": "1"}
+        subprocess.run(["k3d", "cluster", "delete", self.cluster], env=env, check=True)
+
+    def up_until_its_first_node_is_there(self) -> Running:
+        """An ``up`` in the middle of creating the cluster."""
+        running = self.start("up", "--yes", "--skip-preview")
+        until(
+            f"container {self.server}",
+            lambda: self.docker.exists(self.server) or running.ended(),
+            UP_SECONDS,
+            every=0.05,
+        )
+        if running.ended():
+            raise AssertionError(f"up ended too soon:\n{running.wait(0).said}")
+        return running
+
+    # The end
+
+    def left_overs(self) -> set[str]:
+        """Everything of this stack in Docker and in its folder."""
+        folders = {f"folder {self.directory}"} if self.directory.exists() else set()
+        return self.docker.of_stack(self.name) | folders
+
+    def finish(self) -> None:
+        """Destroys the stack; AssertionError when that leaves anything."""
+        try:
+            self.end_orphans()
+            self.start("cancel", "--yes").wait(60)
+            self.destroy()
+            left = self.left_overs()
+            if left:
+                raise AssertionError(f"destroy left {', '.join(sorted(left))}")
+        finally:
+            self.end_orphans()
+            self._remove_by_hand()
+
+    def orphans(self) -> dict[int, str]:
+        """Command lines by pid of what works for this stack now, known by its environment."""
+        mark = f"PULUMI_BACKEND_URL={self.environment['PULUMI_BACKEND_URL']}".encode()
+        found = {}
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if mark in (process / "environ").read_bytes().split(b"\0"):
+                    words = (process / "cmdline").read_bytes().split(b"\0")
+                    found[int(process.name)] = b" ".join(words).decode(errors="replace").strip()
+        return found
+
+    def end_orphans(self) -> None:
+        """Ends what killed runs of this stack left running: providers, a k3d."""
+        for pid in self.orphans():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _remove_by_hand(self) -> None:
+        """So that a failed test harms no other."""
+        kinds = {
+            "container": ("rm", "-fv"),
+            "network": ("network", "rm"),
+            "volume": ("volume", "rm"),
+        }
+        for left in sorted(self.docker.of_stack(self.name)):
+            kind, name = left.split()
+            self.docker(*kinds[kind], name, check=False)
