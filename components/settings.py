@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import pulumi
@@ -37,13 +37,16 @@ PORT_DEFAULTS = {
 """The ports that ``portOffset`` moves, as Pulumi.yaml has them (a test holds the two together)."""
 
 _OWNED_ARGUMENTS = {
-    "tracing-config-file": "set apiserverSamplingPerMillion instead",
-    "config=": "the kubelet's file is the stack's own; pass single kubelet flags",
-    "feature-gates=APIServerTracing": "the gate is on since 1.27 and stops 1.37",
-    "feature-gates=KubeletTracing": "the gate is on since 1.27 and stops 1.38",
+    r"tracing-config-file=": "set apiserverSamplingPerMillion instead",
+    r"config=": "the kubelet's file is the stack's own; pass single kubelet flags",
+    r"feature-gates=.*\bAPIServerTracing\b": "the gate is on since 1.27 and stops 1.37",
+    r"feature-gates=.*\bKubeletTracing\b": "the gate is on since 1.27 and stops 1.38",
 }
+"""What may not be passed to a component, as a pattern, and what to do instead."""
+
 _PUBLISHED = re.compile(r"(\d{1,5}):(\d{1,5})(?:/(tcp|udp))?\Z")
 _IMAGE = re.compile(r"[a-z0-9][\w./:-]*(:[\w.-]+|@sha256:[0-9a-f]{64})\Z")
+_REGISTRY = re.compile(r"[\w.-]+(:\d{1,5})?\Z")
 
 
 class SettingsError(Exception):
@@ -74,21 +77,40 @@ def _image(text: str) -> str:
     return text
 
 
+def _without_dollar(text: str) -> str:
+    if "$" in text:
+        raise ValueError("it has a $, which k3d expands in its configuration")
+    return text
+
+
 def _k3s_argument(text: str) -> str:
     if not text.startswith("--"):
-        raise ValueError(f"{text!r} does not begin with --; write it as --disable=traefik@server:*")
-    if "$" in text:
-        raise ValueError(f"{text!r} has a $, which k3d expands in its configuration")
+        raise ValueError("it does not begin with --; write it as --disable=traefik@server:*")
     for owned, instead in _OWNED_ARGUMENTS.items():
-        if text.partition("=")[2].startswith(owned):
-            raise ValueError(f"{text!r} belongs to the stack: {instead}")
-    return text
+        if re.match(owned, text.partition("=")[2]):
+            raise ValueError(f"it belongs to the stack: {instead}")
+    return _without_dollar(text)
 
 
 def _published_port(text: str) -> str:
     match = _PUBLISHED.match(text)
     if not match or not all(0 < int(port) < 65536 for port in match.group(1, 2)):
-        raise ValueError(f"{text!r} is not HOSTPORT:NODEPORT[/tcp|/udp], for instance 8080:80")
+        raise ValueError("it is not HOSTPORT:NODEPORT[/tcp|/udp], for instance 8080:80")
+    return text
+
+
+def _odd(servers: int) -> int:
+    if servers % 2 == 0:
+        raise ValueError(
+            "etcd needs an odd number of members to keep a majority; "
+            f"the nearest are {servers - 1} and {servers + 1}"
+        )
+    return servers
+
+
+def _registry(text: str) -> str:
+    if not _REGISTRY.match(text):
+        raise ValueError("a registry is written NAME or NAME:PORT")
     return text
 
 
@@ -99,7 +121,7 @@ _AnyRelease = Annotated[Version, BeforeValidator(_release)]
 
 
 def _key(field: str) -> str:
-    """``k3s_version`` as Pulumi.yaml writes it: k3sVersion (Pydantic's to_camel says k3SVersion)."""
+    """``k3s_version`` as in Pulumi.yaml: k3sVersion, where Pydantic's to_camel says k3SVersion."""
     return re.sub(r"_(.)", lambda match: match[1].upper(), field)
 
 
@@ -116,8 +138,8 @@ class Registries(_Model):
     would remove it.
     """
 
-    use: tuple[str, ...] = ()
-    config: Annotated[str, Field(pattern=r"^[^$]*$")] = ""
+    use: tuple[Annotated[str, AfterValidator(_registry)], ...] = ()
+    config: Annotated[str, AfterValidator(_without_dollar)] = ""
 
 
 class Settings(_Model):
@@ -135,7 +157,7 @@ class Settings(_Model):
         _AnyRelease,
         _since(compatibility.OLDEST_COLLECTOR, "earlier releases name their own metrics otherwise"),
     ]
-    servers: Annotated[int, Field(ge=1, le=5)]
+    servers: Annotated[int, Field(ge=1, le=5), AfterValidator(_odd)]
     agents: Annotated[int, Field(ge=0, le=10)]
 
     apiserver_sampling_per_million: PerMillion
@@ -177,12 +199,7 @@ class Settings(_Model):
     @property
     def host_ports(self) -> dict[str, int]:
         """Every TCP port that the stack takes on 127.0.0.1, by what asks for it."""
-        published = {
-            f"publishedPorts {entry!r}": int(entry.split(":")[0])
-            for entry in self.published_ports
-            if not entry.endswith("/udp")
-        }
-        return self.ports | published
+        return dict(_host_ports(self.model_dump(by_alias=True)))
 
 
 def parse(raw: Mapping[str, Any]) -> Settings:
@@ -190,16 +207,15 @@ def parse(raw: Mapping[str, Any]) -> Settings:
 
     Raises SettingsError with every problem at once.
     """
-    problems: list[str] = []
     moved = _move_default_ports(raw)
+    clashes = _refuse_clashes(moved)
     try:
         settings = Settings.model_validate(moved)
     except ValidationError as errors:
         problems = [_problem(error, moved) for error in errors.errors()]
-        raise SettingsError(problems) from None
-    problems = _refuse_clashes(settings)
-    if problems:
-        raise SettingsError(problems)
+        raise SettingsError(problems + clashes) from None
+    if clashes:
+        raise SettingsError(clashes)
     return settings
 
 
@@ -232,15 +248,21 @@ def _move_default_ports(raw: Mapping[str, Any]) -> dict[str, Any]:
     return moved
 
 
-def _refuse_clashes(settings: Settings) -> list[str]:
+def _host_ports(raw: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """Who takes which TCP port of 127.0.0.1, as far as ``raw`` can be read."""
+    for key in PORT_DEFAULTS:
+        if str(raw.get(key)).isdigit():
+            yield key, int(raw[key])
+    for entry in raw.get("publishedPorts", ()):
+        match = _PUBLISHED.match(str(entry))
+        if match and match[3] != "udp":
+            yield f"publishedPorts {entry!r}", int(match[1])
+
+
+def _refuse_clashes(raw: Mapping[str, Any]) -> list[str]:
     problems = []
-    if settings.servers % 2 == 0:
-        problems.append(
-            f"servers: {settings.servers} cannot be used: etcd needs an odd number of members to "
-            f"keep a majority; the nearest are {settings.servers - 1} and {settings.servers + 1}"
-        )
     holders: dict[int, str] = {}
-    for key, port in settings.host_ports.items():
+    for key, port in _host_ports(raw):
         if port in holders:
             problems.append(
                 f"{key}: {port} is also the port of {holders[port]}: every port needs a number "
@@ -258,7 +280,8 @@ def _problem(error: Any, raw: Mapping[str, Any]) -> str:
     value = json.dumps(error["input"], default=str)
     match error["type"]:
         case "extra_forbidden":
-            known = [field.alias or name for name, field in Settings.model_fields.items()]
+            fields = (Settings if len(location) == 1 else Registries).model_fields
+            known = [field.alias or name for name, field in fields.items()]
             near = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]}?" if near else "Pulumi.yaml lists every key"
             return f"{key}: there is no such key; {hint}"
