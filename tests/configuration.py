@@ -22,7 +22,8 @@ def defaults() -> dict[str, Any]:
 def of_stack_file(stack: str) -> dict[str, Any]:
     """The keys that Pulumi.<stack>.yaml sets, without the project's name."""
     document = yaml.safe_load((PROJECT / f"Pulumi.{stack}.yaml").read_text())
-    return {key.partition(":")[2]: value for key, value in document["config"].items()}
+    config = document.get("config") or {}
+    return {key.partition(":")[2]: value for key, value in config.items()}
 
 
 def parsed(**changes: Any) -> Settings:
