@@ -169,6 +169,10 @@ class Stack:
     def ports(self) -> dict[str, int]:
         return {key: default + self.offset for key, default in ports.defaults().items()}
 
+    @property
+    def jaeger_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['jaegerUiPort']}"
+
     # Its configuration
 
     @property

@@ -1,0 +1,39 @@
+"""The one stack of the e2e tier, whole: with the probe, asked for its traces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.live.fixtures import environ, stack_in
+from tests.live.stack import Stack
+
+__all__ = ["environ"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/e2e/" in str(item.path):
+            item.add_marker(pytest.mark.timeout(420))
+
+
+@pytest.fixture(scope="session")
+def _stack(tmp_path_factory: Any, environ: dict[str, str]) -> Iterator[Stack]:
+    with stack_in(tmp_path_factory.mktemp("traced"), environ) as stack:
+        yield stack
+
+
+@pytest.fixture
+def stack(_stack: Stack) -> Stack:
+    """A stack that is up with one node."""
+    _stack.settle()
+    return _stack
+
+
+@pytest.fixture
+def two_nodes(_stack: Stack) -> Stack:
+    """A stack that is up with a server and an agent."""
+    _stack.settle(agents=1)
+    return _stack

@@ -1,0 +1,65 @@
+"""Pods of the tests: busybox, gone when they have done their one thing."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from tests.live.stack import Stack
+from tests.live.waiting import until
+
+BUSYBOX = "docker.io/library/busybox:1.35"
+
+
+@dataclass(frozen=True)
+class Pods:
+    """Pods with one name before their numbers, all in namespace default."""
+
+    stack: Stack
+    name: str
+
+    @property
+    def phases(self) -> dict[str, str]:
+        listed = self.stack.kubectl("get", "pods", "-l", f"test={self.name}", "-o", "json")
+        return {
+            pod["metadata"]["name"]: pod["status"]["phase"] for pod in json.loads(listed)["items"]
+        }
+
+    def wait_for(self, phase: str, seconds: float) -> None:
+        until(
+            f"every pod of {self.name} in phase {phase}",
+            lambda: set(self.phases.values()) == {phase},
+            seconds,
+        )
+
+
+@contextmanager
+def pods(stack: Stack, *command: str, count: int = 1, **spec: Any) -> Iterator[Pods]:
+    """``count`` pods made by one request each, all at once; ``spec`` adds to the pods' spec."""
+    name = f"test-{secrets.token_hex(3)}"
+    container = {"name": "main", "image": BUSYBOX, "command": list(command)}
+    items = [
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": f"{name}-{number}", "labels": {"test": name}},
+            "spec": {
+                "restartPolicy": "Never",
+                "terminationGracePeriodSeconds": 0,
+                "automountServiceAccountToken": False,
+                "containers": [container],
+                **spec,
+            },
+        }
+        for number in range(count)
+    ]
+    document = {"apiVersion": "v1", "kind": "List", "items": items}
+    stack.kubectl("apply", "-f", "-", stdin=json.dumps(document))
+    try:
+        yield Pods(stack, name)
+    finally:
+        stack.kubectl("delete", "pods", "-l", f"test={name}", "--now", "--wait=false")

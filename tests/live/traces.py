@@ -1,0 +1,114 @@
+"""Jaeger's query API as anyone with curl would ask it, and spans sent as any program sends them."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One trace in Jaeger's own JSON."""
+
+    document: dict[str, Any]
+
+    @property
+    def spans(self) -> list[dict[str, Any]]:
+        spans: list[dict[str, Any]] = self.document["spans"]
+        return spans
+
+    @property
+    def services(self) -> set[str]:
+        return {process["serviceName"] for process in self.document["processes"].values()}
+
+    def operations(self, service: str) -> set[str]:
+        """Names of the service's spans."""
+        processes = self.document["processes"]
+        return {
+            span["operationName"]
+            for span in self.spans
+            if processes[span["processID"]]["serviceName"] == service
+        }
+
+    @property
+    def whole(self) -> bool:
+        """Whether every span's parent is there too: none was lost on the way."""
+        known = {span["spanID"] for span in self.spans}
+        return all(
+            reference["spanID"] in known
+            for span in self.spans
+            for reference in span.get("references") or []
+            if reference["refType"] == "CHILD_OF"
+        )
+
+    def tags(self, key: str) -> set[str]:
+        """The values of a tag anywhere in the trace, on spans and on processes."""
+        tagged = [*self.spans, *self.document["processes"].values()]
+        return {
+            str(tag["value"])
+            for entry in tagged
+            for tag in entry.get("tags") or []
+            if tag["key"] == key
+        }
+
+
+def search(url: str, service: str, operation: str = "", **tags: str) -> list[Trace]:
+    """``/api/traces``; dots in the names of ``tags`` are written as double underscores."""
+    wanted = {key.replace("__", "."): value for key, value in tags.items()}
+    query = {"service": service, "limit": "1000", "lookback": "1h"}
+    if operation:
+        query["operation"] = operation
+    if wanted:
+        query["tags"] = json.dumps(wanted)
+    answer = httpx.get(f"{url}/api/traces", params=query, timeout=20)
+    answer.raise_for_status()
+    return [Trace(document) for document in answer.json()["data"] or []]
+
+
+def answers(url: str) -> bool:
+    """Whether a Jaeger serves at ``url``."""
+    try:
+        return httpx.get(f"{url}/api/services", timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def sampled_out(metrics_url: str) -> bool:
+    """Whether the collector's sampler has left any trace out, by the collector's own metrics."""
+    metrics = httpx.get(metrics_url, timeout=5).raise_for_status().text
+    return bool(
+        re.search(r'^otelcol_processor_\w*sampled\w*\{.*sampled="false".*\} [1-9]', metrics, re.M)
+    )
+
+
+def otlp(service: str, operation: str) -> str:
+    """One span of a second's length that ends now, as OTLP/HTTP takes it in JSON."""
+    end = time.time_ns()
+    span = {
+        "traceId": secrets.token_hex(16),
+        "spanId": secrets.token_hex(8),
+        "name": operation,
+        "kind": 1,
+        "startTimeUnixNano": str(end - 10**9),
+        "endTimeUnixNano": str(end),
+    }
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": service}}]}
+    return json.dumps(
+        {"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [span]}]}]}
+    )
+
+
+def send(endpoint: str, service: str, operation: str) -> None:
+    """Sends one span to an OTLP/HTTP ``endpoint``."""
+    httpx.post(
+        f"{endpoint}/v1/traces",
+        content=otlp(service, operation),
+        headers={"Content-Type": "application/json"},
+        timeout=10,
+    ).raise_for_status()
