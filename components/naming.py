@@ -92,12 +92,15 @@ class Names:
 
 
 def _label(text: str, limit: int) -> str:
-    """``text`` if it is a DNS label within ``limit``, else the nearest one, with a digest."""
+    """``text`` if it is a DNS label within ``limit``, else the nearest one, with a digest.
+
+    Two hyphens set the digest off: no label that stands for itself has them.
+    """
     label = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
     if label == text and len(label) <= limit:
         return label
     digest = hashlib.sha256(text.encode()).hexdigest()[:6]
-    return f"{label[: limit - len(digest) - 1].strip('-')}-{digest}".strip("-")
+    return f"{label[: limit - len(digest) - 2].strip('-') or 'stack'}--{digest}"
 
 
 def refuse_a_folder_the_nodes_cannot_mount(folder: Path) -> list[str]:
