@@ -86,6 +86,9 @@ def _build_base(bench: Workbench) -> None:
     plugins = (tree / "usr/lib/cni").iterdir()
     for path in [*unwanted, *(plugin for plugin in plugins if plugin.name not in CNI_PLUGINS)]:
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    # k3d 5.9.0's entrypoint traps SIGTERM by that name, which dash refuses.
+    (tree / "usr/bin/sh").unlink()
+    (tree / "usr/bin/sh").symlink_to("bash")
     bench.run(["tar", "--sort=name", "-C", tree, "-cf", bench.out / "base.tar", "."])
     shutil.rmtree(tree)
 
@@ -140,8 +143,6 @@ def _build_node(bench: Workbench) -> None:
             shutil.copy(program, programs)
     shutil.copy(LAB / "node" / "k3s.py", tree / "usr/bin/k3s")
     (tree / "usr/bin/k3s").chmod(0o755)
-    # k3d 5.9.0's entrypoint traps SIGTERM by that name, which dash refuses.
-    (tree / "usr/bin/sh").symlink_to("bash")
     pause = bench.out / "pause"
     bench.run(["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", pause, "main.go"],
               cwd=LAB / "node" / "pause", CGO_ENABLED="0", GO111MODULE="off")  # fmt: skip
@@ -159,11 +160,12 @@ def _build_node(bench: Workbench) -> None:
         (images / f"{name}.tar").write_bytes(_layer(entries))
     rootfs = bench.out / "rootfs.tar"
     shutil.copyfile(base, rootfs)
-    bench.run(["tar", "--owner=0", "--group=0", "-C", tree, "-rf", rootfs, "usr", "var"])
+    files = sorted(path.relative_to(tree) for path in tree.rglob("*") if path.is_file())
+    bench.run(["tar", "--owner=0", "--group=0", "-C", tree, "-rf", rootfs, *files])
     shutil.rmtree(tree)
 
 
-node_base = Step("node-base", PACKAGES + UNWANTED, _build_base, minutes=1.5)
+node_base = Step("node-base", PACKAGES + UNWANTED + ("sh is bash",), _build_base, minutes=1.5)
 node = Step(
     "node",
     (LAB / "node" / "k3s.py", LAB / "node" / "pause", LAB / "node" / "image.py", *CHANGES),

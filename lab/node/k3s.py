@@ -61,7 +61,7 @@ CONTAINERD_CONFIG = AGENT / "etc" / "containerd"
 COREDNS = SERVER / "manifests" / "coredns.yaml"
 KUBECONFIG = Path("/etc/rancher/k3s/k3s.yaml")
 CONTAINERD_SOCKET = "/run/k3s/containerd/containerd.sock"
-ETCD_SOCKET = "unix:///run/k3s/etcd.sock"
+ETCD = "https://127.0.0.1:2379"
 POD_CIDR, SERVICE_CIDR, API_SERVICE_IP = "10.42.0.0/16", "10.43.0.0/16", "10.43.0.1"
 COMPONENTS = ("coredns", "servicelb", "traefik", "local-storage", "metrics-server")
 KNOWN_ENVIRONMENT = {"K3S_TOKEN", "K3S_URL", "K3S_KUBECONFIG_OUTPUT"}
@@ -145,15 +145,15 @@ class Components:
                     )
             time.sleep(0.1)
 
-    def stop(self) -> None:
-        """End all, the last started first; etcd is first in the list and goes last."""
-        deadline = time.monotonic() + STOP_SECONDS
+    def stop(self, grace_seconds: float) -> None:
+        """End all; the first started, etcd, last."""
+        deadline = time.monotonic() + grace_seconds
         for group in (self.running[1:], self.running[:1]):
             for child in group:
                 child.process.terminate()
             for child in group:
                 try:
-                    child.process.wait(max(0.1, deadline - time.monotonic()))
+                    child.process.wait(max(0.0, deadline - time.monotonic()))
                 except subprocess.TimeoutExpired:
                     child.process.kill()
 
@@ -243,7 +243,9 @@ class Node:
         """The container's address; it may be another one after a restart."""
         return socket.gethostbyname(self.name)
 
-    def request(self, identity: str, path: str, patch: object = None) -> Any:
+    def request(
+        self, identity: str, path: str, patch: object = None, timeout: float | None = 5
+    ) -> Any:
         """Ask the API server as one of this node's identities; returns the open response."""
         context = ssl.create_default_context(cafile=str(TLS / "ca.crt"))
         context.load_cert_chain(TLS / f"{identity}.crt", TLS / f"{identity}.key")
@@ -253,7 +255,7 @@ class Node:
             data=json.dumps(patch).encode() if patch else None,
             headers={"Content-Type": "application/merge-patch+json"},
         )
-        return urllib.request.urlopen(request, context=context)  # noqa: S310
+        return urllib.request.urlopen(request, context=context, timeout=timeout)  # noqa: S310
 
     def api_is_ready(self) -> bool:
         """Whether the API server says so."""
@@ -265,12 +267,15 @@ class Node:
 def start_control_plane(node: Node, components: Components) -> None:
     """etcd and kube-apiserver, and when that is ready kube-controller-manager and scheduler."""
     options = node.options
-    components.start("etcd", {
-        "data-dir": str(SERVER / "db" / "etcd"), "listen-client-urls": ETCD_SOCKET,
-        "advertise-client-urls": ETCD_SOCKET, "listen-peer-urls": "http://127.0.0.1:2380",
-        "log-level": "error", "logger": "zap",
-    })  # fmt: skip
     client("admin", "system:admin", "system:masters", node.server)
+    pair = serving("etcd", "/CN=etcd", ["127.0.0.1"])
+    components.start("etcd", {
+        "data-dir": str(SERVER / "db" / "etcd"), "listen-client-urls": ETCD,
+        "advertise-client-urls": ETCD, "listen-peer-urls": "http://127.0.0.1:2380",
+        "cert-file": pair["tls-cert-file"], "key-file": pair["tls-private-key-file"],
+        "client-cert-auth": "true", "trusted-ca-file": f"{TLS}/ca.crt",
+        "logger": "zap", "log-level": "error",
+    })  # fmt: skip
     names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc",
              "kubernetes.default.svc.cluster.local", "localhost", "127.0.0.1", API_SERVICE_IP,
              node.name, node.ip, *options.tls_san]  # fmt: skip
@@ -278,7 +283,8 @@ def start_control_plane(node: Node, components: Components) -> None:
     key = f"{TLS}/service-account.key"
     components.start("kube-apiserver", {
         **serving("kube-apiserver", "/CN=kube-apiserver", dict.fromkeys(names)),
-        "etcd-servers": ETCD_SOCKET, "allow-privileged": "true", "anonymous-auth": "false",
+        "etcd-servers": ETCD, "etcd-cafile": f"{TLS}/ca.crt",
+        "etcd-certfile": f"{TLS}/admin.crt", "etcd-keyfile": f"{TLS}/admin.key", "allow-privileged": "true", "anonymous-auth": "false",
         "authorization-mode": "Node,RBAC", "enable-admission-plugins": "NodeRestriction",
         "client-ca-file": f"{TLS}/ca.crt", "kubelet-certificate-authority": f"{TLS}/ca.crt",
         "kubelet-client-certificate": f"{TLS}/admin.crt",
@@ -446,7 +452,7 @@ def follow_nodes(node: Node) -> None:
     routes: dict[str, str] = {}
     while True:
         with contextlib.suppress(OSError, ValueError, FatalError):
-            for line in node.request("kube-proxy", "/api/v1/nodes?watch=1"):
+            for line in node.request("kube-proxy", "/api/v1/nodes?watch=1", timeout=None):
                 event = json.loads(line)
                 other = event["object"]
                 cidr = other.get("spec", {}).get("podCIDR")
@@ -539,8 +545,11 @@ def serve(options: argparse.Namespace) -> NoReturn:
         start_kube_proxy(node, components)
         threading.Thread(target=follow_nodes, args=[node], daemon=True).start()
         components.wait_until(lambda: False)
+    except FatalError:
+        components.stop(grace_seconds=0)
+        raise
     finally:
-        components.stop()
+        components.stop(STOP_SECONDS)
     raise AssertionError
 
 
