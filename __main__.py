@@ -33,6 +33,7 @@ jaeger = Jaeger(
         ui_port=settings.jaeger_ui_port,
         max_traces=settings.jaeger_max_traces,
         memory_mib=settings.jaeger_memory_mib,
+        limits_swap=plan.limits_swap,
     ),
     opts=after(network),
 )
@@ -45,6 +46,7 @@ collector = Collector(
         version=settings.collector_version,
         sampling_per_million=settings.collector_sampling_per_million,
         memory_mib=settings.collector_memory_mib,
+        limits_swap=plan.limits_swap,
         grpc_port=settings.otlp_grpc_port,
         http_port=settings.otlp_http_port,
         health_port=settings.collector_health_port,

@@ -28,6 +28,8 @@ class BackendArgs:
     config: str
     ports: Mapping[int, int]
     memory_mib: int
+    limits_swap: bool
+    """Whether the daemon can limit swap (docker.Daemon)."""
     environment: Sequence[str]
     ready_url: str
     """Answers 200 on the host once the container serves."""
@@ -75,6 +77,8 @@ class Backend(pulumi.ComponentResource):
             capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
             security_opts=["no-new-privileges:true"],
             memory=args.memory_mib,
+            # Said outright, since Docker's own choice is read back and would show as a change.
+            memory_swap=args.memory_mib if args.limits_swap else -1,
             restart="unless-stopped",
             log_driver="json-file",
             log_opts={"max-size": "10m", "max-file": "2"},

@@ -24,6 +24,7 @@ class CollectorArgs:
     version: Version
     sampling_per_million: int
     memory_mib: int
+    limits_swap: bool
     grpc_port: int
     http_port: int
     health_port: int
@@ -65,6 +66,7 @@ class Collector(Backend):
                     args.metrics_port: 8888,
                 },
                 memory_mib=args.memory_mib,
+                limits_swap=args.limits_swap,
                 environment=[f"GOMEMLIMIT={args.memory_mib * 4 // 5}MiB"],
                 ready_url=f"http://127.0.0.1:{args.health_port}/",
             ),

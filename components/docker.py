@@ -61,6 +61,8 @@ class Daemon:
 
     version: str
     cgroup_version: str
+    limits_swap: bool
+    """Whether the kernel accounts for swap; where not, Docker turns any swap limit into none."""
 
 
 def daemon() -> Daemon:
@@ -68,7 +70,11 @@ def daemon() -> Daemon:
     info = json.loads(runner.run(["docker", "info", "--format", "{{json .}}"]).checked())
     if errors := info.get("ServerErrors"):
         raise runner.CommandError("; ".join(errors))
-    return Daemon(info["ServerVersion"], info.get("CgroupVersion", "1"))
+    return Daemon(
+        version=info["ServerVersion"],
+        cgroup_version=info.get("CgroupVersion", "1"),
+        limits_swap=info.get("SwapLimit", False),
+    )
 
 
 def provider_host() -> str:

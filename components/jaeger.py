@@ -21,6 +21,7 @@ class JaegerArgs:
     ui_port: int
     max_traces: int
     memory_mib: int
+    limits_swap: bool
 
 
 class Jaeger(Backend):
@@ -46,6 +47,7 @@ class Jaeger(Backend):
                 config=documents.jaeger(args.max_traces),
                 ports={args.ui_port: 16686},
                 memory_mib=args.memory_mib,
+                limits_swap=args.limits_swap,
                 environment=[f"GOMEMLIMIT={args.memory_mib * 4 // 5}MiB"],
                 ready_url=f"{self.url}/api/services",
             ),

@@ -37,6 +37,7 @@ class Observation:
     drift: tuple[str, ...] = ()
     generation: int = 0
     cgroup_v1: bool = False
+    limits_swap: bool = True
     record: store.Record | None = field(default=None, repr=False)
 
 
@@ -62,6 +63,7 @@ def observe(names: Names, host_ports: Mapping[str, int]) -> Observation:
         tuple(drift),
         next_generation(record, drift),
         cgroup_v1=daemon.cgroup_version == "1",
+        limits_swap=daemon.limits_swap,
         record=record,
     )
 

@@ -32,6 +32,7 @@ class StackPlan:
     files: dict[str, str]
     spec: ClusterSpec
     generation: int
+    limits_swap: bool
     containerd: ContainerdPlan
 
     @property
@@ -89,6 +90,7 @@ def plan() -> StackPlan:
         files=files,
         spec=spec,
         generation=observed.generation,
+        limits_swap=observed.limits_swap,
         containerd=compatibility.containerd_plan(settings.containerd_tracing, settings.k3s_version),
     )
     _tell(decided, observed)
