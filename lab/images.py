@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterable, Mapping
@@ -16,8 +17,8 @@ from pathlib import Path
 from typing import IO
 
 from lab import builds
-from lab.paths import Cache
-from lab.steps import LabError, Step, Workbench, prepare, progress
+from lab.node import image as node
+from lab.steps import LabError, Step, progress
 
 PREFIX = "runtime-observability-lab"
 KEY_LABEL = f"{PREFIX}.key"
@@ -42,19 +43,24 @@ class Image:
         return Step(self.reference, inputs, lambda bench: None, self.needs).key.rpartition("-")[2]
 
 
-def load(images: Iterable[Image], cache: Cache, docker_host: str | None) -> list[str]:
-    """Import the images that the daemon has not, or has of other inputs; return their names."""
-    environment = {**os.environ, **({"DOCKER_HOST": docker_host} if docker_host else {})}
-    missing = [image for image in images if _key_in_daemon(image, environment) != image.key]
-    outputs = prepare(cache, [step for image in missing for step in image.needs])
-    for image in missing:
+def missing(images: Iterable[Image], docker_host: str) -> list[Image]:
+    """Return the images that the daemon has not, or has of other inputs."""
+    environment = {**os.environ, "DOCKER_HOST": docker_host}
+    return [image for image in images if _key_in_daemon(image, environment) != image.key]
+
+
+def load(images: Iterable[Image], outputs: Mapping[str, Path], docker_host: str) -> None:
+    """Import images into a daemon; `outputs` holds those of their steps, by name."""
+    for image in images:
         with progress(f"image {image.reference}: importing"):
-            _import(image, outputs, environment)
-    return [image.reference for image in missing]
+            _import(image, outputs, {**os.environ, "DOCKER_HOST": docker_host})
 
 
 def _key_in_daemon(image: Image, environment: Mapping[str, str]) -> str:
-    template = f'{{{{index .Config.Labels "{KEY_LABEL}"}}}}'
+    return _inspect(f'{{{{index .Config.Labels "{KEY_LABEL}"}}}}', image, environment)
+
+
+def _inspect(template: str, image: Image, environment: Mapping[str, str]) -> str:
     command = ["docker", "image", "inspect", "--format", template, image.reference]
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, check=False
@@ -64,6 +70,7 @@ def _key_in_daemon(image: Image, environment: Mapping[str, str]) -> str:
 def _import(image: Image, outputs: Mapping[str, Path], environment: Mapping[str, str]) -> None:
     changes = (*image.instructions, f"LABEL {KEY_LABEL}={image.key}")
     command = ["docker", "import", *(f"--change={line}" for line in changes), "-", image.reference]
+    replaced = _inspect("{{.Id}}", image, environment)
     pipe = subprocess.PIPE
     with subprocess.Popen(
         command, env=environment, stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe
@@ -80,30 +87,35 @@ def _import(image: Image, outputs: Mapping[str, Path], environment: Mapping[str,
         said = process.stderr.read().decode()
     if process.returncode != 0:
         raise LabError(f"docker import {image.reference} failed: {refusal}{said.strip()}")
+    if replaced:
+        # Refused while a container runs on it, which then keeps it: nothing to do about that.
+        forget = ["docker", "image", "rm", replaced]
+        subprocess.run(forget, env=environment, capture_output=True, check=False)
 
 
-def write_files(files: Mapping[str, Path | None], stream: IO[bytes]) -> None:
+def write_files(files: Mapping[str, bytes | None], stream: IO[bytes]) -> None:
     """Write a tar of files (all executable, of root) and, where the value is None, folders."""
     with tarfile.open(fileobj=stream, mode="w|") as archive:
-        for name, source in files.items():
+        for name, content in files.items():
             entry = tarfile.TarInfo(name.lstrip("/"))
-            if source is None:
+            if content is None:
                 entry.type, entry.mode = tarfile.DIRTYPE, 0o1777
-                archive.addfile(entry)
-                continue
-            content = source.read_bytes()
-            entry.size, entry.mode = len(content), 0o755
-            archive.addfile(entry, io.BytesIO(content))
+            else:
+                entry.size, entry.mode = len(content), 0o755
+            archive.addfile(entry, io.BytesIO(content or b""))
 
 
-def _extract_busybox(bench: Workbench) -> None:
-    bench.run(["apt-get", "download", "busybox-static"], cwd=bench.out)
-    (package,) = bench.out.glob("*.deb")
-    bench.run(["dpkg-deb", "--extract", package, bench.out])
-    package.unlink()
+def _write_tools(built: Mapping[str, Path], stream: IO[bytes]) -> None:
+    with tarfile.open(built["node-base"] / "base.tar") as base:
+        program = base.extractfile("./usr/bin/busybox")
+        shell = program.read() if program else b""
+    write_files(dict.fromkeys(("/bin/sh", "/bin/sleep", "/bin/rm"), shell), stream)
 
 
-busybox = Step("busybox", ("busybox-static", "bin/busybox"), _extract_busybox)
+def _write_node(built: Mapping[str, Path], stream: IO[bytes]) -> None:
+    with (built["node"] / "rootfs.tar").open("rb") as tree:
+        shutil.copyfileobj(tree, stream)
+
 
 JAEGER = Image(
     f"{PREFIX}/jaeger:{builds.JAEGER}",
@@ -117,7 +129,10 @@ JAEGER = Image(
         f"USER {UNPRIVILEGED}",
     ),
     lambda built, stream: write_files(
-        {"/cmd/jaeger/jaeger-linux": built["jaeger"] / "jaeger", "/tmp": None},  # noqa: S108
+        {
+            "/cmd/jaeger/jaeger-linux": (built["jaeger"] / "jaeger").read_bytes(),
+            "/tmp": None,  # noqa: S108 - a folder of the image, which its volume is mounted on
+        },
         stream,
     ),
 )
@@ -132,22 +147,23 @@ COLLECTOR = Image(
         "EXPOSE 4317 4318 55679",
         f"USER {UNPRIVILEGED}",
     ),
-    lambda built, stream: write_files({"/otelcol": built["collector"] / "collector"}, stream),
+    lambda built, stream: write_files(
+        {"/otelcol": (built["collector"] / "collector").read_bytes()}, stream
+    ),
 )
 
 # k3d runs `noop` in it and executes small commands (k3d v5.9.0 pkg/client/tools.go, host.go). It
 # can't do `k3d image import --mode tools-node`, which needs the real program.
 K3D_TOOLS = Image(
     f"{PREFIX}/k3d-tools:{builds.K3D}",
-    (busybox,),
+    (node.node_base,),
     (
         'ENTRYPOINT ["/bin/sh", "-c", "trap exit TERM; sleep 2147483647 & wait"]',
         "WORKDIR /app",
     ),
-    lambda built, stream: write_files(
-        dict.fromkeys(("/bin/sh", "/bin/sleep", "/bin/rm"), built["busybox"] / "bin/busybox"),
-        stream,
-    ),
+    _write_tools,
 )
 
-IMAGES = (JAEGER, COLLECTOR, K3D_TOOLS)
+NODE = Image(node.TAG, (node.node,), node.CHANGES, _write_node)
+
+IMAGES = (JAEGER, COLLECTOR, K3D_TOOLS, NODE)

@@ -1,0 +1,36 @@
+# What each target does is said in `make help`; the work is done by `python3 -m lab`.
+PYTHON ?= python3
+LAB = @exec $(PYTHON) -m lab
+stack = $(if $(STACK),--stack '$(STACK)')
+
+.PHONY: help up down env test test-fast lint lab lab-stop clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+up: ## bring a stack up, set-up included: make up [STACK=name]
+	$(LAB) up $(stack)
+
+down: ## destroy a stack and prove that nothing is left: make down [STACK=name]
+	$(LAB) down $(stack)
+
+env: ## print what a shell needs: eval "$$(make -s env)"
+	$(LAB) env $(stack)
+
+test: ## all checks, the quick ones first
+	$(LAB) test
+
+test-fast: ## the checks that need neither Pulumi nor Docker
+	$(LAB) test-fast
+
+lint: ## ruff and mypy
+	$(LAB) lint
+
+lab: ## build everything that a machine without registries needs, and start nothing
+	$(LAB) lab
+
+lab-stop: ## stop the private Docker daemon with all that runs in it
+	$(LAB) stop
+
+clean: ## remove everything that the lab has made
+	$(LAB) clean

@@ -1,0 +1,79 @@
+"""`python3 -m lab COMMAND`: what the Makefile calls. It runs on the system's Python."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shutil
+import signal
+import subprocess
+import sys
+from types import FrameType
+from typing import NoReturn
+
+from lab import check, daemon, environment, stacks
+from lab.machine import look
+from lab.paths import Cache
+from lab.steps import LabError, progress
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python3 -m lab", description=__doc__)
+    parser.add_argument(
+        "command",
+        choices=("up", "down", "env", "test", "test-fast", "lint", "lab", "stop", "clean"),
+    )
+    parser.add_argument("--stack", help="dev, lab, or a developer's own (default: as it fits)")
+    chosen = parser.parse_args(arguments)
+    cache = Cache.of_this_user()
+    if chosen.command in ("test", "test-fast", "lint"):
+        return check.run(chosen.command, cache)
+    if chosen.command == "stop":
+        print("stopped" if daemon.stop(daemon.Daemon(cache.docker)) else "no private daemon runs")
+        return 0
+    if chosen.command == "clean":
+        return clean(cache)
+    machine = look(cache)
+    if chosen.command == "lab":
+        machine = dataclasses.replace(machine, built_images=True)
+    if chosen.command in ("up", "lab"):
+        print("\n".join(machine.reasons), flush=True)
+    exports = environment.make_ready(machine)
+    if chosen.command == "up":
+        return stacks.up(machine, exports, chosen.stack)
+    if chosen.command == "down":
+        return stacks.down(machine, exports, chosen.stack)
+    if chosen.command == "env":
+        print(stacks.shell_exports(exports, chosen.stack), end="")
+    return 0
+
+
+def clean(cache: Cache) -> int:
+    """Remove all that the lab has made; refuse while a stack lives in the private daemon."""
+    private = daemon.Daemon(cache.docker)
+    if daemon.answers(private):
+        command = ["docker", "--host", private.host, "ps", "--all", "--quiet"]
+        labelled = [*command, "--filter", f"label={stacks.LABEL}.owner"]
+        if subprocess.run(labelled, capture_output=True, text=True, check=True).stdout:
+            raise LabError("stacks live in the private Docker daemon; `make down` each of them")
+    daemon.stop(private)
+    with progress(f"removing {cache.root}"):
+        shutil.rmtree(cache.root, ignore_errors=False)
+    print(f"removed {cache.root}")
+    return 0
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except LabError as error:
+        sys.exit(f"\nerror: {error}")
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on where this one ended", file=sys.stderr)
+        sys.exit(130)

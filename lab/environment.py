@@ -1,0 +1,151 @@
+"""Makes the project ready to work with on this machine, and says what a shell needs for that."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from lab import builds, daemon, images, packages
+from lab.machine import Machine, path_without, plugin_versions, users_pulumi_home
+from lab.node.image import node_base
+from lab.paths import PROJECT, Cache
+from lab.providers import install as stand_ins
+from lab.steps import LabError, Step, exclusive, prepare, progress
+
+VENV = PROJECT / ".venv"
+
+
+def make_ready(machine: Machine) -> dict[str, str]:
+    """Make what is missing; return the variables with which Pulumi works here."""
+    cache = machine.cache
+    make_venv(cache, "requirements.txt")
+    docker_host = machine.docker_host or daemon.ensure(daemon.Daemon(cache.docker)).host
+    wanted = images.missing(images.IMAGES, docker_host) if machine.built_images else []
+    steps = [step for image in wanted for step in image.needs]
+    if node_base in steps or any(node_base in step.needs for step in steps):
+        _ensure_debootstrap(cache)
+    own = _own_programs(machine)
+    outputs = prepare(cache, [*own, *steps])
+    builds.link_tools(cache, [outputs[step.name] / program for step, program in own.items()])
+    images.load(wanted, outputs, docker_host)
+    exports = _exports(machine, docker_host)
+    if machine.stand_ins:
+        _install_stand_ins(cache, exports["PATH"])
+    else:
+        _install_plugins(cache, exports["PATH"])
+    return exports
+
+
+def make_venv(cache: Cache, requirements: str) -> Path:
+    """Make the project's .venv hold what a requirements file names; return its Python."""
+    file = PROJECT / requirements
+    stamp = VENV / f"{file.stem}.sha256"
+    digest = hashlib.sha256(file.read_bytes() + (PROJECT / "requirements.txt").read_bytes())
+    python = VENV / "bin" / "python"
+    with exclusive(cache.root / ".venv.lock"):
+        if python.exists() and stamp.exists() and stamp.read_text() == digest.hexdigest():
+            return python
+        if importlib.util.find_spec("ensurepip") is None:
+            packages.ensure(["python3-venv"], "the project's virtual environment")
+        commands: list[list[str | Path]] = [
+            [python, "-m", "pip", "install", "--disable-pip-version-check", "--requirement", file]
+        ]
+        if not python.exists():
+            commands.insert(0, [sys.executable, "-m", "venv", VENV])
+        log = cache.logs / "venv.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            progress(f".venv: installing {requirements}", "about 1 min cold"),
+            log.open("w") as out,
+        ):
+            for command in commands:
+                done = subprocess.run(command, stdout=out, stderr=out, check=False)
+                if done.returncode != 0:
+                    said = log.read_text().strip().splitlines()[-5:]
+                    raise LabError("\n".join([f".venv could not be made; log {log}:", *said]))
+        stamp.write_text(digest.hexdigest())
+    return python
+
+
+def _own_programs(machine: Machine) -> dict[Step, str]:
+    own = {
+        builds.pulumi: ("pulumi", machine.own_pulumi),
+        builds.k3d: ("k3d", machine.own_k3d),
+        # Kubernetes takes minutes: only where the nodes need it built anyway.
+        builds.kubernetes: ("kubectl", machine.own_kubectl and machine.built_images),
+    }
+    return {step: program for step, (program, wanted) in own.items() if wanted}
+
+
+def _ensure_debootstrap(cache: Cache) -> None:
+    if not node_base.output(cache).exists() and not shutil.which("debootstrap"):
+        packages.ensure(["debootstrap"], "the node image")
+
+
+def _exports(machine: Machine, docker_host: str) -> dict[str, str]:
+    cache = machine.cache
+    exports = {"PATH": os.pathsep.join([str(cache.bin), path_without(cache)])}
+    if docker_host != "unix:///var/run/docker.sock":
+        exports["DOCKER_HOST"] = docker_host
+    home = users_pulumi_home(cache)
+    logged_in = _logged_in(Path(os.environ.get("PULUMI_CREDENTIALS_PATH", home)))
+    if machine.stand_ins:
+        exports["PULUMI_HOME"] = str(cache.pulumi_home)
+        if logged_in:
+            exports["PULUMI_CREDENTIALS_PATH"] = str(home)
+    if machine.own_pulumi:
+        exports["PULUMI_SKIP_UPDATE_CHECK"] = "true"
+    if "PULUMI_BACKEND_URL" not in os.environ and not logged_in:
+        exports["PULUMI_BACKEND_URL"] = f"file://{PROJECT}"
+    if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & os.environ.keys():
+        exports["PULUMI_CONFIG_PASSPHRASE"] = ""
+    return exports
+
+
+def _logged_in(folder: Path) -> bool:
+    """Whether `pulumi login` has been used (pulumi v3.259.0 sdk/go/common/workspace/creds.go)."""
+    try:
+        known = json.loads((folder / "credentials.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(known.get("current"))
+
+
+def _install_stand_ins(cache: Cache, path: str) -> None:
+    stamp = cache.pulumi_home / "stand-ins"
+    wanted = stand_ins.fingerprint()
+    with exclusive(cache.root / ".plugins.lock"):
+        if stamp.exists() and stamp.read_text() == wanted:
+            return
+        log = cache.logs / "stand-ins.log"
+        with progress("stand-in plugins: installing"), log.open("wb") as out:
+            try:
+                pulumi = Path(shutil.which("pulumi", path=path) or "pulumi")
+                stand_ins.install(cache.root, pulumi, cache.pulumi_home, out)
+            except subprocess.CalledProcessError as error:
+                raise LabError(f"stand-in plugins: {error}\nFull log: {log}") from error
+        stamp.write_text(wanted)
+
+
+def _install_plugins(cache: Cache, path: str) -> None:
+    home = users_pulumi_home(cache)
+    for name, version in plugin_versions().items():
+        if (home / "plugins" / f"resource-{name}-v{version}").is_dir():
+            continue
+        command = ["pulumi", "plugin", "install", "resource", name, version]
+        with progress(f"provider plugin {name} {version}: downloading"):
+            environment = {**os.environ, "PATH": path, "PULUMI_HOME": str(home)}
+            done = subprocess.run(
+                command, env=environment, capture_output=True, text=True, check=False
+            )
+        if done.returncode != 0:
+            raise LabError(
+                f"`{' '.join(command)}` failed: {done.stderr.strip()}\n"
+                "RUNTIME_OBSERVABILITY_LAB=1 makes the project do without downloads"
+            )
