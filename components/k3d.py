@@ -23,6 +23,7 @@ _FATAL = (
     re.compile(r"level=error"),
     re.compile(r"^E\d{4} "),
 )
+_LOGGED = re.compile(r'time="[^"]*" level=(?P<level>\w+) msg="(?P<text>.*)"\Z')
 _LOOK_SECONDS = 2
 _DEAD_SECONDS = 8
 """A node whose k3s has been gone this long will not come up: the entrypoint starts it only once."""
@@ -46,6 +47,15 @@ def first_error(log: str) -> str:
             if pattern.search(line):
                 return line.strip()
     return lines[-1].strip() if lines else "its log is empty"
+
+
+def message(line: str) -> str:
+    """What a line of k3d's log says, without time and level unless it warns."""
+    match = _LOGGED.match(line)
+    if not match:
+        return line
+    text = match["text"].replace('\\"', '"')
+    return text if match["level"] == "info" else f"{match['level']}: {text}"
 
 
 class NodeWatch:
@@ -128,7 +138,7 @@ def _attend(
         text = said.read_text(errors="replace")
         end = len(text) if ended else text.rfind("\n") + 1
         for line in text[passed_on:end].splitlines():
-            print(f"k3d: {line}", file=sys.stderr, flush=True)
+            print(f"k3d: {message(line)}", file=sys.stderr, flush=True)
         passed_on = max(passed_on, end)
         if ended:
             return None if child.returncode == 0 else f"k3d exited with {child.returncode}"
