@@ -137,7 +137,7 @@ class Stack:
     def _images(self) -> dict[str, Any]:
         """The lab's settings where its images are in the daemon, else a developer's."""
         lab, dev = (
-            yaml.safe_load((self.folder / f"Pulumi.{stack}.yaml").read_text())["config"]
+            yaml.safe_load((self.folder / f"Pulumi.{stack}.yaml").read_text()).get("config", {})
             for stack in ("lab", "dev")
         )
         config = lab if self.docker.has_image(lab[f"{PROJECT_NAME}:k3sImage"]) else dev
