@@ -32,9 +32,17 @@ def _template(name: str) -> dict[str, Any]:
     return document
 
 
+class _Plain(yaml.SafeDumper):
+    """Writes out what occurs twice: a person reads these files, and `&id001` says nothing."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def dump(document: dict[str, Any]) -> str:
     """YAML with the template's own order of keys."""
-    return yaml.safe_dump(document, sort_keys=False)
+    text: str = yaml.dump(document, Dumper=_Plain, sort_keys=False)
+    return text
 
 
 def apiserver_tracing(version: Version, per_million: int) -> str:
