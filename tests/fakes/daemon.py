@@ -41,7 +41,7 @@ class FakeDaemon:
                 "networks": [],
                 "volumes": [],
                 "arrivals": [],
-                "info": {"ServerVersion": "20.10.24", "CgroupVersion": "2"},
+                "info": {"ServerVersion": "20.10.24", "CgroupVersion": "2", "SwapLimit": True},
                 "host": "unix:///var/run/docker.sock",
                 "k3d": {
                     "version": "5.9.0",

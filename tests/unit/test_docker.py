@@ -69,7 +69,7 @@ def test_published_tcp_ports(listed: str, ports: set[int]) -> None:
 
 
 def test_the_daemon_says_which_cgroups_it_has(daemon: FakeDaemon) -> None:
-    assert docker.daemon() == Daemon("20.10.24", "2")
+    assert docker.daemon() == Daemon("20.10.24", cgroup_version="2", limits_swap=True)
     daemon.set(info={"ServerVersion": "19.03.15"})
     assert docker.daemon().cgroup_version == "1", "releases before 20.10 know cgroup v1 alone"
 
