@@ -264,6 +264,13 @@ class Node:
         return False
 
 
+def etcd_listens() -> bool:
+    """Whether etcd takes connections; without it the API server only logs failures."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", 2379)):
+        return True
+    return False
+
+
 def start_control_plane(node: Node, components: Components) -> None:
     """etcd and kube-apiserver, and when that is ready kube-controller-manager and scheduler."""
     options = node.options
@@ -276,6 +283,7 @@ def start_control_plane(node: Node, components: Components) -> None:
         "client-cert-auth": "true", "trusted-ca-file": f"{TLS}/ca.crt",
         "logger": "zap", "log-level": "error",
     })  # fmt: skip
+    components.wait_until(etcd_listens)
     names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc",
              "kubernetes.default.svc.cluster.local", "localhost", "127.0.0.1", API_SERVICE_IP,
              node.name, node.ip, *options.tls_san]  # fmt: skip
