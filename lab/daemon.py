@@ -25,12 +25,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab import packages
 from lab.paths import LAB, Cache
 from lab.steps import LabError, exclusive
 
 PACKAGES = {
     "dockerd": "docker.io", "runc": "runc", "iptables": "iptables", "ip": "iproute2",
 }  # fmt: skip
+# Root's own tools lie where a user's PATH may not lead.
+PATH = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
 START_SECONDS = 60
 STOP_SECONDS = 60
 # Docker's own defaults are 172.17-31/16 and 192.168/20s, kind's 10.244/16, k3s' 10.42-43/16.
@@ -156,27 +159,15 @@ def settings(daemon: Daemon, shim: Path | None) -> dict[str, object]:
     }
 
 
-def run(*arguments: str) -> str:
+def run(*arguments: str, words: str | None = None) -> str:
     """Run a tool and return its output; its own words are the error."""
-    result = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PATH": PATH}
+    result = subprocess.run(
+        arguments, env=environment, input=words, capture_output=True, text=True, check=False
+    )
     if result.returncode:
         raise LabError(f"{' '.join(arguments)}: {result.stderr.strip() or result.stdout}")
     return result.stdout
-
-
-def install_packages() -> None:
-    """Install what dockerd needs from Debian, or say the one command that does."""
-    missing = sorted({package for tool, package in PACKAGES.items() if not shutil.which(tool)})
-    if not missing:
-        return
-    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise LabError(f"a private Docker daemon needs {missing}: run sudo {' '.join(command)}")
-    print(f"docker daemon: installing {' '.join(missing)}", file=sys.stderr, flush=True)
-    # RUNLEVEL=1 makes invoke-rc.d start no service: only our own daemon is wanted.
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    for arguments in (["apt-get", "update", "-qq"], command):
-        subprocess.run(arguments, env=environment, stdout=sys.stderr, check=True)
 
 
 def make_bridge(daemon: Daemon) -> None:
@@ -226,7 +217,7 @@ def restore_the_host(daemon: Daemon, bridges: list[str]) -> None:
     kept = [
         line for line in run("iptables-save").splitlines() if not any(word in line for word in ours)
     ]
-    subprocess.run(["iptables-restore"], input="\n".join([*kept, ""]), text=True, check=True)
+    run("iptables-restore", words="\n".join([*kept, ""]))
     if not before["other_daemon"]:
         run("iptables", "-P", "FORWARD", before["forward_policy"])
         IP_FORWARD.write_text(before["ip_forward"])
@@ -295,13 +286,12 @@ def launch(daemon: Daemon) -> None:
     daemon.config_file.write_text(json.dumps(settings(daemon, shim), indent=2), encoding="utf-8")
     note_the_host(daemon)
     make_bridge(daemon)
-    path = os.environ.get("PATH", "") + ":/usr/local/sbin:/usr/sbin:/sbin"
     with daemon.log.open("ab") as log:
         start = log.tell()
         process = subprocess.Popen(
             ["dockerd", "--config-file", str(daemon.config_file)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
-            env={**os.environ, "PATH": path}, start_new_session=True,
+            env={**os.environ, "PATH": PATH}, start_new_session=True,
         )  # fmt: skip
     if wait_until_up(daemon, process.poll):
         return
@@ -320,7 +310,8 @@ def ensure(daemon: Daemon | None = None) -> Daemon:
             f"the cache folder's path is too long: {longest} has {len(longest)} characters, a unix "
             f"socket holds {SOCKET_PATH_LIMIT}; set RUNTIME_OBSERVABILITY_CACHE to a shorter one"
         )
-    install_packages()
+    missing = [package for tool, package in PACKAGES.items() if not shutil.which(tool, path=PATH)]
+    packages.ensure(missing, "a private Docker daemon")
     if os.geteuid() != 0:
         raise LabError("dockerd needs root; run as root, or set DOCKER_HOST to a daemon of yours")
     with exclusive(daemon.folder / "lock"):

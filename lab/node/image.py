@@ -10,7 +10,6 @@ import io
 import json
 import os
 import platform
-import re
 import shutil
 import subprocess
 import tarfile
@@ -38,17 +37,11 @@ CHANGES = (
 PAUSE_IMAGE = "docker.io/rancher/mirrored-pause:3.6"
 BUSYBOX_IMAGE = "docker.io/library/busybox:1.35"
 PACKAGES = (
-    "busybox", "ca-certificates", "conntrack", "containernetworking-plugins", "etcd-server",
+    "busybox-static", "ca-certificates", "conntrack", "containernetworking-plugins", "etcd-server",
     "iproute2", "iptables", "openssl", "procps", "python3", "runc",
 )  # fmt: skip
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 CNI_PLUGINS = {"bridge", "host-local", "loopback", "portmap"}
-# What people and tests call in a pod; all others are there as `busybox NAME`.
-APPLETS = (
-    "ash cat cp date df dirname echo env expr false grep head hostname id ip kill ln ls mkdir mount "
-    "mv nc nslookup ping printf ps pwd rm sed seq sh sleep sort stat tail tar tee test time timeout "
-    "top touch tr true uname uniq vi wc wget which xargs yes"
-).split()
 UNWANTED = (
     "dev/*", "var/cache/*", "var/lib/apt/lists/*", "var/log/*", "usr/share/locale/*",
     "usr/share/doc/*", "usr/share/man/*", "usr/share/info/*", "usr/share/lintian/*",
@@ -117,23 +110,13 @@ def _entry(
     return info
 
 
-def _busybox_files(base: Path) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
-    """busybox from the base, with its libraries: the static one crashes when it looks up a name."""
+def _busybox_files(program: Path) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
     for folder, mode in (("tmp", 0o1777), ("root", 0o700)):
         yield _entry(folder, mode, tarfile.DIRTYPE), b""
     yield _entry("etc/passwd", 0o644), b"root:x:0:0:root:/root:/bin/sh\n"
-    with tarfile.open(base) as tar:
-        for member in tar:
-            folder, _, name = member.name.removeprefix("./usr/").rpartition("/")
-            if not member.isfile() or not re.fullmatch(r"lib/[^/]*-linux-gnu|bin", folder):
-                continue
-            if not re.fullmatch(r"busybox|libc\.so\.6|libresolv\.so\.2|ld-linux.*", name):
-                continue
-            yield _entry(f"{folder}/{name}"), (tar.extractfile(member) or io.BytesIO()).read()
-            if name.startswith("ld-"):
-                for place in ("lib", "lib64"):
-                    yield _entry(f"{place}/{name}", kind=tarfile.SYMTYPE, to=f"/{folder}/{name}"), b""
-    for applet in APPLETS:
+    yield _entry("bin/busybox"), program.read_bytes()
+    listed = subprocess.check_output([program, "--list"], text=True).split()
+    for applet in sorted(set(listed) - {"busybox"}):
         yield _entry(f"bin/{applet}", kind=tarfile.SYMTYPE, to="busybox"), b""
 
 
@@ -164,17 +147,21 @@ def _build_node(bench: Workbench) -> None:
     bench.run(["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", pause, "main.go"],
               cwd=LAB / "node" / "pause", CGO_ENABLED="0", GO111MODULE="off")  # fmt: skip
     base = bench.needs["node-base"] / "base.tar"
+    busybox = bench.out / "busybox"
+    with tarfile.open(base) as tar, busybox.open("wb") as file:
+        shutil.copyfileobj(tar.extractfile("./usr/bin/busybox") or io.BytesIO(), file)
+    busybox.chmod(0o755)
     for name, reference, files, command in (
         ("pause", PAUSE_IMAGE, [(_entry("pause"), pause.read_bytes())], "/pause"),
-        ("busybox", BUSYBOX_IMAGE, _busybox_files(base), "sh"),
+        ("busybox", BUSYBOX_IMAGE, _busybox_files(busybox), "sh"),
     ):
         content = _image(reference, _layer(files), [command])
         entries = ((_entry(path, 0o644), data) for path, data in content.items())
         (images / f"{name}.tar").write_bytes(_layer(entries))
     rootfs = bench.out / "rootfs.tar"
     shutil.copyfile(base, rootfs)
-    files = sorted(path.relative_to(tree) for path in tree.rglob("*") if path.is_file())
-    bench.run(["tar", "--owner=0", "--group=0", "-C", tree, "-rf", rootfs, *files])
+    added = sorted(path.relative_to(tree) for path in tree.rglob("*") if path.is_file())
+    bench.run(["tar", "--owner=0", "--group=0", "-C", tree, "-rf", rootfs, *added])
     shutil.rmtree(tree)
 
 

@@ -61,7 +61,8 @@ CONTAINERD_CONFIG = AGENT / "etc" / "containerd"
 COREDNS = SERVER / "manifests" / "coredns.yaml"
 KUBECONFIG = Path("/etc/rancher/k3s/k3s.yaml")
 CONTAINERD_SOCKET = "/run/k3s/containerd/containerd.sock"
-ETCD = "https://127.0.0.1:2379"
+ETCD_PORT = 2379
+ETCD = f"https://127.0.0.1:{ETCD_PORT}"
 POD_CIDR, SERVICE_CIDR, API_SERVICE_IP = "10.42.0.0/16", "10.43.0.0/16", "10.43.0.1"
 COMPONENTS = ("coredns", "servicelb", "traefik", "local-storage", "metrics-server")
 KNOWN_ENVIRONMENT = {"K3S_TOKEN", "K3S_URL", "K3S_KUBECONFIG_OUTPUT"}
@@ -166,6 +167,13 @@ def run(*arguments: str, check: bool = True) -> bool:
     return result.returncode == 0
 
 
+def listens(port: int) -> bool:
+    """Whether a component of this node takes connections on a port."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
+
+
 def derived_key(token: str, purpose: str) -> str:
     """A P-256 private key made from the token (PEM, RFC 5915 without the public part)."""
     secret = hashlib.scrypt(token.encode(), salt=purpose.encode(), n=2**14, r=8, p=1, dklen=32)
@@ -264,13 +272,6 @@ class Node:
         return False
 
 
-def etcd_listens() -> bool:
-    """Whether etcd takes connections; without it the API server only logs failures."""
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", 2379)):
-        return True
-    return False
-
-
 def start_control_plane(node: Node, components: Components) -> None:
     """etcd and kube-apiserver, and when that is ready kube-controller-manager and scheduler."""
     options = node.options
@@ -283,7 +284,7 @@ def start_control_plane(node: Node, components: Components) -> None:
         "client-cert-auth": "true", "trusted-ca-file": f"{TLS}/ca.crt",
         "logger": "zap", "log-level": "error",
     })  # fmt: skip
-    components.wait_until(etcd_listens)
+    components.wait_until(lambda: listens(ETCD_PORT))
     names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc",
              "kubernetes.default.svc.cluster.local", "localhost", "127.0.0.1", API_SERVICE_IP,
              node.name, node.ip, *options.tls_san]  # fmt: skip
@@ -292,7 +293,8 @@ def start_control_plane(node: Node, components: Components) -> None:
     components.start("kube-apiserver", {
         **serving("kube-apiserver", "/CN=kube-apiserver", dict.fromkeys(names)),
         "etcd-servers": ETCD, "etcd-cafile": f"{TLS}/ca.crt",
-        "etcd-certfile": f"{TLS}/admin.crt", "etcd-keyfile": f"{TLS}/admin.key", "allow-privileged": "true", "anonymous-auth": "false",
+        "etcd-certfile": f"{TLS}/admin.crt", "etcd-keyfile": f"{TLS}/admin.key",
+        "allow-privileged": "true", "anonymous-auth": "false",
         "authorization-mode": "Node,RBAC", "enable-admission-plugins": "NodeRestriction",
         "client-ca-file": f"{TLS}/ca.crt", "kubelet-certificate-authority": f"{TLS}/ca.crt",
         "kubelet-client-certificate": f"{TLS}/admin.crt",
