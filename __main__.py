@@ -78,6 +78,7 @@ if settings.trace_probe:
             image=plan.probe_image,
             seconds=settings.probe_timeout_seconds,
             demanded=plan.demanded,
+            expected=plan.expected,
             reruns_with=[
                 jaeger.container_id,
                 collector.container_id,

@@ -15,13 +15,17 @@ from components.naming import Names
 
 @dataclass(frozen=True)
 class ProbeArgs:
-    """``demanded``: the components whose spans must be found, as Jaeger names their services."""
+    """Components as Jaeger names their services.
+
+    ``demanded``: their spans of the probe's own pod must be found; ``expected``: some span.
+    """
 
     names: Names
     jaeger_url: str
     image: str
     seconds: int
     demanded: Sequence[str]
+    expected: Sequence[str]
     reruns_with: Sequence[pulumi.Input[Any]]
     """The probe runs again when one of these is another."""
 
@@ -45,6 +49,7 @@ class TraceProbe(pulumi.ComponentResource):
                     "image": args.image,
                     "seconds": args.seconds,
                     "demanded": list(args.demanded),
+                    "expected": list(args.expected),
                     "report": str(args.names.directory / "probe.json"),
                 }
             ),

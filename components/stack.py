@@ -21,6 +21,8 @@ from components.preflight import Observation
 from components.settings import Settings
 
 _MILLION = 1_000_000
+_CERTAIN_SHARE = 0.1
+"""A cluster at rest makes over 150 traces a minute of each component: a tenth of them is enough."""
 
 
 @dataclass(frozen=True)
@@ -51,18 +53,26 @@ class StackPlan:
         return settings.probe_image or compatibility.SANDBOX_IMAGE.at(settings.k3s_version)
 
     @property
+    def sampling(self) -> dict[str, float]:
+        """The share of its traces that reaches Jaeger, 0 to 1, by traced component."""
+        settings = self.settings
+        kept = settings.collector_sampling_per_million / _MILLION
+        shares = {
+            "apiserver": kept * settings.apiserver_sampling_per_million / _MILLION,
+            "kubelet": kept * settings.node_sampling_per_million / _MILLION,
+        }
+        return shares | ({"containerd": shares["kubelet"]} if self.containerd.traced else {})
+
+    @property
     def demanded(self) -> list[str]:
         """The components whose spans of one given pod must be there: those sampled in full."""
-        settings = self.settings
-        if settings.collector_sampling_per_million < _MILLION:
-            return []
-        nodes = settings.node_sampling_per_million == _MILLION
-        wanted = {
-            "apiserver": settings.apiserver_sampling_per_million == _MILLION,
-            "kubelet": nodes,
-            "containerd": nodes and self.containerd.traced,
-        }
-        return [component for component, demanded in wanted.items() if demanded]
+        return [component for component, share in self.sampling.items() if share == 1]
+
+    @property
+    def expected(self) -> list[str]:
+        """The components of which some span must be there: the odds are all but certain."""
+        shares = self.sampling.items()
+        return [component for component, share in shares if _CERTAIN_SHARE <= share < 1]
 
     @property
     def links(self) -> dict[str, str]:
@@ -115,5 +125,6 @@ def _tell(decided: StackPlan, observed: Observation) -> None:
             f"k3s {decided.settings.k3s_version} is newer than {newest}, the newest that is known "
             "here: its files are generated as for that"
         )
-    if decided.settings.trace_probe and not decided.demanded:
-        pulumi.log.info("nothing is sampled in full: the probe can demand no trace")
+    for component, share in decided.sampling.items():
+        if component not in decided.demanded:
+            pulumi.log.info(f"{component} is sampled at {share:.4%}: a given pod may have no trace")

@@ -1,10 +1,11 @@
 """``python -m ktrace.probe``: starts a pod and demands its trace.
 
-Reads on stdin ``{"jaegerUrl", "kubeconfig", "image", "seconds", "demanded", "report"}`` and prints
-what it found, which it also keeps in the file ``report``::
+Reads the document ``Request`` on stdin and prints what it found, which it also keeps in the file
+``report``::
 
     {"pod": "default/trace-probe-…",       namespace/name of the pod, removed again
-     "seconds": 0.9 | null,                from the pod's creation to its readable joined trace
+     "seconds": 0.9 | null,                from the pod's creation to its readable joined trace;
+                                           null where sampling lets none be demanded
      "traceUrl": "…" | null,               the pod's start
      "requestTraceUrl": "…" | null,        the API server's request that created the pod
      "spans": {"kubelet": 12, …},          in the pod's trace, by service
@@ -57,10 +58,13 @@ class CreatedPod:
 class Found:
     """What Jaeger has of a pod's start at one moment."""
 
-    start: Trace | None
-    request: Trace | None
+    start: Trace | None = None
+    request: Trace | None = None
+    others: frozenset[str] = frozenset()
+    """Components with a span since the pod's creation, of whatever."""
 
     def components(self) -> list[str]:
+        """Those with spans of this very pod."""
         traced = ["apiserver"] if self.request else []
         return traced + [name for name in ("kubelet", "containerd") if name in self.counts()]
 
@@ -103,7 +107,19 @@ def probe_pod(api: client.CoreV1Api, image: str, seconds: float) -> Iterator[Cre
         api.delete_namespaced_pod(name, NAMESPACE, grace_period_seconds=0, _request_timeout=10)
 
 
-def look(jaeger: Jaeger, pod: CreatedPod) -> Found:
+@dataclass(frozen=True)
+class Wanted:
+    """``demanded``: components with spans of this very pod; ``expected``: with any new span."""
+
+    demanded: tuple[str, ...]
+    expected: tuple[str, ...] = ()
+
+    def missing(self, found: Found) -> list[str]:
+        silent = [name for name in self.demanded if name not in found.components()]
+        return silent + [name for name in self.expected if name not in found.others]
+
+
+def look(jaeger: Jaeger, pod: CreatedPod, expected: Sequence[str]) -> Found:
     """The pod's start and its creating request, as far as Jaeger has them now."""
     since = int((pod.at - 1) * 1_000_000)
     starts = jaeger.find("kubelet", "syncPod", tags={"k8s.pod": pod.key}, start=since)
@@ -113,23 +129,24 @@ def look(jaeger: Jaeger, pod: CreatedPod) -> Found:
         else []
     )
     widest = max(starts, key=lambda trace: (len(trace.counts), len(trace.spans)), default=None)
-    return Found(widest, requests[0] if requests else None)
+    others = frozenset(name for name in expected if jaeger.find(name, start=since, limit=1))
+    return Found(widest, requests[0] if requests else None, others)
 
 
 def wait_for_trace(
-    jaeger: Jaeger, pod: CreatedPod, demanded: Sequence[str], seconds: float
+    jaeger: Jaeger, pod: CreatedPod, wanted: Wanted, seconds: float
 ) -> tuple[Found, float | None]:
-    """What was found, and the seconds until all ``demanded`` components were; None: they were not.
+    """What was found, and the seconds until all that is ``wanted`` was; None: it was not.
 
     Once all are there the trace is read on until two looks agree, so that its count is whole.
     """
     deadline = pod.at + seconds
     complete_at: float | None = None
-    found = Found(None, None)
+    found = Found()
     while True:
-        before, found = found, look(jaeger, pod)
+        before, found = found, look(jaeger, pod, wanted.expected)
         now = time.time()
-        if set(demanded) <= set(found.components()):
+        if not wanted.missing(found):
             complete_at = complete_at or now
             settled = found.counts() == before.counts()
             if settled or now - complete_at > _SETTLE_SECONDS:
@@ -141,13 +158,15 @@ def wait_for_trace(
 
 
 def silence(
-    found: Found, demanded: Sequence[str], services: Sequence[str], seconds: float, pod_state: str
+    found: Found, wanted: Wanted, services: Sequence[str], seconds: float, pod_state: str
 ) -> str:
     """Why the probe failed, by component, with what was seen instead."""
-    silent = [name for name in demanded if name not in found.components()]
+    silent = wanted.missing(found)
     lines = [f"no trace of {' and '.join(silent)} within {seconds:g} s of the pod's creation:"]
     for name in silent:
-        if name in services:
+        if name in services and name in wanted.expected:
+            what = "has sent spans to this Jaeger before, but none since"
+        elif name in services:
             what = "exports spans, but none of this pod's start came"
             if name == "containerd" and found.start:
                 what = "exports spans, but none in the kubelet's trace of this pod's start"
@@ -187,22 +206,22 @@ def probe(
     *,
     image: str,
     seconds: float,
-    demanded: Sequence[str],
+    wanted: Wanted,
 ) -> dict[str, object]:
-    """The report; ProbeError when a demanded component stays silent."""
+    """The report; ProbeError when a wanted component stays silent."""
     with probe_pod(api, image, seconds) as pod:
         print(f"pod {pod.key} created, waiting for its trace", file=sys.stderr, flush=True)
-        found, waited = wait_for_trace(jaeger, pod, demanded, seconds)
+        found, waited = wait_for_trace(jaeger, pod, wanted, seconds)
         if waited is None:
             state = _pod_state(api, pod.name)
-            raise ProbeError(silence(found, demanded, jaeger.services(), seconds, state))
+            raise ProbeError(silence(found, wanted, jaeger.services(), seconds, state))
     return {
         "pod": pod.key,
-        "seconds": waited,
+        "seconds": waited if wanted.demanded else None,
         "traceUrl": jaeger.link(found.start) if found.start else None,
         "requestTraceUrl": jaeger.link(found.request) if found.request else None,
         "spans": found.counts(),
-        "traced": found.components(),
+        "traced": [*found.components(), *(found.others - set(found.components()))],
     }
 
 
@@ -215,6 +234,7 @@ class Request:
     image: str
     seconds: float
     demanded: list[str]
+    expected: list[str]
     report: str
 
 
@@ -228,15 +248,16 @@ def main() -> int:
                 api,
                 image=request.image,
                 seconds=request.seconds,
-                demanded=request.demanded,
+                wanted=Wanted(tuple(request.demanded), tuple(request.expected)),
             )
     except (ProbeError, JaegerError, client.ApiException, urllib3.exceptions.HTTPError) as error:
         print(f"error: {_reason(error)}", file=sys.stderr)
         return 1
-    print(
-        f"pod {report['pod']}: joined trace after {report['seconds']} s, {report['traceUrl']}",
-        file=sys.stderr,
-    )
+    if report["seconds"] is not None:
+        told = f"joined trace after {report['seconds']} s, {report['traceUrl']}"
+    else:
+        told = f"sampling lets no trace be demanded; traced: {report['traced']}"
+    print(f"pod {report['pod']}: {told}", file=sys.stderr)
     write_private(Path(request.report), json.dumps(report, indent=2))
     print(json.dumps(report))
     return 0
