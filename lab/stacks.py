@@ -123,8 +123,10 @@ def _pulumi(arguments: list[str], environment: Mapping[str, str], stack: str) ->
         command += ["--stack", stack]
     said = b""
     with (
-        subprocess.Popen(command, cwd=PROJECT, env=environment, stderr=subprocess.PIPE) as process,
-        _leaving_signals_to(process),
+        subprocess.Popen(
+            command, cwd=PROJECT, env=environment, stderr=subprocess.PIPE, start_new_session=True
+        ) as process,
+        _handing_signals_to(process),
     ):
         assert process.stderr is not None  # noqa: S101 - it is a pipe
         while chunk := os.read(process.stderr.fileno(), 4096):
@@ -138,14 +140,17 @@ def _pulumi(arguments: list[str], environment: Mapping[str, str], stack: str) ->
 
 
 @contextmanager
-def _leaving_signals_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Let Pulumi end in its own way: a terminal's Ctrl-C reaches it without our help."""
+def _handing_signals_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Let Pulumi alone have a Ctrl-C, which a terminal would send to its program and plugins too.
 
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGTERM:
-            process.send_signal(signal.SIGINT)
+    It then ends them in order; a second one ends it at once.
+    """
 
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+    def hand_on(number: int, frame: FrameType | None) -> None:
+        process.send_signal(signal.SIGINT)
+
+    ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, hand_on) for number in ends}
     try:
         yield
     finally:
