@@ -14,9 +14,9 @@ def _command(engine: str | None) -> Servicer:
 
 
 def _docker(engine: str | None) -> Servicer:
-    from lab.providers import docker_plugin  # noqa: PLC0415 - Docker's SDK is slow to load
+    from lab.providers import docker_types  # noqa: PLC0415 - Docker's SDK is slow to load
 
-    return docker_plugin.make(engine)
+    return docker_types.make(engine)
 
 
 if __name__ == "__main__":

@@ -24,9 +24,6 @@ SECONDS_OF_A_REQUEST = 1200  # terraform, resource_docker_image.go: a pull may t
 SECONDS_FOR_REMOVAL = 30  # terraform: networkRemoveRefreshTimeout, volumeReadRefreshTimeout
 SECONDS_BETWEEN_TRIES = 0.5
 
-LABELS = Field(set, nested={"label": Field(str, required=True), "value": Field(str, required=True)})
-NAME = Field(str)
-
 
 class Host:
     """The daemon that this process talks to."""
@@ -208,13 +205,3 @@ def remove_patiently(call: Call, remove: Callable[[], None], busy: str, last_sta
             )
         if call.cancelled.wait(SECONDS_BETWEEN_TRIES):
             raise ProviderError("context canceled")
-
-
-def labels_of(inputs: Properties) -> dict[str, str]:
-    """Return Docker's form of a set of labels."""
-    return {item["label"]: item["value"] for item in inputs.get("labels", [])}
-
-
-def label_set(labels: dict[str, str] | None) -> list[Properties]:
-    """Return the plugin's form of Docker's labels."""
-    return [{"label": key, "value": value} for key, value in sorted((labels or {}).items())]

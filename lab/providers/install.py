@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -42,7 +43,7 @@ def install(cache: Path, pulumi: Path, pulumi_home: Path, log: IO[bytes] | None 
             _write_plugin(folder, name, venv)
             argv = [pulumi, "plugin", "install", "resource", name, version, "--reinstall"]
             home = {"PULUMI_HOME": str(pulumi_home), "PULUMI_SKIP_UPDATE_CHECK": "true"}
-            _run([*argv, "--file", folder], log, home)
+            _run([*map(str, argv), "--file", folder], log, home)
     return venv
 
 
@@ -53,8 +54,8 @@ def _virtual_environment(cache: Path, log: IO[bytes] | None) -> Path:
     if not done.exists():
         shutil.rmtree(venv, ignore_errors=True)
         _run([sys.executable, "-m", "venv", venv], log)
-        pip = [venv / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install"]
-        _run([*pip, "--requirement", REQUIREMENTS], log)
+        python = venv / "bin" / "python"
+        _run([python, "-m", "pip", "install", "--requirement", REQUIREMENTS], log)
         done.touch()
     return venv
 
@@ -82,7 +83,7 @@ def _sources() -> list[Path]:
 
 
 def _run(
-    argv: list[str | Path], log: IO[bytes] | None, environment: dict[str, str] | None = None
+    argv: Sequence[str | Path], log: IO[bytes] | None, environment: dict[str, str] | None = None
 ) -> None:
     subprocess.run(
         [str(word) for word in argv],

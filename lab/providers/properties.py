@@ -149,11 +149,8 @@ def _compare(rule: Field, old: Any, new: Any, path: str) -> Iterator[tuple[str, 
     other = rule if rule.exact else _ANY
     if new is UNKNOWN:
         yield path, "ADD" if missing(old) else "UPDATE"
-    elif missing(old) or missing(new):
-        if not missing(new):
-            yield path, "ADD"
-        elif not missing(old):
-            yield path, "DELETE"
+    elif missing(old) and missing(new):
+        return
     elif isinstance(old, list) and isinstance(new, list):
         yield from _compare_lists(rule, old, new, path)
     elif isinstance(old, dict) and isinstance(new, dict):
@@ -162,7 +159,7 @@ def _compare(rule: Field, old: Any, new: Any, path: str) -> Iterator[tuple[str, 
             if not (inner.computed and key not in new):
                 yield from _compare(inner, old.get(key), new.get(key), _join(path, key))
     elif old != new:
-        yield path, "UPDATE"
+        yield path, "ADD" if old is None else "DELETE" if new is None else "UPDATE"
 
 
 def _compare_lists(

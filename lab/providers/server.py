@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import secrets
+import signal
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -330,6 +331,8 @@ def serve(make: Callable[[str | None], Servicer], arguments: Sequence[str]) -> N
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(make(engine), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
+    # The engine ends its plugins with SIGINT and waits up to 5 s; Go's default is to end at once.
+    signal.signal(signal.SIGINT, lambda _signal, _frame: os._exit(0))
     print(port, flush=True)
     parent = os.getppid()
     while os.getppid() == parent:

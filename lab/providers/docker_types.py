@@ -1,23 +1,23 @@
-"""docker:index/network:Network, index/volume:Volume and index/remoteImage:RemoteImage."""
+"""The docker plugin's types at work: what each asks of the daemon, and in which order."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, ClassVar
 
-from docker.errors import NotFound
+from docker.errors import APIError, NotFound
 from docker.types import IPAMConfig, IPAMPool
 
+from lab.providers import docker_specs as specs
 from lab.providers.docker_resource import (
-    LABELS,
-    NAME,
+    VERSION,
     DockerResource,
-    label_set,
-    labels_of,
+    Host,
     remove_patiently,
     saying,
 )
-from lab.providers.properties import Field, Schema
-from lab.providers.server import Call, ProviderError
+from lab.providers.properties import Schema
+from lab.providers.server import Call, Configuration, ProviderError, Servicer
 from lab.providers.wire import Properties
 
 
@@ -30,24 +30,7 @@ class Network(DockerResource):
     """
 
     covers: ClassVar[str] = "docker:index/network:Network"
-    schema: ClassVar[Schema] = {
-        "name": NAME,
-        "labels": LABELS,
-        "driver": Field(str, computed=True),
-        "options": Field(dict, computed=True, items=str),
-        "internal": Field(bool, computed=True),
-        "attachable": Field(bool),
-        "ingress": Field(bool),
-        "ipv6": Field(bool),
-        "ipamDriver": Field(str, default="default"),
-        "ipamOptions": Field(dict, items=str),
-        "ipamConfigs": Field(
-            set,
-            computed=True,
-            nested={"subnet": Field(str), "gateway": Field(str), "ipRange": Field(str)},
-        ),
-        "scope": Field(str, computed=True, output=True),
-    }
+    schema: ClassVar[Schema] = specs.NETWORK
 
     def make(self, api: Any, inputs: Properties) -> str:
         pools = [
@@ -61,7 +44,7 @@ class Network(DockerResource):
                 options=inputs.get("options"),
                 ipam=IPAMConfig(inputs["ipamDriver"], pools, inputs.get("ipamOptions")),
                 internal=inputs.get("internal", False),
-                labels=labels_of(inputs),
+                labels=specs.labels_of(inputs),
                 enable_ipv6=inputs.get("ipv6", False),
                 attachable=inputs.get("attachable"),
                 ingress=inputs.get("ingress"),
@@ -73,7 +56,7 @@ class Network(DockerResource):
         keys = {"Subnet": "subnet", "Gateway": "gateway", "IPRange": "ipRange"}
         return {
             "name": network["Name"],
-            "labels": label_set(network["Labels"]),
+            "labels": specs.label_set(network["Labels"]),
             "driver": network["Driver"],
             "options": network["Options"] or {},
             "internal": network["Internal"],
@@ -99,18 +82,15 @@ class Volume(DockerResource):
     """terraform, resource_docker_volume.go; without cluster volumes. The id is the name."""
 
     covers: ClassVar[str] = "docker:index/volume:Volume"
-    schema: ClassVar[Schema] = {
-        "name": NAME,
-        "labels": LABELS,
-        "driver": Field(str, computed=True),
-        "driverOpts": Field(dict, items=str),
-        "mountpoint": Field(str, computed=True, output=True),
-    }
+    schema: ClassVar[Schema] = specs.VOLUME
 
     def make(self, api: Any, inputs: Properties) -> str:
         with saying("Unable to create volume"):
             volume = api.create_volume(
-                inputs["name"], inputs.get("driver"), inputs.get("driverOpts"), labels_of(inputs)
+                inputs["name"],
+                inputs.get("driver"),
+                inputs.get("driverOpts"),
+                specs.labels_of(inputs),
             )
         return str(volume["Name"])
 
@@ -118,7 +98,7 @@ class Volume(DockerResource):
         volume = api.inspect_volume(identity)
         return {
             "name": volume["Name"],
-            "labels": label_set(volume["Labels"]),
+            "labels": specs.label_set(volume["Labels"]),
             "driver": volume["Driver"],
             "driverOpts": volume["Options"] or {},
             "mountpoint": volume["Mountpoint"],
@@ -135,16 +115,7 @@ class RemoteImage(DockerResource):
 
     covers: ClassVar[str] = "docker:index/remoteImage:RemoteImage"
     autonamed: ClassVar[bool] = False
-    schema: ClassVar[Schema] = {
-        "name": Field(str, required=True),
-        "keepLocally": Field(bool, replaces=False),
-        "forceRemove": Field(bool, replaces=False),
-        "pullTriggers": Field(set, items=str),
-        "triggers": Field(dict),
-        "platform": Field(str),
-        "imageId": Field(str, computed=True, output=True),
-        "repoDigest": Field(str, computed=True, output=True),
-    }
+    schema: ClassVar[Schema] = specs.REMOTE_IMAGE
 
     def make(self, api: Any, inputs: Properties) -> str:
         with saying("Unable to read Docker image into resource"):
@@ -184,3 +155,93 @@ def pulled(api: Any, name: str, platform: str | None = None) -> Properties:
         return dict(api.inspect_image(name))
     except NotFound as error:
         raise ProviderError(f"unable to find or pull image {name}") from error
+
+
+class Container(DockerResource):
+    """A container, started. Health checks, `wait`, `attach` and `logs` are not covered."""
+
+    covers: ClassVar[str] = "docker:index/container:Container"
+    deletes_before_replacing: ClassVar[bool] = True  # docker: DeleteBeforeReplace
+    schema: ClassVar[Schema] = specs.CONTAINER
+
+    def make(self, api: Any, inputs: Properties) -> str:
+        with saying(f"Unable to create container with image {inputs['image']}"):
+            pulled(api, inputs["image"])
+        with saying("Unable to create container"):
+            made = api.create_container_from_config(specs.create_request(inputs), inputs["name"])
+        return str(made["Id"])
+
+    def finish(self, api: Any, call: Call, identity: str, inputs: Properties) -> None:
+        """Join the networks, upload, start: in this order."""
+        if networks := inputs.get("networksAdvanced"):
+            _leave_bridge(api, identity)
+            for network in networks:
+                with saying(f"Unable to connect to network '{network['name']}'"):
+                    api.connect_container_to_network(
+                        identity,
+                        network["name"],
+                        aliases=network.get("aliases"),
+                        ipv4_address=network.get("ipv4Address"),
+                        ipv6_address=network.get("ipv6Address"),
+                    )
+        for upload in inputs.get("uploads", []):
+            archive = specs.upload_archive(upload)
+            with saying("Unable to upload volume content"):
+                api.put_archive(identity, "/", archive)
+        if inputs["start"]:
+            with saying("Unable to start container"):
+                api.start(identity)
+
+    def change(self, api: Any, identity: str, state: Properties, inputs: Properties) -> None:
+        """Start what must run; change limits and restarts. All else has no effect."""
+        if inputs["mustRun"] and not state.get("mustRun", True) and inputs["start"]:
+            with saying("Unable to start container"):
+                api.start(identity)
+        if any(state.get(name) != inputs.get(name) for name in specs.UPDATED_IN_PLACE):
+            host = specs.create_request(inputs)["HostConfig"]
+            keys = ("CpuShares", "Memory", "MemoryReservation", "MemorySwap")
+            request = {key: host[key] for key in keys if key in host}
+            request["RestartPolicy"] = host["RestartPolicy"]
+            with saying("Unable to update a container"):
+                url = api._url("/containers/{0}/update", identity)
+                # docker-py's own update_container has no way to give all of these.
+                api._result(api._post_json(url, data=request), json=True)
+
+    def find(self, api: Any, identity: str, state: Properties) -> Properties:
+        return specs.observed(api.inspect_container(identity), state)
+
+    def remove(self, api: Any, call: Call, identity: str, state: Properties) -> None:
+        with contextlib.suppress(NotFound):
+            with saying(f"Error stopping container {identity}"):
+                _ignoring_absence(api.stop, identity, timeout=state.get("destroyGraceSeconds", 0))
+            with saying(f"Error deleting container {identity}"):
+                _ignoring_absence(
+                    api.remove_container, identity, v=state.get("removeVolumes", True), force=True
+                )
+            api.wait(identity)
+
+
+def _leave_bridge(api: Any, identity: str) -> None:
+    try:
+        api.disconnect_container_from_network(identity, "bridge")
+    except APIError as error:
+        if "is not connected to the network bridge" not in str(error.explanation):
+            raise
+
+
+def _ignoring_absence(act: Any, identity: str, **arguments: Any) -> None:
+    try:
+        act(identity, **arguments)
+    except APIError as error:
+        text = str(error.explanation)
+        if "No such container" not in text and "is already in progress" not in text:
+            raise
+
+
+def make(engine: str | None) -> Servicer:
+    """Return the plugin."""
+    host = Host()
+    resources = [Network(host), Volume(host), RemoteImage(host), Container(host)]
+    return Servicer(
+        VERSION, resources, {}, Configuration(host.schema, host.defaults, host.use), engine
+    )
