@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import shutil
 import signal
 import subprocess
@@ -34,10 +33,11 @@ def main(arguments: list[str]) -> int:
         return 0
     if chosen.command == "clean":
         return clean(cache)
-    machine = look(cache)
     if chosen.command == "lab":
-        machine = dataclasses.replace(machine, built_images=True)
-    if chosen.command in ("up", "lab"):
+        environment.build_everything(cache)
+        return 0
+    machine = look(cache)
+    if chosen.command == "up":
         print("\n".join(machine.reasons), flush=True)
     exports = environment.make_ready(machine)
     if chosen.command == "up":

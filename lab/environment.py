@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from lab import builds, daemon, images, packages
@@ -27,11 +28,8 @@ def make_ready(machine: Machine) -> dict[str, str]:
     make_venv(cache, "requirements.txt")
     docker_host = machine.docker_host or daemon.ensure(daemon.Daemon(cache.docker)).host
     wanted = images.missing(images.IMAGES, docker_host) if machine.built_images else []
-    steps = [step for image in wanted for step in image.needs]
-    if node_base in steps or any(node_base in step.needs for step in steps):
-        _ensure_debootstrap(cache)
     own = _own_programs(machine)
-    outputs = prepare(cache, [*own, *steps])
+    outputs = _build(cache, [*own, *(step for image in wanted for step in image.needs)])
     builds.link_tools(cache, [outputs[step.name] / program for step, program in own.items()])
     images.load(wanted, outputs, docker_host)
     exports = _exports(machine, docker_host)
@@ -40,6 +38,12 @@ def make_ready(machine: Machine) -> dict[str, str]:
     else:
         _install_plugins(cache, exports["PATH"])
     return exports
+
+
+def build_everything(cache: Cache) -> None:
+    """Build all that a machine without registries needs; start nothing and install nothing."""
+    own = (builds.pulumi, builds.k3d, builds.kubernetes)
+    _build(cache, [*own, *(step for image in images.IMAGES for step in image.needs)])
 
 
 def make_venv(cache: Cache, requirements: str) -> Path:
@@ -83,9 +87,11 @@ def _own_programs(machine: Machine) -> dict[Step, str]:
     return {step: program for step, (program, wanted) in own.items() if wanted}
 
 
-def _ensure_debootstrap(cache: Cache) -> None:
-    if not node_base.output(cache).exists() and not shutil.which("debootstrap"):
+def _build(cache: Cache, steps: Sequence[Step]) -> dict[str, Path]:
+    debian = any(node_base in (step, *step.needs) for step in steps)
+    if debian and not node_base.output(cache).exists() and not shutil.which("debootstrap"):
         packages.ensure(["debootstrap"], "the node image")
+    return prepare(cache, steps)
 
 
 def _exports(machine: Machine, docker_host: str) -> dict[str, str]:
