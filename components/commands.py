@@ -21,6 +21,11 @@ def _environment(values: Mapping[str, str]) -> dict[str, str]:
     return {**values, **({"DOCKER_HOST": host} if host else {})}
 
 
+def in_turn(scripts: Sequence[str]) -> str:
+    """One shell text of ``scripts``: the next runs when one exits well, none when it fails."""
+    return "set -e\n" + "".join(f"(\n{(_SCRIPTS / script).read_text()})\n" for script in scripts)
+
+
 def guard(
     name: str,
     scripts: Sequence[str],
@@ -34,11 +39,10 @@ def guard(
     It is in the state before anything that depends on it exists, so an interrupted create, a
     replacement and a destroy all end in the same delete.
     """
-    text = "\n".join((_SCRIPTS / script).read_text() for script in scripts)
     return local.Command(
         name,
         create="true",
-        delete=text,
+        delete=in_turn(scripts),
         environment=_environment(environment),
         triggers=list(triggers),
         logging=local.Logging.STDERR,

@@ -15,9 +15,9 @@ for node in $nodes; do
 done
 
 # Twice in a row nothing: a k3d that outlived its run may still be creating.
-quiet=0 rounds=0
+quiet=0 rounds=0 said=
 while :; do
-  containers=$(docker ps -aq --filter "label=k3d.cluster=$CLUSTER")
+  containers=$(docker ps -a --filter "label=k3d.cluster=$CLUSTER" --format '{{.Names}}')
   volumes=$(docker volume ls -q --filter "label=k3d.cluster=$CLUSTER")
   if [ -z "$containers$volumes" ]; then
     quiet=$((quiet + 1))
@@ -25,11 +25,12 @@ while :; do
   else
     quiet=0 rounds=$((rounds + 1))
     if [ "$rounds" -gt 20 ]; then
-      echo "cluster $CLUSTER: these containers and volumes stay:" $containers $volumes >&2
+      echo "cluster $CLUSTER: these stay:" $containers $volumes "($said)" >&2
       exit 1
     fi
-    [ -z "$containers" ] || docker rm -fv $containers >/dev/null 2>&1 || :
-    [ -z "$volumes" ] || docker volume rm -f $volumes >/dev/null 2>&1 || :
+    said=
+    [ -z "$containers" ] || said=$(docker rm -fv $containers 2>&1 >/dev/null) || :
+    [ -z "$volumes" ] || said="$said $(docker volume rm -f $volumes 2>&1 >/dev/null)" || :
   fi
   sleep 1
 done

@@ -3,10 +3,10 @@
 set -eu
 
 owned="label=runtime-observability.owner=$OWNER"
-quiet=0 rounds=0
+quiet=0 rounds=0 said=
 while :; do
-  containers=$(docker ps -aq --filter "$owned")
-  networks=$(docker network ls -q --filter "$owned")
+  containers=$(docker ps -a --filter "$owned" --format '{{.Names}}')
+  networks=$(docker network ls -q --filter "$owned") # two networks may share a name
   volumes=$(docker volume ls -q --filter "$owned")
   if [ -z "$containers$networks$volumes" ]; then
     quiet=$((quiet + 1))
@@ -14,17 +14,19 @@ while :; do
   else
     quiet=0 rounds=$((rounds + 1))
     if [ "$rounds" -gt 20 ]; then
-      echo "stack $STACK: these stay:" $containers $networks $volumes >&2
+      networks=$(docker network ls --filter "$owned" --format '{{.Name}}')
+      echo "stack $STACK: these stay:" $containers $networks $volumes "($said)" >&2
       exit 1
     fi
-    [ -z "$containers" ] || docker rm -fv $containers >/dev/null 2>&1 || :
+    said=
+    [ -z "$containers" ] || said=$(docker rm -fv $containers 2>&1 >/dev/null) || :
     for network in $networks; do
       for container in $(docker ps -aq --filter "network=$network"); do
         docker network disconnect -f "$network" "$container" || :
       done
-      docker network rm "$network" >/dev/null 2>&1 || :
+      said="$said $(docker network rm "$network" 2>&1 >/dev/null)" || :
     done
-    [ -z "$volumes" ] || docker volume rm -f $volumes >/dev/null 2>&1 || :
+    [ -z "$volumes" ] || said="$said $(docker volume rm -f $volumes 2>&1 >/dev/null)" || :
   fi
   sleep 1
 done
