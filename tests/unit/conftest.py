@@ -1,8 +1,9 @@
-"""Fixtures of the unit tier: a stack of its own, and a daemon that is a file."""
+"""Fixtures of the unit tier: a stack of its own, and a daemon that is three lists."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,13 +21,14 @@ def names(tmp_path: Path) -> Names:
 
 
 @pytest.fixture
-def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeDaemon:
+def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDaemon]:
     """`docker` and `k3d` on PATH are the fakes; nothing of the user's reaches them."""
     fake = FakeDaemon(tmp_path / "daemon")
     monkeypatch.setenv("PATH", fake.path)
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.delenv("DOCKER_CONTEXT", raising=False)
-    return fake
+    yield fake
+    fake.executables.stop()
 
 
 @pytest.fixture

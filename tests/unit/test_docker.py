@@ -70,19 +70,19 @@ def test_published_tcp_ports(listed: str, ports: set[int]) -> None:
 
 def test_the_daemon_says_which_cgroups_it_has(daemon: FakeDaemon) -> None:
     assert docker.daemon() == Daemon("20.10.24", cgroup_version="2", limits_swap=True)
-    daemon.set(info={"ServerVersion": "19.03.15"})
+    daemon.info = {"ServerVersion": "19.03.15"}
     assert docker.daemon().cgroup_version == "1", "releases before 20.10 know cgroup v1 alone"
 
 
 def test_a_daemon_that_is_not_there(daemon: FakeDaemon) -> None:
-    daemon.set(down=True)
+    daemon.down = True
     with pytest.raises(runner.CommandError, match="Cannot connect to the Docker daemon"):
         docker.daemon()
 
 
 def test_a_client_without_a_daemon(daemon: FakeDaemon) -> None:
     """`docker info` may exit with 0 and tell of the missing daemon in its document."""
-    daemon.set(info={"ServerErrors": ["Cannot connect to the Docker daemon"]})
+    daemon.info = {"ServerErrors": ["Cannot connect to the Docker daemon"]}
     with pytest.raises(runner.CommandError, match="Cannot connect to the Docker daemon"):
         docker.daemon()
 
@@ -90,7 +90,7 @@ def test_a_client_without_a_daemon(daemon: FakeDaemon) -> None:
 def test_the_provider_reads_docker_host_alone(
     daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    daemon.set(host="unix:///run/user/1000/docker.sock")
+    daemon.host = "unix:///run/user/1000/docker.sock"
     assert docker.command_line_host() == "unix:///run/user/1000/docker.sock"
     assert docker.provider_host() == "unix:///var/run/docker.sock"
     monkeypatch.setenv("DOCKER_HOST", "unix:///run/user/1000/docker.sock")
