@@ -36,6 +36,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -100,7 +101,8 @@ class Child:
             sys.stderr.buffer.write(line)
             sys.stderr.buffer.flush()
             if line.strip() and not line.startswith((b"I", b"W", b" ", b"\t", b"goroutine")):
-                self.complaint[0] = line.decode(errors="replace").strip()
+                text = line.decode(errors="replace").strip()
+                self.complaint[0] = re.sub(r"^[EF]\d{4} .*?] ", "", text)
 
 
 class Components:
@@ -288,6 +290,7 @@ def start_control_plane(node: Node, components: Components) -> None:
     names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc",
              "kubernetes.default.svc.cluster.local", "localhost", "127.0.0.1", API_SERVICE_IP,
              node.name, node.ip, *options.tls_san]  # fmt: skip
+    certify("auth-proxy", "/CN=system:auth-proxy", "extendedKeyUsage=clientAuth")
     issuer = "https://kubernetes.default.svc.cluster.local"
     key = f"{TLS}/service-account.key"
     components.start("kube-apiserver", {
@@ -296,6 +299,13 @@ def start_control_plane(node: Node, components: Components) -> None:
         "etcd-certfile": f"{TLS}/admin.crt", "etcd-keyfile": f"{TLS}/admin.key",
         "allow-privileged": "true", "anonymous-auth": "false",
         "authorization-mode": "Node,RBAC", "enable-admission-plugins": "NodeRestriction",
+        "requestheader-client-ca-file": f"{TLS}/ca.crt",
+        "requestheader-allowed-names": "system:auth-proxy",
+        "requestheader-username-headers": "X-Remote-User",
+        "requestheader-group-headers": "X-Remote-Group",
+        "requestheader-extra-headers-prefix": "X-Remote-Extra-",
+        "proxy-client-cert-file": f"{TLS}/auth-proxy.crt",
+        "proxy-client-key-file": f"{TLS}/auth-proxy.key",
         "client-ca-file": f"{TLS}/ca.crt", "kubelet-certificate-authority": f"{TLS}/ca.crt",
         "kubelet-client-certificate": f"{TLS}/admin.crt",
         "kubelet-client-key": f"{TLS}/admin.key",
