@@ -105,19 +105,19 @@ def run(
     """
     watch = NodeWatch(nodes)
     with tempfile.TemporaryDirectory() as scratch:
-        said = Path(scratch) / "k3d.log"
-        with said.open("w") as output:
+        given, said = Path(scratch) / "stdin", Path(scratch) / "k3d.log"
+        given.write_text(stdin)
+        with given.open() as config, said.open("w") as output:
             child = subprocess.Popen(
                 ["k3d", *argv],
-                stdin=subprocess.PIPE,
+                stdin=config,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=environment(tools_image, scratch),
                 pass_fds=(lock,),
-                text=True,
             )
         try:
-            why = _attend(child, stdin, watch, said, time.monotonic() + seconds)
+            why = _attend(child, watch, said, time.monotonic() + seconds)
         finally:
             child.kill()
             child.wait()
@@ -126,12 +126,9 @@ def run(
 
 
 def _attend(
-    child: subprocess.Popen[str], stdin: str, watch: NodeWatch, said: Path, deadline: float
+    child: subprocess.Popen[bytes], watch: NodeWatch, said: Path, deadline: float
 ) -> str | None:
     """Stays with k3d until it ends; why it failed, or None."""
-    assert child.stdin is not None  # noqa: S101  it was asked for a pipe
-    child.stdin.write(stdin)
-    child.stdin.close()
     passed_on = 0
     while True:
         ended = child.poll() is not None
