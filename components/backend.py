@@ -83,13 +83,7 @@ class Backend(pulumi.ComponentResource):
             log_driver="json-file",
             log_opts={"max-size": "10m", "max-file": "2"},
             destroy_grace_seconds=5,
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                delete_before_replace=True,
-                # Docker chooses it (twice the memory, or -1 without swap accounting) and the
-                # provider reads it back: without this every refresh would find a change.
-                ignore_changes=["memorySwap"],
-            ),
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
         commands.python(
             f"{name}-ready",
