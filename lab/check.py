@@ -13,7 +13,8 @@ from lab import environment, machine
 from lab.paths import PROJECT, Cache
 from lab.steps import LabError
 
-PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "--color=no")
+PYTEST = ("-m", "pytest")
+NAMING_EACH = "-vv"  # tests of minutes: who waits sees which one runs
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ LINT = (
 FAST = (*LINT, Tier("unit, graph", (*PYTEST, "tests/unit", "tests/graph")))
 ALL = (
     *FAST,
-    Tier("engine", (*PYTEST, "tests/engine"), needs_lab=True),
-    Tier("e2e", (*PYTEST, "tests/e2e"), needs_lab=True),
+    Tier("engine", (*PYTEST, NAMING_EACH, "tests/engine"), needs_lab=True),
+    Tier("e2e", (*PYTEST, NAMING_EACH, "tests/e2e"), needs_lab=True),
 )
 TIERS = {"lint": LINT, "test-fast": FAST, "test": ALL}
 
@@ -78,7 +79,7 @@ def _prepare_lab(cache: Cache) -> str | None:
         found = machine.look(cache)
         print("\n".join(found.reasons), flush=True)
         environment.make_ready(found)
-    except LabError as error:
+    except (LabError, OSError, subprocess.CalledProcessError) as error:
         return str(error)
     return None
 

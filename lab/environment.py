@@ -99,12 +99,12 @@ def _exports(machine: Machine, docker_host: str) -> dict[str, str]:
     exports = {"PATH": os.pathsep.join([str(cache.bin), path_without(cache)])}
     if docker_host != "unix:///var/run/docker.sock":
         exports["DOCKER_HOST"] = docker_host
-    home = users_pulumi_home(cache)
-    logged_in = _logged_in(Path(os.environ.get("PULUMI_CREDENTIALS_PATH", home)))
+    credentials = Path(os.environ.get("PULUMI_CREDENTIALS_PATH") or users_pulumi_home(cache))
+    logged_in = _logged_in(credentials)
     if machine.stand_ins:
         exports["PULUMI_HOME"] = str(cache.pulumi_home)
         if logged_in:
-            exports["PULUMI_CREDENTIALS_PATH"] = str(home)
+            exports["PULUMI_CREDENTIALS_PATH"] = str(credentials)
     if machine.own_pulumi:
         exports["PULUMI_SKIP_UPDATE_CHECK"] = "true"
     if "PULUMI_BACKEND_URL" not in os.environ and not logged_in:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import pwd
 import re
 import shutil
 import subprocess
@@ -95,7 +96,10 @@ def plugin_versions() -> dict[str, str]:
 def users_pulumi_home(cache: Cache) -> Path:
     """Return the user's own PULUMI_HOME, also in a shell that has evaluated `make env`."""
     given = os.environ.get("PULUMI_HOME")
-    return Path(given) if given and given != str(cache.pulumi_home) else Path.home() / ".pulumi"
+    if given and given != str(cache.pulumi_home):
+        return Path(given)
+    # Not $HOME: Pulumi asks the user database (Go os/user.Current).
+    return Path(pwd.getpwuid(os.getuid()).pw_dir) / ".pulumi"
 
 
 def _tool(
