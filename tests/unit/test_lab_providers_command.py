@@ -183,7 +183,7 @@ def test_what_is_not_covered_is_refused_by_name() -> None:
     assert refused.keys() == {"assetPaths", "environment"}
 
 
-class Aborted(Exception):
+class AbortError(Exception):
     """What a servicer's context raises at `abort`."""
 
 
@@ -191,12 +191,12 @@ class Context:
     """A gRPC context that raises at `abort`."""
 
     def abort(self, code: grpc.StatusCode, details: str) -> None:
-        raise Aborted(f"{code.name}: {details}")
+        raise AbortError(f"{code.name}: {details}")
 
 
 def test_a_type_that_is_not_covered_is_refused_by_name() -> None:
     request = provider_pb2.CheckRequest(urn="urn:pulumi:dev::p::command:remote:Command::x")
-    with pytest.raises(Aborted, match=r"UNKNOWN: .* type command:remote:Command; it covers"):
+    with pytest.raises(AbortError, match=r"UNKNOWN: .* type command:remote:Command; it covers"):
         command.make(None).Check(request, Context())
 
 
@@ -207,5 +207,5 @@ def test_run_is_served_and_other_functions_are_refused() -> None:
     )
     answer = wire.read(getattr(servicer.Invoke(request, Context()), "return"))
     assert answer == {"command": "echo hi", "stdout": "hi", "stderr": ""}
-    with pytest.raises(Aborted, match="command:local:walk"):
+    with pytest.raises(AbortError, match="command:local:walk"):
         servicer.Invoke(provider_pb2.InvokeRequest(tok="command:local:walk"), Context())
