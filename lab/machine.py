@@ -135,7 +135,7 @@ def _docker(cache: Cache) -> tuple[str | None, str]:
     complaint = (answer.stderr.strip() or "no reason given").splitlines()[-1]
     if given:
         raise LabError(
-            f"DOCKER_HOST={given} does not answer: {complaint}. Start that daemon, or unset "
+            f"DOCKER_HOST={given} does not answer ({complaint}). Start that daemon, or unset "
             "DOCKER_HOST to let the lab look for another or run its own"
         )
     return None, f"a private daemon, as docker says: {complaint}"
