@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import shutil
 import signal
 import subprocess
@@ -39,7 +40,9 @@ def main(arguments: list[str]) -> int:
     machine = look(cache)
     if chosen.command == "up":
         print("\n".join(machine.reasons), flush=True)
-    exports = environment.make_ready(machine)
+    # A destroy needs no image: it shouldn't wait for one to be built.
+    images = machine.built_images and chosen.command != "down"
+    exports = environment.make_ready(dataclasses.replace(machine, built_images=images))
     if chosen.command == "up":
         return stacks.up(machine, exports, chosen.stack)
     if chosen.command == "down":
@@ -51,6 +54,9 @@ def main(arguments: list[str]) -> int:
 
 def clean(cache: Cache) -> int:
     """Remove all that the lab has made; refuse while a stack lives in the private daemon."""
+    if not cache.root.exists():
+        print(f"{cache.root} does not exist: there is nothing to remove")
+        return 0
     private = daemon.Daemon(cache.docker)
     if daemon.answers(private):
         command = ["docker", "--host", private.host, "ps", "--all", "--quiet"]
@@ -59,7 +65,7 @@ def clean(cache: Cache) -> int:
             raise LabError("stacks live in the private Docker daemon; `make down` each of them")
     daemon.stop(private)
     with progress(f"removing {cache.root}"):
-        shutil.rmtree(cache.root, ignore_errors=False)
+        shutil.rmtree(cache.root)
     print(f"removed {cache.root}")
     return 0
 

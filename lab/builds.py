@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.paths import LAB, Cache
-from lab.steps import Step, Workbench
+from lab.steps import LabError, Step, Workbench
 
 KUBERNETES = "1.34.4"
 JAEGER = "2.13.0"
@@ -46,6 +46,10 @@ class GoTool:
 
     def compile(self, bench: Workbench, into: Path) -> None:
         """Build it; static, so that it runs in any image."""
+        if shutil.which("go") is None:
+            raise LabError(
+                "the lab is built with Go 1.26.6 or newer; install it: https://go.dev/dl"
+            )
         go, verb, *rest = self.command
         bench.run(
             [go, verb, "-o", f"{into}/", *rest],

@@ -26,7 +26,8 @@ def make_ready(machine: Machine) -> dict[str, str]:
     """Make what is missing; return the variables with which Pulumi works here."""
     cache = machine.cache
     make_venv(cache, "requirements.txt")
-    docker_host = machine.docker_host or daemon.ensure(daemon.Daemon(cache.docker)).host
+    with progress("private Docker daemon: starting"):
+        docker_host = machine.docker_host or daemon.ensure(daemon.Daemon(cache.docker)).host
     wanted = images.missing(images.IMAGES, docker_host) if machine.built_images else []
     own = _own_programs(machine)
     outputs = _build(cache, [*own, *(step for image in wanted for step in image.needs)])
