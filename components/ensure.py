@@ -20,9 +20,8 @@ from typing import Any
 
 import urllib3
 from kubernetes import client
-from kubernetes import config as kubernetes_config
 
-from components import docker, documents, k3d, naming, runner, store
+from components import docker, documents, k3d, kubeapi, naming, runner, store
 from components.docker import Owned
 from components.documents import ClusterSpec
 from components.files import write_private
@@ -208,7 +207,7 @@ def wait_until_ready(kubeconfig: Path, nodes: int) -> float:
     """Seconds until the API server is ready and ``nodes`` nodes are Ready; CommandError if not."""
     begin = time.monotonic()
     seen = "no answer"
-    api = client.CoreV1Api(kubernetes_config.new_client_from_config(str(kubeconfig)))  # type: ignore[no-untyped-call]
+    api = kubeapi.core(kubeconfig)
     while (waited := time.monotonic() - begin) < _READY_SECONDS:
         try:
             ready = sum(_is_ready(node) for node in api.list_node(_request_timeout=5).items)

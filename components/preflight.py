@@ -182,7 +182,9 @@ def _api_drift(names: Names) -> list[str]:
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
         return [f"{names.kubeconfig} cannot be read"]
     try:
-        status = httpx.get(f"{cluster['server']}/readyz", verify=trust, timeout=5).status_code
+        status = httpx.get(
+            f"{cluster['server']}/readyz", verify=trust, timeout=5, trust_env=False
+        ).status_code
     except httpx.HTTPError as error:
         return [f"the API server of cluster {names.cluster} does not answer: {error}"]
     # k3s refuses anonymous requests: 401 is an answer of a living API server

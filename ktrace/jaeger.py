@@ -57,7 +57,8 @@ class Jaeger:
 
     def __init__(self, url: str, timeout: float = 10) -> None:
         self.url = url.rstrip("/")
-        self._http = httpx.Client(base_url=self.url, timeout=timeout)
+        # Jaeger is on 127.0.0.1, where no proxy of the user's reaches.
+        self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=False)
 
     def __enter__(self) -> Jaeger:
         return self

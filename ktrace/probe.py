@@ -25,8 +25,8 @@ from pathlib import Path
 
 import urllib3
 from kubernetes import client
-from kubernetes import config as kubernetes_config
 
+from components import kubeapi
 from components.files import write_private
 from ktrace.jaeger import Jaeger, JaegerError, Trace
 
@@ -240,7 +240,7 @@ class Request:
 
 def main() -> int:
     request = Request(**json.load(sys.stdin))
-    api = client.CoreV1Api(kubernetes_config.new_client_from_config(request.kubeconfig))  # type: ignore[no-untyped-call]
+    api = kubeapi.core(Path(request.kubeconfig))
     try:
         with Jaeger(request.jaegerUrl) as jaeger:
             report = probe(
