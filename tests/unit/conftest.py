@@ -10,6 +10,7 @@ import pytest
 
 from components.naming import Names
 from tests.fakes.daemon import FakeDaemon
+from tests.fakes.http import FakeServer, Reply
 
 
 @pytest.fixture
@@ -36,3 +37,21 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses between two looks are 10 ms at most."""
     sleep = time.sleep
     monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.01)))
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    """Answers 404 until a test sets ``answer``."""
+    fake = FakeServer(lambda _: Reply(404, {"message": "no such thing"}))
+    yield fake
+    fake.stop()
+
+
+@pytest.fixture
+def proxy_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that lets nothing through, as for 127.0.0.1 a company's does."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+        monkeypatch.setenv(name.lower(), "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
