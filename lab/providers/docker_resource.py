@@ -1,4 +1,4 @@
-"""What the docker plugin's types have in common, and the plugin itself."""
+"""What the docker plugin's types have in common: the daemon, errors, an object's life."""
 
 from __future__ import annotations
 
@@ -80,9 +80,19 @@ def saying(prefix: str) -> Iterator[None]:
     try:
         yield
     except APIError as error:
-        raise ProviderError(f"{prefix}: {daemon_says(error)}") from error
+        raise ProviderError(prefix + daemon_says(error)) from error
     except ProviderError as error:
-        raise ProviderError(f"{prefix}: {error}") from error
+        raise ProviderError(f"{prefix}{error}") from error
+
+
+@contextlib.contextmanager
+def ignoring(*texts: str) -> Iterator[None]:
+    """Take an answer of the daemon with one of `texts` for success."""
+    try:
+        yield
+    except APIError as error:
+        if not any(text in str(error.explanation) for text in texts):
+            raise
 
 
 class DockerResource(Resource):
@@ -102,7 +112,7 @@ class DockerResource(Resource):
     def make(self, api: Any, inputs: Properties) -> str:
         """Make the object and return its id."""
 
-    def finish(self, api: Any, call: Call, identity: str, inputs: Properties) -> None:
+    def finish(self, api: Any, identity: str, inputs: Properties) -> None:
         """Do what remains once the object exists."""
 
     def change(self, api: Any, identity: str, state: Properties, inputs: Properties) -> None:
@@ -133,27 +143,26 @@ class DockerResource(Resource):
         return {**state, **inputs} if state else properties.planned(self.schema, inputs)
 
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
-        with _bridged("creating", call), self._host.api() as api:
+        with self._host.api() as api, saying(_bridge("creating", call)):
             identity = self.make(api, inputs)
-            try:
-                self.finish(api, call, identity, inputs)
+        try:
+            with self._host.api() as api, saying(_bridge("creating", call)):
+                self.finish(api, identity, inputs)
                 return identity, self._read(api, identity, inputs)
-            except (ProviderError, APIError) as error:
-                reason = error if isinstance(error, ProviderError) else daemon_says(error)
-                raise InitializationError(
-                    identity, inputs, _words("creating", call, reason)
-                ) from error
+        except ProviderError as error:
+            raise InitializationError(identity, inputs, str(error)) from error
 
     def update(
         self, call: Call, identity: str, state: Properties, inputs: Properties
     ) -> Properties:
-        kept = {name: value for name, value in state.items() if self._outlasts(name)}
-        with _bridged("updating", call), self._host.api() as api:
+        chosen = {
+            name: value
+            for name, value in state.items()
+            if name in self.schema and self.schema[name].computed
+        }
+        with self._host.api() as api, saying(_bridge("updating", call)):
             self.change(api, identity, state, inputs)
-            return self._read(api, identity, {**kept, **inputs})
-
-    def _outlasts(self, name: str) -> bool:
-        return name in self.schema and self.schema[name].computed
+            return self._read(api, identity, {**chosen, **inputs})
 
     def read(self, identity: str, state: Properties) -> Properties | None:
         with self._host.api() as api:
@@ -163,7 +172,7 @@ class DockerResource(Resource):
                 return None
 
     def delete(self, call: Call, identity: str, state: Properties) -> None:
-        with _bridged("deleting", call), self._host.api() as api:
+        with self._host.api() as api, saying(_bridge("deleting", call)):
             self.remove(api, call, identity, state)
 
     def _read(self, api: Any, identity: str, before: Properties) -> Properties:
@@ -171,24 +180,13 @@ class DockerResource(Resource):
         return properties.settled(self.schema, before, found)
 
 
-def _words(doing: str, call: Call, reason: object) -> str:
-    return f"{doing} {call.urn}: 1 error occurred:\n\t* {reason}"
-
-
-@contextlib.contextmanager
-def _bridged(doing: str, call: Call) -> Iterator[None]:
-    """Word errors as the bridge does."""
-    try:
-        yield
-    except ProviderError as error:
-        raise ProviderError(_words(doing, call, error)) from error
+def _bridge(doing: str, call: Call) -> str:
+    """Return the bridge's words before an error."""
+    return f"{doing} {call.urn}: 1 error occurred:\n\t* "
 
 
 def remove_patiently(call: Call, remove: Callable[[], None], busy: str, last_state: str) -> None:
-    """Call `remove` until it works or is not needed, while the daemon answers with `busy`.
-
-    The words of the failure are those of Terraform's StateChangeConf.
-    """
+    """Call `remove` until the daemon no longer answers `busy`; words as of Terraform's retries."""
     ended = time.monotonic() + SECONDS_FOR_REMOVAL
     while True:
         try:

@@ -22,18 +22,9 @@ NETWORK: Schema = {
     "name": Field(str),
     "labels": Field(set, nested=_LABEL),
     "driver": Field(str, computed=True),
-    "options": Field(dict, computed=True, items=str),
     "internal": Field(bool, computed=True),
     "attachable": Field(bool),
-    "ingress": Field(bool),
-    "ipv6": Field(bool),
-    "ipamDriver": Field(str, default="default"),
-    "ipamOptions": Field(dict, items=str),
-    "ipamConfigs": Field(
-        set,
-        computed=True,
-        nested={"subnet": Field(str), "gateway": Field(str), "ipRange": Field(str)},
-    ),
+    "ipamConfigs": Field(set, computed=True, output=True),
     "scope": Field(str, computed=True, output=True),
 }
 
@@ -41,17 +32,13 @@ VOLUME: Schema = {
     "name": Field(str),
     "labels": Field(set, nested=_LABEL),
     "driver": Field(str, computed=True),
-    "driverOpts": Field(dict, items=str),
     "mountpoint": Field(str, computed=True, output=True),
 }
 
 REMOTE_IMAGE: Schema = {
     "name": _REQUIRED,
     "keepLocally": Field(bool, replaces=False),
-    "forceRemove": Field(bool, replaces=False),
     "pullTriggers": Field(set, items=str),
-    "triggers": Field(dict),
-    "platform": Field(str),
     "imageId": Field(str, computed=True, output=True),
     "repoDigest": Field(str, computed=True, output=True),
 }
@@ -90,32 +77,23 @@ SETTINGS = {
     "hostname": _config(Field(str, computed=True), "Hostname"),
     "command": _config(Field(list, computed=True, items=str, pending=True), "Cmd"),
     "entrypoints": _config(Field(list, computed=True, items=str, pending=True), "Entrypoint"),
-    # An empty user or folder is that of the image (DiffSuppressFunc): as if computed.
+    # An empty user is that of the image (DiffSuppressFunc): as if computed.
     "user": _config(Field(str, computed=True), "User"),
-    "workingDir": _config(Field(str, computed=True), "WorkingDir"),
-    "tty": _config(Field(bool, default=False), "Tty"),
-    "stdinOpen": _config(Field(bool, default=False), "OpenStdin"),
     "rm": _host(Field(bool, replaces=False, default=False), "AutoRemove"),
     "readOnly": _host(Field(bool, default=False), "ReadonlyRootfs"),
-    "privileged": _host(Field(bool), "Privileged"),
     "securityOpts": _host(Field(set, computed=True, items=str), "SecurityOpt"),
-    "tmpfs": _host(Field(dict, replaces=False, items=str), "Tmpfs"),
     "init": _host(Field(bool, replaces=False, computed=True), "Init"),
     "networkMode": _host(Field(str, default="bridge"), "NetworkMode"),
     "ipcMode": _host(Field(str, computed=True), "IpcMode"),
     "runtime": _host(Field(str, computed=True), "Runtime"),
     "cpuShares": _host(Field(int, replaces=False), "CpuShares"),
     "memory": _host(Field(int, replaces=False), "Memory", MEBIBYTE),
-    "memoryReservation": _host(
-        Field(int, replaces=False, default=0), "MemoryReservation", MEBIBYTE
-    ),
     # Docker chooses twice the memory, the plugin reads that back and it is not `computed`: a
     # program that gives `memory` alone has a change to make at every update.
     "memorySwap": _host(Field(int, replaces=False), "MemorySwap", MEBIBYTE),
-    "shmSize": _host(Field(int, computed=True), "ShmSize", MEBIBYTE),
 }
 UPDATED_IN_PLACE = (
-    "restart", "maxRetryCount", "cpuShares", "memory", "memoryReservation", "memorySwap",
+    "restart", "maxRetryCount", "cpuShares", "memory", "memorySwap",
 )  # fmt: skip
 _UPLOAD = {
     "file": _REQUIRED,
@@ -154,7 +132,6 @@ CONTAINER: Schema = {
             "name": _REQUIRED,
             "aliases": Field(set, items=str),
             "ipv4Address": Field(str),
-            "ipv6Address": Field(str),
         },
     ),
     "volumes": Field(

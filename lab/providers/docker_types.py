@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 from typing import Any, ClassVar
 
-from docker.errors import APIError, NotFound
-from docker.types import IPAMConfig, IPAMPool
+from docker.errors import NotFound
 
 from lab.providers import docker_specs as specs
 from lab.providers.docker_resource import (
     VERSION,
     DockerResource,
     Host,
+    ignoring,
     remove_patiently,
     saying,
 )
@@ -33,21 +33,13 @@ class Network(DockerResource):
     schema: ClassVar[Schema] = specs.NETWORK
 
     def make(self, api: Any, inputs: Properties) -> str:
-        pools = [
-            IPAMPool(pool.get("subnet"), pool.get("ipRange"), pool.get("gateway"))
-            for pool in inputs.get("ipamConfigs", [])
-        ]
-        with saying("Unable to create network"):
+        with saying("Unable to create network: "):
             made = api.create_network(
                 inputs["name"],
                 driver=inputs.get("driver"),
-                options=inputs.get("options"),
-                ipam=IPAMConfig(inputs["ipamDriver"], pools, inputs.get("ipamOptions")),
                 internal=inputs.get("internal", False),
-                labels=specs.labels_of(inputs),
-                enable_ipv6=inputs.get("ipv6", False),
                 attachable=inputs.get("attachable"),
-                ingress=inputs.get("ingress"),
+                labels=specs.labels_of(inputs),
             )
         return str(made["Id"])
 
@@ -58,13 +50,8 @@ class Network(DockerResource):
             "name": network["Name"],
             "labels": specs.label_set(network["Labels"]),
             "driver": network["Driver"],
-            "options": network["Options"] or {},
             "internal": network["Internal"],
             "attachable": network["Attachable"],
-            "ingress": network["Ingress"],
-            "ipv6": network["EnableIPv6"],
-            "ipamDriver": network["IPAM"]["Driver"],
-            "ipamOptions": network["IPAM"]["Options"] or {},
             "ipamConfigs": [
                 {name: pool[key] for key, name in keys.items() if pool.get(key)}
                 for pool in network["IPAM"]["Config"] or []
@@ -85,12 +72,9 @@ class Volume(DockerResource):
     schema: ClassVar[Schema] = specs.VOLUME
 
     def make(self, api: Any, inputs: Properties) -> str:
-        with saying("Unable to create volume"):
+        with saying("Unable to create volume: "):
             volume = api.create_volume(
-                inputs["name"],
-                inputs.get("driver"),
-                inputs.get("driverOpts"),
-                specs.labels_of(inputs),
+                inputs["name"], inputs.get("driver"), labels=specs.labels_of(inputs)
             )
         return str(volume["Name"])
 
@@ -100,7 +84,6 @@ class Volume(DockerResource):
             "name": volume["Name"],
             "labels": specs.label_set(volume["Labels"]),
             "driver": volume["Driver"],
-            "driverOpts": volume["Options"] or {},
             "mountpoint": volume["Mountpoint"],
         }
 
@@ -118,13 +101,13 @@ class RemoteImage(DockerResource):
     schema: ClassVar[Schema] = specs.REMOTE_IMAGE
 
     def make(self, api: Any, inputs: Properties) -> str:
-        with saying("Unable to read Docker image into resource"):
-            image = pulled(api, inputs["name"], inputs.get("platform"))
+        with saying("Unable to read Docker image into resource: "):
+            image = pulled(api, inputs["name"])
         return f"{image['Id']}{inputs['name']}"
 
     def change(self, api: Any, identity: str, state: Properties, inputs: Properties) -> None:
-        with saying("Unable to read Docker image into resource"):
-            pulled(api, inputs["name"], inputs.get("platform"))
+        with saying("Unable to read Docker image into resource: "):
+            pulled(api, inputs["name"])
 
     def find(self, api: Any, identity: str, state: Properties) -> Properties:
         image = api.inspect_image(state["name"])
@@ -136,21 +119,16 @@ class RemoteImage(DockerResource):
     def remove(self, api: Any, call: Call, identity: str, state: Properties) -> None:
         if state.get("keepLocally"):
             return
-        with saying("Unable to remove Docker image"):
-            try:
-                api.remove_image(state["name"], force=state.get("forceRemove", False))
-            except NotFound:
-                return
+        with saying("Unable to remove Docker image: "), ignoring("No such image"):
+            api.remove_image(state["name"])
 
 
-def pulled(api: Any, name: str, platform: str | None = None) -> Properties:
+def pulled(api: Any, name: str) -> Properties:
     """Return the image's description; it is pulled only when the daemon has none (findImage)."""
-    try:
+    with contextlib.suppress(NotFound):
         return dict(api.inspect_image(name))
-    except NotFound:
-        pass
-    with saying(f"unable to pull image {name}"), saying(f"error pulling image {name}"):
-        api.pull(name, platform=platform or None)
+    with saying(f"unable to pull image {name}: "), saying(f"error pulling image {name}: "):
+        api.pull(name)
     try:
         return dict(api.inspect_image(name))
     except NotFound as error:
@@ -165,44 +143,44 @@ class Container(DockerResource):
     schema: ClassVar[Schema] = specs.CONTAINER
 
     def make(self, api: Any, inputs: Properties) -> str:
-        with saying(f"Unable to create container with image {inputs['image']}"):
+        with saying(f"Unable to create container with image {inputs['image']}: "):
             pulled(api, inputs["image"])
-        with saying("Unable to create container"):
+        with saying("Unable to create container: "):
             made = api.create_container_from_config(specs.create_request(inputs), inputs["name"])
         return str(made["Id"])
 
-    def finish(self, api: Any, call: Call, identity: str, inputs: Properties) -> None:
+    def finish(self, api: Any, identity: str, inputs: Properties) -> None:
         """Join the networks, upload, start: in this order."""
         if networks := inputs.get("networksAdvanced"):
-            _leave_bridge(api, identity)
+            with ignoring("is not connected to the network bridge"):
+                api.disconnect_container_from_network(identity, "bridge")
             for network in networks:
-                with saying(f"Unable to connect to network '{network['name']}'"):
+                with saying(f"Unable to connect to network '{network['name']}': "):
                     api.connect_container_to_network(
                         identity,
                         network["name"],
                         aliases=network.get("aliases"),
                         ipv4_address=network.get("ipv4Address"),
-                        ipv6_address=network.get("ipv6Address"),
                     )
         for upload in inputs.get("uploads", []):
             archive = specs.upload_archive(upload)
-            with saying("Unable to upload volume content"):
+            with saying("Unable to upload volume content: "):
                 api.put_archive(identity, "/", archive)
         if inputs["start"]:
-            with saying("Unable to start container"):
+            with saying("Unable to start container: "):
                 api.start(identity)
 
     def change(self, api: Any, identity: str, state: Properties, inputs: Properties) -> None:
         """Start what must run; change limits and restarts. All else has no effect."""
         if inputs["mustRun"] and not state.get("mustRun", True) and inputs["start"]:
-            with saying("Unable to start container"):
+            with saying("Unable to start container: "):
                 api.start(identity)
         if any(state.get(name) != inputs.get(name) for name in specs.UPDATED_IN_PLACE):
             host = specs.create_request(inputs)["HostConfig"]
-            keys = ("CpuShares", "Memory", "MemoryReservation", "MemorySwap")
+            keys = ("CpuShares", "Memory", "MemorySwap")
             request = {key: host[key] for key in keys if key in host}
             request["RestartPolicy"] = host["RestartPolicy"]
-            with saying("Unable to update a container"):
+            with saying("Unable to update a container: "):
                 url = api._url("/containers/{0}/update", identity)
                 # docker-py's own update_container has no way to give all of these.
                 api._result(api._post_json(url, data=request), json=True)
@@ -211,31 +189,13 @@ class Container(DockerResource):
         return specs.observed(api.inspect_container(identity), state)
 
     def remove(self, api: Any, call: Call, identity: str, state: Properties) -> None:
-        with contextlib.suppress(NotFound):
-            with saying(f"Error stopping container {identity}"):
-                _ignoring_absence(api.stop, identity, timeout=state.get("destroyGraceSeconds", 0))
-            with saying(f"Error deleting container {identity}"):
-                _ignoring_absence(
-                    api.remove_container, identity, v=state.get("removeVolumes", True), force=True
-                )
+        gone = ("No such container", "is already in progress")
+        with saying(f"Error stopping container {identity}: "), ignoring(*gone):
+            api.stop(identity, timeout=state.get("destroyGraceSeconds", 0))
+        with saying(f"Error deleting container {identity}: "), ignoring(*gone):
+            api.remove_container(identity, v=state.get("removeVolumes", True), force=True)
+        with saying(f"Error waiting for container removal '{identity}': "), ignoring(*gone):
             api.wait(identity)
-
-
-def _leave_bridge(api: Any, identity: str) -> None:
-    try:
-        api.disconnect_container_from_network(identity, "bridge")
-    except APIError as error:
-        if "is not connected to the network bridge" not in str(error.explanation):
-            raise
-
-
-def _ignoring_absence(act: Any, identity: str, **arguments: Any) -> None:
-    try:
-        act(identity, **arguments)
-    except APIError as error:
-        text = str(error.explanation)
-        if "No such container" not in text and "is already in progress" not in text:
-            raise
 
 
 def make(engine: str | None) -> Servicer:

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import secrets
 import signal
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -60,7 +61,7 @@ class Call:
     @property
     def name(self) -> str:
         """The resource's name in the program."""
-        return self.urn.rpartition("::")[2]
+        return _name(self.urn)
 
 
 class Resource(ABC):
@@ -120,8 +121,35 @@ class Configuration:
     use: Callable[[Properties], None]
 
 
+def _rpc(method: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any, Any], Any]:
+    """Turn the errors of an RPC into the statuses that the engine knows."""
+
+    @functools.wraps(method)
+    def reported(self: Any, request: Any, context: Any) -> Any:
+        try:
+            return method(self, request, context)
+        except InitializationError as error:
+            context.set_trailing_metadata((("grpc-status-details-bin", _made_but_failed(error)),))
+            return context.abort(grpc.StatusCode.UNKNOWN, str(error))
+        except ProviderError as error:
+            return context.abort(grpc.StatusCode.UNKNOWN, str(error))
+
+    return reported
+
+
+def _made_but_failed(error: InitializationError) -> bytes:
+    """Return the `google.rpc.Status` by which the engine learns that the object exists."""
+    status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(error))
+    status.details.add().Pack(
+        provider_pb2.ErrorResourceInitFailed(
+            id=error.identity, properties=wire.write(error.state), reasons=[str(error)]
+        )
+    )
+    return bytes(status.SerializeToString())
+
+
 class Servicer(provider_pb2_grpc.ResourceProviderServicer):
-    """The protocol over a set of types. Each method is one RPC of provider.proto."""
+    """The protocol over a set of types. Each public method is one RPC of provider.proto."""
 
     def __init__(
         self,
@@ -134,15 +162,14 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         self._version, self._functions, self._configuration = version, functions, configuration
         self._resources = {resource.covers: resource for resource in resources}
         self._cancelled = threading.Event()
-        channel = grpc.insecure_channel(engine) if engine else None
-        self._engine = engine_pb2_grpc.EngineStub(channel) if channel else None
+        self._engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(engine)) if engine else None
 
     def GetPluginInfo(self, request: Any, context: Any) -> Any:
         return plugin_pb2.PluginInfo(version=self._version)
 
+    @_rpc
     def CheckConfig(self, request: Any, context: Any) -> Any:
-        with _reported(context):
-            inputs = {**self._configuration.defaults(), **wire.read(request.news)}
+        inputs = {**self._configuration.defaults(), **wire.read(request.news)}
         schema = {"version": Field(str), **self._configuration.schema}
         return _checked(inputs, properties.check(schema, inputs))
 
@@ -157,19 +184,17 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         # result as infer's default (ensureDefaultSecrets: outputs that share an input's name).
         return provider_pb2.ConfigureResponse(supportsPreview=True)
 
+    @_rpc
     def Check(self, request: Any, context: Any) -> Any:
-        inputs = wire.read(request.news)
-        with _reported(context):
-            resource = self._resource(request.urn)
+        resource, inputs = self._resource(request.urn), wire.read(request.news)
         failures = list(resource.check(inputs))
         if not failures:
-            name = request.urn.rpartition("::")[2]
-            inputs = resource.fill(inputs, wire.read(request.olds), name)
+            inputs = resource.fill(inputs, wire.read(request.olds), _name(request.urn))
         return _checked(inputs, failures)
 
+    @_rpc
     def Diff(self, request: Any, context: Any) -> Any:
-        with _reported(context):
-            resource = self._resource(request.urn)
+        resource = self._resource(request.urn)
         changes = resource.diff(
             wire.read(request.olds),
             wire.read(request.old_inputs),
@@ -178,33 +203,32 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         )
         return diff_response(changes, resource.deletes_before_replacing)
 
+    @_rpc
     def Create(self, request: Any, context: Any) -> Any:
-        inputs = wire.read(request.properties)
-        with _reported(context):
-            resource = self._resource(request.urn)
-            if request.preview:
-                identity, state = "", resource.planned({}, inputs)
-            else:
-                identity, state = resource.create(self._call(request), inputs)
+        resource, inputs = self._resource(request.urn), wire.read(request.properties)
+        if request.preview:
+            identity, state = "", resource.planned({}, inputs)
+        else:
+            identity, state = resource.create(self._call(request), inputs)
         return provider_pb2.CreateResponse(id=identity, properties=wire.write(state))
 
+    @_rpc
     def Update(self, request: Any, context: Any) -> Any:
-        old, inputs = wire.read(request.olds), wire.read(request.news)
-        with _reported(context):
-            resource = self._resource(request.urn)
-            if request.preview:
-                state = resource.planned(old, inputs)
-            else:
-                state = resource.update(self._call(request), request.id, old, inputs)
+        resource, inputs = self._resource(request.urn), wire.read(request.news)
+        state = wire.read(request.olds)
+        if request.preview:
+            state = resource.planned(state, inputs)
+        else:
+            state = resource.update(self._call(request), request.id, state, inputs)
         return provider_pb2.UpdateResponse(properties=wire.write(state))
 
+    @_rpc
     def Read(self, request: Any, context: Any) -> Any:
-        inputs, old = wire.read(request.inputs), wire.read(request.properties)
-        with _reported(context):
-            resource = self._resource(request.urn)
-            if not old:
-                raise ProviderError("the lab's stand-in plugins can't import or look up resources")
-            state = resource.read(request.id, old)
+        resource, inputs = self._resource(request.urn), wire.read(request.inputs)
+        before = wire.read(request.properties)
+        if not before:
+            raise ProviderError("the lab's stand-in plugins can't import or look up resources")
+        state = resource.read(request.id, before)
         if state is None:
             return provider_pb2.ReadResponse()
         # bridge, ExtractInputsFromOutputs: a refresh carries what was read into known inputs.
@@ -213,24 +237,19 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             id=request.id, properties=wire.write(state), inputs=wire.write(inputs)
         )
 
+    @_rpc
     def Delete(self, request: Any, context: Any) -> Any:
-        with _reported(context):
-            resource = self._resource(request.urn)
-            resource.delete(self._call(request), request.id, wire.read(request.properties))
+        resource, state = self._resource(request.urn), wire.read(request.properties)
+        resource.delete(self._call(request), request.id, state)
         return Empty()
 
+    @_rpc
     def Invoke(self, request: Any, context: Any) -> Any:
-        with _reported(context):
-            if request.tok not in self._functions:
-                raise ProviderError(
-                    f"the lab's stand-in plugin does not cover the function {request.tok};"
-                    f" it covers {', '.join(self._functions) or 'none'}"
-                )
-            call = Call("", None, self._logger(""), self._cancelled)
-            outputs = self._functions[request.tok](call, wire.read(request.args))
-        response = provider_pb2.InvokeResponse()
-        getattr(response, "return").CopyFrom(wire.write(outputs))
-        return response
+        if request.tok not in self._functions:
+            raise ProviderError(_not_covered("function", request.tok, self._functions))
+        call = Call("", None, self._logger(""), self._cancelled)
+        outputs = self._functions[request.tok](call, wire.read(request.args))
+        return provider_pb2.InvokeResponse(**{"return": wire.write(outputs)})
 
     def Cancel(self, request: Any, context: Any) -> Any:
         self._cancelled.set()
@@ -239,15 +258,13 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def _resource(self, urn: str) -> Resource:
         token = urn.split("::")[2].rpartition("$")[2]
         if token not in self._resources:
-            raise ProviderError(
-                f"the lab's stand-in plugin does not cover the type {token};"
-                f" it covers {', '.join(self._resources)}"
-            )
+            raise ProviderError(_not_covered("type", token, self._resources))
         return self._resources[token]
 
     def _call(self, request: Any) -> Call:
-        seconds = request.timeout or None
-        return Call(request.urn, seconds, self._logger(request.urn), self._cancelled)
+        return Call(
+            request.urn, request.timeout or None, self._logger(request.urn), self._cancelled
+        )
 
     def _logger(self, urn: str) -> Callable[[str], None]:
         def log(message: str) -> None:
@@ -288,6 +305,17 @@ def autoname(name: str) -> str:
     return f"{name}-{secrets.token_hex(4)[:7]}"
 
 
+def _name(urn: str) -> str:
+    return urn.rpartition("::")[2]
+
+
+def _not_covered(what: str, name: str, covered: Iterable[str]) -> str:
+    return (
+        f"the lab's stand-in plugin does not cover the {what} {name};"
+        f" it covers {', '.join(covered) or 'none'}"
+    )
+
+
 def _checked(inputs: Properties, failures: Any) -> Any:
     return provider_pb2.CheckResponse(
         inputs=wire.write(inputs),
@@ -295,29 +323,6 @@ def _checked(inputs: Properties, failures: Any) -> Any:
             provider_pb2.CheckFailure(property=name, reason=reason) for name, reason in failures
         ],
     )
-
-
-@contextlib.contextmanager
-def _reported(context: Any) -> Iterator[None]:
-    """Turn errors into the statuses that the engine knows."""
-    try:
-        yield
-    except ProviderError as error:
-        context.abort(grpc.StatusCode.UNKNOWN, str(error))
-    except InitializationError as error:
-        context.set_trailing_metadata((("grpc-status-details-bin", _made_but_failed(error)),))
-        context.abort(grpc.StatusCode.UNKNOWN, str(error))
-
-
-def _made_but_failed(error: InitializationError) -> bytes:
-    """Return the `google.rpc.Status` by which the engine learns that the object exists."""
-    status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(error))
-    status.details.add().Pack(
-        provider_pb2.ErrorResourceInitFailed(
-            id=error.identity, properties=wire.write(error.state), reasons=[str(error)]
-        )
-    )
-    return bytes(status.SerializeToString())
 
 
 def serve(make: Callable[[str | None], Servicer], arguments: Sequence[str]) -> None:
