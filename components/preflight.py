@@ -146,6 +146,8 @@ def _is_free(port: int) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
+        except PermissionError:
+            return True  # a port below 1024, which Docker may bind and this user may not
         except OSError:
             return False
     return True
@@ -179,7 +181,7 @@ def _api_drift(names: Names) -> list[str]:
     try:
         cluster = yaml.safe_load(names.kubeconfig.read_text())["clusters"][0]["cluster"]
         trust = ssl.create_default_context(cadata=_decoded(cluster["certificate-authority-data"]))
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):
         return [f"{names.kubeconfig} cannot be read"]
     try:
         status = httpx.get(
