@@ -216,6 +216,9 @@ def progress(what: str, about: str = "", stream: TextIO | None = None) -> Iterat
     try:
         yield
         outcome = "done"
+    except KeyboardInterrupt:
+        outcome = "stopped"
+        raise
     finally:
         ended.set()
         ticker.join()
