@@ -158,8 +158,11 @@ class Ensure:
                 documents.dump(documents.with_labels(self.spec.config, labels)),
             )
             self.finish()
-        except runner.CommandError:
-            self.sweep()
+        except runner.CommandError as failure:
+            try:
+                self.sweep()
+            except runner.CommandError as remains:
+                raise runner.CommandError(f"{failure}\n{remains}") from None
             raise
 
     def revive(self, action: Action) -> None:
