@@ -114,9 +114,11 @@ class Jaeger:
         try:
             document = answer.json()
         except ValueError:
+            document = None
+        if not isinstance(document, dict):
             raise JaegerError(
-                f"{self.url}{path} answers {answer.status_code} and no JSON: is that Jaeger?"
-            ) from None
+                f"{self.url}{path} answers {answer.status_code} and no JSON object: is that Jaeger?"
+            )
         if answer.is_error:
             raise JaegerError(f"Jaeger answers {answer.status_code}: {document.get('errors')}")
         return document.get("data")
