@@ -1,0 +1,48 @@
+"""What Jaeger's query API answers, for a client that asks no network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from ktrace.jaeger import Jaeger
+
+Handler = Callable[[httpx.Request], httpx.Response]
+URL = "http://127.0.0.1:16686"
+
+
+def client(handler: Handler) -> Jaeger:
+    """A client whose requests ``handler`` answers."""
+    jaeger = Jaeger(URL)
+    jaeger._http = httpx.Client(base_url=URL, transport=httpx.MockTransport(handler))
+    return jaeger
+
+
+def span(
+    service: str, operation: str, start: int = 0, parent: str = "", **tags: Any
+) -> dict[str, Any]:
+    """A span of trace ``t1``, its id the operation's name."""
+    references = [{"refType": "CHILD_OF", "traceID": "t1", "spanID": parent}] if parent else []
+    return {
+        "traceID": "t1",
+        "spanID": operation,
+        "operationName": operation,
+        "references": references,
+        "startTime": start,
+        "duration": 10,
+        "tags": [{"key": key, "type": "string", "value": value} for key, value in tags.items()],
+        "processID": service,
+        "warnings": None,
+    }
+
+
+def trace(*spans: dict[str, Any], trace_id: str = "t1") -> dict[str, Any]:
+    services = {span["processID"] for span in spans}
+    processes = {service: {"serviceName": service, "tags": []} for service in services}
+    return {"traceID": trace_id, "spans": list(spans), "processes": processes, "warnings": None}
+
+
+def data(*traces: Any) -> httpx.Response:
+    return httpx.Response(200, json={"data": list(traces), "total": 0, "errors": None})

@@ -1,0 +1,130 @@
+"""The reader of Jaeger's API: what it asks, what it makes of the answer, when it gives up."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+
+from ktrace.jaeger import Jaeger, JaegerError, Span
+from tests.fakes.http import FakeServer, Reply
+from tests.fakes.jaeger import URL, client, data, span, trace
+
+
+def answers(response: httpx.Response) -> Jaeger:
+    return client(lambda _: response)
+
+
+NULL = httpx.Response(200, json={"data": None, "total": 0, "errors": None})
+UNKNOWN = httpx.Response(404, json={"data": None, "errors": [{"msg": "trace not found"}]})
+NO_ROUTE = httpx.Response(404, text="404 page not found")
+
+
+@pytest.mark.parametrize("response", [NULL, UNKNOWN, NO_ROUTE], ids=["null", "404", "no route"])
+def test_nothing_yet_is_nothing(response: httpx.Response) -> None:
+    jaeger = answers(response)
+    assert jaeger.services() == []
+    assert jaeger.find("kubelet") == []
+    assert jaeger.trace("0123") is None
+
+
+PAGE = httpx.Response(200, text="<!doctype html><html>", headers={"Content-Type": "text/html"})
+NO_OBJECT = httpx.Response(200, json=["a", "list"])
+BROKEN = httpx.Response(500, json={"data": None, "errors": [{"code": 500, "msg": "no storage"}]})
+GATEWAY = httpx.Response(502, text="Bad Gateway")
+
+
+@pytest.mark.parametrize(
+    ("response", "message"),
+    [
+        (PAGE, f"{URL}/api/services answers 200 and no JSON object: is that Jaeger?"),
+        (NO_OBJECT, f"{URL}/api/services answers 200 and no JSON object: is that Jaeger?"),
+        (BROKEN, "Jaeger answers 500: .*no storage"),
+        (GATEWAY, f"{URL}/api/services answers 502 and no JSON object: is that Jaeger?"),
+    ],
+    ids=["page", "no object", "error", "gateway"],
+)
+def test_what_is_not_jaegers_answer_is_an_error(response: httpx.Response, message: str) -> None:
+    with pytest.raises(JaegerError, match=message.replace("?", r"\?")):
+        answers(response).services()
+
+
+def test_a_jaeger_that_is_not_there_is_an_error() -> None:
+    with (
+        Jaeger("http://127.0.0.1:9", timeout=1) as jaeger,
+        pytest.raises(JaegerError, match=r"cannot be asked: .*refused"),
+    ):
+        jaeger.services()
+
+
+@pytest.mark.usefixtures("proxy_of_the_user")
+def test_no_proxy_is_asked_for_jaeger(server: FakeServer) -> None:
+    server.answer = lambda _: Reply(200, {"data": ["kubelet", "apiserver"]})
+    with Jaeger(f"{server.url}/") as jaeger:
+        assert jaeger.services() == ["apiserver", "kubelet"]
+    assert server.asked("GET", "/api/services")
+
+
+def test_a_search_is_asked_in_jaegers_terms() -> None:
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return data()
+
+    jaeger = client(answer)
+    jaeger.find("kubelet", "syncPod", tags={"k8s.pod": "default/a"}, start=1_000_000, limit=5)
+    jaeger.find("apiserver")
+    full, bare = (dict(request.url.params) for request in asked)
+    assert json.loads(full.pop("tags")) == {"k8s.pod": "default/a"}
+    assert full == {"service": "kubelet", "operation": "syncPod", "start": "1000000", "limit": "5"}
+    assert bare == {"service": "apiserver", "limit": "20"}
+
+
+def test_spans_are_read_in_order_with_their_parents() -> None:
+    document = trace(
+        span("containerd", "RunPodSandbox", 30, parent="syncPod", **{"id": "x"}),
+        span("kubelet", "syncPod", 20, **{"k8s.pod": "default/a"}),
+        span("kubelet", "late", 40, parent="syncPod"),
+    )
+    (found,) = answers(data(document)).find("kubelet")
+    assert [each.operation for each in found.spans] == ["syncPod", "RunPodSandbox", "late"]
+    assert found.spans[1] == Span(
+        trace_id="t1",
+        span_id="RunPodSandbox",
+        parent_id="syncPod",
+        service="containerd",
+        operation="RunPodSandbox",
+        start=30,
+        duration=10,
+        tags={"id": "x"},
+    )
+    assert found.spans[1].end == 40
+    assert found.counts == {"containerd": 1, "kubelet": 2}
+
+
+def test_only_a_parent_in_the_same_trace_is_one() -> None:
+    child = span("a", "child")
+    child["references"] = [
+        {"refType": "FOLLOWS_FROM", "traceID": "t1", "spanID": "follows"},
+        {"refType": "CHILD_OF", "traceID": "another", "spanID": "linked"},
+    ]
+    (found,) = answers(data(trace(child))).find("a")
+    assert found.spans[0].parent_id is None
+
+
+def test_what_jaeger_leaves_out_is_empty() -> None:
+    bare = span("a", "root") | {"references": None, "tags": None}
+    (found,) = answers(data(trace(bare))).find("a")
+    assert (found.spans[0].parent_id, found.spans[0].tags) == (None, {})
+    empty = answers(data({"traceID": "t2", "spans": None, "processes": None})).trace("t2")
+    assert empty is not None
+    assert (empty.id, empty.spans) == ("t2", ())
+
+
+def test_a_trace_has_a_link() -> None:
+    jaeger = answers(data(trace(span("a", "root"))))
+    found = jaeger.trace("t1")
+    assert found is not None
+    assert jaeger.link(found) == f"{URL}/trace/t1"
