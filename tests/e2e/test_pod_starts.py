@@ -57,18 +57,18 @@ def test_the_article_s_pod_is_one_trace_of_kubelet_and_containerd(
     )
 
 
-def test_the_request_that_created_the_pod_is_a_trace_of_the_api_server(
-    stack: Stack, echo_command: str
-) -> None:
-    def created() -> list[Trace]:
-        found = search(stack.jaeger_url, "apiserver", "Create", resource="pods", verb="create")
-        return [
-            trace
-            for trace in found
-            if any("kubectl" in agent for agent in trace.tags("user-agent"))
-        ]
+def test_the_request_that_created_the_pod_is_a_trace_of_the_api_server(stack: Stack) -> None:
+    begin = time.time()
 
-    until("the API server's request", created, SECONDS)
+    def requests() -> list[Trace]:
+        found = search(
+            stack.jaeger_url, "apiserver", "Create", since=begin, resource="pods", verb="POST"
+        )
+        return [each for each in found if any("kubectl" in tag for tag in each.tags("user-agent"))]
+
+    with pods(stack, "true"):
+        (request,) = until("the API server's request", requests, SECONDS)
+        assert "Create etcd3" in request.operations("apiserver")
 
 
 def test_logs_and_exec_work(stack: Stack, echo_command: str) -> None:

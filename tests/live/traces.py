@@ -58,10 +58,16 @@ class Trace:
         }
 
 
-def search(url: str, service: str, operation: str = "", **tags: str) -> list[Trace]:
-    """``/api/traces``; dots in the names of ``tags`` are written as double underscores."""
+def search(
+    url: str, service: str, operation: str = "", *, since: float = 0, **tags: str
+) -> list[Trace]:
+    """``/api/traces`` from ``since`` (Unix time in seconds, else the last hour) on.
+
+    Dots in the names of ``tags`` are written as double underscores.
+    """
     wanted = {key.replace("__", "."): value for key, value in tags.items()}
-    query = {"service": service, "limit": "1000", "lookback": "1h"}
+    begin = since or time.time() - 3600
+    query = {"service": service, "limit": "1000", "start": str(int(begin * 1_000_000))}
     if operation:
         query["operation"] = operation
     if wanted:
