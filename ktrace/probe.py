@@ -221,7 +221,7 @@ def probe(
         "traceUrl": jaeger.link(found.start) if found.start else None,
         "requestTraceUrl": jaeger.link(found.request) if found.request else None,
         "spans": found.counts(),
-        "traced": [*found.components(), *(found.others - set(found.components()))],
+        "traced": [*found.components(), *sorted(found.others - set(found.components()))],
     }
 
 
