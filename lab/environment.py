@@ -61,8 +61,9 @@ def make_venv(cache: Cache, requirements: str) -> Path:
         commands: list[list[str | Path]] = [
             [python, "-m", "pip", "install", "--disable-pip-version-check", "--requirement", file]
         ]
-        if not python.exists():
-            commands.insert(0, [sys.executable, "-m", "venv", VENV])
+        # pip comes last: where it is, the virtual environment is whole.
+        if not (python.exists() and (VENV / "bin" / "pip").exists()):
+            commands.insert(0, [sys.executable, "-m", "venv", "--clear", VENV])
         log = cache.logs / "venv.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with (
