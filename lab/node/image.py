@@ -1,4 +1,4 @@
-"""The node image that k3d takes for k3s: Debian, the built Kubernetes, and `k3s.py` as /bin/k3s.
+"""The node image that k3d takes for k3s: Debian, the built Kubernetes, and our k3s as /bin/k3s.
 
 Its last step leaves `rootfs.tar`; `docker import` with `CHANGES` makes the image of it.
 """
@@ -13,6 +13,7 @@ import platform
 import shutil
 import subprocess
 import tarfile
+import zipapp
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,8 +142,10 @@ def _build_node(bench: Workbench) -> None:
     for step in (kubernetes, containerd):
         for program in bench.needs[step.name].iterdir():
             shutil.copy(program, programs)
-    shutil.copy(LAB / "node" / "k3s.py", tree / "usr/bin/k3s")
-    (tree / "usr/bin/k3s").chmod(0o755)
+    shutil.copytree(LAB / "node" / "k3s", bench.out / "app" / "k3s")
+    zipapp.create_archive(
+        bench.out / "app", tree / "usr/bin/k3s", "/usr/bin/python3 -B", main="k3s.main:main"
+    )
     pause = bench.out / "pause"
     bench.run(["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", pause, "main.go"],
               cwd=LAB / "node" / "pause", CGO_ENABLED="0", GO111MODULE="off")  # fmt: skip
@@ -162,13 +165,14 @@ def _build_node(bench: Workbench) -> None:
     shutil.copyfile(base, rootfs)
     added = sorted(path.relative_to(tree) for path in tree.rglob("*") if path.is_file())
     bench.run(["tar", "--owner=0", "--group=0", "-C", tree, "-rf", rootfs, *added])
-    shutil.rmtree(tree)
+    for folder in (tree, bench.out / "app"):
+        shutil.rmtree(folder)
 
 
 node_base = Step("node-base", PACKAGES + UNWANTED + ("sh is bash",), _build_base, minutes=1.5)
 node = Step(
     "node",
-    (LAB / "node" / "k3s.py", LAB / "node" / "pause", LAB / "node" / "image.py", *CHANGES),
+    (LAB / "node" / "k3s", LAB / "node" / "pause", LAB / "node" / "image.py", *CHANGES),
     _build_node,
     needs=(node_base, kubernetes, containerd),
 )

@@ -1,0 +1,52 @@
+"""What k3s would take, and this takes or refuses: arguments, K3S_ variables and files."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from .node import AGENT, CONTAINERD_CONFIG, COREDNS, KUBECONFIG, Options
+from .processes import FatalError
+
+DISABLEABLE = ("coredns", "servicelb", "traefik", "local-storage", "metrics-server")
+EITHER = ("kubelet-arg", "node-label")
+SERVER_ONLY = ("tls-san", "kube-apiserver-arg", "kube-controller-manager-arg", "kube-scheduler-arg")
+ENVIRONMENT = {"K3S_TOKEN", "K3S_URL", "K3S_KUBECONFIG_OUTPUT"}
+REFUSED_FILES = (
+    (CONTAINERD_CONFIG, "*.tmpl"), (CONTAINERD_CONFIG, "*.d"), (KUBECONFIG.parent, "config.yaml*"),
+    (KUBECONFIG.parent, "registries.yaml"), (COREDNS.parent, "*"),
+    (AGENT / "pod-manifests", "*"), (AGENT / "images", "*[!r]"),
+)  # fmt: skip
+WHY = "this node is a stand-in for k3s, and knows few of its settings"
+
+
+def parse(arguments: list[str]) -> Options:
+    """The options, or FatalError for the first one that is unknown."""
+    parser = argparse.ArgumentParser(prog="k3s", allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("role", choices=("server", "agent"))
+    server_only = ("disable", *SERVER_ONLY) if arguments[:1] == ["server"] else ()
+    for name in (*EITHER, *server_only):
+        parser.add_argument(f"--{name}", action="append", default=[])
+    try:
+        known, unknown = parser.parse_known_args(arguments)
+    except argparse.ArgumentError as error:
+        raise FatalError(str(error)) from error
+    if unknown:
+        flag = unknown[0].partition("=")[0].replace("--", "-", 1)
+        raise FatalError(f"flag provided but not defined: {flag} ({WHY})")
+    lists = {name: tuple(value) for name, value in vars(known).items() if name != "role"}
+    for name in ",".join(lists.pop("disable", ())).split(","):
+        if name not in ("", *DISABLEABLE):
+            raise FatalError(f"--disable={name}: not one of {', '.join(DISABLEABLE)}")
+    return Options(known.role, **lists)
+
+
+def refuse_the_unknown() -> None:
+    """End on any variable or file that k3s would obey and this can't."""
+    for name in sorted(os.environ):
+        if name.startswith("K3S_") and name not in ENVIRONMENT:
+            raise FatalError(f"environment variable {name} is not supported: {WHY}")
+    for folder, pattern in REFUSED_FILES:
+        for path in sorted(folder.glob(pattern)):
+            if path != COREDNS:
+                raise FatalError(f"file {path} is not supported: {WHY}")

@@ -1,0 +1,73 @@
+"""What one node is and was asked to be, and where it keeps what k3s keeps there."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from .certificates import CA, certificate, key
+
+DATA = Path("/var/lib/rancher/k3s")
+AGENT = DATA / "agent"
+SERVER = DATA / "server"
+CONTAINERD_CONFIG = AGENT / "etc" / "containerd"
+CNI_CONFIG = AGENT / "etc" / "cni" / "net.d"
+COREDNS = SERVER / "manifests" / "coredns.yaml"
+KUBECONFIG = Path("/etc/rancher/k3s/k3s.yaml")
+POD_CIDR = "10.42.0.0/16"
+SERVICE_CIDR = "10.43.0.0/16"
+API_SERVICE_IP = "10.43.0.1"
+CAP_SYS_RESOURCE = 24  # linux/capability.h
+
+
+@dataclass(frozen=True)
+class Options:
+    """The arguments of `k3s server` or `k3s agent` that this stand-in honours."""
+
+    role: str
+    kubelet_arg: tuple[str, ...] = ()
+    node_label: tuple[str, ...] = ()
+    tls_san: tuple[str, ...] = ()
+    kube_apiserver_arg: tuple[str, ...] = ()
+    kube_controller_manager_arg: tuple[str, ...] = ()
+    kube_scheduler_arg: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Node:
+    """One server or agent, and the API server it belongs to."""
+
+    options: Options
+    server: str
+    name: str
+    ip: str
+
+    @classmethod
+    def here(cls, options: Options, server: str) -> Node:
+        """This container; its address may be another one after a restart."""
+        name = socket.gethostname()
+        return cls(options, server, name, socket.gethostbyname(name))
+
+    @property
+    def is_server(self) -> bool:
+        """Whether the control plane runs on it."""
+        return self.options.role == "server"
+
+    def get(self, path: str, identity: str, timeout: float | None) -> http.client.HTTPResponse:
+        """Ask the API server with one of this node's client certificates."""
+        context = ssl.create_default_context(cafile=CA)
+        context.load_cert_chain(certificate(identity), key(identity))
+        url = self.server + path
+        response = urllib.request.urlopen(url, context=context, timeout=timeout)  # noqa: S310
+        assert isinstance(response, http.client.HTTPResponse)  # noqa: S101
+        return response
+
+
+def lacks_sys_resource() -> bool:
+    """Whether this node can't lower an oom_score_adj (see the lab's runtime shim)."""
+    status = Path("/proc/self/status").read_text()
+    return not int(status.partition("CapBnd:")[2].split()[0], 16) >> CAP_SYS_RESOURCE & 1
