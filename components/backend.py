@@ -24,13 +24,14 @@ class BackendArgs:
     network: pulumi.Input[str]
     labels: Mapping[str, str]
     command: Sequence[str]
-    config_file: str
-    config: str
+    uploads: Mapping[str, str]
+    """Contents of files in the container, by path."""
     ports: Mapping[int, int]
     memory_mib: int
     limits_swap: bool
     """Whether the daemon can limit swap (docker.Daemon)."""
-    environment: Sequence[str]
+    environment: Mapping[str, str]
+    """Besides GOMEMLIMIT, which keeps Go's heap below the container's limit."""
     ready_url: str
     """Answers 200 on the host once the container serves."""
 
@@ -58,8 +59,11 @@ class Backend(pulumi.ComponentResource):
             f"{name}-container",
             name=args.container_name,
             image=image.image_id,
-            command=list(args.command),
-            envs=list(args.environment),
+            command=list(args.command) or None,
+            envs=[
+                f"GOMEMLIMIT={args.memory_mib * 4 // 5}MiB",
+                *(f"{variable}={value}" for variable, value in args.environment.items()),
+            ],
             labels=[
                 docker.ContainerLabelArgs(label=label, value=value)
                 for label, value in args.labels.items()
@@ -72,7 +76,10 @@ class Backend(pulumi.ComponentResource):
                 docker.ContainerPortArgs(internal=inside, external=outside, ip="127.0.0.1")
                 for outside, inside in sorted(args.ports.items(), key=lambda port: port[1])
             ],
-            uploads=[docker.ContainerUploadArgs(file=args.config_file, content=args.config)],
+            uploads=[
+                docker.ContainerUploadArgs(file=file, content=content)
+                for file, content in args.uploads.items()
+            ],
             user="10001",
             capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
             security_opts=["no-new-privileges:true"],
