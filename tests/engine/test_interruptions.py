@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 
 from tests.live.stack import Stack
 from tests.live.waiting import until
@@ -40,3 +41,29 @@ def test_destroy_right_after_a_kill_leaves_nothing(absent: Stack) -> None:
     )
     assert absent.left_overs() == set()
     assert absent.state == {}
+
+
+def test_destroy_goes_on_where_a_killed_destroy_ended(doomed: Stack) -> None:
+    running = doomed.start("destroy", "--yes", "--skip-preview")
+    until("the node is gone", lambda: not doomed.docker.exists(doomed.server), 60, every=0.05)
+    running.signal(signal.SIGKILL)
+    running.wait(10).failed()
+    doomed.pulumi("cancel", "--yes")
+    doomed.destroy()
+    assert doomed.left_overs() == set()
+    assert doomed.state == {}
+
+
+def test_a_port_taken_while_up_was_running_fails_it_and_the_next_up_goes_on(
+    absent: Stack,
+) -> None:
+    running = absent.start("up", "--yes", "--skip-preview")
+    until("the stack's network", lambda: absent.docker.exists(absent.cluster), 60, every=0.05)
+    port = absent.ports["otlpGrpcPort"]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+        assert str(port) in running.wait(120).failed().said
+    absent.up()
+    assert absent.docker.running(absent.collector)
+    absent.expect_no_changes()
