@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_docker as docker
 
-from components import commands
+from components import commands, orphans
+from components.naming import OWNER_LABEL
 
 _READY_SECONDS = 60
 
@@ -90,7 +91,11 @@ class Backend(pulumi.ComponentResource):
             log_driver="json-file",
             log_opts={"max-size": "10m", "max-file": "2"},
             destroy_grace_seconds=5,
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                delete_before_replace=True,
+                hooks=orphans.no_container(args.container_name, args.labels[OWNER_LABEL]),
+            ),
         )
         commands.python(
             f"{name}-ready",

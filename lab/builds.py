@@ -117,11 +117,11 @@ k3d = GoTool(
 jaeger = GoTool(
     "jaeger",
     ("github.com/jaegertracing/jaeger/cmd/jaeger",),
-    minutes=3.5,
+    minutes=3,
     variables={"github.com/jaegertracing/jaeger/internal/version.latestVersion": f"v{JAEGER}"},
 ).step()
 
-collector = GoTool("collector", (".",), minutes=1.5, variables={}).step()
+collector = GoTool("collector", (".",), minutes=1, variables={}).step()
 
 _pulumi = GoTool(
     "pulumi",
@@ -132,7 +132,7 @@ _pulumi = GoTool(
 _language_host = GoTool(
     "language-host",
     ("github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python",),
-    minutes=0.5,
+    minutes=0.25,
     variables={},
 )
 _wrapper = LAB / "go" / "pulumi-language-python"

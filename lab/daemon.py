@@ -35,7 +35,7 @@ PACKAGES = {
 # Root's own tools lie where a user's PATH may not lead.
 PATH = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
 START_SECONDS = 60
-STOP_SECONDS = 60
+STOP_SECONDS = 30  # dockerd gives its containers 15
 # Docker's own defaults are 172.17-31/16 and 192.168/20s, kind's 10.244/16, k3s' 10.42-43/16.
 BRIDGE_CANDIDATES = tuple(f"10.{210 + n}.255.1/24" for n in range(20))
 NETWORK_POOL = "10.230.0.0/16"
@@ -179,13 +179,15 @@ def make_bridge(daemon: Daemon) -> None:
         for route in json.loads(run("ip", "-4", "-json", "route", "show", "table", "all"))
         if route["dst"] != "default"
     ]
-    address = next(
+    free = [
         candidate
         for candidate in BRIDGE_CANDIDATES
         if not any(ipaddress.ip_interface(candidate).network.overlaps(route) for route in routes)
-    )
+    ]
+    if not free:
+        raise LabError(f"no address is free for a bridge: {BRIDGE_CANDIDATES} are all routed")
     run("ip", "link", "add", "name", daemon.bridge, "type", "bridge")
-    run("ip", "address", "add", address, "dev", daemon.bridge)
+    run("ip", "address", "add", free[0], "dev", daemon.bridge)
     run("ip", "link", "set", daemon.bridge, "up")
 
 
@@ -193,13 +195,20 @@ def note_the_host(daemon: Daemon) -> None:
     """Keep what dockerd is going to change on the host, for `stop` to put back."""
     if daemon.host_before.exists():
         return
-    rules = run("iptables-save")
     note = {
         "ip_forward": IP_FORWARD.read_text().strip(),
         "forward_policy": run("iptables", "-S", "FORWARD").split()[2],
-        "other_daemon": ":DOCKER " in rules,
     }
     daemon.host_before.write_text(json.dumps(note), encoding="utf-8")
+
+
+def another_dockerd_runs() -> bool:
+    """Whether the chains named DOCKER and the forwarding settings are somebody else's too."""
+    for name in Path("/proc").glob("[0-9]*/comm"):
+        with contextlib.suppress(OSError):
+            if name.read_text() == "dockerd\n" and alive(int(name.parent.name)):
+                return True
+    return False
 
 
 def restore_the_host(daemon: Daemon, bridges: list[str]) -> None:
@@ -213,12 +222,13 @@ def restore_the_host(daemon: Daemon, bridges: list[str]) -> None:
     if not daemon.host_before.exists():
         return
     before = json.loads(daemon.host_before.read_text(encoding="utf-8"))
-    ours = bridges if before["other_daemon"] else [*bridges, "DOCKER"]
+    shared = another_dockerd_runs()
+    ours = bridges if shared else [*bridges, "DOCKER"]
     kept = [
         line for line in run("iptables-save").splitlines() if not any(word in line for word in ours)
     ]
     run("iptables-restore", words="\n".join([*kept, ""]))
-    if not before["other_daemon"]:
+    if not shared:
         run("iptables", "-P", "FORWARD", before["forward_policy"])
         IP_FORWARD.write_text(before["ip_forward"])
     daemon.host_before.unlink()
@@ -260,7 +270,7 @@ def clear_the_way(daemon: Daemon) -> None:
     ):
         pid = running_pid(pid_file, mark)
         if pid:
-            end(pid, grace_seconds=20)
+            end(pid, STOP_SECONDS)
         pid_file.unlink(missing_ok=True)
 
 
@@ -315,10 +325,11 @@ def ensure(daemon: Daemon | None = None) -> Daemon:
     if os.geteuid() != 0:
         raise LabError("dockerd needs root; run as root, or set DOCKER_HOST to a daemon of yours")
     with exclusive(daemon.folder / "lock"):
-        if answers(daemon):
-            return daemon
-        clear_the_way(daemon)
-        launch(daemon)
+        pid = running_pid(daemon.pid_file, daemon.config_file)
+        # One that is there and silent is starting, or its machine is busy: not yet one to end.
+        if not pid or not wait_until_up(daemon, lambda: None if alive(pid) else pid):
+            clear_the_way(daemon)
+            launch(daemon)
     return daemon
 
 

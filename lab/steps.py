@@ -25,6 +25,7 @@ from lab.paths import Cache
 QUIET_SECONDS = 2.0
 SECONDS_BETWEEN_LINES = 30.0
 LINES_OF_LOG_IN_ERROR = 15
+OUTPUTS_KEPT = 2
 
 
 class LabError(Exception):
@@ -139,6 +140,14 @@ def _build(cache: Cache, step: Step) -> None:
                     f"Full log: {log_path}"
                 ) from error
         partial.rename(final)
+        # One is the current checkout's, one perhaps another's; more would fill the disk.
+        outputs = sorted(cache.steps.glob(f"{step.name}-{'?' * 12}"), key=_newest_first)
+        for old in outputs[OUTPUTS_KEPT:]:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _newest_first(output: Path) -> float:
+    return -output.stat().st_mtime
 
 
 def _in_order(steps: Sequence[Step]) -> list[Step]:

@@ -27,6 +27,9 @@ SEARCH_PATH = "/var/lib/rancher/k3s/data/cni:/usr/local/sbin:/usr/local/bin:/usr
 CHANGES = (
     f"ENV PATH={SEARCH_PATH}",
     "ENV KUBECONFIG=/etc/rancher/k3s/k3s.yaml",
+    # What k3s' own ctr knows by itself; `k3d image import --mode direct` calls it plainly.
+    "ENV CONTAINERD_ADDRESS=/run/k3s/containerd/containerd.sock",
+    "ENV CONTAINERD_NAMESPACE=k8s.io",
     # k3s' own (k3s-io/k3s package/Dockerfile); containerd can't work on the image's overlay.
     "VOLUME /var/lib/kubelet",
     "VOLUME /var/lib/rancher/k3s",
@@ -59,14 +62,15 @@ class Archive:
     components: tuple[str, ...]
 
     @classmethod
-    def of_this_machine(cls) -> Archive:
+    def of_this_machine(cls, bench: Workbench) -> Archive:
         """Read apt's own first source for the release that this machine runs."""
+        bench.run(["apt-get", "update"])  # before it, apt names no source
         command = ["apt-get", "indextargets", "--format", "$(CODENAME) $(SITE) $(COMPONENT)"]
-        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
         release = platform.freedesktop_os_release()["VERSION_CODENAME"]
         sources = [line.split() for line in told.splitlines() if line.startswith(f"{release} ")]
         if not sources:
-            raise LabError(f"apt has no source for {release}; `apt-get update` shows why")
+            raise LabError(f"apt has no source for {release}, the release that this machine runs")
         site = sources[0][1]
         components = {component for _, other, component in sources if other == site}
         return cls(site, release, tuple(sorted(components & {"main", "universe"})))
@@ -75,7 +79,7 @@ class Archive:
 def _build_base(bench: Workbench) -> None:
     if os.geteuid() != 0:
         raise LabError("debootstrap needs root, to make a Debian tree with its owners and modes")
-    archive = Archive.of_this_machine()
+    archive = Archive.of_this_machine(bench)
     tree = bench.out / "tree"
     # A mount namespace of its own: whatever ends it, none of its mounts stays on the host.
     bench.run(
@@ -142,9 +146,10 @@ def _build_node(bench: Workbench) -> None:
     for step in (kubernetes, containerd):
         for program in bench.needs[step.name].iterdir():
             shutil.copy(program, programs)
-    shutil.copytree(LAB / "node" / "k3s", bench.out / "app" / "k3s")
+    sources = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(LAB / "node" / "k3s", bench.out / "app" / "k3s", ignore=sources)
     zipapp.create_archive(
-        bench.out / "app", tree / "usr/bin/k3s", "/usr/bin/python3 -B", main="k3s.main:main"
+        bench.out / "app", tree / "usr/bin/k3s", "/usr/bin/python3", main="k3s.main:main"
     )
     pause = bench.out / "pause"
     bench.run(["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", pause, "main.go"],

@@ -17,8 +17,11 @@ def test_destroy_leaves_nothing_and_other_stacks_alone(standing: Stack, doomed: 
     standing.expect_no_changes()
 
 
-def test_destroy_leaves_nothing_after_the_cluster_was_deleted_by_hand(doomed: Stack) -> None:
+def test_destroy_leaves_nothing_after_cluster_and_jaeger_were_removed_by_hand(
+    doomed: Stack,
+) -> None:
     doomed.delete_cluster_by_hand()
+    doomed.docker("rm", "-fv", doomed.jaeger)
     doomed.destroy()
     assert doomed.left_overs() == set()
     assert doomed.state == {}

@@ -22,6 +22,19 @@ def test_a_container_removed_by_hand_comes_back_and_the_cluster_stays(
     standing.expect_no_changes()
 
 
+@pytest.mark.parametrize("which", ["jaeger", "collector"])
+def test_a_container_stopped_by_hand_runs_again_and_the_cluster_stays(
+    standing: Stack, which: str
+) -> None:
+    before = standing.ids()
+    name = getattr(standing, which)
+    standing.docker("stop", "--time", "5", name)
+    standing.up()
+    assert standing.docker.running(name)
+    assert standing.ids()[standing.server] == before[standing.server]
+    standing.expect_no_changes()
+
+
 def test_a_stopped_node_is_started_and_not_replaced(standing: Stack) -> None:
     before = standing.ids()
     standing.docker("stop", "--time", "5", standing.server)

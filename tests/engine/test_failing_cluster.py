@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from tests.live.stack import Stack
 
 
+@pytest.mark.usefixtures("standing")  # its images are there, so none has to be pulled now
 def test_a_k3s_that_dies_at_once_is_reported_in_its_own_words_and_cleared_away(
     absent: Stack,
 ) -> None:
@@ -20,4 +23,29 @@ def test_a_k3s_that_dies_at_once_is_reported_in_its_own_words_and_cleared_away(
     absent.configure()
     absent.up()
     assert " Ready" in absent.kubectl("get", "nodes")
+    absent.expect_no_changes()
+
+
+def test_a_node_image_that_cannot_be_had_is_named_and_no_half_cluster_stays(
+    absent: Stack,
+) -> None:
+    image = "127.0.0.1:1/no-such/k3s:v1.34.4-k3s1"
+    absent.configure(k3sImage=image)
+    said = absent.refused_up().said
+    assert image in said
+    assert not absent.docker.containers(f"label=k3d.cluster={absent.cluster}")
+    absent.destroy()
+    assert absent.left_overs() == set()
+
+
+def test_a_container_image_that_cannot_be_had_is_named_and_the_next_up_goes_on(
+    absent: Stack,
+) -> None:
+    image = "127.0.0.1:1/no-such/otelcol:0"
+    absent.configure(collectorImage=image)
+    assert image in absent.refused_up().said
+    jaeger = absent.ids()[absent.jaeger]
+    absent.configure()
+    absent.up()
+    assert absent.ids()[absent.jaeger] == jaeger
     absent.expect_no_changes()

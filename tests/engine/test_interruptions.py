@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 
 from tests.live.stack import Stack
 from tests.live.waiting import until
@@ -17,26 +18,57 @@ def test_after_ctrl_c_the_next_up_repairs(absent: Stack) -> None:
     absent.expect_no_changes()
 
 
-def test_after_a_kill_cancel_and_the_next_up_repair(absent: Stack) -> None:
-    running = absent.up_until_its_first_node_is_there()
+def kill_in_mid_creation(stack: Stack) -> None:
+    """Leaves what a killed engine leaves: a lock, and a k3d that goes on creating."""
+    running = stack.up_until_its_first_node_is_there()
     running.signal(signal.SIGKILL)
     running.wait(10).failed()
-    absent.pulumi("cancel", "--yes")
+    assert "k3d cluster create" in at_work(stack), "k3d ended with the engine: not this case"
+    stack.pulumi("cancel", "--yes")
+
+
+def at_work(stack: Stack) -> str:
+    """Command lines of what works on the stack's cluster, in one text."""
+    commands = stack.orphans().values()
+    return "\n".join(each for each in commands if "k3d" in each or "components.ensure" in each)
+
+
+def test_after_a_kill_cancel_and_the_next_up_repair(absent: Stack) -> None:
+    kill_in_mid_creation(absent)
     absent.up()
     assert " Ready" in absent.kubectl("get", "nodes")
     absent.expect_no_changes()
 
 
 def test_destroy_right_after_a_kill_leaves_nothing(absent: Stack) -> None:
-    running = absent.up_until_its_first_node_is_there()
-    running.signal(signal.SIGKILL)
-    running.wait(10).failed()
-    absent.pulumi("cancel", "--yes")
+    kill_in_mid_creation(absent)
     absent.destroy()
-    until(
-        "the k3d that outlived its run has ended",
-        lambda: not any("cluster create" in command for command in absent.orphans().values()),
-        seconds=200,
-    )
+    until("what outlived its run has ended", lambda: not at_work(absent), seconds=300)
     assert absent.left_overs() == set()
     assert absent.state == {}
+
+
+def test_destroy_goes_on_where_a_killed_destroy_ended(doomed: Stack) -> None:
+    running = doomed.start("destroy", "--yes", "--skip-preview")
+    until("the node is gone", lambda: not doomed.docker.exists(doomed.server), 60, every=0.05)
+    running.signal(signal.SIGKILL)
+    running.wait(10).failed()
+    doomed.pulumi("cancel", "--yes")
+    doomed.destroy()
+    assert doomed.left_overs() == set()
+    assert doomed.state == {}
+
+
+def test_a_port_taken_while_up_was_running_fails_it_and_the_next_up_goes_on(
+    absent: Stack,
+) -> None:
+    running = absent.start("up", "--yes", "--skip-preview")
+    until("the stack's network", lambda: absent.docker.exists(absent.cluster), 60, every=0.05)
+    port = absent.ports["otlpGrpcPort"]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", port))
+        listener.listen()
+        assert str(port) in running.wait(120).failed().said
+    absent.up()
+    assert absent.docker.running(absent.collector)
+    absent.expect_no_changes()

@@ -264,8 +264,12 @@ class Stack:
         return self.docker.containers(f"label=runtime-observability.folder={self.folder}")
 
     def delete_cluster_by_hand(self) -> None:
-        env = {**self.environment, "K3D_FIX_DNS": "1"}
-        subprocess.run(["k3d", "cluster", "delete", self.cluster], env=env, check=True)
+        subprocess.run(
+            ["k3d", "cluster", "delete", self.cluster],
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
 
     def up_until_its_first_node_is_there(self) -> Running:
         """An ``up`` in the middle of creating the cluster."""

@@ -23,7 +23,7 @@ def promised(stack: Stack) -> set[str]:
 
 def start_of(stack: Stack, pod: str) -> Trace | None:
     """The trace of a pod's start, once all calls to the runtime are in it."""
-    for trace in search(stack.jaeger_url, "kubelet", "syncPod", k8s__pod=f"default/{pod}"):
+    for trace in search(stack.jaeger_url, "kubelet", "syncPod", {"k8s.pod": f"default/{pod}"}):
         if all(trace.operations(service) >= _CALLS for service in promised(stack)):
             return trace
     return None

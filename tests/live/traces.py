@@ -6,6 +6,7 @@ import json
 import re
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,19 +60,20 @@ class Trace:
 
 
 def search(
-    url: str, service: str, operation: str = "", *, since: float = 0, **tags: str
+    url: str,
+    service: str,
+    operation: str = "",
+    tags: Mapping[str, str] | None = None,
+    *,
+    since: float = 0,
 ) -> list[Trace]:
-    """``/api/traces`` from ``since`` (Unix time in seconds, else the last hour) on.
-
-    Dots in the names of ``tags`` are written as double underscores.
-    """
-    wanted = {key.replace("__", "."): value for key, value in tags.items()}
+    """``/api/traces`` from ``since`` (Unix time in seconds, else the last hour) on."""
     begin = since or time.time() - 3600
     query = {"service": service, "limit": "1000", "start": str(int(begin * 1_000_000))}
     if operation:
         query["operation"] = operation
-    if wanted:
-        query["tags"] = json.dumps(wanted)
+    if tags:
+        query["tags"] = json.dumps(dict(tags))
     answer = httpx.get(f"{url}/api/traces", params=query, timeout=20)
     answer.raise_for_status()
     return [Trace(document) for document in answer.json()["data"] or []]

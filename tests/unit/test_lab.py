@@ -41,6 +41,17 @@ def test_a_step_is_built_once_for_the_same_inputs(cache: Cache) -> None:
     assert (first["thing"] / "file").read_text() == "one"
 
 
+def test_of_a_steps_outputs_only_the_two_newest_are_kept(cache: Cache) -> None:
+    base = Step("thing-base", (), lambda bench: None)
+    prepare(cache, [base])
+    steps = [writes(text, []) for text in ("one", "two", "three")]
+    for age, step in zip((30, 20, 10), steps, strict=True):
+        output = prepare(cache, [step])["thing"]
+        os.utime(output, (1e9 - age, 1e9 - age))
+    assert [step.output(cache).exists() for step in steps] == [False, True, True]
+    assert base.output(cache).exists()
+
+
 def test_a_step_depends_on_the_content_of_files_and_on_what_it_needs(tmp_path: Path) -> None:
     def keys() -> tuple[str, str]:
         need = Step("need", (tmp_path,), lambda bench: None)

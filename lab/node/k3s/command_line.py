@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from typing import NoReturn
 
 from .node import AGENT, CONTAINERD_CONFIG, COREDNS, KUBECONFIG, Options
 from .processes import FatalError
@@ -20,17 +21,22 @@ REFUSED_FILES = (
 WHY = "this node is a stand-in for k3s, and knows few of its settings"
 
 
+class Parser(argparse.ArgumentParser):
+    """Complains in k3s' way."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what argparse would print before it exits."""
+        raise FatalError(f"{message} ({WHY})")
+
+
 def parse(arguments: list[str]) -> Options:
     """The options, or FatalError for the first one that is unknown."""
-    parser = argparse.ArgumentParser(prog="k3s", allow_abbrev=False, exit_on_error=False)
+    parser = Parser(prog="k3s", allow_abbrev=False, add_help=False)
     parser.add_argument("role", choices=("server", "agent"))
     server_only = ("disable", *SERVER_ONLY) if arguments[:1] == ["server"] else ()
     for name in (*EITHER, *server_only):
         parser.add_argument(f"--{name}", action="append", default=[])
-    try:
-        known, unknown = parser.parse_known_args(arguments)
-    except argparse.ArgumentError as error:
-        raise FatalError(str(error)) from error
+    known, unknown = parser.parse_known_args(arguments)
     if unknown:
         flag = unknown[0].partition("=")[0].replace("--", "-", 1)
         raise FatalError(f"flag provided but not defined: {flag} ({WHY})")

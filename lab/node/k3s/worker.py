@@ -76,11 +76,10 @@ def start_containerd(components: Components) -> None:
         containerd_environment(os.environ),
         AGENT / "containerd" / "containerd.log",
     )
-    ctr = ("ctr", "--address", CONTAINERD_SOCKET, "--namespace", "k8s.io")
-    components.wait_until(lambda: run(*ctr, "version", check=False))
+    components.wait_until(lambda: run("ctr", "version", check=False))
     log("info", "containerd is now running")
     for archive in sorted((AGENT / "images").glob("*.tar")):
-        run(*ctr, "images", "import", "--local", str(archive))
+        run("ctr", "images", "import", "--local", str(archive))
 
 
 def take_config(arguments: Iterable[str], target: Path) -> list[str]:
