@@ -86,6 +86,7 @@ if settings.trace_probe:
             jaeger_url=jaeger.url,
             image=plan.probe_image,
             seconds=settings.probe_timeout_seconds,
+            k3s_version=f"v{settings.k3s_version}",
             demanded=plan.demanded,
             expected=plan.expected,
             reruns_with=[
