@@ -39,6 +39,8 @@ class Resource:
     dependencies: frozenset[str] = field(repr=False)
     property_dependencies: Mapping[str, frozenset[str]] = field(repr=False)
     delete_before_replace: bool = False
+    before_create: tuple[str, ...] = ()
+    """Names of hooks."""
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -142,6 +144,7 @@ class _Recorder(mocks.MockMonitor):
                         key: frozenset(properties[key].urns) for key in properties
                     },
                     delete_before_replace=request.deleteBeforeReplace,
+                    before_create=tuple(request.hooks.before_create),
                 )
             )
         return answer

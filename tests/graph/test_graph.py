@@ -63,6 +63,16 @@ def test_everything_is_deleted_before_its_replacement(any_run: Run) -> None:
     assert [each.name for each in any_run.custom if not each.delete_before_replace] == []
 
 
+def test_an_orphan_is_in_the_way_of_no_name(default: Run) -> None:
+    hooks = {
+        each.inputs["name"]: each.before_create for each in default.custom if each.before_create
+    }
+    assert hooks == {
+        name: (f"remove-orphaned-{name}",)
+        for name in ("traced-dev", "traced-dev-jaeger", "traced-dev-collector")
+    }
+
+
 # --- order ----------------------------------------------------------------------------------------
 
 
