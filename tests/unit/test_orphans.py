@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pulumi
@@ -15,8 +15,8 @@ from tests.fakes.daemon import FakeDaemon
 
 def hook(binding: pulumi.ResourceHookBinding) -> Callable[[], object]:
     """What the engine would call; it is the only hook."""
-    made: Any
-    (made,) = binding.before_create or ()
+    hooks: Sequence[Any] = binding.before_create or []
+    (made,) = hooks
     assert not (made.opts and made.opts.on_dry_run), "a preview removes nothing"
     return lambda: made.callback(None)
 
