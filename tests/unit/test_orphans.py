@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pulumi
 import pytest
@@ -12,11 +13,11 @@ from components.naming import Names
 from tests.fakes.daemon import FakeDaemon
 
 
-def hook(binding: pulumi.ResourceHookBinding) -> Callable[[], None]:
-    """What the engine would call."""
-    assert binding.before_create is not None
-    (made,) = binding.before_create
-    assert made.opts is None or not made.opts.on_dry_run, "a preview removes nothing"
+def hook(binding: pulumi.ResourceHookBinding) -> Callable[[], object]:
+    """What the engine would call; it is the only hook."""
+    hooks: Sequence[Any] = binding.before_create or []
+    (made,) = hooks
+    assert not (made.opts and made.opts.on_dry_run), "a preview removes nothing"
     return lambda: made.callback(None)
 
 
