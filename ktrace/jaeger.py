@@ -32,10 +32,17 @@ class Span:
     start: int
     duration: int
     tags: Mapping[str, Any] = field(repr=False)
+    process: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """Tags of the process that sent it."""
 
     @property
     def end(self) -> int:
         return self.start + self.duration
+
+    @property
+    def failed(self) -> bool:
+        """``error`` is Jaeger's tag for a status of Error; v1 kept it as text."""
+        return str(self.tags.get("error", "")).lower() == "true"
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,16 @@ class Trace:
 
     id: str
     spans: tuple[Span, ...]
+
+    def below(self, span: Span) -> list[Span]:
+        """Every span under ``span``, in order of their start."""
+        inside = {span.span_id}
+        grown = True
+        while grown:
+            more = {each.span_id for each in self.spans if each.parent_id in inside} - inside
+            inside |= more
+            grown = bool(more)
+        return [each for each in self.spans if each.span_id in inside and each is not span]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -81,9 +98,10 @@ class Jaeger:
         *,
         tags: Mapping[str, str] | None = None,
         start: int | None = None,
+        end: int | None = None,
         limit: int = 20,
     ) -> list[Trace]:
-        """Traces with a span of ``service`` that matches; ``start`` in microseconds.
+        """Traces with a span of ``service`` that matches; ``start``, ``end`` in microseconds.
 
         Raises JaegerError when Jaeger cannot be asked; finding nothing is an empty list.
         """
@@ -94,6 +112,8 @@ class Jaeger:
             query["tags"] = json.dumps(dict(tags))
         if start is not None:
             query["start"] = start
+        if end is not None:
+            query["end"] = end
         return [_trace(each) for each in self._data("/api/traces", query) or []]
 
     def trace(self, trace_id: str) -> Trace | None:
@@ -136,13 +156,19 @@ def _span(span: Mapping[str, Any], processes: Mapping[str, Any]) -> Span:
         for reference in span.get("references") or []
         if reference["refType"] == "CHILD_OF" and reference["traceID"] == span["traceID"]
     ]
+    process = processes[span["processID"]]
     return Span(
         trace_id=span["traceID"],
         span_id=span["spanID"],
         parent_id=parents[0] if parents else None,
-        service=processes[span["processID"]]["serviceName"],
+        service=process["serviceName"],
         operation=span["operationName"],
         start=span["startTime"],
         duration=span["duration"],
-        tags={tag["key"]: tag["value"] for tag in span.get("tags") or []},
+        tags=_tags(span),
+        process=_tags(process),
     )
+
+
+def _tags(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {tag["key"]: tag["value"] for tag in document.get("tags") or []}

@@ -1,0 +1,42 @@
+"""The ``ktrace`` command: its commands, and one line and one exit code for each way to fail."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from components.runner import CommandError
+from ktrace.commands.show import show
+from ktrace.errors import UNREACHABLE, KtraceError
+from ktrace.jaeger import JaegerError
+
+app = typer.Typer(
+    name="ktrace",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(show)
+
+
+@app.callback()
+def _root() -> None:
+    """Asks a traced cluster what happened: `pulumi up` made one, or --jaeger names any."""
+
+
+def main() -> None:
+    try:
+        app()
+    except KtraceError as error:
+        _end(str(error), error.code)
+    except (JaegerError, CommandError) as error:
+        _end(str(error), UNREACHABLE)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _end(message: str, code: int) -> None:
+    print(f"ktrace: {message}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,1 @@
+"""One file for each command: options in, printed answer and exit code out."""

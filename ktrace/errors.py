@@ -1,0 +1,25 @@
+"""How a ktrace command ends: the documented exit codes, and the errors that carry them."""
+
+from __future__ import annotations
+
+FINE = 0
+FINDING = 1
+"""A broken hop, a failed expectation, a failed check, or nothing found."""
+USAGE = 2
+"""Wrong usage, a broken file, or no stack."""
+UNREACHABLE = 3
+"""Jaeger or the cluster cannot be asked."""
+
+
+class KtraceError(Exception):
+    """Ends a command with one clear line and ``code``."""
+
+    code = FINDING
+
+
+class UsageError(KtraceError):
+    code = USAGE
+
+
+class UnreachableError(KtraceError):
+    code = UNREACHABLE

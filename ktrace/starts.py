@@ -1,0 +1,115 @@
+"""Finds a pod's start in Jaeger, and waits until what is on its way has come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from ktrace.jaeger import Jaeger, Span, Trace
+from ktrace.podstart import Events, PodStart, build, has_calls
+
+POLL_SECONDS = 1.0
+"""Longer than an exporter's delay of 500 ms, so that two equal looks mean something."""
+_SECOND = 1_000_000
+_LONGEST_START = 30 * 60 * _SECOND
+_LONGEST_CREATION = 60 * 60 * _SECOND
+_ETCD_PREFIXES = ("", "/registry")
+"""The API server's spans name a key without its prefix since 1.31 at the latest; k3s' is the
+usual one."""
+
+T = TypeVar("T")
+
+
+def settled(look: Callable[[], T], whole: Callable[[T], bool], seconds: float) -> T:
+    """The first answer that is ``whole`` and the same twice; after ``seconds`` the last one."""
+    deadline = time.monotonic() + seconds
+    before = look()
+    while time.monotonic() < deadline:
+        time.sleep(min(POLL_SECONDS, max(0.0, deadline - time.monotonic())))
+        now = look()
+        if whole(now) and now == before:
+            return now
+        before = now
+    return before
+
+
+def wait_for_start(jaeger: Jaeger, namespace: str, pod: str, seconds: float) -> PodStart | None:
+    return settled(
+        lambda: look_for_start(jaeger, namespace, pod),
+        lambda start: start is not None and start.whole,
+        seconds,
+    )
+
+
+def look_for_start(jaeger: Jaeger, namespace: str, pod: str) -> PodStart | None:
+    """The newest start of a pod of that name, as far as Jaeger has it now."""
+    key = f"{namespace}/{pod}"
+    first = _newest_sync(jaeger, key)
+    if first is None:
+        return None
+    uid = first.tags.get("k8s.pod.uid")
+    found = jaeger.find(
+        "kubelet",
+        "syncPod",
+        tags={"k8s.pod": key},
+        start=first.start - _SECOND,
+        end=first.start + _LONGEST_START,
+        limit=500,
+    )
+    syncs = [
+        trace
+        for trace in found
+        if any(span.tags.get("k8s.pod.uid") == uid for span in trace.spans)
+        and (has_calls(trace) or trace.id == first.trace_id)
+    ]
+    events = Events(syncs, _creation(jaeger, key, first), _binding(jaeger, namespace, pod, first))
+    return build(namespace, pod, events)
+
+
+def _newest_sync(jaeger: Jaeger, key: str) -> Span | None:
+    """The first syncPod of the newest pod called ``key``: others follow every minute or so."""
+    created = jaeger.find(
+        "kubelet", "syncPod", tags={"k8s.pod": key, "k8s.pod.update_type": "create"}, limit=20
+    )
+    found = _syncs(created) or _syncs(jaeger.find("kubelet", "syncPod", tags={"k8s.pod": key}))
+    if not found:
+        return None
+    newest = max(found, key=lambda span: span.start)
+    same = [s for s in found if s.tags.get("k8s.pod.uid") == newest.tags.get("k8s.pod.uid")]
+    return min(same, key=lambda span: span.start)
+
+
+def _syncs(traces: list[Trace]) -> list[Span]:
+    return [span for trace in traces for span in trace.spans if span.operation == "syncPod"]
+
+
+def _creation(jaeger: Jaeger, key: str, first: Span) -> Span | None:
+    """The request that created the pod, by the key under which it was stored."""
+    for prefix in _ETCD_PREFIXES:
+        found = jaeger.find(
+            "apiserver",
+            "Create etcd3",
+            tags={"key": f"{prefix}/pods/{key}"},
+            start=first.start - _LONGEST_CREATION,
+            end=first.start,
+        )
+        if found:
+            return _request(max(found, key=lambda trace: trace.spans[0].start))
+    return None
+
+
+def _binding(jaeger: Jaeger, namespace: str, pod: str, first: Span) -> Span | None:
+    url = f"/api/v1/namespaces/{namespace}/pods/{pod}/binding"
+    found = jaeger.find(
+        "apiserver", tags={"url": url}, start=first.start - _LONGEST_CREATION, end=first.start
+    )
+    return _request(max(found, key=lambda trace: trace.spans[0].start)) if found else None
+
+
+def _request(trace: Trace) -> Span:
+    """The span of the whole request: the outermost of the API server's."""
+    return max(
+        (span for span in trace.spans if span.service == "apiserver"),
+        key=lambda span: span.duration,
+    )
