@@ -7,7 +7,9 @@ import sys
 import typer
 
 from components.runner import CommandError
+from ktrace.commands.run import run
 from ktrace.commands.show import show
+from ktrace.commands.verify import verify
 from ktrace.errors import UNREACHABLE, KtraceError
 from ktrace.jaeger import JaegerError
 
@@ -19,6 +21,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(show)
+app.command()(run)
+app.command()(verify)
 
 
 @app.callback()

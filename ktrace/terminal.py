@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.text import Text
 
 _PIPE_WIDTH = 120
 """Columns where there is no terminal to fit: rich would take 80 and cut."""
@@ -33,3 +35,22 @@ def milliseconds(value: float) -> str:
     if value >= 1000:
         return f"{value / 1000:.2f} s"
     return f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"
+
+
+def as_json(document: Any) -> str:
+    return json.dumps(document, indent=2)
+
+
+def text(line: str) -> Text:
+    """A line as it is: names of objects are no markup."""
+    return Text(line)
+
+
+def plain(what: RenderableType) -> str:
+    """As it would be in a pipe."""
+    target = Console(
+        file=io.StringIO(), width=_PIPE_WIDTH, no_color=True, soft_wrap=True, highlight=False
+    )
+    with target.capture() as captured:
+        target.print(what, soft_wrap=True)
+    return captured.get().rstrip("\n")
