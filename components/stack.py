@@ -105,11 +105,18 @@ def plan() -> StackPlan:
     if observed.problems:
         lines = "\n".join(f"  - {problem}" for problem in observed.problems)
         raise pulumi.RunError(f"nothing was touched, because:\n{lines}")
+    decided = decide(settings, names, observed)
+    _tell(decided, observed)
+    return decided
+
+
+def decide(settings: Settings, names: Names, observed: Observation) -> StackPlan:
+    """What ``settings`` mean on a machine as ``observed``; nothing is looked at but the values."""
     files = documents.node_files(settings, cgroup_v1=observed.cgroup_v1)
     image = settings.k3s_image or compatibility.k3s_image(settings.k3s_version)
     node_image = _node_image(settings, image, observed.architecture)
     spec = documents.cluster_spec(settings, names, files, node_image.tag if node_image else image)
-    decided = StackPlan(
+    return StackPlan(
         settings=settings,
         names=names,
         files=files,
@@ -118,8 +125,6 @@ def plan() -> StackPlan:
         limits_swap=observed.limits_swap,
         node_image=node_image,
     )
-    _tell(decided, observed)
-    return decided
 
 
 def _node_image(settings: Settings, base: str, architecture: str) -> UpstreamImage | None:

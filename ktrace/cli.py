@@ -7,6 +7,9 @@ import sys
 import typer
 
 from components.runner import CommandError
+from ktrace.commands.assert_ import assert_
+from ktrace.commands.open import open_
+from ktrace.commands.render import render
 from ktrace.commands.run import run
 from ktrace.commands.show import show
 from ktrace.commands.verify import verify
@@ -20,9 +23,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command()(show)
-app.command()(run)
 app.command()(verify)
+app.command()(run)
+app.command()(show)
+app.command("assert")(assert_)
+app.command()(render)
+app.command("open")(open_)
 
 
 @app.callback()

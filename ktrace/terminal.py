@@ -10,8 +10,8 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-_PIPE_WIDTH = 120
-"""Columns where there is no terminal to fit: rich would take 80 and cut."""
+_PIPE_WIDTH = 400
+"""Columns where there is no terminal to fit: enough that nothing is cut."""
 
 
 def console(*, error: bool = False) -> Console:

@@ -1,0 +1,71 @@
+"""``ktrace open``: ready-made searches on Jaeger's page."""
+
+from __future__ import annotations
+
+import os
+import sys
+import webbrowser
+from typing import Annotated
+
+import typer
+
+from components import links
+from ktrace import target, terminal
+from ktrace.errors import UsageError
+from ktrace.target import Target
+
+
+def open_(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[SEARCH]", help="One of the searches. Default: all.")
+    ] = None,
+    *,
+    stack: target.StackOption = None,
+    jaeger_url: target.JaegerOption = None,
+    as_json: target.JsonOption = False,
+) -> None:
+    """Where do I look? Searches over the last hour: pod starts, slow requests, errors, …
+
+    All are printed; one that is named is opened too, where there is a desktop.
+
+    Examples:
+
+      ktrace open
+
+      ktrace open podStarts
+
+    Exit codes: 0 printed, 2 wrong usage or no stack.
+    """
+    found = searches(target.choose(stack, jaeger_url, None))
+    if name:
+        if name not in found:
+            raise UsageError(f"there is no search {name!r}: choose one of {', '.join(found)}")
+        found = {name: found[name]}
+        if has_desktop():
+            webbrowser.open(found[name])
+    if as_json:
+        terminal.print_json(found)
+        return
+    width = max(map(len, found))
+    for each, url in found.items():
+        print(f"{each:<{width}}  {url}")
+
+
+def searches(chosen: Target) -> dict[str, str]:
+    """The stack's own links and the webhooks'; of a Jaeger of others, all there are."""
+    ready = (
+        chosen.outputs.get("links") if chosen.jaeger == chosen.outputs.get("jaegerUrl") else None
+    )
+    return {
+        **(ready or links.all_links(chosen.jaeger, containerd=True)),
+        "mutatingWebhooks": links.search(chosen.jaeger, "apiserver", "Call mutating webhook"),
+        "validatingWebhooks": links.search(chosen.jaeger, "apiserver", "Call validating webhook"),
+    }
+
+
+def has_desktop() -> bool:
+    if not sys.stdout.isatty():
+        return False
+    return sys.platform == "darwin" or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
+    )
