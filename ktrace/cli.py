@@ -8,6 +8,7 @@ import typer
 
 from components.runner import CommandError
 from ktrace.commands.assert_ import assert_
+from ktrace.commands.doctor import doctor
 from ktrace.commands.open import open_
 from ktrace.commands.render import render
 from ktrace.commands.run import run
@@ -23,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command()(doctor)
 app.command()(verify)
 app.command()(run)
 app.command()(show)

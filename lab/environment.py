@@ -20,6 +20,7 @@ from lab.providers import install as stand_ins
 from lab.steps import LabError, Step, exclusive, prepare, progress
 
 VENV = PROJECT / ".venv"
+SCRIPTS = VENV / "bin"
 
 
 def make_ready(machine: Machine) -> dict[str, str]:
@@ -51,7 +52,10 @@ def make_venv(cache: Cache, requirements: str) -> Path:
     """Make the project's .venv hold what a requirements file names; return its Python."""
     file = PROJECT / requirements
     stamp = VENV / f"{file.stem}.sha256"
-    digest = hashlib.sha256(file.read_bytes() + (PROJECT / "requirements.txt").read_bytes())
+    inputs = [file, PROJECT / "requirements.txt", PROJECT / "pyproject.toml"]
+    # The folder counts, as ktrace is installed by reference to it.
+    contents = b"".join(each.read_bytes() for each in inputs) + str(PROJECT).encode()
+    digest = hashlib.sha256(contents)
     python = VENV / "bin" / "python"
     with exclusive(cache.root / ".venv.lock"):
         if python.exists() and stamp.exists() and stamp.read_text() == digest.hexdigest():
@@ -59,7 +63,17 @@ def make_venv(cache: Cache, requirements: str) -> Path:
         if importlib.util.find_spec("ensurepip") is None:
             packages.ensure(["python3-venv"], "the project's virtual environment")
         commands: list[list[str | Path]] = [
-            [python, "-m", "pip", "install", "--disable-pip-version-check", "--requirement", file]
+            [
+                python,
+                "-m",
+                "pip",
+                "install",
+                "--disable-pip-version-check",
+                "--requirement",
+                file,
+                "--editable",
+                PROJECT,
+            ]
         ]
         # pip comes last: where it is, the virtual environment is whole.
         if not (python.exists() and (VENV / "bin" / "pip").exists()):
@@ -98,7 +112,9 @@ def _build(cache: Cache, steps: Sequence[Step]) -> dict[str, Path]:
 
 def _exports(machine: Machine, docker_host: str) -> dict[str, str]:
     cache = machine.cache
-    exports = {"PATH": os.pathsep.join([str(cache.bin), path_without(cache)])}
+    # .venv comes last: of what it holds only ktrace is wanted, not another python3.
+    outside = [folder for folder in path_without(cache).split(os.pathsep) if folder != str(SCRIPTS)]
+    exports = {"PATH": os.pathsep.join([str(cache.bin), *outside, str(SCRIPTS)])}
     if docker_host != "unix:///var/run/docker.sock":
         exports["DOCKER_HOST"] = docker_host
     credentials = Path(os.environ.get("PULUMI_CREDENTIALS_PATH") or users_pulumi_home(cache))

@@ -1,0 +1,57 @@
+"""``ktrace doctor``: can this machine run it?"""
+
+from __future__ import annotations
+
+import typer
+
+from components.naming import Names
+from ktrace import configuration, machine, target, terminal
+from ktrace.errors import FINDING, UsageError
+from ktrace.machine import Finding
+
+_WORDS = {"ok": ("ok", "green"), "warning": ("warn", "yellow"), "failure": ("FAIL", "bold red")}
+_UNCHOSEN = "dev"
+
+
+def doctor(*, stack: target.StackOption = None, as_json: target.JsonOption = False) -> None:
+    """Can this machine run it? Looks before anything is created, and changes nothing.
+
+    The checks are those that `pulumi up` makes first, and more; what fails is told with what it
+    breaks and how to cure it. Without a selected stack the defaults are checked.
+
+    Examples:
+
+      ktrace doctor
+
+      ktrace doctor --stack lab --json | jq '.findings[] | select(.status != "ok")'
+
+    Exit codes: 0 it can (warnings may be there), 1 a check failed, 2 wrong usage or no such stack.
+    """
+    folder = target.project_folder()
+    try:
+        name = stack or target.selected_stack()
+    except UsageError:
+        name = None  # without Pulumi there is no selection, which is a finding of its own
+    settings = configuration.read(folder, name)
+    findings = machine.examine(Names(name or _UNCHOSEN, folder), settings)
+    ok = all(finding.status != "failure" for finding in findings)
+    if as_json:
+        terminal.print_json({"ok": ok, "findings": [finding.document for finding in findings]})
+    else:
+        _print(findings)
+    if not ok:
+        raise typer.Exit(FINDING)
+
+
+def _print(findings: list[Finding]) -> None:
+    console = terminal.console()
+    width = max(len(finding.check) for finding in findings)
+    for finding in findings:
+        word, style = _WORDS[finding.status]
+        line = terminal.text(f"{word:<5}")
+        line.stylize(style)
+        line.append(f"{finding.check:<{width}}  {finding.seen}", "default")
+        console.print(line)
+        if finding.status != "ok":
+            console.print(f"{'':<{width + 7}}breaks: {finding.breaks}", markup=False)
+            console.print(f"{'':<{width + 7}}cure: {finding.cure}", markup=False)
