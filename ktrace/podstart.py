@@ -33,6 +33,9 @@ _DETAILS = {
 _IMAGE_TAGS = ("container.image.ref", "image.ref", "image.name", "image")
 _GAP_LEAST_MS = 5.0
 _GAP_LEAST_SHARE = 0.01
+_GAP_ALWAYS_MS = 100.0
+_ROUNDING_MS = 0.0005
+"""Half of a microsecond, which is what Jaeger's times are whole numbers of."""
 
 
 @dataclass(frozen=True)
@@ -224,7 +227,7 @@ def _kubelet_steps(
     before = ""
     for trace, span in calls:
         gap = (span.start - free_from) / 1000
-        if gap >= max(_GAP_LEAST_MS, total * _GAP_LEAST_SHARE):
+        if gap >= min(_GAP_ALWAYS_MS, max(_GAP_LEAST_MS, total * _GAP_LEAST_SHARE)):
             again = [sync for sync in syncs if free_from < sync.start <= span.start]
             name = _gap_name(before, _call(span), tried_again=bool(again and before))
             at = (free_from - begin) / 1000
@@ -236,8 +239,10 @@ def _kubelet_steps(
 
 
 def _gap_name(before: str, after: str, *, tried_again: bool) -> str:
+    if tried_again and before == _START:
+        return "an init container runs, then the kubelet's next sync"
     if tried_again:
-        return "the kubelet waits before it goes on (next sync)"
+        return "the kubelet waits before it goes on (back-off, next sync)"
     if not before:
         return "before the sandbox: volumes, cgroups, secrets"
     if before == _SANDBOX:
@@ -290,14 +295,18 @@ def _mark(steps: Sequence[Step]) -> list[Step]:
     top = [index for index, step in enumerate(steps) if step.depth == 0]
     now = max((steps[index].end_ms for index in top), default=0.0)
     while True:
-        ended = [
+        earlier = [
             index
             for index in top
-            if index not in marked and steps[index].end_ms <= now and steps[index].duration_ms > 0
+            if index not in marked
+            and steps[index].duration_ms > 0
+            and steps[index].start_ms < now - _ROUNDING_MS
         ]
-        if not ended:
+        if not earlier:
             break
-        latest = max(ended, key=lambda index: (steps[index].end_ms, steps[index].duration_ms))
+        latest = max(
+            earlier, key=lambda index: (min(steps[index].end_ms, now), steps[index].duration_ms)
+        )
         marked.add(latest)
         now = steps[latest].start_ms
     return [replace(step, critical=index in marked) for index, step in enumerate(steps)]

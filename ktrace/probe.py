@@ -35,6 +35,8 @@ from kubernetes import client
 
 from components import kubeapi
 from components.files import write_private
+from components.runner import CommandError
+from ktrace import hops
 from ktrace.jaeger import Jaeger, JaegerError, Trace
 
 NAMESPACE = "default"
@@ -221,7 +223,8 @@ def probe(
         found, waited = wait_for_trace(jaeger, pod, wanted, seconds)
         if waited is None:
             state = _pod_state(api, pod.name)
-            raise ProbeError(silence(found, wanted, jaeger.services(), seconds, state))
+            said = silence(found, wanted, jaeger.services(), seconds, state)
+            raise ProbeError("\n".join([said, *broken_hops(jaeger, api, wanted.missing(found))]))
     return {
         "pod": pod.key,
         "seconds": waited if wanted.demanded else None,
@@ -231,6 +234,20 @@ def probe(
         "traced": [*found.components(), *sorted(found.others - set(found.components()))],
         "tree": tree(found.start) if found.start else [],
     }
+
+
+def broken_hops(jaeger: Jaeger, api: client.CoreV1Api, silent: Sequence[str]) -> list[str]:
+    """What ``ktrace verify`` would say, for the first node; nothing where it cannot be looked."""
+    try:
+        listed = api.list_node(_request_timeout=5).items
+        nodes = [str(node.metadata.name) for node in listed if node.metadata]
+        pipeline = hops.of_nodes(jaeger, nodes)
+        if pipeline.names is None:
+            return []
+        found = dict.fromkeys(pipeline.first_broken(nodes[0], name) for name in silent)
+    except (client.ApiException, urllib3.exceptions.HTTPError, CommandError, IndexError):
+        return []
+    return [f"broken: {hop.hop}: {hop.evidence}. {hop.cure}" for hop in found]
 
 
 def tree(trace: Trace) -> list[dict[str, object]]:

@@ -18,7 +18,7 @@ _STYLES = {
 
 
 def title(start: PodStart) -> str:
-    state = "started in" if start.whole else "has not started a container yet;"
+    state = "started in" if start.whole else "has started no container in"
     return f"pod {start.namespace}/{start.pod} {state} {milliseconds(start.duration_ms)}"
 
 
@@ -37,8 +37,8 @@ def summary(start: PodStart) -> list[str]:
         f"unexplained: {milliseconds(start.unexplained_ms)} that no span covers"
         + (f": {named}" if named else "")
     )
-    lines += [f"error in {step.name}: {step.error}" for step in start.steps if step.error]
-    return lines
+    errors = [f"error in {step.name}: {step.error}" for step in start.steps if step.error]
+    return lines + list(dict.fromkeys(errors))
 
 
 def table(start: PodStart) -> Table:
