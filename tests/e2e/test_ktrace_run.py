@@ -1,0 +1,91 @@
+"""``ktrace run`` finds what a command caused, and nothing of a neighbour's."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.ktrace import ktrace
+from tests.live.pods import BUSYBOX, pods
+from tests.live.stack import Stack
+from tests.live.starts import promised
+
+
+@pytest.fixture
+def deployment(stack: Stack, tmp_path: Path) -> Iterator[Path]:
+    """The file of a Deployment with three replicas, named after it."""
+    name = f"web-{secrets.token_hex(3)}"
+    pod = {
+        "terminationGracePeriodSeconds": 0,
+        "containers": [{"name": "main", "image": BUSYBOX, "command": ["sleep", "600"]}],
+    }
+    labels = {"app": name}
+    document = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {
+            "replicas": 3,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }
+    file = tmp_path / f"{name}.json"
+    file.write_text(json.dumps(document))
+    yield file
+    stack.kubectl("delete", "deployment", name, "--now")
+
+
+def test_three_replicas_are_three_pods_and_none_of_a_neighbour(
+    stack: Stack, deployment: Path, tmp_path: Path
+) -> None:
+    report_file = tmp_path / "report.json"
+
+    def neighbour() -> None:
+        with pods(stack, "true", count=2) as others:
+            others.wait_for("Succeeded", 60)
+
+    beside = threading.Thread(target=neighbour)
+    beside.start()
+    options = ["--json", "--report", str(report_file), "--stack", stack.name]
+    done = ktrace(stack, "run", *options, "--", "kubectl", "apply", "-f", str(deployment))
+    beside.join()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"deployment.apps/{deployment.stem} created\n"
+    report = json.loads(report_file.read_text())
+    assert report["exitCode"] == 0
+    (create,) = [each for each in report["requests"] if each["verb"] == "create"]
+    assert (create["resource"], create["name"]) == ("deployments", deployment.stem)
+    assert create["status"] == 201
+    assert all(each["traceUrl"] for each in report["requests"])
+    assert len(report["pods"]) == 3
+    assert all(pod["name"].startswith(f"{deployment.stem}-") for pod in report["pods"])
+    assert all(set(pod["services"]) >= promised(stack) for pod in report["pods"])
+
+
+def test_a_commands_own_code_output_and_input_pass_through(stack: Stack) -> None:
+    failed = ktrace(stack, "run", "--", "kubectl", "get", "pod", "no-such-pod")
+    assert failed.returncode == 1
+    assert 'pods "no-such-pod" not found' in failed.stderr
+    with pods(stack, "sleep", "300") as sleeper:
+        sleeper.wait_for("Running", 60)
+        inside = ["kubectl", "exec", "-i", f"{sleeper.name}-0", "--", "cat"]
+        done = ktrace(stack, "run", "--for", "0", "--", *inside, stdin="through the forwarder")
+    assert (done.returncode, done.stdout) == (0, "through the forwarder")
+
+
+def test_no_credential_is_in_the_commands_hands_nor_in_the_report(stack: Stack) -> None:
+    done = ktrace(stack, "run", "--for", "0", "--", "kubectl", "config", "view", "--raw")
+    assert "client-key-data" not in done.stdout + done.stderr
+    assert "token" not in done.stdout + done.stderr
+
+
+def test_a_command_that_asks_no_cluster_is_a_finding(stack: Stack) -> None:
+    done = ktrace(stack, "run", "--", "true")
+    assert done.returncode == 1
+    assert "no request of `true` came through" in done.stderr

@@ -1,0 +1,115 @@
+"""A pod's start is shown, as a page too, and the shipped expectations hold."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.e2e.ktrace import document, ktrace
+from tests.live.pods import pods
+from tests.live.stack import Stack
+
+_CHROMIUM = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--enable-logging=stderr",
+    "--window-size=1280,1100",
+]
+
+
+@pytest.fixture
+def chromium() -> str:
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    if not found:
+        pytest.skip("the page is opened where a Chromium is installed")
+    return found
+
+
+def test_a_pods_start_is_a_waterfall(stack: Stack) -> None:
+    with pods(stack, "true") as single:
+        single.wait_for("Succeeded", 60)
+        start = document(stack, "show", f"pod/{single.name}-0")
+    names = [step["name"] for step in start["steps"]]
+    assert (start["namespace"], start["pod"]) == ("default", f"{single.name}-0")
+    assert names[:3] == ["create request", "scheduling (queue and decision)", "bind to a node"]
+    assert {"sandbox", "start container main"} <= set(names)
+    assert 0 < start["unexplainedMs"] < start["durationMs"]
+    assert len(start["traceUrls"]) == 3
+    assert any(step["critical"] for step in start["steps"])
+
+
+def test_the_page_opens_in_a_browser_without_a_word_on_the_console(
+    stack: Stack, tmp_path: Path, chromium: str
+) -> None:
+    page, picture = tmp_path / "start.html", tmp_path / "start.png"
+    with pods(stack, "true") as single:
+        single.wait_for("Succeeded", 60)
+        shown = ktrace(stack, "show", f"{single.name}-0", "--html", str(page))
+        assert shown.returncode == 0, shown.stderr
+    own = [f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={picture}"]
+    said = subprocess.run(
+        [chromium, *_CHROMIUM, *own, page.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert not re.findall(r"CONSOLE.*", said.stderr)
+    assert picture.stat().st_size > 20_000, "the picture is empty"
+
+
+def test_the_shipped_expectations_hold(stack: Stack, tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+    with pods(stack, "true") as single:
+        single.wait_for("Succeeded", 60)
+        pod = f"POD=default/{single.name}-0"
+        files = stack.folder / "tests" / "traces"
+        told = ktrace(stack, "assert", str(files / "pod-start.yaml"), "--set", pod)
+        assert told.returncode == 0, told.stdout + told.stderr
+        junit = ["--junit", str(report)]
+        told = ktrace(stack, "assert", str(files / "control-plane.yaml"), *junit)
+        assert told.returncode == 0, told.stdout + told.stderr
+    suite = ET.parse(report).getroot()
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "0")
+
+
+def test_an_expectation_that_does_not_hold_fails_with_what_is_nearest(stack: Stack) -> None:
+    files = stack.folder / "tests" / "traces"
+    options = ["--set", "POD=default/no-such-pod", "--timeout", "1"]
+    told = ktrace(stack, "assert", str(files / "pod-start.yaml"), *options)
+    assert told.returncode == 1
+    assert "expected 1 spans, found 0" in told.stdout
+    assert "nearest: kubelet" in told.stdout
+
+
+def test_a_pod_that_never_was_is_a_finding_and_a_stack_that_is_not_is_wrong_usage(
+    stack: Stack,
+) -> None:
+    absent = ktrace(stack, "show", "pod/never-was", "--timeout", "1")
+    assert (absent.returncode, len(absent.stderr.splitlines())) == (1, 1)
+    unknown = ktrace(stack, "show", "pod/any", "--stack", "no-such-stack")
+    assert (unknown.returncode, len(unknown.stderr.splitlines())) == (2, 1)
+
+
+def test_doctor_finds_this_machine_fit(stack: Stack) -> None:
+    report = document(stack, "doctor")
+    assert report["ok"]
+    assert {"docker", "ports", "k3d", "disk"} <= {each["check"] for each in report["findings"]}
+
+
+def test_the_rendered_files_are_those_that_the_nodes_see(stack: Stack) -> None:
+    files = document(stack, "render")["files"]
+    for name, text in files.items():
+        if name.startswith("node/"):
+            assert (stack.directory / name).read_text() == text

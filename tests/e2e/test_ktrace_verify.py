@@ -1,0 +1,88 @@
+"""Each hop is broken for real, and ``ktrace verify`` names it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.e2e.ktrace import document, ktrace
+from tests.live import traces
+from tests.live.stack import Stack
+from tests.live.starts import promised
+from tests.live.waiting import until
+
+
+def broken_hops(stack: Stack) -> set[str]:
+    report = document(stack, "verify", "--timeout", "8", code=1)
+    assert not report["ok"]
+    assert all(part["ok"] is False for part in report["components"] if part["expected"])
+    return {part["brokenHop"]["hop"] for part in report["components"] if part["expected"]}
+
+
+@contextmanager
+def mended(stack: Stack) -> Iterator[None]:
+    """After the block spans come again."""
+    yield
+    until("Jaeger", lambda: traces.answers(stack.jaeger_url), 60)
+    until("a whole pipeline", lambda: ktrace(stack, "verify").returncode == 0, 90)
+
+
+def test_a_stack_that_is_up_is_traced_on_its_node(stack: Stack) -> None:
+    report = document(stack, "verify")
+    assert report["ok"]
+    assert {part["component"] for part in report["components"] if part["ok"]} == {
+        "apiserver"
+    } | promised(stack)
+    assert {part["node"] for part in report["components"]} == {stack.server}
+    assert all(part["lastSpanAgeSeconds"] < 30 for part in report["components"])
+    assert report["synthetic"]["ok"]
+
+
+def test_a_stopped_collector_is_a_name_that_does_not_resolve(stack: Stack) -> None:
+    with mended(stack):
+        stack.docker("stop", "--time", "2", stack.collector)
+        try:
+            assert broken_hops(stack) == {"name resolves in the node"}
+        finally:
+            stack.docker("start", stack.collector)
+
+
+def test_a_blocked_port_is_named(stack: Stack) -> None:
+    rule = ["OUTPUT", "-p", "tcp", "--dport", "4317", "-j", "DROP"]
+    with mended(stack):
+        stack.docker("exec", stack.server, "iptables", "-I", *rule)
+        try:
+            assert broken_hops(stack) == {"TCP 4317 opens from the node"}
+        finally:
+            stack.docker("exec", stack.server, "iptables", "-D", *rule)
+
+
+def test_a_wrong_alias_is_a_name_that_does_not_resolve(stack: Stack) -> None:
+    network = f"traced-{stack.name}"
+    squatter = f"{network}-squatter-{secrets.token_hex(2)}"
+    image = stack.docker.inspect(stack.jaeger)["Image"]
+    with mended(stack):
+        stack.docker("network", "disconnect", network, stack.collector)
+        try:
+            # Another takes its address: connections that are open would live on it else.
+            stack.docker("run", "-d", "--name", squatter, "--network", network, image)
+            stack.docker("network", "connect", "--alias", "other", network, stack.collector)
+            assert broken_hops(stack) == {"name resolves in the node"}
+        finally:
+            stack.docker("rm", "-fv", squatter)
+            stack.docker("network", "disconnect", network, stack.collector, check=False)
+            alias = ["--alias", "otel-collector"]
+            stack.docker("network", "connect", *alias, network, stack.collector)
+
+
+def test_a_killed_jaeger_is_an_exporter_that_does_not_deliver(stack: Stack) -> None:
+    with mended(stack):
+        stack.docker("kill", stack.jaeger)
+        try:
+            assert broken_hops(stack) == {"collector's exporter delivers"}
+            shown = ktrace(stack, "show", "pod/any")
+            assert shown.returncode == 3
+            assert len(shown.stderr.splitlines()) == 1
+        finally:
+            stack.docker("start", stack.jaeger)
