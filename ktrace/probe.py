@@ -49,6 +49,14 @@ class ProbeError(Exception):
     """The probe could not show what it must; the message names who is silent, and what was seen."""
 
 
+class SilenceError(ProbeError):
+    """``components`` sent nothing."""
+
+    def __init__(self, message: str, components: Sequence[str]) -> None:
+        super().__init__(message)
+        self.components = tuple(components)
+
+
 @dataclass(frozen=True)
 class CreatedPod:
     """``audit_id`` is the API server's name for the request that created the pod."""
@@ -223,8 +231,9 @@ def probe(
         found, waited = wait_for_trace(jaeger, pod, wanted, seconds)
         if waited is None:
             state = _pod_state(api, pod.name)
-            said = silence(found, wanted, jaeger.services(), seconds, state)
-            raise ProbeError("\n".join([said, *broken_hops(jaeger, api, wanted.missing(found))]))
+            raise SilenceError(
+                silence(found, wanted, jaeger.services(), seconds, state), wanted.missing(found)
+            )
     return {
         "pod": pod.key,
         "seconds": waited if wanted.demanded else None,
@@ -236,18 +245,19 @@ def probe(
     }
 
 
-def broken_hops(jaeger: Jaeger, api: client.CoreV1Api, silent: Sequence[str]) -> list[str]:
+def broken_hops(jaeger_url: str, api: client.CoreV1Api, silent: Sequence[str]) -> list[str]:
     """What ``ktrace verify`` would say, for the first node; nothing where it cannot be looked."""
     try:
         listed = api.list_node(_request_timeout=5).items
         nodes = [str(node.metadata.name) for node in listed if node.metadata]
-        pipeline = hops.of_nodes(jaeger, nodes)
-        if pipeline.names is None:
-            return []
-        found = dict.fromkeys(pipeline.first_broken(nodes[0], name) for name in silent)
-    except (client.ApiException, urllib3.exceptions.HTTPError, CommandError, IndexError):
+        with Jaeger(jaeger_url) as jaeger:
+            pipeline = hops.of_nodes(jaeger, nodes)
+            if pipeline.names is None or not nodes:
+                return []
+            found = dict.fromkeys(pipeline.first_broken(nodes[0], name) for name in silent)
+    except (client.ApiException, urllib3.exceptions.HTTPError, CommandError):
         return []
-    return [f"broken: {hop.hop}: {hop.evidence}. {hop.cure}" for hop in found]
+    return [f"broken hop: {hop.hop}: {hop.evidence}; {hop.cure}" for hop in found]
 
 
 def tree(trace: Trace) -> list[dict[str, object]]:
@@ -295,6 +305,8 @@ def main() -> int:
             )
     except (ProbeError, JaegerError, client.ApiException, urllib3.exceptions.HTTPError) as error:
         print(f"error: {_reason(error)}", file=sys.stderr)
+        if isinstance(error, SilenceError):
+            print(*broken_hops(request.jaegerUrl, api, error.components), sep="\n", file=sys.stderr)
         return 1
     if report["seconds"] is not None:
         told = f"joined trace after {report['seconds']} s, {report['traceUrl']}"

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -80,8 +79,7 @@ def test_the_shipped_expectations_hold(stack: Stack, tmp_path: Path) -> None:
         junit = ["--junit", str(report)]
         told = ktrace(stack, "assert", str(files / "control-plane.yaml"), *junit)
         assert told.returncode == 0, told.stdout + told.stderr
-    suite = ET.parse(report).getroot()
-    assert (suite.get("tests"), suite.get("failures")) == ("2", "0")
+    assert 'tests="2" failures="0"' in report.read_text()
 
 
 def test_an_expectation_that_does_not_hold_fails_with_what_is_nearest(stack: Stack) -> None:
