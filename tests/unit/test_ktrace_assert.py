@@ -1,0 +1,114 @@
+"""Expectations: what a file may say, and what is judged of spans."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from ktrace import expectations, junit
+from ktrace.errors import UsageError
+from ktrace.expectations import Expectation, judge, load
+from ktrace.jaeger import Trace
+from ktrace.podstart import has_calls
+from tests.fakes import recorded
+from tests.fakes.jaeger import client, data, span, trace
+
+SHIPPED = Path(__file__).resolve().parent.parent / "traces"
+
+
+def expect(select: dict[str, Any], **what: Any) -> Expectation:
+    return Expectation.model_validate({"name": "it", "select": select, "expect": what})
+
+
+def start_of(pod: str) -> list[Trace]:
+    found = recorded.replay(pod).find("kubelet", "syncPod", tags={"k8s.pod": f"default/{pod}"})
+    assert any(map(has_calls, found))
+    return found
+
+
+def test_the_shipped_expectations_hold_for_a_recorded_start() -> None:
+    file = load(SHIPPED / "pod-start.yaml", {"POD": "default/echo-one"})
+    traces = start_of("echo-one")
+    assert [judge(each, traces).failures for each in file.expectations] == [(), (), ()]
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ({"count": 2}, "expected 2 spans, found 1"),
+        ({"count": {"max": 0}}, "expected at most 0 spans, found 1"),
+        ({"child": {"component": "kubelet", "operation": "nosuch*"}}, "has no child kubelet"),
+        ({"durationBelowMs": 1}, "is not below 1 ms"),
+    ],
+)
+def test_what_does_not_hold_is_told(what: dict[str, Any], told: str) -> None:
+    select = {
+        "component": "kubelet",
+        "operation": "syncPod",
+        "pod": "default/echo-one",
+        "attributes": {"k8s.pod.update_type": "create"},
+    }
+    (failure,) = judge(expect(select, **what), start_of("echo-one")).failures
+    assert told in failure
+
+
+def test_an_error_below_a_span_is_found() -> None:
+    select = {"component": "kubelet", "operation": "syncPod", "pod": "default/no-image"}
+    verdict = judge(expect(select, noErrors=True), start_of("no-image"))
+    assert any("PullImage" in failure for failure in verdict.failures)
+
+
+def test_an_attribute_is_found_under_its_older_and_its_newer_name() -> None:
+    tags: dict[str, Any] = {"http.response.status_code": 404}
+    traces = client(lambda _: data(trace(span("apiserver", "GET", **tags)))).find("apiserver")
+    select = {"component": "apiserver", "attributes": {"http.status_code": "404"}}
+    assert judge(expect(select, count=1), traces).ok
+    assert expectations.question(expect(select).select)["tags"] == {}
+
+
+def test_nothing_found_names_the_nearest() -> None:
+    select = {"component": "kubelet", "operation": "syncPodd"}
+    verdict = judge(expect(select), start_of("echo-one"))
+    assert verdict.failures == ("expected at least 1 spans, found 0",)
+    assert "operation is " in verdict.nearest[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("expectations: []", "at least 1 item"),
+        ("expectations: [{name: a}]", "expectations.0.select: Field required"),
+        ("expectations: [{name: a, select: {component: k, oops: 1}}]", "oops: Extra inputs"),
+        ("{", "is no YAML"),
+        ("expectations: ${WHICH}", "needs a value: --set WHICH=VALUE"),
+        ("just text", "valid dictionary"),
+    ],
+)
+def test_a_broken_file_is_told(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "broken.yaml"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=told) as error:
+        load(file, {})
+    assert error.value.code == 2
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read: No such file"):
+        load(tmp_path / "absent.yaml", {})
+
+
+def test_junit_has_a_case_for_each_and_its_failure() -> None:
+    verdicts = [
+        expectations.Verdict(name="good"),
+        expectations.Verdict(name="<bad>", failures=("too & slow",), nearest=("that",)),
+    ]
+    root = ET.fromstring(junit.render("suite", verdicts, 1.5))  # noqa: S314  our own
+    assert (root.get("tests"), root.get("failures")) == ("2", "1")
+    failure = root.find("testcase[@name='<bad>']/failure")
+    assert failure is not None
+    assert failure.get("message") == "too & slow"
+    assert "nearest: that" in str(failure.text)

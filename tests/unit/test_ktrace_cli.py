@@ -1,0 +1,147 @@
+"""The command line: one clear line and one exit code for each way to fail; doctor's findings."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from components.naming import Names
+from ktrace import configuration, machine
+from ktrace.cli import main
+from tests.configuration import PROJECT, parsed
+from tests.fakes.daemon import FakeDaemon
+
+COMMANDS = ("doctor", "verify", "run", "show", "assert", "render", "open")
+
+
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Ktrace = Callable[..., Done]
+
+
+@pytest.fixture
+def ktrace(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Ktrace:
+    """Runs the command in this process: an interpreter for each would take a minute."""
+
+    def run(*arguments: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["ktrace", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capfd.readouterr()
+        return Done(int(ended.value.code or 0), said.out, said.err)
+
+    monkeypatch.chdir(PROJECT)
+    return run
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_examples_and_exit_codes(ktrace: Ktrace, command: str) -> None:
+    shown = ktrace(command, "--help")
+    assert shown.returncode == 0
+    assert "Examples:" in shown.stdout
+    assert "Exit codes:" in shown.stdout
+    assert "--json" in shown.stdout
+    assert "\x1b" not in shown.stdout
+
+
+NOWHERE = ("--jaeger", "http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("show", "pod/a", *NOWHERE), 3, "Jaeger at http://127.0.0.1:9 cannot be asked"),
+        (("show", "deployment/a", *NOWHERE), 2, "is not a pod"),
+        (("assert", "absent.yaml", *NOWHERE), 2, "absent.yaml cannot be read"),
+        (("verify", *NOWHERE), 2, "no cluster is known"),
+        (("verify", *NOWHERE, "--kubeconfig", "absent"), 2, "there is no kubeconfig absent"),
+        (("open", "nosuch", *NOWHERE), 2, "there is no search 'nosuch'"),
+        (("render", "--stack", "nosuch"), 2, "there is no stack nosuch"),
+        (("run", *NOWHERE, "--kubeconfig", "absent", "--", "true"), 3, "cannot be asked"),
+    ],
+)
+def test_a_failure_is_one_line_and_its_code(
+    ktrace: Ktrace, arguments: tuple[str, ...], code: int, told: str
+) -> None:
+    done = ktrace(*arguments)
+    assert done.returncode == code, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("ktrace: ")
+    assert told in line
+    assert done.stdout == ""
+
+
+def test_render_needs_no_docker_and_gives_the_same_twice(ktrace: Ktrace, tmp_path: Path) -> None:
+    first, second = (ktrace("render", "--stack", "lab", "--json") for _ in range(2))
+    assert first.returncode == 0, first.stderr
+    assert first.stdout == second.stdout
+    files = json.loads(first.stdout)["files"]
+    assert {"k3d.yaml", "collector.yaml", "jaeger.yaml", "node/kubelet-tracing.yaml"} <= set(files)
+    written = ktrace("render", "--stack", "lab", "-o", str(tmp_path))
+    assert written.stdout.rstrip().endswith("k3d cluster create --config k3d.yaml")
+    assert (tmp_path / "k3d.yaml").read_text() == files["k3d.yaml"]
+
+
+def test_a_stacks_file_gives_its_settings() -> None:
+    settings = configuration.read(PROJECT, "lab")
+    assert settings.containerd_tracing == "image"
+    assert configuration.read(PROJECT, None) == parsed()
+
+
+def test_doctor_tells_every_problem_of_preflight_with_its_cure() -> None:
+    (finding,) = machine.problems("ports", ["port 1 is held by x. Give it another: y"], "")
+    assert (finding.status, finding.seen) == ("failure", "port 1 is held by x")
+    assert finding.cure == "Give it another: y"
+    (finding,) = machine.problems("k3d", ["k3d is not on PATH: install k3d (https://x)"], "")
+    assert (finding.seen, finding.cure) == ("k3d is not on PATH", "install k3d (https://x)")
+    assert machine.problems("k3d", [], "there")[0].status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("image", "host"),
+    [
+        ("busybox:1.35", "registry-1.docker.io"),
+        ("docker.io/rancher/k3s:v1", "registry-1.docker.io"),
+        ("otel/collector:1", "registry-1.docker.io"),
+        ("127.0.0.1:5000/a:1", "127.0.0.1:5000"),
+        ("ghcr.io/a/b:1", "ghcr.io"),
+    ],
+)
+def test_an_images_registry_is_known(image: str, host: str) -> None:
+    assert machine.registry(image) == host
+
+
+def test_a_full_address_pool_and_rootless_are_findings() -> None:
+    assert machine.address_pools({}, 40, exists=False).status == "failure"
+    assert machine.address_pools({}, 40, exists=True).status == "ok"
+    assert machine.address_pools({"DefaultAddressPools": [1]}, 40, exists=False).status == "ok"
+    facts = machine.daemon_facts({"SecurityOptions": ["name=rootless"]}, parsed())
+    assert [finding.status for finding in facts] == ["warning", "warning"]
+
+
+def test_an_old_release_is_a_failure_and_a_new_one_is_fine() -> None:
+    assert machine.version("docker", "20.10.4", machine.OLDEST_DOCKER, "x").status == "failure"
+    assert machine.version("docker", "28.2.2", machine.OLDEST_DOCKER, "x").status == "ok"
+    assert machine.version("docker", "dev", machine.OLDEST_DOCKER, "x").status == "warning"
+
+
+def test_without_docker_the_rest_is_still_told(
+    names: Names, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    findings = {each.check: each for each in machine.examine(names, parsed())}
+    assert findings["docker"].status == "failure"
+    assert "make up" in findings["docker"].cure
+    assert findings["pulumi"].status == "failure"
+    assert findings["k3d"].status == "failure"
+    assert "disk" in findings
