@@ -10,7 +10,7 @@ import yaml
 
 from components import documents, naming
 from components.naming import Names
-from tests.configuration import PROJECT, parsed
+from tests.configuration import PROJECT, parsed, spec_of
 from tests.graph.program import COMMAND, CONTAINER, IMAGE, NETWORK, Resource, Run, run
 
 NAMES = Names("dev", PROJECT)
@@ -145,9 +145,7 @@ def test_what_is_replaced_with_what(default: Run, name: str, key: str, sources: 
 
 
 def test_the_cluster_is_replaced_for_its_spec_and_network_alone(default: Run) -> None:
-    settings = parsed()
-    files = documents.node_files(settings, cgroup_v1=False)
-    digest = documents.cluster_spec(settings, NAMES, files).digest
+    digest = spec_of(NAMES, parsed()).digest
     assert default["cluster-guard-sweep"].inputs["triggers"] == [digest, "id-of-network-network"]
     assert default["cluster-ensure"].inputs["triggers"] == ["id-of-cluster-guard-sweep"]
 
