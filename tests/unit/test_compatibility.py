@@ -29,7 +29,6 @@ def test_all_tables_are_looked_at() -> None:
 
 @pytest.mark.parametrize("name", TIMELINES)
 def test_every_row_names_its_source(name: str) -> None:
-    """A source names a release, an issue or a commit, or at least the versions that it speaks of."""
     for _, row in TIMELINES[name]._rows:
         assert any(character.isdigit() for character in row.source), f"{row} names no release"
         assert len(row.source) > 20
