@@ -241,8 +241,8 @@ NEWEST_KNOWN_JAEGER = Version.parse("2.20.0")
 JaegerGeneration = Literal["v1", "v2"]
 
 JAEGER_GENERATION: Timeline[JaegerGeneration] = Timeline(
-    Since("1.35.0", "v1", "jaegertracing/all-in-one, configured by environment variables"),
-    Since("2.0.0", "v2", "jaegertracing/jaeger v2.0.0: a collector, configured by a file"),
+    Since("1.35.0", "v1", "jaeger v1.35.0 cmd/all-in-one: flags, as environment variables"),
+    Since("2.0.0", "v2", "jaeger v2.0.0 cmd/jaeger: a collector, configured by a file"),
 )
 """Which of the two programs that bear the name a release is."""
 

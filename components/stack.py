@@ -129,8 +129,8 @@ class StackPlan:
             "collector": (settings.collector_version, compatibility.NEWEST_KNOWN_COLLECTOR),
         }
         return [
-            f"{name} {version} is newer than {known}, the newest that is known here: what is "
-            "generated for it is what that needs"
+            f"{name} {version} is newer than {known}, the newest that is known here, and is given "
+            "what that is given"
             for name, (version, known) in newest.items()
             if version > known
         ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -54,7 +55,9 @@ class FakeDaemon:
         }
         self.images: dict[str, dict[str, str]] = {}
         """Files by name of each image; of one that was not built, none."""
-        self.runs: Answer = Answer("containerd github.com/containerd/containerd/v2 v2.3.4\n")
+        self.executable: set[str] = set()
+        """Files of the image that was built last."""
+        self.runs = Answer("containerd github.com/containerd/containerd/v2 v2.3.4\n")
         """What a container says that is run."""
         self.k3d_version = "5.9.0"
         self.k3d_fails_after: int | None = None
@@ -142,11 +145,14 @@ class FakeDaemon:
                 del self.images[image]
                 return Answer()
             case ["build", "--tag", image, folder]:
-                files = Path(folder).iterdir()
+                files = list(Path(folder).iterdir())
                 self.images[image] = {file.name: file.read_text() for file in files}
+                self.executable = {file.name for file in files if os.access(file, os.X_OK)}
                 return Answer(stderr="Successfully built\n")
-            case ["run", "--rm", "--entrypoint", _, image, "--version"] if image in self.images:
-                return self.runs
+            case ["run", "--rm", "--entrypoint", program, image, "--version"]:
+                if image in self.images and Path(program).name in self.executable:
+                    return self.runs
+                return Answer(stderr=f'exec: "{program}": permission denied\n', code=126)
             case ["info", "--format", "{{json .}}"]:
                 return Answer(json.dumps(self.info))
             case ["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]:

@@ -1,7 +1,7 @@
 """Go's text/template, as far as a template of this project goes.
 
-``{{ .A.B }}``, ``{{ $v.A }}``, ``{{ printf "%q" X }}``, ``if [not] X`` and ``range $k, $v := X``. Anything
-else is an error, and so is a field that the data does not have: Go would stop there too.
+``{{ .A.B }}``, ``{{ $v.A }}``, ``{{ printf "%q" X }}``, ``if [not] X`` and ``range $k, $v := X``.
+Anything else is an error, and so is a field that the data does not have: Go would stop there too.
 """
 
 from __future__ import annotations

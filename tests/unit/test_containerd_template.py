@@ -34,7 +34,7 @@ K3S: dict[str, Any] = {
     "ExtraRuntimes": {},
     "Program": "k3s",
 }
-"""The fields of k3s 1.27.1 (k3s commit 257fa2c54 pkg/agent/templates/templates.go) on a k3d node."""
+"""The fields that k3s 1.27.1 gives it (k3s commit 257fa2c54 pkg/agent/templates/templates.go)."""
 
 
 def rendered(per_million: int = 1_000_000, **changes: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What each release is given: as it was when it was last looked at, and nothing it does not know.
 
-``UPDATE_GOLDEN=1 pytest tests/unit/test_releases.py`` rewrites golden/releases/; read the diff then.
+``UPDATE_GOLDEN=1 pytest tests/unit/test_releases.py`` rewrites golden/releases/: read the diff.
 """
 
 from __future__ import annotations
@@ -49,9 +49,10 @@ def given_to_k3s(release: str) -> dict[str, str]:
     """The node-side files, and of the cluster what the release decides."""
     settings = parsed(k3sVersion=f"v{release}-k3s1")
     config = configuration.spec_of(NAMES, settings).config
+    _, built = stack.node_image(settings, "amd64")
     cluster = {
         "image": config["image"],
-        "built of": getattr(stack.node_image(settings, "amd64")[1], "source", "nothing"),
+        "built of": [built.base, built.source] if built else [],
         "volumes": [each["volume"] for each in config["volumes"]],
         "env": [each["envVar"] for each in config["env"]],
         "args": [each["arg"] for each in config["options"]["k3s"]["extraArgs"]],
@@ -67,7 +68,7 @@ def given_to_collector(release: str) -> dict[str, str]:
 
 def given_to_jaeger(release: str) -> dict[str, str]:
     version = Version.parse(release)
-    image = {"image": compatibility.jaeger_image(version)}
+    image: dict[str, Any] = {"image": compatibility.jaeger_image(version)}
     if compatibility.JAEGER_GENERATION.at(version) == "v1":
         image |= {"environment": documents.jaeger_v1_environment(50_000)}
         return {"container": documents.dump(image)}
@@ -215,7 +216,9 @@ def leaves(document: Any, path: str = "") -> Iterator[str]:
         yield path
 
 
-def releases(major: int, first: int, last: int, oldest_patch: int = 0) -> st.SearchStrategy[Version]:
+def releases(
+    major: int, first: int, last: int, oldest_patch: int = 0
+) -> st.SearchStrategy[Version]:
     return st.builds(
         Version, st.just(major), st.integers(first, last), st.integers(oldest_patch, 20)
     )
