@@ -203,6 +203,13 @@ def test_whatever_stays_fails_by_name(daemon: FakeDaemon, names: Names, kind: st
     assert names.directory.exists()
 
 
+def test_what_comes_between_two_looks_goes_too(daemon: FakeDaemon, names: Names) -> None:
+    """Three looks for the cluster, one that finds the stack gone, and then this."""
+    daemon.container(names.jaeger, labels=names.labels, after_looks=4)
+    assert sh(STACK, daemon, **values(names)).returncode == 0
+    assert daemon.names == set()
+
+
 def test_no_folder_is_no_reason_to_delete_the_root(daemon: FakeDaemon, names: Names) -> None:
     done = sh(STACK, daemon, **(values(names) | {"DIRECTORY": ""}))
     assert done.returncode != 0
