@@ -176,7 +176,7 @@ def test_k3d_gets_the_configuration_the_tools_and_a_scratch_folder(
 @pytest.mark.usefixtures("no_waiting")
 def test_a_failure_tells_the_nodes_reason(daemon: FakeDaemon, names: Names) -> None:
     daemon.node(names, log=HEALTHY + 'level=fatal msg="port 6443 in use"\n')
-    fake_k3d(daemon, "cat >/dev/null; /bin/sleep 0.3; exit 3")
+    fake_k3d(daemon, "cat >/dev/null; /bin/sleep 1; exit 3")
     with pytest.raises(runner.CommandError) as failed:
         run(names)
     assert str(failed.value).splitlines() == [
