@@ -222,3 +222,21 @@ def test_scratch_is_for_its_owner_alone(names: Names, daemon: FakeDaemon, tmp_pa
     fake_k3d(daemon, f'cat >/dev/null; ls -ld "$TMPDIR" >"{tmp_path}/mode"')
     run(names)
     assert (tmp_path / "mode").read_text().startswith(stat.filemode(0o40700))
+
+
+@pytest.mark.parametrize(
+    ("log", "told"),
+    [
+        ("", "k3d exited with 1"),
+        (HEALTHY, "k3d exited with 1"),
+        (
+            'time="T" level=error msg="no image"\n'
+            'time="T" level=fatal msg="Cluster creation FAILED"\n'
+            'time="T" level=error msg="after"\n',
+            "k3d exited with 1: fatal: Cluster creation FAILED",
+        ),
+        ('time="T" level=error msg="no image"\n', "k3d exited with 1: error: no image"),
+    ],
+)
+def test_k3d_says_itself_why_it_failed(log: str, told: str) -> None:
+    assert k3d.own_error(1, log) == told
