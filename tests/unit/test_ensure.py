@@ -307,6 +307,21 @@ def test_a_failure_is_told_and_not_remembered_as_success(
     assert record is None or not record.complete
 
 
+@pytest.mark.usefixtures("no_waiting", "spec")
+def test_an_upstream_containerd_that_may_be_the_reason_is_named_with_the_cure(
+    daemon: FakeDaemon,
+    names: Names,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    daemon.k3d_fails_after = 0
+    for mode in ("upstream", "off"):
+        spec = configuration.spec_of(names, parsed(agents=1, containerdTracing=mode))
+        assert command(names, spec, monkeypatch) == 1
+        cure = "`pulumi config set containerdTracing off`"
+        assert (cure in capfd.readouterr().err) is (mode == "upstream")
+
+
 @pytest.mark.usefixtures("no_waiting")
 def test_while_it_works_the_cluster_counts_as_incomplete(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec, monkeypatch: pytest.MonkeyPatch

@@ -248,6 +248,33 @@ def test_the_pod_goes_when_jaeger_does(cluster: Cluster) -> None:
     assert cluster.pods == []
 
 
+# --- the tree -------------------------------------------------------------------------------------
+
+
+def test_the_tree_nests_spans_below_their_parents(cluster: Cluster) -> None:
+    """In order of their start; a span whose parent never came stands at the top."""
+    cluster.starts = [
+        [
+            trace(
+                span("kubelet", "syncPod", 1000),
+                span("containerd", "RunPodSandbox", 3000, parent="call"),
+                span("kubelet", "call", 2500, parent="syncPod"),
+                span("containerd", "late", 9000, parent="lost"),
+            )
+        ]
+    ]
+    report = cluster.probe()
+
+    def outline(spans: Any) -> list[Any]:
+        return [[each["operation"], each["startMs"], outline(each["children"])] for each in spans]
+
+    assert outline(report["tree"]) == [
+        ["syncPod", 0.0, [["call", 1.5, [["RunPodSandbox", 2.0, []]]]]],
+        ["late", 8.0, []],
+    ]
+    assert cluster.probe(demanded=["kubelet"])["tree"]
+
+
 # --- as a command ---------------------------------------------------------------------------------
 
 
