@@ -192,10 +192,18 @@ def test_a_pod_that_waits_is_told(cluster: Cluster) -> None:
     assert "the pod: Pending, ErrImagePull;" in failure(cluster)
 
 
+def test_what_an_earlier_cluster_sent_is_not_taken_for_this_one(cluster: Cluster) -> None:
+    cluster.starts = [[trace(span("kubelet", "syncPod"))]]
+    cluster.others = 0
+    said = failure(cluster)
+    assert "containerd has sent spans to this Jaeger before, but none since" in said
+
+
 def test_a_request_without_an_audit_id_is_not_taken_for_another(cluster: Cluster) -> None:
     cluster.audited = False
     assert "no trace of apiserver within" in failure(cluster)
-    assert not [search for search in cluster.searches if search["service"] == "apiserver"]
+    searches = [search for search in cluster.searches if search["service"] == "apiserver"]
+    assert not [search for search in searches if "tags" in search]
 
 
 def test_only_what_is_demanded_must_be_there(cluster: Cluster) -> None:
