@@ -148,7 +148,7 @@ _CONTAINERD_2 = ContainerdRelease(
         "arm64": "ad21f456a69bca9c183a8bde892a7576d5d09ae88b3e376a47bde4a886037ab3",
     },
 )
-_CHECKSUMS = "checksums as in kubespray's roles/kubespray_defaults/vars/main/checksums.yml"
+_CHECKSUMS = "checksums of the static builds as in kubespray 46dbdd399 of August 2026"
 
 UPSTREAM_CONTAINERD = Timeline(
     Since("1.27.1", _CONTAINERD_1_7, f"k3s bundles 1.6 or 1.7 up to v1.31.5; {_CHECKSUMS}"),
