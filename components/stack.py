@@ -136,6 +136,19 @@ class StackPlan:
         ]
 
     @property
+    def unheeded(self) -> list[str]:
+        """A line for each key that is set and does nothing."""
+        settings, lines = self.settings, []
+        if settings.containerd_binary and not self.node_image:
+            lines.append("containerdBinary is not used: the nodes run their image's own containerd")
+        if "rewrite:" in settings.registries.config and self.node_image:
+            lines.append(
+                "registries.config: the upstream containerd knows no rewrites, which are k3s' own; "
+                "`pulumi config set containerdTracing off` keeps them"
+            )
+        return lines
+
+    @property
     def links(self) -> dict[str, str]:
         url = f"http://127.0.0.1:{self.settings.jaeger_ui_port}"
         return links.all_links(url, containerd=self.containerd.traced)
@@ -195,7 +208,7 @@ def _tell(decided: StackPlan, observed: Observation) -> None:
             f"cluster {decided.names.cluster} will be replaced, and its workloads go with it: "
             f"{changed} changed"
         )
-    for warning in decided.beyond_knowledge:
+    for warning in (*decided.beyond_knowledge, *decided.unheeded):
         pulumi.log.warn(warning)
     for line in decided.outlook:
         pulumi.log.info(line)

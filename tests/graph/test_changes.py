@@ -242,6 +242,15 @@ def test_a_release_beyond_what_is_known_is_said() -> None:
         assert newer[name].inputs["stdin"] == newest[name].inputs["stdin"]
 
 
+def test_what_is_set_and_does_nothing_is_said() -> None:
+    rewriting = {"registries": {"config": "mirrors: {docker.io: {rewrite: {'^a/': 'b/'}}}"}}
+    (lost,) = run(rewriting).warnings()
+    assert lost.startswith("registries.config: the upstream containerd knows no rewrites")
+    assert run(rewriting | {"containerdTracing": "off"}).warnings() == []
+    (unused,) = run({"containerdBinary": __file__, "containerdTracing": "image"}).warnings()
+    assert unused.startswith("containerdBinary is not used")
+
+
 def test_a_containerd_that_cannot_be_had_registers_nothing() -> None:
     missing = run({"containerdBinary": "/nowhere/containerd"})
     exotic = run(observed=Observation(architecture="riscv64"))
