@@ -11,8 +11,9 @@ from typing import Any
 import pulumi
 from pulumi_command import local
 
+from components import runner
+
 PROJECT_FOLDER = Path(__file__).resolve().parent.parent
-_SCRIPTS = Path(__file__).resolve().parent / "scripts"
 
 
 def _environment(values: Mapping[str, str]) -> dict[str, str]:
@@ -23,7 +24,9 @@ def _environment(values: Mapping[str, str]) -> dict[str, str]:
 
 def in_turn(scripts: Sequence[str]) -> str:
     """One shell text of ``scripts``: the next runs when one exits well, none when it fails."""
-    return "set -e\n" + "".join(f"(\n{(_SCRIPTS / script).read_text()})\n" for script in scripts)
+    return "set -e\n" + "".join(
+        f"(\n{(runner.SCRIPTS / script).read_text()})\n" for script in scripts
+    )
 
 
 def guard(

@@ -32,7 +32,6 @@ from components.node_image import NAME as NODE_IMAGE
 _CREATE_SECONDS = 300
 _READY_SECONDS = 120
 _LOCK_SECONDS = 300
-_SWEEP = Path(__file__).resolve().parent / "scripts" / "sweep_cluster.sh"
 
 
 class Action(Enum):
@@ -205,7 +204,7 @@ class Ensure:
             "CLUSTER": self.names.cluster,
             "DIRECTORY": str(self.names.directory),
         }
-        runner.run(["sh", str(_SWEEP)], timeout=120, environment=os.environ | values).checked()
+        runner.run_script("sweep_cluster.sh", values).checked()
 
 
 def wait_until_ready(kubeconfig: Path, nodes: int) -> float:

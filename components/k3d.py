@@ -58,6 +58,14 @@ def message(line: str) -> str:
     return text if match["level"] == "info" else f"{match['level']}: {text}"
 
 
+def own_error(code: int, log: str) -> str:
+    """How k3d says that it failed: its last line of the gravest level."""
+    grave = [line for line in log.splitlines() if re.search(r"level=(fatal|error)", line)]
+    fatal = [line for line in grave if "level=fatal" in line]
+    told = f": {message((fatal or grave)[-1])}" if grave else ""
+    return f"k3d exited with {code}{told}"
+
+
 class NodeWatch:
     """Keeps what the nodes log, and notices a node in which k3s has died."""
 
@@ -138,7 +146,7 @@ def _attend(
             print(f"k3d: {message(line)}", file=sys.stderr, flush=True)
         passed_on = max(passed_on, end)
         if ended:
-            return None if child.returncode == 0 else f"k3d exited with {child.returncode}"
+            return own_error(child.returncode, text) if child.returncode else None
         if hopeless := watch.look():
             return hopeless
         if time.monotonic() > deadline:

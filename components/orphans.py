@@ -6,7 +6,7 @@ the same name that carries the stack's owner label is an orphan, and its name is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pulumi
 
@@ -14,18 +14,16 @@ from components import docker, runner
 from components.docker import Owned
 
 
-def remove(listed: Sequence[Owned], name: str, owner: str, argv: Sequence[str]) -> list[str]:
-    """Removes with ``argv`` those of ``listed`` that have ``name`` and ``owner``; returns ids."""
-    orphans = [each.id for each in listed if (each.name, each.owner) == (name, owner)]
-    for orphan in orphans:
-        runner.run([*argv, orphan]).checked()
-    return orphans
+def _before_create(
+    name: str, owner: str, listed: Callable[[], list[Owned]], remove: Callable[[str], object]
+) -> pulumi.ResourceHookBinding:
+    """A hook that gives the id of every orphan among ``listed`` to ``remove``."""
 
-
-def _binding(name: str, act: Callable[[], list[str]]) -> pulumi.ResourceHookBinding:
     def hook(arguments: pulumi.ResourceHookArgs) -> None:
-        if act():
-            pulumi.log.warn(f"{name} of an earlier run that was killed is removed")
+        for each in listed():
+            if (each.name, each.owner) == (name, owner):
+                remove(each.id)
+                pulumi.log.warn(f"{name} of an earlier run that was killed is removed")
 
     return pulumi.ResourceHookBinding(
         before_create=[pulumi.ResourceHook(f"remove-orphaned-{name}", hook)]
@@ -34,11 +32,19 @@ def _binding(name: str, act: Callable[[], list[str]]) -> pulumi.ResourceHookBind
 
 def no_container(name: str, owner: str) -> pulumi.ResourceHookBinding:
     """Before a container is created: the one of its name that a killed run left goes."""
-    argv = ["docker", "rm", "--force", "--volumes"]
-    return _binding(name, lambda: remove(docker.containers(), name, owner, argv))
+
+    def remove(container: str) -> None:
+        runner.run(["docker", "rm", "--force", "--volumes", container]).checked()
+
+    return _before_create(name, owner, docker.containers, remove)
 
 
 def no_network(name: str, owner: str) -> pulumi.ResourceHookBinding:
     """Before a network is created: the one of its name that a killed run left goes."""
-    argv = ["docker", "network", "rm"]
-    return _binding(name, lambda: remove(docker.networks(), name, owner, argv))
+
+    def remove(network: str) -> None:
+        values = {"OWNER": owner, "NETWORK": name}
+        runner.run_script("detach_network.sh", values).checked()
+        runner.run(["docker", "network", "rm", network]).checked()
+
+    return _before_create(name, owner, docker.networks, remove)

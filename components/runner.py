@@ -7,6 +7,10 @@ import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+SCRIPTS = Path(__file__).resolve().parent / "scripts"
+"""The deletes, as Pulumi's state holds them too: POSIX sh that needs docker and rm."""
 
 
 class CommandError(Exception):
@@ -57,3 +61,8 @@ def run(
     except subprocess.TimeoutExpired:
         raise CommandError(f"`{shlex.join(argv)}` gave no answer within {timeout:g} s") from None
     return Result(tuple(argv), done.returncode, done.stdout, done.stderr)
+
+
+def run_script(name: str, values: Mapping[str, str], *, timeout: float = 120) -> Result:
+    """Runs one of the deletes in ``SCRIPTS``, with ``values`` in its environment."""
+    return run(["sh", str(SCRIPTS / name)], timeout=timeout, environment=os.environ | values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import total_ordering
 from typing import Generic, TypeVar
 
@@ -79,8 +79,12 @@ class Timeline(Generic[T]):
         return self._rows[0][0]
 
     def at(self, version: Version) -> T:
-        """The newest row not after ``version``; KeyError when the timeline begins later."""
+        """The newest row not after ``version``; KeyError when the timeline begins later.
+
+        A pre-release has what its release will have: 1.35.0-rc1 is built of 1.35.0's code.
+        """
+        release = replace(version, pre_release="")
         for since, row in reversed(self._rows):
-            if since <= version:
+            if since <= release:
                 return row.value
         raise KeyError(f"nothing is known of {version}: the table begins with {self.begins}")

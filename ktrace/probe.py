@@ -25,7 +25,7 @@ import json
 import secrets
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +69,11 @@ class CreatedPod:
     @property
     def key(self) -> str:
         return f"{NAMESPACE}/{self.name}"
+
+    @property
+    def since(self) -> int:
+        """From when its spans are searched, in microseconds: clocks may differ by a little."""
+        return int((self.at - 1) * 1_000_000)
 
 
 @dataclass(frozen=True)
@@ -138,7 +143,7 @@ class Wanted:
 
 def look(jaeger: Jaeger, pod: CreatedPod, expected: Sequence[str]) -> Found:
     """The pod's start and its creating request, as far as Jaeger has them now."""
-    since = int((pod.at - 1) * 1_000_000)
+    since = pod.since
     starts = jaeger.find("kubelet", "syncPod", tags={"k8s.pod": pod.key}, start=since)
     requests = (
         jaeger.find("apiserver", tags={"audit-id": pod.audit_id}, start=since)
@@ -175,22 +180,26 @@ def wait_for_trace(
 
 
 def silence(
-    found: Found, wanted: Wanted, services: Sequence[str], seconds: float, pod_state: str
+    found: Found, wanted: Wanted, heard: Mapping[str, bool], seconds: float, pod_state: str
 ) -> str:
-    """Why the probe failed, by component, with what was seen instead."""
+    """Why the probe failed, by component, with what was seen instead.
+
+    ``heard``: every service that Jaeger knows, and whether it has a span since the pod's creation:
+    Jaeger goes on listing what an earlier cluster sent.
+    """
     silent = wanted.missing(found)
     lines = [f"no trace of {' and '.join(silent)} within {seconds:g} s of the pod's creation:"]
     for name in silent:
-        if name in services and name in wanted.expected:
-            what = "has sent spans to this Jaeger before, but none since"
-        elif name in services:
-            what = "exports spans, but none of this pod's start came"
-            if name == "containerd" and found.start:
-                what = "exports spans, but none in the kubelet's trace of this pod's start"
-        else:
+        if name not in heard:
             what = "has never sent a span to this Jaeger"
+        elif not heard[name]:
+            what = "has sent spans to this Jaeger before, but none since"
+        elif name == "containerd" and found.start:
+            what = "exports spans, but none in the kubelet's trace of this pod's start"
+        else:
+            what = "exports spans, but none of this pod's start came"
         lines.append(f"  - {name} {what}")
-    lines.append(f"the pod: {pod_state}; services in Jaeger: {', '.join(services) or 'none'}")
+    lines.append(f"the pod: {pod_state}; services in Jaeger: {', '.join(heard) or 'none'}")
     lines.append("`docker logs` of the collector shows whether spans arrive and leave")
     return "\n".join(lines)
 
@@ -231,9 +240,11 @@ def probe(
         found, waited = wait_for_trace(jaeger, pod, wanted, seconds)
         if waited is None:
             state = _pod_state(api, pod.name)
-            raise SilenceError(
-                silence(found, wanted, jaeger.services(), seconds, state), wanted.missing(found)
-            )
+            heard = {
+                name: bool(jaeger.find(name, start=pod.since, limit=1))
+                for name in jaeger.services()
+            }
+            raise SilenceError(silence(found, wanted, heard, seconds, state), wanted.missing(found))
     return {
         "pod": pod.key,
         "seconds": waited if wanted.demanded else None,

@@ -7,7 +7,6 @@ import shlex
 from pathlib import Path
 from typing import Annotated
 
-import pulumi
 import typer
 
 from components import documents, naming
@@ -53,7 +52,7 @@ def render(
     settings = configuration.read(folder, name)
     try:
         plan = stack_plan.decide(settings, Names(name, folder), Observation(cgroup_v1=cgroup_v1))
-    except pulumi.RunError as error:
+    except ValueError as error:
         raise UsageError(str(error)) from None
     files = rendered(plan)
     command, environment = k3d_command(plan)

@@ -19,7 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(420))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _stack(tmp_path_factory: Any, environ: dict[str, str]) -> Iterator[Stack]:
     with stack_in(tmp_path_factory.mktemp("traced"), environ) as stack:
         yield stack

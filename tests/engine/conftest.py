@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(420))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _standing(tmp_path_factory: Any, environ: dict[str, str]) -> Iterator[Stack]:
     with stack_in(tmp_path_factory.mktemp("standing"), environ, traceProbe=False) as stack:
         yield stack
@@ -36,7 +36,7 @@ def standing(_standing: Stack) -> Stack:
     return _standing
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _spare(tmp_path_factory: Any, environ: dict[str, str]) -> Iterator[Stack]:
     with stack_in(tmp_path_factory.mktemp("spare"), environ, traceProbe=False) as stack:
         yield stack

@@ -176,7 +176,7 @@ def test_k3d_gets_the_configuration_the_tools_and_a_scratch_folder(
 @pytest.mark.usefixtures("no_waiting")
 def test_a_failure_tells_the_nodes_reason(daemon: FakeDaemon, names: Names) -> None:
     daemon.node(names, log=HEALTHY + 'level=fatal msg="port 6443 in use"\n')
-    fake_k3d(daemon, "cat >/dev/null; /bin/sleep 0.3; exit 3")
+    fake_k3d(daemon, "cat >/dev/null; /bin/sleep 1; exit 3")
     with pytest.raises(runner.CommandError) as failed:
         run(names)
     assert str(failed.value).splitlines() == [
@@ -222,3 +222,21 @@ def test_scratch_is_for_its_owner_alone(names: Names, daemon: FakeDaemon, tmp_pa
     fake_k3d(daemon, f'cat >/dev/null; ls -ld "$TMPDIR" >"{tmp_path}/mode"')
     run(names)
     assert (tmp_path / "mode").read_text().startswith(stat.filemode(0o40700))
+
+
+@pytest.mark.parametrize(
+    ("log", "told"),
+    [
+        ("", "k3d exited with 1"),
+        (HEALTHY, "k3d exited with 1"),
+        (
+            'time="T" level=error msg="no image"\n'
+            'time="T" level=fatal msg="Cluster creation FAILED"\n'
+            'time="T" level=error msg="after"\n',
+            "k3d exited with 1: fatal: Cluster creation FAILED",
+        ),
+        ('time="T" level=error msg="no image"\n', "k3d exited with 1: error: no image"),
+    ],
+)
+def test_k3d_says_itself_why_it_failed(log: str, told: str) -> None:
+    assert k3d.own_error(1, log) == told

@@ -44,6 +44,17 @@ def test_an_orphaned_network_goes(daemon: FakeDaemon, names: Names, said: list[s
     assert len(said) == 1
 
 
+def test_an_orphaned_network_goes_with_what_hangs_on_it(
+    daemon: FakeDaemon, names: Names, said: list[str]
+) -> None:
+    network = daemon.network(names.network, labels=names.labels)
+    daemon.container(names.jaeger, labels=names.labels, networks=[network.id])
+    daemon.container("k3d-registry", networks=[network.id])
+    hook(orphans.no_network(names.network, names.owner))()
+    assert daemon.names == {"k3d-registry"}
+    assert len(said) == 1
+
+
 def test_what_is_not_ours_stays(daemon: FakeDaemon, names: Names, said: list[str]) -> None:
     daemon.container(names.jaeger)
     daemon.network(names.network, labels={"runtime-observability.owner": "fedcba9876543210"})

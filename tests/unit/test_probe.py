@@ -192,10 +192,18 @@ def test_a_pod_that_waits_is_told(cluster: Cluster) -> None:
     assert "the pod: Pending, ErrImagePull;" in failure(cluster)
 
 
+def test_what_an_earlier_cluster_sent_is_not_taken_for_this_one(cluster: Cluster) -> None:
+    cluster.starts = [[trace(span("kubelet", "syncPod"))]]
+    cluster.others = 0
+    said = failure(cluster)
+    assert "containerd has sent spans to this Jaeger before, but none since" in said
+
+
 def test_a_request_without_an_audit_id_is_not_taken_for_another(cluster: Cluster) -> None:
     cluster.audited = False
     assert "no trace of apiserver within" in failure(cluster)
-    assert not [search for search in cluster.searches if search["service"] == "apiserver"]
+    searches = [search for search in cluster.searches if search["service"] == "apiserver"]
+    assert not [search for search in searches if "tags" in search]
 
 
 def test_only_what_is_demanded_must_be_there(cluster: Cluster) -> None:
@@ -248,6 +256,33 @@ def test_the_pod_goes_when_jaeger_does(cluster: Cluster) -> None:
     assert cluster.pods == []
 
 
+# --- the tree -------------------------------------------------------------------------------------
+
+
+def test_the_tree_nests_spans_below_their_parents(cluster: Cluster) -> None:
+    """In order of their start; a span whose parent never came stands at the top."""
+    cluster.starts = [
+        [
+            trace(
+                span("kubelet", "syncPod", 1000),
+                span("containerd", "RunPodSandbox", 3000, parent="call"),
+                span("kubelet", "call", 2500, parent="syncPod"),
+                span("containerd", "late", 9000, parent="lost"),
+            )
+        ]
+    ]
+    report = cluster.probe()
+
+    def outline(spans: Any) -> list[Any]:
+        return [[each["operation"], each["startMs"], outline(each["children"])] for each in spans]
+
+    assert outline(report["tree"]) == [
+        ["syncPod", 0.0, [["call", 1.5, [["RunPodSandbox", 2.0, []]]]]],
+        ["late", 8.0, []],
+    ]
+    assert cluster.probe(demanded=["kubelet"])["tree"]
+
+
 # --- as a command ---------------------------------------------------------------------------------
 
 
@@ -260,6 +295,7 @@ def command(cluster: Cluster, report: Path, monkeypatch: pytest.MonkeyPatch, **r
         "demanded": ALL,
         "expected": [],
         "report": str(report),
+        "k3sVersion": "v1.34.4-k3s1",
     }
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(document | request)))
     monkeypatch.setattr(probe, "Jaeger", lambda _: cluster.jaeger)
@@ -275,7 +311,10 @@ def test_the_report_is_printed_and_kept(
     kept = tmp_path / "stack" / "probe.json"
     assert command(cluster, kept, monkeypatch) == 0
     said = capsys.readouterr()
-    assert json.loads(said.out) == json.loads(kept.read_text())
+    printed, whole = json.loads(said.out), json.loads(kept.read_text())
+    tree = whole.pop("tree")
+    assert whole == {"k3sVersion": "v1.34.4-k3s1", **printed}
+    assert [each["component"] for each in tree] == ["kubelet", "containerd"]
     assert kept.stat().st_mode & 0o777 == 0o600
     assert f"{URL}/trace/t1" in said.err
 

@@ -116,6 +116,7 @@ def test_an_orphaned_k3d_is_waited_for(daemon: FakeDaemon, names: Names, looks: 
     daemon.container(names.node("server", 0), labels=labels)
     daemon.container(names.node("server", 1), labels=labels, after_looks=looks)
     assert sh(CLUSTER, daemon, **values(names)).returncode == 0
+    assert daemon.asked("docker", "rm")[-1].argv[-1] == names.node("server", 1)
     assert daemon.names == set()
 
 
@@ -201,6 +202,14 @@ def test_whatever_stays_fails_by_name(daemon: FakeDaemon, names: Names, kind: st
     assert "stack dev: these stay: obstinate" in done.stderr
     assert "device busy" in done.stderr
     assert names.directory.exists()
+
+
+def test_what_comes_between_two_looks_goes_too(daemon: FakeDaemon, names: Names) -> None:
+    """Three looks for the cluster, one that finds the stack gone, and then this."""
+    daemon.container(names.jaeger, labels=names.labels, after_looks=4)
+    assert sh(STACK, daemon, **values(names)).returncode == 0
+    assert [call.argv[-1] for call in daemon.asked("docker", "rm")] == [names.jaeger]
+    assert daemon.names == set()
 
 
 def test_no_folder_is_no_reason_to_delete_the_root(daemon: FakeDaemon, names: Names) -> None:

@@ -69,6 +69,12 @@ def test_a_row_holds_from_its_release_on() -> None:
     assert at == {"1.2.0": "old", "1.33.9-k3s1": "old", "1.34.0-k3s1": "new"}
 
 
+def test_a_pre_release_has_what_its_release_has() -> None:
+    table = Timeline(Since("1.2.0", "old", "here"), Since("1.34.0", "new", "there"))
+    assert table.at(Version.parse("1.34.0-rc1+k3s1")) == "new"
+    assert table.at(Version.parse("1.33.9-rc1+k3s1")) == "old"
+
+
 def test_before_its_first_row_a_table_knows_nothing() -> None:
     with pytest.raises(KeyError, match=r"nothing is known of 1\.1\.9"):
         Timeline(Since("1.2.0", "old", "here")).at(Version.parse("1.1.9"))
