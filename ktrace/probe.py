@@ -266,7 +266,7 @@ def broken_hops(jaeger_url: str, api: client.CoreV1Api, silent: Sequence[str]) -
             if pipeline.names is None or not nodes:
                 return []
             found = dict.fromkeys(pipeline.first_broken(nodes[0], name) for name in silent)
-    except (client.ApiException, urllib3.exceptions.HTTPError, CommandError):
+    except (client.ApiException, urllib3.exceptions.HTTPError, CommandError, ValueError):
         return []
     return [f"broken hop: {hop.hop}: {hop.evidence}; {hop.cure}" for hop in found]
 

@@ -233,7 +233,8 @@ def _tree(report: Report) -> Tree:
     for pod in report.pods:
         branch = followed.add(
             _plain(
-                f"pod {pod.namespace}/{pod.name}  {milliseconds(_shown_ms(pod))}  "
+                f"pod {pod.namespace}/{pod.name}  {'started' if pod.start else 'ended'} in "
+                f"{milliseconds(_shown_ms(pod))}  "
                 f"{', '.join(pod.services)}  {report.url(pod.longest)}"
             )
         )
