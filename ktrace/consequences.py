@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import urllib3
 from kubernetes import client
 
 from components import kubeapi
-from ktrace.jaeger import Jaeger, JaegerError, Trace
+from ktrace.jaeger import Jaeger, Trace
 from ktrace.podstart import PodStart, has_calls
 from ktrace.requests import Seen
 from ktrace.starts import look_for_start
@@ -22,7 +23,6 @@ _POLL_SECONDS = 0.7
 _QUIET_SECONDS = 2.5
 """Nothing new for this long: more than an exporter's delay, and than a controller takes to act."""
 _API_SECONDS = 10
-_ENDED = ("Succeeded", "Failed")
 
 
 @dataclass(frozen=True)
@@ -105,18 +105,20 @@ class Owners:
         return self._chain(namespace, above)
 
     def _get(self, path: str) -> dict[str, Any]:
-        answer = self._api.api_client.call_api(
+        api = self._api.api_client
+        token = api.configuration.get_api_key_with_prefix("authorization")
+        headers = {"Accept": "application/json"} | ({"authorization": token} if token else {})
+        answer = api.call_api(
             "GET",
-            self._api.api_client.configuration.host + path,
-            header_params={"Accept": "application/json"} | self._authorization(),
+            f"{api.configuration.host}{path}",
+            header_params=headers,
             _request_timeout=_API_SECONDS,
         )
-        document: dict[str, Any] = json.loads(answer.read())
+        status, body = answer.status, answer.read()
+        if status != HTTPStatus.OK:
+            raise client.ApiException(status=status, reason=answer.reason)
+        document: dict[str, Any] = json.loads(body)
         return document
-
-    def _authorization(self) -> dict[str, str]:
-        token = self._api.api_client.configuration.get_api_key_with_prefix("authorization")
-        return {"authorization": token} if token else {}
 
 
 def _plural(kind: str) -> str:
@@ -146,49 +148,53 @@ def is_of(pod: PodInfo, uids: set[str], pods: set[tuple[str, str]]) -> bool:
     return bool(uids & {pod.uid, *pod.owners}) or (pod.namespace, pod.name) in pods
 
 
-def follow(
-    jaeger: Jaeger,
-    owners: Owners,
-    requests: Callable[[], list[Seen]],
-    since: float,
-    seconds: float,
-) -> tuple[list[PodWork], dict[str, Trace], bool]:
-    """Pods, traces of requests by Audit-Id, and whether all went quiet within ``seconds``.
+@dataclass(frozen=True)
+class Followed:
+    """``traces`` of requests by Audit-Id; ``quiet``: nothing more was coming when it ended."""
 
-    Two looks that agree, ``_QUIET_SECONDS`` apart, and no pod that is still starting.
-    """
+    pods: list[PodWork]
+    traces: dict[str, Trace]
+    quiet: bool
+
+
+def follow(
+    jaeger: Jaeger, owners: Owners, requests: Sequence[Seen], since: float, seconds: float
+) -> Followed:
+    """Looks until nothing is new for ``_QUIET_SECONDS`` and no pod is still starting."""
     deadline = time.monotonic() + seconds
-    quiet_since = time.monotonic()
+    quiet_from = time.monotonic()
     before: object = None
     traces: dict[str, Trace] = {}
+    uids, named = touched(requests)
     while True:
         owners.look()
-        uids, named = touched(requests())
         mine = [pod for pod in owners.pods.values() if is_of(pod, uids, named)]
         work = [found for pod in mine if (found := _work(jaeger, pod, since))]
-        for seen in requests():
-            if seen.audit_id and seen.audit_id not in traces:
-                found_traces = jaeger.find(
-                    "apiserver",
-                    tags={"audit-id": seen.audit_id},
-                    start=int((since - 1) * 1_000_000),
-                    limit=1,
-                )
-                if found_traces:
-                    traces[seen.audit_id] = found_traces[0]
+        traces |= _traces_of(jaeger, [r for r in requests if r.audit_id not in traces], since)
         now = (
             sorted((each.name, sum(len(trace.spans) for trace in each.traces)) for each in work),
             sorted((pod.name, pod.phase) for pod in mine),
             len(traces),
         )
         if now != before:
-            before, quiet_since = now, time.monotonic()
-        starting = any(pod.phase == "Pending" and (pod.namespace, pod.name) for pod in mine)
-        if time.monotonic() - quiet_since >= _QUIET_SECONDS and not starting:
-            return _with_starts(jaeger, work), traces, True
-        if time.monotonic() > deadline:
-            return _with_starts(jaeger, work), traces, False
+            before, quiet_from = now, time.monotonic()
+        starting = any(pod.phase == "Pending" for pod in mine)
+        quiet = time.monotonic() - quiet_from >= _QUIET_SECONDS and not starting
+        if quiet or time.monotonic() > deadline:
+            return Followed(_with_starts(jaeger, work), traces, quiet)
         time.sleep(_POLL_SECONDS)
+
+
+def _traces_of(jaeger: Jaeger, requests: Iterable[Seen], since: float) -> dict[str, Trace]:
+    start = int((since - 1) * 1_000_000)
+    found = {
+        each.audit_id: jaeger.find(
+            "apiserver", tags={"audit-id": each.audit_id}, start=start, limit=1
+        )
+        for each in requests
+        if each.audit_id
+    }
+    return {audit_id: traces[0] for audit_id, traces in found.items() if traces}
 
 
 def _work(jaeger: Jaeger, pod: PodInfo, since: float) -> PodWork | None:
@@ -217,14 +223,12 @@ def _ends(trace: Trace) -> bool:
     return any(span.operation == "syncTerminatingPod" for span in trace.spans)
 
 
-def _with_starts(jaeger: Jaeger, work: list[PodWork]) -> list[PodWork]:
-    done = []
-    for each in work:
-        start = None
-        if any(has_calls(trace) for trace in each.traces):
-            try:
-                start = look_for_start(jaeger, each.namespace, each.name)
-            except JaegerError:
-                start = None
-        done.append(PodWork(each.namespace, each.name, each.traces, start))
+def _with_starts(jaeger: Jaeger, work: Iterable[PodWork]) -> list[PodWork]:
+    """Takes apart the starts of those pods that were started, in order of their names."""
+    done = [
+        replace(each, start=look_for_start(jaeger, each.namespace, each.name))
+        if any(map(has_calls, each.traces))
+        else each
+        for each in work
+    ]
     return sorted(done, key=lambda each: (each.namespace, each.name))

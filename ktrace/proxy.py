@@ -15,6 +15,7 @@ import socket
 import ssl
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,7 +28,7 @@ from kubernetes import client, config
 
 from components.files import write_private
 from ktrace.errors import UnreachableError, UsageError
-from ktrace.requests import Seen, now, read_json
+from ktrace.requests import Seen, read_json
 
 _KEPT_BYTES = 1 << 20
 """Of a JSON answer, to learn the object's name from; more is passed on and not kept."""
@@ -154,7 +155,7 @@ def _handler(upstream: Upstream, recorder: Recorder, secret: str) -> type[BaseHT
                 self.send_error(http.client.FORBIDDEN)
                 return
             path = self.path.removeprefix(secret) or "/"
-            seen = Seen(self.command, path, now())
+            seen = Seen(self.command, path, time.time())
             connection = upstream.connect()
             try:
                 self._exchange(connection, seen, body)
@@ -164,7 +165,7 @@ def _handler(upstream: Upstream, recorder: Recorder, secret: str) -> type[BaseHT
                     with suppress(OSError):
                         self._refuse(error)
             finally:
-                seen.ended = now()
+                seen.ended = time.time()
                 recorder.add(seen)
                 connection.close()
 

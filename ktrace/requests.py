@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -94,7 +93,3 @@ def read_json(body: bytes) -> Any:
         return json.loads(body)
     except ValueError:
         return None
-
-
-def now() -> float:
-    return time.time()

@@ -49,7 +49,6 @@ class Target:
 
     jaeger_url: str | None
     kubeconfig: Path | None
-    stack: str | None = None
     outputs: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -81,7 +80,6 @@ def choose(stack: str | None, jaeger: str | None, kubeconfig: Path | None) -> Ta
     return Target(
         jaeger or outputs["jaegerUrl"],
         kubeconfig or Path(outputs["kubeconfig"]),
-        stack or selected_stack(),
         outputs,
     )
 

@@ -16,7 +16,7 @@ from rich.tree import Tree
 
 from components.files import write_private
 from ktrace import consequences, target, terminal
-from ktrace.consequences import Owners, PodWork
+from ktrace.consequences import Followed, Owners, PodWork
 from ktrace.errors import UsageError
 from ktrace.jaeger import Jaeger, JaegerError, Trace
 from ktrace.proxy import Recorder, recording
@@ -29,14 +29,12 @@ class Report:
     command: tuple[str, ...]
     code: int
     requests: tuple[Seen, ...]
-    traces: dict[str, Trace]
-    pods: tuple[PodWork, ...]
-    quiet: bool
+    followed: Followed
     jaeger_url: str
     problem: str = ""
 
     def trace_of(self, seen: Seen) -> Trace | None:
-        return self.traces.get(seen.audit_id)
+        return self.followed.traces.get(seen.audit_id)
 
     def duration_ms(self, seen: Seen) -> float:
         """The API server's own time where it is known, else what was seen from here."""
@@ -51,7 +49,7 @@ class Report:
         """The shape that ``run --json`` promises."""
         return {
             "exitCode": self.code,
-            "quiet": self.quiet,
+            "quiet": self.followed.quiet,
             "problem": self.problem or None,
             "requests": [
                 {
@@ -75,7 +73,7 @@ class Report:
                     "traceUrl": self.url(pod.longest),
                     "traceUrls": [self.url(trace) for trace in pod.traces],
                 }
-                for pod in self.pods
+                for pod in self.followed.pods
             ],
         }
 
@@ -142,13 +140,11 @@ def run(
 def _run(command: list[str], kubeconfig: Path) -> int:
     """The command with this terminal; its exit code, as a shell has it for a signal."""
     environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to both
+    # A terminal's Ctrl-C goes to both: the command's answer to it counts. A handler, unlike
+    # "ignore", is not inherited.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        child = subprocess.Popen(
-            command,
-            env=environment,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, before),  # noqa: PLW1509
-        )
+        child = subprocess.Popen(command, env=environment)
         code = child.wait()
     except OSError as error:
         raise UsageError(f"{command[0]} cannot be run: {error.strerror}") from None
@@ -167,14 +163,11 @@ def _report(
     ran: tuple[tuple[str, ...], int],
 ) -> Report:
     command, code = ran
-    pods: list[PodWork] = []
-    traces: dict[str, Trace] = {}
-    quiet, problem = False, ""
-    if recorder.seen:
+    requests = tuple(recorder.seen)
+    found, problem = Followed([], {}, False), ""
+    if requests:
         try:
-            pods, traces, quiet = consequences.follow(
-                jaeger, owners, lambda: recorder.seen, begin, seconds
-            )
+            found = consequences.follow(jaeger, owners, requests, begin, seconds)
         except JaegerError as error:
             problem = str(error)
     else:
@@ -182,9 +175,7 @@ def _report(
             f"no request of `{' '.join(command)}` came through: it does not heed KUBECONFIG "
             "(--kubeconfig, --server or another context in it?), or asked no cluster"
         )
-    return Report(
-        command, code, tuple(recorder.seen), traces, tuple(pods), quiet, jaeger.url, problem
-    )
+    return Report(command, code, requests, found, jaeger.url, problem)
 
 
 def _write(report: Report, to: str | None, *, as_json: bool) -> None:
@@ -205,14 +196,14 @@ def _write(report: Report, to: str | None, *, as_json: bool) -> None:
 
 
 def _tree(report: Report) -> Tree:
-    tree = Tree(_plain(f"{' '.join(report.command)}  (exit {report.code})"))
+    tree = Tree(terminal.text(f"{' '.join(report.command)}  (exit {report.code})"))
     writes = [seen for seen in report.requests if seen.request.writes]
     others = [seen for seen in report.requests if not seen.request.writes]
     for seen in writes:
         request = seen.request
         what = "/".join(part for part in (request.namespace, request.name) if part)
         tree.add(
-            _plain(
+            terminal.text(
                 f"{request.verb} {request.resource} {what}  {seen.status}  "
                 f"{milliseconds(report.duration_ms(seen))}  "
                 f"{report.url(report.trace_of(seen)) or 'no trace'}"
@@ -220,19 +211,21 @@ def _tree(report: Report) -> Tree:
         )
     if others:
         spent = sum(report.duration_ms(seen) for seen in others)
-        reads = tree.add(_plain(f"{len(others)} requests that only read  {milliseconds(spent)}"))
+        reads = tree.add(
+            terminal.text(f"{len(others)} requests that only read  {milliseconds(spent)}")
+        )
         for seen in sorted(others, key=report.duration_ms, reverse=True)[:3]:
             reads.add(
-                _plain(
+                terminal.text(
                     f"{seen.request.verb} {seen.path.partition('?')[0]}  {seen.status}  "
                     f"{milliseconds(report.duration_ms(seen))}  "
                     f"{report.url(report.trace_of(seen)) or 'no trace'}"
                 )
             )
-    followed = tree.add(_plain(f"what followed: {len(report.pods)} pods"))
-    for pod in report.pods:
+    followed = tree.add(terminal.text(f"what followed: {len(report.followed.pods)} pods"))
+    for pod in report.followed.pods:
         branch = followed.add(
-            _plain(
+            terminal.text(
                 f"pod {pod.namespace}/{pod.name}  {'started' if pod.start else 'ended'} in "
                 f"{milliseconds(_shown_ms(pod))}  "
                 f"{', '.join(pod.services)}  {report.url(pod.longest)}"
@@ -240,18 +233,13 @@ def _tree(report: Report) -> Tree:
         )
         for step in pod.start.steps if pod.start else ():
             if step.depth == 0 and step.duration_ms >= _shown_ms(pod) * 0.05:
-                branch.add(_plain(f"{step.name}  {milliseconds(step.duration_ms)}"))
+                branch.add(terminal.text(f"{step.name}  {milliseconds(step.duration_ms)}"))
     if report.problem:
-        tree.add(_plain(f"problem: {report.problem}"))
-    elif not report.quiet:
-        tree.add(_plain("still at work when time was up: --for SECONDS follows longer"))
+        tree.add(terminal.text(f"problem: {report.problem}"))
+    elif not report.followed.quiet:
+        tree.add(terminal.text("still at work when time was up: --for SECONDS follows longer"))
     return tree
 
 
 def _shown_ms(pod: PodWork) -> float:
     return pod.start.duration_ms if pod.start else pod.duration_ms
-
-
-def _plain(text: str) -> Any:
-    """Names of objects are no markup."""
-    return terminal.text(text)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lab import packages
 from tests.e2e.ktrace import document, ktrace
 from tests.live.pods import pods
 from tests.live.stack import Stack
@@ -31,8 +32,8 @@ _CHROMIUM = [
 def chromium() -> str:
     found = shutil.which("chromium") or shutil.which("google-chrome")
     if not found:
-        pytest.skip("the page is opened where a Chromium is installed")
-    return found
+        packages.ensure(["chromium"], "the test of the page")
+    return found or "chromium"
 
 
 def test_a_pods_start_is_a_waterfall(stack: Stack) -> None:

@@ -86,3 +86,13 @@ def test_a_killed_jaeger_is_an_exporter_that_does_not_deliver(stack: Stack) -> N
             assert len(shown.stderr.splitlines()) == 1
         finally:
             stack.docker("start", stack.jaeger)
+
+
+def test_an_agents_components_are_told_apart_from_the_servers(two_nodes: Stack) -> None:
+    report = document(two_nodes, "verify")
+    agent = f"k3d-{two_nodes.cluster}-agent-0"
+    assert report["ok"]
+    assert {part["component"] for part in report["components"] if part["node"] == agent} == {
+        "kubelet",
+        "containerd",
+    }

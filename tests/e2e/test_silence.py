@@ -38,5 +38,6 @@ def test_a_containerd_that_does_not_export_fails_up_by_name(
     assert "- containerd " in said
     assert "- kubelet " not in said
     assert "- apiserver " not in said
+    assert "broken hop: component exports spans" in said
     pods = stack.kubectl("get", "pods", "-o", "name")
     assert "trace-probe" not in pods, "the probe's pod stays"
