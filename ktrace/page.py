@@ -38,6 +38,7 @@ td { padding: 5px 8px; border-bottom: 1px solid var(--line); vertical-align: mid
 .detail td { padding-top: 2px; padding-bottom: 2px; font-size: 13px; }
 .gap .step { color: var(--soft); font-style: italic; }
 .critical .step, .critical .took { font-weight: 600; }
+.slowest td { background: var(--card); } .slowest .took { color: var(--hot); }
 .lane { position: relative; height: 18px; background: linear-gradient(90deg, var(--line) 1px,
   transparent 1px) 0 0 / 25% 100%; }
 .detail .lane { height: 10px; }
@@ -68,7 +69,9 @@ def render(start: PodStart, jaeger_url: str) -> str:
     if not start.whole:
         heading = f"How far pod {start.pod} came in {milliseconds(start.duration_ms)}"
     moment = start.started_at.isoformat(sep=" ", timespec="milliseconds").replace("+00:00", " UTC")
-    rows = "\n".join(_row(step, start.duration_ms) for step in start.steps)
+    rows = "\n".join(
+        _row(step, start.duration_ms, slowest=step is start.slowest) for step in start.steps
+    )
     links = "\n".join(
         f'<li><a href="{escape(url)}">{escape(url)}</a></li>'
         for url in (f"{jaeger_url}/trace/{each}" for each in start.trace_ids)
@@ -135,8 +138,9 @@ def _facts(start: PodStart) -> str:
     )
 
 
-def _row(step: Step, total_ms: float) -> str:
+def _row(step: Step, total_ms: float, *, slowest: bool) -> str:
     kinds = [("detail", step.depth > 0), ("gap", step.unexplained), ("critical", step.critical)]
+    kinds.append(("slowest", slowest))
     classes = " ".join(name for name, holds in kinds if holds)
     left = step.start_ms / total_ms * 100 if total_ms else 0
     width = step.duration_ms / total_ms * 100 if total_ms else 0
