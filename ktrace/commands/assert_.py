@@ -36,6 +36,11 @@ def assert_(
 
     Until the time is up, unmet expectations are looked at again; a met one must be met twice.
 
+    FILE is a map: sinceSeconds (600) and expectations, each with a name, a select of component,
+    operation, pod (namespace/name) and attributes, and an expect of count (a number, or min and
+    max; at least one by default), child (component, operation), durationBelowMs and noErrors.
+    Operations and attributes may hold * and ?.
+
     Examples:
 
       ktrace assert tests/traces/pod-start.yaml --set POD=default/web-0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -91,7 +92,7 @@ def rendered(plan: StackPlan) -> dict[str, str]:
         variables = documents.jaeger_v1_environment(settings.jaeger_max_traces)
         files["jaeger.env"] = "".join(f"{name}={value}\n" for name, value in variables.items())
     if plan.node_image:
-        files["node-image.json"] = json.dumps(plan.node_image.__dict__, indent=2, default=str)
+        files["node-image.json"] = json.dumps(asdict(plan.node_image), indent=2, default=str)
     files[_K3D_FILE] = documents.dump(documents.with_labels(plan.spec.config, labels))
     return files
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 
 import typer
 import urllib3
@@ -63,7 +64,7 @@ def verify(
             {
                 "ok": ok,
                 "components": [part.document(now) for part in found],
-                "synthetic": synthetic and synthetic.__dict__,
+                "synthetic": asdict(synthetic) if synthetic else None,
             }
         )
     else:
