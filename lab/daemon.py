@@ -309,6 +309,12 @@ def launch(daemon: Daemon) -> None:
     raise LabError(f"dockerd did not come up; log {daemon.log}:\n" + "\n".join(said))
 
 
+def install() -> None:
+    """Install what is missing of the Debian packages that a private daemon needs."""
+    missing = [package for tool, package in PACKAGES.items() if not shutil.which(tool, path=PATH)]
+    packages.ensure(missing, "a private Docker daemon")
+
+
 def ensure(daemon: Daemon | None = None) -> Daemon:
     """A running daemon: the one that is up, or a new one. Fast when it is up."""
     daemon = daemon or default_daemon()
@@ -320,8 +326,7 @@ def ensure(daemon: Daemon | None = None) -> Daemon:
             f"the cache folder's path is too long: {longest} has {len(longest)} characters, a unix "
             f"socket holds {SOCKET_PATH_LIMIT}; set RUNTIME_OBSERVABILITY_CACHE to a shorter one"
         )
-    missing = [package for tool, package in PACKAGES.items() if not shutil.which(tool, path=PATH)]
-    packages.ensure(missing, "a private Docker daemon")
+    install()
     if os.geteuid() != 0:
         raise LabError("dockerd needs root; run as root, or set DOCKER_HOST to a daemon of yours")
     with exclusive(daemon.folder / "lock"):
