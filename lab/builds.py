@@ -150,8 +150,8 @@ _language_host = GoTool(
 )
 _wrapper = LAB / "go" / "pulumi-language-python"
 _ENDS_QUIETLY = "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
-"""First line of what runs the program. The engine ends it by SIGINT, after errors of others too, and
-Python would print a traceback of wherever it then was."""
+"""First line of what runs the program. The engine ends it by SIGINT, after errors too, and Python
+would print a traceback of wherever it then was."""
 
 
 def _build_pulumi(bench: Workbench) -> None:
