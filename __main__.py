@@ -9,6 +9,7 @@ from components.config_files import ConfigFiles
 from components.guard import StackGuard
 from components.jaeger import Jaeger, JaegerArgs
 from components.network import StackNetwork
+from components.node_image import NodeImage
 from components.probe import ProbeArgs, TraceProbe
 
 
@@ -30,6 +31,7 @@ jaeger = Jaeger(
         names=names,
         network=network.name,
         image=plan.jaeger_image,
+        version=settings.jaeger_version,
         ui_port=settings.jaeger_ui_port,
         max_traces=settings.jaeger_max_traces,
         memory_mib=settings.jaeger_memory_mib,
@@ -54,12 +56,19 @@ collector = Collector(
     ),
     opts=after(network, jaeger),
 )
+needed: list[pulumi.Resource] = [network, files, collector]
+if plan.node_image:
+    needed.append(
+        NodeImage(
+            "node-image", image=plan.node_image, generation=plan.generation, opts=after(guard)
+        )
+    )
 cluster_guard = ClusterGuard(
     "cluster-guard",
     names=names,
     spec=plan.spec,
     network_id=network.id,
-    opts=after(network, files, collector),
+    opts=after(*needed),
 )
 cluster = TracedCluster(
     "cluster",
@@ -77,6 +86,7 @@ if settings.trace_probe:
             jaeger_url=jaeger.url,
             image=plan.probe_image,
             seconds=settings.probe_timeout_seconds,
+            k3s_version=f"v{settings.k3s_version}",
             demanded=plan.demanded,
             expected=plan.expected,
             reruns_with=[

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_docker as docker
 
-from components import commands
+from components import commands, orphans
+from components.naming import OWNER_LABEL
 
 _READY_SECONDS = 60
 
@@ -24,13 +25,14 @@ class BackendArgs:
     network: pulumi.Input[str]
     labels: Mapping[str, str]
     command: Sequence[str]
-    config_file: str
-    config: str
+    uploads: Mapping[str, str]
+    """Contents of files in the container, by path."""
     ports: Mapping[int, int]
     memory_mib: int
     limits_swap: bool
     """Whether the daemon can limit swap (docker.Daemon)."""
-    environment: Sequence[str]
+    environment: Mapping[str, str]
+    """Besides GOMEMLIMIT, which keeps Go's heap below the container's limit."""
     ready_url: str
     """Answers 200 on the host once the container serves."""
 
@@ -58,8 +60,11 @@ class Backend(pulumi.ComponentResource):
             f"{name}-container",
             name=args.container_name,
             image=image.image_id,
-            command=list(args.command),
-            envs=list(args.environment),
+            command=list(args.command) or None,
+            envs=[
+                f"GOMEMLIMIT={args.memory_mib * 4 // 5}MiB",
+                *(f"{variable}={value}" for variable, value in args.environment.items()),
+            ],
             labels=[
                 docker.ContainerLabelArgs(label=label, value=value)
                 for label, value in args.labels.items()
@@ -72,7 +77,10 @@ class Backend(pulumi.ComponentResource):
                 docker.ContainerPortArgs(internal=inside, external=outside, ip="127.0.0.1")
                 for outside, inside in sorted(args.ports.items(), key=lambda port: port[1])
             ],
-            uploads=[docker.ContainerUploadArgs(file=args.config_file, content=args.config)],
+            uploads=[
+                docker.ContainerUploadArgs(file=file, content=content)
+                for file, content in args.uploads.items()
+            ],
             user="10001",
             capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
             security_opts=["no-new-privileges:true"],
@@ -83,7 +91,11 @@ class Backend(pulumi.ComponentResource):
             log_driver="json-file",
             log_opts={"max-size": "10m", "max-file": "2"},
             destroy_grace_seconds=5,
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                delete_before_replace=True,
+                hooks=orphans.no_container(args.container_name, args.labels[OWNER_LABEL]),
+            ),
         )
         commands.python(
             f"{name}-ready",

@@ -55,10 +55,11 @@ class Collector(Backend):
                 network=args.network,
                 labels=args.names.labels,
                 command=["--config", _CONFIG],
-                config_file=_CONFIG,
-                config=documents.collector(
-                    args.version, args.sampling_per_million, args.memory_mib
-                ),
+                uploads={
+                    _CONFIG: documents.collector(
+                        args.version, args.sampling_per_million, args.memory_mib
+                    )
+                },
                 ports={
                     args.grpc_port: 4317,
                     args.http_port: 4318,
@@ -67,7 +68,7 @@ class Collector(Backend):
                 },
                 memory_mib=args.memory_mib,
                 limits_swap=args.limits_swap,
-                environment=[f"GOMEMLIMIT={args.memory_mib * 4 // 5}MiB"],
+                environment={},
                 ready_url=f"http://127.0.0.1:{args.health_port}/",
             ),
             opts,

@@ -6,17 +6,18 @@ this table instead of comparing versions.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from components.versions import Since, Timeline, Version
 
-ContainerdTracing = Literal["auto", "image", "off"]
+ContainerdTracing = Literal["auto", "image", "upstream", "off"]
 
 # --- k3s -----------------------------------------------------------------------------------------
 
-OLDEST_K3S = Version.parse("1.27.5")
-"""The oldest release whose nodes need no containerd template of their own to be traced."""
+OLDEST_K3S = Version.parse("1.27.1")
+"""The article's release, and the first in which the tracing gates are on by themselves."""
 
 NEWEST_KNOWN_K3S = Version.parse("1.37.1")
 
@@ -34,22 +35,30 @@ TRACING_CONFIGURATION = Timeline(
 )
 """apiVersion of the API server's tracing file. Decoding is strict from 1.32 on."""
 
-STOCK_CONTAINERD_TRACES = Timeline(
-    Since("1.27.1", True, "k3s builds containerd 1.6.19 apart, with its tracing plugin"),
-    Since(
-        "1.27.2",
-        False,
-        "k3s commit 607cbf0ad links containerd into its own binary, without tracing/plugin; "
-        "seen on v1.34.3+k3s1: `ctr plugins ls` shows none",
-    ),
-)
-"""Whether the containerd of the official k3s image has a tracing plugin at all."""
-
 FAIL_CGROUP_V1_IS_DEFAULT = Timeline(
     Since("1.27.0", False, "kubernetes/kubelet v0.31.0 config/v1beta1/types.go"),
     Since("1.35.0", True, "kubernetes/kubelet v0.35.0 config/v1beta1/types.go; kubernetes#134298"),
 )
 """Whether the kubelet refuses a cgroup v1 host unless ``failCgroupV1: false`` is set."""
+
+REQUEST_SPAN = Timeline(
+    Since(
+        "1.27.0", "KubernetesAPI", "kubernetes/apiserver v0.27.1 pkg/endpoints/filters/traces.go"
+    ),
+    Since(
+        "1.31.0",
+        "METHOD /path",
+        "kubernetes/apiserver v0.31.0 pkg/endpoints/filters/traces.go: the route is the name",
+    ),
+)
+"""What the API server calls the root span of a request."""
+
+RUNTIME_CALLS_JOIN_POD = Timeline(
+    Since("1.27.0", True, "the article's screenshots of 1.27.1 show them below syncPod"),
+    Since("1.28.0", False, "kubernetes#121192: calls to the runtime begin traces of their own"),
+    Since("1.30.0", True, "kubernetes#122087, merged for 1.30; no backport was found"),
+)
+"""Whether the kubelet's calls to containerd are in the trace of the pod's ``syncPod``."""
 
 SANDBOX_IMAGE = Timeline(
     Since(
@@ -59,6 +68,18 @@ SANDBOX_IMAGE = Timeline(
     )
 )
 """The image of every pod's sandbox: on each node before the first pod runs."""
+
+ETCD_TRACING_PREFIX = Timeline(
+    Since("1.31.0", "experimental-", "etcd 3.5 CHANGELOG: --experimental-distributed-tracing-*"),
+    Since("1.34.0", "", "etcd 3.6, which k3s has from 1.34 on: --distributed-tracing-*"),
+)
+"""How etcd's tracing flags begin. Earlier releases of etcd 3.5 lack the sampling rate's."""
+
+FORBIDDEN_GATES: Mapping[str, str] = {
+    "APIServerTracing": "on by itself since 1.27, and unknown to 1.37, which then does not start",
+    "KubeletTracing": "on by itself since 1.27, and unknown to 1.38 (kubernetes#141714)",
+}
+"""Feature gates that must not be passed to any release, and why."""
 
 NODE_EXPORTERS = {
     "OTEL_BSP_SCHEDULE_DELAY": "500",
@@ -73,32 +94,104 @@ when full, and 50 pods at once bring more than that within a delay.
 Read by the SDK before its options (opentelemetry-go v1.40.0 sdk/trace/batch_span_processor.go).
 """
 
+# --- containerd ----------------------------------------------------------------------------------
+
+Delivery = Literal["template", "environment"]
+
+STOCK_CONTAINERD_TRACES = Timeline(
+    Since("1.27.1", True, "k3s builds containerd 1.6.19 apart, with its tracing plugin"),
+    Since(
+        "1.27.2",
+        False,
+        "k3s commit 607cbf0ad links containerd into its own binary, without tracing/plugin; "
+        "seen on v1.34.3+k3s1: `ctr plugins ls` shows none",
+    ),
+)
+"""Whether the containerd of the official k3s image has a tracing plugin at all."""
+
+CONTAINERD_SETTINGS: Timeline[Delivery] = Timeline(
+    Since("1.27.1", "template", "containerd v1.6.19 tracing/plugin/otlp.go reads TOML alone"),
+    Since("1.27.2", "environment", "containerd v1.7.16 tracing/plugin/otlp.go, and 2.0 on"),
+)
+"""How an image's own containerd is told where to export: later ones are of the user's making."""
+
+CONTAINERD_TEMPLATE = "/var/lib/rancher/k3s/agent/etc/containerd/config.toml.tmpl"
+"""Where k3s 1.27 looks for a template (k3s docs/advanced.md). It knows no base to extend."""
+
+
+@dataclass(frozen=True)
+class ContainerdRelease:
+    """An official static build of containerd, Apache-2.0; ``sha256`` by Docker's architecture."""
+
+    version: str
+    sha256: Mapping[str, str]
+
+    def url(self, architecture: str) -> str:
+        return (
+            f"https://github.com/containerd/containerd/releases/download/v{self.version}/"
+            f"containerd-static-{self.version}-linux-{architecture}.tar.gz"
+        )
+
+
+_CONTAINERD_1_7 = ContainerdRelease(
+    "1.7.29",
+    {
+        "amd64": "ba4a2e919d2882dba707d8c9c436ed3496e3bb99f5cfb13a31b29b497cf7ec2e",
+        "arm64": "d428ad3fb7036c07c141f6666de575d8c7fd862e658a28da5ae20b737fdf7d75",
+    },
+)
+_CONTAINERD_2 = ContainerdRelease(
+    "2.3.4",
+    {
+        "amd64": "1d0eccd52471ab75e8d4645b538f73dc635f905cd2be776366eb1036a0089595",
+        "arm64": "ad21f456a69bca9c183a8bde892a7576d5d09ae88b3e376a47bde4a886037ab3",
+    },
+)
+_CHECKSUMS = "checksums as in kubespray's roles/kubespray_defaults/vars/main/checksums.yml"
+
+UPSTREAM_CONTAINERD = Timeline(
+    Since("1.27.1", _CONTAINERD_1_7, f"k3s bundles 1.6 or 1.7 up to v1.31.5; {_CHECKSUMS}"),
+    Since("1.31.6", _CONTAINERD_2, f"k3s bundles 2.0 from v1.31.6 on; {_CHECKSUMS}"),
+    Since("1.32.0", _CONTAINERD_1_7, f"k3s v1.32.0 and v1.32.1 bundle 1.7.23; {_CHECKSUMS}"),
+    Since("1.32.2", _CONTAINERD_2, f"k3s bundles 2.0 from v1.32.2 on; {_CHECKSUMS}"),
+)
+"""The upstream containerd of the bundled one's line: it reads the configuration k3s writes."""
+
 
 @dataclass(frozen=True)
 class ContainerdPlan:
-    """Whether a stack's containerd is traced, and the reason in words for whoever asks."""
+    """Whether and how a stack's containerd is traced, and the reason in words."""
 
     traced: bool
     reason: str
+    delivery: Delivery | None = None
+    upstream: ContainerdRelease | None = None
 
 
 def containerd_plan(mode: ContainerdTracing, version: Version) -> ContainerdPlan:
     """What ``containerdTracing`` means for nodes of ``version``."""
-    if mode == "off":
-        return ContainerdPlan(False, "containerdTracing is off")
-    if mode == "image":
-        return ContainerdPlan(True, "containerdTracing says that the image's own containerd traces")
-    if STOCK_CONTAINERD_TRACES.at(version):
-        return ContainerdPlan(True, f"k3s {version} has containerd's tracing plugin")
-    return ContainerdPlan(
-        False, f"stock k3s {version} links containerd without its tracing plugin (since v1.27.2)"
-    )
+    match mode:
+        case "off":
+            return ContainerdPlan(False, "containerdTracing is off")
+        case "image":
+            reason = "containerdTracing says that the image's own containerd traces"
+            return ContainerdPlan(True, reason, CONTAINERD_SETTINGS.at(version))
+        case "auto" if STOCK_CONTAINERD_TRACES.at(version):
+            reason = f"k3s {version} has containerd's tracing plugin"
+            return ContainerdPlan(True, reason, CONTAINERD_SETTINGS.at(version))
+        case _:
+            release = UPSTREAM_CONTAINERD.at(version)
+            reason = (
+                f"upstream containerd {release.version} in place of the one of k3s {version}, "
+                "which has no tracing plugin"
+            )
+            return ContainerdPlan(True, reason, "environment", release)
 
 
 # --- OpenTelemetry Collector ---------------------------------------------------------------------
 
-OLDEST_COLLECTOR = Version.parse("0.111.0")
-"""The oldest whose own metrics are configured by ``readers``."""
+OLDEST_COLLECTOR = Version.parse("0.54.0")
+"""The article's release."""
 
 OTLP_EXPORTER = Timeline(
     Since("0.54.0", "otlp", "opentelemetry-collector v0.54.0 exporter/otlpexporter"),
@@ -106,10 +199,35 @@ OTLP_EXPORTER = Timeline(
 )
 """Component type of the exporter that speaks OTLP over gRPC."""
 
+COLLECTOR_METRICS: Timeline[Literal["address", "readers"]] = Timeline(
+    Since("0.54.0", "address", "opentelemetry-collector v0.54.0 config/telemetry.go"),
+    Since("0.111.0", "readers", "opentelemetry-collector CHANGELOG 0.111.0: address deprecated"),
+)
+"""How the collector is told where to serve its own metrics."""
+
+SAMPLER_OPTIONS: Timeline[Mapping[str, str]] = Timeline(
+    Since("0.54.0", {}, "contrib v0.54.0 processor/probabilisticsamplerprocessor/config.go"),
+    Since(
+        "0.111.0",
+        {"mode": "proportional"},
+        "contrib#31894, merged in June 2024: every release from 0.111.0 of October on has it",
+    ),
+)
+"""Options of the sampler besides its percentage. In proportional mode it passes spans on whose
+tracestate another sampler has written; in the default one it drops them."""
+
 # --- Jaeger --------------------------------------------------------------------------------------
 
-OLDEST_JAEGER = Version.parse("2.8.0")
-"""The oldest whose memory store refuses a search beyond ``max_traces`` instead of truncating it."""
+OLDEST_JAEGER = Version.parse("1.35.0")
+"""The first that receives OTLP (Jaeger CHANGELOG 1.35.0)."""
+
+JaegerGeneration = Literal["v1", "v2"]
+
+JAEGER_GENERATION: Timeline[JaegerGeneration] = Timeline(
+    Since("1.35.0", "v1", "jaegertracing/all-in-one, configured by environment variables"),
+    Since("2.0.0", "v2", "jaegertracing/jaeger v2.0.0: a collector, configured by a file"),
+)
+"""Which of the two programs that bear the name a release is."""
 
 # --- Default images ------------------------------------------------------------------------------
 
@@ -119,7 +237,9 @@ def k3s_image(version: Version) -> str:
 
 
 def jaeger_image(version: Version) -> str:
-    return f"docker.io/jaegertracing/jaeger:{version.numbers}"
+    names = {"v1": "all-in-one", "v2": "jaeger"}
+    name = names[JAEGER_GENERATION.at(version)]
+    return f"docker.io/jaegertracing/{name}:{version.numbers}"
 
 
 def collector_image(version: Version) -> str:

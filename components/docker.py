@@ -11,6 +11,7 @@ from typing import Any
 from components import naming, runner
 
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _LABELS = {
     "owner": naming.OWNER_LABEL,
     "stack": naming.STACK_LABEL,
@@ -61,6 +62,8 @@ class Daemon:
 
     version: str
     cgroup_version: str
+    architecture: str
+    """As Go and image registries name it: amd64, arm64."""
     limits_swap: bool
     """Whether the kernel accounts for swap; where not, Docker turns any swap limit into none."""
 
@@ -73,6 +76,7 @@ def daemon() -> Daemon:
     return Daemon(
         version=info["ServerVersion"],
         cgroup_version=info.get("CgroupVersion", "1"),
+        architecture=_ARCHITECTURES.get(info["Architecture"], info["Architecture"]),
         limits_swap=info.get("SwapLimit", False),
     )
 
@@ -93,6 +97,10 @@ def containers() -> list[Owned]:
     """Every container, running or not."""
     fields = {"id": ".ID", "name": ".Names", "state": ".State", "ports": ".Ports"}
     return _listed(["docker", "ps", "-a", "--no-trunc"], fields)
+
+
+def has_image(image: str) -> bool:
+    return runner.run(["docker", "image", "inspect", image]).code == 0
 
 
 def networks() -> list[Owned]:

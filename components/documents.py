@@ -25,6 +25,7 @@ _ENDPOINT = f"{naming.COLLECTOR_ALIAS}:4317"
 
 APISERVER_FILE = "apiserver-tracing.yaml"
 KUBELET_FILE = "kubelet-tracing.yaml"
+CONTAINERD_FILE = "containerd-1.27.toml.tmpl"
 
 
 def _template(name: str) -> dict[str, Any]:
@@ -62,15 +63,22 @@ def kubelet_tracing(version: Version, per_million: int, *, cgroup_v1: bool) -> s
     return dump(document)
 
 
+def containerd_template(per_million: int) -> str:
+    """A template for k3s, not a document: its one value is set where it stands."""
+    text = (_TEMPLATES / CONTAINERD_FILE).read_text()
+    return text.replace("sampling_ratio = 1.0", f"sampling_ratio = {_ratio(per_million)}")
+
+
 def node_files(settings: Settings, *, cgroup_v1: bool) -> dict[str, str]:
     """The node-side files by name; every node mounts their folder at ``naming.NODE_FOLDER``."""
-    version = settings.k3s_version
-    return {
+    version, per_million = settings.k3s_version, settings.node_sampling_per_million
+    files = {
         APISERVER_FILE: apiserver_tracing(version, settings.apiserver_sampling_per_million),
-        KUBELET_FILE: kubelet_tracing(
-            version, settings.node_sampling_per_million, cgroup_v1=cgroup_v1
-        ),
+        KUBELET_FILE: kubelet_tracing(version, per_million, cgroup_v1=cgroup_v1),
     }
+    if settings.containerd_plan.delivery == "template":
+        files[CONTAINERD_FILE] = containerd_template(per_million)
+    return files
 
 
 def collector(version: Version, per_million: int, memory_mib: int) -> str:
@@ -87,7 +95,7 @@ def collector(version: Version, per_million: int, memory_mib: int) -> str:
     pipeline = document["service"]["pipelines"]["traces"]
     if per_million < _MILLION:
         document["processors"]["probabilistic_sampler"] = {
-            "mode": "proportional",
+            **compatibility.SAMPLER_OPTIONS.at(version),
             "sampling_percentage": per_million / 10_000,
         }
         pipeline["processors"].insert(1, "probabilistic_sampler")
@@ -96,6 +104,8 @@ def collector(version: Version, per_million: int, memory_mib: int) -> str:
     options["endpoint"] = f"{naming.JAEGER_ALIAS}:4317"
     document["exporters"] = {exporter: options}
     pipeline["exporters"] = [exporter]
+    if compatibility.COLLECTOR_METRICS.at(version) == "address":
+        document["service"]["telemetry"]["metrics"] = {"address": "0.0.0.0:8888"}
     return dump(document)
 
 
@@ -107,21 +117,52 @@ def jaeger(max_traces: int) -> str:
     return dump(document)
 
 
+def jaeger_v1_environment(max_traces: int) -> dict[str, str]:
+    """Configures Jaeger v1, all in one; what a release does not know it ignores.
+
+    OTLP had to be enabled up to 1.45, and listened on localhost alone in 1.59.0 (jaeger#5737).
+    Jaeger's own traces are switched off: they would be a service beside the cluster's.
+    """
+    return {
+        "COLLECTOR_OTLP_ENABLED": "true",
+        "COLLECTOR_OTLP_GRPC_HOST_PORT": "0.0.0.0:4317",
+        "MEMORY_MAX_TRACES": str(max_traces),
+        "OTEL_TRACES_SAMPLER": "always_off",
+    }
+
+
 def node_environment(settings: Settings) -> dict[str, str]:
     """Environment of every node: the exporters' queues, and containerd's tracing where it has any.
 
     k3s hands ``CONTAINERD_<NAME>`` to containerd alone, without the prefix (k3s commit cbacd7107).
     """
-    plan = compatibility.containerd_plan(settings.containerd_tracing, settings.k3s_version)
-    if not plan.traced:
+    if settings.containerd_plan.delivery != "environment":
         return dict(compatibility.NODE_EXPORTERS)
     return compatibility.NODE_EXPORTERS | {
         "CONTAINERD_OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{_ENDPOINT}",
         "CONTAINERD_OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
         "CONTAINERD_OTEL_SERVICE_NAME": "containerd",
         "CONTAINERD_OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
-        "CONTAINERD_OTEL_TRACES_SAMPLER_ARG": str(settings.node_sampling_per_million / _MILLION),
+        "CONTAINERD_OTEL_TRACES_SAMPLER_ARG": str(_ratio(settings.node_sampling_per_million)),
     }
+
+
+def _ratio(per_million: int) -> float:
+    return per_million / _MILLION
+
+
+def etcd_arguments(settings: Settings) -> list[str]:
+    """k3s' arguments that have its embedded etcd traced as service ``etcd``."""
+    if not settings.etcd_tracing:
+        return []
+    prefix = compatibility.ETCD_TRACING_PREFIX.at(settings.k3s_version)
+    flags = {
+        f"{prefix}enable-distributed-tracing": "true",
+        f"{prefix}distributed-tracing-address": _ENDPOINT,
+        f"{prefix}distributed-tracing-service-name": "etcd",
+        f"{prefix}distributed-tracing-sampling-rate": str(settings.apiserver_sampling_per_million),
+    }
+    return [f"--etcd-arg={flag}={value}" for flag, value in flags.items()]
 
 
 @dataclass(frozen=True)
@@ -145,20 +186,32 @@ class ClusterSpec:
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
-def cluster_spec(settings: Settings, names: Names, files: dict[str, str]) -> ClusterSpec:
+def cluster_spec(
+    settings: Settings, names: Names, files: dict[str, str], image: str
+) -> ClusterSpec:
+    """The cluster of ``settings`` on nodes of ``image``."""
     everywhere = ["server:*", "agent:*"] if settings.agents else ["server:*"]
     config = _template("k3d.yaml")
     config["metadata"]["name"] = names.cluster
     config["servers"] = settings.servers
     config["agents"] = settings.agents
-    config["image"] = settings.k3s_image or compatibility.k3s_image(settings.k3s_version)
+    config["image"] = image
     config["network"] = names.network
     config["kubeAPI"]["hostPort"] = str(settings.kube_api_port)
     config["volumes"] = [
         {
             "volume": f"{names.node_directory}:{naming.NODE_FOLDER}:ro",
             "nodeFilters": everywhere,
-        }
+        },
+        *(
+            {
+                "volume": f"{names.node_directory / CONTAINERD_FILE}:"
+                f"{compatibility.CONTAINERD_TEMPLATE}:ro",
+                "nodeFilters": everywhere,
+            }
+            for file in files
+            if file == CONTAINERD_FILE
+        ),
     ]
     config["ports"] = [
         {"port": f"127.0.0.1:{port}", "nodeFilters": ["server:0:direct"]}
@@ -167,6 +220,15 @@ def cluster_spec(settings: Settings, names: Names, files: dict[str, str]) -> Clu
     config["env"] = [
         {"envVar": f"{name}={value}", "nodeFilters": everywhere}
         for name, value in node_environment(settings).items()
+    ]
+    # A resource attribute of all three components, of which the kubelet alone says where it runs.
+    config["env"] += [
+        {
+            "envVar": f"OTEL_RESOURCE_ATTRIBUTES=k8s.node.name={names.node(role, index)}",
+            "nodeFilters": [f"{role}:{index}"],
+        }
+        for role, count in (("server", settings.servers), ("agent", settings.agents))
+        for index in range(count)
     ]
     if registries := settings.registries.model_dump(mode="json", exclude_defaults=True):
         config["registries"] = registries
@@ -179,6 +241,7 @@ def cluster_spec(settings: Settings, names: Names, files: dict[str, str]) -> Clu
             "arg": f"--kubelet-arg=config={_in_node(KUBELET_FILE)}",
             "nodeFilters": everywhere,
         },
+        *({"arg": flag, "nodeFilters": ["server:*"]} for flag in etcd_arguments(settings)),
         *(_k3s_argument(argument) for argument in settings.k3s_args),
     ]
     digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}

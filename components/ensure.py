@@ -26,6 +26,8 @@ from components.docker import Owned
 from components.documents import ClusterSpec
 from components.files import write_private
 from components.naming import Names
+from components.node_image import CURE
+from components.node_image import NAME as NODE_IMAGE
 
 _CREATE_SECONDS = 300
 _READY_SECONDS = 120
@@ -249,6 +251,8 @@ def main() -> int:
             store.save(names, store.completed(record))
     except runner.CommandError as error:
         print(f"error: cluster {names.cluster}: {error}", file=sys.stderr)
+        if spec.config["image"].startswith(f"{NODE_IMAGE}:"):
+            print(f"if that is the upstream containerd's doing, {CURE}", file=sys.stderr)
         return 1
     print(json.dumps({"instance": instance, "seconds": round(time.monotonic() - begin, 1)}))
     return 0

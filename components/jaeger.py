@@ -8,7 +8,9 @@ import pulumi
 
 from components import documents, naming
 from components.backend import Backend, BackendArgs
+from components.compatibility import JAEGER_GENERATION
 from components.naming import Names
+from components.versions import Version
 
 _CONFIG = "/etc/jaeger/config.yaml"
 
@@ -18,6 +20,7 @@ class JaegerArgs:
     names: Names
     network: pulumi.Input[str]
     image: str
+    version: Version
     ui_port: int
     max_traces: int
     memory_mib: int
@@ -25,7 +28,10 @@ class JaegerArgs:
 
 
 class Jaeger(Backend):
-    """Jaeger v2 with a ring of ``max_traces``; on 127.0.0.1 alone, as it has no login."""
+    """Jaeger with a ring of ``max_traces``; on 127.0.0.1 alone, as it has no login.
+
+    v2 is configured by a file, v1 by its environment.
+    """
 
     url: str
 
@@ -33,6 +39,7 @@ class Jaeger(Backend):
         self, name: str, args: JaegerArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         self.url = f"http://127.0.0.1:{args.ui_port}"
+        by_file = JAEGER_GENERATION.at(args.version) == "v2"
         super().__init__(
             "Jaeger",
             name,
@@ -42,13 +49,12 @@ class Jaeger(Backend):
                 alias=naming.JAEGER_ALIAS,
                 network=args.network,
                 labels=args.names.labels,
-                command=["--config", _CONFIG],
-                config_file=_CONFIG,
-                config=documents.jaeger(args.max_traces),
+                command=["--config", _CONFIG] if by_file else [],
+                uploads={_CONFIG: documents.jaeger(args.max_traces)} if by_file else {},
                 ports={args.ui_port: 16686},
                 memory_mib=args.memory_mib,
                 limits_swap=args.limits_swap,
-                environment=[f"GOMEMLIMIT={args.memory_mib * 4 // 5}MiB"],
+                environment={} if by_file else documents.jaeger_v1_environment(args.max_traces),
                 ready_url=f"{self.url}/api/services",
             ),
             opts,

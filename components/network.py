@@ -5,7 +5,7 @@ from __future__ import annotations
 import pulumi
 import pulumi_docker as docker
 
-from components import commands
+from components import commands, orphans
 from components.naming import Names
 
 
@@ -31,7 +31,11 @@ class StackNetwork(pulumi.ComponentResource):
                 docker.NetworkLabelArgs(label=label, value=value)
                 for label, value in names.labels.items()
             ],
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                delete_before_replace=True,
+                hooks=orphans.no_network(names.network, names.owner),
+            ),
         )
         commands.guard(
             f"{name}-detach",

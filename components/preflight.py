@@ -22,6 +22,7 @@ import yaml
 from components import docker, naming, runner, store
 from components.docker import Owned
 from components.naming import Names
+from components.node_image import NAME as NODE_IMAGE
 from components.versions import Version
 
 OLDEST_K3D = Version.parse("5.7.0")
@@ -38,6 +39,7 @@ class Observation:
     generation: int = 0
     cgroup_v1: bool = False
     limits_swap: bool = True
+    architecture: str = "amd64"
     record: store.Record | None = field(default=None, repr=False)
 
 
@@ -58,14 +60,22 @@ def observe(names: Names, host_ports: Mapping[str, int]) -> Observation:
     problems += refuse_taken_ports(names, host_ports, containers)
     record = store.load(names)
     drift = find_drift(names, record, containers) if record else []
+    if record and is_gone(record.spec["k3d"]["image"]):
+        drift.append(f"image {record.spec['k3d']['image']} is gone")
     return Observation(
         tuple(problems),
         tuple(drift),
         next_generation(record, drift),
         cgroup_v1=daemon.cgroup_version == "1",
         limits_swap=daemon.limits_swap,
+        architecture=daemon.architecture,
         record=record,
     )
+
+
+def is_gone(image: str) -> bool:
+    """Whether a node image that this project built is missing: no registry has it."""
+    return image.startswith(f"{NODE_IMAGE}:") and not docker.has_image(image)
 
 
 def next_generation(record: store.Record | None, drift: list[str]) -> int:

@@ -24,6 +24,7 @@ class ProbeArgs:
     jaeger_url: str
     image: str
     seconds: int
+    k3s_version: str
     demanded: Sequence[str]
     expected: Sequence[str]
     reruns_with: Sequence[pulumi.Input[Any]]
@@ -50,6 +51,7 @@ class TraceProbe(pulumi.ComponentResource):
                     "seconds": args.seconds,
                     "demanded": list(args.demanded),
                     "expected": list(args.expected),
+                    "k3sVersion": args.k3s_version,
                     "report": str(args.names.directory / "probe.json"),
                 }
             ),

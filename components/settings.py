@@ -10,7 +10,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import pulumi
 from pydantic import (
@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from components import compatibility
-from components.compatibility import ContainerdTracing
+from components.compatibility import ContainerdPlan, ContainerdTracing
 from components.versions import Version
 
 PORT_DEFAULTS = {
@@ -39,8 +39,10 @@ PORT_DEFAULTS = {
 _OWNED_ARGUMENTS = {
     r"tracing-config-file=": "set apiserverSamplingPerMillion instead",
     r"config=": "the kubelet's file is the stack's own; pass single kubelet flags",
-    r"feature-gates=.*\bAPIServerTracing\b": "the gate is on since 1.27 and stops 1.37",
-    r"feature-gates=.*\bKubeletTracing\b": "the gate is on since 1.27 and stops 1.38",
+    **{
+        rf"feature-gates=.*\b{gate}\b": f"the gate is {why}"
+        for gate, why in compatibility.FORBIDDEN_GATES.items()
+    },
 }
 """What may not be passed to a component, as a pattern, and what to do instead."""
 
@@ -147,15 +149,15 @@ class Settings(_Model):
 
     k3s_version: Annotated[
         _AnyRelease,
-        _since(compatibility.OLDEST_K3S, "earlier nodes need a containerd template of their own"),
+        _since(compatibility.OLDEST_K3S, "before it the components did not trace by themselves"),
     ]
     jaeger_version: Annotated[
         _AnyRelease,
-        _since(compatibility.OLDEST_JAEGER, "earlier releases are configured in other ways"),
+        _since(compatibility.OLDEST_JAEGER, "earlier releases do not receive OTLP"),
     ]
     collector_version: Annotated[
         _AnyRelease,
-        _since(compatibility.OLDEST_COLLECTOR, "earlier releases name their own metrics otherwise"),
+        _since(compatibility.OLDEST_COLLECTOR, "the article's; earlier ones were not looked at"),
     ]
     servers: Annotated[int, Field(ge=1, le=5), AfterValidator(_odd)]
     agents: Annotated[int, Field(ge=0, le=10)]
@@ -164,6 +166,8 @@ class Settings(_Model):
     node_sampling_per_million: PerMillion
     collector_sampling_per_million: PerMillion
     containerd_tracing: ContainerdTracing
+    containerd_binary: str
+    etcd_tracing: bool
 
     port_offset: Annotated[int, Field(ge=0, le=40_000)]
     jaeger_ui_port: Port
@@ -191,6 +195,10 @@ class Settings(_Model):
     probe_image: Image
 
     @property
+    def containerd_plan(self) -> ContainerdPlan:
+        return compatibility.containerd_plan(self.containerd_tracing, self.k3s_version)
+
+    @property
     def ports(self) -> dict[str, int]:
         """The stack's ports by key, each on 127.0.0.1."""
         values = self.model_dump(by_alias=True)
@@ -214,8 +222,8 @@ def parse(raw: Mapping[str, Any]) -> Settings:
     except ValidationError as errors:
         problems = [_problem(error, moved) for error in errors.errors()]
         raise SettingsError(problems + clashes) from None
-    if clashes:
-        raise SettingsError(clashes)
+    if problems := clashes + _refuse_untraceable_etcd(settings):
+        raise SettingsError(problems)
     return settings
 
 
@@ -272,6 +280,24 @@ def _refuse_clashes(raw: Mapping[str, Any]) -> list[str]:
     return problems
 
 
+def _refuse_untraceable_etcd(settings: Settings) -> list[str]:
+    if not settings.etcd_tracing:
+        return []
+    problems = []
+    if settings.servers == 1:
+        problems.append(
+            "etcdTracing: true cannot be used with servers: 1, which k3s runs on SQLite without "
+            "etcd; the nearest is servers: 3"
+        )
+    oldest = compatibility.ETCD_TRACING_PREFIX.begins
+    if settings.k3s_version < oldest:
+        problems.append(
+            f"etcdTracing: true cannot be used with k3s {settings.k3s_version}: before {oldest} "
+            "its etcd has no sampling rate for traces"
+        )
+    return problems
+
+
 def _problem(error: Any, raw: Mapping[str, Any]) -> str:
     """One line for one of Pydantic's errors: the key, the value, the rule, the nearest choice."""
     location = [str(part) for part in error["loc"]]
@@ -293,7 +319,7 @@ def _problem(error: Any, raw: Mapping[str, Any]) -> str:
             why = f" (with portOffset {raw.get('portOffset')})" if key in PORT_DEFAULTS else ""
             return f"{key}: {value}{why} is too large; the most is {context['le']}"
         case "literal_error":
-            near = difflib.get_close_matches(str(error["input"]), ("auto", "image", "off"), n=1)
+            near = difflib.get_close_matches(str(error["input"]), get_args(ContainerdTracing), n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             return f"{key}: {value} is not one of {context['expected']}{hint}"
         case "value_error":

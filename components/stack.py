@@ -17,6 +17,7 @@ from components.commands import PROJECT_FOLDER
 from components.compatibility import ContainerdPlan
 from components.documents import ClusterSpec
 from components.naming import Names
+from components.node_image import UpstreamImage, upstream_image
 from components.preflight import Observation
 from components.settings import Settings
 
@@ -35,7 +36,12 @@ class StackPlan:
     spec: ClusterSpec
     generation: int
     limits_swap: bool
-    containerd: ContainerdPlan
+    node_image: UpstreamImage | None
+    """The image that is built for the nodes; None where they run one as it is."""
+
+    @property
+    def containerd(self) -> ContainerdPlan:
+        return self.settings.containerd_plan
 
     @property
     def jaeger_image(self) -> str:
@@ -66,13 +72,20 @@ class StackPlan:
     @property
     def demanded(self) -> list[str]:
         """The components whose spans of one given pod must be there: those sampled in full."""
-        return [component for component, share in self.sampling.items() if share == 1]
+        shares = self.sampling.items()
+        return [name for name, share in shares if share == 1 and self._is_of_the_pod(name)]
+
+    def _is_of_the_pod(self, component: str) -> bool:
+        """In 1.28 and 1.29 containerd's spans are in traces that name no pod."""
+        joined = compatibility.RUNTIME_CALLS_JOIN_POD.at(self.settings.k3s_version)
+        return joined or component != "containerd"
 
     @property
     def expected(self) -> list[str]:
         """The components of which some span must be there: the odds are all but certain."""
         shares = self.sampling.items()
-        return [component for component, share in shares if _CERTAIN_SHARE <= share < 1]
+        likely = [name for name, share in shares if share >= _CERTAIN_SHARE]
+        return [name for name in likely if name not in self.demanded]
 
     @property
     def links(self) -> dict[str, str]:
@@ -93,7 +106,9 @@ def plan() -> StackPlan:
         lines = "\n".join(f"  - {problem}" for problem in observed.problems)
         raise pulumi.RunError(f"nothing was touched, because:\n{lines}")
     files = documents.node_files(settings, cgroup_v1=observed.cgroup_v1)
-    spec = documents.cluster_spec(settings, names, files)
+    image = settings.k3s_image or compatibility.k3s_image(settings.k3s_version)
+    node_image = _node_image(settings, image, observed.architecture)
+    spec = documents.cluster_spec(settings, names, files, node_image.tag if node_image else image)
     decided = StackPlan(
         settings=settings,
         names=names,
@@ -101,10 +116,20 @@ def plan() -> StackPlan:
         spec=spec,
         generation=observed.generation,
         limits_swap=observed.limits_swap,
-        containerd=compatibility.containerd_plan(settings.containerd_tracing, settings.k3s_version),
+        node_image=node_image,
     )
     _tell(decided, observed)
     return decided
+
+
+def _node_image(settings: Settings, base: str, architecture: str) -> UpstreamImage | None:
+    release = settings.containerd_plan.upstream
+    if release is None:
+        return None
+    try:
+        return upstream_image(base, release, architecture, settings.containerd_binary)
+    except ValueError as error:
+        raise pulumi.RunError(f"nothing was touched, because:\n  - {error}") from None
 
 
 def _tell(decided: StackPlan, observed: Observation) -> None:
@@ -117,8 +142,10 @@ def _tell(decided: StackPlan, observed: Observation) -> None:
             f"cluster {decided.names.cluster} will be replaced, and its workloads go with it: "
             f"{changed} changed"
         )
-    if not decided.containerd.traced:
-        pulumi.log.info(f"containerd will not be traced: {decided.containerd.reason}")
+    containerd = decided.containerd
+    pulumi.log.info(
+        f"containerd will {'' if containerd.traced else 'not '}be traced: {containerd.reason}"
+    )
     newest = compatibility.NEWEST_KNOWN_K3S
     if decided.settings.k3s_version > newest:
         pulumi.log.warn(
@@ -126,5 +153,5 @@ def _tell(decided: StackPlan, observed: Observation) -> None:
             "here: its files are generated as for that"
         )
     for component, share in decided.sampling.items():
-        if component not in decided.demanded:
+        if share < 1:
             pulumi.log.info(f"{component} is sampled at {share:.4%}: a given pod may have no trace")

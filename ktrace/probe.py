@@ -10,6 +10,13 @@ Reads the document ``Request`` on stdin and prints what it found, which it also 
      "requestTraceUrl": "…" | null,        the API server's request that created the pod
      "spans": {"kubelet": 12, …},          in the pod's trace, by service
      "traced": ["apiserver", …]}           the components that were found
+
+The file holds two more, to compare releases by::
+
+    {"k3sVersion": "v1.34.4-k3s1",
+     "tree": [{"component": "kubelet", "operation": "syncPod",
+               "startMs": 0.0, "durationMs": 1090.4,     startMs since the trace's first span
+               "children": […]}]}                         of the same shape, in order of start
 """
 
 from __future__ import annotations
@@ -208,7 +215,7 @@ def probe(
     seconds: float,
     wanted: Wanted,
 ) -> dict[str, object]:
-    """The report; ProbeError when a wanted component stays silent."""
+    """The report and its tree; ProbeError when a wanted component stays silent."""
     with probe_pod(api, image, seconds) as pod:
         print(f"pod {pod.key} created, waiting for its trace", file=sys.stderr, flush=True)
         found, waited = wait_for_trace(jaeger, pod, wanted, seconds)
@@ -222,7 +229,25 @@ def probe(
         "requestTraceUrl": jaeger.link(found.request) if found.request else None,
         "spans": found.counts(),
         "traced": [*found.components(), *sorted(found.others - set(found.components()))],
+        "tree": tree(found.start) if found.start else [],
     }
+
+
+def tree(trace: Trace) -> list[dict[str, object]]:
+    """The trace's spans as nested documents; one whose parent is not there stands at the top."""
+    begin = trace.spans[0].start
+    children: dict[str, list[dict[str, object]]] = {span.span_id: [] for span in trace.spans}
+    top: list[dict[str, object]] = []
+    for span in trace.spans:
+        document: dict[str, object] = {
+            "component": span.service,
+            "operation": span.operation,
+            "startMs": (span.start - begin) / 1000,
+            "durationMs": span.duration / 1000,
+            "children": children[span.span_id],
+        }
+        children.get(span.parent_id or "", top).append(document)
+    return top
 
 
 @dataclass(frozen=True)
@@ -236,6 +261,7 @@ class Request:
     demanded: list[str]
     expected: list[str]
     report: str
+    k3sVersion: str  # noqa: N815
 
 
 def main() -> int:
@@ -258,8 +284,9 @@ def main() -> int:
     else:
         told = f"sampling lets no trace be demanded; traced: {report['traced']}"
     print(f"pod {report['pod']}: {told}", file=sys.stderr)
-    write_private(Path(request.report), json.dumps(report, indent=2))
-    print(json.dumps(report))
+    kept = {"k3sVersion": request.k3sVersion, **report}
+    write_private(Path(request.report), json.dumps(kept, indent=2))
+    print(json.dumps({key: value for key, value in report.items() if key != "tree"}))
     return 0
 
 

@@ -109,7 +109,7 @@ class FakeDaemon:
                 return _list(self.networks, options, "ID")
             case ["volume", "ls", *options]:
                 return _list(self.volumes, options, "Name")
-            case ["rm", "-fv", *wanted]:
+            case ["rm", "-fv", *wanted] | ["rm", "--force", "--volumes", *wanted]:
                 return _remove(self.containers, wanted)
             case ["volume", "rm", "-f", *wanted]:
                 return _remove(self.volumes, wanted)

@@ -1,0 +1,88 @@
+"""NodeImage: the k3s image with an upstream containerd that traces.
+
+k3s starts ``containerd`` by its bare name, and /usr/local/bin comes before its own on the image's
+PATH (seen on v1.34.3+k3s1: node Ready as containerd://2.4.2, k3s' own shim in use). A mount over
+/bin/containerd would hit the k3s binary itself, which that is a link to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pulumi
+
+from components import commands
+from components.compatibility import ContainerdRelease
+
+NAME = "runtime-observability/k3s"
+PLACE = "usr/local/bin/containerd"
+CURE = "`pulumi config set containerdTracing off` does without containerd's traces"
+
+
+@dataclass(frozen=True)
+class UpstreamImage:
+    """``base`` with the containerd binary at ``source``, a URL of a release or a local path."""
+
+    base: str
+    version: str
+    source: str
+    sha256: str
+    """Of the archive at a URL, of the binary at a path."""
+
+    @property
+    def dockerfile(self) -> str:
+        return f"FROM {self.base}\nCOPY containerd /{PLACE}\n"
+
+    @property
+    def tag(self) -> str:
+        """Names the content, so that stacks share it and a changed input is another image."""
+        digest = hashlib.sha256(f"{self.dockerfile}{self.sha256}".encode()).hexdigest()[:12]
+        return f"{NAME}:containerd-{self.version}-{digest}"
+
+
+def upstream_image(
+    base: str, release: ContainerdRelease, architecture: str, binary: str
+) -> UpstreamImage:
+    """``binary``: a local containerd to use in place of ``release``; empty for none.
+
+    Raises ValueError where there is no release for ``architecture``, or no file at ``binary``.
+    """
+    if binary:
+        path = Path(binary).expanduser()
+        if not path.is_file():
+            raise ValueError(f"containerdBinary: {binary} is no file. {CURE}")
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        return UpstreamImage(base, "local", str(path.resolve()), digest)
+    if architecture not in release.sha256:
+        known = " and ".join(release.sha256)
+        raise ValueError(
+            f"there is no containerd for a Docker host of {architecture}, only for {known}: name "
+            f"one of your own in containerdBinary, or {CURE}"
+        )
+    url = release.url(architecture)
+    return UpstreamImage(base, release.version, url, release.sha256[architecture])
+
+
+class NodeImage(pulumi.ComponentResource):
+    """Builds the image where it is missing and keeps it, as every image is kept."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        image: UpstreamImage,
+        generation: int,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("runtime-observability:index:NodeImage", name, None, opts)
+        commands.python(
+            f"{name}-build",
+            "components.build_node_image",
+            stdin=json.dumps(asdict(image)),
+            environment={"GENERATION": str(generation)},
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({"image": image.tag})

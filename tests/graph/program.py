@@ -1,0 +1,218 @@
+"""The whole program, run on mocks that keep what an engine would be told."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import runpy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from unittest import mock
+
+import pulumi
+from pulumi.runtime import mocks
+from pulumi.runtime.rpc import deserialize_properties
+from pulumi.runtime.settings import get_root_resource
+
+from components import preflight
+from components.preflight import Observation
+from tests.configuration import PROJECT, defaults
+
+COMMAND = "command:local:Command"
+CONTAINER = "docker:index/container:Container"
+IMAGE = "docker:index/remoteImage:RemoteImage"
+NETWORK = "docker:index/network:Network"
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One registration, in the engine's terms."""
+
+    urn: str
+    type: str
+    name: str
+    parent: str
+    custom: bool
+    inputs: Mapping[str, Any] = field(repr=False)
+    dependencies: frozenset[str] = field(repr=False)
+    property_dependencies: Mapping[str, frozenset[str]] = field(repr=False)
+    delete_before_replace: bool = False
+    before_create: tuple[str, ...] = ()
+    """Names of hooks."""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Of a Command."""
+        found: Mapping[str, str] = self.inputs["environment"]
+        return found
+
+    @property
+    def stdin(self) -> Any:
+        """Of a Command that reads a document."""
+        return json.loads(self.inputs["stdin"])
+
+
+@dataclass(frozen=True)
+class Run:
+    """``error`` is what ended the program; ``said`` are its lines of log by level."""
+
+    resources: tuple[Resource, ...]
+    exports: Mapping[str, Any]
+    said: tuple[tuple[str, str], ...]
+    error: str | None = None
+
+    def __getitem__(self, name: str) -> Resource:
+        return next(each for each in self.custom if each.name == name)
+
+    @property
+    def custom(self) -> list[Resource]:
+        """All but components."""
+        return [each for each in self.resources if each.custom]
+
+    @property
+    def names(self) -> list[str]:
+        return [each.name for each in self.custom]
+
+    def of_type(self, kind: str) -> list[Resource]:
+        return [each for each in self.resources if each.type == kind]
+
+    def before(self, name: str) -> set[str]:
+        """Names of all custom resources that are there before ``name`` is begun.
+
+        A resource waits for what it depends on and for its parent, which waits in its turn; what
+        is deleted goes in the opposite order.
+        """
+        by_urn = {each.urn: each for each in self.resources}
+        seen: set[str] = set()
+        ahead = [self[name].urn]
+        while ahead:
+            resource = by_urn.get(ahead.pop())
+            if resource is None or resource.urn in seen:
+                continue
+            seen.add(resource.urn)
+            ahead += [*resource.dependencies, resource.parent]
+        return {by_urn[urn].name for urn in seen if by_urn[urn].custom} - {name}
+
+    def warnings(self) -> list[str]:
+        return [text for level, text in self.said if level == "WARNING"]
+
+
+class _Outputs(mocks.Mocks):
+    """The outputs of each resource: its inputs, and what the program reads besides."""
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        more: dict[str, Any] = {}
+        if args.typ == IMAGE:
+            more = {"imageId": "sha256:" + hashlib.sha256(args.inputs["name"].encode()).hexdigest()}
+        elif args.typ == COMMAND:
+            more = {"stdout": json.dumps(_printed(args.inputs["create"]))}
+        return f"id-of-{args.name}" if args.custom else None, {**args.inputs, **more}
+
+    def call(self, args: mocks.MockCallArgs) -> Any:
+        raise NotImplementedError(f"the program asks no provider: {args.token}")
+
+
+def _printed(create: str) -> dict[str, Any]:
+    if "components.ensure" in create:
+        return {"instance": "container-id-of-server-0", "seconds": 9.9}
+    if "ktrace.probe" in create:
+        return {"traced": ["apiserver", "kubelet"], "seconds": 0.9, "traceUrl": "http://t/1"}
+    return {"seconds": 0.1}
+
+
+class _Recorder(mocks.MockMonitor):
+    def __init__(self) -> None:
+        super().__init__(_Outputs())
+        self.recorded: list[Resource] = []
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802  gRPC's name
+        answer = super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        if request.type != "pulumi:pulumi:Stack":
+            properties = request.propertyDependencies
+            self.recorded.append(
+                Resource(
+                    urn=answer.urn,
+                    type=request.type,
+                    name=request.name,
+                    parent=request.parent,
+                    custom=request.custom,
+                    inputs=deserialize_properties(request.object, keep_unknowns=True),
+                    dependencies=frozenset(request.dependencies),
+                    property_dependencies={
+                        key: frozenset(properties[key].urns) for key in properties
+                    },
+                    delete_before_replace=request.deleteBeforeReplace,
+                    before_create=tuple(request.hooks.before_create),
+                )
+            )
+        return answer
+
+
+class _Lines(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[tuple[str, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append((record.levelname, record.getMessage()))
+
+
+def run(
+    changes: Mapping[str, Any] | None = None,
+    *,
+    stack: str = "dev",
+    observed: Observation | None = None,
+    preview: bool = False,
+) -> Run:
+    """The program on the defaults of Pulumi.yaml with ``changes``, every value text as in the CLI.
+
+    ``observed`` is what the machine is said to hold: by default a stack of generation 7.
+    """
+    monitor, lines = _Recorder(), _Lines()
+    logger = logging.Logger("program")
+    logger.addHandler(lines)
+    exports: dict[str, Any] = {}
+    values = {key: _as_text(value) for key, value in (defaults() | dict(changes or {})).items()}
+
+    def program() -> pulumi.Output[None]:
+        runpy.run_path(str(PROJECT / "__main__.py"), run_name="__main__")
+        outputs = dict(_exported())
+        return pulumi.Output.all(**outputs).apply(exports.update)
+
+    pulumi.runtime.set_mocks(
+        monitor.mocks,
+        project="runtime-observability",
+        stack=stack,
+        preview=preview,
+        logger=logger,
+        monitor=monitor,
+    )
+    pulumi.runtime.set_all_config(
+        {f"runtime-observability:{key}": value for key, value in values.items()}
+    )
+    _exported().clear()
+    look = mock.patch.object(
+        preflight, "observe", return_value=observed or Observation(generation=7)
+    )
+    awaited: Callable[[], None] = pulumi.runtime.test(program)  # type: ignore[no-untyped-call]
+    error = None
+    with look:
+        try:
+            awaited()
+        except pulumi.RunError as refused:
+            error = str(refused)
+    said = tuple(line for line in lines.said if line[0] != "DEBUG")
+    return Run(tuple(monitor.recorded), exports, said, error)
+
+
+def _exported() -> dict[str, Any]:
+    """The root's outputs: they outlive a run, as the root does."""
+    root: Any = get_root_resource()
+    outputs: dict[str, Any] = root.outputs
+    return outputs
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

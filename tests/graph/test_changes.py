@@ -1,0 +1,205 @@
+"""What a change of the configuration or of the machine changes in the graph, and what it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from components import documents, store
+from components.naming import Names
+from components.preflight import Observation
+from tests.configuration import PROJECT, parsed
+from tests.graph.program import Run, run
+
+CLUSTER = {"cluster-guard-sweep", "cluster-ensure"}
+FILES = {"files-apiserver-tracing.yaml", "files-kubelet-tracing.yaml"}
+
+
+def changed(before: Run, after: Run) -> dict[str, set[str]]:
+    """Inputs that differ, by resource; resources that are only in one of the two have ``*``."""
+    assert after.error is None
+    found: dict[str, set[str]] = {name: {"*"} for name in set(before.names) ^ set(after.names)}
+    for name in set(before.names) & set(after.names):
+        one, other = before[name].inputs, after[name].inputs
+        keys = {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)}
+        if keys:
+            found[name] = keys
+    return found
+
+
+def test_the_same_configuration_is_the_same_graph(default: Run) -> None:
+    again = run()
+    assert changed(default, again) == {}
+    assert again.exports == default.exports
+
+
+def test_a_preview_is_given_what_the_up_is_given(default: Run) -> None:
+    preview = run(preview=True)
+    assert preview.error is None
+    assert sorted(preview.names) == sorted(default.names)
+    assert changed(default, preview) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "differs"),
+    [
+        ({"collectorSamplingPerMillion": 1000}, {"collector-container"}),
+        ({"collectorVersion": "0.150.0"}, {"collector-container", "collector-image"}),
+        ({"collectorMemoryMiB": 300}, {"collector-container"}),
+        ({"otlpGrpcPort": 20_000}, {"collector-container"}),
+        ({"collectorHealthPort": 20_000}, {"collector-container", "collector-ready"}),
+        ({"jaegerMaxTraces": 1000}, {"jaeger-container"}),
+        ({"jaegerImage": "mine:1"}, {"jaeger-container", "jaeger-image"}),
+        ({"jaegerUiPort": 20_000}, {"jaeger-container", "jaeger-ready", "probe-run"}),
+        ({"agents": 2}, CLUSTER),
+        ({"k3sVersion": "v1.34.3-k3s1"}, CLUSTER),
+        ({"k3sVersion": "v1.33.6-k3s1"}, CLUSTER | {"files-apiserver-tracing.yaml"}),
+        ({"kubeApiPort": 20_000}, CLUSTER),
+        ({"k3sArgs": ["--disable=traefik"]}, CLUSTER),
+        (
+            {"apiserverSamplingPerMillion": 1000},
+            CLUSTER | {"files-apiserver-tracing.yaml", "probe-run"},
+        ),
+        (
+            {"nodeSamplingPerMillion": 1000},
+            CLUSTER | {"files-kubelet-tracing.yaml", "probe-run"},
+        ),
+        ({"containerdTracing": "image"}, CLUSTER | {"probe-run"}),
+        ({"probeTimeoutSeconds": 90}, {"probe-run"}),
+        ({"traceProbe": False}, {"probe-run"}),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, Mapping) else "",
+)
+def test_what_a_key_changes(default: Run, change: dict[str, Any], differs: set[str]) -> None:
+    found = changed(default, run(change))
+    if "collectorSamplingPerMillion" in change:
+        # The probe asks for less where less is kept; that starts nothing but the probe.
+        assert found.pop("probe-run") == {"stdin"}
+    assert found.keys() == differs
+
+
+def test_a_change_of_the_cluster_replaces_and_one_of_a_file_rewrites(default: Run) -> None:
+    found = changed(default, run({"nodeSamplingPerMillion": 1000}))
+    assert found["cluster-guard-sweep"] == {"triggers"}
+    assert found["files-kubelet-tracing.yaml"] == {"stdin"}
+
+
+def test_a_new_generation_runs_files_cluster_and_probe_again(default: Run) -> None:
+    """Nothing is replaced for drift but the probe, which makes nothing that lasts."""
+    drifted = run(observed=Observation(generation=8, drift=("node x is gone",)))
+    found = changed(default, drifted)
+    assert found.pop("probe-run") == {"triggers"}
+    assert found == {name: {"environment"} for name in FILES | {"cluster-ensure"}}
+    assert drifted["cluster-ensure"].environment["GENERATION"] == "8"
+    assert drifted.warnings() == ["node x is gone: up will mend it"]
+
+
+def test_a_host_with_cgroup_v1_changes_the_kubelets_file_where_it_must(default: Run) -> None:
+    on_v1 = Observation(generation=7, cgroup_v1=True)
+    assert changed(default, run(observed=on_v1)) == {}
+    newer = {"k3sVersion": "v1.35.2-k3s1"}
+    assert FILES & changed(run(newer), run(newer, observed=on_v1)).keys() == {
+        "files-kubelet-tracing.yaml"
+    }
+
+
+def test_two_stacks_share_no_name(default: Run) -> None:
+    other = run({"portOffset": 100}, stack="alice")
+    for kind in ("docker:index/container:Container", "docker:index/network:Network"):
+        mine = {each.inputs["name"] for each in default.of_type(kind)}
+        theirs = {each.inputs["name"] for each in other.of_type(kind)}
+        assert not mine & theirs
+    for name in ("OWNER", "CLUSTER", "DIRECTORY"):
+        environments = [each["cluster-guard-sweep"].environment for each in (default, other)]
+        assert environments[0][name] != environments[1][name]
+
+
+def test_the_probe_demands_what_the_stack_promises(default: Run, lab: Run) -> None:
+    assert default["probe-run"].stdin["demanded"] == ["apiserver", "kubelet"]
+    assert lab["probe-run"].stdin["demanded"] == ["apiserver", "kubelet", "containerd"]
+    sampled = run({"collectorSamplingPerMillion": 500_000})["probe-run"].stdin
+    assert (sampled["demanded"], sampled["expected"]) == ([], ["apiserver", "kubelet"])
+    rare = run({"collectorSamplingPerMillion": 10})["probe-run"].stdin
+    assert (rare["demanded"], rare["expected"]) == ([], [])
+
+
+def test_the_probes_pod_needs_no_pull(default: Run) -> None:
+    assert default["probe-run"].stdin["image"] == "docker.io/rancher/mirrored-pause:3.6"
+    assert run({"probeImage": "mine:1"})["probe-run"].stdin["image"] == "mine:1"
+
+
+def test_the_lab_is_the_same_program_on_other_images(default: Run, lab: Run) -> None:
+    assert sorted(lab.names) == sorted(default.names)
+    assert lab["jaeger-image"].inputs["name"].startswith("runtime-observability-lab/")
+    assert (
+        lab["cluster-ensure"].stdin["spec"]["toolsImage"].startswith("runtime-observability-lab/")
+    )
+
+
+def test_without_the_probe_there_is_no_claim() -> None:
+    without = run({"traceProbe": False})
+    assert "probe-run" not in without.names
+    assert not {"tracedComponents", "timeToFirstTraceSeconds"} & without.exports.keys()
+    assert without.exports["jaegerUrl"]
+
+
+# --- what is said ---------------------------------------------------------------------------------
+
+
+def test_what_is_not_traced_is_said_in_one_line(default: Run, lab: Run) -> None:
+    assert [text for _, text in default.said if "containerd" in text] == [
+        "containerd will not be traced: stock k3s 1.34.4-k3s1 links containerd without its "
+        "tracing plugin (since v1.27.2)"
+    ]
+    assert [text for _, text in lab.said] == []
+
+
+def test_a_replacement_of_the_cluster_is_announced(default: Run) -> None:
+    names = Names("dev", PROJECT)
+    settings = parsed()
+    spec = documents.cluster_spec(settings, names, documents.node_files(settings, cgroup_v1=False))
+    record = store.Record(7, True, spec.digest, spec.document, ())
+    observed = Observation(generation=7, record=record)
+    assert run(observed=observed).warnings() == []
+    assert run({"agents": 1, "kubeApiPort": 6551}, observed=observed).warnings() == [
+        "cluster traced-dev will be replaced, and its workloads go with it: k3d.agents, "
+        "k3d.kubeAPI.hostPort, k3d.volumes, k3d.env, k3d.options.k3s.extraArgs changed"
+    ]
+
+
+def test_a_release_beyond_what_is_known_is_said() -> None:
+    assert run({"k3sVersion": "v1.37.1-k3s1"}).warnings() == []
+    (warning,) = run({"k3sVersion": "v1.39.0-k3s1"}).warnings()
+    assert warning.startswith("k3s 1.39.0-k3s1 is newer than 1.37.1")
+
+
+def test_a_sampled_component_is_said() -> None:
+    said = [text for _, text in run({"nodeSamplingPerMillion": 1000}).said]
+    assert "kubelet is sampled at 0.1000%: a given pod may have no trace" in said
+
+
+# --- what stops a run -----------------------------------------------------------------------------
+
+
+def test_bad_settings_register_nothing() -> None:
+    refused = run({"agents": 99, "colectorImage": "x:1", "otlpGrpcPort": 16686})
+    assert refused.resources == ()
+    assert refused.exports == {}
+    assert refused.error is not None
+    assert refused.error.splitlines() == [
+        "the stack's configuration cannot be used:",
+        '  - agents: "99" is too large; the most is 10',
+        "  - colectorImage: there is no such key; did you mean collectorImage?",
+        "  - otlpGrpcPort: 16686 is also the port of jaegerUiPort: every port needs a number of "
+        "its own",
+    ]
+
+
+def test_a_problem_of_the_machine_registers_nothing() -> None:
+    refused = run(observed=Observation(problems=("port 4317 is held", "k3d is not on PATH")))
+    assert refused.resources == ()
+    assert refused.error == (
+        "nothing was touched, because:\n  - port 4317 is held\n  - k3d is not on PATH"
+    )

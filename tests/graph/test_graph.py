@@ -1,0 +1,362 @@
+"""The graph: what is parented to what, what waits for what, and how everything is locked down."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from components import documents, naming
+from components.naming import Names
+from tests.configuration import PROJECT, parsed
+from tests.graph.program import COMMAND, CONTAINER, IMAGE, NETWORK, Resource, Run, run
+
+NAMES = Names("dev", PROJECT)
+COMPONENTS = [
+    "StackGuard",
+    "StackNetwork",
+    "ConfigFiles",
+    "Jaeger",
+    "Collector",
+    "ClusterGuard",
+    "TracedCluster",
+    "TraceProbe",
+]
+
+
+# --- shape ----------------------------------------------------------------------------------------
+
+
+def test_these_are_the_components(default: Run) -> None:
+    found = [each.type.rpartition(":")[2] for each in default.resources if not each.custom]
+    assert sorted(found) == sorted(COMPONENTS)
+
+
+def test_every_resource_belongs_to_a_component(any_run: Run) -> None:
+    components = {each.urn for each in any_run.resources if not each.custom}
+    for resource in any_run.resources:
+        if resource.custom:
+            assert resource.parent in components
+        else:
+            assert "pulumi:pulumi:Stack" in resource.parent
+
+
+def test_children_are_named_after_their_component(any_run: Run) -> None:
+    by_urn = {each.urn: each for each in any_run.resources}
+    for resource in any_run.custom:
+        assert resource.name.startswith(f"{by_urn[resource.parent].name}-")
+
+
+def test_urns_are_unique(any_run: Run) -> None:
+    urns = [each.urn for each in any_run.resources]
+    assert len(urns) == len(set(urns))
+
+
+def test_only_these_types_are_used(any_run: Run) -> None:
+    assert {each.type for each in any_run.custom} == {COMMAND, CONTAINER, IMAGE, NETWORK}
+
+
+def test_everything_is_deleted_before_its_replacement(any_run: Run) -> None:
+    """Names, ports and clusters cannot exist twice."""
+    assert [each.name for each in any_run.custom if not each.delete_before_replace] == []
+
+
+def test_an_orphan_is_in_the_way_of_no_name(default: Run) -> None:
+    hooks = {
+        each.inputs["name"]: each.before_create for each in default.custom if each.before_create
+    }
+    assert hooks == {
+        name: (f"remove-orphaned-{name}",)
+        for name in ("traced-dev", "traced-dev-jaeger", "traced-dev-collector")
+    }
+
+
+# --- order ----------------------------------------------------------------------------------------
+
+
+def test_the_stack_guard_is_first_in_and_last_out(any_run: Run) -> None:
+    assert any_run.custom[0].name == "stack-sweep"
+    assert any_run.before("stack-sweep") == set()
+    for name in any_run.names[1:]:
+        assert "stack-sweep" in any_run.before(name), name
+
+
+@pytest.mark.parametrize(
+    ("name", "waits_for"),
+    [
+        ("jaeger-container", {"network-network", "jaeger-image"}),
+        ("collector-container", {"network-network", "jaeger-ready"}),
+        (
+            "cluster-guard-sweep",
+            {
+                "network-detach",
+                "collector-ready",
+                "files-apiserver-tracing.yaml",
+                "files-kubelet-tracing.yaml",
+            },
+        ),
+        ("cluster-ensure", {"cluster-guard-sweep"}),
+        ("probe-run", {"cluster-ensure", "jaeger-ready", "collector-ready"}),
+    ],
+)
+def test_what_waits_for_what(any_run: Run, name: str, waits_for: set[str]) -> None:
+    assert waits_for <= any_run.before(name)
+
+
+def test_all_nodes_start_after_every_file_is_written(any_run: Run) -> None:
+    written = {each.environment["FILE"] for each in any_run.custom if "FILE" in env(each)}
+    stdin = any_run["cluster-ensure"].stdin
+    assert (
+        written
+        == stdin["spec"]["files"].keys()
+        == {
+            documents.APISERVER_FILE,
+            documents.KUBELET_FILE,
+        }
+    )
+
+
+def env(resource: Resource) -> dict[str, Any]:
+    found: dict[str, Any] = resource.inputs.get("environment", {})
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "sources"),
+    [
+        # A replaced network takes along all that is attached to it (pulumi v3.259.0
+        # pkg/resource/deploy/step_generator.go follows properties, not depends_on).
+        ("network-detach", "triggers", {"network-network"}),
+        ("jaeger-container", "networksAdvanced", {"network-network"}),
+        ("collector-container", "networksAdvanced", {"network-network"}),
+        ("cluster-guard-sweep", "triggers", {"network-network"}),
+        ("cluster-ensure", "triggers", {"cluster-guard-sweep"}),
+        # Another container must prove itself again.
+        ("jaeger-ready", "triggers", {"jaeger-container"}),
+        ("collector-ready", "triggers", {"collector-container"}),
+        ("probe-run", "triggers", {"jaeger-container", "collector-container", "cluster-ensure"}),
+    ],
+)
+def test_what_is_replaced_with_what(default: Run, name: str, key: str, sources: set[str]) -> None:
+    urns = default[name].property_dependencies[key]
+    assert {each.name for each in default.resources if each.urn in urns} == sources
+
+
+def test_the_cluster_is_replaced_for_its_spec_and_network_alone(default: Run) -> None:
+    settings = parsed()
+    files = documents.node_files(settings, cgroup_v1=False)
+    digest = documents.cluster_spec(settings, NAMES, files).digest
+    assert default["cluster-guard-sweep"].inputs["triggers"] == [digest, "id-of-network-network"]
+    assert default["cluster-ensure"].inputs["triggers"] == ["id-of-cluster-guard-sweep"]
+
+
+# --- commands -------------------------------------------------------------------------------------
+
+
+def test_guards_make_nothing_and_others_delete_nothing(any_run: Run) -> None:
+    guards = {"stack-sweep", "network-detach", "cluster-guard-sweep"}
+    for command in any_run.of_type(COMMAND):
+        if command.name in guards:
+            assert command.inputs["create"] == "true"
+            assert command.inputs["delete"]
+        elif not command.name.startswith("files-"):
+            assert "delete" not in command.inputs, command.name
+
+
+def test_a_delete_asks_no_more_than_docker(any_run: Run) -> None:
+    """It must run without this checkout, its Python and k3d."""
+    for command in any_run.of_type(COMMAND):
+        if "delete" in command.inputs:
+            assert "dir" not in command.inputs
+            assert "PYTHON" not in command.environment
+            assert "python" not in command.inputs["delete"]
+            assert str(PROJECT) not in command.inputs["delete"]
+
+
+def test_values_are_in_the_environment_and_not_in_the_text(default: Run, lab: Run) -> None:
+    """Two stacks have the same texts: a name or a path is never pasted into one."""
+    for command in default.of_type(COMMAND):
+        other = lab[command.name]
+        assert command.inputs["create"] == other.inputs["create"]
+        assert command.inputs.get("delete") == other.inputs.get("delete")
+
+
+def test_a_delete_has_every_value_that_it_asks_for(any_run: Run) -> None:
+    for command in any_run.of_type(COMMAND):
+        for name in ("OWNER", "STACK", "CLUSTER", "NETWORK", "DIRECTORY", "FILE"):
+            if f"${name}" in command.inputs.get("delete", ""):
+                assert command.environment[name], f"{name} of {command.name}"
+
+
+def test_no_output_of_an_earlier_run_is_passed_on(any_run: Run) -> None:
+    for command in any_run.of_type(COMMAND):
+        assert command.inputs["addPreviousOutputInEnv"] is False
+
+
+def test_deletes_ask_the_daemon_of_the_create(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///elsewhere.sock")
+    elsewhere = run()
+    for name in ("stack-sweep", "network-detach", "cluster-guard-sweep", "cluster-ensure"):
+        assert elsewhere[name].environment["DOCKER_HOST"] == "unix:///elsewhere.sock"
+
+
+# --- containers -----------------------------------------------------------------------------------
+
+
+def test_containers_are_locked_down(any_run: Run) -> None:
+    containers = any_run.of_type(CONTAINER)
+    assert len(containers) == 2
+    for container in containers:
+        inputs = container.inputs
+        assert inputs["user"] not in ("", "0", "root")
+        assert inputs["capabilities"] == {"drops": ["ALL"]}
+        assert inputs["securityOpts"] == ["no-new-privileges:true"]
+        assert inputs["memory"] >= 64
+        assert inputs["logOpts"]["max-size"]
+        assert not {"privileged", "volumes", "mounts", "networkMode", "devices"} & inputs.keys()
+
+
+def test_a_process_stays_within_its_containers_memory(any_run: Run) -> None:
+    for container in any_run.of_type(CONTAINER):
+        (limit,) = (each for each in container.inputs["envs"] if each.startswith("GOMEMLIMIT="))
+        mebibytes = int(limit.removeprefix("GOMEMLIMIT=").removesuffix("MiB"))
+        assert 0 < mebibytes < container.inputs["memory"]
+
+
+def test_nothing_listens_beyond_127_0_0_1(any_run: Run) -> None:
+    for container in any_run.of_type(CONTAINER):
+        assert {port["ip"] for port in container.inputs["ports"]} == {"127.0.0.1"}
+    spec = any_run["cluster-ensure"].stdin["spec"]["k3d"]
+    assert (spec["kubeAPI"]["host"], spec["kubeAPI"]["hostIP"]) == ("127.0.0.1", "127.0.0.1")
+    assert all(each["port"].startswith("127.0.0.1:") for each in spec["ports"])
+
+
+def test_ports_are_in_the_order_in_which_they_are_read_back(any_run: Run) -> None:
+    """terraform-provider-docker v4.5.0 docker_container_structures.go: by the container's port."""
+    for container in any_run.of_type(CONTAINER):
+        inside = [port["internal"] for port in container.inputs["ports"]]
+        assert inside == sorted(inside)
+
+
+def test_every_port_of_the_settings_is_published_once(default: Run) -> None:
+    published = {
+        port["external"]: port["internal"]
+        for container in default.of_type(CONTAINER)
+        for port in container.inputs["ports"]
+    }
+    settings = parsed()
+    assert published == {
+        settings.jaeger_ui_port: 16686,
+        settings.otlp_grpc_port: 4317,
+        settings.otlp_http_port: 4318,
+        settings.collector_health_port: 13133,
+        settings.collector_metrics_port: 8888,
+    }
+
+
+def test_published_ports_are_those_that_the_configuration_opens(default: Run) -> None:
+    for name in ("jaeger-container", "collector-container"):
+        inputs = default[name].inputs
+        (upload,) = inputs["uploads"]
+        assert inputs["command"] == ["--config", upload["file"]]
+        configured = upload["content"]
+        yaml.safe_load(configured)
+        for port in inputs["ports"]:
+            number = int(port["internal"])
+            assert f"0.0.0.0:{number}" in configured or f"port: {number}" in configured
+
+
+def test_the_wait_asks_a_port_that_is_published(default: Run) -> None:
+    for backend in ("jaeger", "collector"):
+        wait = default[f"{backend}-ready"].stdin
+        published = [
+            int(port["external"]) for port in default[f"{backend}-container"].inputs["ports"]
+        ]
+        assert any(wait["url"].startswith(f"http://127.0.0.1:{port}/") for port in published)
+        assert wait["container"] == default[f"{backend}-container"].inputs["name"]
+
+
+def test_nodes_find_the_collector_by_its_alias(default: Run) -> None:
+    (network,) = default["collector-container"].inputs["networksAdvanced"]
+    assert network == {"name": "traced-dev", "aliases": [naming.COLLECTOR_ALIAS]}
+    assert default["cluster-ensure"].stdin["spec"]["k3d"]["network"] == "traced-dev"
+    for file in (documents.APISERVER_FILE, documents.KUBELET_FILE):
+        assert (
+            f"endpoint: {naming.COLLECTOR_ALIAS}:4317" in default[f"files-{file}"].inputs["stdin"]
+        )
+
+
+def test_all_that_docker_holds_carries_its_owner(default: Run) -> None:
+    for resource in [*default.of_type(CONTAINER), *default.of_type(NETWORK)]:
+        labels = {each["label"]: each["value"] for each in resource.inputs["labels"]}
+        assert labels == NAMES.labels
+
+
+def test_images_stay_for_other_stacks(any_run: Run) -> None:
+    for image in any_run.of_type(IMAGE):
+        assert image.inputs["keepLocally"] is True
+        assert ":" in image.inputs["name"]
+
+
+# --- secrets and exports --------------------------------------------------------------------------
+
+_MARK = "4dabf18193072939515e22adb298388d"
+"""The key of a secret on the wire (pulumi 3.272.0 runtime/rpc.py)."""
+
+
+def test_no_secret_enters_the_state(any_run: Run) -> None:
+    everything = json.dumps([dict(each.inputs) for each in any_run.resources])
+    assert _MARK not in everything
+    for sign in ("PRIVATE KEY", "client-key-data", "K3S_TOKEN", "token"):
+        assert sign not in everything
+    assert _MARK not in json.dumps(any_run.exports)
+
+
+EXPORTS = {
+    "jaegerUrl": "http://127.0.0.1:16686",
+    "otlpGrpcEndpoint": "http://127.0.0.1:4317",
+    "otlpHttpEndpoint": "http://127.0.0.1:4318",
+    "otlpEndpointInCluster": "http://otel-collector:4317",
+    "kubeconfig": str(PROJECT / ".stacks/dev/kubeconfig"),
+    "clusterName": "traced-dev",
+}
+
+
+def test_what_is_exported(default: Run) -> None:
+    links = default.exports["links"]
+    assert all(link.startswith("http://127.0.0.1:16686/search?") for link in links.values())
+    assert {key: default.exports[key] for key in EXPORTS} == EXPORTS
+    assert default.exports.keys() - EXPORTS.keys() == {
+        "links",
+        "tracedComponents",
+        "timeToFirstTraceSeconds",
+        "firstTraceUrl",
+    }
+    assert default.exports["tracedComponents"] == ["apiserver", "kubelet"]
+    assert default.exports["timeToFirstTraceSeconds"] == 0.9
+
+
+def test_exported_addresses_follow_the_ports() -> None:
+    moved = run({"portOffset": 100}).exports
+    assert moved["jaegerUrl"] == "http://127.0.0.1:16786"
+    assert moved["otlpGrpcEndpoint"] == "http://127.0.0.1:4417"
+    assert moved["links"]["podStarts"].startswith("http://127.0.0.1:16786/")
+    assert moved["otlpEndpointInCluster"] == EXPORTS["otlpEndpointInCluster"]
+
+
+# --- the project ----------------------------------------------------------------------------------
+
+
+def test_the_project_asks_for_what_the_design_needs() -> None:
+    project = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())
+    assert project["name"] == naming.PROJECT
+    assert project["options"] == {"refresh": "always"}
+    assert project["runtime"]["options"] == {"toolchain": "pip", "virtualenv": ".venv"}
+    assert "backend" not in project, "a user who is logged in stays so"
+
+
+def test_stack_files_hold_no_secret() -> None:
+    for path in PROJECT.glob("Pulumi.*.yaml"):
+        assert "secure:" not in path.read_text()
