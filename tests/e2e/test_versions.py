@@ -67,20 +67,27 @@ def test_the_start_of_a_pod_is_one_trace_on_kubernetes(
     assert "containerd" in below(seen["tree"], "kubelet")
 
 
-def test_a_node_refuses_an_unknown_field_in_the_api_servers_tracing_file(
-    unsettled: Stack, tmp_path: Path
+@pytest.mark.parametrize(
+    ("argument", "refusal"),
+    [
+        (
+            "tracing-config-file=/given/tracing.yaml",
+            "strict decoding error: unknown field .*surplus",
+        ),
+        ("feature-gates=APIServerTracing=true", "unrecognized feature gate: APIServerTracing"),
+    ],
+)
+def test_what_the_table_leaves_out_stops_the_newest_api_server(
+    unsettled: Stack, tmp_path: Path, argument: str, refusal: str
 ) -> None:
-    """Decoding is strict from 1.32 on: what the stacks run with holds no key too many."""
     stack = unsettled
     stack.settle(**nodes.of_version(stack, NEWEST_KUBERNETES))
-    name = "apiserver-tracing.yaml"
-    written = (stack.directory / "node" / name).read_text()
-    (tmp_path / name).write_text(f"{written}surplus: 1\n")
+    written = (stack.directory / "node" / "apiserver-tracing.yaml").read_text()
+    (tmp_path / "tracing.yaml").write_text(f"{written}surplus: 1\n")
     image = stack.docker.inspect(stack.server)["Config"]["Image"]
-    argument = f"--kube-apiserver-arg=tracing-config-file=/given/{name}"
     options = ("--rm", "--privileged", "--env=K3S_TOKEN=none", f"--volume={tmp_path}:/given:ro")
-    with pytest.raises(AssertionError, match='unknown field "surplus"'):
-        stack.docker("run", *options, image, "server", argument)
+    with pytest.raises(AssertionError, match=refusal):
+        stack.docker("run", *options, image, "server", f"--kube-apiserver-arg={argument}")
 
 
 def test_a_containerd_without_the_plugin_is_not_traced_and_up_says_so(
