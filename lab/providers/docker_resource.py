@@ -21,7 +21,7 @@ from lab.providers.wire import Properties
 VERSION = "5.2.0"
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 SECONDS_OF_A_REQUEST = 1200  # terraform, resource_docker_image.go: a pull may take 20 minutes
-SECONDS_FOR_REMOVAL = 30  # terraform: networkRemoveRefreshTimeout, volumeReadRefreshTimeout
+SECONDS_FOR_REMOVAL = 30  # terraform: networkRemoveRefreshTimeout
 SECONDS_BETWEEN_TRIES = 0.5
 
 

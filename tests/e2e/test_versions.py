@@ -76,6 +76,7 @@ def test_the_start_of_a_pod_is_one_trace_on_kubernetes(
         ),
         ("feature-gates=APIServerTracing=true", "unrecognized feature gate: APIServerTracing"),
     ],
+    ids=["an unknown field", "a removed gate"],
 )
 def test_what_the_table_leaves_out_stops_the_newest_api_server(
     unsettled: Stack, tmp_path: Path, argument: str, refusal: str

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from lab import builds
 from lab.paths import Cache
 from tests.live.stack import Stack
@@ -30,5 +28,4 @@ def upstream_containerd(stack: Stack) -> dict[str, str]:
 
 
 def _labs_image(stack: Stack) -> str:
-    settings: dict[str, Any] = stack.base
-    return str(settings.get("k3sImage", ""))
+    return str(stack.base.get("k3sImage", ""))
