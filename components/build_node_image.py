@@ -42,11 +42,19 @@ def build(image: UpstreamImage) -> bool:
         runner.run(
             ["docker", "build", "--tag", image.tag, scratch], timeout=_BUILD_SECONDS
         ).checked()
-    told = runner.run(
-        ["docker", "run", "--rm", "--entrypoint", f"/{PLACE}", image.tag, "--version"]
-    ).checked()
-    say(f"{image.tag}: {told.strip()}")
+    try:
+        say(f"{image.tag}: {_version(image)}")
+    except runner.CommandError:
+        # Else the next run would find it and take it for good.
+        runner.run(["docker", "image", "rm", image.tag])
+        raise
     return True
+
+
+def _version(image: UpstreamImage) -> str:
+    """What the binary says of itself, in the very image: so it runs there."""
+    argv = ["docker", "run", "--rm", "--entrypoint", f"/{PLACE}", image.tag, "--version"]
+    return runner.run(argv).checked().strip()
 
 
 def fetch(image: UpstreamImage) -> bytes:

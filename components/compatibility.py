@@ -20,6 +20,7 @@ OLDEST_K3S = Version.parse("1.27.1")
 """The article's release, and the first in which the tracing gates are on by themselves."""
 
 NEWEST_KNOWN_K3S = Version.parse("1.37.1")
+"""The newest whose sources were read: later releases are given what it is given, and told so."""
 
 TRACING_CONFIGURATION = Timeline(
     Since(
@@ -193,6 +194,15 @@ def containerd_plan(mode: ContainerdTracing, version: Version) -> ContainerdPlan
 OLDEST_COLLECTOR = Version.parse("0.54.0")
 """The article's release."""
 
+NEWEST_KNOWN_COLLECTOR = Version.parse("0.159.0")
+
+UNPUBLISHED_COLLECTORS: Mapping[str, str] = {
+    "0.129.0": "0.129.1",
+    "0.134.0": "0.134.1",
+    "0.150.0": "0.150.1",
+}
+"""Releases that have no core image, as their publication failed, and the next one that has."""
+
 OTLP_EXPORTER = Timeline(
     Since("0.54.0", "otlp", "opentelemetry-collector v0.54.0 exporter/otlpexporter"),
     Since("0.144.0", "otlp_grpc", "opentelemetry-collector CHANGELOG 0.144.0: `otlp` deprecated"),
@@ -221,11 +231,18 @@ tracestate another sampler has written; in the default one it drops them."""
 OLDEST_JAEGER = Version.parse("1.35.0")
 """The first that receives OTLP (Jaeger CHANGELOG 1.35.0)."""
 
+LAST_JAEGER_V1 = Version.parse("1.76.0")
+"""No v1 came after it, of December 2025 (Jaeger CHANGELOG 2.14.0: removed)."""
+
+OLDEST_JAEGER_V2 = Version.parse("2.0.0")
+
+NEWEST_KNOWN_JAEGER = Version.parse("2.20.0")
+
 JaegerGeneration = Literal["v1", "v2"]
 
 JAEGER_GENERATION: Timeline[JaegerGeneration] = Timeline(
-    Since("1.35.0", "v1", "jaegertracing/all-in-one, configured by environment variables"),
-    Since("2.0.0", "v2", "jaegertracing/jaeger v2.0.0: a collector, configured by a file"),
+    Since("1.35.0", "v1", "jaeger v1.35.0 cmd/all-in-one: flags, as environment variables"),
+    Since("2.0.0", "v2", "jaeger v2.0.0 cmd/jaeger: a collector, configured by a file"),
 )
 """Which of the two programs that bear the name a release is."""
 

@@ -54,7 +54,8 @@ def upstream_image(
         path = Path(binary).expanduser()
         if not path.is_file():
             raise ValueError(f"containerdBinary: {binary} is no file. {CURE}")
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        with path.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
         return UpstreamImage(base, "local", str(path.resolve()), digest)
     if architecture not in release.sha256:
         known = " and ".join(release.sha256)

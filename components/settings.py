@@ -222,7 +222,8 @@ def parse(raw: Mapping[str, Any]) -> Settings:
     except ValidationError as errors:
         problems = [_problem(error, moved) for error in errors.errors()]
         raise SettingsError(problems + clashes) from None
-    if problems := clashes + _refuse_untraceable_etcd(settings):
+    problems = clashes + _refuse_untraceable_etcd(settings) + _refuse_unpublished(settings)
+    if problems:
         raise SettingsError(problems)
     return settings
 
@@ -248,7 +249,7 @@ def _move_default_ports(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Pulumi gives a default and the same value set by hand alike, so both are moved."""
     moved = dict(raw)
     offset = str(raw.get("portOffset", 0))
-    if not offset.isdigit():
+    if not offset.isdecimal():
         return moved
     for key, default in PORT_DEFAULTS.items():
         if str(raw.get(key)) == str(default):
@@ -259,7 +260,7 @@ def _move_default_ports(raw: Mapping[str, Any]) -> dict[str, Any]:
 def _host_ports(raw: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     """Who takes which TCP port of 127.0.0.1, as far as ``raw`` can be read."""
     for key in PORT_DEFAULTS:
-        if str(raw.get(key)).isdigit():
+        if str(raw.get(key)).isdecimal():
             yield key, int(raw[key])
     for entry in raw.get("publishedPorts", ()):
         match = _PUBLISHED.match(str(entry))
@@ -294,6 +295,25 @@ def _refuse_untraceable_etcd(settings: Settings) -> list[str]:
         problems.append(
             f"etcdTracing: true cannot be used with k3s {settings.k3s_version}: before {oldest} "
             "its etcd has no sampling rate for traces"
+        )
+    return problems
+
+
+def _refuse_unpublished(settings: Settings) -> list[str]:
+    """Releases without an official image: its name is not guessed."""
+    problems = []
+    collector, jaeger = settings.collector_version.numbers, settings.jaeger_version
+    nearest = compatibility.UNPUBLISHED_COLLECTORS.get(collector)
+    if nearest and not settings.collector_image:
+        problems.append(
+            f"collectorVersion: {collector} has no official image; the nearest that has is "
+            f"{nearest}, and one of your own is named in collectorImage"
+        )
+    last = compatibility.LAST_JAEGER_V1
+    if last < jaeger < compatibility.OLDEST_JAEGER_V2:
+        problems.append(
+            f"jaegerVersion: there is no {jaeger}: v1 ended with {last}, and v2 began with "
+            f"{compatibility.OLDEST_JAEGER_V2}"
         )
     return problems
 

@@ -67,7 +67,11 @@ class StackPlan:
             "apiserver": kept * settings.apiserver_sampling_per_million / _MILLION,
             "kubelet": kept * settings.node_sampling_per_million / _MILLION,
         }
-        return shares | ({"containerd": shares["kubelet"]} if self.containerd.traced else {})
+        if self.containerd.traced:
+            shares["containerd"] = shares["kubelet"]
+        if settings.etcd_tracing:
+            shares["etcd"] = shares["apiserver"]
+        return shares
 
     @property
     def demanded(self) -> list[str]:
@@ -76,9 +80,10 @@ class StackPlan:
         return [name for name, share in shares if share == 1 and self._is_of_the_pod(name)]
 
     def _is_of_the_pod(self, component: str) -> bool:
-        """In 1.28 and 1.29 containerd's spans are in traces that name no pod."""
-        joined = compatibility.RUNTIME_CALLS_JOIN_POD.at(self.settings.k3s_version)
-        return joined or component != "containerd"
+        """Etcd's spans name no pod, nor do containerd's where they are in traces of their own."""
+        if component == "containerd":
+            return compatibility.RUNTIME_CALLS_JOIN_POD.at(self.settings.k3s_version)
+        return component != "etcd"
 
     @property
     def expected(self) -> list[str]:
@@ -86,6 +91,49 @@ class StackPlan:
         shares = self.sampling.items()
         likely = [name for name, share in shares if share >= _CERTAIN_SHARE]
         return [name for name in likely if name not in self.demanded]
+
+    @property
+    def outlook(self) -> list[str]:
+        """A line for each component: whether it will be traced, and why."""
+        version = self.settings.k3s_version
+        reasons = {
+            "apiserver": f"by its file of {compatibility.TRACING_CONFIGURATION.at(version)}",
+            "kubelet": "by the tracing in its file, on every node",
+            "containerd": self.containerd.reason,
+        }
+        if self.containerd.traced and not self._is_of_the_pod("containerd"):
+            reasons["containerd"] += (
+                "; in traces apart from the pod's, as in 1.28 and 1.29 (kubernetes#121192)"
+            )
+        if self.settings.servers > 1:
+            asked = "true" if self.settings.etcd_tracing else "false"
+            reasons["etcd"] = f"etcdTracing is {asked}"
+        return [self._foretold(component, reason) for component, reason in reasons.items()]
+
+    def _foretold(self, component: str, reason: str) -> str:
+        share = self.sampling.get(component)
+        if share is None:
+            return f"{component} will not be traced: {reason}"
+        line = f"{component} will be traced: {reason}"
+        if share < 1:
+            line += f"; {share:.4%} is kept, so a given pod may have no trace of it"
+        return line
+
+    @property
+    def beyond_knowledge(self) -> list[str]:
+        """A line for each release that is newer than all that is known of its like."""
+        settings = self.settings
+        newest = {
+            "k3s": (settings.k3s_version, compatibility.NEWEST_KNOWN_K3S),
+            "Jaeger": (settings.jaeger_version, compatibility.NEWEST_KNOWN_JAEGER),
+            "collector": (settings.collector_version, compatibility.NEWEST_KNOWN_COLLECTOR),
+        }
+        return [
+            f"{name} {version} is newer than {known}, the newest that is known here, and is given "
+            "what that is given"
+            for name, (version, known) in newest.items()
+            if version > known
+        ]
 
     @property
     def links(self) -> dict[str, str]:
@@ -105,10 +153,12 @@ def plan() -> StackPlan:
     if observed.problems:
         lines = "\n".join(f"  - {problem}" for problem in observed.problems)
         raise pulumi.RunError(f"nothing was touched, because:\n{lines}")
+    try:
+        image, built = node_image(settings, observed.architecture)
+    except ValueError as error:
+        raise pulumi.RunError(f"nothing was touched, because:\n  - {error}") from None
     files = documents.node_files(settings, cgroup_v1=observed.cgroup_v1)
-    image = settings.k3s_image or compatibility.k3s_image(settings.k3s_version)
-    node_image = _node_image(settings, image, observed.architecture)
-    spec = documents.cluster_spec(settings, names, files, node_image.tag if node_image else image)
+    spec = documents.cluster_spec(settings, names, files, image)
     decided = StackPlan(
         settings=settings,
         names=names,
@@ -116,20 +166,23 @@ def plan() -> StackPlan:
         spec=spec,
         generation=observed.generation,
         limits_swap=observed.limits_swap,
-        node_image=node_image,
+        node_image=built,
     )
     _tell(decided, observed)
     return decided
 
 
-def _node_image(settings: Settings, base: str, architecture: str) -> UpstreamImage | None:
+def node_image(settings: Settings, architecture: str) -> tuple[str, UpstreamImage | None]:
+    """The image of the nodes, and what it is built of where no registry has it.
+
+    Raises ValueError where it cannot be built.
+    """
+    image = settings.k3s_image or compatibility.k3s_image(settings.k3s_version)
     release = settings.containerd_plan.upstream
     if release is None:
-        return None
-    try:
-        return upstream_image(base, release, architecture, settings.containerd_binary)
-    except ValueError as error:
-        raise pulumi.RunError(f"nothing was touched, because:\n  - {error}") from None
+        return image, None
+    built = upstream_image(image, release, architecture, settings.containerd_binary)
+    return built.tag, built
 
 
 def _tell(decided: StackPlan, observed: Observation) -> None:
@@ -142,16 +195,7 @@ def _tell(decided: StackPlan, observed: Observation) -> None:
             f"cluster {decided.names.cluster} will be replaced, and its workloads go with it: "
             f"{changed} changed"
         )
-    containerd = decided.containerd
-    pulumi.log.info(
-        f"containerd will {'' if containerd.traced else 'not '}be traced: {containerd.reason}"
-    )
-    newest = compatibility.NEWEST_KNOWN_K3S
-    if decided.settings.k3s_version > newest:
-        pulumi.log.warn(
-            f"k3s {decided.settings.k3s_version} is newer than {newest}, the newest that is known "
-            "here: its files are generated as for that"
-        )
-    for component, share in decided.sampling.items():
-        if share < 1:
-            pulumi.log.info(f"{component} is sampled at {share:.4%}: a given pod may have no trace")
+    for warning in decided.beyond_knowledge:
+        pulumi.log.warn(warning)
+    for line in decided.outlook:
+        pulumi.log.info(line)

@@ -7,7 +7,9 @@ from typing import Any
 
 import yaml
 
-from components import settings
+from components import documents, settings, stack
+from components.documents import ClusterSpec
+from components.naming import Names
 from components.settings import Settings
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -29,3 +31,10 @@ def of_stack_file(stack: str) -> dict[str, Any]:
 def parsed(**changes: Any) -> Settings:
     """The default settings with ``changes``, by their keys in Pulumi.yaml."""
     return settings.parse(defaults() | changes)
+
+
+def spec_of(names: Names, given: Settings, *, cgroup_v1: bool = False) -> ClusterSpec:
+    """The cluster that the program decides on for a Docker host of amd64."""
+    image, _ = stack.node_image(given, "amd64")
+    files = documents.node_files(given, cgroup_v1=cgroup_v1)
+    return documents.cluster_spec(given, names, files, image)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -46,7 +47,18 @@ class FakeDaemon:
         self.volumes: list[Thing] = []
         self.down = False
         self.host = "unix:///var/run/docker.sock"
-        self.info = {"ServerVersion": "20.10.24", "CgroupVersion": "2", "SwapLimit": True}
+        self.info = {
+            "ServerVersion": "20.10.24",
+            "CgroupVersion": "2",
+            "SwapLimit": True,
+            "Architecture": "x86_64",
+        }
+        self.images: dict[str, dict[str, str]] = {}
+        """Files by name of each image; of one that was not built, none."""
+        self.executable: set[str] = set()
+        """Files of the image that was built last."""
+        self.runs = Answer("containerd github.com/containerd/containerd/v2 v2.3.4\n")
+        """What a container says that is run."""
         self.k3d_version = "5.9.0"
         self.k3d_fails_after: int | None = None
         """Number of nodes that `k3d cluster create` makes before it fails."""
@@ -127,6 +139,20 @@ class FakeDaemon:
             case ["inspect", "--format", "{{.State.Status}} {{.RestartCount}}", name]:
                 container = self._container(name)
                 return Answer(f"{container.state} {container.restarts}\n")
+            case ["image", "inspect", image]:
+                return Answer() if image in self.images else Answer("No such image\n", code=1)
+            case ["image", "rm", image]:
+                del self.images[image]
+                return Answer()
+            case ["build", "--tag", image, folder]:
+                files = list(Path(folder).iterdir())
+                self.images[image] = {file.name: file.read_text() for file in files}
+                self.executable = {file.name for file in files if os.access(file, os.X_OK)}
+                return Answer(stderr="Successfully built\n")
+            case ["run", "--rm", "--entrypoint", program, image, "--version"]:
+                if image in self.images and Path(program).name in self.executable:
+                    return self.runs
+                return Answer(stderr=f'exec: "{program}": permission denied\n', code=126)
             case ["info", "--format", "{{json .}}"]:
                 return Answer(json.dumps(self.info))
             case ["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]:

@@ -98,6 +98,9 @@ class Run:
     def warnings(self) -> list[str]:
         return [text for level, text in self.said if level == "WARNING"]
 
+    def outlook(self) -> list[str]:
+        return [text for level, text in self.said if level == "INFO"]
+
 
 class _Outputs(mocks.Mocks):
     """The outputs of each resource: its inputs, and what the program reads besides."""
@@ -119,6 +122,8 @@ def _printed(create: str) -> dict[str, Any]:
         return {"instance": "container-id-of-server-0", "seconds": 9.9}
     if "ktrace.probe" in create:
         return {"traced": ["apiserver", "kubelet"], "seconds": 0.9, "traceUrl": "http://t/1"}
+    if "components.build_node_image" in create:
+        return {"image": "runtime-observability/k3s:containerd-2.3.4-0123456789ab", "built": True}
     return {"seconds": 0.1}
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from components import documents, store
+from components import store
 from components.naming import Names
 from components.preflight import Observation
-from tests.configuration import PROJECT, parsed
+from tests.configuration import PROJECT, of_stack_file, parsed, spec_of
 from tests.graph.program import Run, run
 
 CLUSTER = {"cluster-guard-sweep", "cluster-ensure"}
+NODE_IMAGE = {"node-image-build"}
 FILES = {"files-apiserver-tracing.yaml", "files-kubelet-tracing.yaml"}
 
 
@@ -46,7 +47,7 @@ def test_a_preview_is_given_what_the_up_is_given(default: Run) -> None:
     ("change", "differs"),
     [
         ({"collectorSamplingPerMillion": 1000}, {"collector-container"}),
-        ({"collectorVersion": "0.150.0"}, {"collector-container", "collector-image"}),
+        ({"collectorVersion": "0.151.0"}, {"collector-container", "collector-image"}),
         ({"collectorMemoryMiB": 300}, {"collector-container"}),
         ({"otlpGrpcPort": 20_000}, {"collector-container"}),
         ({"collectorHealthPort": 20_000}, {"collector-container", "collector-ready"}),
@@ -54,8 +55,14 @@ def test_a_preview_is_given_what_the_up_is_given(default: Run) -> None:
         ({"jaegerImage": "mine:1"}, {"jaeger-container", "jaeger-image"}),
         ({"jaegerUiPort": 20_000}, {"jaeger-container", "jaeger-ready", "probe-run"}),
         ({"agents": 2}, CLUSTER),
-        ({"k3sVersion": "v1.34.3-k3s1"}, CLUSTER),
-        ({"k3sVersion": "v1.33.6-k3s1"}, CLUSTER | {"files-apiserver-tracing.yaml"}),
+        ({"k3sVersion": "v1.34.3-k3s1"}, CLUSTER | NODE_IMAGE | {"probe-run"}),
+        (
+            {"k3sVersion": "v1.33.6-k3s1"},
+            CLUSTER | NODE_IMAGE | {"files-apiserver-tracing.yaml", "probe-run"},
+        ),
+        ({"k3sImage": "mine:1"}, CLUSTER | NODE_IMAGE),
+        ({"containerdBinary": __file__}, CLUSTER | NODE_IMAGE),
+        ({"servers": 3, "etcdTracing": True}, CLUSTER | {"probe-run"}),
         ({"kubeApiPort": 20_000}, CLUSTER),
         ({"k3sArgs": ["--disable=traefik"]}, CLUSTER),
         (
@@ -66,7 +73,9 @@ def test_a_preview_is_given_what_the_up_is_given(default: Run) -> None:
             {"nodeSamplingPerMillion": 1000},
             CLUSTER | {"files-kubelet-tracing.yaml", "probe-run"},
         ),
-        ({"containerdTracing": "image"}, CLUSTER | {"probe-run"}),
+        ({"containerdTracing": "image"}, CLUSTER | NODE_IMAGE),
+        ({"containerdTracing": "upstream"}, set()),
+        ({"containerdTracing": "off"}, CLUSTER | NODE_IMAGE | {"probe-run"}),
         ({"probeTimeoutSeconds": 90}, {"probe-run"}),
         ({"traceProbe": False}, {"probe-run"}),
     ],
@@ -91,7 +100,7 @@ def test_a_new_generation_runs_files_cluster_and_probe_again(default: Run) -> No
     drifted = run(observed=Observation(generation=8, drift=("node x is gone",)))
     found = changed(default, drifted)
     assert found.pop("probe-run") == {"triggers"}
-    assert found == {name: {"environment"} for name in FILES | {"cluster-ensure"}}
+    assert found == {name: {"environment"} for name in FILES | NODE_IMAGE | {"cluster-ensure"}}
     assert drifted["cluster-ensure"].environment["GENERATION"] == "8"
     assert drifted.warnings() == ["node x is gone: up will mend it"]
 
@@ -117,12 +126,40 @@ def test_two_stacks_share_no_name(default: Run) -> None:
 
 
 def test_the_probe_demands_what_the_stack_promises(default: Run, lab: Run) -> None:
-    assert default["probe-run"].stdin["demanded"] == ["apiserver", "kubelet"]
-    assert lab["probe-run"].stdin["demanded"] == ["apiserver", "kubelet", "containerd"]
-    sampled = run({"collectorSamplingPerMillion": 500_000})["probe-run"].stdin
-    assert (sampled["demanded"], sampled["expected"]) == ([], ["apiserver", "kubelet"])
-    rare = run({"collectorSamplingPerMillion": 10})["probe-run"].stdin
-    assert (rare["demanded"], rare["expected"]) == ([], [])
+    everything = ["apiserver", "kubelet", "containerd"]
+    for stack in (default, lab, run(of_stack_file("article"))):
+        assert promised(stack) == (everything, [])
+    assert promised(run({"containerdTracing": "off"})) == (["apiserver", "kubelet"], [])
+    assert promised(run({"collectorSamplingPerMillion": 500_000})) == ([], everything)
+    assert promised(run({"collectorSamplingPerMillion": 10})) == ([], [])
+
+
+def promised(stack: Run) -> tuple[list[str], list[str]]:
+    asked = stack["probe-run"].stdin
+    return asked["demanded"], asked["expected"]
+
+
+@pytest.mark.parametrize(
+    ("release", "joined"),
+    [("v1.27.4", True), ("v1.28.0", False), ("v1.29.15", False), ("v1.30.0", True)],
+)
+def test_of_containerd_the_probe_demands_what_the_release_joins(release: str, joined: bool) -> None:
+    """Where the runtime's calls are not in the pod's trace, any span of containerd will do."""
+    stack = run({"k3sVersion": f"{release}-k3s1"})
+    assert promised(stack) == (
+        (["apiserver", "kubelet", "containerd"], [])
+        if joined
+        else (["apiserver", "kubelet"], ["containerd"])
+    )
+    (line,) = (line for line in stack.outlook() if line.startswith("containerd "))
+    assert ("in traces apart from the pod's" in line) is not joined
+
+
+def test_of_etcd_any_span_will_do() -> None:
+    """Its spans name no pod."""
+    stack = run({"servers": 3, "etcdTracing": True})
+    assert promised(stack) == (["apiserver", "kubelet", "containerd"], ["etcd"])
+    assert promised(run({"servers": 3}))[1] == []
 
 
 def test_the_probes_pod_needs_no_pull(default: Run) -> None:
@@ -131,7 +168,8 @@ def test_the_probes_pod_needs_no_pull(default: Run) -> None:
 
 
 def test_the_lab_is_the_same_program_on_other_images(default: Run, lab: Run) -> None:
-    assert sorted(lab.names) == sorted(default.names)
+    assert set(default.names) - set(lab.names) == NODE_IMAGE, "the lab's nodes have one that traces"
+    assert set(lab.names) < set(default.names)
     assert lab["jaeger-image"].inputs["name"].startswith("runtime-observability-lab/")
     assert (
         lab["cluster-ensure"].stdin["spec"]["toolsImage"].startswith("runtime-observability-lab/")
@@ -148,18 +186,39 @@ def test_without_the_probe_there_is_no_claim() -> None:
 # --- what is said ---------------------------------------------------------------------------------
 
 
-def test_what_is_not_traced_is_said_in_one_line(default: Run, lab: Run) -> None:
-    assert [text for _, text in default.said if "containerd" in text] == [
-        "containerd will not be traced: stock k3s 1.34.4-k3s1 links containerd without its "
-        "tracing plugin (since v1.27.2)"
+def test_each_component_has_its_line(default: Run, lab: Run) -> None:
+    assert default.outlook() == [
+        "apiserver will be traced: by its file of apiserver.config.k8s.io/v1",
+        "kubelet will be traced: by the tracing in its file, on every node",
+        "containerd will be traced: upstream containerd 2.3.4 in place of the one of k3s "
+        "1.34.4-k3s1, which has no tracing plugin",
     ]
-    assert [text for _, text in lab.said] == []
+    assert lab.outlook() == [
+        *default.outlook()[:2],
+        "containerd will be traced: containerdTracing says that the image's own containerd traces",
+    ]
+    assert run(of_stack_file("article")).outlook() == [
+        "apiserver will be traced: by its file of apiserver.config.k8s.io/v1beta1",
+        "kubelet will be traced: by the tracing in its file, on every node",
+        "containerd will be traced: k3s 1.27.1-k3s1 has containerd's tracing plugin",
+    ]
+
+
+def test_a_preview_says_the_same(default: Run) -> None:
+    assert run(preview=True).said == default.said
+
+
+def test_what_is_not_traced_is_said_with_the_reason() -> None:
+    assert run({"containerdTracing": "off", "servers": 3}).outlook()[2:] == [
+        "containerd will not be traced: containerdTracing is off",
+        "etcd will not be traced: etcdTracing is false",
+    ]
+    traced = run({"servers": 3, "etcdTracing": True}).outlook()[3:]
+    assert traced == ["etcd will be traced: etcdTracing is true"]
 
 
 def test_a_replacement_of_the_cluster_is_announced(default: Run) -> None:
-    names = Names("dev", PROJECT)
-    settings = parsed()
-    spec = documents.cluster_spec(settings, names, documents.node_files(settings, cgroup_v1=False))
+    spec = spec_of(Names("dev", PROJECT), parsed())
     record = store.Record(7, True, spec.digest, spec.document, ())
     observed = Observation(generation=7, record=record)
     assert run(observed=observed).warnings() == []
@@ -171,13 +230,34 @@ def test_a_replacement_of_the_cluster_is_announced(default: Run) -> None:
 
 def test_a_release_beyond_what_is_known_is_said() -> None:
     assert run({"k3sVersion": "v1.37.1-k3s1"}).warnings() == []
-    (warning,) = run({"k3sVersion": "v1.39.0-k3s1"}).warnings()
-    assert warning.startswith("k3s 1.39.0-k3s1 is newer than 1.37.1")
+    unknown = {"k3sVersion": "v1.39.0-k3s1", "collectorVersion": "0.999.0"}
+    newer, newest = run(unknown), run({"k3sVersion": "v1.37.1-k3s1", "collectorVersion": "0.159.0"})
+    k3s, collector = newer.warnings()
+    assert k3s == (
+        "k3s 1.39.0-k3s1 is newer than 1.37.1, the newest that is known here, and is given what "
+        "that is given"
+    )
+    assert collector.startswith("collector 0.999.0 is newer than 0.159.0")
+    for name in FILES:
+        assert newer[name].inputs["stdin"] == newest[name].inputs["stdin"]
+
+
+def test_a_containerd_that_cannot_be_had_registers_nothing() -> None:
+    missing = run({"containerdBinary": "/nowhere/containerd"})
+    exotic = run(observed=Observation(architecture="riscv64"))
+    assert missing.resources == exotic.resources == ()
+    assert "containerdBinary: /nowhere/containerd is no file" in str(missing.error)
+    assert "no containerd for a Docker host of riscv64" in str(exotic.error)
+    for refused in (missing, exotic):
+        assert "`pulumi config set containerdTracing off`" in str(refused.error)
 
 
 def test_a_sampled_component_is_said() -> None:
-    said = [text for _, text in run({"nodeSamplingPerMillion": 1000}).said]
-    assert "kubelet is sampled at 0.1000%: a given pod may have no trace" in said
+    apiserver, *others = run({"nodeSamplingPerMillion": 1000}).outlook()
+    assert "kept" not in apiserver
+    assert len(others) == 2
+    for line in others:
+        assert line.endswith("; 0.1000% is kept, so a given pod may have no trace of it")
 
 
 # --- what stops a run -----------------------------------------------------------------------------

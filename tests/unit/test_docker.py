@@ -69,9 +69,21 @@ def test_published_tcp_ports(listed: str, ports: set[int]) -> None:
 
 
 def test_the_daemon_says_which_cgroups_it_has(daemon: FakeDaemon) -> None:
-    assert docker.daemon() == Daemon("20.10.24", cgroup_version="2", limits_swap=True)
-    daemon.info = {"ServerVersion": "19.03.15"}
+    assert docker.daemon() == Daemon(
+        "20.10.24", cgroup_version="2", architecture="amd64", limits_swap=True
+    )
+    del daemon.info["CgroupVersion"]
     assert docker.daemon().cgroup_version == "1", "releases before 20.10 know cgroup v1 alone"
+
+
+@pytest.mark.parametrize(
+    ("kernels", "images"), [("x86_64", "amd64"), ("aarch64", "arm64"), ("riscv64", "riscv64")]
+)
+def test_the_daemons_architecture_is_named_as_images_name_it(
+    daemon: FakeDaemon, kernels: str, images: str
+) -> None:
+    daemon.info["Architecture"] = kernels
+    assert docker.daemon().architecture == images
 
 
 def test_a_daemon_that_is_not_there(daemon: FakeDaemon) -> None:

@@ -21,6 +21,7 @@ from components.documents import ClusterSpec
 from components.naming import Names
 from components.settings import Settings, SettingsError
 from components.versions import Version
+from tests import configuration
 from tests.configuration import of_stack_file, parsed
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -36,8 +37,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "collectorSamplingPerMillion": 10_000,
         "containerdTracing": "image",
     },
-    "collector-0.143": {"collectorVersion": "0.143.0", "collectorMemoryMiB": 512},
-    "k3s-1.33": {"k3sVersion": "v1.33.6-k3s1"},
+    "without-containerd": {"containerdTracing": "off"},
+    "etcd-3.5": {"k3sVersion": "v1.33.6-k3s1", "servers": 3, "etcdTracing": True},
+    "etcd-3.6": {"servers": 3, "etcdTracing": True},
     "k3s-1.35-on-cgroup-v1": {"k3sVersion": "v1.35.2-k3s1"},
     "handed-through": {
         "servers": 3,
@@ -59,7 +61,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 def rendered(settings: Settings, *, cgroup_v1: bool = False) -> dict[str, str]:
     """Everything that is generated for the stack, by file."""
     files = documents.node_files(settings, cgroup_v1=cgroup_v1)
-    spec = documents.cluster_spec(settings, NAMES, files)
+    spec = configuration.spec_of(NAMES, settings, cgroup_v1=cgroup_v1)
     labels = NAMES.labels | {naming.SPEC_LABEL: spec.digest}
     return files | {
         "k3d.yaml": documents.dump(documents.with_labels(spec.config, labels)),
@@ -73,8 +75,7 @@ def rendered(settings: Settings, *, cgroup_v1: bool = False) -> dict[str, str]:
 
 
 def spec_of(**changes: Any) -> ClusterSpec:
-    settings = parsed(**changes)
-    return documents.cluster_spec(settings, NAMES, documents.node_files(settings, cgroup_v1=False))
+    return configuration.spec_of(NAMES, parsed(**changes))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -93,7 +94,7 @@ def test_files_are_as_they_were(variant: str) -> None:
 
 
 def test_no_golden_file_is_left_over() -> None:
-    assert {path.stem for path in GOLDEN.iterdir()} == set(VARIANTS)
+    assert {path.stem for path in GOLDEN.glob("*.yaml")} == set(VARIANTS)
 
 
 # --- for every release and every configuration ----------------------------------------------------
@@ -101,13 +102,13 @@ def test_no_golden_file_is_left_over() -> None:
 k3s_releases = st.builds(
     Version,
     st.just(1),
-    st.integers(min_value=28, max_value=37),
-    st.integers(min_value=0, max_value=20),
+    st.integers(min_value=27, max_value=38),
+    st.integers(min_value=1, max_value=20),
     st.just(""),
     st.sampled_from(["", "k3s1"]),
 )
 collector_releases = st.builds(
-    Version, st.just(0), st.integers(min_value=111, max_value=160), st.integers(0, 3)
+    Version, st.just(0), st.integers(min_value=54, max_value=165), st.integers(1, 3)
 )
 per_million = st.integers(min_value=0, max_value=1_000_000)
 configurations = st.fixed_dictionaries(
@@ -119,7 +120,7 @@ configurations = st.fixed_dictionaries(
         "apiserverSamplingPerMillion": per_million,
         "nodeSamplingPerMillion": per_million,
         "collectorSamplingPerMillion": per_million,
-        "containerdTracing": st.sampled_from(["auto", "image", "off"]),
+        "containerdTracing": st.sampled_from(["auto", "image", "upstream", "off"]),
         "collectorMemoryMiB": st.integers(min_value=64, max_value=4096),
         "portOffset": st.integers(min_value=0, max_value=40_000),
     }
@@ -145,7 +146,9 @@ _KNOWN_KEYS = {
 def test_any_configuration_gives_files_that_their_readers_know(
     changes: dict[str, Any], cgroup_v1: bool
 ) -> None:
-    for name, text in rendered(parsed(**changes), cgroup_v1=cgroup_v1).items():
+    files = rendered(parsed(**changes), cgroup_v1=cgroup_v1)
+    files.pop(documents.CONTAINERD_FILE, None)
+    for name, text in files.items():
         document = yaml.safe_load(text)
         assert document.keys() <= _KNOWN_KEYS[name]
         assert documents.dump(document) == text, "one way to write it, so no change shows as none"
@@ -239,6 +242,9 @@ CLUSTER_CHANGES: list[dict[str, Any]] = [
     {"apiserverSamplingPerMillion": 1},
     {"nodeSamplingPerMillion": 1},
     {"containerdTracing": "image"},
+    {"containerdTracing": "off"},
+    {"containerdBinary": __file__},
+    {"etcdTracing": True, "servers": 3},
     {"kubeApiPort": 6551},
     {"k3sImage": "mine:1"},
     {"k3dToolsImage": "mine:1"},
@@ -248,7 +254,7 @@ CLUSTER_CHANGES: list[dict[str, Any]] = [
 ]
 OTHER_CHANGES: list[dict[str, Any]] = [
     {"jaegerVersion": "2.12.0"},
-    {"collectorVersion": "0.150.0"},
+    {"collectorVersion": "0.151.0"},
     {"collectorSamplingPerMillion": 1},
     {"jaegerImage": "mine:1"},
     {"collectorImage": "mine:1"},
@@ -277,7 +283,17 @@ def test_agents_are_traced_like_servers() -> None:
     config = spec_of(agents=1).config
     everywhere = ["server:*", "agent:*"]
     assert [each["nodeFilters"] for each in config["volumes"]] == [everywhere]
-    assert all(each["nodeFilters"] == everywhere for each in config["env"])
+    environment = {each["envVar"]: each["nodeFilters"] for each in config["env"]}
+    own = {
+        variable: environment.pop(variable)
+        for variable in [*environment]
+        if variable.startswith("OTEL_RESOURCE_ATTRIBUTES=")
+    }
+    assert list(environment.values()) == [everywhere] * len(environment)
+    assert own == {
+        "OTEL_RESOURCE_ATTRIBUTES=k8s.node.name=k3d-traced-dev-server-0": ["server:0"],
+        "OTEL_RESOURCE_ATTRIBUTES=k8s.node.name=k3d-traced-dev-agent-0": ["agent:0"],
+    }
     filters = {
         each["arg"].split("=")[0]: each["nodeFilters"]
         for each in config["options"]["k3s"]["extraArgs"]
@@ -319,3 +335,33 @@ def test_templates_are_valid_files_for_the_default_stack() -> None:
     for name in (documents.APISERVER_FILE, documents.KUBELET_FILE, "jaeger.yaml"):
         template = (documents._TEMPLATES / name).read_text()
         assert yaml.safe_load(template) == yaml.safe_load(files[name])
+
+
+def test_the_containerd_template_is_mounted_where_k3s_looks_for_it() -> None:
+    """On agents too; the folder is mounted besides, as everywhere."""
+    config = spec_of(k3sVersion="v1.27.1-k3s1", agents=1).config
+    source = NAMES.node_directory / documents.CONTAINERD_FILE
+    assert config["volumes"][1:] == [
+        {
+            "volume": f"{source}:/var/lib/rancher/k3s/agent/etc/containerd/config.toml.tmpl:ro",
+            "nodeFilters": ["server:*", "agent:*"],
+        }
+    ]
+    assert not any("CONTAINERD_" in each["envVar"] for each in config["env"])
+
+
+def test_etcd_is_traced_when_asked() -> None:
+    def flags(**changes: Any) -> list[str]:
+        arguments = spec_of(servers=3, **changes).config["options"]["k3s"]["extraArgs"]
+        return [each["arg"] for each in arguments if each["arg"].startswith("--etcd-arg")]
+
+    assert flags() == []
+    assert flags(etcdTracing=True, apiserverSamplingPerMillion=7) == [
+        "--etcd-arg=enable-distributed-tracing=true",
+        "--etcd-arg=distributed-tracing-address=otel-collector:4317",
+        "--etcd-arg=distributed-tracing-service-name=etcd",
+        "--etcd-arg=distributed-tracing-sampling-rate=7",
+    ]
+    older = flags(etcdTracing=True, k3sVersion="v1.33.6-k3s1")
+    assert all(flag.startswith("--etcd-arg=experimental-") for flag in older)
+    assert len(older) == 4

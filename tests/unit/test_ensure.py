@@ -20,6 +20,7 @@ from components.docker import Owned
 from components.documents import ClusterSpec
 from components.ensure import Action, Ensure, decide
 from components.naming import Names
+from tests import configuration
 from tests.configuration import PROJECT, parsed
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
@@ -77,8 +78,7 @@ def test_the_first_server_is_the_first_node(names: Names) -> None:
 
 
 def spec_of(names: Names, **changes: Any) -> ClusterSpec:
-    settings = parsed(**changes)
-    return documents.cluster_spec(settings, names, documents.node_files(settings, cgroup_v1=False))
+    return configuration.spec_of(names, parsed(**changes))
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def spec(names: Names) -> ClusterSpec:
     names.node_directory.mkdir(parents=True)
     for file, text in files.items():
         (names.node_directory / file).write_text(text)
-    return documents.cluster_spec(settings, names, files)
+    return configuration.spec_of(names, settings)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import pytest
 from components import naming, preflight, store
 from components.docker import Owned
 from components.naming import Names
+from components.node_image import NAME as NODE_IMAGE
 from components.preflight import Observation, observe
 from components.store import Record
 from tests.fakes.daemon import FakeDaemon
@@ -170,7 +171,8 @@ def record(names: Names, daemon: FakeDaemon, server: FakeServer) -> Record:
     sha256 = hashlib.sha256(b"kind: TracingConfiguration\n").hexdigest()
     server.answer = lambda _: Reply(401)
     write_kubeconfig(names.kubeconfig, server.url)
-    made = Record(7, True, DIGEST, {"files": {FILE: sha256}}, (node.name,))
+    spec = {"k3d": {"image": "docker.io/rancher/k3s:v1.27.1-k3s1"}, "files": {FILE: sha256}}
+    made = Record(7, True, DIGEST, spec, (node.name,))
     store.save(names, made)
     return made
 
@@ -251,6 +253,19 @@ def test_a_kubeconfig_that_cannot_be_read_is_drift(names: Names, text: str | Non
     assert seen(names).drift == (f"{names.kubeconfig} cannot be read",)
 
 
+def test_a_node_image_that_is_gone_is_drift(
+    names: Names, record: Record, daemon: FakeDaemon
+) -> None:
+    """No registry has it: a node could not be made anew."""
+    image = f"{NODE_IMAGE}:containerd-2.3.4-0123456789ab"
+    built = {**record.spec, "k3d": {"image": image}}
+    store.save(names, replace(record, spec=built))
+    assert seen(names).drift == (f"image {image} is gone",)
+    assert seen(names).generation == 8
+    daemon.images[image] = {}
+    assert seen(names).drift == ()
+
+
 def test_a_run_that_did_not_end_is_drift(names: Names, record: Record) -> None:
     store.save(names, replace(record, complete=False))
     observed = seen(names)
@@ -298,6 +313,7 @@ def test_without_docker_that_is_the_problem(daemon: FakeDaemon, names: Names) ->
 
 
 def test_what_decides_the_files_is_seen(daemon: FakeDaemon, names: Names) -> None:
-    daemon.info = {"ServerVersion": "20.10.24", "CgroupVersion": "1", "SwapLimit": False}
+    daemon.info |= {"CgroupVersion": "1", "SwapLimit": False, "Architecture": "aarch64"}
     observed = observe(names, {})
     assert (observed.cgroup_v1, observed.limits_swap) == (True, False)
+    assert observed.architecture == "arm64"

@@ -260,6 +260,7 @@ def command(cluster: Cluster, report: Path, monkeypatch: pytest.MonkeyPatch, **r
         "demanded": ALL,
         "expected": [],
         "report": str(report),
+        "k3sVersion": "v1.34.4-k3s1",
     }
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(document | request)))
     monkeypatch.setattr(probe, "Jaeger", lambda _: cluster.jaeger)
@@ -275,7 +276,10 @@ def test_the_report_is_printed_and_kept(
     kept = tmp_path / "stack" / "probe.json"
     assert command(cluster, kept, monkeypatch) == 0
     said = capsys.readouterr()
-    assert json.loads(said.out) == json.loads(kept.read_text())
+    printed, whole = json.loads(said.out), json.loads(kept.read_text())
+    tree = whole.pop("tree")
+    assert whole == {"k3sVersion": "v1.34.4-k3s1", **printed}
+    assert [each["component"] for each in tree] == ["kubelet", "containerd"]
     assert kept.stat().st_mode & 0o777 == 0o600
     assert f"{URL}/trace/t1" in said.err
 

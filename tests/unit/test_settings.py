@@ -53,7 +53,7 @@ def test_is_refused(path: Path) -> None:
 
 
 def test_every_committed_stack_is_accepted() -> None:
-    for stack in ("dev", "lab"):
+    for stack in ("dev", "lab", "article"):
         parsed(**of_stack_file(stack))
 
 
