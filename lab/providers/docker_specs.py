@@ -19,7 +19,7 @@ _REQUIRED = Field(str, required=True)
 _LABEL = {"label": _REQUIRED, "value": _REQUIRED}
 
 NETWORK: Schema = {
-    "name": Field(str),
+    "name": _REQUIRED,
     "labels": Field(set, nested=_LABEL),
     "driver": Field(str, computed=True),
     "internal": Field(bool, computed=True),
@@ -89,7 +89,7 @@ _UPLOAD = {
 
 CONTAINER: Schema = {
     **{name: setting.field for name, setting in SETTINGS.items()},
-    "name": Field(str),
+    "name": _REQUIRED,
     "image": _REQUIRED,
     "restart": Field(
         str, replaces=False, default="no", pattern="no|on-failure|always|unless-stopped"

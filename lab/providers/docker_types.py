@@ -69,7 +69,6 @@ class RemoteImage(DockerResource):
     """terraform, resource_docker_image_funcs.go; without builds. The id is image id + name."""
 
     covers: ClassVar[str] = "docker:index/remoteImage:RemoteImage"
-    autonamed: ClassVar[bool] = False
     schema: ClassVar[Schema] = specs.REMOTE_IMAGE
 
     def make(self, api: Any, inputs: Properties) -> str:
@@ -174,6 +173,5 @@ def make(engine: str | None) -> Servicer:
     """Return the plugin."""
     host = Host()
     resources = [Network(host), RemoteImage(host), Container(host)]
-    return Servicer(
-        VERSION, resources, {}, Configuration(host.schema, host.defaults, host.use), engine
-    )
+    configuration = Configuration(host.schema, host.defaults, host.use)
+    return Servicer(VERSION, resources, configuration, engine)
