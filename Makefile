@@ -3,10 +3,10 @@ PYTHON ?= python3
 LAB = @exec $(PYTHON) -m lab
 stack = $(if $(STACK),--stack '$(STACK)')
 
-.PHONY: help up down env test test-fast lint lab lab-stop clean
+.PHONY: help up down env test test-fast test-versions lint lab lab-stop clean
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 up: ## bring a stack up, set-up included: make up [STACK=name]
 	$(LAB) up $(stack)
@@ -22,6 +22,9 @@ test: ## all checks, the quick ones first
 
 test-fast: ## the checks that need neither Pulumi nor Docker
 	$(LAB) test-fast
+
+test-versions: ## a traced pod start on every Kubernetes that the lab can build
+	$(LAB) test-versions
 
 lint: ## ruff and mypy
 	$(LAB) lint

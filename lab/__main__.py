@@ -11,6 +11,7 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
+from components.naming import OWNER_LABEL
 from lab import check, daemon, environment, stacks
 from lab.machine import look
 from lab.paths import Cache
@@ -22,12 +23,12 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python3 -m lab", description=__doc__)
     parser.add_argument(
         "command",
-        choices=("up", "down", "env", "test", "test-fast", "lint", "lab", "stop", "clean"),
+        choices=("up", "down", "env", *check.TIERS, "lab", "stop", "clean"),
     )
     parser.add_argument("--stack", help="dev, lab, or a developer's own (default: as it fits)")
     chosen = parser.parse_args(arguments)
     cache = Cache.of_this_user()
-    if chosen.command in ("test", "test-fast", "lint"):
+    if chosen.command in check.TIERS:
         return check.run(chosen.command, cache)
     if chosen.command == "stop":
         print("stopped" if daemon.stop(daemon.Daemon(cache.docker)) else "no private daemon runs")
@@ -60,7 +61,7 @@ def clean(cache: Cache) -> int:
     private = daemon.Daemon(cache.docker)
     if daemon.answers(private):
         command = ["docker", "--host", private.host, "ps", "--all", "--quiet"]
-        labelled = [*command, "--filter", f"label={stacks.LABEL}.owner"]
+        labelled = [*command, "--filter", f"label={OWNER_LABEL}"]
         if subprocess.run(labelled, capture_output=True, text=True, check=True).stdout:
             raise LabError("stacks live in the private Docker daemon; `make down` each of them")
     daemon.stop(private)

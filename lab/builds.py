@@ -15,6 +15,11 @@ from lab.paths import LAB, Cache
 from lab.steps import LabError, Step, Workbench
 
 KUBERNETES = "1.34.4"
+"""What the nodes of `make up` run; the others are for tests that ask for them."""
+KUBERNETES_VERSIONS = (KUBERNETES, "1.35.4", "1.36.3", "1.37.2")
+"""Each is built from the module lab/go/kubernetes-MAJOR.MINOR."""
+NEWEST_KUBERNETES = KUBERNETES_VERSIONS[-1]
+CONTAINERD = "2.4.2"
 JAEGER = "2.13.0"
 COLLECTOR = "0.155.0"
 K3D = "5.9.0"
@@ -31,11 +36,13 @@ class GoTool:
     variables: Mapping[str, str]
     """Go variables set by the linker: what each program says its version is."""
     tags: str = ""
+    folder: str = ""
+    """That of its go.mod, where it isn't named as the tool is."""
 
     @property
     def module(self) -> Path:
         """The folder of its go.mod."""
-        return LAB / "go" / self.name
+        return LAB / "go" / (self.folder or self.name)
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -71,40 +78,46 @@ class GoTool:
         )
 
 
-def _kubernetes_versions() -> dict[str, str]:
-    major, minor, _ = KUBERNETES.split(".")
-    values = {"gitVersion": f"v{KUBERNETES}", "gitMajor": major, "gitMinor": minor}
+def _kubernetes(version: str) -> Step:
+    major, minor, _ = version.split(".")
+    values = {"gitVersion": f"v{version}", "gitMajor": major, "gitMinor": minor}
     modules = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
-    return {f"{module}.{name}": value for module in modules for name, value in values.items()}
+    programs = (
+        "kube-apiserver",
+        "kube-controller-manager",
+        "kube-proxy",
+        "kube-scheduler",
+        "kubectl",
+        "kubelet",
+    )
+    return GoTool(
+        f"kubernetes-{major}.{minor}",
+        tuple(f"k8s.io/kubernetes/cmd/{program}" for program in programs),
+        minutes=4.5,
+        variables={f"{module}.{key}": text for module in modules for key, text in values.items()},
+    ).step()
 
 
-kubernetes = GoTool(
-    "kubernetes",
-    tuple(
-        f"k8s.io/kubernetes/cmd/{program}"
-        for program in (
-            "kube-apiserver",
-            "kube-controller-manager",
-            "kube-proxy",
-            "kube-scheduler",
-            "kubectl",
-            "kubelet",
-        )
-    ),
-    minutes=4.5,
-    variables=_kubernetes_versions(),
-).step()
+kubernetes = {version: _kubernetes(version) for version in KUBERNETES_VERSIONS}
 
-containerd = GoTool(
-    "containerd",
-    tuple(
-        f"github.com/containerd/containerd/v2/cmd/{program}"
-        for program in ("containerd", "containerd-shim-runc-v2", "ctr")
-    ),
-    minutes=1,
-    variables={"github.com/containerd/containerd/v2/version.Version": "v2.4.2"},
-    tags="no_btrfs no_devmapper no_zfs",
-).step()
+
+def _containerd(name: str, tags: str) -> Step:
+    return GoTool(
+        name,
+        tuple(
+            f"github.com/containerd/containerd/v2/cmd/{program}"
+            for program in ("containerd", "containerd-shim-runc-v2", "ctr")
+        ),
+        minutes=1,
+        variables={"github.com/containerd/containerd/v2/version.Version": f"v{CONTAINERD}"},
+        tags=f"no_btrfs no_devmapper no_zfs{tags}",
+        folder="containerd",
+    ).step()
+
+
+containerd = _containerd("containerd", "")
+silent_containerd = _containerd("silent-containerd", " no_tracing")
+"""Without the tracing plugin, as k3s links it since 1.27.2."""
 
 k3d = GoTool(
     "k3d",
@@ -136,6 +149,9 @@ _language_host = GoTool(
     variables={},
 )
 _wrapper = LAB / "go" / "pulumi-language-python"
+_ENDS_QUIETLY = "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
+"""First line of what runs the program. The engine ends it by SIGINT, after errors too, and Python
+would print a traceback of wherever it then was."""
 
 
 def _build_pulumi(bench: Workbench) -> None:
@@ -148,8 +164,10 @@ def _build_pulumi(bench: Workbench) -> None:
     _pulumi.compile(bench, bench.out)
     _language_host.compile(bench, host)
     python = bench.cache.go_modules / "github.com/pulumi/pulumi/sdk/v3@v3.68.0/python"
+    runner = host / "pulumi-language-python-exec"
+    runner.write_text(_ENDS_QUIETLY + (python / "cmd" / runner.name).read_text())
+    runner.chmod(0o755)
     for script, folder in (
-        (python / "cmd" / "pulumi-language-python-exec", host),
         (python / "dist" / "pulumi-resource-pulumi-python", bench.out),
         (python / "dist" / "pulumi-analyzer-policy-python", bench.out),
         (_wrapper, bench.out),
@@ -159,7 +177,14 @@ def _build_pulumi(bench: Workbench) -> None:
 
 pulumi = Step(
     "pulumi",
-    (_pulumi.module, _language_host.module, _wrapper, *_pulumi.command, *_language_host.command),
+    (
+        _pulumi.module,
+        _language_host.module,
+        _wrapper,
+        _ENDS_QUIETLY,
+        *_pulumi.command,
+        *_language_host.command,
+    ),
     _build_pulumi,
     minutes=_pulumi.minutes + _language_host.minutes,
 )

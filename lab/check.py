@@ -7,9 +7,10 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lab import environment, machine
+from lab import builds, environment, images, machine
 from lab.paths import PROJECT, Cache
 from lab.steps import LabError
 
@@ -24,6 +25,8 @@ class Tier:
     name: str
     arguments: tuple[str, ...]
     needs_lab: bool = False
+    nodes: tuple[images.Image, ...] = ()
+    """Those that its tests ask for besides the usual one."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,22 @@ FAST = (*LINT, Tier("unit, graph", (*PYTEST, "tests/unit", "tests/graph")))
 ALL = (
     *FAST,
     Tier("engine", (*PYTEST, NAMING_EACH, "tests/engine"), needs_lab=True),
-    Tier("e2e", (*PYTEST, NAMING_EACH, "tests/e2e"), needs_lab=True),
+    Tier(
+        "e2e",
+        (*PYTEST, NAMING_EACH, "-m", "not every_version", "tests/e2e"),
+        needs_lab=True,
+        nodes=(images.NODES[builds.NEWEST_KUBERNETES], images.STOCK_NODE),
+    ),
 )
-TIERS = {"lint": LINT, "test-fast": FAST, "test": ALL}
+VERSIONS = (
+    Tier(
+        "versions",
+        (*PYTEST, NAMING_EACH, "tests/e2e/test_versions.py"),
+        needs_lab=True,
+        nodes=(*images.NODES.values(), images.STOCK_NODE),
+    ),
+)
+TIERS = {"lint": LINT, "test-fast": FAST, "test": ALL, "test-versions": VERSIONS}
 
 
 def run(command: str, cache: Cache) -> int:
@@ -61,7 +77,8 @@ def run(command: str, cache: Cache) -> int:
             if not all(outcome.good for outcome in outcomes):
                 obstacle = "the quick tiers come first, and one of them failed"
             else:
-                obstacle = _prepare_lab(cache)
+                nodes = (node for each in TIERS[command] for node in each.nodes)
+                obstacle = _prepare_lab(cache, nodes)
                 ready = obstacle is None
         if tier.needs_lab and not ready:
             good = not os.environ.get("CI") and all(outcome.good for outcome in outcomes)
@@ -72,13 +89,13 @@ def run(command: str, cache: Cache) -> int:
     return 0 if all(outcome.good for outcome in outcomes) else 1
 
 
-def _prepare_lab(cache: Cache) -> str | None:
+def _prepare_lab(cache: Cache, nodes: Iterable[images.Image]) -> str | None:
     """Make the machine ready for real stacks; return what stands in the way, if anything does."""
     print("\n== preparing the lab", flush=True)
     try:
         found = machine.look(cache)
         print("\n".join(found.reasons), flush=True)
-        environment.make_ready(found)
+        environment.make_ready(found, nodes)
     except (LabError, OSError, subprocess.CalledProcessError) as error:
         return str(error)
     return None

@@ -1,14 +1,11 @@
 """A private Docker daemon, for a machine that has none.
 
-    python -m lab.daemon start | stop | status
-
 It is Debian's docker.io run by hand: no service manager, its socket, data, bridge and logs under
 one folder of the cache, so that `stop` and deleting that folder leave the machine as it was.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import hashlib
 import http.client
@@ -26,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import packages
-from lab.paths import LAB, Cache
+from lab.paths import LAB
 from lab.steps import LabError, exclusive
 
 PACKAGES = {
@@ -90,11 +87,6 @@ class Daemon:
     def bridge(self) -> str:
         """The default bridge; from the folder, so that two caches never share one."""
         return "rolab" + hashlib.sha256(str(self.folder).encode()).hexdigest()[:8]
-
-
-def default_daemon() -> Daemon:
-    """The daemon of the cache that the environment names."""
-    return Daemon(Cache.of_this_user().docker)
 
 
 def answers(daemon: Daemon) -> bool:
@@ -309,9 +301,14 @@ def launch(daemon: Daemon) -> None:
     raise LabError(f"dockerd did not come up; log {daemon.log}:\n" + "\n".join(said))
 
 
-def ensure(daemon: Daemon | None = None) -> Daemon:
+def install() -> None:
+    """Install what is missing of the Debian packages that a private daemon needs."""
+    missing = [package for tool, package in PACKAGES.items() if not shutil.which(tool, path=PATH)]
+    packages.ensure(missing, "a private Docker daemon")
+
+
+def ensure(daemon: Daemon) -> Daemon:
     """A running daemon: the one that is up, or a new one. Fast when it is up."""
-    daemon = daemon or default_daemon()
     if answers(daemon):
         return daemon
     longest = str(daemon.folder / LONGEST_SOCKET)
@@ -320,8 +317,7 @@ def ensure(daemon: Daemon | None = None) -> Daemon:
             f"the cache folder's path is too long: {longest} has {len(longest)} characters, a unix "
             f"socket holds {SOCKET_PATH_LIMIT}; set RUNTIME_OBSERVABILITY_CACHE to a shorter one"
         )
-    missing = [package for tool, package in PACKAGES.items() if not shutil.which(tool, path=PATH)]
-    packages.ensure(missing, "a private Docker daemon")
+    install()
     if os.geteuid() != 0:
         raise LabError("dockerd needs root; run as root, or set DOCKER_HOST to a daemon of yours")
     with exclusive(daemon.folder / "lock"):
@@ -333,12 +329,11 @@ def ensure(daemon: Daemon | None = None) -> Daemon:
     return daemon
 
 
-def stop(daemon: Daemon | None = None) -> bool:
+def stop(daemon: Daemon) -> bool:
     """End our own daemon with its containers, and put the host back; False if none was there.
 
     Images, containers, volumes and networks stay in the data folder for the next start.
     """
-    daemon = daemon or default_daemon()
     if not daemon.folder.exists():
         return False
     with exclusive(daemon.folder / "lock"):
@@ -351,27 +346,3 @@ def stop(daemon: Daemon | None = None) -> bool:
         restore_the_host(daemon, bridges_of(daemon))
         daemon.socket.unlink(missing_ok=True)
     return was_up
-
-
-def main() -> int:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="lab.daemon", description="The lab's Docker daemon")
-    parser.add_argument("action", choices=("start", "stop", "status"))
-    action = parser.parse_args().action
-    daemon = default_daemon()
-    try:
-        if action == "start":
-            ensure(daemon)
-        elif action == "stop":
-            print("stopped" if stop(daemon) else "was not running")
-            return 0
-    except LabError as error:
-        print(f"docker daemon: {error}", file=sys.stderr)
-        return 1
-    up = answers(daemon)
-    print(f"{'up' if up else 'down'} {daemon.host}")
-    return 0 if up else 3
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lab import builds, daemon, images, packages
@@ -23,13 +23,16 @@ VENV = PROJECT / ".venv"
 SCRIPTS = VENV / "bin"
 
 
-def make_ready(machine: Machine) -> dict[str, str]:
-    """Make what is missing; return the variables with which Pulumi works here."""
+def make_ready(machine: Machine, nodes: Iterable[images.Image] = ()) -> dict[str, str]:
+    """Make what is missing; return the variables with which Pulumi works here.
+
+    `nodes` are wanted besides the usual images, where images are built at all.
+    """
     cache = machine.cache
     make_venv(cache, "requirements.txt")
     with progress("private Docker daemon: starting"):
         docker_host = machine.docker_host or daemon.ensure(daemon.Daemon(cache.docker)).host
-    wanted = images.missing(images.IMAGES, docker_host) if machine.built_images else []
+    wanted = images.missing((*images.IMAGES, *nodes), docker_host) if machine.built_images else []
     own = _own_programs(machine)
     outputs = _build(cache, [*own, *(step for image in wanted for step in image.needs)])
     builds.link_tools(cache, [outputs[step.name] / program for step, program in own.items()])
@@ -44,7 +47,7 @@ def make_ready(machine: Machine) -> dict[str, str]:
 
 def build_everything(cache: Cache) -> None:
     """Build all that a machine without registries needs; start nothing and install nothing."""
-    own = (builds.pulumi, builds.k3d, builds.kubernetes)
+    own = (builds.pulumi, builds.k3d)
     _build(cache, [*own, *(step for image in images.IMAGES for step in image.needs)])
 
 
@@ -98,7 +101,10 @@ def _own_programs(machine: Machine) -> dict[Step, str]:
         builds.pulumi: ("pulumi", machine.own_pulumi),
         builds.k3d: ("k3d", machine.own_k3d),
         # Kubernetes takes minutes: only where the nodes need it built anyway.
-        builds.kubernetes: ("kubectl", machine.own_kubectl and machine.built_images),
+        builds.kubernetes[builds.KUBERNETES]: (
+            "kubectl",
+            machine.own_kubectl and machine.built_images,
+        ),
     }
     return {step: program for step, (program, wanted) in own.items() if wanted}
 

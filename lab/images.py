@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterable, Mapping
@@ -112,11 +111,6 @@ def _write_tools(built: Mapping[str, Path], stream: IO[bytes]) -> None:
     write_files(dict.fromkeys(("/bin/sh", "/bin/sleep", "/bin/rm"), shell), stream)
 
 
-def _write_node(built: Mapping[str, Path], stream: IO[bytes]) -> None:
-    with (built["node"] / "rootfs.tar").open("rb") as tree:
-        shutil.copyfileobj(tree, stream)
-
-
 JAEGER = Image(
     f"{PREFIX}/jaeger:{builds.JAEGER}",
     (builds.jaeger,),
@@ -164,6 +158,33 @@ K3D_TOOLS = Image(
     _write_tools,
 )
 
-NODE = Image(node.TAG, (node.node,), node.CHANGES, _write_node)
 
-IMAGES = (JAEGER, COLLECTOR, K3D_TOOLS, NODE)
+def _node(name: str, *programs: Step) -> Image:
+    return Image(
+        f"{PREFIX}/{name}",
+        (node.node_base, node.node_files, *programs),
+        node.INSTRUCTIONS,
+        lambda built, stream: node.write(
+            built["node-base"],
+            built["node-files"],
+            [built[step.name] for step in programs],
+            stream,
+        ),
+    )
+
+
+NODES = {
+    version: _node(f"k3s:v{version}-k3s1", kubernetes, builds.containerd)
+    for version, kubernetes in builds.kubernetes.items()
+}
+"""Nodes by their Kubernetes version; their containerd traces, as k3s' own doesn't."""
+
+STOCK_NODE = _node(
+    f"k3s-stock:v{builds.KUBERNETES}-k3s1",
+    builds.kubernetes[builds.KUBERNETES],
+    builds.silent_containerd,
+)
+"""A node whose containerd has no tracing plugin, like that of k3s since 1.27.2."""
+
+IMAGES = (JAEGER, COLLECTOR, K3D_TOOLS, NODES[builds.KUBERNETES])
+"""What a stack of the lab runs on; tests ask for more nodes."""

@@ -1,11 +1,13 @@
 """What this machine has, and so what is used of it and what the lab has to make.
 
-Looking changes nothing. Where the real thing is at hand it is used; every decision carries its
-reason, for `make up` to print.
+Where the real thing is at hand it is used; every decision carries its reason, for `make up` to
+print. Looking changes nothing, except that a machine without a docker command, which can't ask for
+an image, gets the private daemon's packages at once: it would need them next.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -15,21 +17,23 @@ import shutil
 import subprocess
 import threading
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from components.compatibility import k3s_image
+from components.versions import Version
 from lab import daemon
 from lab.paths import PROJECT, Cache
 from lab.steps import LabError
 
 OLDEST_PULUMI = (3, 238, 0)
 OLDEST_K3D = (5, 7, 0)
-REGISTRY = "https://registry-1.docker.io/v2/"
 PLUGINS_SITE = "https://get.pulumi.com/releases/plugins"
 SECONDS_A_SITE_HAS = 3.0
+SECONDS_A_REGISTRY_HAS = 6.0
 SECONDS_AN_ANSWER_HOLDS = 600.0
 PLUGINS = ("command", "docker")
 
@@ -141,12 +145,12 @@ def _docker(cache: Cache) -> tuple[str | None, str]:
     return None, f"a private daemon, as docker says: {complaint}"
 
 
-def _ask_docker(*arguments: str) -> subprocess.CompletedProcess[str]:
+def _ask_docker(*arguments: str, seconds: float = 15) -> subprocess.CompletedProcess[str]:
     command = ["docker", *arguments]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=15)
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds)
     except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 1, "", "no answer in 15 s")
+        return subprocess.CompletedProcess(command, 1, "", f"no answer in {seconds:g} s")
 
 
 def _images(cache: Cache) -> tuple[bool, str]:
@@ -154,9 +158,26 @@ def _images(cache: Cache) -> tuple[bool, str]:
     if forced in ("0", "1"):
         origin = "built by the lab" if forced == "1" else "from their registries"
         return forced == "1", f"{origin}, as RUNTIME_OBSERVABILITY_LAB={forced} says"
-    if _reachable(REGISTRY, (200, 401), cache):
-        return False, f"from their registries, as {REGISTRY} answers"
-    return True, f"built by the lab, as {REGISTRY} can't be reached"
+    image = default_node_image()
+    if shutil.which("docker") is None:
+        daemon.install()
+    if _remembered(image, lambda: _is_served(image), cache):
+        return False, f"from their registries, as {image} can be had"
+    return True, f"built by the lab, as {image} can't be had"
+
+
+def default_node_image() -> str:
+    """Return the official image of the k3s release that Pulumi.yaml names."""
+    schema = (PROJECT / "Pulumi.yaml").read_text(encoding="utf-8")
+    release = re.search(r"^  k3sVersion:\n +type: string\n +default: (\S+)$", schema, re.MULTILINE)
+    if release is None:
+        raise LabError("Pulumi.yaml names no default for k3sVersion")
+    return k3s_image(Version.parse(release[1]))
+
+
+def _is_served(image: str) -> bool:
+    # It asks the registry, without any daemon.
+    return _ask_docker("manifest", "inspect", image, seconds=SECONDS_A_REGISTRY_HAS).returncode == 0
 
 
 def _plugins(cache: Cache) -> tuple[bool, str]:
@@ -172,38 +193,42 @@ def _plugins(cache: Cache) -> tuple[bool, str]:
     cpu = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     system = platform.system().lower()
     files = (f"pulumi-resource-{name}-v{versions[name]}-{system}-{cpu}.tar.gz" for name in versions)
-    if all(_reachable(f"{PLUGINS_SITE}/{file}", (200,), cache) for file in files):
+    urls = [f"{PLUGINS_SITE}/{file}" for file in files]
+    if all(_remembered(url, partial(_answers, url), cache) for url in urls):
         return False, f"{named}, downloaded by Pulumi"
     return True, f"stand-ins for {named}, as {PLUGINS_SITE} can't be reached"
 
 
-def _reachable(url: str, statuses: Sequence[int], cache: Cache) -> bool:
-    """Whether a site answers as it should; an answer holds for ten minutes."""
+def _remembered(question: str, ask: Callable[[], bool], cache: Cache) -> bool:
+    """An answer of the network, which holds for ten minutes."""
     memory = cache.root / "reachable.json"
     try:
         known = json.loads(memory.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         known = {}
-    answer, told_at = known.get(url, (False, 0.0))
+    answer, told_at = known.get(question, (False, 0.0))
     if 0 <= time.time() - told_at < SECONDS_AN_ANSWER_HOLDS:
         return bool(answer)
-    status = 0
+    answer = ask()
+    cache.root.mkdir(parents=True, exist_ok=True)
+    memory.write_text(json.dumps({**known, question: (answer, time.time())}))
+    return answer
+
+
+def _answers(url: str) -> bool:
+    """Whether a site has a file."""
+    answers = threading.Event()
 
     def ask() -> None:
-        nonlocal status
         request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - constant https sites
-        try:
-            with urllib.request.urlopen(request, timeout=SECONDS_A_SITE_HAS) as response:  # noqa: S310
-                status = response.status
-        except urllib.error.HTTPError as error:
-            status = error.code
-        except OSError:
-            return
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(request, timeout=SECONDS_A_SITE_HAS),  # noqa: S310
+        ):
+            answers.set()
 
     # A thread, because no timeout bounds the look-up of a name where its servers don't answer.
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
     asking.join(2 * SECONDS_A_SITE_HAS)
-    cache.root.mkdir(parents=True, exist_ok=True)
-    memory.write_text(json.dumps({**known, url: (status in statuses, time.time())}))
-    return status in statuses
+    return answers.is_set()

@@ -15,11 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from components import naming
+from components.naming import Names
 from lab.machine import Machine
 from lab.paths import PROJECT
 from lab.steps import LabError
 
-LABEL = "runtime-observability"
 OFFSET_STEP = 100
 
 
@@ -59,8 +60,9 @@ def down(machine: Machine, exports: Mapping[str, str], wanted: str | None) -> in
 def shell_exports(exports: Mapping[str, str], wanted: str | None) -> str:
     """Return the exports as lines for a shell's eval, with KUBECONFIG when the stack is up."""
     stack = wanted or selected({**os.environ, **exports})
-    kubeconfig = PROJECT / ".stacks" / (stack or "") / "kubeconfig"
-    variables = {**exports, **({"KUBECONFIG": str(kubeconfig)} if kubeconfig.is_file() else {})}
+    variables = dict(exports)
+    if stack and (kubeconfig := Names(stack, PROJECT).kubeconfig).is_file():
+        variables["KUBECONFIG"] = str(kubeconfig)
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
 
 
@@ -102,7 +104,7 @@ def stack_file(template: str, offset: int) -> str:
     kept = [line for line in lines if not line.startswith(("#", "encryptionsalt:"))]
     if "config:" not in kept:
         kept.append("config:")
-    kept.insert(kept.index("config:") + 1, f"  {LABEL}:portOffset: {offset}")
+    kept.insert(kept.index("config:") + 1, f"  {naming.PROJECT}:portOffset: {offset}")
     return "\n".join([f"# Settings of Pulumi.{template}.yaml on ports of its own.", *kept, ""])
 
 
@@ -208,12 +210,8 @@ def _print_links(stack: str, environment: Mapping[str, str]) -> None:
 
 
 def _left_behind(stack: str, environment: Mapping[str, str]) -> list[str]:
-    ours = [
-        "--filter",
-        f"label={LABEL}.stack={stack}",
-        "--filter",
-        f"label={LABEL}.folder={PROJECT}",
-    ]
+    names = Names(stack, PROJECT)
+    ours = ["--filter", f"label={naming.OWNER_LABEL}={names.owner}"]
     left = [
         f"{kind} {name}"
         for kind, command in (
@@ -229,5 +227,4 @@ def _left_behind(stack: str, environment: Mapping[str, str]) -> list[str]:
             check=True,
         ).stdout.split()
     ]
-    folder = PROJECT / ".stacks" / stack
-    return [*left, *([f"folder {folder}"] if folder.exists() else [])]
+    return [*left, *([f"folder {names.directory}"] if names.directory.exists() else [])]

@@ -1,6 +1,6 @@
-"""The node image that k3d takes for k3s: Debian, the built Kubernetes, and our k3s as /bin/k3s.
+"""The node images that k3d takes for k3s: Debian, a built Kubernetes, and our k3s as /bin/k3s.
 
-Its last step leaves `rootfs.tar`; `docker import` with `CHANGES` makes the image of it.
+Base and our own files are the same in all of them; `write` puts them together with the programs.
 """
 
 from __future__ import annotations
@@ -13,19 +13,21 @@ import platform
 import shutil
 import subprocess
 import tarfile
+import tempfile
 import zipapp
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
-from lab.builds import KUBERNETES, containerd, kubernetes
 from lab.paths import LAB
 from lab.steps import LabError, Step, Workbench
 
-TAG = f"runtime-observability-lab/k3s:v{KUBERNETES}-k3s1"
-SEARCH_PATH = "/var/lib/rancher/k3s/data/cni:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/bin"
-CHANGES = (
-    f"ENV PATH={SEARCH_PATH}",
+INSTRUCTIONS = (
+    # As seen in a node of v1.34.3+k3s1. Our programs are in /bin, as k3s' are: a containerd in
+    # /usr/local/bin is started in place of the image's own.
+    "ENV PATH=/var/lib/rancher/k3s/data/cni:/usr/local/sbin:/usr/local/bin:"
+    "/usr/sbin:/usr/bin:/sbin:/bin:/bin/aux",
     "ENV KUBECONFIG=/etc/rancher/k3s/k3s.yaml",
     # What k3s' own ctr knows by itself; `k3d image import --mode direct` calls it plainly.
     "ENV CONTAINERD_ADDRESS=/run/k3s/containerd/containerd.sock",
@@ -138,46 +140,51 @@ def _image(reference: str, layer: bytes, command: list[str]) -> dict[str, bytes]
     return {name: config, f"{digest}.tar": layer, "manifest.json": json.dumps([manifest]).encode()}
 
 
-def _build_node(bench: Workbench) -> None:
-    tree, programs = bench.out / "tree", bench.out / "tree/usr/local/bin"
-    images = tree / "var/lib/rancher/k3s/agent/images"
-    for folder in (programs, images, tree / "usr/bin"):
-        folder.mkdir(parents=True)
-    for step in (kubernetes, containerd):
-        for program in bench.needs[step.name].iterdir():
-            shutil.copy(program, programs)
-    sources = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(LAB / "node" / "k3s", bench.out / "app" / "k3s", ignore=sources)
-    zipapp.create_archive(
-        bench.out / "app", tree / "usr/bin/k3s", "/usr/bin/python3", main="k3s.main:main"
-    )
-    pause = bench.out / "pause"
-    bench.run(["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", pause, "main.go"],
-              cwd=LAB / "node" / "pause", CGO_ENABLED="0", GO111MODULE="off")  # fmt: skip
-    base = bench.needs["node-base"] / "base.tar"
-    busybox = bench.out / "busybox"
-    with tarfile.open(base) as tar, busybox.open("wb") as file:
-        shutil.copyfileobj(tar.extractfile("./usr/bin/busybox") or io.BytesIO(), file)
-    busybox.chmod(0o755)
-    for name, reference, files, command in (
-        ("pause", PAUSE_IMAGE, [(_entry("pause"), pause.read_bytes())], "/pause"),
-        ("busybox", BUSYBOX_IMAGE, _busybox_files(busybox), "sh"),
-    ):
-        content = _image(reference, _layer(files), [command])
-        entries = ((_entry(path, 0o644), data) for path, data in content.items())
-        (images / f"{name}.tar").write_bytes(_layer(entries))
-    rootfs = bench.out / "rootfs.tar"
-    shutil.copyfile(base, rootfs)
-    added = sorted(path.relative_to(tree) for path in tree.rglob("*") if path.is_file())
-    bench.run(["tar", "--owner=0", "--group=0", "-C", tree, "-rf", rootfs, *added])
-    for folder in (tree, bench.out / "app"):
-        shutil.rmtree(folder)
+def _build_files(bench: Workbench) -> None:
+    images = bench.out / "var/lib/rancher/k3s/agent/images"
+    images.mkdir(parents=True)
+    (bench.out / "usr/bin").mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        app, pause, busybox = (Path(scratch, name) for name in ("app", "pause", "busybox"))
+        sources = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(LAB / "node" / "k3s", app / "k3s", ignore=sources)
+        k3s = bench.out / "usr/bin/k3s"
+        zipapp.create_archive(app, k3s, "/usr/bin/python3", main="k3s.main:main")
+        bench.run(["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", pause, "main.go"],
+                  cwd=LAB / "node" / "pause", CGO_ENABLED="0", GO111MODULE="off")  # fmt: skip
+        with tarfile.open(bench.needs["node-base"] / "base.tar") as tar, busybox.open("wb") as file:
+            shutil.copyfileobj(tar.extractfile("./usr/bin/busybox") or io.BytesIO(), file)
+        busybox.chmod(0o755)
+        for name, reference, files, command in (
+            ("pause", PAUSE_IMAGE, [(_entry("pause"), pause.read_bytes())], "/pause"),
+            ("busybox", BUSYBOX_IMAGE, _busybox_files(busybox), "sh"),
+        ):
+            content = _image(reference, _layer(files), [command])
+            entries = ((_entry(path, 0o644), data) for path, data in content.items())
+            (images / f"{name}.tar").write_bytes(_layer(entries))
+
+
+def write(base: Path, files: Path, programs: Iterable[Path], stream: IO[bytes]) -> None:
+    """Write a node's root file system as a tar, from the outputs of the steps."""
+
+    def of_root(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        entry.uid = entry.gid = 0
+        entry.uname = entry.gname = "root"
+        return None if entry.isdir() else entry
+
+    with tarfile.open(fileobj=stream, mode="w|") as tree:
+        with tarfile.open(base / "base.tar") as debian:
+            for entry in debian:
+                tree.addfile(entry, debian.extractfile(entry) if entry.isreg() else None)
+        for folder, place in ((files, ""), *((folder, "usr/bin/") for folder in programs)):
+            for path in sorted(folder.rglob("*")):
+                tree.add(path, f"{place}{path.relative_to(folder)}", False, filter=of_root)
 
 
 node_base = Step("node-base", PACKAGES + UNWANTED + ("sh is bash",), _build_base, minutes=1.5)
-node = Step(
-    "node",
-    (LAB / "node" / "k3s", LAB / "node" / "pause", LAB / "node" / "image.py", *CHANGES),
-    _build_node,
-    needs=(node_base, kubernetes, containerd),
+node_files = Step(
+    "node-files",
+    (LAB / "node" / "k3s", LAB / "node" / "pause", LAB / "node" / "image.py"),
+    _build_files,
+    needs=(node_base,),
 )

@@ -1,4 +1,4 @@
-"""command:local:Command and command:local:run."""
+"""command:local:Command."""
 
 from __future__ import annotations
 
@@ -26,7 +26,11 @@ SECONDS_BETWEEN_LOOKS = 0.02
 _LOGS_STDERR = ("stderr", "stdoutAndStderr")
 
 # command local/base.go and common/inputs.go; assetPaths and archivePaths are not covered.
-_PROCESS = {
+COMMAND = {
+    "create": Field(str),
+    "update": Field(str),
+    "delete": Field(str),
+    "triggers": Field(list),
     "stdin": Field(str),
     "logging": Field(str, pattern="stdout|stderr|stdoutAndStderr|none"),
     "interpreter": Field(list, items=str),
@@ -34,14 +38,6 @@ _PROCESS = {
     "environment": Field(dict, items=str),
     "addPreviousOutputInEnv": Field(bool),
 }
-COMMAND = {
-    "create": Field(str),
-    "update": Field(str),
-    "delete": Field(str),
-    "triggers": Field(list),
-    **_PROCESS,
-}
-RUN = {"command": Field(str, required=True), **_PROCESS}
 
 
 class Command(Resource):
@@ -88,14 +84,6 @@ class Command(Resource):
         if command is not None:
             out, err = run(call, command, inputs, {"STDOUT": out, "STDERR": err})
         return {**inputs, "stdout": out, "stderr": err}
-
-
-def run_function(call: Call, inputs: Properties) -> Properties:
-    """Run at every preview and update, without state (command local/run.go)."""
-    for _property, reason in properties.check(RUN, inputs):
-        raise ProviderError(reason)
-    out, err = run(call, inputs["command"], inputs, {})
-    return {**inputs, "stdout": out, "stderr": err}
 
 
 def run(call: Call, command: str, inputs: Properties, previous: dict[str, str]) -> tuple[str, str]:
@@ -199,7 +187,6 @@ def make(engine: str | None) -> Servicer:
     return Servicer(
         VERSION,
         [Command()],
-        {"command:local:run": run_function},
         Configuration({}, defaults=dict, use=lambda _config: None),
         engine,
     )

@@ -15,13 +15,13 @@ from requests.exceptions import RequestException
 
 from lab.providers import properties
 from lab.providers.properties import Changes, Field, Schema
-from lab.providers.server import Call, InitializationError, ProviderError, Resource, autoname
+from lab.providers.server import Call, InitializationError, ProviderError, Resource
 from lab.providers.wire import Properties
 
 VERSION = "5.2.0"
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 SECONDS_OF_A_REQUEST = 1200  # terraform, resource_docker_image.go: a pull may take 20 minutes
-SECONDS_FOR_REMOVAL = 30  # terraform: networkRemoveRefreshTimeout, volumeReadRefreshTimeout
+SECONDS_FOR_REMOVAL = 30  # terraform: networkRemoveRefreshTimeout
 SECONDS_BETWEEN_TRIES = 0.5
 
 
@@ -103,7 +103,6 @@ class DockerResource(Resource):
     """
 
     schema: ClassVar[Schema]
-    autonamed: ClassVar[bool] = True
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -129,9 +128,7 @@ class DockerResource(Resource):
     def check(self, inputs: Properties) -> Iterator[tuple[str, str]]:
         return properties.check(self.schema, inputs)
 
-    def fill(self, inputs: Properties, old: Properties, name: str) -> Properties:
-        if self.autonamed and "name" not in inputs:
-            inputs = {**inputs, "name": old.get("name") or autoname(name)}
+    def fill(self, inputs: Properties) -> Properties:
         return properties.with_defaults(self.schema, inputs)
 
     def diff(

@@ -1,7 +1,7 @@
 """What the docker plugin's types are made of: properties, Docker's requests, what is read back.
 
 Pure; nothing here talks to a daemon. ForceNew, computed and default as in terraform's schemas
-(resource_docker_{network,volume,image,container}.go).
+(resource_docker_{network,image,container}.go).
 """
 
 from __future__ import annotations
@@ -19,20 +19,13 @@ _REQUIRED = Field(str, required=True)
 _LABEL = {"label": _REQUIRED, "value": _REQUIRED}
 
 NETWORK: Schema = {
-    "name": Field(str),
+    "name": _REQUIRED,
     "labels": Field(set, nested=_LABEL),
     "driver": Field(str, computed=True),
     "internal": Field(bool, computed=True),
     "attachable": Field(bool),
     "ipamConfigs": Field(set, computed=True, output=True),
     "scope": Field(str, computed=True, output=True),
-}
-
-VOLUME: Schema = {
-    "name": Field(str),
-    "labels": Field(set, nested=_LABEL),
-    "driver": Field(str, computed=True),
-    "mountpoint": Field(str, computed=True, output=True),
 }
 
 REMOTE_IMAGE: Schema = {
@@ -74,27 +67,19 @@ def _host(field: Field, key: str, unit: int = 1) -> Setting:
 
 
 SETTINGS = {
-    "hostname": _config(Field(str, computed=True), "Hostname"),
     "command": _config(Field(list, computed=True, items=str, pending=True), "Cmd"),
     "entrypoints": _config(Field(list, computed=True, items=str, pending=True), "Entrypoint"),
     # An empty user is that of the image (DiffSuppressFunc): as if computed.
     "user": _config(Field(str, computed=True), "User"),
-    "rm": _host(Field(bool, replaces=False, default=False), "AutoRemove"),
     "readOnly": _host(Field(bool, default=False), "ReadonlyRootfs"),
     "securityOpts": _host(Field(set, computed=True, items=str), "SecurityOpt"),
-    "init": _host(Field(bool, replaces=False, computed=True), "Init"),
     "networkMode": _host(Field(str, default="bridge"), "NetworkMode"),
-    "ipcMode": _host(Field(str, computed=True), "IpcMode"),
-    "runtime": _host(Field(str, computed=True), "Runtime"),
-    "cpuShares": _host(Field(int, replaces=False), "CpuShares"),
     "memory": _host(Field(int, replaces=False), "Memory", MEBIBYTE),
     # Docker chooses twice the memory, the plugin reads that back and it is not `computed`: a
     # program that gives `memory` alone has a change to make at every update.
     "memorySwap": _host(Field(int, replaces=False), "MemorySwap", MEBIBYTE),
 }
-UPDATED_IN_PLACE = (
-    "restart", "maxRetryCount", "cpuShares", "memory", "memorySwap",
-)  # fmt: skip
+UPDATED_IN_PLACE = ("restart", "maxRetryCount", "memory", "memorySwap")
 _UPLOAD = {
     "file": _REQUIRED,
     "content": _REQUIRED,
@@ -104,7 +89,7 @@ _UPLOAD = {
 
 CONTAINER: Schema = {
     **{name: setting.field for name, setting in SETTINGS.items()},
-    "name": Field(str),
+    "name": _REQUIRED,
     "image": _REQUIRED,
     "restart": Field(
         str, replaces=False, default="no", pattern="no|on-failure|always|unless-stopped"
@@ -132,15 +117,6 @@ CONTAINER: Schema = {
             "name": _REQUIRED,
             "aliases": Field(set, items=str),
             "ipv4Address": Field(str),
-        },
-    ),
-    "volumes": Field(
-        set,
-        nested={
-            "containerPath": _REQUIRED,
-            "hostPath": Field(str, pattern="/.*"),
-            "volumeName": Field(str),
-            "readOnly": Field(bool),
         },
     ),
     "uploads": Field(set, nested=_UPLOAD),
@@ -184,7 +160,6 @@ def create_request(inputs: Properties) -> Properties:
         },
         "CapAdd": inputs.get("capabilities", {}).get("adds"),
         "CapDrop": inputs.get("capabilities", {}).get("drops"),
-        "Binds": [],
         "PortBindings": {},
     }
     for name, setting in SETTINGS.items():
@@ -198,18 +173,13 @@ def create_request(inputs: Properties) -> Properties:
         key = f"{port['internal']}/{port['protocol']}"
         host["PortBindings"].setdefault(key, []).append(binding)
     config["ExposedPorts"] = {key: {} for key in host["PortBindings"]}
-    config["Volumes"] = {item["containerPath"]: {} for item in inputs.get("volumes", [])}
-    for item in inputs.get("volumes", []):
-        if source := item.get("hostPath") or item.get("volumeName"):
-            mode = "ro" if item.get("readOnly") else "rw"
-            host["Binds"].append(f"{source}:{item['containerPath']}:{mode}")
     return {**config, "HostConfig": host}
 
 
 def observed(container: Properties, state: Properties) -> Properties:
     """Return the state of an inspected container; `state` is what was known before.
 
-    Labels, environment, networks, volumes and uploads are never read back. Neither the grace
+    Labels, environment, networks and uploads are never read back. Neither the grace
     period nor anything else that only the plugin knows is.
     """
     host, networks = container["HostConfig"], container["NetworkSettings"]

@@ -65,39 +65,10 @@ class Network(DockerResource):
         )
 
 
-class Volume(DockerResource):
-    """terraform, resource_docker_volume.go; without cluster volumes. The id is the name."""
-
-    covers: ClassVar[str] = "docker:index/volume:Volume"
-    schema: ClassVar[Schema] = specs.VOLUME
-
-    def make(self, api: Any, inputs: Properties) -> str:
-        with saying("Unable to create volume: "):
-            volume = api.create_volume(
-                inputs["name"], inputs.get("driver"), labels=specs.labels_of(inputs)
-            )
-        return str(volume["Name"])
-
-    def find(self, api: Any, identity: str, state: Properties) -> Properties:
-        volume = api.inspect_volume(identity)
-        return {
-            "name": volume["Name"],
-            "labels": specs.label_set(volume["Labels"]),
-            "driver": volume["Driver"],
-            "mountpoint": volume["Mountpoint"],
-        }
-
-    def remove(self, api: Any, call: Call, identity: str, state: Properties) -> None:
-        remove_patiently(
-            call, lambda: api.remove_volume(identity, force=True), "volume is in use", "in_use"
-        )
-
-
 class RemoteImage(DockerResource):
     """terraform, resource_docker_image_funcs.go; without builds. The id is image id + name."""
 
     covers: ClassVar[str] = "docker:index/remoteImage:RemoteImage"
-    autonamed: ClassVar[bool] = False
     schema: ClassVar[Schema] = specs.REMOTE_IMAGE
 
     def make(self, api: Any, inputs: Properties) -> str:
@@ -177,7 +148,7 @@ class Container(DockerResource):
                 api.start(identity)
         if any(state.get(name) != inputs.get(name) for name in specs.UPDATED_IN_PLACE):
             host = specs.create_request(inputs)["HostConfig"]
-            keys = ("CpuShares", "Memory", "MemorySwap")
+            keys = ("Memory", "MemorySwap")
             request = {key: host[key] for key in keys if key in host}
             request["RestartPolicy"] = host["RestartPolicy"]
             with saying("Unable to update a container: "):
@@ -201,7 +172,6 @@ class Container(DockerResource):
 def make(engine: str | None) -> Servicer:
     """Return the plugin."""
     host = Host()
-    resources = [Network(host), Volume(host), RemoteImage(host), Container(host)]
-    return Servicer(
-        VERSION, resources, {}, Configuration(host.schema, host.defaults, host.use), engine
-    )
+    resources = [Network(host), RemoteImage(host), Container(host)]
+    configuration = Configuration(host.schema, host.defaults, host.use)
+    return Servicer(VERSION, resources, configuration, engine)

@@ -7,11 +7,10 @@ import contextlib
 import functools
 import os
 import re
-import secrets
 import signal
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -49,7 +48,7 @@ class InitializationError(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """One create, update, delete or invoke: where it logs, and how long it may take."""
+    """One create, update or delete: where it logs, and how long it may take."""
 
     urn: str
     seconds: float | None
@@ -75,8 +74,8 @@ class Resource(ABC):
     def check(self, inputs: Properties) -> Iterator[tuple[str, str]]:
         """Yield (property, reason) for each input that is refused."""
 
-    def fill(self, inputs: Properties, old: Properties, name: str) -> Properties:
-        """Return checked inputs with defaults; `old` are the inputs of the last run."""
+    def fill(self, inputs: Properties) -> Properties:
+        """Return checked inputs with defaults."""
         return inputs
 
     @abstractmethod
@@ -106,9 +105,6 @@ class Resource(ABC):
     @abstractmethod
     def delete(self, call: Call, identity: str, state: Properties) -> None:
         """Remove it; what is gone already is no error."""
-
-
-Function = Callable[[Call, Properties], Properties]
 
 
 @dataclass(frozen=True)
@@ -155,11 +151,10 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         self,
         version: str,
         resources: Sequence[Resource],
-        functions: Mapping[str, Function],
         configuration: Configuration,
         engine: str | None,
     ) -> None:
-        self._version, self._functions, self._configuration = version, functions, configuration
+        self._version, self._configuration = version, configuration
         self._resources = {resource.covers: resource for resource in resources}
         self._cancelled = threading.Event()
         self._engine = engine_pb2_grpc.EngineStub(grpc.insecure_channel(engine)) if engine else None
@@ -189,7 +184,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         resource, inputs = self._resource(request.urn), wire.read(request.news)
         failures = list(resource.check(inputs))
         if not failures:
-            inputs = resource.fill(inputs, wire.read(request.olds), _name(request.urn))
+            inputs = resource.fill(inputs)
         return _checked(inputs, failures)
 
     @_rpc
@@ -245,11 +240,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     @_rpc
     def Invoke(self, request: Any, context: Any) -> Any:
-        if request.tok not in self._functions:
-            raise ProviderError(_not_covered("function", request.tok, self._functions))
-        call = Call("", None, self._logger(""), self._cancelled)
-        outputs = self._functions[request.tok](call, wire.read(request.args))
-        return provider_pb2.InvokeResponse(**{"return": wire.write(outputs)})
+        raise ProviderError(f"the lab's stand-in plugins cover no function: not {request.tok}")
 
     def Cancel(self, request: Any, context: Any) -> Any:
         self._cancelled.set()
@@ -258,7 +249,10 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def _resource(self, urn: str) -> Resource:
         token = urn.split("::")[2].rpartition("$")[2]
         if token not in self._resources:
-            raise ProviderError(_not_covered("type", token, self._resources))
+            raise ProviderError(
+                f"the lab's stand-in plugin does not cover the type {token};"
+                f" it covers {', '.join(self._resources)}"
+            )
         return self._resources[token]
 
     def _call(self, request: Any) -> Call:
@@ -300,20 +294,8 @@ def diff_response(changes: Changes, deletes_before_replacing: bool) -> Any:
     )
 
 
-def autoname(name: str) -> str:
-    """Return the physical name of a resource that gives none (docker: SetAutonaming(255, "-"))."""
-    return f"{name}-{secrets.token_hex(4)[:7]}"
-
-
 def _name(urn: str) -> str:
     return urn.rpartition("::")[2]
-
-
-def _not_covered(what: str, name: str, covered: Iterable[str]) -> str:
-    return (
-        f"the lab's stand-in plugin does not cover the {what} {name};"
-        f" it covers {', '.join(covered) or 'none'}"
-    )
 
 
 def _checked(inputs: Properties, failures: Any) -> Any:

@@ -33,6 +33,12 @@ def stack(_stack: Stack) -> Stack:
 
 
 @pytest.fixture
+def unsettled(_stack: Stack) -> Stack:
+    """The stack as the test before left it, for tests that make it another."""
+    return _stack
+
+
+@pytest.fixture
 def two_nodes(_stack: Stack) -> Stack:
     """A stack that is up with a server and an agent."""
     _stack.settle(agents=1)

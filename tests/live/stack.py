@@ -129,7 +129,7 @@ class Stack:
         self.offset = ports.free_offset()
         self._settled: dict[str, Any] | None = None
         self._file = folder / f"Pulumi.{self.name}.yaml"
-        self._base = {**self._images(), "portOffset": self.offset, **config}
+        self.base: Mapping[str, Any] = {**self._images(), "portOffset": self.offset, **config}
         self._file.write_text(yaml.safe_dump({"config": {}}))
         self.configure()
         self.pulumi("stack", "init", self.name)
@@ -185,7 +185,7 @@ class Stack:
         """Makes the stack's settings those it began with and ``keys``."""
         document = yaml.safe_load(self._file.read_text())
         document["config"] = {
-            f"{PROJECT_NAME}:{key}": value for key, value in (self._base | keys).items()
+            f"{PROJECT_NAME}:{key}": value for key, value in ({**self.base, **keys}).items()
         }
         self._file.write_text(yaml.safe_dump(document))
 

@@ -16,9 +16,9 @@ _CALLS = {
 
 
 def promised(stack: Stack) -> set[str]:
-    """The services in a pod's trace; the containerd of official k3s images does not trace."""
-    image_traces = stack.config.get("containerdTracing") == "image"
-    return {"kubelet", "containerd"} if image_traces else {"kubelet"}
+    """The services in a pod's trace."""
+    silent = stack.config.get("containerdTracing") == "off"
+    return {"kubelet"} if silent else {"kubelet", "containerd"}
 
 
 def start_of(stack: Stack, pod: str) -> Trace | None:

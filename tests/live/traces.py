@@ -48,6 +48,15 @@ class Trace:
             if reference["refType"] == "CHILD_OF"
         )
 
+    @property
+    def nodes(self) -> dict[str, set[str]]:
+        """The nodes on which each service worked, as its resource says."""
+        found: dict[str, set[str]] = {service: set() for service in self.services}
+        for process in self.document["processes"].values():
+            tags = {tag["key"]: tag["value"] for tag in process["tags"]}
+            found[process["serviceName"]].add(str(tags.get("k8s.node.name")))
+        return found
+
     def tags(self, key: str) -> set[str]:
         """The values of a tag anywhere in the trace, on spans and on processes."""
         tagged = [*self.spans, *self.document["processes"].values()]

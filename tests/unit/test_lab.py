@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import builds, images, stacks
-from lab.paths import LAB, Cache
+from lab import builds, images, machine, stacks
+from lab.paths import LAB, PROJECT, Cache
 from lab.steps import LabError, Step, Workbench, prepare, progress
 
 
@@ -114,6 +114,20 @@ def test_an_image_holds_programs_of_root_and_folders_for_anyone() -> None:
     with tarfile.open(fileobj=stream) as archive:
         entries = {entry.name: (entry.mode, entry.uid, entry.isdir()) for entry in archive}
     assert entries == {"app/program": (0o755, 0, False), "folder": (0o1777, 0, True)}
+
+
+@pytest.mark.parametrize("version", builds.KUBERNETES_VERSIONS)
+def test_a_kubernetes_is_built_of_the_release_that_it_says_it_is(version: str) -> None:
+    module = LAB / "go" / f"kubernetes-{version.rpartition('.')[0]}" / "go.mod"
+    assert f"require k8s.io/kubernetes v{version}\n" in module.read_text()
+    assert module.parent in builds.kubernetes[version].inputs
+
+
+def test_the_lab_builds_what_a_stack_has_by_default() -> None:
+    tag = f"k3s:v{builds.KUBERNETES}-k3s1"
+    assert machine.default_node_image().endswith(tag)
+    settings = (PROJECT / "Pulumi.lab.yaml").read_text()
+    assert all(f"Image: {image.reference}\n" in settings for image in images.IMAGES)
 
 
 def test_a_developers_stack_has_its_own_ports_and_no_salt() -> None:

@@ -1,4 +1,4 @@
-"""`/bin/k3s` of the lab's node image: a stand-in for k3s 1.34 under k3d 5.9, not k3s.
+"""`/bin/k3s` of the lab's node image: a stand-in for k3s 1.34 … 1.37 under k3d 5.9, not k3s.
 
 k3s can't be had from a package registry. This starts the real, upstream etcd, kube-apiserver,
 kube-controller-manager, kube-scheduler, containerd, kubelet and kube-proxy, one process each,

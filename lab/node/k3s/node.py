@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+import subprocess
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,13 @@ class Node:
         response = urllib.request.urlopen(url, context=context, timeout=timeout)  # noqa: S310
         assert isinstance(response, http.client.HTTPResponse)  # noqa: S101
         return response
+
+
+def kubernetes_version() -> tuple[int, int]:
+    """Major and minor version of the kubelet in the image."""
+    said = subprocess.check_output(["kubelet", "--version"], text=True)
+    major, minor, _ = said.split()[-1].removeprefix("v").split(".", 2)
+    return int(major), int(minor)
 
 
 def lacks_sys_resource() -> bool:

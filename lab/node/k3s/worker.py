@@ -8,7 +8,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from .certificates import CA, certificate, key, make_kubeconfig, make_serving
-from .node import AGENT, CNI_CONFIG, CONTAINERD_CONFIG, POD_CIDR, Node, lacks_sys_resource
+from .node import (
+    AGENT,
+    CNI_CONFIG,
+    CONTAINERD_CONFIG,
+    POD_CIDR,
+    Node,
+    kubernetes_version,
+    lacks_sys_resource,
+)
 from .processes import Components, FatalError, log, merged, run
 
 CONTAINERD_SOCKET = "/run/k3s/containerd/containerd.sock"
@@ -117,9 +125,11 @@ def start_kubelet(node: Node, components: Components) -> None:
         defaults["featureGates"] = {"KubeletInUserNamespace": True}
     KUBELET_CONFIG.mkdir(parents=True, exist_ok=True)
     (KUBELET_CONFIG / "00-k3s-defaults.conf").write_text(json.dumps(defaults, indent=1))
+    # cAdvisor's containerd client and its flags are gone from 1.37 on.
+    cadvisor = {} if kubernetes_version() >= (1, 37) else {"containerd": CONTAINERD_SOCKET}
     extra = take_config(node.options.kubelet_arg, KUBELET_CONFIG / "10-cli-config.conf")
     components.start("kubelet", merged({
         "config-dir": str(KUBELET_CONFIG), "kubeconfig": kubeconfig, "read-only-port": "0",
-        "containerd": CONTAINERD_SOCKET, "hostname-override": node.name, "node-ip": node.ip,
+        "hostname-override": node.name, "node-ip": node.ip, **cadvisor,
         "cert-dir": "/var/lib/kubelet/pki", "node-labels": ",".join(node.options.node_label),
     }, extra))  # fmt: skip
