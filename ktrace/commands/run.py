@@ -226,7 +226,7 @@ def _tree(report: Report) -> Tree:
     for pod in report.followed.pods:
         branch = followed.add(
             terminal.text(
-                f"pod {pod.namespace}/{pod.name}  {'started' if pod.start else 'ended'} in "
+                f"pod {pod.namespace}/{pod.name}  {_outcome(pod)} "
                 f"{milliseconds(_shown_ms(pod))}  "
                 f"{', '.join(pod.services)}  {report.url(pod.longest)}"
             )
@@ -239,6 +239,12 @@ def _tree(report: Report) -> Tree:
     elif not report.followed.quiet:
         tree.add(terminal.text("still at work when time was up: --for SECONDS follows longer"))
     return tree
+
+
+def _outcome(pod: PodWork) -> str:
+    if pod.start is None:
+        return "ended in"
+    return "started in" if pod.start.whole else "not started after"
 
 
 def _shown_ms(pod: PodWork) -> float:

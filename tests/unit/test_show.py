@@ -1,4 +1,4 @@
-"""A pod's start as ktrace shows it, from what a real Jaeger answered (k3s 1.34.4, containerd 2.3).
+"""A pod's start as ktrace shows it, from what a real Jaeger answered (1.34.4, containerd 2.3).
 
 ``UPDATE_GOLDEN=1 pytest tests/unit/test_show.py`` rewrites snapshots/; read the diff then.
 """
@@ -22,7 +22,8 @@ from tests.fakes import recorded
 from tests.fakes.jaeger import URL, client, data, span, trace
 
 SNAPSHOTS = Path(__file__).resolve().parent / "snapshots"
-PODS = ("echo-one", "with-init", "no-image", "crashing")
+PODS = ("echo-one", "with-init", "no-image", "crashing", "with-init-137", "kubelet-only")
+"""The last two: Kubernetes 1.37.2, and a node whose containerd does not trace."""
 
 
 def start_of(pod: str) -> PodStart:
@@ -73,13 +74,17 @@ def test_a_start_is_accounted_for_from_its_request_to_its_last_container(pod: st
     assert sum(step.duration_ms for step in critical) > 0.85 * start.duration_ms
 
 
-def test_every_container_of_a_pod_is_named_and_started_once() -> None:
-    names = [step.name for step in start_of("with-init").steps]
+@pytest.mark.parametrize("pod", ["with-init", "with-init-137"])
+def test_every_container_of_a_pod_is_named_and_started_once(pod: str) -> None:
+    names = [step.name for step in start_of(pod).steps]
     assert [name for name in names if name.startswith("start ")] == [
         "start container first",
         "start container main",
         "start container side",
     ]
+
+
+def test_a_restart_is_no_part_of_a_start() -> None:
     restarted = [step.name for step in start_of("crashing").steps]
     assert restarted.count("start container main") == 1
 
