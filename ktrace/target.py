@@ -66,7 +66,25 @@ class Target:
             )
         if not self.kubeconfig.is_file():
             raise UsageError(f"there is no kubeconfig {self.kubeconfig}: is the stack up?")
+        refuse_a_broken_kubeconfig(self.kubeconfig)
         return self.kubeconfig
+
+
+def refuse_a_broken_kubeconfig(file: Path) -> None:
+    """A current context, its cluster and its user: what every use of it needs."""
+    try:
+        document = yaml.safe_load(file.read_text())
+        (context,) = (
+            each["context"]
+            for each in document["contexts"]
+            if each["name"] == document["current-context"]
+        )
+        clusters = [each["name"] for each in document["clusters"]]
+        known = context["cluster"] in clusters
+    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):
+        known = False
+    if not known:
+        raise UsageError(f"{file} is no kubeconfig with a current context and its cluster")
 
 
 def choose(stack: str | None, jaeger: str | None, kubeconfig: Path | None) -> Target:

@@ -15,6 +15,7 @@ from ktrace import configuration, machine
 from ktrace.cli import main
 from tests.configuration import PROJECT, parsed
 from tests.fakes.daemon import FakeDaemon
+from tests.fakes.http import write_kubeconfig
 
 COMMANDS = ("doctor", "verify", "run", "show", "assert", "render", "open")
 
@@ -79,6 +80,25 @@ def test_a_failure_is_one_line_and_its_code(
     assert line.startswith("ktrace: ")
     assert told in line
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("text", ["text", "{", "contexts: []\ncurrent-context: x", "[]", ""])
+def test_a_broken_kubeconfig_is_wrong_usage(ktrace: Ktrace, tmp_path: Path, text: str) -> None:
+    (tmp_path / "config").write_text(text)
+    done = ktrace("verify", *NOWHERE, "--kubeconfig", str(tmp_path / "config"))
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "is no kubeconfig" in line
+
+
+def test_a_cluster_that_does_not_answer_has_a_code_of_its_own(
+    ktrace: Ktrace, tmp_path: Path
+) -> None:
+    write_kubeconfig(tmp_path / "config", "http://127.0.0.1:9")
+    done = ktrace("verify", *NOWHERE, "--kubeconfig", str(tmp_path / "config"))
+    assert done.returncode == 3
+    (line,) = done.stderr.splitlines()
+    assert "the cluster of" in line
 
 
 def test_render_needs_no_docker_and_gives_the_same_twice(ktrace: Ktrace, tmp_path: Path) -> None:
