@@ -25,9 +25,8 @@ from components import docker, documents, k3d, kubeapi, naming, runner, store
 from components.docker import Owned
 from components.documents import ClusterSpec
 from components.files import write_private
-from components.naming import Names
+from components.naming import NODE_IMAGE, Names
 from components.node_image import CURE
-from components.node_image import NAME as NODE_IMAGE
 
 _CREATE_SECONDS = 300
 _READY_SECONDS = 120

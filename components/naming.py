@@ -13,6 +13,9 @@ STACK_LABEL = f"{PROJECT}.stack"
 FOLDER_LABEL = f"{PROJECT}.folder"
 SPEC_LABEL = f"{PROJECT}.spec"
 
+NODE_IMAGE = f"{PROJECT}/k3s"
+"""The images that are built for nodes with an upstream containerd; stacks share them."""
+
 COLLECTOR_ALIAS = "otel-collector"
 """The collector's name on the stack's network: aliases are per network, names per daemon."""
 

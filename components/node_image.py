@@ -16,8 +16,8 @@ import pulumi
 
 from components import commands
 from components.compatibility import ContainerdRelease
+from components.naming import NODE_IMAGE
 
-NAME = "runtime-observability/k3s"
 PLACE = "usr/local/bin/containerd"
 CURE = "`pulumi config set containerdTracing off` does without containerd's traces"
 
@@ -40,7 +40,7 @@ class UpstreamImage:
     def tag(self) -> str:
         """Names the content, so that stacks share it and a changed input is another image."""
         digest = hashlib.sha256(f"{self.dockerfile}{self.sha256}".encode()).hexdigest()[:12]
-        return f"{NAME}:containerd-{self.version}-{digest}"
+        return f"{NODE_IMAGE}:containerd-{self.version}-{digest}"
 
 
 def upstream_image(

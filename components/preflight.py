@@ -21,8 +21,7 @@ import yaml
 
 from components import docker, naming, runner, store
 from components.docker import Owned
-from components.naming import Names
-from components.node_image import NAME as NODE_IMAGE
+from components.naming import NODE_IMAGE, Names
 from components.versions import Version
 
 OLDEST_K3D = Version.parse("5.7.0")

@@ -11,7 +11,7 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-from components.naming import OWNER_LABEL
+from components.naming import NODE_IMAGE, OWNER_LABEL
 from lab import check, daemon, environment, stacks
 from lab.machine import look
 from lab.paths import Cache
@@ -54,7 +54,8 @@ def main(arguments: list[str]) -> int:
 
 
 def clean(cache: Cache) -> int:
-    """Remove all that the lab has made; refuse while a stack lives in the private daemon."""
+    """Remove all that was made for stacks; refuse while one lives in the private daemon."""
+    _remove_node_images()
     if not cache.root.exists():
         print(f"{cache.root} does not exist: there is nothing to remove")
         return 0
@@ -69,6 +70,16 @@ def clean(cache: Cache) -> int:
         shutil.rmtree(cache.root)
     print(f"removed {cache.root}")
     return 0
+
+
+def _remove_node_images() -> None:
+    """Remove the node images that `containerdTracing: upstream` has built in the user's daemon."""
+    if shutil.which("docker") is None:
+        return
+    listing = ["docker", "images", "--quiet", "--filter", f"reference={NODE_IMAGE}"]
+    listed = subprocess.run(listing, capture_output=True, text=True, check=False).stdout.split()
+    if listed:
+        subprocess.run(["docker", "image", "rm", *set(listed)], check=False)
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:

@@ -15,7 +15,8 @@ import pytest
 
 from components import build_node_image, runner
 from components.compatibility import ContainerdRelease
-from components.node_image import CURE, NAME, UpstreamImage, upstream_image
+from components.naming import NODE_IMAGE
+from components.node_image import CURE, UpstreamImage, upstream_image
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.executables import Answer
 
@@ -77,7 +78,7 @@ def test_the_tag_stands_for_all_that_is_in_the_image(binary: Path) -> None:
     ]
     tags = {each.tag for each in (image, *others)}
     assert len(tags) == 6
-    assert all(tag.startswith(f"{NAME}:containerd-") for tag in tags)
+    assert all(tag.startswith(f"{NODE_IMAGE}:containerd-") for tag in tags)
     assert replace(image).tag == image.tag
 
 

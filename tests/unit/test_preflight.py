@@ -12,8 +12,7 @@ import pytest
 
 from components import naming, preflight, store
 from components.docker import Owned
-from components.naming import Names
-from components.node_image import NAME as NODE_IMAGE
+from components.naming import NODE_IMAGE, Names
 from components.preflight import Observation, observe
 from components.store import Record
 from tests.fakes.daemon import FakeDaemon
