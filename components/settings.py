@@ -79,6 +79,11 @@ def _image(text: str) -> str:
     return text
 
 
+def _versioned_image(text: str) -> str:
+    _image(text.replace("{version}", "1.2.3"))
+    return text
+
+
 def _without_dollar(text: str) -> str:
     if "$" in text:
         raise ValueError("it has a $, which k3d expands in its configuration")
@@ -119,6 +124,8 @@ def _registry(text: str) -> str:
 Port = Annotated[int, Field(ge=1024, le=65535)]
 PerMillion = Annotated[int, Field(ge=0, le=1_000_000)]
 Image = Annotated[str, AfterValidator(_image)]
+VersionedImage = Annotated[str, AfterValidator(_versioned_image)]
+"""An image in which ``{version}`` stands for the release that it belongs to."""
 _AnyRelease = Annotated[Version, BeforeValidator(_release)]
 
 
@@ -177,9 +184,9 @@ class Settings(_Model):
     collector_health_port: Port
     collector_metrics_port: Port
 
-    jaeger_image: Image
-    collector_image: Image
-    k3s_image: Image
+    jaeger_image: VersionedImage
+    collector_image: VersionedImage
+    k3s_image: VersionedImage
     k3d_tools_image: Image
 
     k3s_args: tuple[Annotated[str, AfterValidator(_k3s_argument)], ...]

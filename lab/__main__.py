@@ -43,7 +43,8 @@ def main(arguments: list[str]) -> int:
         print("\n".join(machine.reasons), flush=True)
     # A destroy needs no image: it shouldn't wait for one to be built.
     images = machine.built_images and chosen.command != "down"
-    exports = environment.make_ready(dataclasses.replace(machine, built_images=images))
+    nodes = stacks.nodes_of(chosen.stack or machine.default_stack) if images else []
+    exports = environment.make_ready(dataclasses.replace(machine, built_images=images), nodes)
     if chosen.command == "up":
         return stacks.up(machine, exports, chosen.stack)
     if chosen.command == "down":

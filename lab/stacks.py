@@ -17,6 +17,7 @@ from types import FrameType
 
 from components import naming
 from components.naming import Names
+from lab import images
 from lab.machine import Machine
 from lab.paths import PROJECT
 from lab.steps import LabError
@@ -35,6 +36,21 @@ def up(machine: Machine, exports: Mapping[str, str], wanted: str | None) -> int:
     if code == 0:
         _print_links(stack, environment)
     return code
+
+
+def nodes_of(stack: str) -> list[images.Image]:
+    """Return the lab's node of the k3s release that a stack's file asks for, if it asks for one."""
+    file = PROJECT / f"Pulumi.{stack}.yaml"
+    settings = file.read_text(encoding="utf-8") if file.exists() else ""
+    wanted = re.search(r":k3sVersion: *['\"]?v?(\d+\.\d+\.\d+)", settings)
+    if wanted is None or f"{images.PREFIX}/k3s:v{{version}}" not in settings:
+        return []
+    if wanted[1] not in images.NODES:
+        raise LabError(
+            f"{file.name} asks for k3s {wanted[1]}, which the lab does not build: it builds "
+            f"{', '.join(images.NODES)}"
+        )
+    return [images.NODES[wanted[1]]]
 
 
 def down(machine: Machine, exports: Mapping[str, str], wanted: str | None) -> int:

@@ -292,3 +292,17 @@ def test_a_problem_of_the_machine_registers_nothing() -> None:
     assert refused.error == (
         "nothing was touched, because:\n  - port 4317 is held\n  - k3d is not on PATH"
     )
+
+
+def test_an_image_follows_its_version_where_it_says_so() -> None:
+    changes = {
+        "k3sVersion": "v1.37.1-k3s1",
+        "k3sImage": "mirror/k3s:v{version}",
+        "containerdTracing": "image",
+        "jaegerImage": "mirror/jaeger:{version}",
+        "collectorImage": "mirror/collector:{version}-alpine",
+    }
+    made = run(changes)
+    assert made["cluster-ensure"].stdin["spec"]["k3d"]["image"] == "mirror/k3s:v1.37.1-k3s1"
+    assert made["jaeger-image"].inputs["name"] == "mirror/jaeger:2.13.0"
+    assert made["collector-image"].inputs["name"] == "mirror/collector:0.155.0-alpine"

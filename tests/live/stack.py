@@ -140,7 +140,7 @@ class Stack:
             yaml.safe_load((self.folder / f"Pulumi.{stack}.yaml").read_text()).get("config", {})
             for stack in ("lab", "dev")
         )
-        config = lab if self.docker.has_image(lab[f"{PROJECT_NAME}:k3sImage"]) else dev
+        config = lab if self.docker.has_image(lab[f"{PROJECT_NAME}:k3dToolsImage"]) else dev
         return {key.partition(":")[2]: value for key, value in config.items()}
 
     # What it is called

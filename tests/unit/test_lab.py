@@ -127,7 +127,26 @@ def test_the_lab_builds_what_a_stack_has_by_default() -> None:
     tag = f"k3s:v{builds.KUBERNETES}-k3s1"
     assert machine.default_node_image().endswith(tag)
     settings = (PROJECT / "Pulumi.lab.yaml").read_text()
+    settings = settings.replace("{version}", f"{builds.KUBERNETES}-k3s1")
     assert all(f"Image: {image.reference}\n" in settings for image in images.IMAGES)
+
+
+def test_a_stack_is_given_the_node_of_its_release(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stacks, "PROJECT", tmp_path)
+    image = "  runtime-observability:k3sImage: runtime-observability-lab/k3s:v{version}\n"
+    newest = f"  runtime-observability:k3sVersion: v{builds.NEWEST_KUBERNETES}-k3s1\n"
+    for name, settings in (("own", newest), ("usual", image), ("newest", image + newest)):
+        (tmp_path / f"Pulumi.{name}.yaml").write_text(f"config:\n{settings}")
+    assert stacks.nodes_of("not-yet-there") == stacks.nodes_of("own") == []
+    assert stacks.nodes_of("usual") == []
+    assert stacks.nodes_of("newest") == [images.NODES[builds.NEWEST_KUBERNETES]]
+    (tmp_path / "Pulumi.old.yaml").write_text(
+        f"config:\n{image}  runtime-observability:k3sVersion: v1.30.1-k3s1\n"
+    )
+    with pytest.raises(LabError, match=r"asks for k3s 1\.30\.1, which the lab does not build"):
+        stacks.nodes_of("old")
 
 
 def test_a_developers_stack_has_its_own_ports_and_no_salt() -> None:
