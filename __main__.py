@@ -30,7 +30,7 @@ jaeger = Jaeger(
     JaegerArgs(
         names=names,
         network=network.name,
-        image=plan.jaeger_image,
+        image=settings.images.jaeger,
         version=settings.jaeger_version,
         ui_port=settings.jaeger_ui_port,
         max_traces=settings.jaeger_max_traces,
@@ -44,7 +44,7 @@ collector = Collector(
     CollectorArgs(
         names=names,
         network=network.name,
-        image=plan.collector_image,
+        image=settings.images.collector,
         version=settings.collector_version,
         sampling_per_million=settings.collector_sampling_per_million,
         memory_mib=settings.collector_memory_mib,

@@ -103,6 +103,14 @@ def has_image(image: str) -> bool:
     return runner.run(["docker", "image", "inspect", image]).code == 0
 
 
+def is_served(image: str, seconds: float = 6) -> bool:
+    """Whether the image's registry has it, asked within ``seconds`` and without any daemon."""
+    try:
+        return runner.run(["docker", "manifest", "inspect", image], timeout=seconds).code == 0
+    except runner.CommandError:
+        return False
+
+
 def networks() -> list[Owned]:
     return _listed(["docker", "network", "ls", "--no-trunc"], {"id": ".ID", "name": ".Name"})
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, get_args
 
 import pulumi
@@ -151,6 +152,15 @@ class Registries(_Model):
     config: Annotated[str, AfterValidator(_without_dollar)] = ""
 
 
+@dataclass(frozen=True)
+class Images:
+    """What runs, whether by its version or as the user has it."""
+
+    jaeger: str
+    collector: str
+    nodes: str
+
+
 class Settings(_Model):
     """One stack's configuration. Units and meanings are in Pulumi.yaml."""
 
@@ -200,6 +210,19 @@ class Settings(_Model):
     trace_probe: bool
     probe_timeout_seconds: Annotated[int, Field(ge=10, le=600)]
     probe_image: Image
+
+    @property
+    def images(self) -> Images:
+        def chosen(own: str, version: Version, official: Callable[[Version], str]) -> str:
+            return own.replace("{version}", version.tag) or official(version)
+
+        return Images(
+            jaeger=chosen(self.jaeger_image, self.jaeger_version, compatibility.jaeger_image),
+            collector=chosen(
+                self.collector_image, self.collector_version, compatibility.collector_image
+            ),
+            nodes=chosen(self.k3s_image, self.k3s_version, compatibility.k3s_image),
+        )
 
     @property
     def containerd_plan(self) -> ContainerdPlan:

@@ -20,7 +20,6 @@ from components.naming import Names
 from components.node_image import UpstreamImage, upstream_image
 from components.preflight import Observation
 from components.settings import Settings
-from components.versions import Version
 
 _MILLION = 1_000_000
 _CERTAIN_SHARE = 0.1
@@ -43,18 +42,6 @@ class StackPlan:
     @property
     def containerd(self) -> ContainerdPlan:
         return self.settings.containerd_plan
-
-    @property
-    def jaeger_image(self) -> str:
-        settings = self.settings
-        version = settings.jaeger_version
-        return _own(settings.jaeger_image, version) or compatibility.jaeger_image(version)
-
-    @property
-    def collector_image(self) -> str:
-        settings = self.settings
-        version = settings.collector_version
-        return _own(settings.collector_image, version) or compatibility.collector_image(version)
 
     @property
     def probe_image(self) -> str:
@@ -196,18 +183,12 @@ def decide(settings: Settings, names: Names, observed: Observation) -> StackPlan
     )
 
 
-def _own(image: str, version: Version) -> str:
-    """An image of the user's, of the release that it is wanted in; empty for none."""
-    return image.replace("{version}", version.tag)
-
-
 def node_image(settings: Settings, architecture: str) -> tuple[str, UpstreamImage | None]:
     """The image of the nodes, and what it is built of where no registry has it.
 
     Raises ValueError where it cannot be built.
     """
-    version = settings.k3s_version
-    image = _own(settings.k3s_image, version) or compatibility.k3s_image(version)
+    image = settings.images.nodes
     release = settings.containerd_plan.upstream
     if release is None:
         return image, None

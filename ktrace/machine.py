@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from components import docker, naming, preflight, runner
-from components.compatibility import FAIL_CGROUP_V1_IS_DEFAULT, collector_image, jaeger_image
-from components.compatibility import k3s_image as official_k3s_image
+from components.compatibility import FAIL_CGROUP_V1_IS_DEFAULT
 from components.naming import Names
 from components.settings import Settings
 from components.versions import Version
@@ -33,7 +30,6 @@ _DISK_SHARE = 0.05
 """k3s evicts pods when less of the image disk is free (k3s docs: eviction-hard)."""
 _POOLS = 31
 """Networks that Docker's default address pools hold: 15 of /16 and 16 of /20."""
-_REGISTRY_SECONDS = 4
 _UP = "`pulumi up` stops before it creates anything"
 
 
@@ -186,49 +182,26 @@ def address_pools(info: dict[str, Any], networks: int, exists: bool) -> Finding:
 
 
 def images(settings: Settings) -> list[Finding]:
-    """Whether the images are there, or their registry can be asked."""
-    wanted = (
-        settings.jaeger_image or jaeger_image(settings.jaeger_version),
-        settings.collector_image or collector_image(settings.collector_version),
-        settings.k3s_image or official_k3s_image(settings.k3s_version),
-    )
-    missing = [image for image in wanted if not docker.has_image(image)]
-    if not missing:
-        return [Finding("images", "ok", "all in the daemon; no registry is needed")]
-    registries = sorted({registry(image) for image in missing})
-    silent = [host for host in registries if not answers(host)]
-    if not silent:
-        return [
-            Finding("images", "ok", f"{len(missing)} to be pulled from {', '.join(registries)}")
-        ]
-    return [
-        Finding(
-            "images",
-            "failure",
-            f"{', '.join(missing)} not in the daemon, and {', '.join(silent)} cannot be reached",
-            "the images cannot be pulled",
-            "`RUNTIME_OBSERVABILITY_LAB=1 make up` builds them, as Pulumi.lab.yaml names them",
-        )
+    """Whether the images are there, or can be had from their registries."""
+    wanted = settings.images
+    missing = [
+        image
+        for image in (wanted.jaeger, wanted.collector, wanted.nodes)
+        if not docker.has_image(image)
     ]
-
-
-def registry(image: str) -> str:
-    """The host that an image's reference names, Docker Hub's where it names none."""
-    first = image.partition("/")[0]
-    if first in ("docker.io", image) or not re.search(r"[.:]|^localhost$", first):
-        return "registry-1.docker.io"
-    return first
-
-
-def answers(host: str) -> bool:
-    name, _, port = host.partition(":")
-    if any(os.environ.get(each) for each in ("HTTPS_PROXY", "https_proxy")):
-        return True  # the daemon's own proxy decides, and only a pull can tell
-    try:
-        socket.create_connection((name, int(port or 443)), _REGISTRY_SECONDS).close()
-    except OSError:
-        return False
-    return True
+    unserved = [image for image in missing if not docker.is_served(image)]
+    if unserved:
+        return [
+            Finding(
+                "images",
+                "failure",
+                f"{', '.join(unserved)} not in the daemon, and not to be had from a registry",
+                "the images cannot be pulled",
+                "`RUNTIME_OBSERVABILITY_LAB=1 make up` builds them, as Pulumi.lab.yaml names them",
+            )
+        ]
+    seen = f"{len(missing)} to be pulled" if missing else "all in the daemon"
+    return [Finding("images", "ok", seen)]
 
 
 def host(settings: Settings | None = None, docker_root: Path = Path("/")) -> list[Finding]:

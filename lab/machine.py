@@ -24,6 +24,7 @@ from functools import partial
 from pathlib import Path
 
 from components.compatibility import k3s_image
+from components.docker import is_served
 from components.versions import Version
 from lab import daemon
 from lab.paths import PROJECT, Cache
@@ -33,7 +34,6 @@ OLDEST_PULUMI = (3, 238, 0)
 OLDEST_K3D = (5, 7, 0)
 PLUGINS_SITE = "https://get.pulumi.com/releases/plugins"
 SECONDS_A_SITE_HAS = 3.0
-SECONDS_A_REGISTRY_HAS = 6.0
 SECONDS_AN_ANSWER_HOLDS = 600.0
 PLUGINS = ("command", "docker")
 
@@ -145,12 +145,12 @@ def _docker(cache: Cache) -> tuple[str | None, str]:
     return None, f"a private daemon, as docker says: {complaint}"
 
 
-def _ask_docker(*arguments: str, seconds: float = 15) -> subprocess.CompletedProcess[str]:
+def _ask_docker(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = ["docker", *arguments]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds)
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=15)
     except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 1, "", f"no answer in {seconds:g} s")
+        return subprocess.CompletedProcess(command, 1, "", "no answer in 15 s")
 
 
 def _images(cache: Cache) -> tuple[bool, str]:
@@ -161,7 +161,7 @@ def _images(cache: Cache) -> tuple[bool, str]:
     image = default_node_image()
     if shutil.which("docker") is None:
         daemon.install()
-    if _remembered(image, lambda: _is_served(image), cache):
+    if _remembered(image, lambda: is_served(image), cache):
         return False, f"from their registries, as {image} can be had"
     return True, f"built by the lab, as {image} can't be had"
 
@@ -173,11 +173,6 @@ def default_node_image() -> str:
     if release is None:
         raise LabError("Pulumi.yaml names no default for k3sVersion")
     return k3s_image(Version.parse(release[1]))
-
-
-def _is_served(image: str) -> bool:
-    # It asks the registry, without any daemon.
-    return _ask_docker("manifest", "inspect", image, seconds=SECONDS_A_REGISTRY_HAS).returncode == 0
 
 
 def _plugins(cache: Cache) -> tuple[bool, str]:

@@ -54,6 +54,8 @@ class FakeDaemon:
             "Architecture": "x86_64",
         }
         self.images: dict[str, dict[str, str]] = {}
+        self.served: set[str] = set()
+        """Images that their registries have."""
         """Files by name of each image; of one that was not built, none."""
         self.executable: set[str] = set()
         """Files of the image that was built last."""
@@ -139,6 +141,8 @@ class FakeDaemon:
             case ["inspect", "--format", "{{.State.Status}} {{.RestartCount}}", name]:
                 container = self._container(name)
                 return Answer(f"{container.state} {container.restarts}\n")
+            case ["manifest", "inspect", image]:
+                return Answer(code=0 if image in self.served else 1)
             case ["image", "inspect", image]:
                 return Answer() if image in self.images else Answer("No such image\n", code=1)
             case ["image", "rm", image]:

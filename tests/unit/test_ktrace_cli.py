@@ -127,18 +127,17 @@ def test_doctor_tells_every_problem_of_preflight_with_its_cure() -> None:
     assert machine.problems("k3d", [], "there")[0].status == "ok"
 
 
-@pytest.mark.parametrize(
-    ("image", "host"),
-    [
-        ("busybox:1.35", "registry-1.docker.io"),
-        ("docker.io/rancher/k3s:v1", "registry-1.docker.io"),
-        ("otel/collector:1", "registry-1.docker.io"),
-        ("127.0.0.1:5000/a:1", "127.0.0.1:5000"),
-        ("ghcr.io/a/b:1", "ghcr.io"),
-    ],
-)
-def test_an_images_registry_is_known(image: str, host: str) -> None:
-    assert machine.registry(image) == host
+def test_images_are_in_the_daemon_or_to_be_had(daemon: FakeDaemon) -> None:
+    wanted = parsed(k3sImage="mirror/k3s:v{version}")
+    daemon.images[wanted.images.jaeger] = {}
+    (finding,) = machine.images(wanted)
+    assert finding.status == "failure"
+    assert "mirror/k3s:v1.34.4-k3s1 not in the daemon" in finding.seen
+    assert "jaegertracing" not in finding.seen
+    daemon.served |= {wanted.images.nodes, wanted.images.collector}
+    assert machine.images(wanted)[0].seen == "2 to be pulled"
+    daemon.images |= {image: {} for image in daemon.served}
+    assert machine.images(wanted)[0].seen == "all in the daemon"
 
 
 def test_a_full_address_pool_and_rootless_are_findings() -> None:
