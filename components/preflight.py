@@ -11,7 +11,6 @@ import base64
 import hashlib
 import re
 import shutil
-import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from dataclasses import dataclass, field
 import httpx
 import yaml
 
-from components import docker, naming, runner, store
+from components import docker, naming, ports, runner, store
 from components.docker import Owned
 from components.naming import NODE_IMAGE, Names
 from components.versions import Version
@@ -140,7 +139,7 @@ def refuse_taken_ports(
         holder = holders.get(port)
         if holder and holder.owner == names.owner:
             continue
-        if holder is None and _is_free(port):
+        if holder is None and ports.is_free(port):
             continue
         who = f"container {holder.whose}" if holder else "another program on this machine"
         problems.append(
@@ -148,18 +147,6 @@ def refuse_taken_ports(
             "`pulumi config set portOffset 100` moves all that have their defaults"
         )
     return problems
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except PermissionError:
-            return True  # a port below 1024, which Docker may bind and this user may not
-        except OSError:
-            return False
-    return True
 
 
 def find_drift(names: Names, record: store.Record, containers: list[Owned]) -> list[str]:

@@ -17,6 +17,7 @@ from types import FrameType
 
 from components import naming
 from components.naming import Names
+from components.ports import is_free
 from lab import images
 from lab.machine import Machine
 from lab.paths import PROJECT
@@ -90,7 +91,7 @@ def selected(environment: Mapping[str, str]) -> str | None:
 def first_free_offset(defaults: list[int], taken: set[int]) -> int:
     """Return the first portOffset that no stack file names and whose ports nobody listens on."""
     for offset in range(OFFSET_STEP, 40001, OFFSET_STEP):
-        if offset not in taken and all(_is_free(port + offset) for port in defaults):
+        if offset not in taken and all(is_free(port + offset) for port in defaults):
             return offset
     raise LabError("no portOffset up to 40000 has all its ports free; remove a stack")
 
@@ -122,16 +123,6 @@ def stack_file(template: str, offset: int) -> str:
         kept.append("config:")
     kept.insert(kept.index("config:") + 1, f"  {naming.PROJECT}:portOffset: {offset}")
     return "\n".join([f"# Settings of Pulumi.{template}.yaml on ports of its own.", *kept, ""])
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def _pulumi(arguments: list[str], environment: Mapping[str, str], stack: str) -> int:

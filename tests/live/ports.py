@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-import socket
 
 import yaml
 
+from components.ports import is_free
 from tests.live.environment import PROJECT
 
 _BELOW_EPHEMERAL = 32768  # Linux hands out ports from here on by itself
@@ -17,16 +17,6 @@ def defaults() -> dict[str, int]:
     """The ports of Pulumi.yaml by key, as they are with portOffset 0."""
     schema = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
     return {key: entry["default"] for key, entry in schema.items() if key.endswith("Port")}
-
-
-def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def free_offset() -> int:
