@@ -63,6 +63,12 @@ class Trace:
         return [each for each in self.spans if each.span_id in inside and each is not span]
 
     @property
+    def holes(self) -> int:
+        """Number of spans whose parent is not there: on its way still, or lost."""
+        known = {span.span_id for span in self.spans}
+        return sum(bool(span.parent_id) and span.parent_id not in known for span in self.spans)
+
+    @property
     def counts(self) -> dict[str, int]:
         """Number of spans by service."""
         services = [span.service for span in self.spans]

@@ -67,6 +67,8 @@ class PodStart:
     trace_ids: tuple[str, ...]
     whole: bool
     """Whether a container was started: else this is as far as the start came."""
+    holes: int = 0
+    """Number of spans in its traces whose parent is not there."""
 
     @property
     def unexplained_ms(self) -> float:
@@ -91,6 +93,7 @@ class PodStart:
             "durationMs": round(self.duration_ms, 1),
             "unexplainedMs": round(self.unexplained_ms, 1),
             "complete": self.whole,
+            "spansWithoutParent": self.holes,
             "steps": [
                 {
                     "name": step.name,
@@ -161,6 +164,7 @@ def build(namespace: str, pod: str, events: Events) -> PodStart | None:
         steps=tuple(_mark(steps)),
         trace_ids=tuple(traces),
         whole=bool(started),
+        holes=sum(trace.holes for trace in {trace.id: trace for trace, _ in calls}.values()),
     )
 
 

@@ -41,8 +41,10 @@ from ktrace.jaeger import Jaeger, JaegerError, Trace
 
 NAMESPACE = "default"
 _POLL_SECONDS = 0.2
-_SETTLE_SECONDS = 3.0
-"""How long the pod's trace may grow after it was found: the runtime's last spans come later."""
+_SETTLE_SECONDS = 8.0
+"""How long the pod's trace may grow after it was found. Spans leave a component in batches, a
+child often before its parent, every 5 s where nothing else is set (OpenTelemetry SDK
+configuration, OTEL_BSP_SCHEDULE_DELAY)."""
 
 
 class ProbeError(Exception):
@@ -86,9 +88,20 @@ class Found:
     """Components with a span since the pod's creation, of whatever."""
 
     def components(self) -> list[str]:
-        """Those with spans of this very pod."""
+        """Those with spans of this very pod; containerd's must descend from the kubelet's."""
         traced = ["apiserver"] if self.request else []
-        return traced + [name for name in ("kubelet", "containerd") if name in self.counts()]
+        return traced + [name for name in ("kubelet", "containerd") if name in self._joined()]
+
+    def _joined(self) -> set[str]:
+        """Services with a span of the kubelet's or below one."""
+        if self.start is None:
+            return set()
+        own = [span for span in self.start.spans if span.service == "kubelet"]
+        return {each.service for span in own for each in (span, *self.start.below(span))}
+
+    @property
+    def whole(self) -> bool:
+        return self.start is None or not self.start.holes
 
     def counts(self) -> dict[str, int]:
         return self.start.counts if self.start else {}
@@ -160,7 +173,7 @@ def wait_for_trace(
 ) -> tuple[Found, float | None]:
     """What was found, and the seconds until all that is ``wanted`` was; None: it was not.
 
-    Once all are there the trace is read on until two looks agree, so that its count is whole.
+    Once all are there the trace is read on until it has no holes and two looks agree.
     """
     deadline = pod.at + seconds
     complete_at: float | None = None
@@ -170,7 +183,7 @@ def wait_for_trace(
         now = time.time()
         if not wanted.missing(found):
             complete_at = complete_at or now
-            settled = found.counts() == before.counts()
+            settled = found.whole and found.counts() == before.counts()
             if settled or now - complete_at > _SETTLE_SECONDS:
                 return found, round(complete_at - pod.at, 2)
             time.sleep(0.7)
@@ -195,7 +208,7 @@ def silence(
         elif not heard[name]:
             what = "has sent spans to this Jaeger before, but none since"
         elif name == "containerd" and found.start:
-            what = "exports spans, but none in the kubelet's trace of this pod's start"
+            what = "exports spans, but none below the kubelet's of this pod's start"
         else:
             what = "exports spans, but none of this pod's start came"
         lines.append(f"  - {name} {what}")

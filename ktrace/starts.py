@@ -37,7 +37,7 @@ def settled(look: Callable[[], T], whole: Callable[[T], bool], seconds: float) -
 def wait_for_start(jaeger: Jaeger, namespace: str, pod: str, seconds: float) -> PodStart | None:
     return settled(
         lambda: look_for_start(jaeger, namespace, pod),
-        lambda start: start is not None and start.whole,
+        lambda start: start is not None and start.whole and not start.holes,
         seconds,
     )
 

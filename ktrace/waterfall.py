@@ -37,6 +37,8 @@ def summary(start: PodStart) -> list[str]:
         f"unexplained: {milliseconds(start.unexplained_ms)} that no span covers"
         + (f": {named}" if named else "")
     )
+    if start.holes:
+        lines.append(f"spans whose parent is lost, or still on its way: {start.holes}")
     errors = [f"error in {step.name}: {step.error}" for step in start.steps if step.error]
     return lines + list(dict.fromkeys(errors))
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,19 +38,16 @@ def told(capsys: pytest.CaptureFixture[str], stack: Stack) -> str:
     return versions
 
 
-def below(spans: list[dict[str, Any]], component: str) -> Iterator[str]:
-    """Components of the spans that descend from one of ``component``."""
-    for span in spans:
-        if span["component"] == component:
-            yield from _components(span["children"])
-        else:
-            yield from below(span["children"], component)
+def components(spans: list[dict[str, Any]]) -> set[str]:
+    """Those of the spans and of all below them."""
+    return {each["component"] for each in spans}.union(
+        *(components(each["children"]) for each in spans)
+    )
 
 
-def _components(spans: list[dict[str, Any]]) -> Iterator[str]:
-    for span in spans:
-        yield span["component"]
-        yield from _components(span["children"])
+def joined(seen: dict[str, Any]) -> set[str]:
+    """Components with a span that descends from one of the kubelet's, or is one."""
+    return components([each for each in seen["tree"] if each["component"] == "kubelet"])
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -64,7 +60,7 @@ def test_the_start_of_a_pod_is_one_trace_on_kubernetes(
     seen = report(stack)
     assert seen["k3sVersion"] == f"v{version}-k3s1"
     assert set(seen["traced"]) == ALL
-    assert "containerd" in below(seen["tree"], "kubelet")
+    assert "containerd" in joined(seen)
 
 
 @pytest.mark.parametrize(
@@ -108,5 +104,6 @@ def test_an_upstream_containerd_is_started_in_its_place_and_traced(
     stack = unsettled
     stack.settle(**nodes.with_a_silent_containerd(stack), **nodes.upstream_containerd(stack))
     assert told(capsys, stack).endswith(f"containerd://{CONTAINERD}")
-    assert set(report(stack)["traced"]) == ALL
-    assert "containerd" in below(report(stack)["tree"], "kubelet")
+    seen = report(stack)
+    assert set(seen["traced"]) == ALL
+    assert "containerd" in joined(seen)

@@ -162,6 +162,19 @@ def test_without_calls_to_the_runtime_the_start_has_no_end_yet() -> None:
     assert build("default", "a", Events([])) is None
 
 
+def test_a_start_whose_spans_have_not_all_come_says_so() -> None:
+    call = "runtime.v1.RuntimeService/StartContainer"
+    syncs = read(
+        span("kubelet", "syncPod", 0),
+        span("kubelet", call, 300, parent="syncPod"),
+        span("containerd", "container.NewTask", 310, parent="its own call"),
+    )
+    start = build("default", "a", Events(syncs))
+    assert start is not None
+    assert start.document(URL)["spansWithoutParent"] == 1
+    assert "spans whose parent is lost, or still on its way: 1" in waterfall.summary(start)
+
+
 NOTHING = {
     "null": httpx.Response(200, json={"data": None}),
     "404": httpx.Response(404, text="404 page not found"),
