@@ -56,19 +56,19 @@ collector = Collector(
     ),
     opts=after(network, jaeger),
 )
-needed: list[pulumi.Resource] = [network, files, collector]
-if plan.node_image:
-    needed.append(
-        NodeImage(
-            "node-image", image=plan.node_image, generation=plan.generation, opts=after(guard)
-        )
-    )
+node_image = NodeImage(
+    "node-image",
+    image=plan.spec.image,
+    built=plan.node_image,
+    generation=plan.generation,
+    opts=after(guard),
+)
 cluster_guard = ClusterGuard(
     "cluster-guard",
     names=names,
     spec=plan.spec,
     network_id=network.id,
-    opts=after(*needed),
+    opts=after(network, files, collector, node_image),
 )
 cluster = TracedCluster(
     "cluster",

@@ -48,11 +48,11 @@ REQUEST_SPAN = Timeline(
     ),
     Since(
         "1.31.0",
-        "METHOD /path",
-        "kubernetes/apiserver v0.31.0 pkg/endpoints/filters/traces.go: the route is the name",
+        "",
+        "kubernetes/apiserver v0.31.0 pkg/endpoints/filters/traces.go: method and route name it",
     ),
 )
-"""What the API server calls the root span of a request."""
+"""What the API server calls the root span of a request; empty where each route has its own."""
 
 RUNTIME_CALLS_JOIN_POD = Timeline(
     Since("1.27.0", True, "the article's screenshots of 1.27.1 show them below syncPod"),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -174,16 +175,33 @@ class ClusterSpec:
     files: dict[str, str]
     """sha256 of every node-side file, by name."""
     tools_image: str
+    """Of k3d's helper container, which is no part of the cluster."""
+    settings: dict[str, Any] = field(default_factory=dict, compare=False)
+    """The stack's settings that it came from, by key: they name a change to a person."""
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> ClusterSpec:
+        """From a ``document``."""
+        return cls(document["k3d"], document["files"], document["toolsImage"], document["settings"])
 
     @property
     def document(self) -> dict[str, Any]:
-        return {"k3d": self.config, "files": self.files, "toolsImage": self.tools_image}
+        return self._made | {"toolsImage": self.tools_image, "settings": self.settings}
 
     @property
     def digest(self) -> str:
-        """16 hex digits that stand for the spec; on every node as a Docker label."""
-        canonical = json.dumps(self.document, sort_keys=True)
+        """16 hex digits that stand for the cluster; on every node as a Docker label."""
+        canonical = json.dumps(self._made, sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    @property
+    def image(self) -> str:
+        """Of the nodes."""
+        return str(self.config["image"])
+
+    @property
+    def _made(self) -> dict[str, Any]:
+        return {"k3d": self.config, "files": self.files}
 
 
 def cluster_spec(
@@ -245,7 +263,7 @@ def cluster_spec(
         *(_k3s_argument(argument) for argument in settings.k3s_args),
     ]
     digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
-    return ClusterSpec(config, digests, settings.k3d_tools_image)
+    return ClusterSpec(config, digests, settings.k3d_tools_image, settings.of_cluster)
 
 
 def _in_node(file: str) -> str:
@@ -270,6 +288,23 @@ def with_labels(config: dict[str, Any], labels: dict[str, str]) -> dict[str, Any
         ]
     }
     return {**config, "options": {**config["options"], "runtime": runtime}}
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """How two specs' documents differ, for a person: ``agents: 0 → 1``, or else where they do."""
+    asked, asks = before.get("settings", {}), after["settings"]
+    changed = [key for key in asks if asked.get(key, asks[key]) != asks[key]]
+    if changed:
+        return [_change(key, asked[key], asks[key]) for key in changed]
+    return differences({**before, "settings": asks}, after)
+
+
+def _change(key: str, before: Any, after: Any) -> str:
+    """With the values where they fit a line; a registry's text may hold a password."""
+    shown = [json.dumps(before), json.dumps(after)]
+    if isinstance(after, dict) or max(map(len, shown)) > 60:
+        return key
+    return f"{key}: {' → '.join(shown)}"
 
 
 def differences(before: Any, after: Any, path: str = "") -> list[str]:

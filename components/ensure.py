@@ -231,8 +231,7 @@ def _is_ready(node: Any) -> bool:
 def main() -> int:
     request = json.load(sys.stdin)
     names = Names(request["stack"], Path(request["folder"]))
-    wanted = request["spec"]
-    spec = ClusterSpec(wanted["k3d"], wanted["files"], wanted["toolsImage"])
+    spec = ClusterSpec.read(request["spec"])
     begin = time.monotonic()
     try:
         with locked(names) as lock:
@@ -249,7 +248,7 @@ def main() -> int:
             store.save(names, store.completed(record))
     except runner.CommandError as error:
         print(f"error: cluster {names.cluster}: {error}", file=sys.stderr)
-        if spec.config["image"].startswith(f"{NODE_IMAGE}:"):
+        if spec.image.startswith(f"{NODE_IMAGE}:"):
             print(f"if that is the upstream containerd's doing, {CURE}", file=sys.stderr)
         return 1
     print(json.dumps({"instance": instance, "seconds": round(time.monotonic() - begin, 1)}))

@@ -12,11 +12,14 @@ def search(jaeger_url: str, service: str, operation: str = "", **options: str) -
     return f"{jaeger_url}/search?{urlencode({k: v for k, v in query.items() if v})}"
 
 
-def all_links(jaeger_url: str, *, containerd: bool) -> dict[str, str]:
-    """The questions that users come with, as links; image pulls only where containerd is traced."""
+def all_links(jaeger_url: str, *, containerd: bool, request_span: str = "") -> dict[str, str]:
+    """The questions that users come with, as links; image pulls only where containerd is traced.
+
+    ``request_span`` is the operation of a whole request, where all have the same.
+    """
     links = {
         "podStarts": search(jaeger_url, "kubelet", "syncPod"),
-        "slowApiRequests": search(jaeger_url, "apiserver", minDuration="500ms"),
+        "slowApiRequests": search(jaeger_url, "apiserver", request_span, minDuration="500ms"),
         "apiErrors": search(jaeger_url, "apiserver", tags=json.dumps({"error": "true"})),
         "podErrors": search(jaeger_url, "kubelet", tags=json.dumps({"error": "true"})),
     }

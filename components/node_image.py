@@ -1,4 +1,4 @@
-"""NodeImage: the k3s image with an upstream containerd that traces.
+"""NodeImage: the image of the nodes, where need be with an upstream containerd that traces.
 
 k3s starts ``containerd`` by its bare name, and /usr/local/bin comes before its own on the image's
 PATH (seen on v1.34.3+k3s1: node Ready as containerd://2.4.2, k3s' own shim in use). A mount over
@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pulumi
+import pulumi_docker as docker
 
 from components import commands
 from components.compatibility import ContainerdRelease
@@ -68,22 +69,30 @@ def upstream_image(
 
 
 class NodeImage(pulumi.ComponentResource):
-    """Builds the image where it is missing and keeps it, as every image is kept."""
+    """Pulls or builds the image where it is missing, and keeps it as every image is kept.
+
+    It comes before the guard of the cluster: while it cannot be had, the old cluster stays.
+    """
 
     def __init__(
         self,
         name: str,
         *,
-        image: UpstreamImage,
+        image: str,
+        built: UpstreamImage | None,
         generation: int,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("runtime-observability:index:NodeImage", name, None, opts)
-        commands.python(
-            f"{name}-build",
-            "components.build_node_image",
-            stdin=json.dumps(asdict(image)),
-            environment={"GENERATION": str(generation)},
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        self.register_outputs({"image": image.tag})
+        own = pulumi.ResourceOptions(parent=self, delete_before_replace=True)
+        if built:
+            commands.python(
+                f"{name}-build",
+                "components.build_node_image",
+                stdin=json.dumps(asdict(built)),
+                environment={"GENERATION": str(generation)},
+                opts=own,
+            )
+        else:
+            docker.RemoteImage(f"{name}-image", name=image, keep_locally=True, opts=own)
+        self.register_outputs({"image": image})

@@ -37,6 +37,23 @@ PORT_DEFAULTS = {
 }
 """The ports that ``portOffset`` moves, as Pulumi.yaml has them (a test holds the two together)."""
 
+CLUSTER_KEYS = (
+    "k3sVersion",
+    "k3sImage",
+    "servers",
+    "agents",
+    "apiserverSamplingPerMillion",
+    "nodeSamplingPerMillion",
+    "containerdTracing",
+    "containerdBinary",
+    "etcdTracing",
+    "kubeApiPort",
+    "k3sArgs",
+    "publishedPorts",
+    "registries",
+)
+"""The keys whose change replaces the cluster, as Pulumi.yaml says (a test holds them together)."""
+
 _OWNED_ARGUMENTS = {
     r"tracing-config-file=": "set apiserverSamplingPerMillion instead",
     r"config=": "the kubelet's file is the stack's own; pass single kubelet flags",
@@ -227,6 +244,16 @@ class Settings(_Model):
     @property
     def containerd_plan(self) -> ContainerdPlan:
         return compatibility.containerd_plan(self.containerd_tracing, self.k3s_version)
+
+    @property
+    def of_cluster(self) -> dict[str, Any]:
+        """The values of ``CLUSTER_KEYS``, as JSON has them; ``auto`` as what it comes to."""
+        values = self.model_dump(by_alias=True)
+        plan = self.containerd_plan
+        mode = "upstream" if plan.upstream else "image" if plan.traced else "off"
+        values |= {"k3sVersion": f"v{self.k3s_version}", "containerdTracing": mode}
+        chosen: dict[str, Any] = json.loads(json.dumps({key: values[key] for key in CLUSTER_KEYS}))
+        return chosen
 
     @property
     def ports(self) -> dict[str, int]:

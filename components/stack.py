@@ -141,7 +141,11 @@ class StackPlan:
     @property
     def links(self) -> dict[str, str]:
         url = f"http://127.0.0.1:{self.settings.jaeger_ui_port}"
-        return links.all_links(url, containerd=self.containerd.traced)
+        return links.all_links(
+            url,
+            containerd=self.containerd.traced,
+            request_span=compatibility.REQUEST_SPAN.at(self.settings.k3s_version),
+        )
 
 
 def plan() -> StackPlan:
@@ -201,10 +205,10 @@ def _tell(decided: StackPlan, observed: Observation) -> None:
         pulumi.log.warn(f"{drift}: up will mend it")
     record = observed.record
     if record and record.digest != decided.spec.digest:
-        changed = ", ".join(documents.differences(record.spec, decided.spec.document))
+        changed = "; ".join(documents.changes(record.spec, decided.spec.document))
         pulumi.log.warn(
             f"cluster {decided.names.cluster} will be replaced, and its workloads go with it: "
-            f"{changed} changed"
+            f"{changed}"
         )
     for warning in (*decided.beyond_knowledge, *decided.unheeded):
         pulumi.log.warn(warning)

@@ -38,6 +38,20 @@ def test_a_node_image_that_cannot_be_had_is_named_and_no_half_cluster_stays(
     assert absent.left_overs() == set()
 
 
+def test_a_cluster_stands_as_long_as_the_image_of_the_next_one_cannot_be_had(
+    standing: Stack,
+) -> None:
+    before = standing.ids()
+    image = "127.0.0.1:1/no-such/k3s:v1.34.4-k3s1"
+    standing.configure(k3sImage=image)
+    assert image in standing.refused_up().said
+    assert standing.ids() == before
+    standing.configure()
+    standing.up()
+    assert standing.ids() == before
+    standing.expect_no_changes()
+
+
 def test_a_container_image_that_cannot_be_had_is_named_and_the_next_up_goes_on(
     absent: Stack,
 ) -> None:

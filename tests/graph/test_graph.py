@@ -107,12 +107,16 @@ def test_what_waits_for_what(any_run: Run, name: str, waits_for: set[str]) -> No
     assert waits_for <= any_run.before(name)
 
 
-def test_the_old_cluster_stands_until_the_new_image_is_built(default: Run) -> None:
+def test_the_old_cluster_stands_until_the_new_image_is_there(default: Run, lab: Run) -> None:
+    assert "node-image-image" in lab.before("cluster-guard-sweep")
+    image = lab["node-image-image"].inputs
+    assert image["name"] == lab["cluster-ensure"].stdin["spec"]["k3d"]["image"]
+    assert image["keepLocally"], "other stacks use it too"
     assert "node-image-build" in default.before("cluster-guard-sweep")
     built = default["node-image-build"].stdin
-    image = UpstreamImage(**built)
-    assert image.tag == default["cluster-ensure"].stdin["spec"]["k3d"]["image"]
-    assert image.base == "docker.io/rancher/k3s:v1.34.4-k3s1"
+    upstream = UpstreamImage(**built)
+    assert upstream.tag == default["cluster-ensure"].stdin["spec"]["k3d"]["image"]
+    assert upstream.base == "docker.io/rancher/k3s:v1.34.4-k3s1"
 
 
 def test_the_article_and_the_lab_build_no_image(lab: Run) -> None:

@@ -232,7 +232,8 @@ def test_there_is_never_a_dollar_for_k3d(changes: dict[str, Any]) -> None:
 def test_a_spec_survives_the_way_to_ensure(changes: dict[str, Any]) -> None:
     spec = spec_of(**changes)
     read = json.loads(json.dumps(spec.document, sort_keys=True))
-    assert ClusterSpec(read["k3d"], read["files"], read["toolsImage"]).digest == spec.digest
+    assert ClusterSpec.read(read) == spec
+    assert ClusterSpec.read(read).digest == spec.digest
 
 
 CLUSTER_CHANGES: list[dict[str, Any]] = [
@@ -247,7 +248,6 @@ CLUSTER_CHANGES: list[dict[str, Any]] = [
     {"etcdTracing": True, "servers": 3},
     {"kubeApiPort": 6551},
     {"k3sImage": "mine:1"},
-    {"k3dToolsImage": "mine:1"},
     {"k3sArgs": ["--disable=traefik"]},
     {"publishedPorts": ["8080:80"]},
     {"registries": {"use": ["mirror"]}},
@@ -264,6 +264,7 @@ OTHER_CHANGES: list[dict[str, Any]] = [
     {"collectorMemoryMiB": 300},
     {"traceProbe": False},
     {"probeImage": "mine:1"},
+    {"containerdTracing": "upstream"},
 ]
 
 
@@ -271,12 +272,50 @@ OTHER_CHANGES: list[dict[str, Any]] = [
 def test_what_makes_it_another_cluster(change: dict[str, Any]) -> None:
     before, after = spec_of(), spec_of(**change)
     assert before.digest != after.digest
-    assert documents.differences(before.document, after.document)
+    said = documents.changes(before.document, after.document)
+    assert {line.partition(":")[0] for line in said} == change.keys()
 
 
 @pytest.mark.parametrize("change", OTHER_CHANGES, ids=lambda change: next(iter(change)))
 def test_what_leaves_the_cluster_alone(change: dict[str, Any]) -> None:
-    assert spec_of(**change) == spec_of()
+    assert spec_of(**change).document == spec_of().document
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"k3sVersion": "v1.34.3-k3s1"}, {"k3dToolsImage": "mine:1"}],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_is_recorded_and_leaves_the_cluster_as_it_is(change: dict[str, Any]) -> None:
+    """With an image of one's own the version only decides what is generated, which is the same."""
+    own = {"k3sImage": "mine:1", "containerdTracing": "upstream"}
+    before, after = spec_of(**own), spec_of(**(own | change))
+    assert before.digest == after.digest
+    assert before.document != after.document
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"agents": 1}, ["agents: 0 → 1"]),
+        ({"k3sArgs": ["--disable=traefik"]}, ['k3sArgs: [] → ["--disable=traefik"]']),
+        ({"k3sVersion": "v1.35.4-k3s1"}, ['k3sVersion: "v1.34.4-k3s1" → "v1.35.4-k3s1"']),
+        ({"k3sImage": f"mine:{'1' * 60}"}, ["k3sImage"]),
+        ({"registries": {"config": "password"}}, ["registries"]),
+        ({"agents": 1, "kubeApiPort": 7000}, ["agents: 0 → 1", "kubeApiPort: 6550 → 7000"]),
+    ],
+)
+def test_a_change_is_told_by_its_keys(change: dict[str, Any], told: list[str]) -> None:
+    assert documents.changes(spec_of().document, spec_of(**change).document) == told
+
+
+def test_a_change_that_no_key_made_is_told_by_its_place() -> None:
+    """Another release of this project, say, or one that kept no keys."""
+    document = spec_of().document
+    before = document | {"files": document["files"] | {"a.yaml": "1"}}
+    assert documents.changes(before, document) == ["files.a.yaml"]
+    del before["settings"]
+    assert documents.changes(before, document) == ["files.a.yaml"]
 
 
 def test_agents_are_traced_like_servers() -> None:

@@ -35,6 +35,14 @@ def test_pulls_are_asked_only_where_containerd_can_answer() -> None:
     assert query(with_containerd["imagePulls"])["service"] == "containerd"
 
 
+def test_slow_requests_are_asked_by_the_name_of_a_whole_request() -> None:
+    """Else a slow step within a request is found as well."""
+    named = links.all_links(URL, containerd=False, request_span="KubernetesAPI")
+    assert query(named["slowApiRequests"])["operation"] == "KubernetesAPI"
+    unnamed = links.all_links(URL, containerd=False)
+    assert "operation" not in query(unnamed["slowApiRequests"])
+
+
 def test_every_link_is_a_search_of_a_traced_component() -> None:
     for name, link in links.all_links(URL, containerd=True).items():
         assert query(link)["service"] in {"apiserver", "kubelet", "containerd"}, name

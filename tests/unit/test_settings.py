@@ -114,6 +114,11 @@ def test_the_ports_that_move_have_the_defaults_of_pulumi_yaml() -> None:
     assert ports == PORT_DEFAULTS
 
 
+def test_what_replaces_the_cluster_is_the_same_in_both() -> None:
+    said = {key for key, rule in SCHEMA.items() if "replaces the cluster" in rule["description"]}
+    assert set(settings.CLUSTER_KEYS) == said
+
+
 @pytest.mark.parametrize("key", sorted(SCHEMA))
 def test_every_key_is_explained(key: str) -> None:
     assert len(SCHEMA[key]["description"]) > 20
