@@ -22,6 +22,7 @@ from components.versions import Version
 
 _TEMPLATES = Path(__file__).resolve().parent.parent / "config_templates"
 _MILLION = 1_000_000
+_LINE = 80
 _ENDPOINT = f"{naming.COLLECTOR_ALIAS}:4317"
 
 APISERVER_FILE = "apiserver-tracing.yaml"
@@ -129,12 +130,14 @@ def jaeger_v1_environment(max_traces: int) -> dict[str, str]:
     """Configures Jaeger v1, all in one; what a release does not know it ignores.
 
     OTLP had to be enabled up to 1.45, and listened on localhost alone in 1.59.0 (jaeger#5737).
-    Jaeger's own traces are switched off: they would be a service beside the cluster's.
+    Jaeger's own traces are switched off: they would be a service beside the cluster's. Up to 1.47
+    they are jaeger-client-go's, which OpenTelemetry's variable does not reach.
     """
     return {
         "COLLECTOR_OTLP_ENABLED": "true",
         "COLLECTOR_OTLP_GRPC_HOST_PORT": "0.0.0.0:4317",
         "MEMORY_MAX_TRACES": str(max_traces),
+        "JAEGER_DISABLED": "true",
         "OTEL_TRACES_SAMPLER": "always_off",
     }
 
@@ -323,11 +326,9 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
 
 
 def _change(key: str, before: Any, after: Any) -> str:
-    """With the values where they fit a line; a registry's text may hold a password."""
-    shown = [json.dumps(before), json.dumps(after)]
-    if isinstance(after, dict) or max(map(len, shown)) > 60:
-        return key
-    return f"{key}: {' → '.join(shown)}"
+    """With the values where they fit a line."""
+    shown = f"{key}: {json.dumps(before)} → {json.dumps(after)}"
+    return shown if len(shown) < _LINE else key
 
 
 def differences(before: Any, after: Any, path: str = "") -> list[str]:

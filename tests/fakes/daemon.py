@@ -48,7 +48,7 @@ class FakeDaemon:
         self.volumes: list[Thing] = []
         self.down = False
         self.host = "unix:///var/run/docker.sock"
-        self.info = {
+        self.info: dict[str, Any] = {
             "ServerVersion": "20.10.24",
             "CgroupVersion": "2",
             "SwapLimit": True,
