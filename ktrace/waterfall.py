@@ -18,8 +18,8 @@ _STYLES = {
 
 
 def title(start: PodStart) -> str:
-    state = "started in" if start.whole else "has started no container in"
-    return f"pod {start.namespace}/{start.pod} {state} {milliseconds(start.duration_ms)}"
+    state = " started in" if start.whole else ": no container seen to start in"
+    return f"pod {start.namespace}/{start.pod}{state} {milliseconds(start.duration_ms)}"
 
 
 def summary(start: PodStart) -> list[str]:
@@ -39,6 +39,7 @@ def summary(start: PodStart) -> list[str]:
     )
     if start.holes:
         lines.append(f"spans whose parent is lost, or still on its way: {start.holes}")
+    lines += start.notes
     errors = [f"error in {step.name}: {step.error}" for step in start.steps if step.error]
     return lines + list(dict.fromkeys(errors))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 from ktrace import page, terminal, waterfall
 from ktrace.jaeger import Jaeger, Trace
 from ktrace.podstart import Events, PodStart, Step, build
-from ktrace.starts import look_for_start, settled
+from ktrace.starts import look_for_start, settled, wait_for_start
 from tests.fakes import recorded
 from tests.fakes.jaeger import URL, client, data, span, trace
 
@@ -87,6 +88,63 @@ def test_every_container_of_a_pod_is_named_and_started_once(pod: str) -> None:
 def test_a_restart_is_no_part_of_a_start() -> None:
     restarted = [step.name for step in start_of("crashing").steps]
     assert restarted.count("start container main") == 1
+
+
+def untraced(pod: str) -> PodStart:
+    found = look_for_start(recorded.replay(pod, without="containerd"), "default", pod)
+    assert found is not None
+    return found
+
+
+def test_where_no_span_names_a_container_a_start_ends_at_the_first_back_off() -> None:
+    start = untraced("crashing")
+    names = [step.name for step in start.steps]
+    assert names.count("start container") == 2
+    assert "a container runs or is restarted, then the kubelet's next sync" in names
+    assert start.duration_ms == pytest.approx(1440, abs=20)
+    (note,) = start.notes
+    assert note.startswith("no span names a container")
+    assert note in waterfall.summary(start)
+    assert start.document(URL)["notes"] == [note]
+
+
+def test_where_no_span_names_a_container_what_follows_an_init_container_is_not_lost() -> None:
+    names = [step.name for step in untraced("with-init").steps]
+    assert names.count("start container") == 3
+    assert not any("init container" in name for name in names)
+
+
+def test_where_no_span_names_a_container_none_is_restarted_before_it_is_stopped() -> None:
+    cri = "runtime.v1.RuntimeService/"
+    syncs = read(
+        span("kubelet", "syncPod", 0),
+        span("kubelet", f"{cri}CreateContainer", 100, parent="syncPod"),
+        span("kubelet", f"{cri}StartContainer", 200, parent="syncPod"),
+        span("kubelet", f"{cri}StopContainer", 5_000_000, parent="syncPod"),
+        span("kubelet", f"{cri}StartContainer", 5_000_100, parent="syncPod") | {"spanID": "2"},
+    )
+    start = build("default", "a", Events(syncs))
+    assert start is not None
+    assert start.duration_ms < 1
+
+
+def test_a_start_with_one_container_needs_no_names() -> None:
+    assert start_of("kubelet-only").notes == ()
+
+
+def test_a_sync_without_calls_names_the_defect_of_kubernetes() -> None:
+    start = build("default", "a", Events(read(span("kubelet", "syncPod", 0))))
+    assert start is not None
+    assert start.steps[-1].name == "syncPod, without a call to the runtime"
+    (note,) = start.notes
+    assert "kubernetes#121192" in note
+
+
+def test_a_sync_that_failed_without_a_call_says_why() -> None:
+    tags = {"error": "true", "otel.status_description": 'configmap "none" not found'}
+    start = build("default", "a", Events(read(span("kubelet", "syncPod", 0, **tags))))
+    assert start is not None
+    assert start.notes == ('the kubelet\'s last error: configmap "none" not found',)
 
 
 def test_a_pull_that_failed_says_so_and_the_start_is_not_complete() -> None:
@@ -237,3 +295,12 @@ def test_what_is_the_same_twice_is_settled_and_what_never_comes_is_given_up() ->
     looks = iter([0, 1, 2, 3, 3, 4])
     assert settled(lambda: next(looks), lambda seen: seen > 1, 60) == 3
     assert settled(lambda: None, lambda seen: seen is not None, 0.05) is None
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("pod", ["echo-one", "no-image"])
+def test_what_a_sync_has_done_is_not_waited_for_even_if_it_failed(pod: str) -> None:
+    begin = time.monotonic()
+    start = wait_for_start(recorded.replay(pod), "default", pod, 4)
+    assert time.monotonic() - begin < 3
+    assert start == start_of(pod)
