@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import time
@@ -14,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from rich.console import Console
 
 from ktrace import page, terminal, waterfall
 from ktrace.jaeger import Jaeger, Trace
@@ -44,7 +46,7 @@ def check(name: str, text: str) -> None:
 @pytest.mark.parametrize("pod", PODS)
 def test_the_waterfall_is_as_it_was(pod: str) -> None:
     start = start_of(pod)
-    table = terminal.plain(waterfall.table(start))
+    table = terminal.plain(waterfall.table(start, terminal.PIPE_WIDTH))
     lines = [line.rstrip() for line in table.splitlines()]
     check(
         f"{pod}.txt",
@@ -152,6 +154,27 @@ def test_a_pull_that_failed_says_so_and_the_start_is_not_complete() -> None:
     assert not start.whole
     assert any("connection refused" in step.error for step in start.steps)
     assert "pull 127.0.0.1:9/nosuch:1" in [step.name for step in start.steps]
+
+
+@pytest.mark.parametrize(
+    ("columns", "bars"), [(80, 0), (99, 0), (100, 25), (120, 30), (144, 36), (400, 36)]
+)
+def test_the_bars_are_what_the_terminal_has_to_spare(columns: int, bars: int) -> None:
+    start = start_of("echo-one")
+    assert waterfall.bar_width(columns) == bars
+    console = Console(width=columns, file=io.StringIO())
+    with console.capture() as captured:
+        console.print(waterfall.table(start, columns))
+    assert ("░" in captured.get()) == bool(bars)
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_usual_steps_need_one_line_each(columns: int) -> None:
+    start = start_of("echo-one")
+    console = Console(width=columns, file=io.StringIO())
+    with console.capture() as captured:
+        console.print(waterfall.table(start, columns))
+    assert len(captured.get().splitlines()) == len(start.steps) + 1
 
 
 class _Links(HTMLParser):
