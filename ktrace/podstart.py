@@ -177,7 +177,7 @@ def build(namespace: str, pod: str, events: Events) -> PodStart | None:
         steps=tuple(_mark(steps)),
         notes=tuple(_notes(calls, syncs, steps)),
         trace_ids=tuple(traces),
-        whole=bool(started),
+        whole=not all(span.failed for span in started),
         holes=sum(trace.holes for trace in {trace.id: trace for trace, _ in calls}.values()),
     )
 
@@ -204,29 +204,41 @@ def _first_calls(syncs: Sequence[Trace]) -> list[tuple[Trace, Span]]:
         ((trace, span) for trace in syncs for span in trace.spans if _call(span) in _CALLS),
         key=lambda pair: pair[1].start,
     )
-    if _nameless(found):
+    if names := _names(found):
+        again = _restarted(found, names)
+        kept = [pair for pair in found if _tag(*pair, "container.id") not in again]
+    else:
         until = _first_end(syncs)
         kept = [(trace, span) for trace, span in found if span.start < until]
-    else:
-        restarted = {
-            _tag(trace, span, "container.id")
-            for trace, span in found
-            if _call(span) == _CREATE and _attempt(_tag(trace, span, "container.name")) > 0
-        } - {""}
-        kept = [
-            (trace, span)
-            for trace, span in found
-            if _tag(trace, span, "container.id") not in restarted
-        ]
     starts = [index for index, (_, span) in enumerate(kept) if _call(span) == _START]
     return kept[: starts[-1] + 1] if starts else kept
 
 
-def _nameless(calls: Iterable[tuple[Trace, Span]]) -> bool:
-    """Whether no span says which container is created, as containerd's do since 2.0."""
-    return not any(
-        _tag(trace, span, "container.id") for trace, span in calls if _call(span) == _CREATE
-    )
+def _names(calls: Iterable[tuple[Trace, Span]]) -> dict[str, str]:
+    """Containers' names by their id; containerd's spans tell them since 2.0.
+
+    containerd's own name of a container is NAME_POD_NAMESPACE_UID_ATTEMPT.
+    """
+    created = [pair for pair in calls if _call(pair[1]) == _CREATE]
+    names = {
+        _tag(*pair, "container.id"): _tag(*pair, "container.name").partition("_")[0]
+        for pair in created
+    }
+    return {container: name for container, name in names.items() if container}
+
+
+def _restarted(calls: Iterable[tuple[Trace, Span]], names: dict[str, str]) -> set[str]:
+    """Ids of the containers that took the place of one that had been started."""
+    started: set[str] = set()
+    again: set[str] = set()
+    for trace, span in calls:
+        container = _tag(trace, span, "container.id")
+        name = names.get(container, "")
+        if _call(span) == _CREATE and name in started:
+            again.add(container)
+        if _call(span) == _START and name and not span.failed:
+            started.add(name)
+    return again
 
 
 def _first_end(syncs: Iterable[Trace]) -> float:
@@ -250,7 +262,7 @@ def _notes(
 ) -> list[str]:
     started = sum(_call(span) == _START for _, span in calls)
     if started:
-        return [_NAMELESS] if started > 1 and _nameless(calls) else []
+        return [_NAMELESS] if started > 1 and not _names(calls) else []
     errors = [_error(sync) for sync in syncs if sync.failed]
     if errors and not any(step.error for step in steps):
         return [f"the kubelet's last error: {errors[-1]}"]
@@ -266,20 +278,10 @@ def _tag(trace: Trace, span: Span, *keys: str) -> str:
     return ""
 
 
-def _attempt(container_name: str) -> int:
-    """containerd's name of a container is NAME_POD_NAMESPACE_UID_ATTEMPT."""
-    attempt = container_name.rpartition("_")[2]
-    return int(attempt) if attempt.isdigit() else 0
-
-
 def _kubelet_steps(
     calls: Sequence[tuple[Trace, Span]], syncs: Sequence[Span], begin: int, end: int
 ) -> list[Step]:
-    names = {
-        _tag(trace, span, "container.id"): _tag(trace, span, "container.name").partition("_")[0]
-        for trace, span in calls
-        if _call(span) == _CREATE
-    }
+    names = _names(calls)
     if not calls:
         name, first = "syncPod, without a call to the runtime", syncs[0]
         at = (first.start - begin) / 1000
@@ -287,36 +289,34 @@ def _kubelet_steps(
     steps: list[Step] = []
     free_from = syncs[0].start
     total = (end - begin) / 1000
-    before = ""
+    before: Span | None = None
     for trace, span in calls:
         gap = (span.start - free_from) / 1000
         if gap >= min(_GAP_ALWAYS_MS, max(_GAP_LEAST_MS, total * _GAP_LEAST_SHARE)):
             again = [sync for sync in syncs if free_from < sync.start <= span.start]
-            name = _gap_name(
-                before, _call(span), tried_again=bool(again and before), nameless=not any(names)
-            )
+            name = _gap_name(before, _call(span), tried_again=bool(again), nameless=not names)
             at = (free_from - begin) / 1000
             steps.append(Step(name, KUBELET, at, gap, unexplained=True))
         steps += _call_steps(trace, span, names, begin)
         free_from = max(free_from, span.end)
-        before = _call(span)
+        before = span
     return steps
 
 
-def _gap_name(before: str, after: str, *, tried_again: bool, nameless: bool) -> str:
-    if tried_again and before == _START and nameless:
-        return "a container runs or is restarted, then the kubelet's next sync"
-    if tried_again and before == _START:
-        return "an init container runs, then the kubelet's next sync"
+def _gap_name(before: Span | None, after: str, *, tried_again: bool, nameless: bool) -> str:
+    if before is None:
+        return "before the sandbox: volumes, cgroups, secrets"
+    last = _call(before)
+    if tried_again and last == _START and not before.failed:
+        what = "a container runs or is restarted" if nameless else "an init container runs"
+        return f"{what}, then the kubelet's next sync"
     if tried_again:
         return "the kubelet waits before it goes on (back-off, next sync)"
-    if not before:
-        return "before the sandbox: volumes, cgroups, secrets"
-    if before == _SANDBOX:
+    if last == _SANDBOX:
         return "between the sandbox and the first container"
     if after == _START:
         return "between a container's creation and its start"
-    return f"between {before} and {after}"
+    return f"between {last} and {after}"
 
 
 def _call_steps(trace: Trace, span: Span, names: dict[str, str], begin: int) -> list[Step]:

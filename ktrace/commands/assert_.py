@@ -57,7 +57,9 @@ def assert_(
     chosen = target.choose(stack, jaeger_url, None)
     begin = time.monotonic()
     try:
-        awaited = f"up to {timeout:g} s until {len(wanted.expectations)} expectations are met"
+        awaited = (
+            f"waiting up to {timeout:g} s until {len(wanted.expectations)} expectations are met"
+        )
         with Jaeger(chosen.jaeger) as jaeger, terminal.waiting(awaited):
             verdicts = judged(jaeger, wanted, timeout)
     except JaegerError as error:

@@ -50,7 +50,9 @@ def show(
         raise UsageError(f"{pod!r} is not a pod: write pod/NAME or NAME")
     chosen = target.choose(stack, jaeger_url, None)
     with Jaeger(chosen.jaeger) as jaeger:
-        with terminal.waiting(f"up to {timeout:g} s for the start of pod {namespace}/{rest}"):
+        with terminal.waiting(
+            f"waiting up to {timeout:g} s for the start of pod {namespace}/{rest}"
+        ):
             start = wait_for_start(jaeger, namespace, rest, timeout)
         if start is None:
             raise KtraceError(_nothing(jaeger, namespace, rest, timeout))

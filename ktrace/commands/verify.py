@@ -50,7 +50,7 @@ def verify(
     chosen = target.choose(stack, jaeger_url, kubeconfig)
     begin = time.time()
     nodes = list_nodes(chosen)
-    awaited = f"up to {timeout:g} s for a new span of every component"
+    awaited = f"waiting up to {timeout:g} s for a new span of every component"
     with Jaeger(chosen.jaeger, timeout=5) as jaeger, terminal.waiting(awaited):
         expected = coverage.expected_components(chosen.outputs, _services(jaeger))
         parts = coverage.wanted(nodes, expected)

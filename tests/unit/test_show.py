@@ -92,6 +92,42 @@ def test_a_restart_is_no_part_of_a_start() -> None:
     assert restarted.count("start container main") == 1
 
 
+CRI = "runtime.v1.RuntimeService/"
+
+
+def attempt(number: int, start: int, *, failed: bool) -> list[dict[str, Any]]:
+    """One container's creation and start, as kubelet and containerd tell of it."""
+    container = {"container.id": f"id{number}"}
+    name = {"container.name": f"main_a_default_uid_{number}"}
+    told = {"error": "true", "otel.status_description": "no such file"} if failed else {}
+    create, began = f"{CRI}CreateContainer", f"{CRI}StartContainer"
+    spans = [
+        span("kubelet", create, start, "syncPod"),
+        span("containerd", create, start, f"1-{number}", **container, **name),
+        span("kubelet", began, start + 10, "syncPod", **told),
+        span("containerd", began, start + 10, f"3-{number}", **container),
+    ]
+    return [each | {"spanID": f"{at}-{number}"} for at, each in enumerate(spans, 1)]
+
+
+def test_a_container_that_could_not_be_started_has_not_started() -> None:
+    spans = [span("kubelet", "syncPod", 0), *attempt(0, 100, failed=True)]
+    start = build("default", "a", Events(read(*spans)))
+    assert start is not None
+    assert not start.whole
+    assert waterfall.title(start).startswith("pod default/a: no container seen to start")
+    assert "error in start container main: no such file" in waterfall.summary(start)
+
+
+def test_another_attempt_at_the_first_start_is_no_restart() -> None:
+    spans = [span("kubelet", "syncPod", 0), *attempt(0, 100, failed=True)]
+    spans += [*attempt(1, 10_000, failed=False), *attempt(2, 90_000, failed=False)]
+    start = build("default", "a", Events(read(*spans)))
+    assert start is not None
+    assert start.whole
+    assert start.duration_ms == pytest.approx(10.02)
+
+
 def untraced(pod: str) -> PodStart:
     found = look_for_start(recorded.replay(pod, without="containerd"), "default", pod)
     assert found is not None
