@@ -45,8 +45,6 @@ def main() -> None:
         _end(str(error), error.code)
     except (JaegerError, CommandError) as error:
         _end(str(error), UNREACHABLE)
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 def _end(message: str, code: int) -> None:
