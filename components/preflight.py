@@ -44,7 +44,7 @@ class Observation:
     record: store.Record | None = field(default=None, repr=False)
 
 
-def observe(names: Names, host_ports: Mapping[str, int]) -> Observation:
+def observe(names: Names, host_ports: Mapping[str, int], port_offset: int = 0) -> Observation:
     """Looks at Docker, the ports and the stack's own folder; about 0.3 s."""
     problems = [*naming.refuse_a_folder_the_nodes_cannot_mount(names.folder), *check_k3d()]
     try:
@@ -58,7 +58,7 @@ def observe(names: Names, host_ports: Mapping[str, int]) -> Observation:
         )
         return Observation(tuple(problems))
     problems += refuse_objects_of_others(names, containers, networks)
-    problems += refuse_taken_ports(names, host_ports, containers)
+    problems += refuse_taken_ports(names, host_ports, containers, port_offset)
     record = store.load(names)
     drift = find_drift(names, record, containers) if record else []
     if record and is_gone(record.spec["k3d"]["image"]):
@@ -168,8 +168,9 @@ def refuse_objects_of_others(
 
 
 def refuse_taken_ports(
-    names: Names, host_ports: Mapping[str, int], containers: list[Owned]
+    names: Names, host_ports: Mapping[str, int], containers: list[Owned], port_offset: int = 0
 ) -> list[str]:
+    """``host_ports`` by the key that asks for each, as ``port_offset`` has moved them."""
     holders = {port: container for container in containers for port in container.host_ports}
     problems = []
     for key, port in host_ports.items():
@@ -179,22 +180,20 @@ def refuse_taken_ports(
         if holder is None and ports.is_free(port):
             continue
         who = f"container {holder.whose}" if holder else "another program on this machine"
-        problems.append(
-            f"{key}: port {port} on 127.0.0.1 is held by {who}. {_other_port(key, port)}"
-        )
+        cure = _other_port(key, port, port_offset)
+        problems.append(f"{key}: port {port} on 127.0.0.1 is held by {who}. {cure}")
     return problems
 
 
-def _other_port(key: str, port: int) -> str:
+def _other_port(key: str, port: int, port_offset: int) -> str:
     """How to give ``key`` another port: portOffset moves those at their defaults, no others."""
     if key not in PORT_DEFAULTS:
         return "Publish it on another HOSTPORT"
-    offset = port - PORT_DEFAULTS[key]
-    if offset < 0 or offset % 100:
+    if port != PORT_DEFAULTS[key] + port_offset:
         return f"Give it another: `pulumi config set {key} {port + 1}`"
     return (
         "Give this stack other ports: "
-        f"`pulumi config set portOffset {offset + 100}` moves all that have their defaults"
+        f"`pulumi config set portOffset {port_offset + 100}` moves all that have their defaults"
     )
 
 

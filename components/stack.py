@@ -156,7 +156,7 @@ def plan() -> StackPlan:
     except stack_settings.SettingsError as error:
         raise pulumi.RunError(str(error)) from None
     names = Names(pulumi.get_stack(), PROJECT_FOLDER)
-    observed = preflight.observe(names, settings.host_ports)
+    observed = preflight.observe(names, settings.host_ports, settings.port_offset)
     if observed.problems:
         lines = "\n".join(f"  - {problem}" for problem in observed.problems)
         raise pulumi.RunError(f"nothing was touched, because:\n{lines}")

@@ -82,7 +82,9 @@ def examine(names: Names, settings: Settings) -> list[Finding]:
     )
     ports = ", ".join(map(str, sorted(settings.host_ports.values())))
     findings += problems(
-        "ports", preflight.refuse_taken_ports(names, settings.host_ports, containers), ports
+        "ports",
+        preflight.refuse_taken_ports(names, settings.host_ports, containers, settings.port_offset),
+        ports,
     )
     findings += images(settings)
     return findings + host(settings, Path(info.get("DockerRootDir", "/")))

@@ -24,6 +24,7 @@ def test_every_component_is_in_the_state(standing: Stack) -> None:
         "Collector",
         "ConfigFiles",
         "Jaeger",
+        "NodeImage",
         "StackGuard",
         "StackNetwork",
         "TracedCluster",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from components import naming, ports, preflight, store
+from components import naming, preflight, store
 from components.docker import Owned
 from components.naming import NODE_IMAGE, Names
 from components.preflight import Observation, observe
@@ -97,19 +97,22 @@ def test_a_port_of_another_program_is_refused(names: Names, busy_port: int) -> N
 
 
 @pytest.mark.parametrize(
-    ("key", "port", "cure"),
+    ("key", "port", "offset", "cure"),
     [
-        ("jaegerUiPort", 16686, "`pulumi config set portOffset 100` moves"),
-        ("jaegerUiPort", 16886, "`pulumi config set portOffset 300` moves"),
-        ("jaegerUiPort", 12345, "`pulumi config set jaegerUiPort 12346`"),
-        ("publishedPorts '8080:80'", 8080, "Publish it on another HOSTPORT"),
+        ("jaegerUiPort", 16686, 0, "`pulumi config set portOffset 100` moves"),
+        ("jaegerUiPort", 16896, 210, "`pulumi config set portOffset 310` moves"),
+        ("jaegerUiPort", 12345, 0, "`pulumi config set jaegerUiPort 12346`"),
+        ("jaegerUiPort", 16686, 100, "`pulumi config set jaegerUiPort 16687`"),
+        ("publishedPorts '8080:80'", 8080, 0, "Publish it on another HOSTPORT"),
     ],
 )
 def test_the_cure_for_a_taken_port_is_one_that_moves_it(
-    names: Names, monkeypatch: pytest.MonkeyPatch, key: str, port: int, cure: str
+    names: Names, key: str, port: int, offset: int, cure: str
 ) -> None:
-    monkeypatch.setattr(ports, "is_free", lambda _: False)
-    (problem,) = preflight.refuse_taken_ports(names, {key: port}, [])
+    holder = Owned(
+        id="1", name="web", owner="", stack="", folder="", ports=f"127.0.0.1:{port}->80/tcp"
+    )
+    (problem,) = preflight.refuse_taken_ports(names, {key: port}, [holder], offset)
     assert cure in problem
 
 
