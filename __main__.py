@@ -22,9 +22,6 @@ settings, names = plan.settings, plan.names
 
 guard = StackGuard("stack", names=names)
 network = StackNetwork("network", names=names, opts=after(guard))
-files = ConfigFiles(
-    "files", names=names, files=plan.files, generation=plan.generation, opts=after(guard)
-)
 jaeger = Jaeger(
     "jaeger",
     JaegerArgs(
@@ -63,12 +60,15 @@ node_image = NodeImage(
     generation=plan.generation,
     opts=after(guard),
 )
+files = ConfigFiles(
+    "files", names=names, files=plan.files, generation=plan.generation, opts=after(node_image)
+)
 cluster_guard = ClusterGuard(
     "cluster-guard",
     names=names,
     spec=plan.spec,
     network_id=network.id,
-    opts=after(network, files, collector, node_image),
+    opts=after(network, files, collector),
 )
 cluster = TracedCluster(
     "cluster",

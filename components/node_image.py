@@ -71,7 +71,8 @@ def upstream_image(
 class NodeImage(pulumi.ComponentResource):
     """Pulls or builds the image where it is missing, and keeps it as every image is kept.
 
-    It comes before the guard of the cluster: while it cannot be had, the old cluster stays.
+    It comes before the nodes' files and the cluster's guard: while it cannot be had, the old
+    cluster stays as it is.
     """
 
     def __init__(

@@ -108,7 +108,8 @@ def test_what_waits_for_what(any_run: Run, name: str, waits_for: set[str]) -> No
 
 
 def test_the_old_cluster_stands_until_the_new_image_is_there(default: Run, lab: Run) -> None:
-    assert "node-image-image" in lab.before("cluster-guard-sweep")
+    for name in ("cluster-guard-sweep", "files-kubelet-tracing.yaml"):
+        assert "node-image-image" in lab.before(name)
     image = lab["node-image-image"].inputs
     assert image["name"] == lab["cluster-ensure"].stdin["spec"]["k3d"]["image"]
     assert image["keepLocally"], "other stacks use it too"
