@@ -62,6 +62,15 @@ class Trace:
             grown = bool(more)
         return [each for each in self.spans if each.span_id in inside and each is not span]
 
+    def outermost(self, span: Span, service: str) -> Span:
+        """The topmost ancestor of ``span`` that is of ``service``, or ``span`` itself."""
+        others = {each.span_id: each for each in self.spans}
+        found, above = span, others.pop(span.parent_id or "", None)
+        while above:
+            found = above if above.service == service else found
+            above = others.pop(above.parent_id or "", None)
+        return found
+
     @property
     def holes(self) -> int:
         """Number of spans whose parent is not there: on its way still, or lost."""

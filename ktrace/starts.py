@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from ktrace.jaeger import Jaeger, Span, Trace
-from ktrace.podstart import Events, PodStart, build, has_calls
+from ktrace.podstart import APISERVER, Events, PodStart, build
 
 POLL_SECONDS = 1.0
 """Longer than an exporter's delay of 500 ms, so that two equal looks mean something."""
@@ -42,10 +42,12 @@ def wait_for_start(jaeger: Jaeger, namespace: str, pod: str, seconds: float) -> 
     )
 
 
-def look_for_start(jaeger: Jaeger, namespace: str, pod: str) -> PodStart | None:
-    """The newest start of a pod of that name, as far as Jaeger has it now."""
+def look_for_start(
+    jaeger: Jaeger, namespace: str, pod: str, uid: str | None = None
+) -> PodStart | None:
+    """The newest start of a pod of that name, or that of ``uid``, as far as Jaeger has it now."""
     key = f"{namespace}/{pod}"
-    first = _newest_sync(jaeger, key)
+    first = _first_sync(jaeger, {"k8s.pod": key} | ({"k8s.pod.uid": uid} if uid else {}))
     if first is None:
         return None
     uid = first.tags.get("k8s.pod.uid")
@@ -58,21 +60,18 @@ def look_for_start(jaeger: Jaeger, namespace: str, pod: str) -> PodStart | None:
         limit=500,
     )
     syncs = [
-        trace
-        for trace in found
-        if any(span.tags.get("k8s.pod.uid") == uid for span in trace.spans)
-        and (has_calls(trace) or trace.id == first.trace_id)
+        trace for trace in found if any(span.tags.get("k8s.pod.uid") == uid for span in trace.spans)
     ]
     events = Events(syncs, _creation(jaeger, key, first), _binding(jaeger, namespace, pod, first))
     return build(namespace, pod, events)
 
 
-def _newest_sync(jaeger: Jaeger, key: str) -> Span | None:
-    """The first syncPod of the newest pod called ``key``: others follow every minute or so."""
+def _first_sync(jaeger: Jaeger, tags: Mapping[str, str]) -> Span | None:
+    """The first syncPod of the newest pod with ``tags``: others follow every minute or so."""
     created = jaeger.find(
-        "kubelet", "syncPod", tags={"k8s.pod": key, "k8s.pod.update_type": "create"}, limit=20
+        "kubelet", "syncPod", tags={**tags, "k8s.pod.update_type": "create"}, limit=20
     )
-    found = _syncs(created) or _syncs(jaeger.find("kubelet", "syncPod", tags={"k8s.pod": key}))
+    found = _syncs(created) or _syncs(jaeger.find("kubelet", "syncPod", tags=tags))
     if not found:
         return None
     newest = max(found, key=lambda span: span.start)
@@ -87,29 +86,30 @@ def _syncs(traces: list[Trace]) -> list[Span]:
 def _creation(jaeger: Jaeger, key: str, first: Span) -> Span | None:
     """The request that created the pod, by the key under which it was stored."""
     for prefix in _ETCD_PREFIXES:
-        found = jaeger.find(
-            "apiserver",
-            "Create etcd3",
-            tags={"key": f"{prefix}/pods/{key}"},
-            start=first.start - _LONGEST_CREATION,
-            end=first.start,
-        )
-        if found:
-            return _request(max(found, key=lambda trace: trace.spans[0].start))
+        if found := _request(jaeger, "Create etcd3", {"key": f"{prefix}/pods/{key}"}, first):
+            return found
     return None
 
 
 def _binding(jaeger: Jaeger, namespace: str, pod: str, first: Span) -> Span | None:
     url = f"/api/v1/namespaces/{namespace}/pods/{pod}/binding"
+    return _request(jaeger, "", {"url": url}, first)
+
+
+def _request(jaeger: Jaeger, operation: str, tags: dict[str, str], first: Span) -> Span | None:
+    """The whole request around the newest span with ``tags`` before ``first``.
+
+    Not the longest of its trace: that may hold other requests, where the client traces itself.
+    """
     found = jaeger.find(
-        "apiserver", tags={"url": url}, start=first.start - _LONGEST_CREATION, end=first.start
+        APISERVER, operation, tags=tags, start=first.start - _LONGEST_CREATION, end=first.start
     )
-    return _request(max(found, key=lambda trace: trace.spans[0].start)) if found else None
-
-
-def _request(trace: Trace) -> Span:
-    """The span of the whole request: the outermost of the API server's."""
-    return max(
-        (span for span in trace.spans if span.service == "apiserver"),
-        key=lambda span: span.duration,
-    )
+    matching = [
+        (span.start, trace.outermost(span, APISERVER))
+        for trace in found
+        for span in trace.spans
+        if span.service == APISERVER
+        and span.start <= first.start
+        and tags.items() <= span.tags.items()
+    ]
+    return max(matching, key=lambda pair: pair[0])[1] if matching else None

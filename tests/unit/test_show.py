@@ -175,6 +175,50 @@ def test_a_start_whose_spans_have_not_all_come_says_so() -> None:
     assert "spans whose parent is lost, or still on its way: 1" in waterfall.summary(start)
 
 
+def asked(request: httpx.Request) -> tuple[str, dict[str, str]]:
+    query = request.url.params
+    return query["service"], json.loads(query.get("tags", "{}"))
+
+
+def test_a_request_in_the_trace_of_a_client_that_traces_itself_is_told_from_the_others() -> None:
+    created = trace(
+        span("operator", "reconcile", 0) | {"duration": 900_000},
+        span("apiserver", "LIST", 1_000, parent="reconcile") | {"duration": 800_000},
+        span("apiserver", "POST", 850_000, parent="reconcile") | {"duration": 40_000},
+        span("apiserver", "Create etcd3", 860_000, parent="POST", key="/pods/default/a"),
+    )
+    sync = trace(span("kubelet", "syncPod", 900_000), trace_id="t2")
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        service, tags = asked(request)
+        if service == "kubelet":
+            return data(sync)
+        return data(created) if "key" in tags else data()
+
+    start = look_for_start(client(answer), "default", "a")
+    assert start is not None
+    assert (start.steps[0].name, start.steps[0].duration_ms) == ("create request", 40)
+
+
+def test_of_pods_of_one_name_that_of_the_uid_is_shown() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        _, tags = asked(request)
+        uids = {"older": 0, "newer": 5_000_000}
+        wanted = [uid for uid in uids if tags.get("k8s.pod.uid", uid) == uid]
+        return data(
+            *(
+                trace(span("kubelet", "syncPod", uids[uid], **{"k8s.pod.uid": uid}), trace_id=uid)
+                for uid in wanted
+            )
+        )
+
+    jaeger = client(answer)
+    for uid, second in ((None, 5), ("older", 0)):
+        start = look_for_start(jaeger, "default", "a", uid)
+        assert start is not None
+        assert start.started_at.second == second
+
+
 NOTHING = {
     "null": httpx.Response(200, json={"data": None}),
     "404": httpx.Response(404, text="404 page not found"),
