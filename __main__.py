@@ -29,7 +29,7 @@ jaeger = Jaeger(
     "jaeger",
     JaegerArgs(
         names=names,
-        network=network.name,
+        network=network,
         image=settings.images.jaeger,
         version=settings.jaeger_version,
         ui_port=settings.jaeger_ui_port,
@@ -43,7 +43,7 @@ collector = Collector(
     "collector",
     CollectorArgs(
         names=names,
-        network=network.name,
+        network=network,
         image=settings.images.collector,
         version=settings.collector_version,
         sampling_per_million=settings.collector_sampling_per_million,

@@ -10,7 +10,8 @@ import pulumi
 import pulumi_docker as docker
 
 from components import commands, orphans
-from components.naming import OWNER_LABEL
+from components.naming import NETWORK_LABEL, OWNER_LABEL
+from components.network import StackNetwork
 
 _READY_SECONDS = 60
 
@@ -22,7 +23,7 @@ class BackendArgs:
     container_name: str
     image: str
     alias: str
-    network: pulumi.Input[str]
+    network: StackNetwork
     labels: Mapping[str, str]
     command: Sequence[str]
     uploads: Mapping[str, str]
@@ -66,11 +67,16 @@ class Backend(pulumi.ComponentResource):
                 *(f"{variable}={value}" for variable, value in args.environment.items()),
             ],
             labels=[
-                docker.ContainerLabelArgs(label=label, value=value)
-                for label, value in args.labels.items()
+                *(
+                    docker.ContainerLabelArgs(label=label, value=value)
+                    for label, value in args.labels.items()
+                ),
+                # Its network is not read back, and a stopped container outlives it: then only
+                # another container can start, on the new one of the same name.
+                docker.ContainerLabelArgs(label=NETWORK_LABEL, value=args.network.id),
             ],
             networks_advanced=[
-                docker.ContainerNetworksAdvancedArgs(name=args.network, aliases=[args.alias])
+                docker.ContainerNetworksAdvancedArgs(name=args.network.name, aliases=[args.alias])
             ],
             # Read back sorted by the container's port: any other order would show as a change.
             ports=[

@@ -9,6 +9,7 @@ import pulumi
 from components import documents, naming
 from components.backend import Backend, BackendArgs
 from components.naming import Names
+from components.network import StackNetwork
 from components.versions import Version
 
 _CONFIG = "/etc/otelcol/config.yaml"
@@ -19,7 +20,7 @@ class CollectorArgs:
     """``sampling_per_million``: traces passed on to Jaeger, of a million."""
 
     names: Names
-    network: pulumi.Input[str]
+    network: StackNetwork
     image: str
     version: Version
     sampling_per_million: int

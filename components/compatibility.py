@@ -61,12 +61,17 @@ RUNTIME_CALLS_JOIN_POD = Timeline(
 )
 """Whether the kubelet's calls to containerd are in the trace of the pod's ``syncPod``."""
 
+_PAUSE_3_6 = "docker.io/rancher/mirrored-pause:3.6"
+_PAUSE_3_10 = "docker.io/rancher/mirrored-pause:3.10.2"
+_PAUSE_FLAG = "k3s --pause-image (k3s pkg/cli/cmds/agent.go)"
+
 SANDBOX_IMAGE = Timeline(
-    Since(
-        "1.27.0",
-        "docker.io/rancher/mirrored-pause:3.6",
-        "k3s --pause-image, unchanged from 1.27 to 1.37 (k3s pkg/cli/cmds/agent.go)",
-    )
+    Since("1.27.0", _PAUSE_3_6, f"{_PAUSE_FLAG}, unchanged until July 2026"),
+    Since("1.34.10", _PAUSE_3_10, f"{_PAUSE_FLAG}, k3s#14391 after 1.34.9"),
+    Since("1.35.0", _PAUSE_3_6, _PAUSE_FLAG),
+    Since("1.35.7", _PAUSE_3_10, f"{_PAUSE_FLAG}, k3s#14390 after 1.35.6"),
+    Since("1.36.0", _PAUSE_3_6, _PAUSE_FLAG),
+    Since("1.36.3", _PAUSE_3_10, f"{_PAUSE_FLAG}, k3s#14389 after 1.36.2"),
 )
 """The image of every pod's sandbox: on each node before the first pod runs."""
 
@@ -182,10 +187,9 @@ def containerd_plan(mode: ContainerdTracing, version: Version) -> ContainerdPlan
             return ContainerdPlan(True, reason, CONTAINERD_SETTINGS.at(version))
         case _:
             release = UPSTREAM_CONTAINERD.at(version)
-            reason = (
-                f"upstream containerd {release.version} in place of the one of k3s {version}, "
-                "which has no tracing plugin"
-            )
+            reason = f"upstream containerd {release.version} in place of the one of k3s {version}"
+            if not STOCK_CONTAINERD_TRACES.at(version):
+                reason += ", which has no tracing plugin"
             return ContainerdPlan(True, reason, "environment", release)
 
 

@@ -73,6 +73,11 @@ def daemon() -> Daemon:
     info = json.loads(runner.run(["docker", "info", "--format", "{{json .}}"]).checked())
     if errors := info.get("ServerErrors"):
         raise runner.CommandError("; ".join(errors))
+    if "ServerVersion" not in info:
+        raise runner.CommandError(
+            "`docker info` names no ServerVersion, as Docker does: is that Podman? k3d and "
+            "Pulumi's provider need Docker"
+        )
     return Daemon(
         version=info["ServerVersion"],
         cgroup_version=info.get("CgroupVersion", "1"),
@@ -82,8 +87,8 @@ def daemon() -> Daemon:
 
 
 def provider_host() -> str:
-    """The daemon that Pulumi's provider talks to: it does not read `docker context use`
-    (terraform-provider-docker v4.5.0 internal/provider/provider.go)."""
+    """The daemon that Pulumi's provider talks to where no DOCKER_CONTEXT is set: it does not read
+    `docker context use` (terraform-provider-docker v4.5.0 internal/provider/provider.go)."""
     return os.environ.get("DOCKER_HOST") or _DEFAULT_HOST
 
 

@@ -22,6 +22,7 @@ from components.versions import Version
 
 _TEMPLATES = Path(__file__).resolve().parent.parent / "config_templates"
 _MILLION = 1_000_000
+_LINE = 80
 _ENDPOINT = f"{naming.COLLECTOR_ALIAS}:4317"
 
 APISERVER_FILE = "apiserver-tracing.yaml"
@@ -65,9 +66,16 @@ def kubelet_tracing(version: Version, per_million: int, *, cgroup_v1: bool) -> s
 
 
 def containerd_template(per_million: int) -> str:
-    """A template for k3s, not a document: its one value is set where it stands."""
+    """A template for k3s, not a document: its values are set where they stand."""
     text = (_TEMPLATES / CONTAINERD_FILE).read_text()
-    return text.replace("sampling_ratio = 1.0", f"sampling_ratio = {_ratio(per_million)}")
+    for stands, value in (
+        ('endpoint = "otel-collector:4317"', f'endpoint = "{_ENDPOINT}"'),
+        ("sampling_ratio = 1.0", f"sampling_ratio = {_ratio(per_million)}"),
+    ):
+        if stands not in text:
+            raise LookupError(f"config_templates/{CONTAINERD_FILE} no longer has {stands}")
+        text = text.replace(stands, value)
+    return text
 
 
 def node_files(settings: Settings, *, cgroup_v1: bool) -> dict[str, str]:
@@ -122,12 +130,14 @@ def jaeger_v1_environment(max_traces: int) -> dict[str, str]:
     """Configures Jaeger v1, all in one; what a release does not know it ignores.
 
     OTLP had to be enabled up to 1.45, and listened on localhost alone in 1.59.0 (jaeger#5737).
-    Jaeger's own traces are switched off: they would be a service beside the cluster's.
+    Jaeger's own traces are switched off: they would be a service beside the cluster's. Up to 1.47
+    they are jaeger-client-go's, which OpenTelemetry's variable does not reach.
     """
     return {
         "COLLECTOR_OTLP_ENABLED": "true",
         "COLLECTOR_OTLP_GRPC_HOST_PORT": "0.0.0.0:4317",
         "MEMORY_MAX_TRACES": str(max_traces),
+        "JAEGER_DISABLED": "true",
         "OTEL_TRACES_SAMPLER": "always_off",
     }
 
@@ -195,6 +205,11 @@ class ClusterSpec:
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     @property
+    def start_seconds(self) -> int:
+        """How long k3d waits for the nodes."""
+        return int(self.config["options"]["k3d"]["timeout"].removesuffix("s"))
+
+    @property
     def image(self) -> str:
         """Of the nodes."""
         return str(self.config["image"])
@@ -208,7 +223,6 @@ def cluster_spec(
     settings: Settings, names: Names, files: dict[str, str], image: str
 ) -> ClusterSpec:
     """The cluster of ``settings`` on nodes of ``image``."""
-    everywhere = ["server:*", "agent:*"] if settings.agents else ["server:*"]
     config = _template("k3d.yaml")
     config["metadata"]["name"] = names.cluster
     config["servers"] = settings.servers
@@ -216,54 +230,67 @@ def cluster_spec(
     config["image"] = image
     config["network"] = names.network
     config["kubeAPI"]["hostPort"] = str(settings.kube_api_port)
-    config["volumes"] = [
-        {
-            "volume": f"{names.node_directory}:{naming.NODE_FOLDER}:ro",
-            "nodeFilters": everywhere,
-        },
-        *(
-            {
-                "volume": f"{names.node_directory / CONTAINERD_FILE}:"
-                f"{compatibility.CONTAINERD_TEMPLATE}:ro",
-                "nodeFilters": everywhere,
-            }
-            for file in files
-            if file == CONTAINERD_FILE
-        ),
-    ]
+    config["volumes"] = _volumes(names, files, _everywhere(config))
     config["ports"] = [
         {"port": f"127.0.0.1:{port}", "nodeFilters": ["server:0:direct"]}
         for port in settings.published_ports
     ]
-    config["env"] = [
-        {"envVar": f"{name}={value}", "nodeFilters": everywhere}
-        for name, value in node_environment(settings).items()
-    ]
-    # A resource attribute of all three components, of which the kubelet alone says where it runs.
-    config["env"] += [
-        {
-            "envVar": f"OTEL_RESOURCE_ATTRIBUTES=k8s.node.name={names.node(role, index)}",
-            "nodeFilters": [f"{role}:{index}"],
-        }
-        for role, count in (("server", settings.servers), ("agent", settings.agents))
-        for index in range(count)
-    ]
+    config["env"] = _node_variables(settings, names, _everywhere(config))
     if registries := settings.registries.model_dump(mode="json", exclude_defaults=True):
         config["registries"] = registries
-    config["options"]["k3s"]["extraArgs"] = [
-        {
-            "arg": f"--kube-apiserver-arg=tracing-config-file={_in_node(APISERVER_FILE)}",
-            "nodeFilters": ["server:*"],
-        },
-        {
-            "arg": f"--kubelet-arg=config={_in_node(KUBELET_FILE)}",
-            "nodeFilters": everywhere,
-        },
+    # k3d starts the servers one after the other.
+    config["options"]["k3d"]["timeout"] = f"{120 + 60 * (settings.servers + settings.agents)}s"
+    config["options"]["k3s"]["extraArgs"] = _k3s_arguments(settings, _everywhere(config))
+    digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
+    return ClusterSpec(config, digests, settings.k3d_tools_image, settings.of_cluster)
+
+
+def _everywhere(config: dict[str, Any]) -> list[str]:
+    """k3d's filter for all nodes; it refuses a role that has none."""
+    return ["server:*", "agent:*"] if config["agents"] else ["server:*"]
+
+
+def _volumes(names: Names, files: dict[str, str], everywhere: list[str]) -> list[dict[str, Any]]:
+    mounts = {names.node_directory: naming.NODE_FOLDER}
+    if CONTAINERD_FILE in files:
+        mounts[names.node_directory / CONTAINERD_FILE] = compatibility.CONTAINERD_TEMPLATE
+    return [
+        {"volume": f"{source}:{target}:ro", "nodeFilters": everywhere}
+        for source, target in mounts.items()
+    ]
+
+
+def _node_variables(
+    settings: Settings, names: Names, everywhere: list[str]
+) -> list[dict[str, Any]]:
+    """With each node's name as a resource attribute, which the kubelet alone sends by itself."""
+    shared = node_environment(settings)
+    own = {
+        f"{role}:{index}": names.node(role, index)
+        for role, count in (("server", settings.servers), ("agent", settings.agents))
+        for index in range(count)
+    }
+    return [
+        *(
+            {"envVar": f"{name}={value}", "nodeFilters": everywhere}
+            for name, value in shared.items()
+        ),
+        *(
+            {"envVar": f"OTEL_RESOURCE_ATTRIBUTES=k8s.node.name={node}", "nodeFilters": [place]}
+            for place, node in own.items()
+        ),
+    ]
+
+
+def _k3s_arguments(settings: Settings, everywhere: list[str]) -> list[dict[str, Any]]:
+    apiserver = f"--kube-apiserver-arg=tracing-config-file={_in_node(APISERVER_FILE)}"
+    kubelet = f"--kubelet-arg=config={_in_node(KUBELET_FILE)}"
+    return [
+        {"arg": apiserver, "nodeFilters": ["server:*"]},
+        {"arg": kubelet, "nodeFilters": everywhere},
         *({"arg": flag, "nodeFilters": ["server:*"]} for flag in etcd_arguments(settings)),
         *(_k3s_argument(argument) for argument in settings.k3s_args),
     ]
-    digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
-    return ClusterSpec(config, digests, settings.k3d_tools_image, settings.of_cluster)
 
 
 def _in_node(file: str) -> str:
@@ -280,10 +307,9 @@ def _k3s_argument(text: str) -> dict[str, Any]:
 
 def with_labels(config: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
     """``config`` with Docker ``labels`` on all its nodes."""
-    everywhere = ["server:*", "agent:*"] if config["agents"] else ["server:*"]
     runtime = {
         "labels": [
-            {"label": f"{name}={value}", "nodeFilters": everywhere}
+            {"label": f"{name}={value}", "nodeFilters": _everywhere(config)}
             for name, value in labels.items()
         ]
     }
@@ -300,11 +326,9 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
 
 
 def _change(key: str, before: Any, after: Any) -> str:
-    """With the values where they fit a line; a registry's text may hold a password."""
-    shown = [json.dumps(before), json.dumps(after)]
-    if isinstance(after, dict) or max(map(len, shown)) > 60:
-        return key
-    return f"{key}: {' → '.join(shown)}"
+    """With the values where they fit a line."""
+    shown = f"{key}: {json.dumps(before)} → {json.dumps(after)}"
+    return shown if len(shown) < _LINE else key
 
 
 def differences(before: Any, after: Any, path: str = "") -> list[str]:

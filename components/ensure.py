@@ -1,7 +1,7 @@
 """``python -m components.ensure``: makes the stack's cluster what it should be, from any state.
 
 Reads ``{"stack", "folder", "spec"}`` on stdin, tells its progress on stderr and prints
-``{"instance", "nodes", "seconds"}``. Safe to kill and to run again at any point.
+``{"instance", "seconds"}``. Safe to kill and to run again at any point.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ from components import docker, documents, k3d, kubeapi, naming, runner, store
 from components.docker import Owned
 from components.documents import ClusterSpec
 from components.files import write_private
+from components.k3d import NodeWatch
 from components.naming import NODE_IMAGE, Names
 from components.node_image import CURE
 
-_CREATE_SECONDS = 300
 _READY_SECONDS = 120
+_SLACK_SECONDS = 120
+"""For k3d's own end, beyond the time that it gives the nodes."""
 _LOCK_SECONDS = 300
 
 
@@ -128,8 +130,10 @@ class Ensure:
             case Action.RECREATE:
                 self.sweep()
                 self.create()
-            case Action.START | Action.ADOPT:
-                self.revive(decision.action)
+            case Action.START:
+                self.revive(NodeWatch(self.nodes, since=time.time()), start=True)
+            case Action.ADOPT:
+                self.revive(NodeWatch(self.nodes), start=False)
         return next(node.id for node in self.look() if node.name == self.nodes[0])
 
     def look(self) -> list[Owned]:
@@ -152,12 +156,14 @@ class Ensure:
 
     def create(self) -> None:
         labels = self.names.labels | {naming.SPEC_LABEL: self.spec.digest}
+        watch = NodeWatch(self.nodes)
         try:
             self.k3d(
                 ["cluster", "create", "--config", "-"],
+                watch,
                 documents.dump(documents.with_labels(self.spec.config, labels)),
             )
-            self.finish()
+            self.finish(watch)
         except runner.CommandError as failure:
             try:
                 self.sweep()
@@ -165,35 +171,36 @@ class Ensure:
                 raise runner.CommandError(f"{failure}\n{remains}") from None
             raise
 
-    def revive(self, action: Action) -> None:
+    def revive(self, watch: NodeWatch, *, start: bool) -> None:
         """A cluster that should work as it is; one that will not is made anew."""
+        timeout = f"{self.spec.start_seconds}s"
         try:
-            if action is Action.START:
-                self.k3d(["cluster", "start", self.names.cluster, "--timeout", "120s"])
-            self.finish()
+            if start:
+                self.k3d(["cluster", "start", self.names.cluster, "--timeout", timeout], watch)
+            self.finish(watch)
         except runner.CommandError as error:
             say(f"cluster {self.names.cluster} does not come back and is made anew: {error}")
             self.sweep()
             self.create()
 
-    def k3d(self, argv: list[str], stdin: str = "") -> None:
+    def k3d(self, argv: list[str], watch: NodeWatch, stdin: str = "") -> None:
         k3d.run(
             argv,
             stdin=stdin,
-            nodes=self.nodes,
+            watch=watch,
             tools_image=self.spec.tools_image,
             lock=self.lock,
-            seconds=_CREATE_SECONDS,
+            seconds=self.spec.start_seconds + _SLACK_SECONDS,
         )
 
-    def finish(self) -> None:
+    def finish(self, watch: NodeWatch) -> None:
         """Writes the kubeconfig and waits until every node is Ready."""
         shown = runner.run(
             ["k3d", "kubeconfig", "get", self.names.cluster],
             environment={**os.environ, "LOG_LEVEL": "error"},
         )
         write_private(self.names.kubeconfig, shown.checked())
-        seconds = wait_until_ready(self.names.kubeconfig, len(self.nodes))
+        seconds = wait_until_ready(self.names.kubeconfig, len(self.nodes), watch)
         say(f"cluster {self.names.cluster}: {len(self.nodes)} node(s) Ready after {seconds:.1f} s")
 
     def sweep(self) -> None:
@@ -206,8 +213,12 @@ class Ensure:
         runner.run_script("sweep_cluster.sh", values).checked()
 
 
-def wait_until_ready(kubeconfig: Path, nodes: int) -> float:
-    """Seconds until the API server is ready and ``nodes`` nodes are Ready; CommandError if not."""
+def wait_until_ready(kubeconfig: Path, nodes: int, watch: NodeWatch) -> float:
+    """Seconds until the API server is ready and ``nodes`` nodes are Ready.
+
+    CommandError, with the nodes' own reasons, when they are not in time or cannot be any more:
+    k3d is content with an API server, and the kubelet starts after that.
+    """
     begin = time.monotonic()
     seen = "no answer"
     api = kubeapi.core(kubeconfig)
@@ -219,8 +230,12 @@ def wait_until_ready(kubeconfig: Path, nodes: int) -> float:
             seen = f"{ready} of {nodes} nodes Ready"
         except (client.ApiException, urllib3.exceptions.HTTPError) as error:
             seen = str(error).strip().splitlines()[0]
+        if hopeless := watch.look():
+            raise runner.CommandError(f"{hopeless} ({seen}).\n{watch.explanation()}")
         time.sleep(0.25)
-    raise runner.CommandError(f"after {_READY_SECONDS} s the cluster was not ready: {seen}")
+    raise runner.CommandError(
+        f"after {_READY_SECONDS} s the cluster was not ready: {seen}.\n{watch.explanation()}"
+    )
 
 
 def _is_ready(node: Any) -> bool:

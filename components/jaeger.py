@@ -10,6 +10,7 @@ from components import documents, naming
 from components.backend import Backend, BackendArgs
 from components.compatibility import JAEGER_GENERATION
 from components.naming import Names
+from components.network import StackNetwork
 from components.versions import Version
 
 _CONFIG = "/etc/jaeger/config.yaml"
@@ -18,7 +19,7 @@ _CONFIG = "/etc/jaeger/config.yaml"
 @dataclass(frozen=True)
 class JaegerArgs:
     names: Names
-    network: pulumi.Input[str]
+    network: StackNetwork
     image: str
     version: Version
     ui_port: int

@@ -20,9 +20,15 @@ from components import runner
 _FATAL = (
     re.compile(r"level=fatal"),
     re.compile(r"Incorrect Usage|flag provided but not defined|^Error[: ]"),
-    re.compile(r"level=error"),
+    # A component that ended (k3s pkg/signals/signals.go since 1.34; in its own words before).
+    re.compile(r"Shutdown request received: .|\b[\w-]+ exited: "),
+    # Every boot answers its first requests with 503, at this level (k3s pkg/util/apierrors.go).
+    re.compile(r"level=error (?!msg=\"Sending HTTP/)"),
     re.compile(r"^E\d{4} "),
 )
+_CONTAINERD_LOG = "/var/lib/rancher/k3s/agent/containerd/containerd.log"
+"""Where k3s writes what its containerd says (k3s pkg/agent/config/config.go)."""
+_CONTAINERD_LINES = 3
 _LOGGED = re.compile(r'time="[^"]*" level=(?P<level>\w+) msg="(?P<text>.*)"\Z')
 _LOOK_SECONDS = 2
 _DEAD_SECONDS = 8
@@ -59,18 +65,22 @@ def message(line: str) -> str:
 
 
 def own_error(code: int, log: str) -> str:
-    """How k3d says that it failed: its last line of the gravest level."""
-    grave = [line for line in log.splitlines() if re.search(r"level=(fatal|error)", line)]
-    fatal = [line for line in grave if "level=fatal" in line]
-    told = f": {message((fatal or grave)[-1])}" if grave else ""
-    return f"k3d exited with {code}{told}"
+    """How k3d says that it failed: its first grave line, as the last only says that it did."""
+    grave = (line for line in log.splitlines() if re.search(r"level=(fatal|error)", line))
+    first = next(grave, "")
+    return f"k3d exited with {code}" + (f": {message(first)}" if first else "")
 
 
 class NodeWatch:
-    """Keeps what the nodes log, and notices a node in which k3s has died."""
+    """Keeps what the nodes log, and notices a node in which k3s has died.
 
-    def __init__(self, nodes: Sequence[str]) -> None:
+    ``since``, in seconds of Unix time, leaves out what they logged in an earlier life.
+    """
+
+    def __init__(self, nodes: Sequence[str], since: float = 0) -> None:
+        self._since = ["--since", f"{since:.0f}"] if since else []
         self._logs = dict.fromkeys(nodes, "")
+        self._containerd: dict[str, str] = {}
         self._alive_at: dict[str, float] = {}
         self._next_look = 0.0
 
@@ -80,10 +90,12 @@ class NodeWatch:
             return None
         self._next_look = time.monotonic() + _LOOK_SECONDS
         for node in self._logs:
-            shown = runner.run(["docker", "logs", "--tail", "2000", node])
+            shown = runner.run(["docker", "logs", "--tail", "2000", *self._since, node])
             if shown.code:
                 continue
             self._logs[node] = (shown.stdout + shown.stderr) or self._logs[node]
+            if "containerd exited" in self._logs[node]:
+                self._containerd[node] = _end_of_containerd_log(node)
             top = runner.run(["docker", "top", node])
             now = time.monotonic()
             if top.code or re.search(r"k3s (server|agent)", top.stdout):
@@ -93,15 +105,29 @@ class NodeWatch:
         return None
 
     def explanation(self) -> str:
-        told = [f"{node}: {first_error(log)}" for node, log in self._logs.items() if log]
-        return "\n".join(told) or "no node was started"
+        """What each node says of itself, a line or two."""
+        told = []
+        for node, log in self._logs.items():
+            if log:
+                told.append(f"{node}: {first_error(log)}")
+            if node in self._containerd:
+                told.append(f"containerd in it: {self._containerd[node]}")
+        return "\n".join(told) or "no node has logged anything"
+
+
+def _end_of_containerd_log(node: str) -> str:
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / "containerd.log"
+        runner.run(["docker", "cp", f"{node}:{_CONTAINERD_LOG}", str(copy)])
+        lines = copy.read_text(errors="replace").splitlines() if copy.is_file() else []
+    return " | ".join(lines[-_CONTAINERD_LINES:]) or "it logged nothing"
 
 
 def run(
     argv: Sequence[str],
     *,
     stdin: str,
-    nodes: Sequence[str],
+    watch: NodeWatch,
     tools_image: str,
     lock: int,
     seconds: float,
@@ -111,7 +137,6 @@ def run(
     Raises CommandError, with the nodes' first error lines, when k3d fails, takes longer than
     ``seconds`` or can no longer succeed.
     """
-    watch = NodeWatch(nodes)
     with tempfile.TemporaryDirectory() as scratch:
         given, said = Path(scratch) / "stdin", Path(scratch) / "k3d.log"
         given.write_text(stdin)
@@ -125,7 +150,7 @@ def run(
                 pass_fds=(lock,),
             )
         try:
-            why = _attend(child, watch, said, time.monotonic() + seconds)
+            why = _attend(child, watch, said, seconds)
         finally:
             child.kill()
             child.wait()
@@ -134,9 +159,10 @@ def run(
 
 
 def _attend(
-    child: subprocess.Popen[bytes], watch: NodeWatch, said: Path, deadline: float
+    child: subprocess.Popen[bytes], watch: NodeWatch, said: Path, seconds: float
 ) -> str | None:
     """Stays with k3d until it ends; why it failed, or None."""
+    deadline = time.monotonic() + seconds
     passed_on = 0
     while True:
         ended = child.poll() is not None
@@ -150,5 +176,5 @@ def _attend(
         if hopeless := watch.look():
             return hopeless
         if time.monotonic() > deadline:
-            return "k3d took too long"
+            return f"k3d has not ended within {seconds:g} s, and its last words are above"
         time.sleep(0.5)

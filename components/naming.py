@@ -12,6 +12,7 @@ OWNER_LABEL = f"{PROJECT}.owner"
 STACK_LABEL = f"{PROJECT}.stack"
 FOLDER_LABEL = f"{PROJECT}.folder"
 SPEC_LABEL = f"{PROJECT}.spec"
+NETWORK_LABEL = f"{PROJECT}.network"
 
 NODE_IMAGE = f"{PROJECT}/k3s"
 """The images that are built for nodes with an upstream containerd; stacks share them."""

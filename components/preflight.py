@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
 import shutil
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import httpx
 import yaml
@@ -21,6 +23,7 @@ import yaml
 from components import docker, naming, ports, runner, store
 from components.docker import Owned
 from components.naming import NODE_IMAGE, Names
+from components.settings import PORT_DEFAULTS
 from components.versions import Version
 
 OLDEST_K3D = Version.parse("5.7.0")
@@ -46,7 +49,7 @@ def observe(names: Names, host_ports: Mapping[str, int]) -> Observation:
     problems = [*naming.refuse_a_folder_the_nodes_cannot_mount(names.folder), *check_k3d()]
     try:
         daemon = docker.daemon()
-        problems += refuse_two_daemons(docker.provider_host(), docker.command_line_host())
+        problems += check_host()
         containers = docker.containers()
         networks = docker.networks()
     except runner.CommandError as error:
@@ -93,8 +96,42 @@ def check_k3d() -> list[str]:
     return []
 
 
-def refuse_two_daemons(provider: str, command_line: str) -> list[str]:
-    """Pulumi's provider and k3d must talk to the same daemon."""
+def check_host() -> list[str]:
+    """Whether everything here talks to one daemon, on this machine. Raises CommandError."""
+    command_line = docker.command_line_host()
+    return [
+        *refuse_two_daemons(
+            docker.provider_host(), command_line, os.environ.get("DOCKER_CONTEXT", "")
+        ),
+        *refuse_a_daemon_elsewhere(command_line),
+    ]
+
+
+def refuse_a_daemon_elsewhere(host: str) -> list[str]:
+    """Ports are published on the daemon's own 127.0.0.1, and nodes mount this folder's files."""
+    address = urlsplit(host)
+    if address.scheme not in ("ssh", "tcp", "http", "https") or (
+        address.scheme != "ssh" and address.hostname in ("127.0.0.1", "localhost", "::1")
+    ):
+        return []
+    return [
+        f"the Docker daemon at {host} is on another machine, where this one reaches no port of "
+        "127.0.0.1 and the nodes find none of this folder's files: run this where the daemon "
+        "is, or name a local socket in DOCKER_HOST"
+    ]
+
+
+def refuse_two_daemons(provider: str, command_line: str, context: str = "") -> list[str]:
+    """Pulumi's provider and k3d must talk to the same daemon.
+
+    ``context`` is DOCKER_CONTEXT, which the provider follows before DOCKER_HOST and the docker
+    command after it; and the provider knows no context ``default``.
+    """
+    if context:
+        return [
+            f"DOCKER_CONTEXT is {context}, which Pulumi's Docker provider reads in another way "
+            f"than docker and k3d do: run `unset DOCKER_CONTEXT; export DOCKER_HOST={command_line}`"
+        ]
     if provider == command_line:
         return []
     return [
@@ -143,10 +180,22 @@ def refuse_taken_ports(
             continue
         who = f"container {holder.whose}" if holder else "another program on this machine"
         problems.append(
-            f"{key}: port {port} on 127.0.0.1 is held by {who}. Give this stack other ports: "
-            "`pulumi config set portOffset 100` moves all that have their defaults"
+            f"{key}: port {port} on 127.0.0.1 is held by {who}. {_other_port(key, port)}"
         )
     return problems
+
+
+def _other_port(key: str, port: int) -> str:
+    """How to give ``key`` another port: portOffset moves those at their defaults, no others."""
+    if key not in PORT_DEFAULTS:
+        return "Publish it on another HOSTPORT"
+    offset = port - PORT_DEFAULTS[key]
+    if offset < 0 or offset % 100:
+        return f"Give it another: `pulumi config set {key} {port + 1}`"
+    return (
+        "Give this stack other ports: "
+        f"`pulumi config set portOffset {offset + 100}` moves all that have their defaults"
+    )
 
 
 def find_drift(names: Names, record: store.Record, containers: list[Owned]) -> list[str]:

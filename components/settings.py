@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, get_args
 
 import pulumi
+import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -102,6 +103,22 @@ def _versioned_image(text: str) -> str:
     return text
 
 
+def _registry_configuration(text: str) -> str:
+    """Raises ValueError for what holds a login, too: it would stand in Pulumi's state."""
+    try:
+        document = yaml.safe_load(_without_dollar(text)) or {}
+        configs = (document.get("configs") or {}).items()
+        logins = [name for name, each in configs if "auth" in (each or {})]
+    except (yaml.YAMLError, AttributeError, TypeError):
+        raise ValueError("it is not the text of a registries.yaml, a mapping in YAML") from None
+    if logins:
+        raise ValueError(
+            f"it has a login for {', '.join(logins)}, which would be kept in the clear in Pulumi's "
+            "state: `docker pull` with that login and `k3d image import` bring images to the nodes"
+        )
+    return text
+
+
 def _without_dollar(text: str) -> str:
     if "$" in text:
         raise ValueError("it has a $, which k3d expands in its configuration")
@@ -166,7 +183,7 @@ class Registries(_Model):
     """
 
     use: tuple[Annotated[str, AfterValidator(_registry)], ...] = ()
-    config: Annotated[str, AfterValidator(_without_dollar)] = ""
+    config: Annotated[str, AfterValidator(_registry_configuration)] = ""
 
 
 @dataclass(frozen=True)
@@ -359,7 +376,25 @@ def _refuse_untraceable_etcd(settings: Settings) -> list[str]:
 def _refuse_unpublished(settings: Settings) -> list[str]:
     """Releases without an official image: its name is not guessed."""
     problems = []
-    collector, jaeger = settings.collector_version.numbers, settings.jaeger_version
+    k3s, jaeger, collector = (
+        settings.k3s_version,
+        settings.jaeger_version,
+        settings.collector_version.numbers,
+    )
+    if not k3s.build and (not settings.k3s_image or "{version}" in settings.k3s_image):
+        problems.append(
+            f"k3sVersion: {k3s} is no tag of k3s' image, which ends in k3s' own build number; the "
+            f"nearest is v{k3s}-k3s1"
+        )
+    for key, version, image in (
+        ("jaegerVersion", jaeger, settings.jaeger_image),
+        ("collectorVersion", settings.collector_version, settings.collector_image),
+    ):
+        if version.pre_release and not image:
+            problems.append(
+                f"{key}: no official image of the pre-release {version} is known; name one in "
+                f"{key.removesuffix('Version')}Image, or use {version.numbers}"
+            )
     nearest = compatibility.UNPUBLISHED_COLLECTORS.get(collector)
     if nearest and not settings.collector_image:
         problems.append(
@@ -380,7 +415,8 @@ def _problem(error: Any, raw: Mapping[str, Any]) -> str:
     location = [str(part) for part in error["loc"]]
     key = ".".join(location)
     context = error.get("ctx", {})
-    value = json.dumps(error["input"], default=str)
+    # Of what may hold a password, no word is repeated.
+    value = "its text" if key == "registries.config" else json.dumps(error["input"], default=str)
     match error["type"]:
         case "extra_forbidden":
             fields = (Settings if len(location) == 1 else Registries).model_fields

@@ -75,6 +75,11 @@ class Timeline(Generic[T]):
             raise ValueError("a timeline has rows, the oldest first")
 
     @property
+    def values(self) -> list[T]:
+        """Each value that ever held, once."""
+        return list(dict.fromkeys(row.value for _, row in self._rows))
+
+    @property
     def begins(self) -> Version:
         return self._rows[0][0]
 

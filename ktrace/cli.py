@@ -48,8 +48,6 @@ def main() -> None:
         _end(str(error), USAGE)
     except (JaegerError, CommandError) as error:
         _end(str(error), UNREACHABLE)
-    except KeyboardInterrupt:
-        sys.exit(130)
 
 
 def _end(message: str, code: int) -> None:

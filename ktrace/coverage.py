@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ktrace.hops import BrokenHop, Pipeline
+from ktrace.hops import BrokenHop, Foreign
 from ktrace.jaeger import Jaeger, JaegerError
 
 SERVER_COMPONENTS = ("apiserver", "etcd")
@@ -95,7 +95,7 @@ def look(jaeger: Jaeger, part: Coverage, parts: Sequence[Coverage], since: float
     return replace(part, last_span=newest, ok=newest is not None and newest >= since)
 
 
-def explain(parts: Sequence[Coverage], pipeline: Pipeline) -> list[Coverage]:
+def explain(parts: Sequence[Coverage], pipeline: Foreign) -> list[Coverage]:
     """Adds the first broken hop to every silent part."""
     return [
         part

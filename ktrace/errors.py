@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-FINE = 0
 FINDING = 1
 """A broken hop, a failed expectation, a failed check, or nothing found."""
 USAGE = 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,8 @@ _RENAMED = (
 )
 """Attributes by their older and newer name (otelhttp 0.61); either stands for both."""
 
+_OF_PODS = ("kubelet", "containerd")
+
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,6 +40,15 @@ class Select(_Model):
     pod: str | None = None
     """namespace/name: the span is in a trace that the kubelet made for that pod."""
     attributes: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _is_of_a_pod(self) -> Select:
+        if self.pod and self.component not in _OF_PODS:
+            raise ValueError(
+                f"pod cannot select spans of {self.component}: only {' and '.join(_OF_PODS)} are "
+                "in a pod's traces"
+            )
+        return self
 
 
 class Child(_Model):
@@ -125,23 +137,35 @@ def load(path: Path, values: Mapping[str, str]) -> File:
         raise UsageError(f"{path}: {error}; a plain $ is written $$") from None
 
 
-def question(select: Select) -> dict[str, Any]:
-    """What to ask Jaeger for: only what it matches exactly, so that the rest can be patterns."""
-    tags = {
-        key: value
-        for key, value in select.attributes.items()
-        if not _is_pattern(value) and len(_names(key)) == 1
-    }
-    if select.pod and select.component == "kubelet" and select.operation.startswith("syncPod"):
-        tags["k8s.pod"] = select.pod
-    if select.pod and not tags.get("k8s.pod"):
-        return {"service": "kubelet", "tags": {"k8s.pod": select.pod}}
-    operation = "" if _is_pattern(select.operation) else select.operation
-    return {"service": select.component, "operation": operation, "tags": tags}
+def questions(select: Select, operations: Sequence[str]) -> list[dict[str, Any]]:
+    """What to ask Jaeger for, as it matches only what is exact: the answers together have it all.
+
+    ``operations`` are the component's, of which a pattern means some.
+    """
+    if select.pod and not (select.component == "kubelet" and select.operation == "syncPod"):
+        return [{"service": "kubelet", "operation": "", "tags": {"k8s.pod": select.pod}}]
+    exact = {key: text for key, text in select.attributes.items() if not is_pattern(text)}
+    if select.pod:
+        exact["k8s.pod"] = select.pod
+    if select.operation == "*":
+        operations = [""]
+    elif is_pattern(select.operation):
+        operations = [each for each in operations if fnmatch.fnmatchcase(each, select.operation)]
+    else:
+        operations = [select.operation]
+    return [
+        {
+            "service": select.component,
+            "operation": operation,
+            "tags": dict(zip(keys, exact.values(), strict=True)),
+        }
+        for operation in operations
+        for keys in itertools.product(*map(_names, exact))
+    ]
 
 
-def judge(expectation: Expectation, traces: Sequence[Trace]) -> Verdict:
-    """``traces`` are those that ``question`` found; a span counts once."""
+def judge(expectation: Expectation, traces: Sequence[Trace], *, whole: bool = True) -> Verdict:
+    """``traces`` are those that ``questions`` found, ``whole`` if all; a span counts once."""
     select, expect = expectation.select, expectation.expect
     chosen = {
         (span.trace_id, span.span_id): (trace, span)
@@ -150,6 +174,10 @@ def judge(expectation: Expectation, traces: Sequence[Trace]) -> Verdict:
         if selects(select, trace, span)
     }
     failures = []
+    if not whole:
+        failures.append(
+            f"only the newest {len(traces)} traces were looked at: narrow select or sinceSeconds"
+        )
     count = len(chosen)
     most = expect.most
     if count < expect.least or (most is not None and count > most):
@@ -204,7 +232,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _is_pattern(text: str) -> bool:
+def is_pattern(text: str) -> bool:
     return any(sign in text for sign in "*?[")
 
 

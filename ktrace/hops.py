@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +25,7 @@ EXPORTS = "component exports spans"
 _WATCH_SECONDS = 2.0
 """Between two readings of the counters: a cluster at rest sends hundreds of spans in it."""
 _SYNTHETIC_SECONDS = 10.0
+_NODE_SECONDS = 15
 _NO_TOOL = 99
 _RESOLVE = """
 if command -v getent >/dev/null; then getent hosts "$1"
@@ -63,35 +63,42 @@ class Synthetic:
 
 
 @dataclass
-class Pipeline:
-    """What stands between the nodes and ``jaeger``, each looked at once and only when asked.
-
-    ``names`` are those of the stack that the nodes belong to; None: not a cluster of this
-    project, of which only Jaeger can be asked.
-    """
+class Foreign:
+    """The way from a cluster that this project did not make: only its end, ``jaeger``, is known."""
 
     jaeger: Jaeger
-    names: Names | None
-    containers: list[Owned] = field(default_factory=list)
 
     def first_broken(self, node: str, component: str) -> BrokenHop:
         """Why no span of ``component`` on ``node`` comes; the last hop is the component itself."""
-        checks: list[Callable[[], BrokenHop | None]] = [lambda: self._stores_at_all]
-        if self.names:
-            checks = [
-                lambda: self._resolves(node),
-                lambda: self._connects(node),
-                lambda: self._accepts,
-                lambda: self._delivers,
-                lambda: self._stores,
-            ]
-        for check in checks:
-            if broken := check():
-                return broken
-        return BrokenHop(
-            EXPORTS,
-            f"every hop from {node} to Jaeger works, and no span of {component} comes",
-            _cure_of_silence(component, node),
+        return self._stores_at_all or _silence(node, component)
+
+    @cached_property
+    def _stores_at_all(self) -> BrokenHop | None:
+        try:
+            self.jaeger.services()
+        except JaegerError as error:
+            return BrokenHop(STORES, str(error), "start Jaeger, or name another with --jaeger URL")
+        return None
+
+
+@dataclass
+class Pipeline(Foreign):
+    """What stands between a stack's nodes and ``jaeger``, each looked at once and only when asked.
+
+    ``names`` are those of the stack.
+    """
+
+    names: Names
+    containers: list[Owned] = field(default_factory=list)
+
+    def first_broken(self, node: str, component: str) -> BrokenHop:
+        return (
+            self._resolves(node)
+            or self._connects(node)
+            or self._accepts
+            or self._delivers
+            or self._stores
+            or _silence(node, component)
         )
 
     def state(self, name: str) -> str:
@@ -114,18 +121,20 @@ class Pipeline:
         return f"http://{lines[0]}" if shown.code == 0 and lines else None
 
     def _in_node(self, node: str, script: str, *arguments: str) -> runner.Result:
-        return runner.run(
-            ["docker", "exec", node, "sh", "-c", script, "sh", *arguments], timeout=15
-        )
+        """What ``script`` says in the node; an error of docker's own begins with ``Error``."""
+        command = ["docker", "exec", node, "sh", "-c", script, "sh", *arguments]
+        try:
+            return runner.run(command, timeout=_NODE_SECONDS)
+        except runner.CommandError:
+            said = f"Error: {node} gives no answer within {_NODE_SECONDS} s"
+            return runner.Result(tuple(command), 1, "", said)
 
     def _resolves(self, node: str) -> BrokenHop | None:
-        if not self.names:
-            return None
         done = self._in_node(node, _RESOLVE, naming.COLLECTOR_ALIAS)
         if done.code in (0, _NO_TOOL):
             return None
         name = self.names.collector
-        if done.stderr.startswith("Error"):  # docker's own word: the node itself does not run
+        if done.stderr.startswith("Error"):  # the node itself does not run, or is not well
             return BrokenHop(RESOLVES, done.stderr.strip(), _UP)
         found = next((each for each in self.containers if each.name == name), None)
         cure = self._repair(name)
@@ -140,8 +149,6 @@ class Pipeline:
         )
 
     def _connects(self, node: str) -> BrokenHop | None:
-        if not self.names:
-            return None
         done = self._in_node(node, _CONNECT, naming.COLLECTOR_ALIAS, "4317")
         if done.code in (0, _NO_TOOL):
             return None
@@ -158,8 +165,6 @@ class Pipeline:
     @cached_property
     def _readings(self) -> tuple[collector.Counters, collector.Counters] | str:
         """The counters before and after a while, or why there are none."""
-        if not self.names:
-            return "not a stack of this project"
         url = self._url(self.names.collector, 8888)
         if url is None:
             return f"its metrics port is not published; {self.state(self.names.collector)}"
@@ -172,8 +177,6 @@ class Pipeline:
 
     @cached_property
     def _accepts(self) -> BrokenHop | None:
-        if not self.names:
-            return None
         name = self.names.collector
         if isinstance(self._readings, str):
             return BrokenHop(ACCEPTS, self._readings, self._repair(name))
@@ -191,7 +194,7 @@ class Pipeline:
 
     @cached_property
     def _delivers(self) -> BrokenHop | None:
-        if not self.names or isinstance(self._readings, str):
+        if isinstance(self._readings, str):
             return None
         before, after = self._readings
         accepted, sent = after.accepted - before.accepted, after.sent - before.sent
@@ -208,18 +211,10 @@ class Pipeline:
         )
 
     @cached_property
-    def _stores_at_all(self) -> BrokenHop | None:
-        try:
-            self.jaeger.services()
-        except JaegerError as error:
-            return BrokenHop(STORES, str(error), "start Jaeger, or name another with --jaeger URL")
-        return None
-
-    @cached_property
     def _stores(self) -> BrokenHop | None:
         if broken := self._stores_at_all:
             return broken
-        if self.names and not self.synthetic.ok:
+        if not self.synthetic.ok:
             return BrokenHop(
                 STORES,
                 f"a span from this machine did not arrive: {self.synthetic.evidence}",
@@ -229,7 +224,7 @@ class Pipeline:
 
     @cached_property
     def synthetic(self) -> Synthetic:
-        url = self._url(self.names.collector, 4318) if self.names else None
+        url = self._url(self.names.collector, 4318)
         if url is None:
             return Synthetic(False, evidence="the collector's port 4318 is not published")
         try:
@@ -246,15 +241,24 @@ class Pipeline:
         return Synthetic(False, evidence=f"accepted, not in Jaeger after {_SYNTHETIC_SECONDS:g} s")
 
 
-def of_nodes(jaeger: Jaeger, nodes: list[str]) -> Pipeline:
+def of_nodes(jaeger: Jaeger, nodes: list[str]) -> Foreign:
     """k3d's nodes are containers of the same name, whose labels say which stack they are of."""
     try:
         containers = docker.containers()
     except runner.CommandError:
-        return Pipeline(jaeger, None)
+        return Foreign(jaeger)
     owned = next((each for each in containers if each.name in nodes and each.owner), None)
-    names = Names(owned.stack, Path(owned.folder)) if owned else None
-    return Pipeline(jaeger, names, containers)
+    if owned is None:
+        return Foreign(jaeger)
+    return Pipeline(jaeger, Names(owned.stack, Path(owned.folder)), containers)
+
+
+def _silence(node: str, component: str) -> BrokenHop:
+    return BrokenHop(
+        EXPORTS,
+        f"every hop from {node} to Jaeger works, and no span of {component} comes",
+        _cure_of_silence(component, node),
+    )
 
 
 def _cure_of_silence(component: str, node: str) -> str:

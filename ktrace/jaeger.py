@@ -12,8 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 import httpx
+
+_PAGE = 1000
+"""Traces in one answer, where all are wanted."""
 
 
 class JaegerError(Exception):
@@ -106,6 +110,10 @@ class Jaeger:
     def services(self) -> list[str]:
         return sorted(self._data("/api/services", {}) or [])
 
+    def operations(self, service: str) -> list[str]:
+        path = f"/api/services/{quote(service, safe='')}/operations"
+        return sorted(self._data(path, {}) or [])
+
     def find(
         self,
         service: str,
@@ -130,6 +138,35 @@ class Jaeger:
         if end is not None:
             query["end"] = end
         return [_trace(each) for each in self._data("/api/traces", query) or []]
+
+    def find_all(
+        self,
+        service: str,
+        operation: str = "",
+        *,
+        tags: Mapping[str, str] | None = None,
+        start: int,
+        end: int,
+        most: int,
+    ) -> tuple[list[Trace], bool]:
+        """What ``find`` finds without a limit, and whether that is all; else the newest ``most``.
+
+        A time with more traces than one answer holds is halved: a trace that began before the
+        oldest of an answer may well match by a later span.
+        """
+        found: dict[str, Trace] = {}
+        times = [(start, end)]
+        while times:
+            start, end = times.pop()
+            page = self.find(service, operation, tags=tags, start=start, end=end, limit=_PAGE)
+            if len(page) >= _PAGE and start < end:
+                middle = (start + end) // 2
+                times += [(start, middle), (middle + 1, end)]
+                continue
+            found |= {trace.id: trace for trace in page}
+            if len(page) >= _PAGE or (times and len(found) >= most):
+                return list(found.values()), False
+        return list(found.values()), True
 
     def trace(self, trace_id: str) -> Trace | None:
         """None while Jaeger does not know it."""

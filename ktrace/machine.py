@@ -59,7 +59,7 @@ def examine(names: Names, settings: Settings) -> list[Finding]:
         info = json.loads(runner.run(["docker", "info", "--format", "{{json .}}"]).checked())
         daemon = docker.daemon()
         containers, networks = docker.containers(), docker.networks()
-        two = preflight.refuse_two_daemons(docker.provider_host(), docker.command_line_host())
+        hosts = preflight.check_host()
     except runner.CommandError as error:
         findings.append(
             Finding(
@@ -72,7 +72,7 @@ def examine(names: Names, settings: Settings) -> list[Finding]:
         )
         return findings + host()
     findings.append(version("docker", daemon.version, OLDEST_DOCKER, "k3d does not work with it"))
-    findings += problems("one daemon", two, docker.provider_host())
+    findings += problems("one daemon", hosts, docker.provider_host())
     findings += daemon_facts(info, settings)
     findings.append(
         address_pools(info, len(networks), any(n.name == names.network for n in networks))

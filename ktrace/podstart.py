@@ -19,6 +19,7 @@ _SANDBOX = "RunPodSandbox"
 _PULL = "PullImage"
 _CREATE = "CreateContainer"
 _START = "StartContainer"
+_STOP = "StopContainer"
 _CALLS = (_SANDBOX, _PULL, _CREATE, _START)
 _DETAILS = {
     "cni.setup_pod_network": "network set-up",
@@ -36,6 +37,15 @@ _GAP_LEAST_SHARE = 0.01
 _GAP_ALWAYS_MS = 100.0
 _ROUNDING_MS = 0.0005
 """Half of a microsecond, which is what Jaeger's times are whole numbers of."""
+_BACK_OFF = "CrashLoopBackOff"
+_NAMELESS = (
+    "no span names a container (containerd is not traced, or older than 2.0): a restart may count "
+    "as part of the start"
+)
+_APART = (
+    "no call to the runtime is below the kubelet's syncPod: Kubernetes 1.28 and 1.29 trace those "
+    "apart (kubernetes#121192)"
+)
 
 
 @dataclass(frozen=True)
@@ -66,9 +76,11 @@ class PodStart:
     steps: tuple[Step, ...]
     trace_ids: tuple[str, ...]
     whole: bool
-    """Whether a container was started: else this is as far as the start came."""
+    """Whether a container was seen to start: else this is as far as the start came."""
     holes: int = 0
     """Number of spans in its traces whose parent is not there."""
+    notes: tuple[str, ...] = ()
+    """What keeps the steps from telling it all."""
 
     @property
     def unexplained_ms(self) -> float:
@@ -94,6 +106,7 @@ class PodStart:
             "unexplainedMs": round(self.unexplained_ms, 1),
             "complete": self.whole,
             "spansWithoutParent": self.holes,
+            "notes": list(self.notes),
             "steps": [
                 {
                     "name": step.name,
@@ -162,8 +175,9 @@ def build(namespace: str, pod: str, events: Events) -> PodStart | None:
         started_at=datetime.fromtimestamp(begin / 1_000_000, tz=UTC),
         duration_ms=(end - begin) / 1000,
         steps=tuple(_mark(steps)),
+        notes=tuple(_notes(calls, syncs, steps)),
         trace_ids=tuple(traces),
-        whole=bool(started),
+        whole=not all(span.failed for span in started),
         holes=sum(trace.holes for trace in {trace.id: trace for trace, _ in calls}.values()),
     )
 
@@ -184,22 +198,75 @@ def _root(trace: Trace) -> Span | None:
     return next((span for span in trace.spans if span.operation == "syncPod"), None)
 
 
-def _first_calls(syncs: Iterable[Trace]) -> list[tuple[Trace, Span]]:
+def _first_calls(syncs: Sequence[Trace]) -> list[tuple[Trace, Span]]:
     """The calls up to each container's first start, in order; a restart is no part of a start."""
     found = sorted(
         ((trace, span) for trace in syncs for span in trace.spans if _call(span) in _CALLS),
         key=lambda pair: pair[1].start,
     )
-    restarted = {
-        _tag(trace, span, "container.id")
-        for trace, span in found
-        if _call(span) == _CREATE and _attempt(_tag(trace, span, "container.name")) > 0
-    } - {""}
-    kept = [
-        (trace, span) for trace, span in found if _tag(trace, span, "container.id") not in restarted
-    ]
+    if names := _names(found):
+        again = _restarted(found, names)
+        kept = [pair for pair in found if _tag(*pair, "container.id") not in again]
+    else:
+        until = _first_end(syncs)
+        kept = [(trace, span) for trace, span in found if span.start < until]
     starts = [index for index, (_, span) in enumerate(kept) if _call(span) == _START]
     return kept[: starts[-1] + 1] if starts else kept
+
+
+def _names(calls: Iterable[tuple[Trace, Span]]) -> dict[str, str]:
+    """Containers' names by their id; containerd's spans tell them since 2.0.
+
+    containerd's own name of a container is NAME_POD_NAMESPACE_UID_ATTEMPT.
+    """
+    created = [pair for pair in calls if _call(pair[1]) == _CREATE]
+    names = {
+        _tag(*pair, "container.id"): _tag(*pair, "container.name").partition("_")[0]
+        for pair in created
+    }
+    return {container: name for container, name in names.items() if container}
+
+
+def _restarted(calls: Iterable[tuple[Trace, Span]], names: dict[str, str]) -> set[str]:
+    """Ids of the containers that took the place of one that had been started."""
+    started: set[str] = set()
+    again: set[str] = set()
+    for trace, span in calls:
+        container = _tag(trace, span, "container.id")
+        name = names.get(container, "")
+        if _call(span) == _CREATE and name in started:
+            again.add(container)
+        if _call(span) == _START and name and not span.failed:
+            started.add(name)
+    return again
+
+
+def _first_end(syncs: Iterable[Trace]) -> float:
+    """When the kubelet first knew a container as crashed, or stopped one."""
+    ends = (
+        span.start
+        for trace in syncs
+        for span in trace.spans
+        if _call(span) == _STOP or (span.operation == "syncPod" and _BACK_OFF in _error(span))
+    )
+    return min(ends, default=float("inf"))
+
+
+def _error(span: Span) -> str:
+    """What a span says of its failure, else empty."""
+    return str(span.tags.get("otel.status_description", "failed")) if span.failed else ""
+
+
+def _notes(
+    calls: Sequence[tuple[Trace, Span]], syncs: Sequence[Span], steps: Sequence[Step]
+) -> list[str]:
+    started = sum(_call(span) == _START for _, span in calls)
+    if started:
+        return [_NAMELESS] if started > 1 and not _names(calls) else []
+    errors = [_error(sync) for sync in syncs if sync.failed]
+    if errors and not any(step.error for step in steps):
+        return [f"the kubelet's last error: {errors[-1]}"]
+    return [] if calls or errors else [_APART]
 
 
 def _tag(trace: Trace, span: Span, *keys: str) -> str:
@@ -211,49 +278,45 @@ def _tag(trace: Trace, span: Span, *keys: str) -> str:
     return ""
 
 
-def _attempt(container_name: str) -> int:
-    """containerd's name of a container is NAME_POD_NAMESPACE_UID_ATTEMPT."""
-    attempt = container_name.rpartition("_")[2]
-    return int(attempt) if attempt.isdigit() else 0
-
-
 def _kubelet_steps(
     calls: Sequence[tuple[Trace, Span]], syncs: Sequence[Span], begin: int, end: int
 ) -> list[Step]:
-    names = {
-        _tag(trace, span, "container.id"): _tag(trace, span, "container.name").partition("_")[0]
-        for trace, span in calls
-        if _call(span) == _CREATE
-    }
+    names = _names(calls)
+    if not calls:
+        name, first = "syncPod, without a call to the runtime", syncs[0]
+        at = (first.start - begin) / 1000
+        return [Step(name, KUBELET, at, first.duration / 1000, trace_id=first.trace_id)]
     steps: list[Step] = []
     free_from = syncs[0].start
     total = (end - begin) / 1000
-    before = ""
+    before: Span | None = None
     for trace, span in calls:
         gap = (span.start - free_from) / 1000
         if gap >= min(_GAP_ALWAYS_MS, max(_GAP_LEAST_MS, total * _GAP_LEAST_SHARE)):
             again = [sync for sync in syncs if free_from < sync.start <= span.start]
-            name = _gap_name(before, _call(span), tried_again=bool(again and before))
+            name = _gap_name(before, _call(span), tried_again=bool(again), nameless=not names)
             at = (free_from - begin) / 1000
             steps.append(Step(name, KUBELET, at, gap, unexplained=True))
         steps += _call_steps(trace, span, names, begin)
         free_from = max(free_from, span.end)
-        before = _call(span)
+        before = span
     return steps
 
 
-def _gap_name(before: str, after: str, *, tried_again: bool) -> str:
-    if tried_again and before == _START:
-        return "an init container runs, then the kubelet's next sync"
+def _gap_name(before: Span | None, after: str, *, tried_again: bool, nameless: bool) -> str:
+    if before is None:
+        return "before the sandbox: volumes, cgroups, secrets"
+    last = _call(before)
+    if tried_again and last == _START and not before.failed:
+        what = "a container runs or is restarted" if nameless else "an init container runs"
+        return f"{what}, then the kubelet's next sync"
     if tried_again:
         return "the kubelet waits before it goes on (back-off, next sync)"
-    if not before:
-        return "before the sandbox: volumes, cgroups, secrets"
-    if before == _SANDBOX:
+    if last == _SANDBOX:
         return "between the sandbox and the first container"
     if after == _START:
         return "between a container's creation and its start"
-    return f"between {before} and {after}"
+    return f"between {last} and {after}"
 
 
 def _call_steps(trace: Trace, span: Span, names: dict[str, str], begin: int) -> list[Step]:
@@ -267,7 +330,7 @@ def _call_steps(trace: Trace, span: Span, names: dict[str, str], begin: int) -> 
     }[_call(span)]
     below = trace.below(span)
     failed = next((each for each in (span, *below) if each.failed), None)
-    error = str(failed.tags.get("otel.status_description", "failed")) if failed else ""
+    error = _error(failed) if failed else ""
     steps = [
         Step(
             name,

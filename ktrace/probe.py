@@ -276,7 +276,7 @@ def broken_hops(jaeger_url: str, api: client.CoreV1Api, silent: Sequence[str]) -
         nodes = [str(node.metadata.name) for node in listed if node.metadata]
         with Jaeger(jaeger_url) as jaeger:
             pipeline = hops.of_nodes(jaeger, nodes)
-            if pipeline.names is None or not nodes:
+            if not isinstance(pipeline, hops.Pipeline) or not nodes:
                 return []
             found = dict.fromkeys(pipeline.first_broken(nodes[0], name) for name in silent)
     except (client.ApiException, urllib3.exceptions.HTTPError, CommandError, ValueError):

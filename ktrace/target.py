@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 import yaml
@@ -87,11 +88,23 @@ def refuse_a_broken_kubeconfig(file: Path) -> None:
         raise UsageError(f"{file} is no kubeconfig with a current context and its cluster")
 
 
+def refuse_what_is_no_url(jaeger: str) -> None:
+    try:
+        url = urlsplit(jaeger)
+        good = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:  # of a port that is none
+        good = False
+    if not good:
+        raise UsageError(f"--jaeger {jaeger!r} is not http://HOST:PORT, where Jaeger's page is")
+
+
 def choose(stack: str | None, jaeger: str | None, kubeconfig: Path | None) -> Target:
     """What the options name; the stack is asked only for what they leave open.
 
     Pulumi is not needed where one of --jaeger and --kubeconfig is given and --stack is not.
     """
+    if jaeger is not None:
+        refuse_what_is_no_url(jaeger)
     if stack is None and (jaeger or kubeconfig):
         return Target(jaeger, kubeconfig)
     outputs = stack_outputs(stack)

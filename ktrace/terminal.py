@@ -8,9 +8,10 @@ import sys
 from typing import Any
 
 from rich.console import Console, RenderableType
+from rich.status import Status
 from rich.text import Text
 
-_PIPE_WIDTH = 400
+PIPE_WIDTH = 400
 """Columns where there is no terminal to fit: enough that nothing is cut."""
 
 
@@ -20,14 +21,20 @@ def console(*, error: bool = False) -> Console:
     return Console(
         stderr=error,
         highlight=False,
+        emoji=False,
         soft_wrap=plain,
         no_color=plain or None,
-        width=_PIPE_WIDTH if plain else None,
+        width=PIPE_WIDTH if plain else None,
     )
 
 
+def waiting(what: str) -> Status:
+    """For ``with``: one line on stderr meanwhile, gone afterwards, where that is a terminal."""
+    return console(error=True).status(text(f"{what}; Ctrl-C ends it"))
+
+
 def print_json(document: Any) -> None:
-    print(json.dumps(document, indent=2))
+    print(as_json(document))
 
 
 def milliseconds(value: float) -> str:
@@ -49,7 +56,12 @@ def text(line: str) -> Text:
 def plain(what: RenderableType) -> str:
     """As it would be in a pipe."""
     target = Console(
-        file=io.StringIO(), width=_PIPE_WIDTH, no_color=True, soft_wrap=True, highlight=False
+        file=io.StringIO(),
+        width=PIPE_WIDTH,
+        no_color=True,
+        soft_wrap=True,
+        highlight=False,
+        emoji=False,
     )
     with target.capture() as captured:
         target.print(what, soft_wrap=True)

@@ -14,7 +14,8 @@ from ktrace.expectations import Expectation, File, Verdict
 from ktrace.jaeger import Jaeger, JaegerError, Trace
 
 _POLL_SECONDS = 1.0
-_LIMIT = 500
+_MOST = 10_000
+"""Traces for one expectation; the kubelet of a node at rest makes 2,400 in ten minutes."""
 
 
 def assert_(
@@ -37,9 +38,10 @@ def assert_(
     Until the time is up, unmet expectations are looked at again; a met one must be met twice.
 
     FILE is a map: sinceSeconds (600) and expectations, each with a name, a select of component,
-    operation, pod (namespace/name) and attributes, and an expect of count (a number, or min and
-    max; at least one by default), child (component, operation), durationBelowMs and noErrors.
-    Operations and attributes may hold * and ?.
+    operation, pod (namespace/name, for kubelet and containerd) and attributes, and an expect of
+    count (a number, or min and max; at least one by default), child (component, operation),
+    durationBelowMs and noErrors. Operations and attributes may hold * and ?. What selects from
+    more than 10,000 traces fails.
 
     Examples:
 
@@ -55,7 +57,10 @@ def assert_(
     chosen = target.choose(stack, jaeger_url, None)
     begin = time.monotonic()
     try:
-        with Jaeger(chosen.jaeger) as jaeger:
+        awaited = (
+            f"waiting up to {timeout:g} s until {len(wanted.expectations)} expectations are met"
+        )
+        with Jaeger(chosen.jaeger) as jaeger, terminal.waiting(awaited):
             verdicts = judged(jaeger, wanted, timeout)
     except JaegerError as error:
         raise UsageError(str(error)) from None
@@ -79,7 +84,7 @@ def judged(jaeger: Jaeger, wanted: File, seconds: float) -> list[Verdict]:
     deadline = time.monotonic() + seconds
     before: list[Verdict] | None = None
     while True:
-        now = [expectations.judge(each, _ask(jaeger, each, since)) for each in wanted.expectations]
+        now = [_look(jaeger, each, since) for each in wanted.expectations]
         if now == before and all(verdict.ok for verdict in now):
             return now
         if time.monotonic() >= deadline:
@@ -88,11 +93,19 @@ def judged(jaeger: Jaeger, wanted: File, seconds: float) -> list[Verdict]:
         time.sleep(_POLL_SECONDS)
 
 
-def _ask(jaeger: Jaeger, expectation: Expectation, since: int) -> list[Trace]:
-    """What is asked for; where that is nothing, what is near, so that it can be shown."""
-    question: dict[str, Any] = expectations.question(expectation.select)
-    found = jaeger.find(**question, start=since, limit=_LIMIT)
-    return found or jaeger.find(expectation.select.component, start=since, limit=20)
+def _look(jaeger: Jaeger, expectation: Expectation, since: int) -> Verdict:
+    """What is asked for is judged; where that is nothing, what is near, so that it can be shown."""
+    select = expectation.select
+    known = jaeger.operations(select.component) if expectations.is_pattern(select.operation) else []
+    now = int(time.time() * 1_000_000)
+    found: dict[str, Trace] = {}
+    for question in expectations.questions(select, known):
+        more, whole = jaeger.find_all(**question, start=since, end=now, most=_MOST - len(found))
+        found |= {trace.id: trace for trace in more}
+        if not whole:
+            return expectations.judge(expectation, list(found.values()), whole=False)
+    near = [] if found else jaeger.find(select.component, start=since)
+    return expectations.judge(expectation, [*found.values(), *near])
 
 
 def _pair(text: str) -> tuple[str, str]:

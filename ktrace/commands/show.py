@@ -50,7 +50,10 @@ def show(
         raise UsageError(f"{pod!r} is not a pod: write pod/NAME or NAME")
     chosen = target.choose(stack, jaeger_url, None)
     with Jaeger(chosen.jaeger) as jaeger:
-        start = wait_for_start(jaeger, namespace, rest, timeout)
+        with terminal.waiting(
+            f"waiting up to {timeout:g} s for the start of pod {namespace}/{rest}"
+        ):
+            start = wait_for_start(jaeger, namespace, rest, timeout)
         if start is None:
             raise KtraceError(_nothing(jaeger, namespace, rest, timeout))
         url = jaeger.url
@@ -64,7 +67,7 @@ def show(
         return
     console = terminal.console()
     console.print(waterfall.title(start), style="bold", markup=False)
-    console.print(waterfall.table(start))
+    console.print(waterfall.table(start, console.width))
     for line in waterfall.summary(start):
         console.print(line, markup=False)
     for each in start.trace_ids:

@@ -15,7 +15,7 @@ from components import kubeapi
 from ktrace import coverage, hops, target, terminal
 from ktrace.coverage import Coverage, Node
 from ktrace.errors import FINDING, UnreachableError
-from ktrace.hops import Synthetic
+from ktrace.hops import Pipeline, Synthetic
 from ktrace.jaeger import Jaeger, JaegerError
 from ktrace.target import Target
 
@@ -50,13 +50,14 @@ def verify(
     chosen = target.choose(stack, jaeger_url, kubeconfig)
     begin = time.time()
     nodes = list_nodes(chosen)
-    with Jaeger(chosen.jaeger, timeout=5) as jaeger:
+    awaited = f"waiting up to {timeout:g} s for a new span of every component"
+    with Jaeger(chosen.jaeger, timeout=5) as jaeger, terminal.waiting(awaited):
         expected = coverage.expected_components(chosen.outputs, _services(jaeger))
         parts = coverage.wanted(nodes, expected)
         found = coverage.watch(jaeger, parts, begin, timeout)
         pipeline = hops.of_nodes(jaeger, [node.name for node in nodes])
         found = coverage.explain(found, pipeline)
-        synthetic = pipeline.synthetic if pipeline.names and expected else None
+        synthetic = pipeline.synthetic if isinstance(pipeline, Pipeline) and expected else None
     ok = all(part.ok or not part.expected for part in found) and (synthetic is None or synthetic.ok)
     if as_json:
         now = time.time()

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from components.compatibility import SANDBOX_IMAGE
 from lab.paths import LAB
 from lab.steps import LabError, Step, Workbench
 
@@ -40,8 +41,8 @@ INSTRUCTIONS = (
     'ENTRYPOINT ["/bin/k3s"]',
     'CMD ["agent"]',
 )
-PAUSE_IMAGE = "docker.io/rancher/mirrored-pause:3.6"
-BUSYBOX_IMAGE = "docker.io/library/busybox:1.35"
+PAUSE_IMAGES = SANDBOX_IMAGE.values  # every node has the one that its release is asked for
+BUSYBOX_IMAGES = ["docker.io/library/busybox:1.35"]
 PACKAGES = (
     "busybox-static", "ca-certificates", "conntrack", "containernetworking-plugins", "etcd-server",
     "iproute2", "iptables", "openssl", "procps", "python3", "runc",
@@ -127,7 +128,7 @@ def _busybox_files(program: Path) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
         yield _entry(f"bin/{applet}", kind=tarfile.SYMTYPE, to="busybox"), b""
 
 
-def _image(reference: str, layer: bytes, command: list[str]) -> dict[str, bytes]:
+def _image(references: list[str], layer: bytes, command: list[str]) -> dict[str, bytes]:
     """The files of one image in an archive as `docker save` writes it."""
     digest = hashlib.sha256(layer).hexdigest()
     config = json.dumps({
@@ -136,7 +137,7 @@ def _image(reference: str, layer: bytes, command: list[str]) -> dict[str, bytes]
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
     }).encode()  # fmt: skip
     name = f"{hashlib.sha256(config).hexdigest()}.json"
-    manifest = {"Config": name, "RepoTags": [reference], "Layers": [f"{digest}.tar"]}
+    manifest = {"Config": name, "RepoTags": references, "Layers": [f"{digest}.tar"]}
     return {name: config, f"{digest}.tar": layer, "manifest.json": json.dumps([manifest]).encode()}
 
 
@@ -155,11 +156,11 @@ def _build_files(bench: Workbench) -> None:
         with tarfile.open(bench.needs["node-base"] / "base.tar") as tar, busybox.open("wb") as file:
             shutil.copyfileobj(tar.extractfile("./usr/bin/busybox") or io.BytesIO(), file)
         busybox.chmod(0o755)
-        for name, reference, files, command in (
-            ("pause", PAUSE_IMAGE, [(_entry("pause"), pause.read_bytes())], "/pause"),
-            ("busybox", BUSYBOX_IMAGE, _busybox_files(busybox), "sh"),
+        for name, references, files, command in (
+            ("pause", PAUSE_IMAGES, [(_entry("pause"), pause.read_bytes())], "/pause"),
+            ("busybox", BUSYBOX_IMAGES, _busybox_files(busybox), "sh"),
         ):
-            content = _image(reference, _layer(files), [command])
+            content = _image(references, _layer(files), [command])
             entries = ((_entry(path, 0o644), data) for path, data in content.items())
             (images / f"{name}.tar").write_bytes(_layer(entries))
 
@@ -184,7 +185,7 @@ def write(base: Path, files: Path, programs: Iterable[Path], stream: IO[bytes]) 
 node_base = Step("node-base", PACKAGES + UNWANTED + ("sh is bash",), _build_base, minutes=1.5)
 node_files = Step(
     "node-files",
-    (LAB / "node" / "k3s", LAB / "node" / "pause", LAB / "node" / "image.py"),
+    (LAB / "node" / "k3s", LAB / "node" / "pause", LAB / "node" / "image.py", *PAUSE_IMAGES),
     _build_files,
     needs=(node_base,),
 )

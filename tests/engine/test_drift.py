@@ -35,6 +35,19 @@ def test_a_container_stopped_by_hand_runs_again_and_the_cluster_stays(
     standing.expect_no_changes()
 
 
+def test_all_that_stood_still_while_its_network_was_pruned_runs_again(standing: Stack) -> None:
+    """`docker network prune` takes the network of containers that do not run."""
+    network = standing.docker.networks(f"name={standing.cluster}")
+    standing.docker("stop", "--time", "5", standing.jaeger, standing.collector, standing.server)
+    standing.docker("network", "rm", standing.cluster)
+    standing.up()
+    assert standing.docker.networks(f"name={standing.cluster}") != network
+    assert standing.docker.running(standing.jaeger)
+    assert standing.docker.running(standing.collector)
+    assert " Ready" in standing.kubectl("get", "nodes")
+    standing.expect_no_changes()
+
+
 def test_a_stopped_node_is_started_and_not_replaced(standing: Stack) -> None:
     before = standing.ids()
     standing.docker("stop", "--time", "5", standing.server)

@@ -36,6 +36,7 @@ class Thing:
     log: str = ""
     top: str = ""
     restarts: int = 0
+    files: dict[str, str] = field(default_factory=dict)
 
 
 class FakeDaemon:
@@ -47,7 +48,7 @@ class FakeDaemon:
         self.volumes: list[Thing] = []
         self.down = False
         self.host = "unix:///var/run/docker.sock"
-        self.info = {
+        self.info: dict[str, Any] = {
             "ServerVersion": "20.10.24",
             "CgroupVersion": "2",
             "SwapLimit": True,
@@ -134,8 +135,14 @@ class FakeDaemon:
             case ["network", "disconnect", "-f", network, name]:
                 self._container(name).networks.remove(network)
                 return Answer()
-            case ["logs", "--tail", _, name]:
+            case ["logs", "--tail", _, name] | ["logs", "--tail", _, "--since", _, name]:
                 return self._of(name, "log")
+            case ["cp", source, target]:
+                name, _, path = source.partition(":")
+                if path not in self._container(name).files:
+                    return Answer(stderr=f"Could not find the file {path}\n", code=1)
+                Path(target).write_text(self._container(name).files[path])
+                return Answer()
             case ["top", name]:
                 return self._of(name, "top")
             case ["inspect", "--format", "{{.State.Status}} {{.RestartCount}}", name]:

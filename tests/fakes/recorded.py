@@ -23,9 +23,15 @@ _LEFT_OUT = ("internal.", "net.", "otel.scope", "rpc.", "telemetry.", "http.", "
 _MOMENTARY = ("start", "end", "limit")
 
 
-def replay(name: str) -> Jaeger:
-    """A Jaeger with the recorded answers; what was not asked then finds nothing."""
+def replay(name: str, without: str = "") -> Jaeger:
+    """A Jaeger with the recorded answers; what was not asked then finds nothing.
+
+    ``without``: as if that service had not been traced.
+    """
     answers = {entry["query"]: entry["answer"] for entry in json.loads(text(name))}
+    for trace in (each for answer in answers.values() for each in answer["data"] or []):
+        services = {key: process["serviceName"] for key, process in trace["processes"].items()}
+        trace["spans"] = [s for s in trace["spans"] if services[s["processID"]] != without]
 
     def answer(request: httpx.Request) -> httpx.Response:
         found = answers.get(_question(request))

@@ -107,3 +107,10 @@ def test_the_provider_reads_docker_host_alone(
     assert docker.provider_host() == "unix:///var/run/docker.sock"
     monkeypatch.setenv("DOCKER_HOST", "unix:///run/user/1000/docker.sock")
     assert docker.provider_host() == "unix:///run/user/1000/docker.sock"
+
+
+def test_what_is_not_docker_is_told_apart(daemon: FakeDaemon) -> None:
+    """Podman has a command of the same name, and other words for what it is."""
+    daemon.info = {"host": {"arch": "amd64"}, "version": {"Version": "5.4.0"}}
+    with pytest.raises(runner.CommandError, match="is that Podman"):
+        docker.daemon()

@@ -105,7 +105,7 @@ k3s_releases = st.builds(
     st.integers(min_value=27, max_value=38),
     st.integers(min_value=1, max_value=20),
     st.just(""),
-    st.sampled_from(["", "k3s1"]),
+    st.sampled_from(["k3s1", "k3s2"]),
 )
 collector_releases = st.builds(
     Version, st.just(0), st.integers(min_value=54, max_value=165), st.integers(1, 3)
@@ -301,7 +301,7 @@ def test_what_is_recorded_and_leaves_the_cluster_as_it_is(change: dict[str, Any]
         ({"k3sArgs": ["--disable=traefik"]}, ['k3sArgs: [] → ["--disable=traefik"]']),
         ({"k3sVersion": "v1.35.4-k3s1"}, ['k3sVersion: "v1.34.4-k3s1" → "v1.35.4-k3s1"']),
         ({"k3sImage": f"mine:{'1' * 60}"}, ["k3sImage"]),
-        ({"registries": {"config": "password"}}, ["registries"]),
+        ({"registries": {"use": ["mirror:5000"], "config": "mirrors: {}"}}, ["registries"]),
         ({"agents": 1, "kubeApiPort": 7000}, ["agents: 0 → 1", "kubeApiPort: 6550 → 7000"]),
     ],
 )

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 import yaml
 
-from components import documents, ensure, naming, runner, store
+from components import documents, ensure, k3d, naming, runner, store
 from components.docker import Owned
 from components.documents import ClusterSpec
 from components.ensure import Action, Ensure, decide
+from components.k3d import NodeWatch
 from components.naming import Names
 from tests import configuration
 from tests.configuration import PROJECT, parsed
@@ -97,7 +98,7 @@ def readiness(monkeypatch: pytest.MonkeyPatch, no_waiting: None) -> Iterator[lis
     """What the waits for the cluster end with: "ready" or an error; each wait takes one."""
     ends: list[str] = []
 
-    def wait(kubeconfig: Path, nodes: int) -> float:
+    def wait(kubeconfig: Path, nodes: int, watch: NodeWatch) -> float:
         assert kubeconfig.read_text() == "---\n# kubeconfig of traced-dev\n"
         assert nodes == 2
         end = ends.pop(0) if ends else "ready"
@@ -367,7 +368,7 @@ def test_all_nodes_are_waited_for(names: Names, server: FakeServer) -> None:
 
     server.answer = answer
     write_kubeconfig(names.kubeconfig, server.url)
-    ensure.wait_until_ready(names.kubeconfig, 2)
+    ensure.wait_until_ready(names.kubeconfig, 2, NodeWatch([]))
     assert stages == []
 
 
@@ -379,7 +380,24 @@ def test_a_cluster_that_is_never_ready_says_what_was_seen(
     server.answer = lambda _: listing(api_node("True"))
     write_kubeconfig(names.kubeconfig, server.url)
     with pytest.raises(runner.CommandError, match=r"after 0\.2 s .*: 1 of 2 nodes Ready"):
-        ensure.wait_until_ready(names.kubeconfig, 2)
+        ensure.wait_until_ready(names.kubeconfig, 2, NodeWatch([]))
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_node_that_dies_after_k3d_was_content_says_why_at_once(
+    daemon: FakeDaemon, names: Names, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(k3d, "_DEAD_SECONDS", 0)
+    monkeypatch.setattr(k3d, "_LOOK_SECONDS", 0)
+    node = daemon.node(names, top="sh k3d-entrypoint.sh", log='level=fatal msg="kubelet: no"\n')
+    server.answer = lambda _: listing(api_node("False"))
+    write_kubeconfig(names.kubeconfig, server.url)
+    with pytest.raises(runner.CommandError) as failed:
+        ensure.wait_until_ready(names.kubeconfig, 1, NodeWatch([node.name]))
+    assert str(failed.value).splitlines() == [
+        f"k3s in {node.name} has ended (0 of 1 nodes Ready).",
+        f'{node.name}: level=fatal msg="kubelet: no"',
+    ]
 
 
 # --- the lock -------------------------------------------------------------------------------------
@@ -412,7 +430,8 @@ names = Names("dev", Path(sys.argv[1]))
 with ensure.locked(names) as lock:
     print("locked", flush=True)
     if sys.argv[2] == "k3d":
-        k3d.run(["cluster"], stdin="", nodes=[], tools_image="", lock=lock, seconds=60)
+        watch = k3d.NodeWatch([])
+        k3d.run(["cluster"], stdin="", watch=watch, tools_image="", lock=lock, seconds=60)
     else:
         sys.stdin.read()
 """

@@ -82,6 +82,51 @@ def test_a_search_is_asked_in_jaegers_terms() -> None:
     assert bare == {"service": "apiserver", "limit": "20"}
 
 
+def many(count: int) -> tuple[Jaeger, list[httpx.Request]]:
+    """A Jaeger with a trace of the API server's in every tenth microsecond."""
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        query = {key: int(request.url.params[key]) for key in ("start", "end", "limit")}
+        times = [at * 10 for at in range(count) if query["start"] <= at * 10 <= query["end"]]
+        return data(
+            *(
+                trace(span("apiserver", "GET", at), trace_id=f"t{at}")
+                for at in times[-query["limit"] :]
+            )
+        )
+
+    return client(answer), asked
+
+
+def test_all_are_found_past_the_limit_of_one_answer() -> None:
+    jaeger, _ = many(2500)
+    found, whole = jaeger.find_all("apiserver", start=0, end=25_000, most=10_000)
+    assert whole
+    assert len({each.id for each in found}) == len(found) == 2500
+
+
+def test_beyond_the_bound_the_newest_are_found_and_it_is_said() -> None:
+    jaeger, asked = many(50_000)
+    found, whole = jaeger.find_all("apiserver", start=0, end=500_000, most=2_000)
+    assert not whole
+    assert min(each.spans[0].start for each in found) > 470_000
+    assert len(asked) < 20
+
+
+def test_what_began_in_one_moment_is_not_asked_for_ever() -> None:
+    same = data(*(trace(span("a", "b"), trace_id=f"t{each}") for each in range(1000)))
+    assert answers(same).find_all("a", start=0, end=100, most=10_000)[1] is False
+
+
+def test_operations_are_asked_for_by_service(server: FakeServer) -> None:
+    server.answer = lambda _: Reply(200, {"data": ["syncPod", "a b"]})
+    with Jaeger(server.url) as jaeger:
+        assert jaeger.operations("my/service") == ["a b", "syncPod"]
+    assert server.asked("GET", "/api/services/my%2Fservice/operations")
+
+
 def test_spans_are_read_in_order_with_their_parents() -> None:
     document = trace(
         span("containerd", "RunPodSandbox", 30, parent="syncPod", **{"id": "x"}),

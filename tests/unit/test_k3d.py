@@ -20,6 +20,15 @@ I1123 12:00:01.000000       1 server.go:1] "Started"
 """
 
 
+NOT_YET_READY = (
+    'time="T" level=error msg="Sending HTTP/1.1 503 response to 127.0.0.1:4711: '
+    'runtime core not ready"\n'
+)
+CONTAINERD_EXITED = (
+    'time="T" level=error msg="Shutdown request received: containerd exited: exit status 1"\n'
+)
+
+
 @pytest.mark.parametrize(
     ("log", "line"),
     [
@@ -43,6 +52,13 @@ I1123 12:00:01.000000       1 server.go:1] "Started"
             HEALTHY
             + 'E1123 12:00:02.1       1 run.go:72] "command failed" err="bad gate"\nI1123\n',
             'E1123 12:00:02.1       1 run.go:72] "command failed" err="bad gate"',
+        ),
+        # k3s v1.34.5 whose containerd ends: every boot logs the first of the two.
+        (HEALTHY + NOT_YET_READY + CONTAINERD_EXITED, CONTAINERD_EXITED.strip()),
+        (HEALTHY + NOT_YET_READY, NOT_YET_READY.strip()),
+        (
+            HEALTHY + 'time="T" level=error msg="kubelet exited: bad flag"\n',
+            'time="T" level=error msg="kubelet exited: bad flag"',
         ),
     ],
 )
@@ -104,7 +120,7 @@ def test_a_node_that_is_not_there_yet_is_waited_for(
 ) -> None:
     watch = NodeWatch([names.node("server", 0)])
     assert [look_again(watch, clock, 60) for _ in range(3)] == [None] * 3
-    assert watch.explanation() == "no node was started"
+    assert watch.explanation() == "no node has logged anything"
 
 
 def test_docker_is_not_asked_all_the_time(daemon: FakeDaemon, names: Names, clock: Clock) -> None:
@@ -124,6 +140,31 @@ def test_a_log_outlives_its_node(daemon: FakeDaemon, names: Names, clock: Clock)
     assert watch.explanation() == 'k3d-traced-dev-server-0: level=fatal msg="port 6443 in use"'
 
 
+def test_a_containerd_that_ended_says_why_itself(
+    daemon: FakeDaemon, names: Names, clock: Clock
+) -> None:
+    """k3s keeps containerd's words in a file in the node, which goes with it."""
+    node = daemon.node(names, log=HEALTHY + CONTAINERD_EXITED)
+    node.files["/var/lib/rancher/k3s/agent/containerd/containerd.log"] = (
+        "level=info\nlevel=info\ncontainerd: failed to load TOML\n"
+    )
+    watch = NodeWatch([node.name])
+    watch.look()
+    daemon.containers.clear()
+    assert watch.explanation().splitlines() == [
+        f"{node.name}: {CONTAINERD_EXITED.strip()}",
+        "containerd in it: level=info | level=info | containerd: failed to load TOML",
+    ]
+
+
+def test_an_earlier_life_of_a_node_is_not_read(
+    daemon: FakeDaemon, names: Names, clock: Clock
+) -> None:
+    NodeWatch([daemon.node(names).name], since=1_700_000_000.7).look()
+    (logs,) = daemon.asked("docker", "logs")
+    assert logs.argv[4:6] == ("--since", "1700000001")
+
+
 # --- the run --------------------------------------------------------------------------------------
 
 
@@ -134,7 +175,7 @@ def run(names: Names, stdin: str = "{}", seconds: float = 10) -> None:
         k3d.run(
             ["cluster", "create", "--config", "-"],
             stdin=stdin,
-            nodes=[names.node("server", 0)],
+            watch=NodeWatch([names.node("server", 0)]),
             tools_image="tools:1",
             lock=lock,
             seconds=seconds,
@@ -198,7 +239,7 @@ def test_a_k3d_that_never_ends_is_killed(
 ) -> None:
     monkeypatch.setenv("SEEN", str(tmp_path))
     fake_k3d(daemon, 'echo $$ >"$SEEN/pid"; cat >/dev/null; exec /bin/sleep 60')
-    with pytest.raises(runner.CommandError, match="k3d took too long"):
+    with pytest.raises(runner.CommandError, match="k3d has not ended within"):
         run(names, seconds=0.5)
     pid = int((tmp_path / "pid").read_text())
     with pytest.raises(ProcessLookupError):
@@ -231,9 +272,10 @@ def test_scratch_is_for_its_owner_alone(names: Names, daemon: FakeDaemon, tmp_pa
         (HEALTHY, "k3d exited with 1"),
         (
             'time="T" level=error msg="no image"\n'
+            'time="T" level=error msg="Failed to create cluster >>> Rolling Back"\n'
             'time="T" level=fatal msg="Cluster creation FAILED"\n'
             'time="T" level=error msg="after"\n',
-            "k3d exited with 1: fatal: Cluster creation FAILED",
+            "k3d exited with 1: error: no image",
         ),
         ('time="T" level=error msg="no image"\n', "k3d exited with 1: error: no image"),
     ],

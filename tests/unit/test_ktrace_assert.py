@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import httpx
 import pytest
 
 from ktrace import expectations, junit
+from ktrace.commands.assert_ import judged
 from ktrace.errors import UsageError
-from ktrace.expectations import Expectation, judge, load
+from ktrace.expectations import Expectation, File, judge, load
 from ktrace.jaeger import Trace
 from ktrace.podstart import has_calls
 from tests.fakes import recorded
@@ -66,7 +69,61 @@ def test_an_attribute_is_found_under_its_older_and_its_newer_name() -> None:
     traces = client(lambda _: data(trace(span("apiserver", "GET", **tags)))).find("apiserver")
     select = {"component": "apiserver", "attributes": {"http.status_code": "404"}}
     assert judge(expect(select, count=1), traces).ok
-    assert expectations.question(expect(select).select)["tags"] == {}
+    asked = expectations.questions(expect(select).select, [])
+    assert [each["tags"] for each in asked] == [
+        {"http.status_code": "404"},
+        {"http.response.status_code": "404"},
+    ]
+
+
+def test_a_pattern_is_asked_for_by_every_operation_that_it_means() -> None:
+    select = {"component": "apiserver", "operation": "Call *", "attributes": {"url": "/api/*"}}
+    asked = expectations.questions(
+        expect(select).select, ["Call mutating webhook", "GET", "Call validating webhook"]
+    )
+    assert asked == [
+        {"service": "apiserver", "operation": "Call mutating webhook", "tags": {}},
+        {"service": "apiserver", "operation": "Call validating webhook", "tags": {}},
+    ]
+    assert expectations.questions(expect({"component": "etcd"}).select, []) == [
+        {"service": "etcd", "operation": "", "tags": {}}
+    ]
+
+
+def test_what_was_looked_at_in_part_is_not_judged_as_a_whole() -> None:
+    (failure,) = judge(expect({"component": "kubelet"}), start_of("echo-one"), whole=False).failures
+    assert failure.startswith("only the newest ")
+    assert "sinceSeconds" in failure
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_span_older_than_the_newest_thousand_traces_counts() -> None:
+    now = int(time.time() * 1_000_000)
+    times = [now - 1_000_000 - each * 1000 for each in range(1500)]
+    slow = times[-1]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/api/services/apiserver/operations":
+            return httpx.Response(200, json={"data": ["GET x", "LIST"]})
+        query = request.url.params
+        within = [at for at in times if int(query["start"]) <= at <= int(query["end"])]
+        spans = [span("apiserver", query["operation"], at) for at in within[: int(query["limit"])]]
+        for each in spans:
+            each |= {"traceID": f"t{each['startTime']}"}
+            each |= {"duration": 9_000_000 if each["startTime"] == slow else 10}
+        return data(*(trace(each, trace_id=each["traceID"]) for each in spans))
+
+    one = expect({"component": "apiserver", "operation": "GET *"}, durationBelowMs=1000)
+    (verdict,) = judged(client(answer), File(expectations=[one]), 0)
+    assert verdict.found == 1500
+    assert len(verdict.failures) == 1
+
+
+def test_a_pod_is_refused_where_no_span_says_of_which_pod_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "pod.yaml"
+    file.write_text("expectations: [{name: a, select: {component: apiserver, pod: default/a}}]")
+    with pytest.raises(UsageError, match="apiserver: only kubelet and containerd"):
+        load(file, {})
 
 
 def test_nothing_found_names_the_nearest() -> None:

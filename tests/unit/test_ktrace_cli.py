@@ -13,6 +13,7 @@ import pytest
 from components.naming import Names
 from ktrace import configuration, machine
 from ktrace.cli import main
+from ktrace.jaeger import Jaeger
 from tests.configuration import PROJECT, parsed
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.http import write_kubeconfig
@@ -63,6 +64,9 @@ NOWHERE = ("--jaeger", "http://127.0.0.1:9")
     [
         (("show", "pod/a", *NOWHERE), 3, "Jaeger at http://127.0.0.1:9 cannot be asked"),
         (("show", "deployment/a", *NOWHERE), 2, "is not a pod"),
+        (("show", "a", "--jaeger", "localhost:16686"), 2, "is not http://HOST:PORT"),
+        (("open", "--jaeger", "http://"), 2, "'http://' is not http://HOST:PORT"),
+        (("verify", "--jaeger", "http://a:99999"), 2, "is not http://HOST:PORT"),
         (("assert", "absent.yaml", *NOWHERE), 2, "absent.yaml cannot be read"),
         (("verify", *NOWHERE), 2, "no cluster is known"),
         (("verify", *NOWHERE, "--kubeconfig", "absent"), 2, "there is no kubeconfig absent"),
@@ -80,6 +84,16 @@ def test_a_failure_is_one_line_and_its_code(
     assert line.startswith("ktrace: ")
     assert told in line
     assert done.stdout == ""
+
+
+def test_ctrl_c_is_no_traceback(ktrace: Ktrace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pressed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Jaeger, "find", pressed)
+    done = ktrace("show", "a", *NOWHERE)
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("text", ["text", "{", "contexts: []\ncurrent-context: x", "[]", ""])

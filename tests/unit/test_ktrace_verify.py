@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+import httpx
 import pytest
 
-from components import runner
+from components import docker, runner
 from components.docker import Owned
 from components.naming import Names
 from ktrace import collector, coverage, hops
 from ktrace.collector import Counters
 from ktrace.coverage import Coverage, Node
-from ktrace.hops import BrokenHop, Pipeline, Synthetic
+from ktrace.hops import BrokenHop, Foreign, Pipeline, Synthetic
+from tests.fakes.daemon import FakeDaemon
 from tests.fakes.jaeger import client, data, span, trace
 
 NODE = "k3d-traced-dev-server-0"
@@ -72,6 +74,18 @@ def test_what_fails_in_the_node_is_named(
     assert pipeline.first_broken(NODE, "kubelet").hop == hop
 
 
+def test_a_node_that_does_not_answer_is_named(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(argv: list[str], **_: object) -> runner.Result:
+        raise runner.CommandError(f"`{' '.join(argv)}` gave no answer within 15 s")
+
+    monkeypatch.setattr(runner, "run", run)
+    broken = pipeline.first_broken(NODE, "kubelet")
+    assert broken.hop == hops.RESOLVES
+    assert broken.evidence == f"Error: {NODE} gives no answer within 15 s"
+
+
 def test_a_node_without_tools_is_not_called_broken(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,8 +119,21 @@ def test_a_span_from_here_that_does_not_arrive_is_jaegers(pipeline: Pipeline) ->
 
 
 def test_of_a_cluster_of_others_only_jaeger_is_asked() -> None:
-    foreign = Pipeline(client(lambda _: data()), None)
-    assert foreign.first_broken("n", "kubelet").hop == hops.EXPORTS
+    assert Foreign(client(lambda _: data())).first_broken("n", "kubelet").hop == hops.EXPORTS
+    silent = client(lambda _: httpx.Response(500, json={}))
+    assert Foreign(silent).first_broken("n", "kubelet").hop == hops.STORES
+
+
+def test_whose_nodes_they_are_is_read_from_the_containers(
+    daemon: FakeDaemon, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jaeger = client(lambda _: data())
+    assert not isinstance(hops.of_nodes(jaeger, [NODE]), Pipeline)
+    owned = Owned("1", NODE, "o", names.stack, str(names.folder))
+    monkeypatch.setattr(docker, "containers", lambda: [owned])
+    found = hops.of_nodes(jaeger, [NODE])
+    assert isinstance(found, Pipeline)
+    assert found.names == names
 
 
 NODES = [Node("server", True), Node("agent", False)]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from components import naming, preflight, store
+from components import naming, ports, preflight, store
 from components.docker import Owned
 from components.naming import NODE_IMAGE, Names
 from components.preflight import Observation, observe
@@ -94,7 +94,23 @@ def test_a_port_of_another_program_is_refused(names: Names, busy_port: int) -> N
     assert problem.startswith(
         f"jaegerUiPort: port {busy_port} on 127.0.0.1 is held by another program on this machine"
     )
-    assert "portOffset" in problem
+
+
+@pytest.mark.parametrize(
+    ("key", "port", "cure"),
+    [
+        ("jaegerUiPort", 16686, "`pulumi config set portOffset 100` moves"),
+        ("jaegerUiPort", 16886, "`pulumi config set portOffset 300` moves"),
+        ("jaegerUiPort", 12345, "`pulumi config set jaegerUiPort 12346`"),
+        ("publishedPorts '8080:80'", 8080, "Publish it on another HOSTPORT"),
+    ],
+)
+def test_the_cure_for_a_taken_port_is_one_that_moves_it(
+    names: Names, monkeypatch: pytest.MonkeyPatch, key: str, port: int, cure: str
+) -> None:
+    monkeypatch.setattr(ports, "is_free", lambda _: False)
+    (problem,) = preflight.refuse_taken_ports(names, {key: port}, [])
+    assert cure in problem
 
 
 def test_a_listener_on_all_addresses_holds_the_port_too(names: Names) -> None:
@@ -140,6 +156,33 @@ def test_two_daemons_are_refused_with_the_cure() -> None:
     assert preflight.refuse_two_daemons("unix:///a.sock", "unix:///a.sock") == []
     (problem,) = preflight.refuse_two_daemons("unix:///a.sock", "unix:///b.sock")
     assert "`export DOCKER_HOST=unix:///b.sock`" in problem
+
+
+def test_a_context_in_the_environment_is_refused(
+    daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docker puts DOCKER_HOST above it, Pulumi's provider below."""
+    assert preflight.check_host() == []
+    monkeypatch.setenv("DOCKER_CONTEXT", "colima")
+    (problem,) = preflight.check_host()
+    assert "DOCKER_CONTEXT is colima" in problem
+    assert f"`unset DOCKER_CONTEXT; export DOCKER_HOST={daemon.host}`" in problem
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        ("unix:///run/user/1000/docker.sock", True),
+        ("npipe:////./pipe/docker_engine", True),
+        ("tcp://127.0.0.1:2375", True),
+        ("tcp://localhost:2376", True),
+        ("tcp://docker:2375", False),
+        ("ssh://me@box", False),
+    ],
+)
+def test_a_daemon_on_another_machine_is_refused(host: str, here: bool) -> None:
+    problems = preflight.refuse_a_daemon_elsewhere(host)
+    assert [host in problem for problem in problems] == ([] if here else [True])
 
 
 @pytest.mark.parametrize(

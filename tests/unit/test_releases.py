@@ -189,6 +189,8 @@ JAEGER_V1_VARIABLES = {
     "COLLECTOR_OTLP_ENABLED": ("1.35.0", "2.0.0"),
     "COLLECTOR_OTLP_GRPC_HOST_PORT": ("1.35.0", "2.0.0"),
     "MEMORY_MAX_TRACES": ("1.0.0", "2.0.0"),
+    # jaeger-client-go's config.FromEnv, and from 1.47 on OpenTelemetry's SDK
+    "JAEGER_DISABLED": (ALWAYS, "2.0.0"),
     "OTEL_TRACES_SAMPLER": (ALWAYS, "2.0.0"),
 }
 
@@ -232,7 +234,7 @@ def test_a_k3s_is_given_nothing_it_does_not_know(
 ) -> None:
     traceable = version >= compatibility.ETCD_TRACING_PREFIX.begins
     settings = parsed(
-        k3sVersion=f"v{version}",
+        k3sVersion=f"v{version}-k3s1",
         nodeSamplingPerMillion=kept,
         containerdTracing=containerd,
         servers=3,

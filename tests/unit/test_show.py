@@ -5,19 +5,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import time
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from rich.console import Console
 
 from ktrace import page, terminal, waterfall
 from ktrace.jaeger import Jaeger, Trace
 from ktrace.podstart import Events, PodStart, Step, build
-from ktrace.starts import look_for_start, settled
+from ktrace.starts import look_for_start, settled, wait_for_start
 from tests.fakes import recorded
 from tests.fakes.jaeger import URL, client, data, span, trace
 
@@ -43,7 +46,7 @@ def check(name: str, text: str) -> None:
 @pytest.mark.parametrize("pod", PODS)
 def test_the_waterfall_is_as_it_was(pod: str) -> None:
     start = start_of(pod)
-    table = terminal.plain(waterfall.table(start))
+    table = terminal.plain(waterfall.table(start, terminal.PIPE_WIDTH))
     lines = [line.rstrip() for line in table.splitlines()]
     check(
         f"{pod}.txt",
@@ -89,11 +92,125 @@ def test_a_restart_is_no_part_of_a_start() -> None:
     assert restarted.count("start container main") == 1
 
 
+CRI = "runtime.v1.RuntimeService/"
+
+
+def attempt(number: int, start: int, *, failed: bool) -> list[dict[str, Any]]:
+    """One container's creation and start, as kubelet and containerd tell of it."""
+    container = {"container.id": f"id{number}"}
+    name = {"container.name": f"main_a_default_uid_{number}"}
+    told = {"error": "true", "otel.status_description": "no such file"} if failed else {}
+    create, began = f"{CRI}CreateContainer", f"{CRI}StartContainer"
+    spans = [
+        span("kubelet", create, start, "syncPod"),
+        span("containerd", create, start, f"1-{number}", **container, **name),
+        span("kubelet", began, start + 10, "syncPod", **told),
+        span("containerd", began, start + 10, f"3-{number}", **container),
+    ]
+    return [each | {"spanID": f"{at}-{number}"} for at, each in enumerate(spans, 1)]
+
+
+def test_a_container_that_could_not_be_started_has_not_started() -> None:
+    spans = [span("kubelet", "syncPod", 0), *attempt(0, 100, failed=True)]
+    start = build("default", "a", Events(read(*spans)))
+    assert start is not None
+    assert not start.whole
+    assert waterfall.title(start).startswith("pod default/a: no container seen to start")
+    assert "error in start container main: no such file" in waterfall.summary(start)
+
+
+def test_another_attempt_at_the_first_start_is_no_restart() -> None:
+    spans = [span("kubelet", "syncPod", 0), *attempt(0, 100, failed=True)]
+    spans += [*attempt(1, 10_000, failed=False), *attempt(2, 90_000, failed=False)]
+    start = build("default", "a", Events(read(*spans)))
+    assert start is not None
+    assert start.whole
+    assert start.duration_ms == pytest.approx(10.02)
+
+
+def untraced(pod: str) -> PodStart:
+    found = look_for_start(recorded.replay(pod, without="containerd"), "default", pod)
+    assert found is not None
+    return found
+
+
+def test_where_no_span_names_a_container_a_start_ends_at_the_first_back_off() -> None:
+    start = untraced("crashing")
+    names = [step.name for step in start.steps]
+    assert names.count("start container") == 2
+    assert "a container runs or is restarted, then the kubelet's next sync" in names
+    assert start.duration_ms == pytest.approx(1440, abs=20)
+    (note,) = start.notes
+    assert note.startswith("no span names a container")
+    assert note in waterfall.summary(start)
+    assert start.document(URL)["notes"] == [note]
+
+
+def test_where_no_span_names_a_container_what_follows_an_init_container_is_not_lost() -> None:
+    names = [step.name for step in untraced("with-init").steps]
+    assert names.count("start container") == 3
+    assert not any("init container" in name for name in names)
+
+
+def test_where_no_span_names_a_container_none_is_restarted_before_it_is_stopped() -> None:
+    cri = "runtime.v1.RuntimeService/"
+    syncs = read(
+        span("kubelet", "syncPod", 0),
+        span("kubelet", f"{cri}CreateContainer", 100, parent="syncPod"),
+        span("kubelet", f"{cri}StartContainer", 200, parent="syncPod"),
+        span("kubelet", f"{cri}StopContainer", 5_000_000, parent="syncPod"),
+        span("kubelet", f"{cri}StartContainer", 5_000_100, parent="syncPod") | {"spanID": "2"},
+    )
+    start = build("default", "a", Events(syncs))
+    assert start is not None
+    assert start.duration_ms < 1
+
+
+def test_a_start_with_one_container_needs_no_names() -> None:
+    assert start_of("kubelet-only").notes == ()
+
+
+def test_a_sync_without_calls_names_the_defect_of_kubernetes() -> None:
+    start = build("default", "a", Events(read(span("kubelet", "syncPod", 0))))
+    assert start is not None
+    assert start.steps[-1].name == "syncPod, without a call to the runtime"
+    (note,) = start.notes
+    assert "kubernetes#121192" in note
+
+
+def test_a_sync_that_failed_without_a_call_says_why() -> None:
+    tags = {"error": "true", "otel.status_description": 'configmap "none" not found'}
+    start = build("default", "a", Events(read(span("kubelet", "syncPod", 0, **tags))))
+    assert start is not None
+    assert start.notes == ('the kubelet\'s last error: configmap "none" not found',)
+
+
 def test_a_pull_that_failed_says_so_and_the_start_is_not_complete() -> None:
     start = start_of("no-image")
     assert not start.whole
     assert any("connection refused" in step.error for step in start.steps)
     assert "pull 127.0.0.1:9/nosuch:1" in [step.name for step in start.steps]
+
+
+@pytest.mark.parametrize(
+    ("columns", "bars"), [(80, 0), (99, 0), (100, 25), (120, 30), (144, 36), (400, 36)]
+)
+def test_the_bars_are_what_the_terminal_has_to_spare(columns: int, bars: int) -> None:
+    start = start_of("echo-one")
+    assert waterfall.bar_width(columns) == bars
+    console = Console(width=columns, file=io.StringIO())
+    with console.capture() as captured:
+        console.print(waterfall.table(start, columns))
+    assert ("░" in captured.get()) == bool(bars)
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_usual_steps_need_one_line_each(columns: int) -> None:
+    start = start_of("echo-one")
+    console = Console(width=columns, file=io.StringIO())
+    with console.capture() as captured:
+        console.print(waterfall.table(start, columns))
+    assert len(captured.get().splitlines()) == len(start.steps) + 1
 
 
 class _Links(HTMLParser):
@@ -237,3 +354,12 @@ def test_what_is_the_same_twice_is_settled_and_what_never_comes_is_given_up() ->
     looks = iter([0, 1, 2, 3, 3, 4])
     assert settled(lambda: next(looks), lambda seen: seen > 1, 60) == 3
     assert settled(lambda: None, lambda seen: seen is not None, 0.05) is None
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("pod", ["echo-one", "no-image"])
+def test_what_a_sync_has_done_is_not_waited_for_even_if_it_failed(pod: str) -> None:
+    begin = time.monotonic()
+    start = wait_for_start(recorded.replay(pod), "default", pod, 4)
+    assert time.monotonic() - begin < 3
+    assert start == start_of(pod)
