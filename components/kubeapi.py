@@ -40,3 +40,11 @@ def tls(given: client.Configuration, *, with_certificate: bool = True) -> ssl.SS
     if given.cert_file and with_certificate:
         context.load_cert_chain(given.cert_file, given.key_file)
     return context
+
+
+def reason(error: Exception) -> str:
+    """The last cause of an error in one line: urllib3 wraps the one that matters."""
+    if isinstance(error, client.ApiException):
+        return f"{error.status} {error.reason}"
+    inner = getattr(error, "reason", None) or error
+    return str(inner).rpartition(": ")[2].strip()

@@ -49,7 +49,7 @@ class Owners:
         try:
             listed = self._get("/api/v1/pods").get("items", [])
         except (client.ApiException, urllib3.exceptions.HTTPError) as error:
-            self.problem = f"the cluster's pods cannot be listed: {_reason(error)}"
+            self.problem = f"the cluster's pods cannot be listed: {kubeapi.reason(error)}"
             return
         self.problem = ""
         for pod in listed:
@@ -132,12 +132,6 @@ def _settled(status: dict[str, Any]) -> bool:
         ready = (each for each in status.get("conditions", []) if each["type"] == "Ready")
         return any(each["status"] == "True" for each in ready)
     return phase in ("Succeeded", "Failed")
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, client.ApiException):
-        return f"{error.status} {error.reason}"
-    return str(getattr(error, "reason", None) or error)
 
 
 def _plural(kind: str) -> str:

@@ -78,7 +78,9 @@ class Report:
         if self.problem:
             tree.add(terminal.text(f"problem: {self.problem}"))
         elif not self.followed.quiet:
-            tree.add(terminal.text("still at work when time was up: --for SECONDS follows longer"))
+            tree.add(
+                terminal.text("not quiet when the following ended: --for SECONDS follows longer")
+            )
         return tree
 
     def _line(self, seen: Seen, what: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from contextlib import nullcontext
@@ -106,10 +105,9 @@ def _opened(report_to: str | None) -> IO[str] | None:
 
 def _follow(follower: Follower, seconds: float) -> str:
     """Why not all of it could be read, or an empty text."""
-    if sys.stderr.isatty() and seconds:
-        print(f"ktrace: following, up to {seconds:g} s; Ctrl-C ends it", file=sys.stderr)
     try:
-        follower.follow(seconds)
+        with terminal.waiting(f"following what came of it, up to {seconds:g} s"):
+            follower.follow(seconds)
     except JaegerError as error:
         return str(error)
     except KeyboardInterrupt:
@@ -122,7 +120,7 @@ def _write(report: Report, file: IO[str] | None, *, as_json: bool) -> bool:
     if file is None and not as_json:
         terminal.console(error=True).print(report.tree())
         return True
-    text = json.dumps(report.document(), indent=2) if as_json else terminal.plain(report.tree())
+    text = terminal.as_json(report.document()) if as_json else terminal.plain(report.tree())
     try:
         with file or nullcontext(sys.stderr) as to:
             print(text, file=to)
