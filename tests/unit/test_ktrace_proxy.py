@@ -24,7 +24,7 @@ from ktrace.errors import UnreachableError, UsageError
 from ktrace.owners import Owners
 from ktrace.proxy import Recorder, recording
 from tests.fakes.http import FakeServer, Reply, write_kubeconfig
-from tests.fakes.upgrade import KNOWN, UNKNOWN, Authority, EchoServer
+from tests.fakes.upgrade import CERTIFICATE, KNOWN, NAME, UNKNOWN, EchoServer
 
 POD = {"kind": "Pod", "metadata": {"name": "a-x1", "namespace": "n", "uid": "u1"}}
 EXEC = "client.authentication.k8s.io/v1"
@@ -39,18 +39,42 @@ def forwarded(kubeconfig: Path) -> Iterator[tuple[str, Recorder]]:
 
 
 @contextmanager
-def upgraded(url: str) -> Iterator[tuple[socket.socket, bytes]]:
+def upgraded(url: str, *more: str) -> Iterator[tuple[socket.socket, bytes]]:
     """A connection after its 101, and what the server sent with that."""
     where = urlsplit(url)
     with socket.create_connection((where.hostname, where.port), timeout=10) as connection:
-        request = f"GET {where.path}/x HTTP/1.1\r\nHost: x\r\nUpgrade: x\r\nConnection: Upgrade"
-        connection.sendall(f"{request}\r\n\r\n".encode())
+        lines = (f"GET {where.path}/x HTTP/1.1", "Upgrade: x", "Connection: Upgrade", *more)
+        connection.sendall("\r\n".join([*lines, "", ""]).encode())
         got = b""
         while KNOWN not in got and UNKNOWN not in got:
             part = connection.recv(1 << 16)
             assert part, got
             got += part
         yield connection, got.partition(b"\r\n\r\n")[2]
+
+
+@contextmanager
+def scripted(*pieces: bytes, ends: bool = False) -> Iterator[str]:
+    """A server that answers with ``pieces``, and ends the connection then or never."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        kept = []
+
+        def serve() -> None:
+            while True:
+                try:
+                    accepted, _ = listener.accept()
+                except OSError:
+                    return
+                kept.append(accepted)
+                if accepted.recv(1 << 16):
+                    for piece in pieces:
+                        accepted.sendall(piece)
+                if ends:
+                    accepted.close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
 
 
 def test_every_answer_is_passed_on_and_its_audit_id_kept(
@@ -171,8 +195,8 @@ def test_requests_are_not_held_up_and_share_a_connection(
     write_kubeconfig(tmp_path / "config", server.url)
     with forwarded(tmp_path / "config") as (url, _), httpx.Client() as client:
         begin = time.monotonic()
-        for _ in range(20):
-            client.post(f"{url}/api/v1/namespaces/n/pods", json=POD)
+        for method in ["GET", "POST"] * 10:
+            client.request(method, f"{url}/api/v1/namespaces/n/pods", json=POD)
         assert time.monotonic() - begin < 0.5
         with ThreadPoolExecutor(50) as pool:
             each = pool.map(lambda _: httpx.get(f"{url}/version", timeout=5).status_code, range(50))
@@ -180,46 +204,36 @@ def test_requests_are_not_held_up_and_share_a_connection(
     assert len({each.port for each in server.requests[:20]}) == 1
 
 
-def test_a_server_that_ended_its_connection_is_asked_anew(
-    server: FakeServer, tmp_path: Path
-) -> None:
-    server.answer = lambda _: Reply(200, POD, {"Connection": "close"})
-    write_kubeconfig(tmp_path / "config", server.url)
-    with forwarded(tmp_path / "config") as (url, _), httpx.Client() as client:
-        assert [client.get(f"{url}/version").status_code for _ in range(3)] == [200] * 3
+def test_a_server_that_ended_its_connection_is_asked_anew(tmp_path: Path) -> None:
+    with (
+        scripted(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", ends=True) as server_url,
+        httpx.Client() as client,
+    ):
+        write_kubeconfig(tmp_path / "config", server_url)
+        with forwarded(tmp_path / "config") as (url, _):
+            for _ in range(3):
+                assert client.get(f"{url}/version").text == "ok"
+                time.sleep(0.02)
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority.make(tmp_path_factory.mktemp("tls"))
+SHOWN = {"client-certificate": str(CERTIFICATE), "client-key": str(CERTIFICATE)}
+TRUSTED = {"certificate-authority": str(CERTIFICATE)}
 
 
-@pytest.fixture(params=["http", "https"])
-def echo(
-    request: pytest.FixtureRequest, authority: Authority, tmp_path: Path
-) -> Iterator[tuple[Path, bytes]]:
-    """The kubeconfig of a server that echoes, and what the server calls its client."""
-    secure = request.param == "https"
-    served = EchoServer(authority if secure else None)
-    write_kubeconfig(
-        tmp_path / "config",
-        served.url,
-        user={"client-certificate": str(authority.certificate), "client-key": str(authority.key)},
-        **{
-            "certificate-authority": str(authority.certificate),
-            "tls-server-name": authority.name,
-        },
-    )
-    yield tmp_path / "config", KNOWN if secure else UNKNOWN
+@pytest.fixture(params=[False, True], ids=["http", "https"])
+def echo(request: pytest.FixtureRequest) -> Iterator[EchoServer]:
+    served = EchoServer(secure=request.param)
+    yield served
     served.stop()
 
 
-def test_an_upgraded_connection_loses_no_byte(echo: tuple[Path, bytes]) -> None:
+def test_an_upgraded_connection_loses_no_byte(echo: EchoServer, tmp_path: Path) -> None:
     """More both ways at once than any buffer holds, and the first with the 101."""
-    kubeconfig, greeting = echo
+    trusted = TRUSTED | {"tls-server-name": NAME}
+    write_kubeconfig(tmp_path / "config", echo.url, user=SHOWN, **trusted)
     sent = secrets.token_bytes(1 << 20) * 8
-    with forwarded(kubeconfig) as (url, recorder), upgraded(url) as (connection, first):
-        assert first == greeting
+    with forwarded(tmp_path / "config") as (url, recorder), upgraded(url) as (connection, first):
+        assert first == (KNOWN if echo.url.startswith("https") else UNKNOWN)
         threading.Thread(target=connection.sendall, args=(sent,), daemon=True).start()
         got = bytearray()
         while len(got) < len(sent):
@@ -232,67 +246,33 @@ def test_an_upgraded_connection_loses_no_byte(echo: tuple[Path, bytes]) -> None:
         assert seen.ended > seen.began
 
 
+@pytest.mark.parametrize("echo", [True], indirect=True)
 def test_a_certificate_hides_no_user_that_the_command_names(
-    authority: Authority, tmp_path: Path
+    echo: EchoServer, tmp_path: Path
 ) -> None:
-    served = EchoServer(authority)
     write_kubeconfig(
-        tmp_path / "config",
-        served.url,
-        user={"client-certificate": str(authority.certificate), "client-key": str(authority.key)},
-        **{"insecure-skip-tls-verify": True},
+        tmp_path / "config", echo.url, user=SHOWN, **{"insecure-skip-tls-verify": True}
     )
-    with forwarded(tmp_path / "config") as (url, _):
-        where = urlsplit(url)
-        with socket.create_connection((where.hostname, where.port), timeout=10) as connection:
-            lines = f"GET {where.path}/x HTTP/1.1", "Upgrade: x", "Authorization: Bearer own"
-            connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
-            got = b""
-            while not got.endswith((KNOWN, UNKNOWN)):
-                got += connection.recv(1 << 16)
-    assert got.endswith(UNKNOWN)
-    served.stop()
+    with (
+        forwarded(tmp_path / "config") as (url, _),
+        upgraded(url, "Authorization: Bearer own") as (_, first),
+    ):
+        assert first == UNKNOWN
 
 
-def test_a_servers_name_is_checked(authority: Authority, tmp_path: Path) -> None:
-    served = EchoServer(authority)
-    own = {
-        "certificate-authority": str(authority.certificate),
-    }
-    write_kubeconfig(tmp_path / "config", served.url, user={}, **own)
+@pytest.mark.parametrize("echo", [True], indirect=True)
+def test_a_servers_name_is_checked(echo: EchoServer, tmp_path: Path) -> None:
+    write_kubeconfig(tmp_path / "config", echo.url, user=SHOWN, **TRUSTED)
     with (
         pytest.raises(UnreachableError, match="certificate is not valid for"),
         recording(tmp_path / "config"),
     ):
         pytest.fail("the command must not run")
-    served.stop()
-
-
-@contextmanager
-def endless(*pieces: bytes) -> Iterator[str]:
-    """A server that answers each request with ``pieces`` and does not end."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        kept = []
-
-        def serve() -> None:
-            while True:
-                try:
-                    accepted, _ = listener.accept()
-                except OSError:
-                    return
-                kept.append(accepted)
-                if accepted.recv(1 << 16):
-                    for piece in pieces:
-                        accepted.sendall(piece)
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        listener.shutdown(socket.SHUT_RDWR)
 
 
 def test_a_watch_that_is_still_open_is_in_the_report(tmp_path: Path) -> None:
     head = b"HTTP/1.1 200 OK\r\nAudit-Id: w\r\nTransfer-Encoding: chunked\r\n\r\n"
-    with endless(head, b"5\r\nevent\r\n") as url:
+    with scripted(head, b"5\r\nevent\r\n") as url:
         write_kubeconfig(tmp_path / "config", url)
         with (
             forwarded(tmp_path / "config") as (own, recorder),

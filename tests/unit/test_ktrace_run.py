@@ -248,7 +248,7 @@ def test_a_commands_code_and_signals_are_its_own() -> None:
     before = signal.getsignal(signal.SIGTERM)
     assert child.run(["sh", "-c", 'exit "$CODE"'], {"CODE": "7"}) == child.Ended(7, told_to=False)
     assert child.run(["sh", "-c", "kill -KILL $$"], {}).code == 137
-    waiting = "trap 'exit 9' TERM; kill -TERM $PPID; while :; do sleep 0.01; done"
+    waiting = "trap 'exit 9' TERM; sleep 0.1; kill -TERM $PPID; while :; do sleep 0.01; done"
     assert child.run(["sh", "-c", waiting], {}) == child.Ended(9, told_to=True)
     assert signal.getsignal(signal.SIGTERM) is before
     with pytest.raises(UsageError, match="nosuch cannot be run"):
