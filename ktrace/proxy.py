@@ -226,6 +226,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         for part in _parts(answer, seen):
             self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
+        if answer.length:
+            raise ConnectionError("the answer ends early")
         if chunked:
             self.wfile.write(b"0\r\n\r\n")
         answer.read()  # its end, for the connection to be kept

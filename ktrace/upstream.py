@@ -20,8 +20,8 @@ class Upstream:
         self._given = kubeapi.configuration(file)
         if self._given.proxy:
             raise UsageError(
-                f"{file} has the proxy-url {self._given.proxy}: ktrace asks API servers "
-                "directly; remove it where the server can be reached without"
+                f"{file} has a proxy-url: ktrace run asks API servers directly; remove it where "
+                "the server can be reached without"
             )
         where = urlsplit(self._given.host)
         self._host, self._path = where.hostname or "", where.path.rstrip("/")

@@ -176,7 +176,7 @@ def test_a_kubeconfig_that_cannot_be_used_is_one_error(
 @pytest.mark.parametrize(
     ("user", "cluster", "told"),
     [
-        ({}, {"proxy-url": "http://127.0.0.1:8"}, "has the proxy-url"),
+        ({}, {"proxy-url": "http://127.0.0.1:8"}, "has a proxy-url"),
         ({"exec": {"apiVersion": EXEC, "command": "false"}}, {}, "plugin false gave no credential"),
     ],
 )
@@ -214,6 +214,13 @@ def test_a_server_that_ended_its_connection_is_asked_anew(tmp_path: Path) -> Non
             for _ in range(3):
                 assert client.get(f"{url}/version").text == "ok"
                 time.sleep(0.02)
+
+
+def test_an_answer_that_ends_early_ends_early_for_the_client(tmp_path: Path) -> None:
+    with scripted(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", ends=True) as server_url:
+        write_kubeconfig(tmp_path / "config", server_url)
+        with forwarded(tmp_path / "config") as (url, _), pytest.raises(httpx.RemoteProtocolError):
+            httpx.get(f"{url}/version", timeout=2)
 
 
 SHOWN = {"client-certificate": str(CERTIFICATE), "client-key": str(CERTIFICATE)}
