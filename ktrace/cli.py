@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from components.kubeapi import KubeconfigError
 from components.runner import CommandError
 from ktrace.commands.assert_ import assert_
 from ktrace.commands.doctor import doctor
@@ -14,7 +15,7 @@ from ktrace.commands.render import render
 from ktrace.commands.run import run
 from ktrace.commands.show import show
 from ktrace.commands.verify import verify
-from ktrace.errors import UNREACHABLE, KtraceError
+from ktrace.errors import UNREACHABLE, USAGE, KtraceError
 from ktrace.jaeger import JaegerError
 
 app = typer.Typer(
@@ -43,6 +44,8 @@ def main() -> None:
         app()
     except KtraceError as error:
         _end(str(error), error.code)
+    except KubeconfigError as error:
+        _end(str(error), USAGE)
     except (JaegerError, CommandError) as error:
         _end(str(error), UNREACHABLE)
 

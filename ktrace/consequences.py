@@ -1,38 +1,27 @@
-"""What followed for the objects that a command touched: its pods, found by their owners."""
+"""What followed for the objects that a command touched: its requests' traces and its pods."""
 
 from __future__ import annotations
 
-import json
+import itertools
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from http import HTTPStatus
-from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-import urllib3
-from kubernetes import client
-
-from components import kubeapi
 from ktrace.jaeger import Jaeger, Trace
-from ktrace.podstart import PodStart, has_calls
+from ktrace.owners import Owners, PodInfo
+from ktrace.podstart import APISERVER, KUBELET, PodStart, has_calls
 from ktrace.requests import Seen
 from ktrace.starts import look_for_start
 
 _POLL_SECONDS = 0.7
 _QUIET_SECONDS = 2.5
 """Nothing new for this long: more than an exporter's delay, and than a controller takes to act."""
-_API_SECONDS = 10
+_READ_SECONDS = 2.0
+"""After the time to follow is up, for what has not been read yet."""
+_END = "syncTerminatingPod"
 
-
-@dataclass(frozen=True)
-class PodInfo:
-    namespace: str
-    name: str
-    uid: str
-    phase: str
-    owners: tuple[str, ...]
-    """uids of its owners, and theirs."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -41,6 +30,9 @@ class PodWork:
 
     namespace: str
     name: str
+    uid: str
+    phase: str
+    """The last one seen; empty for a pod that was never seen."""
     traces: tuple[Trace, ...] = field(repr=False)
     start: PodStart | None = field(default=None, repr=False)
 
@@ -49,103 +41,49 @@ class PodWork:
         return sorted({service for trace in self.traces for service in trace.counts})
 
     @property
-    def duration_ms(self) -> float:
-        """From the first span's start to the last one's end."""
+    def duration_ms(self) -> float | None:
+        """From the first span's start to the last one's end; None while there is no span."""
         spans = [span for trace in self.traces for span in trace.spans]
+        if not spans:
+            return None
         return (max(span.end for span in spans) - min(span.start for span in spans)) / 1000
 
     @property
-    def longest(self) -> Trace:
-        return max(self.traces, key=lambda trace: len(trace.spans))
+    def longest(self) -> Trace | None:
+        return max(self.traces, key=lambda trace: len(trace.spans), default=None)
 
 
-class Owners:
-    """Remembers who owns whom, so that the pods of what was deleted are known as well."""
+@dataclass(frozen=True)
+class Touched:
+    """The objects that were written: uids, namespace and name of pods, deleted namespaces."""
 
-    def __init__(self, kubeconfig: Path) -> None:
-        self._api = kubeapi.core(kubeconfig)
-        self._owners: dict[str, tuple[str, ...]] = {}
-        self.pods: dict[str, PodInfo] = {}
+    uids: frozenset[str] = frozenset()
+    pods: frozenset[tuple[str, str]] = frozenset()
+    namespaces: frozenset[str] = frozenset()
 
-    def look(self) -> None:
-        """Reads all pods; a cluster that does not answer leaves what is known."""
-        try:
-            listed = self._get("/api/v1/pods")
-        except (client.ApiException, urllib3.exceptions.HTTPError):
-            return
-        for pod in listed.get("items", []):
-            meta = pod["metadata"]
-            self.pods[meta["uid"]] = PodInfo(
-                meta["namespace"],
-                meta["name"],
-                meta["uid"],
-                pod["status"].get("phase", ""),
-                self._chain(meta["namespace"], meta.get("ownerReferences", [])),
-            )
-
-    def _chain(self, namespace: str, references: Iterable[dict[str, Any]]) -> tuple[str, ...]:
-        found: list[str] = []
-        for reference in references:
-            uid = reference["uid"]
-            if uid not in self._owners:
-                self._owners[uid] = self._above(namespace, reference)
-            found += [uid, *self._owners[uid]]
-        return tuple(found)
-
-    def _above(self, namespace: str, reference: dict[str, Any]) -> tuple[str, ...]:
-        """Owners of an owner: a ReplicaSet's Deployment, a Job's CronJob, an operator's kinds."""
-        group = reference["apiVersion"]
-        root = f"/apis/{group}" if "/" in group else f"/api/{group}"
-        plural = _plural(reference["kind"])
-        path = f"{root}/namespaces/{namespace}/{plural}/{reference['name']}"
-        try:
-            above = self._get(path)["metadata"].get("ownerReferences", [])
-        except (client.ApiException, urllib3.exceptions.HTTPError):
-            return ()
-        return self._chain(namespace, above)
-
-    def _get(self, path: str) -> dict[str, Any]:
-        api = self._api.api_client
-        token = api.configuration.get_api_key_with_prefix("authorization")
-        headers = {"Accept": "application/json"} | ({"authorization": token} if token else {})
-        answer = api.call_api(
-            "GET",
-            f"{api.configuration.host}{path}",
-            header_params=headers,
-            _request_timeout=_API_SECONDS,
+    def has(self, pod: PodInfo) -> bool:
+        return (
+            bool(self.uids & {pod.uid, *pod.owners})
+            or (pod.namespace, pod.name) in self.pods
+            or pod.namespace in self.namespaces
         )
-        status, body = answer.status, answer.read()
-        if status != HTTPStatus.OK:
-            raise client.ApiException(status=status, reason=answer.reason)
-        document: dict[str, Any] = json.loads(body)
-        return document
 
 
-def _plural(kind: str) -> str:
-    """The resource's name as the API's convention has it."""
-    name = kind.lower()
-    if name.endswith("y") and name[-2:-1] not in "aeiou":
-        return f"{name[:-1]}ies"
-    return f"{name}es" if name.endswith(("s", "x", "ch", "sh")) else f"{name}s"
-
-
-def touched(requests: Iterable[Seen]) -> tuple[set[str], set[tuple[str, str]]]:
-    """uids of the objects that were written, and namespace and name of written pods."""
-    uids: set[str] = set()
-    pods: set[tuple[str, str]] = set()
-    for seen in requests:
-        request = seen.request
-        if not request.writes or not 200 <= seen.status < 300:
-            continue
-        if request.uid:
-            uids.add(request.uid)
-        if request.resource.partition("/")[0] == "pods":
-            pods.add((request.namespace, request.name))
-    return uids, pods
-
-
-def is_of(pod: PodInfo, uids: set[str], pods: set[tuple[str, str]]) -> bool:
-    return bool(uids & {pod.uid, *pod.owners}) or (pod.namespace, pod.name) in pods
+def touched(requests: Iterable[Seen]) -> Touched:
+    written = [
+        seen.request for seen in requests if seen.request.writes and 200 <= seen.status < 300
+    ]
+    return Touched(
+        frozenset(each.uid for each in written if each.uid),
+        frozenset(
+            (each.namespace, each.name)
+            for each in written
+            if each.resource.partition("/")[0] == "pods" and each.name
+        ),
+        frozenset(
+            each.name for each in written if (each.verb, each.resource) == ("delete", "namespaces")
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -157,78 +95,109 @@ class Followed:
     quiet: bool
 
 
-def follow(
-    jaeger: Jaeger, owners: Owners, requests: Sequence[Seen], since: float, seconds: float
-) -> Followed:
-    """Looks until nothing is new for ``_QUIET_SECONDS`` and no pod is still starting."""
-    deadline = time.monotonic() + seconds
-    quiet_from = time.monotonic()
-    before: object = None
-    traces: dict[str, Trace] = {}
-    uids, named = touched(requests)
-    while True:
-        owners.look()
-        mine = [pod for pod in owners.pods.values() if is_of(pod, uids, named)]
-        work = [found for pod in mine if (found := _work(jaeger, pod, since))]
-        traces |= _traces_of(jaeger, [r for r in requests if r.audit_id not in traces], since)
-        now = (
-            sorted((each.name, sum(len(trace.spans) for trace in each.traces)) for each in work),
-            sorted((pod.name, pod.phase) for pod in mine),
-            len(traces),
+class Follower:
+    """Looks at what came of ``requests``; ``found`` is what it knows at any time."""
+
+    def __init__(
+        self, jaeger: Jaeger, owners: Owners, requests: Sequence[Seen], since: float
+    ) -> None:
+        self._jaeger = jaeger
+        self._owners = owners
+        self._since = int(since * 1_000_000)
+        writes_first = sorted(requests, key=lambda seen: not seen.request.writes)
+        self._ids = [each.audit_id for each in writes_first if each.audit_id]
+        self._touched = touched(requests)
+        self._traces: dict[str, Trace] = {}
+        self._work: dict[str, PodWork] = {}
+        self._quiet = False
+
+    @property
+    def found(self) -> Followed:
+        pods = sorted(self._work.values(), key=lambda each: (each.namespace, each.name))
+        return Followed(pods, self._traces, self._quiet)
+
+    def follow(self, seconds: float) -> None:
+        """Until nothing is new for ``_QUIET_SECONDS`` and no pod is starting or ending."""
+        deadline = time.monotonic() + seconds
+        last = deadline + _READ_SECONDS
+        before, quiet_from = self._known(), time.monotonic()
+        while True:
+            settled = self._look(last)
+            if (now := self._known()) != before:
+                before, quiet_from = now, time.monotonic()
+            self._quiet = settled and time.monotonic() - quiet_from >= _QUIET_SECONDS
+            if self._quiet or time.monotonic() >= deadline:
+                break
+            time.sleep(min(_POLL_SECONDS, max(0.0, deadline - time.monotonic())))
+        self._take_starts_apart(last)
+
+    def _known(self) -> object:
+        pods = {
+            key: (each.phase, sum(len(trace.spans) for trace in each.traces))
+            for key, each in self._work.items()
+        }
+        return pods, len(self._traces)
+
+    def _look(self, last: float) -> bool:
+        """Whether every pod that is there is settled."""
+        self._owners.look()
+        mine = self._pods()
+        for pod in _until(last, mine):
+            traces = self._traces_of(pod)
+            waits = self._owners.is_there(pod) and pod.phase == "Pending"
+            if traces or waits or self._owners.is_new(pod):
+                key = pod.uid or f"{pod.namespace}/{pod.name}"
+                self._work[key] = PodWork(pod.namespace, pod.name, pod.uid, pod.phase, traces)
+        for audit_id in _until(last, [each for each in self._ids if each not in self._traces]):
+            found = self._jaeger.find(
+                APISERVER, tags={"audit-id": audit_id}, start=self._since - 1_000_000, limit=1
+            )
+            if found:
+                self._traces[audit_id] = found[0]
+        return all(pod.settled for pod in mine if self._owners.is_there(pod))
+
+    def _pods(self) -> list[PodInfo]:
+        """Those of the touched objects, and those that only a request has named."""
+        known = [pod for pod in self._owners.pods.values() if self._touched.has(pod)]
+        named = {(pod.namespace, pod.name) for pod in known}
+        return known + [PodInfo(*each) for each in sorted(self._touched.pods - named)]
+
+    def _traces_of(self, pod: PodInfo) -> tuple[Trace, ...]:
+        """Empty where the kubelet has only looked at the pod since the command began."""
+        found = {
+            trace.id: trace
+            for operation in ("syncPod", _END)
+            for trace in self._jaeger.find(
+                KUBELET,
+                operation,
+                tags={"k8s.pod": f"{pod.namespace}/{pod.name}"},
+                start=self._since,
+                limit=100,
+            )
+        }
+        return tuple(
+            trace
+            for trace in found.values()
+            if _is_of(trace, pod) and (has_calls(trace) or _ends(trace))
         )
-        if now != before:
-            before, quiet_from = now, time.monotonic()
-        starting = any(pod.phase == "Pending" for pod in mine)
-        quiet = time.monotonic() - quiet_from >= _QUIET_SECONDS and not starting
-        if quiet or time.monotonic() > deadline:
-            return Followed(_with_starts(jaeger, work), traces, quiet)
-        time.sleep(_POLL_SECONDS)
+
+    def _take_starts_apart(self, last: float) -> None:
+        for key, work in _until(last, list(self._work.items())):
+            if any(map(has_calls, work.traces)):
+                start = look_for_start(self._jaeger, work.namespace, work.name, work.uid or None)
+                self._work[key] = replace(work, start=start)
 
 
-def _traces_of(jaeger: Jaeger, requests: Iterable[Seen], since: float) -> dict[str, Trace]:
-    start = int((since - 1) * 1_000_000)
-    found = {
-        each.audit_id: jaeger.find(
-            "apiserver", tags={"audit-id": each.audit_id}, start=start, limit=1
-        )
-        for each in requests
-        if each.audit_id
-    }
-    return {audit_id: traces[0] for audit_id, traces in found.items() if traces}
+def _until(last: float, items: Iterable[T]) -> Iterator[T]:
+    """As many of ``items`` as there is time for."""
+    return itertools.takewhile(lambda _: time.monotonic() < last, items)
 
 
-def _work(jaeger: Jaeger, pod: PodInfo, since: float) -> PodWork | None:
-    """None where the kubelet has only looked at the pod since the command began."""
-    found = [
-        trace
-        for operation in ("syncPod", "syncTerminatingPod")
-        for trace in jaeger.find(
-            "kubelet",
-            operation,
-            tags={"k8s.pod": f"{pod.namespace}/{pod.name}"},
-            start=int(since * 1_000_000),
-            limit=100,
-        )
-    ]
-    same = [
-        trace
-        for trace in {trace.id: trace for trace in found}.values()
-        if any(span.tags.get("k8s.pod.uid") in (None, pod.uid) for span in trace.spans)
-        and (has_calls(trace) or _ends(trace))
-    ]
-    return PodWork(pod.namespace, pod.name, tuple(same)) if same else None
+def _is_of(trace: Trace, pod: PodInfo) -> bool:
+    """Not another's that had the same name."""
+    uids = {span.tags["k8s.pod.uid"] for span in trace.spans if "k8s.pod.uid" in span.tags}
+    return not uids or not pod.uid or pod.uid in uids
 
 
 def _ends(trace: Trace) -> bool:
-    return any(span.operation == "syncTerminatingPod" for span in trace.spans)
-
-
-def _with_starts(jaeger: Jaeger, work: Iterable[PodWork]) -> list[PodWork]:
-    """Takes apart the starts of those pods that were started, in order of their names."""
-    done = [
-        replace(each, start=look_for_start(jaeger, each.namespace, each.name))
-        if any(map(has_calls, each.traces))
-        else each
-        for each in work
-    ]
-    return sorted(done, key=lambda each: (each.namespace, each.name))
+    return any(span.operation == _END for span in trace.spans)

@@ -10,31 +10,33 @@ from __future__ import annotations
 import http.client
 import json
 import secrets
-import selectors
-import socket
-import ssl
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import yaml
-from kubernetes import client, config
+from urllib3.util import wait_for_read
 
 from components.files import write_private
-from ktrace.errors import UnreachableError, UsageError
-from ktrace.requests import Seen, read_json
+from ktrace import answers, tunnel
+from ktrace.kubeconfig import redirected
+from ktrace.requests import Seen
+from ktrace.upstream import Upstream
 
-_KEPT_BYTES = 1 << 20
-"""Of a JSON answer, to learn the object's name from; more is passed on and not kept."""
 _CHUNK = 1 << 16
-_CONNECT_SECONDS = 15
-_OF_ONE_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "te", "trailer", "host"}
+_NOT_PASSED_ON = {
+    *("connection", "keep-alive", "transfer-encoding", "te", "trailer"),
+    *("host", "expect", "content-length"),
+}
+"""What is said of one connection, or said anew."""
 _WRITING = ("POST", "PUT", "PATCH", "DELETE")
 
 
@@ -51,234 +53,227 @@ class Recorder:
 
     @property
     def seen(self) -> list[Seen]:
+        """As they are now; one that is still open, as a watch, has lasted until now."""
+        now = time.time()
         with self._lock:
-            return sorted(self._seen, key=lambda each: each.began)
-
-
-class Upstream:
-    """The API server that a kubeconfig's current context names, and the right to ask it."""
-
-    def __init__(self, kubeconfig: Path) -> None:
-        self._configuration = client.Configuration(no_proxy="*")
-        try:
-            config.load_kube_config(str(kubeconfig), client_configuration=self._configuration)  # type: ignore[no-untyped-call]
-        except config.ConfigException as error:
-            raise UsageError(f"{kubeconfig} cannot be used: {error}") from None
-        where = urlsplit(self._configuration.host)
-        self._host, self._path = where.hostname or "", where.path.rstrip("/")
-        self._port = where.port or (443 if where.scheme == "https" else 80)
-        self._trust = self._context() if where.scheme == "https" else None
-
-    def _context(self) -> ssl.SSLContext:
-        given = self._configuration
-        trust = ssl.create_default_context(cafile=given.ssl_ca_cert or None)
-        if not given.verify_ssl:
-            trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
-        if given.cert_file:
-            trust.load_cert_chain(given.cert_file, given.key_file)
-        return trust
-
-    def connect(self) -> http.client.HTTPConnection:
-        if self._trust is None:
-            return http.client.HTTPConnection(self._host, self._port, timeout=_CONNECT_SECONDS)
-        return http.client.HTTPSConnection(
-            self._host, self._port, timeout=_CONNECT_SECONDS, context=self._trust
-        )
-
-    def path(self, path: str) -> str:
-        return self._path + path
-
-    @property
-    def headers(self) -> dict[str, str]:
-        token = self._configuration.get_api_key_with_prefix("authorization")
-        return {"Host": f"{self._host}:{self._port}"} | ({"Authorization": token} if token else {})
+            copies = [replace(each, ended=each.ended or now) for each in self._seen]
+        return sorted(copies, key=lambda each: each.began)
 
 
 @contextmanager
-def recording(kubeconfig: Path) -> Iterator[tuple[Path, Recorder]]:
-    """A kubeconfig whose requests are recorded, for as long as the context lasts."""
-    upstream = Upstream(kubeconfig)
-    refuse_a_server_that_is_not_there(upstream, kubeconfig)
+def recording(kubeconfig: Path) -> Iterator[tuple[dict[str, str], Recorder]]:
+    """An environment whose requests are recorded, for as long as the context lasts."""
     recorder = Recorder()
-    secret = f"/{secrets.token_urlsafe(32)}"
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(upstream, recorder, secret))
-    server.daemon_threads = True
-    server.block_on_close = False
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}{secret}"
+    forwarder = _Forwarder(Upstream(kubeconfig), recorder)
+    threading.Thread(target=forwarder.serve_forever, args=(0.05,), daemon=True).start()
     try:
-        with tempfile.TemporaryDirectory(prefix="ktrace-") as folder:
+        with tempfile.TemporaryDirectory(prefix="ktrace-", ignore_cleanup_errors=True) as folder:
             own = Path(folder) / "kubeconfig"
-            write_private(own, yaml.safe_dump(redirected(kubeconfig, url)))
-            yield own, recorder
+            write_private(own, yaml.safe_dump(redirected(kubeconfig, forwarder.url)))
+            # kubectl caches what a server can do by its URL, which is another every time.
+            yield {"KUBECONFIG": str(own), "KUBECACHEDIR": str(Path(folder) / "cache")}, recorder
     finally:
-        server.shutdown()
-        server.server_close()
+        forwarder.shutdown()
+        forwarder.server_close()
 
 
-def redirected(kubeconfig: Path, url: str) -> dict[str, Any]:
-    """The current context of a kubeconfig, its cluster at ``url`` and its user without credentials.
+class _Forwarder(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 256
 
-    Names stay, so that ``--context`` with the current one's works.
-    """
-    document = yaml.safe_load(kubeconfig.read_text())
-    current = document["current-context"]
-    (context,) = (each for each in document["contexts"] if each["name"] == current)
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": current,
-        "contexts": [context],
-        "clusters": [{"name": context["context"]["cluster"], "cluster": {"server": url}}],
-        "users": [{"name": context["context"].get("user", ""), "user": {}}],
-    }
+    def __init__(self, upstream: Upstream, recorder: Recorder) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.upstream = upstream
+        self.recorder = recorder
+        self.secret = f"/{secrets.token_urlsafe(32)}"
 
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}{self.secret}"
 
-def refuse_a_server_that_is_not_there(upstream: Upstream, kubeconfig: Path) -> None:
-    """Before the command runs: its own message would name the forwarder."""
-    connection = upstream.connect()
-    try:
-        connection.connect()
-    except (OSError, http.client.HTTPException) as error:
-        raise UnreachableError(f"the cluster of {kubeconfig} cannot be asked: {error}") from None
-    finally:
-        connection.close()
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away is no error, and the command's own output stays as it is."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
-def _handler(upstream: Upstream, recorder: Recorder, secret: str) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Handler(BaseHTTPRequestHandler):
+    """One connection of the client's, and one to the API server for as long as it can be kept."""
 
-        def _forward(self) -> None:
-            body = self._body()
-            if not self.path.startswith(f"{secret}/") and self.path != secret:
-                self.send_error(http.client.FORBIDDEN)
-                return
-            path = self.path.removeprefix(secret) or "/"
-            seen = Seen(self.command, path, time.time())
-            connection = upstream.connect()
-            try:
-                self._exchange(connection, seen, body)
-            except (OSError, http.client.HTTPException) as error:
-                self.close_connection = True
-                if not seen.status:
-                    with suppress(OSError):
-                        self._refuse(error)
-            finally:
-                seen.ended = time.time()
-                recorder.add(seen)
-                connection.close()
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Forwarder
+    rfile: BufferedReader
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _forward  # noqa: N815
+    def setup(self) -> None:
+        super().setup()
+        self._kept: http.client.HTTPConnection | None = None
+        self._kept_for_own_user = False
 
-        def _body(self) -> bytes | None:
-            if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
-                parts = []
-                while size := int(self.rfile.readline().split(b";")[0], 16):
-                    parts.append(self.rfile.read(size))
-                    self.rfile.readline()
-                self.rfile.readline()
-                return b"".join(parts)
-            length = int(self.headers.get("Content-Length") or 0)
-            return self.rfile.read(length) if length else None
+    def finish(self) -> None:
+        self._drop()
+        super().finish()
 
-        def _exchange(
-            self, connection: http.client.HTTPConnection, seen: Seen, body: bytes | None
-        ) -> None:
-            connection.connect()
-            # A watch may be silent for as long as it likes.
-            connection.sock.settimeout(None)
-            upgrade = self.headers.get("Upgrade")
-            connection.putrequest(
-                self.command,
-                upstream.path(seen.path),
-                skip_host=True,
-                skip_accept_encoding=True,
-            )
-            for name, value in self.headers.items():
-                if name.lower() not in {*_OF_ONE_CONNECTION, "content-length", "authorization"}:
-                    connection.putheader(name, value)
-            for name, value in upstream.headers.items():
-                connection.putheader(name, value)
-            if upgrade:
-                connection.putheader("Connection", "Upgrade")
-            if body is not None or self.command in _WRITING:
-                connection.putheader("Content-Length", str(len(body or b"")))
-            connection.endheaders(body)
-            answer = connection.getresponse()
-            seen.status = answer.status
-            seen.audit_id = answer.headers.get("Audit-Id", "")
-            if answer.status == http.client.SWITCHING_PROTOCOLS:
-                self._tunnel(connection, answer)
-                return
-            self._relay(answer, seen)
-
-        def _relay(self, answer: http.client.HTTPResponse, seen: Seen) -> None:
-            self.send_response_only(answer.status, answer.reason)
-            for name, value in answer.getheaders():
-                if name.lower() not in _OF_ONE_CONNECTION:
-                    self.send_header(name, value)
-            length = answer.headers.get("Content-Length")
-            bodiless = self.command == "HEAD" or answer.status in (204, 304)
-            chunked = length is None and not bodiless
-            if chunked:
-                self.send_header("Transfer-Encoding", "chunked")
-            self.end_headers()
-            kept = b""
-            readable = self.command in _WRITING and "json" in answer.headers.get("Content-Type", "")
-            while not bodiless and (part := answer.read1(_CHUNK)):
-                if readable and len(kept) + len(part) <= _KEPT_BYTES:
-                    kept += part
-                self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
-                self.wfile.flush()
-            if chunked:
-                self.wfile.write(b"0\r\n\r\n")
-            seen.answer = read_json(kept) if readable else None
-
-        def _tunnel(
-            self, connection: http.client.HTTPConnection, answer: http.client.HTTPResponse
-        ) -> None:
-            """exec, attach and port-forward: from here on bytes, both ways."""
+    def _forward(self) -> None:
+        if not f"{self.path}/".startswith(f"{self.server.secret}/"):
             self.close_connection = True
-            self.send_response_only(answer.status, answer.reason)
-            for name, value in answer.getheaders():
+            self._refuse(
+                http.client.FORBIDDEN,
+                "ktrace answers only below the path of its kubeconfig's server, which "
+                "`kubectl --raw` leaves out",
+            )
+            return
+        body = self._body()
+        path = self.path.removeprefix(self.server.secret) or "/"
+        seen = Seen(self.command, path, time.time())
+        self.server.recorder.add(seen)
+        try:
+            self._exchange(seen, body)
+        except (OSError, http.client.HTTPException) as error:
+            self.close_connection = True
+            if not seen.status:
+                with suppress(OSError):
+                    self._refuse(
+                        http.client.BAD_GATEWAY, f"ktrace cannot reach the API server: {error}"
+                    )
+        finally:
+            seen.ended = time.time()
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _forward  # noqa: N815
+
+    def _body(self) -> bytes | None:
+        """Raises ConnectionError where the client ends in the middle of it."""
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            parts = []
+            while size := self._size_of_chunk():
+                parts.append(self._read(size))
+                self.rfile.readline()
+            while self.rfile.readline().strip():
+                pass  # trailers
+            return b"".join(parts)
+        length = int(self.headers.get("Content-Length") or 0)
+        return self._read(length) if length else None
+
+    def _size_of_chunk(self) -> int:
+        try:
+            return int(self.rfile.readline().partition(b";")[0], 16)
+        except ValueError:
+            raise ConnectionError("no chunk follows") from None
+
+    def _read(self, size: int) -> bytes:
+        data = self.rfile.read(size)
+        if len(data) < size:
+            raise ConnectionError("a body ends early")
+        return data
+
+    def _exchange(self, seen: Seen, body: bytes | None) -> None:
+        connection = self._connection()
+        upstream = self.server.upstream
+        connection.putrequest(
+            self.command, upstream.path(seen.path), skip_host=True, skip_accept_encoding=True
+        )
+        connection.putheader("Host", upstream.host)
+        for name, value in self.headers.items():
+            if name.lower() not in _NOT_PASSED_ON:
+                connection.putheader(name, value)
+        if "Authorization" not in self.headers and (authorization := upstream.authorization):
+            connection.putheader("Authorization", authorization)
+        if "Upgrade" in self.headers:
+            connection.putheader("Connection", "Upgrade")
+        if body is not None or self.command in _WRITING:
+            connection.putheader("Content-Length", str(len(body or b"")))
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        seen.audit_id = answer.headers.get("Audit-Id", "")
+        seen.status = answer.status
+        if answer.status == http.client.SWITCHING_PROTOCOLS:
+            self._tunnel(connection, answer)
+        else:
+            self._relay(answer, seen)
+        if self.close_connection or connection.sock is None or not answer.isclosed():
+            self._drop()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        """The last request's, if it is the same user's and the server has not ended it."""
+        own_user = "Authorization" in self.headers
+        if self._kept and (
+            self._kept_for_own_user != own_user or wait_for_read(self._kept.sock, timeout=0)
+        ):
+            self._drop()
+        if self._kept is None:
+            self._kept = self.server.upstream.connect(own_user=own_user)
+            self._kept_for_own_user = own_user
+        return self._kept
+
+    def _drop(self) -> None:
+        if self._kept:
+            self._kept.close()
+            self._kept = None
+
+    def _relay(self, answer: http.client.HTTPResponse, seen: Seen) -> None:
+        self.send_response_only(answer.status, answer.reason)
+        for name, value in answer.getheaders():
+            if name.lower() not in _NOT_PASSED_ON:
                 self.send_header(name, value)
-            self.end_headers()
-            _join(self.connection, connection.sock)
+        length = answer.headers.get("Content-Length")
+        if length is not None:
+            self.send_header("Content-Length", length)
+        bodiless = self.command == "HEAD" or answer.status in (204, 304)
+        chunked = length is None and not bodiless
+        if chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for part in _parts(answer, seen):
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
+        if answer.length:
+            raise ConnectionError("the answer ends early")
+        if chunked:
+            self.wfile.write(b"0\r\n\r\n")
+        answer.read()  # its end, for the connection to be kept
 
-        def _refuse(self, error: Exception) -> None:
-            document = {
-                "kind": "Status",
-                "apiVersion": "v1",
-                "status": "Failure",
-                "message": f"ktrace cannot reach the API server: {error}",
-                "code": 502,
-            }
-            text = json.dumps(document).encode()
-            self.send_response_only(502, "Bad Gateway")
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
+    def _tunnel(
+        self, connection: http.client.HTTPConnection, answer: http.client.HTTPResponse
+    ) -> None:
+        """exec, attach and port-forward: from here on bytes, both ways."""
+        self.close_connection = True
+        self.send_response_only(answer.status, answer.reason)
+        for name, value in answer.getheaders():
+            self.send_header(name, value)
+        self.end_headers()
+        ahead = (
+            tunnel.read_ahead(self.rfile, self.connection),
+            tunnel.read_ahead(answer.fp, connection.sock),
+        )
+        tunnel.join(self.connection, connection.sock, ahead)
 
-        def log_message(self, *_: Any) -> None:
-            """The command's own output stays as it is."""
+    def _refuse(self, status: int, message: str) -> None:
+        """As the API server words a refusal, so that a client shows the message."""
+        document = {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "status": "Failure",
+            "message": message,
+            "code": status,
+        }
+        text = json.dumps(document).encode()
+        self.send_response_only(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
 
-    return Handler
+    def log_message(self, *_: Any) -> None:
+        """The command's own output stays as it is."""
 
 
-def _join(one: socket.socket, other: socket.socket) -> None:
-    """Passes bytes both ways until either side ends."""
-    with selectors.DefaultSelector() as selector:
-        selector.register(one, selectors.EVENT_READ, other)
-        selector.register(other, selectors.EVENT_READ, one)
-        while True:
-            for key, _ in selector.select():
-                source, sink = key.fileobj, key.data
-                assert isinstance(source, socket.socket)  # noqa: S101
-                data = source.recv(_CHUNK)
-                while isinstance(source, ssl.SSLSocket) and source.pending():
-                    data += source.recv(_CHUNK)
-                if not data:
-                    return
-                sink.sendall(data)
+def _parts(answer: http.client.HTTPResponse, seen: Seen) -> Iterator[bytes]:
+    """The answer's body as it comes; of a write first whole, to learn of which object it is.
+
+    The command may end with the last byte of it: what is learnt must be known by then.
+    """
+    if not seen.request.names_its_object:
+        yield from iter(lambda: answer.read1(_CHUNK), b"")
+    elif body := answer.read():
+        seen.written = answers.identity(body)
+        yield body

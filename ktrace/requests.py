@@ -1,11 +1,11 @@
-"""What a request to the API server asked for, read from its method, path and bodies."""
+"""What a request to the API server asked for, read from its method, path and answer."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
+
+from ktrace.answers import NOTHING, Identity
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get"}
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
@@ -22,11 +22,12 @@ class Seen:
     ended: float = 0.0
     status: int = 0
     audit_id: str = ""
-    answer: Any = field(default=None, repr=False)
+    written: Identity = NOTHING
+    """The object that the answer to a write names."""
 
     @property
     def request(self) -> Request:
-        return parse(self.method, self.path, self.answer)
+        return parse(self.method, self.path, self.written)
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,13 @@ class Request:
     def writes(self) -> bool:
         return self.verb in WRITES and bool(self.resource) and not self.dry_run
 
+    @property
+    def names_its_object(self) -> bool:
+        """Whether the answer is an object: a proxied request's can be anything, and endless."""
+        return self.writes and "proxy" not in self.resource.split("/")
 
-def parse(method: str, path: str, answer: Any = None) -> Request:
+
+def parse(method: str, path: str, written: Identity = NOTHING) -> Request:
     """As the API server itself takes a path apart (apiserver pkg/endpoints/request)."""
     split = urlsplit(path)
     query = parse_qs(split.query)
@@ -67,29 +73,12 @@ def parse(method: str, path: str, answer: Any = None) -> Request:
         verb = "watch" if watches else "list"
     if verb == "delete" and not name:
         verb = "deletecollection"
-    metadata = _metadata(answer)
     return Request(
         verb,
         group,
         resource,
         namespace,
-        name or (metadata.get("name", "") if verb == "create" else ""),
-        metadata.get("uid", ""),
+        name or (written.name if verb == "create" else ""),
+        written.uid,
         "dryRun" in query,
     )
-
-
-def _metadata(answer: Any) -> dict[str, str]:
-    """Of the object in an answer; a deletion is answered by a Status that names it."""
-    if not isinstance(answer, dict):
-        return {}
-    found = answer.get("details") if answer.get("kind") == "Status" else answer.get("metadata")
-    return found if isinstance(found, dict) else {}
-
-
-def read_json(body: bytes) -> Any:
-    """None for what is no JSON: protobuf, a table cut short."""
-    try:
-        return json.loads(body)
-    except ValueError:
-        return None

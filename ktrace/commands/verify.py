@@ -80,21 +80,13 @@ def list_nodes(chosen: Target) -> list[Node]:
         listed = kubeapi.core(chosen.cluster).list_node(_request_timeout=_API_SECONDS).items
     except (client.ApiException, urllib3.exceptions.HTTPError) as error:
         raise UnreachableError(
-            f"the cluster of {chosen.cluster} cannot be asked: {reason(error)}"
+            f"the cluster of {chosen.cluster} cannot be asked: {kubeapi.reason(error)}"
         ) from None
     control = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
     known = [node.metadata for node in listed if node.metadata]
     return [
         Node(str(each.name), any(role in (each.labels or {}) for role in control)) for each in known
     ]
-
-
-def reason(error: Exception) -> str:
-    """The last cause of an error in one line: urllib3 wraps the one that matters."""
-    if isinstance(error, client.ApiException):
-        return f"{error.status} {error.reason}"
-    inner = getattr(error, "reason", None) or error
-    return str(inner).rpartition(": ")[2].strip()
 
 
 def _services(jaeger: Jaeger) -> list[str]:

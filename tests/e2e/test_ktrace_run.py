@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
+from components.files import write_private
 from tests.e2e.ktrace import ktrace
 from tests.live.pods import BUSYBOX, pods
 from tests.live.stack import Stack
@@ -75,14 +77,47 @@ def test_a_commands_own_code_output_and_input_pass_through(stack: Stack) -> None
     with pods(stack, "sleep", "300") as sleeper:
         sleeper.wait_for("Running", 60)
         inside = ["kubectl", "exec", "-i", f"{sleeper.name}-0", "--", "cat"]
-        done = ktrace(stack, "run", "--for", "0", "--", *inside, stdin="through the forwarder")
-    assert (done.returncode, done.stdout) == (0, "through the forwarder")
+        lines = "through the forwarder\n" * 100_000
+        done = ktrace(stack, "run", "--for", "0", "--", *inside, stdin=lines)
+    assert done.returncode == 0
+    assert done.stdout == lines
 
 
 def test_no_credential_is_in_the_commands_hands_nor_in_the_report(stack: Stack) -> None:
     done = ktrace(stack, "run", "--for", "0", "--", "kubectl", "config", "view", "--raw")
     assert "client-key-data" not in done.stdout + done.stderr
     assert "token" not in done.stdout + done.stderr
+
+
+def test_a_pod_that_is_gone_with_its_command_is_found(stack: Stack, tmp_path: Path) -> None:
+    name = f"once-{secrets.token_hex(3)}"
+    command = ["kubectl", "run", name, "--rm", "-i", "--restart=Never", "--image", BUSYBOX]
+    options = ["--json", "--report", str(tmp_path / "report.json")]
+    done = ktrace(stack, "run", *options, "--", *command, "--command", "--", "cat", stdin="x\n")
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    (pod,) = report["pods"]
+    assert pod["name"] == name
+    assert set(pod["services"]) >= promised(stack)
+    assert report["quiet"] is True
+
+
+def test_the_command_is_the_user_of_its_kubeconfig(stack: Stack, tmp_path: Path) -> None:
+    token = stack.kubectl("create", "token", "default").strip()
+    document = yaml.safe_load(Path(stack.outputs["kubeconfig"]).read_text())
+    admin = document["users"][0]["user"]
+    where = ["--kubeconfig", str(tmp_path / "config"), "--stack", stack.name, "--for", "0"]
+    users = {
+        "system:serviceaccount:default:default": {"token": token},
+        "jane": admin | {"as": "jane"},
+    }
+    for name, user in users.items():
+        document["users"][0]["user"] = user
+        write_private(tmp_path / "config", yaml.safe_dump(document))
+        done = ktrace(stack, "run", *where, "--", "kubectl", "get", "pods")
+        assert done.returncode == 1
+        assert f'User "{name}" cannot list resource "pods"' in done.stderr
+        assert token not in done.stdout + done.stderr
 
 
 def test_a_command_that_asks_no_cluster_is_a_finding(stack: Stack) -> None:

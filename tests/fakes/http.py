@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,10 @@ class Request:
     method: str
     path: str
     body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Names in lower case."""
+    port: int = 0
+    """The client's, by which its connections are told apart."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +46,13 @@ class FakeServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def _serve(self) -> None:
                 sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                request = Request(self.command, self.path, json.loads(sent) if sent else None)
+                body = json.loads(sent) if sent else None
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                request = Request(self.command, self.path, body, headers, self.client_address[1])
                 fake.requests.append(request)
                 reply = fake.answer(request)
                 text = reply.body if isinstance(reply.body, str) else json.dumps(reply.body)
@@ -61,8 +69,15 @@ class FakeServer:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+            request_queue_size = 128
+
+            def handle_error(self, request: Any, client_address: Any) -> None:
+                if not isinstance(sys.exception(), OSError):  # a client may go away
+                    super().handle_error(request, client_address)
+
+        self._server = Server(("127.0.0.1", 0), Handler)
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     @property
@@ -77,18 +92,27 @@ class FakeServer:
         return [each for each in self.requests if (each.method, each.path) == (method, path)]
 
 
-def write_kubeconfig(path: Path, url: str) -> None:
-    """As k3d writes it. The authority is any that can be read: the fake speaks no TLS."""
+def write_kubeconfig(
+    path: Path, url: str, *, user: Mapping[str, Any] | None = None, **cluster: Any
+) -> None:
+    """As k3d writes it. The authority is any that can be read: the fake speaks no TLS.
+
+    ``cluster`` has what there is to say of the server in place of that.
+    """
     pem = Path(certifi.where()).read_text()
     end = "-----END CERTIFICATE-----\n"
     authority = base64.b64encode((pem[: pem.index(end)] + end).encode()).decode()
+    trusted = cluster or {"certificate-authority-data": authority}
     document = {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [
-            {"name": "c", "cluster": {"server": url, "certificate-authority-data": authority}}
+            {
+                "name": "c",
+                "cluster": {"server": url, **trusted},
+            }
         ],
-        "users": [{"name": "u", "user": {"token": "none"}}],
+        "users": [{"name": "u", "user": dict(user or {"token": "none"})}],
         "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
         "current-context": "x",
     }

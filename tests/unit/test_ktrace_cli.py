@@ -105,6 +105,17 @@ def test_a_broken_kubeconfig_is_wrong_usage(ktrace: Ktrace, tmp_path: Path, text
     assert "is no kubeconfig" in line
 
 
+def test_a_kubeconfig_without_its_certificate_is_wrong_usage(
+    ktrace: Ktrace, tmp_path: Path
+) -> None:
+    own = {"client-certificate": "absent.crt", "client-key": "absent.key"}
+    write_kubeconfig(tmp_path / "config", "https://127.0.0.1:9", user=own)
+    done = ktrace("verify", *NOWHERE, "--kubeconfig", str(tmp_path / "config"))
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "cannot be used: File does not exist: " in line
+
+
 def test_a_cluster_that_does_not_answer_has_a_code_of_its_own(
     ktrace: Ktrace, tmp_path: Path
 ) -> None:

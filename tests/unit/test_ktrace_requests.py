@@ -1,33 +1,28 @@
-"""What a request asked for, and the forwarder that sees it."""
+"""What a request asked for, and which objects it wrote."""
 
 from __future__ import annotations
 
-import stat
-from pathlib import Path
-from urllib.parse import urlsplit
+import json
 
-import httpx
 import pytest
-import yaml
 
-from ktrace.consequences import PodInfo, is_of, touched
-from ktrace.errors import UnreachableError
-from ktrace.proxy import recording
+from ktrace.answers import NOTHING, Identity, identity
+from ktrace.consequences import touched
+from ktrace.owners import PodInfo
 from ktrace.requests import Request, Seen, parse
-from tests.fakes.http import FakeServer, Reply, write_kubeconfig
 
-POD = {"kind": "Pod", "metadata": {"name": "a-x1", "namespace": "n", "uid": "u1"}}
-DELETED = {"kind": "Status", "details": {"name": "a", "uid": "u2"}}
+POD = Identity("a-x1", "u1")
+DELETED = Identity("a", "u2")
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "answer", "wanted"),
+    ("method", "path", "written", "wanted"),
     [
-        ("GET", "/version", None, Request("get")),
-        ("GET", "/apis", None, Request("get")),
-        ("GET", "/api/v1/nodes", None, Request("list", "", "nodes")),
-        ("GET", "/api/v1/pods?watch=true", None, Request("watch", "", "pods")),
-        ("GET", "/api/v1/namespaces/n", None, Request("get", "", "namespaces", "", "n")),
+        ("GET", "/version", NOTHING, Request("get")),
+        ("GET", "/apis", NOTHING, Request("get")),
+        ("GET", "/api/v1/nodes", NOTHING, Request("list", "", "nodes")),
+        ("GET", "/api/v1/pods?watch=true", NOTHING, Request("watch", "", "pods")),
+        ("GET", "/api/v1/namespaces/n", NOTHING, Request("get", "", "namespaces", "", "n")),
         (
             "POST",
             "/api/v1/namespaces/n/pods",
@@ -37,7 +32,7 @@ DELETED = {"kind": "Status", "details": {"name": "a", "uid": "u2"}}
         (
             "PATCH",
             "/apis/apps/v1/namespaces/n/deployments/a/scale",
-            None,
+            NOTHING,
             Request("patch", "apps", "deployments/scale", "n", "a"),
         ),
         (
@@ -46,13 +41,18 @@ DELETED = {"kind": "Status", "details": {"name": "a", "uid": "u2"}}
             DELETED,
             Request("delete", "apps", "deployments", "n", "a", "u2"),
         ),
-        ("DELETE", "/api/v1/namespaces/n/pods", None, Request("deletecollection", "", "pods", "n")),
+        (
+            "DELETE",
+            "/api/v1/namespaces/n/pods",
+            NOTHING,
+            Request("deletecollection", "", "pods", "n"),
+        ),
     ],
 )
 def test_paths_are_read_as_the_api_server_reads_them(
-    method: str, path: str, answer: object, wanted: Request
+    method: str, path: str, written: Identity, wanted: Request
 ) -> None:
-    assert parse(method, path, answer) == wanted
+    assert parse(method, path, written) == wanted
 
 
 def test_a_dry_run_and_a_read_write_nothing() -> None:
@@ -62,63 +62,88 @@ def test_a_dry_run_and_a_read_write_nothing() -> None:
     assert not parse("POST", "/version").writes
 
 
-def seen(method: str, path: str, status: int, answer: object = None) -> Seen:
-    return Seen(method, path, began=0, status=status, answer=answer)
+def test_what_is_proxied_to_a_pod_is_no_object() -> None:
+    assert parse("PATCH", "/api/v1/namespaces/n/pods/a").names_its_object
+    assert not parse("POST", "/api/v1/namespaces/n/pods/a/proxy/x").names_its_object
+    assert not parse("GET", "/api/v1/namespaces/n/pods/a").names_its_object
+
+
+def field(number: int, value: bytes) -> bytes:
+    """A string or message in protobuf's wire format; ``value`` may be long."""
+    size = len(value)
+    length = bytes([size]) if size < 128 else bytes([size & 127 | 128, size >> 7])
+    return bytes([number << 3 | 2]) + length + value
+
+
+def in_protobuf(kind: bytes, message: bytes) -> bytes:
+    return b"k8s\0" + field(1, field(1, b"v1") + field(2, kind)) + field(2, message)
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        (
+            json.dumps({"kind": "Pod", "metadata": {"name": "a-x1", "uid": "u1"}}).encode(),
+            POD,
+        ),
+        (json.dumps({"kind": "Status", "details": {"name": "a", "uid": "u2"}}).encode(), DELETED),
+        (
+            in_protobuf(
+                b"Pod",
+                # name, namespace, uid, generation (a number), and a spec
+                field(1, field(1, b"a-x1") + field(3, b"n") + field(5, b"u1") + b"\x38\xac\x02")
+                + field(2, b"s" * 300),
+            ),
+            POD,
+        ),
+        (
+            in_protobuf(
+                b"Status", field(2, b"Success") + field(5, field(1, b"a") + field(6, b"u2"))
+            ),
+            DELETED,
+        ),
+        (in_protobuf(b"Pod", b"")[:-3], NOTHING),
+        (in_protobuf(b"Status", field(2, b"Failure")), NOTHING),
+        (b'{"kind": "Status"}', NOTHING),
+        (b"[]", NOTHING),
+        (b"ok", NOTHING),
+        (b"", NOTHING),
+    ],
+)
+def test_an_answer_names_its_object(body: bytes, wanted: Identity) -> None:
+    assert identity(body) == wanted
+
+
+def seen(method: str, path: str, status: int, written: Identity = NOTHING) -> Seen:
+    return Seen(method, path, began=0, status=status, written=written)
 
 
 def test_what_was_touched_is_what_was_written_with_success() -> None:
-    uids, pods = touched(
+    found = touched(
         [
             seen("POST", "/api/v1/namespaces/n/pods", 201, POD),
             seen("DELETE", "/api/v1/namespaces/n/pods/b", 200),
+            seen("DELETE", "/api/v1/namespaces/n/pods", 200),
             seen("DELETE", "/api/v1/namespaces/n/pods/refused", 403),
             seen("GET", "/api/v1/namespaces/n/pods/read", 200),
+            seen("PATCH", "/api/v1/namespaces/labelled", 200),
+            seen("DELETE", "/api/v1/namespaces/deleted", 200),
         ]
     )
-    assert uids == {"u1"}
-    assert pods == {("n", "a-x1"), ("n", "b")}
+    assert found.uids == {"u1"}
+    assert found.pods == {("n", "a-x1"), ("n", "b")}
+    assert found.namespaces == {"deleted"}
 
 
 def test_a_pod_is_of_an_object_by_any_of_its_owners() -> None:
-    pod = PodInfo("n", "a", "own", "Running", ("replica-set", "deployment"))
-    assert is_of(pod, {"deployment"}, set())
-    assert is_of(pod, {"own"}, set())
-    assert is_of(pod, set(), {("n", "a")})
-    assert not is_of(pod, {"another"}, {("m", "a")})
-
-
-def test_every_answer_is_passed_on_and_its_audit_id_kept(
-    server: FakeServer, tmp_path: Path
-) -> None:
-    server.answer = lambda request: Reply(
-        201 if request.method == "POST" else 404, POD, {"Audit-Id": f"id-{request.method}"}
+    wrote = touched(
+        [
+            seen("PATCH", "/apis/apps/v1/namespaces/n/deployments/d", 200, Identity("d", "u-d")),
+            seen("DELETE", "/api/v1/namespaces/n/pods/a", 200),
+            seen("DELETE", "/api/v1/namespaces/gone", 200),
+        ]
     )
-    write_kubeconfig(tmp_path / "config", server.url)
-    with recording(tmp_path / "config") as (own, recorder):
-        assert stat.S_IMODE(own.stat().st_mode) == 0o600
-        document = yaml.safe_load(own.read_text())
-        (cluster,) = document["clusters"]
-        assert document["users"][0]["user"] == {}
-        url = cluster["cluster"]["server"]
-        assert urlsplit(url).hostname == "127.0.0.1"
-        created = httpx.post(f"{url}/api/v1/namespaces/n/pods?x=1", json={"a": 1})
-        absent = httpx.get(f"{url}/api/v1/namespaces/n/pods/b")
-        outsider = httpx.get(url.rpartition("/")[0] + "/api/v1/pods")
-    assert (created.status_code, created.json()) == (201, POD)
-    assert (absent.status_code, outsider.status_code) == (404, 403)
-    assert [(each.method, each.audit_id, each.status) for each in recorder.seen] == [
-        ("POST", "id-POST", 201),
-        ("GET", "id-GET", 404),
-    ]
-    (asked,) = server.asked("POST", "/api/v1/namespaces/n/pods?x=1")
-    assert asked.body == {"a": 1}
-    assert not own.exists()
-
-
-def test_a_cluster_that_is_not_there_is_said_before_the_command_runs(tmp_path: Path) -> None:
-    write_kubeconfig(tmp_path / "config", "http://127.0.0.1:9")
-    with (
-        pytest.raises(UnreachableError, match=r"cannot be asked: .*refused"),
-        recording(tmp_path / "config"),
-    ):
-        pytest.fail("the command must not run")
+    assert wrote.has(PodInfo("n", "x", "own", owners=("u-replica-set", "u-d")))
+    assert wrote.has(PodInfo("n", "a", "own"))
+    assert wrote.has(PodInfo("gone", "x", "own"))
+    assert not wrote.has(PodInfo("m", "a", "own", owners=("another",)))

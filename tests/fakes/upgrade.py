@@ -1,0 +1,58 @@
+"""A server that upgrades every connection and from then on echoes, as ``cat`` does in a pod."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from pathlib import Path
+
+SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"
+KNOWN, UNKNOWN = b"someone", b"nobody"
+"""Sent together with the 101: whether the client showed a certificate."""
+
+
+CERTIFICATE = Path(__file__).with_name("localhost.pem")
+"""With its key, for a server called NAME and for a client; made for these tests alone."""
+NAME = "localhost"
+
+
+class EchoServer:
+    def __init__(self, *, secure: bool) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._tls = _tls() if secure else None
+        port = self._listener.getsockname()[1]
+        self.url = f"{'https' if secure else 'http'}://127.0.0.1:{port}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def stop(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                accepted, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(accepted,), daemon=True).start()
+
+    def _serve(self, accepted: socket.socket) -> None:
+        try:
+            if self._tls:
+                accepted = self._tls.wrap_socket(accepted, server_side=True)
+            with accepted:
+                if not accepted.recv(1 << 16):
+                    return
+                known = isinstance(accepted, ssl.SSLSocket) and accepted.getpeercert()
+                accepted.sendall(SWITCHING + (KNOWN if known else UNKNOWN))
+                while data := accepted.recv(1 << 16):
+                    accepted.sendall(data)
+        except OSError:
+            return
+
+
+def _tls() -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=CERTIFICATE)
+    context.load_cert_chain(CERTIFICATE)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context
