@@ -5,24 +5,43 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+from dataclasses import dataclass
 from pathlib import Path
+
+import trustme
 
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"
 KNOWN, UNKNOWN = b"someone", b"nobody"
 """Sent together with the 101: whether the client showed a certificate."""
 
 
-CERTIFICATE = Path(__file__).with_name("localhost.pem")
-"""With its key, for a server called NAME and for a client; made for these tests alone."""
-NAME = "localhost"
+@dataclass(frozen=True)
+class Certificate:
+    """Of a server called ``NAME`` and of a client; ``own`` has the key, ``authority`` signed it."""
+
+    authority: Path
+    own: Path
+
+    NAME = "localhost"
+
+    @classmethod
+    def issue(cls, folder: Path) -> Certificate:
+        made = cls(folder / "authority.pem", folder / "own.pem")
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(str(made.authority))
+        issued = authority.issue_cert(cls.NAME)
+        issued.private_key_and_cert_chain_pem.write_to_path(str(made.own))
+        return made
 
 
 class EchoServer:
-    def __init__(self, *, secure: bool) -> None:
+    """With a ``certificate`` it speaks TLS."""
+
+    def __init__(self, certificate: Certificate | None) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._tls = _tls() if secure else None
+        self._tls = _tls(certificate) if certificate else None
         port = self._listener.getsockname()[1]
-        self.url = f"{'https' if secure else 'http'}://127.0.0.1:{port}"
+        self.url = f"{'https' if certificate else 'http'}://127.0.0.1:{port}"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def stop(self) -> None:
@@ -51,8 +70,8 @@ class EchoServer:
             return
 
 
-def _tls() -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=CERTIFICATE)
-    context.load_cert_chain(CERTIFICATE)
+def _tls(certificate: Certificate) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificate.authority)
+    context.load_cert_chain(certificate.own)
     context.verify_mode = ssl.CERT_OPTIONAL
     return context

@@ -24,7 +24,7 @@ from ktrace.errors import UnreachableError, UsageError
 from ktrace.owners import Owners
 from ktrace.proxy import Recorder, recording
 from tests.fakes.http import FakeServer, Reply, write_kubeconfig
-from tests.fakes.upgrade import CERTIFICATE, KNOWN, NAME, UNKNOWN, EchoServer
+from tests.fakes.upgrade import KNOWN, UNKNOWN, Certificate, EchoServer
 
 POD = {"kind": "Pod", "metadata": {"name": "a-x1", "namespace": "n", "uid": "u1"}}
 EXEC = "client.authentication.k8s.io/v1"
@@ -223,21 +223,36 @@ def test_an_answer_that_ends_early_ends_early_for_the_client(tmp_path: Path) -> 
             httpx.get(f"{url}/version", timeout=2)
 
 
-SHOWN = {"client-certificate": str(CERTIFICATE), "client-key": str(CERTIFICATE)}
-TRUSTED = {"certificate-authority": str(CERTIFICATE)}
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return Certificate.issue(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture
+def shown(certificate: Certificate) -> dict[str, str]:
+    """A kubeconfig's user, who shows the certificate."""
+    return {"client-certificate": str(certificate.own), "client-key": str(certificate.own)}
+
+
+@pytest.fixture
+def trusted(certificate: Certificate) -> dict[str, str]:
+    """What a kubeconfig's cluster says of the server's certificate."""
+    return {"certificate-authority": str(certificate.authority)}
 
 
 @pytest.fixture(params=[False, True], ids=["http", "https"])
-def echo(request: pytest.FixtureRequest) -> Iterator[EchoServer]:
-    served = EchoServer(secure=request.param)
+def echo(request: pytest.FixtureRequest, certificate: Certificate) -> Iterator[EchoServer]:
+    served = EchoServer(certificate if request.param else None)
     yield served
     served.stop()
 
 
-def test_an_upgraded_connection_loses_no_byte(echo: EchoServer, tmp_path: Path) -> None:
+def test_an_upgraded_connection_loses_no_byte(
+    echo: EchoServer, shown: dict[str, str], trusted: dict[str, str], tmp_path: Path
+) -> None:
     """More both ways at once than any buffer holds, and the first with the 101."""
-    trusted = TRUSTED | {"tls-server-name": NAME}
-    write_kubeconfig(tmp_path / "config", echo.url, user=SHOWN, **trusted)
+    named = trusted | {"tls-server-name": Certificate.NAME}
+    write_kubeconfig(tmp_path / "config", echo.url, user=shown, **named)
     sent = secrets.token_bytes(1 << 20) * 8
     with forwarded(tmp_path / "config") as (url, recorder), upgraded(url) as (connection, first):
         assert first == (KNOWN if echo.url.startswith("https") else UNKNOWN)
@@ -255,10 +270,10 @@ def test_an_upgraded_connection_loses_no_byte(echo: EchoServer, tmp_path: Path) 
 
 @pytest.mark.parametrize("echo", [True], indirect=True)
 def test_a_certificate_hides_no_user_that_the_command_names(
-    echo: EchoServer, tmp_path: Path
+    echo: EchoServer, shown: dict[str, str], tmp_path: Path
 ) -> None:
     write_kubeconfig(
-        tmp_path / "config", echo.url, user=SHOWN, **{"insecure-skip-tls-verify": True}
+        tmp_path / "config", echo.url, user=shown, **{"insecure-skip-tls-verify": True}
     )
     with (
         forwarded(tmp_path / "config") as (url, _),
@@ -268,8 +283,10 @@ def test_a_certificate_hides_no_user_that_the_command_names(
 
 
 @pytest.mark.parametrize("echo", [True], indirect=True)
-def test_a_servers_name_is_checked(echo: EchoServer, tmp_path: Path) -> None:
-    write_kubeconfig(tmp_path / "config", echo.url, user=SHOWN, **TRUSTED)
+def test_a_servers_name_is_checked(
+    echo: EchoServer, shown: dict[str, str], trusted: dict[str, str], tmp_path: Path
+) -> None:
+    write_kubeconfig(tmp_path / "config", echo.url, user=shown, **trusted)
     with (
         pytest.raises(UnreachableError, match="certificate is not valid for"),
         recording(tmp_path / "config"),
