@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from components.documents import ClusterSpec
 from components.naming import Names
 from components.settings import Settings, SettingsError
 from components.versions import Version
-from tests import configuration
+from tests import configuration, golden
 from tests.configuration import of_stack_file, parsed
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -85,12 +84,7 @@ def test_files_are_as_they_were(variant: str) -> None:
     files = rendered(parsed(**VARIANTS[variant]), cgroup_v1="cgroup-v1" in variant)
     changed = {name: text for name, text in files.items() if usual.get(name) != text}
     text = "".join(f"--- # {name}\n{content}" for name, content in changed.items())
-    path = GOLDEN / f"{variant}.yaml"
-    if os.environ.get("UPDATE_GOLDEN"):
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-    assert path.is_file(), "no golden file: run with UPDATE_GOLDEN=1 and read what it wrote"
-    assert text == path.read_text()
+    golden.check(GOLDEN / f"{variant}.yaml", text)
 
 
 def test_no_golden_file_is_left_over() -> None:

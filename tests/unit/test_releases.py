@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from hypothesis import strategies as st
 from components import compatibility, documents, naming, stack
 from components.naming import Names
 from components.versions import Version
-from tests import configuration
+from tests import configuration, golden
 from tests.configuration import of_stack_file, parsed
 from tests.fakes import go_template
 from tests.unit.test_containerd_template import K3S
@@ -85,12 +84,7 @@ GIVEN = {
 def test_a_release_is_given_what_it_was(name: str) -> None:
     function, release = GIVEN[name]
     text = "".join(f"--- # {file}\n{content}" for file, content in function(release).items())
-    path = GOLDEN / f"{name}.yaml"
-    if os.environ.get("UPDATE_GOLDEN"):
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-    assert path.is_file(), "no golden file: run with UPDATE_GOLDEN=1 and read what it wrote"
-    assert text == path.read_text()
+    golden.check(GOLDEN / f"{name}.yaml", text)
 
 
 def test_no_golden_file_is_left_over() -> None:

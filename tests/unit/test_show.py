@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import time
 from html.parser import HTMLParser
 from pathlib import Path
@@ -21,6 +20,7 @@ from ktrace import page, terminal, waterfall
 from ktrace.jaeger import Jaeger, Trace
 from ktrace.podstart import Events, PodStart, Step, build
 from ktrace.starts import look_for_start, settled, wait_for_start
+from tests import golden
 from tests.fakes import recorded
 from tests.fakes.jaeger import URL, client, data, span, trace
 
@@ -36,11 +36,7 @@ def start_of(pod: str) -> PodStart:
 
 
 def check(name: str, text: str) -> None:
-    path = SNAPSHOTS / name
-    if os.environ.get("UPDATE_GOLDEN"):
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-    assert text == path.read_text()
+    golden.check(SNAPSHOTS / name, text)
 
 
 @pytest.mark.parametrize("pod", PODS)
