@@ -14,7 +14,7 @@ up: ## bring a stack up, set-up included: make up [STACK=name]
 down: ## destroy a stack and prove that nothing is left: make down [STACK=name]
 	$(LAB) down $(stack)
 
-env: ## print what a shell needs: eval "$$(make -s env)"
+env: ## print what a shell needs: eval "$(make -s env)" [STACK=name]
 	$(LAB) env $(stack)
 
 test: ## all checks, the quick ones first

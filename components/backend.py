@@ -55,7 +55,8 @@ class Backend(pulumi.ComponentResource):
             f"{name}-image",
             name=args.image,
             keep_locally=True,  # other stacks use it too
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+            # While the next image cannot be had, the container of the old one stays.
+            opts=pulumi.ResourceOptions(parent=self),
         )
         container = docker.Container(
             f"{name}-container",

@@ -52,9 +52,14 @@ def build(image: UpstreamImage) -> bool:
 
 
 def _version(image: UpstreamImage) -> str:
-    """What the binary says of itself, in the very image: so it runs there."""
+    """What the binary says of itself, in the very image: so it is containerd and runs there."""
     argv = ["docker", "run", "--rm", "--entrypoint", f"/{PLACE}", image.tag, "--version"]
-    return runner.run(argv).checked().strip()
+    said = runner.run(argv).checked().strip()
+    if not said.startswith("containerd "):
+        raise runner.CommandError(
+            f"{image.source} is no containerd: asked for its version it says {said[:80]!r}. {CURE}"
+        )
+    return said
 
 
 def fetch(image: UpstreamImage) -> bytes:

@@ -174,8 +174,8 @@ class ContainerdPlan:
     upstream: ContainerdRelease | None = None
 
 
-def containerd_plan(mode: ContainerdTracing, version: Version) -> ContainerdPlan:
-    """What ``containerdTracing`` means for nodes of ``version``."""
+def containerd_plan(mode: ContainerdTracing, version: Version, binary: str = "") -> ContainerdPlan:
+    """What ``containerdTracing`` means for nodes of ``version``; ``binary`` is a local upstream."""
     match mode:
         case "off":
             return ContainerdPlan(False, "containerdTracing is off")
@@ -187,7 +187,9 @@ def containerd_plan(mode: ContainerdTracing, version: Version) -> ContainerdPlan
             return ContainerdPlan(True, reason, CONTAINERD_SETTINGS.at(version))
         case _:
             release = UPSTREAM_CONTAINERD.at(version)
-            reason = f"upstream containerd {release.version} in place of the one of k3s {version}"
+            official = f"upstream containerd {release.version}"
+            name = f"the containerd at {binary}" if binary else official
+            reason = f"{name} in place of the one of k3s {version}"
             if not STOCK_CONTAINERD_TRACES.at(version):
                 reason += ", which has no tracing plugin"
             return ContainerdPlan(True, reason, "environment", release)

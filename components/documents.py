@@ -17,7 +17,7 @@ import yaml
 
 from components import compatibility, naming
 from components.naming import Names
-from components.settings import Settings
+from components.settings import Settings, split_k3s_argument
 from components.versions import Version
 
 _TEMPLATES = Path(__file__).resolve().parent.parent / "config_templates"
@@ -289,20 +289,15 @@ def _k3s_arguments(settings: Settings, everywhere: list[str]) -> list[dict[str, 
         {"arg": apiserver, "nodeFilters": ["server:*"]},
         {"arg": kubelet, "nodeFilters": everywhere},
         *({"arg": flag, "nodeFilters": ["server:*"]} for flag in etcd_arguments(settings)),
-        *(_k3s_argument(argument) for argument in settings.k3s_args),
+        *(
+            {"arg": argument, "nodeFilters": filters}
+            for argument, filters in map(split_k3s_argument, settings.k3s_args)
+        ),
     ]
 
 
 def _in_node(file: str) -> str:
     return f"{naming.NODE_FOLDER}/{file}"
-
-
-def _k3s_argument(text: str) -> dict[str, Any]:
-    """``ARG@NODEFILTER;NODEFILTER`` as k3d's own flag has it; without a filter, the servers."""
-    argument, _, filters = text.rpartition("@")
-    if not argument:
-        return {"arg": text, "nodeFilters": ["server:*"]}
-    return {"arg": argument, "nodeFilters": filters.split(";")}
 
 
 def with_labels(config: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:

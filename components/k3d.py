@@ -30,6 +30,8 @@ _CONTAINERD_LOG = "/var/lib/rancher/k3s/agent/containerd/containerd.log"
 """Where k3s writes what its containerd says (k3s pkg/agent/config/config.go)."""
 _CONTAINERD_LINES = 3
 _LOGGED = re.compile(r'time="[^"]*" level=(?P<level>\w+) msg="(?P<text>.*)"\Z')
+_HINT = re.compile(r"(You can now use it like this|kubectl cluster-info|export KUBECONFIG=)")
+"""How k3d would have its cluster used: here it has a kubeconfig of its own."""
 _LOOK_SECONDS = 2
 _DEAD_SECONDS = 8
 """A node whose k3s has been gone this long will not come up: the entrypoint starts it only once."""
@@ -168,8 +170,9 @@ def _attend(
         ended = child.poll() is not None
         text = said.read_text(errors="replace")
         end = len(text) if ended else text.rfind("\n") + 1
-        for line in text[passed_on:end].splitlines():
-            print(f"k3d: {message(line)}", file=sys.stderr, flush=True)
+        for said_now in map(message, text[passed_on:end].splitlines()):
+            if not _HINT.match(said_now):
+                print(f"k3d: {said_now}", file=sys.stderr, flush=True)
         passed_on = max(passed_on, end)
         if ended:
             return own_error(child.returncode, text) if child.returncode else None

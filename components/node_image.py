@@ -85,7 +85,7 @@ class NodeImage(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("runtime-observability:index:NodeImage", name, None, opts)
-        own = pulumi.ResourceOptions(parent=self, delete_before_replace=True)
+        own = pulumi.ResourceOptions(parent=self)
         if built:
             commands.python(
                 f"{name}-build",

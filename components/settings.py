@@ -65,6 +65,8 @@ _OWNED_ARGUMENTS = {
 }
 """What may not be passed to a component, as a pattern, and what to do instead."""
 
+_NODE_FILTER = re.compile(r"all|(server|agent)s?(?::(?:\*|(\d+(?:,\d+)*|\d*-\d*)))?")
+"""k3d's, without the load balancer that is never there (k3d v5.9.0 pkg/util/filter.go)."""
 _PUBLISHED = re.compile(r"(\d{1,5}):(\d{1,5})(?:/(tcp|udp))?\Z")
 _IMAGE = re.compile(r"[a-z0-9][\w./:-]*(:[\w.-]+|@sha256:[0-9a-f]{64})\Z")
 _REGISTRY = re.compile(r"[\w.-]+(:\d{1,5})?\Z")
@@ -131,7 +133,18 @@ def _k3s_argument(text: str) -> str:
     for owned, instead in _OWNED_ARGUMENTS.items():
         if re.match(owned, text.partition("=")[2]):
             raise ValueError(f"it belongs to the stack: {instead}")
+    for each in split_k3s_argument(text)[1]:
+        if not _NODE_FILTER.fullmatch(each):
+            raise ValueError(
+                f"{each!r} after its last @ is no node filter: write server:*, agent:0 or all"
+            )
     return _without_dollar(text)
+
+
+def split_k3s_argument(text: str) -> tuple[str, list[str]]:
+    """``ARG@NODEFILTER;NODEFILTER`` as k3d's own flag has it; without a filter, the servers."""
+    argument, _, filters = text.rpartition("@")
+    return (argument, filters.split(";")) if argument else (text, ["server:*"])
 
 
 def _published_port(text: str) -> str:
@@ -260,7 +273,9 @@ class Settings(_Model):
 
     @property
     def containerd_plan(self) -> ContainerdPlan:
-        return compatibility.containerd_plan(self.containerd_tracing, self.k3s_version)
+        return compatibility.containerd_plan(
+            self.containerd_tracing, self.k3s_version, self.containerd_binary
+        )
 
     @property
     def of_cluster(self) -> dict[str, Any]:
@@ -296,7 +311,12 @@ def parse(raw: Mapping[str, Any]) -> Settings:
     except ValidationError as errors:
         problems = [_problem(error, moved) for error in errors.errors()]
         raise SettingsError(problems + clashes) from None
-    problems = clashes + _refuse_untraceable_etcd(settings) + _refuse_unpublished(settings)
+    problems = [
+        *clashes,
+        *_refuse_arguments_for_no_node(settings),
+        *_refuse_untraceable_etcd(settings),
+        *_refuse_unpublished(settings),
+    ]
     if problems:
         raise SettingsError(problems)
     return settings
@@ -352,6 +372,22 @@ def _refuse_clashes(raw: Mapping[str, Any]) -> list[str]:
                 "of its own"
             )
         holders.setdefault(port, key)
+    return problems
+
+
+def _refuse_arguments_for_no_node(settings: Settings) -> list[str]:
+    """k3d refuses an index that no node has, and only after the old cluster has gone."""
+    counts = {"server": settings.servers, "agent": settings.agents}
+    problems = []
+    for number, argument in enumerate(settings.k3s_args):
+        for each in split_k3s_argument(argument)[1]:
+            match = _NODE_FILTER.fullmatch(each)
+            indexes = re.findall(r"\d+", match[2] or "") if match else []
+            if match and any(int(index) >= counts[match[1]] for index in indexes):
+                problems.append(
+                    f"k3sArgs.{number}: {each} names a node that there is not: of {match[1]}s "
+                    f"there are {counts[match[1]]}, counted from 0"
+                )
     return problems
 
 
@@ -427,14 +463,19 @@ def _problem(error: Any, raw: Mapping[str, Any]) -> str:
         case "missing":
             return f"{key}: has no value, and Pulumi.yaml gives it no default"
         case "greater_than_equal":
-            return f"{key}: {value} is too small; the least is {context['ge']}"
+            why = ": ports below are for programs of root" if key in PORT_DEFAULTS else ""
+            return f"{key}: {value} is too small; the least is {context['ge']}{why}"
         case "less_than_equal":
-            why = f" (with portOffset {raw.get('portOffset')})" if key in PORT_DEFAULTS else ""
+            offset = raw.get("portOffset", 0)
+            moved = key in PORT_DEFAULTS and str(raw[key]) == str(PORT_DEFAULTS[key] + int(offset))
+            why = f" (with portOffset {offset})" if moved else ""
             return f"{key}: {value}{why} is too large; the most is {context['le']}"
         case "literal_error":
             near = difflib.get_close_matches(str(error["input"]), get_args(ContainerdTracing), n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             return f"{key}: {value} is not one of {context['expected']}{hint}"
+        case "tuple_type":
+            return f"{key}: {value} is no list: `pulumi config set --path '{key}[0]' VALUE`"
         case "value_error":
             return f"{key}: {value} cannot be used: {context['error']}"
         case _:

@@ -6,6 +6,7 @@ resource is registered, so nothing is created.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import pulumi
@@ -104,6 +105,8 @@ class StackPlan:
         share = self.sampling.get(component)
         if share is None:
             return f"{component} will not be traced: {reason}"
+        if share == 0:
+            return f"{component} will not be traced: the sampling keeps none of its traces"
         line = f"{component} will be traced: {reason}"
         if share < 1:
             line += f"; {share:.4%} is kept, so a given pod may have no trace of it"
@@ -127,8 +130,19 @@ class StackPlan:
 
     @property
     def unheeded(self) -> list[str]:
-        """A line for each key that is set and does nothing."""
+        """A line for each key that is set and does nothing, or not what it says."""
         settings, lines = self.settings, []
+        for key, version, image in (
+            ("jaeger", settings.jaeger_version, settings.images.jaeger),
+            ("collector", settings.collector_version, settings.images.collector),
+            ("k3s", settings.k3s_version, settings.images.nodes),
+        ):
+            tagged = re.search(r":v?(\d+\.\d+\.\d+)", image)
+            if tagged and tagged[1] != version.numbers:
+                lines.append(
+                    f"{key}Image stays {image}, and is given what {key}Version {version} knows: "
+                    "{version} in an image follows its version"
+                )
         if settings.containerd_binary and not self.node_image:
             lines.append("containerdBinary is not used: the nodes run their image's own containerd")
         if "rewrite:" in settings.registries.config and self.node_image:

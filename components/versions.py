@@ -32,7 +32,7 @@ class Version:
         """Raises ValueError for what is not a release number."""
         match = _RELEASE.match(text)
         if not match:
-            raise ValueError(f"{text!r} is not a release number such as 1.34.4")
+            raise ValueError(f"{text!r} is not a release number, MAJOR.MINOR.PATCH")
         major, minor, patch, pre_release, build = match.groups()
         return cls(int(major), int(minor), int(patch), pre_release or "", build or "")
 

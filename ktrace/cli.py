@@ -27,7 +27,8 @@ app = typer.Typer(
 )
 app.command()(doctor)
 app.command()(verify)
-app.command()(run)
+# What follows the first word of the command is the command's, with -- before it or without.
+app.command(context_settings={"allow_interspersed_args": False})(run)
 app.command()(show)
 app.command("assert")(assert_)
 app.command()(render)

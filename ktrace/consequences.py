@@ -41,6 +41,12 @@ class PodWork:
         return sorted({service for trace in self.traces for service in trace.counts})
 
     @property
+    def errors(self) -> list[str]:
+        """What failed in its start, each once."""
+        steps = self.start.steps if self.start else ()
+        return list(dict.fromkeys(f"{step.name}: {step.error}" for step in steps if step.error))
+
+    @property
     def duration_ms(self) -> float | None:
         """From the first span's start to the last one's end; None while there is no span."""
         spans = [span for trace in self.traces for span in trace.spans]

@@ -182,6 +182,8 @@ def judge(expectation: Expectation, traces: Sequence[Trace], *, whole: bool = Tr
     most = expect.most
     if count < expect.least or (most is not None and count > most):
         failures.append(f"expected {_count_words(expect)}, found {count}")
+        if select.pod and not any(select.pod in _pods(trace) for trace in traces):
+            failures.append(f"there is no trace of pod {select.pod}: is its name right?")
     for trace, span in chosen.values():
         if expect.child and not _has_child(trace, span, expect.child):
             below = sorted({f"{s.service} {s.operation}" for s in trace.below(span)})

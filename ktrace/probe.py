@@ -192,6 +192,17 @@ def wait_for_trace(
         time.sleep(_POLL_SECONDS)
 
 
+def wait_until_started(api: client.CoreV1Api, pod: CreatedPod, seconds: float) -> None:
+    """ProbeError when the pod itself does not start: what fails leaves a trace, too."""
+    while (state := _pod_state(api, pod.name)).startswith("Pending"):
+        if time.time() > pod.at + seconds:
+            raise ProbeError(
+                f"the trace of pod {pod.key} came, but within {seconds:g} s the pod did not start: "
+                f"{state}. Name an image that the nodes can have in probeImage"
+            )
+        time.sleep(_POLL_SECONDS)
+
+
 def silence(
     found: Found, wanted: Wanted, heard: Mapping[str, bool], seconds: float, pod_state: str
 ) -> str:
@@ -258,6 +269,7 @@ def probe(
                 for name in jaeger.services()
             }
             raise SilenceError(silence(found, wanted, heard, seconds, state), wanted.missing(found))
+        wait_until_started(api, pod, seconds)
     return {
         "pod": pod.key,
         "seconds": waited if wanted.demanded else None,

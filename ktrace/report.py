@@ -49,6 +49,7 @@ class Report:
                     "name": pod.name,
                     "phase": pod.phase or None,
                     "services": pod.services,
+                    "errors": pod.errors,
                     "durationMs": None if pod.duration_ms is None else round(pod.duration_ms, 1),
                     "traceUrl": self._url(pod.longest),
                     "traceUrls": [self._url(trace) for trace in pod.traces],
@@ -102,8 +103,9 @@ class Report:
             )
         )
         for step in pod.start.steps if pod.start else ():
-            if step.depth == 0 and step.duration_ms >= shown * 0.05:
-                branch.add(terminal.text(f"{step.name}  {milliseconds(step.duration_ms)}"))
+            if step.depth == 0 and (step.error or step.duration_ms >= shown * 0.05):
+                failed = f"  FAILED: {step.error}" if step.error else ""
+                branch.add(terminal.text(f"{step.name}  {milliseconds(step.duration_ms)}{failed}"))
 
     def _trace_of(self, seen: Seen) -> Trace | None:
         return self.followed.traces.get(seen.audit_id)

@@ -24,7 +24,7 @@ StackOption = Annotated[
 JaegerOption = Annotated[
     str | None,
     typer.Option(
-        "--jaeger", metavar="URL", help="Jaeger to ask in place of the stack's.", show_default=False
+        "--jaeger", metavar="URL", help="Jaeger to ask in place of a stack's.", show_default=False
     ),
 ]
 KubeconfigOption = Annotated[
@@ -32,7 +32,7 @@ KubeconfigOption = Annotated[
     typer.Option(
         "--kubeconfig",
         metavar="PATH",
-        help="Cluster to ask in place of the stack's.",
+        help="Cluster to ask in place of a stack's; with --jaeger, or with --stack.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]

@@ -80,7 +80,8 @@ def list_nodes(chosen: Target) -> list[Node]:
         listed = kubeapi.core(chosen.cluster).list_node(_request_timeout=_API_SECONDS).items
     except (client.ApiException, urllib3.exceptions.HTTPError) as error:
         raise UnreachableError(
-            f"the cluster of {chosen.cluster} cannot be asked: {kubeapi.reason(error)}"
+            f"the cluster of {chosen.cluster} cannot be asked: {kubeapi.reason(error)}; "
+            "`pulumi up` starts a stack's cluster that stands still"
         ) from None
     control = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
     known = [node.metadata for node in listed if node.metadata]
@@ -108,7 +109,7 @@ def _print(found: list[Coverage], synthetic: Synthetic | None) -> None:
             word = Text("-", "dim")
         age = "never" if part.last_span is None else f"{max(0.0, now - part.last_span):.1f} s ago"
         if not part.expected and not part.ok:
-            age += ", not expected"
+            age += ", not expected: not traced, or sampled"
         table.add_row(word, part.component, part.node, age)
     console.print(table)
     if synthetic:

@@ -217,6 +217,15 @@ def test_what_is_not_traced_is_said_with_the_reason() -> None:
     ]
     traced = run({"servers": 3, "etcdTracing": True}).outlook()[3:]
     assert traced == ["etcd will be traced: etcdTracing is true"]
+    assert run({"collectorSamplingPerMillion": 0}).outlook() == [
+        f"{name} will not be traced: the sampling keeps none of its traces"
+        for name in ("apiserver", "kubelet", "containerd")
+    ]
+
+
+def test_a_containerd_of_ones_own_is_named() -> None:
+    line = run({"containerdBinary": __file__}).outlook()[2]
+    assert line.startswith(f"containerd will be traced: the containerd at {__file__} in place of")
 
 
 def test_a_replacement_of_the_cluster_is_announced(default: Run) -> None:
@@ -242,6 +251,16 @@ def test_a_release_beyond_what_is_known_is_said() -> None:
     assert collector.startswith("collector 0.999.0 is newer than 0.159.0")
     for name in FILES:
         assert newer[name].inputs["stdin"] == newest[name].inputs["stdin"]
+
+
+def test_a_version_that_the_image_does_not_follow_is_said() -> None:
+    own = {"jaegerImage": "mine/jaeger:2.13.0", "collectorImage": "mine/collector:0.155.0-alpine"}
+    assert run(own).warnings() == []
+    (said,) = run(own | {"jaegerVersion": "2.20.0"}).warnings()
+    assert said == (
+        "jaegerImage stays mine/jaeger:2.13.0, and is given what jaegerVersion 2.20.0 knows: "
+        "{version} in an image follows its version"
+    )
 
 
 def test_what_is_set_and_does_nothing_is_said() -> None:

@@ -42,6 +42,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "k3s-1.35-on-cgroup-v1": {"k3sVersion": "v1.35.2-k3s1"},
     "handed-through": {
         "servers": 3,
+        "agents": 2,
         "kubeApiPort": 6443,
         "k3sImage": "localhost:5000/k3s:mine",
         "k3dToolsImage": "localhost:5000/k3d-tools:5.9.0",

@@ -198,6 +198,19 @@ def test_what_k3d_says_is_passed_on(
 
 
 @pytest.mark.usefixtures("no_waiting")
+def test_k3ds_hint_at_another_kubeconfig_is_not_passed_on(
+    daemon: FakeDaemon, names: Names, capfd: pytest.CaptureFixture[str]
+) -> None:
+    hint = (
+        'echo \'time="T" level=info msg="You can now use it like this:"\'; '
+        "echo export KUBECONFIG=here; echo kubectl cluster-info"
+    )
+    fake_k3d(daemon, f"cat >/dev/null; echo made; {hint}")
+    run(names)
+    assert capfd.readouterr().err == "k3d: made\n"
+
+
+@pytest.mark.usefixtures("no_waiting")
 def test_k3d_gets_the_configuration_the_tools_and_a_scratch_folder(
     daemon: FakeDaemon, names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

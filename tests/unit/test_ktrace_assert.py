@@ -133,6 +133,12 @@ def test_nothing_found_names_the_nearest() -> None:
     assert "operation is " in verdict.nearest[0]
 
 
+def test_a_pod_without_a_trace_is_named() -> None:
+    select = {"component": "kubelet", "operation": "syncPod", "pod": "default/echo-two"}
+    verdict = judge(expect(select), start_of("echo-one"))
+    assert verdict.failures[1] == "there is no trace of pod default/echo-two: is its name right?"
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

@@ -56,6 +56,12 @@ def test_help_has_examples_and_exit_codes(ktrace: Ktrace, command: str) -> None:
     assert "\x1b" not in shown.stdout
 
 
+@pytest.mark.parametrize("dashes", [("--",), ()])
+def test_what_follows_a_command_is_its_own(ktrace: Ktrace, dashes: tuple[str, ...]) -> None:
+    done = ktrace("run", *NOWHERE, *dashes, "kubectl", "get", "pods", "-o", "name", "--json")
+    assert "No such option" not in done.stderr
+
+
 NOWHERE = ("--jaeger", "http://127.0.0.1:9")
 
 

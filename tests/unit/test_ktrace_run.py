@@ -140,6 +140,22 @@ def test_a_pod_that_waits_is_told_without_a_trace(
     assert "pod n/a  Pending, no trace of its own" in terminal.plain(report.tree())
 
 
+def test_what_failed_in_a_start_is_told_however_short_it_was(
+    owners: Callable[..., Owners], clock: Clock
+) -> None:
+    pull = "runtime.v1.ImageService/PullImage"
+    failed = span("kubelet", pull, 1100, "syncPod", error="true")
+    tags = {"k8s.pod": "n/a", "k8s.pod.uid": "u-new", "k8s.pod.update_type": "create"}
+    sandbox = span("kubelet", "runtime.v1.RuntimeService/RunPodSandbox", 1005, "syncPod")
+    sandbox["duration"] = 1_000_000
+    started = trace(span("kubelet", "syncPod", 1000, **tags), sandbox, failed)
+    known = owners([], [pod("a", "u-new", "Pending")])
+    report = follow(jaeger_with(clock, started), known, NEW, seconds=5)
+    (told,) = report.document()["pods"]
+    assert told["errors"] == ["pull: failed"]
+    assert "FAILED: failed" in terminal.plain(report.tree())
+
+
 def test_what_did_nothing_since_is_no_consequence(
     owners: Callable[..., Owners], clock: Clock
 ) -> None:

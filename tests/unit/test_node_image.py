@@ -124,6 +124,16 @@ def test_an_image_that_does_not_run_is_not_kept(local: UpstreamImage, daemon: Fa
     assert daemon.images == {}
 
 
+def test_a_binary_that_is_no_containerd_is_not_kept(
+    local: UpstreamImage, daemon: FakeDaemon
+) -> None:
+    """Anything may know --version; the cluster would be gone when its node dies of it."""
+    daemon.runs = Answer("ls (GNU coreutils) 9.1\n")
+    with pytest.raises(runner.CommandError, match="is no containerd: asked for its version"):
+        build_node_image.build(local)
+    assert daemon.images == {}
+
+
 def test_a_binary_that_changed_meanwhile_is_not_used(
     local: UpstreamImage, daemon: FakeDaemon
 ) -> None:

@@ -217,6 +217,16 @@ def test_a_pod_that_waits_is_told(cluster: Cluster) -> None:
     assert "the pod: Pending, ErrImagePull;" in failure(cluster)
 
 
+def test_a_pod_that_does_not_start_is_no_proof(cluster: Cluster) -> None:
+    """Its sandbox alone leaves a joined trace."""
+    waiting = {"name": "probe", "state": {"waiting": {"reason": "ErrImagePull"}}}
+    rest = {"image": "i", "imageID": "", "ready": False, "restartCount": 0}
+    cluster.phase = {"phase": "Pending", "containerStatuses": [waiting | rest]}
+    said = failure(cluster)
+    assert "within 0.3 s the pod did not start: Pending, ErrImagePull" in said
+    assert "probeImage" in said
+
+
 def test_what_an_earlier_cluster_sent_is_not_taken_for_this_one(cluster: Cluster) -> None:
     cluster.starts = [[trace(span("kubelet", "syncPod"))]]
     cluster.others = 0

@@ -35,7 +35,7 @@ def test_tags_have_no_plus(text: str, tag: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "1.34", "latest", "1.34.4 ", "1.34.4\n", "x1.34.4", "1.-1.0"])
 def test_what_is_no_release_is_refused_by_name(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a release number such as"):
+    with pytest.raises(ValueError, match="is not a release number"):
         Version.parse(text)
 
 
