@@ -17,7 +17,8 @@ import yaml
 
 from components import compatibility, naming
 from components.naming import Names
-from components.settings import Settings, split_k3s_argument
+from components.settings import Settings
+from components.values import split_k3s_argument
 from components.versions import Version
 
 _TEMPLATES = Path(__file__).resolve().parent.parent / "config_templates"

@@ -80,7 +80,7 @@ class NodeWatch:
     """
 
     def __init__(self, nodes: Sequence[str], since: float = 0) -> None:
-        self._since = ["--since", f"{since:.0f}"] if since else []
+        self._since = ["--since", f"{int(since)}"] if since else []
         self._logs = dict.fromkeys(nodes, "")
         self._containerd: dict[str, str] = {}
         self._alive_at: dict[str, float] = {}

@@ -162,7 +162,7 @@ def test_an_earlier_life_of_a_node_is_not_read(
 ) -> None:
     NodeWatch([daemon.node(names).name], since=1_700_000_000.7).look()
     (logs,) = daemon.asked("docker", "logs")
-    assert logs.argv[4:6] == ("--since", "1700000001")
+    assert logs.argv[4:6] == ("--since", "1700000000")
 
 
 # --- the run --------------------------------------------------------------------------------------
