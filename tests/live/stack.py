@@ -9,7 +9,8 @@ import secrets
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ from tests.live.docker import Docker
 from tests.live.plan import Plan
 from tests.live.waiting import until
 
-UP_SECONDS = 240.0
+UP_SECONDS = 600.0
+"""The first one pulls every image and may build one: far more than it takes here."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +207,13 @@ class Stack:
         self.configure(**keys)
         if self._settled != self.config:
             self.up()
+
+    @contextmanager
+    def disturbed(self) -> Iterator[None]:
+        """Around what breaks the stack and mends it: if that fails, the next test brings it up."""
+        settled, self._settled = self._settled, None
+        yield
+        self._settled = settled
 
     def refused_up(self) -> Run:
         return self.start("up", "--yes", "--skip-preview").wait(UP_SECONDS).failed()
