@@ -1,9 +1,10 @@
-"""What the unit and graph tiers share."""
+"""What the tiers share."""
 
 from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import settings
 
 # An Output in an f-string is an error, not a text with advice in it.
@@ -12,3 +13,12 @@ os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "1"
 # The same examples in every run: a red test stays red until it is mended.
 settings.register_profile("project", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("project")
+
+_OF_REAL_STACKS = ("engine", "e2e")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Real stacks take their time, and the first one's images have to be pulled."""
+    for item in items:
+        if item.path.parent.name in _OF_REAL_STACKS:
+            item.add_marker(pytest.mark.timeout(900))

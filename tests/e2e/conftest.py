@@ -13,12 +13,6 @@ from tests.live.stack import Stack
 __all__ = ["environ"]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "tests/e2e/" in str(item.path):
-            item.add_marker(pytest.mark.timeout(420))
-
-
 @pytest.fixture(scope="package")
 def _stack(tmp_path_factory: Any, environ: dict[str, str]) -> Iterator[Stack]:
     with stack_in(tmp_path_factory.mktemp("traced"), environ) as stack:

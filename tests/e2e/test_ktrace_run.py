@@ -13,7 +13,7 @@ import yaml
 
 from components.files import write_private
 from tests.e2e.ktrace import ktrace
-from tests.live.pods import BUSYBOX, pods
+from tests.live.pods import BUSYBOX, PULL_SECONDS, pods
 from tests.live.stack import Stack
 from tests.live.starts import promised
 
@@ -50,12 +50,14 @@ def test_three_replicas_are_three_pods_and_none_of_a_neighbour(
 
     def neighbour() -> None:
         with pods(stack, "true", count=2) as others:
-            others.wait_for("Succeeded", 60)
+            others.wait_for("Succeeded")
 
     beside = threading.Thread(target=neighbour)
     beside.start()
-    options = ["--json", "--report", str(report_file), "--stack", stack.name]
-    done = ktrace(stack, "run", *options, "--", "kubectl", "apply", "-f", str(deployment))
+    # Followed for so long only where the node has to pull the image first.
+    options = ["--for", str(PULL_SECONDS), "--json", "--report", str(report_file)]
+    command = ["kubectl", "apply", "-f", str(deployment)]
+    done = ktrace(stack, "run", *options, "--", *command, seconds=PULL_SECONDS + 60)
     beside.join()
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"deployment.apps/{deployment.stem} created\n"
@@ -75,7 +77,7 @@ def test_a_commands_own_code_output_and_input_pass_through(stack: Stack) -> None
     assert failed.returncode == 1
     assert 'pods "no-such-pod" not found' in failed.stderr
     with pods(stack, "sleep", "300") as sleeper:
-        sleeper.wait_for("Running", 60)
+        sleeper.wait_for("Running")
         inside = ["kubectl", "exec", "-i", f"{sleeper.name}-0", "--", "cat"]
         lines = "through the forwarder\n" * 100_000
         done = ktrace(stack, "run", "--for", "0", "--", *inside, stdin=lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -9,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from lab import packages
 from tests.e2e.ktrace import document, ktrace
 from tests.live.pods import pods
 from tests.live.stack import Stack
 
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _CHROMIUM = [
     "--headless",
     "--no-sandbox",
@@ -30,15 +31,19 @@ _CHROMIUM = [
 
 @pytest.fixture
 def chromium() -> str:
-    found = shutil.which("chromium") or shutil.which("google-chrome")
+    """A browser on PATH; where there is none, that is red in CI alone."""
+    found = next(filter(None, map(shutil.which, _BROWSERS)), None)
     if not found:
-        packages.ensure(["chromium"], "the test of the page")
-    return found or "chromium"
+        reason = f"the test of the page needs a browser on PATH: {' or '.join(_BROWSERS)}"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
 
 
 def test_a_pods_start_is_a_waterfall(stack: Stack) -> None:
     with pods(stack, "true") as single:
-        single.wait_for("Succeeded", 60)
+        single.wait_for("Succeeded")
         start = document(stack, "show", f"pod/{single.name}-0")
     names = [step["name"] for step in start["steps"]]
     assert (start["namespace"], start["pod"]) == ("default", f"{single.name}-0")
@@ -54,7 +59,7 @@ def test_the_page_opens_in_a_browser_without_a_word_on_the_console(
 ) -> None:
     page, picture = tmp_path / "start.html", tmp_path / "start.png"
     with pods(stack, "true") as single:
-        single.wait_for("Succeeded", 60)
+        single.wait_for("Succeeded")
         shown = ktrace(stack, "show", f"{single.name}-0", "--html", str(page))
         assert shown.returncode == 0, shown.stderr
     own = [f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={picture}"]
@@ -72,7 +77,7 @@ def test_the_page_opens_in_a_browser_without_a_word_on_the_console(
 def test_the_shipped_expectations_hold(stack: Stack, tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
     with pods(stack, "true") as single:
-        single.wait_for("Succeeded", 60)
+        single.wait_for("Succeeded")
         pod = f"POD=default/{single.name}-0"
         files = stack.folder / "tests" / "traces"
         told = ktrace(stack, "assert", str(files / "pod-start.yaml"), "--set", pod)

@@ -23,9 +23,10 @@ def broken_hops(stack: Stack) -> set[str]:
 @contextmanager
 def mended(stack: Stack) -> Iterator[None]:
     """After the block spans come again."""
-    yield
-    until("Jaeger", lambda: traces.answers(stack.jaeger_url), 60)
-    until("a whole pipeline", lambda: ktrace(stack, "verify").returncode == 0, 90)
+    with stack.disturbed():
+        yield
+        until("Jaeger", lambda: traces.answers(stack.jaeger_url), 60)
+        until("a whole pipeline", lambda: ktrace(stack, "verify").returncode == 0, 90)
 
 
 def test_a_stack_that_is_up_is_traced_on_its_node(stack: Stack) -> None:

@@ -31,7 +31,7 @@ def test_each_stack_s_pods_are_in_its_own_jaeger_and_in_no_other(
 
 def _start_a_pod(mine: Stack, other: Stack) -> None:
     with pods(mine, "true") as single:
-        single.wait_for("Succeeded", 60)
+        single.wait_for("Succeeded")
         pod = f"{single.name}-0"
         until(f"the trace of {pod}", lambda: start_of(mine, pod), SECONDS)
         tags = {"k8s.pod": f"default/{pod}"}

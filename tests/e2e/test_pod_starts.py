@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from tests.live.pods import BUSYBOX, pods
+from tests.live.pods import BUSYBOX, PULL_SECONDS, pods
 from tests.live.stack import Stack
 from tests.live.starts import SECONDS, promised, start_of
 from tests.live.traces import Trace, search
@@ -18,9 +18,11 @@ from tests.live.waiting import until
 
 @pytest.fixture
 def echo_command(stack: Stack) -> Iterator[str]:
-    """The article's pod, started with the article's command."""
+    """The article's pod, started with the article's command, which has run."""
     name = "echo-command"
+    phase = ("get", "pod", name, "-o", "jsonpath={.status.phase}")
     stack.kubectl("run", name, f"--image={BUSYBOX}", "--restart=Never", "--", "echo", "hello")
+    until(f"the end of {name}", lambda: stack.kubectl(*phase) == "Succeeded", PULL_SECONDS)
     yield name
     stack.kubectl("delete", "pod", name, "--now")
 
@@ -71,17 +73,16 @@ def test_the_request_that_created_the_pod_is_a_trace_of_the_api_server(stack: St
 
 
 def test_logs_and_exec_work(stack: Stack, echo_command: str) -> None:
-    until("the pod's log", lambda: stack.kubectl("logs", echo_command, check=False), 30)
     assert stack.kubectl("logs", echo_command) == "hello\n"
     with pods(stack, "sleep", "300") as sleeper:
-        sleeper.wait_for("Running", 30)
+        sleeper.wait_for("Running")
         said = stack.kubectl("exec", f"{sleeper.name}-0", "--", "echo", "from inside")
         assert said == "from inside\n"
 
 
 def test_a_pod_s_trace_can_be_read_soon_after_the_pod_ran(stack: Stack) -> None:
     with pods(stack, "true") as single:
-        single.wait_for("Succeeded", 30)
+        single.wait_for("Succeeded")
         begin = time.monotonic()
         until("the joined trace", lambda: start_of(stack, f"{single.name}-0"), SECONDS, every=0.1)
         assert time.monotonic() - begin < 5
@@ -97,7 +98,7 @@ def test_every_link_is_a_search_that_jaeger_answers(stack: Stack) -> None:
 
 def test_fifty_pods_at_once_are_fifty_whole_traces(stack: Stack) -> None:
     with pods(stack, "true", count=50) as crowd:
-        crowd.wait_for("Succeeded", 180)
+        crowd.wait_for("Succeeded")
 
         def missing() -> set[str]:
             found = {name: start_of(stack, name) for name in crowd.phases}

@@ -7,11 +7,11 @@ from tests.live.stack import Stack
 
 
 def test_a_containerd_that_does_not_export_fails_up_by_name(stack: Stack) -> None:
-    stack.configure(
-        containerdTracing="image", probeTimeoutSeconds=10, **nodes.with_a_silent_containerd(stack)
-    )
+    seconds = nodes.seconds_of_the_first_start(stack)
+    silent = nodes.with_a_silent_containerd(stack)
+    stack.configure(containerdTracing="image", probeTimeoutSeconds=seconds, **silent)
     said = stack.refused_up().said
-    assert "no trace of containerd within 10 s" in said
+    assert f"no trace of containerd within {seconds} s" in said
     assert "- containerd " in said
     assert "- kubelet " not in said
     assert "- apiserver " not in said

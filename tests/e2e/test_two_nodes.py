@@ -18,7 +18,7 @@ def test_an_agent_that_was_added_makes_a_cluster_of_two_ready_nodes(two_nodes: S
 def test_the_start_of_a_pod_on_an_agent_is_a_joined_trace_of_that_node(two_nodes: Stack) -> None:
     agent = f"k3d-{two_nodes.cluster}-agent-0"
     with pods(two_nodes, "true", nodeName=agent) as single:
-        single.wait_for("Succeeded", 60)
+        single.wait_for("Succeeded")
         pod = f"{single.name}-0"
         trace = until("the joined trace", lambda: start_of(two_nodes, pod), SECONDS)
         assert trace.nodes == {service: {agent} for service in promised(two_nodes)}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lab.builds import CONTAINERD, KUBERNETES_VERSIONS, NEWEST_KUBERNETES
+from lab.builds import KUBERNETES_VERSIONS, NEWEST_KUBERNETES
 from tests.live import nodes
 from tests.live.stack import Stack
 
@@ -102,8 +102,9 @@ def test_an_upstream_containerd_is_started_in_its_place_and_traced(
     unsettled: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stack = unsettled
-    stack.settle(**nodes.with_a_silent_containerd(stack), **nodes.upstream_containerd(stack))
-    assert told(capsys, stack).endswith(f"containerd://{CONTAINERD}")
+    upstream, release = nodes.upstream_containerd(stack)
+    stack.settle(**nodes.with_a_silent_containerd(stack), **upstream)
+    assert told(capsys, stack).endswith(f"containerd://{release}")
     seen = report(stack)
     assert set(seen["traced"]) == ALL
     assert "containerd" in joined(seen)

@@ -17,12 +17,6 @@ from tests.live.stack import Stack
 __all__ = ["environ"]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "tests/engine/" in str(item.path):
-            item.add_marker(pytest.mark.timeout(420))
-
-
 @pytest.fixture(scope="package")
 def _standing(tmp_path_factory: Any, environ: dict[str, str]) -> Iterator[Stack]:
     with stack_in(tmp_path_factory.mktemp("standing"), environ, traceProbe=False) as stack:

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from tests.live.pods import expect_a_pod_to_run
 from tests.live.stack import Stack
 
 
@@ -44,7 +45,7 @@ def test_all_that_stood_still_while_its_network_was_pruned_runs_again(standing: 
     assert standing.docker.networks(f"name={standing.cluster}") != network
     assert standing.docker.running(standing.jaeger)
     assert standing.docker.running(standing.collector)
-    assert " Ready" in standing.kubectl("get", "nodes")
+    expect_a_pod_to_run(standing)
     standing.expect_no_changes()
 
 
@@ -54,7 +55,7 @@ def test_a_stopped_node_is_started_and_not_replaced(standing: Stack) -> None:
     run = standing.up()
     assert f"node {standing.server} is exited" in run.said
     assert standing.ids() == before
-    assert " Ready" in standing.kubectl("get", "nodes")
+    expect_a_pod_to_run(standing)
     standing.expect_no_changes()
 
 
@@ -70,7 +71,7 @@ def test_a_cluster_removed_by_hand_shows_in_the_preview_and_is_made_again(
     after = standing.ids()
     assert after[standing.server] != before[standing.server]
     assert after[standing.collector] == before[standing.collector]
-    assert " Ready" in standing.kubectl("get", "nodes")
+    expect_a_pod_to_run(standing)
     standing.expect_no_changes()
 
 
@@ -100,5 +101,5 @@ def test_a_stack_s_folder_that_was_removed_is_made_again_and_the_cluster_adopted
     shutil.rmtree(standing.directory)
     standing.up()
     assert standing.ids()[standing.server] == before[standing.server]
-    assert " Ready" in standing.kubectl("get", "nodes")
+    expect_a_pod_to_run(standing)
     standing.expect_no_changes()

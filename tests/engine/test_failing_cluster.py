@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from tests.live.pods import expect_a_pod_to_run
 from tests.live.stack import Stack
 
 
@@ -22,7 +23,7 @@ def test_a_k3s_that_dies_at_once_is_reported_in_its_own_words_and_cleared_away(
 
     absent.configure()
     absent.up()
-    assert " Ready" in absent.kubectl("get", "nodes")
+    expect_a_pod_to_run(absent)
     absent.expect_no_changes()
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import socket
 
-from tests.live.stack import Stack
+from tests.live.pods import expect_a_pod_to_run
+from tests.live.stack import UP_SECONDS, Stack
 from tests.live.waiting import until
 
 
@@ -14,7 +15,7 @@ def test_after_ctrl_c_the_next_up_repairs(absent: Stack) -> None:
     running.signal(signal.SIGINT)
     running.wait(120).failed()
     absent.up()
-    assert " Ready" in absent.kubectl("get", "nodes")
+    expect_a_pod_to_run(absent)
     absent.expect_no_changes()
 
 
@@ -36,7 +37,7 @@ def at_work(stack: Stack) -> str:
 def test_after_a_kill_cancel_and_the_next_up_repair(absent: Stack) -> None:
     kill_in_mid_creation(absent)
     absent.up()
-    assert " Ready" in absent.kubectl("get", "nodes")
+    expect_a_pod_to_run(absent)
     absent.expect_no_changes()
 
 
@@ -68,7 +69,7 @@ def test_a_port_taken_while_up_was_running_fails_it_and_the_next_up_goes_on(
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", port))
         listener.listen()
-        assert str(port) in running.wait(120).failed().said
+        assert str(port) in running.wait(UP_SECONDS).failed().said
     absent.up()
     assert absent.docker.running(absent.collector)
     absent.expect_no_changes()

@@ -55,9 +55,9 @@ class FakeDaemon:
             "Architecture": "x86_64",
         }
         self.images: dict[str, dict[str, str]] = {}
+        """Files by name of each image; of one that was not built, none."""
         self.served: set[str] = set()
         """Images that their registries have."""
-        """Files by name of each image; of one that was not built, none."""
         self.executable: set[str] = set()
         """Files of the image that was built last."""
         self.runs = Answer("containerd github.com/containerd/containerd/v2 v2.3.4\n")

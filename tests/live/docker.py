@@ -39,9 +39,6 @@ class Docker:
     def running(self, name: str) -> bool:
         return self("inspect", "--format", "{{.State.Running}}", name, check=False) == "true"
 
-    def has_image(self, reference: str) -> bool:
-        return bool(self("image", "ls", "-q", reference))
-
     def containers(self, *filters: str) -> dict[str, str]:
         """Ids by name of all containers, running or not, that match every filter."""
         listed = self("ps", "-a", "--no-trunc", *_flags(filters), "--format", "{{.Names}} {{.ID}}")

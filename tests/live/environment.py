@@ -1,4 +1,7 @@
-"""The environment in which a user of this project works: what ``make env`` prints."""
+"""The environment in which a user of this project works: what ``make env`` prints.
+
+Whether this machine runs the lab's images or the official ones is decided once, in lab/machine.py.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,12 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
+from lab import machine
+from lab.paths import Cache
+from tests.configuration import PROJECT
+
+DEFAULT_STACK = "RUNTIME_OBSERVABILITY_STACK"
+"""The committed stack whose images fit this machine. `make test` sets it, with all the rest."""
 _NOT_INHERITED = ("KUBECONFIG", "PULUMI_STACK", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 
 
@@ -17,6 +25,9 @@ def of_make() -> dict[str, str]:
     The settings of one stack (its kubeconfig, say) are left out: tests make stacks of their own.
     """
     outside = {key: value for key, value in os.environ.items() if key not in _NOT_INHERITED}
+    if DEFAULT_STACK in outside:
+        return outside
+    found = machine.look(Cache.of_this_user())
     exports = subprocess.run(
         ["make", "-s", "env"],
         cwd=PROJECT,
@@ -33,7 +44,8 @@ def of_make() -> dict[str, str]:
         check=True,
     ).stdout
     pairs = (entry.split("=", 1) for entry in shown.split("\0") if entry)
-    return {key: value for key, value in pairs if key not in _NOT_INHERITED}
+    exported = {key: value for key, value in pairs if key not in _NOT_INHERITED}
+    return {**exported, DEFAULT_STACK: found.default_stack}
 
 
 def of_stack(environment: Mapping[str, str], folder: Path) -> dict[str, str]:

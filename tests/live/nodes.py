@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from components.compatibility import UPSTREAM_CONTAINERD
+from components.versions import Version
 from lab import builds
 from lab.paths import Cache
+from tests.configuration import defaults
 from tests.live.stack import Stack
 
 
@@ -20,11 +23,22 @@ def with_a_silent_containerd(stack: Stack) -> dict[str, str]:
     return {"k3sImage": own.replace("/k3s:", "/k3s-stock:")} if own else {}
 
 
-def upstream_containerd(stack: Stack) -> dict[str, str]:
-    """An upstream containerd in front of the image's own: the lab's build, else the official."""
-    built = builds.containerd.output(Cache.of_this_user()) / "containerd"
-    binary = {"containerdBinary": str(built)} if _labs_image(stack) else {}
-    return {"containerdTracing": "upstream", **binary}
+def upstream_containerd(stack: Stack) -> tuple[dict[str, str], str]:
+    """An upstream containerd in front of the image's own, and its release.
+
+    It is the lab's build, else the official one of the stack's k3s.
+    """
+    settings = {"containerdTracing": "upstream"}
+    if _labs_image(stack):
+        built = builds.containerd.output(Cache.of_this_user()) / "containerd"
+        return {**settings, "containerdBinary": str(built)}, builds.CONTAINERD
+    k3s = Version.parse({**defaults(), **stack.base}["k3sVersion"])
+    return settings, UPSTREAM_CONTAINERD.at(k3s).version
+
+
+def seconds_of_the_first_start(stack: Stack) -> int:
+    """Within which a new node's first pod is traced: an official one pulls the sandbox's image."""
+    return 10 if _labs_image(stack) else 40
 
 
 def _labs_image(stack: Stack) -> str:

@@ -13,6 +13,8 @@ from tests.live.stack import Stack
 from tests.live.waiting import until
 
 BUSYBOX = "docker.io/library/busybox:1.35"
+PULL_SECONDS = 180.0
+"""Within which a pod gets to work: its node may have to pull the image first."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Pods:
             pod["metadata"]["name"]: pod["status"]["phase"] for pod in json.loads(listed)["items"]
         }
 
-    def wait_for(self, phase: str, seconds: float) -> None:
+    def wait_for(self, phase: str, seconds: float = PULL_SECONDS) -> None:
         until(
             f"every pod of {self.name} in phase {phase}",
             lambda: set(self.phases.values()) == {phase},
@@ -62,4 +64,22 @@ def pods(stack: Stack, *command: str, count: int = 1, **spec: Any) -> Iterator[P
     try:
         yield Pods(stack, name)
     finally:
-        stack.kubectl("delete", "pods", "-l", f"test={name}", "--now", "--wait=false")
+        # Unchecked: where the API is dead, the test's own failure is the one to see.
+        removal = ("delete", "pods", "-l", f"test={name}", "--now", "--wait=false")
+        stack.kubectl(*removal, check=False)
+
+
+def wait_for_api(stack: Stack) -> None:
+    """Until pods can be made: a new cluster's service account is there a moment after the API."""
+    asked = ("get", "serviceaccount", "default", "--request-timeout=5s")
+    until("the API with a service account", lambda: stack.kubectl(*asked, check=False), 120)
+
+
+def expect_a_pod_to_run(stack: Stack) -> None:
+    """A pod runs to its end.
+
+    That a node is Ready proves little after a restart: the cluster's store has it from before.
+    """
+    wait_for_api(stack)
+    with pods(stack, "true") as single:
+        single.wait_for("Succeeded")

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import random
 
-import yaml
-
 from components.ports import is_free
-from tests.live.environment import PROJECT
+from tests import configuration
 
 _BELOW_EPHEMERAL = 32768  # Linux hands out ports from here on by itself
 _given: set[int] = set()
@@ -15,8 +13,7 @@ _given: set[int] = set()
 
 def defaults() -> dict[str, int]:
     """The ports of Pulumi.yaml by key, as they are with portOffset 0."""
-    schema = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
-    return {key: entry["default"] for key, entry in schema.items() if key.endswith("Port")}
+    return {key: port for key, port in configuration.defaults().items() if key.endswith("Port")}
 
 
 def free_offset() -> int:

@@ -9,21 +9,23 @@ import secrets
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from components.naming import PROJECT as PROJECT_NAME
+from tests.configuration import PROJECT, of_stack_file
 from tests.live import environment, ports
 from tests.live.docker import Docker
-from tests.live.environment import PROJECT
 from tests.live.plan import Plan
 from tests.live.waiting import until
 
-UP_SECONDS = 240.0
-PROJECT_NAME = "runtime-observability"
+UP_SECONDS = 600.0
+"""The first one pulls every image and may build one: far more than it takes here."""
 
 
 @dataclass(frozen=True)
@@ -129,19 +131,11 @@ class Stack:
         self.offset = ports.free_offset()
         self._settled: dict[str, Any] | None = None
         self._file = folder / f"Pulumi.{self.name}.yaml"
-        self.base: Mapping[str, Any] = {**self._images(), "portOffset": self.offset, **config}
+        images = of_stack_file(environ[environment.DEFAULT_STACK])
+        self.base: Mapping[str, Any] = {**images, "portOffset": self.offset, **config}
         self._file.write_text(yaml.safe_dump({"config": {}}))
         self.configure()
         self.pulumi("stack", "init", self.name)
-
-    def _images(self) -> dict[str, Any]:
-        """The lab's settings where its images are in the daemon, else a developer's."""
-        lab, dev = (
-            yaml.safe_load((self.folder / f"Pulumi.{stack}.yaml").read_text()).get("config", {})
-            for stack in ("lab", "dev")
-        )
-        config = lab if self.docker.has_image(lab[f"{PROJECT_NAME}:k3dToolsImage"]) else dev
-        return {key.partition(":")[2]: value for key, value in config.items()}
 
     # What it is called
 
@@ -213,6 +207,13 @@ class Stack:
         self.configure(**keys)
         if self._settled != self.config:
             self.up()
+
+    @contextmanager
+    def disturbed(self) -> Iterator[None]:
+        """Around what breaks the stack and mends it: if that fails, the next test brings it up."""
+        settled, self._settled = self._settled, None
+        yield
+        self._settled = settled
 
     def refused_up(self) -> Run:
         return self.start("up", "--yes", "--skip-preview").wait(UP_SECONDS).failed()

@@ -39,6 +39,21 @@ def test_the_shipped_expectations_hold_for_a_recorded_start() -> None:
 
 
 @pytest.mark.parametrize(
+    ("agent", "found"),
+    [
+        ("kube-scheduler/v1.34.4 (linux/amd64) kubernetes/4cb5f07/scheduler", 1),
+        ("k3s/v1.34.4+k3s1 (linux/amd64) kubernetes/4cb5f07/scheduler", 1),
+        ("k3s/v1.34.4+k3s1 (linux/amd64) kubernetes/4cb5f07", 0),
+    ],
+)
+def test_a_binding_is_the_schedulers_whichever_program_it_runs_in(agent: str, found: int) -> None:
+    file = load(SHIPPED / "control-plane.yaml", {})
+    tags: dict[str, Any] = {"subresource": "binding", "user-agent": agent}
+    traces = client(lambda _: data(trace(span("apiserver", "Create", **tags)))).find("apiserver")
+    assert judge(file.expectations[0], traces).found == found
+
+
+@pytest.mark.parametrize(
     ("what", "told"),
     [
         ({"count": 2}, "expected 2 spans, found 1"),
