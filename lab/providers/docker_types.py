@@ -17,16 +17,16 @@ from lab.providers.docker_resource import (
     saying,
 )
 from lab.providers.properties import Schema
-from lab.providers.server import Call, Configuration, ProviderError, Servicer
+from lab.providers.server import Configuration, ProviderError, Servicer
 from lab.providers.wire import Properties
 
 
 class Network(DockerResource):
     """terraform, resource_docker_network_funcs.go.
 
-    The real one waits 2 s before its first look after a create; this one doesn't. No
-    delete-before-replace of its own: unless the program asks for it, a replacement makes a second
-    network of the same name first.
+    The real one waits 2 s before its first look after a create, and at a delete 2 s before its
+    first try and 5 s before each of the next; this one doesn't. No delete-before-replace of its
+    own: unless the program asks for it, a replacement makes a second network of that name first.
     """
 
     covers: ClassVar[str] = "docker:index/network:Network"
@@ -59,10 +59,8 @@ class Network(DockerResource):
             "scope": network["Scope"],
         }
 
-    def remove(self, api: Any, call: Call, identity: str, state: Properties) -> None:
-        remove_patiently(
-            call, lambda: api.remove_network(identity), "has active endpoints", "pending"
-        )
+    def remove(self, api: Any, identity: str, state: Properties) -> None:
+        remove_patiently(lambda: api.remove_network(identity), "has active endpoints", "pending")
 
 
 class RemoteImage(DockerResource):
@@ -87,7 +85,7 @@ class RemoteImage(DockerResource):
         own = [digest for digest in digests if digest.startswith(repository)]
         return {"imageId": image["Id"], "repoDigest": next(iter(own or digests), "")}
 
-    def remove(self, api: Any, call: Call, identity: str, state: Properties) -> None:
+    def remove(self, api: Any, identity: str, state: Properties) -> None:
         if state.get("keepLocally"):
             return
         with saying("Unable to remove Docker image: "), ignoring("No such image"):
@@ -159,7 +157,7 @@ class Container(DockerResource):
     def find(self, api: Any, identity: str, state: Properties) -> Properties:
         return specs.observed(api.inspect_container(identity), state)
 
-    def remove(self, api: Any, call: Call, identity: str, state: Properties) -> None:
+    def remove(self, api: Any, identity: str, state: Properties) -> None:
         gone = ("No such container", "is already in progress")
         with saying(f"Error stopping container {identity}: "), ignoring(*gone):
             api.stop(identity, timeout=state.get("destroyGraceSeconds", 0))
