@@ -131,10 +131,8 @@ class DockerResource(Resource):
     def fill(self, inputs: Properties) -> Properties:
         return properties.with_defaults(self.schema, inputs)
 
-    def diff(
-        self, state: Properties, old: Properties, new: Properties, ignored: frozenset[str]
-    ) -> Changes:
-        return properties.diff(self.schema, state, new, ignored)
+    def diff(self, state: Properties, old: Properties, new: Properties) -> Changes:
+        return properties.diff(self.schema, state, new)
 
     def planned(self, state: Properties, inputs: Properties) -> Properties:
         return {**state, **inputs} if state else properties.planned(self.schema, inputs)
