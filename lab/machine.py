@@ -24,10 +24,11 @@ from functools import partial
 from pathlib import Path
 
 from components.compatibility import k3s_image
-from components.docker import is_served
+from components.docker import architecture, is_served
 from components.versions import Version
 from lab import daemon
 from lab.paths import PROJECT, Cache
+from lab.providers import VERSIONS
 from lab.steps import LabError
 
 OLDEST_PULUMI = (3, 238, 0)
@@ -35,7 +36,6 @@ OLDEST_K3D = (5, 7, 0)
 PLUGINS_SITE = "https://get.pulumi.com/releases/plugins"
 SECONDS_A_SITE_HAS = 3.0
 SECONDS_AN_ANSWER_HOLDS = 600.0
-PLUGINS = ("command", "docker")
 
 
 @dataclass(frozen=True)
@@ -88,13 +88,6 @@ def path_without(cache: Cache) -> str:
     """Return PATH as it was before `make env` put the cache's folder in front of it."""
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
     return os.pathsep.join(folder for folder in folders if folder != str(cache.bin))
-
-
-def plugin_versions() -> dict[str, str]:
-    """Return the provider plugins' versions: those of the SDKs that the program pins."""
-    pins = (PROJECT / "requirements.txt").read_text(encoding="utf-8")
-    found = dict(re.findall(r"^pulumi-(\w+)==(\S+)", pins, re.MULTILINE))
-    return {name: found[name] for name in PLUGINS}
 
 
 def users_pulumi_home(cache: Cache) -> Path:
@@ -176,19 +169,17 @@ def default_node_image() -> str:
 
 
 def _plugins(cache: Cache) -> tuple[bool, str]:
-    versions = plugin_versions()
-    named = " and ".join(f"{name} {version}" for name, version in versions.items())
+    plugins = [f"resource-{name}-v{version}" for name, version in VERSIONS.items()]
+    named = " and ".join(f"{name} {version}" for name, version in VERSIONS.items())
     installed = users_pulumi_home(cache) / "plugins"
-    if all((installed / f"resource-{name}-v{versions[name]}").is_dir() for name in versions):
+    if all((installed / plugin).is_dir() for plugin in plugins):
         return False, f"{named}, installed in {installed}"
     forced = os.environ.get("RUNTIME_OBSERVABILITY_LAB")
     if forced in ("0", "1"):
         origin = "stand-ins" if forced == "1" else "downloaded"
         return forced == "1", f"{origin}, as RUNTIME_OBSERVABILITY_LAB={forced} says"
-    cpu = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    system = platform.system().lower()
-    files = (f"pulumi-resource-{name}-v{versions[name]}-{system}-{cpu}.tar.gz" for name in versions)
-    urls = [f"{PLUGINS_SITE}/{file}" for file in files]
+    system = f"{platform.system().lower()}-{architecture(platform.machine())}"
+    urls = [f"{PLUGINS_SITE}/pulumi-{plugin}-{system}.tar.gz" for plugin in plugins]
     if all(_remembered(url, partial(_answers, url), cache) for url in urls):
         return False, f"{named}, downloaded by Pulumi"
     return True, f"stand-ins for {named}, as {PLUGINS_SITE} can't be reached"

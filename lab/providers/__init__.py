@@ -13,3 +13,6 @@ Sources, cited in the code by their short names:
     bridge     pulumi/pulumi-terraform-bridge v3.133.0, pkg/tfbridge/provider.go
     docker     pulumi/pulumi-docker v5.1.0, provider/resources.go
 """
+
+VERSIONS = {"command": "1.2.1", "docker": "5.2.0"}
+"""Those of the plugins that the program's SDKs ask for."""

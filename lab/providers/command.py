@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, ClassVar
 
-from lab.providers import properties
+from lab.providers import VERSIONS, properties
 from lab.providers.properties import Changes, Field
 from lab.providers.server import Call, Configuration, ProviderError, Resource, Servicer
 from lab.providers.wire import UNKNOWN, Properties
 
-VERSION = "1.2.1"
 # command util/util.go LogOutput: bufio.Scanner gives up at a longer line, and then nothing drains
 # the pipe: the real plugin hangs. The stand-in fails and says why.
 LONGEST_LOGGED_LINE = 64 * 1024
@@ -171,7 +170,7 @@ def _quoted(command: str) -> str:
 def make(engine: str | None) -> Servicer:
     """Return the plugin; it has no configuration of its own."""
     return Servicer(
-        VERSION,
+        VERSIONS["command"],
         [Command()],
         Configuration({}, defaults=dict, use=lambda _config: None),
         engine,

@@ -18,7 +18,6 @@ from lab.providers.properties import Changes, Field, Schema
 from lab.providers.server import Call, InitializationError, ProviderError, Resource
 from lab.providers.wire import Properties
 
-VERSION = "5.2.0"
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 SECONDS_OF_A_REQUEST = 1200  # terraform, resource_docker_image.go: a pull may take 20 minutes
 SECONDS_FOR_REMOVAL = 30  # terraform: networkRemoveRefreshTimeout

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 from docker.errors import NotFound
 
+from lab.providers import VERSIONS
 from lab.providers import docker_specs as specs
 from lab.providers.docker_resource import (
-    VERSION,
     DockerResource,
     Host,
     ignoring,
@@ -142,4 +142,4 @@ def make(engine: str | None) -> Servicer:
     host = Host()
     resources = [Network(host), RemoteImage(host), Container(host)]
     configuration = Configuration(host.schema, host.defaults, host.use)
-    return Servicer(VERSION, resources, configuration, engine)
+    return Servicer(VERSIONS["docker"], resources, configuration, engine)
