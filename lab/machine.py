@@ -23,8 +23,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from components import runner
 from components.compatibility import k3s_image
-from components.docker import architecture, is_served
+from components.docker import architecture, command_line_host, is_served
 from components.versions import Version
 from lab import daemon
 from lab.paths import PROJECT, Cache
@@ -123,27 +124,20 @@ def _docker(cache: Cache) -> tuple[str | None, str]:
         return None, f"the lab's private daemon at {private}, named by DOCKER_HOST"
     if shutil.which("docker") is None:
         return None, "a private daemon, as there is no docker command"
-    answer = _ask_docker("version", "--format", "{{.Server.Version}}")
-    if answer.returncode == 0:
+    asking = ["docker", "version", "--format", "{{.Server.Version}}"]
+    try:
+        version = runner.run(asking, timeout=15).checked().strip()
         # The provider plugin doesn't read docker's current context, the command does.
-        endpoint = _ask_docker("context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
-        host = given or endpoint.stdout.strip()
-        return host, f"the daemon at {host}, version {answer.stdout.strip()}, which answers"
-    complaint = (answer.stderr.strip() or "no reason given").splitlines()[-1]
+        host = given or command_line_host()
+        return host, f"the daemon at {host}, version {version}, which answers"
+    except runner.CommandError as error:
+        complaint = str(error).splitlines()[-1]
     if given:
         raise LabError(
             f"DOCKER_HOST={given} does not answer ({complaint}). Start that daemon, or unset "
             "DOCKER_HOST to let the lab look for another or run its own"
         )
     return None, f"a private daemon, as docker says: {complaint}"
-
-
-def _ask_docker(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = ["docker", *arguments]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=15)
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 1, "", "no answer in 15 s")
 
 
 def _images(cache: Cache) -> tuple[bool, str]:
