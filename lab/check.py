@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import builds, daemon, environment, images, machine
+from lab import builds, daemon, environment, images, machine, packages
 from lab.paths import PROJECT, Cache
 from lab.steps import LabError
 
 PYTEST = ("-m", "pytest")
 NAMING_EACH = "-vv"  # tests of minutes: who waits sees which one runs
 NOT_RUN = "NOT RUN"
+BROWSERS = ("chromium", "google-chrome")
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Tier:
     needs_lab: bool = False
     nodes: tuple[images.Image, ...] = ()
     """Those that its tests ask for besides the usual one."""
+    needs_browser: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ ALL = (
         (*PYTEST, NAMING_EACH, "-m", "not every_version", "tests/e2e"),
         needs_lab=True,
         nodes=(images.NODES[builds.NEWEST_KUBERNETES], images.STOCK_NODE),
+        needs_browser=True,
     ),
 )
 VERSIONS = (
@@ -86,20 +90,31 @@ def _run_in_the_lab(tiers: Sequence[Tier], python: Path, cache: Cache) -> list[O
     if not tiers:
         return []
     try:
-        variables = _prepare_lab(cache, [node for tier in tiers for node in tier.nodes])
+        variables = _prepare_lab(tiers, cache)
     except (LabError, OSError, subprocess.CalledProcessError) as error:
         excused = isinstance(error, daemon.NoDaemonError) and not os.environ.get("CI")
         return [Outcome(tier, NOT_RUN, detail=str(error), good=excused) for tier in tiers]
     return [_run(tier, python, variables) for tier in tiers]
 
 
-def _prepare_lab(cache: Cache, nodes: Iterable[images.Image]) -> dict[str, str]:
+def _prepare_lab(tiers: Sequence[Tier], cache: Cache) -> dict[str, str]:
     """Make the machine ready for real stacks; return what their tests find in the environment."""
     print("\n== preparing the lab", flush=True)
     found = machine.look(cache)
     print("\n".join(found.reasons), flush=True)
-    exports = environment.make_ready(found, nodes)
+    exports = environment.make_ready(found, [node for tier in tiers for node in tier.nodes])
+    if any(tier.needs_browser for tier in tiers):
+        _prepare_browser()
     return {**exports, "RUNTIME_OBSERVABILITY_STACK": found.default_stack}
+
+
+def _prepare_browser() -> None:
+    """Install one where there is none; where that fails, its own test alone is wanting."""
+    if not any(map(shutil.which, BROWSERS)):
+        try:
+            packages.ensure(["chromium"], "the test of ktrace's page")
+        except LabError as error:
+            print(error, flush=True)
 
 
 def _run(tier: Tier, python: Path, variables: Mapping[str, str]) -> Outcome:

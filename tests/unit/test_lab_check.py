@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lab import check, daemon, environment, machine
+from lab import check, daemon, environment, machine, packages
 from lab.check import Tier
 from lab.daemon import Daemon, NoDaemonError
 from lab.paths import Cache
@@ -22,9 +22,15 @@ Prepare = Callable[..., dict[str, str]]
 @pytest.fixture
 def checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
     """Run a quick tier, and one on stacks, each a line of Python; return the exit code."""
+    for browser in check.BROWSERS:
+        (tmp_path / browser).touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
 
     def run(quick: str, real: str, prepare: Prepare) -> int:
-        tiers = (Tier("quick", ("-c", quick)), Tier("real", ("-c", real), needs_lab=True))
+        tiers = (
+            Tier("quick", ("-c", quick)),
+            Tier("real", ("-c", real), needs_lab=True, needs_browser=True),
+        )
         found = SimpleNamespace(reasons=(), default_stack="lab")
         monkeypatch.setattr(check, "TIERS", {"test": tiers})
         monkeypatch.setattr(environment, "make_venv", lambda *_: Path(sys.executable))
@@ -84,6 +90,24 @@ def test_what_the_preparation_decided_reaches_the_tests_on_stacks_alone(
     demand = "import os; assert {} == {}"
     quick = demand.format(told, (None, None))
     assert checked(quick, demand.format(told, ("unix:///private.sock", "lab")), ready) == 0
+
+
+def test_a_browser_is_installed_where_none_is_and_its_lack_stops_nothing(
+    checked: Callable[..., int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[object] = []
+
+    def ensure(wanted: object, reason: str) -> None:
+        asked.append(wanted)
+        raise LabError("only root can install packages")
+
+    monkeypatch.setattr(packages, "ensure", ensure)
+    (tmp_path / "chromium").unlink()
+    assert checked("pass", "pass", ready) == 0
+    assert asked == []
+    (tmp_path / "google-chrome").unlink()
+    assert checked("pass", "pass", ready) == 0
+    assert asked == [["chromium"]]
 
 
 def test_a_user_who_cannot_run_a_daemon_is_told_so(
