@@ -11,7 +11,6 @@ from typing import Any
 from components import naming, runner
 
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _LABELS = {
     "owner": naming.OWNER_LABEL,
     "stack": naming.STACK_LABEL,
@@ -68,6 +67,11 @@ class Daemon:
     """Whether the kernel accounts for swap; where not, Docker turns any swap limit into none."""
 
 
+def architecture(machine: str) -> str:
+    """A kind of machine, as the kernel names it, by the name that Go and image registries use."""
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+
+
 def daemon() -> Daemon:
     """Raises CommandError when the docker command or its daemon is not there."""
     info = json.loads(runner.run(["docker", "info", "--format", "{{json .}}"]).checked())
@@ -81,7 +85,7 @@ def daemon() -> Daemon:
     return Daemon(
         version=info["ServerVersion"],
         cgroup_version=info.get("CgroupVersion", "1"),
-        architecture=_ARCHITECTURES.get(info["Architecture"], info["Architecture"]),
+        architecture=architecture(info["Architecture"]),
         limits_swap=info.get("SwapLimit", False),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
+from components import runner
 from components.naming import NODE_IMAGE, OWNER_LABEL
 from lab import check, daemon, environment, stacks
 from lab.machine import look
@@ -45,12 +47,12 @@ def main(arguments: list[str]) -> int:
     images = machine.built_images and chosen.command != "down"
     nodes = stacks.nodes_of(chosen.stack or machine.default_stack) if images else []
     exports = environment.make_ready(dataclasses.replace(machine, built_images=images), nodes)
+    os.environ.update(exports)
     if chosen.command == "up":
-        return stacks.up(machine, exports, chosen.stack)
+        return stacks.up(machine, chosen.stack)
     if chosen.command == "down":
-        return stacks.down(machine, exports, chosen.stack)
-    if chosen.command == "env":
-        print(stacks.shell_exports(exports, chosen.stack), end="")
+        return stacks.down(machine, chosen.stack)
+    print(stacks.shell_exports(exports, chosen.stack), end="")
     return 0
 
 
@@ -63,8 +65,7 @@ def clean(cache: Cache) -> int:
     private = daemon.Daemon(cache.docker)
     if daemon.answers(private):
         command = ["docker", "--host", private.host, "ps", "--all", "--quiet"]
-        labelled = [*command, "--filter", f"label={OWNER_LABEL}"]
-        if subprocess.run(labelled, capture_output=True, text=True, check=True).stdout:
+        if runner.run([*command, "--filter", f"label={OWNER_LABEL}"]).checked():
             raise LabError("stacks live in the private Docker daemon; `make down` each of them")
     daemon.stop(private)
     with progress(f"removing {cache.root}"):
@@ -78,8 +79,7 @@ def _remove_node_images() -> None:
     if shutil.which("docker") is None:
         return
     listing = ["docker", "images", "--quiet", "--filter", f"reference={NODE_IMAGE}"]
-    listed = subprocess.run(listing, capture_output=True, text=True, check=False).stdout.split()
-    if listed:
+    if listed := runner.run(listing).stdout.split():
         subprocess.run(["docker", "image", "rm", *set(listed)], check=False)
 
 
@@ -91,7 +91,7 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, _end)
     try:
         sys.exit(main(sys.argv[1:]))
-    except LabError as error:
+    except (LabError, runner.CommandError) as error:
         sys.exit(f"\nerror: {error}")
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on where this one ended", file=sys.stderr)

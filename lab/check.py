@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-import re
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from lab import builds, environment, images, machine
+from lab import builds, daemon, environment, images, machine, packages
 from lab.paths import PROJECT, Cache
 from lab.steps import LabError
 
 PYTEST = ("-m", "pytest")
 NAMING_EACH = "-vv"  # tests of minutes: who waits sees which one runs
+NOT_RUN = "NOT RUN"
+BROWSERS = ("chromium", "google-chrome")
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Tier:
     needs_lab: bool = False
     nodes: tuple[images.Image, ...] = ()
     """Those that its tests ask for besides the usual one."""
+    needs_browser: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ ALL = (
         (*PYTEST, NAMING_EACH, "-m", "not every_version", "tests/e2e"),
         needs_lab=True,
         nodes=(images.NODES[builds.NEWEST_KUBERNETES], images.STOCK_NODE),
+        needs_browser=True,
     ),
 )
 VERSIONS = (
@@ -69,58 +74,58 @@ TIERS = {"lint": LINT, "test-fast": FAST, "test": ALL, "test-versions": VERSIONS
 def run(command: str, cache: Cache) -> int:
     """Run the tiers of one make target; return the exit code."""
     python = environment.make_venv(cache, "requirements-dev.txt")
-    outcomes: list[Outcome] = []
-    obstacle: str | None = None
-    ready = False
-    for tier in TIERS[command]:
-        if tier.needs_lab and not ready and obstacle is None:
-            if not all(outcome.good for outcome in outcomes):
-                obstacle = "the quick tiers come first, and one of them failed"
-            else:
-                nodes = (node for each in TIERS[command] for node in each.nodes)
-                obstacle = _prepare_lab(cache, nodes)
-                ready = obstacle is None
-        if tier.needs_lab and not ready:
-            good = not os.environ.get("CI") and all(outcome.good for outcome in outcomes)
-            outcomes.append(Outcome(tier, "NOT RUN", detail=obstacle or "", good=good))
-        else:
-            outcomes.append(_run(tier, str(python)))
+    outcomes = [_run(tier, python, {}) for tier in TIERS[command] if not tier.needs_lab]
+    real = [tier for tier in TIERS[command] if tier.needs_lab]
+    if all(outcome.good for outcome in outcomes):
+        outcomes += _run_in_the_lab(real, python, cache)
+    else:
+        obstacle = "the quick tiers come first, and one of them failed"
+        outcomes += [Outcome(tier, NOT_RUN, detail=obstacle, good=False) for tier in real]
     _summarise(outcomes)
     return 0 if all(outcome.good for outcome in outcomes) else 1
 
 
-def _prepare_lab(cache: Cache, nodes: Iterable[images.Image]) -> str | None:
-    """Make the machine ready for real stacks; return what stands in the way, if anything does."""
-    print("\n== preparing the lab", flush=True)
+def _run_in_the_lab(tiers: Sequence[Tier], python: Path, cache: Cache) -> list[Outcome]:
+    """Run tiers on real stacks; without a Docker daemon there can be none, outside CI alone."""
+    if not tiers:
+        return []
     try:
-        found = machine.look(cache)
-        print("\n".join(found.reasons), flush=True)
-        environment.make_ready(found, nodes)
+        variables = _prepare_lab(tiers, cache)
     except (LabError, OSError, subprocess.CalledProcessError) as error:
-        return str(error)
-    return None
+        excused = isinstance(error, daemon.NoDaemonError) and not os.environ.get("CI")
+        return [Outcome(tier, NOT_RUN, detail=str(error), good=excused) for tier in tiers]
+    return [_run(tier, python, variables) for tier in tiers]
 
 
-def _run(tier: Tier, python: str) -> Outcome:
+def _prepare_lab(tiers: Sequence[Tier], cache: Cache) -> dict[str, str]:
+    """Make the machine ready for real stacks; return what their tests find in the environment."""
+    print("\n== preparing the lab", flush=True)
+    found = machine.look(cache)
+    print("\n".join(found.reasons), flush=True)
+    exports = environment.make_ready(found, [node for tier in tiers for node in tier.nodes])
+    if any(tier.needs_browser for tier in tiers):
+        _prepare_browser()
+    return {**exports, "RUNTIME_OBSERVABILITY_STACK": found.default_stack}
+
+
+def _prepare_browser() -> None:
+    """Install one where there is none; where that fails, its own test alone is wanting."""
+    if not any(map(shutil.which, BROWSERS)):
+        try:
+            packages.ensure(["chromium"], "the test of ktrace's page")
+        except LabError as error:
+            print(error, flush=True)
+
+
+def _run(tier: Tier, python: Path, variables: Mapping[str, str]) -> Outcome:
     print(f"\n== {tier.name}: {' '.join(tier.arguments)}", flush=True)
     begun = time.monotonic()
-    last = ""
-    with subprocess.Popen(
-        [python, *tier.arguments],
-        cwd=PROJECT,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as process:
-        for line in process.stdout or ():
-            sys.stdout.write(line)
-            sys.stdout.flush()
-            last = line.strip("= \n") or last
+    environ = {**os.environ, **variables, "PYTHONUNBUFFERED": "1"}
+    # Not subprocess.run: that would kill tests which, after a Ctrl-C, take their stacks down.
+    with subprocess.Popen([python, *tier.arguments], cwd=PROJECT, env=environ) as process:
+        process.wait()
     good = process.returncode == 0
-    word = "passed" if good else "FAILED"
-    return Outcome(tier, word, time.monotonic() - begun, re.sub(r"\s+", " ", last), good)
+    return Outcome(tier, "passed" if good else "FAILED", time.monotonic() - begun, good=good)
 
 
 def _summarise(outcomes: list[Outcome]) -> None:

@@ -42,6 +42,10 @@ IP_FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 LONGEST_SOCKET = "exec/containerd/containerd-debug.sock"
 
 
+class NoDaemonError(LabError):
+    """No Docker daemon can run on this machine, or not by this user."""
+
+
 @dataclass(frozen=True)
 class Daemon:
     """Where one private daemon keeps what is its own, all derived from one folder."""
@@ -286,8 +290,11 @@ def launch(daemon: Daemon) -> None:
         shim.write_text(f"#!{sys.executable} -SE\n{source}", encoding="utf-8")
         shim.chmod(0o755)
     daemon.config_file.write_text(json.dumps(settings(daemon, shim), indent=2), encoding="utf-8")
-    note_the_host(daemon)
-    make_bridge(daemon)
+    try:
+        note_the_host(daemon)
+        make_bridge(daemon)
+    except LabError as error:
+        raise NoDaemonError(str(error)) from error
     with daemon.log.open("ab") as log:
         start = log.tell()
         process = subprocess.Popen(
@@ -298,13 +305,16 @@ def launch(daemon: Daemon) -> None:
     if wait_until_up(daemon, process.poll):
         return
     said = daemon.log.read_bytes()[start:].decode(errors="replace").splitlines()[-5:]
-    raise LabError(f"dockerd did not come up; log {daemon.log}:\n" + "\n".join(said))
+    raise NoDaemonError(f"dockerd did not come up; log {daemon.log}:\n" + "\n".join(said))
 
 
 def install() -> None:
     """Install what is missing of the Debian packages that a private daemon needs."""
     missing = [package for tool, package in PACKAGES.items() if not shutil.which(tool, path=PATH)]
-    packages.ensure(missing, "a private Docker daemon")
+    try:
+        packages.ensure(missing, "a private Docker daemon")
+    except LabError as error:
+        raise NoDaemonError(str(error)) from error
 
 
 def ensure(daemon: Daemon) -> Daemon:
@@ -319,7 +329,9 @@ def ensure(daemon: Daemon) -> Daemon:
         )
     install()
     if os.geteuid() != 0:
-        raise LabError("dockerd needs root; run as root, or set DOCKER_HOST to a daemon of yours")
+        raise NoDaemonError(
+            "dockerd needs root; run as root, or set DOCKER_HOST to a daemon of yours"
+        )
     with exclusive(daemon.folder / "lock"):
         pid = running_pid(daemon.pid_file, daemon.config_file)
         # One that is there and silent is starting, or its machine is busy: not yet one to end.

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from lab import builds, daemon, images, packages
-from lab.machine import Machine, path_without, plugin_versions, users_pulumi_home
+from lab.machine import Machine, path_without, users_pulumi_home
 from lab.node.image import node_base
 from lab.paths import PROJECT, Cache
 from lab.providers import install as stand_ins
@@ -37,12 +37,9 @@ def make_ready(machine: Machine, nodes: Iterable[images.Image] = ()) -> dict[str
     outputs = _build(cache, [*own, *(step for image in wanted for step in image.needs)])
     builds.link_tools(cache, [outputs[step.name] / program for step, program in own.items()])
     images.load(wanted, outputs, docker_host)
-    exports = _exports(machine, docker_host)
     if machine.stand_ins:
-        _install_stand_ins(cache, exports["PATH"])
-    else:
-        _install_plugins(cache, exports["PATH"])
-    return exports
+        stand_ins.install(cache)
+    return _exports(machine, docker_host)
 
 
 def build_everything(cache: Cache) -> None:
@@ -145,37 +142,3 @@ def _logged_in(folder: Path) -> bool:
     except (OSError, ValueError):
         return False
     return bool(known.get("current"))
-
-
-def _install_stand_ins(cache: Cache, path: str) -> None:
-    stamp = cache.pulumi_home / "stand-ins"
-    wanted = stand_ins.fingerprint()
-    with exclusive(cache.root / ".plugins.lock"):
-        if stamp.exists() and stamp.read_text() == wanted:
-            return
-        log = cache.logs / "stand-ins.log"
-        with progress("stand-in plugins: installing"), log.open("wb") as out:
-            try:
-                pulumi = Path(shutil.which("pulumi", path=path) or "pulumi")
-                stand_ins.install(cache.root, pulumi, cache.pulumi_home, out)
-            except subprocess.CalledProcessError as error:
-                raise LabError(f"stand-in plugins: {error}\nFull log: {log}") from error
-        stamp.write_text(wanted)
-
-
-def _install_plugins(cache: Cache, path: str) -> None:
-    home = users_pulumi_home(cache)
-    for name, version in plugin_versions().items():
-        if (home / "plugins" / f"resource-{name}-v{version}").is_dir():
-            continue
-        command = ["pulumi", "plugin", "install", "resource", name, version]
-        with progress(f"provider plugin {name} {version}: downloading"):
-            environment = {**os.environ, "PATH": path, "PULUMI_HOME": str(home)}
-            done = subprocess.run(
-                command, env=environment, capture_output=True, text=True, check=False
-            )
-        if done.returncode != 0:
-            raise LabError(
-                f"`{' '.join(command)}` failed: {done.stderr.strip()}\n"
-                "RUNTIME_OBSERVABILITY_LAB=1 makes the project do without downloads"
-            )

@@ -23,11 +23,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from components import runner
 from components.compatibility import k3s_image
-from components.docker import is_served
+from components.docker import architecture, command_line_host, is_served
 from components.versions import Version
 from lab import daemon
 from lab.paths import PROJECT, Cache
+from lab.providers import VERSIONS
 from lab.steps import LabError
 
 OLDEST_PULUMI = (3, 238, 0)
@@ -35,7 +37,6 @@ OLDEST_K3D = (5, 7, 0)
 PLUGINS_SITE = "https://get.pulumi.com/releases/plugins"
 SECONDS_A_SITE_HAS = 3.0
 SECONDS_AN_ANSWER_HOLDS = 600.0
-PLUGINS = ("command", "docker")
 
 
 @dataclass(frozen=True)
@@ -90,13 +91,6 @@ def path_without(cache: Cache) -> str:
     return os.pathsep.join(folder for folder in folders if folder != str(cache.bin))
 
 
-def plugin_versions() -> dict[str, str]:
-    """Return the provider plugins' versions: those of the SDKs that the program pins."""
-    pins = (PROJECT / "requirements.txt").read_text(encoding="utf-8")
-    found = dict(re.findall(r"^pulumi-(\w+)==(\S+)", pins, re.MULTILINE))
-    return {name: found[name] for name in PLUGINS}
-
-
 def users_pulumi_home(cache: Cache) -> Path:
     """Return the user's own PULUMI_HOME, also in a shell that has evaluated `make env`."""
     given = os.environ.get("PULUMI_HOME")
@@ -130,27 +124,20 @@ def _docker(cache: Cache) -> tuple[str | None, str]:
         return None, f"the lab's private daemon at {private}, named by DOCKER_HOST"
     if shutil.which("docker") is None:
         return None, "a private daemon, as there is no docker command"
-    answer = _ask_docker("version", "--format", "{{.Server.Version}}")
-    if answer.returncode == 0:
+    asking = ["docker", "version", "--format", "{{.Server.Version}}"]
+    try:
+        version = runner.run(asking, timeout=15).checked().strip()
         # The provider plugin doesn't read docker's current context, the command does.
-        endpoint = _ask_docker("context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
-        host = given or endpoint.stdout.strip()
-        return host, f"the daemon at {host}, version {answer.stdout.strip()}, which answers"
-    complaint = (answer.stderr.strip() or "no reason given").splitlines()[-1]
+        host = given or command_line_host()
+        return host, f"the daemon at {host}, version {version}, which answers"
+    except runner.CommandError as error:
+        complaint = str(error).splitlines()[-1]
     if given:
         raise LabError(
             f"DOCKER_HOST={given} does not answer ({complaint}). Start that daemon, or unset "
             "DOCKER_HOST to let the lab look for another or run its own"
         )
     return None, f"a private daemon, as docker says: {complaint}"
-
-
-def _ask_docker(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = ["docker", *arguments]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=15)
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 1, "", "no answer in 15 s")
 
 
 def _images(cache: Cache) -> tuple[bool, str]:
@@ -176,19 +163,17 @@ def default_node_image() -> str:
 
 
 def _plugins(cache: Cache) -> tuple[bool, str]:
-    versions = plugin_versions()
-    named = " and ".join(f"{name} {version}" for name, version in versions.items())
+    plugins = [f"resource-{name}-v{version}" for name, version in VERSIONS.items()]
+    named = " and ".join(f"{name} {version}" for name, version in VERSIONS.items())
     installed = users_pulumi_home(cache) / "plugins"
-    if all((installed / f"resource-{name}-v{versions[name]}").is_dir() for name in versions):
+    if all((installed / plugin).is_dir() for plugin in plugins):
         return False, f"{named}, installed in {installed}"
     forced = os.environ.get("RUNTIME_OBSERVABILITY_LAB")
     if forced in ("0", "1"):
         origin = "stand-ins" if forced == "1" else "downloaded"
         return forced == "1", f"{origin}, as RUNTIME_OBSERVABILITY_LAB={forced} says"
-    cpu = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    system = platform.system().lower()
-    files = (f"pulumi-resource-{name}-v{versions[name]}-{system}-{cpu}.tar.gz" for name in versions)
-    urls = [f"{PLUGINS_SITE}/{file}" for file in files]
+    system = f"{platform.system().lower()}-{architecture(platform.machine())}"
+    urls = [f"{PLUGINS_SITE}/pulumi-{plugin}-{system}.tar.gz" for plugin in plugins]
     if all(_remembered(url, partial(_answers, url), cache) for url in urls):
         return False, f"{named}, downloaded by Pulumi"
     return True, f"stand-ins for {named}, as {PLUGINS_SITE} can't be reached"

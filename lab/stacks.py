@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from components import naming
-from components.naming import Names
+from components import docker, naming, runner
+from components.naming import OWNER_LABEL, Names
 from components.ports import is_free
 from lab import images
 from lab.machine import Machine
@@ -26,16 +26,15 @@ from lab.steps import LabError
 OFFSET_STEP = 100
 
 
-def up(machine: Machine, exports: Mapping[str, str], wanted: str | None) -> int:
+def up(machine: Machine, wanted: str | None) -> int:
     """Bring a stack up and print where to look; return the exit code."""
     stack = wanted or machine.default_stack
-    environment = {**os.environ, **exports}
     _settle_stack_file(stack, machine.default_stack)
     print(f"stack: {stack}, {'as asked' if wanted else 'which fits the images'}", flush=True)
-    code = _pulumi(["stack", "select", "--create", stack], environment, stack)
-    code = code or _pulumi(["up", "--yes", "--skip-preview"], environment, stack)
+    code = _pulumi(["stack", "select", "--create", stack], stack)
+    code = code or _pulumi(["up", "--yes", "--skip-preview"], stack)
     if code == 0:
-        _print_links(stack, environment)
+        _print_links(stack)
     return code
 
 
@@ -54,17 +53,16 @@ def nodes_of(stack: str) -> list[images.Image]:
     return [images.NODES[wanted[1]]]
 
 
-def down(machine: Machine, exports: Mapping[str, str], wanted: str | None) -> int:
+def down(machine: Machine, wanted: str | None) -> int:
     """Destroy a stack and prove that nothing of it is left; return the exit code."""
-    environment = {**os.environ, **exports}
-    stack = wanted or selected(environment) or machine.default_stack
-    if stack in _known_stacks(environment):
-        code = _pulumi(["destroy", "--yes", "--skip-preview"], environment, stack)
+    stack = wanted or selected() or machine.default_stack
+    if stack in _known_stacks():
+        code = _pulumi(["destroy", "--yes", "--skip-preview"], stack)
         if code:
             return code
     else:
         print(f"Pulumi knows no stack {stack}: there is nothing to destroy")
-    left = _left_behind(stack, environment)
+    left = _left_behind(Names(stack, PROJECT))
     if left:
         raise LabError(
             f"of stack {stack} there is left: {', '.join(left)}. What carries its labels without "
@@ -76,16 +74,16 @@ def down(machine: Machine, exports: Mapping[str, str], wanted: str | None) -> in
 
 def shell_exports(exports: Mapping[str, str], wanted: str | None) -> str:
     """Return the exports as lines for a shell's eval, with KUBECONFIG when the stack is up."""
-    stack = wanted or selected({**os.environ, **exports})
+    stack = wanted or selected()
     variables = dict(exports)
     if stack and (kubeconfig := Names(stack, PROJECT).kubeconfig).is_file():
         variables["KUBECONFIG"] = str(kubeconfig)
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
 
 
-def selected(environment: Mapping[str, str]) -> str | None:
+def selected() -> str | None:
     """Return the stack that `pulumi stack select` chose, if any."""
-    return _ask(["stack", "--show-name", "--non-interactive"], environment).strip() or None
+    return _ask("stack", "--show-name", "--non-interactive").strip() or None
 
 
 def first_free_offset(defaults: list[int], taken: set[int]) -> int:
@@ -125,7 +123,7 @@ def stack_file(template: str, offset: int) -> str:
     return "\n".join([f"# Settings of Pulumi.{template}.yaml on ports of its own.", *kept, ""])
 
 
-def _pulumi(arguments: list[str], environment: Mapping[str, str], stack: str) -> int:
+def _pulumi(arguments: list[str], stack: str) -> int:
     """Run Pulumi before the user's eyes; explain what its own words leave open."""
     command = ["pulumi", *arguments]
     if arguments[0] != "stack":
@@ -133,7 +131,7 @@ def _pulumi(arguments: list[str], environment: Mapping[str, str], stack: str) ->
     said = b""
     with (
         subprocess.Popen(
-            command, cwd=PROJECT, env=environment, stderr=subprocess.PIPE, start_new_session=True
+            command, cwd=PROJECT, stderr=subprocess.PIPE, start_new_session=True
         ) as process,
         _handing_signals_to(process),
     ):
@@ -189,26 +187,20 @@ def explain(said: str, stack: str) -> str | None:
     return None
 
 
-def _ask(arguments: list[str], environment: Mapping[str, str]) -> str:
+def _ask(*arguments: str) -> str:
     """Return what Pulumi answers on stdout; nothing when it fails."""
-    done = subprocess.run(
-        ["pulumi", *arguments],
-        cwd=PROJECT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ["pulumi", *arguments]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     return done.stdout if done.returncode == 0 else ""
 
 
-def _known_stacks(environment: Mapping[str, str]) -> set[str]:
-    listed = _ask(["stack", "ls", "--json", "--non-interactive"], environment)
+def _known_stacks() -> set[str]:
+    listed = _ask("stack", "ls", "--json", "--non-interactive")
     return {entry["name"].rpartition("/")[2] for entry in json.loads(listed or "[]")}
 
 
-def _print_links(stack: str, environment: Mapping[str, str]) -> None:
-    outputs = json.loads(_ask(["stack", "output", "--json", "--stack", stack], environment) or "{}")
+def _print_links(stack: str) -> None:
+    outputs = json.loads(_ask("stack", "output", "--json", "--stack", stack) or "{}")
     links = outputs.pop("links", {})
     print(f"\nStack {stack} is up.")
     for name, value in {**outputs, **links}.items():
@@ -216,22 +208,9 @@ def _print_links(stack: str, environment: Mapping[str, str]) -> None:
     print('Its tools and settings for this shell: eval "$(make -s env)"')
 
 
-def _left_behind(stack: str, environment: Mapping[str, str]) -> list[str]:
-    names = Names(stack, PROJECT)
-    ours = ["--filter", f"label={naming.OWNER_LABEL}={names.owner}"]
-    left = [
-        f"{kind} {name}"
-        for kind, command in (
-            ("container", ["ps", "--all", "--format", "{{.Names}}"]),
-            ("network", ["network", "ls", "--format", "{{.Name}}"]),
-            ("volume", ["volume", "ls", "--format", "{{.Name}}"]),
-        )
-        for name in subprocess.run(
-            ["docker", *command, *ours],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.split()
-    ]
-    return [*left, *([f"folder {names.directory}"] if names.directory.exists() else [])]
+def _left_behind(names: Names) -> list[str]:
+    found = [*docker.containers(), *docker.networks()]
+    label = f"label={OWNER_LABEL}={names.owner}"
+    volumes = runner.run(["docker", "volume", "ls", "--quiet", "--filter", label]).checked()
+    folders = [f"folder {names.directory}"] if names.directory.exists() else []
+    return [*(each.name for each in found if each.owner == names.owner), *volumes.split(), *folders]

@@ -37,9 +37,7 @@ class Workbench:
     """What a step's `build` gets: a folder to fill, the outputs it needs, and a log."""
 
     out: Path
-    """An empty folder; it is renamed to `final` when `build` returns."""
-    final: Path
-    """Where `out` will be, for output that holds its own absolute path (a virtual environment)."""
+    """An empty folder; it is renamed to the step's output when `build` returns."""
     needs: Mapping[str, Path]
     """The output folder of each needed step, by the step's name."""
     cache: Cache
@@ -132,7 +130,7 @@ def _build(cache: Cache, step: Step) -> None:
         with log_path.open("wb") as log:
             needs = {need.name: need.output(cache) for need in _in_order(step.needs)}
             try:
-                step.build(Workbench(partial, final, needs, cache, log))
+                step.build(Workbench(partial, needs, cache, log))
             except (LabError, OSError) as error:
                 log.flush()
                 raise LabError(

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from components.compatibility import SANDBOX_IMAGE
+from components.docker import architecture
 from lab.paths import LAB
 from lab.steps import LabError, Step, Workbench
 
@@ -47,7 +48,6 @@ PACKAGES = (
     "busybox-static", "ca-certificates", "conntrack", "containernetworking-plugins", "etcd-server",
     "iproute2", "iptables", "openssl", "procps", "python3", "runc",
 )  # fmt: skip
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 CNI_PLUGINS = {"bridge", "host-local", "loopback", "portmap"}
 UNWANTED = (
     "dev/*", "var/cache/*", "var/lib/apt/lists/*", "var/log/*", "usr/share/locale/*",
@@ -132,7 +132,7 @@ def _image(references: list[str], layer: bytes, command: list[str]) -> dict[str,
     """The files of one image in an archive as `docker save` writes it."""
     digest = hashlib.sha256(layer).hexdigest()
     config = json.dumps({
-        "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()), "os": "linux",
+        "architecture": architecture(platform.machine()), "os": "linux",
         "config": {"Cmd": command, "Env": ["PATH=/bin"]},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
     }).encode()  # fmt: skip

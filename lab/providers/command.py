@@ -13,30 +13,27 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import IO, ClassVar
 
-from lab.providers import properties
+from lab.providers import VERSIONS, properties
 from lab.providers.properties import Changes, Field
 from lab.providers.server import Call, Configuration, ProviderError, Resource, Servicer
 from lab.providers.wire import UNKNOWN, Properties
 
-VERSION = "1.2.1"
 # command util/util.go LogOutput: bufio.Scanner gives up at a longer line, and then nothing drains
 # the pipe: the real plugin hangs. The stand-in fails and says why.
 LONGEST_LOGGED_LINE = 64 * 1024
 SECONDS_BETWEEN_LOOKS = 0.02
 _LOGS_STDERR = ("stderr", "stdoutAndStderr")
 
-# command local/base.go and common/inputs.go; assetPaths and archivePaths are not covered.
+# command local/base.go and common/inputs.go, as far as the program gives them.
 COMMAND = {
     "create": Field(str),
-    "update": Field(str),
     "delete": Field(str),
     "triggers": Field(list),
     "stdin": Field(str),
-    "logging": Field(str, pattern="stdout|stderr|stdoutAndStderr|none"),
-    "interpreter": Field(list, items=str),
+    "logging": Field(str),
     "dir": Field(str),
-    "environment": Field(dict, items=str),
-    "addPreviousOutputInEnv": Field(bool),
+    "environment": Field(dict),
+    "addPreviousOutputInEnv": Field(bool, required=True, only=False),
 }
 
 
@@ -48,60 +45,48 @@ class Command(Resource):
     def check(self, inputs: Properties) -> Iterator[tuple[str, str]]:
         return properties.check(COMMAND, inputs)
 
-    def diff(
-        self, state: Properties, old: Properties, new: Properties, ignored: frozenset[str]
-    ) -> Changes:
+    def diff(self, state: Properties, old: Properties, new: Properties) -> Changes:
         """Compare inputs with inputs (infer, diff): `delete` and `logging` count, too.
 
         Only a change of `triggers` as a whole replaces by itself; a change of one element is an
         update here, and it is the SDK's replace_on_changes=["triggers[*]"] that makes the engine
         replace.
         """
-        kept = {name: state[name] for name in ignored if name in state}
-        changes = properties.exact_diff(old, new | kept)
+        changes = properties.exact_diff(old, new)
         return {path: (change, path == "triggers") for path, change in changes.items()}
 
     def planned(self, state: Properties, inputs: Properties) -> Properties:
         return {**inputs, "stdout": UNKNOWN, "stderr": UNKNOWN}
 
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
-        state = self._run(call, inputs.get("create"), inputs, {"stdout": "", "stderr": ""})
-        return f"{call.name}{secrets.token_hex(4)}", state
+        return f"{call.name}{secrets.token_hex(4)}", self._run(call, "create", inputs)
 
     def update(
         self, call: Call, identity: str, state: Properties, inputs: Properties
     ) -> Properties:
-        return self._run(call, inputs.get("update", inputs.get("create")), inputs, state)
+        return self._run(call, "create", inputs)
 
     def delete(self, call: Call, identity: str, state: Properties) -> None:
-        self._run(call, state.get("delete"), state, state)
+        self._run(call, "delete", state)
 
     @staticmethod
-    def _run(
-        call: Call, command: str | None, inputs: Properties, previous: Properties
-    ) -> Properties:
-        out, err = previous.get("stdout", ""), previous.get("stderr", "")
-        if command is not None:
-            out, err = run(call, command, inputs, {"STDOUT": out, "STDERR": err})
+    def _run(call: Call, which: str, inputs: Properties) -> Properties:
+        out, err = run(call, inputs[which], inputs) if which in inputs else ("", "")
         return {**inputs, "stdout": out, "stderr": err}
 
 
-def run(call: Call, command: str, inputs: Properties, previous: dict[str, str]) -> tuple[str, str]:
+def run(call: Call, command: str, inputs: Properties) -> tuple[str, str]:
     """Run `command`; return its output and error output (command local/commandOutputs.go).
 
     Cancellation and the resource's timeout send SIGKILL to the direct child alone; a grandchild
     lives on, and is waited for as long as it holds the output.
     """
-    argv = [*(inputs.get("interpreter") or ["/bin/sh", "-c"]), command]
-    environment = {**os.environ, **inputs.get("environment", {})}
-    if inputs.get("addPreviousOutputInEnv", True):
-        environment |= {f"PULUMI_COMMAND_{name}": text for name, text in previous.items() if text}
     logging = inputs.get("logging", "stdoutAndStderr")
     try:
         process = subprocess.Popen(
-            argv,
+            ["/bin/sh", "-c", command],
             cwd=inputs.get("dir"),
-            env=environment,
+            env={**os.environ, **inputs.get("environment", {})},
             stdin=subprocess.PIPE if inputs.get("stdin") else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -185,7 +170,7 @@ def _quoted(command: str) -> str:
 def make(engine: str | None) -> Servicer:
     """Return the plugin; it has no configuration of its own."""
     return Servicer(
-        VERSION,
+        VERSIONS["command"],
         [Command()],
         Configuration({}, defaults=dict, use=lambda _config: None),
         engine,

@@ -18,7 +18,6 @@ from lab.providers.properties import Changes, Field, Schema
 from lab.providers.server import Call, InitializationError, ProviderError, Resource
 from lab.providers.wire import Properties
 
-VERSION = "5.2.0"
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 SECONDS_OF_A_REQUEST = 1200  # terraform, resource_docker_image.go: a pull may take 20 minutes
 SECONDS_FOR_REMOVAL = 30  # terraform: networkRemoveRefreshTimeout
@@ -122,7 +121,7 @@ class DockerResource(Resource):
         """Return what the daemon says of the object; raise NotFound when it is gone."""
 
     @abstractmethod
-    def remove(self, api: Any, call: Call, identity: str, state: Properties) -> None:
+    def remove(self, api: Any, identity: str, state: Properties) -> None:
         """Remove the object."""
 
     def check(self, inputs: Properties) -> Iterator[tuple[str, str]]:
@@ -131,10 +130,8 @@ class DockerResource(Resource):
     def fill(self, inputs: Properties) -> Properties:
         return properties.with_defaults(self.schema, inputs)
 
-    def diff(
-        self, state: Properties, old: Properties, new: Properties, ignored: frozenset[str]
-    ) -> Changes:
-        return properties.diff(self.schema, state, new, ignored)
+    def diff(self, state: Properties, old: Properties, new: Properties) -> Changes:
+        return properties.diff(self.schema, state, new)
 
     def planned(self, state: Properties, inputs: Properties) -> Properties:
         return {**state, **inputs} if state else properties.planned(self.schema, inputs)
@@ -170,7 +167,7 @@ class DockerResource(Resource):
 
     def delete(self, call: Call, identity: str, state: Properties) -> None:
         with self._host.api() as api, saying(_bridge("deleting", call)):
-            self.remove(api, call, identity, state)
+            self.remove(api, identity, state)
 
     def _read(self, api: Any, identity: str, before: Properties) -> Properties:
         found = self.find(api, identity, before)
@@ -182,8 +179,11 @@ def _bridge(doing: str, call: Call) -> str:
     return f"{doing} {call.urn}: 1 error occurred:\n\t* "
 
 
-def remove_patiently(call: Call, remove: Callable[[], None], busy: str, last_state: str) -> None:
-    """Call `remove` until the daemon no longer answers `busy`; words as of Terraform's retries."""
+def remove_patiently(remove: Callable[[], None], busy: str, last_state: str) -> None:
+    """Call `remove` until the daemon no longer answers `busy`; words as of Terraform's retries.
+
+    An engine that is told to stop does not end it: the bridge's Cancel does nothing.
+    """
     ended = time.monotonic() + SECONDS_FOR_REMOVAL
     while True:
         try:
@@ -198,5 +198,4 @@ def remove_patiently(call: Call, remove: Callable[[], None], busy: str, last_sta
                 "timeout while waiting for state to become 'removed'"
                 f" (last state: '{last_state}', timeout: {SECONDS_FOR_REMOVAL}s)"
             )
-        if call.cancelled.wait(SECONDS_BETWEEN_TRIES):
-            raise ProviderError("context canceled")
+        time.sleep(SECONDS_BETWEEN_TRIES)

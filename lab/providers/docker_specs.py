@@ -22,18 +22,12 @@ NETWORK: Schema = {
     "name": _REQUIRED,
     "labels": Field(set, nested=_LABEL),
     "driver": Field(str, computed=True),
-    "internal": Field(bool, computed=True),
-    "attachable": Field(bool),
-    "ipamConfigs": Field(set, computed=True, output=True),
-    "scope": Field(str, computed=True, output=True),
 }
 
 REMOTE_IMAGE: Schema = {
     "name": _REQUIRED,
-    "keepLocally": Field(bool, replaces=False),
-    "pullTriggers": Field(set, items=str),
+    "keepLocally": Field(bool, required=True, only=True),
     "imageId": Field(str, computed=True, output=True),
-    "repoDigest": Field(str, computed=True, output=True),
 }
 
 MEBIBYTE = 1024 * 1024
@@ -67,41 +61,28 @@ def _host(field: Field, key: str, unit: int = 1) -> Setting:
 
 
 SETTINGS = {
-    "command": _config(Field(list, computed=True, items=str, pending=True), "Cmd"),
-    "entrypoints": _config(Field(list, computed=True, items=str, pending=True), "Entrypoint"),
+    "command": _config(Field(list, computed=True, pending=True), "Cmd"),
+    "entrypoints": _config(Field(list, computed=True, pending=True), "Entrypoint"),
     # An empty user is that of the image (DiffSuppressFunc): as if computed.
     "user": _config(Field(str, computed=True), "User"),
-    "readOnly": _host(Field(bool, default=False), "ReadonlyRootfs"),
-    "securityOpts": _host(Field(set, computed=True, items=str), "SecurityOpt"),
-    "networkMode": _host(Field(str, default="bridge"), "NetworkMode"),
+    "securityOpts": _host(Field(set, computed=True), "SecurityOpt"),
     "memory": _host(Field(int, replaces=False), "Memory", MEBIBYTE),
     # Docker chooses twice the memory, the plugin reads that back and it is not `computed`: a
     # program that gives `memory` alone has a change to make at every update.
     "memorySwap": _host(Field(int, replaces=False), "MemorySwap", MEBIBYTE),
 }
-UPDATED_IN_PLACE = ("restart", "maxRetryCount", "memory", "memorySwap")
-_UPLOAD = {
-    "file": _REQUIRED,
-    "content": _REQUIRED,
-    "permissions": Field(str, pattern="0[0-7]{3}"),
-}
-
+UPDATED_IN_PLACE = ("restart", "memory", "memorySwap")
 
 CONTAINER: Schema = {
     **{name: setting.field for name, setting in SETTINGS.items()},
     "name": _REQUIRED,
     "image": _REQUIRED,
-    "restart": Field(
-        str, replaces=False, default="no", pattern="no|on-failure|always|unless-stopped"
-    ),
-    "maxRetryCount": Field(int, replaces=False),
+    "restart": Field(str, replaces=False, default="no"),
     "logDriver": Field(str, computed=True),
-    "logOpts": Field(dict, items=str),
-    "envs": Field(set, computed=True, items=str),
+    "logOpts": Field(dict),
+    "envs": Field(set, computed=True),
     "labels": Field(set, computed=True, nested=_LABEL),
-    "capabilities": Field(
-        dict, nested={"adds": Field(set, items=str), "drops": Field(set, items=str)}
-    ),
+    "capabilities": Field(dict, nested={"adds": Field(set), "drops": Field(set)}),
     "ports": Field(
         list,
         nested={
@@ -111,26 +92,10 @@ CONTAINER: Schema = {
             "protocol": Field(str, default="tcp"),
         },
     ),
-    "networksAdvanced": Field(
-        set,
-        nested={
-            "name": _REQUIRED,
-            "aliases": Field(set, items=str),
-            "ipv4Address": Field(str),
-        },
-    ),
-    "uploads": Field(set, nested=_UPLOAD),
+    "networksAdvanced": Field(set, nested={"name": _REQUIRED, "aliases": Field(set)}),
+    "uploads": Field(set, nested={"file": _REQUIRED, "content": _REQUIRED}),
     "mustRun": Field(bool, replaces=False, default=True),
-    "start": Field(bool, replaces=False, default=True),
-    "wait": Field(bool, replaces=False, default=False, only=False),
-    "waitTimeout": Field(int, replaces=False, default=60),
-    "attach": Field(bool, replaces=False, default=False, only=False),
-    "logs": Field(bool, replaces=False, default=False, only=False),
-    "removeVolumes": Field(bool, replaces=False, default=True),
     "destroyGraceSeconds": Field(int, replaces=False),
-    "containerReadRefreshTimeoutMilliseconds": Field(int, replaces=False, default=15000),
-    "bridge": Field(str, computed=True, output=True),
-    "exitCode": Field(int, computed=True, output=True),
     "networkDatas": Field(list, replaces=False, computed=True, output=True, pending=True),
 }
 
@@ -140,24 +105,17 @@ def labels_of(inputs: Properties) -> dict[str, str]:
     return {item["label"]: item["value"] for item in inputs.get("labels", [])}
 
 
-def label_set(labels: dict[str, str] | None) -> list[Properties]:
-    """Return the plugin's form of Docker's labels."""
-    return [{"label": key, "value": value} for key, value in sorted((labels or {}).items())]
-
-
 def create_request(inputs: Properties) -> Properties:
     """Return the body of Docker's POST /containers/create."""
     config: Properties = {"Image": inputs["image"], "Labels": labels_of(inputs)}
     host: Properties = {
         "Init": False,
+        "NetworkMode": "bridge",
         "LogConfig": {
             "Type": inputs.get("logDriver", ""),
             "Config": inputs.get("logOpts", {}),
         },
-        "RestartPolicy": {
-            "Name": inputs["restart"],
-            "MaximumRetryCount": inputs.get("maxRetryCount", 0),
-        },
+        "RestartPolicy": {"Name": inputs["restart"]},
         "CapAdd": inputs.get("capabilities", {}).get("adds"),
         "CapDrop": inputs.get("capabilities", {}).get("drops"),
         "PortBindings": {},
@@ -196,10 +154,8 @@ def observed(container: Properties, state: Properties) -> Properties:
         if state["image"].startswith("sha256:")
         else container["Config"]["Image"],
         "restart": host["RestartPolicy"]["Name"] or "no",
-        "maxRetryCount": host["RestartPolicy"]["MaximumRetryCount"],
         "logDriver": host["LogConfig"]["Type"],
-        "bridge": networks.get("Bridge", ""),
-        "networkDatas": [_network_data(*item) for item in sorted(networks["Networks"].items())],
+        "networkDatas": [{"networkName": name} for name in sorted(networks["Networks"])],
     }
     if state.get("logOpts"):
         found["logOpts"] = host["LogConfig"]["Config"]
@@ -209,22 +165,8 @@ def observed(container: Properties, state: Properties) -> Properties:
     if state.get("ports") and (running or state.get("mustRun", True)):
         found["ports"] = _ports(networks["Ports"] or {})
     if not running:
-        found["exitCode"] = container["State"]["ExitCode"]
         found["mustRun"] = False  # so that the next update starts it
     return found
-
-
-def _network_data(name: str, endpoint: Properties) -> Properties:
-    return {
-        "networkName": name,
-        "ipAddress": endpoint["IPAddress"],
-        "ipPrefixLength": endpoint["IPPrefixLen"],
-        "gateway": endpoint["Gateway"],
-        "globalIpv6Address": endpoint["GlobalIPv6Address"],
-        "globalIpv6PrefixLength": endpoint["GlobalIPv6PrefixLen"],
-        "ipv6Gateway": endpoint["IPv6Gateway"],
-        "macAddress": endpoint["MacAddress"],
-    }
 
 
 def _ports(published: Properties) -> list[Properties]:
@@ -249,7 +191,7 @@ def upload_archive(upload: Properties) -> bytes:
     content = upload["content"].encode()
     entry = tarfile.TarInfo(upload["file"])
     entry.size, entry.mtime = len(content), int(time.time())
-    entry.mode = int(upload.get("permissions", "0644"), 8)
+    entry.mode = 0o644
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         archive.addfile(entry, io.BytesIO(content))

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 from docker.errors import NotFound
 
+from lab.providers import VERSIONS
 from lab.providers import docker_specs as specs
 from lab.providers.docker_resource import (
-    VERSION,
     DockerResource,
     Host,
     ignoring,
@@ -17,16 +17,16 @@ from lab.providers.docker_resource import (
     saying,
 )
 from lab.providers.properties import Schema
-from lab.providers.server import Call, Configuration, ProviderError, Servicer
+from lab.providers.server import Configuration, ProviderError, Servicer
 from lab.providers.wire import Properties
 
 
 class Network(DockerResource):
     """terraform, resource_docker_network_funcs.go.
 
-    The real one waits 2 s before its first look after a create; this one doesn't. No
-    delete-before-replace of its own: unless the program asks for it, a replacement makes a second
-    network of the same name first.
+    The real one waits 2 s before its first look after a create, and at a delete 2 s before its
+    first try and 5 s before each of the next; this one doesn't. No delete-before-replace of its
+    own: unless the program asks for it, a replacement makes a second network of that name first.
     """
 
     covers: ClassVar[str] = "docker:index/network:Network"
@@ -37,32 +37,15 @@ class Network(DockerResource):
             made = api.create_network(
                 inputs["name"],
                 driver=inputs.get("driver"),
-                internal=inputs.get("internal", False),
-                attachable=inputs.get("attachable"),
                 labels=specs.labels_of(inputs),
             )
         return str(made["Id"])
 
     def find(self, api: Any, identity: str, state: Properties) -> Properties:
-        network = api.inspect_network(identity)
-        keys = {"Subnet": "subnet", "Gateway": "gateway", "IPRange": "ipRange"}
-        return {
-            "name": network["Name"],
-            "labels": specs.label_set(network["Labels"]),
-            "driver": network["Driver"],
-            "internal": network["Internal"],
-            "attachable": network["Attachable"],
-            "ipamConfigs": [
-                {name: pool[key] for key, name in keys.items() if pool.get(key)}
-                for pool in network["IPAM"]["Config"] or []
-            ],
-            "scope": network["Scope"],
-        }
+        return {"driver": api.inspect_network(identity)["Driver"]}
 
-    def remove(self, api: Any, call: Call, identity: str, state: Properties) -> None:
-        remove_patiently(
-            call, lambda: api.remove_network(identity), "has active endpoints", "pending"
-        )
+    def remove(self, api: Any, identity: str, state: Properties) -> None:
+        remove_patiently(lambda: api.remove_network(identity), "has active endpoints", "pending")
 
 
 class RemoteImage(DockerResource):
@@ -76,22 +59,11 @@ class RemoteImage(DockerResource):
             image = pulled(api, inputs["name"])
         return f"{image['Id']}{inputs['name']}"
 
-    def change(self, api: Any, identity: str, state: Properties, inputs: Properties) -> None:
-        with saying("Unable to read Docker image into resource: "):
-            pulled(api, inputs["name"])
-
     def find(self, api: Any, identity: str, state: Properties) -> Properties:
-        image = api.inspect_image(state["name"])
-        digests: list[str] = image.get("RepoDigests") or []
-        repository = state["name"].split(":")[0]
-        own = [digest for digest in digests if digest.startswith(repository)]
-        return {"imageId": image["Id"], "repoDigest": next(iter(own or digests), "")}
+        return {"imageId": api.inspect_image(state["name"])["Id"]}
 
-    def remove(self, api: Any, call: Call, identity: str, state: Properties) -> None:
-        if state.get("keepLocally"):
-            return
-        with saying("Unable to remove Docker image: "), ignoring("No such image"):
-            api.remove_image(state["name"])
+    def remove(self, api: Any, identity: str, state: Properties) -> None:
+        """Leave it, as `keepLocally` says."""
 
 
 def pulled(api: Any, name: str) -> Properties:
@@ -128,43 +100,39 @@ class Container(DockerResource):
             for network in networks:
                 with saying(f"Unable to connect to network '{network['name']}': "):
                     api.connect_container_to_network(
-                        identity,
-                        network["name"],
-                        aliases=network.get("aliases"),
-                        ipv4_address=network.get("ipv4Address"),
+                        identity, network["name"], aliases=network.get("aliases")
                     )
         for upload in inputs.get("uploads", []):
             archive = specs.upload_archive(upload)
             with saying("Unable to upload volume content: "):
                 api.put_archive(identity, "/", archive)
-        if inputs["start"]:
-            with saying("Unable to start container: "):
-                api.start(identity)
+        with saying("Unable to start container: "):
+            api.start(identity)
 
     def change(self, api: Any, identity: str, state: Properties, inputs: Properties) -> None:
         """Start what must run; change limits and restarts. All else has no effect."""
-        if inputs["mustRun"] and not state.get("mustRun", True) and inputs["start"]:
+        if inputs["mustRun"] and not state.get("mustRun", True):
             with saying("Unable to start container: "):
                 api.start(identity)
         if any(state.get(name) != inputs.get(name) for name in specs.UPDATED_IN_PLACE):
             host = specs.create_request(inputs)["HostConfig"]
-            keys = ("Memory", "MemorySwap")
-            request = {key: host[key] for key in keys if key in host}
-            request["RestartPolicy"] = host["RestartPolicy"]
             with saying("Unable to update a container: "):
-                url = api._url("/containers/{0}/update", identity)
-                # docker-py's own update_container has no way to give all of these.
-                api._result(api._post_json(url, data=request), json=True)
+                api.update_container(
+                    identity,
+                    mem_limit=host.get("Memory"),
+                    memswap_limit=host.get("MemorySwap"),
+                    restart_policy=host["RestartPolicy"],
+                )
 
     def find(self, api: Any, identity: str, state: Properties) -> Properties:
         return specs.observed(api.inspect_container(identity), state)
 
-    def remove(self, api: Any, call: Call, identity: str, state: Properties) -> None:
+    def remove(self, api: Any, identity: str, state: Properties) -> None:
         gone = ("No such container", "is already in progress")
         with saying(f"Error stopping container {identity}: "), ignoring(*gone):
             api.stop(identity, timeout=state.get("destroyGraceSeconds", 0))
         with saying(f"Error deleting container {identity}: "), ignoring(*gone):
-            api.remove_container(identity, v=state.get("removeVolumes", True), force=True)
+            api.remove_container(identity, v=True, force=True)
         with saying(f"Error waiting for container removal '{identity}': "), ignoring(*gone):
             api.wait(identity)
 
@@ -174,4 +142,4 @@ def make(engine: str | None) -> Servicer:
     host = Host()
     resources = [Network(host), RemoteImage(host), Container(host)]
     configuration = Configuration(host.schema, host.defaults, host.use)
-    return Servicer(VERSION, resources, configuration, engine)
+    return Servicer(VERSIONS["docker"], resources, configuration, engine)

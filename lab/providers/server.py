@@ -30,7 +30,6 @@ from lab.providers import properties, wire
 from lab.providers.properties import Changes, Field, Schema
 from lab.providers.wire import Properties
 
-MEGABYTES_OF_A_MESSAGE = 400  # pulumi/pulumi sdk/go/common/util/rpcutil: GrpcChannelOptions
 SECONDS_BETWEEN_LOOKS_AT_THE_ENGINE = 5
 
 
@@ -79,9 +78,7 @@ class Resource(ABC):
         return inputs
 
     @abstractmethod
-    def diff(
-        self, state: Properties, old: Properties, new: Properties, ignored: frozenset[str]
-    ) -> Changes:
+    def diff(self, state: Properties, old: Properties, new: Properties) -> Changes:
         """Compare the state and the inputs it came from with new inputs."""
 
     @abstractmethod
@@ -191,10 +188,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Diff(self, request: Any, context: Any) -> Any:
         resource = self._resource(request.urn)
         changes = resource.diff(
-            wire.read(request.olds),
-            wire.read(request.old_inputs),
-            wire.read(request.news),
-            frozenset(request.ignoreChanges),
+            wire.read(request.olds), wire.read(request.old_inputs), wire.read(request.news)
         )
         return diff_response(changes, resource.deletes_before_replacing)
 
@@ -237,10 +231,6 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         resource, state = self._resource(request.urn), wire.read(request.properties)
         resource.delete(self._call(request), request.id, state)
         return Empty()
-
-    @_rpc
-    def Invoke(self, request: Any, context: Any) -> Any:
-        raise ProviderError(f"the lab's stand-in plugins cover no function: not {request.tok}")
 
     def Cancel(self, request: Any, context: Any) -> Any:
         self._cancelled.set()
@@ -310,11 +300,7 @@ def _checked(inputs: Properties, failures: Any) -> Any:
 def serve(make: Callable[[str | None], Servicer], arguments: Sequence[str]) -> None:
     """Serve until the engine ends this process; print the port, as the engine expects."""
     engine = next((word for word in arguments if not word.startswith("-")), None)
-    options = [
-        (f"grpc.max_{way}_message_length", MEGABYTES_OF_A_MESSAGE * 1024**2)
-        for way in ("send", "receive")
-    ]
-    server = grpc.server(ThreadPoolExecutor(max_workers=64), options=options)
+    server = grpc.server(ThreadPoolExecutor(max_workers=64))
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(make(engine), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()

@@ -8,12 +8,14 @@ import shutil
 import socket
 import subprocess
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lab import builds, images, machine, stacks
+from lab import builds, images, machine, providers, stacks
 from lab.paths import LAB, PROJECT, Cache
+from lab.providers import VERSIONS, install
 from lab.steps import LabError, Step, Workbench, prepare, progress
 
 
@@ -121,6 +123,42 @@ def test_a_kubernetes_is_built_of_the_release_that_it_says_it_is(version: str) -
     module = LAB / "go" / f"kubernetes-{version.rpartition('.')[0]}" / "go.mod"
     assert f"require k8s.io/kubernetes v{version}\n" in module.read_text()
     assert module.parent in builds.kubernetes[version].inputs
+
+
+@pytest.mark.parametrize("plugin", VERSIONS)
+def test_a_stand_in_is_of_the_version_that_the_programs_sdk_asks_for(plugin: str) -> None:
+    pins = (PROJECT / "requirements.txt").read_text()
+    assert f"\npulumi-{plugin}=={VERSIONS[plugin]} " in pins
+    assert f"pulumi-resource-{plugin} {VERSIONS[plugin]}" in (providers.__doc__ or "")
+
+
+def test_the_stand_ins_are_found_where_the_engine_looks(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install, "plugins", replace(install.plugins, needs=(_an_echo(),)))
+    for _ in range(2):
+        install.install(cache)
+    for name, version in VERSIONS.items():
+        folder = cache.pulumi_home / "plugins" / f"resource-{name}-v{version}"
+        program = folder / f"pulumi-resource-{name}"
+        assert list(folder.iterdir()) == [program]
+        said = subprocess.check_output([program, "127.0.0.1:1"], text=True).splitlines()
+        built = install.plugins.output(cache)
+        assert said[0] == "-I"
+        assert said[-3:] == [str(built), name, "127.0.0.1:1"]
+        assert (built / "lab" / "providers" / "server.py").is_file()
+
+
+def _an_echo() -> Step:
+    """In place of the packages' Python: a program that prints its arguments."""
+
+    def build(bench: Workbench) -> None:
+        python = bench.out / "bin" / "python"
+        python.parent.mkdir()
+        python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+        python.chmod(0o755)
+
+    return Step(install.packages.name, (), build)
 
 
 def test_the_lab_builds_what_a_stack_has_by_default() -> None:

@@ -8,8 +8,8 @@ What it does as k3s does (k3s-io/k3s, the files named are in pkg/):
 - A `--kubelet-arg=config=FILE` is copied to `kubelet.conf.d/10-cli-config.conf`, and the kubelet
   runs with `--config-dir` over that folder; k3s' own settings are `00-k3s-defaults.conf` in it
   (daemons/agent/agent.go, from 1.32). Stale files there are never removed.
-- Any other `--kube-…-arg=key=value` replaces the default for that key; `key` alone means `true`
-  (util/args.go).
+- Any other `--kubelet-arg=key=value`, and a `--kube-apiserver-arg`, replaces the default for that
+  key; `key` alone means `true` (util/args.go).
 - `CONTAINERD_X=…` reaches containerd alone, as `X`, and beats an inherited `X`
   (agent/containerd/containerd.go). All other variables, OTEL_* included, reach every process.
   containerd is found on PATH, logs to a file, and loads `agent/images/*.tar` when it is up.

@@ -10,8 +10,7 @@ from .node import AGENT, CONTAINERD_CONFIG, COREDNS, KUBECONFIG, Options
 from .processes import FatalError
 
 DISABLEABLE = ("coredns", "servicelb", "traefik", "local-storage", "metrics-server")
-EITHER = ("kubelet-arg", "node-label")
-SERVER_ONLY = ("tls-san", "kube-apiserver-arg", "kube-controller-manager-arg", "kube-scheduler-arg")
+SERVER_ONLY = ("disable", "tls-san", "kube-apiserver-arg")
 ENVIRONMENT = {"K3S_TOKEN", "K3S_URL", "K3S_KUBECONFIG_OUTPUT"}
 REFUSED_FILES = (
     (CONTAINERD_CONFIG, "*.tmpl"), (CONTAINERD_CONFIG, "*.d"), (KUBECONFIG.parent, "config.yaml*"),
@@ -33,8 +32,7 @@ def parse(arguments: list[str]) -> Options:
     """The options, or FatalError for the first one that is unknown."""
     parser = Parser(prog="k3s", allow_abbrev=False, add_help=False)
     parser.add_argument("role", choices=("server", "agent"))
-    server_only = ("disable", *SERVER_ONLY) if arguments[:1] == ["server"] else ()
-    for name in (*EITHER, *server_only):
+    for name in ("kubelet-arg", *(SERVER_ONLY if arguments[:1] == ["server"] else ())):
         parser.add_argument(f"--{name}", action="append", default=[])
     known, unknown = parser.parse_known_args(arguments)
     if unknown:

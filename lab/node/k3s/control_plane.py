@@ -55,27 +55,26 @@ def start(node: Node, components: Components) -> None:
     components.wait_until(lambda: listens(ETCD_PORT))
     components.start("kube-apiserver", merged(api_server_arguments(node),
                                               node.options.kube_apiserver_arg))  # fmt: skip
-    controllers: tuple[tuple[str, tuple[str, ...], dict[str, str]], ...] = (
-        ("kube-controller-manager", node.options.kube_controller_manager_arg, {
+    controllers: dict[str, dict[str, str]] = {
+        "kube-controller-manager": {
             "service-account-private-key-file": key("service-account"), "root-ca-file": CA,
             "cluster-signing-cert-file": CA, "cluster-signing-key-file": key("ca"),
             "allocate-node-cidrs": "true", "cluster-cidr": POD_CIDR,
             "service-cluster-ip-range": SERVICE_CIDR, "use-service-account-credentials": "true",
-        }),
-        ("kube-scheduler", node.options.kube_scheduler_arg, {}),
-    )  # fmt: skip
+        },
+        "kube-scheduler": {},
+    }  # fmt: skip
     kubeconfigs = {
         name: make_kubeconfig(name, f"system:{name}", f"system:{name}", node.server)
-        for name, _, _ in controllers
+        for name in controllers
     }
     components.wait_until(lambda: is_ready(node))
-    for name, extra, own in controllers:
-        path = kubeconfigs[name]
+    for name, path in kubeconfigs.items():
         components.start(name, merged({
             "kubeconfig": path, "authorization-kubeconfig": path,
             "authentication-kubeconfig": path, "bind-address": "127.0.0.1",
-            "leader-elect": "false", "profiling": "false", **own,
-        }, extra))  # fmt: skip
+            "leader-elect": "false", "profiling": "false", **controllers[name],
+        }, ()))  # fmt: skip
 
 
 def api_server_arguments(node: Node) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -47,10 +46,6 @@ def main() -> None:
     arguments = sys.argv[1:]
     if arguments[:1] == ["kubectl"]:
         os.execvp("kubectl", arguments)  # noqa: S606
-    if arguments == ["--version"]:
-        version = subprocess.check_output(["kubelet", "--version"], text=True).split()[-1]
-        print(f"k3s version {version}+k3s1 (the lab's stand-in, not k3s)")
-        return
     signal.signal(signal.SIGTERM, end)
     try:
         options = command_line.parse(arguments)

@@ -31,11 +31,8 @@ class Options:
 
     role: str
     kubelet_arg: tuple[str, ...] = ()
-    node_label: tuple[str, ...] = ()
     tls_san: tuple[str, ...] = ()
     kube_apiserver_arg: tuple[str, ...] = ()
-    kube_controller_manager_arg: tuple[str, ...] = ()
-    kube_scheduler_arg: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

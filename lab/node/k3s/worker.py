@@ -131,5 +131,5 @@ def start_kubelet(node: Node, components: Components) -> None:
     components.start("kubelet", merged({
         "config-dir": str(KUBELET_CONFIG), "kubeconfig": kubeconfig, "read-only-port": "0",
         "hostname-override": node.name, "node-ip": node.ip, **cadvisor,
-        "cert-dir": "/var/lib/kubelet/pki", "node-labels": ",".join(node.options.node_label),
+        "cert-dir": "/var/lib/kubelet/pki",
     }, extra))  # fmt: skip

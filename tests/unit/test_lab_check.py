@@ -1,0 +1,128 @@
+"""What `make test` makes of a machine without Docker, of a broken lab and of failing checks."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from lab import check, daemon, environment, machine, packages
+from lab.check import Tier
+from lab.daemon import Daemon, NoDaemonError
+from lab.paths import Cache
+from lab.steps import LabError
+
+Prepare = Callable[..., dict[str, str]]
+
+
+@pytest.fixture
+def checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
+    """Run a quick tier, and one on stacks, each a line of Python; return the exit code."""
+    for browser in check.BROWSERS:
+        (tmp_path / browser).touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    def run(quick: str, real: str, prepare: Prepare) -> int:
+        tiers = (
+            Tier("quick", ("-c", quick)),
+            Tier("real", ("-c", real), needs_lab=True, needs_browser=True),
+        )
+        found = SimpleNamespace(reasons=(), default_stack="lab")
+        monkeypatch.setattr(check, "TIERS", {"test": tiers})
+        monkeypatch.setattr(environment, "make_venv", lambda *_: Path(sys.executable))
+        monkeypatch.setattr(machine, "look", lambda _: found)
+        monkeypatch.setattr(environment, "make_ready", prepare)
+        return check.run("test", Cache(tmp_path))
+
+    monkeypatch.delenv("CI", raising=False)
+    return run
+
+
+def ready(*_: object) -> dict[str, str]:
+    return {"DOCKER_HOST": "unix:///private.sock"}
+
+
+def failing(error: Exception) -> Prepare:
+    def prepare(*_: object) -> dict[str, str]:
+        raise error
+
+    return prepare
+
+
+def test_only_where_no_daemon_can_run_are_stacks_not_needed_for_a_good_run(
+    checked: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert checked("pass", "raise SystemExit(1)", failing(NoDaemonError("needs root"))) == 0
+    assert capsys.readouterr().out.endswith("real         NOT RUN    0:00  needs root\n")
+    assert checked("pass", "pass", failing(LabError("the collector could not be built"))) == 1
+    assert checked("pass", "pass", failing(OSError("no space left"))) == 1
+
+
+def test_in_ci_a_machine_without_a_daemon_is_a_failure(
+    checked: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", "true")
+    assert checked("pass", "pass", failing(NoDaemonError("needs root"))) == 1
+
+
+def test_any_failing_tier_fails_the_run(checked: Callable[..., int]) -> None:
+    assert checked("pass", "pass", ready) == 0
+    assert checked("pass", "raise SystemExit(1)", ready) == 1
+
+
+def test_after_a_failed_quick_tier_the_lab_is_left_alone(
+    checked: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert checked("raise SystemExit(1)", "pass", failing(AssertionError())) == 1
+    assert "NOT RUN    0:00  the quick tiers come first" in capsys.readouterr().out
+
+
+def test_what_the_preparation_decided_reaches_the_tests_on_stacks_alone(
+    checked: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DOCKER_HOST", "RUNTIME_OBSERVABILITY_STACK"):
+        monkeypatch.delenv(name, raising=False)
+    told = "(os.environ.get('DOCKER_HOST'), os.environ.get('RUNTIME_OBSERVABILITY_STACK'))"
+    demand = "import os; assert {} == {}"
+    quick = demand.format(told, (None, None))
+    assert checked(quick, demand.format(told, ("unix:///private.sock", "lab")), ready) == 0
+
+
+def test_a_browser_is_installed_where_none_is_and_its_lack_stops_nothing(
+    checked: Callable[..., int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[object] = []
+
+    def ensure(wanted: object, reason: str) -> None:
+        asked.append(wanted)
+        raise LabError("only root can install packages")
+
+    monkeypatch.setattr(packages, "ensure", ensure)
+    (tmp_path / "chromium").unlink()
+    assert checked("pass", "pass", ready) == 0
+    assert asked == []
+    (tmp_path / "google-chrome").unlink()
+    assert checked("pass", "pass", ready) == 0
+    assert asked == [["chromium"]]
+
+
+def test_a_user_who_cannot_run_a_daemon_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon, "install", lambda: None)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(NoDaemonError, match="dockerd needs root"):
+        daemon.ensure(Daemon(tmp_path))
+
+
+def test_packages_that_cannot_be_installed_mean_no_daemon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon, "PATH", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(NoDaemonError, match=r"only root can install.*docker\.io"):
+        daemon.ensure(Daemon(tmp_path))
