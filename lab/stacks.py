@@ -32,7 +32,8 @@ def up(machine: Machine, wanted: str | None) -> int:
     _settle_stack_file(stack, machine.default_stack)
     print(f"stack: {stack}, {'as asked' if wanted else 'which fits the images'}", flush=True)
     code = _pulumi(["stack", "select", "--create", stack], stack)
-    code = code or _pulumi(["up", "--yes", "--skip-preview"], stack)
+    # Its outputs come below, in words of our own.
+    code = code or _pulumi(["up", "--yes", "--skip-preview", "--suppress-outputs"], stack)
     if code == 0:
         _print_links(stack)
     return code
@@ -133,7 +134,7 @@ def _pulumi(arguments: list[str], stack: str) -> int:
         subprocess.Popen(
             command, cwd=PROJECT, stderr=subprocess.PIPE, start_new_session=True
         ) as process,
-        _handing_signals_to(process),
+        _handing_signals_to(process) as handed_on,
     ):
         assert process.stderr is not None  # noqa: S101 - it is a pipe
         while chunk := os.read(process.stderr.fileno(), 4096):
@@ -143,23 +144,27 @@ def _pulumi(arguments: list[str], stack: str) -> int:
     advice = explain(said.decode(errors="replace"), stack)
     if process.returncode and advice:
         print(f"\n{advice}", file=sys.stderr)
+    if process.returncode and handed_on:
+        raise KeyboardInterrupt
     return process.returncode
 
 
 @contextmanager
-def _handing_signals_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
+def _handing_signals_to(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
     """Let Pulumi alone have a Ctrl-C, which a terminal would send to its program and plugins too.
 
-    It then ends them in order; a second one ends it at once.
+    It then ends them in order; a second one ends it at once. Yields the signals so far.
     """
+    handed_on: list[int] = []
 
     def hand_on(number: int, frame: FrameType | None) -> None:
+        handed_on.append(number)
         process.send_signal(signal.SIGINT)
 
     ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, hand_on) for number in ends}
     try:
-        yield
+        yield handed_on
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
