@@ -126,12 +126,14 @@ def _docker(cache: Cache) -> tuple[str | None, str]:
         return None, "a private daemon, as there is no docker command"
     asking = ["docker", "version", "--format", "{{.Server.Version}}"]
     try:
-        version = runner.run(asking, timeout=15).checked().strip()
-        # The provider plugin doesn't read docker's current context, the command does.
-        host = given or command_line_host()
-        return host, f"the daemon at {host}, version {version}, which answers"
+        asked = runner.run(asking, timeout=15)
+        if asked.code == 0:
+            # The provider plugin doesn't read docker's current context, the command does.
+            host = given or command_line_host()
+            return host, f"the daemon at {host}, version {asked.stdout.strip()}, which answers"
+        complaint = (asked.stderr.strip() or "nothing").splitlines()[-1]
     except runner.CommandError as error:
-        complaint = str(error).splitlines()[-1]
+        complaint = str(error)
     if given:
         raise LabError(
             f"DOCKER_HOST={given} does not answer ({complaint}). Start that daemon, or unset "
