@@ -187,7 +187,7 @@ class ClusterSpec:
     """sha256 of every node-side file, by name."""
     tools_image: str
     """Of k3d's helper container, which is no part of the cluster."""
-    settings: dict[str, Any] = field(default_factory=dict, compare=False)
+    settings: dict[str, Any] = field(compare=False)
     """The stack's settings that it came from, by key: they name a change to a person."""
 
     @classmethod

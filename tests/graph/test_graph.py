@@ -324,7 +324,7 @@ def test_all_that_docker_holds_carries_its_owner(default: Run) -> None:
 
 
 def test_a_container_is_another_on_another_network_of_the_same_name(default: Run) -> None:
-    """The provider does not read a container's networks back (reference: pulumi-docker 5)."""
+    """The provider does not read a container's networks back (terraform-provider-docker v4.5.0)."""
     for container in default.of_type(CONTAINER):
         labels = {each["label"]: each["value"] for each in container.inputs["labels"]}
         assert labels[naming.NETWORK_LABEL] == "id-of-network-network"
