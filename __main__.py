@@ -2,15 +2,15 @@
 
 import pulumi
 
-from components import stack
 from components.cluster import ClusterGuard, TracedCluster
 from components.collector import Collector, CollectorArgs
 from components.config_files import ConfigFiles
-from components.guard import StackGuard
 from components.jaeger import Jaeger, JaegerArgs
 from components.network import StackNetwork
 from components.node_image import NodeImage
 from components.probe import ProbeArgs, TraceProbe
+from components.stack_guard import StackGuard
+from runtime_observability.core import plan as stack
 
 
 def after(*resources: pulumi.Resource) -> pulumi.ResourceOptions:

@@ -6,9 +6,9 @@ import json
 
 import pulumi
 
-from components import commands
-from components.documents import ClusterSpec
-from components.naming import Names
+from components import _commands
+from runtime_observability.core.documents import ClusterSpec
+from runtime_observability.core.naming import Names
 
 
 class ClusterGuard(pulumi.ComponentResource):
@@ -29,7 +29,7 @@ class ClusterGuard(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("runtime-observability:index:ClusterGuard", name, None, opts)
-        sweep = commands.guard(
+        sweep = _commands.guard(
             f"{name}-sweep",
             ["sweep_cluster.sh"],
             {
@@ -64,9 +64,9 @@ class TracedCluster(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("runtime-observability:index:TracedCluster", name, None, opts)
-        ensured = commands.python(
+        ensured = _commands.python(
             f"{name}-ensure",
-            "components.ensure",
+            "runtime_observability.host.ensure",
             stdin=json.dumps(
                 {"stack": names.stack, "folder": str(names.folder), "spec": spec.document},
                 sort_keys=True,

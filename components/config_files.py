@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pulumi
 from pulumi_command import local
 
-from components.naming import Names
+from runtime_observability.core.naming import Names
 
 _WRITE = """set -eu
 umask 077

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components import documents, naming
-from components.backend import Backend, BackendArgs
-from components.compatibility import JAEGER_GENERATION
-from components.naming import Names
+from components._backend import Backend, BackendArgs
 from components.network import StackNetwork
-from components.versions import Version
+from runtime_observability.core import documents, naming
+from runtime_observability.core.compatibility import JAEGER_GENERATION
+from runtime_observability.core.naming import Names
+from runtime_observability.core.versions import Version
 
 _CONFIG = "/etc/jaeger/config.yaml"
 

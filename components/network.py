@@ -5,8 +5,8 @@ from __future__ import annotations
 import pulumi
 import pulumi_docker as docker
 
-from components import commands, orphans
-from components.naming import Names
+from components import _commands, _orphans
+from runtime_observability.core.naming import Names
 
 
 class StackNetwork(pulumi.ComponentResource):
@@ -34,10 +34,10 @@ class StackNetwork(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 delete_before_replace=True,
-                hooks=orphans.no_network(names.network, names.owner),
+                hooks=_orphans.no_network(names.network, names.owner),
             ),
         )
-        commands.guard(
+        _commands.guard(
             f"{name}-detach",
             ["detach_network.sh"],
             {"OWNER": names.owner, "NETWORK": names.network},

@@ -15,9 +15,9 @@ from pathlib import Path
 import pulumi
 import pulumi_docker as docker
 
-from components import commands
-from components.compatibility import ContainerdRelease
-from components.naming import NODE_IMAGE
+from components import _commands
+from runtime_observability.core.compatibility import ContainerdRelease
+from runtime_observability.core.naming import NODE_IMAGE
 
 PLACE = "usr/local/bin/containerd"
 CURE = "`pulumi config set containerdTracing off` does without containerd's traces"
@@ -87,9 +87,9 @@ class NodeImage(pulumi.ComponentResource):
         super().__init__("runtime-observability:index:NodeImage", name, None, opts)
         own = pulumi.ResourceOptions(parent=self)
         if built:
-            commands.python(
+            _commands.python(
                 f"{name}-build",
-                "components.build_node_image",
+                "runtime_observability.host.build_node_image",
                 stdin=json.dumps(asdict(built)),
                 environment={"GENERATION": str(generation)},
                 opts=own,

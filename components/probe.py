@@ -9,8 +9,8 @@ from typing import Any
 
 import pulumi
 
-from components import commands
-from components.naming import Names
+from components import _commands
+from runtime_observability.core.naming import Names
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ProbeArgs:
 
 
 class TraceProbe(pulumi.ComponentResource):
-    """Runs a pod and finds its trace (``python -m ktrace.probe``)."""
+    """Runs a pod and finds its trace (``python -m ktrace.pipeline.probe``)."""
 
     result: pulumi.Output[dict[str, Any]]
 
@@ -40,9 +40,9 @@ class TraceProbe(pulumi.ComponentResource):
         self, name: str, args: ProbeArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("runtime-observability:index:TraceProbe", name, None, opts)
-        probed = commands.python(
+        probed = _commands.python(
             f"{name}-run",
-            "ktrace.probe",
+            "ktrace.pipeline.probe",
             stdin=json.dumps(
                 {
                     "jaegerUrl": args.jaeger_url,

@@ -6,8 +6,6 @@ import sys
 
 import typer
 
-from components.kubeapi import KubeconfigError
-from components.runner import CommandError
 from ktrace.commands.assert_ import assert_
 from ktrace.commands.doctor import doctor
 from ktrace.commands.open import open_
@@ -17,6 +15,8 @@ from ktrace.commands.show import show
 from ktrace.commands.verify import verify
 from ktrace.errors import UNREACHABLE, USAGE, KtraceError
 from ktrace.jaeger import JaegerError
+from runtime_observability.host.kubeapi import KubeconfigError
+from runtime_observability.host.runner import CommandError
 
 app = typer.Typer(
     name="ktrace",

@@ -12,12 +12,12 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-from components import runner
-from components.naming import NODE_IMAGE, OWNER_LABEL
 from lab import check, daemon, environment, stacks
 from lab.machine import look
 from lab.paths import Cache
 from lab.steps import LabError, progress
+from runtime_observability.core.naming import NODE_IMAGE, OWNER_LABEL
+from runtime_observability.host import runner
 
 
 def main(arguments: list[str]) -> int:

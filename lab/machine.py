@@ -23,14 +23,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from components import runner
-from components.compatibility import k3s_image
-from components.docker import architecture, command_line_host, is_served
-from components.versions import Version
 from lab import daemon
 from lab.paths import PROJECT, Cache
 from lab.providers import VERSIONS
 from lab.steps import LabError
+from runtime_observability.core.compatibility import k3s_image
+from runtime_observability.core.versions import Version
+from runtime_observability.host import runner
+from runtime_observability.host.docker import architecture, command_line_host, is_served
 
 OLDEST_PULUMI = (3, 238, 0)
 OLDEST_K3D = (5, 7, 0)

@@ -15,13 +15,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from components import docker, naming, runner
-from components.naming import OWNER_LABEL, Names
-from components.ports import is_free
 from lab import images
 from lab.machine import Machine
 from lab.paths import PROJECT
 from lab.steps import LabError
+from runtime_observability.core import naming
+from runtime_observability.core.naming import OWNER_LABEL, Names
+from runtime_observability.host import docker, runner
+from runtime_observability.host.ports import is_free
 
 OFFSET_STEP = 100
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
-from components import documents, settings, stack
-from components.documents import ClusterSpec
-from components.naming import Names
-from components.settings import Settings
+from runtime_observability.core import documents, plan, settings
+from runtime_observability.core.documents import ClusterSpec
+from runtime_observability.core.naming import Names
+from runtime_observability.core.settings import Settings
 
 PROJECT = Path(__file__).resolve().parent.parent
 SCHEMA: dict[str, dict[str, Any]] = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
@@ -35,6 +35,6 @@ def parsed(**changes: Any) -> Settings:
 
 def spec_of(names: Names, given: Settings, *, cgroup_v1: bool = False) -> ClusterSpec:
     """The cluster that the program decides on for a Docker host of amd64."""
-    image, _ = stack.node_image(given, "amd64")
+    image, _ = plan.node_image(given, "amd64")
     files = documents.node_files(given, cgroup_v1=cgroup_v1)
     return documents.cluster_spec(given, names, files, image)

@@ -8,10 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from ktrace import expectations, junit, target, terminal
 from ktrace.errors import FINDING, UsageError
-from ktrace.expectations import Expectation, File, Verdict
+from ktrace.expect import expectations
+from ktrace.expect.expectations import Expectation, File, Verdict
 from ktrace.jaeger import Jaeger, JaegerError, Trace
+from ktrace.target import target
+from ktrace.view import junit, terminal
 
 _POLL_SECONDS = 1.0
 _MOST = 10_000

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from components.naming import Names
-from ktrace import configuration, machine, target, terminal
+from ktrace.checks import machine
+from ktrace.checks.machine import Finding
 from ktrace.errors import FINDING, UsageError
-from ktrace.machine import Finding
+from ktrace.target import stack_settings, target
+from ktrace.view import terminal
+from runtime_observability.core.naming import Names
 
 _WORDS = {"ok": ("ok", "green"), "warning": ("warn", "yellow"), "failure": ("FAIL", "bold red")}
 _UNCHOSEN = "dev"
@@ -32,7 +34,7 @@ def doctor(*, stack: target.StackOption = None, as_json: target.JsonOption = Fal
         name = stack or target.selected_stack()
     except UsageError:
         name = None  # without Pulumi there is no selection, which is a finding of its own
-    settings = configuration.read(folder, name)
+    settings = stack_settings.read(folder, name)
     findings = machine.examine(Names(name or _UNCHOSEN, folder), settings)
     ok = all(finding.status != "failure" for finding in findings)
     if as_json:

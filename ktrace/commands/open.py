@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
-from components import links
-from ktrace import target, terminal
 from ktrace.errors import UsageError
-from ktrace.target import Target
+from ktrace.target import target
+from ktrace.target.target import Target
+from ktrace.view import terminal
+from runtime_observability.core import links
 
 
 def open_(

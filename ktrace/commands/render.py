@@ -10,14 +10,15 @@ from typing import Annotated
 
 import typer
 
-from components import documents, naming
-from components import stack as stack_plan
-from components.compatibility import JAEGER_GENERATION
-from components.naming import Names
-from components.preflight import Observation
-from components.stack import StackPlan
-from ktrace import configuration, target, terminal
 from ktrace.errors import UsageError
+from ktrace.target import stack_settings, target
+from ktrace.view import terminal
+from runtime_observability.core import documents, naming
+from runtime_observability.core import plan as stack_plan
+from runtime_observability.core.compatibility import JAEGER_GENERATION
+from runtime_observability.core.naming import Names
+from runtime_observability.core.plan import StackPlan
+from runtime_observability.host.preflight import Observation
 
 _K3D_FILE = "k3d.yaml"
 
@@ -50,7 +51,7 @@ def render(
     name = stack or target.selected_stack()
     if name is None:
         raise UsageError("no stack is selected: name one with --stack NAME")
-    settings = configuration.read(folder, name)
+    settings = stack_settings.read(folder, name)
     try:
         plan = stack_plan.decide(settings, Names(name, folder), Observation(cgroup_v1=cgroup_v1))
     except ValueError as error:

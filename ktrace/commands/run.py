@@ -10,13 +10,15 @@ from typing import IO, Annotated
 
 import typer
 
-from ktrace import child, target, terminal
-from ktrace.consequences import Follower
 from ktrace.errors import FINDING, UNREACHABLE, USAGE, UsageError
+from ktrace.following.follower import Follower
+from ktrace.following.owners import Owners
+from ktrace.following.report import Report
 from ktrace.jaeger import Jaeger, JaegerError
-from ktrace.owners import Owners
-from ktrace.proxy import recording
-from ktrace.report import Report
+from ktrace.recording import user_command
+from ktrace.recording.forwarder import recording
+from ktrace.target import target
+from ktrace.view import terminal
 
 
 def run(
@@ -73,7 +75,7 @@ def run(
         owners.look()
         begin = time.time()
         with recording(chosen.cluster) as (environment, recorder), owners.looking():
-            ended = child.run(command, environment)
+            ended = user_command.run(command, environment)
             requests = tuple(recorder.seen)
         follower = Follower(jaeger, owners, requests, begin)
         problem = (

@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from ktrace import page, target, terminal, waterfall
 from ktrace.errors import KtraceError, UsageError
 from ktrace.jaeger import Jaeger
-from ktrace.starts import wait_for_start
+from ktrace.podstart.search import wait_for_start
+from ktrace.target import target
+from ktrace.view import page, terminal, waterfall
 
 
 def show(

@@ -11,13 +11,15 @@ from kubernetes import client
 from rich.table import Table
 from rich.text import Text
 
-from components import kubeapi
-from ktrace import coverage, hops, target, terminal
-from ktrace.coverage import Coverage, Node
 from ktrace.errors import FINDING, UnreachableError
-from ktrace.hops import Pipeline, Synthetic
 from ktrace.jaeger import Jaeger, JaegerError
-from ktrace.target import Target
+from ktrace.pipeline import coverage, hops
+from ktrace.pipeline.coverage import Coverage, Node
+from ktrace.pipeline.hops import Pipeline, Synthetic
+from ktrace.target import target
+from ktrace.target.target import Target
+from ktrace.view import terminal
+from runtime_observability.host import kubeapi
 
 _API_SECONDS = 10
 

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from components.compatibility import SANDBOX_IMAGE
-from components.docker import architecture
 from lab.paths import LAB
 from lab.steps import LabError, Step, Workbench
+from runtime_observability.core.compatibility import SANDBOX_IMAGE
+from runtime_observability.host.docker import architecture
 
 INSTRUCTIONS = (
     # As seen in a node of v1.34.3+k3s1. Our programs are in /bin, as k3s' are: a containerd in

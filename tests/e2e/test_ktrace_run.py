@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.files import write_private
+from runtime_observability.host.files import write_private
 from tests.e2e.ktrace import ktrace
 from tests.live.pods import BUSYBOX, PULL_SECONDS, pods
 from tests.live.stack import Stack

@@ -31,7 +31,7 @@ def kill_in_mid_creation(stack: Stack) -> None:
 def at_work(stack: Stack) -> str:
     """Command lines of what works on the stack's cluster, in one text."""
     commands = stack.orphans().values()
-    return "\n".join(each for each in commands if "k3d" in each or "components.ensure" in each)
+    return "\n".join(each for each in commands if "k3d" in each or "host.ensure" in each)
 
 
 def test_after_a_kill_cancel_and_the_next_up_repair(absent: Stack) -> None:

@@ -17,8 +17,8 @@ from typing import Any
 
 import yaml
 
-from components import naming
-from components.naming import Names
+from runtime_observability.core import naming
+from runtime_observability.core.naming import Names
 from tests.fakes.executables import Answer, Call, Executables
 
 

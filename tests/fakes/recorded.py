@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from ktrace.jaeger import Jaeger
-from ktrace.starts import look_for_start
+from ktrace.podstart.search import look_for_start
 from tests.fakes.jaeger import client, data
 
 FOLDER = Path(__file__).resolve().parent.parent / "unit" / "recorded"

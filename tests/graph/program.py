@@ -16,8 +16,8 @@ from pulumi.runtime import mocks
 from pulumi.runtime.rpc import deserialize_properties
 from pulumi.runtime.settings import get_root_resource
 
-from components import preflight
-from components.preflight import Observation
+from runtime_observability.host import preflight
+from runtime_observability.host.preflight import Observation
 from tests.configuration import PROJECT, defaults
 
 COMMAND = "command:local:Command"
@@ -118,11 +118,11 @@ class _Outputs(mocks.Mocks):
 
 
 def _printed(create: str) -> dict[str, Any]:
-    if "components.ensure" in create:
+    if "runtime_observability.host.ensure" in create:
         return {"instance": "container-id-of-server-0", "seconds": 9.9}
-    if "ktrace.probe" in create:
+    if "ktrace.pipeline.probe" in create:
         return {"traced": ["apiserver", "kubelet"], "seconds": 0.9, "traceUrl": "http://t/1"}
-    if "components.build_node_image" in create:
+    if "runtime_observability.host.build_node_image" in create:
         return {"image": "runtime-observability/k3s:containerd-2.3.4-0123456789ab", "built": True}
     return {"seconds": 0.1}
 

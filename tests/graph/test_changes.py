@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from components import store
-from components.naming import Names
-from components.preflight import Observation
+from runtime_observability.core.naming import Names
+from runtime_observability.host import store
+from runtime_observability.host.preflight import Observation
 from tests.configuration import PROJECT, of_stack_file, parsed, spec_of
 from tests.graph.program import Run, run
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from components import documents, naming
-from components.naming import Names
 from components.node_image import UpstreamImage
+from runtime_observability.core import documents, naming
+from runtime_observability.core.naming import Names
 from tests.configuration import PROJECT, of_stack_file, parsed, spec_of
 from tests.graph.program import COMMAND, CONTAINER, IMAGE, NETWORK, Resource, Run, run
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from components.compatibility import UPSTREAM_CONTAINERD
-from components.versions import Version
 from lab import builds
 from lab.paths import Cache
+from runtime_observability.core.compatibility import UPSTREAM_CONTAINERD
+from runtime_observability.core.versions import Version
 from tests.configuration import defaults
 from tests.live.stack import Stack
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from components.ports import is_free
+from runtime_observability.host.ports import is_free
 from tests import configuration
 
 _BELOW_EPHEMERAL = 32768  # Linux hands out ports from here on by itself

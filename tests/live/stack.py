@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from components.naming import PROJECT as PROJECT_NAME
+from runtime_observability.core.naming import PROJECT as PROJECT_NAME
 from tests.configuration import PROJECT, of_stack_file
 from tests.live import environment, ports
 from tests.live.docker import Docker

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from components.naming import Names
+from runtime_observability.core.naming import Names
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.http import FakeServer, Reply
 

@@ -1,0 +1,81 @@
+"""How this project uses Command resources: guards that only delete, and Python that only makes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pulumi_command import local
+
+from runtime_observability.host import runner
+
+PROJECT_FOLDER = Path(__file__).resolve().parent.parent
+
+
+def _environment(values: Mapping[str, str]) -> dict[str, str]:
+    """``values`` and the daemon in use, so that a delete asks the one that the create asked."""
+    host = os.environ.get("DOCKER_HOST")
+    return {**values, **({"DOCKER_HOST": host} if host else {})}
+
+
+def in_turn(scripts: Sequence[str]) -> str:
+    """One shell text of ``scripts``: the next runs when one exits well, none when it fails."""
+    return "set -e\n" + "".join(
+        f"(\n{(runner.SCRIPTS / script).read_text()})\n" for script in scripts
+    )
+
+
+def guard(
+    name: str,
+    scripts: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    triggers: Sequence[Any] = (),
+    opts: pulumi.ResourceOptions,
+) -> local.Command:
+    """A Command that makes nothing and whose delete runs ``scripts``.
+
+    It is in the state before anything that depends on it exists, so an interrupted create, a
+    replacement and a destroy all end in the same delete.
+    """
+    return local.Command(
+        name,
+        create="true",
+        delete=in_turn(scripts),
+        environment=_environment(environment),
+        triggers=list(triggers),
+        logging=local.Logging.STDERR,
+        add_previous_output_in_env=False,
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(delete_before_replace=True)),
+    )
+
+
+def python(
+    name: str,
+    module: str,
+    *,
+    stdin: pulumi.Input[str],
+    environment: Mapping[str, str] | None = None,
+    triggers: Sequence[Any] = (),
+    opts: pulumi.ResourceOptions,
+) -> local.Command:
+    """A Command that runs a module of this project at create and at update; it has no delete.
+
+    The module reads one JSON document on stdin, tells its progress on stderr (shown by Pulumi as
+    it comes) and prints one JSON document on stdout.
+    """
+    return local.Command(
+        name,
+        create=f'exec "$PYTHON" -m {module}',
+        stdin=stdin,
+        dir=str(PROJECT_FOLDER),
+        environment=_environment({"PYTHON": sys.executable, **(environment or {})}),
+        triggers=list(triggers),
+        logging=local.Logging.STDERR,
+        add_previous_output_in_env=False,
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(delete_before_replace=True)),
+    )

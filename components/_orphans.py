@@ -1,0 +1,50 @@
+"""Containers and networks that a killed run made and Pulumi's state never learned of.
+
+The engine calls a before_create hook only where its state holds no such resource. So an object of
+the same name that carries the stack's owner label is an orphan, and its name is in the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pulumi
+
+from runtime_observability.host import docker, runner
+from runtime_observability.host.docker import Owned
+
+
+def _before_create(
+    name: str, owner: str, listed: Callable[[], list[Owned]], remove: Callable[[str], object]
+) -> pulumi.ResourceHookBinding:
+    """A hook that gives the id of every orphan among ``listed`` to ``remove``."""
+
+    def hook(arguments: pulumi.ResourceHookArgs) -> None:
+        for each in listed():
+            if (each.name, each.owner) == (name, owner):
+                remove(each.id)
+                pulumi.log.warn(f"{name} of an earlier run that was killed is removed")
+
+    return pulumi.ResourceHookBinding(
+        before_create=[pulumi.ResourceHook(f"remove-orphaned-{name}", hook)]
+    )
+
+
+def no_container(name: str, owner: str) -> pulumi.ResourceHookBinding:
+    """Before a container is created: the one of its name that a killed run left goes."""
+
+    def remove(container: str) -> None:
+        runner.run(["docker", "rm", "--force", "--volumes", container]).checked()
+
+    return _before_create(name, owner, docker.containers, remove)
+
+
+def no_network(name: str, owner: str) -> pulumi.ResourceHookBinding:
+    """Before a network is created: the one of its name that a killed run left goes."""
+
+    def remove(network: str) -> None:
+        values = {"OWNER": owner, "NETWORK": name}
+        runner.run_script("detach_network.sh", values).checked()
+        runner.run(["docker", "network", "rm", network]).checked()
+
+    return _before_create(name, owner, docker.networks, remove)

@@ -1,0 +1,35 @@
+"""A stack's settings read from its file, without Pulumi's engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ktrace.errors import UsageError
+from runtime_observability.core import settings as stack_settings
+from runtime_observability.core.settings import Settings
+
+
+def read(folder: Path, stack: str | None) -> Settings:
+    """The settings of Pulumi.<stack>.yaml over the defaults of Pulumi.yaml; None: those alone."""
+    schema = yaml.safe_load((folder / "Pulumi.yaml").read_text())["config"]
+    raw = {key: entry["default"] for key, entry in schema.items() if "default" in entry}
+    if stack:
+        raw |= _of_stack(folder, stack)
+    try:
+        return stack_settings.parse(raw)
+    except stack_settings.SettingsError as error:
+        raise UsageError(f"Pulumi.{stack}.yaml: {error}") from None
+
+
+def _of_stack(folder: Path, stack: str) -> dict[str, Any]:
+    file = folder / f"Pulumi.{stack}.yaml"
+    if not file.is_file():
+        raise UsageError(f"there is no stack {stack}: {file} does not exist")
+    try:
+        config = (yaml.safe_load(file.read_text()) or {}).get("config") or {}
+    except (yaml.YAMLError, AttributeError) as error:
+        raise UsageError(f"{file} cannot be read: {error}") from None
+    return {key.partition(":")[2]: value for key, value in config.items()}

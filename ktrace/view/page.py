@@ -1,0 +1,155 @@
+"""A pod's start as one HTML page that needs nothing else: no script, no font, no image."""
+
+from __future__ import annotations
+
+from html import escape
+
+from ktrace.podstart.start import PodStart, Step
+from ktrace.view.terminal import milliseconds
+from ktrace.view.waterfall import summary, title
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1b2733; --soft: #5d6b7a; --line: #dfe5eb; --paper: #fff;
+  --card: #f5f7f9; --apiserver: #3267d6; --scheduler: #9a4fc4; --kubelet: #1f8a4c;
+  --containerd: #0e8fa8; --gap: #a8b3be; --hot: #d9480f; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6ebf0; --soft: #9aa7b4; --line: #2c3743;
+  --paper: #12181f; --card: #1a222b; --apiserver: #7aa2ff; --scheduler: #cf94f0;
+  --kubelet: #58c98a; --containerd: #4cc7de; --gap: #5b6874; --hot: #ff8a4c; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--paper); color: var(--ink);
+  font: 15px/1.45 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+main { max-width: 1200px; margin: 0 auto; padding: 32px 24px 48px; }
+h1 { font-size: 24px; margin: 0 0 4px; overflow-wrap: anywhere; }
+.when { color: var(--soft); margin: 0 0 20px; }
+.facts { display: flex; flex-wrap: wrap; gap: 12px; margin: 0 0 24px; }
+.facts div { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
+  padding: 10px 16px; min-width: 150px; flex: 1; }
+.facts dt { color: var(--soft); font-size: 13px; }
+.facts dd { margin: 2px 0 0; font-size: 20px; font-weight: 600; }
+.facts small { display: block; font-size: 13px; font-weight: 400; color: var(--soft); }
+table { width: 100%; border-collapse: collapse; table-layout: fixed; }
+th { text-align: left; font-size: 13px; font-weight: 600; color: var(--soft); padding: 6px 8px;
+  border-bottom: 1px solid var(--line); }
+td { padding: 5px 8px; border-bottom: 1px solid var(--line); vertical-align: middle; }
+.step { width: 31%; overflow-wrap: anywhere; }
+.who { width: 10%; }
+.number { width: 9%; text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.detail .step { padding-left: 28px; color: var(--soft); }
+.detail td { padding-top: 2px; padding-bottom: 2px; font-size: 13px; }
+.gap .step { color: var(--soft); font-style: italic; }
+.critical .step, .critical .took { font-weight: 600; }
+.slowest td { background: var(--card); } .slowest .took { color: var(--hot); }
+.lane { position: relative; height: 18px; background: linear-gradient(90deg, var(--line) 1px,
+  transparent 1px) 0 0 / 25% 100%; }
+.detail .lane { height: 10px; }
+.bar { position: absolute; top: 0; bottom: 0; min-width: 2px; border-radius: 3px; }
+.apiserver { background: var(--apiserver); } .scheduler { background: var(--scheduler); }
+.kubelet { background: var(--kubelet); } .containerd { background: var(--containerd); }
+.gap .bar { background: repeating-linear-gradient(45deg, var(--gap) 0 4px, transparent 4px 8px);
+  border: 1px solid var(--gap); }
+.detail .bar { opacity: .55; }
+.critical .bar { outline: 2px solid var(--hot); outline-offset: 1px; }
+.error { color: #c92a2a; font-size: 13px; font-weight: 400; }
+.legend { display: flex; flex-wrap: wrap; gap: 18px; color: var(--soft); font-size: 13px;
+  margin: 16px 0 0; }
+.legend i { display: inline-block; width: 12px; height: 12px; border-radius: 3px;
+  margin-right: 6px; vertical-align: -1px; }
+.legend .mark { outline: 2px solid var(--hot); outline-offset: -2px; }
+.legend .hatch { background: repeating-linear-gradient(45deg, var(--gap) 0 3px,
+  transparent 3px 6px); border: 1px solid var(--gap); }
+h2 { font-size: 16px; margin: 28px 0 6px; }
+ul { margin: 0; padding-left: 20px; } a { color: var(--apiserver); overflow-wrap: anywhere; }
+""".strip()
+_COMPONENTS = ("apiserver", "scheduler", "kubelet", "containerd")
+
+
+def render(start: PodStart, jaeger_url: str) -> str:
+    """The whole document."""
+    heading = f"Why pod {start.pod} took {milliseconds(start.duration_ms)}"
+    if not start.whole:
+        heading = f"How far pod {start.pod} came in {milliseconds(start.duration_ms)}"
+    moment = start.started_at.isoformat(sep=" ", timespec="milliseconds").replace("+00:00", " UTC")
+    rows = "\n".join(
+        _row(step, start.duration_ms, slowest=step is start.slowest) for step in start.steps
+    )
+    links = "\n".join(
+        f'<li><a href="{escape(url)}">{escape(url)}</a></li>'
+        for url in (f"{jaeger_url}/trace/{each}" for each in start.trace_ids)
+    )
+    legend = "\n".join(
+        f'<span><i class="{name}"></i>{name}</span>'
+        for name in _COMPONENTS
+        if any(step.component == name for step in start.steps)
+    )
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
+<title>{escape(title(start))}</title>
+<style>
+{_STYLE}
+</style>
+</head>
+<body>
+<main>
+<h1>{escape(heading)}</h1>
+<p class="when">namespace {escape(start.namespace)}, from {moment}</p>
+<dl class="facts">
+{_facts(start)}
+</dl>
+<table>
+<thead><tr><th class="step">step</th><th class="who">component</th>
+<th class="number">start</th><th class="number">took</th>
+<th>0 to {milliseconds(start.duration_ms)}</th></tr></thead>
+<tbody>
+{rows}
+</tbody>
+</table>
+<p class="legend">
+{legend}
+<span><i class="mark"></i>the start waited for it</span>
+<span><i class="hatch"></i>no span covers it</span>
+</p>
+<h2>In short</h2>
+<ul>
+{"".join(f"<li>{escape(line)}</li>" for line in summary(start))}
+</ul>
+<h2>Traces in Jaeger</h2>
+<ul>
+{links}
+</ul>
+</main>
+</body>
+</html>
+"""
+
+
+def _facts(start: PodStart) -> str:
+    cards = [("from the request to the last start", milliseconds(start.duration_ms), "")]
+    if slowest := start.slowest:
+        cards.append(("slowest step", milliseconds(slowest.duration_ms), slowest.name))
+    cards.append(("unexplained", milliseconds(start.unexplained_ms), "no span covers it"))
+    return "\n".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}"
+        f"{f'<small>{escape(more)}</small>' if more else ''}</dd></div>"
+        for name, value, more in cards
+    )
+
+
+def _row(step: Step, total_ms: float, *, slowest: bool) -> str:
+    kinds = [("detail", step.depth > 0), ("gap", step.unexplained), ("critical", step.critical)]
+    kinds.append(("slowest", slowest))
+    classes = " ".join(name for name, holds in kinds if holds)
+    left = step.start_ms / total_ms * 100 if total_ms else 0
+    width = step.duration_ms / total_ms * 100 if total_ms else 0
+    error = f'<br><span class="error">{escape(step.error)}</span>' if step.error else ""
+    return (
+        f'<tr class="{classes}"><td class="step">{escape(step.name)}{error}</td>'
+        f'<td class="who">{escape(step.component)}</td>'
+        f'<td class="number">{milliseconds(step.start_ms)}</td>'
+        f'<td class="number took">{milliseconds(step.duration_ms)}</td>'
+        f'<td><div class="lane"><div class="bar {escape(step.component)}" '
+        f'style="left:{left:.2f}%;width:{width:.2f}%"></div></div></td></tr>'
+    )

@@ -1,0 +1,270 @@
+"""The version table: what is generated for which release. Data, not branches.
+
+Boundaries carry the release and the source they were read in; everything else in the project asks
+this table instead of comparing versions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from runtime_observability.core.versions import Since, Timeline, Version
+
+ContainerdTracing = Literal["auto", "image", "upstream", "off"]
+
+# --- k3s -----------------------------------------------------------------------------------------
+
+OLDEST_K3S = Version.parse("1.27.1")
+"""The article's release, and the first in which the tracing gates are on by themselves."""
+
+NEWEST_KNOWN_K3S = Version.parse("1.37.1")
+"""The newest whose sources were read: later releases are given what it is given, and told so."""
+
+TRACING_CONFIGURATION = Timeline(
+    Since(
+        "1.27.0",
+        "apiserver.config.k8s.io/v1beta1",
+        "kubernetes/apiserver v0.27.0 pkg/apis/apiserver/v1beta1/types.go",
+    ),
+    Since(
+        "1.34.0",
+        "apiserver.config.k8s.io/v1",
+        "kubernetes/apiserver v0.34.0 pkg/apis/apiserver/v1/register.go",
+    ),
+)
+"""apiVersion of the API server's tracing file. Decoding is strict from 1.32 on."""
+
+FAIL_CGROUP_V1_IS_DEFAULT = Timeline(
+    Since("1.27.0", False, "kubernetes/kubelet v0.31.0 config/v1beta1/types.go"),
+    Since("1.35.0", True, "kubernetes/kubelet v0.35.0 config/v1beta1/types.go; kubernetes#134298"),
+)
+"""Whether the kubelet refuses a cgroup v1 host unless ``failCgroupV1: false`` is set."""
+
+REQUEST_SPAN = Timeline(
+    Since(
+        "1.27.0", "KubernetesAPI", "kubernetes/apiserver v0.27.1 pkg/endpoints/filters/traces.go"
+    ),
+    Since(
+        "1.31.0",
+        "",
+        "kubernetes/apiserver v0.31.0 pkg/endpoints/filters/traces.go: method and route name it",
+    ),
+)
+"""What the API server calls the root span of a request; empty where each route has its own."""
+
+RUNTIME_CALLS_JOIN_POD = Timeline(
+    Since("1.27.0", True, "the article's screenshots of 1.27.1 show them below syncPod"),
+    Since("1.28.0", False, "kubernetes#121192: calls to the runtime begin traces of their own"),
+    Since("1.30.0", True, "kubernetes#122087, merged for 1.30; no backport was found"),
+)
+"""Whether the kubelet's calls to containerd are in the trace of the pod's ``syncPod``."""
+
+_PAUSE_3_6 = "docker.io/rancher/mirrored-pause:3.6"
+_PAUSE_3_10 = "docker.io/rancher/mirrored-pause:3.10.2"
+_PAUSE_FLAG = "k3s --pause-image (k3s pkg/cli/cmds/agent.go)"
+
+SANDBOX_IMAGE = Timeline(
+    Since("1.27.0", _PAUSE_3_6, f"{_PAUSE_FLAG}, unchanged until July 2026"),
+    Since("1.34.10", _PAUSE_3_10, f"{_PAUSE_FLAG}, k3s#14391 after 1.34.9"),
+    Since("1.35.0", _PAUSE_3_6, _PAUSE_FLAG),
+    Since("1.35.7", _PAUSE_3_10, f"{_PAUSE_FLAG}, k3s#14390 after 1.35.6"),
+    Since("1.36.0", _PAUSE_3_6, _PAUSE_FLAG),
+    Since("1.36.3", _PAUSE_3_10, f"{_PAUSE_FLAG}, k3s#14389 after 1.36.2"),
+)
+"""The image of every pod's sandbox: on each node before the first pod runs."""
+
+ETCD_TRACING_PREFIX = Timeline(
+    Since("1.31.0", "experimental-", "etcd 3.5 CHANGELOG: --experimental-distributed-tracing-*"),
+    Since("1.34.0", "", "etcd 3.6, which k3s has from 1.34 on: --distributed-tracing-*"),
+)
+"""How etcd's tracing flags begin. Earlier releases of etcd 3.5 lack the sampling rate's."""
+
+FORBIDDEN_GATES: Mapping[str, str] = {
+    "APIServerTracing": "on by itself since 1.27, and unknown to 1.37, which then does not start",
+    "KubeletTracing": "on by itself since 1.27, and unknown to 1.38 (kubernetes#141714)",
+}
+"""Feature gates that must not be passed to any release, and why."""
+
+NODE_EXPORTERS = {
+    "OTEL_BSP_SCHEDULE_DELAY": "500",
+    "OTEL_BSP_MAX_QUEUE_SIZE": "16384",
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "1024",
+}
+"""Batch span processor of API server, kubelet and containerd.
+
+Delay in milliseconds: 0.7 to 1.1 s from a pod's creation to its readable trace, where the SDK's
+default of 5000 took 1.7 to 6 s. Queue and batch in spans: the default queue of 2048 drops silently
+when full, and 50 pods at once bring more than that within a delay.
+Read by the SDK before its options (opentelemetry-go v1.40.0 sdk/trace/batch_span_processor.go).
+"""
+
+# --- containerd ----------------------------------------------------------------------------------
+
+Delivery = Literal["template", "environment"]
+
+STOCK_CONTAINERD_TRACES = Timeline(
+    Since("1.27.1", True, "k3s builds containerd 1.6.19 apart, with its tracing plugin"),
+    Since(
+        "1.27.2",
+        False,
+        "k3s commit 607cbf0ad links containerd into its own binary, without tracing/plugin; "
+        "seen on v1.34.3+k3s1: `ctr plugins ls` shows none",
+    ),
+)
+"""Whether the containerd of the official k3s image has a tracing plugin at all."""
+
+CONTAINERD_SETTINGS: Timeline[Delivery] = Timeline(
+    Since("1.27.1", "template", "containerd v1.6.19 tracing/plugin/otlp.go reads TOML alone"),
+    Since("1.27.2", "environment", "containerd v1.7.16 tracing/plugin/otlp.go, and 2.0 on"),
+)
+"""How an image's own containerd is told where to export: later ones are of the user's making."""
+
+CONTAINERD_TEMPLATE = "/var/lib/rancher/k3s/agent/etc/containerd/config.toml.tmpl"
+"""Where k3s 1.27 looks for a template (k3s docs/advanced.md). It knows no base to extend."""
+
+
+@dataclass(frozen=True)
+class ContainerdRelease:
+    """An official static build of containerd, Apache-2.0; ``sha256`` by Docker's architecture."""
+
+    version: str
+    sha256: Mapping[str, str]
+
+    def url(self, architecture: str) -> str:
+        return (
+            f"https://github.com/containerd/containerd/releases/download/v{self.version}/"
+            f"containerd-static-{self.version}-linux-{architecture}.tar.gz"
+        )
+
+
+_CONTAINERD_1_7 = ContainerdRelease(
+    "1.7.29",
+    {
+        "amd64": "ba4a2e919d2882dba707d8c9c436ed3496e3bb99f5cfb13a31b29b497cf7ec2e",
+        "arm64": "d428ad3fb7036c07c141f6666de575d8c7fd862e658a28da5ae20b737fdf7d75",
+    },
+)
+_CONTAINERD_2 = ContainerdRelease(
+    "2.3.4",
+    {
+        "amd64": "1d0eccd52471ab75e8d4645b538f73dc635f905cd2be776366eb1036a0089595",
+        "arm64": "ad21f456a69bca9c183a8bde892a7576d5d09ae88b3e376a47bde4a886037ab3",
+    },
+)
+_CHECKSUMS = "checksums of the static builds as in kubespray 46dbdd399 of August 2026"
+
+UPSTREAM_CONTAINERD = Timeline(
+    Since("1.27.1", _CONTAINERD_1_7, f"k3s bundles 1.6 or 1.7 up to v1.31.5; {_CHECKSUMS}"),
+    Since("1.31.6", _CONTAINERD_2, f"k3s bundles 2.0 from v1.31.6 on; {_CHECKSUMS}"),
+    Since("1.32.0", _CONTAINERD_1_7, f"k3s v1.32.0 and v1.32.1 bundle 1.7.23; {_CHECKSUMS}"),
+    Since("1.32.2", _CONTAINERD_2, f"k3s bundles 2.0 from v1.32.2 on; {_CHECKSUMS}"),
+)
+"""The upstream containerd of the bundled one's line: it reads the configuration k3s writes."""
+
+
+@dataclass(frozen=True)
+class ContainerdPlan:
+    """Whether and how a stack's containerd is traced, and the reason in words."""
+
+    traced: bool
+    reason: str
+    delivery: Delivery | None = None
+    upstream: ContainerdRelease | None = None
+
+
+def containerd_plan(mode: ContainerdTracing, version: Version, binary: str = "") -> ContainerdPlan:
+    """What ``containerdTracing`` means for nodes of ``version``; ``binary`` is a local upstream."""
+    match mode:
+        case "off":
+            return ContainerdPlan(False, "containerdTracing is off")
+        case "image":
+            reason = "containerdTracing says that the image's own containerd traces"
+            return ContainerdPlan(True, reason, CONTAINERD_SETTINGS.at(version))
+        case "auto" if STOCK_CONTAINERD_TRACES.at(version):
+            reason = f"k3s {version} has containerd's tracing plugin"
+            return ContainerdPlan(True, reason, CONTAINERD_SETTINGS.at(version))
+        case _:
+            release = UPSTREAM_CONTAINERD.at(version)
+            official = f"upstream containerd {release.version}"
+            name = f"the containerd at {binary}" if binary else official
+            reason = f"{name} in place of the one of k3s {version}"
+            if not STOCK_CONTAINERD_TRACES.at(version):
+                reason += ", which has no tracing plugin"
+            return ContainerdPlan(True, reason, "environment", release)
+
+
+# --- OpenTelemetry Collector ---------------------------------------------------------------------
+
+OLDEST_COLLECTOR = Version.parse("0.54.0")
+"""The article's release."""
+
+NEWEST_KNOWN_COLLECTOR = Version.parse("0.159.0")
+
+UNPUBLISHED_COLLECTORS: Mapping[str, str] = {
+    "0.129.0": "0.129.1",
+    "0.134.0": "0.134.1",
+    "0.150.0": "0.150.1",
+}
+"""Releases that have no core image, as their publication failed, and the next one that has."""
+
+OTLP_EXPORTER = Timeline(
+    Since("0.54.0", "otlp", "opentelemetry-collector v0.54.0 exporter/otlpexporter"),
+    Since("0.144.0", "otlp_grpc", "opentelemetry-collector CHANGELOG 0.144.0: `otlp` deprecated"),
+)
+"""Component type of the exporter that speaks OTLP over gRPC."""
+
+COLLECTOR_METRICS: Timeline[Literal["address", "readers"]] = Timeline(
+    Since("0.54.0", "address", "opentelemetry-collector v0.54.0 config/telemetry.go"),
+    Since("0.111.0", "readers", "opentelemetry-collector CHANGELOG 0.111.0: address deprecated"),
+)
+"""How the collector is told where to serve its own metrics."""
+
+SAMPLER_OPTIONS: Timeline[Mapping[str, str]] = Timeline(
+    Since("0.54.0", {}, "contrib v0.54.0 processor/probabilisticsamplerprocessor/config.go"),
+    Since(
+        "0.111.0",
+        {"mode": "proportional"},
+        "contrib#31894, merged in June 2024: every release from 0.111.0 of October on has it",
+    ),
+)
+"""Options of the sampler besides its percentage. In proportional mode it passes spans on whose
+tracestate another sampler has written; in the default one it drops them."""
+
+# --- Jaeger --------------------------------------------------------------------------------------
+
+OLDEST_JAEGER = Version.parse("1.35.0")
+"""The first that receives OTLP (Jaeger CHANGELOG 1.35.0)."""
+
+LAST_JAEGER_V1 = Version.parse("1.76.0")
+"""No v1 came after it, of December 2025 (Jaeger CHANGELOG 2.14.0: removed)."""
+
+OLDEST_JAEGER_V2 = Version.parse("2.0.0")
+
+NEWEST_KNOWN_JAEGER = Version.parse("2.20.0")
+
+JaegerGeneration = Literal["v1", "v2"]
+
+JAEGER_GENERATION: Timeline[JaegerGeneration] = Timeline(
+    Since("1.35.0", "v1", "jaeger v1.35.0 cmd/all-in-one: flags, as environment variables"),
+    Since("2.0.0", "v2", "jaeger v2.0.0 cmd/jaeger: a collector, configured by a file"),
+)
+"""Which of the two programs that bear the name a release is."""
+
+# --- Default images ------------------------------------------------------------------------------
+
+
+def k3s_image(version: Version) -> str:
+    return f"docker.io/rancher/k3s:v{version.tag}"
+
+
+def jaeger_image(version: Version) -> str:
+    names = {"v1": "all-in-one", "v2": "jaeger"}
+    name = names[JAEGER_GENERATION.at(version)]
+    return f"docker.io/jaegertracing/{name}:{version.numbers}"
+
+
+def collector_image(version: Version) -> str:
+    """The core distribution: it has every component that is used here."""
+    return f"docker.io/otel/opentelemetry-collector:{version.numbers}"

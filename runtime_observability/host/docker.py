@@ -1,0 +1,135 @@
+"""What the Docker daemon holds, read through the docker command line. Nothing here changes it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from runtime_observability.core import naming
+from runtime_observability.host import runner
+
+_DEFAULT_HOST = "unix:///var/run/docker.sock"
+_LABELS = {
+    "owner": naming.OWNER_LABEL,
+    "stack": naming.STACK_LABEL,
+    "folder": naming.FOLDER_LABEL,
+    "spec": naming.SPEC_LABEL,
+    "cluster": "k3d.cluster",
+    "role": "k3d.role",
+}
+
+
+@dataclass(frozen=True)
+class Owned:
+    """A container or network and whose it is; labels that it does not carry are empty."""
+
+    id: str
+    name: str
+    owner: str
+    stack: str
+    folder: str
+    spec: str = ""
+    cluster: str = ""
+    role: str = ""
+    state: str = ""
+    ports: str = ""
+
+    @property
+    def host_ports(self) -> set[int]:
+        """TCP ports published on the host; only a running container has any.
+
+        Neighbours that keep their number are one range, as in ``127.0.0.1:4317-4318->4317-4318``
+        (docker CLI v28.2.2 cli/command/formatter/container.go).
+        """
+        ranges = re.findall(r":(\d+)(?:-(\d+))?->[\d-]+/tcp", self.ports)
+        return {
+            port for first, last in ranges for port in range(int(first), int(last or first) + 1)
+        }
+
+    @property
+    def whose(self) -> str:
+        if not self.owner:
+            return f"{self.name}, which no stack of this project made"
+        return f"{self.name} of stack {self.stack} in {self.folder}"
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """The daemon that answers, as far as it decides what is generated."""
+
+    version: str
+    cgroup_version: str
+    architecture: str
+    """As Go and image registries name it: amd64, arm64."""
+    limits_swap: bool
+    """Whether the kernel accounts for swap; where not, Docker turns any swap limit into none."""
+
+
+def architecture(machine: str) -> str:
+    """A kind of machine, as the kernel names it, by the name that Go and image registries use."""
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+
+
+def daemon() -> Daemon:
+    """Raises CommandError when the docker command or its daemon is not there."""
+    info = json.loads(runner.run(["docker", "info", "--format", "{{json .}}"]).checked())
+    if errors := info.get("ServerErrors"):
+        raise runner.CommandError("; ".join(errors))
+    if "ServerVersion" not in info:
+        raise runner.CommandError(
+            "`docker info` names no ServerVersion, as Docker does: is that Podman? k3d and "
+            "Pulumi's provider need Docker"
+        )
+    return Daemon(
+        version=info["ServerVersion"],
+        cgroup_version=info.get("CgroupVersion", "1"),
+        architecture=architecture(info["Architecture"]),
+        limits_swap=info.get("SwapLimit", False),
+    )
+
+
+def provider_host() -> str:
+    """The daemon that Pulumi's provider talks to where no DOCKER_CONTEXT is set: it does not read
+    `docker context use` (terraform-provider-docker v4.5.0 internal/provider/provider.go)."""
+    return os.environ.get("DOCKER_HOST") or _DEFAULT_HOST
+
+
+def command_line_host() -> str:
+    """The daemon that docker and k3d talk to."""
+    shown = runner.run(["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"])
+    return shown.checked().strip()
+
+
+def containers() -> list[Owned]:
+    """Every container, running or not."""
+    fields = {"id": ".ID", "name": ".Names", "state": ".State", "ports": ".Ports"}
+    return _listed(["docker", "ps", "-a", "--no-trunc"], fields)
+
+
+def has_image(image: str) -> bool:
+    return runner.run(["docker", "image", "inspect", image]).code == 0
+
+
+def is_served(image: str, seconds: float = 6) -> bool:
+    """Whether the image's registry has it, asked within ``seconds`` and without any daemon."""
+    try:
+        return runner.run(["docker", "manifest", "inspect", image], timeout=seconds).code == 0
+    except runner.CommandError:
+        return False
+
+
+def networks() -> list[Owned]:
+    return _listed(["docker", "network", "ls", "--no-trunc"], {"id": ".ID", "name": ".Name"})
+
+
+def _listed(argv: list[str], fields: dict[str, str]) -> list[Owned]:
+    labels = {field: f'(.Label "{label}")' for field, label in _LABELS.items()}
+    cells = ",".join(
+        f'"{field}":{{{{json {source}}}}}' for field, source in (fields | labels).items()
+    )
+    lines = runner.run([*argv, "--format", f"{{{cells}}}"]).checked().splitlines()
+    rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
+    return [Owned(**row) for row in rows]

@@ -1,0 +1,50 @@
+"""What ensure last made of a stack's cluster, in ``.stacks/<stack>/cluster.json``."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from runtime_observability.core.naming import Names
+from runtime_observability.host.files import write_private
+
+
+@dataclass(frozen=True)
+class Record:
+    """``complete`` is False from the moment ensure begins until it has succeeded."""
+
+    generation: int
+    complete: bool
+    digest: str
+    spec: dict[str, Any]
+    nodes: tuple[str, ...]
+    """Container names of all nodes."""
+
+
+def completed(record: Record) -> Record:
+    return replace(record, complete=True)
+
+
+def unused_generation() -> int:
+    """A number that no earlier store can hold: the Unix time in seconds."""
+    return int(time.time())
+
+
+def _path(names: Names) -> Path:
+    return names.directory / "cluster.json"
+
+
+def load(names: Names) -> Record | None:
+    """None when nothing was ever made, or what is there cannot be read as a record."""
+    try:
+        document = json.loads(_path(names).read_text())
+        return Record(**(document | {"nodes": tuple(document["nodes"])}))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def save(names: Names, record: Record) -> None:
+    write_private(_path(names), json.dumps(asdict(record), indent=2))

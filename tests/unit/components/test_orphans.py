@@ -1,0 +1,71 @@
+"""What a killed run left goes before a create, and only if it is the stack's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pulumi
+import pytest
+
+from components import _orphans
+from runtime_observability.core.naming import Names
+from runtime_observability.host import runner
+from tests.fakes.daemon import FakeDaemon
+
+
+def hook(binding: pulumi.ResourceHookBinding) -> Callable[[], object]:
+    """What the engine would call; it is the only hook."""
+    hooks: Sequence[Any] = binding.before_create or []
+    (made,) = hooks
+    assert not (made.opts and made.opts.on_dry_run), "a preview removes nothing"
+    return lambda: made.callback(None)
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    lines: list[str] = []
+    monkeypatch.setattr("pulumi.log.warn", lines.append)
+    return lines
+
+
+def test_an_orphaned_container_goes(daemon: FakeDaemon, names: Names, said: list[str]) -> None:
+    daemon.container(names.jaeger, labels=names.labels, state="created")
+    daemon.container(names.collector, labels=names.labels)
+    hook(_orphans.no_container(names.jaeger, names.owner))()
+    assert daemon.names == {names.collector}
+    assert said == ["traced-dev-jaeger of an earlier run that was killed is removed"]
+
+
+def test_an_orphaned_network_goes(daemon: FakeDaemon, names: Names, said: list[str]) -> None:
+    daemon.network(names.network, labels=names.labels)
+    daemon.network("bridge")
+    hook(_orphans.no_network(names.network, names.owner))()
+    assert daemon.names == {"bridge"}
+    assert len(said) == 1
+
+
+def test_an_orphaned_network_goes_with_what_hangs_on_it(
+    daemon: FakeDaemon, names: Names, said: list[str]
+) -> None:
+    network = daemon.network(names.network, labels=names.labels)
+    daemon.container(names.jaeger, labels=names.labels, networks=[network.id])
+    daemon.container("k3d-registry", networks=[network.id])
+    hook(_orphans.no_network(names.network, names.owner))()
+    assert daemon.names == {"k3d-registry"}
+    assert len(said) == 1
+
+
+def test_what_is_not_ours_stays(daemon: FakeDaemon, names: Names, said: list[str]) -> None:
+    daemon.container(names.jaeger)
+    daemon.network(names.network, labels={"runtime-observability.owner": "fedcba9876543210"})
+    hook(_orphans.no_container(names.jaeger, names.owner))()
+    hook(_orphans.no_network(names.network, names.owner))()
+    assert daemon.names == {names.jaeger, names.network}
+    assert said == []
+
+
+def test_what_cannot_be_removed_ends_the_create(daemon: FakeDaemon, names: Names) -> None:
+    daemon.container(names.jaeger, labels=names.labels, stuck=True)
+    with pytest.raises(runner.CommandError, match="device busy"):
+        hook(_orphans.no_container(names.jaeger, names.owner))()

@@ -1,0 +1,104 @@
+"""Names that stacks own: valid everywhere they are used, and never those of another stack."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from runtime_observability.core import naming
+from runtime_observability.core.naming import CLUSTER_NAME_LIMIT, Names
+
+FOLDER = Path("/home/ada/observability")
+DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?\Z")
+
+# What Pulumi takes as a stack's name (pulumi v3.259.0 sdk/go/common/tokens/stack_name.go).
+stack_names = st.from_regex(r"[A-Za-z0-9_.-]{1,100}", fullmatch=True)
+# Names that are alike: case, separators, and tails beyond k3d's limit.
+alike = st.builds(
+    lambda stem, tail: stem + tail,
+    st.sampled_from(["a", "A", "a.", "a-", "a--", "-a", "a-b", "a.b", "a_b", "dev-" * 7]),
+    st.sampled_from(["", "-", "x", "X", "-1", "-jaeger", "--ca9781"]),
+)
+
+
+def owned(names: Names) -> set[str]:
+    """Every name that must be the stack's alone in a Docker daemon, and its folder."""
+    nodes = [names.node(role, index) for role in ("server", "agent") for index in range(3)]
+    kinds = [names.network, names.cluster, names.jaeger, names.collector, *nodes]
+    return {*kinds, names.owner, str(names.directory)}
+
+
+@given(stack_names)
+def test_a_name_is_a_dns_label_that_k3d_takes(stack: str) -> None:
+    names = Names(stack, FOLDER)
+    assert DNS_LABEL.match(names.cluster)
+    assert len(names.cluster) <= CLUSTER_NAME_LIMIT
+    assert names.directory.parent == FOLDER / ".stacks"
+
+
+@given(st.one_of(stack_names, alike), st.one_of(stack_names, alike))
+def test_two_stacks_share_nothing(one: str, other: str) -> None:
+    assume(one != other)
+    assert not owned(Names(one, FOLDER)) & owned(Names(other, FOLDER))
+
+
+def test_a_stack_cannot_be_named_like_the_digest_of_another() -> None:
+    """ "A" becomes a digest; no stack that stands for itself may be written like that."""
+    shortened = Names("A", FOLDER).cluster.removeprefix("traced-")
+    assert Names(shortened, FOLDER).cluster != Names("A", FOLDER).cluster
+
+
+@given(stack_names)
+def test_two_clones_have_two_owners(stack: str) -> None:
+    here, there = Names(stack, FOLDER), Names(stack, Path("/home/bob/observability"))
+    assert here.owner != there.owner
+    assert here.directory != there.directory
+
+
+@pytest.mark.parametrize(
+    ("stack", "cluster"),
+    [
+        ("dev", r"traced-dev"),
+        ("a-developer-of-25-letters", r"traced-a-developer-of-25-letters"),
+        ("Dev", r"traced-dev--[0-9a-f]{6}"),
+        ("...", r"traced-stack--[0-9a-f]{6}"),
+        ("a-developer-of-26-lettersx", r"traced-a-developer-of-26--[0-9a-f]{6}"),
+    ],
+)
+def test_names_are_as_near_as_can_be(stack: str, cluster: str) -> None:
+    assert re.fullmatch(cluster, Names(stack, FOLDER).cluster)
+
+
+def test_all_names_of_a_stack() -> None:
+    names = Names("dev", FOLDER)
+    assert (names.network, names.cluster) == ("traced-dev", "traced-dev")
+    assert (names.jaeger, names.collector) == ("traced-dev-jaeger", "traced-dev-collector")
+    assert names.node("agent", 1) == "k3d-traced-dev-agent-1"
+    assert names.node_directory == FOLDER / ".stacks/dev/node"
+    assert names.kubeconfig == FOLDER / ".stacks/dev/kubeconfig"
+    assert names.labels == {
+        "runtime-observability.owner": names.owner,
+        "runtime-observability.stack": "dev",
+        "runtime-observability.folder": str(FOLDER),
+    }
+
+
+@given(stack_names)
+def test_an_owner_passes_through_shells_filters_and_k3d(stack: str) -> None:
+    assert re.fullmatch(r"[0-9a-f]{16}", Names(stack, FOLDER).owner)
+
+
+@pytest.mark.parametrize("bad", [":", ",", "$", "@"])
+def test_a_folder_that_nodes_cannot_mount_is_refused(bad: str) -> None:
+    (problem,) = naming.refuse_a_folder_the_nodes_cannot_mount(Path(f"/home/ada/x{bad}y"))
+    assert f"/home/ada/x{bad}y has {bad!r} in its path" in problem
+    assert "move the project" in problem
+
+
+@pytest.mark.parametrize("good", ["/home/ada/observability", "/home/ada/mit Umlaut ä/#1"])
+def test_other_folders_will_do(good: str) -> None:
+    assert naming.refuse_a_folder_the_nodes_cannot_mount(Path(good)) == []

@@ -1,0 +1,282 @@
+"""What each release is given: as it was when it was last looked at, and nothing it does not know.
+
+``UPDATE_GOLDEN=1 pytest tests/unit/test_releases.py`` rewrites golden/releases/: read the diff.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime_observability.core import compatibility, documents, naming, plan
+from runtime_observability.core.naming import Names
+from runtime_observability.core.versions import Version
+from tests import configuration, golden
+from tests.configuration import of_stack_file, parsed
+from tests.fakes import go_template
+from tests.unit.core.test_containerd_template import K3S
+
+GOLDEN = Path(__file__).parent / "golden" / "releases"
+NAMES = Names("dev", Path("/home/ada/observability"))
+
+K3S_RELEASES = [
+    "1.27.1",
+    "1.27.4",
+    "1.27.5",
+    "1.28.15",
+    "1.31.5",
+    "1.31.6",
+    "1.32.1",
+    "1.32.2",
+    "1.34.3",
+    "1.35.4",
+    "1.37.1",
+]
+COLLECTOR_RELEASES = ["0.54.0", "0.85.0", "0.104.0", "0.111.0", "0.144.0", "0.155.0", "0.159.0"]
+JAEGER_RELEASES = ["1.45.0", "1.46.0", "1.57.0", "1.76.0", "2.0.0", "2.13.0", "2.20.0"]
+
+
+def given_to_k3s(release: str) -> dict[str, str]:
+    """The node-side files, and of the cluster what the release decides."""
+    settings = parsed(k3sVersion=f"v{release}-k3s1")
+    config = configuration.spec_of(NAMES, settings).config
+    _, built = plan.node_image(settings, "amd64")
+    cluster = {
+        "image": config["image"],
+        "built of": [built.base, built.source] if built else [],
+        "volumes": [each["volume"] for each in config["volumes"]],
+        "env": [each["envVar"] for each in config["env"]],
+        "args": [each["arg"] for each in config["options"]["k3s"]["extraArgs"]],
+    }
+    files = documents.node_files(settings, cgroup_v1=False)
+    files.pop(documents.CONTAINERD_FILE, None)  # tests/unit/test_containerd_template.py has it
+    return files | {"cluster": documents.dump(cluster)}
+
+
+def given_to_collector(release: str) -> dict[str, str]:
+    return {"collector.yaml": documents.collector(Version.parse(release), 500_000, 256)}
+
+
+def given_to_jaeger(release: str) -> dict[str, str]:
+    version = Version.parse(release)
+    image: dict[str, Any] = {"image": compatibility.jaeger_image(version)}
+    if compatibility.JAEGER_GENERATION.at(version) == "v1":
+        image |= {"environment": documents.jaeger_v1_environment(50_000)}
+        return {"container": documents.dump(image)}
+    return {"container": documents.dump(image), "jaeger.yaml": documents.jaeger(50_000)}
+
+
+GIVEN = {
+    **{f"k3s-{release}": (given_to_k3s, release) for release in K3S_RELEASES},
+    **{f"collector-{release}": (given_to_collector, release) for release in COLLECTOR_RELEASES},
+    **{f"jaeger-{release}": (given_to_jaeger, release) for release in JAEGER_RELEASES},
+}
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_a_release_is_given_what_it_was(name: str) -> None:
+    function, release = GIVEN[name]
+    text = "".join(f"--- # {file}\n{content}" for file, content in function(release).items())
+    golden.check(GOLDEN / f"{name}.yaml", text)
+
+
+def test_no_golden_file_is_left_over() -> None:
+    assert {path.stem for path in GOLDEN.iterdir()} == GIVEN.keys()
+
+
+def test_the_articles_release_is_among_them() -> None:
+    article = of_stack_file("article")
+    assert f"{article['k3sVersion']}" == f"v{K3S_RELEASES[0]}-k3s1"
+    assert article["collectorVersion"] == COLLECTOR_RELEASES[0]
+    assert article["jaegerVersion"] == JAEGER_RELEASES[0]
+
+
+# --- what each release knows ----------------------------------------------------------------------
+
+ALWAYS = "0.0.0"
+NEVER = "999.0.0"
+
+APISERVER_KEYS = {
+    # component-base v0.27.0 tracing/api/v1/types.go: the same in every release since
+    "apiVersion": (ALWAYS, NEVER),
+    "kind": (ALWAYS, NEVER),
+    "endpoint": (ALWAYS, NEVER),
+    "samplingRatePerMillion": (ALWAYS, NEVER),
+}
+APISERVER_VERSIONS = {
+    # kubernetes/apiserver pkg/apis/apiserver/*/register.go
+    "apiserver.config.k8s.io/v1beta1": ("1.27.0", NEVER),
+    "apiserver.config.k8s.io/v1": ("1.34.0", NEVER),
+}
+KUBELET_KEYS = {
+    # kubernetes/kubelet config/v1beta1/types.go
+    "apiVersion": (ALWAYS, NEVER),
+    "kind": (ALWAYS, NEVER),
+    "tracing.endpoint": ("1.25.0", NEVER),
+    "tracing.samplingRatePerMillion": ("1.25.0", NEVER),
+    "failCgroupV1": ("1.31.0", NEVER),
+}
+K3S_ARGUMENTS = {
+    "--kube-apiserver-arg=tracing-config-file": ("1.22.0", NEVER),
+    "--kubelet-arg=config": (ALWAYS, NEVER),
+    # etcd 3.5 with a sampling rate, until etcd 3.6 in 1.34
+    "--etcd-arg=experimental-enable-distributed-tracing": ("1.31.0", "1.34.0"),
+    "--etcd-arg=experimental-distributed-tracing-address": ("1.31.0", "1.34.0"),
+    "--etcd-arg=experimental-distributed-tracing-service-name": ("1.31.0", "1.34.0"),
+    "--etcd-arg=experimental-distributed-tracing-sampling-rate": ("1.31.0", "1.34.0"),
+    "--etcd-arg=enable-distributed-tracing": ("1.34.0", NEVER),
+    "--etcd-arg=distributed-tracing-address": ("1.34.0", NEVER),
+    "--etcd-arg=distributed-tracing-service-name": ("1.34.0", NEVER),
+    "--etcd-arg=distributed-tracing-sampling-rate": ("1.34.0", NEVER),
+}
+COLLECTOR_KEYS = {
+    **dict.fromkeys(
+        (
+            "receivers.otlp.protocols.grpc.endpoint",
+            "receivers.otlp.protocols.http.endpoint",
+            "processors.memory_limiter.check_interval",
+            "processors.memory_limiter.limit_mib",
+            "processors.memory_limiter.spike_limit_mib",
+            "processors.batch.timeout",
+            "processors.probabilistic_sampler.sampling_percentage",
+            *(
+                f"exporters.otlp/jaeger.{key}"
+                for key in (
+                    "endpoint",
+                    "tls.insecure",
+                    "sending_queue.queue_size",
+                    "retry_on_failure.initial_interval",
+                    "retry_on_failure.max_interval",
+                    "retry_on_failure.max_elapsed_time",
+                )
+            ),
+            "extensions.health_check.endpoint",
+            "service.extensions",
+            "service.pipelines.traces.receivers",
+            "service.pipelines.traces.processors",
+            "service.pipelines.traces.exporters",
+        ),
+        ("0.54.0", NEVER),
+    ),
+    # opentelemetry-collector CHANGELOG 0.123.0: ignored from then on; 0.111.0: readers instead
+    "service.telemetry.metrics.address": ("0.54.0", "0.123.0"),
+    "service.telemetry.metrics.readers.pull.exporter.prometheus.host": ("0.111.0", NEVER),
+    "service.telemetry.metrics.readers.pull.exporter.prometheus.port": ("0.111.0", NEVER),
+    # contrib#31894, merged in June 2024 after 0.103.0
+    "processors.probabilistic_sampler.mode": ("0.104.0", NEVER),
+}
+COLLECTOR_KEYS |= {
+    # opentelemetry-collector CHANGELOG 0.144.0: the new name of the same exporter
+    key.replace("otlp/jaeger", "otlp_grpc/jaeger"): ("0.144.0", NEVER)
+    for key in COLLECTOR_KEYS
+    if "otlp/jaeger" in key
+}
+JAEGER_V1_VARIABLES = {
+    # Jaeger CHANGELOG; what a release does not know, it passes over
+    "COLLECTOR_OTLP_ENABLED": ("1.35.0", "2.0.0"),
+    "COLLECTOR_OTLP_GRPC_HOST_PORT": ("1.35.0", "2.0.0"),
+    "MEMORY_MAX_TRACES": ("1.0.0", "2.0.0"),
+    # jaeger-client-go's config.FromEnv, and from 1.47 on OpenTelemetry's SDK
+    "JAEGER_DISABLED": (ALWAYS, "2.0.0"),
+    "OTEL_TRACES_SAMPLER": (ALWAYS, "2.0.0"),
+}
+
+
+def unknown(keys: Iterator[str], known: dict[str, tuple[str, str]], version: Version) -> list[str]:
+    """Those of ``keys`` that ``version`` does not have between their first and last release."""
+    release = Version(version.major, version.minor, version.patch)
+
+    def has(key: str) -> bool:
+        first, end = known.get(key, (NEVER, NEVER))
+        return Version.parse(first) <= release < Version.parse(end)
+
+    return [key for key in keys if not has(key)]
+
+
+def leaves(document: Any, path: str = "") -> Iterator[str]:
+    """Paths to all that is not a mapping; the members of a list are at the list's path."""
+    if isinstance(document, dict):
+        for key, value in document.items():
+            yield from leaves(value, f"{path}.{key}" if path else key)
+    elif isinstance(document, list) and any(isinstance(each, dict) for each in document):
+        for each in document:
+            yield from leaves(each, path)
+    else:
+        yield path
+
+
+def releases(major: int, first: int, last: int) -> st.SearchStrategy[Version]:
+    """Of these minors, some of them candidates."""
+    numbers = (st.just(major), st.integers(first, last), st.integers(0, 20))
+    return st.builds(Version, *numbers, st.sampled_from(["", "", "rc1"]))
+
+
+k3s_releases = releases(1, 27, 38).filter(lambda version: version >= compatibility.OLDEST_K3S)
+per_million = st.integers(min_value=0, max_value=1_000_000)
+
+
+@given(k3s_releases, per_million, st.booleans(), st.sampled_from(["auto", "image", "off"]))
+def test_a_k3s_is_given_nothing_it_does_not_know(
+    version: Version, kept: int, cgroup_v1: bool, containerd: str
+) -> None:
+    traceable = version >= compatibility.ETCD_TRACING_PREFIX.begins
+    settings = parsed(
+        k3sVersion=f"v{version}-k3s1",
+        nodeSamplingPerMillion=kept,
+        containerdTracing=containerd,
+        servers=3,
+        etcdTracing=traceable,
+    )
+    files = documents.node_files(settings, cgroup_v1=cgroup_v1)
+    config = configuration.spec_of(NAMES, settings, cgroup_v1=cgroup_v1).config
+    assert "feature" not in "".join([*files.values(), documents.dump(config)]).lower()
+
+    tracing = yaml.safe_load(files.pop(documents.APISERVER_FILE))
+    assert unknown(leaves(tracing), APISERVER_KEYS, version) == []
+    assert unknown(iter([tracing["apiVersion"]]), APISERVER_VERSIONS, version) == []
+    kubelet = yaml.safe_load(files.pop(documents.KUBELET_FILE))
+    assert unknown(leaves(kubelet), KUBELET_KEYS, version) == []
+    arguments = (each["arg"].rpartition("=")[0] for each in config["options"]["k3s"]["extraArgs"])
+    assert unknown(arguments, K3S_ARGUMENTS, version) == []
+
+    template = files.pop(documents.CONTAINERD_FILE, None)
+    assert (template is not None) == (version == Version(1, 27, 1) and containerd != "off")
+    if template:
+        tomllib.loads(go_template.render(template, K3S))
+    assert files == {}
+    variables = [each["envVar"] for each in config["env"]]
+    tells = any(each.startswith("CONTAINERD_OTEL_EXPORTER_OTLP_ENDPOINT=") for each in variables)
+    assert tells == (template is None and containerd != "off")
+
+
+@given(releases(0, 54, 165), per_million)
+def test_a_collector_is_given_nothing_it_does_not_know(version: Version, kept: int) -> None:
+    document = yaml.safe_load(documents.collector(version, kept, 256))
+    assert unknown(leaves(document), COLLECTOR_KEYS, version) == []
+    assert document["receivers"]["otlp"]["protocols"]["grpc"]["endpoint"] == "0.0.0.0:4317"
+    (exporter,) = document["exporters"].values()
+    assert exporter["endpoint"] == f"{naming.JAEGER_ALIAS}:4317"
+
+
+@given(releases(1, 35, 76))
+def test_a_jaeger_v1_is_given_nothing_it_does_not_know(version: Version) -> None:
+    variables = documents.jaeger_v1_environment(50_000)
+    assert unknown(iter(variables), JAEGER_V1_VARIABLES, version) == []
+
+
+def test_what_is_not_known_is_found() -> None:
+    """The check itself: a key of another release is one."""
+    old, new = Version(0, 110, 0), Version(0, 155, 0)
+    newest = yaml.safe_load(documents.collector(new, 1, 256))
+    found = unknown(leaves(newest), COLLECTOR_KEYS, old)
+    assert "service.telemetry.metrics.readers.pull.exporter.prometheus.host" in found
+    assert "exporters.otlp_grpc/jaeger.endpoint" in found
+    oldest = yaml.safe_load(documents.collector(old, 1, 256))
+    assert unknown(leaves(oldest), COLLECTOR_KEYS, new) == ["service.telemetry.metrics.address"]

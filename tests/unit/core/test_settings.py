@@ -1,0 +1,136 @@
+"""A stack's configuration: what is accepted as what, and what is refused in which words.
+
+The cases are the files in settings/: ``config`` over the defaults of Pulumi.yaml.
+"""
+
+from __future__ import annotations
+
+import typing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from runtime_observability.core import settings
+from runtime_observability.core.compatibility import OLDEST_COLLECTOR, OLDEST_JAEGER, OLDEST_K3S
+from runtime_observability.core.settings import PORT_DEFAULTS, Settings, SettingsError
+from runtime_observability.core.versions import Version
+from tests.configuration import SCHEMA, defaults, of_stack_file, parsed
+
+CASES = Path(__file__).parent / "settings"
+
+
+def cases(pattern: str) -> list[Any]:
+    found = [pytest.param(path, id=path.stem) for path in sorted(CASES.glob(pattern))]
+    assert found, f"no case in {CASES} is named {pattern}"
+    return found
+
+
+@pytest.mark.parametrize("path", cases("valid-*.yaml"))
+def test_is_accepted(path: Path) -> None:
+    case = yaml.safe_load(path.read_text())
+    accepted = parsed(**case["config"])
+    dumped = accepted.model_dump(mode="json")
+    wanted = case.get("settings", {})
+    assert {key: dumped[key] for key in wanted} == wanted
+    assert accepted.ports == case.get("ports", accepted.ports)
+
+
+@pytest.mark.parametrize("path", cases("invalid-*.yaml"))
+def test_is_refused(path: Path) -> None:
+    case = yaml.safe_load(path.read_text())
+    raw = defaults() | case.get("config", {})
+    for key in case.get("without", []):
+        del raw[key]
+    with pytest.raises(SettingsError) as refused:
+        settings.parse(raw)
+    assert refused.value.problems == case["problems"]
+    assert all(problem in str(refused.value) for problem in case["problems"])
+
+
+def test_every_committed_stack_is_accepted() -> None:
+    for stack in ("dev", "lab", "article"):
+        parsed(**of_stack_file(stack))
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        parsed().agents = 2  # type: ignore[misc]
+
+
+@given(st.integers(min_value=0, max_value=40_000))
+def test_any_offset_moves_every_port_alike(offset: int) -> None:
+    moved = parsed(portOffset=offset).ports
+    assert moved == {key: port + offset for key, port in PORT_DEFAULTS.items()}
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(SCHEMA)),
+        st.one_of(st.integers(), st.text(max_size=8), st.booleans()),
+        max_size=4,
+    ).filter(lambda raw: not {"k3sArgs", "publishedPorts", "registries"} & raw.keys())
+)
+def test_whatever_is_given_is_settings_or_a_list_of_problems(raw: dict[str, Any]) -> None:
+    try:
+        parsed(**raw)
+    except SettingsError as refused:
+        keys = {problem.partition(":")[0].partition(" ")[0] for problem in refused.problems}
+        assert keys <= SCHEMA.keys()
+
+
+# --- Pulumi.yaml and Settings are one schema ------------------------------------------------------
+
+
+def _type_in_pulumi(annotation: Any) -> str:
+    if annotation is Version or typing.get_origin(annotation) is typing.Literal:
+        return "string"
+    if typing.get_origin(annotation) is tuple:
+        return "array"
+    if issubclass(annotation, BaseModel):
+        return "object"
+    names: dict[Any, str] = {int: "integer", bool: "boolean", str: "string"}
+    return names[annotation]
+
+
+def test_both_have_the_same_keys_of_the_same_types() -> None:
+    fields = Settings.model_fields.values()
+    assert {str(field.alias): _type_in_pulumi(field.annotation) for field in fields} == {
+        key: rule["type"] for key, rule in SCHEMA.items()
+    }
+
+
+def test_a_default_is_written_once() -> None:
+    assert all(field.is_required() for field in Settings.model_fields.values())
+    assert all("default" in rule for rule in SCHEMA.values())
+
+
+def test_the_ports_that_move_have_the_defaults_of_pulumi_yaml() -> None:
+    ports = {key: rule["default"] for key, rule in SCHEMA.items() if key.endswith("Port")}
+    assert ports == PORT_DEFAULTS
+
+
+def test_what_replaces_the_cluster_is_the_same_in_both() -> None:
+    said = {key for key, rule in SCHEMA.items() if "replaces the cluster" in rule["description"]}
+    assert set(settings.CLUSTER_KEYS) == said
+
+
+@pytest.mark.parametrize("key", sorted(SCHEMA))
+def test_every_key_is_explained(key: str) -> None:
+    assert len(SCHEMA[key]["description"]) > 20
+
+
+@pytest.mark.parametrize(
+    ("key", "oldest"),
+    [
+        ("k3sVersion", OLDEST_K3S),
+        ("jaegerVersion", OLDEST_JAEGER),
+        ("collectorVersion", OLDEST_COLLECTOR),
+    ],
+)
+def test_the_oldest_release_is_told(key: str, oldest: Version) -> None:
+    assert f"{oldest} or newer" in SCHEMA[key]["description"]

@@ -1,0 +1,116 @@
+"""What `docker` prints, and what the project reads in it."""
+
+from __future__ import annotations
+
+import pytest
+
+from runtime_observability.core.naming import Names
+from runtime_observability.host import docker, runner
+from runtime_observability.host.docker import Daemon, Owned
+from tests.fakes.daemon import FakeDaemon
+
+
+def test_a_container_is_read_with_its_owner(daemon: FakeDaemon, names: Names) -> None:
+    ports = "127.0.0.1:6550->6443/tcp"
+    daemon.node(names, spec="0123456789abcdef", ports=ports)
+    assert docker.containers() == [
+        Owned(
+            id="id-of-k3d-traced-dev-server-0",
+            name="k3d-traced-dev-server-0",
+            owner=names.owner,
+            stack="dev",
+            folder=str(names.folder),
+            spec="0123456789abcdef",
+            cluster="traced-dev",
+            role="server",
+            state="running",
+            ports=ports,
+        )
+    ]
+
+
+def test_labels_that_are_not_there_are_empty(daemon: FakeDaemon) -> None:
+    daemon.container("postgres", state="exited")
+    (found,) = docker.containers()
+    assert (found.owner, found.cluster, found.state) == ("", "", "exited")
+    assert found.whose == "postgres, which no stack of this project made"
+
+
+def test_networks_are_read_with_their_owner(daemon: FakeDaemon, names: Names) -> None:
+    daemon.network("bridge")
+    daemon.network(names.network, labels=names.labels)
+    assert [(each.name, each.owner) for each in docker.networks()] == [
+        ("bridge", ""),
+        ("traced-dev", names.owner),
+    ]
+    assert docker.networks()[1].whose == f"traced-dev of stack dev in {names.folder}"
+
+
+@pytest.mark.parametrize(
+    ("listed", "ports"),
+    [
+        ("", set()),
+        ("4317-4318/tcp", set()),
+        ("127.0.0.1:16686->16686/tcp", {16686}),
+        ("127.0.0.1:16786->16686/tcp, 127.0.0.1:6650->6443/tcp", {16786, 6650}),
+        # as docker 28.2.2 lists a collector on its default ports
+        (
+            "127.0.0.1:4317-4318->4317-4318/tcp, 127.0.0.1:8888->8888/tcp, "
+            "127.0.0.1:13133->13133/tcp",
+            {4317, 4318, 8888, 13133},
+        ),
+        ("0.0.0.0:8080->80/tcp, [::]:8080->80/tcp, :::8443->443/tcp", {8080, 8443}),
+        ("127.0.0.1:5353->53/udp", set()),
+    ],
+)
+def test_published_tcp_ports(listed: str, ports: set[int]) -> None:
+    container = Owned(id="1", name="a", owner="", stack="", folder="", ports=listed)
+    assert container.host_ports == ports
+
+
+def test_the_daemon_says_which_cgroups_it_has(daemon: FakeDaemon) -> None:
+    assert docker.daemon() == Daemon(
+        "20.10.24", cgroup_version="2", architecture="amd64", limits_swap=True
+    )
+    del daemon.info["CgroupVersion"]
+    assert docker.daemon().cgroup_version == "1", "releases before 20.10 know cgroup v1 alone"
+
+
+@pytest.mark.parametrize(
+    ("kernels", "images"), [("x86_64", "amd64"), ("aarch64", "arm64"), ("riscv64", "riscv64")]
+)
+def test_the_daemons_architecture_is_named_as_images_name_it(
+    daemon: FakeDaemon, kernels: str, images: str
+) -> None:
+    daemon.info["Architecture"] = kernels
+    assert docker.daemon().architecture == images
+
+
+def test_a_daemon_that_is_not_there(daemon: FakeDaemon) -> None:
+    daemon.down = True
+    with pytest.raises(runner.CommandError, match="Cannot connect to the Docker daemon"):
+        docker.daemon()
+
+
+def test_a_client_without_a_daemon(daemon: FakeDaemon) -> None:
+    """`docker info` may exit with 0 and tell of the missing daemon in its document."""
+    daemon.info = {"ServerErrors": ["Cannot connect to the Docker daemon"]}
+    with pytest.raises(runner.CommandError, match="Cannot connect to the Docker daemon"):
+        docker.daemon()
+
+
+def test_the_provider_reads_docker_host_alone(
+    daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon.host = "unix:///run/user/1000/docker.sock"
+    assert docker.command_line_host() == "unix:///run/user/1000/docker.sock"
+    assert docker.provider_host() == "unix:///var/run/docker.sock"
+    monkeypatch.setenv("DOCKER_HOST", "unix:///run/user/1000/docker.sock")
+    assert docker.provider_host() == "unix:///run/user/1000/docker.sock"
+
+
+def test_what_is_not_docker_is_told_apart(daemon: FakeDaemon) -> None:
+    """Podman has a command of the same name, and other words for what it is."""
+    daemon.info = {"host": {"arch": "amd64"}, "version": {"Version": "5.4.0"}}
+    with pytest.raises(runner.CommandError, match="is that Podman"):
+        docker.daemon()

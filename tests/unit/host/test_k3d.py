@@ -1,0 +1,297 @@
+"""k3d, watched: what it is given, when it is given up, and what is told of a node that died."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from runtime_observability.core.naming import Names
+from runtime_observability.host import k3d, runner
+from runtime_observability.host.k3d import NodeWatch
+from tests.fakes.daemon import FakeDaemon
+
+HEALTHY = """\
+time="2026-11-23T12:00:00Z" level=info msg="Starting k3s v1.34.4+k3s1"
+I1123 12:00:01.000000       1 server.go:1] "Started"
+"""
+
+
+NOT_YET_READY = (
+    'time="T" level=error msg="Sending HTTP/1.1 503 response to 127.0.0.1:4711: '
+    'runtime core not ready"\n'
+)
+CONTAINERD_EXITED = (
+    'time="T" level=error msg="Shutdown request received: containerd exited: exit status 1"\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("log", "line"),
+    [
+        ("", "its log is empty"),
+        (HEALTHY, 'I1123 12:00:01.000000       1 server.go:1] "Started"'),
+        # A line of the API server's is no reason while k3s itself gives one.
+        (
+            HEALTHY
+            + "E1123 12:00:02.000000       1 run.go:72] retrying\n"
+            + 'time="2026-11-23T12:00:03Z" level=error msg="soon"\n'
+            + 'time="2026-11-23T12:00:03Z" level=fatal msg="the first"\n'
+            + 'time="2026-11-23T12:00:04Z" level=fatal msg="the second"\n',
+            'time="2026-11-23T12:00:03Z" level=fatal msg="the first"',
+        ),
+        (
+            HEALTHY + "Incorrect Usage: flag provided but not defined: -nope\n\nNAME:\n   k3s\n",
+            "Incorrect Usage: flag provided but not defined: -nope",
+        ),
+        (HEALTHY + "Error: unknown flag: --nope\n", "Error: unknown flag: --nope"),
+        (
+            HEALTHY
+            + 'E1123 12:00:02.1       1 run.go:72] "command failed" err="bad gate"\nI1123\n',
+            'E1123 12:00:02.1       1 run.go:72] "command failed" err="bad gate"',
+        ),
+        # k3s v1.34.5 whose containerd ends: every boot logs the first of the two.
+        (HEALTHY + NOT_YET_READY + CONTAINERD_EXITED, CONTAINERD_EXITED.strip()),
+        (HEALTHY + NOT_YET_READY, NOT_YET_READY.strip()),
+        (
+            HEALTHY + 'time="T" level=error msg="kubelet exited: bad flag"\n',
+            'time="T" level=error msg="kubelet exited: bad flag"',
+        ),
+    ],
+)
+def test_the_gravest_line_says_why(log: str, line: str) -> None:
+    assert k3d.first_error(log) == line
+
+
+def test_the_users_k3d_variables_do_not_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They beat the configuration file (k3d v5.9.0 cmd/util/config/config.go)."""
+    monkeypatch.setenv("K3D_IMAGE", "mine")
+    monkeypatch.setenv("K3D_IMAGE_TOOLS", "mine")
+    monkeypatch.setenv("K3D_FIX_DNS", "1")
+    monkeypatch.setenv("DOCKER_HOST", "unix:///a.sock")
+    given = k3d.environment("", "/scratch")
+    assert not [name for name in given if name.startswith("K3D_")]
+    assert (given["DOCKER_HOST"], given["TMPDIR"]) == ("unix:///a.sock", "/scratch")
+    assert given["PATH"] == os.environ["PATH"]
+    assert k3d.environment("tools:1", "/scratch")["K3D_IMAGE_TOOLS"] == "tools:1"
+
+
+class Clock:
+    """Time that a test moves on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def look_again(watch: NodeWatch, clock: Clock, seconds: float = 3) -> str | None:
+    clock.now += seconds
+    return watch.look()
+
+
+def test_a_node_without_k3s_is_given_up(daemon: FakeDaemon, names: Names, clock: Clock) -> None:
+    node = daemon.node(names, log='level=fatal msg="no cgroup"\n')
+    watch = NodeWatch([node.name])
+    assert watch.look() is None
+    node.top = "/bin/sh /bin/k3d-entrypoint.sh server"
+    looks = [look_again(watch, clock) for _ in range(4)]
+    assert looks[:2] == [None, None], "it may be about to start"
+    assert looks[-1] == "k3s in k3d-traced-dev-server-0 has ended"
+
+
+@pytest.mark.parametrize("top", ["/bin/k3s server", "k3s agent", "/usr/bin/k3s server --tls-san 0"])
+def test_a_node_with_k3s_is_waited_for(
+    daemon: FakeDaemon, names: Names, clock: Clock, top: str
+) -> None:
+    watch = NodeWatch([daemon.node(names, top=top).name])
+    assert [look_again(watch, clock, 60) for _ in range(5)] == [None] * 5
+
+
+def test_a_node_that_is_not_there_yet_is_waited_for(
+    daemon: FakeDaemon, names: Names, clock: Clock
+) -> None:
+    watch = NodeWatch([names.node("server", 0)])
+    assert [look_again(watch, clock, 60) for _ in range(3)] == [None] * 3
+    assert watch.explanation() == "no node has logged anything"
+
+
+def test_docker_is_not_asked_all_the_time(daemon: FakeDaemon, names: Names, clock: Clock) -> None:
+    watch = NodeWatch([daemon.node(names).name])
+    for _ in range(10):
+        look_again(watch, clock, 0.3)
+    assert len(daemon.asked("docker", "logs")) == 2
+
+
+def test_a_log_outlives_its_node(daemon: FakeDaemon, names: Names, clock: Clock) -> None:
+    """k3d's rollback deletes the node; its reason must be known by then."""
+    daemon.node(names, log=HEALTHY + 'level=fatal msg="port 6443 in use"\n')
+    watch = NodeWatch([names.node("server", 0), names.node("agent", 0)])
+    watch.look()
+    daemon.containers.clear()
+    look_again(watch, clock)
+    assert watch.explanation() == 'k3d-traced-dev-server-0: level=fatal msg="port 6443 in use"'
+
+
+def test_a_containerd_that_ended_says_why_itself(
+    daemon: FakeDaemon, names: Names, clock: Clock
+) -> None:
+    """k3s keeps containerd's words in a file in the node, which goes with it."""
+    node = daemon.node(names, log=HEALTHY + CONTAINERD_EXITED)
+    node.files["/var/lib/rancher/k3s/agent/containerd/containerd.log"] = (
+        "level=info\nlevel=info\ncontainerd: failed to load TOML\n"
+    )
+    watch = NodeWatch([node.name])
+    watch.look()
+    daemon.containers.clear()
+    assert watch.explanation().splitlines() == [
+        f"{node.name}: {CONTAINERD_EXITED.strip()}",
+        "containerd in it: level=info | level=info | containerd: failed to load TOML",
+    ]
+
+
+def test_an_earlier_life_of_a_node_is_not_read(
+    daemon: FakeDaemon, names: Names, clock: Clock
+) -> None:
+    NodeWatch([daemon.node(names).name], since=1_700_000_000.7).look()
+    (logs,) = daemon.asked("docker", "logs")
+    assert logs.argv[4:6] == ("--since", "1700000000")
+
+
+# --- the run --------------------------------------------------------------------------------------
+
+
+def run(names: Names, stdin: str = "{}", seconds: float = 10) -> None:
+    """`k3d cluster create` with standard input as what a child can inherit."""
+    lock = os.open(names.folder, os.O_RDONLY)
+    try:
+        k3d.run(
+            ["cluster", "create", "--config", "-"],
+            stdin=stdin,
+            watch=NodeWatch([names.node("server", 0)]),
+            tools_image="tools:1",
+            lock=lock,
+            seconds=seconds,
+        )
+    finally:
+        os.close(lock)
+
+
+def fake_k3d(daemon: FakeDaemon, text: str) -> None:
+    daemon.executables.script("k3d", f"#!/bin/sh\n{text}\n")
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_what_k3d_says_is_passed_on(
+    daemon: FakeDaemon, names: Names, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fake_k3d(daemon, 'cat >/dev/null; echo one; echo two >&2; printf "no end of line"')
+    run(names)
+    assert capfd.readouterr().err == "k3d: one\nk3d: two\nk3d: no end of line\n"
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_k3ds_hint_at_another_kubeconfig_is_not_passed_on(
+    daemon: FakeDaemon, names: Names, capfd: pytest.CaptureFixture[str]
+) -> None:
+    hint = (
+        'echo \'time="T" level=info msg="You can now use it like this:"\'; '
+        "echo export KUBECONFIG=here; echo kubectl cluster-info"
+    )
+    fake_k3d(daemon, f"cat >/dev/null; echo made; {hint}")
+    run(names)
+    assert capfd.readouterr().err == "k3d: made\n"
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_k3d_gets_the_configuration_the_tools_and_a_scratch_folder(
+    daemon: FakeDaemon, names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("K3D_NETWORK", "mine")
+    monkeypatch.setenv("SEEN", str(tmp_path))
+    fake_k3d(
+        daemon, 'cat >"$SEEN/stdin"; env >"$SEEN/env"; cp "$SEEN/stdin" "$TMPDIR/k3d-config-tmp"'
+    )
+    run(names, stdin="name: traced-dev\n")
+    assert (tmp_path / "stdin").read_text() == "name: traced-dev\n"
+    seen = dict(line.split("=", 1) for line in (tmp_path / "env").read_text().splitlines())
+    assert seen["K3D_IMAGE_TOOLS"] == "tools:1"
+    assert "K3D_NETWORK" not in seen
+    assert not Path(seen["TMPDIR"]).exists(), "the copy of the configuration goes with its folder"
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_failure_tells_the_nodes_reason(daemon: FakeDaemon, names: Names) -> None:
+    daemon.node(names, log=HEALTHY + 'level=fatal msg="port 6443 in use"\n')
+    fake_k3d(daemon, "cat >/dev/null; /bin/sleep 1; exit 3")
+    with pytest.raises(runner.CommandError) as failed:
+        run(names)
+    assert str(failed.value).splitlines() == [
+        "k3d exited with 3.",
+        'k3d-traced-dev-server-0: level=fatal msg="port 6443 in use"',
+    ]
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_k3d_that_reads_nothing_fails_like_any_other(daemon: FakeDaemon, names: Names) -> None:
+    fake_k3d(daemon, "exec <&-; exit 2")
+    with pytest.raises(runner.CommandError, match="k3d exited with 2"):
+        run(names, stdin="x" * 1_000_000)
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_k3d_that_never_ends_is_killed(
+    daemon: FakeDaemon, names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEEN", str(tmp_path))
+    fake_k3d(daemon, 'echo $$ >"$SEEN/pid"; cat >/dev/null; exec /bin/sleep 60')
+    with pytest.raises(runner.CommandError, match="k3d has not ended within"):
+        run(names, seconds=0.5)
+    pid = int((tmp_path / "pid").read_text())
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('time="2026-11-23T12:00:00Z" level=info msg="Prep: Network"', "Prep: Network"),
+        ('time="2026-11-23T12:00:00Z" level=info msg="Using \\"x\\""', 'Using "x"'),
+        ('time="2026-11-23T12:00:00Z" level=fatal msg="no port"', "fatal: no port"),
+        ("anything else", "anything else"),
+    ],
+)
+def test_progress_is_told_in_words(line: str, told: str) -> None:
+    assert k3d.message(line) == told
+
+
+def test_scratch_is_for_its_owner_alone(names: Names, daemon: FakeDaemon, tmp_path: Path) -> None:
+    fake_k3d(daemon, f'cat >/dev/null; ls -ld "$TMPDIR" >"{tmp_path}/mode"')
+    run(names)
+    assert (tmp_path / "mode").read_text().startswith(stat.filemode(0o40700))
+
+
+@pytest.mark.parametrize(
+    ("log", "told"),
+    [
+        ("", "k3d exited with 1"),
+        (HEALTHY, "k3d exited with 1"),
+        (
+            'time="T" level=error msg="no image"\n'
+            'time="T" level=error msg="Failed to create cluster >>> Rolling Back"\n'
+            'time="T" level=fatal msg="Cluster creation FAILED"\n'
+            'time="T" level=error msg="after"\n',
+            "k3d exited with 1: error: no image",
+        ),
+        ('time="T" level=error msg="no image"\n', "k3d exited with 1: error: no image"),
+    ],
+)
+def test_k3d_says_itself_why_it_failed(log: str, told: str) -> None:
+    assert k3d.own_error(1, log) == told

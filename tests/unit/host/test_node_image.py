@@ -1,0 +1,251 @@
+"""The node image: what its name stands for, and how it is built, checked and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from components.node_image import CURE, UpstreamImage, upstream_image
+from runtime_observability.core.compatibility import ContainerdRelease
+from runtime_observability.core.naming import NODE_IMAGE
+from runtime_observability.host import build_node_image, runner
+from tests.fakes.daemon import FakeDaemon
+from tests.fakes.executables import Answer
+
+BASE = "docker.io/rancher/k3s:v1.34.4-k3s1"
+RELEASE = ContainerdRelease("2.3.4", {"amd64": "a" * 64, "arm64": "b" * 64})
+BINARY = b"\x7fELF of containerd"
+
+
+# --- what is to be built --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def binary(tmp_path: Path) -> Path:
+    path = tmp_path / "containerd"
+    path.write_bytes(BINARY)
+    return path
+
+
+def test_a_release_is_that_of_the_daemons_architecture() -> None:
+    for architecture, digest in RELEASE.sha256.items():
+        image = upstream_image(BASE, RELEASE, architecture, "")
+        assert image == UpstreamImage(BASE, "2.3.4", RELEASE.url(architecture), digest)
+
+
+def test_an_architecture_without_a_release_is_refused_with_the_cures(binary: Path) -> None:
+    with pytest.raises(ValueError, match="no containerd for a Docker host of riscv64") as refused:
+        upstream_image(BASE, RELEASE, "riscv64", "")
+    assert "only for amd64 and arm64" in str(refused.value)
+    assert "containerdBinary" in str(refused.value)
+    assert CURE in str(refused.value)
+    assert upstream_image(BASE, RELEASE, "riscv64", str(binary)).version == "local"
+
+
+def test_a_binary_of_ones_own_is_named_by_its_content(binary: Path) -> None:
+    image = upstream_image(BASE, RELEASE, "amd64", str(binary))
+    assert (image.source, image.sha256) == (str(binary), hashlib.sha256(BINARY).hexdigest())
+
+
+def test_a_binary_in_the_users_home_is_found(binary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(binary.parent))
+    assert upstream_image(BASE, RELEASE, "amd64", "~/containerd").source == str(binary)
+
+
+@pytest.mark.parametrize("name", ["missing", "."])
+def test_what_is_no_binary_is_refused_with_the_cure(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="is no file") as refused:
+        upstream_image(BASE, RELEASE, "amd64", str(tmp_path / name))
+    assert CURE in str(refused.value)
+
+
+def test_the_tag_stands_for_all_that_is_in_the_image(binary: Path) -> None:
+    image = upstream_image(BASE, RELEASE, "amd64", "")
+    others = [
+        replace(image, base="docker.io/rancher/k3s:v1.34.3-k3s1"),
+        replace(image, sha256="c" * 64),
+        replace(image, version="2.3.5"),
+        upstream_image(BASE, RELEASE, "arm64", ""),
+        upstream_image(BASE, RELEASE, "amd64", str(binary)),
+    ]
+    tags = {each.tag for each in (image, *others)}
+    assert len(tags) == 6
+    assert all(tag.startswith(f"{NODE_IMAGE}:containerd-") for tag in tags)
+    assert replace(image).tag == image.tag
+
+
+def test_the_same_binary_elsewhere_is_the_same_image(binary: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "elsewhere"
+    moved.write_bytes(BINARY)
+    tags = {upstream_image(BASE, RELEASE, "amd64", str(path)).tag for path in (binary, moved)}
+    assert len(tags) == 1
+
+
+# --- the build ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def local(binary: Path) -> UpstreamImage:
+    return upstream_image(BASE, RELEASE, "amd64", str(binary))
+
+
+def test_an_image_is_built_and_shown_to_run(local: UpstreamImage, daemon: FakeDaemon) -> None:
+    assert build_node_image.build(local)
+    assert daemon.images == {
+        local.tag: {
+            "Dockerfile": f"FROM {BASE}\nCOPY containerd /usr/local/bin/containerd\n",
+            "containerd": BINARY.decode(),
+        }
+    }
+    (run,) = daemon.asked("docker", "run")
+    assert "/usr/local/bin/containerd" in run.argv
+
+
+def test_an_image_that_is_there_is_used(local: UpstreamImage, daemon: FakeDaemon) -> None:
+    daemon.images[local.tag] = {}
+    Path(local.source).unlink()
+    assert not build_node_image.build(local)
+    assert daemon.asked("docker", "build") == []
+
+
+def test_an_image_that_does_not_run_is_not_kept(local: UpstreamImage, daemon: FakeDaemon) -> None:
+    """It would be there at the next run, and be taken for good."""
+    daemon.runs = Answer(stderr="exec format error\n", code=1)
+    with pytest.raises(runner.CommandError, match="exec format error"):
+        build_node_image.build(local)
+    assert daemon.images == {}
+
+
+def test_a_binary_that_is_no_containerd_is_not_kept(
+    local: UpstreamImage, daemon: FakeDaemon
+) -> None:
+    """Anything may know --version; the cluster would be gone when its node dies of it."""
+    daemon.runs = Answer("ls (GNU coreutils) 9.1\n")
+    with pytest.raises(runner.CommandError, match="is no containerd: asked for its version"):
+        build_node_image.build(local)
+    assert daemon.images == {}
+
+
+def test_a_binary_that_changed_meanwhile_is_not_used(
+    local: UpstreamImage, daemon: FakeDaemon
+) -> None:
+    Path(local.source).write_bytes(b"something else")
+    with pytest.raises(runner.CommandError, match=f"not {local.sha256}: it is not used"):
+        build_node_image.build(local)
+    assert daemon.asked("docker", "build") == []
+
+
+# --- the download ---------------------------------------------------------------------------------
+
+
+def archive(**files: bytes) -> bytes:
+    """A release's archive; a file's name is its name in bin/."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(f"bin/{name}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
+
+
+Serve = Callable[[Callable[[httpx.Request], httpx.Response]], None]
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
+    """Whatever is downloaded comes from the given handler."""
+
+    def use(handler: Callable[[httpx.Request], httpx.Response]) -> None:
+        client = httpx.Client(transport=httpx.MockTransport(handler))
+        monkeypatch.setattr(httpx, "stream", client.stream)
+
+    return use
+
+
+def release_of(packed: bytes) -> UpstreamImage:
+    digest = hashlib.sha256(packed).hexdigest()
+    return upstream_image(BASE, ContainerdRelease("2.3.4", {"amd64": digest}), "amd64", "")
+
+
+def test_a_release_is_downloaded_checked_and_unpacked(daemon: FakeDaemon, serve: Serve) -> None:
+    packed = archive(ctr=b"not this", containerd=BINARY)
+    image = release_of(packed)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        """As GitHub does: a release's file lies elsewhere."""
+        if request.url == image.source:
+            return httpx.Response(302, headers={"Location": "https://objects.test/x"})
+        return httpx.Response(200, content=packed)
+
+    serve(answer)
+    assert build_node_image.build(image)
+    assert daemon.images[image.tag]["containerd"] == BINARY.decode()
+
+
+def test_an_archive_of_another_checksum_is_not_opened(daemon: FakeDaemon, serve: Serve) -> None:
+    image = release_of(archive(containerd=BINARY))
+    serve(lambda _: httpx.Response(200, content=archive(containerd=b"evil")))
+    with pytest.raises(runner.CommandError, match=r"has the sha256 .* it is not used"):
+        build_node_image.build(image)
+    assert daemon.asked("docker", "build") == []
+
+
+@pytest.mark.parametrize("failure", [httpx.Response(404), httpx.ConnectError("no route to host")])
+def test_a_download_that_fails_names_the_cures(
+    daemon: FakeDaemon, serve: Serve, failure: httpx.Response | httpx.ConnectError
+) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        if isinstance(failure, httpx.ConnectError):
+            raise failure
+        return failure
+
+    serve(answer)
+    with pytest.raises(runner.CommandError) as failed:
+        build_node_image.build(release_of(b""))
+    for part in ("containerd-static-2.3.4-linux-amd64.tar.gz", "containerdBinary", CURE):
+        assert part in str(failed.value)
+    assert daemon.asked("docker", "build") == []
+
+
+# --- as a command ---------------------------------------------------------------------------------
+
+
+def command(image: UpstreamImage, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(asdict(image))))
+    return build_node_image.main()
+
+
+def test_what_was_done_is_printed(
+    local: UpstreamImage,
+    daemon: FakeDaemon,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for built in (True, False):
+        assert command(local, monkeypatch) == 0
+        assert json.loads(capsys.readouterr().out) == {"image": local.tag, "built": built}
+    assert len(daemon.asked("docker", "build")) == 1
+
+
+@pytest.mark.parametrize("packed", [archive(ctr=b"alone"), b"<html>"])
+@pytest.mark.usefixtures("daemon")
+def test_what_is_no_release_is_an_error(
+    packed: bytes,
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    serve(lambda _: httpx.Response(200, content=packed))
+    assert command(release_of(packed), monkeypatch) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines()[-1].startswith("error: node image: ")

@@ -1,0 +1,365 @@
+"""The look at the machine: what stops a run, what counts as drift, and the generation from it."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from runtime_observability.core import naming
+from runtime_observability.core.naming import NODE_IMAGE, Names
+from runtime_observability.host import preflight, store
+from runtime_observability.host.docker import Owned
+from runtime_observability.host.preflight import Observation, observe
+from runtime_observability.host.store import Record
+from tests.fakes.daemon import FakeDaemon
+from tests.fakes.http import FakeServer, Reply, write_kubeconfig
+
+FILE = "apiserver-tracing.yaml"
+DIGEST = "0123456789abcdef"
+STRANGER = "fedcba9876543210"
+
+
+def container(name: str, owner: str = "", **values: str) -> Owned:
+    who = {"stack": "other", "folder": "/home/bob/x"} if owner else {"stack": "", "folder": ""}
+    return Owned(id=f"id-of-{name}", name=name, owner=owner, **(who | values))
+
+
+# --- whose names they are -------------------------------------------------------------------------
+
+
+def test_what_is_ours_is_no_problem(names: Names) -> None:
+    ours = [
+        container(names.jaeger, names.owner),
+        container(names.node("server", 0), names.owner, cluster=names.cluster, role="server"),
+        container("k3d-traced-dev-tools", cluster=names.cluster, role="noRole"),
+    ]
+    networks = [container(names.network, names.owner), container("bridge")]
+    assert preflight.refuse_objects_of_others(names, ours, networks) == []
+
+
+def test_other_names_are_no_problem(names: Names) -> None:
+    others = [
+        container("traced-dev2-jaeger", STRANGER),
+        container("k3d-other-server-0", STRANGER, cluster="other", role="server"),
+        container("jaeger"),
+    ]
+    assert preflight.refuse_objects_of_others(names, others, []) == []
+
+
+def test_what_others_hold_is_refused_with_their_folder(names: Names) -> None:
+    problems = preflight.refuse_objects_of_others(
+        names,
+        [
+            container(names.collector, STRANGER),
+            container(names.node("server", 0), STRANGER, cluster=names.cluster, role="server"),
+        ],
+        [container(names.network)],
+    )
+    assert [problem.partition(": ")[0] for problem in problems] == [
+        "the name traced-dev-collector is taken by traced-dev-collector of stack other in "
+        "/home/bob/x",
+        "the name k3d-traced-dev-server-0 is taken by k3d-traced-dev-server-0 of stack other in "
+        "/home/bob/x",
+        "the name traced-dev is taken by traced-dev, which no stack of this project made",
+    ]
+    assert all("choose another stack name" in problem for problem in problems)
+
+
+# --- ports ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def busy_port() -> Iterator[int]:
+    """A port on which this test listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def test_a_free_port_is_no_problem(names: Names) -> None:
+    assert preflight.refuse_taken_ports(names, {"jaegerUiPort": free_port()}, []) == []
+
+
+def test_a_port_of_another_program_is_refused(names: Names, busy_port: int) -> None:
+    (problem,) = preflight.refuse_taken_ports(names, {"jaegerUiPort": busy_port}, [])
+    assert problem.startswith(
+        f"jaegerUiPort: port {busy_port} on 127.0.0.1 is held by another program on this machine"
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "port", "offset", "cure"),
+    [
+        ("jaegerUiPort", 16686, 0, "`pulumi config set portOffset 100` moves"),
+        ("jaegerUiPort", 16896, 210, "`pulumi config set portOffset 310` moves"),
+        ("jaegerUiPort", 12345, 0, "`pulumi config set jaegerUiPort 12346`"),
+        ("jaegerUiPort", 16686, 100, "`pulumi config set jaegerUiPort 16687`"),
+        ("publishedPorts '8080:80'", 8080, 0, "Publish it on another HOSTPORT"),
+    ],
+)
+def test_the_cure_for_a_taken_port_is_one_that_moves_it(
+    names: Names, key: str, port: int, offset: int, cure: str
+) -> None:
+    holder = Owned(
+        id="1", name="web", owner="", stack="", folder="", ports=f"127.0.0.1:{port}->80/tcp"
+    )
+    (problem,) = preflight.refuse_taken_ports(names, {key: port}, [holder], offset)
+    assert cure in problem
+
+
+def test_a_listener_on_all_addresses_holds_the_port_too(names: Names) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as listener:  # noqa: S104  that is the case
+        port = listener.getsockname()[1]
+        assert preflight.refuse_taken_ports(names, {"jaegerUiPort": port}, [])
+
+
+def test_a_port_of_our_own_is_no_problem(names: Names, busy_port: int) -> None:
+    ports = f"127.0.0.1:{busy_port}->16686/tcp"
+    ours = [container(names.jaeger, names.owner, ports=ports)]
+    assert preflight.refuse_taken_ports(names, {"jaegerUiPort": busy_port}, ours) == []
+
+
+def test_the_holder_is_named_when_it_is_a_stack(names: Names) -> None:
+    """Docker without a userland proxy holds a port that can be bound: its word counts."""
+    port = free_port()
+    theirs = [
+        container(
+            "traced-b-jaeger", STRANGER, ports=f"127.0.0.1:{port}->16686/tcp", state="running"
+        )
+    ]
+    (problem,) = preflight.refuse_taken_ports(names, {"jaegerUiPort": port}, theirs)
+    assert "is held by container traced-b-jaeger of stack other in /home/bob/x" in problem
+
+
+def test_a_port_that_one_may_not_bind_is_not_busy(
+    names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ports below 1024 are Docker's to bind, not this user's."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    assert preflight.refuse_taken_ports(names, {"publishedPorts '80:80'": 80}, []) == []
+
+
+# --- daemon and k3d -------------------------------------------------------------------------------
+
+
+def test_two_daemons_are_refused_with_the_cure() -> None:
+    assert preflight.refuse_two_daemons("unix:///a.sock", "unix:///a.sock") == []
+    (problem,) = preflight.refuse_two_daemons("unix:///a.sock", "unix:///b.sock")
+    assert "`export DOCKER_HOST=unix:///b.sock`" in problem
+
+
+def test_a_context_in_the_environment_is_refused(
+    daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docker puts DOCKER_HOST above it, Pulumi's provider below."""
+    assert preflight.check_host() == []
+    monkeypatch.setenv("DOCKER_CONTEXT", "colima")
+    (problem,) = preflight.check_host()
+    assert "DOCKER_CONTEXT is colima" in problem
+    assert f"`unset DOCKER_CONTEXT; export DOCKER_HOST={daemon.host}`" in problem
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        ("unix:///run/user/1000/docker.sock", True),
+        ("npipe:////./pipe/docker_engine", True),
+        ("tcp://127.0.0.1:2375", True),
+        ("tcp://localhost:2376", True),
+        ("tcp://docker:2375", False),
+        ("ssh://me@box", False),
+    ],
+)
+def test_a_daemon_on_another_machine_is_refused(host: str, here: bool) -> None:
+    problems = preflight.refuse_a_daemon_elsewhere(host)
+    assert [host in problem for problem in problems] == ([] if here else [True])
+
+
+@pytest.mark.parametrize(
+    ("version", "problem"),
+    [("5.9.0", None), ("5.7.0", None), ("5.6.3", "k3d 5.6.3 is too old, 5.7.0 is the least")],
+)
+def test_an_old_k3d_is_refused(daemon: FakeDaemon, version: str, problem: str | None) -> None:
+    daemon.k3d_version = version
+    problems = preflight.check_k3d()
+    assert [each.partition(":")[0] for each in problems] == ([problem] if problem else [])
+
+
+def test_no_k3d_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    (problem,) = preflight.check_k3d()
+    assert problem.startswith("k3d is not on PATH: install k3d")
+
+
+# --- drift ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def record(names: Names, daemon: FakeDaemon, server: FakeServer) -> Record:
+    """A stack as ensure left it: node, file, kubeconfig and an API that refuses strangers."""
+    node = daemon.node(names, spec=DIGEST)
+    names.node_directory.mkdir(parents=True)
+    (names.node_directory / FILE).write_text("kind: TracingConfiguration\n")
+    sha256 = hashlib.sha256(b"kind: TracingConfiguration\n").hexdigest()
+    server.answer = lambda _: Reply(401)
+    write_kubeconfig(names.kubeconfig, server.url)
+    spec = {"k3d": {"image": "docker.io/rancher/k3s:v1.27.1-k3s1"}, "files": {FILE: sha256}}
+    made = Record(7, True, DIGEST, spec, (node.name,))
+    store.save(names, made)
+    return made
+
+
+def seen(names: Names) -> Observation:
+    return observe(names, {})
+
+
+@pytest.mark.usefixtures("record")
+def test_nothing_has_changed(names: Names) -> None:
+    observed = seen(names)
+    assert (observed.problems, observed.drift, observed.generation) == ((), (), 7)
+
+
+@pytest.mark.usefixtures("record", "proxy_of_the_user")
+def test_no_proxy_is_asked_for_the_api(names: Names) -> None:
+    assert seen(names).drift == ()
+
+
+@pytest.mark.parametrize("status", [200, 401, 403])
+@pytest.mark.usefixtures("record")
+def test_an_api_server_that_answers_lives(names: Names, server: FakeServer, status: int) -> None:
+    server.answer = lambda _: Reply(status)
+    assert seen(names).drift == ()
+
+
+@pytest.mark.usefixtures("record")
+def test_an_api_server_that_is_not_ready_is_drift(names: Names, server: FakeServer) -> None:
+    server.answer = lambda _: Reply(500)
+    assert seen(names).drift == ("the API server answers 500 to /readyz",)
+
+
+@pytest.mark.usefixtures("record")
+def test_a_dead_api_server_is_drift(names: Names) -> None:
+    write_kubeconfig(names.kubeconfig, "http://127.0.0.1:9")
+    (drift,) = seen(names).drift
+    assert drift.startswith("the API server of cluster traced-dev does not answer")
+
+
+@pytest.mark.usefixtures("record")
+def test_a_node_that_is_gone_is_drift(names: Names, daemon: FakeDaemon) -> None:
+    daemon.containers.clear()
+    observed = seen(names)
+    assert observed.drift == ("node k3d-traced-dev-server-0 is gone",)
+    assert observed.generation == 8
+
+
+@pytest.mark.parametrize("state", ["exited", "created", "paused"])
+@pytest.mark.usefixtures("record")
+def test_a_node_that_stands_is_drift(names: Names, daemon: FakeDaemon, state: str) -> None:
+    daemon.containers[0].state = state
+    assert seen(names).drift == (f"node k3d-traced-dev-server-0 is {state}",)
+
+
+@pytest.mark.usefixtures("record")
+def test_a_node_of_another_configuration_is_drift(names: Names, daemon: FakeDaemon) -> None:
+    daemon.containers[0].labels[naming.SPEC_LABEL] = "0" * 16
+    assert seen(names).drift == (
+        "node k3d-traced-dev-server-0 was made from another configuration",
+    )
+
+
+@pytest.mark.usefixtures("record")
+def test_a_file_that_was_touched_is_drift(names: Names) -> None:
+    path = names.node_directory / FILE
+    path.write_text("kind: Mine\n")
+    assert seen(names).drift == (f"{path} was changed",)
+    path.unlink()
+    assert seen(names).drift == (f"{path} is gone",)
+
+
+@pytest.mark.parametrize("text", [None, "", "clusters: []", "clusters: 7", "{", "\0"])
+@pytest.mark.usefixtures("record")
+def test_a_kubeconfig_that_cannot_be_read_is_drift(names: Names, text: str | None) -> None:
+    names.kubeconfig.unlink()
+    if text is not None:
+        names.kubeconfig.write_text(text)
+    assert seen(names).drift == (f"{names.kubeconfig} cannot be read",)
+
+
+def test_a_node_image_that_is_gone_is_drift(
+    names: Names, record: Record, daemon: FakeDaemon
+) -> None:
+    """No registry has it: a node could not be made anew."""
+    image = f"{NODE_IMAGE}:containerd-2.3.4-0123456789ab"
+    built = {**record.spec, "k3d": {"image": image}}
+    store.save(names, replace(record, spec=built))
+    assert seen(names).drift == (f"image {image} is gone",)
+    assert seen(names).generation == 8
+    daemon.images[image] = {}
+    assert seen(names).drift == ()
+
+
+def test_a_run_that_did_not_end_is_drift(names: Names, record: Record) -> None:
+    store.save(names, replace(record, complete=False))
+    observed = seen(names)
+    assert observed.drift == ("the last run ended before cluster traced-dev was complete",)
+    assert observed.generation == 8
+
+
+@pytest.mark.usefixtures("record")
+def test_looking_changes_nothing(names: Names, daemon: FakeDaemon) -> None:
+    daemon.containers.clear()
+    before = {path: path.read_bytes() for path in names.directory.rglob("*") if path.is_file()}
+    assert seen(names).generation == seen(names).generation == 8
+    after = {path: path.read_bytes() for path in names.directory.rglob("*") if path.is_file()}
+    assert before == after
+
+
+@pytest.mark.usefixtures("record")
+def test_a_lost_store_gives_a_number_that_no_run_had(names: Names) -> None:
+    (names.directory / "cluster.json").unlink()
+    observed = seen(names)
+    assert observed.record is None
+    assert observed.generation > 1_700_000_000
+
+
+# --- all of it ------------------------------------------------------------------------------------
+
+
+def test_all_problems_are_told_at_once(daemon: FakeDaemon, busy_port: int, tmp_path: Path) -> None:
+    names = Names("dev", tmp_path / "a:b")
+    daemon.k3d_version = "4.4.8"
+    daemon.host = "unix:///run/user/1000/docker.sock"
+    daemon.container(names.jaeger)
+    problems = observe(names, {"jaegerUiPort": busy_port}).problems
+    assert len(problems) == 5
+    for part in ("has ':'", "k3d 4.4.8", "DOCKER_HOST", "traced-dev-jaeger", str(busy_port)):
+        assert any(part in problem for problem in problems)
+
+
+def test_without_docker_that_is_the_problem(daemon: FakeDaemon, names: Names) -> None:
+    daemon.down = True
+    (problem,) = observe(names, {}).problems
+    assert problem.startswith("Docker does not answer: ")
+    assert "Cannot connect to the Docker daemon" in problem
+    assert problem.endswith("Start it, or name its socket in DOCKER_HOST")
+
+
+def test_what_decides_the_files_is_seen(daemon: FakeDaemon, names: Names) -> None:
+    daemon.info |= {"CgroupVersion": "1", "SwapLimit": False, "Architecture": "aarch64"}
+    observed = observe(names, {})
+    assert (observed.cgroup_v1, observed.limits_swap) == (True, False)
+    assert observed.architecture == "arm64"

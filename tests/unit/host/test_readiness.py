@@ -1,0 +1,82 @@
+"""The wait for Jaeger and the collector: short when they serve, and telling when they do not."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from runtime_observability.host import readiness, runner
+from tests.fakes.daemon import FakeDaemon
+from tests.fakes.http import FakeServer, Reply
+
+pytestmark = pytest.mark.usefixtures("no_waiting")
+NAME = "traced-dev-jaeger"
+
+
+def test_it_waits_for_the_first_200(daemon: FakeDaemon, server: FakeServer) -> None:
+    daemon.container(NAME)
+    server.answer = lambda _: Reply(200 if len(server.requests) > 3 else 503)
+    assert readiness.wait(NAME, f"{server.url}/ready", 10) < 10
+    assert len(server.asked("GET", "/ready")) == 4
+
+
+@pytest.mark.usefixtures("proxy_of_the_user")
+def test_no_proxy_is_asked_for_127_0_0_1(daemon: FakeDaemon, server: FakeServer) -> None:
+    daemon.container(NAME)
+    server.answer = lambda _: Reply(200)
+    assert readiness.wait(NAME, server.url, 1) < 1
+
+
+def test_a_container_that_serves_something_else(daemon: FakeDaemon, server: FakeServer) -> None:
+    daemon.container(NAME, log="listening\n")
+    server.answer = lambda _: Reply(503)
+    with pytest.raises(runner.CommandError) as failed:
+        readiness.wait(NAME, server.url, 0.2)
+    assert f"{NAME} runs, but {server.url} did not answer 200 within 0.2 s (HTTP 503)" in str(
+        failed.value
+    )
+    assert str(failed.value).endswith("listening")
+
+
+@pytest.mark.parametrize(
+    ("state", "restarts"), [("exited", 0), ("dead", 0), ("restarting", 1), ("running", 2)]
+)
+def test_a_container_that_stops_is_not_waited_for(
+    daemon: FakeDaemon, state: str, restarts: int
+) -> None:
+    log = "".join(f"line {number}\n" for number in range(3)) + "bad config\n"
+    daemon.container(NAME, state=state, restarts=restarts, log=log)
+    with pytest.raises(runner.CommandError) as failed:
+        readiness.wait(NAME, "http://127.0.0.1:9", 30)
+    assert f"{NAME} does not stay up ({state}, started again {restarts} times)" in str(failed.value)
+    assert str(failed.value).endswith("bad config")
+
+
+def test_a_container_that_is_gone(daemon: FakeDaemon) -> None:
+    with pytest.raises(runner.CommandError, match="inspect"):
+        readiness.wait(NAME, "http://127.0.0.1:9", 30)
+
+
+@pytest.mark.parametrize("serves", [True, False])
+def test_as_a_command(
+    daemon: FakeDaemon,
+    server: FakeServer,
+    serves: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One JSON document on stdout, or one error on stderr and exit code 1."""
+    daemon.container(NAME, state="running" if serves else "exited")
+    server.answer = lambda _: Reply(200 if serves else 503)
+    request = {"container": NAME, "url": server.url, "seconds": 5}
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(request)))
+    code = readiness.main()
+    said = capsys.readouterr()
+    if serves:
+        assert code == 0
+        assert json.loads(said.out).keys() == {"seconds"}
+    else:
+        assert (code, said.out) == (1, "")
+        assert said.err.startswith(f"error: container {NAME} does not stay up (exited")

@@ -1,0 +1,276 @@
+"""The deletes, run by the machine's own sh: what goes, what stays, and what is said.
+
+They are stored in Pulumi's state and run from there, so what is run here is the very text that the
+guards are given, with an environment that has PATH and the guard's values and nothing else.
+"""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components import _commands, config_files
+from runtime_observability.core.naming import Names
+from tests.fakes.daemon import FakeDaemon
+
+CLUSTER = _commands.in_turn(["sweep_cluster.sh"])
+STACK = _commands.in_turn(["sweep_cluster.sh", "sweep_stack.sh"])
+NETWORK = _commands.in_turn(["detach_network.sh"])
+
+
+def sh(text: str, daemon: FakeDaemon, stdin: str = "", **environment: str) -> Any:
+    return subprocess.run(
+        ["/bin/sh", "-c", text],
+        env={"PATH": daemon.path, **environment},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def values(names: Names) -> dict[str, str]:
+    """What the guards put into the environment of their deletes."""
+    return {
+        "OWNER": names.owner,
+        "STACK": names.stack,
+        "CLUSTER": names.cluster,
+        "NETWORK": names.network,
+        "DIRECTORY": str(names.directory),
+    }
+
+
+def cluster(daemon: FakeDaemon, names: Names, owner: str | None = None) -> None:
+    """A whole k3d cluster: two nodes, and tools container and volume, which name no owner."""
+    for role in ("server", "agent"):
+        daemon.node(names, role, owner=owner or names.owner)
+    belonging = {"k3d.cluster": names.cluster}
+    daemon.container(f"k3d-{names.cluster}-tools", labels=belonging | {"k3d.role": "noRole"})
+    daemon.volume(f"k3d-{names.cluster}-images", labels=belonging)
+
+
+def kubeconfig(names: Names) -> Path:
+    names.directory.mkdir(parents=True)
+    for file in (names.kubeconfig, names.directory / "cluster.json"):
+        file.write_text("{}")
+    return names.kubeconfig
+
+
+@pytest.fixture
+def neighbour(daemon: FakeDaemon, tmp_path: Path) -> Names:
+    """Another stack in the same daemon, whole; no sweep may touch it."""
+    other = Names("dev-2", tmp_path / "project")
+    cluster(daemon, other)
+    daemon.container(other.jaeger, labels=other.labels)
+    daemon.network(other.network, labels=other.labels)
+    daemon.container("postgres")
+    daemon.network("bridge")
+    return other
+
+
+# --- the cluster ----------------------------------------------------------------------------------
+
+
+def test_our_cluster_goes_and_nothing_else(
+    daemon: FakeDaemon, names: Names, neighbour: Names
+) -> None:
+    before = daemon.names
+    cluster(daemon, names)
+    config = kubeconfig(names)
+    done = sh(CLUSTER, daemon, **values(names))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert daemon.names == before
+    assert not config.exists()
+    assert not (names.directory / "cluster.json").exists()
+
+
+def test_a_cluster_of_another_owner_is_left_alone(daemon: FakeDaemon, names: Names) -> None:
+    cluster(daemon, names, owner="0123456789abcdef")
+    before = daemon.names
+    config = kubeconfig(names)
+    done = sh(CLUSTER, daemon, **values(names))
+    assert done.returncode == 0
+    assert "cluster traced-dev belongs to another stack or folder: left alone" in done.stderr
+    assert daemon.names == before
+    assert config.exists()
+    assert not daemon.asked("docker", "rm")
+
+
+def test_remains_without_a_node_are_ours(daemon: FakeDaemon, names: Names) -> None:
+    """k3d's tools container and volume carry no owner: when no node is left, they go."""
+    belonging = {"k3d.cluster": names.cluster}
+    daemon.container("k3d-traced-dev-tools", labels=belonging | {"k3d.role": "noRole"})
+    daemon.volume("k3d-traced-dev-images", labels=belonging)
+    assert sh(CLUSTER, daemon, **values(names)).returncode == 0
+    assert daemon.names == set()
+
+
+@pytest.mark.parametrize("looks", [1, 2, 3])
+def test_an_orphaned_k3d_is_waited_for(daemon: FakeDaemon, names: Names, looks: int) -> None:
+    """A k3d whose run was killed goes on creating: the node comes after a look that saw nothing."""
+    labels = names.labels | {"k3d.cluster": names.cluster, "k3d.role": "server"}
+    daemon.container(names.node("server", 0), labels=labels)
+    daemon.container(names.node("server", 1), labels=labels, after_looks=looks)
+    assert sh(CLUSTER, daemon, **values(names)).returncode == 0
+    assert daemon.asked("docker", "rm")[-1].argv[-1] == names.node("server", 1)
+    assert daemon.names == set()
+
+
+def test_nothing_is_seen_twice_before_it_is_believed(daemon: FakeDaemon, names: Names) -> None:
+    assert sh(CLUSTER, daemon, **values(names)).returncode == 0
+    looks = daemon.asked("docker", "ps")
+    assert len(looks) == 1 + 2, "whose it is, and two quiet looks"
+
+
+def test_a_node_that_stays_fails_by_name(daemon: FakeDaemon, names: Names) -> None:
+    daemon.node(names, stuck=True)
+    config = kubeconfig(names)
+    done = sh(CLUSTER, daemon, **values(names))
+    assert done.returncode == 1
+    assert "cluster traced-dev: these stay: k3d-traced-dev-server-0" in done.stderr
+    assert "device busy" in done.stderr
+    assert config.exists(), "what is still there can still be looked at"
+
+
+@pytest.mark.parametrize("text", [CLUSTER, STACK, NETWORK], ids=["cluster", "stack", "network"])
+def test_without_docker_nothing_is_proven(daemon: FakeDaemon, names: Names, text: str) -> None:
+    daemon.down = True
+    config = kubeconfig(names)
+    done = sh(text, daemon, **values(names))
+    assert done.returncode != 0
+    assert "Cannot connect to the Docker daemon" in done.stderr
+    assert config.exists()
+
+
+# --- the stack ------------------------------------------------------------------------------------
+
+
+def test_all_that_a_stack_owns_goes(daemon: FakeDaemon, names: Names, neighbour: Names) -> None:
+    before = daemon.names
+    cluster(daemon, names)
+    daemon.network(names.network, labels=names.labels)
+    network = f"id-of-{names.network}"
+    daemon.container(names.jaeger, labels=names.labels, networks=[network])
+    daemon.container(names.collector, labels=names.labels, networks=[network], state="created")
+    daemon.volume("traces", labels=names.labels)
+    kubeconfig(names)
+    done = sh(STACK, daemon, **values(names))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert daemon.names == before
+    assert not names.directory.exists()
+
+
+def test_a_stranger_on_the_network_is_disconnected_and_kept(
+    daemon: FakeDaemon, names: Names
+) -> None:
+    daemon.network(names.network, labels=names.labels)
+    daemon.container("registry", networks=[f"id-of-{names.network}"])
+    assert sh(STACK, daemon, **values(names)).returncode == 0
+    assert daemon.names == {"registry"}
+
+
+def test_a_cluster_of_another_owner_does_not_keep_the_rest(
+    daemon: FakeDaemon, names: Names
+) -> None:
+    daemon.node(names, owner="0123456789abcdef")
+    daemon.container(names.jaeger, labels=names.labels)
+    kubeconfig(names)
+    done = sh(STACK, daemon, **values(names))
+    assert done.returncode == 0
+    assert "left alone" in done.stderr
+    assert daemon.names == {names.node("server", 0)}
+    assert not names.directory.exists()
+
+
+def test_a_cluster_that_stays_fails_the_whole_delete(daemon: FakeDaemon, names: Names) -> None:
+    daemon.node(names, stuck=True)
+    kubeconfig(names)
+    assert sh(STACK, daemon, **values(names)).returncode == 1
+    assert names.directory.exists()
+
+
+@pytest.mark.parametrize("kind", ["container", "network", "volume"])
+def test_whatever_stays_fails_by_name(daemon: FakeDaemon, names: Names, kind: str) -> None:
+    getattr(daemon, kind)("obstinate", labels=names.labels, stuck=True)
+    kubeconfig(names)
+    done = sh(STACK, daemon, **values(names))
+    assert done.returncode == 1
+    assert "stack dev: these stay: obstinate" in done.stderr
+    assert "device busy" in done.stderr
+    assert names.directory.exists()
+
+
+def test_what_comes_between_two_looks_goes_too(daemon: FakeDaemon, names: Names) -> None:
+    """Three looks for the cluster, one that finds the stack gone, and then this."""
+    daemon.container(names.jaeger, labels=names.labels, after_looks=4)
+    assert sh(STACK, daemon, **values(names)).returncode == 0
+    assert [call.argv[-1] for call in daemon.asked("docker", "rm")] == [names.jaeger]
+    assert daemon.names == set()
+
+
+def test_no_folder_is_no_reason_to_delete_the_root(daemon: FakeDaemon, names: Names) -> None:
+    done = sh(STACK, daemon, **(values(names) | {"DIRECTORY": ""}))
+    assert done.returncode != 0
+    assert "DIRECTORY" in done.stderr
+
+
+def test_deleting_nothing_is_fine(daemon: FakeDaemon, names: Names) -> None:
+    assert sh(STACK, daemon, **values(names)).returncode == 0
+    assert sh(NETWORK, daemon, **values(names)).returncode == 0
+
+
+# --- the network ----------------------------------------------------------------------------------
+
+
+def test_the_network_is_free_of_endpoints_afterwards(
+    daemon: FakeDaemon, names: Names, neighbour: Names
+) -> None:
+    before = daemon.names
+    daemon.network(names.network, labels=names.labels)
+    network = f"id-of-{names.network}"
+    daemon.container("unknown-to-state", labels=names.labels, networks=[network])
+    daemon.container("registry", networks=[network, "id-of-bridge"])
+    done = sh(NETWORK, daemon, **values(names))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert daemon.names - before == {names.network, "registry"}
+    assert [call.argv[-1] for call in daemon.asked("docker", "network", "disconnect")] == [
+        "id-of-registry"
+    ]
+
+
+def test_a_network_of_another_owner_keeps_its_containers(daemon: FakeDaemon, names: Names) -> None:
+    daemon.network(names.network, labels={"runtime-observability.owner": "0123456789abcdef"})
+    daemon.container("theirs", networks=[f"id-of-{names.network}"])
+    assert sh(NETWORK, daemon, **values(names)).returncode == 0
+    assert not daemon.asked("docker", "network", "disconnect")
+
+
+# --- the files ------------------------------------------------------------------------------------
+
+
+def test_a_file_is_written_whole_for_its_owner_alone(daemon: FakeDaemon, names: Names) -> None:
+    text = "endpoint: otel-collector:4317\n# $HOME `id` \\ 'quoted' \"twice\"\n"
+    folder = names.node_directory
+    environment = {"DIRECTORY": str(folder), "FILE": "a.yaml"}
+    for _ in ("create", "update"):
+        done = sh(config_files._WRITE, daemon, stdin=text, **environment)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert (folder / "a.yaml").read_text() == text
+        assert [path.name for path in folder.iterdir()] == ["a.yaml"]
+    assert stat.S_IMODE((folder / "a.yaml").stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_the_folder_goes_with_its_last_file(daemon: FakeDaemon, names: Names) -> None:
+    folder = names.node_directory
+    folder.mkdir(parents=True)
+    for file in ("a.yaml", "b.yaml"):
+        (folder / file).touch()
+    for file, folder_stays in (("a.yaml", True), ("b.yaml", False), ("b.yaml", False)):
+        environment = {"DIRECTORY": str(folder), "FILE": file}
+        assert sh(config_files._REMOVE, daemon, **environment).returncode == 0
+        assert folder.exists() == folder_stays

@@ -1,0 +1,110 @@
+"""What ensure remembers: whole, for its owner alone, and nothing when it cannot be read."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime_observability.core.naming import Names
+from runtime_observability.host import store
+from runtime_observability.host.files import write_private
+from runtime_observability.host.store import Record
+
+RECORD = Record(
+    generation=7,
+    complete=True,
+    digest="0123456789abcdef",
+    spec={"k3d": {"agents": 0}, "files": {"a.yaml": "00"}, "toolsImage": ""},
+    nodes=("k3d-traced-dev-server-0",),
+)
+
+
+def path_of(names: Names) -> Path:
+    return names.directory / "cluster.json"
+
+
+def test_nothing_was_ever_made(names: Names) -> None:
+    assert store.load(names) is None
+
+
+def test_a_record_is_read_as_it_was_written(names: Names) -> None:
+    store.save(names, RECORD)
+    assert store.load(names) == RECORD
+    assert stat.S_IMODE(path_of(names).stat().st_mode) == 0o600
+
+
+def test_completed_is_all_that_changes() -> None:
+    begun = Record(7, False, RECORD.digest, RECORD.spec, RECORD.nodes)
+    assert store.completed(begun) == RECORD
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", "7", '"text"', "{}", '{"nodes": []}', '{"nodes": null}', "\udcff"],
+)
+def test_what_is_no_record_is_none(names: Names, text: str) -> None:
+    write_private(path_of(names), "")
+    path_of(names).write_bytes(text.encode(errors="surrogateescape"))
+    assert store.load(names) is None
+
+
+@pytest.mark.parametrize("length", [1, 20, 100, 180])
+def test_half_a_record_is_none(names: Names, length: int) -> None:
+    store.save(names, RECORD)
+    path_of(names).write_text(path_of(names).read_text()[:length])
+    assert store.load(names) is None
+
+
+def test_a_record_of_another_release_is_none(names: Names) -> None:
+    store.save(names, RECORD)
+    text = path_of(names).read_text()
+    path_of(names).write_text(text.replace('"complete"', '"finished"'))
+    assert store.load(names) is None
+
+
+def test_an_unused_generation_is_beyond_any_count(names: Names) -> None:
+    """A store that counts up once for each drift cannot have come this far."""
+    assert store.unused_generation() > 1_700_000_000
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\r")))
+def test_a_file_is_written_as_it_is(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.mktemp("files") / "file"
+    write_private(path, text)
+    assert path.read_text() == text
+
+
+def test_file_and_folder_are_for_their_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "stack" / "kubeconfig"
+    usual = os.umask(0)
+    try:
+        write_private(path, "secret")
+    finally:
+        os.umask(usual)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_an_old_file_that_all_could_read_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text("old")
+    path.chmod(0o644)
+    write_private(path, "new")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    write_private(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_private(path, "new \udcff")
+    assert path.read_text() == "old"
+    assert [each.name for each in tmp_path.iterdir()] == ["kubeconfig"]

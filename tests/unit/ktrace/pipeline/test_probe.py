@@ -1,0 +1,398 @@
+"""The probe: a pod's trace is found or a component is named, and the pod is gone either way."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from ktrace.jaeger import Jaeger, JaegerError
+from ktrace.pipeline import probe
+from ktrace.pipeline.probe import ProbeError, Wanted
+from runtime_observability.host import kubeapi
+from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
+from tests.fakes.jaeger import URL, client, data, span, trace
+
+pytestmark = pytest.mark.usefixtures("no_waiting")
+
+PODS = "/api/v1/namespaces/default/pods"
+AUDIT_ID = "6f3a1c"
+ALL = ["apiserver", "kubelet", "containerd"]
+
+
+class Cluster:
+    """An API server that makes pods, and a Jaeger that has seen what the test says.
+
+    ``starts`` are Jaeger's answers to the search for the pod's start, the last one for good.
+    """
+
+    def __init__(self, server: FakeServer, folder: Path) -> None:
+        self.server = server
+        self.server.answer = self._api
+        self.kubeconfig = folder / "kubeconfig"
+        write_kubeconfig(self.kubeconfig, server.url)
+        self.refusals: list[Reply] = []
+        self.phase: dict[str, Any] = {"phase": "Running"}
+        self.audited = True
+        self.services = list(ALL)
+        self.starts: list[list[Any]] = [[joined()]]
+        self.requests: list[Any] = [request_trace()]
+        self.others = 1
+        """Traces of whatever, of each component."""
+        self.fails: httpx.Response | None = None
+        self.jaeger: Jaeger = client(self._jaeger)
+        self.searches: list[dict[str, str]] = []
+
+    @property
+    def pods(self) -> list[str]:
+        """Names of the pods that were made and not removed."""
+        made = [each.body["metadata"]["name"] for each in self.server.asked("POST", PODS)]
+        deletes = [each.path for each in self.server.requests if each.method == "DELETE"]
+        deleted = {path.partition("?")[0] for path in deletes}
+        return [name for name in made if f"{PODS}/{name}" not in deleted]
+
+    def probe(
+        self,
+        demanded: Sequence[str] = ALL,
+        expected: Sequence[str] = (),
+        seconds: float = 5,
+    ) -> dict[str, object]:
+        return probe.probe(
+            self.jaeger,
+            kubeapi.core(self.kubeconfig),
+            image="pause:3.6",
+            seconds=seconds,
+            wanted=Wanted(tuple(demanded), tuple(expected)),
+        )
+
+    def _api(self, request: Request) -> Reply:
+        if request.method == "POST" and self.refusals:
+            return self.refusals.pop(0)
+        pod = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "p"}, "status": self.phase}
+        headers = {"Audit-Id": AUDIT_ID} if self.audited else {}
+        return Reply(201 if request.method == "POST" else 200, pod, headers)
+
+    def _jaeger(self, request: httpx.Request) -> httpx.Response:
+        if self.fails:
+            return self.fails
+        if request.url.path == "/api/services":
+            return data(*self.services)
+        query = dict(request.url.params)
+        self.searches.append(query)
+        if "tags" not in query:
+            return data(*([trace(span(query["service"], "any"))] * self.others))
+        if query["service"] == "apiserver":
+            return data(*self.requests)
+        return data(*(self.starts.pop(0) if len(self.starts) > 1 else self.starts[0]))
+
+
+def joined(*more: dict[str, Any]) -> Any:
+    sandbox = span("containerd", "RunPodSandbox", parent="syncPod")
+    return trace(span("kubelet", "syncPod"), sandbox, *more)
+
+
+def request_trace() -> Any:
+    return trace(span("apiserver", "Create"), trace_id="t2")
+
+
+@pytest.fixture
+def cluster(server: FakeServer, tmp_path: Path) -> Cluster:
+    return Cluster(server, tmp_path)
+
+
+def test_a_joined_trace_is_reported(cluster: Cluster) -> None:
+    report = cluster.probe()
+    assert report["traced"] == ALL
+    assert report["spans"] == {"containerd": 1, "kubelet": 1}
+    assert report["traceUrl"] == f"{URL}/trace/t1"
+    assert report["requestTraceUrl"] == f"{URL}/trace/t2"
+    assert 0 <= float(str(report["seconds"])) < 5
+    assert cluster.pods == []
+
+
+def test_its_own_pod_and_its_own_request_are_looked_for(cluster: Cluster) -> None:
+    report = cluster.probe()
+    kubelet, apiserver = cluster.searches[:2]
+    assert kubelet["operation"] == "syncPod"
+    assert json.loads(kubelet["tags"]) == {"k8s.pod": report["pod"]}
+    assert json.loads(apiserver["tags"]) == {"audit-id": AUDIT_ID}
+    assert kubelet["start"] == apiserver["start"]
+    assert len(kubelet["start"]) == 16, "microseconds"
+
+
+def test_the_pod_asks_for_nothing(cluster: Cluster) -> None:
+    cluster.probe()
+    (created,) = cluster.server.asked("POST", PODS)
+    assert created.body["spec"]["restartPolicy"] == "Never"
+    assert created.body["spec"]["automountServiceAccountToken"] is False
+    (container,) = created.body["spec"]["containers"]
+    assert (container["image"], container["imagePullPolicy"]) == ("pause:3.6", "IfNotPresent")
+
+
+def test_two_probes_have_two_pods(cluster: Cluster) -> None:
+    assert cluster.probe()["pod"] != cluster.probe()["pod"]
+
+
+def test_a_trace_that_comes_late_is_waited_for(cluster: Cluster) -> None:
+    cluster.starts = [[], [], [trace(span("kubelet", "syncPod"))], [joined()]]
+    assert cluster.probe()["traced"] == ALL
+
+
+def test_a_trace_that_grows_is_read_whole(cluster: Cluster) -> None:
+    create = span("containerd", "CreateContainer", parent="syncPod")
+    start = span("containerd", "StartContainer", parent="syncPod")
+    cluster.starts = [[joined()], [joined(create)], [joined(create, start)]]
+    assert cluster.probe()["spans"] == {"containerd": 3, "kubelet": 1}
+
+
+def test_a_trace_with_holes_is_read_until_they_are_filled(cluster: Cluster) -> None:
+    """A batch of a component's spans may leave before the one that holds their parents."""
+    inner = span("containerd", "metadata.sandbox.Create", parent="CreateContainer")
+    holed = joined(inner)
+    whole = joined(inner, span("containerd", "CreateContainer", parent="syncPod"))
+    cluster.starts = [[holed], [holed], [holed], [whole]]
+    assert cluster.probe()["spans"] == {"containerd": 3, "kubelet": 1}
+
+
+def test_a_span_that_is_not_below_the_kubelets_joins_nothing(cluster: Cluster) -> None:
+    inner = span("containerd", "metadata.sandbox.Create", parent="RunPodSandbox")
+    cluster.starts = [[trace(span("kubelet", "syncPod"), inner)]]
+    assert "none below the kubelet's of this pod's start" in failure(cluster)
+
+
+def test_holes_that_stay_do_not_fail_the_probe(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "_SETTLE_SECONDS", 0.05)
+    cluster.starts = [[joined(span("containerd", "late", parent="lost"))]]
+    assert cluster.probe()["traced"] == ALL
+
+
+def test_the_widest_trace_is_the_pods_start(cluster: Cluster) -> None:
+    """Every later syncPod of the pod is a trace of its own, of the kubelet alone."""
+    later = trace(*(span("kubelet", f"syncPod{n}") for n in range(5)), trace_id="t9")
+    cluster.starts = [[later, joined()]]
+    assert cluster.probe()["traceUrl"] == f"{URL}/trace/t1"
+
+
+def failure(cluster: Cluster, **arguments: Any) -> str:
+    with pytest.raises(ProbeError) as failed:
+        cluster.probe(seconds=0.3, **arguments)
+    assert cluster.pods == [], "the pod goes when the probe fails, too"
+    return str(failed.value)
+
+
+def test_a_silent_containerd_is_named(cluster: Cluster) -> None:
+    cluster.starts = [[trace(span("kubelet", "syncPod"))]]
+    cluster.services = ["apiserver", "kubelet"]
+    said = failure(cluster)
+    assert said.startswith("no trace of containerd within 0.3 s of the pod's creation:")
+    assert "containerd has never sent a span to this Jaeger" in said
+    assert "the pod: Running; services in Jaeger: apiserver, kubelet" in said
+
+
+def test_a_containerd_that_is_not_joined_is_told_apart(cluster: Cluster) -> None:
+    cluster.starts = [[trace(span("kubelet", "syncPod"))]]
+    assert "none below the kubelet's of this pod's start" in failure(cluster)
+
+
+def test_all_that_are_silent_are_named(cluster: Cluster) -> None:
+    cluster.starts, cluster.requests, cluster.services = [[]], [], []
+    said = failure(cluster)
+    assert "no trace of apiserver and kubelet and containerd within" in said
+    assert said.count("has never sent a span") == 3
+    assert "services in Jaeger: none" in said
+
+
+def test_a_pod_that_waits_is_told(cluster: Cluster) -> None:
+    cluster.starts = [[]]
+    waiting = {"name": "probe", "state": {"waiting": {"reason": "ErrImagePull"}}}
+    rest = {"image": "i", "imageID": "", "ready": False, "restartCount": 0}
+    cluster.phase = {"phase": "Pending", "containerStatuses": [waiting | rest]}
+    assert "the pod: Pending, ErrImagePull;" in failure(cluster)
+
+
+def test_a_pod_that_does_not_start_is_no_proof(cluster: Cluster) -> None:
+    """Its sandbox alone leaves a joined trace."""
+    waiting = {"name": "probe", "state": {"waiting": {"reason": "ErrImagePull"}}}
+    rest = {"image": "i", "imageID": "", "ready": False, "restartCount": 0}
+    cluster.phase = {"phase": "Pending", "containerStatuses": [waiting | rest]}
+    said = failure(cluster)
+    assert "within 0.3 s the pod did not start: Pending, ErrImagePull" in said
+    assert "probeImage" in said
+
+
+def test_what_an_earlier_cluster_sent_is_not_taken_for_this_one(cluster: Cluster) -> None:
+    cluster.starts = [[trace(span("kubelet", "syncPod"))]]
+    cluster.others = 0
+    said = failure(cluster)
+    assert "containerd has sent spans to this Jaeger before, but none since" in said
+
+
+def test_a_request_without_an_audit_id_is_not_taken_for_another(cluster: Cluster) -> None:
+    cluster.audited = False
+    assert "no trace of apiserver within" in failure(cluster)
+    searches = [search for search in cluster.searches if search["service"] == "apiserver"]
+    assert not [search for search in searches if "tags" in search]
+
+
+def test_only_what_is_demanded_must_be_there(cluster: Cluster) -> None:
+    cluster.starts = [[trace(span("kubelet", "syncPod"))]]
+    report = cluster.probe(demanded=["apiserver", "kubelet"])
+    assert report["traced"] == ["apiserver", "kubelet"]
+
+
+def test_where_nothing_is_demanded_nothing_is_claimed(cluster: Cluster) -> None:
+    """With a sampled collector a given pod's trace may never come: that is no time to it."""
+    cluster.starts, cluster.requests = [[]], []
+    report = cluster.probe(demanded=[])
+    assert (report["seconds"], report["traceUrl"], report["traced"]) == (None, None, [])
+    assert cluster.pods == []
+
+
+def test_of_a_sampled_component_any_span_will_do(cluster: Cluster) -> None:
+    cluster.starts, cluster.requests = [[]], []
+    report = cluster.probe(demanded=[], expected=["kubelet", "containerd", "apiserver"])
+    assert report["traced"] == ["apiserver", "containerd", "kubelet"], "in an order that stays"
+    assert report["seconds"] is None
+
+
+def test_a_sampled_component_that_is_silent_is_named(cluster: Cluster) -> None:
+    cluster.others = 0
+    said = failure(cluster, demanded=["apiserver"], expected=["kubelet", "containerd"])
+    assert "no trace of kubelet and containerd within" in said
+    assert "has sent spans to this Jaeger before, but none since" in said
+
+
+def test_a_new_namespace_is_given_a_moment(cluster: Cluster) -> None:
+    early = Reply(403, {"message": "error looking up service account default/default"})
+    cluster.refusals = [early, early]
+    assert cluster.probe()["traced"] == ALL
+    assert len(cluster.server.asked("POST", PODS)) == 3
+
+
+@pytest.mark.parametrize("status", [403, 409, 422])
+def test_a_pod_that_is_refused_says_why(cluster: Cluster, status: int) -> None:
+    cluster.refusals = [Reply(status, {"message": "quota exceeded"})] * 1000
+    with pytest.raises(ProbeError, match="the probe's pod cannot be created: quota exceeded"):
+        cluster.probe(seconds=0.2)
+
+
+def test_the_pod_goes_when_jaeger_does(cluster: Cluster) -> None:
+    cluster.fails = httpx.Response(502, text="Bad Gateway")
+    with pytest.raises(JaegerError):
+        cluster.probe()
+    assert cluster.server.asked("POST", PODS)
+    assert cluster.pods == []
+
+
+# --- the tree -------------------------------------------------------------------------------------
+
+
+def test_the_tree_nests_spans_below_their_parents(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In order of their start; a span whose parent never came stands at the top."""
+    monkeypatch.setattr(probe, "_SETTLE_SECONDS", 0.05)
+    cluster.starts = [
+        [
+            trace(
+                span("kubelet", "syncPod", 1000),
+                span("containerd", "RunPodSandbox", 3000, parent="call"),
+                span("kubelet", "call", 2500, parent="syncPod"),
+                span("containerd", "late", 9000, parent="lost"),
+            )
+        ]
+    ]
+    report = cluster.probe()
+
+    def outline(spans: Any) -> list[Any]:
+        return [[each["operation"], each["startMs"], outline(each["children"])] for each in spans]
+
+    assert outline(report["tree"]) == [
+        ["syncPod", 0.0, [["call", 1.5, [["RunPodSandbox", 2.0, []]]]]],
+        ["late", 8.0, []],
+    ]
+    assert cluster.probe(demanded=["kubelet"])["tree"]
+
+
+# --- as a command ---------------------------------------------------------------------------------
+
+
+def command(cluster: Cluster, report: Path, monkeypatch: pytest.MonkeyPatch, **request: Any) -> int:
+    document = {
+        "jaegerUrl": URL,
+        "kubeconfig": str(cluster.kubeconfig),
+        "image": "pause:3.6",
+        "seconds": 0.3,
+        "demanded": ALL,
+        "expected": [],
+        "report": str(report),
+        "k3sVersion": "v1.34.4-k3s1",
+    }
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(document | request)))
+    monkeypatch.setattr(probe, "Jaeger", lambda _: cluster.jaeger)
+    return probe.main()
+
+
+def test_the_report_is_printed_and_kept(
+    cluster: Cluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    kept = tmp_path / "stack" / "probe.json"
+    assert command(cluster, kept, monkeypatch) == 0
+    said = capsys.readouterr()
+    printed, whole = json.loads(said.out), json.loads(kept.read_text())
+    tree = whole.pop("tree")
+    assert whole == {"k3sVersion": "v1.34.4-k3s1", **printed}
+    (root,) = tree
+    assert [root["component"], root["children"][0]["component"]] == ["kubelet", "containerd"]
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert f"{URL}/trace/t1" in said.err
+
+
+def test_a_failure_leaves_no_report(
+    cluster: Cluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cluster.starts = [[]]
+    kept = tmp_path / "probe.json"
+    assert command(cluster, kept, monkeypatch) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines()[1].startswith("error: no trace of kubelet and containerd")
+    assert not kept.exists()
+
+
+def test_nothing_demanded_is_not_told_as_found(
+    cluster: Cluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cluster.starts, cluster.requests = [[]], []
+    assert command(cluster, tmp_path / "probe.json", monkeypatch, demanded=[]) == 0
+    said = capsys.readouterr().err
+    assert "sampling lets no trace be demanded" in said
+    assert "joined trace" not in said
+    assert "None" not in said
+
+
+def test_an_api_server_that_is_gone_is_an_error(
+    cluster: Cluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_kubeconfig(cluster.kubeconfig, "http://127.0.0.1:9")
+    assert command(cluster, tmp_path / "probe.json", monkeypatch) == 1
+    assert "error: " in capsys.readouterr().err

@@ -1,0 +1,180 @@
+"""The hops, the collector's counters, and what counts as traced."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from ktrace.pipeline import collector_metrics, coverage, hops
+from ktrace.pipeline.collector_metrics import Counters
+from ktrace.pipeline.coverage import Coverage, Node
+from ktrace.pipeline.hops import BrokenHop, Foreign, Pipeline, Synthetic
+from runtime_observability.core.naming import Names
+from runtime_observability.host import docker, runner
+from runtime_observability.host.docker import Owned
+from tests.fakes.daemon import FakeDaemon
+from tests.fakes.jaeger import client, data, span, trace
+
+NODE = "k3d-traced-dev-server-0"
+PLAIN = """
+# TYPE otelcol_receiver_accepted_spans counter
+otelcol_exporter_queue_size{data_type="traces",exporter="otlp_grpc/jaeger"} 7
+otelcol_exporter_sent_spans{exporter="otlp_grpc/jaeger",server_port="4317"} 24067
+otelcol_receiver_accepted_spans{receiver="otlp",transport="grpc"} 24070
+otelcol_receiver_accepted_spans{receiver="otlp",transport="http"} 2
+otelcol_receiver_refused_spans{receiver="otlp",transport="grpc"} 1
+"""
+
+
+@pytest.mark.parametrize("suffix", ["", "_total"])
+def test_counters_are_read_with_and_without_their_suffix(suffix: str) -> None:
+    text = PLAIN.replace("_spans{", f"_spans{suffix}{{").replace("24067", "2.4067e+04")
+    assert collector_metrics.parse(text) == Counters(
+        accepted=24072, refused=1, sent=24067, failed=0, waiting=7
+    )
+
+
+@pytest.fixture
+def pipeline(names: Names, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+    """Everything works until a test breaks it; ``docker`` finds what a test puts in."""
+    made = Pipeline(
+        client(lambda _: data()),
+        names,
+        [
+            Owned("1", names.collector, "o", "dev", "/p", state="running"),
+            Owned("2", names.jaeger, "o", "dev", "/p", state="running"),
+        ],
+    )
+    monkeypatch.setattr(runner, "run", lambda argv, **_: runner.Result(tuple(argv), 0, "", ""))
+    made.__dict__["_readings"] = (Counters(accepted=1, sent=1), Counters(accepted=9, sent=9))
+    made.__dict__["synthetic"] = Synthetic(True, 0.3)
+    return made
+
+
+def test_when_every_hop_works_the_component_is_silent_itself(pipeline: Pipeline) -> None:
+    broken = pipeline.first_broken(NODE, "containerd")
+    assert broken.hop == hops.EXPORTS
+    assert "ctr plugins ls" in broken.cure
+
+
+@pytest.mark.parametrize(("call", "hop"), [(0, hops.RESOLVES), (1, hops.CONNECTS)])
+def test_what_fails_in_the_node_is_named(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, call: int, hop: str
+) -> None:
+    scripts = []
+
+    def run(argv: list[str], **_: object) -> runner.Result:
+        scripts.append(argv)
+        return runner.Result(tuple(argv), int(len(scripts) > call), "", "")
+
+    monkeypatch.setattr(runner, "run", run)
+    assert pipeline.first_broken(NODE, "kubelet").hop == hop
+
+
+def test_a_node_that_does_not_answer_is_named(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(argv: list[str], **_: object) -> runner.Result:
+        raise runner.CommandError(f"`{' '.join(argv)}` gave no answer within 15 s")
+
+    monkeypatch.setattr(runner, "run", run)
+    broken = pipeline.first_broken(NODE, "kubelet")
+    assert broken.hop == hops.RESOLVES
+    assert broken.evidence == f"Error: {NODE} gives no answer within 15 s"
+
+
+def test_a_node_without_tools_is_not_called_broken(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "run", lambda argv, **_: runner.Result(tuple(argv), 99, "", ""))
+    assert pipeline.first_broken(NODE, "kubelet").hop == hops.EXPORTS
+
+
+@pytest.mark.parametrize(
+    ("after", "hop"),
+    [
+        (Counters(accepted=1, sent=1, refused=5), hops.ACCEPTS),
+        (Counters(accepted=9, sent=1, waiting=3), hops.DELIVERS),
+    ],
+)
+def test_counters_that_stand_still_are_named(pipeline: Pipeline, after: Counters, hop: str) -> None:
+    pipeline.__dict__["_readings"] = (Counters(accepted=1, sent=1), after)
+    assert pipeline.first_broken(NODE, "kubelet").hop == hop
+
+
+def test_a_stopped_jaeger_is_told_with_its_cure(pipeline: Pipeline, names: Names) -> None:
+    pipeline.containers[1] = replace(pipeline.containers[1], state="exited")
+    pipeline.__dict__["_readings"] = (Counters(), Counters(accepted=9))
+    broken = pipeline.first_broken(NODE, "kubelet")
+    assert f"container {names.jaeger} is exited" in broken.evidence
+    assert f"docker start {names.jaeger}" in broken.cure
+
+
+def test_a_span_from_here_that_does_not_arrive_is_jaegers(pipeline: Pipeline) -> None:
+    pipeline.__dict__["synthetic"] = Synthetic(False, evidence="not there")
+    assert pipeline.first_broken(NODE, "kubelet").hop == hops.STORES
+
+
+def test_of_a_cluster_of_others_only_jaeger_is_asked() -> None:
+    assert Foreign(client(lambda _: data())).first_broken("n", "kubelet").hop == hops.EXPORTS
+    silent = client(lambda _: httpx.Response(500, json={}))
+    assert Foreign(silent).first_broken("n", "kubelet").hop == hops.STORES
+
+
+def test_whose_nodes_they_are_is_read_from_the_containers(
+    daemon: FakeDaemon, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jaeger = client(lambda _: data())
+    assert not isinstance(hops.of_nodes(jaeger, [NODE]), Pipeline)
+    owned = Owned("1", NODE, "o", names.stack, str(names.folder))
+    monkeypatch.setattr(docker, "containers", lambda: [owned])
+    found = hops.of_nodes(jaeger, [NODE])
+    assert isinstance(found, Pipeline)
+    assert found.names == names
+
+
+NODES = [Node("server", True), Node("agent", False)]
+
+
+def test_servers_have_an_api_server_and_every_node_the_rest() -> None:
+    parts = coverage.wanted(NODES, {"apiserver", "kubelet"})
+    assert [(part.component, part.node, part.expected) for part in parts] == [
+        ("apiserver", "server", True),
+        ("kubelet", "server", True),
+        ("containerd", "server", False),
+        ("kubelet", "agent", True),
+        ("containerd", "agent", False),
+    ]
+
+
+def test_what_is_expected_comes_from_the_probe_else_from_links_and_jaeger() -> None:
+    usual = {"apiserver", "kubelet"}
+    assert coverage.expected_components({"tracedComponents": []}, ["kubelet"]) == set()
+    assert coverage.expected_components({}, []) == usual
+    assert coverage.expected_components({}, ["containerd"]) == usual | {"containerd"}
+    links = {"links": {"imagePulls": "u"}}
+    assert coverage.expected_components(links, []) == usual | {"containerd"}
+
+
+def test_only_a_span_since_the_beginning_counts() -> None:
+    jaeger = client(lambda _: data(trace(span("kubelet", "syncPod", 50_000_000))))
+    part = Coverage("kubelet", "server", True)
+    assert coverage.look(jaeger, part, [part], since=50).ok
+    late = coverage.look(jaeger, part, [part], since=51)
+    assert not late.ok
+    assert late.last_span == pytest.approx(50.00001)
+    assert late.document(60)["lastSpanAgeSeconds"] == 10.0
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_what_never_comes_is_given_up_and_explained(pipeline: Pipeline) -> None:
+    part = Coverage("kubelet", NODE, True)
+    begin = time.monotonic()
+    found = coverage.watch(client(lambda _: data()), [part], time.time(), 0.05)
+    assert time.monotonic() - begin < 5
+    (told,) = coverage.explain(found, pipeline)
+    assert isinstance(told.broken, BrokenHop)
+    assert told.document(0)["brokenHop"] == told.broken.document

@@ -1,0 +1,361 @@
+"""A pod's start as ktrace shows it, from what a real Jaeger answered (1.34.4, containerd 2.3).
+
+``UPDATE_GOLDEN=1 pytest tests/unit/test_show.py`` rewrites snapshots/; read the diff then.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from rich.console import Console
+
+from ktrace.jaeger import Jaeger, Trace
+from ktrace.podstart.search import look_for_start, settled, wait_for_start
+from ktrace.podstart.start import Events, PodStart, Step, build
+from ktrace.view import page, terminal, waterfall
+from tests import golden
+from tests.fakes import recorded
+from tests.fakes.jaeger import URL, client, data, span, trace
+
+SNAPSHOTS = Path(__file__).resolve().parent / "snapshots"
+PODS = ("echo-one", "with-init", "no-image", "crashing", "with-init-137", "kubelet-only")
+"""The last two: Kubernetes 1.37.2, and a node whose containerd does not trace."""
+
+
+def start_of(pod: str) -> PodStart:
+    found = look_for_start(recorded.replay(pod), "default", pod)
+    assert found is not None
+    return found
+
+
+def check(name: str, text: str) -> None:
+    golden.check(SNAPSHOTS / name, text)
+
+
+@pytest.mark.parametrize("pod", PODS)
+def test_the_waterfall_is_as_it_was(pod: str) -> None:
+    start = start_of(pod)
+    table = terminal.plain(waterfall.table(start, terminal.PIPE_WIDTH))
+    lines = [line.rstrip() for line in table.splitlines()]
+    check(
+        f"{pod}.txt",
+        "\n".join([waterfall.title(start), *lines, *waterfall.summary(start)]) + "\n",
+    )
+
+
+@pytest.mark.parametrize("pod", PODS)
+def test_the_json_is_as_it_was(pod: str) -> None:
+    check(f"{pod}.json", json.dumps(start_of(pod).document(URL), indent=2) + "\n")
+
+
+@pytest.mark.parametrize("pod", ["with-init", "no-image"])
+def test_the_page_is_as_it_was(pod: str) -> None:
+    check(f"{pod}.html", page.render(start_of(pod), URL))
+
+
+@pytest.mark.parametrize("pod", PODS)
+def test_a_start_is_accounted_for_from_its_request_to_its_last_container(pod: str) -> None:
+    start = start_of(pod)
+    top = [step for step in start.steps if step.depth == 0]
+    assert top[0].name == "create request"
+    assert top[0].start_ms == 0
+    assert max(step.end_ms for step in top) == pytest.approx(start.duration_ms)
+    named = sum(step.duration_ms for step in top if step.unexplained)
+    assert named <= start.unexplained_ms <= named + start.duration_ms * 0.1
+    critical = [step for step in top if step.critical]
+    assert sum(step.duration_ms for step in critical) > 0.85 * start.duration_ms
+
+
+@pytest.mark.parametrize("pod", ["with-init", "with-init-137"])
+def test_every_container_of_a_pod_is_named_and_started_once(pod: str) -> None:
+    names = [step.name for step in start_of(pod).steps]
+    assert [name for name in names if name.startswith("start ")] == [
+        "start container first",
+        "start container main",
+        "start container side",
+    ]
+
+
+def test_a_restart_is_no_part_of_a_start() -> None:
+    restarted = [step.name for step in start_of("crashing").steps]
+    assert restarted.count("start container main") == 1
+
+
+CRI = "runtime.v1.RuntimeService/"
+
+
+def attempt(number: int, start: int, *, failed: bool) -> list[dict[str, Any]]:
+    """One container's creation and start, as kubelet and containerd tell of it."""
+    container = {"container.id": f"id{number}"}
+    name = {"container.name": f"main_a_default_uid_{number}"}
+    told = {"error": "true", "otel.status_description": "no such file"} if failed else {}
+    create, began = f"{CRI}CreateContainer", f"{CRI}StartContainer"
+    spans = [
+        span("kubelet", create, start, "syncPod"),
+        span("containerd", create, start, f"1-{number}", **container, **name),
+        span("kubelet", began, start + 10, "syncPod", **told),
+        span("containerd", began, start + 10, f"3-{number}", **container),
+    ]
+    return [each | {"spanID": f"{at}-{number}"} for at, each in enumerate(spans, 1)]
+
+
+def test_a_container_that_could_not_be_started_has_not_started() -> None:
+    spans = [span("kubelet", "syncPod", 0), *attempt(0, 100, failed=True)]
+    start = build("default", "a", Events(read(*spans)))
+    assert start is not None
+    assert not start.whole
+    assert waterfall.title(start).startswith("pod default/a: no container seen to start")
+    assert "error in start container main: no such file" in waterfall.summary(start)
+
+
+def test_another_attempt_at_the_first_start_is_no_restart() -> None:
+    spans = [span("kubelet", "syncPod", 0), *attempt(0, 100, failed=True)]
+    spans += [*attempt(1, 10_000, failed=False), *attempt(2, 90_000, failed=False)]
+    start = build("default", "a", Events(read(*spans)))
+    assert start is not None
+    assert start.whole
+    assert start.duration_ms == pytest.approx(10.02)
+
+
+def untraced(pod: str) -> PodStart:
+    found = look_for_start(recorded.replay(pod, without="containerd"), "default", pod)
+    assert found is not None
+    return found
+
+
+def test_where_no_span_names_a_container_a_start_ends_at_the_first_back_off() -> None:
+    start = untraced("crashing")
+    names = [step.name for step in start.steps]
+    assert names.count("start container") == 2
+    assert "a container runs or is restarted, then the kubelet's next sync" in names
+    assert start.duration_ms == pytest.approx(1440, abs=20)
+    (note,) = start.notes
+    assert note.startswith("no span names a container")
+    assert note in waterfall.summary(start)
+    assert start.document(URL)["notes"] == [note]
+
+
+def test_where_no_span_names_a_container_what_follows_an_init_container_is_not_lost() -> None:
+    names = [step.name for step in untraced("with-init").steps]
+    assert names.count("start container") == 3
+    assert not any("init container" in name for name in names)
+
+
+def test_where_no_span_names_a_container_none_is_restarted_before_it_is_stopped() -> None:
+    cri = "runtime.v1.RuntimeService/"
+    syncs = read(
+        span("kubelet", "syncPod", 0),
+        span("kubelet", f"{cri}CreateContainer", 100, parent="syncPod"),
+        span("kubelet", f"{cri}StartContainer", 200, parent="syncPod"),
+        span("kubelet", f"{cri}StopContainer", 5_000_000, parent="syncPod"),
+        span("kubelet", f"{cri}StartContainer", 5_000_100, parent="syncPod") | {"spanID": "2"},
+    )
+    start = build("default", "a", Events(syncs))
+    assert start is not None
+    assert start.duration_ms < 1
+
+
+def test_a_start_with_one_container_needs_no_names() -> None:
+    assert start_of("kubelet-only").notes == ()
+
+
+def test_a_sync_without_calls_names_the_defect_of_kubernetes() -> None:
+    start = build("default", "a", Events(read(span("kubelet", "syncPod", 0))))
+    assert start is not None
+    assert start.steps[-1].name == "syncPod, without a call to the runtime"
+    (note,) = start.notes
+    assert "kubernetes#121192" in note
+
+
+def test_a_sync_that_failed_without_a_call_says_why() -> None:
+    tags = {"error": "true", "otel.status_description": 'configmap "none" not found'}
+    start = build("default", "a", Events(read(span("kubelet", "syncPod", 0, **tags))))
+    assert start is not None
+    assert start.notes == ('the kubelet\'s last error: configmap "none" not found',)
+
+
+def test_a_pull_that_failed_says_so_and_the_start_is_not_complete() -> None:
+    start = start_of("no-image")
+    assert not start.whole
+    assert any("connection refused" in step.error for step in start.steps)
+    assert "pull 127.0.0.1:9/nosuch:1" in [step.name for step in start.steps]
+
+
+@pytest.mark.parametrize(
+    ("columns", "bars"), [(80, 0), (99, 0), (100, 25), (120, 30), (144, 36), (400, 36)]
+)
+def test_the_bars_are_what_the_terminal_has_to_spare(columns: int, bars: int) -> None:
+    start = start_of("echo-one")
+    assert waterfall.bar_width(columns) == bars
+    console = Console(width=columns, file=io.StringIO())
+    with console.capture() as captured:
+        console.print(waterfall.table(start, columns))
+    assert ("░" in captured.get()) == bool(bars)
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_usual_steps_need_one_line_each(columns: int) -> None:
+    start = start_of("echo-one")
+    console = Console(width=columns, file=io.StringIO())
+    with console.capture() as captured:
+        console.print(waterfall.table(start, columns))
+    assert len(captured.get().splitlines()) == len(start.steps) + 1
+
+
+class _Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.external: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag in ("script", "img", "iframe"):
+            self.external.append(tag)
+        if tag == "link" and not str(values.get("href")).startswith("data:"):
+            self.external.append(str(values["href"]))
+        if tag not in ("meta", "link", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_loads_nothing() -> None:
+    text = page.render(start_of("no-image"), URL)
+    reader = _Links()
+    reader.feed(text)
+    assert reader.external == []
+    assert reader.open == []
+    assert "@import" not in text
+    assert "url(" not in text
+
+
+def test_names_of_others_are_text_in_the_page() -> None:
+    step = Step("pull <script>alert(1)</script>", "containerd", 0, 5, error="<b>no</b>")
+    start = PodStart("a", "b", start_of("echo-one").started_at, 5, (step,), ("t",), True)
+    text = page.render(start, URL)
+    assert "<script" not in text
+    assert "<b>" not in text
+
+
+def read(*spans: dict[str, Any]) -> list[Trace]:
+    return client(lambda _: data(trace(*spans))).find("kubelet")
+
+
+def test_without_spans_of_containerd_the_kubelets_own_calls_are_the_steps() -> None:
+    cri = "runtime.v1.RuntimeService/"
+    syncs = read(
+        span("kubelet", "syncPod", 0),
+        span("kubelet", f"{cri}RunPodSandbox", 100, parent="syncPod"),
+        span("kubelet", f"{cri}CreateContainer", 200, parent="syncPod"),
+        span("kubelet", f"{cri}StartContainer", 300, parent="syncPod"),
+    )
+    start = build("default", "a", Events(syncs))
+    assert start is not None
+    assert start.whole
+    assert [(step.name, step.component) for step in start.steps if not step.unexplained] == [
+        ("sandbox", "kubelet"),
+        ("create container", "kubelet"),
+        ("start container", "kubelet"),
+    ]
+
+
+def test_without_calls_to_the_runtime_the_start_has_no_end_yet() -> None:
+    start = build("default", "a", Events(read(span("kubelet", "syncPod", 0))))
+    assert start is not None
+    assert not start.whole
+    assert build("default", "a", Events([])) is None
+
+
+def test_a_start_whose_spans_have_not_all_come_says_so() -> None:
+    call = "runtime.v1.RuntimeService/StartContainer"
+    syncs = read(
+        span("kubelet", "syncPod", 0),
+        span("kubelet", call, 300, parent="syncPod"),
+        span("containerd", "container.NewTask", 310, parent="its own call"),
+    )
+    start = build("default", "a", Events(syncs))
+    assert start is not None
+    assert start.document(URL)["spansWithoutParent"] == 1
+    assert "spans whose parent is lost, or still on its way: 1" in waterfall.summary(start)
+
+
+def asked(request: httpx.Request) -> tuple[str, dict[str, str]]:
+    query = request.url.params
+    return query["service"], json.loads(query.get("tags", "{}"))
+
+
+def test_a_request_in_the_trace_of_a_client_that_traces_itself_is_told_from_the_others() -> None:
+    created = trace(
+        span("operator", "reconcile", 0) | {"duration": 900_000},
+        span("apiserver", "LIST", 1_000, parent="reconcile") | {"duration": 800_000},
+        span("apiserver", "POST", 850_000, parent="reconcile") | {"duration": 40_000},
+        span("apiserver", "Create etcd3", 860_000, parent="POST", key="/pods/default/a"),
+    )
+    sync = trace(span("kubelet", "syncPod", 900_000), trace_id="t2")
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        service, tags = asked(request)
+        if service == "kubelet":
+            return data(sync)
+        return data(created) if "key" in tags else data()
+
+    start = look_for_start(client(answer), "default", "a")
+    assert start is not None
+    assert (start.steps[0].name, start.steps[0].duration_ms) == ("create request", 40)
+
+
+def test_of_pods_of_one_name_that_of_the_uid_is_shown() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        _, tags = asked(request)
+        uids = {"older": 0, "newer": 5_000_000}
+        wanted = [uid for uid in uids if tags.get("k8s.pod.uid", uid) == uid]
+        return data(
+            *(
+                trace(span("kubelet", "syncPod", uids[uid], **{"k8s.pod.uid": uid}), trace_id=uid)
+                for uid in wanted
+            )
+        )
+
+    jaeger = client(answer)
+    for uid, second in ((None, 5), ("older", 0)):
+        start = look_for_start(jaeger, "default", "a", uid)
+        assert start is not None
+        assert start.started_at.second == second
+
+
+NOTHING = {
+    "null": httpx.Response(200, json={"data": None}),
+    "404": httpx.Response(404, text="404 page not found"),
+    "empty": data(),
+}
+
+
+@pytest.mark.parametrize("response", NOTHING.values(), ids=NOTHING)
+def test_a_pod_that_jaeger_does_not_know_has_no_start(response: httpx.Response) -> None:
+    jaeger: Jaeger = client(lambda _: response)
+    assert look_for_start(jaeger, "default", "a") is None
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_what_is_the_same_twice_is_settled_and_what_never_comes_is_given_up() -> None:
+    looks = iter([0, 1, 2, 3, 3, 4])
+    assert settled(lambda: next(looks), lambda seen: seen > 1, 60) == 3
+    assert settled(lambda: None, lambda seen: seen is not None, 0.05) is None
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("pod", ["echo-one", "no-image"])
+def test_what_a_sync_has_done_is_not_waited_for_even_if_it_failed(pod: str) -> None:
+    begin = time.monotonic()
+    start = wait_for_start(recorded.replay(pod), "default", pod, 4)
+    assert time.monotonic() - begin < 3
+    assert start == start_of(pod)

@@ -1,0 +1,345 @@
+"""The forwarder between a command and its API server."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import stat
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import yaml
+
+from ktrace.errors import UnreachableError, UsageError
+from ktrace.following.owners import Owners
+from ktrace.recording.forwarder import Recorder, recording
+from runtime_observability.host.kubeapi import KubeconfigError
+from tests.fakes.http import FakeServer, Reply, write_kubeconfig
+from tests.fakes.upgrade import KNOWN, UNKNOWN, Certificate, EchoServer
+
+POD = {"kind": "Pod", "metadata": {"name": "a-x1", "namespace": "n", "uid": "u1"}}
+EXEC = "client.authentication.k8s.io/v1"
+CREDENTIAL = f'{{"apiVersion":"{EXEC}","kind":"ExecCredential","status":{{"token":"of-plugin"}}}}'
+
+
+@contextmanager
+def forwarded(kubeconfig: Path) -> Iterator[tuple[str, Recorder]]:
+    with recording(kubeconfig) as (environment, recorder):
+        document = yaml.safe_load(Path(environment["KUBECONFIG"]).read_text())
+        yield document["clusters"][0]["cluster"]["server"], recorder
+
+
+@contextmanager
+def upgraded(url: str, *more: str) -> Iterator[tuple[socket.socket, bytes]]:
+    """A connection after its 101, and what the server sent with that."""
+    where = urlsplit(url)
+    with socket.create_connection((where.hostname, where.port), timeout=10) as connection:
+        lines = (f"GET {where.path}/x HTTP/1.1", "Upgrade: x", "Connection: Upgrade", *more)
+        connection.sendall("\r\n".join([*lines, "", ""]).encode())
+        got = b""
+        while KNOWN not in got and UNKNOWN not in got:
+            part = connection.recv(1 << 16)
+            assert part, got
+            got += part
+        yield connection, got.partition(b"\r\n\r\n")[2]
+
+
+@contextmanager
+def scripted(*pieces: bytes, ends: bool = False) -> Iterator[str]:
+    """A server that answers with ``pieces``, and ends the connection then or never."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        kept = []
+
+        def serve() -> None:
+            while True:
+                try:
+                    accepted, _ = listener.accept()
+                except OSError:
+                    return
+                kept.append(accepted)
+                if accepted.recv(1 << 16):
+                    for piece in pieces:
+                        accepted.sendall(piece)
+                if ends:
+                    accepted.close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_every_answer_is_passed_on_and_its_audit_id_kept(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    server.answer = lambda request: Reply(
+        201 if request.method == "POST" else 404, POD, {"Audit-Id": f"id-{request.method}"}
+    )
+    write_kubeconfig(tmp_path / "config", server.url)
+    with recording(tmp_path / "config") as (environment, recorder):
+        own = Path(environment["KUBECONFIG"])
+        assert stat.S_IMODE(own.stat().st_mode) == 0o600
+        assert Path(environment["KUBECACHEDIR"]).parent == own.parent
+        document = yaml.safe_load(own.read_text())
+        (cluster,) = document["clusters"]
+        assert document["users"][0]["user"] == {}
+        url = cluster["cluster"]["server"]
+        assert urlsplit(url).hostname == "127.0.0.1"
+        created = httpx.post(f"{url}/api/v1/namespaces/n/pods?x=1", json={"a": 1})
+        absent = httpx.get(f"{url}/api/v1/namespaces/n/pods/b")
+        outsider = httpx.get(url.rpartition("/")[0] + "/api/v1/pods")
+    assert (created.status_code, created.json()) == (201, POD)
+    assert (absent.status_code, outsider.status_code) == (404, 403)
+    assert "kubectl --raw" in outsider.json()["message"]
+    assert [(each.method, each.audit_id, each.status) for each in recorder.seen] == [
+        ("POST", "id-POST", 201),
+        ("GET", "id-GET", 404),
+    ]
+    assert [each.request.uid for each in recorder.seen] == ["u1", ""]
+    (asked,) = server.asked("POST", "/api/v1/namespaces/n/pods?x=1")
+    assert asked.body == {"a": 1}
+    assert not own.parent.exists()
+
+
+def test_a_cluster_that_is_not_there_is_said_before_the_command_runs(tmp_path: Path) -> None:
+    write_kubeconfig(tmp_path / "config", "http://127.0.0.1:9")
+    with (
+        pytest.raises(UnreachableError, match=r"cannot be asked: .*refused"),
+        recording(tmp_path / "config"),
+    ):
+        pytest.fail("the command must not run")
+
+
+@pytest.mark.parametrize(
+    ("user", "header"),
+    [
+        ({"token": "abc"}, "Bearer abc"),
+        ({"tokenFile": "token"}, "Bearer of-file"),
+        (
+            {"exec": {"apiVersion": EXEC, "command": "echo", "args": [CREDENTIAL]}},
+            "Bearer of-plugin",
+        ),
+        ({"username": "a", "password": "b"}, "Basic YTpi"),
+    ],
+)
+def test_the_command_and_the_list_of_pods_have_the_users_credentials(
+    server: FakeServer, tmp_path: Path, user: dict[str, Any], header: str
+) -> None:
+    server.answer = lambda _: Reply(200, {"items": []})
+    (tmp_path / "token").write_text("of-file")
+    write_kubeconfig(tmp_path / "config", server.url, user=user)
+    with forwarded(tmp_path / "config") as (url, _):
+        httpx.get(f"{url}/version")
+    Owners(tmp_path / "config").look()
+    sent = [each.headers.get("authorization") for each in server.requests]
+    assert sent == [header, header]
+
+
+def test_the_commands_own_user_stays_its_own(server: FakeServer, tmp_path: Path) -> None:
+    impersonated = {"as": "jane", "as-groups": ["g"]}
+    write_kubeconfig(tmp_path / "config", server.url, user={"token": "abc", **impersonated})
+    with recording(tmp_path / "config") as (environment, _):
+        document = yaml.safe_load(Path(environment["KUBECONFIG"]).read_text())
+        assert document["users"][0]["user"] == impersonated
+        url = document["clusters"][0]["cluster"]["server"]
+        httpx.get(f"{url}/version", headers={"Authorization": "Bearer own"})
+        httpx.get(f"{url}/version", headers={"Impersonate-User": "jane"})
+    own, impersonating = server.requests
+    assert own.headers["authorization"] == "Bearer own"
+    assert impersonating.headers["authorization"] == "Bearer abc"
+    assert impersonating.headers["impersonate-user"] == "jane"
+
+
+@pytest.mark.parametrize(
+    ("user", "cluster", "told"),
+    [
+        ({"client-certificate": "absent.crt", "client-key": "absent.key"}, {}, "absent.crt"),
+        ({}, {"certificate-authority-data": "bm8gUEVN"}, "cannot be used"),
+    ],
+)
+def test_a_kubeconfig_that_cannot_be_used_is_one_error(
+    tmp_path: Path, user: dict[str, Any], cluster: dict[str, Any], told: str
+) -> None:
+    write_kubeconfig(tmp_path / "config", "https://127.0.0.1:9", user=user, **cluster)
+    with pytest.raises(KubeconfigError, match=told), recording(tmp_path / "config"):
+        pytest.fail("the command must not run")
+
+
+@pytest.mark.parametrize(
+    ("user", "cluster", "told"),
+    [
+        ({}, {"proxy-url": "http://127.0.0.1:8"}, "has a proxy-url"),
+        ({"exec": {"apiVersion": EXEC, "command": "false"}}, {}, "plugin false gave no credential"),
+    ],
+)
+def test_what_kubectl_would_ask_otherwise_is_refused(
+    server: FakeServer, tmp_path: Path, user: dict[str, Any], cluster: dict[str, Any], told: str
+) -> None:
+    write_kubeconfig(tmp_path / "config", server.url, user=user, **cluster)
+    with pytest.raises(UsageError, match=told), recording(tmp_path / "config"):
+        pytest.fail("the command must not run")
+
+
+def test_requests_are_not_held_up_and_share_a_connection(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    server.answer = lambda _: Reply(200, POD)
+    write_kubeconfig(tmp_path / "config", server.url)
+    with forwarded(tmp_path / "config") as (url, _), httpx.Client() as client:
+        begin = time.monotonic()
+        for method in ["GET", "POST"] * 10:
+            client.request(method, f"{url}/api/v1/namespaces/n/pods", json=POD)
+        assert time.monotonic() - begin < 0.5
+        with ThreadPoolExecutor(50) as pool:
+            each = pool.map(lambda _: httpx.get(f"{url}/version", timeout=5).status_code, range(50))
+            assert set(each) == {200}
+    assert len({each.port for each in server.requests[:20]}) == 1
+
+
+def test_a_server_that_ended_its_connection_is_asked_anew(tmp_path: Path) -> None:
+    with (
+        scripted(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", ends=True) as server_url,
+        httpx.Client() as client,
+    ):
+        write_kubeconfig(tmp_path / "config", server_url)
+        with forwarded(tmp_path / "config") as (url, _):
+            for _ in range(3):
+                assert client.get(f"{url}/version").text == "ok"
+                time.sleep(0.02)
+
+
+def test_an_answer_that_ends_early_ends_early_for_the_client(tmp_path: Path) -> None:
+    with scripted(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", ends=True) as server_url:
+        write_kubeconfig(tmp_path / "config", server_url)
+        with forwarded(tmp_path / "config") as (url, _), pytest.raises(httpx.RemoteProtocolError):
+            httpx.get(f"{url}/version", timeout=2)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return Certificate.issue(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture
+def shown(certificate: Certificate) -> dict[str, str]:
+    """A kubeconfig's user, who shows the certificate."""
+    return {"client-certificate": str(certificate.own), "client-key": str(certificate.own)}
+
+
+@pytest.fixture
+def trusted(certificate: Certificate) -> dict[str, str]:
+    """What a kubeconfig's cluster says of the server's certificate."""
+    return {"certificate-authority": str(certificate.authority)}
+
+
+@pytest.fixture(params=[False, True], ids=["http", "https"])
+def echo(request: pytest.FixtureRequest, certificate: Certificate) -> Iterator[EchoServer]:
+    served = EchoServer(certificate if request.param else None)
+    yield served
+    served.stop()
+
+
+def test_an_upgraded_connection_loses_no_byte(
+    echo: EchoServer, shown: dict[str, str], trusted: dict[str, str], tmp_path: Path
+) -> None:
+    """More both ways at once than any buffer holds, and the first with the 101."""
+    named = trusted | {"tls-server-name": Certificate.NAME}
+    write_kubeconfig(tmp_path / "config", echo.url, user=shown, **named)
+    sent = secrets.token_bytes(1 << 20) * 8
+    with forwarded(tmp_path / "config") as (url, recorder), upgraded(url) as (connection, first):
+        assert first == (KNOWN if echo.url.startswith("https") else UNKNOWN)
+        threading.Thread(target=connection.sendall, args=(sent,), daemon=True).start()
+        got = bytearray()
+        while len(got) < len(sent):
+            part = connection.recv(1 << 20)
+            assert part
+            got += part
+        assert got == sent
+        (seen,) = recorder.seen
+        assert seen.status == 101
+        assert seen.ended > seen.began
+
+
+@pytest.mark.parametrize("echo", [True], indirect=True)
+def test_a_certificate_hides_no_user_that_the_command_names(
+    echo: EchoServer, shown: dict[str, str], tmp_path: Path
+) -> None:
+    write_kubeconfig(
+        tmp_path / "config", echo.url, user=shown, **{"insecure-skip-tls-verify": True}
+    )
+    with (
+        forwarded(tmp_path / "config") as (url, _),
+        upgraded(url, "Authorization: Bearer own") as (_, first),
+    ):
+        assert first == UNKNOWN
+
+
+@pytest.mark.parametrize("echo", [True], indirect=True)
+def test_a_servers_name_is_checked(
+    echo: EchoServer, shown: dict[str, str], trusted: dict[str, str], tmp_path: Path
+) -> None:
+    write_kubeconfig(tmp_path / "config", echo.url, user=shown, **trusted)
+    with (
+        pytest.raises(UnreachableError, match="certificate is not valid for"),
+        recording(tmp_path / "config"),
+    ):
+        pytest.fail("the command must not run")
+
+
+def test_a_watch_that_is_still_open_is_in_the_report(tmp_path: Path) -> None:
+    head = b"HTTP/1.1 200 OK\r\nAudit-Id: w\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with scripted(head, b"5\r\nevent\r\n") as url:
+        write_kubeconfig(tmp_path / "config", url)
+        with (
+            forwarded(tmp_path / "config") as (own, recorder),
+            httpx.stream("GET", f"{own}/api/v1/pods?watch=1") as answer,
+        ):
+            assert next(answer.iter_raw()) == b"event"
+            (seen,) = recorder.seen
+    assert (seen.status, seen.audit_id, seen.request.verb) == (200, "w", "watch")
+    assert seen.ended > seen.began
+
+
+def test_a_client_that_goes_away_leaves_no_trace_on_the_terminal(
+    server: FakeServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    server.answer = lambda _: Reply(200, "x" * (1 << 20))
+    write_kubeconfig(tmp_path / "config", server.url)
+    reset_on_close = struct.pack("ii", 1, 0)
+    requests = (
+        "GET {path}/version HTTP/1.1\r\n\r\n",
+        "POST {path}/a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+        "POST {path}/a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n",
+        "POST {path}/a HTTP/1.1\r\nContent-Length: 9\r\n\r\nab",
+        "POST /elsewhere HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+    )
+    before = threading.active_count()
+    with forwarded(tmp_path / "config") as (url, recorder):
+        where = urlsplit(url)
+        for request in requests:
+            with socket.create_connection((where.hostname, where.port)) as connection:
+                connection.sendall(request.format(path=where.path).encode())
+                if request.startswith("GET"):
+                    connection.recv(1)
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset_on_close)
+        while threading.active_count() > before + 1:
+            time.sleep(0.01)
+        assert [each.method for each in recorder.seen] == ["GET"]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_chunked_body_arrives_whole(server: FakeServer, tmp_path: Path) -> None:
+    server.answer = lambda _: Reply(201, POD)
+    write_kubeconfig(tmp_path / "config", server.url)
+    with forwarded(tmp_path / "config") as (url, _):
+        done = httpx.post(f"{url}/api/v1/namespaces/n/pods", content=iter([b'{"a"', b": 1}"]))
+    assert done.status_code == 201
+    assert server.requests[0].body == {"a": 1}

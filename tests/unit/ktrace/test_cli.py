@@ -1,0 +1,198 @@
+"""The command line: one clear line and one exit code for each way to fail; doctor's findings."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ktrace.checks import machine
+from ktrace.cli import main
+from ktrace.jaeger import Jaeger
+from ktrace.target import stack_settings
+from runtime_observability.core.naming import Names
+from tests.configuration import PROJECT, parsed
+from tests.fakes.daemon import FakeDaemon
+from tests.fakes.http import write_kubeconfig
+
+COMMANDS = ("doctor", "verify", "run", "show", "assert", "render", "open")
+
+
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Ktrace = Callable[..., Done]
+
+
+@pytest.fixture
+def ktrace(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Ktrace:
+    """Runs the command in this process: an interpreter for each would take a minute."""
+
+    def run(*arguments: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["ktrace", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capfd.readouterr()
+        return Done(int(ended.value.code or 0), said.out, said.err)
+
+    monkeypatch.chdir(PROJECT)
+    return run
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_examples_and_exit_codes(ktrace: Ktrace, command: str) -> None:
+    shown = ktrace(command, "--help")
+    assert shown.returncode == 0
+    assert "Examples:" in shown.stdout
+    assert "Exit codes:" in shown.stdout
+    assert "--json" in shown.stdout
+    assert "\x1b" not in shown.stdout
+
+
+@pytest.mark.parametrize("dashes", [("--",), ()])
+def test_what_follows_a_command_is_its_own(ktrace: Ktrace, dashes: tuple[str, ...]) -> None:
+    done = ktrace("run", *NOWHERE, *dashes, "kubectl", "get", "pods", "-o", "name", "--json")
+    assert "No such option" not in done.stderr
+
+
+NOWHERE = ("--jaeger", "http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("show", "pod/a", *NOWHERE), 3, "Jaeger at http://127.0.0.1:9 cannot be asked"),
+        (("show", "deployment/a", *NOWHERE), 2, "is not a pod"),
+        (("show", "a", "--jaeger", "localhost:16686"), 2, "is not http://HOST:PORT"),
+        (("open", "--jaeger", "http://"), 2, "'http://' is not http://HOST:PORT"),
+        (("verify", "--jaeger", "http://a:99999"), 2, "is not http://HOST:PORT"),
+        (("assert", "absent.yaml", *NOWHERE), 2, "absent.yaml cannot be read"),
+        (("verify", *NOWHERE), 2, "no cluster is known"),
+        (("verify", *NOWHERE, "--kubeconfig", "absent"), 2, "there is no kubeconfig absent"),
+        (("open", "nosuch", *NOWHERE), 2, "there is no search 'nosuch'"),
+        (("render", "--stack", "nosuch"), 2, "there is no stack nosuch"),
+        (("run", *NOWHERE, "--kubeconfig", "absent", "--", "true"), 3, "cannot be asked"),
+    ],
+)
+def test_a_failure_is_one_line_and_its_code(
+    ktrace: Ktrace, arguments: tuple[str, ...], code: int, told: str
+) -> None:
+    done = ktrace(*arguments)
+    assert done.returncode == code, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("ktrace: ")
+    assert told in line
+    assert done.stdout == ""
+
+
+def test_ctrl_c_is_no_traceback(ktrace: Ktrace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pressed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Jaeger, "find", pressed)
+    done = ktrace("show", "a", *NOWHERE)
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("text", ["text", "{", "contexts: []\ncurrent-context: x", "[]", ""])
+def test_a_broken_kubeconfig_is_wrong_usage(ktrace: Ktrace, tmp_path: Path, text: str) -> None:
+    (tmp_path / "config").write_text(text)
+    done = ktrace("verify", *NOWHERE, "--kubeconfig", str(tmp_path / "config"))
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "is no kubeconfig" in line
+
+
+def test_a_kubeconfig_without_its_certificate_is_wrong_usage(
+    ktrace: Ktrace, tmp_path: Path
+) -> None:
+    own = {"client-certificate": "absent.crt", "client-key": "absent.key"}
+    write_kubeconfig(tmp_path / "config", "https://127.0.0.1:9", user=own)
+    done = ktrace("verify", *NOWHERE, "--kubeconfig", str(tmp_path / "config"))
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "cannot be used: File does not exist: " in line
+
+
+def test_a_cluster_that_does_not_answer_has_a_code_of_its_own(
+    ktrace: Ktrace, tmp_path: Path
+) -> None:
+    write_kubeconfig(tmp_path / "config", "http://127.0.0.1:9")
+    done = ktrace("verify", *NOWHERE, "--kubeconfig", str(tmp_path / "config"))
+    assert done.returncode == 3
+    (line,) = done.stderr.splitlines()
+    assert "the cluster of" in line
+
+
+def test_render_needs_no_docker_and_gives_the_same_twice(ktrace: Ktrace, tmp_path: Path) -> None:
+    first, second = (ktrace("render", "--stack", "lab", "--json") for _ in range(2))
+    assert first.returncode == 0, first.stderr
+    assert first.stdout == second.stdout
+    files = json.loads(first.stdout)["files"]
+    assert {"k3d.yaml", "collector.yaml", "jaeger.yaml", "node/kubelet-tracing.yaml"} <= set(files)
+    written = ktrace("render", "--stack", "lab", "-o", str(tmp_path))
+    assert written.stdout.rstrip().endswith("k3d cluster create --config k3d.yaml")
+    assert (tmp_path / "k3d.yaml").read_text() == files["k3d.yaml"]
+
+
+def test_a_stacks_file_gives_its_settings() -> None:
+    settings = stack_settings.read(PROJECT, "lab")
+    assert settings.containerd_tracing == "image"
+    assert stack_settings.read(PROJECT, None) == parsed()
+
+
+def test_doctor_tells_every_problem_of_preflight_with_its_cure() -> None:
+    (finding,) = machine.problems("ports", ["port 1 is held by x. Give it another: y"], "")
+    assert (finding.status, finding.seen) == ("failure", "port 1 is held by x")
+    assert finding.cure == "Give it another: y"
+    (finding,) = machine.problems("k3d", ["k3d is not on PATH: install k3d (https://x)"], "")
+    assert (finding.seen, finding.cure) == ("k3d is not on PATH", "install k3d (https://x)")
+    assert machine.problems("k3d", [], "there")[0].status == "ok"
+
+
+def test_images_are_in_the_daemon_or_to_be_had(daemon: FakeDaemon) -> None:
+    wanted = parsed(k3sImage="mirror/k3s:v{version}")
+    daemon.images[wanted.images.jaeger] = {}
+    (finding,) = machine.images(wanted)
+    assert finding.status == "failure"
+    assert "mirror/k3s:v1.34.4-k3s1 not in the daemon" in finding.seen
+    assert "jaegertracing" not in finding.seen
+    daemon.served |= {wanted.images.nodes, wanted.images.collector}
+    assert machine.images(wanted)[0].seen == "2 to be pulled"
+    daemon.images |= {image: {} for image in daemon.served}
+    assert machine.images(wanted)[0].seen == "all in the daemon"
+
+
+def test_a_full_address_pool_and_rootless_are_findings() -> None:
+    assert machine.address_pools({}, 40, exists=False).status == "failure"
+    assert machine.address_pools({}, 40, exists=True).status == "ok"
+    assert machine.address_pools({"DefaultAddressPools": [1]}, 40, exists=False).status == "ok"
+    facts = machine.daemon_facts({"SecurityOptions": ["name=rootless"]}, parsed())
+    assert [finding.status for finding in facts] == ["warning", "warning"]
+
+
+def test_an_old_release_is_a_failure_and_a_new_one_is_fine() -> None:
+    assert machine.version("docker", "20.10.4", machine.OLDEST_DOCKER, "x").status == "failure"
+    assert machine.version("docker", "28.2.2", machine.OLDEST_DOCKER, "x").status == "ok"
+    assert machine.version("docker", "dev", machine.OLDEST_DOCKER, "x").status == "warning"
+
+
+def test_without_docker_the_rest_is_still_told(
+    names: Names, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    findings = {each.check: each for each in machine.examine(names, parsed())}
+    assert findings["docker"].status == "failure"
+    assert "make up" in findings["docker"].cure
+    assert findings["pulumi"].status == "failure"
+    assert findings["k3d"].status == "failure"
+    assert "disk" in findings
