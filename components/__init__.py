@@ -1,1 +1,10 @@
-"""The parts of a stack: one file per component, and what they share."""
+"""Pulumi resources: one file for each component, and what they share.
+
+In a wheel this folder is ``runtime_observability.components``, so its files import each other
+relatively.
+"""
+
+from .environment import TracedEnvironment
+from .environment_args import RegistriesArgs, TracedEnvironmentArgs
+
+__all__ = ["RegistriesArgs", "TracedEnvironment", "TracedEnvironmentArgs"]

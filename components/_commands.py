@@ -1,4 +1,4 @@
-"""How this project uses Command resources: guards that only delete, and Python that only makes."""
+"""How components use Command resources: guards that only delete, and Python that only makes."""
 
 from __future__ import annotations
 
@@ -11,19 +11,21 @@ from typing import Any
 import pulumi
 from pulumi_command import local
 
+import runtime_observability
 from runtime_observability.host import runner
 
-PROJECT_FOLDER = Path(__file__).resolve().parent.parent
+LIBRARY_FOLDER = Path(runtime_observability.__file__).resolve().parents[1]
+"""Where ``python -m`` finds the library, installed or not."""
 
 
 def _environment(values: Mapping[str, str]) -> dict[str, str]:
-    """``values`` and the daemon in use, so that a delete asks the one that the create asked."""
+    """``values`` and the Docker daemon in use, so that a delete goes to the create's daemon."""
     host = os.environ.get("DOCKER_HOST")
     return {**values, **({"DOCKER_HOST": host} if host else {})}
 
 
 def in_turn(scripts: Sequence[str]) -> str:
-    """One shell text of ``scripts``: the next runs when one exits well, none when it fails."""
+    """One shell text of ``scripts``, each run after the one before it has succeeded."""
     return "set -e\n" + "".join(
         f"(\n{(runner.SCRIPTS / script).read_text()})\n" for script in scripts
     )
@@ -63,7 +65,7 @@ def python(
     triggers: Sequence[Any] = (),
     opts: pulumi.ResourceOptions,
 ) -> local.Command:
-    """A Command that runs a module of this project at create and at update; it has no delete.
+    """A Command that runs ``python -m module`` at create and at update; it has no delete.
 
     The module reads one JSON document on stdin, tells its progress on stderr (shown by Pulumi as
     it comes) and prints one JSON document on stdout.
@@ -72,7 +74,7 @@ def python(
         name,
         create=f'exec "$PYTHON" -m {module}',
         stdin=stdin,
-        dir=str(PROJECT_FOLDER),
+        dir=str(LIBRARY_FOLDER),
         environment=_environment({"PYTHON": sys.executable, **(environment or {})}),
         triggers=list(triggers),
         logging=local.Logging.STDERR,

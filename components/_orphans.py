@@ -1,7 +1,7 @@
-"""Containers and networks that a killed run made and Pulumi's state never learned of.
+"""Removes containers and networks that a killed run made and that are not in Pulumi's state.
 
-The engine calls a before_create hook only where its state holds no such resource. So an object of
-the same name that carries the stack's owner label is an orphan, and its name is in the way.
+The engine calls a before_create hook only where its state has no such resource. So an object of the
+same name that carries the stack's owner label is an orphan, and it blocks that name.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from runtime_observability.host.docker import Owned
 def _before_create(
     name: str, owner: str, listed: Callable[[], list[Owned]], remove: Callable[[str], object]
 ) -> pulumi.ResourceHookBinding:
-    """A hook that gives the id of every orphan among ``listed`` to ``remove``."""
+    """A hook that removes, by its id, every orphan among ``listed``."""
 
     def hook(arguments: pulumi.ResourceHookArgs) -> None:
-        for each in listed():
-            if (each.name, each.owner) == (name, owner):
-                remove(each.id)
-                pulumi.log.warn(f"{name} of an earlier run that was killed is removed")
+        for found in listed():
+            if (found.name, found.owner) == (name, owner):
+                remove(found.id)
+                pulumi.log.warn(f"removed {name}, which an interrupted run left behind")
 
     return pulumi.ResourceHookBinding(
         before_create=[pulumi.ResourceHook(f"remove-orphaned-{name}", hook)]
@@ -31,7 +31,7 @@ def _before_create(
 
 
 def no_container(name: str, owner: str) -> pulumi.ResourceHookBinding:
-    """Before a container is created: the one of its name that a killed run left goes."""
+    """Before a container is created: removes the one of its name that a killed run left."""
 
     def remove(container: str) -> None:
         runner.run(["docker", "rm", "--force", "--volumes", container]).checked()
@@ -40,7 +40,7 @@ def no_container(name: str, owner: str) -> pulumi.ResourceHookBinding:
 
 
 def no_network(name: str, owner: str) -> pulumi.ResourceHookBinding:
-    """Before a network is created: the one of its name that a killed run left goes."""
+    """Before a network is created: removes the one of its name that a killed run left."""
 
     def remove(network: str) -> None:
         values = {"OWNER": owner, "NETWORK": name}

@@ -1,4 +1,4 @@
-"""ClusterGuard and TracedCluster: the k3d cluster, which only one deletes and only one makes."""
+"""ClusterGuard and TracedCluster: one deletes the k3d cluster, the other makes it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import json
 
 import pulumi
 
-from components import _commands
-from runtime_observability.core.documents import ClusterSpec
-from runtime_observability.core.naming import Names
+from runtime_observability.core.args import ClusterGuardArgs, TracedClusterArgs
+
+from . import _commands
+from .network import StackNetwork
 
 
 class ClusterGuard(pulumi.ComponentResource):
-    """Holds the only delete of the cluster, and stands in the state before the cluster exists.
+    """Holds the only delete of the cluster, and is in the state before the cluster exists.
 
-    A changed spec or network replaces it: the old cluster goes first, workloads and all.
+    A changed spec or network replaces it: the old cluster goes first, with its workloads.
     """
 
     id: pulumi.Output[str]
@@ -22,22 +23,17 @@ class ClusterGuard(pulumi.ComponentResource):
     def __init__(
         self,
         name: str,
+        args: ClusterGuardArgs,
         *,
-        names: Names,
-        spec: ClusterSpec,
-        network_id: pulumi.Input[str],
+        network: StackNetwork,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("runtime-observability:index:ClusterGuard", name, None, opts)
         sweep = _commands.guard(
             f"{name}-sweep",
             ["sweep_cluster.sh"],
-            {
-                "OWNER": names.owner,
-                "CLUSTER": names.cluster,
-                "DIRECTORY": str(names.directory),
-            },
-            triggers=[spec.digest, network_id],
+            {"OWNER": args.owner, "CLUSTER": args.cluster, "DIRECTORY": args.directory},
+            triggers=[args.digest, network.id],
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.id = sweep.id
@@ -47,19 +43,19 @@ class ClusterGuard(pulumi.ComponentResource):
 class TracedCluster(pulumi.ComponentResource):
     """The k3d cluster whose API server, kubelet and containerd export traces.
 
-    Create and update are the same ensure; ``generation`` makes it run when the cluster drifted.
+    Create and update are the same ensure; another generation runs it when the cluster drifted.
     """
 
     instance: pulumi.Output[str]
     """Container id of the first server: another one is another cluster."""
+    kubeconfig: pulumi.Output[str]
+    """Its path, known once the cluster is ready."""
 
     def __init__(
         self,
         name: str,
+        args: TracedClusterArgs,
         *,
-        names: Names,
-        spec: ClusterSpec,
-        generation: int,
         guard: ClusterGuard,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -68,12 +64,18 @@ class TracedCluster(pulumi.ComponentResource):
             f"{name}-ensure",
             "runtime_observability.host.ensure",
             stdin=json.dumps(
-                {"stack": names.stack, "folder": str(names.folder), "spec": spec.document},
+                {
+                    "stack": args.stack,
+                    "folder": args.folder,
+                    "stateFolder": args.state_folder,
+                    "spec": args.spec.document,
+                },
                 sort_keys=True,
             ),
-            environment={"GENERATION": str(generation)},
+            environment={"GENERATION": str(args.generation)},
             triggers=[guard.id],
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.instance = ensured.stdout.apply(lambda said: str(json.loads(said)["instance"]))
-        self.register_outputs({"instance": self.instance})
+        self.instance = ensured.stdout.apply(lambda printed: str(json.loads(printed)["instance"]))
+        self.kubeconfig = self.instance.apply(lambda _: args.kubeconfig)
+        self.register_outputs({"instance": self.instance, "kubeconfig": self.kubeconfig})

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pulumi
 from pulumi_command import local
 
-from runtime_observability.core.naming import Names
+from runtime_observability.core.args import ConfigFilesArgs
 
 _WRITE = """set -eu
 umask 077
@@ -21,31 +19,25 @@ rmdir "$DIRECTORY" 2>/dev/null || :
 
 
 class ConfigFiles(pulumi.ComponentResource):
-    """One Command per file; ``generation`` makes them run again after the files were touched."""
+    """One Command per file; another generation runs them again after the files were changed."""
 
     def __init__(
-        self,
-        name: str,
-        *,
-        names: Names,
-        files: Mapping[str, str],
-        generation: int,
-        opts: pulumi.ResourceOptions | None = None,
+        self, name: str, args: ConfigFilesArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("runtime-observability:index:ConfigFiles", name, None, opts)
-        for file, text in files.items():
+        for file, text in args.files.items():
             local.Command(
                 f"{name}-{file}",
                 create=_WRITE,
                 delete=_REMOVE,
                 stdin=text,
                 environment={
-                    "DIRECTORY": str(names.node_directory),
+                    "DIRECTORY": args.directory,
                     "FILE": file,
-                    "GENERATION": str(generation),
+                    "GENERATION": str(args.generation),
                 },
-                triggers=[str(names.node_directory / file)],
+                triggers=[f"{args.directory}/{file}"],
                 add_previous_output_in_env=False,
                 opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
             )
-        self.register_outputs({"directory": str(names.node_directory)})
+        self.register_outputs({"directory": args.directory})

@@ -3,60 +3,59 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 
-from components import _commands
-from runtime_observability.core.naming import Names
+from runtime_observability.core.args import TraceProbeArgs
 
-
-@dataclass(frozen=True)
-class ProbeArgs:
-    """Components as Jaeger names their services.
-
-    ``demanded``: their spans of the probe's own pod must be found; ``expected``: some span.
-    """
-
-    names: Names
-    jaeger_url: str
-    image: str
-    seconds: int
-    k3s_version: str
-    demanded: Sequence[str]
-    expected: Sequence[str]
-    reruns_with: Sequence[pulumi.Input[Any]]
-    """The probe runs again when one of these is another."""
+from . import _commands
+from .cluster import TracedCluster
+from .collector import Collector
+from .jaeger import Jaeger
 
 
 class TraceProbe(pulumi.ComponentResource):
-    """Runs a pod and finds its trace (``python -m ktrace.pipeline.probe``)."""
+    """Runs a pod and finds its trace (``python -m ktrace.pipeline.probe``).
+
+    It runs again for another Jaeger, collector, cluster or generation.
+    """
 
     result: pulumi.Output[dict[str, Any]]
 
     def __init__(
-        self, name: str, args: ProbeArgs, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        args: TraceProbeArgs,
+        *,
+        jaeger: Jaeger,
+        collector: Collector,
+        cluster: TracedCluster,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("runtime-observability:index:TraceProbe", name, None, opts)
-        probed = _commands.python(
+        probe = _commands.python(
             f"{name}-run",
             "ktrace.pipeline.probe",
             stdin=json.dumps(
                 {
                     "jaegerUrl": args.jaeger_url,
-                    "kubeconfig": str(args.names.kubeconfig),
+                    "kubeconfig": args.kubeconfig,
                     "image": args.image,
                     "seconds": args.seconds,
                     "demanded": list(args.demanded),
                     "expected": list(args.expected),
                     "k3sVersion": args.k3s_version,
-                    "report": str(args.names.directory / "probe.json"),
+                    "report": args.report,
                 }
             ),
-            triggers=list(args.reruns_with),
+            triggers=[
+                jaeger.container_id,
+                collector.container_id,
+                cluster.instance,
+                args.generation,
+            ],
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.result = probed.stdout.apply(json.loads)
+        self.result = probe.stdout.apply(json.loads)
         self.register_outputs({"result": self.result})

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import pulumi
 
-from components import _commands
-from runtime_observability.core.naming import Names
+from runtime_observability.core.args import StackGuardArgs
+
+from . import _commands
 
 
 class StackGuard(pulumi.ComponentResource):
-    """Its delete sweeps what the stack owns, known to Pulumi's state or not, and proves it gone."""
+    """Its delete removes what the stack owns, in Pulumi's state or not, and proves it gone."""
 
     def __init__(
-        self, name: str, *, names: Names, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: StackGuardArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("runtime-observability:index:StackGuard", name, None, opts)
         _commands.guard(
             f"{name}-sweep",
             ["sweep_cluster.sh", "sweep_stack.sh"],
             {
-                "OWNER": names.owner,
-                "STACK": names.stack,
-                "CLUSTER": names.cluster,
-                "DIRECTORY": str(names.directory),
+                "OWNER": args.owner,
+                "STACK": args.stack,
+                "CLUSTER": args.cluster,
+                "DIRECTORY": args.directory,
             },
             opts=pulumi.ResourceOptions(parent=self),
         )

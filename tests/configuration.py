@@ -7,10 +7,11 @@ from typing import Any
 
 import yaml
 
-from runtime_observability.core import documents, plan, settings
-from runtime_observability.core.documents import ClusterSpec
+from runtime_observability.core import cluster_spec, documents, settings
+from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.settings import Settings
+from runtime_observability.host import node_image
 
 PROJECT = Path(__file__).resolve().parent.parent
 SCHEMA: dict[str, dict[str, Any]] = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["config"]
@@ -33,8 +34,9 @@ def parsed(**changes: Any) -> Settings:
     return settings.parse(defaults() | changes)
 
 
-def spec_of(names: Names, given: Settings, *, cgroup_v1: bool = False) -> ClusterSpec:
+def spec_of(names: Names, chosen: Settings, *, cgroup_v1: bool = False) -> ClusterSpec:
     """The cluster that the program decides on for a Docker host of amd64."""
-    image, _ = plan.node_image(given, "amd64")
-    files = documents.node_files(given, cgroup_v1=cgroup_v1)
-    return documents.cluster_spec(given, names, files, image)
+    upstream = node_image.node_image(chosen, "amd64")
+    image = upstream.tag if upstream else chosen.images.nodes
+    files = documents.node_files(chosen, cgroup_v1=cgroup_v1)
+    return cluster_spec.cluster_spec(chosen, names, files, image)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from typing import Any, Literal
 from runtime_observability.core import naming
 from runtime_observability.core.compatibility import FAIL_CGROUP_V1_IS_DEFAULT
 from runtime_observability.core.naming import Names
+from runtime_observability.core.problem import Problem
 from runtime_observability.core.settings import Settings
 from runtime_observability.core.versions import Version
 from runtime_observability.host import docker, preflight, runner
@@ -91,15 +92,20 @@ def examine(names: Names, settings: Settings) -> list[Finding]:
     return findings + host(settings, Path(info.get("DockerRootDir", "/")))
 
 
-def problems(check: str, found: list[str], fine: str) -> list[Finding]:
-    """preflight's problems end in their cure."""
+def problems(check: str, found: Sequence[Problem], fine: str) -> list[Finding]:
+    """A failure for each problem that stops `pulumi up`; ``fine`` is shown where there is none."""
     if not found:
         return [Finding(check, "ok", fine)]
-    made = []
-    for problem in found:
-        seen, _, cure = problem.rpartition(". " if ". " in problem else ": ")
-        made.append(Finding(check, "failure", seen, _UP, cure))
-    return made
+    return [
+        Finding(
+            check,
+            "failure",
+            ": ".join(filter(None, (problem.seen, problem.why))),
+            _UP,
+            problem.cure,
+        )
+        for problem in found
+    ]
 
 
 def version(check: str, found: str, oldest: Version, breaks: str) -> Finding:

@@ -13,12 +13,12 @@ import typer
 from ktrace.errors import UsageError
 from ktrace.target import stack_settings, target
 from ktrace.view import terminal
-from runtime_observability.core import documents, naming
-from runtime_observability.core import plan as stack_plan
-from runtime_observability.core.compatibility import JAEGER_GENERATION
+from runtime_observability.core import documents
 from runtime_observability.core.naming import Names
-from runtime_observability.core.plan import StackPlan
-from runtime_observability.host.preflight import Observation
+from runtime_observability.core.observation import Observation
+from runtime_observability.core.plan import Plan, make_plan
+from runtime_observability.core.problem import ProblemsError
+from runtime_observability.host import node_image
 
 _K3D_FILE = "k3d.yaml"
 
@@ -52,10 +52,12 @@ def render(
     if name is None:
         raise UsageError("no stack is selected: name one with --stack NAME")
     settings = stack_settings.read(folder, name)
+    observed = Observation(cgroup_v1=cgroup_v1)
     try:
-        plan = stack_plan.decide(settings, Names(name, folder), Observation(cgroup_v1=cgroup_v1))
-    except ValueError as error:
+        upstream = node_image.node_image(settings, observed.architecture)
+    except ProblemsError as error:
         raise UsageError(str(error)) from None
+    plan = make_plan(settings, Names(name, folder), observed, upstream)
     files = rendered(plan)
     command, environment = k3d_command(plan)
     line = " ".join([*(f"{key}={shlex.quote(v)}" for key, v in environment.items()), *command])
@@ -77,29 +79,25 @@ def render(
         print(*(f"# {file}\n{text}" for file, text in files.items()), f"# then\n{line}", sep="\n")
 
 
-def rendered(plan: StackPlan) -> dict[str, str]:
+def rendered(plan: Plan) -> dict[str, str]:
     """Every generated file's text by its path."""
-    settings = plan.settings
-    labels = plan.names.labels | {naming.SPEC_LABEL: plan.spec.digest}
-    files = {f"node/{name}": text for name, text in plan.files.items()}
-    files["collector.yaml"] = documents.collector(
-        settings.collector_version,
-        settings.collector_sampling_per_million,
-        settings.collector_memory_mib,
-    )
-    if JAEGER_GENERATION.at(settings.jaeger_version) == "v2":
-        files["jaeger.yaml"] = documents.jaeger(settings.jaeger_max_traces)
-    else:
-        variables = documents.jaeger_v1_environment(settings.jaeger_max_traces)
-        files["jaeger.env"] = "".join(f"{name}={value}\n" for name, value in variables.items())
-    if plan.node_image:
-        files["node-image.json"] = json.dumps(asdict(plan.node_image), indent=2, default=str)
-    files[_K3D_FILE] = documents.dump(documents.with_labels(plan.spec.config, labels))
+    files = {f"node/{name}": text for name, text in plan.files.files.items()}
+    for name, container in (
+        ("collector", plan.collector.container),
+        ("jaeger", plan.jaeger.container),
+    ):
+        files |= {f"{name}.yaml": text for text in container.uploads.values()}
+        if container.environment:
+            lines = (f"{variable}={value}\n" for variable, value in container.environment.items())
+            files[f"{name}.env"] = "".join(lines)
+    if plan.node_image.upstream:
+        files["node-image.json"] = json.dumps(asdict(plan.node_image.upstream), indent=2)
+    files[_K3D_FILE] = documents.dump(plan.cluster.k3d_config)
     return files
 
 
-def k3d_command(plan: StackPlan) -> tuple[list[str], dict[str, str]]:
+def k3d_command(plan: Plan) -> tuple[list[str], dict[str, str]]:
     """The command that makes the cluster, and its environment beyond the user's."""
-    tools = plan.spec.tools_image
+    tools = plan.cluster.spec.tools_image
     environment = {"K3D_IMAGE_TOOLS": tools} if tools else {}
     return ["k3d", "cluster", "create", "--config", _K3D_FILE], environment

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime_observability.core.problem import Problem
+
 PROJECT = "runtime-observability"
 OWNER_LABEL = f"{PROJECT}.owner"
 STACK_LABEL = f"{PROJECT}.stack"
@@ -38,6 +40,8 @@ class Names:
     stack: str
     folder: Path
     """The project folder, absolute."""
+    own_state_folder: Path | None = None
+    """Holds the stacks' own folders; None: ``.stacks`` in the project folder."""
 
     @property
     def owner(self) -> str:
@@ -73,9 +77,13 @@ class Names:
         return f"k3d-{self.cluster}-{role}-{index}"
 
     @property
+    def state_folder(self) -> Path:
+        return self.own_state_folder or self.folder / ".stacks"
+
+    @property
     def directory(self) -> Path:
         """The stack's own folder: generated files, kubeconfig and what ensure remembers."""
-        return self.folder / ".stacks" / self.base.removeprefix(_PREFIX)
+        return self.state_folder / self.base.removeprefix(_PREFIX)
 
     @property
     def node_directory(self) -> Path:
@@ -107,8 +115,8 @@ def _label(text: str, limit: int) -> str:
     return f"{label[: limit - len(digest) - 2].strip('-') or 'stack'}--{digest}"
 
 
-def refuse_a_folder_the_nodes_cannot_mount(folder: Path) -> list[str]:
-    """Why ``folder`` cannot hold the project; empty when it can.
+def refuse_a_folder_the_nodes_cannot_mount(folder: Path) -> list[Problem]:
+    """Why ``folder`` cannot hold the project or its state; empty when it can.
 
     ``:`` and ``,`` end a path in Docker's volume syntax; k3d expands ``$`` in its configuration
     without any escape (k3d v5.9.0 cmd/util/config/config.go).
@@ -117,6 +125,10 @@ def refuse_a_folder_the_nodes_cannot_mount(folder: Path) -> list[str]:
     if not bad:
         return []
     return [
-        f"the project folder {folder} has {' and '.join(map(repr, bad))} in its path, which Docker "
-        "volumes and k3d's configuration cannot carry: move the project to another folder"
+        Problem(
+            "project folder",
+            f"{folder} has {' and '.join(map(repr, bad))} in its path",
+            "Docker volumes and k3d's configuration cannot contain them",
+            "move the project to another folder",
+        )
     ]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import httpx
 
-from components.node_image import CURE, PLACE, UpstreamImage
+from runtime_observability.core.node_image import CURE, PLACE, UpstreamImage
 from runtime_observability.host import docker, runner
 
 _DOWNLOAD_SECONDS = 600

@@ -21,10 +21,11 @@ from typing import Any
 import urllib3
 from kubernetes import client
 
-from components.node_image import CURE
-from runtime_observability.core import documents, naming
-from runtime_observability.core.documents import ClusterSpec
+from runtime_observability.core import cluster_spec, documents
+from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import NODE_IMAGE, Names
+from runtime_observability.core.node_image import CURE
+from runtime_observability.core.observation import Record
 from runtime_observability.host import docker, k3d, kubeapi, runner, store
 from runtime_observability.host.docker import Owned
 from runtime_observability.host.files import write_private
@@ -156,13 +157,13 @@ class Ensure:
                 )
 
     def create(self) -> None:
-        labels = self.names.labels | {naming.SPEC_LABEL: self.spec.digest}
+        labels = self.spec.node_labels(self.names)
         watch = NodeWatch(self.nodes)
         try:
             self.k3d(
                 ["cluster", "create", "--config", "-"],
                 watch,
-                documents.dump(documents.with_labels(self.spec.config, labels)),
+                documents.dump(cluster_spec.with_labels(self.spec.config, labels)),
             )
             self.finish(watch)
         except runner.CommandError as failure:
@@ -246,13 +247,13 @@ def _is_ready(node: Any) -> bool:
 
 def main() -> int:
     request = json.load(sys.stdin)
-    names = Names(request["stack"], Path(request["folder"]))
+    names = Names(request["stack"], Path(request["folder"]), Path(request["stateFolder"]))
     spec = ClusterSpec.read(request["spec"])
     begin = time.monotonic()
     try:
         with locked(names) as lock:
             ensure = Ensure(names, spec, lock)
-            record = store.Record(
+            record = Record(
                 generation=int(os.environ["GENERATION"]),
                 complete=False,
                 digest=spec.digest,

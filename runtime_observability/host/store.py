@@ -4,24 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from runtime_observability.core.naming import Names
+from runtime_observability.core.observation import Record
 from runtime_observability.host.files import write_private
-
-
-@dataclass(frozen=True)
-class Record:
-    """``complete`` is False from the moment ensure begins until it has succeeded."""
-
-    generation: int
-    complete: bool
-    digest: str
-    spec: dict[str, Any]
-    nodes: tuple[str, ...]
-    """Container names of all nodes."""
 
 
 def completed(record: Record) -> Record:

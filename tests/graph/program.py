@@ -16,12 +16,14 @@ from pulumi.runtime import mocks
 from pulumi.runtime.rpc import deserialize_properties
 from pulumi.runtime.settings import get_root_resource
 
+from runtime_observability.core.observation import Observation
 from runtime_observability.host import preflight
-from runtime_observability.host.preflight import Observation
 from tests.configuration import PROJECT, defaults
 
 COMMAND = "command:local:Command"
 CONTAINER = "docker:index/container:Container"
+ENVIRONMENT = "traced"
+"""What __main__ calls its environment: names below are those within it."""
 IMAGE = "docker:index/remoteImage:RemoteImage"
 NETWORK = "docker:index/network:Network"
 
@@ -140,7 +142,7 @@ class _Recorder(mocks.MockMonitor):
                 Resource(
                     urn=answer.urn,
                     type=request.type,
-                    name=request.name,
+                    name=request.name.removeprefix(f"{ENVIRONMENT}-"),
                     parent=request.parent,
                     custom=request.custom,
                     inputs=deserialize_properties(request.object, keep_unknowns=True),

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from runtime_observability.core.naming import Names
-from runtime_observability.host import store
-from runtime_observability.host.preflight import Observation
+from runtime_observability.core.observation import Observation, Record
+from runtime_observability.core.problem import Problem
 from tests.configuration import PROJECT, of_stack_file, parsed, spec_of
 from tests.graph.program import Run, run
 
@@ -104,7 +104,7 @@ def test_a_new_generation_runs_files_cluster_and_probe_again(default: Run) -> No
     assert found.pop("probe-run") == {"triggers"}
     assert found == {name: {"environment"} for name in FILES | NODE_IMAGE | {"cluster-ensure"}}
     assert drifted["cluster-ensure"].environment["GENERATION"] == "8"
-    assert drifted.warnings() == ["node x is gone: up will mend it"]
+    assert drifted.warnings() == ["node x is gone: up will repair it"]
 
 
 def test_a_host_with_cgroup_v1_changes_the_kubelets_file_where_it_must(default: Run) -> None:
@@ -230,7 +230,7 @@ def test_a_containerd_of_ones_own_is_named() -> None:
 
 def test_a_replacement_of_the_cluster_is_announced(default: Run) -> None:
     spec = spec_of(Names("dev", PROJECT), parsed())
-    record = store.Record(7, True, spec.digest, spec.document, ())
+    record = Record(7, True, spec.digest, spec.document, ())
     observed = Observation(generation=7, record=record)
     assert run(observed=observed).warnings() == []
     assert run({"agents": 1, "kubeApiPort": 6551}, observed=observed).warnings() == [
@@ -245,8 +245,8 @@ def test_a_release_beyond_what_is_known_is_said() -> None:
     newer, newest = run(unknown), run({"k3sVersion": "v1.37.1-k3s1", "collectorVersion": "0.159.0"})
     k3s, collector = newer.warnings()
     assert k3s == (
-        "k3s 1.39.0-k3s1 is newer than 1.37.1, the newest that is known here, and is given what "
-        "that is given"
+        "k3s 1.39.0-k3s1 is newer than 1.37.1, the newest release checked; it gets 1.37.1's "
+        "configuration"
     )
     assert collector.startswith("collector 0.999.0 is newer than 0.159.0")
     for name in FILES:
@@ -258,15 +258,15 @@ def test_a_version_that_the_image_does_not_follow_is_said() -> None:
     assert run(own).warnings() == []
     (said,) = run(own | {"jaegerVersion": "2.20.0"}).warnings()
     assert said == (
-        "jaegerImage stays mine/jaeger:2.13.0, and is given what jaegerVersion 2.20.0 knows: "
-        "{version} in an image follows its version"
+        "jaegerImage is mine/jaeger:2.13.0, but it gets the configuration of jaegerVersion 2.20.0: "
+        "write {version} in the image to keep both the same"
     )
 
 
 def test_what_is_set_and_does_nothing_is_said() -> None:
     rewriting = {"registries": {"config": "mirrors: {docker.io: {rewrite: {'^a/': 'b/'}}}"}}
     (lost,) = run(rewriting).warnings()
-    assert lost.startswith("registries.config: the upstream containerd knows no rewrites")
+    assert lost.startswith("registries.config: the upstream containerd does not support rewrites")
     assert run(rewriting | {"containerdTracing": "off"}).warnings() == []
     (unused,) = run({"containerdBinary": __file__, "containerdTracing": "image"}).warnings()
     assert unused.startswith("containerdBinary is not used")
@@ -276,7 +276,7 @@ def test_a_containerd_that_cannot_be_had_registers_nothing() -> None:
     missing = run({"containerdBinary": "/nowhere/containerd"})
     exotic = run(observed=Observation(architecture="riscv64"))
     assert missing.resources == exotic.resources == ()
-    assert "containerdBinary: /nowhere/containerd is no file" in str(missing.error)
+    assert "containerdBinary: /nowhere/containerd is not a file" in str(missing.error)
     assert "no containerd for a Docker host of riscv64" in str(exotic.error)
     for refused in (missing, exotic):
         assert "`pulumi config set containerdTracing off`" in str(refused.error)
@@ -300,18 +300,19 @@ def test_bad_settings_register_nothing() -> None:
     assert refused.error is not None
     assert refused.error.splitlines() == [
         "the stack's configuration cannot be used:",
-        '  - agents: "99" is too large; the most is 10',
-        "  - colectorImage: there is no such key; did you mean collectorImage?",
+        '  - agents: "99" is too large: the maximum is 10',
+        "  - colectorImage: unknown key. Did you mean collectorImage?",
         "  - otlpGrpcPort: 16686 is also the port of jaegerUiPort: every port needs a number of "
         "its own",
     ]
 
 
 def test_a_problem_of_the_machine_registers_nothing() -> None:
-    refused = run(observed=Observation(problems=("port 4317 is held", "k3d is not on PATH")))
+    problems = Problem("otlpGrpcPort", "port 4317 is held"), Problem("k3d", "not on PATH")
+    refused = run(observed=Observation(problems=problems))
     assert refused.resources == ()
     assert refused.error == (
-        "nothing was touched, because:\n  - port 4317 is held\n  - k3d is not on PATH"
+        "nothing was touched, because:\n  - otlpGrpcPort: port 4317 is held\n  - k3d: not on PATH"
     )
 
 

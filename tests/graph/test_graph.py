@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 import yaml
 
-from components.node_image import UpstreamImage
 from runtime_observability.core import documents, naming
 from runtime_observability.core.naming import Names
+from runtime_observability.core.node_image import UpstreamImage
 from tests.configuration import PROJECT, of_stack_file, parsed, spec_of
-from tests.graph.program import COMMAND, CONTAINER, IMAGE, NETWORK, Resource, Run, run
+from tests.graph.program import COMMAND, CONTAINER, ENVIRONMENT, IMAGE, NETWORK, Resource, Run, run
 
 NAMES = Names("dev", PROJECT)
 COMPONENTS = [
+    "TracedEnvironment",
     "StackGuard",
     "StackNetwork",
     "ConfigFiles",
@@ -38,11 +39,13 @@ def test_these_are_the_components(default: Run) -> None:
 
 def test_every_resource_belongs_to_a_component(any_run: Run) -> None:
     components = {each.urn for each in any_run.resources if not each.custom}
+    (environment,) = (each for each in any_run.resources if each.name == ENVIRONMENT)
+    assert "pulumi:pulumi:Stack" in environment.parent
     for resource in any_run.resources:
         if resource.custom:
-            assert resource.parent in components
-        else:
-            assert "pulumi:pulumi:Stack" in resource.parent
+            assert resource.parent in components - {environment.urn}
+        elif resource is not environment:
+            assert resource.parent == environment.urn
 
 
 def test_children_are_named_after_their_component(any_run: Run) -> None:
@@ -175,8 +178,13 @@ def test_what_is_replaced_with_what(default: Run, name: str, key: str, sources: 
 
 def test_the_cluster_is_replaced_for_its_spec_and_network_alone(default: Run) -> None:
     digest = spec_of(NAMES, parsed()).digest
-    assert default["cluster-guard-sweep"].inputs["triggers"] == [digest, "id-of-network-network"]
-    assert default["cluster-ensure"].inputs["triggers"] == ["id-of-cluster-guard-sweep"]
+    assert default["cluster-guard-sweep"].inputs["triggers"] == [
+        digest,
+        f"id-of-{ENVIRONMENT}-network-network",
+    ]
+    assert default["cluster-ensure"].inputs["triggers"] == [
+        f"id-of-{ENVIRONMENT}-cluster-guard-sweep"
+    ]
 
 
 # --- commands -------------------------------------------------------------------------------------
@@ -327,7 +335,7 @@ def test_a_container_is_another_on_another_network_of_the_same_name(default: Run
     """The provider does not read a container's networks back (terraform-provider-docker v4.5.0)."""
     for container in default.of_type(CONTAINER):
         labels = {each["label"]: each["value"] for each in container.inputs["labels"]}
-        assert labels[naming.NETWORK_LABEL] == "id-of-network-network"
+        assert labels[naming.NETWORK_LABEL] == f"id-of-{ENVIRONMENT}-network-network"
 
 
 def test_images_stay_for_other_stacks(any_run: Run) -> None:

@@ -15,8 +15,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime_observability.core import documents, naming
-from runtime_observability.core.documents import ClusterSpec
+from runtime_observability.core import cluster_spec, documents, naming, spec_changes
+from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.settings import Settings, SettingsError
 from runtime_observability.core.versions import Version
@@ -64,7 +64,7 @@ def rendered(settings: Settings, *, cgroup_v1: bool = False) -> dict[str, str]:
     spec = configuration.spec_of(NAMES, settings, cgroup_v1=cgroup_v1)
     labels = NAMES.labels | {naming.SPEC_LABEL: spec.digest}
     return files | {
-        "k3d.yaml": documents.dump(documents.with_labels(spec.config, labels)),
+        "k3d.yaml": documents.dump(cluster_spec.with_labels(spec.config, labels)),
         "jaeger.yaml": documents.jaeger(settings.jaeger_max_traces),
         "collector.yaml": documents.collector(
             settings.collector_version,
@@ -267,7 +267,7 @@ OTHER_CHANGES: list[dict[str, Any]] = [
 def test_what_makes_it_another_cluster(change: dict[str, Any]) -> None:
     before, after = spec_of(), spec_of(**change)
     assert before.digest != after.digest
-    said = documents.changes(before.document, after.document)
+    said = spec_changes.changes(before.document, after.document)
     assert {line.partition(":")[0] for line in said} == change.keys()
 
 
@@ -301,16 +301,16 @@ def test_what_is_recorded_and_leaves_the_cluster_as_it_is(change: dict[str, Any]
     ],
 )
 def test_a_change_is_told_by_its_keys(change: dict[str, Any], told: list[str]) -> None:
-    assert documents.changes(spec_of().document, spec_of(**change).document) == told
+    assert spec_changes.changes(spec_of().document, spec_of(**change).document) == told
 
 
 def test_a_change_that_no_key_made_is_told_by_its_place() -> None:
     """Another release of this project, say, or one that kept no keys."""
     document = spec_of().document
     before = document | {"files": document["files"] | {"a.yaml": "1"}}
-    assert documents.changes(before, document) == ["files.a.yaml"]
+    assert spec_changes.changes(before, document) == ["files.a.yaml"]
     del before["settings"]
-    assert documents.changes(before, document) == ["files.a.yaml"]
+    assert spec_changes.changes(before, document) == ["files.a.yaml"]
 
 
 def test_agents_are_traced_like_servers() -> None:
@@ -337,7 +337,7 @@ def test_agents_are_traced_like_servers() -> None:
 
 def test_labels_reach_every_node_and_no_digest() -> None:
     config = spec_of(agents=1).config
-    labelled = documents.with_labels(config, {"a": "b"})
+    labelled = cluster_spec.with_labels(config, {"a": "b"})
     assert labelled["options"]["runtime"]["labels"] == [
         {"label": "a=b", "nodeFilters": ["server:*", "agent:*"]}
     ]
@@ -360,7 +360,7 @@ def test_labels_reach_every_node_and_no_digest() -> None:
     ],
 )
 def test_differences_are_paths(before: Any, after: Any, paths: list[str]) -> None:
-    assert documents.differences(before, after) == paths
+    assert spec_changes.differences(before, after) == paths
 
 
 def test_templates_are_valid_files_for_the_default_stack() -> None:

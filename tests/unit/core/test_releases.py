@@ -15,9 +15,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime_observability.core import compatibility, documents, naming, plan
+from runtime_observability.core import compatibility, documents, naming
 from runtime_observability.core.naming import Names
 from runtime_observability.core.versions import Version
+from runtime_observability.host import node_image
 from tests import configuration, golden
 from tests.configuration import of_stack_file, parsed
 from tests.fakes import go_template
@@ -47,7 +48,7 @@ def given_to_k3s(release: str) -> dict[str, str]:
     """The node-side files, and of the cluster what the release decides."""
     settings = parsed(k3sVersion=f"v{release}-k3s1")
     config = configuration.spec_of(NAMES, settings).config
-    _, built = plan.node_image(settings, "amd64")
+    built = node_image.node_image(settings, "amd64")
     cluster = {
         "image": config["image"],
         "built of": [built.base, built.source] if built else [],

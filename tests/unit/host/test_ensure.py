@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 import yaml
 
-from runtime_observability.core import documents, naming
-from runtime_observability.core.documents import ClusterSpec
+from runtime_observability.core import cluster_spec, documents, naming
+from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
+from runtime_observability.core.observation import Record
 from runtime_observability.host import ensure, k3d, runner, store
 from runtime_observability.host.docker import Owned
 from runtime_observability.host.ensure import Action, Ensure, decide
@@ -154,7 +155,7 @@ def test_k3d_is_given_the_spec_and_labels_alone(
     (create,) = daemon.asked("k3d", "cluster", "create")
     given = yaml.safe_load(create.stdin)
     labels = names.labels | {naming.SPEC_LABEL: spec.digest}
-    assert given == documents.with_labels(spec.config, labels)
+    assert given == cluster_spec.with_labels(spec.config, labels)
     assert given["options"]["kubeconfig"] == {
         "updateDefaultKubeconfig": False,
         "switchCurrentContext": False,
@@ -271,7 +272,12 @@ def test_files_that_are_missing_are_named(
 
 
 def command(names: Names, spec: ClusterSpec, monkeypatch: pytest.MonkeyPatch) -> int:
-    request = {"stack": names.stack, "folder": str(names.folder), "spec": spec.document}
+    request = {
+        "stack": names.stack,
+        "folder": str(names.folder),
+        "stateFolder": str(names.state_folder),
+        "spec": spec.document,
+    }
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(request)))
     monkeypatch.setenv("GENERATION", "7")
     return ensure.main()
@@ -289,7 +295,7 @@ def test_what_was_made_is_printed_and_remembered(
     said = json.loads(capfd.readouterr().out)
     assert said["instance"] == daemon.containers[0].id
     wanted = ensure.wanted_nodes(names, spec)
-    assert store.load(names) == store.Record(7, True, spec.digest, spec.document, wanted)
+    assert store.load(names) == Record(7, True, spec.digest, spec.document, wanted)
 
 
 @pytest.mark.usefixtures("no_waiting")
@@ -427,6 +433,7 @@ import sys
 from pathlib import Path
 from runtime_observability.host import ensure, k3d
 from runtime_observability.core.naming import Names
+from runtime_observability.core.observation import Record
 names = Names("dev", Path(sys.argv[1]))
 with ensure.locked(names) as lock:
     print("locked", flush=True)

@@ -13,10 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from components.node_image import CURE, UpstreamImage, upstream_image
 from runtime_observability.core.compatibility import ContainerdRelease
 from runtime_observability.core.naming import NODE_IMAGE
+from runtime_observability.core.node_image import CURE, UpstreamImage
 from runtime_observability.host import build_node_image, runner
+from runtime_observability.host.node_image import upstream_image
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.executables import Answer
 
@@ -62,7 +63,7 @@ def test_a_binary_in_the_users_home_is_found(binary: Path, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("name", ["missing", "."])
 def test_what_is_no_binary_is_refused_with_the_cure(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ValueError, match="is no file") as refused:
+    with pytest.raises(ValueError, match="is not a file") as refused:
         upstream_image(BASE, RELEASE, "amd64", str(tmp_path / name))
     assert CURE in str(refused.value)
 

@@ -12,10 +12,10 @@ import pytest
 
 from runtime_observability.core import naming
 from runtime_observability.core.naming import NODE_IMAGE, Names
+from runtime_observability.core.observation import Observation, Record
 from runtime_observability.host import preflight, store
 from runtime_observability.host.docker import Owned
-from runtime_observability.host.preflight import Observation, observe
-from runtime_observability.host.store import Record
+from runtime_observability.host.preflight import observe
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.http import FakeServer, Reply, write_kubeconfig
 
@@ -60,14 +60,12 @@ def test_what_others_hold_is_refused_with_their_folder(names: Names) -> None:
         ],
         [container(names.network)],
     )
-    assert [problem.partition(": ")[0] for problem in problems] == [
-        "the name traced-dev-collector is taken by traced-dev-collector of stack other in "
-        "/home/bob/x",
-        "the name k3d-traced-dev-server-0 is taken by k3d-traced-dev-server-0 of stack other in "
-        "/home/bob/x",
-        "the name traced-dev is taken by traced-dev, which no stack of this project made",
+    assert [problem.seen for problem in problems] == [
+        "traced-dev-collector is taken by traced-dev-collector of stack other in /home/bob/x",
+        "k3d-traced-dev-server-0 is taken by k3d-traced-dev-server-0 of stack other in /home/bob/x",
+        "traced-dev is taken by traced-dev, which no stack of this project made",
     ]
-    assert all("choose another stack name" in problem for problem in problems)
+    assert all("choose another stack name" in problem.cure for problem in problems)
 
 
 # --- ports ----------------------------------------------------------------------------------------
@@ -91,7 +89,7 @@ def test_a_free_port_is_no_problem(names: Names) -> None:
 
 
 def test_a_port_of_another_program_is_refused(names: Names, busy_port: int) -> None:
-    (problem,) = preflight.refuse_taken_ports(names, {"jaegerUiPort": busy_port}, [])
+    (problem,) = map(str, preflight.refuse_taken_ports(names, {"jaegerUiPort": busy_port}, []))
     assert problem.startswith(
         f"jaegerUiPort: port {busy_port} on 127.0.0.1 is held by another program on this machine"
     )
@@ -113,7 +111,7 @@ def test_the_cure_for_a_taken_port_is_one_that_moves_it(
     holder = Owned(
         id="1", name="web", owner="", stack="", folder="", ports=f"127.0.0.1:{port}->80/tcp"
     )
-    (problem,) = preflight.refuse_taken_ports(names, {key: port}, [holder], offset)
+    (problem,) = map(str, preflight.refuse_taken_ports(names, {key: port}, [holder], offset))
     assert cure in problem
 
 
@@ -137,7 +135,7 @@ def test_the_holder_is_named_when_it_is_a_stack(names: Names) -> None:
             "traced-b-jaeger", STRANGER, ports=f"127.0.0.1:{port}->16686/tcp", state="running"
         )
     ]
-    (problem,) = preflight.refuse_taken_ports(names, {"jaegerUiPort": port}, theirs)
+    (problem,) = map(str, preflight.refuse_taken_ports(names, {"jaegerUiPort": port}, theirs))
     assert "is held by container traced-b-jaeger of stack other in /home/bob/x" in problem
 
 
@@ -158,7 +156,7 @@ def test_a_port_that_one_may_not_bind_is_not_busy(
 
 def test_two_daemons_are_refused_with_the_cure() -> None:
     assert preflight.refuse_two_daemons("unix:///a.sock", "unix:///a.sock") == []
-    (problem,) = preflight.refuse_two_daemons("unix:///a.sock", "unix:///b.sock")
+    (problem,) = map(str, preflight.refuse_two_daemons("unix:///a.sock", "unix:///b.sock"))
     assert "`export DOCKER_HOST=unix:///b.sock`" in problem
 
 
@@ -168,7 +166,7 @@ def test_a_context_in_the_environment_is_refused(
     """docker puts DOCKER_HOST above it, Pulumi's provider below."""
     assert preflight.check_host() == []
     monkeypatch.setenv("DOCKER_CONTEXT", "colima")
-    (problem,) = preflight.check_host()
+    (problem,) = map(str, preflight.check_host())
     assert "DOCKER_CONTEXT is colima" in problem
     assert f"`unset DOCKER_CONTEXT; export DOCKER_HOST={daemon.host}`" in problem
 
@@ -186,23 +184,23 @@ def test_a_context_in_the_environment_is_refused(
 )
 def test_a_daemon_on_another_machine_is_refused(host: str, here: bool) -> None:
     problems = preflight.refuse_a_daemon_elsewhere(host)
-    assert [host in problem for problem in problems] == ([] if here else [True])
+    assert [host in problem.seen for problem in problems] == ([] if here else [True])
 
 
 @pytest.mark.parametrize(
     ("version", "problem"),
-    [("5.9.0", None), ("5.7.0", None), ("5.6.3", "k3d 5.6.3 is too old, 5.7.0 is the least")],
+    [("5.9.0", None), ("5.7.0", None), ("5.6.3", "k3d: 5.6.3 is too old: the minimum is 5.7.0")],
 )
 def test_an_old_k3d_is_refused(daemon: FakeDaemon, version: str, problem: str | None) -> None:
     daemon.k3d_version = version
     problems = preflight.check_k3d()
-    assert [each.partition(":")[0] for each in problems] == ([problem] if problem else [])
+    assert [str(found).partition(". ")[0] for found in problems] == ([problem] if problem else [])
 
 
 def test_no_k3d_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    (problem,) = preflight.check_k3d()
-    assert problem.startswith("k3d is not on PATH: install k3d")
+    (problem,) = map(str, preflight.check_k3d())
+    assert problem.startswith("k3d: not on PATH. Install k3d")
 
 
 # --- drift ----------------------------------------------------------------------------------------
@@ -346,14 +344,14 @@ def test_all_problems_are_told_at_once(daemon: FakeDaemon, busy_port: int, tmp_p
     daemon.container(names.jaeger)
     problems = observe(names, {"jaegerUiPort": busy_port}).problems
     assert len(problems) == 5
-    for part in ("has ':'", "k3d 4.4.8", "DOCKER_HOST", "traced-dev-jaeger", str(busy_port)):
-        assert any(part in problem for problem in problems)
+    for part in ("has ':'", "k3d: 4.4.8", "DOCKER_HOST", "traced-dev-jaeger", str(busy_port)):
+        assert any(part in str(problem) for problem in problems)
 
 
 def test_without_docker_that_is_the_problem(daemon: FakeDaemon, names: Names) -> None:
     daemon.down = True
-    (problem,) = observe(names, {}).problems
-    assert problem.startswith("Docker does not answer: ")
+    (problem,) = map(str, observe(names, {}).problems)
+    assert problem.startswith("Docker: does not answer: ")
     assert "Cannot connect to the Docker daemon" in problem
     assert problem.endswith("Start it, or name its socket in DOCKER_HOST")
 

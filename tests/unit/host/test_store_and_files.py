@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime_observability.core.naming import Names
+from runtime_observability.core.observation import Record
 from runtime_observability.host import store
 from runtime_observability.host.files import write_private
-from runtime_observability.host.store import Record
 
 RECORD = Record(
     generation=7,

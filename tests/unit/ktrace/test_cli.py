@@ -15,6 +15,7 @@ from ktrace.cli import main
 from ktrace.jaeger import Jaeger
 from ktrace.target import stack_settings
 from runtime_observability.core.naming import Names
+from runtime_observability.core.problem import Problem
 from tests.configuration import PROJECT, parsed
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.http import write_kubeconfig
@@ -151,11 +152,14 @@ def test_a_stacks_file_gives_its_settings() -> None:
 
 
 def test_doctor_tells_every_problem_of_preflight_with_its_cure() -> None:
-    (finding,) = machine.problems("ports", ["port 1 is held by x. Give it another: y"], "")
+    held = Problem("jaegerUiPort", "port 1 is held by x", cure="choose another: y")
+    (finding,) = machine.problems("ports", [held], "")
     assert (finding.status, finding.seen) == ("failure", "port 1 is held by x")
-    assert finding.cure == "Give it another: y"
-    (finding,) = machine.problems("k3d", ["k3d is not on PATH: install k3d (https://x)"], "")
-    assert (finding.seen, finding.cure) == ("k3d is not on PATH", "install k3d (https://x)")
+    assert finding.cure == "choose another: y"
+    old = Problem("k3d", "4.4.8 is too old", "the minimum is 5.7.0", "install k3d (https://x)")
+    (finding,) = machine.problems("k3d", [old], "")
+    assert finding.seen == "4.4.8 is too old: the minimum is 5.7.0"
+    assert finding.cure == "install k3d (https://x)"
     assert machine.problems("k3d", [], "there")[0].status == "ok"
 
 

@@ -11,18 +11,31 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from runtime_observability.core import compatibility
 from runtime_observability.core.versions import Version
 
-_OWNED_ARGUMENTS = {
-    r"tracing-config-file=": "set apiserverSamplingPerMillion instead",
-    r"config=": "the kubelet's file is the stack's own; pass single kubelet flags",
+_RESERVED_ARGUMENTS = {
+    r"tracing-config-file=": (
+        "the stack sets the API server's tracing file",
+        "set apiserverSamplingPerMillion instead",
+    ),
+    r"config=": ("the stack sets the kubelet's file", "pass single kubelet flags"),
     **{
-        rf"feature-gates=.*\b{gate}\b": f"the gate is {why}"
+        rf"feature-gates=.*\b{gate}\b": (f"feature gate {gate} is {why}", "leave it out")
         for gate, why in compatibility.FORBIDDEN_GATES.items()
     },
 }
-"""What may not be passed to a component, as a pattern, and what to do instead."""
+"""What may not be passed to a component, as a pattern, with the reason and the cure."""
+
+
+class RuleError(ValueError):
+    """A value breaks a rule: the text says which, ``cure`` what to write instead."""
+
+    def __init__(self, rule: str, cure: str = "") -> None:
+        self.cure = cure
+        super().__init__(rule)
+
 
 NODE_FILTER = re.compile(r"all|(server|agent)s?(?::(?:\*|(\d+(?:,\d+)*|\d*-\d*)))?")
-"""k3d's, without the load balancer that is never there (k3d v5.9.0 pkg/util/filter.go)."""
+"""k3d's node filters without the load balancer, which no stack has (k3d v5.9.0
+pkg/util/filter.go)."""
 PUBLISHED = re.compile(r"(\d{1,5}):(\d{1,5})(?:/(tcp|udp))?\Z")
 _IMAGE = re.compile(r"[a-z0-9][\w./:-]*(:[\w.-]+|@sha256:[0-9a-f]{64})\Z")
 _REGISTRY = re.compile(r"[\w.-]+(:\d{1,5})?\Z")
@@ -35,7 +48,7 @@ def _release(text: object) -> object:
 def since(oldest: Version, why: str) -> AfterValidator:
     def check(version: Version) -> Version:
         if version < oldest:
-            raise ValueError(f"{oldest} is the oldest that can be used: {why}")
+            raise RuleError(f"{oldest} is the oldest supported release; {why}")
         return version
 
     return AfterValidator(check)
@@ -43,7 +56,7 @@ def since(oldest: Version, why: str) -> AfterValidator:
 
 def _image(text: str) -> str:
     if text and not _IMAGE.match(text):
-        raise ValueError("an image is written NAME:TAG or NAME@sha256:DIGEST, never without either")
+        raise RuleError("an image needs a tag or a digest", "write NAME:TAG or NAME@sha256:DIGEST")
     return text
 
 
@@ -53,43 +66,46 @@ def _versioned_image(text: str) -> str:
 
 
 def _registry_configuration(text: str) -> str:
-    """Raises ValueError for what holds a login, too: it would stand in Pulumi's state."""
+    """Raises RuleError for a login too: it would be kept in Pulumi's state."""
     try:
         document = yaml.safe_load(_without_dollar(text)) or {}
         configs = (document.get("configs") or {}).items()
-        logins = [name for name, each in configs if "auth" in (each or {})]
+        logins = [name for name, config in configs if "auth" in (config or {})]
     except (yaml.YAMLError, AttributeError, TypeError):
-        raise ValueError("it is not the text of a registries.yaml, a mapping in YAML") from None
+        raise RuleError("it is not the text of a registries.yaml, a mapping in YAML") from None
     if logins:
-        raise ValueError(
-            f"it has a login for {', '.join(logins)}, which would be kept in the clear in Pulumi's "
-            "state: `docker pull` with that login and `k3d image import` bring images to the nodes"
+        raise RuleError(
+            f"its login for {', '.join(logins)} would be kept in Pulumi's state in plain text",
+            "bring images to the nodes with `docker pull` and `k3d image import`",
         )
     return text
 
 
 def _without_dollar(text: str) -> str:
     if "$" in text:
-        raise ValueError("it has a $, which k3d expands in its configuration")
+        raise RuleError("k3d expands a $ in its configuration", "leave the $ out")
     return text
 
 
 def _k3s_argument(text: str) -> str:
     if not text.startswith("--"):
-        raise ValueError("it does not begin with --; write it as --disable=traefik@server:*")
-    for owned, instead in _OWNED_ARGUMENTS.items():
-        if re.match(owned, text.partition("=")[2]):
-            raise ValueError(f"it belongs to the stack: {instead}")
-    for each in split_k3s_argument(text)[1]:
-        if not NODE_FILTER.fullmatch(each):
-            raise ValueError(
-                f"{each!r} after its last @ is no node filter: write server:*, agent:0 or all"
+        raise RuleError(
+            "an argument of k3s begins with --", "for instance --disable=traefik@server:*"
+        )
+    for reserved, (why, cure) in _RESERVED_ARGUMENTS.items():
+        if re.match(reserved, text.partition("=")[2]):
+            raise RuleError(why, cure)
+    for node_filter in split_k3s_argument(text)[1]:
+        if not NODE_FILTER.fullmatch(node_filter):
+            raise RuleError(
+                f"{node_filter!r} after its last @ is not a node filter",
+                "write server:*, agent:0 or all",
             )
     return _without_dollar(text)
 
 
 def split_k3s_argument(text: str) -> tuple[str, list[str]]:
-    """``ARG@NODEFILTER;NODEFILTER`` as k3d's own flag has it; without a filter, the servers."""
+    """Splits ``ARG@NODEFILTER;NODEFILTER``, k3d's own notation; without a filter: the servers."""
     argument, _, filters = text.rpartition("@")
     return (argument, filters.split(";")) if argument else (text, ["server:*"])
 
@@ -97,22 +113,28 @@ def split_k3s_argument(text: str) -> tuple[str, list[str]]:
 def _published_port(text: str) -> str:
     match = PUBLISHED.match(text)
     if not match or not all(0 < int(port) < 65536 for port in match.group(1, 2)):
-        raise ValueError("it is not HOSTPORT:NODEPORT[/tcp|/udp], for instance 8080:80")
+        raise RuleError("a published port is HOSTPORT:NODEPORT[/tcp|/udp]", "for instance 8080:80")
     return text
+
+
+def tcp_port(entry: object) -> int | None:
+    """The host's TCP port of an entry of publishedPorts; None for UDP or what is not an entry."""
+    match = PUBLISHED.match(str(entry))
+    return int(match[1]) if match and match[3] != "udp" else None
 
 
 def _odd(servers: int) -> int:
     if servers % 2 == 0:
-        raise ValueError(
-            "etcd needs an odd number of members to keep a majority; "
-            f"the nearest are {servers - 1} and {servers + 1}"
+        raise RuleError(
+            "etcd needs an odd number of members to keep a majority",
+            f"use {servers - 1} or {servers + 1}",
         )
     return servers
 
 
 def _registry(text: str) -> str:
     if not _REGISTRY.match(text):
-        raise ValueError("a registry is written NAME or NAME:PORT")
+        raise RuleError("a registry is NAME or NAME:PORT")
     return text
 
 

@@ -1,0 +1,190 @@
+"""TracedEnvironment: all parts of one traced cluster, as one component.
+
+The annotations are the schema of the component for other languages, so they are evaluated: no
+``from __future__ import annotations`` here.
+"""
+
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import pulumi
+from pulumi.runtime.settings import get_monitor
+
+from runtime_observability.core.naming import PROJECT, Names
+from runtime_observability.core.plan import Plan, make_plan
+from runtime_observability.core.problem import UNTOUCHED, ProblemsError
+from runtime_observability.core.settings import parse
+from runtime_observability.host import node_image, preflight
+
+from .cluster import ClusterGuard, TracedCluster
+from .collector import Collector
+from .config_files import ConfigFiles
+from .environment_args import TracedEnvironmentArgs
+from .jaeger import Jaeger
+from .network import StackNetwork
+from .node_image import NodeImage
+from .probe import TraceProbe
+from .stack_guard import StackGuard
+
+
+class TracedEnvironment(pulumi.ComponentResource):
+    """A Kubernetes cluster that explains itself: Jaeger, an OpenTelemetry Collector, and a k3d
+    cluster whose API server, kubelet and containerd export traces; then the proof that a pod's
+    start is one joined trace.
+    """
+
+    jaeger_url: pulumi.Output[str]
+    """Jaeger's page and query API."""
+    otlp_grpc_endpoint: pulumi.Output[str]
+    """The collector's OTLP gRPC receiver, for programs on this machine."""
+    otlp_http_endpoint: pulumi.Output[str]
+    """The collector's OTLP HTTP receiver, for programs on this machine."""
+    otlp_endpoint_in_cluster: pulumi.Output[str]
+    """The collector's OTLP gRPC receiver, for pods."""
+    kubeconfig: pulumi.Output[str]
+    """Path of the cluster's kubeconfig, known once the cluster is ready."""
+    cluster_name: pulumi.Output[str]
+    """The cluster's name in k3d."""
+    cluster_instance: pulumi.Output[str]
+    """Identifies the cluster: another value is another cluster, without what was in it."""
+    links: pulumi.Output[dict[str, str]]
+    """Ready-made searches in Jaeger, by name."""
+    traced_components: pulumi.Output[list[str] | None]
+    """The components that the probe found traced; none without the probe."""
+    time_to_first_trace_seconds: pulumi.Output[float | None]
+    """Seconds from the creation of the probe's pod to its readable trace."""
+    first_trace_url: pulumi.Output[str | None]
+    """The trace of the start of the probe's pod."""
+
+    def __init__(
+        self,
+        name: str,
+        args: TracedEnvironmentArgs,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Raises RunError, with every problem, before the first resource is registered."""
+        plan = _plan(args)
+        super().__init__("runtime-observability:index:TracedEnvironment", name, None, opts)
+
+        def own(part: str, *after: pulumi.Resource) -> pulumi.ResourceOptions:
+            return pulumi.ResourceOptions(
+                parent=self, depends_on=list(after), aliases=_earlier_names(part)
+            )
+
+        guard = StackGuard(f"{name}-stack", plan.stack_guard, opts=own("stack"))
+        network = StackNetwork(f"{name}-network", plan.network, opts=own("network", guard))
+        jaeger = Jaeger(f"{name}-jaeger", plan.jaeger, network=network, opts=own("jaeger", network))
+        collector = Collector(
+            f"{name}-collector",
+            plan.collector,
+            network=network,
+            opts=own("collector", network, jaeger),
+        )
+        image = NodeImage(f"{name}-node-image", plan.node_image, opts=own("node-image", guard))
+        files = ConfigFiles(f"{name}-files", plan.files, opts=own("files", image))
+        cluster_guard = ClusterGuard(
+            f"{name}-cluster-guard",
+            plan.cluster_guard,
+            network=network,
+            opts=own("cluster-guard", network, files, collector),
+        )
+        cluster = TracedCluster(
+            f"{name}-cluster",
+            plan.cluster,
+            guard=cluster_guard,
+            opts=own("cluster", cluster_guard),
+        )
+        probe = plan.probe and TraceProbe(
+            f"{name}-probe",
+            plan.probe,
+            jaeger=jaeger,
+            collector=collector,
+            cluster=cluster,
+            opts=own("probe", cluster, jaeger, collector),
+        )
+
+        self.jaeger_url = pulumi.Output.from_input(plan.jaeger.url)
+        self.otlp_grpc_endpoint = pulumi.Output.from_input(plan.collector.grpc_endpoint)
+        self.otlp_http_endpoint = pulumi.Output.from_input(plan.collector.http_endpoint)
+        self.otlp_endpoint_in_cluster = pulumi.Output.from_input(plan.collector.in_cluster_endpoint)
+        self.kubeconfig = cluster.kubeconfig
+        self.cluster_name = pulumi.Output.from_input(plan.cluster_name)
+        self.cluster_instance = cluster.instance
+        self.links = pulumi.Output.from_input(plan.links)
+        found: pulumi.Output[dict[str, Any]] = probe.result if probe else _nothing()
+        self.traced_components = found.apply(lambda result: result.get("traced"))
+        self.time_to_first_trace_seconds = found.apply(lambda result: result.get("seconds"))
+        self.first_trace_url = found.apply(lambda result: result.get("traceUrl"))
+        self.outputs = _outputs(self, probed=probe is not None)
+        self.register_outputs(self.outputs)
+
+
+def _outputs(environment: TracedEnvironment, *, probed: bool) -> dict[str, pulumi.Output[Any]]:
+    """All outputs as a stack exports them; those of the probe only where it runs."""
+    outputs: dict[str, pulumi.Output[Any]] = {
+        "jaegerUrl": environment.jaeger_url,
+        "otlpGrpcEndpoint": environment.otlp_grpc_endpoint,
+        "otlpHttpEndpoint": environment.otlp_http_endpoint,
+        "otlpEndpointInCluster": environment.otlp_endpoint_in_cluster,
+        "kubeconfig": environment.kubeconfig,
+        "clusterName": environment.cluster_name,
+        "links": environment.links,
+    }
+    if probed:
+        outputs |= {
+            "tracedComponents": environment.traced_components,
+            "timeToFirstTraceSeconds": environment.time_to_first_trace_seconds,
+            "firstTraceUrl": environment.first_trace_url,
+        }
+    return outputs
+
+
+def _nothing() -> pulumi.Output[dict[str, Any]]:
+    return pulumi.Output.from_input({})
+
+
+def _earlier_names(part: str) -> list[pulumi.Alias]:
+    """What ``part`` was called while this project's program made it without an environment."""
+    if pulumi.get_project() != PROJECT:
+        return []
+    return [pulumi.Alias(name=part, parent=pulumi.ROOT_STACK_RESOURCE)]
+
+
+def _plan(args: TracedEnvironmentArgs) -> Plan:
+    """Looks at the machine, decides, and says what the user should know."""
+    names = Names(
+        args.stack or pulumi.get_stack(),
+        Path(args.folder) if args.folder else Path.cwd(),
+        Path(args.state_folder) if args.state_folder else None,
+    )
+    try:
+        settings = parse(args.values())
+        observed = preflight.observe(names, settings.host_ports, settings.port_offset)
+        if observed.problems:
+            raise ProblemsError(UNTOUCHED, observed.problems)
+        upstream = node_image.node_image(settings, observed.architecture)
+    except ProblemsError as error:
+        raise pulumi.RunError(str(error)) from None
+    _claim(names)
+    plan = make_plan(settings, names, observed, upstream)
+    for warning in plan.warnings:
+        pulumi.log.warn(warning)
+    for line in plan.tracing:
+        pulumi.log.info(line)
+    return plan
+
+
+_claims: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
+"""The owners of environments by the engine's monitor, which is one for each run of a program."""
+
+
+def _claim(names: Names) -> None:
+    """Two environments of one owner would take each other's containers for orphans."""
+    owners = _claims.setdefault(get_monitor(), set())
+    if names.owner in owners:
+        raise pulumi.RunError(
+            f"this program makes two environments of the name {names.stack} in {names.folder}. "
+            "Give each a name of its own: TracedEnvironmentArgs(stack=…, port_offset=…)"
+        )
+    owners.add(names.owner)

@@ -1,0 +1,137 @@
+"""TracedEnvironmentArgs: the configuration of one environment, typed.
+
+The annotations are the schema of the component for other languages, so they are evaluated: no
+``from __future__ import annotations`` here.
+"""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from runtime_observability.core.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistriesArgs:
+    """Registries for the nodes, as in k3d's configuration."""
+
+    use: list[str] | None = None
+    """Registries of k3d that the nodes use, as NAME or NAME:PORT."""
+    config: str | None = None
+    """The text of a registries.yaml without logins."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TracedEnvironmentArgs:
+    """What is not set has the default of its key in Pulumi.yaml.
+
+    Values are plain, never Outputs: they decide which resources there are.
+    """
+
+    stack: str | None = None
+    """Name of the environment: its containers and its cluster are named after it. Two in one
+    program need two names. Default: the Pulumi stack's name."""
+    folder: str | None = None
+    """Absolute path of the project folder: with the name, the owner of what is in Docker. Default:
+    the folder in which the program runs."""
+    state_folder: str | None = None
+    """Absolute path of the folder for the kubeconfig and the generated files of every environment,
+    in a folder of its own each. Default: .stacks in the project folder."""
+
+    k3s_version: str | None = None
+    """k3s release of all nodes, as tagged (vMAJOR.MINOR.PATCH-k3sN, v1.27.1 or newer). Decides what
+    is generated for the nodes. A change replaces the cluster."""
+    jaeger_version: str | None = None
+    """Jaeger release (MAJOR.MINOR.PATCH, 1.35.0 or newer). Decides Jaeger's configuration."""
+    collector_version: str | None = None
+    """OpenTelemetry Collector release (MAJOR.MINOR.PATCH, 0.54.0 or newer). Decides the collector's
+    configuration."""
+    servers: int | None = None
+    """Number of control-plane nodes: 1, or an odd number up to 5 (embedded etcd). A change replaces
+    the cluster."""
+    agents: int | None = None
+    """Number of worker nodes, 0 to 10. A change replaces the cluster."""
+    apiserver_sampling_per_million: int | None = None
+    """Requests to the API server that become traces, in traces per million. A change replaces the
+    cluster."""
+    node_sampling_per_million: int | None = None
+    """Traces begun by the kubelet or containerd that are kept, in traces per million; containerd
+    follows the kubelet's decision, so joined traces stay joined. A change replaces the cluster."""
+    collector_sampling_per_million: int | None = None
+    """Traces that the collector passes on to Jaeger, in traces per million. A change replaces the
+    collector and never the cluster: tune here."""
+    containerd_tracing: str | None = None
+    """auto: the image's own containerd where it can trace (v1.27.1), else upstream; upstream: a
+    node image is built with an upstream containerd that can; image: the k3s image's own containerd
+    traces; off. Whatever is traced is demanded. A change replaces the cluster."""
+    containerd_binary: str | None = None
+    """Path of a static containerd for containerdTracing upstream. Empty: the pinned official
+    release. A change replaces the cluster."""
+    etcd_tracing: bool | None = None
+    """Whether the embedded etcd of three or more servers is traced, as service etcd (k3s v1.31 or
+    newer). A change replaces the cluster."""
+    port_offset: int | None = None
+    """Added to every port below that has its default value, so that a second stack needs one key (0
+    to 40000)."""
+    jaeger_ui_port: int | None = None
+    """TCP port on 127.0.0.1 of Jaeger's page and query API."""
+    otlp_grpc_port: int | None = None
+    """TCP port on 127.0.0.1 of the collector's OTLP gRPC receiver."""
+    otlp_http_port: int | None = None
+    """TCP port on 127.0.0.1 of the collector's OTLP HTTP receiver."""
+    kube_api_port: int | None = None
+    """TCP port on 127.0.0.1 of the Kubernetes API. A change replaces the cluster."""
+    collector_health_port: int | None = None
+    """TCP port on 127.0.0.1 of the collector's health check."""
+    collector_metrics_port: int | None = None
+    """TCP port on 127.0.0.1 of the collector's own Prometheus metrics."""
+    jaeger_image: str | None = None
+    """Image of Jaeger, with a tag or digest; {version} stands for jaegerVersion. Empty: the
+    official image of jaegerVersion."""
+    collector_image: str | None = None
+    """Image of the collector, with a tag or digest; {version} stands for collectorVersion. Empty:
+    the official core image of collectorVersion."""
+    k3s_image: str | None = None
+    """Image of the nodes, with a tag or digest; {version} stands for k3sVersion. Empty: the
+    official image of k3sVersion. A change replaces the cluster."""
+    k3d_tools_image: str | None = None
+    """Image of k3d's tools container, with a tag or digest. Empty: k3d's own choice."""
+    k3s_args: list[str] | None = None
+    """Arguments for k3s, as k3d writes them: ARG@NODEFILTER, for instance
+    --disable=traefik@server:*. A change replaces the cluster."""
+    published_ports: list[str] | None = None
+    """Ports of the first server published on 127.0.0.1: HOSTPORT:NODEPORT[/tcp|/udp], for instance
+    8080:80. A change replaces the cluster."""
+    registries: RegistriesArgs | None = None
+    """Registries for the nodes as in k3d's configuration: use (list of NAME:PORT), config (text of
+    a registries.yaml without logins). A change replaces the cluster."""
+    jaeger_max_traces: int | None = None
+    """Traces that Jaeger keeps in memory, a ring: the oldest go first (1000 to 1000000)."""
+    jaeger_memory_mib: int | None = None
+    """Memory limit of the Jaeger container in MiB (128 to 65536)."""
+    collector_memory_mib: int | None = None
+    """Memory limit of the collector container in MiB (64 to 65536)."""
+    trace_probe: bool | None = None
+    """Whether up ends by starting a pod and finding its trace; without it up cannot tell that
+    everything is traced."""
+    probe_timeout_seconds: int | None = None
+    """Seconds within which the probe's pod must be found in Jaeger (10 to 600)."""
+    probe_image: str | None = None
+    """Image of the probe's pod; it must start without arguments. Empty: the nodes' own sandbox
+    image, which needs no pull."""
+
+    def values(self) -> dict[str, Any]:
+        """What is set, keyed as in Pulumi.yaml; unchecked."""
+        keys = {name: field.alias for name, field in Settings.model_fields.items()}
+        chosen = {field.name: getattr(self, field.name) for field in fields(self)}
+        chosen["registries"] = _registries(self.registries)
+        return {
+            str(keys[name]): value
+            for name, value in chosen.items()
+            if name in keys and value is not None
+        }
+
+
+def _registries(args: RegistriesArgs | None) -> dict[str, Any] | None:
+    if args is None:
+        return None
+    return {name: value for name, value in asdict(args).items() if value is not None}

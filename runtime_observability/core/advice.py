@@ -1,0 +1,77 @@
+"""What a user should know before a run goes on: one line for each."""
+
+from __future__ import annotations
+
+import re
+
+from runtime_observability.core import compatibility, spec_changes
+from runtime_observability.core.cluster_spec import ClusterSpec
+from runtime_observability.core.naming import Names
+from runtime_observability.core.observation import Observation
+from runtime_observability.core.settings import Settings
+
+
+def warnings(
+    settings: Settings, names: Names, spec: ClusterSpec, observed: Observation
+) -> list[str]:
+    """All of them, the most urgent first."""
+    return [
+        *(f"{drift}: up will repair it" for drift in observed.drift),
+        *_replacement(names, spec, observed),
+        *_unchecked_releases(settings),
+        *_versions_of_other_images(settings),
+        *_unused_containerd(settings),
+        *_lost_rewrites(settings),
+    ]
+
+
+def _replacement(names: Names, spec: ClusterSpec, observed: Observation) -> list[str]:
+    record = observed.record
+    if record is None or record.digest == spec.digest:
+        return []
+    changed = "; ".join(spec_changes.changes(record.spec, spec.document))
+    return [f"cluster {names.cluster} will be replaced, and its workloads go with it: {changed}"]
+
+
+def _unchecked_releases(settings: Settings) -> list[str]:
+    newest = {
+        "k3s": (settings.k3s_version, compatibility.NEWEST_KNOWN_K3S),
+        "Jaeger": (settings.jaeger_version, compatibility.NEWEST_KNOWN_JAEGER),
+        "collector": (settings.collector_version, compatibility.NEWEST_KNOWN_COLLECTOR),
+    }
+    return [
+        f"{name} {version} is newer than {checked}, the newest release checked; it gets "
+        f"{checked}'s configuration"
+        for name, (version, checked) in newest.items()
+        if version > checked
+    ]
+
+
+def _versions_of_other_images(settings: Settings) -> list[str]:
+    """An image of the user's own that is another release than its version says."""
+    images = settings.images
+    return [
+        f"{key}Image is {image}, but it gets the configuration of {key}Version {version}: "
+        "write {version} in the image to keep both the same"
+        for key, version, image in (
+            ("jaeger", settings.jaeger_version, images.jaeger),
+            ("collector", settings.collector_version, images.collector),
+            ("k3s", settings.k3s_version, images.nodes),
+        )
+        if (tagged := re.search(r":v?(\d+\.\d+\.\d+)", image)) and tagged[1] != version.numbers
+    ]
+
+
+def _unused_containerd(settings: Settings) -> list[str]:
+    if not settings.containerd_binary or settings.containerd_plan.upstream:
+        return []
+    return ["containerdBinary is not used: the nodes run their image's own containerd"]
+
+
+def _lost_rewrites(settings: Settings) -> list[str]:
+    if "rewrite:" not in settings.registries.config or not settings.containerd_plan.upstream:
+        return []
+    return [
+        "registries.config: the upstream containerd does not support rewrites, which k3s adds to "
+        "its own; `pulumi config set containerdTracing off` keeps them"
+    ]

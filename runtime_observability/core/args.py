@@ -1,0 +1,127 @@
+"""What each component is given: plain, frozen values that the plan makes.
+
+Outputs of other resources are not values yet: a component takes those beside its Args.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from runtime_observability.core.cluster_spec import ClusterSpec, with_labels
+from runtime_observability.core.node_image import UpstreamImage
+
+
+@dataclass(frozen=True)
+class StackGuardArgs:
+    stack: str
+    owner: str
+    cluster: str
+    directory: str
+    """The stack's own folder, removed with it."""
+
+
+@dataclass(frozen=True)
+class StackNetworkArgs:
+    name: str
+    owner: str
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ContainerArgs:
+    """A container of the stack, on its network; ``ports`` maps 127.0.0.1's to the container's."""
+
+    name: str
+    image: str
+    alias: str
+    """Its name on the stack's network."""
+    owner: str
+    labels: Mapping[str, str]
+    command: tuple[str, ...]
+    uploads: Mapping[str, str]
+    """Contents of files in the container, by path."""
+    ports: Mapping[int, int]
+    memory_mib: int
+    limits_swap: bool
+    """Whether the daemon can limit swap (host.docker.Daemon)."""
+    environment: Mapping[str, str]
+    ready_url: str
+    """Answers 200 on the host once the container serves."""
+
+
+@dataclass(frozen=True)
+class JaegerArgs:
+    container: ContainerArgs
+    url: str
+    """Of Jaeger's page and query API on the host."""
+
+
+@dataclass(frozen=True)
+class CollectorArgs:
+    container: ContainerArgs
+    grpc_endpoint: str
+    http_endpoint: str
+    in_cluster_endpoint: str
+    """For a pod's own spans: pods resolve the alias through their node."""
+
+
+@dataclass(frozen=True)
+class NodeImageArgs:
+    image: str
+    upstream: UpstreamImage | None
+    """What ``image`` is built from; None where it is pulled."""
+    generation: int
+
+
+@dataclass(frozen=True)
+class ConfigFilesArgs:
+    directory: str
+    files: Mapping[str, str]
+    """Contents by name."""
+    generation: int
+
+
+@dataclass(frozen=True)
+class ClusterGuardArgs:
+    owner: str
+    cluster: str
+    directory: str
+    digest: str
+    """Of the cluster's spec: another one is another cluster."""
+
+
+@dataclass(frozen=True)
+class TracedClusterArgs:
+    stack: str
+    folder: str
+    state_folder: str
+    kubeconfig: str
+    spec: ClusterSpec
+    labels: Mapping[str, str]
+    """Docker labels of every node."""
+    generation: int
+
+    @property
+    def k3d_config(self) -> dict[str, Any]:
+        """k3d's whole configuration, as ensure gives it to k3d."""
+        return with_labels(self.spec.config, self.labels)
+
+
+@dataclass(frozen=True)
+class TraceProbeArgs:
+    """Components as Jaeger names their services."""
+
+    jaeger_url: str
+    kubeconfig: str
+    image: str
+    seconds: int
+    demanded: tuple[str, ...]
+    """Spans of the probe's own pod must be found."""
+    expected: tuple[str, ...]
+    """Some span must be found."""
+    k3s_version: str
+    report: str
+    """Path of the file that keeps what was found."""
+    generation: int

@@ -1,0 +1,184 @@
+"""The cluster as one value: k3d's configuration, and what decides whether it is another cluster."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from runtime_observability.core import compatibility, documents, naming
+from runtime_observability.core.naming import Names
+from runtime_observability.core.settings import Settings
+from runtime_observability.core.settings.values import split_k3s_argument
+
+
+@dataclass(frozen=True)
+class ClusterSpec:
+    """All that decides what the cluster is: a change of any of it makes another cluster."""
+
+    config: dict[str, Any]
+    """k3d's configuration, without the labels that only name the owner."""
+    files: dict[str, str]
+    """sha256 of every node-side file, by name."""
+    tools_image: str
+    """Image of k3d's helper container, which is not part of the cluster."""
+    settings: dict[str, Any] = field(compare=False)
+    """The settings that it was made from, by key: they name a change to a person."""
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> ClusterSpec:
+        """From a ``document``."""
+        return cls(document["k3d"], document["files"], document["toolsImage"], document["settings"])
+
+    @property
+    def document(self) -> dict[str, Any]:
+        return self._identity | {"toolsImage": self.tools_image, "settings": self.settings}
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits that identify the cluster; a Docker label on every node."""
+        canonical = json.dumps(self._identity, sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    def node_labels(self, names: Names) -> dict[str, str]:
+        """Docker labels of every node: the owner's, and which spec it was made from."""
+        return names.labels | {naming.SPEC_LABEL: self.digest}
+
+    @property
+    def start_seconds(self) -> int:
+        """How long k3d waits for the nodes."""
+        return int(self.config["options"]["k3d"]["timeout"].removesuffix("s"))
+
+    @property
+    def image(self) -> str:
+        """The nodes' image."""
+        return str(self.config["image"])
+
+    @property
+    def _identity(self) -> dict[str, Any]:
+        return {"k3d": self.config, "files": self.files}
+
+
+def cluster_spec(
+    settings: Settings, names: Names, files: dict[str, str], image: str
+) -> ClusterSpec:
+    """The cluster of ``settings`` on nodes of ``image``, with the node-side ``files`` by name."""
+    config = documents.template("k3d.yaml")
+    config["metadata"]["name"] = names.cluster
+    config["servers"] = settings.servers
+    config["agents"] = settings.agents
+    config["image"] = image
+    config["network"] = names.network
+    config["kubeAPI"]["hostPort"] = str(settings.kube_api_port)
+    config["volumes"] = _volumes(names, files, _everywhere(config))
+    config["ports"] = [
+        {"port": f"127.0.0.1:{port}", "nodeFilters": ["server:0:direct"]}
+        for port in settings.published_ports
+    ]
+    config["env"] = _node_variables(settings, names, _everywhere(config))
+    if registries := settings.registries.model_dump(mode="json", exclude_defaults=True):
+        config["registries"] = registries
+    # k3d starts the servers one after the other.
+    config["options"]["k3d"]["timeout"] = f"{120 + 60 * (settings.servers + settings.agents)}s"
+    config["options"]["k3s"]["extraArgs"] = _k3s_arguments(settings, _everywhere(config))
+    digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
+    return ClusterSpec(config, digests, settings.k3d_tools_image, settings.of_cluster)
+
+
+def _everywhere(config: dict[str, Any]) -> list[str]:
+    """k3d's filter for all nodes; it refuses a role that has none."""
+    return ["server:*", "agent:*"] if config["agents"] else ["server:*"]
+
+
+def _volumes(names: Names, files: dict[str, str], everywhere: list[str]) -> list[dict[str, Any]]:
+    mounts = {names.node_directory: naming.NODE_FOLDER}
+    if documents.CONTAINERD_FILE in files:
+        mounts[names.node_directory / documents.CONTAINERD_FILE] = compatibility.CONTAINERD_TEMPLATE
+    return [
+        {"volume": f"{source}:{target}:ro", "nodeFilters": everywhere}
+        for source, target in mounts.items()
+    ]
+
+
+def _node_variables(
+    settings: Settings, names: Names, everywhere: list[str]
+) -> list[dict[str, Any]]:
+    """With each node's name as a resource attribute, which the kubelet alone sends by itself."""
+    shared = node_environment(settings)
+    own = {
+        f"{role}:{index}": names.node(role, index)
+        for role, count in (("server", settings.servers), ("agent", settings.agents))
+        for index in range(count)
+    }
+    return [
+        *(
+            {"envVar": f"{name}={value}", "nodeFilters": everywhere}
+            for name, value in shared.items()
+        ),
+        *(
+            {"envVar": f"OTEL_RESOURCE_ATTRIBUTES=k8s.node.name={node}", "nodeFilters": [place]}
+            for place, node in own.items()
+        ),
+    ]
+
+
+def _k3s_arguments(settings: Settings, everywhere: list[str]) -> list[dict[str, Any]]:
+    apiserver = f"--kube-apiserver-arg=tracing-config-file={_in_node(documents.APISERVER_FILE)}"
+    kubelet = f"--kubelet-arg=config={_in_node(documents.KUBELET_FILE)}"
+    return [
+        {"arg": apiserver, "nodeFilters": ["server:*"]},
+        {"arg": kubelet, "nodeFilters": everywhere},
+        *({"arg": flag, "nodeFilters": ["server:*"]} for flag in etcd_arguments(settings)),
+        *(
+            {"arg": argument, "nodeFilters": filters}
+            for argument, filters in map(split_k3s_argument, settings.k3s_args)
+        ),
+    ]
+
+
+def _in_node(file: str) -> str:
+    return f"{naming.NODE_FOLDER}/{file}"
+
+
+def with_labels(config: dict[str, Any], labels: Mapping[str, str]) -> dict[str, Any]:
+    """``config`` with Docker ``labels`` on all its nodes."""
+    runtime = {
+        "labels": [
+            {"label": f"{name}={value}", "nodeFilters": _everywhere(config)}
+            for name, value in labels.items()
+        ]
+    }
+    return {**config, "options": {**config["options"], "runtime": runtime}}
+
+
+def node_environment(settings: Settings) -> dict[str, str]:
+    """Environment of every node: the exporters' queues, and containerd's tracing where it has any.
+
+    k3s hands ``CONTAINERD_<NAME>`` to containerd alone, without the prefix (k3s commit cbacd7107).
+    """
+    if settings.containerd_plan.delivery != "environment":
+        return dict(compatibility.NODE_EXPORTERS)
+    ratio = documents.ratio(settings.node_sampling_per_million)
+    return compatibility.NODE_EXPORTERS | {
+        "CONTAINERD_OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{documents.ENDPOINT}",
+        "CONTAINERD_OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+        "CONTAINERD_OTEL_SERVICE_NAME": "containerd",
+        "CONTAINERD_OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+        "CONTAINERD_OTEL_TRACES_SAMPLER_ARG": str(ratio),
+    }
+
+
+def etcd_arguments(settings: Settings) -> list[str]:
+    """k3s' arguments that have its embedded etcd traced as service ``etcd``."""
+    if not settings.etcd_tracing:
+        return []
+    prefix = compatibility.ETCD_TRACING_PREFIX.at(settings.k3s_version)
+    flags = {
+        f"{prefix}enable-distributed-tracing": "true",
+        f"{prefix}distributed-tracing-address": documents.ENDPOINT,
+        f"{prefix}distributed-tracing-service-name": "etcd",
+        f"{prefix}distributed-tracing-sampling-rate": str(settings.apiserver_sampling_per_million),
+    }
+    return [f"--etcd-arg={flag}={value}" for flag, value in flags.items()]

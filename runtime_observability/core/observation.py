@@ -1,0 +1,41 @@
+"""What was found on the machine, as values: the look itself is ``host.preflight``'s."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from runtime_observability.core.problem import Problem
+
+
+@dataclass(frozen=True)
+class Record:
+    """What ensure last made of a stack's cluster.
+
+    ``complete`` is False from the moment ensure begins until it has succeeded.
+    """
+
+    generation: int
+    complete: bool
+    digest: str
+    spec: dict[str, Any]
+    nodes: tuple[str, ...]
+    """Container names of all nodes."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """``generation`` goes into the environment of the file and cluster Commands.
+
+    It stays while everything is as ensure left it, so nothing runs; it rises with the first
+    ``drift``.
+    """
+
+    problems: tuple[Problem, ...] = ()
+    drift: tuple[str, ...] = ()
+    generation: int = 0
+    cgroup_v1: bool = False
+    limits_swap: bool = True
+    """Whether the daemon can limit swap (host.docker.Daemon)."""
+    architecture: str = "amd64"
+    record: Record | None = field(default=None, repr=False)

@@ -1,0 +1,11 @@
+"""The stack's configuration: what it may be, and every problem with it at once."""
+
+from runtime_observability.core.settings.model import (
+    CLUSTER_KEYS,
+    PORT_DEFAULTS,
+    Registries,
+    Settings,
+)
+from runtime_observability.core.settings.parse import SettingsError, parse
+
+__all__ = ["CLUSTER_KEYS", "PORT_DEFAULTS", "Registries", "Settings", "SettingsError", "parse"]

@@ -1,0 +1,186 @@
+"""The stack's configuration as one frozen, validated model. Pulumi.yaml has units and meanings.
+
+Every key has its default here too, for programs that have no Pulumi.yaml of this project (a test
+holds the two together).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from runtime_observability.core import compatibility
+from runtime_observability.core.compatibility import ContainerdPlan, ContainerdTracing
+from runtime_observability.core.settings.values import (
+    Image,
+    K3sArgument,
+    PerMillion,
+    Port,
+    PublishedPort,
+    Registry,
+    RegistryConfiguration,
+    Release,
+    Servers,
+    VersionedImage,
+    since,
+    tcp_port,
+)
+from runtime_observability.core.versions import Version
+
+CLUSTER_KEYS = (
+    "k3sVersion",
+    "k3sImage",
+    "servers",
+    "agents",
+    "apiserverSamplingPerMillion",
+    "nodeSamplingPerMillion",
+    "containerdTracing",
+    "containerdBinary",
+    "etcdTracing",
+    "kubeApiPort",
+    "k3sArgs",
+    "publishedPorts",
+    "registries",
+)
+"""The keys whose change replaces the cluster, as Pulumi.yaml says (a test holds them together)."""
+
+
+def _key(field: str) -> str:
+    """``k3s_version`` as in Pulumi.yaml: k3sVersion, where Pydantic's to_camel says k3SVersion."""
+    return re.sub(r"_(.)", lambda match: match[1].upper(), field)
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=_key, arbitrary_types_allowed=True
+    )
+
+
+class Registries(_Model):
+    """Registries as k3d's configuration names them.
+
+    ``create`` is left out: a registry made by k3d would belong to no stack, and nothing would
+    remove it.
+    """
+
+    use: tuple[Registry, ...] = ()
+    config: RegistryConfiguration = ""
+
+
+@dataclass(frozen=True)
+class Images:
+    """What runs: the user's images, else the official ones of the configured versions."""
+
+    jaeger: str
+    collector: str
+    nodes: str
+
+
+class Settings(_Model):
+    """One stack's configuration."""
+
+    k3s_version: Annotated[
+        Release,
+        since(compatibility.OLDEST_K3S, "earlier releases do not trace without feature gates"),
+    ] = Version.parse("v1.34.4-k3s1")
+    jaeger_version: Annotated[
+        Release,
+        since(compatibility.OLDEST_JAEGER, "earlier releases do not receive OTLP"),
+    ] = Version.parse("2.13.0")
+    collector_version: Annotated[
+        Release,
+        since(compatibility.OLDEST_COLLECTOR, "earlier releases were not checked"),
+    ] = Version.parse("0.155.0")
+    servers: Servers = 1
+    agents: Annotated[int, Field(ge=0, le=10)] = 0
+
+    apiserver_sampling_per_million: PerMillion = 1_000_000
+    node_sampling_per_million: PerMillion = 1_000_000
+    collector_sampling_per_million: PerMillion = 1_000_000
+    containerd_tracing: ContainerdTracing = "auto"
+    containerd_binary: str = ""
+    etcd_tracing: bool = False
+
+    port_offset: Annotated[int, Field(ge=0, le=40_000)] = 0
+    jaeger_ui_port: Port = 16686
+    otlp_grpc_port: Port = 4317
+    otlp_http_port: Port = 4318
+    kube_api_port: Port = 6550
+    collector_health_port: Port = 13133
+    collector_metrics_port: Port = 8888
+
+    jaeger_image: VersionedImage = ""
+    collector_image: VersionedImage = ""
+    k3s_image: VersionedImage = ""
+    k3d_tools_image: Image = ""
+
+    k3s_args: tuple[K3sArgument, ...] = ()
+    published_ports: tuple[PublishedPort, ...] = ()
+    registries: Registries = Registries()
+
+    jaeger_max_traces: Annotated[int, Field(ge=1_000, le=1_000_000)] = 50_000
+    jaeger_memory_mib: Annotated[int, Field(ge=128, le=65_536, alias="jaegerMemoryMiB")] = 1024
+    collector_memory_mib: Annotated[int, Field(ge=64, le=65_536, alias="collectorMemoryMiB")] = 256
+
+    trace_probe: bool = True
+    probe_timeout_seconds: Annotated[int, Field(ge=10, le=600)] = 60
+    probe_image: Image = ""
+
+    @property
+    def images(self) -> Images:
+        def chosen(own: str, version: Version, official: Callable[[Version], str]) -> str:
+            return own.replace("{version}", version.tag) or official(version)
+
+        return Images(
+            jaeger=chosen(self.jaeger_image, self.jaeger_version, compatibility.jaeger_image),
+            collector=chosen(
+                self.collector_image, self.collector_version, compatibility.collector_image
+            ),
+            nodes=chosen(self.k3s_image, self.k3s_version, compatibility.k3s_image),
+        )
+
+    @property
+    def containerd_plan(self) -> ContainerdPlan:
+        return compatibility.containerd_plan(
+            self.containerd_tracing, self.k3s_version, self.containerd_binary
+        )
+
+    @property
+    def of_cluster(self) -> dict[str, Any]:
+        """The values of ``CLUSTER_KEYS`` as JSON; ``auto`` is resolved to the mode it selects."""
+        values = self.model_dump(by_alias=True)
+        plan = self.containerd_plan
+        mode = "upstream" if plan.upstream else "image" if plan.traced else "off"
+        values |= {"k3sVersion": f"v{self.k3s_version}", "containerdTracing": mode}
+        chosen: dict[str, Any] = json.loads(json.dumps({key: values[key] for key in CLUSTER_KEYS}))
+        return chosen
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The stack's ports by key, each on 127.0.0.1."""
+        values = self.model_dump(by_alias=True)
+        return {key: values[key] for key in PORT_DEFAULTS}
+
+    @property
+    def host_ports(self) -> dict[str, int]:
+        """Every TCP port that the stack takes on 127.0.0.1, by the key or entry that names it."""
+        published = {published_key(entry): tcp_port(entry) for entry in self.published_ports}
+        return self.ports | {key: port for key, port in published.items() if port is not None}
+
+
+def published_key(entry: str) -> str:
+    """How an entry of publishedPorts is named in a message."""
+    return f"publishedPorts {entry!r}"
+
+
+PORT_DEFAULTS: dict[str, int] = {
+    str(field.alias): field.default
+    for name, field in Settings.model_fields.items()
+    if name.endswith("_port")
+}
+"""The ports that ``portOffset`` moves, with their defaults."""

@@ -1,0 +1,159 @@
+"""Rules that more than one key is about: what each value may be alone is ``values``'s."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from runtime_observability.core import compatibility
+from runtime_observability.core.problem import Problem
+from runtime_observability.core.settings.model import PORT_DEFAULTS, Settings, published_key
+from runtime_observability.core.settings.values import NODE_FILTER, split_k3s_argument, tcp_port
+
+
+def refuse_clashes(raw: Mapping[str, Any]) -> list[Problem]:
+    """Two keys with one port, as far as ``raw`` can be read: other problems are found elsewhere."""
+    problems = []
+    holders: dict[int, str] = {}
+    for key, port in _host_ports(raw):
+        if port in holders:
+            problems.append(
+                Problem(
+                    key,
+                    f"{port} is also the port of {holders[port]}",
+                    "every port needs a number of its own",
+                )
+            )
+        holders.setdefault(port, key)
+    return problems
+
+
+def _host_ports(raw: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    for key in PORT_DEFAULTS:
+        if str(raw.get(key)).isdecimal():
+            yield key, int(raw[key])
+    for entry in raw.get("publishedPorts", ()):
+        port = tcp_port(entry)
+        if port is not None:
+            yield published_key(entry), port
+
+
+def refuse_broken_rules(settings: Settings) -> list[Problem]:
+    """Every rule across keys that valid values break together."""
+    return [
+        *_refuse_arguments_for_no_node(settings),
+        *_refuse_untraceable_etcd(settings),
+        *_refuse_unpublished(settings),
+    ]
+
+
+def _refuse_arguments_for_no_node(settings: Settings) -> list[Problem]:
+    """k3d refuses an index that no node has, and only after the old cluster has gone."""
+    counts = {"server": settings.servers, "agent": settings.agents}
+    problems = []
+    for number, argument in enumerate(settings.k3s_args):
+        for node_filter in split_k3s_argument(argument)[1]:
+            match = NODE_FILTER.fullmatch(node_filter)
+            indexes = re.findall(r"\d+", match[2] or "") if match else []
+            if match and any(int(index) >= counts[match[1]] for index in indexes):
+                role, count = match[1], counts[match[1]]
+                numbered = f"{count} {role}{'' if count == 1 else 's'}"
+                problems.append(
+                    Problem(
+                        f"k3sArgs.{number}",
+                        f"{node_filter} does not exist; this stack has {numbered}, numbered from 0",
+                    )
+                )
+    return problems
+
+
+def _refuse_untraceable_etcd(settings: Settings) -> list[Problem]:
+    if not settings.etcd_tracing:
+        return []
+    problems = []
+    if settings.servers == 1:
+        problems.append(
+            Problem(
+                "etcdTracing",
+                "true cannot be used with servers: 1",
+                "k3s runs a single server on SQLite, without etcd",
+                "use servers: 3",
+            )
+        )
+    oldest = compatibility.ETCD_TRACING_PREFIX.begins
+    if settings.k3s_version < oldest:
+        problems.append(
+            Problem(
+                "etcdTracing",
+                f"true cannot be used with k3s {settings.k3s_version}",
+                f"before {oldest} its etcd has no sampling rate for traces",
+            )
+        )
+    return problems
+
+
+def _refuse_unpublished(settings: Settings) -> list[Problem]:
+    """Releases without an official image: a name is not guessed."""
+    return [
+        *_refuse_k3s_without_a_build_number(settings),
+        *_refuse_pre_releases(settings),
+        *_refuse_an_unpublished_collector(settings),
+        *_refuse_an_unpublished_jaeger(settings),
+    ]
+
+
+def _refuse_k3s_without_a_build_number(settings: Settings) -> list[Problem]:
+    version = settings.k3s_version
+    if version.build or (settings.k3s_image and "{version}" not in settings.k3s_image):
+        return []
+    return [
+        Problem(
+            "k3sVersion",
+            f"{version.numbers} is not the tag of an image",
+            f"rancher/k3s tags end in a build number, e.g. v{version.numbers}-k3s1",
+        )
+    ]
+
+
+def _refuse_pre_releases(settings: Settings) -> list[Problem]:
+    releases = (
+        ("jaeger", settings.jaeger_version, settings.jaeger_image),
+        ("collector", settings.collector_version, settings.collector_image),
+    )
+    return [
+        Problem(
+            f"{name}Version",
+            f"no official image of the pre-release {version} is known",
+            cure=f"name an image in {name}Image, or use {version.numbers}",
+        )
+        for name, version, image in releases
+        if version.pre_release and not image
+    ]
+
+
+def _refuse_an_unpublished_collector(settings: Settings) -> list[Problem]:
+    version = settings.collector_version.numbers
+    nearest = compatibility.UNPUBLISHED_COLLECTORS.get(version)
+    if nearest is None or settings.collector_image:
+        return []
+    return [
+        Problem(
+            "collectorVersion",
+            f"{version} has no official image",
+            cure=f"use {nearest}, or name an image in collectorImage",
+        )
+    ]
+
+
+def _refuse_an_unpublished_jaeger(settings: Settings) -> list[Problem]:
+    first, last = compatibility.OLDEST_JAEGER_V2, compatibility.LAST_JAEGER_V1
+    if not last < settings.jaeger_version < first:
+        return []
+    return [
+        Problem(
+            "jaegerVersion",
+            f"{settings.jaeger_version} does not exist",
+            f"v1 ended with {last}, and v2 began with {first}",
+        )
+    ]

@@ -1,0 +1,40 @@
+"""How two cluster specs differ, for a person."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+_LINE = 80
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """How two specs' documents differ: ``agents: 0 → 1``, or the paths where no setting does."""
+    settings_before, settings_after = before.get("settings", {}), after["settings"]
+    changed = [
+        key for key, value in settings_after.items() if settings_before.get(key, value) != value
+    ]
+    if changed:
+        return [_change(key, settings_before[key], settings_after[key]) for key in changed]
+    return differences({**before, "settings": settings_after}, after)
+
+
+def _change(key: str, before: Any, after: Any) -> str:
+    """With the values where they fit on a line."""
+    shown = f"{key}: {json.dumps(before)} → {json.dumps(after)}"
+    return shown if len(shown) < _LINE else key
+
+
+def differences(before: Any, after: Any, path: str = "") -> list[str]:
+    """Paths at which two documents differ: ``k3d.agents``, ``files.…``."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = [*before, *(key for key in after if key not in before)]
+        return [
+            difference
+            for key in keys
+            for difference in differences(
+                before.get(key), after.get(key), f"{path}.{key}" if path else key
+            )
+        ]
+    return [] if before == after else [path]

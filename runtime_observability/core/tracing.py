@@ -1,0 +1,86 @@
+"""Which components of a stack are traced, how much of each reaches Jaeger, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runtime_observability.core import compatibility
+from runtime_observability.core.settings import Settings
+
+_MILLION = 1_000_000
+_CERTAIN_SHARE = 0.1
+"""A cluster at rest makes over 150 traces a minute of each component: a tenth of them is enough."""
+
+
+@dataclass(frozen=True)
+class Tracing:
+    """What ``settings`` mean for the traces of each component, by its service name in Jaeger."""
+
+    settings: Settings
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share of its traces that reaches Jaeger, 0 to 1, by traced component."""
+        settings = self.settings
+        kept = settings.collector_sampling_per_million / _MILLION
+        shares = {
+            "apiserver": kept * settings.apiserver_sampling_per_million / _MILLION,
+            "kubelet": kept * settings.node_sampling_per_million / _MILLION,
+        }
+        if settings.containerd_plan.traced:
+            shares["containerd"] = shares["kubelet"]
+        if settings.etcd_tracing:
+            shares["etcd"] = shares["apiserver"]
+        return shares
+
+    @property
+    def demanded(self) -> tuple[str, ...]:
+        """The components whose spans of any one pod must be there: those sampled in full."""
+        shares = self.shares.items()
+        return tuple(name for name, share in shares if share == 1 and self._names_the_pod(name))
+
+    @property
+    def expected(self) -> tuple[str, ...]:
+        """The others of which some span must be there, as its absence is all but impossible."""
+        demanded = self.demanded
+        likely = (name for name, share in self.shares.items() if share >= _CERTAIN_SHARE)
+        return tuple(name for name in likely if name not in demanded)
+
+    @property
+    def lines(self) -> list[str]:
+        """A line for each component: whether it will be traced, and why."""
+        return [self._line(component, reason) for component, reason in self._reasons.items()]
+
+    @property
+    def _reasons(self) -> dict[str, str]:
+        settings = self.settings
+        version, containerd = settings.k3s_version, settings.containerd_plan
+        reasons = {
+            "apiserver": f"by its file of {compatibility.TRACING_CONFIGURATION.at(version)}",
+            "kubelet": "by the tracing in its file, on every node",
+            "containerd": containerd.reason,
+        }
+        if containerd.traced and not self._names_the_pod("containerd"):
+            reasons["containerd"] += (
+                "; in traces apart from the pod's, as in 1.28 and 1.29 (kubernetes#121192)"
+            )
+        if settings.servers > 1:
+            reasons["etcd"] = f"etcdTracing is {'true' if settings.etcd_tracing else 'false'}"
+        return reasons
+
+    def _line(self, component: str, reason: str) -> str:
+        share = self.shares.get(component)
+        if share is None:
+            return f"{component} will not be traced: {reason}"
+        if share == 0:
+            return f"{component} will not be traced: the sampling keeps none of its traces"
+        line = f"{component} will be traced: {reason}"
+        if share < 1:
+            line += f"; {share:.4%} is kept, so a given pod may have no trace of it"
+        return line
+
+    def _names_the_pod(self, component: str) -> bool:
+        """Etcd's spans name no pod, nor do containerd's where they are in traces of their own."""
+        if component == "containerd":
+            return compatibility.RUNTIME_CALLS_JOIN_POD.at(self.settings.k3s_version)
+        return component != "etcd"
