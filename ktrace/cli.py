@@ -1,4 +1,4 @@
-"""The ``ktrace`` command: its commands, and one line and one exit code for each way to fail."""
+"""The ``ktrace`` command: its subcommands, and one line and one exit code for each failure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ app = typer.Typer(
 )
 app.command()(doctor)
 app.command()(verify)
-# What follows the first word of the command is the command's, with -- before it or without.
+# Options after the command's first word are the command's, with or without -- before it.
 app.command(context_settings={"allow_interspersed_args": False})(run)
 app.command()(show)
 app.command("assert")(assert_)
@@ -37,7 +37,7 @@ app.command("open")(open_)
 
 @app.callback()
 def _root() -> None:
-    """Asks a traced cluster what happened: `pulumi up` made one, or --jaeger names any."""
+    """Shows what happened in a traced cluster: a stack's, or any whose Jaeger --jaeger names."""
 
 
 def main() -> None:

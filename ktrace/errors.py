@@ -7,7 +7,7 @@ FINDING = 1
 USAGE = 2
 """Wrong usage, a broken file, or no stack."""
 UNREACHABLE = 3
-"""Jaeger or the cluster cannot be asked."""
+"""Jaeger or the cluster cannot be reached."""
 
 
 class KtraceError(Exception):

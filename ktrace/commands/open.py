@@ -18,7 +18,7 @@ from runtime_observability.core import links
 
 def open_(
     name: Annotated[
-        str | None, typer.Argument(metavar="[SEARCH]", help="One of the searches. Default: all.")
+        str | None, typer.Argument(metavar="[SEARCH]", help="Name of one search. Default: all.")
     ] = None,
     *,
     stack: target.StackOption = None,
@@ -27,7 +27,7 @@ def open_(
 ) -> None:
     """Where do I look? Searches over the last hour: pod starts, slow requests, errors, …
 
-    All are printed; one that is named is opened too, where there is a desktop.
+    All are printed; a named one is also opened in the browser if there is a desktop.
 
     Examples:
 
@@ -48,17 +48,16 @@ def open_(
         terminal.print_json(found)
         return
     width = max(map(len, found))
-    for each, url in found.items():
-        print(f"{each:<{width}}  {url}")
+    for search, url in found.items():
+        print(f"{search:<{width}}  {url}")
 
 
 def searches(chosen: Target) -> dict[str, str]:
-    """The stack's own links and the webhooks'; of a Jaeger of others, all there are."""
-    ready = (
-        chosen.outputs.get("links") if chosen.jaeger == chosen.outputs.get("jaegerUrl") else None
-    )
+    """URLs by name: a stack's own links, or all links for another Jaeger; and the webhooks'."""
+    is_of_stack = chosen.jaeger == chosen.outputs.get("jaegerUrl")
+    stack_links = chosen.outputs.get("links") if is_of_stack else None
     return {
-        **(ready or links.all_links(chosen.jaeger, containerd=True)),
+        **(stack_links or links.all_links(chosen.jaeger, containerd=True)),
         "mutatingWebhooks": links.search(chosen.jaeger, "apiserver", "Call mutating webhook"),
         "validatingWebhooks": links.search(chosen.jaeger, "apiserver", "Call validating webhook"),
     }

@@ -12,18 +12,18 @@ import typer
 
 from ktrace.errors import FINDING, UNREACHABLE, USAGE, UsageError
 from ktrace.following.follower import Follower
-from ktrace.following.owners import Owners
+from ktrace.following.owners import PodOwners
 from ktrace.following.report import Report
 from ktrace.jaeger import Jaeger, JaegerError
 from ktrace.recording import user_command
 from ktrace.recording.forwarder import recording
 from ktrace.target import target
-from ktrace.view import terminal
+from ktrace.view import terminal, tree
 
 
 def run(
     command: Annotated[
-        list[str], typer.Argument(metavar="-- COMMAND...", help="Any command with a cluster.")
+        list[str], typer.Argument(metavar="-- COMMAND...", help="Any command that uses a cluster.")
     ],
     *,
     seconds: Annotated[
@@ -32,29 +32,31 @@ def run(
             "--for",
             metavar="SECONDS",
             min=0,
-            help="How long to follow what comes of it; reading it may take 2 s more.",
+            help="How long to follow what it caused, at most; reading that may take 2 s more.",
         ),
     ] = 30,
     report_to: Annotated[
         str | None,
-        typer.Option("--report", metavar="FILE", help="Where the report goes; - is stderr."),
+        typer.Option("--report", metavar="FILE", help="Write the report to FILE; - is stderr."),
     ] = None,
     stack: target.StackOption = None,
     jaeger_url: target.JaegerOption = None,
     kubeconfig: target.KubeconfigOption = None,
     as_json: target.JsonOption = False,
 ) -> None:
-    """What did this command cause? Its requests, and the pods that came of them.
+    """What did this command cause? Its requests, and the pods that followed from them.
 
     The command runs unchanged, with a KUBECONFIG that leads through a forwarder on 127.0.0.1,
-    where the Audit-Id of every answer is read: those ids name its traces, and no one else's. Then
-    the pods of the objects it wrote are followed until they are quiet; Ctrl-C ends that, not the
-    report. The report goes to stderr unless --report names a file; stdout is the command's.
+    which records the Audit-Id of every answer: those ids belong to its traces and to no others.
+    Then the pods of the objects that it wrote are followed until nothing changes; Ctrl-C ends the
+    following, and the report is still written. It goes to stderr unless --report names a file;
+    stdout is the command's.
 
-    Missed: a command that takes its cluster from --kubeconfig, --server or another context,
-    requests after it has ended, pods whose owners' kinds have an irregular plural, and pods of
-    collections that are deleted in one request. `kubectl --raw` is refused, and kubectl sends no
-    --token and no --client-certificate through the forwarder: the stack's user is asked for then.
+    Not reported: requests to a cluster that --kubeconfig, --server or another context names,
+    requests after the command has ended, pods whose owners' kinds have an irregular plural, and
+    pods of collections that are deleted in one request. `kubectl --raw` is refused. kubectl sends
+    neither --token nor --client-certificate through the forwarder: its requests are those of the
+    kubeconfig's user.
 
     Examples:
 
@@ -64,39 +66,40 @@ def run(
 
       ktrace run --for 60 -- kubectl rollout restart deployment/web
 
-    Exit codes: the command's own if that is not 0; 0 fine, 1 none of its requests came through,
-    2 wrong usage or no stack, 3 Jaeger or the cluster cannot be asked.
+    Exit codes: the command's own if that is not 0; else 0 reported, 1 no request was recorded,
+    2 wrong usage or no stack, 3 Jaeger or the cluster cannot be reached.
     """
     chosen = target.choose(stack, jaeger_url, kubeconfig)
-    file = _opened(report_to)
+    file = _open(report_to)
     with Jaeger(chosen.jaeger) as jaeger:
-        jaeger.services()  # a Jaeger that is not there is known before the command runs
-        owners = Owners(chosen.cluster)
-        owners.look()
+        jaeger.services()  # fails before the command runs if Jaeger cannot be reached
+        owners = PodOwners(chosen.cluster)
+        owners.refresh()
         begin = time.time()
-        with recording(chosen.cluster) as (environment, recorder), owners.looking():
-            ended = user_command.run(command, environment)
-            requests = tuple(recorder.seen)
+        with recording(chosen.cluster) as (environment, recorder), owners.refreshing():
+            outcome = user_command.run(command, environment)
+            requests = tuple(recorder.requests)
         follower = Follower(jaeger, owners, requests, begin)
         problem = (
-            _follow(follower, 0 if ended.told_to else seconds) or owners.problem
+            _follow(follower, 0 if outcome.terminated else seconds) or owners.problem
             if requests
-            else f"no request of `{' '.join(command)}` came through: it does not heed KUBECONFIG "
-            "(--kubeconfig, --server or another context in it?), or asked no cluster"
+            else f"no request of `{' '.join(command)}` was recorded: it sent none, or none to "
+            "the cluster of KUBECONFIG, which --kubeconfig, --server and --context override"
         )
-        found = follower.found
-        report = Report(tuple(command), ended.code, requests, found, jaeger.url, problem)
+        report = Report(
+            tuple(command), outcome.code, requests, follower.followed, jaeger.url, problem
+        )
     written = _write(report, file, as_json=as_json)
-    if ended.code or not requests:
-        raise typer.Exit(ended.code or FINDING)
+    if outcome.code or not requests:
+        raise typer.Exit(outcome.code or FINDING)
     if not written:
         raise typer.Exit(USAGE)
     if problem:
         raise typer.Exit(UNREACHABLE)
 
 
-def _opened(report_to: str | None) -> IO[str] | None:
-    """Before the command runs: what it says then cannot be lost. None for stderr."""
+def _open(report_to: str | None) -> IO[str] | None:
+    """Before the command runs, so that its report is not lost; None for stderr."""
     if report_to in (None, "-"):
         return None
     try:
@@ -106,26 +109,26 @@ def _opened(report_to: str | None) -> IO[str] | None:
 
 
 def _follow(follower: Follower, seconds: float) -> str:
-    """Why not all of it could be read, or an empty text."""
+    """Returns why the report is incomplete, or an empty text."""
     try:
-        with terminal.waiting(f"following what came of it, up to {seconds:g} s"):
+        with terminal.waiting(f"following what the command caused, up to {seconds:g} s"):
             follower.follow(seconds)
     except JaegerError as error:
         return str(error)
     except KeyboardInterrupt:
-        pass  # what is known by now is told
+        pass  # the report has what is known by now
     return ""
 
 
 def _write(report: Report, file: IO[str] | None, *, as_json: bool) -> bool:
-    """Whether it came through; the command's exit code counts for more."""
+    """Returns whether it was written; an error must not hide the command's exit code."""
     if file is None and not as_json:
-        terminal.console(error=True).print(report.tree())
+        terminal.console(error=True).print(tree.render(report))
         return True
-    text = terminal.as_json(report.document()) if as_json else terminal.plain(report.tree())
+    text = terminal.as_json(report.document()) if as_json else terminal.plain(tree.render(report))
     try:
-        with file or nullcontext(sys.stderr) as to:
-            print(text, file=to)
+        with file or nullcontext(sys.stderr) as output:
+            print(text, file=output)
     except OSError as error:
         print(f"ktrace: the report cannot be written: {error.strerror}", file=sys.stderr)
         return False

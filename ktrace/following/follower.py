@@ -1,4 +1,4 @@
-"""What followed for the objects that a command touched: its requests' traces and its pods."""
+"""What followed from a command: the traces of its requests, and the pods of what it wrote."""
 
 from __future__ import annotations
 
@@ -8,31 +8,32 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from ktrace.following.owners import Owners, PodInfo
+from ktrace.following.owners import PodInfo, PodOwners
+from ktrace.following.written_objects import written_objects
 from ktrace.jaeger import Jaeger, Trace
 from ktrace.podstart.search import look_for_start
 from ktrace.podstart.start import APISERVER, KUBELET, PodStart, has_calls
-from ktrace.recording.requests import Seen
+from ktrace.recording.requests import RecordedRequest
 
 _POLL_SECONDS = 0.7
 _QUIET_SECONDS = 2.5
-"""Nothing new for this long: more than an exporter's delay, and than a controller takes to act."""
+"""Longer than an exporter's delay, and than a controller takes to react."""
 _READ_SECONDS = 2.0
-"""After the time to follow is up, for what has not been read yet."""
-_END = "syncTerminatingPod"
+"""After the time to follow, for what has not been read from Jaeger yet."""
+_TERMINATION = "syncTerminatingPod"
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class PodWork:
-    """What kubelet and containerd did for one pod since the command began."""
+class FollowedPod:
+    """A pod, and what kubelet and containerd did for it since the command began."""
 
     namespace: str
     name: str
     uid: str
     phase: str
-    """The last one seen; empty for a pod that was never seen."""
+    """As last listed; empty for a pod that never was."""
     traces: tuple[Trace, ...] = field(repr=False)
     start: PodStart | None = field(default=None, repr=False)
 
@@ -42,13 +43,13 @@ class PodWork:
 
     @property
     def errors(self) -> list[str]:
-        """What failed in its start, each once."""
+        """The failures of its start, without repetitions."""
         steps = self.start.steps if self.start else ()
         return list(dict.fromkeys(f"{step.name}: {step.error}" for step in steps if step.error))
 
     @property
     def duration_ms(self) -> float | None:
-        """From the first span's start to the last one's end; None while there is no span."""
+        """From the first span's start to the last span's end; None without a span."""
         spans = [span for trace in self.traces for span in trace.spans]
         if not spans:
             return None
@@ -56,123 +57,98 @@ class PodWork:
 
     @property
     def longest(self) -> Trace | None:
+        """The trace with the most spans."""
         return max(self.traces, key=lambda trace: len(trace.spans), default=None)
 
 
 @dataclass(frozen=True)
-class Touched:
-    """The objects that were written: uids, namespace and name of pods, deleted namespaces."""
-
-    uids: frozenset[str] = frozenset()
-    pods: frozenset[tuple[str, str]] = frozenset()
-    namespaces: frozenset[str] = frozenset()
-
-    def has(self, pod: PodInfo) -> bool:
-        return (
-            bool(self.uids & {pod.uid, *pod.owners})
-            or (pod.namespace, pod.name) in self.pods
-            or pod.namespace in self.namespaces
-        )
-
-
-def touched(requests: Iterable[Seen]) -> Touched:
-    written = [
-        seen.request for seen in requests if seen.request.writes and 200 <= seen.status < 300
-    ]
-    return Touched(
-        frozenset(each.uid for each in written if each.uid),
-        frozenset(
-            (each.namespace, each.name)
-            for each in written
-            if each.resource.partition("/")[0] == "pods" and each.name
-        ),
-        frozenset(
-            each.name for each in written if (each.verb, each.resource) == ("delete", "namespaces")
-        ),
-    )
-
-
-@dataclass(frozen=True)
 class Followed:
-    """``traces`` of requests by Audit-Id; ``quiet``: nothing more was coming when it ended."""
+    """``traces`` of requests by Audit-Id; ``quiet``: nothing was changing any more at the end."""
 
-    pods: list[PodWork]
+    pods: list[FollowedPod]
     traces: dict[str, Trace]
     quiet: bool
 
 
 class Follower:
-    """Looks at what came of ``requests``; ``found`` is what it knows at any time."""
+    """Follows what ``requests`` caused since ``since``, a Unix time in seconds."""
 
     def __init__(
-        self, jaeger: Jaeger, owners: Owners, requests: Sequence[Seen], since: float
+        self, jaeger: Jaeger, owners: PodOwners, requests: Sequence[RecordedRequest], since: float
     ) -> None:
         self._jaeger = jaeger
         self._owners = owners
         self._since = int(since * 1_000_000)
-        writes_first = sorted(requests, key=lambda seen: not seen.request.writes)
-        self._ids = [each.audit_id for each in writes_first if each.audit_id]
-        self._touched = touched(requests)
+        writes_first = sorted(requests, key=lambda request: not request.info.writes)
+        self._audit_ids = [request.audit_id for request in writes_first if request.audit_id]
+        self._written = written_objects(requests)
         self._traces: dict[str, Trace] = {}
-        self._work: dict[str, PodWork] = {}
+        self._pods: dict[str, FollowedPod] = {}
         self._quiet = False
 
     @property
-    def found(self) -> Followed:
-        pods = sorted(self._work.values(), key=lambda each: (each.namespace, each.name))
+    def followed(self) -> Followed:
+        """As far as it is known; also while ``follow`` runs or after it was interrupted."""
+        pods = sorted(self._pods.values(), key=lambda pod: (pod.namespace, pod.name))
         return Followed(pods, self._traces, self._quiet)
 
     def follow(self, seconds: float) -> None:
-        """Until nothing is new for ``_QUIET_SECONDS`` and no pod is starting or ending."""
+        """Until nothing changes for ``_QUIET_SECONDS`` and no pod is starting or ending.
+
+        At most for ``seconds``, and ``_READ_SECONDS`` more to read from Jaeger.
+        """
         deadline = time.monotonic() + seconds
-        last = deadline + _READ_SECONDS
-        before, quiet_from = self._known(), time.monotonic()
+        read_deadline = deadline + _READ_SECONDS
+        before, unchanged_since = self._progress(), time.monotonic()
         while True:
-            settled = self._look(last)
-            if (now := self._known()) != before:
-                before, quiet_from = now, time.monotonic()
-            self._quiet = settled and time.monotonic() - quiet_from >= _QUIET_SECONDS
+            settled = self._update(read_deadline)
+            if (now := self._progress()) != before:
+                before, unchanged_since = now, time.monotonic()
+            self._quiet = settled and time.monotonic() - unchanged_since >= _QUIET_SECONDS
             if self._quiet or time.monotonic() >= deadline:
                 break
             time.sleep(min(_POLL_SECONDS, max(0.0, deadline - time.monotonic())))
-        self._take_starts_apart(last)
+        self._add_starts(read_deadline)
 
-    def _known(self) -> object:
+    def _progress(self) -> object:
+        """Differs after an update that found anything new."""
         pods = {
-            key: (each.phase, sum(len(trace.spans) for trace in each.traces))
-            for key, each in self._work.items()
+            key: (pod.phase, sum(len(trace.spans) for trace in pod.traces))
+            for key, pod in self._pods.items()
         }
         return pods, len(self._traces)
 
-    def _look(self, last: float) -> bool:
-        """Whether every pod that is there is settled."""
-        self._owners.look()
-        mine = self._pods()
-        for pod in _until(last, mine):
+    def _update(self, deadline: float) -> bool:
+        """Returns whether every pod that exists is settled."""
+        self._owners.refresh()
+        candidates = self._candidates()
+        for pod in _before(deadline, candidates):
             traces = self._traces_of(pod)
-            waits = self._owners.is_there(pod) and pod.phase == "Pending"
-            if traces or waits or self._owners.is_new(pod):
+            pending = self._owners.exists(pod) and pod.phase == "Pending"
+            if traces or pending or self._owners.is_new(pod):
                 key = pod.uid or f"{pod.namespace}/{pod.name}"
-                self._work[key] = PodWork(pod.namespace, pod.name, pod.uid, pod.phase, traces)
-        for audit_id in _until(last, [each for each in self._ids if each not in self._traces]):
-            found = self._jaeger.find(
+                self._pods[key] = FollowedPod(pod.namespace, pod.name, pod.uid, pod.phase, traces)
+        missing = [audit_id for audit_id in self._audit_ids if audit_id not in self._traces]
+        for audit_id in _before(deadline, missing):
+            traces_of_request = self._jaeger.find(
                 APISERVER, tags={"audit-id": audit_id}, start=self._since - 1_000_000, limit=1
             )
-            if found:
-                self._traces[audit_id] = found[0]
-        return all(pod.settled for pod in mine if self._owners.is_there(pod))
+            if traces_of_request:
+                self._traces[audit_id] = traces_of_request[0]
+        return all(pod.settled for pod in candidates if self._owners.exists(pod))
 
-    def _pods(self) -> list[PodInfo]:
-        """Those of the touched objects, and those that only a request has named."""
-        known = [pod for pod in self._owners.pods.values() if self._touched.has(pod)]
-        named = {(pod.namespace, pod.name) for pod in known}
-        return known + [PodInfo(*each) for each in sorted(self._touched.pods - named)]
+    def _candidates(self) -> list[PodInfo]:
+        """Pods of the written objects, and pods that were never listed but written by name."""
+        listed = [pod for pod in self._owners.pods.values() if self._written.include(pod)]
+        names = {(pod.namespace, pod.name) for pod in listed}
+        unlisted = sorted(self._written.pods - names)
+        return listed + [PodInfo(namespace, name) for namespace, name in unlisted]
 
     def _traces_of(self, pod: PodInfo) -> tuple[Trace, ...]:
-        """Empty where the kubelet has only looked at the pod since the command began."""
+        """Without those in which the kubelet only checked the pod."""
         found = {
             trace.id: trace
-            for operation in ("syncPod", _END)
+            for operation in ("syncPod", _TERMINATION)
             for trace in self._jaeger.find(
                 KUBELET,
                 operation,
@@ -184,26 +160,26 @@ class Follower:
         return tuple(
             trace
             for trace in found.values()
-            if _is_of(trace, pod) and (has_calls(trace) or _ends(trace))
+            if _is_of(trace, pod) and (has_calls(trace) or _terminates(trace))
         )
 
-    def _take_starts_apart(self, last: float) -> None:
-        for key, work in _until(last, list(self._work.items())):
-            if any(map(has_calls, work.traces)):
-                start = look_for_start(self._jaeger, work.namespace, work.name, work.uid or None)
-                self._work[key] = replace(work, start=start)
+    def _add_starts(self, deadline: float) -> None:
+        for key, pod in _before(deadline, list(self._pods.items())):
+            if any(map(has_calls, pod.traces)):
+                start = look_for_start(self._jaeger, pod.namespace, pod.name, pod.uid or None)
+                self._pods[key] = replace(pod, start=start)
 
 
-def _until(last: float, items: Iterable[T]) -> Iterator[T]:
-    """As many of ``items`` as there is time for."""
-    return itertools.takewhile(lambda _: time.monotonic() < last, items)
+def _before(deadline: float, items: Iterable[T]) -> Iterator[T]:
+    """As many of ``items`` as are reached before ``deadline``."""
+    return itertools.takewhile(lambda _: time.monotonic() < deadline, items)
 
 
 def _is_of(trace: Trace, pod: PodInfo) -> bool:
-    """Not another's that had the same name."""
+    """Not of another pod that had the same name."""
     uids = {span.tags["k8s.pod.uid"] for span in trace.spans if "k8s.pod.uid" in span.tags}
     return not uids or not pod.uid or pod.uid in uids
 
 
-def _ends(trace: Trace) -> bool:
-    return any(span.operation == _END for span in trace.spans)
+def _terminates(trace: Trace) -> bool:
+    return any(span.operation == _TERMINATION for span in trace.spans)

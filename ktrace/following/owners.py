@@ -1,4 +1,4 @@
-"""The cluster's pods and whose they are."""
+"""The cluster's pods and their owners."""
 
 from __future__ import annotations
 
@@ -22,30 +22,33 @@ _API_SECONDS = 10
 
 @dataclass(frozen=True)
 class PodInfo:
+    """A pod as it was last listed; without ``uid`` it never was."""
+
     namespace: str
     name: str
     uid: str = ""
     phase: str = ""
     owners: tuple[str, ...] = ()
-    """uids of its owners, and theirs."""
+    """uids of its owners, of theirs, and so on."""
     settled: bool = True
-    """Not starting and not ending: its containers are ready, or have all ended."""
+    """Neither starting nor ending: its containers are ready, or all have ended."""
 
 
-class Owners:
-    """Remembers pods and who owns whom, so that what is gone again is known as well."""
+class PodOwners:
+    """Lists pods and reads their owners, and remembers both after they are deleted."""
 
     def __init__(self, kubeconfig: Path) -> None:
         self._api = kubeapi.core(kubeconfig).api_client
         self._owners: dict[str, tuple[str, ...]] = {}
-        self._there: set[str] = set()
-        self._first: set[str] | None = None
+        self._existing: set[str] = set()
+        self._initial: set[str] | None = None
         self.pods: dict[str, PodInfo] = {}
+        """Every pod that was ever listed, by uid."""
         self.problem = ""
-        """Why the last look saw nothing."""
+        """Why the last refresh failed; empty after one that succeeded."""
 
-    def look(self) -> None:
-        """Reads all pods; a cluster that does not answer leaves what is known."""
+    def refresh(self) -> None:
+        """Lists all pods; what is known stays if the API server does not answer."""
         try:
             listed = self._get("/api/v1/pods").get("items", [])
         except (client.ApiException, urllib3.exceptions.HTTPError) as error:
@@ -59,23 +62,23 @@ class Owners:
                 meta["name"],
                 meta["uid"],
                 status.get("phase", ""),
-                self._chain(meta["namespace"], meta.get("ownerReferences", [])),
-                "deletionTimestamp" not in meta and _settled(status),
+                self._all_owners(meta["namespace"], meta.get("ownerReferences", [])),
+                "deletionTimestamp" not in meta and _is_settled(status),
             )
-        self._there = {pod["metadata"]["uid"] for pod in listed}
-        if self._first is None:
-            self._first = self._there
+        self._existing = {pod["metadata"]["uid"] for pod in listed}
+        if self._initial is None:
+            self._initial = self._existing
 
     @contextmanager
-    def looking(self) -> Iterator[None]:
-        """Looks again and again, so that a pod that lives only meanwhile is seen."""
+    def refreshing(self) -> Iterator[None]:
+        """Refreshes within the context, so that a pod which exists only meanwhile is listed."""
         ended = threading.Event()
 
-        def look() -> None:
+        def refresh_until_ended() -> None:
             while not ended.wait(_POLL_SECONDS):
-                self.look()
+                self.refresh()
 
-        thread = threading.Thread(target=look, daemon=True)
+        thread = threading.Thread(target=refresh_until_ended, daemon=True)
         thread.start()
         try:
             yield
@@ -83,42 +86,43 @@ class Owners:
             ended.set()
             thread.join()
 
-    def is_there(self, pod: PodInfo) -> bool:
-        return pod.uid in self._there
+    def exists(self, pod: PodInfo) -> bool:
+        """Whether the last refresh listed it."""
+        return pod.uid in self._existing
 
     def is_new(self, pod: PodInfo) -> bool:
-        """Whether the first look did not see it."""
-        return pod.uid not in (self._first or ())
+        """Whether the first refresh did not list it."""
+        return pod.uid not in (self._initial or ())
 
-    def _chain(self, namespace: str, references: Iterable[dict[str, Any]]) -> tuple[str, ...]:
-        found: list[str] = []
+    def _all_owners(self, namespace: str, references: Iterable[dict[str, Any]]) -> tuple[str, ...]:
+        owners: list[str] = []
         for reference in references:
             uid = reference["uid"]
             if uid not in self._owners:
-                self._owners[uid] = self._above(namespace, reference)
-            found += [uid, *self._owners[uid]]
-        return tuple(found)
+                self._owners[uid] = self._owners_of(namespace, reference)
+            owners += [uid, *self._owners[uid]]
+        return tuple(owners)
 
-    def _above(self, namespace: str, reference: dict[str, Any]) -> tuple[str, ...]:
+    def _owners_of(self, namespace: str, reference: dict[str, Any]) -> tuple[str, ...]:
         """Owners of an owner: a ReplicaSet's Deployment, a Job's CronJob, an operator's kinds."""
         group = reference["apiVersion"]
         root = f"/apis/{group}" if "/" in group else f"/api/{group}"
         plural = _plural(reference["kind"])
         path = f"{root}/namespaces/{namespace}/{plural}/{reference['name']}"
         try:
-            above = self._get(path)["metadata"].get("ownerReferences", [])
+            references = self._get(path)["metadata"].get("ownerReferences", [])
         except (client.ApiException, urllib3.exceptions.HTTPError):
             return ()
-        return self._chain(namespace, above)
+        return self._all_owners(namespace, references)
 
     def _get(self, path: str) -> dict[str, Any]:
-        asked = self._api.param_serialize(
+        request = self._api.param_serialize(
             "GET",
             path,
             header_params={"Accept": "application/json"},
             auth_settings=["BearerToken"],
         )
-        answer = self._api.call_api(*asked, _request_timeout=_API_SECONDS)
+        answer = self._api.call_api(*request, _request_timeout=_API_SECONDS)
         status, body = answer.status, answer.read()
         if status != HTTPStatus.OK:
             raise client.ApiException(status=status, reason=answer.reason)
@@ -126,16 +130,20 @@ class Owners:
         return document
 
 
-def _settled(status: dict[str, Any]) -> bool:
+def _is_settled(status: dict[str, Any]) -> bool:
     phase = status.get("phase")
     if phase == "Running":
-        ready = (each for each in status.get("conditions", []) if each["type"] == "Ready")
-        return any(each["status"] == "True" for each in ready)
+        conditions = status.get("conditions", [])
+        return any(
+            condition["status"] == "True"
+            for condition in conditions
+            if condition["type"] == "Ready"
+        )
     return phase in ("Succeeded", "Failed")
 
 
 def _plural(kind: str) -> str:
-    """The resource's name as the API's convention has it."""
+    """The name of a kind's resource by the API's convention."""
     name = kind.lower()
     if name.endswith("y") and name[-2:-1] not in "aeiou":
         return f"{name[:-1]}ies"

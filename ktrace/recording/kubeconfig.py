@@ -1,4 +1,4 @@
-"""A kubeconfig's current context: its user, and itself with another server and no credentials."""
+"""A kubeconfig's current context: its user, and a copy with another server and no credentials."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ _IMPERSONATION = {"as", "as-uid", "as-groups", "as-user-extra"}
 
 
 def user(kubeconfig: Path) -> dict[str, Any]:
-    """As the file has it; empty where the context names none."""
+    """The entry of the current context's user; empty if the context names none."""
     document = yaml.safe_load(kubeconfig.read_text())
-    name = _context(document)["context"].get("user", "")
-    found = [each for each in document.get("users") or [] if each["name"] == name]
-    return (found[0].get("user") if found else None) or {}
+    name = _current_context(document)["context"].get("user", "")
+    entries = [entry for entry in document.get("users") or [] if entry["name"] == name]
+    return (entries[0].get("user") if entries else None) or {}
 
 
 def redirected(kubeconfig: Path, url: str) -> dict[str, Any]:
     """The current context with its cluster at ``url``.
 
-    Names stay, so that ``--context`` with the current one's works. The user keeps whom to
-    impersonate: the command asks for that itself.
+    Names stay, so that ``--context`` with the current context's name works. The user keeps its
+    impersonation, which is a header of the command's requests and no credential.
     """
-    context = _context(yaml.safe_load(kubeconfig.read_text()))
+    context = _current_context(yaml.safe_load(kubeconfig.read_text()))
     kept = {key: value for key, value in user(kubeconfig).items() if key in _IMPERSONATION}
     return {
         "apiVersion": "v1",
@@ -36,7 +36,9 @@ def redirected(kubeconfig: Path, url: str) -> dict[str, Any]:
     }
 
 
-def _context(document: dict[str, Any]) -> dict[str, Any]:
-    current = document["current-context"]
-    found: dict[str, Any] = next(c for c in document["contexts"] if c["name"] == current)
+def _current_context(document: dict[str, Any]) -> dict[str, Any]:
+    name = document["current-context"]
+    found: dict[str, Any] = next(
+        context for context in document["contexts"] if context["name"] == name
+    )
     return found

@@ -1,4 +1,4 @@
-"""Runs a command as it would run without ktrace: with this terminal, and with the same signals."""
+"""Runs the user's command as it would run without ktrace: on this terminal, with these signals."""
 
 from __future__ import annotations
 
@@ -11,39 +11,43 @@ from types import FrameType
 
 from ktrace.errors import UsageError
 
-_PASSED_ON = (signal.SIGTERM, signal.SIGHUP)
+_FORWARDED = (signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True)
-class Ended:
-    """``code`` as a shell has it for a signal; ``told_to``: ktrace was told to end as well."""
+class Outcome:
+    """``code`` of a signal is 128 and its number, as in a shell."""
 
     code: int
-    told_to: bool
+    terminated: bool
+    """Whether ktrace itself received SIGTERM or SIGHUP."""
 
 
-def run(command: Sequence[str], environment: Mapping[str, str]) -> Ended:
-    told: list[int] = []
-    running: list[subprocess.Popen[bytes]] = []
+def run(command: Sequence[str], environment: Mapping[str, str]) -> Outcome:
+    """Waits for the command, whose environment is this process's and ``environment``.
 
-    def pass_on(number: int, _: FrameType | None) -> None:
-        told.append(number)
-        for each in running:
-            each.send_signal(number)
+    Forwards SIGTERM and SIGHUP to it. Raises UsageError if it cannot be started.
+    """
+    received: list[int] = []
+    child: subprocess.Popen[bytes] | None = None
 
-    # A terminal's Ctrl-C goes to both: the command's answer to it counts. A handler, unlike
-    # "ignore", is not inherited.
-    before = {signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None)}
-    before |= {each: signal.signal(each, pass_on) for each in _PASSED_ON}
+    def forward(number: int, _: FrameType | None) -> None:
+        received.append(number)
+        if child:
+            child.send_signal(number)
+
+    # A terminal sends Ctrl-C to both processes, and only the command's reaction counts. A handler
+    # and not SIG_IGN, which the command would inherit.
+    previous = {signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None)}
+    previous |= {number: signal.signal(number, forward) for number in _FORWARDED}
     try:
         child = subprocess.Popen(command, env={**os.environ, **environment})
-        running.append(child)
-        for number in told:  # before there was a child
+        for number in received:  # before the child existed
             child.send_signal(number)
         code = child.wait()
     except OSError as error:
         raise UsageError(f"{command[0]} cannot be run: {error.strerror}") from None
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-    return Ended(code if code >= 0 else 128 - code, bool(told))
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    return Outcome(code if code >= 0 else 128 - code, bool(received))

@@ -1,14 +1,15 @@
-"""Verdicts as a JUnit file, which CI systems show."""
+"""Verdicts as a JUnit report, which CI systems show."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from ktrace.expect.expectations import Verdict
+from ktrace.expect.judge import Verdict
 
 
 def render(suite: str, verdicts: Sequence[Verdict], seconds: float) -> str:
+    """An XML document; ``seconds`` is what all of it took."""
     failed = sum(not verdict.ok for verdict in verdicts)
     root = ET.Element(
         "testsuite",
@@ -22,7 +23,7 @@ def render(suite: str, verdicts: Sequence[Verdict], seconds: float) -> str:
         case = ET.SubElement(root, "testcase", classname=suite, name=verdict.name)
         if not verdict.ok:
             failure = ET.SubElement(case, "failure", message=verdict.failures[0])
-            near = [f"nearest: {each}" for each in verdict.nearest]
-            failure.text = "\n".join([*verdict.failures, *near])
+            nearest = [f"nearest: {span}" for span in verdict.nearest]
+            failure.text = "\n".join([*verdict.failures, *nearest])
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"

@@ -12,7 +12,7 @@ from rich.status import Status
 from rich.text import Text
 
 PIPE_WIDTH = 400
-"""Columns where there is no terminal to fit: enough that nothing is cut."""
+"""Columns without a terminal: enough that nothing is cut."""
 
 
 def console(*, error: bool = False) -> Console:
@@ -29,7 +29,7 @@ def console(*, error: bool = False) -> Console:
 
 
 def waiting(what: str) -> Status:
-    """For ``with``: one line on stderr meanwhile, gone afterwards, where that is a terminal."""
+    """A context manager that shows one line on stderr, and removes it; only on a terminal."""
     return console(error=True).status(text(f"{what}; Ctrl-C ends it"))
 
 
@@ -44,17 +44,22 @@ def milliseconds(value: float) -> str:
     return f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 pod``, ``2 pods``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def as_json(document: Any) -> str:
     return json.dumps(document, indent=2)
 
 
 def text(line: str) -> Text:
-    """A line as it is: names of objects are no markup."""
+    """A line as it is: the name of an object is not markup."""
     return Text(line)
 
 
 def plain(what: RenderableType) -> str:
-    """As it would be in a pipe."""
+    """``what`` as a pipe would receive it."""
     target = Console(
         file=io.StringIO(),
         width=PIPE_WIDTH,

@@ -63,10 +63,10 @@ def test_three_replicas_are_three_pods_and_none_of_a_neighbour(
     assert done.stdout == f"deployment.apps/{deployment.stem} created\n"
     report = json.loads(report_file.read_text())
     assert report["exitCode"] == 0
-    (create,) = [each for each in report["requests"] if each["verb"] == "create"]
+    (create,) = [request for request in report["requests"] if request["verb"] == "create"]
     assert (create["resource"], create["name"]) == ("deployments", deployment.stem)
     assert create["status"] == 201
-    assert all(each["traceUrl"] for each in report["requests"])
+    assert all(request["traceUrl"] for request in report["requests"])
     assert len(report["pods"]) == 3
     assert all(pod["name"].startswith(f"{deployment.stem}-") for pod in report["pods"])
     assert all(set(pod["services"]) >= promised(stack) for pod in report["pods"])
@@ -125,4 +125,4 @@ def test_the_command_is_the_user_of_its_kubeconfig(stack: Stack, tmp_path: Path)
 def test_a_command_that_asks_no_cluster_is_a_finding(stack: Stack) -> None:
     done = ktrace(stack, "run", "--", "true")
     assert done.returncode == 1
-    assert "no request of `true` came through" in done.stderr
+    assert "no request of `true` was recorded" in done.stderr

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,7 +21,7 @@ import pytest
 import yaml
 
 from ktrace.errors import UnreachableError, UsageError
-from ktrace.following.owners import Owners
+from ktrace.following.owners import PodOwners
 from ktrace.recording.forwarder import Recorder, recording
 from runtime_observability.host.kubeapi import KubeconfigError
 from tests.fakes.http import FakeServer, Reply, write_kubeconfig
@@ -99,20 +100,22 @@ def test_every_answer_is_passed_on_and_its_audit_id_kept(
     assert (created.status_code, created.json()) == (201, POD)
     assert (absent.status_code, outsider.status_code) == (404, 403)
     assert "kubectl --raw" in outsider.json()["message"]
-    assert [(each.method, each.audit_id, each.status) for each in recorder.seen] == [
+    assert [
+        (request.method, request.audit_id, request.status) for request in recorder.requests
+    ] == [
         ("POST", "id-POST", 201),
         ("GET", "id-GET", 404),
     ]
-    assert [each.request.uid for each in recorder.seen] == ["u1", ""]
-    (asked,) = server.asked("POST", "/api/v1/namespaces/n/pods?x=1")
-    assert asked.body == {"a": 1}
+    assert [request.info.uid for request in recorder.requests] == ["u1", ""]
+    (received,) = server.asked("POST", "/api/v1/namespaces/n/pods?x=1")
+    assert received.body == {"a": 1}
     assert not own.parent.exists()
 
 
 def test_a_cluster_that_is_not_there_is_said_before_the_command_runs(tmp_path: Path) -> None:
     write_kubeconfig(tmp_path / "config", "http://127.0.0.1:9")
     with (
-        pytest.raises(UnreachableError, match=r"cannot be asked: .*refused"),
+        pytest.raises(UnreachableError, match=r"cannot be reached: .*refused"),
         recording(tmp_path / "config"),
     ):
         pytest.fail("the command must not run")
@@ -138,8 +141,8 @@ def test_the_command_and_the_list_of_pods_have_the_users_credentials(
     write_kubeconfig(tmp_path / "config", server.url, user=user)
     with forwarded(tmp_path / "config") as (url, _):
         httpx.get(f"{url}/version")
-    Owners(tmp_path / "config").look()
-    sent = [each.headers.get("authorization") for each in server.requests]
+    PodOwners(tmp_path / "config").refresh()
+    sent = [request.headers.get("authorization") for request in server.requests]
     assert sent == [header, header]
 
 
@@ -159,32 +162,36 @@ def test_the_commands_own_user_stays_its_own(server: FakeServer, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("user", "cluster", "told"),
+    ("user", "cluster", "message"),
     [
         ({"client-certificate": "absent.crt", "client-key": "absent.key"}, {}, "absent.crt"),
         ({}, {"certificate-authority-data": "bm8gUEVN"}, "cannot be used"),
     ],
 )
 def test_a_kubeconfig_that_cannot_be_used_is_one_error(
-    tmp_path: Path, user: dict[str, Any], cluster: dict[str, Any], told: str
+    tmp_path: Path, user: dict[str, Any], cluster: dict[str, Any], message: str
 ) -> None:
     write_kubeconfig(tmp_path / "config", "https://127.0.0.1:9", user=user, **cluster)
-    with pytest.raises(KubeconfigError, match=told), recording(tmp_path / "config"):
+    with pytest.raises(KubeconfigError, match=message), recording(tmp_path / "config"):
         pytest.fail("the command must not run")
 
 
 @pytest.mark.parametrize(
-    ("user", "cluster", "told"),
+    ("user", "cluster", "message"),
     [
-        ({}, {"proxy-url": "http://127.0.0.1:8"}, "has a proxy-url"),
-        ({"exec": {"apiVersion": EXEC, "command": "false"}}, {}, "plugin false gave no credential"),
+        ({}, {"proxy-url": "http://127.0.0.1:8"}, "sets proxy-url"),
+        (
+            {"exec": {"apiVersion": EXEC, "command": "false"}},
+            {},
+            "plugin false returned no credential",
+        ),
     ],
 )
 def test_what_kubectl_would_ask_otherwise_is_refused(
-    server: FakeServer, tmp_path: Path, user: dict[str, Any], cluster: dict[str, Any], told: str
+    server: FakeServer, tmp_path: Path, user: dict[str, Any], cluster: dict[str, Any], message: str
 ) -> None:
     write_kubeconfig(tmp_path / "config", server.url, user=user, **cluster)
-    with pytest.raises(UsageError, match=told), recording(tmp_path / "config"):
+    with pytest.raises(UsageError, match=message), recording(tmp_path / "config"):
         pytest.fail("the command must not run")
 
 
@@ -199,9 +206,10 @@ def test_requests_are_not_held_up_and_share_a_connection(
             client.request(method, f"{url}/api/v1/namespaces/n/pods", json=POD)
         assert time.monotonic() - begin < 0.5
         with ThreadPoolExecutor(50) as pool:
-            each = pool.map(lambda _: httpx.get(f"{url}/version", timeout=5).status_code, range(50))
-            assert set(each) == {200}
-    assert len({each.port for each in server.requests[:20]}) == 1
+            get = partial(httpx.get, f"{url}/version", timeout=5)
+            answers = pool.map(lambda _: get(), range(50))
+            assert {answer.status_code for answer in answers} == {200}
+    assert len({request.port for request in server.requests[:20]}) == 1
 
 
 def test_a_server_that_ended_its_connection_is_asked_anew(tmp_path: Path) -> None:
@@ -263,9 +271,9 @@ def test_an_upgraded_connection_loses_no_byte(
             assert part
             got += part
         assert got == sent
-        (seen,) = recorder.seen
-        assert seen.status == 101
-        assert seen.ended > seen.began
+        (recorded,) = recorder.requests
+        assert recorded.status == 101
+        assert recorded.ended > recorded.started
 
 
 @pytest.mark.parametrize("echo", [True], indirect=True)
@@ -303,9 +311,9 @@ def test_a_watch_that_is_still_open_is_in_the_report(tmp_path: Path) -> None:
             httpx.stream("GET", f"{own}/api/v1/pods?watch=1") as answer,
         ):
             assert next(answer.iter_raw()) == b"event"
-            (seen,) = recorder.seen
-    assert (seen.status, seen.audit_id, seen.request.verb) == (200, "w", "watch")
-    assert seen.ended > seen.began
+            (recorded,) = recorder.requests
+    assert (recorded.status, recorded.audit_id, recorded.info.verb) == (200, "w", "watch")
+    assert recorded.ended > recorded.started
 
 
 def test_a_client_that_goes_away_leaves_no_trace_on_the_terminal(
@@ -332,7 +340,7 @@ def test_a_client_that_goes_away_leaves_no_trace_on_the_terminal(
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset_on_close)
         while threading.active_count() > before + 1:
             time.sleep(0.01)
-        assert [each.method for each in recorder.seen] == ["GET"]
+        assert [request.method for request in recorder.requests] == ["GET"]
     assert capfd.readouterr() == ("", "")
 
 

@@ -1,4 +1,4 @@
-"""What is said to a person at a terminal, and to nobody in a pipe."""
+"""What is printed on a terminal, and what in a pipe."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def test_while_something_is_awaited_a_terminal_says_what(monkeypatch: pytest.Mon
 def test_in_a_pipe_nothing_is_said_of_it(capsys: pytest.CaptureFixture[str]) -> None:
     with terminal.waiting("waiting"):
         pass
-    said = capsys.readouterr()
-    assert (said.out, said.err) == ("", "")
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "")
 
 
 def test_an_address_holds_no_emoji(capsys: pytest.CaptureFixture[str]) -> None:

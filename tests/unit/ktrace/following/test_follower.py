@@ -1,0 +1,269 @@
+"""What followed from a command: its pods, when they are quiet, and the report of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+
+from ktrace.following import follower
+from ktrace.following.follower import Follower
+from ktrace.following.owners import PodOwners
+from ktrace.following.report import Report
+from ktrace.jaeger import Jaeger
+from ktrace.recording.object_reference import ObjectReference
+from ktrace.recording.requests import RecordedRequest
+from ktrace.view import terminal, tree
+from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
+from tests.fakes.jaeger import URL, client, data, span, trace
+
+NEW = RecordedRequest(
+    "POST", "/api/v1/namespaces/n/pods", 0, 1, 201, "id-1", ObjectReference("a", "u-new")
+)
+SCALED = RecordedRequest(
+    "PATCH",
+    "/apis/apps/v1/namespaces/n/deployments/d",
+    0,
+    1,
+    200,
+    "id-2",
+    ObjectReference("d", "u-d"),
+)
+
+
+def pod(name: str, uid: str, phase: str = "Running", **more: Any) -> dict[str, Any]:
+    """As the API server lists it; ``more``: ready, owner, and the rest of its metadata."""
+    ready = more.pop("ready", phase == "Running")
+    owner = more.pop("owner", None)
+    references = [{"apiVersion": "v1", "kind": "Thing", "name": "t", "uid": owner}] if owner else []
+    return {
+        "metadata": {
+            "namespace": "n",
+            "name": name,
+            "uid": uid,
+            "ownerReferences": references,
+            **more,
+        },
+        "status": {"phase": phase, "conditions": [{"type": "Ready", "status": str(ready)}]},
+    }
+
+
+@pytest.fixture
+def owners(server: FakeServer, tmp_path: Path) -> Callable[..., PodOwners]:
+    """``lists``: the pods that each refresh finds, the first of them done; the last list stays."""
+
+    def make(*lists: list[dict[str, Any]]) -> PodOwners:
+        left = list(lists)
+
+        def answer(request: Request) -> Reply:
+            if request.path != "/api/v1/pods":
+                return Reply(404, {})
+            return Reply(200, {"items": left.pop(0) if len(left) > 1 else left[0]})
+
+        server.answer = answer
+        write_kubeconfig(tmp_path / "config", server.url)
+        made = PodOwners(tmp_path / "config")
+        made.refresh()
+        return made
+
+    return make
+
+
+class Clock(SimpleNamespace):
+    """Time that passes only during a sleep and while Jaeger answers."""
+
+    def __init__(self) -> None:
+        super().__init__(now=0.0)
+
+    def monotonic(self) -> float:
+        return float(self.now)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(follower, "time", made)
+    return made
+
+
+def jaeger_with(clock: Clock, *traces: dict[str, Any], seconds: float = 0.02) -> Jaeger:
+    """Finds the traces that have a span of the service with all tags, ``seconds`` a search."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        clock.sleep(seconds)
+        query = dict(request.url.params)
+        tags = json.loads(query.get("tags", "{}")).items()
+        return data(
+            *(
+                trace
+                for trace in traces
+                if any(
+                    span["processID"] == query["service"]
+                    and query.get("operation", span["operationName"]) == span["operationName"]
+                    and tags <= {tag["key"]: tag["value"] for tag in span["tags"]}.items()
+                    for span in trace["spans"]
+                )
+            )
+        )
+
+    return client(answer)
+
+
+def start_of(name: str, uid: str) -> dict[str, Any]:
+    tags = {"k8s.pod": f"n/{name}", "k8s.pod.uid": uid, "k8s.pod.update_type": "create"}
+    call = "runtime.v1.RuntimeService/StartContainer"
+    return trace(
+        span("kubelet", "syncPod", 1000, **tags),
+        span("kubelet", call, 1005, "syncPod"),
+        trace_id=uid,
+    )
+
+
+def follow(
+    jaeger: Jaeger, owners: PodOwners, *requests: RecordedRequest, seconds: float = 30
+) -> Report:
+    follower = Follower(jaeger, owners, requests, since=0)
+    follower.follow(seconds)
+    return Report(("x",), 0, requests, follower.followed, URL)
+
+
+def test_a_pod_that_waits_is_told_without_a_trace(
+    owners: Callable[..., PodOwners], clock: Clock
+) -> None:
+    known = owners([], [pod("a", "u-new", "Pending")])
+    report = follow(jaeger_with(clock), known, NEW, seconds=5)
+    assert not report.followed.quiet
+    (listed,) = report.document()["pods"]
+    assert (listed["phase"], listed["services"]) == ("Pending", [])
+    assert listed["durationMs"] is listed["traceUrl"] is None
+    assert "pod n/a  Pending, no trace of its own" in terminal.plain(tree.render(report))
+
+
+def test_what_failed_in_a_start_is_told_however_short_it_was(
+    owners: Callable[..., PodOwners], clock: Clock
+) -> None:
+    pull = "runtime.v1.ImageService/PullImage"
+    failed = span("kubelet", pull, 1100, "syncPod", error="true")
+    tags = {"k8s.pod": "n/a", "k8s.pod.uid": "u-new", "k8s.pod.update_type": "create"}
+    sandbox = span("kubelet", "runtime.v1.RuntimeService/RunPodSandbox", 1005, "syncPod")
+    sandbox["duration"] = 1_000_000
+    started = trace(span("kubelet", "syncPod", 1000, **tags), sandbox, failed)
+    known = owners([], [pod("a", "u-new", "Pending")])
+    report = follow(jaeger_with(clock, started), known, NEW, seconds=5)
+    (listed,) = report.document()["pods"]
+    assert listed["errors"] == ["pull: failed"]
+    assert "FAILED: failed" in terminal.plain(tree.render(report))
+
+
+def test_what_did_nothing_since_is_no_consequence(
+    owners: Callable[..., PodOwners], clock: Clock
+) -> None:
+    known = owners([pod("old", "u-old", owner="u-d")])
+    report = follow(jaeger_with(clock), known, SCALED)
+    assert report.followed.pods == []
+    assert report.followed.quiet
+
+
+@pytest.mark.parametrize(
+    ("last", "quiet"),
+    [
+        ([pod("a", "u-new", "Running", ready=True)], True),
+        ([pod("a", "u-new", "Running", ready=False)], False),
+        ([pod("a", "u-new", "Running", ready=True, deletionTimestamp="now")], False),
+        ([pod("a", "u-new", "Succeeded")], True),
+        ([pod("a", "u-new", "Pending")], False),
+        ([], True),
+    ],
+)
+def test_a_pod_is_followed_until_it_is_ready_or_gone(
+    owners: Callable[..., PodOwners], clock: Clock, last: list[dict[str, Any]], quiet: bool
+) -> None:
+    known = owners([], [pod("a", "u-new", "Pending")], last)
+    report = follow(jaeger_with(clock), known, NEW, seconds=10)
+    assert report.followed.quiet is quiet
+    assert clock.now < 13
+    assert len(report.followed.pods) == 1
+
+
+def test_a_pod_that_lived_only_meanwhile_is_found_by_its_name(
+    owners: Callable[..., PodOwners], clock: Clock
+) -> None:
+    report = follow(jaeger_with(clock, start_of("a", "u-new")), owners([]), NEW)
+    (found,) = report.followed.pods
+    assert (found.name, found.phase, found.services) == ("a", "", ["kubelet"])
+    assert found.start is not None
+
+
+def test_a_pod_that_lived_only_meanwhile_is_seen_by_looking(
+    owners: Callable[..., PodOwners], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ktrace.following.owners._POLL_SECONDS", 0.005)
+    known = owners([], [pod("hook", "u-hook", owner="u-job")], [])
+    with known.refreshing():
+        while "u-hook" not in known.pods:
+            pass
+    assert known.pods["u-hook"].owners == ("u-job",)
+
+
+def test_pods_of_one_name_keep_their_own_traces(
+    owners: Callable[..., PodOwners], clock: Clock
+) -> None:
+    known = owners([pod("a", "u-old")], [pod("a", "u-new")])
+    removed = RecordedRequest("DELETE", "/api/v1/namespaces/n/pods/a", 0, 1, 200)
+    jaeger = jaeger_with(clock, start_of("a", "u-old"), start_of("a", "u-new"))
+    found = follow(jaeger, known, removed, NEW).followed.pods
+    assert {pod.uid: [trace.id for trace in pod.traces] for pod in found} == {
+        "u-old": ["u-old"],
+        "u-new": ["u-new"],
+    }
+    assert [pod.start.trace_ids[-1] for pod in found if pod.start] == ["u-old", "u-new"]
+
+
+def test_following_ends_in_time_however_slow_jaeger_is(
+    owners: Callable[..., PodOwners], clock: Clock
+) -> None:
+    reads = [
+        RecordedRequest("GET", "/version", 0, 1, 200, f"read-{number}") for number in range(600)
+    ]
+    many = [pod(f"p{number}", f"u-{number}", owner="u-d") for number in range(50)]
+    known = owners([], many)
+    write = trace(span("apiserver", "Patch", 0, "", **{"audit-id": "id-2"}))
+    starts = (start_of(item["metadata"]["name"], item["metadata"]["uid"]) for item in many)
+    jaeger = jaeger_with(clock, write, *starts)
+    report = follow(jaeger, known, *reads, SCALED, seconds=2)
+    assert clock.now < 4.5
+    assert set(report.followed.traces) == {"id-2"}
+    assert len(report.followed.pods) == 50
+
+
+def test_pods_that_cannot_be_listed_are_a_problem(
+    owners: Callable[..., PodOwners], server: FakeServer
+) -> None:
+    known = owners([])
+    server.answer = lambda _: Reply(403, {"message": "no"})
+    known.refresh()
+    assert known.problem == "the cluster's pods cannot be listed: 403 Forbidden"
+
+
+def test_a_requests_time_is_not_that_of_its_clients_trace(
+    owners: Callable[..., PodOwners], clock: Clock
+) -> None:
+    whole = trace(
+        span("operator", "reconcile", 0),
+        span("apiserver", "GET /x", 1, "reconcile"),
+        span("apiserver", "Get", 2, "GET /x", **{"audit-id": "another"}),
+        span("apiserver", "POST /y", 20, "reconcile"),
+        span("apiserver", "Create", 21, "POST /y", **{"audit-id": "id-1"}),
+    )
+    for number, duration in enumerate((1_500_000, 900_000, 800_000, 7000, 5000)):
+        whole["spans"][number]["duration"] = duration
+    report = follow(jaeger_with(clock, whole), owners([]), NEW)
+    assert report.document()["requests"][0]["durationMs"] == 7.0
