@@ -178,13 +178,9 @@ def test_what_is_replaced_with_what(default: Run, name: str, key: str, sources: 
 
 def test_the_cluster_is_replaced_for_its_spec_and_network_alone(default: Run) -> None:
     digest = spec_of(NAMES, parsed()).digest
-    assert default["cluster-guard-sweep"].inputs["triggers"] == [
-        digest,
-        f"id-of-{ENVIRONMENT}-network-network",
-    ]
-    assert default["cluster-ensure"].inputs["triggers"] == [
-        f"id-of-{ENVIRONMENT}-cluster-guard-sweep"
-    ]
+    network, guard = f"{ENVIRONMENT}-network-network", f"{ENVIRONMENT}-cluster-guard-sweep"
+    assert default["cluster-guard-sweep"].inputs["triggers"] == [digest, f"id-of-{network}"]
+    assert default["cluster-ensure"].inputs["triggers"] == [f"id-of-{guard}"]
 
 
 # --- commands -------------------------------------------------------------------------------------
