@@ -16,6 +16,7 @@ from pulumi.runtime import mocks
 from pulumi.runtime.rpc import deserialize_properties
 from pulumi.runtime.settings import get_root_resource
 
+from runtime_observability.core.naming import PROJECT as PROJECT_NAME
 from runtime_observability.core.observation import Observation
 from runtime_observability.host import preflight
 from tests.configuration import PROJECT, defaults
@@ -43,6 +44,8 @@ class Resource:
     delete_before_replace: bool = False
     before_create: tuple[str, ...] = ()
     """Names of hooks."""
+    earlier_names: tuple[str, ...] = ()
+    """Names that it has as an alias at the root of the stack."""
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -152,6 +155,9 @@ class _Recorder(mocks.MockMonitor):
                     },
                     delete_before_replace=request.deleteBeforeReplace,
                     before_create=tuple(request.hooks.before_create),
+                    earlier_names=tuple(
+                        alias.spec.name for alias in request.aliases if alias.spec.noParent
+                    ),
                 )
             )
         return answer
@@ -177,28 +183,45 @@ def run(
 
     ``observed`` is what the machine is said to hold: by default a stack of generation 7.
     """
+    values = {key: _as_text(value) for key, value in (defaults() | dict(changes or {})).items()}
+    return run_program(
+        lambda: runpy.run_path(str(PROJECT / "__main__.py"), run_name="__main__"),
+        {f"{PROJECT_NAME}:{key}": value for key, value in values.items()},
+        stack=stack,
+        observed=observed,
+        preview=preview,
+    )
+
+
+def run_program(
+    body: Callable[[], object],
+    config: Mapping[str, str] | None = None,
+    *,
+    project: str = PROJECT_NAME,
+    stack: str = "dev",
+    observed: Observation | None = None,
+    preview: bool = False,
+) -> Run:
+    """Any program of ``project``; ``config`` by its keys with their namespace."""
     monitor, lines = _Recorder(), _Lines()
     logger = logging.Logger("program")
     logger.addHandler(lines)
     exports: dict[str, Any] = {}
-    values = {key: _as_text(value) for key, value in (defaults() | dict(changes or {})).items()}
 
     def program() -> pulumi.Output[None]:
-        runpy.run_path(str(PROJECT / "__main__.py"), run_name="__main__")
+        body()
         outputs = dict(_exported())
         return pulumi.Output.all(**outputs).apply(exports.update)
 
     pulumi.runtime.set_mocks(
         monitor.mocks,
-        project="runtime-observability",
+        project=project,
         stack=stack,
         preview=preview,
         logger=logger,
         monitor=monitor,
     )
-    pulumi.runtime.set_all_config(
-        {f"runtime-observability:{key}": value for key, value in values.items()}
-    )
+    pulumi.runtime.set_all_config(dict(config or {}))
     _exported().clear()
     look = mock.patch.object(
         preflight, "observe", return_value=observed or Observation(generation=7)
