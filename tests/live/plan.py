@@ -8,6 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 _NO_CHANGE = {"same", "read", "refresh"}
+ENVIRONMENT = "traced"
+"""What __main__ calls its environment: names below are those within it."""
+
+
+def short_name(urn: str) -> str:
+    """``collector-container`` for the environment's ``traced-collector-container``."""
+    return urn.rpartition("::")[2].removeprefix(f"{ENVIRONMENT}-")
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,7 @@ class Plan:
         changes: defaultdict[str, set[str]] = defaultdict(set)
         for step in document.get("steps") or []:
             if step["op"] not in _NO_CHANGE:
-                changes[step["urn"].rpartition("::")[2]].add(step["op"])
+                changes[short_name(step["urn"])].add(step["op"])
         said = [entry["message"] for entry in document.get("diagnostics") or []]
         return cls(dict(changes), "\n".join(said))
 

@@ -21,7 +21,7 @@ from runtime_observability.core.naming import PROJECT as PROJECT_NAME
 from tests.configuration import PROJECT, of_stack_file
 from tests.live import environment, ports
 from tests.live.docker import Docker
-from tests.live.plan import Plan
+from tests.live.plan import Plan, short_name
 from tests.live.waiting import until
 
 UP_SECONDS = 600.0
@@ -238,7 +238,7 @@ class Stack:
         """The state's resources by name, without the stack itself and the providers."""
         exported = json.loads(self.pulumi("stack", "export").stdout)
         return {
-            resource["urn"].rpartition("::")[2]: resource
+            short_name(resource["urn"]): resource
             for resource in exported["deployment"].get("resources") or []
             if not resource["type"].startswith("pulumi:")
         }
