@@ -82,8 +82,8 @@ ETCD_TRACING_PREFIX = Timeline(
 """Prefix of etcd's tracing flags. Earlier etcd 3.5 releases have no flag for the sampling rate."""
 
 FORBIDDEN_GATES: Mapping[str, str] = {
-    "APIServerTracing": "on by itself since 1.27, and unknown to 1.37, which then does not start",
-    "KubeletTracing": "on by itself since 1.27, and unknown to 1.38 (kubernetes#141714)",
+    "APIServerTracing": "enabled by default since 1.27, and removed in 1.37, which rejects it",
+    "KubeletTracing": "enabled by default since 1.27, and removed in 1.38 (kubernetes#141714)",
 }
 """Feature gates that are never passed to k3s, with the reason."""
 
