@@ -1,4 +1,4 @@
-"""What ensure last made of a stack's cluster, in ``.stacks/<stack>/cluster.json``."""
+"""The record of a stack's cluster as ensure left it, in ``.stacks/<stack>/cluster.json``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runtime_observability.host.files import write_private
 
 @dataclass(frozen=True)
 class Record:
-    """``complete`` is False from the moment ensure begins until it has succeeded."""
+    """What the last run of ensure made; ``complete`` is False until that run has succeeded."""
 
     generation: int
     complete: bool
@@ -29,7 +29,10 @@ def completed(record: Record) -> Record:
 
 
 def unused_generation() -> int:
-    """A number that no earlier store can hold: the Unix time in seconds."""
+    """A generation that no lost record can have had: the Unix time in seconds.
+
+    A generation is otherwise incremented by one, so it stays below the time.
+    """
     return int(time.time())
 
 
@@ -38,7 +41,7 @@ def _path(names: Names) -> Path:
 
 
 def load(names: Names) -> Record | None:
-    """None when nothing was ever made, or what is there cannot be read as a record."""
+    """The record, or None when there is none or the file is not a valid record."""
     try:
         document = json.loads(_path(names).read_text())
         return Record(**(document | {"nodes": tuple(document["nodes"])}))
