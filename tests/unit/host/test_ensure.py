@@ -218,7 +218,8 @@ def test_a_foreign_cluster_is_refused_and_kept(
 ) -> None:
     nodes(daemon, names, spec.digest, owner="fedcba9876543210")
     before = daemon.names
-    with pytest.raises(runner.CommandError, match="has another owner: it has k3d-traced-dev"):
+    refusal = "cluster traced-dev already exists and has another owner: it has k3d-traced-dev"
+    with pytest.raises(runner.CommandError, match=refusal):
         run(names, spec)
     assert changes(daemon) == []
     assert daemon.names == before
