@@ -38,42 +38,45 @@ class TracedEnvironmentArgs:
     in a folder of its own each. Default: .stacks in the project folder."""
 
     k3s_version: str | None = None
-    """k3s release of all nodes, as tagged (vMAJOR.MINOR.PATCH-k3sN, v1.27.1 or newer). Decides what
-    is generated for the nodes. A change replaces the cluster."""
+    """k3s release of all nodes, written as its image tag (vMAJOR.MINOR.PATCH-k3sN, v1.27.1 or
+    newer). The nodes' files are generated for it. A change replaces the cluster."""
     jaeger_version: str | None = None
-    """Jaeger release (MAJOR.MINOR.PATCH, 1.35.0 or newer). Decides Jaeger's configuration."""
+    """Jaeger release (MAJOR.MINOR.PATCH, 1.35.0 or newer). Jaeger's configuration is generated for
+    it."""
     collector_version: str | None = None
-    """OpenTelemetry Collector release (MAJOR.MINOR.PATCH, 0.54.0 or newer). Decides the collector's
-    configuration."""
+    """OpenTelemetry Collector release (MAJOR.MINOR.PATCH, 0.54.0 or newer). The collector's
+    configuration is generated for it."""
     servers: int | None = None
     """Number of control-plane nodes: 1, or an odd number up to 5 (embedded etcd). A change replaces
     the cluster."""
     agents: int | None = None
     """Number of worker nodes, 0 to 10. A change replaces the cluster."""
     apiserver_sampling_per_million: int | None = None
-    """Requests to the API server that become traces, in traces per million. A change replaces the
+    """How many of a million requests to the API server are traced. A change replaces the
     cluster."""
     node_sampling_per_million: int | None = None
-    """Traces begun by the kubelet or containerd that are kept, in traces per million; containerd
-    follows the kubelet's decision, so joined traces stay joined. A change replaces the cluster."""
+    """How many of a million traces that start in the kubelet or containerd are kept; containerd
+    follows the kubelet's decision, so a trace of both is kept or dropped as a whole. A change
+    replaces the cluster."""
     collector_sampling_per_million: int | None = None
-    """Traces that the collector passes on to Jaeger, in traces per million. A change replaces the
-    collector and never the cluster: tune here."""
+    """How many of a million traces the collector forwards to Jaeger. A change replaces only the
+    collector, not the cluster: tune the sampling here."""
     containerd_tracing: str | None = None
-    """auto: the image's own containerd where it can trace (v1.27.1), else upstream; upstream: a
-    node image is built with an upstream containerd that can; image: the k3s image's own containerd
-    traces; off. Whatever is traced is demanded. A change replaces the cluster."""
+    """auto: the k3s image's own containerd if it can trace (v1.27.1), otherwise upstream; upstream:
+    a node image with an upstream containerd is built; image: the k3s image's own containerd, which
+    must be able to trace; off: containerd is not traced. up fails if containerd should be traced
+    and sends no spans. A change replaces the cluster."""
     containerd_binary: str | None = None
-    """Path of a static containerd for containerdTracing upstream. Empty: the pinned official
-    release. A change replaces the cluster."""
+    """Path of a static containerd binary to use as the upstream containerd. Empty: the pinned
+    official release. A change replaces the cluster."""
     etcd_tracing: bool | None = None
     """Whether the embedded etcd of three or more servers is traced, as service etcd (k3s v1.31 or
     newer). A change replaces the cluster."""
     port_offset: int | None = None
-    """Added to every port below that has its default value, so that a second stack needs one key (0
-    to 40000)."""
+    """Added to every port below that has its default value, so that a second stack needs only this
+    key (0 to 40000)."""
     jaeger_ui_port: int | None = None
-    """TCP port on 127.0.0.1 of Jaeger's page and query API."""
+    """TCP port on 127.0.0.1 of Jaeger's web UI and query API."""
     otlp_grpc_port: int | None = None
     """TCP port on 127.0.0.1 of the collector's OTLP gRPC receiver."""
     otlp_http_port: int | None = None
@@ -94,30 +97,30 @@ class TracedEnvironmentArgs:
     """Image of the nodes, with a tag or digest; {version} stands for k3sVersion. Empty: the
     official image of k3sVersion. A change replaces the cluster."""
     k3d_tools_image: str | None = None
-    """Image of k3d's tools container, with a tag or digest. Empty: k3d's own choice."""
+    """Image of k3d's tools container, with a tag or digest. Empty: k3d's default."""
     k3s_args: list[str] | None = None
-    """Arguments for k3s, as k3d writes them: ARG@NODEFILTER, for instance
-    --disable=traefik@server:*. A change replaces the cluster."""
+    """Arguments for k3s in k3d's syntax: ARG@NODEFILTER, for instance --disable=traefik@server:*. A
+    change replaces the cluster."""
     published_ports: list[str] | None = None
     """Ports of the first server published on 127.0.0.1: HOSTPORT:NODEPORT[/tcp|/udp], for instance
     8080:80. A change replaces the cluster."""
     registries: RegistriesArgs | None = None
-    """Registries for the nodes as in k3d's configuration: use (list of NAME:PORT), config (text of
+    """Registries of the nodes, as in k3d's configuration: use (list of NAME:PORT), config (text of
     a registries.yaml without logins). A change replaces the cluster."""
     jaeger_max_traces: int | None = None
-    """Traces that Jaeger keeps in memory, a ring: the oldest go first (1000 to 1000000)."""
+    """How many traces Jaeger keeps in memory; beyond that it drops the oldest (1000 to 1000000)."""
     jaeger_memory_mib: int | None = None
     """Memory limit of the Jaeger container in MiB (128 to 65536)."""
     collector_memory_mib: int | None = None
     """Memory limit of the collector container in MiB (64 to 65536)."""
     trace_probe: bool | None = None
-    """Whether up ends by starting a pod and finding its trace; without it up cannot tell that
-    everything is traced."""
+    """Whether up ends by starting a pod and waiting for its trace; without it up does not verify
+    that everything is traced."""
     probe_timeout_seconds: int | None = None
-    """Seconds within which the probe's pod must be found in Jaeger (10 to 600)."""
+    """Seconds within which the trace of the probe's pod must be in Jaeger (10 to 600)."""
     probe_image: str | None = None
-    """Image of the probe's pod; it must start without arguments. Empty: the nodes' own sandbox
-    image, which needs no pull."""
+    """Image of the probe's pod; it must start without arguments. Empty: the sandbox image, which
+    every node already has."""
 
     def values(self) -> dict[str, Any]:
         """What is set, keyed as in Pulumi.yaml; unchecked."""

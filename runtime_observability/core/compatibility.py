@@ -1,7 +1,7 @@
-"""The version table: what is generated for which release. Data, not branches.
+"""The version table: what differs between releases of k3s, containerd, the collector and Jaeger.
 
-Boundaries carry the release and the source they were read in; everything else in the project asks
-this table instead of comparing versions.
+Each row names its first release and the source that shows it. The rest of the project looks values
+up here and does not compare versions itself.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ ContainerdTracing = Literal["auto", "image", "upstream", "off"]
 # --- k3s -----------------------------------------------------------------------------------------
 
 OLDEST_K3S = Version.parse("1.27.1")
-"""The article's release, and the first in which the tracing gates are on by themselves."""
+"""The article's release, and the first that enables the tracing feature gates by default."""
 
 NEWEST_KNOWN_K3S = Version.parse("1.37.1")
-"""The newest whose sources were read: later releases are given what it is given, and told so."""
+"""The newest release whose sources were read. Later releases get the same files and a warning."""
 
 TRACING_CONFIGURATION = Timeline(
     Since(
@@ -34,7 +34,7 @@ TRACING_CONFIGURATION = Timeline(
         "kubernetes/apiserver v0.34.0 pkg/apis/apiserver/v1/register.go",
     ),
 )
-"""apiVersion of the API server's tracing file. Decoding is strict from 1.32 on."""
+"""The apiVersion of the API server's tracing file. Unknown fields are errors from 1.32 on."""
 
 FAIL_CGROUP_V1_IS_DEFAULT = Timeline(
     Since("1.27.0", False, "kubernetes/kubelet v0.31.0 config/v1beta1/types.go"),
@@ -49,17 +49,17 @@ REQUEST_SPAN = Timeline(
     Since(
         "1.31.0",
         "",
-        "kubernetes/apiserver v0.31.0 pkg/endpoints/filters/traces.go: method and route name it",
+        "kubernetes/apiserver v0.31.0 pkg/endpoints/filters/traces.go: named by method and route",
     ),
 )
-"""What the API server calls the root span of a request; empty where each route has its own."""
+"""Operation of a request's root span in the API server; empty where it depends on the route."""
 
 RUNTIME_CALLS_JOIN_POD = Timeline(
     Since("1.27.0", True, "the article's screenshots of 1.27.1 show them below syncPod"),
-    Since("1.28.0", False, "kubernetes#121192: calls to the runtime begin traces of their own"),
+    Since("1.28.0", False, "kubernetes#121192: each call to the runtime starts a new trace"),
     Since("1.30.0", True, "kubernetes#122087, merged for 1.30; no backport was found"),
 )
-"""Whether the kubelet's calls to containerd are in the trace of the pod's ``syncPod``."""
+"""Whether the kubelet's calls to containerd are part of the pod's ``syncPod`` trace."""
 
 _PAUSE_3_6 = "docker.io/rancher/mirrored-pause:3.6"
 _PAUSE_3_10 = "docker.io/rancher/mirrored-pause:3.10.2"
@@ -73,31 +73,32 @@ SANDBOX_IMAGE = Timeline(
     Since("1.36.0", _PAUSE_3_6, _PAUSE_FLAG),
     Since("1.36.3", _PAUSE_3_10, f"{_PAUSE_FLAG}, k3s#14389 after 1.36.2"),
 )
-"""The image of every pod's sandbox: on each node before the first pod runs."""
+"""The image of every pod's sandbox, which each node has before its first pod runs."""
 
 ETCD_TRACING_PREFIX = Timeline(
     Since("1.31.0", "experimental-", "etcd 3.5 CHANGELOG: --experimental-distributed-tracing-*"),
-    Since("1.34.0", "", "etcd 3.6, which k3s has from 1.34 on: --distributed-tracing-*"),
+    Since("1.34.0", "", "etcd 3.6, part of k3s from 1.34 on: --distributed-tracing-*"),
 )
-"""How etcd's tracing flags begin. Earlier releases of etcd 3.5 lack the sampling rate's."""
+"""Prefix of etcd's tracing flags. Earlier etcd 3.5 releases have no flag for the sampling rate."""
 
 FORBIDDEN_GATES: Mapping[str, str] = {
-    "APIServerTracing": "on by itself since 1.27, and unknown to 1.37, which then does not start",
-    "KubeletTracing": "on by itself since 1.27, and unknown to 1.38 (kubernetes#141714)",
+    "APIServerTracing": "enabled by default since 1.27, and removed in 1.37, which rejects it",
+    "KubeletTracing": "enabled by default since 1.27, and removed in 1.38 (kubernetes#141714)",
 }
-"""Feature gates that must not be passed to any release, and why."""
+"""Feature gates that are never passed to k3s, with the reason."""
 
 NODE_EXPORTERS = {
     "OTEL_BSP_SCHEDULE_DELAY": "500",
     "OTEL_BSP_MAX_QUEUE_SIZE": "16384",
     "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "1024",
 }
-"""Batch span processor of API server, kubelet and containerd.
+"""Settings of the batch span processor in API server, kubelet and containerd.
 
-Delay in milliseconds: 0.7 to 1.1 s from a pod's creation to its readable trace, where the SDK's
-default of 5000 took 1.7 to 6 s. Queue and batch in spans: the default queue of 2048 drops silently
-when full, and 50 pods at once bring more than that within a delay.
-Read by the SDK before its options (opentelemetry-go v1.40.0 sdk/trace/batch_span_processor.go).
+The delay is in milliseconds. With 500 a pod's trace is readable 0.7 to 1.1 s after the pod's
+creation; with the SDK's default of 5000 it took 1.7 to 6 s. Queue and batch sizes are in spans: a
+full queue drops spans silently, and 50 simultaneous pods overflow the default of 2048 within one
+delay. The SDK reads these variables before its options (opentelemetry-go v1.40.0
+sdk/trace/batch_span_processor.go).
 """
 
 # --- containerd ----------------------------------------------------------------------------------
@@ -105,7 +106,7 @@ Read by the SDK before its options (opentelemetry-go v1.40.0 sdk/trace/batch_spa
 Delivery = Literal["template", "environment"]
 
 STOCK_CONTAINERD_TRACES = Timeline(
-    Since("1.27.1", True, "k3s builds containerd 1.6.19 apart, with its tracing plugin"),
+    Since("1.27.1", True, "k3s builds containerd 1.6.19 separately, with its tracing plugin"),
     Since(
         "1.27.2",
         False,
@@ -113,21 +114,30 @@ STOCK_CONTAINERD_TRACES = Timeline(
         "seen on v1.34.3+k3s1: `ctr plugins ls` shows none",
     ),
 )
-"""Whether the containerd of the official k3s image has a tracing plugin at all."""
+"""Whether the containerd of the official k3s image has the tracing plugin."""
 
 CONTAINERD_SETTINGS: Timeline[Delivery] = Timeline(
-    Since("1.27.1", "template", "containerd v1.6.19 tracing/plugin/otlp.go reads TOML alone"),
+    Since("1.27.1", "template", "containerd v1.6.19 tracing/plugin/otlp.go reads only TOML"),
     Since("1.27.2", "environment", "containerd v1.7.16 tracing/plugin/otlp.go, and 2.0 on"),
 )
-"""How an image's own containerd is told where to export: later ones are of the user's making."""
+"""How an image's own containerd gets its exporter settings.
+
+From 1.27.2 on only images built by users have a containerd that traces.
+"""
 
 CONTAINERD_TEMPLATE = "/var/lib/rancher/k3s/agent/etc/containerd/config.toml.tmpl"
-"""Where k3s 1.27 looks for a template (k3s docs/advanced.md). It knows no base to extend."""
+"""Where k3s 1.27 reads a template for containerd's whole configuration (k3s docs/advanced.md).
+
+k3s 1.27 has no base template that another could extend.
+"""
 
 
 @dataclass(frozen=True)
 class ContainerdRelease:
-    """An official static build of containerd, Apache-2.0; ``sha256`` by Docker's architecture."""
+    """An official static build of containerd (Apache-2.0).
+
+    ``sha256`` maps an architecture, as Docker names it, to the checksum of the archive.
+    """
 
     version: str
     sha256: Mapping[str, str]
@@ -153,7 +163,7 @@ _CONTAINERD_2 = ContainerdRelease(
         "arm64": "ad21f456a69bca9c183a8bde892a7576d5d09ae88b3e376a47bde4a886037ab3",
     },
 )
-_CHECKSUMS = "checksums of the static builds as in kubespray 46dbdd399 of August 2026"
+_CHECKSUMS = "checksums of the static builds from kubespray 46dbdd399, August 2026"
 
 UPSTREAM_CONTAINERD = Timeline(
     Since("1.27.1", _CONTAINERD_1_7, f"k3s bundles 1.6 or 1.7 up to v1.31.5; {_CHECKSUMS}"),
@@ -161,12 +171,16 @@ UPSTREAM_CONTAINERD = Timeline(
     Since("1.32.0", _CONTAINERD_1_7, f"k3s v1.32.0 and v1.32.1 bundle 1.7.23; {_CHECKSUMS}"),
     Since("1.32.2", _CONTAINERD_2, f"k3s bundles 2.0 from v1.32.2 on; {_CHECKSUMS}"),
 )
-"""The upstream containerd of the bundled one's line: it reads the configuration k3s writes."""
+"""The upstream containerd that reads the configuration k3s writes for its bundled release."""
 
 
 @dataclass(frozen=True)
 class ContainerdPlan:
-    """Whether and how a stack's containerd is traced, and the reason in words."""
+    """Whether and how a stack's containerd is traced, and why.
+
+    ``delivery`` is how containerd gets its exporter settings, None where it is not traced;
+    ``upstream`` is the release to install, None where the image's own containerd is kept.
+    """
 
     traced: bool
     reason: str
@@ -175,21 +189,24 @@ class ContainerdPlan:
 
 
 def containerd_plan(mode: ContainerdTracing, version: Version, binary: str = "") -> ContainerdPlan:
-    """What ``containerdTracing`` means for nodes of ``version``; ``binary`` is a local upstream."""
+    """The plan for ``mode``, the setting containerdTracing, on nodes of k3s ``version``.
+
+    ``binary`` is the path of a local containerd to install instead of the release; empty for none.
+    """
     match mode:
         case "off":
             return ContainerdPlan(False, "containerdTracing is off")
         case "image":
-            reason = "containerdTracing says that the image's own containerd traces"
+            reason = "containerdTracing is image, so the image's own containerd exports traces"
             return ContainerdPlan(True, reason, CONTAINERD_SETTINGS.at(version))
         case "auto" if STOCK_CONTAINERD_TRACES.at(version):
-            reason = f"k3s {version} has containerd's tracing plugin"
+            reason = f"the containerd of k3s {version} has the tracing plugin"
             return ContainerdPlan(True, reason, CONTAINERD_SETTINGS.at(version))
         case _:
             release = UPSTREAM_CONTAINERD.at(version)
             official = f"upstream containerd {release.version}"
-            name = f"the containerd at {binary}" if binary else official
-            reason = f"{name} in place of the one of k3s {version}"
+            replacement = f"the containerd at {binary}" if binary else official
+            reason = f"{replacement} replaces the one of k3s {version}"
             if not STOCK_CONTAINERD_TRACES.at(version):
                 reason += ", which has no tracing plugin"
             return ContainerdPlan(True, reason, "environment", release)
@@ -207,38 +224,41 @@ UNPUBLISHED_COLLECTORS: Mapping[str, str] = {
     "0.134.0": "0.134.1",
     "0.150.0": "0.150.1",
 }
-"""Releases that have no core image, as their publication failed, and the next one that has."""
+"""Releases without a core image, because publishing it failed, and the next release with one."""
 
 OTLP_EXPORTER = Timeline(
     Since("0.54.0", "otlp", "opentelemetry-collector v0.54.0 exporter/otlpexporter"),
     Since("0.144.0", "otlp_grpc", "opentelemetry-collector CHANGELOG 0.144.0: `otlp` deprecated"),
 )
-"""Component type of the exporter that speaks OTLP over gRPC."""
+"""Component type of the exporter for OTLP over gRPC."""
 
 COLLECTOR_METRICS: Timeline[Literal["address", "readers"]] = Timeline(
     Since("0.54.0", "address", "opentelemetry-collector v0.54.0 config/telemetry.go"),
     Since("0.111.0", "readers", "opentelemetry-collector CHANGELOG 0.111.0: address deprecated"),
 )
-"""How the collector is told where to serve its own metrics."""
+"""The key below ``service.telemetry.metrics`` that sets where the collector serves its metrics."""
 
 SAMPLER_OPTIONS: Timeline[Mapping[str, str]] = Timeline(
     Since("0.54.0", {}, "contrib v0.54.0 processor/probabilisticsamplerprocessor/config.go"),
     Since(
         "0.111.0",
         {"mode": "proportional"},
-        "contrib#31894, merged in June 2024: every release from 0.111.0 of October on has it",
+        "contrib#31894, merged in June 2024: in every release from 0.111.0 (October 2024) on",
     ),
 )
-"""Options of the sampler besides its percentage. In proportional mode it passes spans on whose
-tracestate another sampler has written; in the default one it drops them."""
+"""Options of the probabilistic sampler besides its percentage.
+
+In proportional mode the sampler forwards spans with a tracestate from another sampler; in the
+default mode it drops them.
+"""
 
 # --- Jaeger --------------------------------------------------------------------------------------
 
 OLDEST_JAEGER = Version.parse("1.35.0")
-"""The first that receives OTLP (Jaeger CHANGELOG 1.35.0)."""
+"""The first release that receives OTLP (Jaeger CHANGELOG 1.35.0)."""
 
 LAST_JAEGER_V1 = Version.parse("1.76.0")
-"""No v1 came after it, of December 2025 (Jaeger CHANGELOG 2.14.0: removed)."""
+"""The last v1 release, of December 2025 (Jaeger CHANGELOG 2.14.0: v1 removed)."""
 
 OLDEST_JAEGER_V2 = Version.parse("2.0.0")
 
@@ -250,7 +270,7 @@ JAEGER_GENERATION: Timeline[JaegerGeneration] = Timeline(
     Since("1.35.0", "v1", "jaeger v1.35.0 cmd/all-in-one: flags, as environment variables"),
     Since("2.0.0", "v2", "jaeger v2.0.0 cmd/jaeger: a collector, configured by a file"),
 )
-"""Which of the two programs that bear the name a release is."""
+"""Which of the two programs named Jaeger a release is: they are configured differently."""
 
 # --- Default images ------------------------------------------------------------------------------
 
@@ -266,5 +286,5 @@ def jaeger_image(version: Version) -> str:
 
 
 def collector_image(version: Version) -> str:
-    """The core distribution: it has every component that is used here."""
+    """The core distribution, which has every component that this project uses."""
     return f"docker.io/otel/opentelemetry-collector:{version.numbers}"

@@ -1,4 +1,4 @@
-"""Ready-made searches on Jaeger's page."""
+"""URLs of ready-made searches in Jaeger's web UI."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from urllib.parse import urlencode
 
 
 def search(jaeger_url: str, service: str, operation: str = "", **options: str) -> str:
-    """A search over the last hour; ``tags`` is a JSON object of strings, durations as ``1s``."""
+    """The URL of a search over the last hour.
+
+    ``options`` are Jaeger's query parameters: ``tags`` is a JSON object of strings, durations are
+    written like ``1s``. Empty values are left out.
+    """
     query = {"service": service, "operation": operation, "limit": "50", "lookback": "1h"} | options
-    return f"{jaeger_url}/search?{urlencode({k: v for k, v in query.items() if v})}"
+    return f"{jaeger_url}/search?{urlencode({key: value for key, value in query.items() if value})}"
 
 
 def all_links(jaeger_url: str, *, containerd: bool, request_span: str = "") -> dict[str, str]:
-    """The questions that users come with, as links; image pulls only where containerd is traced.
+    """Searches for common questions, by name; image pulls only where containerd is traced.
 
-    ``request_span`` is the operation of a whole request, where all have the same.
+    ``request_span`` is the operation of a request's root span in the API server; empty where it
+    depends on the route.
     """
     links = {
         "podStarts": search(jaeger_url, "kubelet", "syncPod"),

@@ -1,4 +1,4 @@
-"""Every name, label and path that a stack owns, derived in one place."""
+"""Every name, label and path of a stack, derived in one place."""
 
 from __future__ import annotations
 
@@ -17,25 +17,28 @@ SPEC_LABEL = f"{PROJECT}.spec"
 NETWORK_LABEL = f"{PROJECT}.network"
 
 NODE_IMAGE = f"{PROJECT}/k3s"
-"""The images that are built for nodes with an upstream containerd; stacks share them."""
+"""Repository of the node images built with an upstream containerd; all stacks share them."""
 
 COLLECTOR_ALIAS = "otel-collector"
-"""The collector's name on the stack's network: aliases are per network, names per daemon."""
+"""The collector's name on the stack's network.
+
+An alias is unique per network, a container name per daemon, so every stack can use this one.
+"""
 
 JAEGER_ALIAS = "jaeger"
 
 NODE_FOLDER = "/etc/runtime-observability"
-"""Where every node sees the stack's node-side files, read-only."""
+"""Where the stack's files for the nodes are mounted in every node, read-only."""
 
 CLUSTER_NAME_LIMIT = 32
-"""k3d refuses longer cluster names (k3d v5.9.0 pkg/client/clusterName.go)."""
+"""Maximum length of a cluster name (k3d v5.9.0 pkg/client/clusterName.go)."""
 
 _PREFIX = "traced-"
 
 
 @dataclass(frozen=True)
 class Names:
-    """What one stack in one project folder is called, everywhere."""
+    """All names of one stack in one project folder."""
 
     stack: str
     folder: Path
@@ -45,15 +48,16 @@ class Names:
 
     @property
     def owner(self) -> str:
-        """Who owns an object: the stack *and* the folder, as two clones may share a stack's name.
+        """Identifies the stack *and* the folder, because two clones can use the same stack name.
 
-        A digest, because k3d expands ``$`` in label values and Docker filters match them whole.
+        It is a digest, because k3d expands ``$`` in label values and Docker's filters match only
+        complete values.
         """
         return hashlib.sha256(f"{self.stack}\0{self.folder}".encode()).hexdigest()[:16]
 
     @property
     def base(self) -> str:
-        """``traced-<stack>``: an RFC 1123 label short enough for k3d, distinct for each stack."""
+        """``traced-<stack>``: an RFC 1123 label, short enough for k3d and unique to the stack."""
         return _PREFIX + _label(self.stack, CLUSTER_NAME_LIMIT - len(_PREFIX))
 
     @property
@@ -82,7 +86,7 @@ class Names:
 
     @property
     def directory(self) -> Path:
-        """The stack's own folder: generated files, kubeconfig and what ensure remembers."""
+        """The stack's own folder: generated files, the kubeconfig and the record of the cluster."""
         return self.state_folder / self.base.removeprefix(_PREFIX)
 
     @property
@@ -95,7 +99,7 @@ class Names:
 
     @property
     def labels(self) -> dict[str, str]:
-        """Docker labels of everything the stack makes: the owner, and who that is in words."""
+        """Docker labels of everything the stack creates: the owner's digest, stack and folder."""
         return {
             OWNER_LABEL: self.owner,
             STACK_LABEL: self.stack,
@@ -104,9 +108,10 @@ class Names:
 
 
 def _label(text: str, limit: int) -> str:
-    """``text`` if it is a DNS label within ``limit``, else the nearest one, with a digest.
+    """``text`` if it is a DNS label of at most ``limit`` characters, else a similar one.
 
-    Two hyphens set the digest off: no label that stands for itself has them.
+    A similar label ends with two hyphens and a digest of ``text``. An unchanged ``text`` never
+    contains two hyphens in a row, so it never equals a similar label.
     """
     label = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
     if label == text and len(label) <= limit:
@@ -119,7 +124,7 @@ def refuse_a_folder_the_nodes_cannot_mount(folder: Path) -> list[Problem]:
     """Why ``folder`` cannot hold the project or its state; empty when it can.
 
     ``:`` and ``,`` end a path in Docker's volume syntax; k3d expands ``$`` in its configuration
-    without any escape (k3d v5.9.0 cmd/util/config/config.go).
+    and has no escape for it (k3d v5.9.0 cmd/util/config/config.go).
     """
     bad = sorted(set(str(folder)) & set(":,$@"))
     if not bad:

@@ -1,4 +1,4 @@
-"""Release numbers, ordered, and what holds since which release."""
+"""Release numbers with their order, and values that depend on the release."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _RELEASE = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:-(?!k3s)([0-9A-Za-z.]+))?(?:[-+]
 class Version:
     """A release such as ``1.34.4``, ``v1.34.4-k3s1`` or ``1.37.0-rc1+k3s1``.
 
-    Compared by its three numbers, a pre-release before its release; k3s' own build number
-    does not count, not even for equality: v1.34.0-k3s1 is what a table row for 1.34.0 means.
+    Ordered by its three numbers; a pre-release comes before its release. k3s' build number is
+    ignored, even for equality: a table row for 1.34.0 includes v1.34.0-k3s1.
     """
 
     major: int
@@ -29,7 +29,7 @@ class Version:
 
     @classmethod
     def parse(cls, text: str) -> Version:
-        """Raises ValueError for what is not a release number."""
+        """Raises ValueError when ``text`` is not a release number."""
         match = _RELEASE.match(text)
         if not match:
             raise ValueError(f"{text!r} is not a release number, MAJOR.MINOR.PATCH")
@@ -42,7 +42,7 @@ class Version:
 
     @property
     def tag(self) -> str:
-        """As image tags have it: ``+`` is not allowed in one."""
+        """The release as written in an image tag, which cannot contain ``+``."""
         parts = [self.numbers, self.pre_release, self.build]
         return "-".join(part for part in parts if part)
 
@@ -58,7 +58,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Since(Generic[T]):
-    """From ``release`` on, ``value`` holds; ``source`` says where that was read or seen."""
+    """``value`` applies from ``release`` on; ``source`` is where this was read or observed."""
 
     release: str
     value: T
@@ -66,17 +66,17 @@ class Since(Generic[T]):
 
 
 class Timeline(Generic[T]):
-    """A fact that changes from release to release, oldest row first."""
+    """A value that changes between releases: rows with the oldest release first."""
 
     def __init__(self, *rows: Since[T]) -> None:
         self._rows = tuple((Version.parse(row.release), row) for row in rows)
         order = [version for version, _ in self._rows]
         if not order or order != sorted(order):
-            raise ValueError("a timeline has rows, the oldest first")
+            raise ValueError("a timeline needs at least one row, and the oldest first")
 
     @property
     def values(self) -> list[T]:
-        """Each value that ever held, once."""
+        """The distinct values, oldest first."""
         return list(dict.fromkeys(row.value for _, row in self._rows))
 
     @property
@@ -84,12 +84,12 @@ class Timeline(Generic[T]):
         return self._rows[0][0]
 
     def at(self, version: Version) -> T:
-        """The newest row not after ``version``; KeyError when the timeline begins later.
+        """The value for ``version``; KeyError when ``version`` is older than the first row.
 
-        A pre-release has what its release will have: 1.35.0-rc1 is built of 1.35.0's code.
+        A pre-release has its release's value: 1.35.0-rc1 is built from 1.35.0's code.
         """
         release = replace(version, pre_release="")
         for since, row in reversed(self._rows):
             if since <= release:
                 return row.value
-        raise KeyError(f"nothing is known of {version}: the table begins with {self.begins}")
+        raise KeyError(f"no value for {version}: the table begins with {self.begins}")

@@ -1,6 +1,7 @@
-"""Builds the image of an ``UpstreamImage`` where it is missing: a program for ``python -m``.
+"""Builds the node image of an ``UpstreamImage`` if it is missing: run with ``python -m``.
 
-Reads its fields on stdin, tells its progress on stderr and prints ``{"image", "built"}``.
+Reads the fields of ``UpstreamImage`` as JSON on stdin, reports its progress on stderr and prints
+``{"image", "built"}``.
 """
 
 from __future__ import annotations
@@ -21,15 +22,20 @@ from runtime_observability.host import docker, runner
 
 _DOWNLOAD_SECONDS = 600
 _BUILD_SECONDS = 600
-_LINE_SECONDS = 5
+_PROGRESS_SECONDS = 5
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
 def build(image: UpstreamImage) -> bool:
-    """Whether the image had to be built. Raises CommandError when it cannot be."""
+    """Builds ``image`` unless the daemon has it; returns whether it was built.
+
+    Raises CommandError when the download or the build fails, the checksum does not match, or the
+    binary is not a containerd that runs in the image; OSError, KeyError or tarfile.TarError when
+    the local binary or the archive cannot be read.
+    """
     if docker.has_image(image.tag):
         return False
     with tempfile.TemporaryDirectory() as scratch:
@@ -38,32 +44,32 @@ def build(image: UpstreamImage) -> bool:
         binary.write_bytes(fetch(image))
         binary.chmod(0o755)
         (context / "Dockerfile").write_text(image.dockerfile)
-        say(f"building {image.tag} from {image.base}")
+        log(f"building {image.tag} from {image.base}")
         runner.run(
             ["docker", "build", "--tag", image.tag, scratch], timeout=_BUILD_SECONDS
         ).checked()
     try:
-        say(f"{image.tag}: {_version(image)}")
+        log(f"{image.tag}: {_version(image)}")
     except runner.CommandError:
-        # Else the next run would find it and take it for good.
+        # The next run would use the image without checking it again.
         runner.run(["docker", "image", "rm", image.tag])
         raise
     return True
 
 
 def _version(image: UpstreamImage) -> str:
-    """What the binary says of itself, in the very image: so it is containerd and runs there."""
+    """The output of ``containerd --version``, run in the image: proves that it runs there."""
     argv = ["docker", "run", "--rm", "--entrypoint", f"/{PLACE}", image.tag, "--version"]
-    said = runner.run(argv).checked().strip()
-    if not said.startswith("containerd "):
+    version = runner.run(argv).checked().strip()
+    if not version.startswith("containerd "):
         raise runner.CommandError(
-            f"{image.source} is no containerd: asked for its version it says {said[:80]!r}. {CURE}"
+            f"{image.source} is not a containerd binary: --version printed {version[:80]!r}. {CURE}"
         )
-    return said
+    return version
 
 
 def fetch(image: UpstreamImage) -> bytes:
-    """The containerd binary, its origin checked."""
+    """The containerd binary, from a URL or a local path, with its checksum verified."""
     if image.source.startswith("https://"):
         return _unpacked(_checked(_downloaded(image.source), image))
     return _checked(Path(image.source).read_bytes(), image)
@@ -73,26 +79,29 @@ def _checked(content: bytes, image: UpstreamImage) -> bytes:
     found = hashlib.sha256(content).hexdigest()
     if found != image.sha256:
         raise runner.CommandError(
-            f"{image.source} has the sha256 {found}, not {image.sha256}: it is not used"
+            f"checksum mismatch for {image.source}: expected sha256 {image.sha256}, got {found}. "
+            "Run `pulumi up` again"
         )
     return content
 
 
 def _downloaded(url: str) -> bytes:
     received = io.BytesIO()
-    begin = said = time.monotonic()
+    begin = reported = time.monotonic()
     try:
-        with httpx.stream("GET", url, follow_redirects=True, timeout=30) as answer:
-            answer.raise_for_status()
-            total = int(answer.headers.get("content-length", 0)) / 2**20
-            for chunk in answer.iter_bytes():
+        with httpx.stream("GET", url, follow_redirects=True, timeout=30) as response:
+            response.raise_for_status()
+            total = int(response.headers.get("content-length", 0)) / 2**20
+            for chunk in response.iter_bytes():
                 received.write(chunk)
                 now = time.monotonic()
                 if now - begin > _DOWNLOAD_SECONDS:
-                    raise runner.CommandError(f"{url} took over {_DOWNLOAD_SECONDS} s")
-                if now - said > _LINE_SECONDS:
-                    said = now
-                    say(f"containerd: {received.tell() / 2**20:.0f} of {total:.0f} MiB")
+                    raise runner.CommandError(
+                        f"the download of {url} took longer than {_DOWNLOAD_SECONDS} s"
+                    )
+                if now - reported > _PROGRESS_SECONDS:
+                    reported = now
+                    log(f"containerd: {received.tell() / 2**20:.0f} of {total:.0f} MiB")
     except httpx.HTTPError as error:
         raise runner.CommandError(
             f"{url} cannot be downloaded: {error or type(error).__name__}. Name a static "
@@ -105,7 +114,7 @@ def _unpacked(archive: bytes) -> bytes:
     with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
         member = tar.extractfile("bin/containerd")
         if member is None:
-            raise runner.CommandError("the archive holds no bin/containerd")
+            raise runner.CommandError("bin/containerd in the archive is not a file")
         return member.read()
 
 

@@ -1,4 +1,4 @@
-"""What the Docker daemon holds, read through the docker command line. Nothing here changes it."""
+"""Reads the Docker daemon's objects through the docker command. Nothing here changes them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LABELS = {
 
 @dataclass(frozen=True)
 class Owned:
-    """A container or network and whose it is; labels that it does not carry are empty."""
+    """A container or network with its owner; a label that it does not have is empty."""
 
     id: str
     name: str
@@ -41,8 +41,9 @@ class Owned:
     def host_ports(self) -> set[int]:
         """TCP ports published on the host; only a running container has any.
 
-        Neighbours that keep their number are one range, as in ``127.0.0.1:4317-4318->4317-4318``
-        (docker CLI v28.2.2 cli/command/formatter/container.go).
+        docker lists consecutive ports that are published under the same number as one range, as in
+        ``127.0.0.1:4317-4318->4317-4318`` (docker CLI v28.2.2
+        cli/command/formatter/container.go).
         """
         ranges = re.findall(r":(\d+)(?:-(\d+))?->[\d-]+/tcp", self.ports)
         return {
@@ -51,6 +52,7 @@ class Owned:
 
     @property
     def whose(self) -> str:
+        """The object's name and the stack that owns it, for messages."""
         if not self.owner:
             return f"{self.name}, which no stack of this project made"
         return f"{self.name} of stack {self.stack} in {self.folder}"
@@ -58,30 +60,30 @@ class Owned:
 
 @dataclass(frozen=True)
 class Daemon:
-    """The daemon that answers, as far as it decides what is generated."""
+    """The properties of the Docker daemon that decide what is generated."""
 
     version: str
     cgroup_version: str
     architecture: str
     """As Go and image registries name it: amd64, arm64."""
     limits_swap: bool
-    """Whether the kernel accounts for swap; where not, Docker turns any swap limit into none."""
+    """Whether the kernel accounts for swap; where it does not, Docker discards swap limits."""
 
 
 def architecture(machine: str) -> str:
-    """A kind of machine, as the kernel names it, by the name that Go and image registries use."""
+    """The name that Go and image registries use for ``machine``, the kernel's name."""
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
 
 
 def daemon() -> Daemon:
-    """Raises CommandError when the docker command or its daemon is not there."""
+    """Raises CommandError when the docker command is missing or no daemon answers it."""
     info = json.loads(runner.run(["docker", "info", "--format", "{{json .}}"]).checked())
     if errors := info.get("ServerErrors"):
         raise runner.CommandError("; ".join(errors))
     if "ServerVersion" not in info:
         raise runner.CommandError(
-            "`docker info` names no ServerVersion, as Docker does: is that Podman? k3d and "
-            "Pulumi's provider need Docker"
+            "`docker info` shows no ServerVersion, so this may be Podman: k3d and Pulumi's "
+            "provider need Docker"
         )
     return Daemon(
         version=info["ServerVersion"],
@@ -92,15 +94,18 @@ def daemon() -> Daemon:
 
 
 def provider_host() -> str:
-    """The daemon that Pulumi's provider talks to where no DOCKER_CONTEXT is set: it does not read
-    `docker context use` (terraform-provider-docker v4.5.0 internal/provider/provider.go)."""
+    """The daemon that Pulumi's provider uses if DOCKER_CONTEXT is not set.
+
+    The provider ignores `docker context use` (terraform-provider-docker v4.5.0
+    internal/provider/provider.go).
+    """
     return os.environ.get("DOCKER_HOST") or _DEFAULT_HOST
 
 
 def command_line_host() -> str:
-    """The daemon that docker and k3d talk to."""
-    shown = runner.run(["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"])
-    return shown.checked().strip()
+    """The daemon that docker and k3d use."""
+    host = runner.run(["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"])
+    return host.checked().strip()
 
 
 def containers() -> list[Owned]:
@@ -114,7 +119,10 @@ def has_image(image: str) -> bool:
 
 
 def is_served(image: str, seconds: float = 6) -> bool:
-    """Whether the image's registry has it, asked within ``seconds`` and without any daemon."""
+    """Whether the image's registry has it; False if it does not answer within ``seconds``.
+
+    Needs no daemon.
+    """
     try:
         return runner.run(["docker", "manifest", "inspect", image], timeout=seconds).code == 0
     except runner.CommandError:

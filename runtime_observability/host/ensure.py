@@ -1,7 +1,7 @@
-"""Makes the stack's cluster what it should be, from any state: a program for ``python -m``.
+"""Brings the stack's cluster from any state to the wanted one: run with ``python -m``.
 
-Reads ``{"stack", "folder", "spec"}`` on stdin, tells its progress on stderr and prints
-``{"instance", "seconds"}``. Safe to kill and to run again at any point.
+Reads ``{"stack", "folder", "spec"}`` on stdin, reports its progress on stderr and prints
+``{"instance", "seconds"}``. It can be killed and run again at any point.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from runtime_observability.host.files import write_private
 from runtime_observability.host.k3d import NodeWatch
 
 _READY_SECONDS = 120
-_SLACK_SECONDS = 120
-"""For k3d's own end, beyond the time that it gives the nodes."""
+_EXTRA_SECONDS = 120
+"""Time for k3d itself, in addition to its timeout for the nodes."""
 _LOCK_SECONDS = 300
 
 
@@ -46,13 +46,13 @@ class Action(Enum):
 
 @dataclass(frozen=True)
 class Decision:
-    """What to do, and why in words."""
+    """What to do with the cluster, and the reason to log."""
 
     action: Action
-    why: str
+    reason: str
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
@@ -66,27 +66,35 @@ def wanted_nodes(names: Names, spec: ClusterSpec) -> tuple[str, ...]:
 
 
 def decide(found: Sequence[Owned], wanted: Sequence[str], digest: str) -> Decision:
-    """What to do about ``found``, all containers that k3d counts to the cluster."""
+    """What to do with the cluster.
+
+    ``found`` are all containers with k3d's label of the cluster, ``wanted`` the names of the nodes
+    that it should have, ``digest`` the configuration that they should be created from.
+    """
     if not found:
-        return Decision(Action.CREATE, "there is none")
+        return Decision(Action.CREATE, "it does not exist")
     nodes = {container.name: container for container in found}
     for name in wanted:
         if name not in nodes or nodes[name].state == "created":
-            return Decision(Action.RECREATE, f"it is half made: {name} never started")
+            return Decision(Action.RECREATE, f"it is incomplete: {name} never started")
         if nodes[name].spec != digest:
-            return Decision(Action.RECREATE, f"{name} was made from another configuration")
-    extra = sorted(name for name in nodes if nodes[name].role in ("server", "agent"))
-    if len(extra) > len(wanted):
-        return Decision(Action.RECREATE, f"it has nodes that are not wanted: {', '.join(extra)}")
+            return Decision(Action.RECREATE, f"{name} was created from another configuration")
+    existing = sorted(name for name in nodes if nodes[name].role in ("server", "agent"))
+    if len(existing) > len(wanted):
+        return Decision(Action.RECREATE, f"it has too many nodes: {', '.join(existing)}")
     stopped = [name for name in wanted if nodes[name].state != "running"]
     if stopped:
-        return Decision(Action.START, f"{', '.join(stopped)} stands still")
-    return Decision(Action.ADOPT, "all its nodes run")
+        return Decision(Action.START, f"these nodes are stopped: {', '.join(stopped)}")
+    return Decision(Action.ADOPT, "all its nodes are running")
 
 
 @contextmanager
 def locked(names: Names) -> Iterator[int]:
-    """One run at a time; k3d inherits the lock, so that it is held as long as k3d works."""
+    """Lets one run at a time change the cluster; yields the lock's file descriptor.
+
+    k3d inherits the descriptor, so the lock is held as long as k3d runs, even if ensure is killed.
+    Raises CommandError when another run holds the lock for too long.
+    """
     names.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(names.directory / "cluster.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -99,11 +107,11 @@ def locked(names: Names) -> Iterator[int]:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise runner.CommandError(
-                        f"another run has been working on cluster {names.cluster} for over "
-                        f"{_LOCK_SECONDS} s: end it (`pgrep -af k3d` shows it) and run again"
+                        f"another run has held the lock of cluster {names.cluster} for more than "
+                        f"{_LOCK_SECONDS} s: stop it (`pgrep -af k3d` lists it), then run again"
                     ) from None
                 if not announced:
-                    say(f"waiting for another run that works on cluster {names.cluster}")
+                    log(f"waiting for another run on cluster {names.cluster} to finish")
                 announced = True
                 time.sleep(0.5)
         yield descriptor
@@ -112,7 +120,10 @@ def locked(names: Names) -> Iterator[int]:
 
 
 class Ensure:
-    """One run of ensure: ``names`` and ``spec`` say what is wanted, ``lock`` is held throughout."""
+    """One run of ensure towards ``spec``, the wanted cluster of the stack with these ``names``.
+
+    ``lock`` is the descriptor from ``locked``, which the caller holds during the run.
+    """
 
     def __init__(self, names: Names, spec: ClusterSpec, lock: int) -> None:
         self.names = names
@@ -121,42 +132,50 @@ class Ensure:
         self.nodes = wanted_nodes(names, spec)
 
     def run(self) -> str:
-        """Container id of the first server, once the cluster is complete."""
-        self.refuse_missing_files()
-        found = self.look()
-        decision = decide(found, self.nodes, self.spec.digest)
-        say(f"cluster {self.names.cluster}: {decision.action.value}, as {decision.why}")
+        """Makes the cluster complete and returns the container id of its first server.
+
+        Raises CommandError when that is not possible.
+        """
+        self.check_files()
+        decision = decide(self.containers(), self.nodes, self.spec.digest)
+        log(f"cluster {self.names.cluster}: {decision.action.value}, because {decision.reason}")
         match decision.action:
             case Action.CREATE:
                 self.create()
             case Action.RECREATE:
-                self.sweep()
+                self.delete()
                 self.create()
             case Action.START:
-                self.revive(NodeWatch(self.nodes, since=time.time()), start=True)
+                self.bring_up(NodeWatch(self.nodes, since=time.time()), start=True)
             case Action.ADOPT:
-                self.revive(NodeWatch(self.nodes), start=False)
-        return next(node.id for node in self.look() if node.name == self.nodes[0])
+                self.bring_up(NodeWatch(self.nodes), start=False)
+        return next(node.id for node in self.containers() if node.name == self.nodes[0])
 
-    def look(self) -> list[Owned]:
-        """The cluster's containers; CommandError when they are not ours."""
-        found = [each for each in docker.containers() if each.cluster == self.names.cluster]
-        for node in found:
-            if node.role in ("server", "agent") and node.owner != self.names.owner:
+    def containers(self) -> list[Owned]:
+        """The cluster's containers; CommandError when a node belongs to another owner."""
+        found = [
+            container
+            for container in docker.containers()
+            if container.cluster == self.names.cluster
+        ]
+        for container in found:
+            if container.role in ("server", "agent") and container.owner != self.names.owner:
                 raise runner.CommandError(
-                    f"cluster {self.names.cluster} is taken by {node.whose}: destroy that first, "
-                    "or choose another stack name"
+                    f"cluster {self.names.cluster} already exists and has another owner: it has "
+                    f"{container.whose}. Destroy it first, or choose another stack name"
                 )
         return found
 
-    def refuse_missing_files(self) -> None:
+    def check_files(self) -> None:
+        """Raises CommandError for a missing file, without which the nodes would fail."""
         for file in self.spec.files:
             if not (self.names.node_directory / file).is_file():
                 raise runner.CommandError(
-                    f"{self.names.node_directory / file} is missing: run `pulumi up` once more"
+                    f"{self.names.node_directory / file} is missing: run `pulumi up` again"
                 )
 
     def create(self) -> None:
+        """Creates the cluster; deletes what exists of it when that fails."""
         labels = self.spec.node_labels(self.names)
         watch = NodeWatch(self.nodes)
         try:
@@ -168,45 +187,49 @@ class Ensure:
             self.finish(watch)
         except runner.CommandError as failure:
             try:
-                self.sweep()
-            except runner.CommandError as remains:
-                raise runner.CommandError(f"{failure}\n{remains}") from None
+                self.delete()
+            except runner.CommandError as second_failure:
+                raise runner.CommandError(f"{failure}\n{second_failure}") from None
             raise
 
-    def revive(self, watch: NodeWatch, *, start: bool) -> None:
-        """A cluster that should work as it is; one that will not is made anew."""
+    def bring_up(self, watch: NodeWatch, *, start: bool) -> None:
+        """Waits until an existing cluster is ready, after a ``start`` if it is stopped.
+
+        Recreates the cluster when that fails.
+        """
         timeout = f"{self.spec.start_seconds}s"
         try:
             if start:
                 self.k3d(["cluster", "start", self.names.cluster, "--timeout", timeout], watch)
             self.finish(watch)
         except runner.CommandError as error:
-            say(f"cluster {self.names.cluster} does not come back and is made anew: {error}")
-            self.sweep()
+            log(f"cluster {self.names.cluster} does not become ready and is recreated: {error}")
+            self.delete()
             self.create()
 
     def k3d(self, argv: list[str], watch: NodeWatch, stdin: str = "") -> None:
+        """Runs ``k3d argv`` with this run's lock and deadline."""
         k3d.run(
             argv,
             stdin=stdin,
             watch=watch,
             tools_image=self.spec.tools_image,
             lock=self.lock,
-            seconds=self.spec.start_seconds + _SLACK_SECONDS,
+            seconds=self.spec.start_seconds + _EXTRA_SECONDS,
         )
 
     def finish(self, watch: NodeWatch) -> None:
         """Writes the kubeconfig and waits until every node is Ready."""
-        shown = runner.run(
+        kubeconfig = runner.run(
             ["k3d", "kubeconfig", "get", self.names.cluster],
             environment={**os.environ, "LOG_LEVEL": "error"},
         )
-        write_private(self.names.kubeconfig, shown.checked())
+        write_private(self.names.kubeconfig, kubeconfig.checked())
         seconds = wait_until_ready(self.names.kubeconfig, len(self.nodes), watch)
-        say(f"cluster {self.names.cluster}: {len(self.nodes)} node(s) Ready after {seconds:.1f} s")
+        log(f"cluster {self.names.cluster}: {len(self.nodes)} node(s) Ready after {seconds:.1f} s")
 
-    def sweep(self) -> None:
-        """The same script that deletes the cluster when Pulumi does."""
+    def delete(self) -> None:
+        """Deletes the cluster with the script that Pulumi's delete also runs."""
         values = {
             "OWNER": self.names.owner,
             "CLUSTER": self.names.cluster,
@@ -216,33 +239,33 @@ class Ensure:
 
 
 def wait_until_ready(kubeconfig: Path, nodes: int, watch: NodeWatch) -> float:
-    """Seconds until the API server is ready and ``nodes`` nodes are Ready.
+    """Waits until the API server answers and ``nodes`` nodes are Ready; returns the seconds taken.
 
-    CommandError, with the nodes' own reasons, when they are not in time or cannot be any more:
-    k3d is content with an API server, and the kubelet starts after that.
+    k3d does not wait for this: it returns once the API server runs, and kubelets start later.
+    Raises CommandError, with the nodes' errors, when the time is up or a node has failed.
     """
     begin = time.monotonic()
-    seen = "no answer"
+    last = "no answer"
     api = kubeapi.core(kubeconfig)
     while (waited := time.monotonic() - begin) < _READY_SECONDS:
         try:
             ready = sum(_is_ready(node) for node in api.list_node(_request_timeout=5).items)
             if ready == nodes:
                 return waited
-            seen = f"{ready} of {nodes} nodes Ready"
+            last = f"{ready} of {nodes} nodes Ready"
         except (client.ApiException, urllib3.exceptions.HTTPError) as error:
-            seen = str(error).strip().splitlines()[0]
-        if hopeless := watch.look():
-            raise runner.CommandError(f"{hopeless} ({seen}).\n{watch.explanation()}")
+            last = str(error).strip().splitlines()[0]
+        if failure := watch.check():
+            raise runner.CommandError(f"{failure} ({last}).\n{watch.errors()}")
         time.sleep(0.25)
     raise runner.CommandError(
-        f"after {_READY_SECONDS} s the cluster was not ready: {seen}.\n{watch.explanation()}"
+        f"after {_READY_SECONDS} s the cluster was not ready: {last}.\n{watch.errors()}"
     )
 
 
 def _is_ready(node: Any) -> bool:
     conditions = node.status.conditions or []
-    return any(each.type == "Ready" and each.status == "True" for each in conditions)
+    return any(condition.type == "Ready" and condition.status == "True" for condition in conditions)
 
 
 def main() -> int:
@@ -266,7 +289,7 @@ def main() -> int:
     except runner.CommandError as error:
         print(f"error: cluster {names.cluster}: {error}", file=sys.stderr)
         if spec.image.startswith(f"{NODE_IMAGE}:"):
-            print(f"if that is the upstream containerd's doing, {CURE}", file=sys.stderr)
+            print(f"if the upstream containerd is the cause: {CURE}", file=sys.stderr)
         return 1
     print(json.dumps({"instance": instance, "seconds": round(time.monotonic() - begin, 1)}))
     return 0

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, readable by their owner alone."""
+"""Files that are written atomically and readable only by their owner."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def write_private(path: Path, text: str) -> None:
-    """Writes ``text`` to ``path`` with mode 0600, making its folder (0700) where it is missing."""
+    """Replaces ``path`` with ``text``, mode 0600; creates a missing folder with mode 0700."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

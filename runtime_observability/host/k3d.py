@@ -1,7 +1,8 @@
-"""k3d, run so that it can be watched: its own environment, a deadline, and the nodes' logs kept.
+"""Runs k3d with a deadline and reads its nodes' logs meanwhile.
 
-When k3s in a node dies at once, k3d waits its whole timeout and then rolls back, which deletes the
-logs with the reason (seen with k3d 5.9.0). So the logs are read while it waits.
+When k3s in a node exits at once, k3d waits until its timeout and then rolls back, which deletes
+the node and the log that has the reason (seen with k3d 5.9.0). So the logs are read while k3d
+waits.
 """
 
 from __future__ import annotations
@@ -17,30 +18,31 @@ from pathlib import Path
 
 from runtime_observability.host import runner
 
-_FATAL = (
+_ERROR_PATTERNS = (
     re.compile(r"level=fatal"),
     re.compile(r"Incorrect Usage|flag provided but not defined|^Error[: ]"),
-    # A component that ended (k3s pkg/signals/signals.go since 1.34; in its own words before).
+    # A component that exited (k3s pkg/signals/signals.go since 1.34, other wordings before).
     re.compile(r"Shutdown request received: .|\b[\w-]+ exited: "),
-    # Every boot answers its first requests with 503, at this level (k3s pkg/util/apierrors.go).
+    # Except the 503 answers that every boot logs as errors (k3s pkg/util/apierrors.go).
     re.compile(r"level=error (?!msg=\"Sending HTTP/)"),
     re.compile(r"^E\d{4} "),
 )
+"""Error lines in a node's log, those that best explain a failure first."""
 _CONTAINERD_LOG = "/var/lib/rancher/k3s/agent/containerd/containerd.log"
-"""Where k3s writes what its containerd says (k3s pkg/agent/config/config.go)."""
+"""Where k3s writes its containerd's log (k3s pkg/agent/config/config.go)."""
 _CONTAINERD_LINES = 3
 _LOGGED = re.compile(r'time="[^"]*" level=(?P<level>\w+) msg="(?P<text>.*)"\Z')
 _HINT = re.compile(r"(You can now use it like this|kubectl cluster-info|export KUBECONFIG=)")
-"""How k3d would have its cluster used: here it has a kubeconfig of its own."""
-_LOOK_SECONDS = 2
+"""k3d's advice on its own kubeconfig, which does not apply: the stack has another one."""
+_CHECK_SECONDS = 2
 _DEAD_SECONDS = 8
-"""A node whose k3s has been gone this long will not come up: the entrypoint starts it only once."""
+"""A node without a k3s process for this long has failed: its entrypoint starts k3s only once."""
 
 
 def environment(tools_image: str, scratch: str) -> dict[str, str]:
-    """Without the user's K3D_* variables, which beat the configuration file.
+    """The environment for k3d: without the user's K3D_* variables, which override the config file.
 
-    ``scratch`` takes the copies of the configuration that k3d leaves behind in TMPDIR.
+    ``scratch`` becomes TMPDIR, where k3d leaves copies of its configuration behind.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("K3D_")}
     tools = {"K3D_IMAGE_TOOLS": tools_image} if tools_image else {}
@@ -48,9 +50,9 @@ def environment(tools_image: str, scratch: str) -> dict[str, str]:
 
 
 def first_error(log: str) -> str:
-    """The line that says why a node did not come up: the first of the gravest kind there is."""
+    """The line of a node's log that best explains why the node failed; else its last line."""
     lines = log.splitlines()
-    for pattern in _FATAL:
+    for pattern in _ERROR_PATTERNS:
         for line in lines:
             if pattern.search(line):
                 return line.strip()
@@ -58,7 +60,7 @@ def first_error(log: str) -> str:
 
 
 def message(line: str) -> str:
-    """What a line of k3d's log says, without time and level unless it warns."""
+    """The message in a line of k3d's log, with its level unless that is info."""
     match = _LOGGED.match(line)
     if not match:
         return line
@@ -66,17 +68,17 @@ def message(line: str) -> str:
     return text if match["level"] == "info" else f"{match['level']}: {text}"
 
 
-def own_error(code: int, log: str) -> str:
-    """How k3d says that it failed: its first grave line, as the last only says that it did."""
-    grave = (line for line in log.splitlines() if re.search(r"level=(fatal|error)", line))
-    first = next(grave, "")
+def exit_error(code: int, log: str) -> str:
+    """Why k3d failed: its exit code and first error. Its last error only says that it failed."""
+    errors = (line for line in log.splitlines() if re.search(r"level=(fatal|error)", line))
+    first = next(errors, "")
     return f"k3d exited with {code}" + (f": {message(first)}" if first else "")
 
 
 class NodeWatch:
-    """Keeps what the nodes log, and notices a node in which k3s has died.
+    """Keeps the nodes' logs and detects a node in which k3s has exited.
 
-    ``since``, in seconds of Unix time, leaves out what they logged in an earlier life.
+    ``since``, Unix time in seconds, leaves out what the nodes logged before they were restarted.
     """
 
     def __init__(self, nodes: Sequence[str], since: float = 0) -> None:
@@ -84,18 +86,18 @@ class NodeWatch:
         self._logs = dict.fromkeys(nodes, "")
         self._containerd: dict[str, str] = {}
         self._alive_at: dict[str, float] = {}
-        self._next_look = 0.0
+        self._next_check = 0.0
 
-    def look(self) -> str | None:
-        """Why the cluster cannot come up any more, or None while it still can."""
-        if time.monotonic() < self._next_look:
+    def check(self) -> str | None:
+        """Reads the logs every few seconds; returns why the cluster has failed, else None."""
+        if time.monotonic() < self._next_check:
             return None
-        self._next_look = time.monotonic() + _LOOK_SECONDS
+        self._next_check = time.monotonic() + _CHECK_SECONDS
         for node in self._logs:
-            shown = runner.run(["docker", "logs", "--tail", "2000", *self._since, node])
-            if shown.code:
+            logs = runner.run(["docker", "logs", "--tail", "2000", *self._since, node])
+            if logs.code:
                 continue
-            self._logs[node] = (shown.stdout + shown.stderr) or self._logs[node]
+            self._logs[node] = (logs.stdout + logs.stderr) or self._logs[node]
             if "containerd exited" in self._logs[node]:
                 self._containerd[node] = _end_of_containerd_log(node)
             top = runner.run(["docker", "top", node])
@@ -103,18 +105,18 @@ class NodeWatch:
             if top.code or re.search(r"k3s (server|agent)", top.stdout):
                 self._alive_at[node] = now
             elif now - self._alive_at.setdefault(node, now) > _DEAD_SECONDS:
-                return f"k3s in {node} has ended"
+                return f"k3s in {node} has exited"
         return None
 
-    def explanation(self) -> str:
-        """What each node says of itself, a line or two."""
-        told = []
+    def errors(self) -> str:
+        """The error of each node, and of its containerd if that exited; one line each."""
+        lines = []
         for node, log in self._logs.items():
             if log:
-                told.append(f"{node}: {first_error(log)}")
+                lines.append(f"{node}: {first_error(log)}")
             if node in self._containerd:
-                told.append(f"containerd in it: {self._containerd[node]}")
-        return "\n".join(told) or "no node has logged anything"
+                lines.append(f"containerd in {node}: {self._containerd[node]}")
+        return "\n".join(lines) or "no node has logged anything"
 
 
 def _end_of_containerd_log(node: str) -> str:
@@ -122,7 +124,7 @@ def _end_of_containerd_log(node: str) -> str:
         copy = Path(scratch) / "containerd.log"
         runner.run(["docker", "cp", f"{node}:{_CONTAINERD_LOG}", str(copy)])
         lines = copy.read_text(errors="replace").splitlines() if copy.is_file() else []
-    return " | ".join(lines[-_CONTAINERD_LINES:]) or "it logged nothing"
+    return " | ".join(lines[-_CONTAINERD_LINES:]) or "its log is empty"
 
 
 def run(
@@ -134,50 +136,54 @@ def run(
     lock: int,
     seconds: float,
 ) -> None:
-    """Runs ``k3d argv`` and passes on what it says; ``lock`` stays held while k3d lives.
+    """Runs ``k3d argv`` and prints its messages to stderr.
 
-    Raises CommandError, with the nodes' first error lines, when k3d fails, takes longer than
-    ``seconds`` or can no longer succeed.
+    k3d inherits the descriptor ``lock``, so the lock is held as long as k3d runs. Raises
+    CommandError, with the nodes' errors, when k3d fails or runs longer than ``seconds``, or when a
+    node has failed.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        given, said = Path(scratch) / "stdin", Path(scratch) / "k3d.log"
-        given.write_text(stdin)
-        with given.open() as config, said.open("w") as output:
+        input_file, log_file = Path(scratch) / "stdin", Path(scratch) / "k3d.log"
+        input_file.write_text(stdin)
+        with input_file.open() as source, log_file.open("w") as output:
             child = subprocess.Popen(
                 ["k3d", *argv],
-                stdin=config,
+                stdin=source,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=environment(tools_image, scratch),
                 pass_fds=(lock,),
             )
         try:
-            why = _attend(child, watch, said, seconds)
+            failure = _wait(child, watch, log_file, seconds)
         finally:
             child.kill()
             child.wait()
-        if why:
-            raise runner.CommandError(f"{why}.\n{watch.explanation()}")
+        if failure:
+            raise runner.CommandError(f"{failure}.\n{watch.errors()}")
 
 
-def _attend(
-    child: subprocess.Popen[bytes], watch: NodeWatch, said: Path, seconds: float
+def _wait(
+    child: subprocess.Popen[bytes], watch: NodeWatch, log_file: Path, seconds: float
 ) -> str | None:
-    """Stays with k3d until it ends; why it failed, or None."""
+    """Prints k3d's messages until it exits, a node fails or the time is up.
+
+    Returns the failure, or None when k3d succeeded.
+    """
     deadline = time.monotonic() + seconds
-    passed_on = 0
+    printed = 0
     while True:
-        ended = child.poll() is not None
-        text = said.read_text(errors="replace")
-        end = len(text) if ended else text.rfind("\n") + 1
-        for said_now in map(message, text[passed_on:end].splitlines()):
-            if not _HINT.match(said_now):
-                print(f"k3d: {said_now}", file=sys.stderr, flush=True)
-        passed_on = max(passed_on, end)
-        if ended:
-            return own_error(child.returncode, text) if child.returncode else None
-        if hopeless := watch.look():
-            return hopeless
+        exited = child.poll() is not None
+        log = log_file.read_text(errors="replace")
+        end = len(log) if exited else log.rfind("\n") + 1
+        for text in map(message, log[printed:end].splitlines()):
+            if not _HINT.match(text):
+                print(f"k3d: {text}", file=sys.stderr, flush=True)
+        printed = max(printed, end)
+        if exited:
+            return exit_error(child.returncode, log) if child.returncode else None
+        if failure := watch.check():
+            return failure
         if time.monotonic() > deadline:
-            return f"k3d has not ended within {seconds:g} s, and its last words are above"
+            return f"k3d did not finish within {seconds:g} s; the end of its output is above"
         time.sleep(0.5)

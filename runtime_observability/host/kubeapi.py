@@ -1,4 +1,4 @@
-"""The Kubernetes API of a stack's cluster, or of any that a kubeconfig names."""
+"""Clients for the Kubernetes API of a stack's cluster, or of any that a kubeconfig names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kubernetes import client, config
 
 
 class KubeconfigError(Exception):
-    """A kubeconfig that cannot be used, and why."""
+    """A kubeconfig that cannot be used; the message has the reason."""
 
 
 def core(kubeconfig: Path) -> client.CoreV1Api:
@@ -17,33 +17,36 @@ def core(kubeconfig: Path) -> client.CoreV1Api:
 
 
 def configuration(kubeconfig: Path) -> client.Configuration:
-    """The server of the current context, and the right to ask it.
+    """The server and the credentials of the kubeconfig's current context.
 
-    Past any proxy of the environment's: a stack's API is on 127.0.0.1.
+    Ignores the environment's proxy: a stack's API server is on 127.0.0.1. Raises KubeconfigError.
     """
-    given = client.Configuration(proxy="")
+    access = client.Configuration(proxy="")
     try:
-        config.load_kube_config(str(kubeconfig), client_configuration=given)  # type: ignore[no-untyped-call]
-        tls(given)
+        config.load_kube_config(str(kubeconfig), client_configuration=access)  # type: ignore[no-untyped-call]
+        tls(access)
     except (config.ConfigException, OSError, ValueError) as error:
         raise KubeconfigError(f"{kubeconfig} cannot be used: {error}") from None
-    return given
+    return access
 
 
-def tls(given: client.Configuration, *, with_certificate: bool = True) -> ssl.SSLContext | None:
-    """How the server is checked and, by its certificate, the user; None for plain HTTP."""
-    if not given.host.startswith("https:"):
+def tls(access: client.Configuration, *, with_certificate: bool = True) -> ssl.SSLContext | None:
+    """A context that verifies the server and presents the user's certificate; None for plain HTTP.
+
+    Without ``with_certificate`` the user's certificate is left out.
+    """
+    if not access.host.startswith("https:"):
         return None
-    context = ssl.create_default_context(cafile=given.ssl_ca_cert or None)
-    if not given.verify_ssl:
+    context = ssl.create_default_context(cafile=access.ssl_ca_cert or None)
+    if not access.verify_ssl:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    if given.cert_file and with_certificate:
-        context.load_cert_chain(given.cert_file, given.key_file)
+    if access.cert_file and with_certificate:
+        context.load_cert_chain(access.cert_file, access.key_file)
     return context
 
 
 def reason(error: Exception) -> str:
-    """The last cause of an error in one line: urllib3 wraps the one that matters."""
+    """The root cause of ``error`` in one line: urllib3 wraps it in errors of its own."""
     if isinstance(error, client.ApiException):
         return f"{error.status} {error.reason}"
     inner = getattr(error, "reason", None) or error

@@ -1,4 +1,8 @@
-"""Waits until a container serves, or says why it does not: a program for ``python -m``."""
+"""Waits until a container answers over HTTP: run with ``python -m``.
+
+Reads ``{"container", "url", "seconds"}`` on stdin and prints ``{"seconds"}``; an error has the end
+of the container's log.
+"""
 
 from __future__ import annotations
 
@@ -12,35 +16,41 @@ from runtime_observability.host import runner
 
 
 def wait(container: str, url: str, seconds: float) -> float:
-    """Seconds until ``url`` answered 200; CommandError when ``container`` stops or time is up."""
+    """Waits at most ``seconds`` for ``url`` to answer 200; returns the seconds that it took.
+
+    Raises CommandError when ``container`` stops or the time is up.
+    """
     begin = time.monotonic()
-    seen = "no answer"
+    last = "no answer"
     while (waited := time.monotonic() - begin) < seconds:
         try:
-            answer = httpx.get(url, timeout=2, trust_env=False)  # no proxy for 127.0.0.1
-            if answer.status_code == httpx.codes.OK:
+            response = httpx.get(url, timeout=2, trust_env=False)  # no proxy for 127.0.0.1
+            if response.status_code == httpx.codes.OK:
                 return waited
-            seen = f"HTTP {answer.status_code}"
+            last = f"HTTP {response.status_code}"
         except httpx.HTTPError as error:
-            seen = str(error) or type(error).__name__
+            last = str(error) or type(error).__name__
         refuse_a_stopped_container(container)
         time.sleep(0.1)
     raise runner.CommandError(
-        f"container {container} runs, but {url} did not answer 200 within {seconds:g} s ({seen}). "
-        f"Its log says:\n{_log(container)}"
+        f"container {container} is running, but {url} did not return 200 within {seconds:g} s "
+        f"(last: {last}). End of its log:\n{_log(container)}"
     )
 
 
 def refuse_a_stopped_container(container: str) -> None:
-    """``unless-stopped`` starts a failing container again and again: that is a failure too."""
+    """Raises CommandError for a container that stopped or keeps restarting.
+
+    The restart policy ``unless-stopped`` restarts a failing container again and again.
+    """
     state = runner.run(
         ["docker", "inspect", "--format", "{{.State.Status}} {{.RestartCount}}", container]
     ).checked()
     status, restarts = state.split()
     if status not in ("running", "created") or int(restarts) > 1:
         raise runner.CommandError(
-            f"container {container} does not stay up ({status}, started again {restarts} times). "
-            f"Its log says:\n{_log(container)}"
+            f"container {container} does not keep running ({status}, restarted {restarts} times). "
+            f"End of its log:\n{_log(container)}"
         )
 
 

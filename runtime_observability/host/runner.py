@@ -1,4 +1,4 @@
-"""The one way to run an external command: an argv list, a deadline, and all it said."""
+"""The one way to run an external command: an argv list, a timeout and the complete output."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parent / "scripts"
-"""The deletes, as Pulumi's state holds them too: POSIX sh that needs docker and rm."""
+"""The delete scripts, which Pulumi's state also contains: POSIX sh that needs docker and rm."""
 
 
 class CommandError(Exception):
-    """A command that could not be started, ran out of time or failed; says which and why."""
+    """A command was not found, timed out or failed; the message names it and the reason."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished command left: its exit code and its two outputs, as text."""
+    """A finished command: its exit code, standard output and standard error."""
 
     argv: tuple[str, ...]
     code: int
@@ -27,10 +27,10 @@ class Result:
     stderr: str
 
     def checked(self) -> str:
-        """The standard output; CommandError, with what the command said, if it failed."""
+        """The standard output; raises CommandError, with the command's output, if it failed."""
         if self.code:
-            said = (self.stderr or self.stdout).strip() or "it said nothing"
-            raise CommandError(f"`{shlex.join(self.argv)}` exited with {self.code}: {said}")
+            output = (self.stderr or self.stdout).strip() or "no output"
+            raise CommandError(f"`{shlex.join(self.argv)}` exited with {self.code}: {output}")
         return self.stdout
 
 
@@ -41,12 +41,13 @@ def run(
     timeout: float = 30,
     environment: Mapping[str, str] | None = None,
 ) -> Result:
-    """Runs ``argv`` to its end, ``timeout`` in seconds; ``environment`` replaces the process's own.
+    """Runs ``argv`` and waits until it ends, at most ``timeout`` seconds.
 
-    Raises CommandError when the program is not there or the time is up, not for an exit code.
+    ``environment`` replaces the process's own. Raises CommandError when the program is not on PATH
+    or the time is up; a failed command is a Result with its exit code.
     """
     try:
-        done = subprocess.run(
+        finished = subprocess.run(
             argv,
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
@@ -59,10 +60,10 @@ def run(
     except FileNotFoundError:
         raise CommandError(f"`{argv[0]}` is not on PATH: install it, or run `make up`") from None
     except subprocess.TimeoutExpired:
-        raise CommandError(f"`{shlex.join(argv)}` gave no answer within {timeout:g} s") from None
-    return Result(tuple(argv), done.returncode, done.stdout, done.stderr)
+        raise CommandError(f"`{shlex.join(argv)}` did not finish within {timeout:g} s") from None
+    return Result(tuple(argv), finished.returncode, finished.stdout, finished.stderr)
 
 
 def run_script(name: str, values: Mapping[str, str], *, timeout: float = 120) -> Result:
-    """Runs one of the deletes in ``SCRIPTS``, with ``values`` in its environment."""
+    """Runs the delete script ``name`` with ``values`` added to the environment."""
     return run(["sh", str(SCRIPTS / name)], timeout=timeout, environment=os.environ | values)

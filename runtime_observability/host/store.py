@@ -1,4 +1,4 @@
-"""What ensure last made of a stack's cluster, in ``.stacks/<stack>/cluster.json``."""
+"""The record of a stack's cluster as ensure left it, in ``.stacks/<stack>/cluster.json``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ def completed(record: Record) -> Record:
 
 
 def unused_generation() -> int:
-    """A number that no earlier store can hold: the Unix time in seconds."""
+    """A generation that no lost record can have had: the Unix time in seconds.
+
+    A generation is otherwise incremented by one, so it stays below the time.
+    """
     return int(time.time())
 
 
@@ -26,7 +29,7 @@ def _path(names: Names) -> Path:
 
 
 def load(names: Names) -> Record | None:
-    """None when nothing was ever made, or what is there cannot be read as a record."""
+    """The record, or None when there is none or the file is not a valid record."""
     try:
         document = json.loads(_path(names).read_text())
         return Record(**(document | {"nodes": tuple(document["nodes"])}))

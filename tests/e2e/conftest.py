@@ -1,4 +1,4 @@
-"""The one stack of the e2e tier, whole: with the probe, asked for its traces."""
+"""The one stack of the e2e tier: complete, with the trace probe."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def stack(_stack: Stack) -> Stack:
 
 @pytest.fixture
 def unsettled(_stack: Stack) -> Stack:
-    """The stack as the test before left it, for tests that make it another."""
+    """The stack as the previous test left it, for tests that change its configuration."""
     return _stack
 
 

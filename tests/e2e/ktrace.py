@@ -1,4 +1,4 @@
-"""``ktrace``, run as a user runs it in a stack's project."""
+"""Runs ``ktrace`` as a user does in the project of a stack."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.live.stack import Stack
 def ktrace(
     stack: Stack, *arguments: str, stdin: str = "", seconds: float = 120
 ) -> subprocess.CompletedProcess[str]:
-    """The finished command, which may have failed."""
+    """The finished command, whatever its exit code."""
     return subprocess.run(
         [str(stack.folder / ".venv/bin/python"), "-m", "ktrace", *arguments],
         cwd=stack.folder,
@@ -27,8 +27,8 @@ def ktrace(
 
 
 def document(stack: Stack, *arguments: str, code: int = 0) -> dict[str, Any]:
-    """What the command printed with --json."""
+    """The command's output with --json; fails unless its exit code is ``code``."""
     done = ktrace(stack, *arguments, "--json", "--stack", stack.name)
     assert done.returncode == code, done.stdout + done.stderr
-    read: dict[str, Any] = json.loads(done.stdout)
-    return read
+    output: dict[str, Any] = json.loads(done.stdout)
+    return output

@@ -1,4 +1,4 @@
-"""Two developers' stacks side by side."""
+"""Two stacks of two developers on one Docker daemon."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ from tests.live.waiting import until
 
 @pytest.fixture
 def neighbour(environ: dict[str, str], tmp_path: Path) -> Iterator[Stack]:
-    with stack_in(tmp_path, environ) as other:
-        other.up()
-        yield other
+    with stack_in(tmp_path, environ) as stack:
+        stack.up()
+        yield stack
 
 
 def test_each_stack_s_pods_are_in_its_own_jaeger_and_in_no_other(
     stack: Stack, neighbour: Stack
 ) -> None:
-    _start_a_pod(mine=stack, other=neighbour)
-    _start_a_pod(mine=neighbour, other=stack)
+    _start_a_pod(stack, other=neighbour)
+    _start_a_pod(neighbour, other=stack)
 
 
-def _start_a_pod(mine: Stack, other: Stack) -> None:
-    with pods(mine, "true") as single:
+def _start_a_pod(stack: Stack, other: Stack) -> None:
+    """Starts a pod in ``stack`` and expects its trace there and not in ``other``."""
+    with pods(stack, "true") as single:
         single.wait_for("Succeeded")
         pod = f"{single.name}-0"
-        until(f"the trace of {pod}", lambda: start_of(mine, pod), SECONDS)
+        until(f"the trace of {pod}", lambda: start_of(stack, pod), SECONDS)
         tags = {"k8s.pod": f"default/{pod}"}
         assert traces.search(other.jaeger_url, "kubelet", "syncPod", tags) == []

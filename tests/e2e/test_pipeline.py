@@ -1,4 +1,4 @@
-"""Spans of others reach Jaeger through the collector, and an absent Jaeger costs none."""
+"""Users' own spans reach Jaeger through the collector, even those sent while Jaeger is down."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.live.waiting import until
 def test_a_program_on_the_host_sends_its_spans_to_the_exported_endpoint(stack: Stack) -> None:
     service = f"host-{secrets.token_hex(3)}"
     traces.send(stack.outputs["otlpHttpEndpoint"], service, "work")
-    until("the host's span", lambda: traces.search(stack.jaeger_url, service, "work"), 15)
+    until("the span from the host", lambda: traces.search(stack.jaeger_url, service, "work"), 15)
 
 
 def test_a_pod_sends_its_own_span_to_the_endpoint_for_the_cluster(stack: Stack) -> None:
@@ -23,10 +23,14 @@ def test_a_pod_sends_its_own_span_to_the_endpoint_for_the_cluster(stack: Stack) 
     post = ["wget", "-q", "-O", "-", "--header", "Content-Type: application/json", "--post-data"]
     url = f"http://{host}:4318/v1/traces"
     span = traces.otlp(service, "reconcile")
-    # Tried again where it fails, as a new cluster's DNS may still be starting.
+    # Restarted on failure, because the DNS of a new cluster may not have started yet.
     with pods(stack, *post, span, url, restartPolicy="OnFailure") as sender:
         sender.wait_for("Succeeded")
-        until("the pod's span", lambda: traces.search(stack.jaeger_url, service, "reconcile"), 15)
+        until(
+            "the span from the pod",
+            lambda: traces.search(stack.jaeger_url, service, "reconcile"),
+            15,
+        )
 
 
 def test_spans_sent_while_jaeger_is_down_arrive_when_it_is_back(stack: Stack) -> None:
@@ -38,7 +42,7 @@ def test_spans_sent_while_jaeger_is_down_arrive_when_it_is_back(stack: Stack) ->
             traces.send(endpoint, service, "while-down")
         finally:
             stack.docker("start", stack.jaeger)
-        until("Jaeger", lambda: traces.answers(stack.jaeger_url), 30)
+        until("an answer from Jaeger", lambda: traces.answers(stack.jaeger_url), 30)
     until(
         "the span that was sent while Jaeger was down",
         lambda: traces.search(stack.jaeger_url, service, "while-down"),

@@ -1,4 +1,4 @@
-"""The main promise: a pod's start is one trace from the kubelet into containerd."""
+"""The main promise: a pod's start is one trace with spans of the kubelet and containerd."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.live.waiting import until
 
 @pytest.fixture
 def echo_command(stack: Stack) -> Iterator[str]:
-    """The article's pod, started with the article's command, which has run."""
+    """The name of the article's pod, started with the article's command and finished."""
     name = "echo-command"
     phase = ("get", "pod", name, "-o", "jsonpath={.status.phase}")
     stack.kubectl("run", name, f"--image={BUSYBOX}", "--restart=Never", "--", "echo", "hello")
@@ -53,7 +53,7 @@ def test_the_article_s_pod_is_one_trace_of_kubelet_and_containerd(
     )
     assert promised(stack) <= trace.services
     until(
-        "a trace without holes",
+        "a trace without missing spans",
         lambda: (found := start_of(stack, echo_command)) and found.whole,
         SECONDS,
     )
@@ -65,7 +65,9 @@ def test_the_request_that_created_the_pod_is_a_trace_of_the_api_server(stack: St
     def requests() -> list[Trace]:
         tags = {"resource": "pods", "verb": "POST"}
         found = search(stack.jaeger_url, "apiserver", "Create", tags, since=begin)
-        return [each for each in found if any("kubectl" in tag for tag in each.tags("user-agent"))]
+        return [
+            trace for trace in found if any("kubectl" in tag for tag in trace.tags("user-agent"))
+        ]
 
     with pods(stack, "true"):
         (request,) = until("the API server's request", requests, SECONDS)
@@ -76,8 +78,8 @@ def test_logs_and_exec_work(stack: Stack, echo_command: str) -> None:
     assert stack.kubectl("logs", echo_command) == "hello\n"
     with pods(stack, "sleep", "300") as sleeper:
         sleeper.wait_for("Running")
-        said = stack.kubectl("exec", f"{sleeper.name}-0", "--", "echo", "from inside")
-        assert said == "from inside\n"
+        output = stack.kubectl("exec", f"{sleeper.name}-0", "--", "echo", "from inside")
+        assert output == "from inside\n"
 
 
 def test_a_pod_s_trace_can_be_read_soon_after_the_pod_ran(stack: Stack) -> None:

@@ -1,4 +1,4 @@
-"""What a reboot of the machine does to a stack: everything stops and starts again."""
+"""The effect of a reboot on a stack: every container stops and starts again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def test_pod_starts_are_traced_again_after_all_containers_were_restarted(stack: 
     before = stack.ids()
     with stack.disturbed():
         stack.docker("restart", "--time", "5", stack.server, stack.collector, stack.jaeger)
-        until("Jaeger", lambda: traces.answers(stack.jaeger_url), 60)
+        until("an answer from Jaeger", lambda: traces.answers(stack.jaeger_url), 60)
         wait_for_api(stack)
     with pods(stack, "true") as single:
         single.wait_for("Succeeded")

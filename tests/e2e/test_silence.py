@@ -1,4 +1,4 @@
-"""A component that exports nothing fails `up`, by its name."""
+"""`up` fails if a component exports no spans, and names the component."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ def test_a_containerd_that_does_not_export_fails_up_by_name(stack: Stack) -> Non
     seconds = nodes.seconds_of_the_first_start(stack)
     silent = nodes.with_a_silent_containerd(stack)
     stack.configure(containerdTracing="image", probeTimeoutSeconds=seconds, **silent)
-    said = stack.refused_up().said
-    assert f"no trace of containerd within {seconds} s" in said
-    assert "- containerd " in said
-    assert "- kubelet " not in said
-    assert "- apiserver " not in said
-    assert "broken hop: component exports spans" in said
+    output = stack.refused_up().said
+    assert f"no trace of containerd within {seconds} s" in output
+    assert "- containerd " in output
+    assert "- kubelet " not in output
+    assert "- apiserver " not in output
+    assert "broken hop: component exports spans" in output
     pods = stack.kubectl("get", "pods", "-o", "name")
-    assert "trace-probe" not in pods, "the probe's pod stays"
+    assert "trace-probe" not in pods, "the probe's pod was not removed"

@@ -1,4 +1,4 @@
-"""Agents are traced as servers are."""
+"""Agents are traced like servers."""
 
 from __future__ import annotations
 

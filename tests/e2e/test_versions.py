@@ -1,6 +1,6 @@
-"""A pod's start is one trace of kubelet and containerd on every Kubernetes, whatever its image has.
+"""On every Kubernetes release a pod's start is one trace with spans of the kubelet and containerd.
 
-`up` itself demands it; what its probe saw is read from the report it leaves.
+`up` itself requires this; the tests read the report that its trace probe writes.
 """
 
 from __future__ import annotations
@@ -27,27 +27,28 @@ def report(stack: Stack) -> dict[str, Any]:
     return document
 
 
-def told(capsys: pytest.CaptureFixture[str], stack: Stack) -> str:
-    """The node's versions, told to whoever watches with what was traced."""
+def node_versions(capsys: pytest.CaptureFixture[str], stack: Stack) -> str:
+    """The node's kubelet and containerd release; prints them with what was traced."""
     (node,) = json.loads(stack.kubectl("get", "nodes", "-o", "json"))["items"]
     info = node["status"]["nodeInfo"]
     versions = f"{info['kubeletVersion']} {info['containerRuntimeVersion']}"
-    seen = report(stack)
+    probe = report(stack)
+    traced = ", ".join(probe["traced"])
     with capsys.disabled():
-        print(f"\n{versions}: {', '.join(seen['traced'])}; spans of a pod's start: {seen['spans']}")
+        print(f"\n{versions}: {traced}; spans of a pod's start: {probe['spans']}")
     return versions
 
 
 def components(spans: list[dict[str, Any]]) -> set[str]:
-    """Those of the spans and of all below them."""
-    return {each["component"] for each in spans}.union(
-        *(components(each["children"]) for each in spans)
+    """The components of ``spans`` and their descendants."""
+    return {span["component"] for span in spans}.union(
+        *(components(span["children"]) for span in spans)
     )
 
 
-def joined(seen: dict[str, Any]) -> set[str]:
-    """Components with a span that descends from one of the kubelet's, or is one."""
-    return components([each for each in seen["tree"] if each["component"] == "kubelet"])
+def joined(probe: dict[str, Any]) -> set[str]:
+    """The components of the kubelet's root spans and their descendants."""
+    return components([span for span in probe["tree"] if span["component"] == "kubelet"])
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -56,18 +57,18 @@ def test_the_start_of_a_pod_is_one_trace_on_kubernetes(
 ) -> None:
     stack = unsettled
     stack.settle(**nodes.of_version(stack, version))
-    assert told(capsys, stack).startswith(f"v{version}")
-    seen = report(stack)
-    assert seen["k3sVersion"] == f"v{version}-k3s1"
-    assert set(seen["traced"]) == ALL
-    assert "containerd" in joined(seen)
+    assert node_versions(capsys, stack).startswith(f"v{version}")
+    probe = report(stack)
+    assert probe["k3sVersion"] == f"v{version}-k3s1"
+    assert set(probe["traced"]) == ALL
+    assert "containerd" in joined(probe)
 
 
 @pytest.mark.parametrize(
     ("argument", "refusal"),
     [
         (
-            "tracing-config-file=/given/tracing.yaml",
+            "tracing-config-file=/mounted/tracing.yaml",
             "strict decoding error: unknown field .*surplus",
         ),
         ("feature-gates=APIServerTracing=true", "unrecognized feature gate: APIServerTracing"),
@@ -82,7 +83,7 @@ def test_what_the_table_leaves_out_stops_the_newest_api_server(
     written = (stack.directory / "node" / "apiserver-tracing.yaml").read_text()
     (tmp_path / "tracing.yaml").write_text(f"{written}surplus: 1\n")
     image = stack.docker.inspect(stack.server)["Config"]["Image"]
-    options = ("--rm", "--privileged", "--env=K3S_TOKEN=none", f"--volume={tmp_path}:/given:ro")
+    options = ("--rm", "--privileged", "--env=K3S_TOKEN=none", f"--volume={tmp_path}:/mounted:ro")
     with pytest.raises(AssertionError, match=refusal):
         stack.docker("run", *options, image, "server", f"--kube-apiserver-arg={argument}")
 
@@ -92,9 +93,9 @@ def test_a_containerd_without_the_plugin_is_not_traced_and_up_says_so(
 ) -> None:
     stack = unsettled
     stack.configure(containerdTracing="off", **nodes.with_a_silent_containerd(stack))
-    said = stack.up().said
-    assert "containerd will not be traced: containerdTracing is off" in said
-    told(capsys, stack)
+    output = stack.up().said
+    assert "containerd will not be traced: containerdTracing is off" in output
+    node_versions(capsys, stack)
     assert set(report(stack)["traced"]) == ALL - {"containerd"}
 
 
@@ -104,7 +105,7 @@ def test_an_upstream_containerd_is_started_in_its_place_and_traced(
     stack = unsettled
     upstream, release = nodes.upstream_containerd(stack)
     stack.settle(**nodes.with_a_silent_containerd(stack), **upstream)
-    assert told(capsys, stack).endswith(f"containerd://{release}")
-    seen = report(stack)
-    assert set(seen["traced"]) == ALL
-    assert "containerd" in joined(seen)
+    assert node_versions(capsys, stack).endswith(f"containerd://{release}")
+    probe = report(stack)
+    assert set(probe["traced"]) == ALL
+    assert "containerd" in joined(probe)

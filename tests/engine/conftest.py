@@ -1,7 +1,7 @@
 """Stacks of the engine tier: the real engine, plugins, Docker and nodes, without the trace probe.
 
-Every stack is shared, because a cluster takes its time; a test asks for one in the condition that
-it needs and may leave it in any other.
+The tests share the stacks, because creating a cluster is slow. A fixture brings a stack into the
+state that its test needs; the test may leave it in any state.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def _standing(tmp_path_factory: Any, environ: dict[str, str]) -> Iterator[Stack]
 
 @pytest.fixture
 def standing(_standing: Stack) -> Stack:
-    """A stack that is up, nothing to do."""
+    """A stack that is up and has no pending changes."""
     _standing.settle()
     return _standing
 
@@ -38,7 +38,7 @@ def _spare(tmp_path_factory: Any, environ: dict[str, str]) -> Iterator[Stack]:
 
 @pytest.fixture
 def absent(_spare: Stack) -> Stack:
-    """A stack of which nothing exists."""
+    """A stack that has no resources."""
     _spare.configure()
     if _spare.left_overs() or _spare.state:
         _spare.destroy()

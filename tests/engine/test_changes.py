@@ -1,4 +1,4 @@
-"""A changed setting replaces what depends on it, and nothing else."""
+"""A changed setting replaces only the resources that depend on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`destroy` leaves nothing, whatever the state knows, and touches nobody else's."""
+"""`destroy` removes the whole stack, even what the state does not know, and nothing else."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ def test_destroy_takes_a_cluster_along_that_the_state_does_not_know(doomed: Stac
     assert "cluster-ensure" not in doomed.state
     begin = time.monotonic()
     doomed.destroy()
-    assert time.monotonic() - begin < 60, "the network's delete waited for the cluster's nodes"
+    assert time.monotonic() - begin < 60, "the delete of the network waited for the cluster's nodes"
     assert doomed.left_overs() == set()
     assert doomed.state == {}

@@ -1,4 +1,4 @@
-"""What was stopped, removed or edited by hand is mended by the next `up`."""
+"""The next `up` repairs what was stopped, removed or edited by hand."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_container_stopped_by_hand_runs_again_and_the_cluster_stays(
 
 
 def test_all_that_stood_still_while_its_network_was_pruned_runs_again(standing: Stack) -> None:
-    """`docker network prune` takes the network of containers that do not run."""
+    """`docker network prune` removes the network of stopped containers."""
     network = standing.docker.networks(f"name={standing.cluster}")
     standing.docker("stop", "--time", "5", standing.jaeger, standing.collector, standing.server)
     standing.docker("network", "rm", standing.cluster)

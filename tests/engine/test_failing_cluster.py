@@ -1,4 +1,4 @@
-"""A cluster that cannot come up fails `up` soon, with the node's own reason."""
+"""When a cluster cannot start, `up` fails soon, with the node's error."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from tests.live.pods import expect_a_pod_to_run
 from tests.live.stack import Stack
 
 
-@pytest.mark.usefixtures("standing")  # its images are there, so none has to be pulled now
+@pytest.mark.usefixtures("standing")  # it has pulled the images
 def test_a_k3s_that_dies_at_once_is_reported_in_its_own_words_and_cleared_away(
     absent: Stack,
 ) -> None:
     absent.configure(k3sArgs=["--kube-apiserver-arg=no-such-flag=1@server:*"])
     begin = time.monotonic()
-    said = absent.refused_up().said
+    output = absent.refused_up().said
     assert time.monotonic() - begin < 60
-    assert "no-such-flag" in said
+    assert "no-such-flag" in output
     assert not absent.docker.containers(f"label=k3d.cluster={absent.cluster}")
 
     absent.configure()
@@ -32,8 +32,8 @@ def test_a_node_image_that_cannot_be_had_is_named_and_no_half_cluster_stays(
 ) -> None:
     image = "127.0.0.1:1/no-such/k3s:v1.34.4-k3s1"
     absent.configure(k3sImage=image)
-    said = absent.refused_up().said
-    assert image in said
+    output = absent.refused_up().said
+    assert image in output
     assert not absent.docker.containers(f"label=k3d.cluster={absent.cluster}")
     absent.destroy()
     assert absent.left_overs() == set()

@@ -1,4 +1,4 @@
-"""What stands after `up`, and that it is all that was asked for."""
+"""What exists after `up`: everything in the configuration, and nothing else."""
 
 from __future__ import annotations
 

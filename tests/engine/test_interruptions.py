@@ -1,4 +1,4 @@
-"""An `up` that was interrupted while k3d was creating the cluster."""
+"""Interruptions of `up` and `destroy`, and what the next run does."""
 
 from __future__ import annotations
 
@@ -20,18 +20,20 @@ def test_after_ctrl_c_the_next_up_repairs(absent: Stack) -> None:
 
 
 def kill_in_mid_creation(stack: Stack) -> None:
-    """Leaves what a killed engine leaves: a lock, and a k3d that goes on creating."""
+    """Kills the engine, whose k3d continues to create nodes, and removes the engine's lock."""
     running = stack.up_until_its_first_node_is_there()
     running.signal(signal.SIGKILL)
     running.wait(10).failed()
-    assert "k3d cluster create" in at_work(stack), "k3d ended with the engine: not this case"
+    assert "k3d cluster create" in at_work(stack), (
+        "k3d ended with the engine, so this is another case"
+    )
     stack.pulumi("cancel", "--yes")
 
 
 def at_work(stack: Stack) -> str:
-    """Command lines of what works on the stack's cluster, in one text."""
+    """Command lines of the orphaned processes that work on the stack's cluster, joined."""
     commands = stack.orphans().values()
-    return "\n".join(each for each in commands if "k3d" in each or "host.ensure" in each)
+    return "\n".join(line for line in commands if "k3d" in line or "host.ensure" in line)
 
 
 def test_after_a_kill_cancel_and_the_next_up_repair(absent: Stack) -> None:
@@ -44,14 +46,16 @@ def test_after_a_kill_cancel_and_the_next_up_repair(absent: Stack) -> None:
 def test_destroy_right_after_a_kill_leaves_nothing(absent: Stack) -> None:
     kill_in_mid_creation(absent)
     absent.destroy()
-    until("what outlived its run has ended", lambda: not at_work(absent), seconds=300)
+    until("the end of the orphaned processes", lambda: not at_work(absent), seconds=300)
     assert absent.left_overs() == set()
     assert absent.state == {}
 
 
 def test_destroy_goes_on_where_a_killed_destroy_ended(doomed: Stack) -> None:
     running = doomed.start("destroy", "--yes", "--skip-preview")
-    until("the node is gone", lambda: not doomed.docker.exists(doomed.server), 60, every=0.05)
+    until(
+        "the removal of the node", lambda: not doomed.docker.exists(doomed.server), 60, every=0.05
+    )
     running.signal(signal.SIGKILL)
     running.wait(10).failed()
     doomed.pulumi("cancel", "--yes")

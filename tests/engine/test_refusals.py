@@ -1,4 +1,4 @@
-"""What cannot work is refused before anything is created, with the reason and the cure."""
+"""Problems found before anything is created: the error has the reason and the cure."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def taken_port(absent: Stack) -> Iterator[int]:
 
 
 def test_a_port_that_another_program_holds_is_refused(absent: Stack, taken_port: int) -> None:
-    said = absent.refused_up().said
-    assert f"otlpGrpcPort: port {taken_port}" in said
-    assert "portOffset" in said
+    output = absent.refused_up().said
+    assert f"otlpGrpcPort: port {taken_port}" in output
+    assert "portOffset" in output
     assert_nothing_was_created(absent)
 
 
@@ -38,10 +38,10 @@ def test_a_port_that_another_stack_holds_is_refused_by_that_stack_s_name(
     standing: Stack, absent: Stack
 ) -> None:
     absent.configure(portOffset=standing.offset)
-    said = absent.refused_up().said
+    output = absent.refused_up().said
     for key, port in standing.ports.items():
-        assert f"{key}: port {port}" in said
-    assert f"stack {standing.name} in {standing.folder}" in said
+        assert f"{key}: port {port}" in output
+    assert f"stack {standing.name} in {standing.folder}" in output
     assert_nothing_was_created(absent)
 
 
@@ -49,10 +49,10 @@ def test_all_that_is_wrong_with_the_settings_is_said_at_once(absent: Stack) -> N
     absent.configure(
         agents=99, jeagerUiPort=1234, containerdTracing="on", k3sVersion="latest", jaegerUiPort=0
     )
-    said = absent.refused_up().said
+    output = absent.refused_up().said
     problems = {
         key: rest
-        for line in said.splitlines()
+        for line in output.splitlines()
         for key, colon, rest in [line.strip().removeprefix("- ").partition(": ")]
         if colon
     }
@@ -69,17 +69,17 @@ def test_a_daemon_that_does_not_answer_is_said_in_words(absent: Stack) -> None:
     reachable = absent.environment
     absent.environment = reachable | {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
     try:
-        said = absent.refused_up().said
+        output = absent.refused_up().said
     finally:
         absent.environment = reachable
-    assert "Docker does not answer" in said
-    assert "/nonexistent/docker.sock" in said
+    assert "Docker does not answer" in output
+    assert "/nonexistent/docker.sock" in output
     assert_nothing_was_created(absent)
 
 
 @pytest.fixture
 def strangers_container(standing: Stack, absent: Stack) -> Iterator[tuple[Docker, str]]:
-    """A container that bears the name of the stack's Jaeger and is not the stack's."""
+    """A container with the name of the stack's Jaeger that the stack does not own."""
     image = standing.docker.inspect(standing.jaeger)["Image"]
     absent.docker("create", "--name", absent.jaeger, image)
     yield absent.docker, absent.jaeger
@@ -90,8 +90,8 @@ def test_a_container_of_a_stranger_is_neither_used_nor_harmed(
     absent: Stack, strangers_container: tuple[Docker, str]
 ) -> None:
     docker, name = strangers_container
-    said = absent.refused_up().said
-    assert f"the name {name} is taken" in said
+    output = absent.refused_up().said
+    assert f"the name {name} is taken" in output
     assert absent.state == {}
     absent.destroy()
     assert docker.exists(name)
@@ -103,8 +103,8 @@ def test_a_stack_of_the_same_name_in_another_folder_is_neither_used_nor_harmed(
     before = standing.ids()
     settings: dict[str, Any] = {"traceProbe": False}
     namesake = Stack(copy_project(tmp_path / "project"), environ, name=standing.name, **settings)
-    said = namesake.refused_up().said
-    assert f"stack {standing.name} in {standing.folder}" in said
+    output = namesake.refused_up().said
+    assert f"stack {standing.name} in {standing.folder}" in output
     assert namesake.state == {}
     namesake.destroy()
     assert standing.ids() == before

@@ -1,7 +1,7 @@
-"""``docker`` and ``k3d`` as the project calls them, on a daemon that is three lists.
+"""Fakes of ``docker`` and ``k3d``, on a daemon that is three lists.
 
-A call or an option that it does not know is an error: a test must not pass on a question that
-Docker would not understand.
+They know only the calls and options that the project uses. Any other call is an error, so no test
+passes with a call that Docker would reject.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from tests.fakes.executables import Answer, Call, Executables
 
 
 @dataclass
-class Thing:
-    """A container, network or volume; ``stuck`` is what Docker cannot remove."""
+class DockerObject:
+    """A container, network or volume; Docker cannot remove it when ``stuck`` is set."""
 
     id: str
     name: str
@@ -40,12 +40,12 @@ class Thing:
 
 
 class FakeDaemon:
-    """Put things in, run what is to be tested, look what is left and what was asked."""
+    """A test adds objects, runs the code, then checks the remaining objects and the calls."""
 
     def __init__(self, folder: Path) -> None:
-        self.containers: list[Thing] = []
-        self.networks: list[Thing] = []
-        self.volumes: list[Thing] = []
+        self.containers: list[DockerObject] = []
+        self.networks: list[DockerObject] = []
+        self.volumes: list[DockerObject] = []
         self.down = False
         self.host = "unix:///var/run/docker.sock"
         self.info: dict[str, Any] = {
@@ -55,18 +55,18 @@ class FakeDaemon:
             "Architecture": "x86_64",
         }
         self.images: dict[str, dict[str, str]] = {}
-        """Files by name of each image; of one that was not built, none."""
+        """The files of each image by name; empty for an image that was not built here."""
         self.served: set[str] = set()
-        """Images that their registries have."""
+        """Images that are in their registries."""
         self.executable: set[str] = set()
-        """Files of the image that was built last."""
+        """Names of the executable files in the image that was built last."""
         self.runs = Answer("containerd github.com/containerd/containerd/v2 v2.3.4\n")
-        """What a container says that is run."""
+        """The result of `docker run`."""
         self.k3d_version = "5.9.0"
         self.k3d_fails_after: int | None = None
-        """Number of nodes that `k3d cluster create` makes before it fails."""
+        """Number of nodes that `k3d cluster create` creates before it fails; None: no failure."""
         self.start_fails = False
-        self._arrivals: list[tuple[int, Thing]] = []
+        self._pending: list[tuple[int, DockerObject]] = []
         self._numbers = itertools.count()
         self.executables = Executables(folder, ("docker", "k3d"), self._answer)
         self.executables.script("sleep", "#!/bin/sh\n")
@@ -75,68 +75,72 @@ class FakeDaemon:
     def path(self) -> str:
         return self.executables.path
 
-    def asked(self, *beginning: str) -> list[Call]:
-        """The calls that begin with these words."""
-        return [call for call in self.executables.calls if call.argv[: len(beginning)] == beginning]
+    def calls_to(self, *command: str) -> list[Call]:
+        """The calls whose arguments begin with ``command``."""
+        return [call for call in self.executables.calls if call.argv[: len(command)] == command]
 
     @property
     def names(self) -> set[str]:
-        """Of all that is there."""
-        return {thing.name for thing in (*self.containers, *self.networks, *self.volumes)}
+        """The names of all objects."""
+        return {found.name for found in (*self.containers, *self.networks, *self.volumes)}
 
-    def container(self, name: str, *, after_looks: int | None = None, **values: Any) -> Thing:
-        """``after_looks``: it appears when `docker ps` was asked that often."""
-        made = Thing(f"id-of-{name}", name, **values)
-        if after_looks is None:
-            self.containers.append(made)
+    def container(
+        self, name: str, *, after_checks: int | None = None, **values: Any
+    ) -> DockerObject:
+        """Adds a container; with ``after_checks`` it appears after that many `docker ps`."""
+        container = DockerObject(f"id-of-{name}", name, **values)
+        if after_checks is None:
+            self.containers.append(container)
         else:
-            self._arrivals.append((after_looks, made))
-        return made
+            self._pending.append((after_checks, container))
+        return container
 
-    def node(self, names: Names, role: str = "server", index: int = 0, **values: Any) -> Thing:
-        """A node of the stack's cluster, owned by the stack unless ``owner`` says otherwise."""
+    def node(
+        self, names: Names, role: str = "server", index: int = 0, **values: Any
+    ) -> DockerObject:
+        """Adds a node of the stack's cluster; the stack owns it unless ``owner`` is set."""
         labels = names.labels | {"k3d.cluster": names.cluster, "k3d.role": role}
         labels[naming.OWNER_LABEL] = values.pop("owner", names.owner)
         labels[naming.SPEC_LABEL] = values.pop("spec", "")
         values.setdefault("top", f"/bin/k3s {role}")
         return self.container(names.node(role, index), labels=labels, **values)
 
-    def network(self, name: str, **values: Any) -> Thing:
-        self.networks.append(Thing(f"id-of-{name}", name, **values))
+    def network(self, name: str, **values: Any) -> DockerObject:
+        self.networks.append(DockerObject(f"id-of-{name}", name, **values))
         return self.networks[-1]
 
-    def volume(self, name: str, **values: Any) -> Thing:
-        self.volumes.append(Thing(name, name, **values))
+    def volume(self, name: str, **values: Any) -> DockerObject:
+        self.volumes.append(DockerObject(name, name, **values))
         return self.volumes[-1]
 
     def _answer(self, call: Call) -> Answer:
         tool, *argv = call.argv
         return self._docker(argv) if tool == "docker" else self._k3d(argv, call.stdin)
 
-    def _docker(self, argv: list[str]) -> Answer:  # noqa: PLR0912  a line for each command
+    def _docker(self, argv: list[str]) -> Answer:  # noqa: PLR0912  one case per command
         if self.down:
             return Answer(stderr="Cannot connect to the Docker daemon. Is it running?\n", code=1)
         match argv:
             case ["ps", "-a" | "-aq", *options]:
-                self._arrive()
+                self._add_pending()
                 return _list(self.containers, options, "ID")
             case ["network", "ls", *options]:
                 return _list(self.networks, options, "ID")
             case ["volume", "ls", *options]:
                 return _list(self.volumes, options, "Name")
-            case ["rm", "-fv", *wanted] | ["rm", "--force", "--volumes", *wanted]:
-                return _remove(self.containers, wanted)
-            case ["volume", "rm", "-f", *wanted]:
-                return _remove(self.volumes, wanted)
-            case ["network", "rm", wanted]:
-                if any(wanted in each.networks for each in self.containers):
-                    return Answer(stderr=f"network {wanted} has active endpoints\n", code=1)
-                return _remove(self.networks, [wanted])
+            case ["rm", "-fv", *names] | ["rm", "--force", "--volumes", *names]:
+                return _remove(self.containers, names)
+            case ["volume", "rm", "-f", *names]:
+                return _remove(self.volumes, names)
+            case ["network", "rm", network]:
+                if any(network in container.networks for container in self.containers):
+                    return Answer(stderr=f"network {network} has active endpoints\n", code=1)
+                return _remove(self.networks, [network])
             case ["network", "disconnect", "-f", network, name]:
                 self._container(name).networks.remove(network)
                 return Answer()
             case ["logs", "--tail", _, name] | ["logs", "--tail", _, "--since", _, name]:
-                return self._of(name, "log")
+                return self._output(name, "log")
             case ["cp", source, target]:
                 name, _, path = source.partition(":")
                 if path not in self._container(name).files:
@@ -144,7 +148,7 @@ class FakeDaemon:
                 Path(target).write_text(self._container(name).files[path])
                 return Answer()
             case ["top", name]:
-                return self._of(name, "top")
+                return self._output(name, "top")
             case ["inspect", "--format", "{{.State.Status}} {{.RestartCount}}", name]:
                 container = self._container(name)
                 return Answer(f"{container.state} {container.restarts}\n")
@@ -179,9 +183,9 @@ class FakeDaemon:
             case ["cluster", "start", name, "--timeout", _]:
                 if self.start_fails:
                     return Answer("FATA[0120] Failed to start cluster\n", code=1)
-                for each in self.containers:
-                    if each.labels.get("k3d.cluster") == name:
-                        each.state = "running"
+                for container in self.containers:
+                    if container.labels.get("k3d.cluster") == name:
+                        container.state = "running"
                 return Answer(f"INFO[0000] Started cluster '{name}'\n")
             case ["kubeconfig", "get", name]:
                 return Answer(f"---\n# kubeconfig of {name}\n")
@@ -189,42 +193,45 @@ class FakeDaemon:
 
     def _create_cluster(self, config: dict[str, Any]) -> Answer:
         cluster = config["metadata"]["name"]
-        if any(each.labels.get("k3d.cluster") == cluster for each in self.containers):
+        if any(node.labels.get("k3d.cluster") == cluster for node in self.containers):
             return Answer("FATA[0000] a cluster with that name already exists\n", code=1)
         runtime = config["options"]["runtime"]["labels"]
         labels = dict(entry["label"].split("=", 1) for entry in runtime)
         nodes = [("server", index) for index in range(config["servers"])]
         nodes += [("agent", index) for index in range(config["agents"])]
         for role, index in nodes[: self.k3d_fails_after]:
-            made = self.container(
+            node = self.container(
                 f"k3d-{cluster}-{role}-{index}",
                 labels=labels | {"k3d.cluster": cluster, "k3d.role": role},
                 log='level=fatal msg="cannot listen"\n',
                 top=f"/bin/k3s {role}",
             )
-            made.id = f"{made.id}-{next(self._numbers)}"
+            node.id = f"{node.id}-{next(self._numbers)}"
         if self.k3d_fails_after is not None:
             return Answer("FATA[0180] Cluster creation FAILED\n", code=1)
         return Answer(f"INFO[0009] Cluster '{cluster}' created successfully!\n")
 
-    def _container(self, name: str) -> Thing:
-        return next(each for each in self.containers if name in (each.name, each.id))
+    def _container(self, name: str) -> DockerObject:
+        return next(
+            container for container in self.containers if name in (container.name, container.id)
+        )
 
-    def _of(self, name: str, what: str) -> Answer:
-        if not any(name in (each.name, each.id) for each in self.containers):
+    def _output(self, name: str, field: str) -> Answer:
+        """The container's log or its list of processes."""
+        if not any(name in (container.name, container.id) for container in self.containers):
             return Answer(stderr=f"Error: No such container: {name}\n", code=1)
-        return Answer(getattr(self._container(name), what))
+        return Answer(getattr(self._container(name), field))
 
-    def _arrive(self) -> None:
-        """What an orphaned k3d creates meanwhile."""
-        self._arrivals = [(looks - 1, thing) for looks, thing in self._arrivals]
-        self.containers += [thing for looks, thing in self._arrivals if looks < 0]
-        self._arrivals = [each for each in self._arrivals if each[0] >= 0]
+    def _add_pending(self) -> None:
+        """Adds the containers that an orphaned k3d creates between two `docker ps`."""
+        self._pending = [(checks - 1, container) for checks, container in self._pending]
+        self.containers += [container for checks, container in self._pending if checks < 0]
+        self._pending = [(checks, container) for checks, container in self._pending if checks >= 0]
 
 
-def _list(things: Iterable[Thing], options: list[str], key: str) -> Answer:
+def _list(objects: Iterable[DockerObject], options: list[str], key: str) -> Answer:
     template = f"{{{{.{key}}}}}"
-    found = list(things)
+    found = list(objects)
     rest = iter(options)
     for option in rest:
         match option:
@@ -232,45 +239,46 @@ def _list(things: Iterable[Thing], options: list[str], key: str) -> Answer:
                 pass
             case "--filter":
                 condition = next(rest)
-                found = [thing for thing in found if _passes(thing, condition)]
+                found = [listed for listed in found if _matches(listed, condition)]
             case "--format":
                 template = next(rest)
             case _:
                 raise NotImplementedError(option)
-    return Answer("".join(_fill(template, thing) + "\n" for thing in found))
+    return Answer("".join(_rendered(template, listed) + "\n" for listed in found))
 
 
-def _passes(thing: Thing, condition: str) -> bool:
+def _matches(listed: DockerObject, condition: str) -> bool:
     kind, _, value = condition.partition("=")
     match kind:
         case "label":
             label, _, wanted = value.partition("=")
-            return thing.labels.get(label) == wanted
+            return listed.labels.get(label) == wanted
         case "network":
-            return value in thing.networks
+            return value in listed.networks
         case "name":
-            return re.search(value, thing.name) is not None
+            return re.search(value, listed.name) is not None
     raise NotImplementedError(condition)
 
 
 _FIELDS = {"ID": "id", "Names": "name", "Name": "name", "State": "state", "Ports": "ports"}
-_PLACE = re.compile(r'\{\{(json )?\(?\.(\w+)(?: "([^"]+)")?\)?\}\}')
+_PLACEHOLDER = re.compile(r'\{\{(json )?\(?\.(\w+)(?: "([^"]+)")?\)?\}\}')
 
 
-def _fill(template: str, thing: Thing) -> str:
-    """The few Go templates that occur: ``{{.ID}}``, ``{{json (.Label "x")}}`` and the like."""
+def _rendered(template: str, listed: DockerObject) -> str:
+    """The few Go templates in use: ``{{.ID}}``, ``{{json (.Label "x")}}`` and the like."""
 
     def value(match: re.Match[str]) -> str:
         as_json, name, label = match.groups()
-        found = thing.labels.get(label, "") if name == "Label" else getattr(thing, _FIELDS[name])
+        found = listed.labels.get(label, "") if name == "Label" else getattr(listed, _FIELDS[name])
         return json.dumps(found) if as_json else found
 
-    return _PLACE.sub(value, template)
+    return _PLACEHOLDER.sub(value, template)
 
 
-def _remove(things: list[Thing], wanted: list[str]) -> Answer:
-    chosen = [thing for thing in things if {thing.name, thing.id} & set(wanted)]
-    stuck = [thing for thing in chosen if thing.stuck]
-    things[:] = [thing for thing in things if thing not in chosen or thing.stuck]
-    errors = "".join(f"Error: cannot remove {thing.name}: device busy\n" for thing in stuck)
+def _remove(objects: list[DockerObject], names: list[str]) -> Answer:
+    """Removes the objects with these names or ids, except those that are stuck."""
+    chosen = [found for found in objects if {found.name, found.id} & set(names)]
+    stuck = [found for found in chosen if found.stuck]
+    objects[:] = [found for found in objects if found not in chosen or found.stuck]
+    errors = "".join(f"Error: cannot remove {found.name}: device busy\n" for found in stuck)
     return Answer(stderr=errors, code=1 if stuck else 0)

@@ -1,7 +1,8 @@
-"""Programs on PATH that a test answers for.
+"""Programs on PATH whose results a test decides.
 
-Each is a few lines of sh that hand their arguments over through a named pipe and wait for the
-answer: a call costs some milliseconds, where starting an interpreter for each would cost minutes.
+Each program is a few lines of sh that send its arguments through a named pipe and wait for the
+result. A call takes a few milliseconds; starting a Python interpreter for each would take minutes
+in total.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ exit "$code"
 
 @dataclass(frozen=True)
 class Call:
-    """What a program was started with; ``stdin`` is read when an argument is ``-``."""
+    """The arguments of one call, and its standard input if one of the arguments is ``-``."""
 
     argv: tuple[str, ...]
     stdin: str = ""
@@ -36,13 +37,18 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
+    """The result of one call."""
+
     stdout: str = ""
     stderr: str = ""
     code: int = 0
 
 
 class Executables:
-    """``answer`` is asked for every call of one of ``names``, one at a time; calls are kept."""
+    """Programs called ``names``, whose results ``answer`` returns; ``calls`` records every call.
+
+    Calls are answered one at a time.
+    """
 
     def __init__(
         self, folder: Path, names: tuple[str, ...], answer: Callable[[Call], Answer]
@@ -55,18 +61,18 @@ class Executables:
         os.mkfifo(folder / "requests")
         for name in names:
             self.script(name, _CLIENT.format(folder=folder, name=name))
-        # Opened for reading and writing, so that the last client's end is no end of file.
+        # Opened for reading and writing, so that there is no end of file when a client closes it.
         self._requests = os.open(folder / "requests", os.O_RDWR)
         self._server = threading.Thread(target=self._serve, daemon=True)
         self._server.start()
 
     @property
     def path(self) -> str:
-        """PATH with these programs first."""
+        """PATH that starts with the folder of these programs."""
         return f"{self.bin}{os.pathsep}{os.environ['PATH']}"
 
     def script(self, name: str, text: str) -> None:
-        """A program of its own text."""
+        """Adds a program with its own ``text`` instead of an answer."""
         path = self.bin / name
         path.write_text(text)
         path.chmod(0o755)
@@ -90,7 +96,7 @@ class Executables:
         try:
             answer = self._answer(call)
         except Exception as error:
-            # It must reach the test as a failure of the program, not as silence.
+            # The test must see a failed program; without a reply the program would hang.
             answer = Answer(stderr=f"the fake {argv[0]} failed: {error!r}", code=64)
         (self._folder / f"{process}.out").write_text(answer.stdout)
         (self._folder / f"{process}.err").write_text(answer.stderr)

@@ -1,4 +1,4 @@
-"""An HTTP server on 127.0.0.1 that a test answers for."""
+"""An HTTP server on 127.0.0.1 whose responses a test decides."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     """Names in lower case."""
     port: int = 0
-    """The client's, by which its connections are told apart."""
+    """The client's port, which identifies its connection."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """``body`` is sent as JSON, a string as it is."""
+    """``body`` is sent as JSON, a string unchanged."""
 
     status: int = 200
     body: Any = ""
@@ -37,7 +37,7 @@ class Reply:
 
 
 class FakeServer:
-    """``answer`` is asked for every request; requests are kept."""
+    """``answer`` returns the reply to every request; ``requests`` records them all."""
 
     def __init__(self, answer: Callable[[Request], Reply]) -> None:
         self.answer = answer
@@ -74,7 +74,7 @@ class FakeServer:
             request_queue_size = 128
 
             def handle_error(self, request: Any, client_address: Any) -> None:
-                if not isinstance(sys.exception(), OSError):  # a client may go away
+                if not isinstance(sys.exception(), OSError):  # a client may disconnect
                     super().handle_error(request, client_address)
 
         self._server = Server(("127.0.0.1", 0), Handler)
@@ -89,27 +89,31 @@ class FakeServer:
         self._server.server_close()
 
     def asked(self, method: str, path: str) -> list[Request]:
-        return [each for each in self.requests if (each.method, each.path) == (method, path)]
+        """The requests with this method and path."""
+        return [
+            request for request in self.requests if (request.method, request.path) == (method, path)
+        ]
 
 
 def write_kubeconfig(
     path: Path, url: str, *, user: Mapping[str, Any] | None = None, **cluster: Any
 ) -> None:
-    """As k3d writes it. The authority is any that can be read: the fake speaks no TLS.
+    """Writes a kubeconfig for the server at ``url``, as k3d does.
 
-    ``cluster`` has what there is to say of the server in place of that.
+    Its authority is an arbitrary certificate, because the fake does not use TLS. ``cluster`` are
+    the server's fields instead of this authority; ``user`` are the user's fields.
     """
     pem = Path(certifi.where()).read_text()
     end = "-----END CERTIFICATE-----\n"
     authority = base64.b64encode((pem[: pem.index(end)] + end).encode()).decode()
-    trusted = cluster or {"certificate-authority-data": authority}
+    trust = cluster or {"certificate-authority-data": authority}
     document = {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [
             {
                 "name": "c",
-                "cluster": {"server": url, **trusted},
+                "cluster": {"server": url, **trust},
             }
         ],
         "users": [{"name": "u", "user": dict(user or {"token": "none"})}],

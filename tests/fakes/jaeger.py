@@ -1,4 +1,4 @@
-"""What Jaeger's query API answers, for a client that asks no network."""
+"""Responses of Jaeger's query API, for a client that does not use the network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ URL = "http://127.0.0.1:16686"
 
 
 def client(handler: Handler) -> Jaeger:
-    """A client whose requests ``handler`` answers."""
+    """A Jaeger client whose requests ``handler`` answers."""
     jaeger = Jaeger(URL)
     jaeger._http = httpx.Client(base_url=URL, transport=httpx.MockTransport(handler))
     return jaeger
@@ -23,7 +23,7 @@ def client(handler: Handler) -> Jaeger:
 def span(
     service: str, operation: str, start: int = 0, parent: str = "", **tags: Any
 ) -> dict[str, Any]:
-    """A span of trace ``t1``, its id the operation's name."""
+    """A span of trace ``t1``; its id is the operation's name. Times are in microseconds."""
     references = [{"refType": "CHILD_OF", "traceID": "t1", "spanID": parent}] if parent else []
     return {
         "traceID": "t1",

@@ -1,7 +1,7 @@
-"""What a real Jaeger answered once, kept in tests/unit/recorded and given again.
+"""Replays responses of a real Jaeger, recorded in tests/unit/recorded.
 
-``python -m tests.fakes.recorded URL POD > tests/unit/recorded/NAME.json`` records what ktrace asks
-to show a pod's start.
+``python -m tests.fakes.recorded URL POD > tests/unit/recorded/NAME.json`` records the responses
+that ktrace needs to show a pod's start.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from ktrace.podstart.search import look_for_start
 from tests.fakes.jaeger import client, data
 
 FOLDER = Path(__file__).resolve().parent.parent / "unit" / "recorded"
-_LEFT_OUT = ("internal.", "net.", "otel.scope", "rpc.", "telemetry.", "http.", "user_agent")
-"""Tags that nothing here reads: without them a recording is half as long."""
-_MOMENTARY = ("start", "end", "limit")
+_DROPPED_TAGS = ("internal.", "net.", "otel.scope", "rpc.", "telemetry.", "http.", "user_agent")
+"""Prefixes of tags that ktrace does not read; without them a recording is half as long."""
+_CHANGING_PARAMETERS = ("start", "end", "limit")
 
 
 def replay(name: str, without: str = "") -> Jaeger:
-    """A Jaeger with the recorded answers; what was not asked then finds nothing.
+    """A Jaeger client with the recorded responses; any other search finds nothing.
 
-    ``without``: as if that service had not been traced.
+    ``without`` names a service whose spans are left out.
     """
     answers = {entry["query"]: entry["answer"] for entry in json.loads(text(name))}
-    for trace in (each for answer in answers.values() for each in answer["data"] or []):
+    for trace in (trace for answer in answers.values() for trace in answer["data"] or []):
         services = {key: process["serviceName"] for key, process in trace["processes"].items()}
-        trace["spans"] = [s for s in trace["spans"] if services[s["processID"]] != without]
+        trace["spans"] = [span for span in trace["spans"] if services[span["processID"]] != without]
 
     def answer(request: httpx.Request) -> httpx.Response:
-        found = answers.get(_question(request))
+        found = answers.get(_query(request))
         return httpx.Response(200, json=found) if found else data()
 
     return client(answer)
@@ -44,26 +44,33 @@ def text(name: str) -> str:
     return (FOLDER / f"{name}.json").read_text()
 
 
-def _question(request: httpx.Request) -> str:
-    query = {k: v for k, v in request.url.params.items() if k not in _MOMENTARY}
-    return f"{request.url.path} {json.dumps(query, sort_keys=True)}"
+def _query(request: httpx.Request) -> str:
+    """The path and the parameters that identify the request when it is repeated."""
+    parameters = {
+        name: value
+        for name, value in request.url.params.items()
+        if name not in _CHANGING_PARAMETERS
+    }
+    return f"{request.url.path} {json.dumps(parameters, sort_keys=True)}"
 
 
 def _record(url: str, pod: str) -> list[dict[str, Any]]:
-    taken: dict[str, Any] = {}
+    answers: dict[str, Any] = {}
 
     def keep(response: httpx.Response) -> None:
         response.read()
         document = response.json()
         for trace in document["data"] or []:
-            for each in (*trace["spans"], *trace["processes"].values()):
-                each["tags"] = [t for t in each["tags"] if not t["key"].startswith(_LEFT_OUT)]
-        taken.setdefault(_question(response.request), document)
+            for part in (*trace["spans"], *trace["processes"].values()):
+                part["tags"] = [
+                    tag for tag in part["tags"] if not tag["key"].startswith(_DROPPED_TAGS)
+                ]
+        answers.setdefault(_query(response.request), document)
 
     with Jaeger(url) as jaeger:
         jaeger._http.event_hooks["response"] = [keep]
         look_for_start(jaeger, "default", pod)
-    return [{"query": query, "answer": answer} for query, answer in taken.items()]
+    return [{"query": query, "answer": answer} for query, answer in answers.items()]
 
 
 if __name__ == "__main__":

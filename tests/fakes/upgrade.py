@@ -1,4 +1,4 @@
-"""A server that upgrades every connection and from then on echoes, as ``cat`` does in a pod."""
+"""A server that upgrades every connection and then echoes its data, like ``cat`` in a pod."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ import trustme
 
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"
 KNOWN, UNKNOWN = b"someone", b"nobody"
-"""Sent together with the 101: whether the client showed a certificate."""
+"""Sent together with the 101: whether the client presented a certificate."""
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """Of a server called ``NAME`` and of a client; ``own`` has the key, ``authority`` signed it."""
+    """One certificate for a server called ``NAME`` and a client.
+
+    ``own`` is a file with the certificate and its key, ``authority`` one with the certificate of
+    its authority.
+    """
 
     authority: Path
     own: Path
@@ -26,16 +30,16 @@ class Certificate:
 
     @classmethod
     def issue(cls, folder: Path) -> Certificate:
-        made = cls(folder / "authority.pem", folder / "own.pem")
+        certificate = cls(folder / "authority.pem", folder / "own.pem")
         authority = trustme.CA()
-        authority.cert_pem.write_to_path(str(made.authority))
+        authority.cert_pem.write_to_path(str(certificate.authority))
         issued = authority.issue_cert(cls.NAME)
-        issued.private_key_and_cert_chain_pem.write_to_path(str(made.own))
-        return made
+        issued.private_key_and_cert_chain_pem.write_to_path(str(certificate.own))
+        return certificate
 
 
 class EchoServer:
-    """With a ``certificate`` it speaks TLS."""
+    """The server; it uses TLS if there is a ``certificate``."""
 
     def __init__(self, certificate: Certificate | None) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))

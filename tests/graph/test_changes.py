@@ -192,17 +192,18 @@ def test_each_component_has_its_line(default: Run, lab: Run) -> None:
     assert default.outlook() == [
         "apiserver will be traced: by its file of apiserver.config.k8s.io/v1",
         "kubelet will be traced: by the tracing in its file, on every node",
-        "containerd will be traced: upstream containerd 2.3.4 in place of the one of k3s "
+        "containerd will be traced: upstream containerd 2.3.4 replaces the one of k3s "
         "1.34.4-k3s1, which has no tracing plugin",
     ]
     assert lab.outlook() == [
         *default.outlook()[:2],
-        "containerd will be traced: containerdTracing says that the image's own containerd traces",
+        "containerd will be traced: containerdTracing is image, so the image's own containerd "
+        "exports traces",
     ]
     assert run(of_stack_file("article")).outlook() == [
         "apiserver will be traced: by its file of apiserver.config.k8s.io/v1beta1",
         "kubelet will be traced: by the tracing in its file, on every node",
-        "containerd will be traced: k3s 1.27.1-k3s1 has containerd's tracing plugin",
+        "containerd will be traced: the containerd of k3s 1.27.1-k3s1 has the tracing plugin",
     ]
 
 
@@ -225,7 +226,7 @@ def test_what_is_not_traced_is_said_with_the_reason() -> None:
 
 def test_a_containerd_of_ones_own_is_named() -> None:
     line = run({"containerdBinary": __file__}).outlook()[2]
-    assert line.startswith(f"containerd will be traced: the containerd at {__file__} in place of")
+    assert line.startswith(f"containerd will be traced: the containerd at {__file__} replaces")
 
 
 def test_a_replacement_of_the_cluster_is_announced(default: Run) -> None:

@@ -1,12 +1,12 @@
-# Frees the network $NETWORK before it is deleted: a container of ours that Pulumi's state does not
-# know goes, a stranger's (a registry, say) is disconnected. A network with endpoints never goes.
+# Frees the network $NETWORK of containers before it is deleted, because Docker refuses to delete a
+# network in use: removes $OWNER's containers, disconnects all others (for instance a registry).
 set -eu
 
 id=$(docker network ls -q --filter "label=runtime-observability.owner=$OWNER" \
   --filter "name=^$NETWORK\$")
 [ -n "$id" ] || exit 0
-ours=$(docker ps -aq --filter "network=$id" --filter "label=runtime-observability.owner=$OWNER")
-[ -z "$ours" ] || docker rm -fv $ours >/dev/null
+owned=$(docker ps -aq --filter "network=$id" --filter "label=runtime-observability.owner=$OWNER")
+[ -z "$owned" ] || docker rm -fv $owned >/dev/null
 for container in $(docker ps -aq --filter "network=$id"); do
   docker network disconnect -f "$id" "$container"
 done

@@ -1,37 +1,38 @@
-# Removes whatever $OWNER still has in Docker and its folder, and proves that nothing is left.
-# Stored in Pulumi's state and run from there: it needs docker and rm, and no checkout.
+# Removes everything of $OWNER that is left in Docker, then the stack's folder $DIRECTORY.
+# Pulumi's state contains this script and runs it from there: it needs only docker and rm.
 set -eu
 
 owned="label=runtime-observability.owner=$OWNER"
-quiet=0 rounds=0 said=
+# Stops when two checks in a row find nothing: a k3d that outlived its run may still create nodes.
+clean=0 attempts=0 errors=
 while :; do
   containers=$(docker ps -a --filter "$owned" --format '{{.Names}}')
-  networks=$(docker network ls -q --filter "$owned") # two networks may share a name
+  networks=$(docker network ls -q --filter "$owned") # by id: two networks can have the same name
   volumes=$(docker volume ls -q --filter "$owned")
   if [ -z "$containers$networks$volumes" ]; then
-    quiet=$((quiet + 1))
-    [ "$quiet" -lt 2 ] || break
+    clean=$((clean + 1))
+    [ "$clean" -lt 2 ] || break
   else
-    quiet=0 rounds=$((rounds + 1))
-    if [ "$rounds" -gt 20 ]; then
+    clean=0 attempts=$((attempts + 1))
+    if [ "$attempts" -gt 20 ]; then
       networks=$(docker network ls --filter "$owned" --format '{{.Name}}')
-      echo "stack $STACK: these stay:" $containers $networks $volumes "($said)" >&2
+      echo "stack $STACK: could not remove:" $containers $networks $volumes "($errors)" >&2
       exit 1
     fi
-    said=
-    [ -z "$containers" ] || said=$(docker rm -fv $containers 2>&1 >/dev/null) || :
+    errors=
+    [ -z "$containers" ] || errors=$(docker rm -fv $containers 2>&1 >/dev/null) || :
     for network in $networks; do
       for container in $(docker ps -aq --filter "network=$network"); do
         docker network disconnect -f "$network" "$container" || :
       done
-      said="$said $(docker network rm "$network" 2>&1 >/dev/null)" || :
+      errors="$errors $(docker network rm "$network" 2>&1 >/dev/null)" || :
     done
-    [ -z "$volumes" ] || said="$said $(docker volume rm -f $volumes 2>&1 >/dev/null)" || :
+    [ -z "$volumes" ] || errors="$errors $(docker volume rm -f $volumes 2>&1 >/dev/null)" || :
   fi
   sleep 1
 done
 rm -rf "${DIRECTORY:?}"
 if [ -e "$DIRECTORY" ]; then
-  echo "stack $STACK: $DIRECTORY cannot be removed" >&2
+  echo "stack $STACK: could not remove $DIRECTORY" >&2
   exit 1
 fi

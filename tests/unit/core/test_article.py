@@ -1,7 +1,7 @@
-"""The article stack against the article's own files: every difference is in docs/article.md.
+"""Compares the article stack with the article's files: docs/article.md lists every difference.
 
-The article's values are those of kubeshop/tracetest, examples/tracetesting-kubernetes/, where its
-files lie in kubetracing/ and its k3d command in setup-k8s-with-k3d.md.
+The article's values come from kubeshop/tracetest, examples/tracetesting-kubernetes/: its files are
+in kubetracing/, its k3d command is in setup-k8s-with-k3d.md.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ ARTICLE: dict[str, Any] = {
 
 
 def generated() -> dict[str, Any]:
-    """What the article stack is given in the place of each."""
+    """The article stack's counterpart of each file in ``ARTICLE``."""
     settings = parsed(**of_stack_file("article"))
     files = documents.node_files(settings, cgroup_v1=False)
     template = files[documents.CONTAINERD_FILE]
@@ -139,54 +139,55 @@ def generated() -> dict[str, Any]:
 
 def container(graph: Run, name: str) -> dict[str, Any]:
     inputs = graph[f"{name}-container"].inputs
-    found = {
+    values = {
         "image": graph[f"{name}-image"].inputs["name"],
         "command": inputs.get("command"),
-        "environment": dict(each.split("=", 1) for each in inputs["envs"]),
+        "environment": dict(variable.split("=", 1) for variable in inputs["envs"]),
         "ports": [
             f"{port['ip']}:{port['external']:.0f}:{port['internal']:.0f}"
             for port in inputs["ports"]
         ],
         "restart": inputs["restart"],
     }
-    return {key: value for key, value in found.items() if value}
+    return {key: value for key, value in values.items() if value}
 
 
 def cluster() -> dict[str, Any]:
     names = Names("article", PROJECT)
     config = spec_of(names, parsed(**of_stack_file("article"), agents=1)).config
-    what = {
+    contents = {
         str(names.node_directory): "both files",
         str(names.node_directory / documents.CONTAINERD_FILE): "the template",
     }
-    volumes = [each["volume"].split(":") for each in config["volumes"]]
+    volumes = [entry["volume"].split(":") for entry in config["volumes"]]
     arguments = config["options"]["k3s"]["extraArgs"]
-    (nodes,) = {tuple(each["nodeFilters"]) for each in config["volumes"]}
+    (nodes,) = {tuple(entry["nodeFilters"]) for entry in config["volumes"]}
     return {
         "image": config["image"],
         "nodes": list(nodes),
-        "volumes": {inside: what[outside] for outside, inside, _ in volumes},
-        "arguments": dict(each["arg"].rsplit("=", 1) for each in arguments),
+        "volumes": {target: contents[source] for source, target, _ in volumes},
+        "arguments": dict(entry["arg"].rsplit("=", 1) for entry in arguments),
         "environment": dict(
-            each["envVar"].split("=", 1)
-            for each in config["env"]
-            if each["nodeFilters"] != ["agent:0"]
+            entry["envVar"].split("=", 1)
+            for entry in config["env"]
+            if entry["nodeFilters"] != ["agent:0"]
         ),
         "network": config["network"],
     }
 
 
 def differences(article: Any, here: Any, path: str = "") -> Iterator[tuple[str, str, str]]:
-    """Key, the article's value and ours; a part that only one has is one difference."""
+    """Key, the article's value and this stack's; a part that only one of them has is one entry."""
     if isinstance(article, dict) and isinstance(here, dict):
         for key in [*article, *(key for key in here if key not in article)]:
-            below = f"{path}.{key}" if path else key
-            yield from differences(article.get(key, ...), here.get(key, ...), below)
+            inner = f"{path}.{key}" if path else key
+            yield from differences(article.get(key, ...), here.get(key, ...), inner)
     elif article != here:
-        yield path, shown(article), shown(here)
+        yield path, formatted(article), formatted(here)
 
 
-def shown(value: Any) -> str:
+def formatted(value: Any) -> str:
+    """``value`` as docs/article.md writes it; ``...`` is a missing key."""
     if value is ...:
         return "(absent)"
     text: str = yaml.safe_dump(value, default_flow_style=True, width=10_000, sort_keys=False)
@@ -194,7 +195,7 @@ def shown(value: Any) -> str:
 
 
 def documented(file: str) -> list[tuple[str, str, str]]:
-    """The rows below the file's heading in docs/article.md; each has a reason besides."""
+    """The rows below the file's heading in docs/article.md, without the column of reasons."""
     chapters = (PROJECT / "docs" / "article.md").read_text().split("\n## ")
     (chapter,) = (text for text in chapters if text.startswith(f"`{file}`\n"))
     rows = [line.strip("| ").split(" | ") for line in chapter.splitlines() if line[:3] == "| `"]
@@ -213,7 +214,7 @@ def test_every_difference_is_explained_and_no_other(file: str, ours: dict[str, A
 
 
 def test_the_result_is_the_articles(ours: dict[str, Any]) -> None:
-    """All of it sampled in full, by its own name, to one collector and on to Jaeger."""
+    """Everything is sampled in full, keeps its name, and goes through one collector to Jaeger."""
     alias = "otel-collector:4317"
     tracing = ours["kubelet-tracing.yaml"]["tracing"]
     assert tracing == {"endpoint": alias, "samplingRatePerMillion": 1_000_000}

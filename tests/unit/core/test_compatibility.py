@@ -1,4 +1,4 @@
-"""The version table: complete for what settings accept, each row with its source."""
+"""The version table: it covers every release that settings accept, and each row has a source."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TIMELINES: dict[str, Timeline[Any]] = {
 COLLECTOR_TIMELINES = {"OTLP_EXPORTER", "COLLECTOR_METRICS", "SAMPLER_OPTIONS"}
 JAEGER_TIMELINES = {"JAEGER_GENERATION"}
 LATER = {"ETCD_TRACING_PREFIX"}
-"""Begins with the first release that can do it; settings refuse the wish for earlier ones."""
+"""Tables that begin after the oldest release; settings refuse the feature for earlier releases."""
 
 
 def test_all_tables_are_looked_at() -> None:
@@ -79,9 +79,9 @@ def test_the_exporter_is_named_as_the_release_does(release: str, exporter: str) 
 @pytest.mark.parametrize(
     ("mode", "release", "traced", "reason"),
     [
-        ("auto", "v1.27.1-k3s1", True, "has containerd's tracing plugin"),
-        ("auto", "v1.27.5-k3s1", True, "upstream containerd 1.7.29 in place of the one of"),
-        ("auto", "v1.34.4-k3s1", True, "upstream containerd 2.3.4 in place of the one of"),
+        ("auto", "v1.27.1-k3s1", True, "the containerd of k3s 1.27.1-k3s1 has the tracing plugin"),
+        ("auto", "v1.27.5-k3s1", True, "upstream containerd 1.7.29 replaces the one of"),
+        ("auto", "v1.34.4-k3s1", True, "upstream containerd 2.3.4 replaces the one of"),
         ("upstream", "v1.27.1-k3s1", True, "upstream containerd 1.7.29"),
         ("image", "v1.34.4-k3s1", True, "the image's own containerd"),
         ("off", "v1.27.1-k3s1", False, "containerdTracing is off"),
@@ -112,7 +112,7 @@ def test_whether_containerd_is_traced(
     ],
 )
 def test_the_upstream_containerd_is_of_the_bundled_ones_line(release: str, line: int) -> None:
-    """It reads the configuration that k3s writes, of version 2 for 1.7 and of version 3 for 2.0."""
+    """It must read the configuration that k3s writes: version 2 for 1.7, version 3 for 2.0."""
     upstream = compatibility.UPSTREAM_CONTAINERD.at(Version.parse(release))
     assert Version.parse(upstream.version).major == line
 

@@ -1,4 +1,4 @@
-"""The containerd template of k3s 1.27.1: what k3s would make of it, read as TOML."""
+"""The containerd template for k3s 1.27.1: rendered as k3s does it, then read as TOML."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ K3S: dict[str, Any] = {
     "ExtraRuntimes": {},
     "Program": "k3s",
 }
-"""The fields that k3s 1.27.1 gives it (k3s commit 257fa2c54 pkg/agent/templates/templates.go)."""
+"""The template's data in k3s 1.27.1 (k3s commit 257fa2c54 pkg/agent/templates/templates.go)."""
 
 
 def rendered(per_million: int = 1_000_000, **changes: Any) -> dict[str, Any]:
-    """The plugins' tables."""
+    """The ``plugins`` table, rendered with ``changes`` to the data."""
     text = go_template.render(documents.containerd_template(per_million), K3S | changes)
     document = tomllib.loads(text)
     assert document.keys() == {"version", "plugins"}
@@ -48,9 +48,10 @@ def rendered(per_million: int = 1_000_000, **changes: Any) -> dict[str, Any]:
 
 
 def registries(mirrors: dict[str, Any], configs: dict[str, Any] | None = None) -> dict[str, Any]:
-    given = {"Mirrors": mirrors, "Configs": configs or {}}
-    found: dict[str, Any] = rendered(PrivateRegistryConfig=given)[CRI].get("registry", {})
-    return found
+    """The ``registry`` table; empty when there is none."""
+    config = {"Mirrors": mirrors, "Configs": configs or {}}
+    table: dict[str, Any] = rendered(PrivateRegistryConfig=config)[CRI].get("registry", {})
+    return table
 
 
 def test_containerd_is_told_where_to_export() -> None:
@@ -70,7 +71,7 @@ def test_containerd_is_told_where_to_export() -> None:
 def test_any_sampling_is_a_number(per_million: int) -> None:
     ratio = rendered(per_million)["io.containerd.internal.v1.tracing"]["sampling_ratio"]
     assert ratio * 1_000_000 == pytest.approx(per_million)
-    assert isinstance(ratio, float), "containerd takes no integer for it"
+    assert isinstance(ratio, float), "containerd does not accept an integer"
 
 
 def test_what_a_k3d_node_needs_is_there() -> None:
@@ -103,7 +104,7 @@ def test_what_a_k3d_node_needs_is_there() -> None:
 
 
 def test_a_cluster_network_of_ones_own_is_left_alone() -> None:
-    """With --flannel-backend=none k3s knows no folders of plugins, and containerd's own hold."""
+    """With --flannel-backend=none k3s sets no CNI folders, and containerd's defaults apply."""
     assert "cni" not in rendered(NodeConfig=NODE | {"NoFlannel": True})[CRI]
 
 

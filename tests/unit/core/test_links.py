@@ -1,4 +1,4 @@
-"""The searches that a stack exports: what Jaeger's page reads in them."""
+"""The searches that a stack exports, as Jaeger's web UI reads them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,12 @@ def query(link: str) -> dict[str, str]:
 
 
 def test_a_search_names_what_is_given_and_no_more() -> None:
-    asked = query(links.search(URL, "kubelet", "syncPod"))
-    assert asked == {"service": "kubelet", "operation": "syncPod", "limit": "50", "lookback": "1h"}
+    assert query(links.search(URL, "kubelet", "syncPod")) == {
+        "service": "kubelet",
+        "operation": "syncPod",
+        "limit": "50",
+        "lookback": "1h",
+    }
     assert "operation" not in query(links.search(URL, "apiserver"))
 
 
@@ -36,7 +40,7 @@ def test_pulls_are_asked_only_where_containerd_can_answer() -> None:
 
 
 def test_slow_requests_are_asked_by_the_name_of_a_whole_request() -> None:
-    """Else a slow step within a request is found as well."""
+    """Without an operation the search would also find slow steps within a request."""
     named = links.all_links(URL, containerd=False, request_span="KubernetesAPI")
     assert query(named["slowApiRequests"])["operation"] == "KubernetesAPI"
     unnamed = links.all_links(URL, containerd=False)
@@ -50,5 +54,5 @@ def test_every_link_is_a_search_of_a_traced_component() -> None:
 
 def test_errors_are_asked_by_tag_as_jaeger_takes_it() -> None:
     """Jaeger's tags are a JSON object of strings: a bare ``true`` finds nothing."""
-    asked = query(links.all_links(URL, containerd=False)["apiErrors"])
-    assert json.loads(asked["tags"]) == {"error": "true"}
+    errors = query(links.all_links(URL, containerd=False)["apiErrors"])
+    assert json.loads(errors["tags"]) == {"error": "true"}

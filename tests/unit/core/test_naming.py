@@ -1,4 +1,4 @@
-"""Names that stacks own: valid everywhere they are used, and never those of another stack."""
+"""A stack's names: valid everywhere they are used, and different from those of other stacks."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from runtime_observability.core.naming import CLUSTER_NAME_LIMIT, Names
 FOLDER = Path("/home/ada/observability")
 DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?\Z")
 
-# What Pulumi takes as a stack's name (pulumi v3.259.0 sdk/go/common/tokens/stack_name.go).
+# What Pulumi accepts as a stack's name (pulumi v3.259.0 sdk/go/common/tokens/stack_name.go).
 stack_names = st.from_regex(r"[A-Za-z0-9_.-]{1,100}", fullmatch=True)
-# Names that are alike: case, separators, and tails beyond k3d's limit.
-alike = st.builds(
+# Similar names: case, separators, and tails beyond k3d's limit.
+similar_names = st.builds(
     lambda stem, tail: stem + tail,
     st.sampled_from(["a", "A", "a.", "a-", "a--", "-a", "a-b", "a.b", "a_b", "dev-" * 7]),
     st.sampled_from(["", "-", "x", "X", "-1", "-jaeger", "--ca9781"]),
@@ -26,10 +26,10 @@ alike = st.builds(
 
 
 def owned(names: Names) -> set[str]:
-    """Every name that must be the stack's alone in a Docker daemon, and its folder."""
+    """Every name that no other stack in the Docker daemon may have, and the stack's folder."""
     nodes = [names.node(role, index) for role in ("server", "agent") for index in range(3)]
-    kinds = [names.network, names.cluster, names.jaeger, names.collector, *nodes]
-    return {*kinds, names.owner, str(names.directory)}
+    objects = [names.network, names.cluster, names.jaeger, names.collector, *nodes]
+    return {*objects, names.owner, str(names.directory)}
 
 
 @given(stack_names)
@@ -40,16 +40,16 @@ def test_a_name_is_a_dns_label_that_k3d_takes(stack: str) -> None:
     assert names.directory.parent == FOLDER / ".stacks"
 
 
-@given(st.one_of(stack_names, alike), st.one_of(stack_names, alike))
+@given(st.one_of(stack_names, similar_names), st.one_of(stack_names, similar_names))
 def test_two_stacks_share_nothing(one: str, other: str) -> None:
     assume(one != other)
     assert not owned(Names(one, FOLDER)) & owned(Names(other, FOLDER))
 
 
 def test_a_stack_cannot_be_named_like_the_digest_of_another() -> None:
-    """ "A" becomes a digest; no stack that stands for itself may be written like that."""
-    shortened = Names("A", FOLDER).cluster.removeprefix("traced-")
-    assert Names(shortened, FOLDER).cluster != Names("A", FOLDER).cluster
+    """The label of "A" ends with a digest; a stack with that label as its name gets another one."""
+    label = Names("A", FOLDER).cluster.removeprefix("traced-")
+    assert Names(label, FOLDER).cluster != Names("A", FOLDER).cluster
 
 
 @given(stack_names)

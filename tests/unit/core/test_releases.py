@@ -1,6 +1,7 @@
-"""What each release is given: as it was when it was last looked at, and nothing it does not know.
+"""The files for each release: equal to the golden files, and without keys unknown to the release.
 
-``UPDATE_GOLDEN=1 pytest tests/unit/test_releases.py`` rewrites golden/releases/: read the diff.
+``UPDATE_GOLDEN=1 pytest tests/unit/core/test_releases.py`` rewrites golden/releases/: read the
+diff.
 """
 
 from __future__ import annotations
@@ -44,28 +45,28 @@ COLLECTOR_RELEASES = ["0.54.0", "0.85.0", "0.104.0", "0.111.0", "0.144.0", "0.15
 JAEGER_RELEASES = ["1.45.0", "1.46.0", "1.57.0", "1.76.0", "2.0.0", "2.13.0", "2.20.0"]
 
 
-def given_to_k3s(release: str) -> dict[str, str]:
-    """The node-side files, and of the cluster what the release decides."""
+def k3s_files(release: str) -> dict[str, str]:
+    """The files for the nodes, and the parts of the cluster that depend on the release."""
     settings = parsed(k3sVersion=f"v{release}-k3s1")
     config = configuration.spec_of(NAMES, settings).config
     built = node_image.node_image(settings, "amd64")
     cluster = {
         "image": config["image"],
         "built of": [built.base, built.source] if built else [],
-        "volumes": [each["volume"] for each in config["volumes"]],
-        "env": [each["envVar"] for each in config["env"]],
-        "args": [each["arg"] for each in config["options"]["k3s"]["extraArgs"]],
+        "volumes": [entry["volume"] for entry in config["volumes"]],
+        "env": [entry["envVar"] for entry in config["env"]],
+        "args": [entry["arg"] for entry in config["options"]["k3s"]["extraArgs"]],
     }
     files = documents.node_files(settings, cgroup_v1=False)
-    files.pop(documents.CONTAINERD_FILE, None)  # tests/unit/test_containerd_template.py has it
+    files.pop(documents.CONTAINERD_FILE, None)  # tested in test_containerd_template.py
     return files | {"cluster": documents.dump(cluster)}
 
 
-def given_to_collector(release: str) -> dict[str, str]:
+def collector_files(release: str) -> dict[str, str]:
     return {"collector.yaml": documents.collector(Version.parse(release), 500_000, 256)}
 
 
-def given_to_jaeger(release: str) -> dict[str, str]:
+def jaeger_files(release: str) -> dict[str, str]:
     version = Version.parse(release)
     image: dict[str, Any] = {"image": compatibility.jaeger_image(version)}
     if compatibility.JAEGER_GENERATION.at(version) == "v1":
@@ -74,22 +75,22 @@ def given_to_jaeger(release: str) -> dict[str, str]:
     return {"container": documents.dump(image), "jaeger.yaml": documents.jaeger(50_000)}
 
 
-GIVEN = {
-    **{f"k3s-{release}": (given_to_k3s, release) for release in K3S_RELEASES},
-    **{f"collector-{release}": (given_to_collector, release) for release in COLLECTOR_RELEASES},
-    **{f"jaeger-{release}": (given_to_jaeger, release) for release in JAEGER_RELEASES},
+FILES = {
+    **{f"k3s-{release}": (k3s_files, release) for release in K3S_RELEASES},
+    **{f"collector-{release}": (collector_files, release) for release in COLLECTOR_RELEASES},
+    **{f"jaeger-{release}": (jaeger_files, release) for release in JAEGER_RELEASES},
 }
 
 
-@pytest.mark.parametrize("name", GIVEN)
+@pytest.mark.parametrize("name", FILES)
 def test_a_release_is_given_what_it_was(name: str) -> None:
-    function, release = GIVEN[name]
+    function, release = FILES[name]
     text = "".join(f"--- # {file}\n{content}" for file, content in function(release).items())
     golden.check(GOLDEN / f"{name}.yaml", text)
 
 
 def test_no_golden_file_is_left_over() -> None:
-    assert {path.stem for path in GOLDEN.iterdir()} == GIVEN.keys()
+    assert {path.stem for path in GOLDEN.iterdir()} == FILES.keys()
 
 
 def test_the_articles_release_is_among_them() -> None:
@@ -99,13 +100,13 @@ def test_the_articles_release_is_among_them() -> None:
     assert article["jaegerVersion"] == JAEGER_RELEASES[0]
 
 
-# --- what each release knows ----------------------------------------------------------------------
+# --- the keys that each release has: the first release with a key, the first without it -----------
 
 ALWAYS = "0.0.0"
 NEVER = "999.0.0"
 
 APISERVER_KEYS = {
-    # component-base v0.27.0 tracing/api/v1/types.go: the same in every release since
+    # component-base v0.27.0 tracing/api/v1/types.go: unchanged in every later release
     "apiVersion": (ALWAYS, NEVER),
     "kind": (ALWAYS, NEVER),
     "endpoint": (ALWAYS, NEVER),
@@ -127,7 +128,7 @@ KUBELET_KEYS = {
 K3S_ARGUMENTS = {
     "--kube-apiserver-arg=tracing-config-file": ("1.22.0", NEVER),
     "--kubelet-arg=config": (ALWAYS, NEVER),
-    # etcd 3.5 with a sampling rate, until etcd 3.6 in 1.34
+    # etcd 3.5 with a sampling rate, replaced by etcd 3.6 in 1.34
     "--etcd-arg=experimental-enable-distributed-tracing": ("1.31.0", "1.34.0"),
     "--etcd-arg=experimental-distributed-tracing-address": ("1.31.0", "1.34.0"),
     "--etcd-arg=experimental-distributed-tracing-service-name": ("1.31.0", "1.34.0"),
@@ -180,7 +181,7 @@ COLLECTOR_KEYS |= {
     if "otlp/jaeger" in key
 }
 JAEGER_V1_VARIABLES = {
-    # Jaeger CHANGELOG; what a release does not know, it passes over
+    # Jaeger CHANGELOG; a release ignores variables that it does not know
     "COLLECTOR_OTLP_ENABLED": ("1.35.0", "2.0.0"),
     "COLLECTOR_OTLP_GRPC_HOST_PORT": ("1.35.0", "2.0.0"),
     "MEMORY_MAX_TRACES": ("1.0.0", "2.0.0"),
@@ -191,30 +192,33 @@ JAEGER_V1_VARIABLES = {
 
 
 def unknown(keys: Iterator[str], known: dict[str, tuple[str, str]], version: Version) -> list[str]:
-    """Those of ``keys`` that ``version`` does not have between their first and last release."""
+    """Those of ``keys`` that ``version`` does not have.
+
+    ``known`` maps a key to the first release with it and the first release without it.
+    """
     release = Version(version.major, version.minor, version.patch)
 
     def has(key: str) -> bool:
-        first, end = known.get(key, (NEVER, NEVER))
-        return Version.parse(first) <= release < Version.parse(end)
+        first, removed = known.get(key, (NEVER, NEVER))
+        return Version.parse(first) <= release < Version.parse(removed)
 
     return [key for key in keys if not has(key)]
 
 
 def leaves(document: Any, path: str = "") -> Iterator[str]:
-    """Paths to all that is not a mapping; the members of a list are at the list's path."""
+    """Paths of all values that are not mappings; members of a list have the list's path."""
     if isinstance(document, dict):
         for key, value in document.items():
             yield from leaves(value, f"{path}.{key}" if path else key)
-    elif isinstance(document, list) and any(isinstance(each, dict) for each in document):
-        for each in document:
-            yield from leaves(each, path)
+    elif isinstance(document, list) and any(isinstance(item, dict) for item in document):
+        for item in document:
+            yield from leaves(item, path)
     else:
         yield path
 
 
 def releases(major: int, first: int, last: int) -> st.SearchStrategy[Version]:
-    """Of these minors, some of them candidates."""
+    """Releases with minor ``first`` to ``last``, some of them release candidates."""
     numbers = (st.just(major), st.integers(first, last), st.integers(0, 20))
     return st.builds(Version, *numbers, st.sampled_from(["", "", "rc1"]))
 
@@ -244,7 +248,7 @@ def test_a_k3s_is_given_nothing_it_does_not_know(
     assert unknown(iter([tracing["apiVersion"]]), APISERVER_VERSIONS, version) == []
     kubelet = yaml.safe_load(files.pop(documents.KUBELET_FILE))
     assert unknown(leaves(kubelet), KUBELET_KEYS, version) == []
-    arguments = (each["arg"].rpartition("=")[0] for each in config["options"]["k3s"]["extraArgs"])
+    arguments = (entry["arg"].rpartition("=")[0] for entry in config["options"]["k3s"]["extraArgs"])
     assert unknown(arguments, K3S_ARGUMENTS, version) == []
 
     template = files.pop(documents.CONTAINERD_FILE, None)
@@ -252,9 +256,9 @@ def test_a_k3s_is_given_nothing_it_does_not_know(
     if template:
         tomllib.loads(go_template.render(template, K3S))
     assert files == {}
-    variables = [each["envVar"] for each in config["env"]]
-    tells = any(each.startswith("CONTAINERD_OTEL_EXPORTER_OTLP_ENDPOINT=") for each in variables)
-    assert tells == (template is None and containerd != "off")
+    endpoint = "CONTAINERD_OTEL_EXPORTER_OTLP_ENDPOINT="
+    has_variable = any(entry["envVar"].startswith(endpoint) for entry in config["env"])
+    assert has_variable == (template is None and containerd != "off")
 
 
 @given(releases(0, 54, 165), per_million)
@@ -273,7 +277,7 @@ def test_a_jaeger_v1_is_given_nothing_it_does_not_know(version: Version) -> None
 
 
 def test_what_is_not_known_is_found() -> None:
-    """The check itself: a key of another release is one."""
+    """Tests ``unknown`` itself: it finds a key of another release."""
     old, new = Version(0, 110, 0), Version(0, 155, 0)
     newest = yaml.safe_load(documents.collector(new, 1, 256))
     found = unknown(leaves(newest), COLLECTOR_KEYS, old)

@@ -1,4 +1,4 @@
-"""Release numbers: how they are written, how they are ordered, and the tables keyed by them."""
+"""Release numbers: how they are written and ordered, and the tables with a row per release."""
 
 from __future__ import annotations
 
@@ -59,14 +59,15 @@ def test_older_and_newer(older: str, newer: str) -> None:
 
 
 def test_the_build_of_k3s_does_not_count() -> None:
-    """v1.34.0-k3s1 *is* Kubernetes 1.34.0: neither older nor newer."""
+    """v1.34.0-k3s1 is Kubernetes 1.34.0, neither older nor newer."""
     assert Version.parse("v1.34.0-k3s1") == Version.parse("v1.34.0-k3s2") == Version.parse("1.34.0")
 
 
 def test_a_row_holds_from_its_release_on() -> None:
     table = Timeline(Since("1.2.0", "old", "here"), Since("1.34.0", "new", "there"))
-    at = {text: table.at(Version.parse(text)) for text in ("1.2.0", "1.33.9-k3s1", "1.34.0-k3s1")}
-    assert at == {"1.2.0": "old", "1.33.9-k3s1": "old", "1.34.0-k3s1": "new"}
+    releases = ("1.2.0", "1.33.9-k3s1", "1.34.0-k3s1")
+    values = {release: table.at(Version.parse(release)) for release in releases}
+    assert values == {"1.2.0": "old", "1.33.9-k3s1": "old", "1.34.0-k3s1": "new"}
 
 
 def test_a_pre_release_has_what_its_release_has() -> None:
@@ -76,7 +77,7 @@ def test_a_pre_release_has_what_its_release_has() -> None:
 
 
 def test_before_its_first_row_a_table_knows_nothing() -> None:
-    with pytest.raises(KeyError, match=r"nothing is known of 1\.1\.9"):
+    with pytest.raises(KeyError, match=r"no value for 1\.1\.9: the table begins with 1\.2\.0"):
         Timeline(Since("1.2.0", "old", "here")).at(Version.parse("1.1.9"))
 
 

@@ -1,4 +1,4 @@
-"""What `docker` prints, and what the project reads in it."""
+"""How the output of `docker` is read."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_labels_that_are_not_there_are_empty(daemon: FakeDaemon) -> None:
 def test_networks_are_read_with_their_owner(daemon: FakeDaemon, names: Names) -> None:
     daemon.network("bridge")
     daemon.network(names.network, labels=names.labels)
-    assert [(each.name, each.owner) for each in docker.networks()] == [
+    assert [(network.name, network.owner) for network in docker.networks()] == [
         ("bridge", ""),
         ("traced-dev", names.owner),
     ]
@@ -53,7 +53,7 @@ def test_networks_are_read_with_their_owner(daemon: FakeDaemon, names: Names) ->
         ("4317-4318/tcp", set()),
         ("127.0.0.1:16686->16686/tcp", {16686}),
         ("127.0.0.1:16786->16686/tcp, 127.0.0.1:6650->6443/tcp", {16786, 6650}),
-        # as docker 28.2.2 lists a collector on its default ports
+        # a collector on its default ports, listed by docker 28.2.2
         (
             "127.0.0.1:4317-4318->4317-4318/tcp, 127.0.0.1:8888->8888/tcp, "
             "127.0.0.1:13133->13133/tcp",
@@ -73,17 +73,17 @@ def test_the_daemon_says_which_cgroups_it_has(daemon: FakeDaemon) -> None:
         "20.10.24", cgroup_version="2", architecture="amd64", limits_swap=True
     )
     del daemon.info["CgroupVersion"]
-    assert docker.daemon().cgroup_version == "1", "releases before 20.10 know cgroup v1 alone"
+    assert docker.daemon().cgroup_version == "1", "releases before 20.10 support only cgroup v1"
 
 
 @pytest.mark.parametrize(
-    ("kernels", "images"), [("x86_64", "amd64"), ("aarch64", "arm64"), ("riscv64", "riscv64")]
+    ("machine", "architecture"), [("x86_64", "amd64"), ("aarch64", "arm64"), ("riscv64", "riscv64")]
 )
 def test_the_daemons_architecture_is_named_as_images_name_it(
-    daemon: FakeDaemon, kernels: str, images: str
+    daemon: FakeDaemon, machine: str, architecture: str
 ) -> None:
-    daemon.info["Architecture"] = kernels
-    assert docker.daemon().architecture == images
+    daemon.info["Architecture"] = machine
+    assert docker.daemon().architecture == architecture
 
 
 def test_a_daemon_that_is_not_there(daemon: FakeDaemon) -> None:
@@ -93,7 +93,7 @@ def test_a_daemon_that_is_not_there(daemon: FakeDaemon) -> None:
 
 
 def test_a_client_without_a_daemon(daemon: FakeDaemon) -> None:
-    """`docker info` may exit with 0 and tell of the missing daemon in its document."""
+    """`docker info` can exit with 0 and report the missing daemon only in its output."""
     daemon.info = {"ServerErrors": ["Cannot connect to the Docker daemon"]}
     with pytest.raises(runner.CommandError, match="Cannot connect to the Docker daemon"):
         docker.daemon()
@@ -110,7 +110,7 @@ def test_the_provider_reads_docker_host_alone(
 
 
 def test_what_is_not_docker_is_told_apart(daemon: FakeDaemon) -> None:
-    """Podman has a command of the same name, and other words for what it is."""
+    """Podman can install a `docker` command too; its `info` has other fields."""
     daemon.info = {"host": {"arch": "amd64"}, "version": {"Version": "5.4.0"}}
-    with pytest.raises(runner.CommandError, match="is that Podman"):
+    with pytest.raises(runner.CommandError, match="this may be Podman"):
         docker.daemon()

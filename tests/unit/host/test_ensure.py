@@ -1,4 +1,4 @@
-"""Ensure: from any state that Docker can be in to the wanted cluster, or a refusal by name."""
+"""Ensure: from any state of the cluster to the wanted one, or an error that names the reason."""
 
 from __future__ import annotations
 
@@ -45,25 +45,25 @@ TOOLS = Owned(id="t", name="k3d-traced-dev-tools", owner="", stack="", folder=""
 
 
 @pytest.mark.parametrize(
-    ("found", "action", "why"),
+    ("found", "action", "reason"),
     [
-        ([], Action.CREATE, "there is none"),
-        ([SERVER, AGENT], Action.ADOPT, "all its nodes run"),
-        ([AGENT, TOOLS, SERVER], Action.ADOPT, "all its nodes run"),
+        ([], Action.CREATE, "it does not exist"),
+        ([SERVER, AGENT], Action.ADOPT, "all its nodes are running"),
+        ([AGENT, TOOLS, SERVER], Action.ADOPT, "all its nodes are running"),
         ([TOOLS], Action.RECREATE, "server-0 never started"),
         ([SERVER], Action.RECREATE, "agent-0 never started"),
         ([SERVER, node("agent", 0, "created")], Action.RECREATE, "agent-0 never started"),
-        ([SERVER, node("agent", 0, "exited")], Action.START, "agent-0 stands still"),
-        ([node("server", 0, "paused"), AGENT], Action.START, "server-0 stands still"),
+        ([SERVER, node("agent", 0, "exited")], Action.START, "stopped: k3d-traced-dev-agent-0"),
+        ([node("server", 0, "paused"), AGENT], Action.START, "stopped: k3d-traced-dev-server-0"),
         ([SERVER, node("agent", 0, spec="other")], Action.RECREATE, "another configuration"),
         ([SERVER, node("agent", 0, "exited", spec="other")], Action.RECREATE, "another config"),
-        ([SERVER, AGENT, node("agent", 1)], Action.RECREATE, "not wanted"),
+        ([SERVER, AGENT, node("agent", 1)], Action.RECREATE, "too many nodes"),
     ],
 )
-def test_what_is_done_about_what_is_found(found: list[Owned], action: Action, why: str) -> None:
+def test_what_is_done_about_what_is_found(found: list[Owned], action: Action, reason: str) -> None:
     decision = decide(found, [SERVER.name, AGENT.name], DIGEST)
     assert decision.action is action
-    assert why in decision.why
+    assert reason in decision.reason
 
 
 def test_the_first_server_is_the_first_node(names: Names) -> None:
@@ -80,13 +80,13 @@ def test_the_first_server_is_the_first_node(names: Names) -> None:
 # --- the run --------------------------------------------------------------------------------------
 
 
-def spec_of(names: Names, **changes: Any) -> ClusterSpec:
-    return configuration.spec_of(names, parsed(**changes))
+def spec_of(names: Names, **settings: Any) -> ClusterSpec:
+    return configuration.spec_of(names, parsed(**settings))
 
 
 @pytest.fixture
 def spec(names: Names) -> ClusterSpec:
-    """A cluster of one server and one agent, its files written."""
+    """A cluster with one server and one agent, whose files exist."""
     settings = parsed(agents=1)
     files = documents.node_files(settings, cgroup_v1=False)
     names.node_directory.mkdir(parents=True)
@@ -97,20 +97,20 @@ def spec(names: Names) -> ClusterSpec:
 
 @pytest.fixture
 def readiness(monkeypatch: pytest.MonkeyPatch, no_waiting: None) -> Iterator[list[str]]:
-    """What the waits for the cluster end with: "ready" or an error; each wait takes one."""
-    ends: list[str] = []
+    """The results of the waits for the cluster, in their order: "ready" or an error's message."""
+    results: list[str] = []
 
     def wait(kubeconfig: Path, nodes: int, watch: NodeWatch) -> float:
         assert kubeconfig.read_text() == "---\n# kubeconfig of traced-dev\n"
         assert nodes == 2
-        end = ends.pop(0) if ends else "ready"
-        if end != "ready":
-            raise runner.CommandError(end)
+        result = results.pop(0) if results else "ready"
+        if result != "ready":
+            raise runner.CommandError(result)
         return 0.1
 
     monkeypatch.setattr(ensure, "wait_until_ready", wait)
-    yield ends
-    assert not ends, "waits that never were"
+    yield results
+    assert not results, "these waits did not happen"
 
 
 def run(names: Names, spec: ClusterSpec) -> str:
@@ -123,22 +123,22 @@ def nodes(daemon: FakeDaemon, names: Names, spec: str, **values: Any) -> None:
     daemon.node(names, "agent", spec=spec, **values)
 
 
-def done(daemon: FakeDaemon) -> list[str]:
-    """What was changed, in words: k3d's commands and docker's removals."""
-    words = []
+def changes(daemon: FakeDaemon) -> list[str]:
+    """What changed the cluster: the verb of each `k3d cluster`, "remove" for each `docker rm`."""
+    verbs = []
     for call in daemon.executables.calls:
         match call.argv:
             case ("k3d", "cluster", verb, *_):
-                words.append(verb)
+                verbs.append(verb)
             case ("docker", "rm", *_):
-                words.append("remove")
-    return words
+                verbs.append("remove")
+    return verbs
 
 
 @pytest.mark.usefixtures("readiness")
 def test_no_cluster_is_created(daemon: FakeDaemon, names: Names, spec: ClusterSpec) -> None:
     instance = run(names, spec)
-    assert done(daemon) == ["create"]
+    assert changes(daemon) == ["create"]
     assert instance == daemon.containers[0].id
     assert daemon.names == set(ensure.wanted_nodes(names, spec))
     assert names.kubeconfig.stat().st_mode & 0o777 == 0o600
@@ -152,11 +152,11 @@ def test_k3d_is_given_the_spec_and_labels_alone(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec
 ) -> None:
     run(names, spec)
-    (create,) = daemon.asked("k3d", "cluster", "create")
-    given = yaml.safe_load(create.stdin)
+    (create,) = daemon.calls_to("k3d", "cluster", "create")
+    config = yaml.safe_load(create.stdin)
     labels = names.labels | {naming.SPEC_LABEL: spec.digest}
-    assert given == cluster_spec.with_labels(spec.config, labels)
-    assert given["options"]["kubeconfig"] == {
+    assert config == cluster_spec.with_labels(spec.config, labels)
+    assert config["options"]["kubeconfig"] == {
         "updateDefaultKubeconfig": False,
         "switchCurrentContext": False,
     }
@@ -166,7 +166,7 @@ def test_k3d_is_given_the_spec_and_labels_alone(
 def test_a_whole_cluster_is_adopted(daemon: FakeDaemon, names: Names, spec: ClusterSpec) -> None:
     nodes(daemon, names, spec.digest)
     assert run(names, spec) == "id-of-k3d-traced-dev-server-0"
-    assert done(daemon) == []
+    assert changes(daemon) == []
     assert names.kubeconfig.is_file()
 
 
@@ -174,14 +174,14 @@ def test_a_whole_cluster_is_adopted(daemon: FakeDaemon, names: Names, spec: Clus
 def test_a_stopped_cluster_is_started(daemon: FakeDaemon, names: Names, spec: ClusterSpec) -> None:
     nodes(daemon, names, spec.digest, state="exited")
     assert run(names, spec) == "id-of-k3d-traced-dev-server-0"
-    assert done(daemon) == ["start"]
+    assert changes(daemon) == ["start"]
 
 
 @pytest.mark.usefixtures("readiness")
 def test_half_a_cluster_is_made_anew(daemon: FakeDaemon, names: Names, spec: ClusterSpec) -> None:
     daemon.node(names, "server", spec=spec.digest)
     assert run(names, spec) != "id-of-k3d-traced-dev-server-0"
-    assert done(daemon) == ["remove", "create"]
+    assert changes(daemon) == ["remove", "create"]
 
 
 @pytest.mark.usefixtures("readiness")
@@ -190,8 +190,9 @@ def test_a_cluster_of_another_spec_is_made_anew(
 ) -> None:
     nodes(daemon, names, "0" * 16)
     run(names, spec)
-    assert done(daemon) == ["remove", "create"]
-    assert {each.labels[naming.SPEC_LABEL] for each in daemon.containers} == {spec.digest}
+    assert changes(daemon) == ["remove", "create"]
+    digests = {container.labels[naming.SPEC_LABEL] for container in daemon.containers}
+    assert digests == {spec.digest}
 
 
 def test_a_cluster_that_does_not_come_back_is_made_anew(
@@ -200,7 +201,7 @@ def test_a_cluster_that_does_not_come_back_is_made_anew(
     nodes(daemon, names, spec.digest)
     readiness[:] = ["after 120 s the cluster was not ready", "ready"]
     run(names, spec)
-    assert done(daemon) == ["remove", "create"]
+    assert changes(daemon) == ["remove", "create"]
 
 
 @pytest.mark.usefixtures("readiness")
@@ -210,7 +211,7 @@ def test_a_cluster_that_cannot_be_started_is_made_anew(
     nodes(daemon, names, spec.digest, state="exited")
     daemon.start_fails = True
     run(names, spec)
-    assert done(daemon) == ["start", "remove", "create"]
+    assert changes(daemon) == ["start", "remove", "create"]
 
 
 def test_a_foreign_cluster_is_refused_and_kept(
@@ -218,18 +219,19 @@ def test_a_foreign_cluster_is_refused_and_kept(
 ) -> None:
     nodes(daemon, names, spec.digest, owner="fedcba9876543210")
     before = daemon.names
-    with pytest.raises(runner.CommandError, match="cluster traced-dev is taken by k3d-traced-dev"):
+    refusal = "cluster traced-dev already exists and has another owner: it has k3d-traced-dev"
+    with pytest.raises(runner.CommandError, match=refusal):
         run(names, spec)
-    assert done(daemon) == []
+    assert changes(daemon) == []
     assert daemon.names == before
 
 
 @pytest.mark.usefixtures("no_waiting")
-@pytest.mark.parametrize("made", [0, 1, 2])
+@pytest.mark.parametrize("created", [0, 1, 2])
 def test_a_creation_that_fails_leaves_nothing(
-    daemon: FakeDaemon, names: Names, spec: ClusterSpec, made: int
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, created: int
 ) -> None:
-    daemon.k3d_fails_after = made
+    daemon.k3d_fails_after = created
     with pytest.raises(runner.CommandError, match="k3d exited with 1"):
         run(names, spec)
     assert daemon.names == set()
@@ -260,12 +262,12 @@ def test_why_it_failed_is_not_lost_when_the_sweep_fails_too(
 def test_files_that_are_missing_are_named(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec
 ) -> None:
-    """A mounted folder that Docker makes itself would be empty, and the node would die."""
+    """Docker would create a missing folder, empty, and the node would fail."""
     path = names.node_directory / documents.KUBELET_FILE
     path.unlink()
     with pytest.raises(runner.CommandError, match=f"{path} is missing"):
         run(names, spec)
-    assert done(daemon) == []
+    assert changes(daemon) == []
 
 
 # --- as a command ---------------------------------------------------------------------------------
@@ -292,8 +294,8 @@ def test_what_was_made_is_printed_and_remembered(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     assert command(names, spec, monkeypatch) == 0
-    said = json.loads(capfd.readouterr().out)
-    assert said["instance"] == daemon.containers[0].id
+    output = json.loads(capfd.readouterr().out)
+    assert output["instance"] == daemon.containers[0].id
     wanted = ensure.wanted_nodes(names, spec)
     assert store.load(names) == Record(7, True, spec.digest, spec.document, wanted)
 
@@ -308,9 +310,9 @@ def test_a_failure_is_told_and_not_remembered_as_success(
 ) -> None:
     daemon.k3d_fails_after = 0
     assert command(names, spec, monkeypatch) == 1
-    said = capfd.readouterr()
-    assert said.out == ""
-    assert "error: cluster traced-dev: k3d exited with 1" in said.err
+    output = capfd.readouterr()
+    assert output.out == ""
+    assert "error: cluster traced-dev: k3d exited with 1" in output.err
     record = store.load(names)
     assert record is None or not record.complete
 
@@ -334,7 +336,7 @@ def test_an_upstream_containerd_that_may_be_the_reason_is_named_with_the_cure(
 def test_while_it_works_the_cluster_counts_as_incomplete(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A run that is killed here must show as drift in the next."""
+    """The next run must detect drift if this run is killed here."""
 
     def killed(*_: object) -> float:
         record = store.load(names)
@@ -395,14 +397,14 @@ def test_a_node_that_dies_after_k3d_was_content_says_why_at_once(
     daemon: FakeDaemon, names: Names, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(k3d, "_DEAD_SECONDS", 0)
-    monkeypatch.setattr(k3d, "_LOOK_SECONDS", 0)
+    monkeypatch.setattr(k3d, "_CHECK_SECONDS", 0)
     node = daemon.node(names, top="sh k3d-entrypoint.sh", log='level=fatal msg="kubelet: no"\n')
     server.answer = lambda _: listing(api_node("False"))
     write_kubeconfig(names.kubeconfig, server.url)
     with pytest.raises(runner.CommandError) as failed:
         ensure.wait_until_ready(names.kubeconfig, 1, NodeWatch([node.name]))
     assert str(failed.value).splitlines() == [
-        f"k3s in {node.name} has ended (0 of 1 nodes Ready).",
+        f"k3s in {node.name} has exited (0 of 1 nodes Ready).",
         f'{node.name}: level=fatal msg="kubelet: no"',
     ]
 
@@ -416,7 +418,7 @@ def test_a_lock_that_is_never_freed_is_told(
     monkeypatch.setattr(ensure, "_LOCK_SECONDS", 0.1)
     with (
         ensure.locked(names),
-        pytest.raises(runner.CommandError, match="another run has been working on cluster"),
+        pytest.raises(runner.CommandError, match="another run has held the lock of cluster"),
         ensure.locked(names),
     ):
         pass
@@ -446,7 +448,7 @@ with ensure.locked(names) as lock:
 
 
 def holder(names: Names, daemon: FakeDaemon, work: str) -> subprocess.Popen[str]:
-    """Another process that holds the lock, until its standard input ends or k3d does."""
+    """Another process that holds the lock until its standard input is closed or k3d exits."""
     environment = {**os.environ, "PATH": daemon.path, "PYTHONPATH": str(PROJECT)}
     process = subprocess.Popen(
         [sys.executable, "-c", _HOLDER, str(names.folder), work],
@@ -464,11 +466,11 @@ def test_a_second_run_waits_for_the_first(names: Names, daemon: FakeDaemon) -> N
     first = holder(names, daemon, "nothing")
     assert lock_is_held(names)
     first.communicate(timeout=10)
-    assert not lock_is_held(names), "the lock went with its process"
+    assert not lock_is_held(names), "the lock is released when its process ends"
 
 
 def lock_is_held(names: Names) -> bool:
-    """Whether the lock cannot be had at once."""
+    """Whether another process holds the lock."""
     limit, ensure._LOCK_SECONDS = ensure._LOCK_SECONDS, 0
     try:
         with ensure.locked(names):
@@ -482,7 +484,7 @@ def lock_is_held(names: Names) -> bool:
 def test_k3d_keeps_the_lock_when_its_run_is_killed(
     names: Names, daemon: FakeDaemon, tmp_path: Path
 ) -> None:
-    """Killed runs leave a k3d that goes on creating; no other run may meet it."""
+    """A killed run leaves a k3d that still creates nodes; no other run may start meanwhile."""
     go_on, pid = tmp_path / "go-on", tmp_path / "pid"
     daemon.executables.script(
         "k3d",
@@ -493,15 +495,15 @@ def test_k3d_keeps_the_lock_when_its_run_is_killed(
     await_file(pid)
     first.kill()
     first.communicate(timeout=10)
-    assert lock_is_held(names), "the orphan holds it"
+    assert lock_is_held(names), "the orphaned k3d holds it"
     go_on.touch()
     deadline = time.monotonic() + 10
     while lock_is_held(names):
-        assert time.monotonic() < deadline, "the orphan has ended, the lock has not"
+        assert time.monotonic() < deadline, "the lock is still held after the orphaned k3d exited"
 
 
 def await_file(path: Path) -> None:
     deadline = time.monotonic() + 10
     while not path.exists():
-        assert time.monotonic() < deadline, f"{path} never came"
+        assert time.monotonic() < deadline, f"{path} was not created"
         time.sleep(0.02)

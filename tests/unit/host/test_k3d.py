@@ -1,4 +1,4 @@
-"""k3d, watched: what it is given, when it is given up, and what is told of a node that died."""
+"""Running k3d: its input and environment, when it is stopped, and the errors of failed nodes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CONTAINERD_EXITED = (
     [
         ("", "its log is empty"),
         (HEALTHY, 'I1123 12:00:01.000000       1 server.go:1] "Started"'),
-        # A line of the API server's is no reason while k3s itself gives one.
+        # An error of k3s explains more than one of the API server.
         (
             HEALTHY
             + "E1123 12:00:02.000000       1 run.go:72] retrying\n"
@@ -53,7 +53,7 @@ CONTAINERD_EXITED = (
             + 'E1123 12:00:02.1       1 run.go:72] "command failed" err="bad gate"\nI1123\n',
             'E1123 12:00:02.1       1 run.go:72] "command failed" err="bad gate"',
         ),
-        # k3s v1.34.5 whose containerd ends: every boot logs the first of the two.
+        # k3s v1.34.5 whose containerd exits; every boot logs the first of the two lines.
         (HEALTHY + NOT_YET_READY + CONTAINERD_EXITED, CONTAINERD_EXITED.strip()),
         (HEALTHY + NOT_YET_READY, NOT_YET_READY.strip()),
         (
@@ -67,20 +67,20 @@ def test_the_gravest_line_says_why(log: str, line: str) -> None:
 
 
 def test_the_users_k3d_variables_do_not_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They beat the configuration file (k3d v5.9.0 cmd/util/config/config.go)."""
+    """They override the configuration file (k3d v5.9.0 cmd/util/config/config.go)."""
     monkeypatch.setenv("K3D_IMAGE", "mine")
     monkeypatch.setenv("K3D_IMAGE_TOOLS", "mine")
     monkeypatch.setenv("K3D_FIX_DNS", "1")
     monkeypatch.setenv("DOCKER_HOST", "unix:///a.sock")
-    given = k3d.environment("", "/scratch")
-    assert not [name for name in given if name.startswith("K3D_")]
-    assert (given["DOCKER_HOST"], given["TMPDIR"]) == ("unix:///a.sock", "/scratch")
-    assert given["PATH"] == os.environ["PATH"]
+    environment = k3d.environment("", "/scratch")
+    assert not [name for name in environment if name.startswith("K3D_")]
+    assert (environment["DOCKER_HOST"], environment["TMPDIR"]) == ("unix:///a.sock", "/scratch")
+    assert environment["PATH"] == os.environ["PATH"]
     assert k3d.environment("tools:1", "/scratch")["K3D_IMAGE_TOOLS"] == "tools:1"
 
 
 class Clock:
-    """Time that a test moves on."""
+    """Replaces ``time.monotonic``; a test sets ``now``."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
@@ -92,19 +92,19 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-def look_again(watch: NodeWatch, clock: Clock, seconds: float = 3) -> str | None:
+def check_later(watch: NodeWatch, clock: Clock, seconds: float = 3) -> str | None:
     clock.now += seconds
-    return watch.look()
+    return watch.check()
 
 
 def test_a_node_without_k3s_is_given_up(daemon: FakeDaemon, names: Names, clock: Clock) -> None:
     node = daemon.node(names, log='level=fatal msg="no cgroup"\n')
     watch = NodeWatch([node.name])
-    assert watch.look() is None
+    assert watch.check() is None
     node.top = "/bin/sh /bin/k3d-entrypoint.sh server"
-    looks = [look_again(watch, clock) for _ in range(4)]
-    assert looks[:2] == [None, None], "it may be about to start"
-    assert looks[-1] == "k3s in k3d-traced-dev-server-0 has ended"
+    checks = [check_later(watch, clock) for _ in range(4)]
+    assert checks[:2] == [None, None], "k3s may be about to start"
+    assert checks[-1] == "k3s in k3d-traced-dev-server-0 has exited"
 
 
 @pytest.mark.parametrize("top", ["/bin/k3s server", "k3s agent", "/usr/bin/k3s server --tls-san 0"])
@@ -112,56 +112,56 @@ def test_a_node_with_k3s_is_waited_for(
     daemon: FakeDaemon, names: Names, clock: Clock, top: str
 ) -> None:
     watch = NodeWatch([daemon.node(names, top=top).name])
-    assert [look_again(watch, clock, 60) for _ in range(5)] == [None] * 5
+    assert [check_later(watch, clock, 60) for _ in range(5)] == [None] * 5
 
 
 def test_a_node_that_is_not_there_yet_is_waited_for(
     daemon: FakeDaemon, names: Names, clock: Clock
 ) -> None:
     watch = NodeWatch([names.node("server", 0)])
-    assert [look_again(watch, clock, 60) for _ in range(3)] == [None] * 3
-    assert watch.explanation() == "no node has logged anything"
+    assert [check_later(watch, clock, 60) for _ in range(3)] == [None] * 3
+    assert watch.errors() == "no node has logged anything"
 
 
 def test_docker_is_not_asked_all_the_time(daemon: FakeDaemon, names: Names, clock: Clock) -> None:
     watch = NodeWatch([daemon.node(names).name])
     for _ in range(10):
-        look_again(watch, clock, 0.3)
-    assert len(daemon.asked("docker", "logs")) == 2
+        check_later(watch, clock, 0.3)
+    assert len(daemon.calls_to("docker", "logs")) == 2
 
 
 def test_a_log_outlives_its_node(daemon: FakeDaemon, names: Names, clock: Clock) -> None:
-    """k3d's rollback deletes the node; its reason must be known by then."""
+    """k3d's rollback deletes the node, so its log must have been read before."""
     daemon.node(names, log=HEALTHY + 'level=fatal msg="port 6443 in use"\n')
     watch = NodeWatch([names.node("server", 0), names.node("agent", 0)])
-    watch.look()
+    watch.check()
     daemon.containers.clear()
-    look_again(watch, clock)
-    assert watch.explanation() == 'k3d-traced-dev-server-0: level=fatal msg="port 6443 in use"'
+    check_later(watch, clock)
+    assert watch.errors() == 'k3d-traced-dev-server-0: level=fatal msg="port 6443 in use"'
 
 
 def test_a_containerd_that_ended_says_why_itself(
     daemon: FakeDaemon, names: Names, clock: Clock
 ) -> None:
-    """k3s keeps containerd's words in a file in the node, which goes with it."""
+    """k3s writes containerd's log to a file in the node, which is deleted with the node."""
     node = daemon.node(names, log=HEALTHY + CONTAINERD_EXITED)
     node.files["/var/lib/rancher/k3s/agent/containerd/containerd.log"] = (
         "level=info\nlevel=info\ncontainerd: failed to load TOML\n"
     )
     watch = NodeWatch([node.name])
-    watch.look()
+    watch.check()
     daemon.containers.clear()
-    assert watch.explanation().splitlines() == [
+    assert watch.errors().splitlines() == [
         f"{node.name}: {CONTAINERD_EXITED.strip()}",
-        "containerd in it: level=info | level=info | containerd: failed to load TOML",
+        f"containerd in {node.name}: level=info | level=info | containerd: failed to load TOML",
     ]
 
 
 def test_an_earlier_life_of_a_node_is_not_read(
     daemon: FakeDaemon, names: Names, clock: Clock
 ) -> None:
-    NodeWatch([daemon.node(names).name], since=1_700_000_000.7).look()
-    (logs,) = daemon.asked("docker", "logs")
+    NodeWatch([daemon.node(names).name], since=1_700_000_000.7).check()
+    (logs,) = daemon.calls_to("docker", "logs")
     assert logs.argv[4:6] == ("--since", "1700000000")
 
 
@@ -169,7 +169,7 @@ def test_an_earlier_life_of_a_node_is_not_read(
 
 
 def run(names: Names, stdin: str = "{}", seconds: float = 10) -> None:
-    """`k3d cluster create` with standard input as what a child can inherit."""
+    """Runs `k3d cluster create`, with any open file as the lock that the child inherits."""
     lock = os.open(names.folder, os.O_RDONLY)
     try:
         k3d.run(
@@ -224,7 +224,9 @@ def test_k3d_gets_the_configuration_the_tools_and_a_scratch_folder(
     seen = dict(line.split("=", 1) for line in (tmp_path / "env").read_text().splitlines())
     assert seen["K3D_IMAGE_TOOLS"] == "tools:1"
     assert "K3D_NETWORK" not in seen
-    assert not Path(seen["TMPDIR"]).exists(), "the copy of the configuration goes with its folder"
+    assert not Path(seen["TMPDIR"]).exists(), (
+        "the copy of the configuration is deleted with its folder"
+    )
 
 
 @pytest.mark.usefixtures("no_waiting")
@@ -252,7 +254,7 @@ def test_a_k3d_that_never_ends_is_killed(
 ) -> None:
     monkeypatch.setenv("SEEN", str(tmp_path))
     fake_k3d(daemon, 'echo $$ >"$SEEN/pid"; cat >/dev/null; exec /bin/sleep 60')
-    with pytest.raises(runner.CommandError, match="k3d has not ended within"):
+    with pytest.raises(runner.CommandError, match="k3d did not finish within"):
         run(names, seconds=0.5)
     pid = int((tmp_path / "pid").read_text())
     with pytest.raises(ProcessLookupError):
@@ -260,7 +262,7 @@ def test_a_k3d_that_never_ends_is_killed(
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "text"),
     [
         ('time="2026-11-23T12:00:00Z" level=info msg="Prep: Network"', "Prep: Network"),
         ('time="2026-11-23T12:00:00Z" level=info msg="Using \\"x\\""', 'Using "x"'),
@@ -268,8 +270,8 @@ def test_a_k3d_that_never_ends_is_killed(
         ("anything else", "anything else"),
     ],
 )
-def test_progress_is_told_in_words(line: str, told: str) -> None:
-    assert k3d.message(line) == told
+def test_progress_is_told_in_words(line: str, text: str) -> None:
+    assert k3d.message(line) == text
 
 
 def test_scratch_is_for_its_owner_alone(names: Names, daemon: FakeDaemon, tmp_path: Path) -> None:
@@ -279,7 +281,7 @@ def test_scratch_is_for_its_owner_alone(names: Names, daemon: FakeDaemon, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("log", "told"),
+    ("log", "error"),
     [
         ("", "k3d exited with 1"),
         (HEALTHY, "k3d exited with 1"),
@@ -293,5 +295,5 @@ def test_scratch_is_for_its_owner_alone(names: Names, daemon: FakeDaemon, tmp_pa
         ('time="T" level=error msg="no image"\n', "k3d exited with 1: error: no image"),
     ],
 )
-def test_k3d_says_itself_why_it_failed(log: str, told: str) -> None:
-    assert k3d.own_error(1, log) == told
+def test_k3d_says_itself_why_it_failed(log: str, error: str) -> None:
+    assert k3d.exit_error(1, log) == error

@@ -1,4 +1,4 @@
-"""The node image: what its name stands for, and how it is built, checked and kept."""
+"""The node image: what its tag depends on, and how it is built, checked and kept."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RELEASE = ContainerdRelease("2.3.4", {"amd64": "a" * 64, "arm64": "b" * 64})
 BINARY = b"\x7fELF of containerd"
 
 
-# --- what is to be built --------------------------------------------------------------------------
+# --- the image to build ---------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_the_tag_stands_for_all_that_is_in_the_image(binary: Path) -> None:
         upstream_image(BASE, RELEASE, "arm64", ""),
         upstream_image(BASE, RELEASE, "amd64", str(binary)),
     ]
-    tags = {each.tag for each in (image, *others)}
+    tags = {variant.tag for variant in (image, *others)}
     assert len(tags) == 6
     assert all(tag.startswith(f"{NODE_IMAGE}:containerd-") for tag in tags)
     assert replace(image).tag == image.tag
@@ -106,7 +106,7 @@ def test_an_image_is_built_and_shown_to_run(local: UpstreamImage, daemon: FakeDa
             "containerd": BINARY.decode(),
         }
     }
-    (run,) = daemon.asked("docker", "run")
+    (run,) = daemon.calls_to("docker", "run")
     assert "/usr/local/bin/containerd" in run.argv
 
 
@@ -114,11 +114,11 @@ def test_an_image_that_is_there_is_used(local: UpstreamImage, daemon: FakeDaemon
     daemon.images[local.tag] = {}
     Path(local.source).unlink()
     assert not build_node_image.build(local)
-    assert daemon.asked("docker", "build") == []
+    assert daemon.calls_to("docker", "build") == []
 
 
 def test_an_image_that_does_not_run_is_not_kept(local: UpstreamImage, daemon: FakeDaemon) -> None:
-    """It would be there at the next run, and be taken for good."""
+    """The next run would use it without another check."""
     daemon.runs = Answer(stderr="exec format error\n", code=1)
     with pytest.raises(runner.CommandError, match="exec format error"):
         build_node_image.build(local)
@@ -128,9 +128,9 @@ def test_an_image_that_does_not_run_is_not_kept(local: UpstreamImage, daemon: Fa
 def test_a_binary_that_is_no_containerd_is_not_kept(
     local: UpstreamImage, daemon: FakeDaemon
 ) -> None:
-    """Anything may know --version; the cluster would be gone when its node dies of it."""
+    """Many programs accept --version; a node with such a binary fails only in the new cluster."""
     daemon.runs = Answer("ls (GNU coreutils) 9.1\n")
-    with pytest.raises(runner.CommandError, match="is no containerd: asked for its version"):
+    with pytest.raises(runner.CommandError, match="is not a containerd binary: --version printed"):
         build_node_image.build(local)
     assert daemon.images == {}
 
@@ -139,16 +139,18 @@ def test_a_binary_that_changed_meanwhile_is_not_used(
     local: UpstreamImage, daemon: FakeDaemon
 ) -> None:
     Path(local.source).write_bytes(b"something else")
-    with pytest.raises(runner.CommandError, match=f"not {local.sha256}: it is not used"):
+    with pytest.raises(
+        runner.CommandError, match=f"checksum mismatch .* expected sha256 {local.sha256}"
+    ):
         build_node_image.build(local)
-    assert daemon.asked("docker", "build") == []
+    assert daemon.calls_to("docker", "build") == []
 
 
 # --- the download ---------------------------------------------------------------------------------
 
 
 def archive(**files: bytes) -> bytes:
-    """A release's archive; a file's name is its name in bin/."""
+    """The archive of a release, with ``files`` in its folder bin/."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as tar:
         for name, content in files.items():
@@ -163,7 +165,7 @@ Serve = Callable[[Callable[[httpx.Request], httpx.Response]], None]
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
-    """Whatever is downloaded comes from the given handler."""
+    """Makes a handler answer every download."""
 
     def use(handler: Callable[[httpx.Request], httpx.Response]) -> None:
         client = httpx.Client(transport=httpx.MockTransport(handler))
@@ -182,7 +184,7 @@ def test_a_release_is_downloaded_checked_and_unpacked(daemon: FakeDaemon, serve:
     image = release_of(packed)
 
     def answer(request: httpx.Request) -> httpx.Response:
-        """As GitHub does: a release's file lies elsewhere."""
+        """Redirects to another host, like GitHub."""
         if request.url == image.source:
             return httpx.Response(302, headers={"Location": "https://objects.test/x"})
         return httpx.Response(200, content=packed)
@@ -195,9 +197,11 @@ def test_a_release_is_downloaded_checked_and_unpacked(daemon: FakeDaemon, serve:
 def test_an_archive_of_another_checksum_is_not_opened(daemon: FakeDaemon, serve: Serve) -> None:
     image = release_of(archive(containerd=BINARY))
     serve(lambda _: httpx.Response(200, content=archive(containerd=b"evil")))
-    with pytest.raises(runner.CommandError, match=r"has the sha256 .* it is not used"):
+    with pytest.raises(
+        runner.CommandError, match=f"checksum mismatch .* expected sha256 {image.sha256}"
+    ):
         build_node_image.build(image)
-    assert daemon.asked("docker", "build") == []
+    assert daemon.calls_to("docker", "build") == []
 
 
 @pytest.mark.parametrize("failure", [httpx.Response(404), httpx.ConnectError("no route to host")])
@@ -214,7 +218,7 @@ def test_a_download_that_fails_names_the_cures(
         build_node_image.build(release_of(b""))
     for part in ("containerd-static-2.3.4-linux-amd64.tar.gz", "containerdBinary", CURE):
         assert part in str(failed.value)
-    assert daemon.asked("docker", "build") == []
+    assert daemon.calls_to("docker", "build") == []
 
 
 # --- as a command ---------------------------------------------------------------------------------
@@ -234,7 +238,7 @@ def test_what_was_done_is_printed(
     for built in (True, False):
         assert command(local, monkeypatch) == 0
         assert json.loads(capsys.readouterr().out) == {"image": local.tag, "built": built}
-    assert len(daemon.asked("docker", "build")) == 1
+    assert len(daemon.calls_to("docker", "build")) == 1
 
 
 @pytest.mark.parametrize("packed", [archive(ctr=b"alone"), b"<html>"])
@@ -247,6 +251,6 @@ def test_what_is_no_release_is_an_error(
 ) -> None:
     serve(lambda _: httpx.Response(200, content=packed))
     assert command(release_of(packed), monkeypatch) == 1
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.splitlines()[-1].startswith("error: node image: ")
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.splitlines()[-1].startswith("error: node image: ")

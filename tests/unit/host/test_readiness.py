@@ -1,4 +1,4 @@
-"""The wait for Jaeger and the collector: short when they serve, and telling when they do not."""
+"""The wait for Jaeger and the collector: when it ends, and what its errors contain."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def test_a_container_that_serves_something_else(daemon: FakeDaemon, server: Fake
     server.answer = lambda _: Reply(503)
     with pytest.raises(runner.CommandError) as failed:
         readiness.wait(NAME, server.url, 0.2)
-    assert f"{NAME} runs, but {server.url} did not answer 200 within 0.2 s (HTTP 503)" in str(
-        failed.value
-    )
+    assert (
+        f"{NAME} is running, but {server.url} did not return 200 within 0.2 s (last: HTTP 503)"
+    ) in str(failed.value)
     assert str(failed.value).endswith("listening")
 
 
@@ -50,7 +50,9 @@ def test_a_container_that_stops_is_not_waited_for(
     daemon.container(NAME, state=state, restarts=restarts, log=log)
     with pytest.raises(runner.CommandError) as failed:
         readiness.wait(NAME, "http://127.0.0.1:9", 30)
-    assert f"{NAME} does not stay up ({state}, started again {restarts} times)" in str(failed.value)
+    assert f"{NAME} does not keep running ({state}, restarted {restarts} times)" in str(
+        failed.value
+    )
     assert str(failed.value).endswith("bad config")
 
 
@@ -73,10 +75,10 @@ def test_as_a_command(
     request = {"container": NAME, "url": server.url, "seconds": 5}
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(request)))
     code = readiness.main()
-    said = capsys.readouterr()
+    output = capsys.readouterr()
     if serves:
         assert code == 0
-        assert json.loads(said.out).keys() == {"seconds"}
+        assert json.loads(output.out).keys() == {"seconds"}
     else:
-        assert (code, said.out) == (1, "")
-        assert said.err.startswith(f"error: container {NAME} does not stay up (exited")
+        assert (code, output.out) == (1, "")
+        assert output.err.startswith(f"error: container {NAME} does not keep running (exited")

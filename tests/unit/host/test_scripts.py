@@ -1,7 +1,7 @@
-"""The deletes, run by the machine's own sh: what goes, what stays, and what is said.
+"""The delete scripts, run by the machine's sh: what they remove, keep and print.
 
-They are stored in Pulumi's state and run from there, so what is run here is the very text that the
-guards are given, with an environment that has PATH and the guard's values and nothing else.
+Pulumi's state contains these scripts and runs them from there. So the tests run the text that the
+guards get, with an environment of only PATH and the guard's values.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def sh(text: str, daemon: FakeDaemon, stdin: str = "", **environment: str) -> An
 
 
 def values(names: Names) -> dict[str, str]:
-    """What the guards put into the environment of their deletes."""
+    """The environment that the guards set for their delete scripts."""
     return {
         "OWNER": names.owner,
         "STACK": names.stack,
@@ -45,12 +45,12 @@ def values(names: Names) -> dict[str, str]:
 
 
 def cluster(daemon: FakeDaemon, names: Names, owner: str | None = None) -> None:
-    """A whole k3d cluster: two nodes, and tools container and volume, which name no owner."""
+    """A k3d cluster: two nodes, and the tools container and volume, which have no owner label."""
     for role in ("server", "agent"):
         daemon.node(names, role, owner=owner or names.owner)
-    belonging = {"k3d.cluster": names.cluster}
-    daemon.container(f"k3d-{names.cluster}-tools", labels=belonging | {"k3d.role": "noRole"})
-    daemon.volume(f"k3d-{names.cluster}-images", labels=belonging)
+    labels = {"k3d.cluster": names.cluster}
+    daemon.container(f"k3d-{names.cluster}-tools", labels=labels | {"k3d.role": "noRole"})
+    daemon.volume(f"k3d-{names.cluster}-images", labels=labels)
 
 
 def kubeconfig(names: Names) -> Path:
@@ -62,7 +62,7 @@ def kubeconfig(names: Names) -> Path:
 
 @pytest.fixture
 def neighbour(daemon: FakeDaemon, tmp_path: Path) -> Names:
-    """Another stack in the same daemon, whole; no sweep may touch it."""
+    """Another complete stack in the same daemon, which no script may change."""
     other = Names("dev-2", tmp_path / "project")
     cluster(daemon, other)
     daemon.container(other.jaeger, labels=other.labels)
@@ -94,36 +94,36 @@ def test_a_cluster_of_another_owner_is_left_alone(daemon: FakeDaemon, names: Nam
     config = kubeconfig(names)
     done = sh(CLUSTER, daemon, **values(names))
     assert done.returncode == 0
-    assert "cluster traced-dev belongs to another stack or folder: left alone" in done.stderr
+    assert "cluster traced-dev belongs to another stack or folder and is not removed" in done.stderr
     assert daemon.names == before
     assert config.exists()
-    assert not daemon.asked("docker", "rm")
+    assert not daemon.calls_to("docker", "rm")
 
 
 def test_remains_without_a_node_are_ours(daemon: FakeDaemon, names: Names) -> None:
-    """k3d's tools container and volume carry no owner: when no node is left, they go."""
-    belonging = {"k3d.cluster": names.cluster}
-    daemon.container("k3d-traced-dev-tools", labels=belonging | {"k3d.role": "noRole"})
-    daemon.volume("k3d-traced-dev-images", labels=belonging)
+    """k3d's tools container and volume have no owner label: without a node they are removed."""
+    labels = {"k3d.cluster": names.cluster}
+    daemon.container("k3d-traced-dev-tools", labels=labels | {"k3d.role": "noRole"})
+    daemon.volume("k3d-traced-dev-images", labels=labels)
     assert sh(CLUSTER, daemon, **values(names)).returncode == 0
     assert daemon.names == set()
 
 
-@pytest.mark.parametrize("looks", [1, 2, 3])
-def test_an_orphaned_k3d_is_waited_for(daemon: FakeDaemon, names: Names, looks: int) -> None:
-    """A k3d whose run was killed goes on creating: the node comes after a look that saw nothing."""
+@pytest.mark.parametrize("checks", [1, 2, 3])
+def test_an_orphaned_k3d_is_waited_for(daemon: FakeDaemon, names: Names, checks: int) -> None:
+    """A k3d whose run was killed continues: a node appears after a check that found nothing."""
     labels = names.labels | {"k3d.cluster": names.cluster, "k3d.role": "server"}
     daemon.container(names.node("server", 0), labels=labels)
-    daemon.container(names.node("server", 1), labels=labels, after_looks=looks)
+    daemon.container(names.node("server", 1), labels=labels, after_checks=checks)
     assert sh(CLUSTER, daemon, **values(names)).returncode == 0
-    assert daemon.asked("docker", "rm")[-1].argv[-1] == names.node("server", 1)
+    assert daemon.calls_to("docker", "rm")[-1].argv[-1] == names.node("server", 1)
     assert daemon.names == set()
 
 
 def test_nothing_is_seen_twice_before_it_is_believed(daemon: FakeDaemon, names: Names) -> None:
     assert sh(CLUSTER, daemon, **values(names)).returncode == 0
-    looks = daemon.asked("docker", "ps")
-    assert len(looks) == 1 + 2, "whose it is, and two quiet looks"
+    calls = daemon.calls_to("docker", "ps")
+    assert len(calls) == 1 + 2, "one for the owner, and two that find nothing"
 
 
 def test_a_node_that_stays_fails_by_name(daemon: FakeDaemon, names: Names) -> None:
@@ -131,9 +131,9 @@ def test_a_node_that_stays_fails_by_name(daemon: FakeDaemon, names: Names) -> No
     config = kubeconfig(names)
     done = sh(CLUSTER, daemon, **values(names))
     assert done.returncode == 1
-    assert "cluster traced-dev: these stay: k3d-traced-dev-server-0" in done.stderr
+    assert "cluster traced-dev: could not remove: k3d-traced-dev-server-0" in done.stderr
     assert "device busy" in done.stderr
-    assert config.exists(), "what is still there can still be looked at"
+    assert config.exists(), "the remaining cluster can still be inspected"
 
 
 @pytest.mark.parametrize("text", [CLUSTER, STACK, NETWORK], ids=["cluster", "stack", "network"])
@@ -181,7 +181,7 @@ def test_a_cluster_of_another_owner_does_not_keep_the_rest(
     kubeconfig(names)
     done = sh(STACK, daemon, **values(names))
     assert done.returncode == 0
-    assert "left alone" in done.stderr
+    assert "is not removed" in done.stderr
     assert daemon.names == {names.node("server", 0)}
     assert not names.directory.exists()
 
@@ -199,16 +199,16 @@ def test_whatever_stays_fails_by_name(daemon: FakeDaemon, names: Names, kind: st
     kubeconfig(names)
     done = sh(STACK, daemon, **values(names))
     assert done.returncode == 1
-    assert "stack dev: these stay: obstinate" in done.stderr
+    assert "stack dev: could not remove: obstinate" in done.stderr
     assert "device busy" in done.stderr
     assert names.directory.exists()
 
 
 def test_what_comes_between_two_looks_goes_too(daemon: FakeDaemon, names: Names) -> None:
-    """Three looks for the cluster, one that finds the stack gone, and then this."""
-    daemon.container(names.jaeger, labels=names.labels, after_looks=4)
+    """Three checks for the cluster, one that finds nothing of the stack, then the container."""
+    daemon.container(names.jaeger, labels=names.labels, after_checks=4)
     assert sh(STACK, daemon, **values(names)).returncode == 0
-    assert [call.argv[-1] for call in daemon.asked("docker", "rm")] == [names.jaeger]
+    assert [call.argv[-1] for call in daemon.calls_to("docker", "rm")] == [names.jaeger]
     assert daemon.names == set()
 
 
@@ -237,7 +237,7 @@ def test_the_network_is_free_of_endpoints_afterwards(
     done = sh(NETWORK, daemon, **values(names))
     assert (done.returncode, done.stderr) == (0, "")
     assert daemon.names - before == {names.network, "registry"}
-    assert [call.argv[-1] for call in daemon.asked("docker", "network", "disconnect")] == [
+    assert [call.argv[-1] for call in daemon.calls_to("docker", "network", "disconnect")] == [
         "id-of-registry"
     ]
 
@@ -246,7 +246,7 @@ def test_a_network_of_another_owner_keeps_its_containers(daemon: FakeDaemon, nam
     daemon.network(names.network, labels={"runtime-observability.owner": "0123456789abcdef"})
     daemon.container("theirs", networks=[f"id-of-{names.network}"])
     assert sh(NETWORK, daemon, **values(names)).returncode == 0
-    assert not daemon.asked("docker", "network", "disconnect")
+    assert not daemon.calls_to("docker", "network", "disconnect")
 
 
 # --- the files ------------------------------------------------------------------------------------

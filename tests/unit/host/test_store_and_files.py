@@ -1,4 +1,4 @@
-"""What ensure remembers: whole, for its owner alone, and nothing when it cannot be read."""
+"""The record of a cluster: written atomically, readable only by its owner, None if invalid."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def test_a_record_is_read_as_it_was_written(names: Names) -> None:
 
 
 def test_completed_is_all_that_changes() -> None:
-    begun = Record(7, False, RECORD.digest, RECORD.spec, RECORD.nodes)
-    assert store.completed(begun) == RECORD
+    incomplete = Record(7, False, RECORD.digest, RECORD.spec, RECORD.nodes)
+    assert store.completed(incomplete) == RECORD
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_record_of_another_release_is_none(names: Names) -> None:
 
 
 def test_an_unused_generation_is_beyond_any_count(names: Names) -> None:
-    """A store that counts up once for each drift cannot have come this far."""
+    """A generation grows by one for each drift, so a lost record had a lower one."""
     assert store.unused_generation() > 1_700_000_000
 
 
@@ -84,11 +84,11 @@ def test_a_file_is_written_as_it_is(tmp_path_factory: pytest.TempPathFactory, te
 
 def test_file_and_folder_are_for_their_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "stack" / "kubeconfig"
-    usual = os.umask(0)
+    previous = os.umask(0)
     try:
         write_private(path, "secret")
     finally:
-        os.umask(usual)
+        os.umask(previous)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
@@ -107,4 +107,4 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
     with pytest.raises(UnicodeEncodeError):
         write_private(path, "new \udcff")
     assert path.read_text() == "old"
-    assert [each.name for each in tmp_path.iterdir()] == ["kubeconfig"]
+    assert [file.name for file in tmp_path.iterdir()] == ["kubeconfig"]
