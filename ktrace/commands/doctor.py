@@ -7,7 +7,8 @@ import typer
 from ktrace.checks import machine
 from ktrace.checks.machine import Finding
 from ktrace.errors import FINDING, UsageError
-from ktrace.target import stack_settings, target
+from ktrace.target import options, stack_settings
+from ktrace.target.stack import project_folder, selected_stack
 from ktrace.view import terminal
 from runtime_observability.core.naming import Names
 
@@ -15,7 +16,7 @@ _WORDS = {"ok": ("ok", "green"), "warning": ("warn", "yellow"), "failure": ("FAI
 _UNCHOSEN = "dev"
 
 
-def doctor(*, stack: target.StackOption = None, as_json: target.JsonOption = False) -> None:
+def doctor(*, stack: options.StackOption = None, as_json: options.JsonOption = False) -> None:
     """Can this machine run it? Looks before anything is created, and changes nothing.
 
     The checks are those that `pulumi up` makes first, and more; what fails is told with what it
@@ -29,9 +30,9 @@ def doctor(*, stack: target.StackOption = None, as_json: target.JsonOption = Fal
 
     Exit codes: 0 it can (warnings may be there), 1 a check failed, 2 wrong usage or no such stack.
     """
-    folder = target.project_folder()
+    folder = project_folder()
     try:
-        name = stack or target.selected_stack()
+        name = stack or selected_stack()
     except UsageError:
         name = None  # without Pulumi there is no selection, which is a finding of its own
     settings = stack_settings.read(folder, name)

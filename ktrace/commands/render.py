@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from ktrace.errors import UsageError
-from ktrace.target import stack_settings, target
+from ktrace.target import options, stack_settings
+from ktrace.target.stack import project_folder, selected_stack
 from ktrace.view import terminal
 from runtime_observability.core import documents, naming
 from runtime_observability.core import plan as stack_plan
@@ -28,16 +29,16 @@ def render(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="DIR", help="Write the files there.")
     ] = None,
-    stack: target.StackOption = None,
+    stack: options.StackOption = None,
     cgroup_v1: Annotated[
         bool, typer.Option("--cgroup-v1", help="For a machine with cgroup v1.")
     ] = False,
-    as_json: target.JsonOption = False,
+    as_json: options.JsonOption = False,
 ) -> None:
     """What would this stack generate? Every file, and k3d's command line.
 
-    Docker is not touched and nothing of the machine is looked at, so the same settings give the
-    same files everywhere: to read, to compare, or to carry to a machine by hand.
+    Neither Docker nor the machine is looked at, so the same settings give the same files
+    everywhere: to read, to compare, or to carry to a machine by hand.
 
     Examples:
 
@@ -47,8 +48,8 @@ def render(
 
     Exit codes: 0 rendered, 2 wrong usage or no stack.
     """
-    folder = target.project_folder()
-    name = stack or target.selected_stack()
+    folder = project_folder()
+    name = stack or selected_stack()
     if name is None:
         raise UsageError("no stack is selected: name one with --stack NAME")
     settings = stack_settings.read(folder, name)
@@ -78,7 +79,7 @@ def render(
 
 
 def rendered(plan: StackPlan) -> dict[str, str]:
-    """Every generated file's text by its path."""
+    """The text of every generated file, by its path."""
     settings = plan.settings
     labels = plan.names.labels | {naming.SPEC_LABEL: plan.spec.digest}
     files = {f"node/{name}": text for name, text in plan.files.items()}
@@ -99,7 +100,7 @@ def rendered(plan: StackPlan) -> dict[str, str]:
 
 
 def k3d_command(plan: StackPlan) -> tuple[list[str], dict[str, str]]:
-    """The command that makes the cluster, and its environment beyond the user's."""
+    """The command that creates the cluster, and what it needs in its environment."""
     tools = plan.spec.tools_image
     environment = {"K3D_IMAGE_TOOLS": tools} if tools else {}
     return ["k3d", "cluster", "create", "--config", _K3D_FILE], environment

@@ -11,7 +11,7 @@ import typer
 from ktrace.errors import KtraceError, UsageError
 from ktrace.jaeger import Jaeger
 from ktrace.podstart.search import wait_for_start
-from ktrace.target import target
+from ktrace.target import options, target
 from ktrace.view import page, terminal, waterfall
 
 
@@ -25,10 +25,10 @@ def show(
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write one self-contained page."),
     ] = None,
-    stack: target.StackOption = None,
-    jaeger_url: target.JaegerOption = None,
-    as_json: target.JsonOption = False,
-    timeout: target.TimeoutOption = 15,
+    stack: options.StackOption = None,
+    jaeger_url: options.JaegerOption = None,
+    as_json: options.JsonOption = False,
+    timeout: options.TimeoutOption = 15,
 ) -> None:
     """Why was my pod slow? Its start as a waterfall, from the request to the last container.
 

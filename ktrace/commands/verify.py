@@ -16,7 +16,7 @@ from ktrace.jaeger import Jaeger, JaegerError
 from ktrace.pipeline import coverage, hops
 from ktrace.pipeline.coverage import Coverage, Node
 from ktrace.pipeline.hops import Pipeline, Synthetic
-from ktrace.target import target
+from ktrace.target import options, target
 from ktrace.target.target import Target
 from ktrace.view import terminal
 from runtime_observability.host import kubeapi
@@ -26,11 +26,11 @@ _API_SECONDS = 10
 
 def verify(
     *,
-    stack: target.StackOption = None,
-    jaeger_url: target.JaegerOption = None,
-    kubeconfig: target.KubeconfigOption = None,
-    as_json: target.JsonOption = False,
-    timeout: target.TimeoutOption = 15,
+    stack: options.StackOption = None,
+    jaeger_url: options.JaegerOption = None,
+    kubeconfig: options.KubeconfigOption = None,
+    as_json: options.JsonOption = False,
+    timeout: options.TimeoutOption = 15,
 ) -> None:
     """Is everything traced, on every node? If not, which hop to Jaeger is broken?
 

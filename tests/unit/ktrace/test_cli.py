@@ -109,7 +109,7 @@ def test_a_broken_kubeconfig_is_wrong_usage(ktrace: Ktrace, tmp_path: Path, text
     done = ktrace("verify", *NOWHERE, "--kubeconfig", str(tmp_path / "config"))
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert "is no kubeconfig" in line
+    assert "is not a kubeconfig" in line
 
 
 def test_a_kubeconfig_without_its_certificate_is_wrong_usage(
