@@ -7,9 +7,9 @@ from typing import Any
 
 from rich.tree import Tree
 
+from ktrace.components import APISERVER
 from ktrace.following.follower import Followed, PodWork
 from ktrace.jaeger import Trace
-from ktrace.podstart.start import APISERVER
 from ktrace.recording.requests import Seen
 from ktrace.view import terminal
 from ktrace.view.terminal import milliseconds
@@ -129,4 +129,4 @@ class Report:
 def _outcome(pod: PodWork) -> str:
     if pod.start is None:
         return "ended in"
-    return "started in" if pod.start.whole else "not started after"
+    return "started in" if pod.start.complete else "not started after"

@@ -101,7 +101,7 @@ class Found:
 
     @property
     def whole(self) -> bool:
-        return self.start is None or not self.start.holes
+        return self.start is None or not self.start.spans_without_parent
 
     def counts(self) -> dict[str, int]:
         return self.start.counts if self.start else {}

@@ -69,7 +69,7 @@ NOWHERE = ("--jaeger", "http://127.0.0.1:9")
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (("show", "pod/a", *NOWHERE), 3, "Jaeger at http://127.0.0.1:9 cannot be asked"),
+        (("show", "pod/a", *NOWHERE), 3, "Jaeger at http://127.0.0.1:9 cannot be reached"),
         (("show", "deployment/a", *NOWHERE), 2, "is not a pod"),
         (("show", "a", "--jaeger", "localhost:16686"), 2, "is not http://HOST:PORT"),
         (("open", "--jaeger", "http://"), 2, "'http://' is not http://HOST:PORT"),
@@ -79,7 +79,7 @@ NOWHERE = ("--jaeger", "http://127.0.0.1:9")
         (("verify", *NOWHERE, "--kubeconfig", "absent"), 2, "there is no kubeconfig absent"),
         (("open", "nosuch", *NOWHERE), 2, "there is no search 'nosuch'"),
         (("render", "--stack", "nosuch"), 2, "there is no stack nosuch"),
-        (("run", *NOWHERE, "--kubeconfig", "absent", "--", "true"), 3, "cannot be asked"),
+        (("run", *NOWHERE, "--kubeconfig", "absent", "--", "true"), 3, "cannot be reached"),
     ],
 )
 def test_a_failure_is_one_line_and_its_code(

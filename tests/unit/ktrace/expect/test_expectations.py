@@ -15,7 +15,7 @@ from ktrace.errors import UsageError
 from ktrace.expect import expectations
 from ktrace.expect.expectations import Expectation, File, judge, load
 from ktrace.jaeger import Trace
-from ktrace.podstart.start import has_calls
+from ktrace.podstart.calls import has_calls
 from ktrace.view import junit
 from tests.fakes import recorded
 from tests.fakes.jaeger import client, data, span, trace
