@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from ktrace.checks import machine
+from ktrace.checks import daemon as daemon_checks
+from ktrace.checks import tools
+from ktrace.checks.examine import examine
+from ktrace.checks.finding import problems
 from ktrace.cli import main
 from ktrace.jaeger import Jaeger
 from ktrace.target import stack_settings
@@ -151,46 +154,51 @@ def test_a_stacks_file_gives_its_settings() -> None:
 
 
 def test_doctor_tells_every_problem_of_preflight_with_its_cure() -> None:
-    (finding,) = machine.problems("ports", ["port 1 is held by x. Give it another: y"], "")
+    (finding,) = problems("ports", ["port 1 is held by x. Give it another: y"], "")
     assert (finding.status, finding.seen) == ("failure", "port 1 is held by x")
     assert finding.cure == "Give it another: y"
-    (finding,) = machine.problems("k3d", ["k3d is not on PATH: install k3d (https://x)"], "")
+    (finding,) = problems("k3d", ["k3d is not on PATH: install k3d (https://x)"], "")
     assert (finding.seen, finding.cure) == ("k3d is not on PATH", "install k3d (https://x)")
-    assert machine.problems("k3d", [], "there")[0].status == "ok"
+    assert problems("k3d", [], "there")[0].status == "ok"
 
 
 def test_images_are_in_the_daemon_or_to_be_had(daemon: FakeDaemon) -> None:
-    wanted = parsed(k3sImage="mirror/k3s:v{version}")
-    daemon.images[wanted.images.jaeger] = {}
-    (finding,) = machine.images(wanted)
+    settings = parsed(k3sImage="mirror/k3s:v{version}")
+    daemon.images[settings.images.jaeger] = {}
+    finding = daemon_checks.images(settings)
     assert finding.status == "failure"
-    assert "mirror/k3s:v1.34.4-k3s1 not in the daemon" in finding.seen
+    assert "neither in the daemon nor in a registry: " in finding.seen
+    assert "mirror/k3s:v1.34.4-k3s1" in finding.seen
     assert "jaegertracing" not in finding.seen
-    daemon.served |= {wanted.images.nodes, wanted.images.collector}
-    assert machine.images(wanted)[0].seen == "2 to be pulled"
+    daemon.served |= {settings.images.nodes, settings.images.collector}
+    assert daemon_checks.images(settings).seen == "2 to be pulled"
     daemon.images |= {image: {} for image in daemon.served}
-    assert machine.images(wanted)[0].seen == "all in the daemon"
+    assert daemon_checks.images(settings).seen == "all in the daemon"
 
 
 def test_a_full_address_pool_and_rootless_are_findings() -> None:
-    assert machine.address_pools({}, 40, exists=False).status == "failure"
-    assert machine.address_pools({}, 40, exists=True).status == "ok"
-    assert machine.address_pools({"DefaultAddressPools": [1]}, 40, exists=False).status == "ok"
-    facts = machine.daemon_facts({"SecurityOptions": ["name=rootless"]}, parsed())
-    assert [finding.status for finding in facts] == ["warning", "warning"]
+    assert daemon_checks.address_pools({}, 40, exists=False).status == "failure"
+    assert daemon_checks.address_pools({}, 40, exists=True).status == "ok"
+    assert (
+        daemon_checks.address_pools({"DefaultAddressPools": [1]}, 40, exists=False).status == "ok"
+    )
+    info = {"SecurityOptions": ["name=rootless"]}
+    assert daemon_checks.rootless(info).status == "warning"
+    assert daemon_checks.cgroup(info, parsed().k3s_version).status == "warning"
 
 
 def test_an_old_release_is_a_failure_and_a_new_one_is_fine() -> None:
-    assert machine.version("docker", "20.10.4", machine.OLDEST_DOCKER, "x").status == "failure"
-    assert machine.version("docker", "28.2.2", machine.OLDEST_DOCKER, "x").status == "ok"
-    assert machine.version("docker", "dev", machine.OLDEST_DOCKER, "x").status == "warning"
+    oldest = daemon_checks.OLDEST_DOCKER
+    assert tools.release("docker", "20.10.4", oldest, "x").status == "failure"
+    assert tools.release("docker", "28.2.2", oldest, "x").status == "ok"
+    assert tools.release("docker", "dev", oldest, "x").status == "warning"
 
 
 def test_without_docker_the_rest_is_still_told(
     names: Names, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    findings = {each.check: each for each in machine.examine(names, parsed())}
+    findings = {finding.check: finding for finding in examine(names, parsed())}
     assert findings["docker"].status == "failure"
     assert "make up" in findings["docker"].cure
     assert findings["pulumi"].status == "failure"
