@@ -12,7 +12,7 @@ from ktrace.errors import FINDING, UsageError
 from ktrace.expect import schema
 from ktrace.expect.search import wait_for_verdicts
 from ktrace.jaeger import Jaeger, JaegerError
-from ktrace.target import target
+from ktrace.target import options, target
 from ktrace.view import junit, terminal, verdicts
 
 
@@ -28,10 +28,10 @@ def assert_(
     junit_file: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit report.")
     ] = None,
-    stack: target.StackOption = None,
-    jaeger_url: target.JaegerOption = None,
-    as_json: target.JsonOption = False,
-    timeout: target.TimeoutOption = 15,
+    stack: options.StackOption = None,
+    jaeger_url: options.JaegerOption = None,
+    as_json: options.JsonOption = False,
+    timeout: options.TimeoutOption = 15,
 ) -> None:
     """Do the traces show what they must? A failed expectation is shown with the nearest spans.
 

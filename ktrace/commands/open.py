@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ktrace.errors import UsageError
-from ktrace.target import target
+from ktrace.target import options, target
 from ktrace.target.target import Target
 from ktrace.view import terminal
 from runtime_observability.core import links
@@ -21,9 +21,9 @@ def open_(
         str | None, typer.Argument(metavar="[SEARCH]", help="Name of one search. Default: all.")
     ] = None,
     *,
-    stack: target.StackOption = None,
-    jaeger_url: target.JaegerOption = None,
-    as_json: target.JsonOption = False,
+    stack: options.StackOption = None,
+    jaeger_url: options.JaegerOption = None,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Where do I look? Searches over the last hour: pod starts, slow requests, errors, …
 

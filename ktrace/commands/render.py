@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from ktrace.errors import UsageError
-from ktrace.target import stack_settings, target
+from ktrace.target import options, stack_settings
+from ktrace.target.stack import project_folder, selected_stack
 from ktrace.view import terminal
 from runtime_observability.core import documents
 from runtime_observability.core.naming import Names
@@ -28,16 +29,16 @@ def render(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="DIR", help="Write the files there.")
     ] = None,
-    stack: target.StackOption = None,
+    stack: options.StackOption = None,
     cgroup_v1: Annotated[
         bool, typer.Option("--cgroup-v1", help="For a machine with cgroup v1.")
     ] = False,
-    as_json: target.JsonOption = False,
+    as_json: options.JsonOption = False,
 ) -> None:
     """What would this stack generate? Every file, and k3d's command line.
 
-    Docker is not touched and nothing of the machine is looked at, so the same settings give the
-    same files everywhere: to read, to compare, or to carry to a machine by hand.
+    Neither Docker nor the machine is looked at, so the same settings give the same files
+    everywhere: to read, to compare, or to carry to a machine by hand.
 
     Examples:
 
@@ -47,8 +48,8 @@ def render(
 
     Exit codes: 0 rendered, 2 wrong usage or no stack.
     """
-    folder = target.project_folder()
-    name = stack or target.selected_stack()
+    folder = project_folder()
+    name = stack or selected_stack()
     if name is None:
         raise UsageError("no stack is selected: name one with --stack NAME")
     settings = stack_settings.read(folder, name)

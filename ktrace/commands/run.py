@@ -17,7 +17,7 @@ from ktrace.following.report import Report
 from ktrace.jaeger import Jaeger, JaegerError
 from ktrace.recording import user_command
 from ktrace.recording.forwarder import recording
-from ktrace.target import target
+from ktrace.target import options, target
 from ktrace.view import terminal, tree
 
 
@@ -39,10 +39,10 @@ def run(
         str | None,
         typer.Option("--report", metavar="FILE", help="Write the report to FILE; - is stderr."),
     ] = None,
-    stack: target.StackOption = None,
-    jaeger_url: target.JaegerOption = None,
-    kubeconfig: target.KubeconfigOption = None,
-    as_json: target.JsonOption = False,
+    stack: options.StackOption = None,
+    jaeger_url: options.JaegerOption = None,
+    kubeconfig: options.KubeconfigOption = None,
+    as_json: options.JsonOption = False,
 ) -> None:
     """What did this command cause? Its requests, and the pods that followed from them.
 

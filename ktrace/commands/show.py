@@ -10,13 +10,17 @@ import typer
 
 from ktrace.errors import KtraceError, UsageError
 from ktrace.jaeger import Jaeger
-from ktrace.podstart.search import wait_for_start
-from ktrace.target import target
+from ktrace.podstart import search
+from ktrace.podstart.model import PodStart
+from ktrace.target import options, target
 from ktrace.view import page, terminal, waterfall
+from ktrace.view import start as start_view
 
 
 def show(
-    pod: Annotated[str, typer.Argument(metavar="pod/NAME", help="The pod; it may be gone again.")],
+    pod: Annotated[
+        str, typer.Argument(metavar="pod/NAME", help="The pod; it may already be deleted.")
+    ],
     *,
     namespace: Annotated[
         str, typer.Option("--namespace", "-n", metavar="NS", help="The pod's namespace.")
@@ -25,15 +29,15 @@ def show(
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write one self-contained page."),
     ] = None,
-    stack: target.StackOption = None,
-    jaeger_url: target.JaegerOption = None,
-    as_json: target.JsonOption = False,
-    timeout: target.TimeoutOption = 15,
+    stack: options.StackOption = None,
+    jaeger_url: options.JaegerOption = None,
+    as_json: options.JsonOption = False,
+    timeout: options.TimeoutOption = 15,
 ) -> None:
     """Why was my pod slow? Its start as a waterfall, from the request to the last container.
 
-    Steps marked * are those the start waited for. Only Jaeger is asked, so a pod that is gone
-    can be shown too; of several pods of one name it is the newest.
+    Steps marked * are those the start waited for. Only Jaeger is queried, so a deleted pod can be
+    shown too; of several pods with the same name, the newest is shown.
 
     Examples:
 
@@ -44,49 +48,48 @@ def show(
       ktrace show web-0 --json | jq '.steps[] | select(.critical)'
 
     Exit codes: 0 shown, 1 Jaeger has no start of that pod, 2 wrong usage or no stack, 3 Jaeger
-    cannot be asked.
+    cannot be reached.
     """
-    kind, _, rest = pod.rpartition("/")
-    if kind not in ("", "pod", "pods") or not rest:
+    kind, _, name = pod.rpartition("/")
+    if kind not in ("", "pod", "pods") or not name:
         raise UsageError(f"{pod!r} is not a pod: write pod/NAME or NAME")
     chosen = target.choose(stack, jaeger_url, None)
     with Jaeger(chosen.jaeger) as jaeger:
-        with terminal.waiting(
-            f"waiting up to {timeout:g} s for the start of pod {namespace}/{rest}"
-        ):
-            start = wait_for_start(jaeger, namespace, rest, timeout)
+        activity = f"waiting up to {timeout:g} s for the start of pod {namespace}/{name}"
+        with terminal.waiting(activity):
+            start = search.wait_for_start(jaeger, namespace, name, timeout)
         if start is None:
-            raise KtraceError(_nothing(jaeger, namespace, rest, timeout))
+            reason = f"Jaeger has no start of pod {namespace}/{name} (waited {timeout:g} s)"
+            hint = _hint(f"{namespace}/{name}", search.recent_pods(jaeger))
+            raise KtraceError(f"{reason}{hint}")
         url = jaeger.url
     if html:
-        try:
-            html.write_text(page.render(start, url), encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"{html} cannot be written: {error.strerror}") from None
+        _write(html, page.render(start, url))
     if as_json:
-        terminal.print_json(start.document(url))
+        terminal.print_json(start_view.document(start, url))
         return
+    _print(start, url)
+    if html:
+        terminal.console().print(f"page: {html}", markup=False)
+
+
+def _hint(pod: str, known: set[str]) -> str:
+    if not known:
+        return "; it has no pod's start at all: `ktrace verify` says why"
+    similar = difflib.get_close_matches(pod, sorted(known), n=3)
+    return f"; similar names are {', '.join(similar)}" if similar else ""
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}") from None
+
+
+def _print(start: PodStart, jaeger_url: str) -> None:
     console = terminal.console()
     console.print(waterfall.title(start), style="bold", markup=False)
     console.print(waterfall.table(start, console.width))
-    for line in waterfall.summary(start):
+    for line in (*waterfall.summary(start), *start.trace_urls(jaeger_url)):
         console.print(line, markup=False)
-    for each in start.trace_ids:
-        console.print(f"{url}/trace/{each}", markup=False)
-    if html:
-        console.print(f"page: {html}", markup=False)
-
-
-def _nothing(jaeger: Jaeger, namespace: str, pod: str, seconds: float) -> str:
-    recent = jaeger.find("kubelet", "syncPod", limit=200)
-    known = {
-        str(span.tags["k8s.pod"])
-        for trace in recent
-        for span in trace.spans
-        if "k8s.pod" in span.tags
-    }
-    near = difflib.get_close_matches(f"{namespace}/{pod}", sorted(known), n=3)
-    hint = f"; near are {', '.join(near)}" if near else ""
-    if not known:
-        hint = "; it has no pod's start at all: `ktrace verify` says why"
-    return f"Jaeger has no start of pod {namespace}/{pod} (waited {seconds:g} s){hint}"

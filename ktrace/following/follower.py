@@ -8,11 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from ktrace.components import APISERVER, KUBELET
 from ktrace.following.owners import PodInfo, PodOwners
 from ktrace.following.written_objects import written_objects
 from ktrace.jaeger import Jaeger, Trace
+from ktrace.podstart.calls import has_calls
+from ktrace.podstart.model import PodStart
 from ktrace.podstart.search import look_for_start
-from ktrace.podstart.start import APISERVER, KUBELET, PodStart, has_calls
 from ktrace.recording.requests import RecordedRequest
 
 _POLL_SECONDS = 0.7

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ktrace.components import APISERVER
 from ktrace.following.follower import Followed
 from ktrace.jaeger import Trace
-from ktrace.podstart.start import APISERVER
 from ktrace.recording.requests import RecordedRequest
 
 

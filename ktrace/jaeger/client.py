@@ -1,8 +1,8 @@
 """A typed reader of Jaeger's query API.
 
-The ``/api`` routes are the same in 1.35, 1.76 and 2.20 and the only HTTP ones with a search by tag
-on v1. What Jaeger answers before it has anything (null data, 404, its page as HTML, a refused
-connection) is read as "nothing yet" where that can pass, and as JaegerError where it cannot.
+The ``/api`` routes are the same in 1.35, 1.76 and 2.20, and on v1 the only HTTP routes that search
+by tag. Null data and 404, which Jaeger sends before it has any spans, are read as "nothing yet"; a
+refused connection and anything that is not JSON are a JaegerError.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ import httpx
 from ktrace.jaeger.model import Trace, trace_of
 
 _PAGE = 1000
-"""Traces in one answer, where all are wanted."""
+"""Traces in one response, when all matching traces are wanted."""
 
 
 class JaegerError(Exception):
-    """Jaeger is not there, or does not answer as Jaeger does."""
+    """Jaeger cannot be reached, or what answers is not Jaeger."""
 
 
 class Jaeger:
-    """A client of the Jaeger at ``url``; ``timeout`` in seconds holds for each request."""
+    """A client of the Jaeger at ``url``; ``timeout`` in seconds applies to each request."""
 
     def __init__(self, url: str, timeout: float = 10) -> None:
         self.url = url.rstrip("/")
-        # Jaeger is on 127.0.0.1, where no proxy of the user's reaches.
+        # Jaeger is on 127.0.0.1, which no proxy of the user can reach.
         self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=False)
 
     def __enter__(self) -> Jaeger:
@@ -61,9 +61,9 @@ class Jaeger:
         end: int | None = None,
         limit: int = 20,
     ) -> list[Trace]:
-        """Traces with a span of ``service`` that matches; ``start``, ``end`` in microseconds.
+        """Traces with a matching span of ``service``; empty when there are none.
 
-        Raises JaegerError when Jaeger cannot be asked; finding nothing is an empty list.
+        ``start`` and ``end`` are microseconds since the Unix epoch. Raises JaegerError.
         """
         query: dict[str, str | int] = {"service": service, "limit": limit}
         if operation:
@@ -74,7 +74,7 @@ class Jaeger:
             query["start"] = start
         if end is not None:
             query["end"] = end
-        return [trace_of(each) for each in self._data("/api/traces", query) or []]
+        return [trace_of(document) for document in self._data("/api/traces", query) or []]
 
     def find_all(
         self,
@@ -86,27 +86,27 @@ class Jaeger:
         end: int,
         most: int,
     ) -> tuple[list[Trace], bool]:
-        """What ``find`` finds without a limit, and whether that is all; else the newest ``most``.
+        """All matching traces and True, or about the newest ``most`` of them and False.
 
-        A time with more traces than one answer holds is halved: a trace that began before the
-        oldest of an answer may well match by a later span.
+        A period with more traces than one response holds is halved. Continuing before the oldest
+        trace of a response would miss some: a trace that began earlier can match by a later span.
         """
         found: dict[str, Trace] = {}
-        times = [(start, end)]
-        while times:
-            start, end = times.pop()
+        periods = [(start, end)]
+        while periods:
+            start, end = periods.pop()
             page = self.find(service, operation, tags=tags, start=start, end=end, limit=_PAGE)
             if len(page) >= _PAGE and start < end:
                 middle = (start + end) // 2
-                times += [(start, middle), (middle + 1, end)]
+                periods += [(start, middle), (middle + 1, end)]
                 continue
             found |= {trace.id: trace for trace in page}
-            if len(page) >= _PAGE or (times and len(found) >= most):
+            if len(page) >= _PAGE or (periods and len(found) >= most):
                 return list(found.values()), False
         return list(found.values()), True
 
     def trace(self, trace_id: str) -> Trace | None:
-        """None while Jaeger does not know it."""
+        """None while Jaeger has no span of it."""
         found = self._data(f"/api/traces/{trace_id}", {}) or []
         return trace_of(found[0]) if found else None
 
@@ -115,19 +115,20 @@ class Jaeger:
 
     def _data(self, path: str, query: Mapping[str, str | int]) -> Any:
         try:
-            answer = self._http.get(path, params=dict(query))
+            response = self._http.get(path, params=dict(query))
         except httpx.HTTPError as error:
-            raise JaegerError(f"Jaeger at {self.url} cannot be asked: {error}") from error
-        if answer.status_code == httpx.codes.NOT_FOUND:
+            raise JaegerError(f"Jaeger at {self.url} cannot be reached: {error}") from error
+        if response.status_code == httpx.codes.NOT_FOUND:
             return None
         try:
-            document = answer.json()
+            document = response.json()
         except ValueError:
             document = None
         if not isinstance(document, dict):
             raise JaegerError(
-                f"{self.url}{path} answers {answer.status_code} and no JSON object: is that Jaeger?"
+                f"{self.url}{path} answers {response.status_code} without a JSON object: "
+                "is that Jaeger?"
             )
-        if answer.is_error:
-            raise JaegerError(f"Jaeger answers {answer.status_code}: {document.get('errors')}")
+        if response.is_error:
+            raise JaegerError(f"Jaeger answers {response.status_code}: {document.get('errors')}")
         return document.get("data")

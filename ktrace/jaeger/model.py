@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Span:
-    """One span; times are microseconds, ``start`` since the Unix epoch."""
+    """One span; times are in microseconds, ``start`` since the Unix epoch."""
 
     trace_id: str
     span_id: str
@@ -20,7 +20,7 @@ class Span:
     duration: int
     tags: Mapping[str, Any] = field(repr=False)
     process: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """Tags of the process that sent it."""
+    """Tags of the process that sent the span."""
 
     @property
     def end(self) -> int:
@@ -28,39 +28,44 @@ class Span:
 
     @property
     def failed(self) -> bool:
-        """``error`` is Jaeger's tag for a status of Error; v1 kept it as text."""
+        """Jaeger's tag ``error`` stands for an OpenTelemetry status of Error; v1 has it as text."""
         return str(self.tags.get("error", "")).lower() == "true"
+
+    @property
+    def error(self) -> str:
+        """The description of a failed span's status, or ``failed``; empty for any other span."""
+        return str(self.tags.get("otel.status_description", "failed")) if self.failed else ""
 
 
 @dataclass(frozen=True)
 class Trace:
-    """The spans of one trace that Jaeger has so far, in order of their start."""
+    """One trace's spans that have arrived in Jaeger so far, ordered by start."""
 
     id: str
     spans: tuple[Span, ...]
 
-    def below(self, span: Span) -> list[Span]:
-        """Every span under ``span``, in order of their start."""
-        inside = {span.span_id}
-        grown = True
-        while grown:
-            more = {each.span_id for each in self.spans if each.parent_id in inside} - inside
-            inside |= more
-            grown = bool(more)
-        return [each for each in self.spans if each.span_id in inside and each is not span]
+    def below(self, ancestor: Span) -> list[Span]:
+        """All descendants of ``ancestor``, ordered by start."""
+        subtree = {ancestor.span_id}
+        growing = True
+        while growing:
+            children = {span.span_id for span in self.spans if span.parent_id in subtree} - subtree
+            subtree |= children
+            growing = bool(children)
+        return [span for span in self.spans if span.span_id in subtree and span is not ancestor]
 
     def outermost(self, span: Span, service: str) -> Span:
-        """The topmost ancestor of ``span`` that is of ``service``, or ``span`` itself."""
-        others = {each.span_id: each for each in self.spans}
-        found, above = span, others.pop(span.parent_id or "", None)
-        while above:
-            found = above if above.service == service else found
-            above = others.pop(above.parent_id or "", None)
-        return found
+        """The topmost ancestor of ``span`` that belongs to ``service``, or ``span`` itself."""
+        unvisited = {other.span_id: other for other in self.spans}
+        topmost, ancestor = span, unvisited.pop(span.parent_id or "", None)
+        while ancestor:
+            topmost = ancestor if ancestor.service == service else topmost
+            ancestor = unvisited.pop(ancestor.parent_id or "", None)
+        return topmost
 
     @property
-    def holes(self) -> int:
-        """Number of spans whose parent is not there: on its way still, or lost."""
+    def spans_without_parent(self) -> int:
+        """Number of spans whose parent is missing: it has not arrived yet, or is lost."""
         known = {span.span_id for span in self.spans}
         return sum(bool(span.parent_id) and span.parent_id not in known for span in self.spans)
 
@@ -72,28 +77,28 @@ class Trace:
 
 
 def trace_of(document: Mapping[str, Any]) -> Trace:
-    """A trace of Jaeger's JSON."""
+    """A trace from Jaeger's JSON."""
     processes = document.get("processes") or {}
-    spans = (_span(span, processes) for span in document.get("spans") or [])
+    spans = (_span_of(span, processes) for span in document.get("spans") or [])
     return Trace(document["traceID"], tuple(sorted(spans, key=lambda span: span.start)))
 
 
-def _span(span: Mapping[str, Any], processes: Mapping[str, Any]) -> Span:
+def _span_of(document: Mapping[str, Any], processes: Mapping[str, Any]) -> Span:
     parents = [
         reference["spanID"]
-        for reference in span.get("references") or []
-        if reference["refType"] == "CHILD_OF" and reference["traceID"] == span["traceID"]
+        for reference in document.get("references") or []
+        if reference["refType"] == "CHILD_OF" and reference["traceID"] == document["traceID"]
     ]
-    process = processes[span["processID"]]
+    process = processes[document["processID"]]
     return Span(
-        trace_id=span["traceID"],
-        span_id=span["spanID"],
+        trace_id=document["traceID"],
+        span_id=document["spanID"],
         parent_id=parents[0] if parents else None,
         service=process["serviceName"],
-        operation=span["operationName"],
-        start=span["startTime"],
-        duration=span["duration"],
-        tags=_tags(span),
+        operation=document["operationName"],
+        start=document["startTime"],
+        duration=document["duration"],
+        tags=_tags(document),
         process=_tags(process),
     )
 

@@ -1,23 +1,24 @@
-"""The collector's own counters: what came in, what went out, what waits."""
+"""The collector's own counters: the spans that came in and went out, and what is queued."""
 
 from __future__ import annotations
 
 import re
-import secrets
 import time
 from dataclasses import dataclass
 
 import httpx
 
+WATCH_SECONDS = 2.0
+"""Between two readings: a cluster at rest sends hundreds of spans in this time."""
 _LINE = re.compile(
     r"^otelcol_(?P<name>\w+?)(?:_total)?(?:\{[^}]*\})? (?P<value>[0-9.eE+-]+)$", re.M
 )
-_SECONDS = 5
+_REQUEST_SECONDS = 5
 
 
 @dataclass(frozen=True)
 class Counters:
-    """Spans, summed over receivers and exporters, since the collector started."""
+    """Spans since the collector started, summed over its receivers and exporters."""
 
     accepted: int = 0
     refused: int = 0
@@ -27,13 +28,41 @@ class Counters:
     """Batches in the exporters' queues."""
 
 
+@dataclass(frozen=True)
+class Readings:
+    """The counters before and after ``WATCH_SECONDS``, and the spans in between."""
+
+    before: Counters
+    after: Counters
+
+    @property
+    def accepted(self) -> int:
+        return self.after.accepted - self.before.accepted
+
+    @property
+    def refused(self) -> int:
+        return self.after.refused - self.before.refused
+
+    @property
+    def sent(self) -> int:
+        return self.after.sent - self.before.sent
+
+
+def watch(url: str) -> Readings:
+    """Reads twice; takes ``WATCH_SECONDS``. Raises httpx.HTTPError."""
+    before = read(url)
+    time.sleep(WATCH_SECONDS)
+    return Readings(before, read(url))
+
+
 def read(url: str) -> Counters:
     """Raises httpx.HTTPError when the collector does not answer."""
-    return parse(httpx.get(url, timeout=_SECONDS, trust_env=False).raise_for_status().text)
+    response = httpx.get(url, timeout=_REQUEST_SECONDS, trust_env=False)
+    return parse(response.raise_for_status().text)
 
 
 def parse(text: str) -> Counters:
-    """Names are the same with and without ``_total`` (collector 0.111 and later choose)."""
+    """Reads the Prometheus format; collector 0.111 and later may end names in ``_total``."""
     sums: dict[str, float] = {}
     for match in _LINE.finditer(text):
         sums[match["name"]] = sums.get(match["name"], 0) + float(match["value"])
@@ -44,28 +73,3 @@ def parse(text: str) -> Counters:
         failed=int(sums.get("exporter_send_failed_spans", 0)),
         waiting=int(sums.get("exporter_queue_size", 0)),
     )
-
-
-def send_span(otlp_http: str, service: str) -> str:
-    """Sends one span over OTLP/HTTP and returns its trace id; raises httpx.HTTPError.
-
-    The id ends in ones: a sampler in proportional mode keeps it at any rate but 0.
-    """
-    trace_id = secrets.token_hex(9) + "f" * 14
-    now = time.time_ns()
-    span = {
-        "traceId": trace_id,
-        "spanId": secrets.token_hex(8),
-        "name": "ktrace verify",
-        "kind": 1,
-        "startTimeUnixNano": str(now - 1_000_000),
-        "endTimeUnixNano": str(now),
-    }
-    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": service}}]}
-    httpx.post(
-        f"{otlp_http}/v1/traces",
-        json={"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [span]}]}]},
-        timeout=_SECONDS,
-        trust_env=False,
-    ).raise_for_status()
-    return trace_id

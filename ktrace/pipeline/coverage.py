@@ -7,13 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ktrace.jaeger import Jaeger, JaegerError
-from ktrace.pipeline.hops import BrokenHop, Foreign
+from ktrace.components import APISERVER, CONTAINERD, ETCD, KUBELET
+from ktrace.jaeger import Jaeger, JaegerError, Trace
+from ktrace.pipeline import hops
+from ktrace.pipeline.hops import BrokenHop
+from ktrace.pipeline.pipelines import Pipeline
 
-SERVER_COMPONENTS = ("apiserver", "etcd")
-NODE_COMPONENTS = ("kubelet", "containerd")
-_NODE_TAGS = ("k8s.node.name", "host.name")
-"""The first where the nodes are told to say it, the second of the kubelet's own accord."""
+_ON_SERVERS = (APISERVER, ETCD)
+_ON_ALL_NODES = (KUBELET, CONTAINERD)
+_HOST_TAG = "host.name"
+"""Set by the kubelet of its own accord."""
+_NODE_TAGS = ("k8s.node.name", _HOST_TAG)
+"""The first is on all spans of a node, but only where the node is configured to set it."""
 _LOOK_BACK_SECONDS = 3600
 _POLL_SECONDS = 0.5
 
@@ -26,7 +31,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Coverage:
-    """``last_span``: Unix time in seconds at which the newest span ended."""
+    """One component on one node; ``last_span`` is the Unix time, in seconds, of its newest end."""
 
     component: str
     node: str
@@ -35,39 +40,28 @@ class Coverage:
     ok: bool = False
     broken: BrokenHop | None = None
 
-    def document(self, now: float) -> dict[str, Any]:
-        age = None if self.last_span is None else round(max(0.0, now - self.last_span), 1)
-        return {
-            "component": self.component,
-            "node": self.node,
-            "expected": self.expected,
-            "ok": self.ok,
-            "lastSpanAgeSeconds": age,
-            "brokenHop": self.broken.document if self.broken else None,
-        }
-
 
 def expected_components(outputs: Mapping[str, Any], services: Sequence[str]) -> set[str]:
-    """What must be traced: what the probe found, else what the stack's links and Jaeger imply.
+    """What must be traced: what the probe found, or else what the links and Jaeger imply.
 
-    An empty list of the probe's means that sampling lets nothing be demanded.
+    The probe's list is empty where sampling is so rare that no trace can be demanded.
     """
     if "tracedComponents" in outputs:
         return set(outputs["tracedComponents"])
-    expected = {"apiserver", "kubelet"}
-    if "containerd" in services or "imagePulls" in outputs.get("links", {}):
-        expected.add("containerd")
+    expected = {APISERVER, KUBELET}
+    if CONTAINERD in services or "imagePulls" in outputs.get("links", {}):
+        expected.add(CONTAINERD)
     return expected
 
 
-def wanted(nodes: Sequence[Node], expected: set[str]) -> list[Coverage]:
-    """One for each component on each node that runs it."""
+def parts_of(nodes: Sequence[Node], expected: set[str]) -> list[Coverage]:
+    """Each component on each node that runs it; etcd only where it is ``expected``."""
     return [
         Coverage(component, node.name, component in expected)
         for node in nodes
-        for component in (*SERVER_COMPONENTS, *NODE_COMPONENTS)
-        if (node.server or component in NODE_COMPONENTS)
-        and (component != "etcd" or component in expected)
+        for component in (*_ON_SERVERS, *_ON_ALL_NODES)
+        if (node.server or component in _ON_ALL_NODES)
+        and (component != ETCD or component in expected)
     ]
 
 
@@ -76,53 +70,55 @@ def watch(
 ) -> list[Coverage]:
     """Waits until every expected part has a span that ended after ``since``, or time is up.
 
-    A Jaeger that does not answer counts as one without spans: that is a finding, with a hop.
+    A Jaeger that does not answer ends the wait: then a hop is broken, which ``explain`` names.
     """
     deadline = time.monotonic() + seconds
-    found = list(parts)
+    watched = list(parts)
     while True:
         try:
-            found = [part if part.ok else look(jaeger, part, parts, since) for part in found]
+            watched = [part if part.ok else look(jaeger, part, parts, since) for part in watched]
         except JaegerError:
-            return found
-        if all(part.ok or not part.expected for part in found) or time.monotonic() > deadline:
-            return found
+            return watched
+        if all(part.ok or not part.expected for part in watched) or time.monotonic() > deadline:
+            return watched
         time.sleep(_POLL_SECONDS)
 
 
 def look(jaeger: Jaeger, part: Coverage, parts: Sequence[Coverage], since: float) -> Coverage:
-    newest = _newest(jaeger, part, alone=sum(p.component == part.component for p in parts) == 1)
+    """``part`` with its newest span; it is ok if that span ended after ``since``."""
+    on_one_node = sum(other.component == part.component for other in parts) == 1
+    newest = _newest_end(jaeger, part, on_one_node=on_one_node)
     return replace(part, last_span=newest, ok=newest is not None and newest >= since)
 
 
-def explain(parts: Sequence[Coverage], pipeline: Foreign) -> list[Coverage]:
-    """Adds the first broken hop to every silent part."""
+def explain(parts: Sequence[Coverage], pipeline: Pipeline) -> list[Coverage]:
+    """Adds the first broken hop to every expected part that is silent."""
     return [
         part
         if part.ok or not part.expected
-        else replace(part, broken=pipeline.first_broken(part.node, part.component))
+        else replace(part, broken=hops.first_broken(pipeline, part.node, part.component))
         for part in parts
     ]
 
 
-def _newest(jaeger: Jaeger, part: Coverage, *, alone: bool) -> float | None:
-    """When the newest span of a component on a node ended.
+def _newest_end(jaeger: Jaeger, part: Coverage, *, on_one_node: bool) -> float | None:
+    """When the newest span of a component on a node ended, as Unix time in seconds.
 
-    A cluster that does not tell its nodes' names: the kubelet says its own, containerd's spans
-    are in the kubelet's traces, and what runs on one node alone needs no name.
+    Where nodes do not set their names, the kubelet still sets its host's, containerd's spans are
+    found in the kubelet's traces, and a component that runs on one node only needs no name.
     """
     start = int((time.time() - _LOOK_BACK_SECONDS) * 1_000_000)
     for tag in _NODE_TAGS:
-        found = jaeger.find(part.component, tags={tag: part.node}, start=start, limit=1)
-        if not found and part.component == "containerd" and tag == "host.name" and not alone:
-            found = jaeger.find("kubelet", tags={tag: part.node}, start=start, limit=20)
-        if newest := _last_end(found, part.component):
+        traces = jaeger.find(part.component, tags={tag: part.node}, start=start, limit=1)
+        if not traces and part.component == CONTAINERD and tag == _HOST_TAG and not on_one_node:
+            traces = jaeger.find(KUBELET, tags={tag: part.node}, start=start, limit=20)
+        if newest := _last_end(traces, part.component):
             return newest
-    if alone:
+    if on_one_node:
         return _last_end(jaeger.find(part.component, start=start, limit=1), part.component)
     return None
 
 
-def _last_end(traces: Sequence[Any], component: str) -> float | None:
+def _last_end(traces: Sequence[Trace], component: str) -> float | None:
     ends = [span.end for trace in traces for span in trace.spans if span.service == component]
     return max(ends) / 1_000_000 if ends else None

@@ -1,4 +1,4 @@
-"""A stack's settings read from its file, without Pulumi's engine."""
+"""Reads a stack's settings from its file, without Pulumi's engine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from runtime_observability.core.settings import Settings
 
 
 def read(folder: Path, stack: str | None) -> Settings:
-    """The settings of Pulumi.<stack>.yaml over the defaults of Pulumi.yaml; None: those alone."""
+    """The settings in Pulumi.<stack>.yaml, and the defaults of Pulumi.yaml for the others.
+
+    ``stack`` None: the defaults alone.
+    """
     schema = yaml.safe_load((folder / "Pulumi.yaml").read_text())["config"]
     raw = {key: entry["default"] for key, entry in schema.items() if "default" in entry}
     if stack:

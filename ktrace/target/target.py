@@ -1,52 +1,21 @@
-"""Which cluster and which Jaeger a command asks: a stack's, or those named on the command line."""
+"""Which cluster and which Jaeger a command is about: a stack's, or those that its options name."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-import typer
 import yaml
 
 from ktrace.errors import UsageError
-from runtime_observability.host import runner
-
-PROJECT_NAME = "runtime-observability"
-_STACK_SECONDS = 30
-
-StackOption = Annotated[
-    str | None,
-    typer.Option("--stack", metavar="NAME", help="Pulumi stack to ask. Default: the selected one."),
-]
-JaegerOption = Annotated[
-    str | None,
-    typer.Option(
-        "--jaeger", metavar="URL", help="Jaeger to ask in place of a stack's.", show_default=False
-    ),
-]
-KubeconfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--kubeconfig",
-        metavar="PATH",
-        help="Cluster to ask in place of a stack's; with --jaeger, or with --stack.",
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-TimeoutOption = Annotated[
-    float,
-    typer.Option(
-        "--timeout", metavar="SECONDS", min=0, help="How long to wait for spans on their way."
-    ),
-]
+from ktrace.target.stack import stack_outputs
 
 
 @dataclass(frozen=True)
 class Target:
-    """``outputs`` are the stack's, empty for a cluster that this project did not make."""
+    """``outputs`` are the stack's; empty for a cluster that this project did not make."""
 
     jaeger_url: str | None
     kubeconfig: Path | None
@@ -54,16 +23,21 @@ class Target:
 
     @property
     def jaeger(self) -> str:
+        """Jaeger's URL; UsageError when none is known."""
         if self.jaeger_url is None:
-            raise UsageError("no Jaeger is known: name it with --jaeger URL, or a stack by --stack")
+            raise UsageError(
+                "no Jaeger is known: give its address with --jaeger URL, or a stack with "
+                "--stack NAME"
+            )
         return self.jaeger_url
 
     @property
     def cluster(self) -> Path:
+        """The cluster's kubeconfig; UsageError when none is known or it cannot be used."""
         if self.kubeconfig is None:
             raise UsageError(
-                "no cluster is known: name its kubeconfig with --kubeconfig PATH, or a stack by "
-                "--stack"
+                "no cluster is known: give its kubeconfig with --kubeconfig PATH, or a stack with "
+                "--stack NAME"
             )
         if not self.kubeconfig.is_file():
             raise UsageError(f"there is no kubeconfig {self.kubeconfig}: is the stack up?")
@@ -71,37 +45,10 @@ class Target:
         return self.kubeconfig
 
 
-def refuse_a_broken_kubeconfig(file: Path) -> None:
-    """A current context, its cluster and its user: what every use of it needs."""
-    try:
-        document = yaml.safe_load(file.read_text())
-        (context,) = (
-            each["context"]
-            for each in document["contexts"]
-            if each["name"] == document["current-context"]
-        )
-        clusters = [each["name"] for each in document["clusters"]]
-        known = context["cluster"] in clusters
-    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):
-        known = False
-    if not known:
-        raise UsageError(f"{file} is no kubeconfig with a current context and its cluster")
-
-
-def refuse_what_is_no_url(jaeger: str) -> None:
-    try:
-        url = urlsplit(jaeger)
-        good = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-    except ValueError:  # of a port that is none
-        good = False
-    if not good:
-        raise UsageError(f"--jaeger {jaeger!r} is not http://HOST:PORT, where Jaeger's page is")
-
-
 def choose(stack: str | None, jaeger: str | None, kubeconfig: Path | None) -> Target:
-    """What the options name; the stack is asked only for what they leave open.
+    """What the options name; the stack provides only what they leave open.
 
-    Pulumi is not needed where one of --jaeger and --kubeconfig is given and --stack is not.
+    With --jaeger or --kubeconfig, and without --stack, Pulumi is not needed.
     """
     if jaeger is not None:
         refuse_what_is_no_url(jaeger)
@@ -115,50 +62,31 @@ def choose(stack: str | None, jaeger: str | None, kubeconfig: Path | None) -> Ta
     )
 
 
-def project_folder() -> Path:
-    """The project around the current folder, else the one that this file is part of."""
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        file = folder / "Pulumi.yaml"
-        if file.is_file() and yaml.safe_load(file.read_text()).get("name") == PROJECT_NAME:
-            return folder
-    return Path(__file__).resolve().parents[2]
-
-
-def selected_stack() -> str | None:
-    """The stack that ``pulumi stack select`` chose last, or None."""
-    shown = _pulumi("stack", "--show-name")
-    return shown.stdout.strip() or None if shown.code == 0 else None
-
-
-def stack_outputs(stack: str | None) -> dict[str, Any]:
-    """The exports of ``stack`` (None: the selected one); UsageError when it is not up."""
-    chosen = ["--stack", stack] if stack else []
-    shown = _pulumi("stack", "output", "--json", *chosen)
-    named = f"stack {stack}" if stack else "the selected stack"
-    if shown.code:
-        said = shown.stderr.strip().splitlines()
-        why = said[0].removeprefix("error: ") if said else "pulumi says nothing"
-        raise UsageError(
-            f"{named} cannot be read ({why}): choose one with --stack NAME, or name --jaeger URL "
-            "and --kubeconfig PATH"
-        )
-    outputs: dict[str, Any] = json.loads(shown.stdout or "{}")
-    missing = {"jaegerUrl", "kubeconfig"} - outputs.keys()
-    if missing:
-        raise UsageError(f"{named} is not up, as it exports no {min(missing)}: run `make up`")
-    return outputs
-
-
-def _pulumi(*arguments: str) -> runner.Result:
-    folder = str(project_folder())
+def refuse_a_broken_kubeconfig(file: Path) -> None:
+    """UsageError unless it has a current context, and the cluster that the context names."""
     try:
-        return runner.run(
-            ["pulumi", "--cwd", folder, "--non-interactive", "--color", "never", *arguments],
-            timeout=_STACK_SECONDS,
+        document = yaml.safe_load(file.read_text())
+        (context,) = (
+            entry["context"]
+            for entry in document["contexts"]
+            if entry["name"] == document["current-context"]
         )
-    except runner.CommandError as error:
+        clusters = [entry["name"] for entry in document["clusters"]]
+        usable = context["cluster"] in clusters
+    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):
+        usable = False
+    if not usable:
+        raise UsageError(f"{file} is not a kubeconfig with a current context and its cluster")
+
+
+def refuse_what_is_no_url(jaeger: str) -> None:
+    """UsageError unless ``jaeger`` is http://HOST:PORT or https://HOST:PORT."""
+    try:
+        url = urlsplit(jaeger)
+        usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:  # the port is not a port number
+        usable = False
+    if not usable:
         raise UsageError(
-            f"the stack cannot be read: {error}. "
-            '`eval "$(make -s env)"` puts the tools on PATH; --jaeger URL does without a stack'
-        ) from None
+            f"--jaeger {jaeger!r} is not http://HOST:PORT, the address of Jaeger's page"
+        )

@@ -1,10 +1,11 @@
-"""A pod's start as one HTML page that needs nothing else: no script, no font, no image."""
+"""A pod's start as one self-contained HTML page: no script, no font, no image."""
 
 from __future__ import annotations
 
 from html import escape
 
-from ktrace.podstart.start import PodStart, Step
+from ktrace.components import APISERVER, CONTAINERD, KUBELET, SCHEDULER
+from ktrace.podstart.model import PodStart, Step
 from ktrace.view.terminal import milliseconds
 from ktrace.view.waterfall import summary, title
 
@@ -60,21 +61,21 @@ td { padding: 5px 8px; border-bottom: 1px solid var(--line); vertical-align: mid
 h2 { font-size: 16px; margin: 28px 0 6px; }
 ul { margin: 0; padding-left: 20px; } a { color: var(--apiserver); overflow-wrap: anywhere; }
 """.strip()
-_COMPONENTS = ("apiserver", "scheduler", "kubelet", "containerd")
+_COMPONENTS = (APISERVER, SCHEDULER, KUBELET, CONTAINERD)
 
 
 def render(start: PodStart, jaeger_url: str) -> str:
     """The whole document."""
     heading = f"Why pod {start.pod} took {milliseconds(start.duration_ms)}"
-    if not start.whole:
-        heading = f"How far pod {start.pod} came in {milliseconds(start.duration_ms)}"
+    if not start.complete:
+        heading = f"How far pod {start.pod} got in {milliseconds(start.duration_ms)}"
     moment = start.started_at.isoformat(sep=" ", timespec="milliseconds").replace("+00:00", " UTC")
     rows = "\n".join(
         _row(step, start.duration_ms, slowest=step is start.slowest) for step in start.steps
     )
     links = "\n".join(
         f'<li><a href="{escape(url)}">{escape(url)}</a></li>'
-        for url in (f"{jaeger_url}/trace/{each}" for each in start.trace_ids)
+        for url in start.trace_urls(jaeger_url)
     )
     legend = "\n".join(
         f'<span><i class="{name}"></i>{name}</span>'
@@ -133,15 +134,19 @@ def _facts(start: PodStart) -> str:
     cards.append(("unexplained", milliseconds(start.unexplained_ms), "no span covers it"))
     return "\n".join(
         f"<div><dt>{escape(name)}</dt><dd>{escape(value)}"
-        f"{f'<small>{escape(more)}</small>' if more else ''}</dd></div>"
-        for name, value, more in cards
+        f"{f'<small>{escape(remark)}</small>' if remark else ''}</dd></div>"
+        for name, value, remark in cards
     )
 
 
 def _row(step: Step, total_ms: float, *, slowest: bool) -> str:
-    kinds = [("detail", step.depth > 0), ("gap", step.unexplained), ("critical", step.critical)]
-    kinds.append(("slowest", slowest))
-    classes = " ".join(name for name, holds in kinds if holds)
+    kinds = {
+        "detail": step.depth > 0,
+        "gap": step.unexplained,
+        "critical": step.critical,
+        "slowest": slowest,
+    }
+    classes = " ".join(kind for kind, applies in kinds.items() if applies)
     left = step.start_ms / total_ms * 100 if total_ms else 0
     width = step.duration_ms / total_ms * 100 if total_ms else 0
     error = f'<br><span class="error">{escape(step.error)}</span>' if step.error else ""

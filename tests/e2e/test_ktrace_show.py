@@ -31,7 +31,7 @@ _CHROMIUM = [
 
 @pytest.fixture
 def chromium() -> str:
-    """A browser on PATH; where there is none, that is red in CI alone."""
+    """A browser on PATH; without one the test fails in CI and is skipped elsewhere."""
     found = next(filter(None, map(shutil.which, _BROWSERS)), None)
     if not found:
         reason = f"the test of the page needs a browser on PATH: {' or '.join(_BROWSERS)}"
@@ -63,14 +63,14 @@ def test_the_page_opens_in_a_browser_without_a_word_on_the_console(
         shown = ktrace(stack, "show", f"{single.name}-0", "--html", str(page))
         assert shown.returncode == 0, shown.stderr
     own = [f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={picture}"]
-    said = subprocess.run(
+    browser = subprocess.run(
         [chromium, *_CHROMIUM, *own, page.as_uri()],
         capture_output=True,
         text=True,
         timeout=90,
         check=False,
     )
-    assert not re.findall(r"CONSOLE.*", said.stderr)
+    assert not re.findall(r"CONSOLE.*", browser.stderr)
     assert picture.stat().st_size > 20_000, "the picture is empty"
 
 
@@ -80,21 +80,21 @@ def test_the_shipped_expectations_hold(stack: Stack, tmp_path: Path) -> None:
         single.wait_for("Succeeded")
         pod = f"POD=default/{single.name}-0"
         files = stack.folder / "tests" / "traces"
-        told = ktrace(stack, "assert", str(files / "pod-start.yaml"), "--set", pod)
-        assert told.returncode == 0, told.stdout + told.stderr
+        done = ktrace(stack, "assert", str(files / "pod-start.yaml"), "--set", pod)
+        assert done.returncode == 0, done.stdout + done.stderr
         junit = ["--junit", str(report)]
-        told = ktrace(stack, "assert", str(files / "control-plane.yaml"), *junit)
-        assert told.returncode == 0, told.stdout + told.stderr
+        done = ktrace(stack, "assert", str(files / "control-plane.yaml"), *junit)
+        assert done.returncode == 0, done.stdout + done.stderr
     assert 'tests="2" failures="0"' in report.read_text()
 
 
 def test_an_expectation_that_does_not_hold_fails_with_what_is_nearest(stack: Stack) -> None:
     files = stack.folder / "tests" / "traces"
     options = ["--set", "POD=default/no-such-pod", "--timeout", "1"]
-    told = ktrace(stack, "assert", str(files / "pod-start.yaml"), *options)
-    assert told.returncode == 1
-    assert "expected 1 spans, found 0" in told.stdout
-    assert "nearest: kubelet" in told.stdout
+    done = ktrace(stack, "assert", str(files / "pod-start.yaml"), *options)
+    assert done.returncode == 1
+    assert "expected 1 spans, found 0" in done.stdout
+    assert "nearest: kubelet" in done.stdout
 
 
 def test_a_pod_that_never_was_is_a_finding_and_a_stack_that_is_not_is_wrong_usage(
@@ -109,7 +109,8 @@ def test_a_pod_that_never_was_is_a_finding_and_a_stack_that_is_not_is_wrong_usag
 def test_doctor_finds_this_machine_fit(stack: Stack) -> None:
     report = document(stack, "doctor")
     assert report["ok"]
-    assert {"docker", "ports", "k3d", "disk"} <= {each["check"] for each in report["findings"]}
+    checks = {finding["check"] for finding in report["findings"]}
+    assert {"docker", "ports", "k3d", "disk"} <= checks
 
 
 def test_the_rendered_files_are_those_that_the_nodes_see(stack: Stack) -> None:

@@ -21,8 +21,8 @@ def broken_hops(stack: Stack) -> set[str]:
 
 
 @contextmanager
-def mended(stack: Stack) -> Iterator[None]:
-    """After the block spans come again."""
+def repaired(stack: Stack) -> Iterator[None]:
+    """Waits after the block until spans arrive again."""
     with stack.disturbed():
         yield
         until("Jaeger", lambda: traces.answers(stack.jaeger_url), 60)
@@ -41,7 +41,7 @@ def test_a_stack_that_is_up_is_traced_on_its_node(stack: Stack) -> None:
 
 
 def test_a_stopped_collector_is_a_name_that_does_not_resolve(stack: Stack) -> None:
-    with mended(stack):
+    with repaired(stack):
         stack.docker("stop", "--time", "2", stack.collector)
         try:
             assert broken_hops(stack) == {"name resolves in the node"}
@@ -51,7 +51,7 @@ def test_a_stopped_collector_is_a_name_that_does_not_resolve(stack: Stack) -> No
 
 def test_a_blocked_port_is_named(stack: Stack) -> None:
     rule = ["OUTPUT", "-p", "tcp", "--dport", "4317", "-j", "DROP"]
-    with mended(stack):
+    with repaired(stack):
         stack.docker("exec", stack.server, "iptables", "-I", *rule)
         try:
             assert broken_hops(stack) == {"TCP 4317 opens from the node"}
@@ -63,10 +63,10 @@ def test_a_wrong_alias_is_a_name_that_does_not_resolve(stack: Stack) -> None:
     network = f"traced-{stack.name}"
     squatter = f"{network}-squatter-{secrets.token_hex(2)}"
     image = stack.docker.inspect(stack.jaeger)["Image"]
-    with mended(stack):
+    with repaired(stack):
         stack.docker("network", "disconnect", network, stack.collector)
         try:
-            # Another takes its address: connections that are open would live on it else.
+            # Another container takes its address: otherwise open connections would survive.
             stack.docker("run", "-d", "--name", squatter, "--network", network, image)
             stack.docker("network", "connect", "--alias", "other", network, stack.collector)
             assert broken_hops(stack) == {"name resolves in the node"}
@@ -78,7 +78,7 @@ def test_a_wrong_alias_is_a_name_that_does_not_resolve(stack: Stack) -> None:
 
 
 def test_a_killed_jaeger_is_an_exporter_that_does_not_deliver(stack: Stack) -> None:
-    with mended(stack):
+    with repaired(stack):
         stack.docker("kill", stack.jaeger)
         try:
             assert broken_hops(stack) == {"collector's exporter delivers"}

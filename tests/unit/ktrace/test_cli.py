@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from ktrace.checks import machine
+from ktrace.checks import daemon as daemon_checks
+from ktrace.checks import tools
+from ktrace.checks.examine import examine
+from ktrace.checks.finding import problems
 from ktrace.cli import main
 from ktrace.jaeger import Jaeger
 from ktrace.target import stack_settings
@@ -70,7 +73,7 @@ NOWHERE = ("--jaeger", "http://127.0.0.1:9")
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (("show", "pod/a", *NOWHERE), 3, "Jaeger at http://127.0.0.1:9 cannot be asked"),
+        (("show", "pod/a", *NOWHERE), 3, "Jaeger at http://127.0.0.1:9 cannot be reached"),
         (("show", "deployment/a", *NOWHERE), 2, "is not a pod"),
         (("show", "a", "--jaeger", "localhost:16686"), 2, "is not http://HOST:PORT"),
         (("open", "--jaeger", "http://"), 2, "'http://' is not http://HOST:PORT"),
@@ -80,7 +83,7 @@ NOWHERE = ("--jaeger", "http://127.0.0.1:9")
         (("verify", *NOWHERE, "--kubeconfig", "absent"), 2, "there is no kubeconfig absent"),
         (("open", "nosuch", *NOWHERE), 2, "there is no search 'nosuch'"),
         (("render", "--stack", "nosuch"), 2, "there is no stack nosuch"),
-        (("run", *NOWHERE, "--kubeconfig", "absent", "--", "true"), 3, "cannot be asked"),
+        (("run", *NOWHERE, "--kubeconfig", "absent", "--", "true"), 3, "cannot be reached"),
     ],
 )
 def test_a_failure_is_one_line_and_its_code(
@@ -110,7 +113,7 @@ def test_a_broken_kubeconfig_is_wrong_usage(ktrace: Ktrace, tmp_path: Path, text
     done = ktrace("verify", *NOWHERE, "--kubeconfig", str(tmp_path / "config"))
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert "is no kubeconfig" in line
+    assert "is not a kubeconfig" in line
 
 
 def test_a_kubeconfig_without_its_certificate_is_wrong_usage(
@@ -153,48 +156,53 @@ def test_a_stacks_file_gives_its_settings() -> None:
 
 def test_doctor_tells_every_problem_of_preflight_with_its_cure() -> None:
     held = Problem("jaegerUiPort", "port 1 is held by x", cure="choose another: y")
-    (finding,) = machine.problems("ports", [held], "")
+    (finding,) = problems("ports", [held], "")
     assert (finding.status, finding.seen) == ("failure", "port 1 is held by x")
     assert finding.cure == "choose another: y"
     old = Problem("k3d", "4.4.8 is too old", "the minimum is 5.7.0", "install k3d (https://x)")
-    (finding,) = machine.problems("k3d", [old], "")
+    (finding,) = problems("k3d", [old], "")
     assert finding.seen == "4.4.8 is too old: the minimum is 5.7.0"
     assert finding.cure == "install k3d (https://x)"
-    assert machine.problems("k3d", [], "there")[0].status == "ok"
+    assert problems("k3d", [], "there")[0].status == "ok"
 
 
 def test_images_are_in_the_daemon_or_to_be_had(daemon: FakeDaemon) -> None:
-    wanted = parsed(k3sImage="mirror/k3s:v{version}")
-    daemon.images[wanted.images.jaeger] = {}
-    (finding,) = machine.images(wanted)
+    settings = parsed(k3sImage="mirror/k3s:v{version}")
+    daemon.images[settings.images.jaeger] = {}
+    finding = daemon_checks.images(settings)
     assert finding.status == "failure"
-    assert "mirror/k3s:v1.34.4-k3s1 not in the daemon" in finding.seen
+    assert "neither in the daemon nor in a registry: " in finding.seen
+    assert "mirror/k3s:v1.34.4-k3s1" in finding.seen
     assert "jaegertracing" not in finding.seen
-    daemon.served |= {wanted.images.nodes, wanted.images.collector}
-    assert machine.images(wanted)[0].seen == "2 to be pulled"
+    daemon.served |= {settings.images.nodes, settings.images.collector}
+    assert daemon_checks.images(settings).seen == "2 to be pulled"
     daemon.images |= {image: {} for image in daemon.served}
-    assert machine.images(wanted)[0].seen == "all in the daemon"
+    assert daemon_checks.images(settings).seen == "all in the daemon"
 
 
 def test_a_full_address_pool_and_rootless_are_findings() -> None:
-    assert machine.address_pools({}, 40, exists=False).status == "failure"
-    assert machine.address_pools({}, 40, exists=True).status == "ok"
-    assert machine.address_pools({"DefaultAddressPools": [1]}, 40, exists=False).status == "ok"
-    facts = machine.daemon_facts({"SecurityOptions": ["name=rootless"]}, parsed())
-    assert [finding.status for finding in facts] == ["warning", "warning"]
+    assert daemon_checks.address_pools({}, 40, exists=False).status == "failure"
+    assert daemon_checks.address_pools({}, 40, exists=True).status == "ok"
+    assert (
+        daemon_checks.address_pools({"DefaultAddressPools": [1]}, 40, exists=False).status == "ok"
+    )
+    info = {"SecurityOptions": ["name=rootless"]}
+    assert daemon_checks.rootless(info).status == "warning"
+    assert daemon_checks.cgroup(info, parsed().k3s_version).status == "warning"
 
 
 def test_an_old_release_is_a_failure_and_a_new_one_is_fine() -> None:
-    assert machine.version("docker", "20.10.4", machine.OLDEST_DOCKER, "x").status == "failure"
-    assert machine.version("docker", "28.2.2", machine.OLDEST_DOCKER, "x").status == "ok"
-    assert machine.version("docker", "dev", machine.OLDEST_DOCKER, "x").status == "warning"
+    oldest = daemon_checks.OLDEST_DOCKER
+    assert tools.release("docker", "20.10.4", oldest, "x").status == "failure"
+    assert tools.release("docker", "28.2.2", oldest, "x").status == "ok"
+    assert tools.release("docker", "dev", oldest, "x").status == "warning"
 
 
 def test_without_docker_the_rest_is_still_told(
     names: Names, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    findings = {each.check: each for each in machine.examine(names, parsed())}
+    findings = {finding.check: finding for finding in examine(names, parsed())}
     assert findings["docker"].status == "failure"
     assert "make up" in findings["docker"].cure
     assert findings["pulumi"].status == "failure"

@@ -11,7 +11,7 @@ import ktrace.expect
 from ktrace.expect.judge import judge, queries
 from ktrace.expect.schema import load
 from ktrace.jaeger import Trace
-from ktrace.podstart.start import has_calls
+from ktrace.podstart.calls import has_calls
 from tests.fakes import recorded
 from tests.fakes.jaeger import client, data, span, trace
 from tests.unit.ktrace.expect.expectation import expect

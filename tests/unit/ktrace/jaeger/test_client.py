@@ -1,4 +1,4 @@
-"""The reader of Jaeger's API: what it asks, what it makes of the answer, when it gives up."""
+"""The client of Jaeger's API: its requests, how it reads responses, and when it fails."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ GATEWAY = httpx.Response(502, text="Bad Gateway")
 @pytest.mark.parametrize(
     ("response", "message"),
     [
-        (PAGE, f"{URL}/api/services answers 200 and no JSON object: is that Jaeger?"),
-        (NO_OBJECT, f"{URL}/api/services answers 200 and no JSON object: is that Jaeger?"),
+        (PAGE, f"{URL}/api/services answers 200 without a JSON object: is that Jaeger?"),
+        (NO_OBJECT, f"{URL}/api/services answers 200 without a JSON object: is that Jaeger?"),
         (BROKEN, "Jaeger answers 500: .*no storage"),
-        (GATEWAY, f"{URL}/api/services answers 502 and no JSON object: is that Jaeger?"),
+        (GATEWAY, f"{URL}/api/services answers 502 without a JSON object: is that Jaeger?"),
     ],
     ids=["page", "no object", "error", "gateway"],
 )
@@ -53,7 +53,7 @@ def test_what_is_not_jaegers_answer_is_an_error(response: httpx.Response, messag
 def test_a_jaeger_that_is_not_there_is_an_error() -> None:
     with (
         Jaeger("http://127.0.0.1:9", timeout=1) as jaeger,
-        pytest.raises(JaegerError, match=r"cannot be asked: .*refused"),
+        pytest.raises(JaegerError, match=r"cannot be reached: .*refused"),
     ):
         jaeger.services()
 
@@ -67,16 +67,16 @@ def test_no_proxy_is_asked_for_jaeger(server: FakeServer) -> None:
 
 
 def test_a_search_is_asked_in_jaegers_terms() -> None:
-    asked: list[httpx.Request] = []
+    requests: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(request)
+        requests.append(request)
         return data()
 
     jaeger = client(answer)
     jaeger.find("kubelet", "syncPod", tags={"k8s.pod": "default/a"}, start=1_000_000, limit=5)
     jaeger.find("apiserver")
-    full, bare = (dict(request.url.params) for request in asked)
+    full, bare = (dict(request.url.params) for request in requests)
     assert json.loads(full.pop("tags")) == {"k8s.pod": "default/a"}
     assert full == {"service": "kubelet", "operation": "syncPod", "start": "1000000", "limit": "5"}
     assert bare == {"service": "apiserver", "limit": "20"}
@@ -84,39 +84,39 @@ def test_a_search_is_asked_in_jaegers_terms() -> None:
 
 def many(count: int) -> tuple[Jaeger, list[httpx.Request]]:
     """A Jaeger with a trace of the API server's in every tenth microsecond."""
-    asked: list[httpx.Request] = []
+    requests: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(request)
+        requests.append(request)
         query = {key: int(request.url.params[key]) for key in ("start", "end", "limit")}
-        times = [at * 10 for at in range(count) if query["start"] <= at * 10 <= query["end"]]
+        starts = [at * 10 for at in range(count) if query["start"] <= at * 10 <= query["end"]]
         return data(
             *(
                 trace(span("apiserver", "GET", at), trace_id=f"t{at}")
-                for at in times[-query["limit"] :]
+                for at in starts[-query["limit"] :]
             )
         )
 
-    return client(answer), asked
+    return client(answer), requests
 
 
 def test_all_are_found_past_the_limit_of_one_answer() -> None:
     jaeger, _ = many(2500)
     found, whole = jaeger.find_all("apiserver", start=0, end=25_000, most=10_000)
     assert whole
-    assert len({each.id for each in found}) == len(found) == 2500
+    assert len({trace.id for trace in found}) == len(found) == 2500
 
 
 def test_beyond_the_bound_the_newest_are_found_and_it_is_said() -> None:
-    jaeger, asked = many(50_000)
+    jaeger, requests = many(50_000)
     found, whole = jaeger.find_all("apiserver", start=0, end=500_000, most=2_000)
     assert not whole
-    assert min(each.spans[0].start for each in found) > 470_000
-    assert len(asked) < 20
+    assert min(trace.spans[0].start for trace in found) > 470_000
+    assert len(requests) < 20
 
 
 def test_what_began_in_one_moment_is_not_asked_for_ever() -> None:
-    same = data(*(trace(span("a", "b"), trace_id=f"t{each}") for each in range(1000)))
+    same = data(*(trace(span("a", "b"), trace_id=f"t{number}") for number in range(1000)))
     assert answers(same).find_all("a", start=0, end=100, most=10_000)[1] is False
 
 
@@ -134,7 +134,7 @@ def test_spans_are_read_in_order_with_their_parents() -> None:
         span("kubelet", "late", 40, parent="syncPod"),
     )
     (found,) = answers(data(document)).find("kubelet")
-    assert [each.operation for each in found.spans] == ["syncPod", "RunPodSandbox", "late"]
+    assert [span.operation for span in found.spans] == ["syncPod", "RunPodSandbox", "late"]
     assert found.spans[1] == Span(
         trace_id="t1",
         span_id="RunPodSandbox",
@@ -185,7 +185,7 @@ def test_the_outermost_span_of_a_service_is_found_past_those_of_others() -> None
         span("apiserver", "itself", parent="itself"),
     )
     (found,) = answers(data(document)).find("apiserver")
-    spans = {each.operation: each for each in found.spans}
+    spans = {span.operation: span for span in found.spans}
     assert found.outermost(spans["Create"], "apiserver") is spans["POST"]
     assert found.outermost(spans["List"], "apiserver") is spans["List"]
     assert found.outermost(spans["admit"], "nosuch") is spans["admit"]

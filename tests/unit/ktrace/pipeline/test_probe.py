@@ -12,8 +12,9 @@ import httpx
 import pytest
 
 from ktrace.jaeger import Jaeger, JaegerError
-from ktrace.pipeline import probe
-from ktrace.pipeline.probe import ProbeError, Wanted
+from ktrace.pipeline import probe, probe_trace
+from ktrace.pipeline.probe_pod import ProbeError
+from ktrace.pipeline.probe_trace import Wanted
 from runtime_observability.host import kubeapi
 from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
 from tests.fakes.jaeger import URL, client, data, span, trace
@@ -26,9 +27,9 @@ ALL = ["apiserver", "kubelet", "containerd"]
 
 
 class Cluster:
-    """An API server that makes pods, and a Jaeger that has seen what the test says.
+    """An API server that creates pods, and a Jaeger with the traces that the test sets.
 
-    ``starts`` are Jaeger's answers to the search for the pod's start, the last one for good.
+    ``starts`` are Jaeger's answers to the search for the pod's start; the last one stays.
     """
 
     def __init__(self, server: FakeServer, folder: Path) -> None:
@@ -43,18 +44,18 @@ class Cluster:
         self.starts: list[list[Any]] = [[joined()]]
         self.requests: list[Any] = [request_trace()]
         self.others = 1
-        """Traces of whatever, of each component."""
+        """Number of unrelated traces of each component."""
         self.fails: httpx.Response | None = None
         self.jaeger: Jaeger = client(self._jaeger)
         self.searches: list[dict[str, str]] = []
 
     @property
     def pods(self) -> list[str]:
-        """Names of the pods that were made and not removed."""
-        made = [each.body["metadata"]["name"] for each in self.server.asked("POST", PODS)]
-        deletes = [each.path for each in self.server.requests if each.method == "DELETE"]
+        """Names of the pods that were created and not deleted."""
+        created = [post.body["metadata"]["name"] for post in self.server.asked("POST", PODS)]
+        deletes = [request.path for request in self.server.requests if request.method == "DELETE"]
         deleted = {path.partition("?")[0] for path in deletes}
-        return [name for name in made if f"{PODS}/{name}" not in deleted]
+        return [name for name in created if f"{PODS}/{name}" not in deleted]
 
     def probe(
         self,
@@ -168,7 +169,7 @@ def test_a_span_that_is_not_below_the_kubelets_joins_nothing(cluster: Cluster) -
 def test_holes_that_stay_do_not_fail_the_probe(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probe, "_SETTLE_SECONDS", 0.05)
+    monkeypatch.setattr(probe_trace, "_SETTLE_SECONDS", 0.05)
     cluster.starts = [[joined(span("containerd", "late", parent="lost"))]]
     assert cluster.probe()["traced"] == ALL
 
@@ -297,8 +298,8 @@ def test_the_pod_goes_when_jaeger_does(cluster: Cluster) -> None:
 def test_the_tree_nests_spans_below_their_parents(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In order of their start; a span whose parent never came stands at the top."""
-    monkeypatch.setattr(probe, "_SETTLE_SECONDS", 0.05)
+    """In order of their start; a span whose parent never arrived is at the top."""
+    monkeypatch.setattr(probe_trace, "_SETTLE_SECONDS", 0.05)
     cluster.starts = [
         [
             trace(
@@ -312,7 +313,7 @@ def test_the_tree_nests_spans_below_their_parents(
     report = cluster.probe()
 
     def outline(spans: Any) -> list[Any]:
-        return [[each["operation"], each["startMs"], outline(each["children"])] for each in spans]
+        return [[span["operation"], span["startMs"], outline(span["children"])] for span in spans]
 
     assert outline(report["tree"]) == [
         ["syncPod", 0.0, [["call", 1.5, [["RunPodSandbox", 2.0, []]]]]],

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import httpx
 import pytest
 
-from ktrace.pipeline import collector_metrics, coverage, hops
-from ktrace.pipeline.collector_metrics import Counters
+from ktrace.pipeline import collector_metrics, coverage, hops, pipelines
+from ktrace.pipeline.collector_metrics import Counters, Readings
 from ktrace.pipeline.coverage import Coverage, Node
-from ktrace.pipeline.hops import BrokenHop, Foreign, Pipeline, Synthetic
+from ktrace.pipeline.hops import BrokenHop
+from ktrace.pipeline.pipelines import Pipeline, StackPipeline
+from ktrace.pipeline.synthetic_span import Synthetic
+from ktrace.view.coverage import part_document
 from runtime_observability.core.naming import Names
 from runtime_observability.host import docker, runner
 from runtime_observability.host.docker import Owned
@@ -38,9 +41,9 @@ def test_counters_are_read_with_and_without_their_suffix(suffix: str) -> None:
 
 
 @pytest.fixture
-def pipeline(names: Names, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
-    """Everything works until a test breaks it; ``docker`` finds what a test puts in."""
-    made = Pipeline(
+def pipeline(names: Names, monkeypatch: pytest.MonkeyPatch) -> StackPipeline:
+    """Everything works until a test breaks it."""
+    working = StackPipeline(
         client(lambda _: data()),
         names,
         [
@@ -49,20 +52,22 @@ def pipeline(names: Names, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
         ],
     )
     monkeypatch.setattr(runner, "run", lambda argv, **_: runner.Result(tuple(argv), 0, "", ""))
-    made.__dict__["_readings"] = (Counters(accepted=1, sent=1), Counters(accepted=9, sent=9))
-    made.__dict__["synthetic"] = Synthetic(True, 0.3)
-    return made
+    working.__dict__["readings"] = Readings(
+        Counters(accepted=1, sent=1), Counters(accepted=9, sent=9)
+    )
+    working.__dict__["synthetic"] = Synthetic(True, 0.3)
+    return working
 
 
-def test_when_every_hop_works_the_component_is_silent_itself(pipeline: Pipeline) -> None:
-    broken = pipeline.first_broken(NODE, "containerd")
+def test_when_every_hop_works_the_component_is_silent_itself(pipeline: StackPipeline) -> None:
+    broken = hops.first_broken(pipeline, NODE, "containerd")
     assert broken.hop == hops.EXPORTS
     assert "ctr plugins ls" in broken.cure
 
 
 @pytest.mark.parametrize(("call", "hop"), [(0, hops.RESOLVES), (1, hops.CONNECTS)])
 def test_what_fails_in_the_node_is_named(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, call: int, hop: str
+    pipeline: StackPipeline, monkeypatch: pytest.MonkeyPatch, call: int, hop: str
 ) -> None:
     scripts = []
 
@@ -71,26 +76,26 @@ def test_what_fails_in_the_node_is_named(
         return runner.Result(tuple(argv), int(len(scripts) > call), "", "")
 
     monkeypatch.setattr(runner, "run", run)
-    assert pipeline.first_broken(NODE, "kubelet").hop == hop
+    assert hops.first_broken(pipeline, NODE, "kubelet").hop == hop
 
 
 def test_a_node_that_does_not_answer_is_named(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+    pipeline: StackPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run(argv: list[str], **_: object) -> runner.Result:
         raise runner.CommandError(f"`{' '.join(argv)}` gave no answer within 15 s")
 
     monkeypatch.setattr(runner, "run", run)
-    broken = pipeline.first_broken(NODE, "kubelet")
+    broken = hops.first_broken(pipeline, NODE, "kubelet")
     assert broken.hop == hops.RESOLVES
-    assert broken.evidence == f"Error: {NODE} gives no answer within 15 s"
+    assert broken.evidence == f"node {NODE} does not answer within 15 s"
 
 
 def test_a_node_without_tools_is_not_called_broken(
-    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+    pipeline: StackPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner, "run", lambda argv, **_: runner.Result(tuple(argv), 99, "", ""))
-    assert pipeline.first_broken(NODE, "kubelet").hop == hops.EXPORTS
+    assert hops.first_broken(pipeline, NODE, "kubelet").hop == hops.EXPORTS
 
 
 @pytest.mark.parametrize(
@@ -100,39 +105,42 @@ def test_a_node_without_tools_is_not_called_broken(
         (Counters(accepted=9, sent=1, waiting=3), hops.DELIVERS),
     ],
 )
-def test_counters_that_stand_still_are_named(pipeline: Pipeline, after: Counters, hop: str) -> None:
-    pipeline.__dict__["_readings"] = (Counters(accepted=1, sent=1), after)
-    assert pipeline.first_broken(NODE, "kubelet").hop == hop
+def test_counters_that_stand_still_are_named(
+    pipeline: StackPipeline, after: Counters, hop: str
+) -> None:
+    pipeline.__dict__["readings"] = Readings(Counters(accepted=1, sent=1), after)
+    assert hops.first_broken(pipeline, NODE, "kubelet").hop == hop
 
 
-def test_a_stopped_jaeger_is_told_with_its_cure(pipeline: Pipeline, names: Names) -> None:
+def test_a_stopped_jaeger_is_told_with_its_cure(pipeline: StackPipeline, names: Names) -> None:
     pipeline.containers[1] = replace(pipeline.containers[1], state="exited")
-    pipeline.__dict__["_readings"] = (Counters(), Counters(accepted=9))
-    broken = pipeline.first_broken(NODE, "kubelet")
+    pipeline.__dict__["readings"] = Readings(Counters(), Counters(accepted=9))
+    broken = hops.first_broken(pipeline, NODE, "kubelet")
     assert f"container {names.jaeger} is exited" in broken.evidence
     assert f"docker start {names.jaeger}" in broken.cure
 
 
-def test_a_span_from_here_that_does_not_arrive_is_jaegers(pipeline: Pipeline) -> None:
+def test_a_span_from_here_that_does_not_arrive_is_jaegers(pipeline: StackPipeline) -> None:
     pipeline.__dict__["synthetic"] = Synthetic(False, evidence="not there")
-    assert pipeline.first_broken(NODE, "kubelet").hop == hops.STORES
+    assert hops.first_broken(pipeline, NODE, "kubelet").hop == hops.STORES
 
 
 def test_of_a_cluster_of_others_only_jaeger_is_asked() -> None:
-    assert Foreign(client(lambda _: data())).first_broken("n", "kubelet").hop == hops.EXPORTS
-    silent = client(lambda _: httpx.Response(500, json={}))
-    assert Foreign(silent).first_broken("n", "kubelet").hop == hops.STORES
+    answering = Pipeline(client(lambda _: data()))
+    assert hops.first_broken(answering, "n", "kubelet").hop == hops.EXPORTS
+    silent = Pipeline(client(lambda _: httpx.Response(500, json={})))
+    assert hops.first_broken(silent, "n", "kubelet").hop == hops.STORES
 
 
 def test_whose_nodes_they_are_is_read_from_the_containers(
     daemon: FakeDaemon, names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jaeger = client(lambda _: data())
-    assert not isinstance(hops.of_nodes(jaeger, [NODE]), Pipeline)
+    assert not isinstance(pipelines.of_nodes(jaeger, [NODE]), StackPipeline)
     owned = Owned("1", NODE, "o", names.stack, str(names.folder))
     monkeypatch.setattr(docker, "containers", lambda: [owned])
-    found = hops.of_nodes(jaeger, [NODE])
-    assert isinstance(found, Pipeline)
+    found = pipelines.of_nodes(jaeger, [NODE])
+    assert isinstance(found, StackPipeline)
     assert found.names == names
 
 
@@ -140,7 +148,7 @@ NODES = [Node("server", True), Node("agent", False)]
 
 
 def test_servers_have_an_api_server_and_every_node_the_rest() -> None:
-    parts = coverage.wanted(NODES, {"apiserver", "kubelet"})
+    parts = coverage.parts_of(NODES, {"apiserver", "kubelet"})
     assert [(part.component, part.node, part.expected) for part in parts] == [
         ("apiserver", "server", True),
         ("kubelet", "server", True),
@@ -166,15 +174,15 @@ def test_only_a_span_since_the_beginning_counts() -> None:
     late = coverage.look(jaeger, part, [part], since=51)
     assert not late.ok
     assert late.last_span == pytest.approx(50.00001)
-    assert late.document(60)["lastSpanAgeSeconds"] == 10.0
+    assert part_document(late, 60)["lastSpanAgeSeconds"] == 10.0
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_what_never_comes_is_given_up_and_explained(pipeline: Pipeline) -> None:
+def test_what_never_comes_is_given_up_and_explained(pipeline: StackPipeline) -> None:
     part = Coverage("kubelet", NODE, True)
     begin = time.monotonic()
     found = coverage.watch(client(lambda _: data()), [part], time.time(), 0.05)
     assert time.monotonic() - begin < 5
-    (told,) = coverage.explain(found, pipeline)
-    assert isinstance(told.broken, BrokenHop)
-    assert told.document(0)["brokenHop"] == told.broken.document
+    (explained,) = coverage.explain(found, pipeline)
+    assert isinstance(explained.broken, BrokenHop)
+    assert part_document(explained, 0)["brokenHop"] == asdict(explained.broken)

@@ -1,6 +1,6 @@
 """A pod's start as ktrace shows it, from what a real Jaeger answered (1.34.4, containerd 2.3).
 
-``UPDATE_GOLDEN=1 pytest tests/unit/test_show.py`` rewrites snapshots/; read the diff then.
+``UPDATE_GOLDEN=1 pytest tests/unit/ktrace/podstart`` rewrites snapshots/; read the diff then.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import pytest
 from rich.console import Console
 
 from ktrace.jaeger import Jaeger, Trace
+from ktrace.podstart.build import build
+from ktrace.podstart.model import Events, PodStart, Step
 from ktrace.podstart.search import look_for_start, settled, wait_for_start
-from ktrace.podstart.start import Events, PodStart, Step, build
 from ktrace.view import page, terminal, waterfall
+from ktrace.view.start import document
 from tests import golden
 from tests.fakes import recorded
 from tests.fakes.jaeger import URL, client, data, span, trace
@@ -52,7 +54,7 @@ def test_the_waterfall_is_as_it_was(pod: str) -> None:
 
 @pytest.mark.parametrize("pod", PODS)
 def test_the_json_is_as_it_was(pod: str) -> None:
-    check(f"{pod}.json", json.dumps(start_of(pod).document(URL), indent=2) + "\n")
+    check(f"{pod}.json", json.dumps(document(start_of(pod), URL), indent=2) + "\n")
 
 
 @pytest.mark.parametrize("pod", ["with-init", "no-image"])
@@ -92,26 +94,26 @@ CRI = "runtime.v1.RuntimeService/"
 
 
 def attempt(number: int, start: int, *, failed: bool) -> list[dict[str, Any]]:
-    """One container's creation and start, as kubelet and containerd tell of it."""
+    """The spans of kubelet and containerd for the creation and start of one container."""
     container = {"container.id": f"id{number}"}
     name = {"container.name": f"main_a_default_uid_{number}"}
-    told = {"error": "true", "otel.status_description": "no such file"} if failed else {}
-    create, began = f"{CRI}CreateContainer", f"{CRI}StartContainer"
+    status = {"error": "true", "otel.status_description": "no such file"} if failed else {}
+    create, begin = f"{CRI}CreateContainer", f"{CRI}StartContainer"
     spans = [
         span("kubelet", create, start, "syncPod"),
         span("containerd", create, start, f"1-{number}", **container, **name),
-        span("kubelet", began, start + 10, "syncPod", **told),
-        span("containerd", began, start + 10, f"3-{number}", **container),
+        span("kubelet", begin, start + 10, "syncPod", **status),
+        span("containerd", begin, start + 10, f"3-{number}", **container),
     ]
-    return [each | {"spanID": f"{at}-{number}"} for at, each in enumerate(spans, 1)]
+    return [span | {"spanID": f"{index}-{number}"} for index, span in enumerate(spans, 1)]
 
 
 def test_a_container_that_could_not_be_started_has_not_started() -> None:
     spans = [span("kubelet", "syncPod", 0), *attempt(0, 100, failed=True)]
     start = build("default", "a", Events(read(*spans)))
     assert start is not None
-    assert not start.whole
-    assert waterfall.title(start).startswith("pod default/a: no container seen to start")
+    assert not start.complete
+    assert waterfall.title(start).startswith("pod default/a: no container start seen")
     assert "error in start container main: no such file" in waterfall.summary(start)
 
 
@@ -120,7 +122,7 @@ def test_another_attempt_at_the_first_start_is_no_restart() -> None:
     spans += [*attempt(1, 10_000, failed=False), *attempt(2, 90_000, failed=False)]
     start = build("default", "a", Events(read(*spans)))
     assert start is not None
-    assert start.whole
+    assert start.complete
     assert start.duration_ms == pytest.approx(10.02)
 
 
@@ -139,7 +141,7 @@ def test_where_no_span_names_a_container_a_start_ends_at_the_first_back_off() ->
     (note,) = start.notes
     assert note.startswith("no span names a container")
     assert note in waterfall.summary(start)
-    assert start.document(URL)["notes"] == [note]
+    assert document(start, URL)["notes"] == [note]
 
 
 def test_where_no_span_names_a_container_what_follows_an_init_container_is_not_lost() -> None:
@@ -183,7 +185,7 @@ def test_a_sync_that_failed_without_a_call_says_why() -> None:
 
 def test_a_pull_that_failed_says_so_and_the_start_is_not_complete() -> None:
     start = start_of("no-image")
-    assert not start.whole
+    assert not start.complete
     assert any("connection refused" in step.error for step in start.steps)
     assert "pull 127.0.0.1:9/nosuch:1" in [step.name for step in start.steps]
 
@@ -260,7 +262,7 @@ def test_without_spans_of_containerd_the_kubelets_own_calls_are_the_steps() -> N
     )
     start = build("default", "a", Events(syncs))
     assert start is not None
-    assert start.whole
+    assert start.complete
     assert [(step.name, step.component) for step in start.steps if not step.unexplained] == [
         ("sandbox", "kubelet"),
         ("create container", "kubelet"),
@@ -271,7 +273,7 @@ def test_without_spans_of_containerd_the_kubelets_own_calls_are_the_steps() -> N
 def test_without_calls_to_the_runtime_the_start_has_no_end_yet() -> None:
     start = build("default", "a", Events(read(span("kubelet", "syncPod", 0))))
     assert start is not None
-    assert not start.whole
+    assert not start.complete
     assert build("default", "a", Events([])) is None
 
 
@@ -284,11 +286,11 @@ def test_a_start_whose_spans_have_not_all_come_says_so() -> None:
     )
     start = build("default", "a", Events(syncs))
     assert start is not None
-    assert start.document(URL)["spansWithoutParent"] == 1
-    assert "spans whose parent is lost, or still on its way: 1" in waterfall.summary(start)
+    assert document(start, URL)["spansWithoutParent"] == 1
+    assert "spans whose parent is lost or has not arrived yet: 1" in waterfall.summary(start)
 
 
-def asked(request: httpx.Request) -> tuple[str, dict[str, str]]:
+def question(request: httpx.Request) -> tuple[str, dict[str, str]]:
     query = request.url.params
     return query["service"], json.loads(query.get("tags", "{}"))
 
@@ -303,7 +305,7 @@ def test_a_request_in_the_trace_of_a_client_that_traces_itself_is_told_from_the_
     sync = trace(span("kubelet", "syncPod", 900_000), trace_id="t2")
 
     def answer(request: httpx.Request) -> httpx.Response:
-        service, tags = asked(request)
+        service, tags = question(request)
         if service == "kubelet":
             return data(sync)
         return data(created) if "key" in tags else data()
@@ -315,7 +317,7 @@ def test_a_request_in_the_trace_of_a_client_that_traces_itself_is_told_from_the_
 
 def test_of_pods_of_one_name_that_of_the_uid_is_shown() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
-        _, tags = asked(request)
+        _, tags = question(request)
         uids = {"older": 0, "newer": 5_000_000}
         wanted = [uid for uid in uids if tags.get("k8s.pod.uid", uid) == uid]
         return data(

@@ -1,0 +1,96 @@
+"""What can be observed between a cluster's nodes and Jaeger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import httpx
+
+from ktrace.jaeger import Jaeger, JaegerError
+from ktrace.pipeline import collector_metrics, synthetic_span
+from ktrace.pipeline.collector_metrics import Readings
+from ktrace.pipeline.synthetic_span import Synthetic
+from runtime_observability.core.naming import Names
+from runtime_observability.host import docker, runner
+from runtime_observability.host.docker import Owned
+
+_METRICS_PORT = 8888
+_OTLP_HTTP_PORT = 4318
+
+
+@dataclass
+class Pipeline:
+    """The pipeline of any cluster. Without a stack, only its end is known: ``jaeger``."""
+
+    jaeger: Jaeger
+
+    @cached_property
+    def jaeger_error(self) -> str:
+        """Why Jaeger does not answer; empty when it does."""
+        try:
+            self.jaeger.services()
+        except JaegerError as error:
+            return str(error)
+        return ""
+
+
+@dataclass
+class StackPipeline(Pipeline):
+    """The pipeline of a stack of this project; everything is observed on first use, and once."""
+
+    names: Names
+    containers: list[Owned] = field(default_factory=list)
+
+    def state(self, name: str) -> str:
+        """The state of a container in Docker's word, or ``gone``."""
+        return next((c.state for c in self.containers if c.name == name), "gone")
+
+    def described(self, name: str) -> str:
+        """The state of a container as a clause: ``container NAME is exited``."""
+        return f"container {name} is {self.state(name)}"
+
+    @cached_property
+    def readings(self) -> Readings | str:
+        """The collector's counters, or why they cannot be read."""
+        collector = self.names.collector
+        url = _published_url(collector, _METRICS_PORT)
+        if url is None:
+            return f"its metrics port is not published; {self.described(collector)}"
+        try:
+            return collector_metrics.watch(f"{url}/metrics")
+        except httpx.HTTPError as error:
+            return f"{url}/metrics: {error}; {self.described(collector)}"
+
+    @cached_property
+    def synthetic(self) -> Synthetic:
+        """Whether a span that this machine sends to the collector arrives in Jaeger."""
+        url = _published_url(self.names.collector, _OTLP_HTTP_PORT)
+        if url is None:
+            reason = f"the collector's port {_OTLP_HTTP_PORT} is not published"
+            return Synthetic(False, evidence=reason)
+        return synthetic_span.send_and_wait(url, self.jaeger)
+
+
+def of_nodes(jaeger: Jaeger, nodes: list[str]) -> Pipeline:
+    """The pipeline of the cluster with ``nodes``.
+
+    k3d's nodes are containers of the same name; their labels tell which stack they belong to.
+    """
+    try:
+        containers = docker.containers()
+    except runner.CommandError:
+        return Pipeline(jaeger)
+    for container in containers:
+        if container.name in nodes and container.owner:
+            names = Names(container.stack, Path(container.folder))
+            return StackPipeline(jaeger, names, containers)
+    return Pipeline(jaeger)
+
+
+def _published_url(container: str, port: int) -> str | None:
+    """Where a container's port is published on this machine."""
+    shown = runner.run(["docker", "port", container, f"{port}/tcp"])
+    addresses = shown.stdout.split()
+    return f"http://{addresses[0]}" if shown.code == 0 and addresses else None

@@ -1,0 +1,53 @@
+"""Is every component traced on every node, and if not, which hop to Jaeger is broken?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ktrace.jaeger import Jaeger, JaegerError
+from ktrace.pipeline import coverage, pipelines
+from ktrace.pipeline.coverage import Coverage, Node
+from ktrace.pipeline.pipelines import StackPipeline
+from ktrace.pipeline.synthetic_span import Synthetic
+
+
+@dataclass(frozen=True)
+class Verification:
+    parts: list[Coverage]
+    synthetic: Synthetic | None
+    """None where no span was sent: the collector is not known, or drops nearly all spans."""
+
+    @property
+    def ok(self) -> bool:
+        return all(part.ok or not part.expected for part in self.parts) and (
+            self.synthetic is None or self.synthetic.ok
+        )
+
+
+def verify(
+    jaeger: Jaeger,
+    nodes: Sequence[Node],
+    outputs: Mapping[str, Any],
+    *,
+    since: float,
+    seconds: float,
+) -> Verification:
+    """Waits up to ``seconds`` for spans that ended after ``since``, a Unix time in seconds.
+
+    ``outputs`` are the stack's; empty for a cluster that this project did not make.
+    """
+    expected = coverage.expected_components(outputs, _services(jaeger))
+    parts = coverage.watch(jaeger, coverage.parts_of(nodes, expected), since, seconds)
+    pipeline = pipelines.of_nodes(jaeger, [node.name for node in nodes])
+    explained = coverage.explain(parts, pipeline)
+    synthetic = pipeline.synthetic if isinstance(pipeline, StackPipeline) and expected else None
+    return Verification(explained, synthetic)
+
+
+def _services(jaeger: Jaeger) -> list[str]:
+    try:
+        return jaeger.services()
+    except JaegerError:
+        return []  # the hop "Jaeger has them" reports this error

@@ -1,0 +1,37 @@
+"""The command-line options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+StackOption = Annotated[
+    str | None,
+    typer.Option("--stack", metavar="NAME", help="Pulumi stack. Default: the selected one."),
+]
+JaegerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--jaeger",
+        metavar="URL",
+        help="Jaeger to query instead of the stack's.",
+        show_default=False,
+    ),
+]
+KubeconfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--kubeconfig",
+        metavar="PATH",
+        help="Cluster to query instead of the stack's; needs --jaeger or a stack.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+TimeoutOption = Annotated[
+    float,
+    typer.Option(
+        "--timeout", metavar="SECONDS", min=0, help="How long to wait for spans to arrive."
+    ),
+]

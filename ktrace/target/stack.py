@@ -1,0 +1,64 @@
+"""What Pulumi knows of a stack: which one is selected, and its outputs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ktrace.errors import UsageError
+from runtime_observability.core.naming import PROJECT
+from runtime_observability.host import runner
+
+_PULUMI_SECONDS = 30
+
+
+def project_folder() -> Path:
+    """The project that holds the current folder, or else the one that this file belongs to."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        file = folder / "Pulumi.yaml"
+        if file.is_file() and yaml.safe_load(file.read_text()).get("name") == PROJECT:
+            return folder
+    return Path(__file__).resolve().parents[2]
+
+
+def selected_stack() -> str | None:
+    """The stack that ``pulumi stack select`` chose last; None when there is none."""
+    shown = _pulumi("stack", "--show-name")
+    return shown.stdout.strip() or None if shown.code == 0 else None
+
+
+def stack_outputs(stack: str | None) -> dict[str, Any]:
+    """The exports of ``stack``, or of the selected stack; UsageError when it is not up."""
+    option = ["--stack", stack] if stack else []
+    shown = _pulumi("stack", "output", "--json", *option)
+    label = f"stack {stack}" if stack else "the selected stack"
+    if shown.code:
+        lines = shown.stderr.strip().splitlines()
+        reason = lines[0].removeprefix("error: ") if lines else "pulumi prints no reason"
+        raise UsageError(
+            f"{label} cannot be read ({reason}): choose one with --stack NAME, or give --jaeger "
+            "URL and --kubeconfig PATH"
+        )
+    outputs: dict[str, Any] = json.loads(shown.stdout or "{}")
+    missing = {"jaegerUrl", "kubeconfig"} - outputs.keys()
+    if missing:
+        raise UsageError(f"{label} is not up: it has no output {min(missing)}. Run `make up`")
+    return outputs
+
+
+def _pulumi(*arguments: str) -> runner.Result:
+    folder = str(project_folder())
+    try:
+        return runner.run(
+            ["pulumi", "--cwd", folder, "--non-interactive", "--color", "never", *arguments],
+            timeout=_PULUMI_SECONDS,
+        )
+    except runner.CommandError as error:
+        raise UsageError(
+            f"the stack cannot be read: {error}. "
+            '`eval "$(make -s env)"` puts the tools on PATH; --jaeger URL needs no stack'
+        ) from None

@@ -1,0 +1,82 @@
+"""What ``ktrace verify`` found, as JSON and for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ktrace.pipeline.coverage import Coverage
+from ktrace.pipeline.hops import BrokenHop
+from ktrace.pipeline.verification import Verification
+
+
+def document(verification: Verification, now: float) -> dict[str, Any]:
+    """The shape that ``verify --json`` promises; ``now`` is a Unix time in seconds."""
+    synthetic = verification.synthetic
+    return {
+        "ok": verification.ok,
+        "components": [part_document(part, now) for part in verification.parts],
+        "synthetic": asdict(synthetic) if synthetic else None,
+    }
+
+
+def part_document(part: Coverage, now: float) -> dict[str, Any]:
+    age = _age(part, now)
+    return {
+        "component": part.component,
+        "node": part.node,
+        "expected": part.expected,
+        "ok": part.ok,
+        "lastSpanAgeSeconds": None if age is None else round(age, 1),
+        "brokenHop": asdict(part.broken) if part.broken else None,
+    }
+
+
+def lines(verification: Verification, now: float) -> Iterator[RenderableType]:
+    """The table of components, the span from this machine, and every broken hop."""
+    yield _table(verification.parts, now)
+    if synthetic := verification.synthetic:
+        outcome = f"in Jaeger after {synthetic.seconds} s" if synthetic.ok else synthetic.evidence
+        yield Text(f"a span from this machine: {outcome}")
+    for hop, affected in _by_broken_hop(verification.parts).items():
+        yield Text(f"\nbroken: {hop.hop}", "bold red")
+        yield Text(f"  seen: {hop.evidence}")
+        yield Text(f"  cure: {hop.cure}")
+        yield Text(f"  affects: {', '.join(affected)}")
+
+
+def _table(parts: Sequence[Coverage], now: float) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in ("", "component", "node", "last span"):
+        table.add_column(column)
+    for part in parts:
+        age = _age(part, now)
+        last_span = "never" if age is None else f"{age:.1f} s ago"
+        if not part.expected and not part.ok:
+            last_span += ", not expected: not traced, or sampled"
+        table.add_row(_state(part), part.component, part.node, last_span)
+    return table
+
+
+def _state(part: Coverage) -> Text:
+    if not part.expected:
+        return Text("-", "dim")
+    return Text("ok", "green") if part.ok else Text("BROKEN", "bold red")
+
+
+def _age(part: Coverage, now: float) -> float | None:
+    """Seconds since its last span ended; None without a span."""
+    return None if part.last_span is None else max(0.0, now - part.last_span)
+
+
+def _by_broken_hop(parts: Sequence[Coverage]) -> dict[BrokenHop, list[str]]:
+    affected: dict[BrokenHop, list[str]] = {}
+    for part in parts:
+        if part.broken:
+            affected.setdefault(part.broken, []).append(f"{part.component} on {part.node}")
+    return affected
