@@ -1,4 +1,4 @@
-# What each target does is said in `make help`; the work is done by `python3 -m lab`.
+# `make help` lists what the targets do; `python3 -m lab` does the work.
 PYTHON ?= python3
 LAB = @exec $(PYTHON) -m lab
 stack = $(if $(STACK),--stack '$(STACK)')

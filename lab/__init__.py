@@ -1,6 +1,9 @@
-"""Everything the project needs, made from package registries where nothing else is reachable."""
+"""Builds everything that the project needs on a machine that reaches package registries alone.
+
+Standard library only, apart from lab.providers: it runs before any virtual environment exists.
+"""
 
 import sys
 
-if sys.version_info < (3, 11):  # noqa: UP036 - it says so before a syntax error can
+if sys.version_info < (3, 11):  # noqa: UP036 - without this, old Pythons end with a syntax error
     sys.exit("This project needs Python 3.11 or newer; name one: make PYTHON=python3.12 ...")

@@ -1,4 +1,4 @@
-"""Where the lab keeps what it makes: one folder, so that removing it removes everything."""
+"""The folders of the project, and the one folder in which the lab keeps everything it makes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LAB = PROJECT / "lab"
 
 @dataclass(frozen=True)
 class Cache:
-    """The cache folder and the names in it."""
+    """The cache folder and the names in it; removing it removes everything that was made."""
 
     root: Path
 
@@ -25,12 +25,12 @@ class Cache:
 
     @property
     def steps(self) -> Path:
-        """Outputs of finished build steps, `<name>-<hash12>` each."""
+        """Outputs of finished build steps, named `<name>-<hash12>`."""
         return self.root / "steps"
 
     @property
     def logs(self) -> Path:
-        """One log for each step, `<name>.log`."""
+        """One log per build step, named `<name>.log`."""
         return self.root / "logs"
 
     @property
@@ -45,7 +45,7 @@ class Cache:
 
     @property
     def bin(self) -> Path:
-        """Links to the built host tools; a folder for PATH."""
+        """Links to the built command-line tools; a folder for PATH."""
         return self.root / "bin"
 
     @property
@@ -55,5 +55,5 @@ class Cache:
 
     @property
     def pulumi_home(self) -> Path:
-        """PULUMI_HOME where stand-in plugins are used, so that the user's own stays untouched."""
+        """PULUMI_HOME where stand-in plugins are used, so that the user's own is not changed."""
         return self.root / "pulumi-home"

@@ -1,6 +1,6 @@
-"""The node images that k3d takes for k3s: Debian, a built Kubernetes, and our k3s as /bin/k3s.
+"""Node images that k3d runs as k3s: Debian, a built Kubernetes, and our k3s as /bin/k3s.
 
-Base and our own files are the same in all of them; `write` puts them together with the programs.
+The base and our own files are the same in all images; `write` combines them with the programs.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from lab.build.steps import Step, Workbench
+from lab.errors import LabError
 from lab.paths import LAB
-from lab.steps import LabError, Step, Workbench
 from runtime_observability.core.compatibility import SANDBOX_IMAGE
 from runtime_observability.host.docker import architecture
 
 INSTRUCTIONS = (
-    # As seen in a node of v1.34.3+k3s1. Our programs are in /bin, as k3s' are: a containerd in
-    # /usr/local/bin is started in place of the image's own.
+    # As seen in a node of v1.34.3+k3s1. Our programs are in /bin, like those of k3s: a containerd
+    # in /usr/local/bin is started instead of the image's own.
     "ENV PATH=/var/lib/rancher/k3s/data/cni:/usr/local/sbin:/usr/local/bin:"
     "/usr/sbin:/usr/bin:/sbin:/bin:/bin/aux",
     "ENV KUBECONFIG=/etc/rancher/k3s/k3s.yaml",
-    # What k3s' own ctr knows by itself; `k3d image import --mode direct` calls it plainly.
+    # The ctr of k3s has these built in; `k3d image import --mode direct` runs it without options.
     "ENV CONTAINERD_ADDRESS=/run/k3s/containerd/containerd.sock",
     "ENV CONTAINERD_NAMESPACE=k8s.io",
-    # k3s' own (k3s-io/k3s package/Dockerfile); containerd can't work on the image's overlay.
+    # As in k3s (k3s-io/k3s package/Dockerfile); containerd does not work on the image's overlay.
     "VOLUME /var/lib/kubelet",
     "VOLUME /var/lib/rancher/k3s",
     "VOLUME /var/lib/cni",
@@ -42,7 +43,7 @@ INSTRUCTIONS = (
     'ENTRYPOINT ["/bin/k3s"]',
     'CMD ["agent"]',
 )
-PAUSE_IMAGES = SANDBOX_IMAGE.values  # every node has the one that its release is asked for
+PAUSE_IMAGES = SANDBOX_IMAGE.values  # every node has the one that its release uses
 BUSYBOX_IMAGES = ["docker.io/library/busybox:1.35"]
 PACKAGES = (
     "busybox-static", "ca-certificates", "conntrack", "containernetworking-plugins", "etcd-server",
@@ -58,7 +59,7 @@ UNWANTED = (
 
 @dataclass(frozen=True)
 class Archive:
-    """Where this machine's apt gets its packages from."""
+    """The package archive that this machine's apt uses."""
 
     site: str
     release: str
@@ -66,25 +67,28 @@ class Archive:
 
     @classmethod
     def of_this_machine(cls, bench: Workbench) -> Archive:
-        """Read apt's own first source for the release that this machine runs."""
-        bench.run(["apt-get", "update"])  # before it, apt names no source
+        """Read apt's first source for the release that this machine runs."""
+        bench.run(["apt-get", "update"])  # without it apt lists no source
         command = ["apt-get", "indextargets", "--format", "$(CODENAME) $(SITE) $(COMPONENT)"]
-        told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
         release = platform.freedesktop_os_release()["VERSION_CODENAME"]
-        sources = [line.split() for line in told.splitlines() if line.startswith(f"{release} ")]
+        sources = [line.split() for line in listed.splitlines() if line.startswith(f"{release} ")]
         if not sources:
             raise LabError(f"apt has no source for {release}, the release that this machine runs")
         site = sources[0][1]
-        components = {component for _, other, component in sources if other == site}
+        components = {component for _, address, component in sources if address == site}
         return cls(site, release, tuple(sorted(components & {"main", "universe"})))
 
 
 def _build_base(bench: Workbench) -> None:
     if os.geteuid() != 0:
-        raise LabError("debootstrap needs root, to make a Debian tree with its owners and modes")
+        raise LabError(
+            "debootstrap needs root to make a Debian tree with the right owners and modes; run as "
+            "root"
+        )
     archive = Archive.of_this_machine(bench)
     tree = bench.out / "tree"
-    # A mount namespace of its own: whatever ends it, none of its mounts stays on the host.
+    # In a mount namespace of its own none of its mounts stays on the host, however it ends.
     bench.run(
         ["unshare", "--mount", "debootstrap", "--variant=minbase",
          f"--components={','.join(archive.components)}", f"--include={','.join(PACKAGES)}",
@@ -94,7 +98,7 @@ def _build_base(bench: Workbench) -> None:
     plugins = (tree / "usr/lib/cni").iterdir()
     for path in [*unwanted, *(plugin for plugin in plugins if plugin.name not in CNI_PLUGINS)]:
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    # k3d 5.9.0's entrypoint traps SIGTERM by that name, which dash refuses.
+    # k3d 5.9.0's entrypoint traps SIGTERM by that name, which dash does not know.
     (tree / "usr/bin/sh").unlink()
     (tree / "usr/bin/sh").symlink_to("bash")
     bench.run(["tar", "--sort=name", "-C", tree, "-cf", bench.out / "base.tar", "."])
@@ -129,7 +133,7 @@ def _busybox_files(program: Path) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
 
 
 def _image(references: list[str], layer: bytes, command: list[str]) -> dict[str, bytes]:
-    """The files of one image in an archive as `docker save` writes it."""
+    """Return the files of one image's archive, in the format of `docker save`."""
     digest = hashlib.sha256(layer).hexdigest()
     config = json.dumps({
         "architecture": architecture(platform.machine()), "os": "linux",
@@ -166,7 +170,7 @@ def _build_files(bench: Workbench) -> None:
 
 
 def write(base: Path, files: Path, programs: Iterable[Path], stream: IO[bytes]) -> None:
-    """Write a node's root file system as a tar, from the outputs of the steps."""
+    """Write a node's root file system as a tar, from the output folders of its steps."""
 
     def of_root(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
         entry.uid = entry.gid = 0

@@ -1,9 +1,9 @@
-"""Stand-ins for two Pulumi provider plugins, for machines that can't download the real ones.
+"""Stand-ins for two Pulumi provider plugins, for machines that cannot download the real ones.
 
 They stand in for pulumi-resource-command 1.2.1 and pulumi-resource-docker 5.2.0, and cover what
 this project's program uses: Command, Network, RemoteImage and Container. Any other type or property
-is refused by name, and there is no function. What they do, and what they leave undone, follows the
-real plugins, so that a program which works here works there; a deviation is a defect.
+is refused by name, and there are no functions. What they do and leave undone follows the real
+plugins, so that a program which works here works there; a deviation is a defect.
 
 Sources, cited in the code by their short names:
 
@@ -15,4 +15,4 @@ Sources, cited in the code by their short names:
 """
 
 VERSIONS = {"command": "1.2.1", "docker": "5.2.0"}
-"""Those of the plugins that the program's SDKs ask for."""
+"""The plugin versions that the program's SDKs require."""

@@ -1,4 +1,4 @@
-"""command:local:Command."""
+"""The type command:local:Command."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from lab.providers.properties import Changes, Field
 from lab.providers.server import Call, Configuration, ProviderError, Resource, Servicer
 from lab.providers.wire import UNKNOWN, Properties
 
-# command util/util.go LogOutput: bufio.Scanner gives up at a longer line, and then nothing drains
-# the pipe: the real plugin hangs. The stand-in fails and says why.
+# command util/util.go LogOutput: bufio.Scanner stops at a longer line, after which nothing drains
+# the pipe: the real plugin hangs. The stand-in fails with the reason.
 LONGEST_LOGGED_LINE = 64 * 1024
-SECONDS_BETWEEN_LOOKS = 0.02
+POLL_SECONDS = 0.02
 _LOGS_STDERR = ("stderr", "stdoutAndStderr")
 
-# command local/base.go and common/inputs.go, as far as the program gives them.
+# The inputs of command local/base.go and common/inputs.go that the program uses.
 COMMAND = {
     "create": Field(str),
     "delete": Field(str),
@@ -38,7 +38,7 @@ COMMAND = {
 
 
 class Command(Resource):
-    """A command of the machine that runs the engine (command local/commandController.go)."""
+    """A command on the machine that runs the engine (command local/commandController.go)."""
 
     covers: ClassVar[str] = "command:local:Command"
 
@@ -46,11 +46,10 @@ class Command(Resource):
         return properties.check(COMMAND, inputs)
 
     def diff(self, state: Properties, old: Properties, new: Properties) -> Changes:
-        """Compare inputs with inputs (infer, diff): `delete` and `logging` count, too.
+        """Compare old with new inputs (infer, diff), `delete` and `logging` included.
 
-        Only a change of `triggers` as a whole replaces by itself; a change of one element is an
-        update here, and it is the SDK's replace_on_changes=["triggers[*]"] that makes the engine
-        replace.
+        Only a change of `triggers` as a whole replaces. A change of one element is an update here;
+        the engine replaces because of the SDK's replace_on_changes=["triggers[*]"].
         """
         changes = properties.exact_diff(old, new)
         return {path: (change, path == "triggers") for path, change in changes.items()}
@@ -79,7 +78,7 @@ def run(call: Call, command: str, inputs: Properties) -> tuple[str, str]:
     """Run `command`; return its output and error output (command local/commandOutputs.go).
 
     Cancellation and the resource's timeout send SIGKILL to the direct child alone; a grandchild
-    lives on, and is waited for as long as it holds the output.
+    keeps running, and is waited for as long as it holds the output open.
     """
     logging = inputs.get("logging", "stdoutAndStderr")
     try:
@@ -103,9 +102,9 @@ def run(call: Call, command: str, inputs: Properties) -> tuple[str, str]:
     ]
     for thread in threads:
         thread.start()
-    ended = time.monotonic() + call.seconds if call.seconds else float("inf")
+    deadline = time.monotonic() + call.seconds if call.seconds else float("inf")
     while process.poll() is None:
-        if call.cancelled.wait(SECONDS_BETWEEN_LOOKS) or time.monotonic() > ended:
+        if call.cancelled.wait(POLL_SECONDS) or time.monotonic() > deadline:
             process.kill()
             process.wait()
     for thread in threads:
@@ -117,15 +116,15 @@ def run(call: Call, command: str, inputs: Properties) -> tuple[str, str]:
         )
     if stdout.too_long or stderr.too_long:
         raise ProviderError(
-            f"a line of output is longer than {LONGEST_LOGGED_LINE} bytes and is logged: the real"
-            ' command plugin would hang here; set logging="none", or "stderr"'
+            f"a logged line of output is longer than {LONGEST_LOGGED_LINE} bytes, at which the real"
+            ' command plugin hangs; set logging="none" or "stderr"'
         )
     return stdout.result, stderr.result
 
 
 @dataclass
 class _Pipe:
-    """Collects one stream of a process, and shows its lines as they come."""
+    """Collects one output stream of a process, and logs its lines as they arrive."""
 
     source: IO[bytes] | None
     both: bytearray
@@ -135,7 +134,7 @@ class _Pipe:
 
     @property
     def result(self) -> str:
-        """All of it, less one newline at the end."""
+        """The whole stream without one newline at its end."""
         return self.text.decode(errors="replace").removesuffix("\n")
 
     def drain(self) -> None:
@@ -153,7 +152,7 @@ def _feed(target: IO[bytes] | None, text: str) -> None:
             target.write(text.encode())
             target.close()
         except BrokenPipeError:
-            pass  # the process does not read it all, as is its right
+            pass  # a process need not read all of its input
 
 
 def _ending(code: int) -> str:
@@ -168,7 +167,7 @@ def _quoted(command: str) -> str:
 
 
 def make(engine: str | None) -> Servicer:
-    """Return the plugin; it has no configuration of its own."""
+    """Return the plugin, which has no configuration of its own."""
     return Servicer(
         VERSIONS["command"],
         [Command()],

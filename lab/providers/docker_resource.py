@@ -1,4 +1,4 @@
-"""What the docker plugin's types have in common: the daemon, errors, an object's life."""
+"""What the docker plugin's types share: the daemon, errors, an object's life cycle."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SECONDS_BETWEEN_TRIES = 0.5
 
 
 class Host:
-    """The daemon that this process talks to."""
+    """The daemon that this process uses."""
 
     schema: ClassVar[Schema] = {"host": Field(str)}
 
@@ -36,22 +36,22 @@ class Host:
     def defaults() -> Properties:
         """Return DOCKER_HOST or the usual socket (docker: the `host` default).
 
-        The real plugin also follows DOCKER_CONTEXT, which this one can't.
+        The real plugin follows DOCKER_CONTEXT too; this one refuses it.
         """
         if context := os.environ.get("DOCKER_CONTEXT"):
             raise ProviderError(
                 f"DOCKER_CONTEXT is set to {context!r}, which the lab's stand-in docker plugin does"
-                " not follow; unset it and give the daemon's address in DOCKER_HOST"
+                " not support; unset it and set DOCKER_HOST to the daemon's address"
             )
         return {"host": os.environ.get("DOCKER_HOST") or DEFAULT_HOST}
 
     def use(self, config: Properties) -> None:
-        """Talk to the configured daemon from now on."""
+        """Use the configured daemon from now on."""
         self._address = config.get("host", DEFAULT_HOST)
 
     @contextlib.contextmanager
     def api(self) -> Iterator[Any]:
-        """Give a client for one operation; Docker's errors become ProviderError."""
+        """Yield a client for one operation; Docker's errors become ProviderError."""
         client = None
         try:
             client = docker.APIClient(self._address, version="auto", timeout=SECONDS_OF_A_REQUEST)
@@ -69,13 +69,13 @@ class Host:
 
 
 def daemon_says(error: APIError) -> str:
-    """Return the daemon's own words, as Docker's Go client gives them."""
+    """Return the daemon's message, as Docker's Go client formats it."""
     return f"Error response from daemon: {error.explanation or error}"
 
 
 @contextlib.contextmanager
 def saying(prefix: str) -> Iterator[None]:
-    """Put the real plugin's words before the daemon's."""
+    """Put the real plugin's prefix before the daemon's message."""
     try:
         yield
     except APIError as error:
@@ -86,7 +86,7 @@ def saying(prefix: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def ignoring(*texts: str) -> Iterator[None]:
-    """Take an answer of the daemon with one of `texts` for success."""
+    """Treat an error of the daemon that contains one of `texts` as success."""
     try:
         yield
     except APIError as error:
@@ -97,8 +97,8 @@ def ignoring(*texts: str) -> Iterator[None]:
 class DockerResource(Resource):
     """A type whose state is read back from the daemon.
 
-    A failure before `make` returns leaves nothing in the state; one after it leaves what was made
-    there, marked as failed (bridge: Create).
+    After a failure in `make` the state has no such object; after a later failure it has the object,
+    marked as failed (bridge: Create).
     """
 
     schema: ClassVar[Schema]
@@ -111,14 +111,14 @@ class DockerResource(Resource):
         """Make the object and return its id."""
 
     def finish(self, api: Any, identity: str, inputs: Properties) -> None:
-        """Do what remains once the object exists."""
+        """Complete the object once it exists."""
 
     def change(self, api: Any, identity: str, state: Properties, inputs: Properties) -> None:
         """Change the object in place."""
 
     @abstractmethod
     def find(self, api: Any, identity: str, state: Properties) -> Properties:
-        """Return what the daemon says of the object; raise NotFound when it is gone."""
+        """Return what the daemon reports of the object; raise NotFound when it is gone."""
 
     @abstractmethod
     def remove(self, api: Any, identity: str, state: Properties) -> None:
@@ -149,14 +149,14 @@ class DockerResource(Resource):
     def update(
         self, call: Call, identity: str, state: Properties, inputs: Properties
     ) -> Properties:
-        chosen = {
+        computed = {
             name: value
             for name, value in state.items()
             if name in self.schema and self.schema[name].computed
         }
         with self._host.api() as api, saying(_bridge("updating", call)):
             self.change(api, identity, state, inputs)
-            return self._read(api, identity, {**chosen, **inputs})
+            return self._read(api, identity, {**computed, **inputs})
 
     def read(self, identity: str, state: Properties) -> Properties | None:
         with self._host.api() as api:
@@ -175,16 +175,16 @@ class DockerResource(Resource):
 
 
 def _bridge(doing: str, call: Call) -> str:
-    """Return the bridge's words before an error."""
+    """Return the bridge's prefix of an error."""
     return f"{doing} {call.urn}: 1 error occurred:\n\t* "
 
 
 def remove_patiently(remove: Callable[[], None], busy: str, last_state: str) -> None:
-    """Call `remove` until the daemon no longer answers `busy`; words as of Terraform's retries.
+    """Call `remove` until the daemon no longer answers `busy`; the error is Terraform's.
 
-    An engine that is told to stop does not end it: the bridge's Cancel does nothing.
+    Cancelling the engine does not end it: the bridge's Cancel does nothing.
     """
-    ended = time.monotonic() + SECONDS_FOR_REMOVAL
+    deadline = time.monotonic() + SECONDS_FOR_REMOVAL
     while True:
         try:
             return remove()
@@ -193,7 +193,7 @@ def remove_patiently(remove: Callable[[], None], busy: str, last_state: str) -> 
         except APIError as error:
             if busy not in str(error.explanation):
                 raise
-        if time.monotonic() > ended:
+        if time.monotonic() > deadline:
             raise ProviderError(
                 "timeout while waiting for state to become 'removed'"
                 f" (last state: '{last_state}', timeout: {SECONDS_FOR_REMOVAL}s)"

@@ -1,6 +1,6 @@
-"""What the docker plugin's types are made of: properties, Docker's requests, what is read back.
+"""The docker plugin's types as data: properties, Docker's requests, the state that is read back.
 
-Pure; nothing here talks to a daemon. ForceNew, computed and default as in terraform's schemas
+Pure: nothing here uses a daemon. ForceNew, computed and default as in terraform's schemas
 (resource_docker_{network,image,container}.go).
 """
 
@@ -41,7 +41,7 @@ class Setting:
     section: Literal["Config", "HostConfig"]
     key: str
     unit: int = 1
-    """Docker's value over the plugin's: memory is given in MiB."""
+    """Docker's value divided by the plugin's: the plugin's memory is in MiB."""
 
     def to_docker(self, value: Any) -> Any:
         """Return Docker's form; -1 (no limit) has no unit."""
@@ -63,12 +63,12 @@ def _host(field: Field, key: str, unit: int = 1) -> Setting:
 SETTINGS = {
     "command": _config(Field(list, computed=True, pending=True), "Cmd"),
     "entrypoints": _config(Field(list, computed=True, pending=True), "Entrypoint"),
-    # An empty user is that of the image (DiffSuppressFunc): as if computed.
+    # An empty user means the image's user (DiffSuppressFunc), as if it were computed.
     "user": _config(Field(str, computed=True), "User"),
     "securityOpts": _host(Field(set, computed=True), "SecurityOpt"),
     "memory": _host(Field(int, replaces=False), "Memory", MEBIBYTE),
-    # Docker chooses twice the memory, the plugin reads that back and it is not `computed`: a
-    # program that gives `memory` alone has a change to make at every update.
+    # Docker's default is twice the memory; the plugin reads that back, and it is not `computed`: a
+    # program that sets `memory` alone has a change at every update.
     "memorySwap": _host(Field(int, replaces=False), "MemorySwap", MEBIBYTE),
 }
 UPDATED_IN_PLACE = ("restart", "memory", "memorySwap")
@@ -135,10 +135,10 @@ def create_request(inputs: Properties) -> Properties:
 
 
 def observed(container: Properties, state: Properties) -> Properties:
-    """Return the state of an inspected container; `state` is what was known before.
+    """Return the state of an inspected container; `state` is the state before.
 
-    Labels, environment, networks and uploads are never read back. Neither the grace
-    period nor anything else that only the plugin knows is.
+    Labels, environment, networks and uploads are never read back, nor is anything that only the
+    plugin knows, such as the grace period.
     """
     host, networks = container["HostConfig"], container["NetworkSettings"]
     running = container["State"]["Running"]
@@ -149,7 +149,7 @@ def observed(container: Properties, state: Properties) -> Properties:
     found |= {name: [] for name in ("command", "entrypoints") if found[name] is None}
     found |= {
         "name": container["Name"].lstrip("/"),
-        # A `sha256:…` stays one: else the name that was given (kreuzwerker#426).
+        # The id if the state has an id, else the name that the program set (kreuzwerker#426).
         "image": container["Image"]
         if state["image"].startswith("sha256:")
         else container["Config"]["Image"],
@@ -161,7 +161,7 @@ def observed(container: Properties, state: Properties) -> Properties:
         found["logOpts"] = host["LogConfig"]["Config"]
     if host["CapAdd"] or host["CapDrop"]:
         found["capabilities"] = {"adds": host["CapAdd"] or [], "drops": host["CapDrop"] or []}
-    # A stopped container publishes nothing: its ports are read as gone unless it may stand still.
+    # A stopped container publishes no ports: they are read as gone, unless `mustRun` is off.
     if state.get("ports") and (running or state.get("mustRun", True)):
         found["ports"] = _ports(networks["Ports"] or {})
     if not running:
@@ -170,7 +170,7 @@ def observed(container: Properties, state: Properties) -> Properties:
 
 
 def _ports(published: Properties) -> list[Properties]:
-    """Return published ports sorted by the container's (terraform, byPortAndProtocol)."""
+    """Return published ports, sorted by the container's port (terraform, byPortAndProtocol)."""
     flat = []
     for key in sorted(published, key=lambda key: int(key.split("/")[0])):
         internal, protocol = key.split("/")
@@ -187,7 +187,7 @@ def _ports(published: Properties) -> list[Properties]:
 
 
 def upload_archive(upload: Properties) -> bytes:
-    """Return the tar that puts one uploaded file in its place."""
+    """Return the tar archive that writes one uploaded file to its path."""
     content = upload["content"].encode()
     entry = tarfile.TarInfo(upload["file"])
     entry.size, entry.mtime = len(content), int(time.time())

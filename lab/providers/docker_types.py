@@ -1,4 +1,4 @@
-"""The docker plugin's types at work: what each asks of the daemon, and in which order."""
+"""The docker plugin's types: the requests that they send to the daemon, and in which order."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ from lab.providers.wire import Properties
 
 
 class Network(DockerResource):
-    """terraform, resource_docker_network_funcs.go.
+    """A network (terraform, resource_docker_network_funcs.go).
 
-    The real one waits 2 s before its first look after a create, and at a delete 2 s before its
-    first try and 5 s before each of the next; this one doesn't. No delete-before-replace of its
-    own: unless the program asks for it, a replacement makes a second network of that name first.
+    The real type waits 2 s before its first read after a create, and at a delete 2 s before its
+    first try and 5 s before every further one; this one does not wait. It has no
+    delete-before-replace of its own: unless the program sets that option, a replacement first makes
+    a second network of the same name.
     """
 
     covers: ClassVar[str] = "docker:index/network:Network"
@@ -49,7 +50,10 @@ class Network(DockerResource):
 
 
 class RemoteImage(DockerResource):
-    """terraform, resource_docker_image_funcs.go; without builds. The id is image id + name."""
+    """An image, not built here (terraform, resource_docker_image_funcs.go).
+
+    The resource's id is the image's id followed by its name.
+    """
 
     covers: ClassVar[str] = "docker:index/remoteImage:RemoteImage"
     schema: ClassVar[Schema] = specs.REMOTE_IMAGE
@@ -63,11 +67,11 @@ class RemoteImage(DockerResource):
         return {"imageId": api.inspect_image(state["name"])["Id"]}
 
     def remove(self, api: Any, identity: str, state: Properties) -> None:
-        """Leave it, as `keepLocally` says."""
+        """Keep the image, because of `keepLocally`."""
 
 
 def pulled(api: Any, name: str) -> Properties:
-    """Return the image's description; it is pulled only when the daemon has none (findImage)."""
+    """Return the image's description; pull the image only if the daemon lacks it (findImage)."""
     with contextlib.suppress(NotFound):
         return dict(api.inspect_image(name))
     with saying(f"unable to pull image {name}: "), saying(f"error pulling image {name}: "):
@@ -79,7 +83,7 @@ def pulled(api: Any, name: str) -> Properties:
 
 
 class Container(DockerResource):
-    """A container, started. Health checks, `wait`, `attach` and `logs` are not covered."""
+    """A running container. Health checks, `wait`, `attach` and `logs` are not covered."""
 
     covers: ClassVar[str] = "docker:index/container:Container"
     deletes_before_replacing: ClassVar[bool] = True  # docker: DeleteBeforeReplace
@@ -93,7 +97,7 @@ class Container(DockerResource):
         return str(made["Id"])
 
     def finish(self, api: Any, identity: str, inputs: Properties) -> None:
-        """Join the networks, upload, start: in this order."""
+        """Join the networks, upload the files and start the container, in this order."""
         if networks := inputs.get("networksAdvanced"):
             with ignoring("is not connected to the network bridge"):
                 api.disconnect_container_from_network(identity, "bridge")
@@ -110,7 +114,7 @@ class Container(DockerResource):
             api.start(identity)
 
     def change(self, api: Any, identity: str, state: Properties, inputs: Properties) -> None:
-        """Start what must run; change limits and restarts. All else has no effect."""
+        """Start the container if it must run; change limits and restart policy. Nothing else."""
         if inputs["mustRun"] and not state.get("mustRun", True):
             with saying("Unable to start container: "):
                 api.start(identity)

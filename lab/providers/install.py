@@ -1,7 +1,7 @@
-"""The stand-in plugins, laid where the engine looks for plugins.
+"""Installs the stand-in plugins where the engine looks for plugins.
 
-Standard library only: this runs on the system's Python. Everything lies in the cache, so the
-plugins go on working when the clone that installed them is gone.
+Standard library only: this runs on the system's Python. Everything is in the cache, so the plugins
+keep working when the clone that installed them is deleted.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import shutil
 import sys
 from pathlib import Path
 
+from lab.build.steps import Step, Workbench, prepare
 from lab.paths import Cache
 from lab.providers import VERSIONS
-from lab.steps import Step, Workbench, prepare
 
 PACKAGE = Path(__file__).resolve().parent
 REQUIREMENTS = PACKAGE.parent / "requirements.txt"
-# -I: neither PYTHON* variables nor the folder of the user's project change what is imported.
+# -I: neither PYTHON* variables nor the user's project folder change what is imported.
 LAUNCHER = """\
 #!/bin/sh
 exec {python} -I -c "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); \
@@ -28,7 +28,7 @@ runpy.run_module('lab.providers', run_name='__main__', alter_sys=True)" \
 
 
 def install(cache: Cache) -> None:
-    """Install both plugins into the lab's own PULUMI_HOME, by links to what a step has built."""
+    """Install both plugins into the lab's own PULUMI_HOME, as links to a step's output."""
     built = prepare(cache, [plugins])[plugins.name]
     for name, version in VERSIONS.items():
         folder = cache.pulumi_home / "plugins" / f"resource-{name}-v{version}"
@@ -36,7 +36,7 @@ def install(cache: Cache) -> None:
         link = folder / f".{program.name}.{os.getpid()}"
         folder.mkdir(parents=True, exist_ok=True)
         link.symlink_to(program)
-        link.replace(folder / program.name)  # at once, as an engine may be looking for it
+        link.replace(folder / program.name)  # atomically: an engine may be looking for it
 
 
 def _build_packages(bench: Workbench) -> None:

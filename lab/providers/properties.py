@@ -1,9 +1,10 @@
-"""What properties a resource type has, and what a change of them means.
+"""The properties of a resource type, and what a change of them means.
 
-Pure: inputs are checked and states compared without touching Docker. The rules are those of
+Pure: inputs are checked and states compared without Docker. The rules are those of
 Terraform's plugin SDK v2 (helper/schema/schema.go: diffString, diffList, diffSet, finalizeDiff),
 because the real docker plugin bridges a Terraform provider: an old *state* is compared with new
-inputs; an omitted property that the daemon fills in (`computed`) is no change; empty is omitted.
+inputs; an omitted property that the daemon fills in (`computed`) is no change; an empty one counts
+as omitted.
 """
 
 from __future__ import annotations
@@ -23,25 +24,25 @@ Changes = dict[str, tuple[Change, bool]]
 
 @dataclass(frozen=True)
 class Field:
-    """One property: its type and what a change of it does."""
+    """One property: its type, and what a change of it does."""
 
     kind: type
-    """`set` is a list in which order doesn't count."""
+    """`set` is a list whose order does not count."""
     replaces: bool = True
     """ForceNew: a change replaces the resource; else it is an update."""
     computed: bool = False
-    """The daemon chooses when it is omitted."""
+    """The daemon chooses a value when it is omitted."""
     required: bool = False
     default: Any = None
     nested: Mapping[str, Field] = field(default_factory=dict)
     only: Any = None
-    """The one value that the stand-in can honour."""
+    """The one value that the stand-in supports."""
     output: bool = False
-    """Never given by the program."""
+    """Never an input."""
     pending: bool = False
-    """A computed list: when a failed create left it out of the state, its absence is a change."""
+    """A computed list whose absence is a change: a failed create has left it out of the state."""
     exact: bool = False
-    """Empty differs from omitted, in this and all it holds."""
+    """Empty differs from omitted, in this property and all that it holds."""
 
 
 Schema = Mapping[str, Field]
@@ -93,7 +94,7 @@ def with_defaults(schema: Schema, inputs: Properties) -> Properties:
 
 
 def planned(schema: Schema, inputs: Properties) -> Properties:
-    """Return the state that a preview of a create shows: what the daemon chooses is unknown."""
+    """Return the state in a create's preview: what the daemon chooses is unknown."""
     return {name: UNKNOWN for name, rule in schema.items() if rule.computed} | inputs
 
 
@@ -112,7 +113,7 @@ def diff(schema: Schema, state: Properties, inputs: Properties) -> Changes:
 
 
 def settled(schema: Schema, before: Properties, found: Properties) -> Properties:
-    """Return the state after a read: what was found, in the words of before where equal."""
+    """Return the state after a read: found values, in the form of the state before if equal."""
     state = {**before, **found}
     for name, rule in schema.items():
         if (
@@ -125,7 +126,7 @@ def settled(schema: Schema, before: Properties, found: Properties) -> Properties
 
 
 def exact_diff(old: Properties, new: Properties) -> dict[str, Change]:
-    """Compare property bags as they are (`NewDetailedDiffFromObjectDiff`, used by infer)."""
+    """Compare properties as they are (`NewDetailedDiffFromObjectDiff`, used by infer)."""
     return dict(_compare(Field(dict, exact=True), old, new, ""))
 
 

@@ -30,7 +30,7 @@ from lab.providers import properties, wire
 from lab.providers.properties import Changes, Field, Schema
 from lab.providers.wire import Properties
 
-SECONDS_BETWEEN_LOOKS_AT_THE_ENGINE = 5
+ENGINE_POLL_SECONDS = 5
 
 
 class ProviderError(Exception):
@@ -38,7 +38,7 @@ class ProviderError(Exception):
 
 
 class InitializationError(Exception):
-    """The object exists but isn't as wanted: state is kept, the update fails."""
+    """The object exists but is incomplete: its state is kept, and the update fails."""
 
     def __init__(self, identity: str, state: Properties, reason: str) -> None:
         super().__init__(reason)
@@ -47,13 +47,13 @@ class InitializationError(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """One create, update or delete: where it logs, and how long it may take."""
+    """One create, update or delete: its log, and how long it may take."""
 
     urn: str
     seconds: float | None
-    """The resource's own customTimeouts; None: no limit."""
+    """The limit of the resource's own customTimeouts; None: no limit."""
     log: Callable[[str], None]
-    """Shows a status line at the resource while it is being worked on."""
+    """Shows a status line at the resource while the operation runs."""
     cancelled: threading.Event
 
     @property
@@ -71,15 +71,15 @@ class Resource(ABC):
 
     @abstractmethod
     def check(self, inputs: Properties) -> Iterator[tuple[str, str]]:
-        """Yield (property, reason) for each input that is refused."""
+        """Yield (property, reason) for every refused input."""
 
     def fill(self, inputs: Properties) -> Properties:
-        """Return checked inputs with defaults."""
+        """Return checked inputs with their defaults."""
         return inputs
 
     @abstractmethod
     def diff(self, state: Properties, old: Properties, new: Properties) -> Changes:
-        """Compare the state and the inputs it came from with new inputs."""
+        """Compare the state and its old inputs with new inputs."""
 
     @abstractmethod
     def planned(self, state: Properties, inputs: Properties) -> Properties:
@@ -87,30 +87,30 @@ class Resource(ABC):
 
     @abstractmethod
     def create(self, call: Call, inputs: Properties) -> tuple[str, Properties]:
-        """Make it; return its id and state."""
+        """Create the object; return its id and state."""
 
     @abstractmethod
     def update(
         self, call: Call, identity: str, state: Properties, inputs: Properties
     ) -> Properties:
-        """Change it in place; return its state."""
+        """Change the object in place; return its state."""
 
     def read(self, identity: str, state: Properties) -> Properties | None:
-        """Return the state that is real now, None when it is gone."""
+        """Return the object's present state; None when it is gone."""
         return state
 
     @abstractmethod
     def delete(self, call: Call, identity: str, state: Properties) -> None:
-        """Remove it; what is gone already is no error."""
+        """Remove the object; it is no error if it is gone already."""
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """What the provider itself can be given."""
+    """The provider's own configuration."""
 
     schema: Schema
     defaults: Callable[[], Properties]
-    """Values for what is not given; raises ProviderError when the environment can't be honoured."""
+    """Defaults from the environment; raises ProviderError for a setting that is not supported."""
     use: Callable[[Properties], None]
 
 
@@ -131,7 +131,7 @@ def _rpc(method: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any, Any], An
 
 
 def _made_but_failed(error: InitializationError) -> bytes:
-    """Return the `google.rpc.Status` by which the engine learns that the object exists."""
+    """Return the `google.rpc.Status` that tells the engine that the object exists."""
     status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(error))
     status.details.add().Pack(
         provider_pb2.ErrorResourceInitFailed(
@@ -142,7 +142,7 @@ def _made_but_failed(error: InitializationError) -> bytes:
 
 
 class Servicer(provider_pb2_grpc.ResourceProviderServicer):
-    """The protocol over a set of types. Each public method is one RPC of provider.proto."""
+    """The protocol for a set of types. Every public method is one RPC of provider.proto."""
 
     def __init__(
         self,
@@ -172,8 +172,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Configure(self, request: Any, context: Any) -> Any:
         self._configuration.use(wire.read(request.args))
-        # Secrets come plain, and the engine marks outputs secret by their input's name: the same
-        # result as infer's default (ensureDefaultSecrets: outputs that share an input's name).
+        # Secrets arrive as plain values, and the engine marks the output of the same name as
+        # secret: the same result as infer's default (ensureDefaultSecrets).
         return provider_pb2.ConfigureResponse(supportsPreview=True)
 
     @_rpc
@@ -216,11 +216,11 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         resource, inputs = self._resource(request.urn), wire.read(request.inputs)
         before = wire.read(request.properties)
         if not before:
-            raise ProviderError("the lab's stand-in plugins can't import or look up resources")
+            raise ProviderError("the lab's stand-in plugins cannot import or look up resources")
         state = resource.read(request.id, before)
         if state is None:
             return provider_pb2.ReadResponse()
-        # bridge, ExtractInputsFromOutputs: a refresh carries what was read into known inputs.
+        # bridge, ExtractInputsFromOutputs: a refresh copies what was read into existing inputs.
         inputs = {name: state.get(name, value) for name, value in inputs.items()}
         return provider_pb2.ReadResponse(
             id=request.id, properties=wire.write(state), inputs=wire.write(inputs)
@@ -264,7 +264,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
 
 def diff_response(changes: Changes, deletes_before_replacing: bool) -> Any:
-    """Return the protocol's form of `changes`."""
+    """Return `changes` in the protocol's form."""
     kinds = provider_pb2.DiffResponse
     names = {path: re.split(r"[.\[]", path, maxsplit=1)[0] for path in changes}
     replaces = sorted({names[path] for path, (_change, replacing) in changes.items() if replacing})
@@ -298,17 +298,17 @@ def _checked(inputs: Properties, failures: Any) -> Any:
 
 
 def serve(make: Callable[[str | None], Servicer], arguments: Sequence[str]) -> None:
-    """Serve until the engine ends this process; print the port, as the engine expects."""
+    """Serve until the engine ends this process; print the port, which the engine reads."""
     engine = next((word for word in arguments if not word.startswith("-")), None)
     server = grpc.server(ThreadPoolExecutor(max_workers=64))
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(make(engine), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    # The engine ends its plugins with SIGINT and waits up to 5 s; Go's default is to end at once.
+    # The engine ends its plugins with SIGINT and waits up to 5 s; a Go program ends at once.
     signal.signal(signal.SIGINT, lambda _signal, _frame: os._exit(0))
     print(port, flush=True)
     parent = os.getppid()
     while os.getppid() == parent:
-        server.wait_for_termination(SECONDS_BETWEEN_LOOKS_AT_THE_ENGINE)
-    # The engine was killed. What runs is finished, as the real plugins do; then this ends.
+        server.wait_for_termination(ENGINE_POLL_SECONDS)
+    # The engine was killed: running operations are finished first, as in the real plugins.
     server.stop(grace=None)

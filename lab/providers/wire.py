@@ -1,4 +1,4 @@
-"""Property bags between the engine's protobuf form and plain Python values."""
+"""Converts properties between the engine's protobuf form and plain Python values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Properties = dict[str, Any]
 
 
 class Unknown:
-    """A value that is known only once another resource exists; seen in previews."""
+    """A value that is known only once another resource exists; found in previews."""
 
     def __repr__(self) -> str:
         return "<unknown>"
@@ -18,7 +18,7 @@ class Unknown:
 
 UNKNOWN: Final = Unknown()
 
-# pulumi/pulumi sdk/go/common/resource/plugin/rpc.go: one mark for each type; string comes first.
+# pulumi/pulumi sdk/go/common/resource/plugin/rpc.go: one mark per type, that of strings first.
 _MARKS: Final = (
     "04da6b54-80e4-46f7-96ec-b56ff0331ba9",
     "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",

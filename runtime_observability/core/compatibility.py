@@ -288,3 +288,12 @@ def jaeger_image(version: Version) -> str:
 def collector_image(version: Version) -> str:
     """The core distribution, which has every component that this project uses."""
     return f"docker.io/otel/opentelemetry-collector:{version.numbers}"
+
+
+# --- Tools ---------------------------------------------------------------------------------------
+
+OLDEST_K3D = Version.parse("5.7.0")
+"""Joins external networks and takes this configuration version (k3d docs, v1alpha5)."""
+
+OLDEST_PULUMI = Version.parse("3.238.0")
+"""The oldest CLI that README.md names."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lab.builds import KUBERNETES_VERSIONS, NEWEST_KUBERNETES
+from lab.build.programs import KUBERNETES_VERSIONS, NEWEST_KUBERNETES
 from tests.live import nodes
 from tests.live.stack import Stack
 

@@ -1,6 +1,7 @@
 """The environment in which a user of this project works: what ``make env`` prints.
 
-Whether this machine runs the lab's images or the official ones is decided once, in lab/machine.py.
+Whether this machine runs the lab's images or the official ones is decided in one place,
+lab/machine/machine.py.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from lab import machine
+from lab.machine.machine import examine
 from lab.paths import Cache
 from tests.configuration import PROJECT
 
@@ -27,7 +28,7 @@ def of_make() -> dict[str, str]:
     outside = {key: value for key, value in os.environ.items() if key not in _NOT_INHERITED}
     if DEFAULT_STACK in outside:
         return outside
-    found = machine.look(Cache.of_this_user())
+    found = examine(Cache.of_this_user())
     exports = subprocess.run(
         ["make", "-s", "env"],
         cwd=PROJECT,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab import builds
+from lab.build import programs
 from lab.paths import Cache
 from runtime_observability.core.compatibility import UPSTREAM_CONTAINERD
 from runtime_observability.core.versions import Version
@@ -30,8 +30,8 @@ def upstream_containerd(stack: Stack) -> tuple[dict[str, str], str]:
     """
     settings = {"containerdTracing": "upstream"}
     if _labs_image(stack):
-        built = builds.containerd.output(Cache.of_this_user()) / "containerd"
-        return {**settings, "containerdBinary": str(built)}, builds.CONTAINERD
+        built = programs.containerd.output(Cache.of_this_user()) / "containerd"
+        return {**settings, "containerdBinary": str(built)}, programs.CONTAINERD
     k3s = Version.parse({**defaults(), **stack.base}["k3sVersion"])
     return settings, UPSTREAM_CONTAINERD.at(k3s).version
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from lab import builds
+from lab.build import programs
 from tests.configuration import of_stack_file
 from tests.live import environment, nodes
 from tests.live.stack import Stack
@@ -37,5 +37,5 @@ def test_official_images_get_the_official_containerd_of_their_release() -> None:
 
 def test_the_labs_images_get_the_labs_containerd() -> None:
     given, release = nodes.upstream_containerd(stack_with(**of_stack_file("lab")))
-    assert release == builds.CONTAINERD
+    assert release == programs.CONTAINERD
     assert "steps" in given["containerdBinary"]

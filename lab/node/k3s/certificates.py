@@ -1,4 +1,4 @@
-"""Certificates and kubeconfigs of one node, all under a CA that the token gives."""
+"""Certificates and kubeconfigs of one node, all signed by a CA that is derived from the token."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ CA = str(TLS / "ca.crt")
 
 
 def certificate(name: str) -> str:
-    """Path of a certificate."""
+    """Return the path of a certificate."""
     return str(TLS / f"{name}.crt")
 
 
 def key(name: str) -> str:
-    """Path of a private key."""
+    """Return the path of a private key."""
     return str(TLS / f"{name}.key")
 
 
@@ -32,7 +32,7 @@ def write_private(path: str | Path, text: str) -> None:
 
 
 def derived_key(token: str, purpose: str) -> str:
-    """A P-256 private key made from the token (PEM, RFC 5915 without the public part)."""
+    """Derive a P-256 private key from the token (PEM, RFC 5915 without the public part)."""
     secret = hashlib.scrypt(token.encode(), salt=purpose.encode(), n=2**14, r=8, p=1, dklen=32)
     scalar = bytes([secret[0] & 0x7F]) + secret[1:]  # always below the order of the curve
     der = bytes.fromhex("30310201010420") + scalar + bytes.fromhex("a00a06082a8648ce3d030107")
@@ -57,7 +57,7 @@ def certify(
     extensions: Iterable[str],
     signer: Iterable[str] = ("-CA", CA, "-CAkey", key("ca")),
 ) -> None:
-    """Write a certificate, and its key if it has none yet; without a signer it signs itself."""
+    """Write a certificate, and its key if that is missing; without a signer it is self-signed."""
     if not Path(key(name)).exists():
         run("openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256",
             "-out", key(name))  # fmt: skip
@@ -68,13 +68,16 @@ def certify(
 
 
 def make_serving(name: str, subject: str, names: Iterable[str]) -> None:
-    """Write the certificate of something that is reached under these names and addresses."""
-    kinds = (f"{'IP' if n.replace('.', '').isdigit() else 'DNS'}:{n}" for n in dict.fromkeys(names))
-    certify(name, subject, (f"subjectAltName={','.join(kinds)}", "extendedKeyUsage=serverAuth"))
+    """Write the certificate of a server that is reached under these names and addresses."""
+    alternatives = (
+        f"{'IP' if n.replace('.', '').isdigit() else 'DNS'}:{n}" for n in dict.fromkeys(names)
+    )
+    usage = "extendedKeyUsage=serverAuth"
+    certify(name, subject, (f"subjectAltName={','.join(alternatives)}", usage))
 
 
 def make_kubeconfig(name: str, user: str, group: str, server: str) -> str:
-    """Write the client certificate of a user and a kubeconfig with it; returns its path."""
+    """Write a user's client certificate and a kubeconfig with it; return the kubeconfig's path."""
     certify(name, f"/O={group}/CN={user}", ("extendedKeyUsage=clientAuth",))
 
     def data(path: str) -> str:

@@ -1,4 +1,4 @@
-"""What k3s would take, and this takes or refuses: arguments, K3S_ variables and files."""
+"""Arguments, K3S_ variables and files of k3s: which are accepted here, and which refused."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ REFUSED_FILES = (
     (KUBECONFIG.parent, "registries.yaml"), (COREDNS.parent, "*"),
     (AGENT / "pod-manifests", "*"), (AGENT / "images", "*[!r]"),
 )  # fmt: skip
-WHY = "this node is a stand-in for k3s, and knows few of its settings"
+WHY = "this node is a stand-in for k3s and supports few of its settings"
 
 
 class Parser(argparse.ArgumentParser):
-    """Complains in k3s' way."""
+    """Reports wrong usage as k3s does, on one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Raise what argparse would print before it exits."""
+        """Raise the message that argparse would print before it exits."""
         raise FatalError(f"{message} ({WHY})")
 
 
 def parse(arguments: list[str]) -> Options:
-    """The options, or FatalError for the first one that is unknown."""
+    """Return the options; raise FatalError for the first unknown one."""
     parser = Parser(prog="k3s", allow_abbrev=False, add_help=False)
     parser.add_argument("role", choices=("server", "agent"))
     for name in ("kubelet-arg", *(SERVER_ONLY if arguments[:1] == ["server"] else ())):
@@ -46,7 +46,7 @@ def parse(arguments: list[str]) -> Options:
 
 
 def refuse_the_unknown() -> None:
-    """End on any variable or file that k3s would obey and this can't."""
+    """Raise FatalError for any variable or file that affects k3s and is not supported here."""
     for name in sorted(os.environ):
         if name.startswith("K3S_") and name not in ENVIRONMENT:
             raise FatalError(f"environment variable {name} is not supported: {WHY}")

@@ -1,4 +1,4 @@
-"""The server's own part: etcd, the API server, the controllers, and what k3d reads of it."""
+"""The server's own part: etcd, the API server, the controllers, and the output that k3d reads."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ data:
 
 
 def start(node: Node, components: Components) -> None:
-    """Start etcd and the API server, and the controllers when that is ready."""
+    """Start etcd and the API server, and the controllers once the API server is ready."""
     make_kubeconfig("admin", "system:admin", "system:masters", node.server)
     make_serving("etcd", "/CN=etcd", ["127.0.0.1"])
     components.start("etcd", merged({
@@ -78,7 +78,7 @@ def start(node: Node, components: Components) -> None:
 
 
 def api_server_arguments(node: Node) -> dict[str, str]:
-    """k3s' own defaults (pkg/daemons/control/server.go), with one CA for all its three."""
+    """Return k3s' defaults (pkg/daemons/control/server.go), with one CA instead of its three."""
     return {
         "etcd-servers": ETCD, "etcd-cafile": CA,
         "etcd-certfile": certificate("admin"), "etcd-keyfile": key("admin"),
@@ -104,14 +104,14 @@ def api_server_arguments(node: Node) -> dict[str, str]:
 
 
 def is_ready(node: Node) -> bool:
-    """Whether the API server says so; it is asked only once it listens."""
+    """Whether the API server listens and reports that it is ready."""
     with contextlib.suppress(OSError):
         return listens(API_PORT) and node.get("/readyz", "admin", timeout=5).status == 200
     return False
 
 
 def announce() -> None:
-    """Put kubeconfig and CoreDNS manifest where k3d takes them, and say what k3d waits for."""
+    """Write the kubeconfig and CoreDNS manifest that k3d reads, and log what k3d waits for."""
     output = Path(os.environ.get("K3S_KUBECONFIG_OUTPUT", str(KUBECONFIG)))
     for folder in (output.parent, KUBECONFIG.parent, COREDNS.parent):
         folder.mkdir(parents=True, exist_ok=True)

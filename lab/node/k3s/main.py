@@ -17,7 +17,7 @@ from .processes import STOP_SECONDS, Components, FatalError, log
 
 
 def serve(node: Node, token: str) -> None:
-    """Run a server or an agent until it is told to end or a component ends."""
+    """Run a server or an agent until SIGTERM arrives or a component ends."""
     Path("/run/k3s").mkdir(exist_ok=True)
     make_authority(token)
     components = Components()
@@ -42,7 +42,7 @@ def end(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def main() -> None:
-    """Run the command; what can't be done ends with k3s' kind of last line and exit code 1."""
+    """Run the command; a failure ends with the last line of k3s, `level=fatal`, and exit code 1."""
     arguments = sys.argv[1:]
     if arguments[:1] == ["kubectl"]:
         os.execvp("kubectl", arguments)  # noqa: S606
@@ -55,7 +55,9 @@ def main() -> None:
         if not server:
             raise FatalError("--server is required: K3S_URL is not set")
         if not token:
-            raise FatalError("K3S_TOKEN is not set: nodes of one cluster know each other by it")
+            raise FatalError(
+                "K3S_TOKEN is not set: the nodes of a cluster recognise each other by it"
+            )
         serve(Node.here(options, server), token)
     except FatalError as fatal:
         log("fatal", str(fatal))

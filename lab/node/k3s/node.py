@@ -1,4 +1,4 @@
-"""What one node is and was asked to be, and where it keeps what k3s keeps there."""
+"""One node: its options, its address, and its folders, which are those of k3s."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CAP_SYS_RESOURCE = 24  # linux/capability.h
 
 @dataclass(frozen=True)
 class Options:
-    """The arguments of `k3s server` or `k3s agent` that this stand-in honours."""
+    """The arguments of `k3s server` or `k3s agent` that this stand-in supports."""
 
     role: str
     kubelet_arg: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Node:
-    """One server or agent, and the API server it belongs to."""
+    """One server or agent, and the URL of its API server."""
 
     options: Options
     server: str
@@ -46,7 +46,7 @@ class Node:
 
     @classmethod
     def here(cls, options: Options, server: str) -> Node:
-        """This container; its address may be another one after a restart."""
+        """Return the node in this container; its address may change with a restart."""
         name = socket.gethostname()
         return cls(options, server, name, socket.gethostbyname(name))
 
@@ -56,7 +56,7 @@ class Node:
         return self.options.role == "server"
 
     def get(self, path: str, identity: str, timeout: float | None) -> http.client.HTTPResponse:
-        """Ask the API server with one of this node's client certificates."""
+        """Send a GET to the API server with one of this node's client certificates."""
         context = ssl.create_default_context(cafile=CA)
         context.load_cert_chain(certificate(identity), key(identity))
         url = self.server + path
@@ -66,13 +66,13 @@ class Node:
 
 
 def kubernetes_version() -> tuple[int, int]:
-    """Major and minor version of the kubelet in the image."""
-    said = subprocess.check_output(["kubelet", "--version"], text=True)
-    major, minor, _ = said.split()[-1].removeprefix("v").split(".", 2)
+    """Return the major and minor version of the kubelet in the image."""
+    output = subprocess.check_output(["kubelet", "--version"], text=True)
+    major, minor, _ = output.split()[-1].removeprefix("v").split(".", 2)
     return int(major), int(minor)
 
 
 def lacks_sys_resource() -> bool:
-    """Whether this node can't lower an oom_score_adj (see the lab's runtime shim)."""
+    """Whether this node cannot lower an oom_score_adj (see the lab's runtime shim)."""
     status = Path("/proc/self/status").read_text()
     return not int(status.partition("CapBnd:")[2].split()[0], 16) >> CAP_SYS_RESOURCE & 1

@@ -1,4 +1,4 @@
-"""Pods of all nodes reach each other: a bridge on each node and routes between them."""
+"""The pod network: a bridge on every node, and routes between the nodes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .processes import FatalError, run
 
 
 def configure(cidr: str) -> None:
-    """Give containerd the bridge network of this node's pods; until then it is not Ready."""
+    """Configure containerd's network for this node's pods; a node without it is not Ready."""
     rule = ("POSTROUTING", "-s", POD_CIDR, "!", "-d", POD_CIDR, "-j", "MASQUERADE")
     if not run("iptables", "-w", "-t", "nat", "-C", *rule, check=False):
         run("iptables", "-w", "-t", "nat", "-A", *rule)
@@ -27,10 +27,10 @@ def configure(cidr: str) -> None:
 
 
 def follow_nodes(node: Node) -> None:
-    """Keep this node's pod network and its routes to the others', as flannel does; never ends."""
+    """Keep this node's pod network and its routes to other nodes, like flannel; never returns."""
     routes: dict[str, str] = {}
     while True:
-        # Whatever cuts the watch short: the next one begins with the whole list of nodes.
+        # However the watch ends, the next one begins with the whole list of nodes.
         with contextlib.suppress(OSError, ValueError, FatalError):
             for line in node.get("/api/v1/nodes?watch=1", "kube-proxy", timeout=None):
                 event = json.loads(line)
@@ -39,7 +39,7 @@ def follow_nodes(node: Node) -> None:
 
 
 def apply(node: Node, routes: dict[str, str], other: dict[str, Any], *, gone: bool) -> None:
-    """Do what one look at a node asks for; `routes` is what has been done: CIDR to address."""
+    """Apply one event of a node; `routes` holds what is configured, an address for every CIDR."""
     cidr = other.get("spec", {}).get("podCIDR")
     addresses = other.get("status", {}).get("addresses", [])
     ip = next((entry["address"] for entry in addresses if entry["type"] == "InternalIP"), None)
@@ -51,7 +51,7 @@ def apply(node: Node, routes: dict[str, str], other: dict[str, Any], *, gone: bo
             run("ip", "route", "replace", cidr, "via", ip)
         else:
             configure(cidr)
-            if node.is_server:  # k3s' cloud controller gives it this role
+            if node.is_server:  # the cloud controller of k3s gives it this role
                 role = "node-role.kubernetes.io/control-plane=true"
                 run("kubectl", "label", "--overwrite", "node", node.name, role)
         routes[cidr] = ip

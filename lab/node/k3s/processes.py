@@ -1,4 +1,4 @@
-"""The node's processes: what they say, and that the node ends with the first of them."""
+"""The node's processes: their output, and the node's end with the first of them that ends."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class FatalError(Exception):
 
 
 def log(level: str, message: str) -> None:
-    """Write one line in the form of k3s' logger; k3d and people look for these."""
+    """Write one line in the format of k3s' logger, which k3d and people read."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     print(f'time="{now}" level={level} msg={json.dumps(message)}', file=sys.stderr, flush=True)
 
 
 def run(*arguments: str, check: bool = True) -> bool:
-    """Run a tool to its end; its own words are the error."""
+    """Run a tool and return whether it succeeded; FatalError with its error output if checked."""
     result = subprocess.run(arguments, capture_output=True, text=True, check=False)
     if check and result.returncode:
         raise FatalError(f"{' '.join(arguments)}: {result.stderr.strip()}")
@@ -37,14 +37,14 @@ def run(*arguments: str, check: bool = True) -> bool:
 
 
 def listens(port: int) -> bool:
-    """Whether a process of this node takes connections on a port."""
+    """Whether a process of this node accepts connections on a port."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
         return True
     return False
 
 
 def merged(defaults: Mapping[str, str], extra: Iterable[str]) -> list[str]:
-    """Arguments of a component: the defaults that no extra one replaces, then the extra ones.
+    """Return a component's arguments: the defaults that no extra one replaces, then the extra ones.
 
     `key` alone means `key=true` (k3s-io/k3s pkg/util/args.go).
     """
@@ -56,14 +56,14 @@ def merged(defaults: Mapping[str, str], extra: Iterable[str]) -> list[str]:
 
 @dataclass
 class Child:
-    """A running component, and the last thing it said that may be why it ended."""
+    """A running component, and its last output that may be the reason for its end."""
 
     name: str
     process: subprocess.Popen[bytes]
     complaint: str = "see its log"
 
     def pass_on(self) -> None:
-        """Copy what it says to our own stderr, where k3s' components write too."""
+        """Copy its output to our own stderr, where the components of k3s write too."""
         for line in self.process.stdout or ():
             sys.stderr.buffer.write(line)
             sys.stderr.buffer.flush()
@@ -85,7 +85,7 @@ class Components:
         environment: Mapping[str, str] | None = None,
         log_file: Path | None = None,
     ) -> None:
-        """Start a component found on PATH; without a log file its output goes to our own."""
+        """Start a component from PATH; without a log file its output goes to our own stderr."""
         command = [name, *arguments]
         log("info", f"Running {' '.join(command)}")
         with log_file.open("ab") if log_file else contextlib.nullcontext() as file:
@@ -98,17 +98,17 @@ class Components:
         threading.Thread(target=child.pass_on, daemon=True).start()
 
     def wait_until(self, condition: Callable[[], object]) -> None:
-        """Wait for a condition; the end of any component is the end of the node."""
+        """Wait for a condition; raise FatalError when any component has ended."""
         while not condition():
             for child in self.running:
                 if child.process.poll() is not None:
-                    time.sleep(0.2)  # its last words are still on their way
+                    time.sleep(0.2)  # its last output may still arrive
                     code = child.process.returncode
                     raise FatalError(f"{child.name} exited with {code}: {child.complaint}")
             time.sleep(0.1)
 
     def stop(self, grace_seconds: float) -> None:
-        """End them all; the first started, etcd, last."""
+        """Stop all components; the first started, etcd, last."""
         for group in (self.running[1:], self.running[:1]):
             deadline = time.monotonic() + grace_seconds
             for child in group:

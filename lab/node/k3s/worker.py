@@ -1,4 +1,4 @@
-"""What every node runs: containerd, the kubelet and kube-proxy."""
+"""The components of every node: containerd, the kubelet and kube-proxy."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ CONTAINERD_PREFIX = "CONTAINERD_"
 
 
 def start(node: Node, components: Components) -> None:
-    """Start the three, each when the one before it can be used."""
+    """Start all three, each of them once the one before it is ready."""
     start_containerd(components)
     start_kubelet(node, components)
     kubeconfig = make_kubeconfig("kube-proxy", "system:kube-proxy", "system:node-proxier",
                                  node.server)  # fmt: skip
-    # As k3s does (pkg/daemons/agent/agent_linux.go): the conntrack settings stay the host's.
+    # Like k3s (pkg/daemons/agent/agent_linux.go): the host's conntrack settings are not changed.
     components.start("kube-proxy", merged({
         "proxy-mode": "iptables", "kubeconfig": kubeconfig, "cluster-cidr": POD_CIDR,
         "healthz-bind-address": "127.0.0.1", "hostname-override": node.name,
@@ -40,7 +40,7 @@ def start(node: Node, components: Components) -> None:
 
 
 def containerd_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The node's variables, and those for containerd alone without their prefix, which win."""
+    """Return the node's variables, overridden by those for containerd without their prefix."""
     shared, own = {}, {}
     for name, value in environment.items():
         if name.startswith(CONTAINERD_PREFIX):
@@ -51,7 +51,7 @@ def containerd_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def containerd_config() -> str:
-    """containerd's configuration; k3s makes the like from its template."""
+    """Return containerd's configuration; k3s makes a similar one from its template."""
     return f"""version = 3
 root = "{AGENT}/containerd"
 state = "/run/k3s/containerd"
@@ -72,7 +72,7 @@ state = "/run/k3s/containerd"
 
 
 def start_containerd(components: Components) -> None:
-    """Start containerd, and load the images that lie ready."""
+    """Start containerd and load the image archives of this node."""
     for folder in (CONTAINERD_CONFIG, CNI_CONFIG, AGENT / "containerd"):
         folder.mkdir(parents=True, exist_ok=True)
     config = CONTAINERD_CONFIG / "config.toml"
@@ -91,7 +91,7 @@ def start_containerd(components: Components) -> None:
 
 
 def take_config(arguments: Iterable[str], target: Path) -> list[str]:
-    """Copy the file of a `config` argument to the drop-in folder; return the other arguments."""
+    """Copy the file of a `config` argument to `target`, a drop-in; return the other arguments."""
     others = []
     for argument in arguments:
         name, _, value = argument.removeprefix("--").partition("=")
@@ -108,7 +108,7 @@ def take_config(arguments: Iterable[str], target: Path) -> list[str]:
 
 
 def start_kubelet(node: Node, components: Components) -> None:
-    """Start the kubelet on k3s' drop-in, the user's drop-ins and the user's arguments."""
+    """Start the kubelet with k3s' drop-in file, the user's drop-ins and the user's arguments."""
     user = f"system:node:{node.name}"
     kubeconfig = make_kubeconfig("kubelet", user, "system:nodes", node.server)
     make_serving("kubelet-serving", f"/O=system:nodes/CN={user}", [node.name, node.ip, "127.0.0.1"])
@@ -121,11 +121,11 @@ def start_kubelet(node: Node, components: Components) -> None:
         "evictionMinimumReclaim": {"imagefs.available": "10%", "nodefs.available": "10%"},
         "tlsCertFile": certificate("kubelet-serving"), "tlsPrivateKeyFile": key("kubelet-serving"),
     }  # fmt: skip
-    if lacks_sys_resource():  # the kubelet can't set its OOM score, and would end
+    if lacks_sys_resource():  # otherwise the kubelet exits: it cannot set its OOM score
         defaults["featureGates"] = {"KubeletInUserNamespace": True}
     KUBELET_CONFIG.mkdir(parents=True, exist_ok=True)
     (KUBELET_CONFIG / "00-k3s-defaults.conf").write_text(json.dumps(defaults, indent=1))
-    # cAdvisor's containerd client and its flags are gone from 1.37 on.
+    # From 1.37 on, cAdvisor's containerd client and its flags are removed.
     cadvisor = {} if kubernetes_version() >= (1, 37) else {"containerd": CONTAINERD_SOCKET}
     extra = take_config(node.options.kubelet_arg, KUBELET_CONFIG / "10-cli-config.conf")
     components.start("kubelet", merged({

@@ -152,7 +152,7 @@ def test_empty_is_not_omitted() -> None:
 
 
 def test_triggers_are_reported_by_element_and_replace_as_a_whole() -> None:
-    """The replacement by element is asked for by the SDK, not decided here."""
+    """The SDK replaces for a change of one element; the plugin does not."""
     diff = Command().diff
     assert diff({}, {"triggers": ["a"]}, {"triggers": [UNKNOWN]}) == {
         "triggers[0]": ("UPDATE", False)

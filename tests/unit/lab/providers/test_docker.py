@@ -1,4 +1,4 @@
-"""The stand-in plugins without engine and daemon: what is refused, what counts as a change."""
+"""The stand-in docker plugin, without engine and daemon: refused inputs, and changes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CONTAINER: Properties = {
 
 
 def inspection(*, running: bool = True, **host: Any) -> Properties:
-    """Return what Docker tells of CONTAINER, as far as the plugin reads it."""
+    """Return what Docker reports of CONTAINER, as far as the plugin reads it."""
     return {
         "Name": "/traced-dev-jaeger",
         "Image": "sha256:1",

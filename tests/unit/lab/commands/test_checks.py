@@ -1,8 +1,7 @@
-"""What `make test` makes of a machine without Docker, of a broken lab and of failing checks."""
+"""`make test` on a machine without Docker, with a broken lab and with failing checks."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,19 +9,20 @@ from types import SimpleNamespace
 
 import pytest
 
-from lab import check, daemon, environment, machine, packages
-from lab.check import Tier
-from lab.daemon import Daemon, NoDaemonError
+from lab.commands import checks
+from lab.commands.checks import Tier
+from lab.errors import LabError
+from lab.machine import apt, machine, ready, venv
+from lab.machine.docker.daemon import NoDaemonError
 from lab.paths import Cache
-from lab.steps import LabError
 
 Prepare = Callable[..., dict[str, str]]
 
 
 @pytest.fixture
 def checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
-    """Run a quick tier, and one on stacks, each a line of Python; return the exit code."""
-    for browser in check.BROWSERS:
+    """Run a quick tier and one on stacks, both a line of Python; return the exit code."""
+    for browser in checks.BROWSERS:
         (tmp_path / browser).touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
 
@@ -32,17 +32,17 @@ def checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., in
             Tier("real", ("-c", real), needs_lab=True, needs_browser=True),
         )
         found = SimpleNamespace(reasons=(), default_stack="lab")
-        monkeypatch.setattr(check, "TIERS", {"test": tiers})
-        monkeypatch.setattr(environment, "make_venv", lambda *_: Path(sys.executable))
-        monkeypatch.setattr(machine, "look", lambda _: found)
-        monkeypatch.setattr(environment, "make_ready", prepare)
-        return check.run("test", Cache(tmp_path))
+        monkeypatch.setattr(checks, "TIERS", {"test": tiers})
+        monkeypatch.setattr(venv, "make", lambda *_: Path(sys.executable))
+        monkeypatch.setattr(machine, "examine", lambda _: found)
+        monkeypatch.setattr(ready, "make_ready", prepare)
+        return checks.run("test", Cache(tmp_path))
 
     monkeypatch.delenv("CI", raising=False)
     return run
 
 
-def ready(*_: object) -> dict[str, str]:
+def prepared(*_: object) -> dict[str, str]:
     return {"DOCKER_HOST": "unix:///private.sock"}
 
 
@@ -70,8 +70,8 @@ def test_in_ci_a_machine_without_a_daemon_is_a_failure(
 
 
 def test_any_failing_tier_fails_the_run(checked: Callable[..., int]) -> None:
-    assert checked("pass", "pass", ready) == 0
-    assert checked("pass", "raise SystemExit(1)", ready) == 1
+    assert checked("pass", "pass", prepared) == 0
+    assert checked("pass", "raise SystemExit(1)", prepared) == 1
 
 
 def test_after_a_failed_quick_tier_the_lab_is_left_alone(
@@ -86,43 +86,25 @@ def test_what_the_preparation_decided_reaches_the_tests_on_stacks_alone(
 ) -> None:
     for name in ("DOCKER_HOST", "RUNTIME_OBSERVABILITY_STACK"):
         monkeypatch.delenv(name, raising=False)
-    told = "(os.environ.get('DOCKER_HOST'), os.environ.get('RUNTIME_OBSERVABILITY_STACK'))"
-    demand = "import os; assert {} == {}"
-    quick = demand.format(told, (None, None))
-    assert checked(quick, demand.format(told, ("unix:///private.sock", "lab")), ready) == 0
+    seen = "(os.environ.get('DOCKER_HOST'), os.environ.get('RUNTIME_OBSERVABILITY_STACK'))"
+    check = "import os; assert {} == {}"
+    quick = check.format(seen, (None, None))
+    assert checked(quick, check.format(seen, ("unix:///private.sock", "lab")), prepared) == 0
 
 
 def test_a_browser_is_installed_where_none_is_and_its_lack_stops_nothing(
     checked: Callable[..., int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    asked: list[object] = []
+    installed: list[object] = []
 
-    def ensure(wanted: object, reason: str) -> None:
-        asked.append(wanted)
+    def install(packages: object, user: str) -> None:
+        installed.append(packages)
         raise LabError("only root can install packages")
 
-    monkeypatch.setattr(packages, "ensure", ensure)
+    monkeypatch.setattr(apt, "install", install)
     (tmp_path / "chromium").unlink()
-    assert checked("pass", "pass", ready) == 0
-    assert asked == []
+    assert checked("pass", "pass", prepared) == 0
+    assert installed == []
     (tmp_path / "google-chrome").unlink()
-    assert checked("pass", "pass", ready) == 0
-    assert asked == [["chromium"]]
-
-
-def test_a_user_who_cannot_run_a_daemon_is_told_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(daemon, "install", lambda: None)
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(NoDaemonError, match="dockerd needs root"):
-        daemon.ensure(Daemon(tmp_path))
-
-
-def test_packages_that_cannot_be_installed_mean_no_daemon(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(daemon, "PATH", str(tmp_path))
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(NoDaemonError, match=r"only root can install.*docker\.io"):
-        daemon.ensure(Daemon(tmp_path))
+    assert checked("pass", "pass", prepared) == 0
+    assert installed == [["chromium"]]

@@ -1,4 +1,4 @@
-"""The OCI runtime in front of runc: one capability is taken out of what runc is about to read."""
+"""The OCI runtime in front of runc: one capability is removed from the file that runc reads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lab import runtime_shim
+from lab.machine.docker import runtime_shim
 
 PRIVILEGED = {
     "args": ["/bin/k3s"],

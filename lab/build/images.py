@@ -1,7 +1,7 @@
-"""Container images made of what the lab has built, for a machine that reaches no registry.
+"""Container images made from the outputs of build steps, for a machine without a registry.
 
-An image is imported as one file system, which needs no builder and no base image. It carries the
-hash of its inputs as a label, so that a daemon that has it already is left alone.
+An image is imported as one file system, which needs no builder and no base image. Its label holds
+the hash of its inputs, so that it is imported only into a daemon that lacks it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from lab import builds
+from lab.build import programs
+from lab.build.steps import Step
+from lab.errors import LabError
 from lab.node import image as node
-from lab.steps import LabError, Step, progress
+from lab.progress import progress
 
 PREFIX = "runtime-observability-lab"
 KEY_LABEL = f"{PREFIX}.key"
@@ -26,30 +28,30 @@ UNPRIVILEGED = "10001"  # the user of the official images of Jaeger and the coll
 
 @dataclass(frozen=True)
 class Image:
-    """An image that can be made wherever its steps' outputs are."""
+    """An image, and how it is made from the outputs of its steps."""
 
     reference: str
     needs: tuple[Step, ...]
     instructions: tuple[str, ...]
-    """Dockerfile instructions, those that `docker import --change` takes."""
+    """Dockerfile instructions, of the kinds that `docker import --change` accepts."""
     write: Callable[[Mapping[str, Path], IO[bytes]], None]
     """Writes the root file system as a tar, from the outputs of `needs` by step name."""
 
     @property
     def key(self) -> str:
-        """What decides the image's content, as a hash."""
+        """A hash of everything that decides the image's content."""
         inputs: tuple[str | Path, ...] = (Path(__file__), *self.instructions)
         return Step(self.reference, inputs, lambda bench: None, self.needs).key.rpartition("-")[2]
 
 
 def missing(images: Iterable[Image], docker_host: str) -> list[Image]:
-    """Return the images that the daemon has not, or has of other inputs."""
+    """Return the images that the daemon lacks or holds with another key."""
     environment = {**os.environ, "DOCKER_HOST": docker_host}
     return [image for image in images if _key_in_daemon(image, environment) != image.key]
 
 
 def load(images: Iterable[Image], outputs: Mapping[str, Path], docker_host: str) -> None:
-    """Import images into a daemon; `outputs` holds those of their steps, by name."""
+    """Import images into a daemon; `outputs` holds the outputs of their steps, by name."""
     for image in images:
         with progress(f"image {image.reference}: importing"):
             _import(image, outputs, {**os.environ, "DOCKER_HOST": docker_host})
@@ -74,7 +76,7 @@ def _import(image: Image, outputs: Mapping[str, Path], environment: Mapping[str,
     with subprocess.Popen(
         command, env=environment, stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe
     ) as process:
-        # Both are pipes, which only the type checker can't know.
+        # Both are pipes, which the type checker cannot know.
         assert process.stdin is not None  # noqa: S101
         assert process.stderr is not None  # noqa: S101
         try:
@@ -83,17 +85,17 @@ def _import(image: Image, outputs: Mapping[str, Path], environment: Mapping[str,
             refusal = ""
         except BrokenPipeError:
             refusal = "docker stopped reading. "
-        said = process.stderr.read().decode()
+        complaint = process.stderr.read().decode()
     if process.returncode != 0:
-        raise LabError(f"docker import {image.reference} failed: {refusal}{said.strip()}")
+        raise LabError(f"docker import {image.reference} failed: {refusal}{complaint.strip()}")
     if replaced:
-        # Refused while a container runs on it, which then keeps it: nothing to do about that.
-        forget = ["docker", "image", "rm", replaced]
-        subprocess.run(forget, env=environment, capture_output=True, check=False)
+        # Docker refuses this while a container uses the old image, which is then kept.
+        remove = ["docker", "image", "rm", replaced]
+        subprocess.run(remove, env=environment, capture_output=True, check=False)
 
 
 def write_files(files: Mapping[str, bytes | None], stream: IO[bytes]) -> None:
-    """Write a tar of files (all executable, of root) and, where the value is None, folders."""
+    """Write a tar of root's files, all executable, and of folders where the value is None."""
     with tarfile.open(fileobj=stream, mode="w|") as archive:
         for name, content in files.items():
             entry = tarfile.TarInfo(name.lstrip("/"))
@@ -112,8 +114,8 @@ def _write_tools(built: Mapping[str, Path], stream: IO[bytes]) -> None:
 
 
 JAEGER = Image(
-    f"{PREFIX}/jaeger:{builds.JAEGER}",
-    (builds.jaeger,),
+    f"{PREFIX}/jaeger:{programs.JAEGER}",
+    (programs.jaeger,),
     (
         # As in jaeger v2.13.0 cmd/jaeger/Dockerfile.
         'ENTRYPOINT ["/cmd/jaeger/jaeger-linux"]',
@@ -132,8 +134,8 @@ JAEGER = Image(
 )
 
 COLLECTOR = Image(
-    f"{PREFIX}/opentelemetry-collector:{builds.COLLECTOR}",
-    (builds.collector,),
+    f"{PREFIX}/opentelemetry-collector:{programs.COLLECTOR}",
+    (programs.collector,),
     (
         # As in opentelemetry-collector-releases v0.155.0 distributions/otelcol/Dockerfile.
         'ENTRYPOINT ["/otelcol"]',
@@ -146,10 +148,10 @@ COLLECTOR = Image(
     ),
 )
 
-# k3d runs `noop` in it and executes small commands (k3d v5.9.0 pkg/client/tools.go, host.go). It
-# can't do `k3d image import --mode tools-node`, which needs the real program.
+# k3d runs `noop` in it and executes small commands (k3d v5.9.0 pkg/client/tools.go, host.go).
+# `k3d image import --mode tools-node` does not work with it: that needs the real program.
 K3D_TOOLS = Image(
-    f"{PREFIX}/k3d-tools:{builds.K3D}",
+    f"{PREFIX}/k3d-tools:{programs.K3D}",
     (node.node_base,),
     (
         'ENTRYPOINT ["/bin/sh", "-c", "trap exit TERM; sleep 2147483647 & wait"]',
@@ -159,32 +161,32 @@ K3D_TOOLS = Image(
 )
 
 
-def _node(name: str, *programs: Step) -> Image:
+def _node(name: str, *needed: Step) -> Image:
     return Image(
         f"{PREFIX}/{name}",
-        (node.node_base, node.node_files, *programs),
+        (node.node_base, node.node_files, *needed),
         node.INSTRUCTIONS,
         lambda built, stream: node.write(
             built["node-base"],
             built["node-files"],
-            [built[step.name] for step in programs],
+            [built[step.name] for step in needed],
             stream,
         ),
     )
 
 
 NODES = {
-    version: _node(f"k3s:v{version}-k3s1", kubernetes, builds.containerd)
-    for version, kubernetes in builds.kubernetes.items()
+    version: _node(f"k3s:v{version}-k3s1", kubernetes, programs.containerd)
+    for version, kubernetes in programs.kubernetes.items()
 }
-"""Nodes by their Kubernetes version; their containerd traces, as k3s' own doesn't."""
+"""Nodes by their Kubernetes version; unlike that of k3s, their containerd exports traces."""
 
 STOCK_NODE = _node(
-    f"k3s-stock:v{builds.KUBERNETES}-k3s1",
-    builds.kubernetes[builds.KUBERNETES],
-    builds.silent_containerd,
+    f"k3s-stock:v{programs.KUBERNETES}-k3s1",
+    programs.kubernetes[programs.KUBERNETES],
+    programs.silent_containerd,
 )
 """A node whose containerd has no tracing plugin, like that of k3s since 1.27.2."""
 
-IMAGES = (JAEGER, COLLECTOR, K3D_TOOLS, NODES[builds.KUBERNETES])
-"""What a stack of the lab runs on; tests ask for more nodes."""
+IMAGES = (JAEGER, COLLECTOR, K3D_TOOLS, NODES[programs.KUBERNETES])
+"""The images of the lab's default stack; some tests use more nodes."""

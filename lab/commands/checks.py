@@ -1,4 +1,4 @@
-"""The project's checks in tiers, the quick ones first, and a summary at the end."""
+"""`make test` and the other checks: tiers, the quick ones first, and a summary at the end."""
 
 from __future__ import annotations
 
@@ -11,31 +11,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import builds, daemon, environment, images, machine, packages
+from lab.build import images, programs
+from lab.errors import LabError
+from lab.machine import apt, machine, ready, venv
+from lab.machine.docker.daemon import NoDaemonError
 from lab.paths import PROJECT, Cache
-from lab.steps import LabError
 
 PYTEST = ("-m", "pytest")
-NAMING_EACH = "-vv"  # tests of minutes: who waits sees which one runs
+VERBOSE = "-vv"  # these tests take minutes: the user sees which one runs
 NOT_RUN = "NOT RUN"
 BROWSERS = ("chromium", "google-chrome")
 
 
 @dataclass(frozen=True)
 class Tier:
-    """One group of checks; the arguments are for the Python of .venv."""
+    """One group of checks; the arguments are those of .venv's Python."""
 
     name: str
     arguments: tuple[str, ...]
     needs_lab: bool = False
     nodes: tuple[images.Image, ...] = ()
-    """Those that its tests ask for besides the usual one."""
+    """The nodes that its tests need besides the default one."""
     needs_browser: bool = False
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a tier ended; `word` is what the summary says of it."""
+    """How a tier ended; `word` stands for it in the summary, `good` fails the run if False."""
 
     tier: Tier
     word: str
@@ -51,19 +53,19 @@ LINT = (
 FAST = (*LINT, Tier("unit, graph", (*PYTEST, "tests/unit", "tests/graph")))
 ALL = (
     *FAST,
-    Tier("engine", (*PYTEST, NAMING_EACH, "tests/engine"), needs_lab=True),
+    Tier("engine", (*PYTEST, VERBOSE, "tests/engine"), needs_lab=True),
     Tier(
         "e2e",
-        (*PYTEST, NAMING_EACH, "-m", "not every_version", "tests/e2e"),
+        (*PYTEST, VERBOSE, "-m", "not every_version", "tests/e2e"),
         needs_lab=True,
-        nodes=(images.NODES[builds.NEWEST_KUBERNETES], images.STOCK_NODE),
+        nodes=(images.NODES[programs.NEWEST_KUBERNETES], images.STOCK_NODE),
         needs_browser=True,
     ),
 )
 VERSIONS = (
     Tier(
         "versions",
-        (*PYTEST, NAMING_EACH, "tests/e2e/test_versions.py"),
+        (*PYTEST, VERBOSE, "tests/e2e/test_versions.py"),
         needs_lab=True,
         nodes=(*images.NODES.values(), images.STOCK_NODE),
     ),
@@ -73,46 +75,46 @@ TIERS = {"lint": LINT, "test-fast": FAST, "test": ALL, "test-versions": VERSIONS
 
 def run(command: str, cache: Cache) -> int:
     """Run the tiers of one make target; return the exit code."""
-    python = environment.make_venv(cache, "requirements-dev.txt")
+    python = venv.make(cache, "requirements-dev.txt")
     outcomes = [_run(tier, python, {}) for tier in TIERS[command] if not tier.needs_lab]
-    real = [tier for tier in TIERS[command] if tier.needs_lab]
+    in_lab = [tier for tier in TIERS[command] if tier.needs_lab]
     if all(outcome.good for outcome in outcomes):
-        outcomes += _run_in_the_lab(real, python, cache)
+        outcomes += _run_in_the_lab(in_lab, python, cache)
     else:
-        obstacle = "the quick tiers come first, and one of them failed"
-        outcomes += [Outcome(tier, NOT_RUN, detail=obstacle, good=False) for tier in real]
+        reason = "the quick tiers come first, and one of them failed"
+        outcomes += [Outcome(tier, NOT_RUN, detail=reason, good=False) for tier in in_lab]
     _summarise(outcomes)
     return 0 if all(outcome.good for outcome in outcomes) else 1
 
 
 def _run_in_the_lab(tiers: Sequence[Tier], python: Path, cache: Cache) -> list[Outcome]:
-    """Run tiers on real stacks; without a Docker daemon there can be none, outside CI alone."""
+    """Run tiers on real stacks; a machine without a Docker daemon is a failure in CI alone."""
     if not tiers:
         return []
     try:
         variables = _prepare_lab(tiers, cache)
     except (LabError, OSError, subprocess.CalledProcessError) as error:
-        excused = isinstance(error, daemon.NoDaemonError) and not os.environ.get("CI")
+        excused = isinstance(error, NoDaemonError) and not os.environ.get("CI")
         return [Outcome(tier, NOT_RUN, detail=str(error), good=excused) for tier in tiers]
     return [_run(tier, python, variables) for tier in tiers]
 
 
 def _prepare_lab(tiers: Sequence[Tier], cache: Cache) -> dict[str, str]:
-    """Make the machine ready for real stacks; return what their tests find in the environment."""
+    """Make the machine ready for real stacks; return the environment variables of their tests."""
     print("\n== preparing the lab", flush=True)
-    found = machine.look(cache)
+    found = machine.examine(cache)
     print("\n".join(found.reasons), flush=True)
-    exports = environment.make_ready(found, [node for tier in tiers for node in tier.nodes])
+    variables = ready.make_ready(found, [node for tier in tiers for node in tier.nodes])
     if any(tier.needs_browser for tier in tiers):
         _prepare_browser()
-    return {**exports, "RUNTIME_OBSERVABILITY_STACK": found.default_stack}
+    return {**variables, "RUNTIME_OBSERVABILITY_STACK": found.default_stack}
 
 
 def _prepare_browser() -> None:
-    """Install one where there is none; where that fails, its own test alone is wanting."""
+    """Install a browser where there is none; if that fails, only its own test is affected."""
     if not any(map(shutil.which, BROWSERS)):
         try:
-            packages.ensure(["chromium"], "the test of ktrace's page")
+            apt.install(["chromium"], "the test of ktrace's page")
         except LabError as error:
             print(error, flush=True)
 
@@ -121,7 +123,7 @@ def _run(tier: Tier, python: Path, variables: Mapping[str, str]) -> Outcome:
     print(f"\n== {tier.name}: {' '.join(tier.arguments)}", flush=True)
     begun = time.monotonic()
     environ = {**os.environ, **variables, "PYTHONUNBUFFERED": "1"}
-    # Not subprocess.run: that would kill tests which, after a Ctrl-C, take their stacks down.
+    # Not subprocess.run: after a Ctrl-C it would kill the tests, which then destroy their stacks.
     with subprocess.Popen([python, *tier.arguments], cwd=PROJECT, env=environ) as process:
         process.wait()
     good = process.returncode == 0

@@ -1,4 +1,4 @@
-"""The private Docker daemon, as far as it is decided before one is started."""
+"""The private Docker daemon: everything that is decided before one is started."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import daemon, machine
-from lab.daemon import Daemon, NoDaemonError
-from lab.paths import Cache
-from lab.steps import LabError
+from lab.errors import LabError
+from lab.machine.docker import daemon, processes
+from lab.machine.docker.daemon import NoDaemonError
+from lab.machine.docker.files import Daemon
 
 
 def test_everything_of_a_daemon_lies_in_its_folder_and_two_share_no_bridge(tmp_path: Path) -> None:
@@ -33,18 +33,18 @@ def test_the_shim_is_the_runtime_of_every_container(tmp_path: Path) -> None:
 
 def test_a_pid_file_counts_only_while_its_process_is_ours(tmp_path: Path) -> None:
     pid_file, mark = tmp_path / "pid", tmp_path / "daemon.json"
-    assert daemon.running_pid(pid_file, mark) is None
+    assert processes.running_pid(pid_file, mark) is None
     pipe, waits = subprocess.PIPE, "print(flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", waits, mark], stdin=pipe, stdout=pipe) as process:
         assert process.stdout is not None
         process.stdout.readline()  # before it runs, it has no command line yet
         pid_file.write_text(f"{process.pid}\n")
-        assert daemon.running_pid(pid_file, mark) == process.pid
-        assert daemon.running_pid(pid_file, tmp_path / "another.json") is None
+        assert processes.running_pid(pid_file, mark) == process.pid
+        assert processes.running_pid(pid_file, tmp_path / "another.json") is None
         process.communicate(b"\n")
-    assert daemon.running_pid(pid_file, mark) is None
+    assert processes.running_pid(pid_file, mark) is None
     pid_file.write_text(str(os.getpid()))
-    assert daemon.running_pid(pid_file, mark) is None
+    assert processes.running_pid(pid_file, mark) is None
 
 
 def test_a_path_that_is_too_long_for_a_socket_is_refused_and_is_no_lack_of_a_daemon(
@@ -55,20 +55,19 @@ def test_a_path_that_is_too_long_for_a_socket_is_refused_and_is_no_lack_of_a_dae
     assert not isinstance(refused.value, NoDaemonError)
 
 
-def test_a_named_daemon_that_is_silent_is_an_error_and_no_lack_of_one(
+def test_a_user_who_cannot_run_a_daemon_is_told_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "docker").write_text("#!/bin/sh\necho 'Cannot connect' >&2\nexit 1\n")
-    (tmp_path / "docker").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setenv("RUNTIME_OBSERVABILITY_LAB", "1")
-    monkeypatch.delenv("DOCKER_HOST", raising=False)
-    found = machine.look(Cache(tmp_path))
-    assert found.docker_host is None
-    (reason,) = (reason for reason in found.reasons if reason.startswith("Docker: "))
-    assert reason.startswith("Docker: a private daemon")
-    assert reason.endswith("Cannot connect")
-    monkeypatch.setenv("DOCKER_HOST", "tcp://build:2375")
-    with pytest.raises(LabError, match=r"DOCKER_HOST=tcp://build:2375 does not answer") as silent:
-        machine.look(Cache(tmp_path))
-    assert not isinstance(silent.value, NoDaemonError)
+    monkeypatch.setattr(daemon, "install", lambda: None)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(NoDaemonError, match="dockerd needs root"):
+        daemon.ensure(Daemon(tmp_path))
+
+
+def test_packages_that_cannot_be_installed_mean_no_daemon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "PATH", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(NoDaemonError, match=r"only root can install.*docker\.io"):
+        daemon.ensure(Daemon(tmp_path))

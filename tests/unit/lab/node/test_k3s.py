@@ -1,4 +1,4 @@
-"""The lab's stand-in for k3s: what it takes of its command line, files and variables."""
+"""The lab's stand-in for k3s: its command line, files and variables."""
 
 from __future__ import annotations
 

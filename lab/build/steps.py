@@ -1,52 +1,42 @@
-"""Build steps that are done once: a step's output is kept under a hash of all that went into it.
-
-Standard library only: this runs on the system's Python before any virtual environment exists.
-"""
+"""Build steps that run once: a step's output is kept under a hash of all its inputs."""
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import hashlib
 import os
 import shlex
 import shutil
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TextIO
+from typing import IO
 
+from lab.errors import LabError
+from lab.locks import exclusive
 from lab.paths import Cache
+from lab.progress import progress
 
-QUIET_SECONDS = 2.0
-SECONDS_BETWEEN_LINES = 30.0
 LINES_OF_LOG_IN_ERROR = 15
 OUTPUTS_KEPT = 2
 
 
-class LabError(Exception):
-    """Something the lab can't do; the message says what, why and what to do about it."""
-
-
 @dataclass(frozen=True)
 class Workbench:
-    """What a step's `build` gets: a folder to fill, the outputs it needs, and a log."""
+    """What a step's `build` gets: a folder to fill, the outputs that it needs, and a log."""
 
     out: Path
     """An empty folder; it is renamed to the step's output when `build` returns."""
     needs: Mapping[str, Path]
-    """The output folder of each needed step, by the step's name."""
+    """The output folder of every needed step, by the step's name."""
     cache: Cache
     log: IO[bytes]
 
     def run(
         self, argv: Sequence[str | Path], *, cwd: Path | None = None, **environment: str
     ) -> None:
-        """Run a command, its output in the step's log; raise LabError when it fails."""
+        """Run a command with its output in the step's log; raise LabError when it fails."""
         words = [str(word) for word in argv]
         self.log.write(f"$ {shlex.join(words)}\n".encode())
         self.log.flush()
@@ -61,14 +51,14 @@ class Workbench:
                 check=False,
             )
         except OSError as error:
-            raise LabError(f"{words[0]} can't be run: {error}") from error
+            raise LabError(f"{words[0]} cannot be run: {error}") from error
         if done.returncode != 0:
-            raise LabError(f"`{shlex.join(words)[:120]}` ended with {done.returncode}")
+            raise LabError(f"`{shlex.join(words)[:120]}` exited with {done.returncode}")
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to build, and everything that decides what comes out of it."""
+    """One thing to build, and everything that decides its content."""
 
     name: str
     inputs: tuple[str | Path, ...]
@@ -76,7 +66,7 @@ class Step:
     build: Callable[[Workbench], None]
     needs: tuple[Step, ...] = ()
     minutes: float = 0.0
-    """Minutes it takes on two cores from empty caches; shown to whoever waits for it."""
+    """Duration in minutes on two cores with empty caches; shown to the user who waits."""
 
     @property
     def key(self) -> str:
@@ -90,14 +80,14 @@ class Step:
         return f"{self.name}-{digest.hexdigest()[:12]}"
 
     def output(self, cache: Cache) -> Path:
-        """Return where the output lies, whether it has been built or not."""
+        """Return the output's folder, which exists only once the step has been built."""
         return cache.steps / self.key
 
 
 def prepare(cache: Cache, steps: Sequence[Step]) -> dict[str, Path]:
-    """Build what is missing of `steps` and of all they need; return every output by step name.
+    """Build what is missing of `steps` and of all that they need; return every output by name.
 
-    It can be stopped at any point and run again: what was finished is kept.
+    An interrupted run can be repeated: finished steps are kept.
     """
     ordered = _in_order(steps)
     missing = [step for step in ordered if not step.output(cache).exists()]
@@ -138,7 +128,7 @@ def _build(cache: Cache, step: Step) -> None:
                     f"Full log: {log_path}"
                 ) from error
         partial.rename(final)
-        # One is the current checkout's, one perhaps another's; more would fill the disk.
+        # This checkout uses one output, another checkout perhaps another; more would fill the disk.
         outputs = sorted(cache.steps.glob(f"{step.name}-{'?' * 12}"), key=_newest_first)
         for old in outputs[OUTPUTS_KEPT:]:
             shutil.rmtree(old, ignore_errors=True)
@@ -149,7 +139,7 @@ def _newest_first(output: Path) -> float:
 
 
 def _in_order(steps: Sequence[Step]) -> list[Step]:
-    """Return the steps and all they need, each after its needs and once."""
+    """Return the steps and all that they need, once, every step after its needs."""
     ordered: dict[str, Step] = {}
 
     def add(step: Step) -> None:
@@ -165,7 +155,7 @@ def _in_order(steps: Sequence[Step]) -> list[Step]:
 def _content(path: Path) -> Iterator[bytes]:
     files = [path] if path.is_file() else sorted(path.rglob("*"))
     if not files:
-        raise LabError(f"{path} is an input of a build step and does not exist")
+        raise LabError(f"{path} is an input of a build step, but it does not exist or is empty")
     for file in files:
         if file.is_file() and "__pycache__" not in file.parts:
             yield str(file.relative_to(path.parent)).encode()
@@ -175,60 +165,3 @@ def _content(path: Path) -> Iterator[bytes]:
 def _tail(log: Path) -> str:
     lines = log.read_text(errors="replace").splitlines()[-LINES_OF_LOG_IN_ERROR:]
     return "\n".join(f"  | {line}" for line in lines)
-
-
-@contextlib.contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """Hold a lock that the kernel frees when this process ends, however it ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"Waiting for another run that holds {path}", file=sys.stderr)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-@contextlib.contextmanager
-def progress(what: str, about: str = "", stream: TextIO | None = None) -> Iterator[None]:
-    """Show on stderr that `what` goes on, if it takes longer than two seconds.
-
-    A terminal gets one live line; anything else a line at the start, one every half minute and
-    one at the end, so that a CI log stays readable.
-    """
-    out = stream or sys.stderr
-    live = out.isatty()
-    erase = "\r\033[K" if live else ""
-    begun = time.monotonic()
-    ended = threading.Event()
-    shown = threading.Event()
-
-    def clock() -> str:
-        seconds = int(time.monotonic() - begun)
-        return f"{seconds // 60}:{seconds % 60:02d}"
-
-    def tick() -> None:
-        wait = QUIET_SECONDS
-        while not ended.wait(wait):
-            text = " ".join(filter(None, [what, clock(), about and f"({about})"]))
-            out.write(f"{erase}{text}" if live else f"{text}\n")
-            out.flush()
-            shown.set()
-            wait = 1.0 if live else SECONDS_BETWEEN_LINES
-
-    ticker = threading.Thread(target=tick, daemon=True)
-    ticker.start()
-    outcome = "failed"
-    try:
-        yield
-        outcome = "done"
-    except KeyboardInterrupt:
-        outcome = "stopped"
-        raise
-    finally:
-        ended.set()
-        ticker.join()
-        if shown.is_set():
-            out.write(f"{erase}{what}: {outcome} in {clock()}\n")
-            out.flush()

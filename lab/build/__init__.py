@@ -1,0 +1,1 @@
+"""Builds programs and images, each once for every content of its inputs."""

@@ -1,0 +1,137 @@
+"""The programs that the lab builds, and the version of each.
+
+Every tool has a module of its own in lab/go/, so that it is built from exactly the versions that
+its go.mod and go.sum name, whatever the other tools need.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from lab.build.go_tool import GoTool
+from lab.build.steps import Step, Workbench
+from lab.paths import LAB
+
+KUBERNETES = "1.34.4"
+"""The Kubernetes of the default stack's nodes; other versions are built only when needed."""
+KUBERNETES_VERSIONS = (KUBERNETES, "1.35.4", "1.36.3", "1.37.2")
+"""Every version is built from the module lab/go/kubernetes-MAJOR.MINOR."""
+NEWEST_KUBERNETES = KUBERNETES_VERSIONS[-1]
+CONTAINERD = "2.4.2"
+JAEGER = "2.13.0"
+COLLECTOR = "0.155.0"
+K3D = "5.9.0"
+PULUMI = "3.259.0"
+
+
+def _kubernetes(version: str) -> Step:
+    major, minor, _ = version.split(".")
+    values = {"gitVersion": f"v{version}", "gitMajor": major, "gitMinor": minor}
+    modules = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+    programs = (
+        "kube-apiserver",
+        "kube-controller-manager",
+        "kube-proxy",
+        "kube-scheduler",
+        "kubectl",
+        "kubelet",
+    )
+    return GoTool(
+        f"kubernetes-{major}.{minor}",
+        tuple(f"k8s.io/kubernetes/cmd/{program}" for program in programs),
+        minutes=4.5,
+        variables={f"{module}.{key}": text for module in modules for key, text in values.items()},
+    ).step()
+
+
+kubernetes = {version: _kubernetes(version) for version in KUBERNETES_VERSIONS}
+
+
+def _containerd(name: str, tags: str) -> Step:
+    return GoTool(
+        name,
+        tuple(
+            f"github.com/containerd/containerd/v2/cmd/{program}"
+            for program in ("containerd", "containerd-shim-runc-v2", "ctr")
+        ),
+        minutes=1,
+        variables={"github.com/containerd/containerd/v2/version.Version": f"v{CONTAINERD}"},
+        tags=f"no_btrfs no_devmapper no_zfs{tags}",
+        folder="containerd",
+    ).step()
+
+
+containerd = _containerd("containerd", "")
+silent_containerd = _containerd("silent-containerd", " no_tracing")
+"""Without the tracing plugin, as k3s links it since 1.27.2."""
+
+k3d = GoTool(
+    "k3d",
+    ("github.com/k3d-io/k3d/v5",),
+    minutes=0.5,
+    # Without it k3d reports v5-dev and uses helper images tagged "latest".
+    variables={"github.com/k3d-io/k3d/v5/version.Version": f"v{K3D}"},
+).step()
+
+jaeger = GoTool(
+    "jaeger",
+    ("github.com/jaegertracing/jaeger/cmd/jaeger",),
+    minutes=3,
+    variables={"github.com/jaegertracing/jaeger/internal/version.latestVersion": f"v{JAEGER}"},
+).step()
+
+collector = GoTool("collector", (".",), minutes=1, variables={}).step()
+
+_pulumi = GoTool(
+    "pulumi",
+    ("github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",),
+    minutes=3.5,
+    variables={"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": PULUMI},
+)
+_language_host = GoTool(
+    "language-host",
+    ("github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python",),
+    minutes=0.25,
+    variables={},
+)
+_wrapper = LAB / "go" / "pulumi-language-python"
+_DEFAULT_SIGINT = "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
+"""First line of the script that runs the program. The engine ends that script with SIGINT, after
+errors too, and Python would print a traceback of the line that it interrupted."""
+
+
+def _build_pulumi(bench: Workbench) -> None:
+    """Put the engine, our wrapper and the language host with its scripts where Pulumi finds them.
+
+    The engine runs a language host beside its own program without a warning; for one on PATH it
+    prints several (sdk v3.259.0 go/common/workspace/plugins.go, getPluginInfoAndPath).
+    """
+    host = bench.out / "host"
+    _pulumi.compile(bench, bench.out)
+    _language_host.compile(bench, host)
+    python = bench.cache.go_modules / "github.com/pulumi/pulumi/sdk/v3@v3.68.0/python"
+    runner = host / "pulumi-language-python-exec"
+    runner.write_text(_DEFAULT_SIGINT + (python / "cmd" / runner.name).read_text())
+    runner.chmod(0o755)
+    for script, folder in (
+        (python / "dist" / "pulumi-resource-pulumi-python", bench.out),
+        (python / "dist" / "pulumi-analyzer-policy-python", bench.out),
+        (_wrapper, bench.out),
+    ):
+        Path(shutil.copy(script, folder)).chmod(0o755)
+
+
+pulumi = Step(
+    "pulumi",
+    (
+        _pulumi.module,
+        _language_host.module,
+        _wrapper,
+        _DEFAULT_SIGINT,
+        *_pulumi.command,
+        *_language_host.command,
+    ),
+    _build_pulumi,
+    minutes=_pulumi.minutes + _language_host.minutes,
+)

@@ -1,0 +1,1 @@
+"""What the Makefile's targets do, one file per command."""

@@ -1,0 +1,48 @@
+"""`make down`: destroy a stack, and prove that nothing of it is left."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+from lab.errors import LabError
+from lab.machine.machine import examine
+from lab.machine.ready import make_ready
+from lab.paths import PROJECT, Cache
+from lab.stacks import pulumi
+from runtime_observability.core.naming import OWNER_LABEL, Names
+from runtime_observability.host import docker, runner
+
+
+def run(cache: Cache, given: str | None) -> int:
+    """Destroy the given stack, else the selected one, else the default one.
+
+    Returns Pulumi's exit code; raises LabError when something is left.
+    """
+    machine = examine(cache)
+    # A destroy needs no image, so none is built.
+    os.environ.update(make_ready(dataclasses.replace(machine, lab_images=False)))
+    stack = given or pulumi.selected_stack() or machine.default_stack
+    if stack in pulumi.stack_names():
+        code = pulumi.run(["destroy", "--yes", "--skip-preview"], stack)
+        if code:
+            return code
+    else:
+        print(f"Pulumi has no stack {stack}: there is nothing to destroy")
+    left = _left_behind(Names(stack, PROJECT))
+    if left:
+        raise LabError(
+            f"stack {stack} is destroyed, but these are left: {', '.join(left)}. To remove what "
+            "has the stack's labels and is not in its state, run `make up` and `make down` again"
+        )
+    print(f"Nothing is left of stack {stack}: no container, network, volume or file.")
+    return 0
+
+
+def _left_behind(names: Names) -> list[str]:
+    objects = [*docker.containers(), *docker.networks()]
+    owned = [found.name for found in objects if found.owner == names.owner]
+    label = f"label={OWNER_LABEL}={names.owner}"
+    volumes = runner.run(["docker", "volume", "ls", "--quiet", "--filter", label]).checked()
+    folders = [f"folder {names.directory}"] if names.directory.exists() else []
+    return [*owned, *volumes.split(), *folders]

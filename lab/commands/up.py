@@ -1,0 +1,40 @@
+"""`make up`: bring a stack up, and print where to look."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from lab.machine.machine import examine
+from lab.machine.ready import make_ready
+from lab.paths import Cache
+from lab.stacks import pulumi, settings_file
+
+
+def run(cache: Cache, given: str | None) -> int:
+    """Make the machine ready and bring up the given stack, else the default one.
+
+    Returns Pulumi's exit code.
+    """
+    machine = examine(cache)
+    print("\n".join(machine.reasons), flush=True)
+    stack = given or machine.default_stack
+    nodes = settings_file.extra_nodes(stack) if machine.lab_images else []
+    os.environ.update(make_ready(machine, nodes))
+    settings_file.ensure(stack, machine.default_stack)
+    print(f"stack: {stack}{'' if given else ', which fits the images'}", flush=True)
+    code = pulumi.run(["stack", "select", "--create", stack], stack)
+    # The outputs are printed below, in a form of our own.
+    code = code or pulumi.run(["up", "--yes", "--skip-preview", "--suppress-outputs"], stack)
+    if code == 0:
+        _print_outputs(stack)
+    return code
+
+
+def _print_outputs(stack: str) -> None:
+    outputs = pulumi.outputs(stack)
+    links = outputs.pop("links", {})
+    print(f"\nStack {stack} is up.")
+    for name, value in {**outputs, **links}.items():
+        print(f"  {name:<26} {value if isinstance(value, str) else json.dumps(value)}")
+    print('To use its tools and settings in this shell: eval "$(make -s env)"')

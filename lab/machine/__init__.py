@@ -1,0 +1,1 @@
+"""What this machine has, and what has to be made and started on it before Pulumi can run."""

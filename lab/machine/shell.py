@@ -1,0 +1,43 @@
+"""The environment variables with which a shell's Pulumi works on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from lab.machine.machine import Machine, path_without, users_pulumi_home
+from lab.machine.venv import SCRIPTS
+from lab.paths import PROJECT
+
+
+def variables(machine: Machine, docker_host: str) -> dict[str, str]:
+    """Return the variables; the user's own settings of Pulumi are kept."""
+    cache = machine.cache
+    # .venv comes last: ktrace is wanted from it, but not another python3.
+    outside = [folder for folder in path_without(cache).split(os.pathsep) if folder != str(SCRIPTS)]
+    exports = {"PATH": os.pathsep.join([str(cache.bin), *outside, str(SCRIPTS)])}
+    if docker_host != "unix:///var/run/docker.sock":
+        exports["DOCKER_HOST"] = docker_host
+    credentials = Path(os.environ.get("PULUMI_CREDENTIALS_PATH") or users_pulumi_home(cache))
+    logged_in = _logged_in(credentials)
+    if machine.stand_ins:
+        exports["PULUMI_HOME"] = str(cache.pulumi_home)
+        if logged_in:
+            exports["PULUMI_CREDENTIALS_PATH"] = str(credentials)
+    if machine.lab_pulumi:
+        exports["PULUMI_SKIP_UPDATE_CHECK"] = "true"
+    if "PULUMI_BACKEND_URL" not in os.environ and not logged_in:
+        exports["PULUMI_BACKEND_URL"] = f"file://{PROJECT}"
+    if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & os.environ.keys():
+        exports["PULUMI_CONFIG_PASSPHRASE"] = ""
+    return exports
+
+
+def _logged_in(folder: Path) -> bool:
+    """Whether `pulumi login` was used (pulumi v3.259.0 sdk/go/common/workspace/creds.go)."""
+    try:
+        known = json.loads((folder / "credentials.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(known.get("current"))

@@ -1,0 +1,63 @@
+"""The project's virtual environment, .venv."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.locks import exclusive
+from lab.machine import apt
+from lab.paths import PROJECT, Cache
+from lab.progress import progress
+
+VENV = PROJECT / ".venv"
+SCRIPTS = VENV / "bin"
+
+
+def make(cache: Cache, requirements: str) -> Path:
+    """Install a requirements file and the project into .venv, once; return its Python."""
+    file = PROJECT / requirements
+    stamp = VENV / f"{file.stem}.sha256"
+    inputs = [file, PROJECT / "requirements.txt", PROJECT / "pyproject.toml"]
+    # The folder counts too: ktrace is installed by reference to it.
+    contents = b"".join(source.read_bytes() for source in inputs) + str(PROJECT).encode()
+    digest = hashlib.sha256(contents)
+    python = SCRIPTS / "python"
+    with exclusive(cache.root / ".venv.lock"):
+        if python.exists() and stamp.exists() and stamp.read_text() == digest.hexdigest():
+            return python
+        if importlib.util.find_spec("ensurepip") is None:
+            apt.install(["python3-venv"], "the project's virtual environment")
+        commands: list[list[str | Path]] = [
+            [
+                python,
+                "-m",
+                "pip",
+                "install",
+                "--disable-pip-version-check",
+                "--requirement",
+                file,
+                "--editable",
+                PROJECT,
+            ]
+        ]
+        # `venv` installs pip last: a virtual environment with pip is complete.
+        if not (python.exists() and (SCRIPTS / "pip").exists()):
+            commands.insert(0, [sys.executable, "-m", "venv", "--clear", VENV])
+        log = cache.logs / "venv.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            progress(f".venv: installing {requirements}", "about 1 min cold"),
+            log.open("w") as out,
+        ):
+            for command in commands:
+                done = subprocess.run(command, stdout=out, stderr=out, check=False)
+                if done.returncode != 0:
+                    tail = log.read_text().strip().splitlines()[-5:]
+                    raise LabError("\n".join([f".venv could not be made; log {log}:", *tail]))
+        stamp.write_text(digest.hexdigest())
+    return python

@@ -1,0 +1,81 @@
+"""Pulumi.<stack>.yaml: written for a developer's own stack, and read for the node it needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from lab.build import images
+from lab.build.images import Image
+from lab.errors import LabError
+from lab.paths import PROJECT
+from runtime_observability.core import naming
+from runtime_observability.host.ports import is_free
+
+OFFSET_STEP = 100
+GREATEST_OFFSET = 40000
+
+
+def ensure(stack: str, template: str) -> None:
+    """Write a stack's file, unless it exists: the settings of `template` on ports of its own."""
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", stack):
+        raise LabError(f"STACK={stack}: a stack's name is 1 to 100 letters, digits, '-', '_', '.'")
+    file = PROJECT / f"Pulumi.{stack}.yaml"
+    if file.exists():
+        return
+    offset = first_free_offset(_default_ports(), _offsets_in_use())
+    file.write_text(contents(template, offset), encoding="utf-8")
+    print(f"wrote {file.name}: the settings of {template}, with portOffset {offset}")
+
+
+def contents(template: str, offset: int) -> str:
+    """Return a committed stack's settings with another portOffset and without its salt."""
+    lines = (PROJECT / f"Pulumi.{template}.yaml").read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if not line.startswith(("#", "encryptionsalt:"))]
+    if "config:" not in kept:
+        kept.append("config:")
+    kept.insert(kept.index("config:") + 1, f"  {naming.PROJECT}:portOffset: {offset}")
+    return "\n".join([f"# Settings of Pulumi.{template}.yaml on ports of its own.", *kept, ""])
+
+
+def first_free_offset(defaults: Iterable[int], taken: set[int]) -> int:
+    """Return the first portOffset that is not taken and on whose ports nobody listens."""
+    ports = list(defaults)
+    for offset in range(OFFSET_STEP, GREATEST_OFFSET + 1, OFFSET_STEP):
+        if offset not in taken and all(is_free(port + offset) for port in ports):
+            return offset
+    raise LabError(
+        f"no portOffset up to {GREATEST_OFFSET} has only free ports; remove a stack and its file"
+    )
+
+
+def extra_nodes(stack: str) -> list[Image]:
+    """Return the lab's node of the k3s release in a stack's file, if the file names one.
+
+    Raises LabError for a release that the lab does not build.
+    """
+    file = PROJECT / f"Pulumi.{stack}.yaml"
+    settings = file.read_text(encoding="utf-8") if file.exists() else ""
+    release = re.search(r":k3sVersion: *['\"]?v?(\d+\.\d+\.\d+)", settings)
+    if release is None or f"{images.PREFIX}/k3s:v{{version}}" not in settings:
+        return []
+    if release[1] not in images.NODES:
+        raise LabError(
+            f"{file.name} sets k3sVersion to {release[1]}, which the lab does not build; "
+            f"set one of {', '.join(images.NODES)}"
+        )
+    return [images.NODES[release[1]]]
+
+
+def _default_ports() -> list[int]:
+    schema = (PROJECT / "Pulumi.yaml").read_text(encoding="utf-8")
+    ports = re.findall(r"^  \w+Port:\n +type: integer\n +default: (\d+)$", schema, re.MULTILINE)
+    return [int(port) for port in ports]
+
+
+def _offsets_in_use() -> set[int]:
+    """Return the portOffset of every stack file; 0 is that of the committed stacks."""
+    offsets = {0}
+    for file in PROJECT.glob("Pulumi.*.yaml"):
+        offsets |= set(map(int, re.findall(r"portOffset: *['\"]?(\d+)", file.read_text())))
+    return offsets

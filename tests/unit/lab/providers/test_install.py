@@ -1,0 +1,49 @@
+"""The stand-in plugins: their versions, and where they are installed."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+
+import pytest
+
+from lab import providers
+from lab.build.steps import Step, Workbench
+from lab.paths import PROJECT, Cache
+from lab.providers import VERSIONS, install
+
+
+def _an_echo() -> Step:
+    """In place of the packages' Python: a program that prints its arguments."""
+
+    def build(bench: Workbench) -> None:
+        python = bench.out / "bin" / "python"
+        python.parent.mkdir()
+        python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+        python.chmod(0o755)
+
+    return Step(install.packages.name, (), build)
+
+
+@pytest.mark.parametrize("plugin", VERSIONS)
+def test_a_stand_in_is_of_the_version_that_the_programs_sdk_asks_for(plugin: str) -> None:
+    pins = (PROJECT / "requirements.txt").read_text()
+    assert f"\npulumi-{plugin}=={VERSIONS[plugin]} " in pins
+    assert f"pulumi-resource-{plugin} {VERSIONS[plugin]}" in (providers.__doc__ or "")
+
+
+def test_the_stand_ins_are_found_where_the_engine_looks(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install, "plugins", replace(install.plugins, needs=(_an_echo(),)))
+    for _ in range(2):
+        install.install(cache)
+    for name, version in VERSIONS.items():
+        folder = cache.pulumi_home / "plugins" / f"resource-{name}-v{version}"
+        program = folder / f"pulumi-resource-{name}"
+        assert list(folder.iterdir()) == [program]
+        arguments = subprocess.check_output([program, "127.0.0.1:1"], text=True).splitlines()
+        built = install.plugins.output(cache)
+        assert arguments[0] == "-I"
+        assert arguments[-3:] == [str(built), name, "127.0.0.1:1"]
+        assert (built / "lab" / "providers" / "server.py").is_file()

@@ -1,0 +1,49 @@
+"""Stack files: written on free ports, and read for the node they need."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from lab.build import images, programs
+from lab.errors import LabError
+from lab.stacks import settings_file
+
+
+def test_a_stack_is_given_the_node_of_its_release(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings_file, "PROJECT", tmp_path)
+    image = "  runtime-observability:k3sImage: runtime-observability-lab/k3s:v{version}\n"
+    newest = f"  runtime-observability:k3sVersion: v{programs.NEWEST_KUBERNETES}-k3s1\n"
+    for name, settings in (("own", newest), ("usual", image), ("newest", image + newest)):
+        (tmp_path / f"Pulumi.{name}.yaml").write_text(f"config:\n{settings}")
+    assert settings_file.extra_nodes("not-yet-there") == settings_file.extra_nodes("own") == []
+    assert settings_file.extra_nodes("usual") == []
+    assert settings_file.extra_nodes("newest") == [images.NODES[programs.NEWEST_KUBERNETES]]
+    (tmp_path / "Pulumi.old.yaml").write_text(
+        f"config:\n{image}  runtime-observability:k3sVersion: v1.30.1-k3s1\n"
+    )
+    with pytest.raises(
+        LabError, match=r"sets k3sVersion to 1\.30\.1, which the lab does not build"
+    ):
+        settings_file.extra_nodes("old")
+
+
+def test_a_developers_stack_has_its_own_ports_and_no_salt() -> None:
+    for template in ("dev", "lab"):
+        lines = settings_file.contents(template, 300).splitlines()
+        assert lines.count("config:") == 1
+        assert lines[lines.index("config:") + 1] == "  runtime-observability:portOffset: 300"
+        assert not any("encryptionsalt" in line for line in lines)
+
+
+def test_the_port_offset_avoids_other_stacks_and_listeners() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        assert settings_file.first_free_offset([port - 200], {0, 100}) == 300
+    assert settings_file.first_free_offset([port - 200], {0, 100}) == 200
