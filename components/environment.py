@@ -64,7 +64,7 @@ class TracedEnvironment(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Raises RunError, with every problem, before the first resource is registered."""
-        plan = _plan(args)
+        plan = _plan(TracedEnvironmentArgs.of(args))
         super().__init__("runtime-observability:index:TracedEnvironment", name, None, opts)
 
         def own(part: str, *after: pulumi.Resource) -> pulumi.ResourceOptions:

@@ -4,6 +4,7 @@ The annotations are the schema of the component for other languages, so they are
 ``from __future__ import annotations`` here.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -122,6 +123,11 @@ class TracedEnvironmentArgs:
     """Image of the probe's pod; it must start without arguments. Empty: the sandbox image, which
     every node already has."""
 
+    @classmethod
+    def of(cls, args: "TracedEnvironmentArgs | Mapping[str, Any]") -> "TracedEnvironmentArgs":
+        """``args``; a program in another language gives a mapping (Pulumi's component host)."""
+        return args if isinstance(args, TracedEnvironmentArgs) else cls(**args)
+
     def values(self) -> dict[str, Any]:
         """What is set, keyed as in Pulumi.yaml; unchecked."""
         keys = {name: field.alias for name, field in Settings.model_fields.items()}
@@ -134,7 +140,8 @@ class TracedEnvironmentArgs:
         }
 
 
-def _registries(args: RegistriesArgs | None) -> dict[str, Any] | None:
+def _registries(args: RegistriesArgs | Mapping[str, Any] | None) -> dict[str, Any] | None:
     if args is None:
         return None
-    return {name: value for name, value in asdict(args).items() if value is not None}
+    values = args if isinstance(args, Mapping) else asdict(args)
+    return {name: value for name, value in values.items() if value is not None}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
 from ktrace.checks.examine import examine
 from ktrace.errors import FINDING, UsageError
 from ktrace.target import options, stack_settings
-from ktrace.target.stack import project_folder, selected_stack
+from ktrace.target.stack import is_this_project, project_folder, selected_stack
 from ktrace.view import findings, terminal
 from runtime_observability.core.naming import Names
 
@@ -28,12 +30,10 @@ def doctor(*, stack: options.StackOption = None, as_json: options.JsonOption = F
 
     Exit codes: 0 it can (there may be warnings), 1 a check failed, 2 wrong usage or no such stack.
     """
-    folder = project_folder()
-    try:
-        name = stack or selected_stack()
-    except UsageError:
-        name = None  # the pulumi command fails: that is a finding of its own
-    settings = stack_settings.read(folder, name)
+    folder, name = _subject(stack)
+    # The settings of another program are in its code: then the defaults are checked.
+    known = name is not None and is_this_project(folder)
+    settings = stack_settings.read(folder, name if known else None)
     found = examine(Names(name or _WITHOUT_STACK, folder), settings)
     ok = all(finding.status != "failure" for finding in found)
     if as_json:
@@ -44,3 +44,17 @@ def doctor(*, stack: options.StackOption = None, as_json: options.JsonOption = F
             console.print(line)
     if not ok:
         raise typer.Exit(FINDING)
+
+
+def _subject(stack: str | None) -> tuple[Path, str | None]:
+    """The project's folder and the stack: doctor answers without either, too."""
+    if stack:
+        return project_folder(), stack
+    try:
+        folder = project_folder()
+    except UsageError:
+        return Path.cwd(), None
+    try:
+        return folder, selected_stack()
+    except UsageError:
+        return folder, None  # the pulumi command fails: that is a finding of its own

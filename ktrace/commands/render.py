@@ -12,7 +12,7 @@ import typer
 
 from ktrace.errors import UsageError
 from ktrace.target import options, stack_settings
-from ktrace.target.stack import project_folder, selected_stack
+from ktrace.target.stack import is_this_project, project_folder, selected_stack
 from ktrace.view import terminal
 from runtime_observability.core import documents
 from runtime_observability.core.naming import Names
@@ -52,6 +52,11 @@ def render(
     name = stack or selected_stack()
     if name is None:
         raise UsageError("no stack is selected: name one with --stack NAME")
+    if not is_this_project(folder):
+        raise UsageError(
+            f"{folder} holds another program, which has its settings in its code: ktrace render "
+            "reads the stack files of this project alone"
+        )
     settings = stack_settings.read(folder, name)
     observed = Observation(cgroup_v1=cgroup_v1)
     try:

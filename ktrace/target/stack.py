@@ -16,13 +16,30 @@ _PULUMI_SECONDS = 30
 
 
 def project_folder() -> Path:
-    """The project that holds the current folder, or else the one that this file belongs to."""
+    """The Pulumi project that a command is about.
+
+    That is this project around the current folder, else the checkout that this file belongs to,
+    else (where ktrace is installed as a package) any project around the current folder. UsageError
+    where there is none.
+    """
     here = Path.cwd()
-    for folder in (here, *here.parents):
-        file = folder / "Pulumi.yaml"
-        if file.is_file() and yaml.safe_load(file.read_text()).get("name") == PROJECT:
-            return folder
-    return Path(__file__).resolve().parents[2]
+    around = [folder for folder in (here, *here.parents) if (folder / "Pulumi.yaml").is_file()]
+    own = [folder for folder in around if is_this_project(folder)]
+    checkout = Path(__file__).resolve().parents[2]
+    if not own and (checkout / "Pulumi.yaml").is_file():
+        return checkout
+    if not around:
+        raise UsageError(
+            f"there is no Pulumi project around {here}: change to its folder, or give --jaeger URL "
+            "and --kubeconfig PATH"
+        )
+    return (own or around)[0]
+
+
+def is_this_project(folder: Path) -> bool:
+    """Whether ``folder`` holds this project, and not a program that uses it as a package."""
+    document = yaml.safe_load((folder / "Pulumi.yaml").read_text())
+    return bool(document.get("name") == PROJECT)
 
 
 def selected_stack() -> str | None:

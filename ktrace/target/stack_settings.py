@@ -9,20 +9,17 @@ import yaml
 
 from ktrace.errors import UsageError
 from runtime_observability.core import settings as stack_settings
+from runtime_observability.core.naming import PROJECT
 from runtime_observability.core.settings import Settings
 
 
 def read(folder: Path, stack: str | None) -> Settings:
-    """The settings in Pulumi.<stack>.yaml, and the defaults of Pulumi.yaml for the others.
+    """The settings in Pulumi.<stack>.yaml, and the defaults for the others.
 
     ``stack`` None: the defaults alone.
     """
-    schema = yaml.safe_load((folder / "Pulumi.yaml").read_text())["config"]
-    raw = {key: entry["default"] for key, entry in schema.items() if "default" in entry}
-    if stack:
-        raw |= _of_stack(folder, stack)
     try:
-        return stack_settings.parse(raw)
+        return stack_settings.parse(_of_stack(folder, stack) if stack else {})
     except stack_settings.SettingsError as error:
         raise UsageError(f"Pulumi.{stack}.yaml: {error}") from None
 
@@ -35,4 +32,5 @@ def _of_stack(folder: Path, stack: str) -> dict[str, Any]:
         config = (yaml.safe_load(file.read_text()) or {}).get("config") or {}
     except (yaml.YAMLError, AttributeError) as error:
         raise UsageError(f"{file} cannot be read: {error}") from None
-    return {key.partition(":")[2]: value for key, value in config.items()}
+    own = f"{PROJECT}:"
+    return {key.removeprefix(own): value for key, value in config.items() if key.startswith(own)}

@@ -15,8 +15,10 @@ from ktrace.checks import tools
 from ktrace.checks.examine import examine
 from ktrace.checks.finding import problems
 from ktrace.cli import main
+from ktrace.errors import UsageError
 from ktrace.jaeger import Jaeger
-from ktrace.target import stack_settings
+from ktrace.target import stack, stack_settings
+from ktrace.target.stack import is_this_project, project_folder
 from runtime_observability.core.naming import Names
 from runtime_observability.core.problem import Problem
 from tests.configuration import PROJECT, parsed
@@ -152,6 +154,48 @@ def test_a_stacks_file_gives_its_settings() -> None:
     settings = stack_settings.read(PROJECT, "lab")
     assert settings.containerd_tracing == "image"
     assert stack_settings.read(PROJECT, None) == parsed()
+
+
+def test_keys_of_other_namespaces_are_not_settings(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.dev.yaml").write_text(
+        "config: {docker:host: x, other:servers: 3, runtime-observability:agents: 2}"
+    )
+    assert stack_settings.read(tmp_path, "dev") == parsed(agents=2)
+
+
+def test_the_project_is_found_from_any_folder_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    monkeypatch.chdir(inner)
+    (tmp_path / "Pulumi.yaml").write_text("name: runtime-observability")
+    assert project_folder() == tmp_path
+    (tmp_path / "Pulumi.yaml").write_text("name: shop")
+    assert project_folder() == PROJECT, "a checkout is its own project"
+
+
+def test_an_installed_ktrace_finds_the_program_that_uses_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stack, "__file__", str(tmp_path / "site-packages/ktrace/target/stack.py"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="no Pulumi project around"):
+        project_folder()
+    (tmp_path / "Pulumi.yaml").write_text("name: shop")
+    assert project_folder() == tmp_path
+    assert not is_this_project(tmp_path)
+
+
+def test_render_refuses_to_guess_another_programs_settings(
+    ktrace: Ktrace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stack, "__file__", str(tmp_path / "site-packages/ktrace/target/stack.py"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Pulumi.yaml").write_text("name: shop")
+    refused = ktrace("render", "--stack", "dev")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "holds another program" in refused.stderr
 
 
 def test_doctor_tells_every_problem_of_preflight_with_its_cure() -> None:
