@@ -15,7 +15,10 @@ from runtime_observability.core import compatibility, naming
 from runtime_observability.core.settings import Settings
 from runtime_observability.core.versions import Version
 
-_TEMPLATES = Path(__file__).resolve().parents[2] / "config_templates"
+_IN_WHEEL, _IN_CHECKOUT = (
+    folder / "config_templates" for folder in Path(__file__).resolve().parents[1:3]
+)
+_TEMPLATES = _IN_WHEEL if _IN_WHEEL.is_dir() else _IN_CHECKOUT
 _MILLION = 1_000_000
 ENDPOINT = f"{naming.COLLECTOR_ALIAS}:4317"
 """The collector's OTLP gRPC receiver on the stack's network."""

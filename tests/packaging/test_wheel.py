@@ -1,0 +1,192 @@
+"""The wheel: what is in it, and that it works where there is no checkout."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import PathDistribution
+from pathlib import Path
+from typing import Any
+from zipfile import Path as ZipPath
+from zipfile import ZipFile
+
+import pytest
+from packaging.requirements import Requirement
+
+from tests.configuration import PROJECT
+from tests.unit.test_architecture import tracked
+
+TOP_LEVEL = {"ktrace", "runtime_observability"}
+FOLDERS = {
+    "components": "runtime_observability/components",
+    "config_templates": "runtime_observability/config_templates",
+    "ktrace": "ktrace",
+    "runtime_observability": "runtime_observability",
+}
+"""Where each folder of the checkout is in the wheel; the others are not in it."""
+IMPORT_ALL = """
+import importlib, json, pkgutil
+import ktrace, runtime_observability
+from runtime_observability.components import TracedEnvironment, TracedEnvironmentArgs
+
+files = [ktrace.__file__, runtime_observability.__file__]
+for package in (ktrace, runtime_observability):
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        if not module.name.endswith(".__main__"):
+            files.append(importlib.import_module(module.name).__file__)
+print(json.dumps(files))
+"""
+READ_DATA = """
+import json
+from runtime_observability.core import documents
+from runtime_observability.host import runner
+
+scripts = sorted(script.name for script in runner.SCRIPTS.iterdir())
+print(json.dumps({"kind": documents.template("k3d.yaml")["kind"], "scripts": scripts}))
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from a copy, so that the checkout gets no build/ and lends the wheel no stale file."""
+    source = tmp_path_factory.mktemp("source")
+    for file in tracked("*"):
+        (source / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(PROJECT / file, source / file)
+    folder = tmp_path_factory.mktemp("wheel")
+    _pip("wheel", "--no-build-isolation", "--wheel-dir", str(folder), str(source))
+    (built,) = folder.iterdir()
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("installed")
+    _pip("install", "--target", str(folder), str(wheel))
+    return folder
+
+
+def _pip(command: str, *arguments: str) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "pip", command, "--quiet", "--no-deps", "--no-index", *arguments],
+        check=True,
+    )
+
+
+@pytest.fixture
+def elsewhere(installed: Path, tmp_path: Path) -> Elsewhere:
+    return Elsewhere(installed, tmp_path)
+
+
+class Elsewhere:
+    """Python in an empty folder, with the installed wheel and this Python's other packages.
+
+    -S: site would run this project's editable install, which finds the checkout.
+    """
+
+    def __init__(self, installed: Path, folder: Path) -> None:
+        self._folder = folder
+        path = [str(installed), *map(sysconfig.get_path, ("purelib", "platlib"))]
+        self._environment = {
+            "HOME": str(folder),
+            "PATH": str(folder),
+            "PYTHONPATH": os.pathsep.join(path),
+        }
+
+    def python(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-S", "-P", *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            cwd=self._folder,
+            env=self._environment,
+            check=False,
+        )
+
+    def printed(self, program: str) -> Any:
+        """The JSON document that ``program`` prints."""
+        ended = self.python("-c", program)
+        assert ended.returncode == 0, ended.stderr
+        return json.loads(ended.stdout)
+
+
+def _in_wheel() -> Iterator[str]:
+    for file in tracked("*"):
+        folder, _, rest = file.partition("/")
+        if rest and folder in FOLDERS:
+            yield f"{FOLDERS[folder]}/{rest}"
+
+
+def _content(wheel: Path) -> set[str]:
+    """All but the metadata."""
+    return {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
+
+
+def _metadata(wheel: Path) -> PathDistribution:
+    (folder,) = (path for path in ZipPath(wheel).iterdir() if path.name.endswith(".dist-info"))
+    return PathDistribution(folder)
+
+
+def test_no_other_name_is_taken(wheel: Path) -> None:
+    assert {name.partition("/")[0] for name in _content(wheel)} == TOP_LEVEL
+
+
+def test_every_file_of_the_library_is_in_the_wheel_and_no_other(wheel: Path) -> None:
+    content, wanted = _content(wheel), set(_in_wheel())
+    missing, unwanted = wanted - content, content - wanted
+    assert (missing, unwanted) == (set(), set()), "pyproject.toml lists packages and package-data"
+
+
+@pytest.mark.parametrize("package", sorted(TOP_LEVEL))
+def test_a_type_checker_reads_the_annotations(wheel: Path, package: str) -> None:
+    assert f"{package}/py.typed" in _content(wheel)
+
+
+def test_the_metadata_names_the_dependencies(wheel: Path) -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    metadata = _metadata(wheel)
+    assert project["dependencies"]
+    assert set(map(Requirement, metadata.requires or [])) == set(
+        map(Requirement, project["dependencies"])
+    )
+    assert metadata.metadata["Requires-Python"] == project["requires-python"]
+
+
+def test_ktrace_is_a_command(wheel: Path) -> None:
+    assert [(script.name, script.value) for script in _metadata(wheel).entry_points] == [
+        ("ktrace", "ktrace.cli:main")
+    ]
+
+
+def test_every_module_can_be_imported(elsewhere: Elsewhere, installed: Path) -> None:
+    imported = {Path(file).relative_to(installed) for file in elsewhere.printed(IMPORT_ALL)}
+    modules = {Path(file) for file in _in_wheel() if file.endswith(".py")}
+    assert imported == modules - {Path("ktrace/__main__.py")}
+
+
+def test_templates_and_scripts_are_found(elsewhere: Elsewhere) -> None:
+    scripts = sorted(Path(file).name for file in tracked("runtime_observability/host/scripts/*"))
+    assert scripts
+    assert elsewhere.printed(READ_DATA) == {"kind": "Simple", "scripts": scripts}
+
+
+def test_ktrace_runs(elsewhere: Elsewhere) -> None:
+    ended = elsewhere.python("-m", "ktrace", "--help")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "Usage:" in ended.stdout
+
+
+def test_what_a_command_resource_runs_is_found(elsewhere: Elsewhere) -> None:
+    document = {"container": "none", "url": "http://127.0.0.1:9/", "seconds": 1}
+    ended = elsewhere.python(
+        "-m", "runtime_observability.host.readiness", stdin=json.dumps(document)
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: `docker` is not on PATH")
