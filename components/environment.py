@@ -4,6 +4,7 @@ The annotations are the schema of the component for other languages, so they are
 ``from __future__ import annotations`` here.
 """
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -151,8 +152,19 @@ def _earlier_names(part: str) -> list[pulumi.Alias]:
     return [pulumi.Alias(name=part, parent=pulumi.ROOT_STACK_RESOURCE)]
 
 
+def _refuse_outputs(args: TracedEnvironmentArgs) -> None:
+    """An Output is not known when the resources are chosen, nor in every preview."""
+    for field in fields(args):
+        if isinstance(getattr(args, field.name), pulumi.Output):
+            raise pulumi.RunError(
+                f"{field.name} is an Output, and TracedEnvironmentArgs takes plain values alone: "
+                "they decide which resources there are"
+            )
+
+
 def _plan(args: TracedEnvironmentArgs) -> Plan:
     """Looks at the machine, decides, and says what the user should know."""
+    _refuse_outputs(args)
     names = Names(
         args.stack or pulumi.get_stack(),
         Path(args.folder) if args.folder else Path.cwd(),

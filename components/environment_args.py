@@ -129,7 +129,7 @@ class TracedEnvironmentArgs:
         return args if isinstance(args, TracedEnvironmentArgs) else cls(**args)
 
     def values(self) -> dict[str, Any]:
-        """What is set, keyed as in Pulumi.yaml; unchecked."""
+        """What is set, keyed as in Pulumi.yaml; not validated."""
         keys = {name: field.alias for name, field in Settings.model_fields.items()}
         chosen = {field.name: getattr(self, field.name) for field in fields(self)}
         chosen["registries"] = _registries(self.registries)

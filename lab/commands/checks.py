@@ -50,7 +50,10 @@ LINT = (
     Tier("ruff", ("-m", "ruff", "check", ".")),
     Tier("mypy", ("-m", "mypy", ".")),
 )
-FAST = (*LINT, Tier("unit, graph", (*PYTEST, "tests/unit", "tests/graph")))
+FAST = (
+    *LINT,
+    Tier("unit, graph, wheel", (*PYTEST, "tests/unit", "tests/graph", "tests/packaging")),
+)
 ALL = (
     *FAST,
     Tier("engine", (*PYTEST, VERBOSE, "tests/engine"), needs_lab=True),

@@ -22,6 +22,7 @@ FORBIDDEN = {
     "ktrace/": PULUMI | {"components", "lab"},
     "lab/": {"components", "ktrace", "pulumi_command", "pulumi_docker"},
     "examples/": {"components", "lab", "tests"},
+    "provider/": {"components", "ktrace", "lab"},
     "__main__.py": {"ktrace", "lab", "runtime_observability.host"},
 }
 """By the beginning of a file's path: what no file there imports, nor anything inside it.
