@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -16,11 +15,14 @@ from typing import Any
 from zipfile import Path as ZipPath
 from zipfile import ZipFile
 
+import grpc
 import pytest
 from packaging.requirements import Requirement
+from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
 from tests.configuration import PROJECT
 from tests.unit.test_architecture import tracked
+from tests.wheel import build, environment, install
 
 TOP_LEVEL = {"ktrace", "runtime_observability"}
 FOLDERS = {
@@ -54,29 +56,12 @@ print(json.dumps({"kind": documents.template("k3d.yaml")["kind"], "scripts": scr
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy, so that the checkout gets no build/ and lends the wheel no stale file."""
-    source = tmp_path_factory.mktemp("source")
-    for file in tracked("*"):
-        (source / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(PROJECT / file, source / file)
-    folder = tmp_path_factory.mktemp("wheel")
-    _pip("wheel", "--no-build-isolation", "--wheel-dir", str(folder), str(source))
-    (built,) = folder.iterdir()
-    return built
+    return build(tmp_path_factory.mktemp("build"))
 
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("installed")
-    _pip("install", "--target", str(folder), str(wheel))
-    return folder
-
-
-def _pip(command: str, *arguments: str) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "pip", command, "--quiet", "--no-deps", "--no-index", *arguments],
-        check=True,
-    )
+    return install(wheel, tmp_path_factory.mktemp("installed"))
 
 
 @pytest.fixture
@@ -190,3 +175,57 @@ def test_what_a_command_resource_runs_is_found(elsewhere: Elsewhere) -> None:
     )
     assert ended.returncode == 1
     assert ended.stderr.startswith("error: `docker` is not on PATH")
+
+
+# --- programs that use it -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "examples/own-chart/__main__.py",
+        "examples/stack-reference/__main__.py",
+        "examples/pytest-traces",
+        "provider/__main__.py",
+    ],
+)
+def test_a_type_checker_accepts_the_examples(program: str, python: Path, tmp_path: Path) -> None:
+    checked = subprocess.run(
+        [
+            *(sys.executable, "-m", "mypy", "--strict", "--config-file="),
+            *(f"--python-executable={python}", f"--cache-dir={tmp_path}", PROJECT / program),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout
+
+
+@pytest.fixture(scope="module")
+def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of a virtual environment with the wheel."""
+    return environment(wheel, tmp_path_factory.mktemp("venv"))
+
+
+def test_the_plugin_serves_the_schema_of_the_wheel(python: Path, tmp_path: Path) -> None:
+    """As the engine starts it; an engine of today asks it for the schema."""
+    with subprocess.Popen(
+        [python, str(PROJECT / "provider"), "127.0.0.1:1"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as plugin:
+        try:
+            assert plugin.stdout is not None
+            port = int(plugin.stdout.readline())
+            with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+                stub = provider_pb2_grpc.ResourceProviderStub(channel)
+                answer = stub.GetSchema(provider_pb2.GetSchemaRequest(version=0), timeout=20)
+        finally:
+            plugin.terminate()
+    schema = json.loads(answer.schema)
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    assert (schema["name"], schema["version"]) == ("runtime-observability", project["version"])
+    assert list(schema["resources"]) == ["runtime-observability:index:TracedEnvironment"]
