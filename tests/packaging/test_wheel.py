@@ -54,7 +54,7 @@ print(json.dumps({"kind": documents.template("k3d.yaml")["kind"], "scripts": scr
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy, so that the checkout gets no build/ and lends the wheel no stale file."""
+    """Built from a copy: in the checkout it would leave build/, and the next wheel old files."""
     source = tmp_path_factory.mktemp("source")
     for file in tracked("*"):
         (source / file).parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ def elsewhere(installed: Path, tmp_path: Path) -> Elsewhere:
 class Elsewhere:
     """Python in an empty folder, with the installed wheel and this Python's other packages.
 
-    -S: site would run this project's editable install, which finds the checkout.
+    With -S, as site would load this project's editable install, which finds the checkout.
     """
 
     def __init__(self, installed: Path, folder: Path) -> None:
