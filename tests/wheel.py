@@ -14,7 +14,7 @@ from tests.unit.test_architecture import tracked
 
 
 def build(scratch: Path) -> Path:
-    """Built from a copy, so that the checkout gets no build/ and lends the wheel no stale file."""
+    """Built from a copy: in the checkout it would leave build/, and the next wheel old files."""
     source, folder = scratch / "source", scratch / "wheel"
     for file in tracked("*"):
         (source / file).parent.mkdir(parents=True, exist_ok=True)

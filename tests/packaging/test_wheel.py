@@ -72,7 +72,7 @@ def elsewhere(installed: Path, tmp_path: Path) -> Elsewhere:
 class Elsewhere:
     """Python in an empty folder, with the installed wheel and this Python's other packages.
 
-    -S: site would run this project's editable install, which finds the checkout.
+    With -S, as site would load this project's editable install, which finds the checkout.
     """
 
     def __init__(self, installed: Path, folder: Path) -> None:
