@@ -1,4 +1,4 @@
-"""Stack configurations as Pulumi hands them to the program."""
+"""Stack configurations as Pulumi passes them to the program."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def parsed(**changes: Any) -> Settings:
 
 
 def spec_of(names: Names, chosen: Settings, *, cgroup_v1: bool = False) -> ClusterSpec:
-    """The cluster that the program decides on for a Docker host of amd64."""
+    """The spec of the cluster that the program creates on an amd64 Docker host."""
     upstream = node_image.node_image(chosen, "amd64")
     image = upstream.tag if upstream else chosen.images.nodes
     files = documents.node_files(chosen, cgroup_v1=cgroup_v1)

@@ -1,4 +1,4 @@
-"""What the tiers share."""
+"""What all tiers share."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import os
 import pytest
 from hypothesis import settings
 
-# An Output in an f-string is an error, not a text with advice in it.
+# An Output in an f-string raises an error, instead of becoming a text that explains the mistake.
 os.environ["PULUMI_ERROR_OUTPUT_STRING"] = "1"
 
-# The same examples in every run: a red test stays red until it is mended.
+# The same examples in every run: a failing test keeps failing until it is fixed.
 settings.register_profile("project", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("project")
 
@@ -18,7 +18,7 @@ _OF_REAL_STACKS = ("engine", "e2e")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Real stacks take their time, and the first one's images have to be pulled."""
+    """Real stacks take minutes, and the first one may pull every image."""
     for item in items:
         if item.path.parent.name in _OF_REAL_STACKS:
             item.add_marker(pytest.mark.timeout(900))

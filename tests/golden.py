@@ -1,6 +1,6 @@
-"""Files that hold what something was when a person last looked at it.
+"""Golden files: outputs that a person has read and committed.
 
-``UPDATE_GOLDEN=1`` rewrites those that the tests at hand ask for: read the diff then.
+With ``UPDATE_GOLDEN=1`` the tests that run rewrite theirs: read the diff afterwards.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def check(path: Path, text: str) -> None:
-    """Fails where ``text`` is not what ``path`` holds."""
+    """Fails if ``text`` differs from the content of ``path``."""
     if os.environ.get("UPDATE_GOLDEN"):
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)

@@ -1,4 +1,4 @@
-"""The runs that most tests look at."""
+"""Runs of the program that many tests share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def lab() -> Run:
 
 @pytest.fixture(scope="session", params=["default", "lab", "everything"])
 def any_run(request: pytest.FixtureRequest, default: Run, lab: Run) -> Run:
-    """What must hold for every stack is looked at in three."""
+    """Three different stacks, for tests of what holds in every stack."""
     changed = {
         "servers": 3,
         "agents": 2,

@@ -1,4 +1,4 @@
-"""The whole program, run on mocks that keep what an engine would be told."""
+"""Runs the whole program on mocks that record what it registers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.configuration import PROJECT, defaults
 COMMAND = "command:local:Command"
 CONTAINER = "docker:index/container:Container"
 ENVIRONMENT = "traced"
-"""What __main__ calls its environment: names below are those within it."""
+"""The environment's name in __main__. Names below leave out this prefix."""
 IMAGE = "docker:index/remoteImage:RemoteImage"
 NETWORK = "docker:index/network:Network"
 
@@ -45,7 +45,7 @@ class Resource:
     before_create: tuple[str, ...] = ()
     """Names of hooks."""
     earlier_names: tuple[str, ...] = ()
-    """Names that it has as an alias at the root of the stack."""
+    """Its aliases at the root of the stack."""
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -61,7 +61,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class Run:
-    """``error`` is what ended the program; ``said`` are its lines of log by level."""
+    """``error`` is the message that ended the program; ``said`` are its log lines: level, text."""
 
     resources: tuple[Resource, ...]
     exports: Mapping[str, Any]
@@ -69,27 +69,27 @@ class Run:
     error: str | None = None
 
     def __getitem__(self, name: str) -> Resource:
-        return next(each for each in self.custom if each.name == name)
+        return next(resource for resource in self.custom if resource.name == name)
 
     @property
     def custom(self) -> list[Resource]:
         """All but components."""
-        return [each for each in self.resources if each.custom]
+        return [resource for resource in self.resources if resource.custom]
 
     @property
     def names(self) -> list[str]:
-        return [each.name for each in self.custom]
+        return [resource.name for resource in self.custom]
 
     def of_type(self, kind: str) -> list[Resource]:
-        return [each for each in self.resources if each.type == kind]
+        return [resource for resource in self.resources if resource.type == kind]
 
     def before(self, name: str) -> set[str]:
-        """Names of all custom resources that are there before ``name`` is begun.
+        """Names of all custom resources that exist before the creation of ``name`` begins.
 
-        A resource waits for what it depends on and for its parent, which waits in its turn; what
-        is deleted goes in the opposite order.
+        A resource waits for its dependencies and for those of its parent. Deletes run in the
+        opposite order.
         """
-        by_urn = {each.urn: each for each in self.resources}
+        by_urn = {resource.urn: resource for resource in self.resources}
         seen: set[str] = set()
         ahead = [self[name].urn]
         while ahead:
@@ -108,7 +108,7 @@ class Run:
 
 
 class _Outputs(mocks.Mocks):
-    """The outputs of each resource: its inputs, and what the program reads besides."""
+    """The outputs of each resource: its inputs, and what else the program reads."""
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         more: dict[str, Any] = {}
@@ -179,9 +179,9 @@ def run(
     observed: Observation | None = None,
     preview: bool = False,
 ) -> Run:
-    """The program on the defaults of Pulumi.yaml with ``changes``, every value text as in the CLI.
+    """Runs the program on Pulumi.yaml's defaults with ``changes``; values are text, as in the CLI.
 
-    ``observed`` is what the machine is said to hold: by default a stack of generation 7.
+    ``observed`` is what preflight finds; by default a stack of generation 7.
     """
     values = {key: _as_text(value) for key, value in (defaults() | dict(changes or {})).items()}
     return run_program(
@@ -202,7 +202,7 @@ def run_program(
     observed: Observation | None = None,
     preview: bool = False,
 ) -> Run:
-    """Any program of ``project``; ``config`` by its keys with their namespace."""
+    """Runs any program as ``project``; the keys of ``config`` have their namespace."""
     monitor, lines = _Recorder(), _Lines()
     logger = logging.Logger("program")
     logger.addHandler(lines)
@@ -238,7 +238,7 @@ def run_program(
 
 
 def _exported() -> dict[str, Any]:
-    """The root's outputs: they outlive a run, as the root does."""
+    """The root's outputs. They remain after a run, as the root does."""
     root: Any = get_root_resource()
     outputs: dict[str, Any] = root.outputs
     return outputs

@@ -1,4 +1,4 @@
-"""What a change of the configuration or of the machine changes in the graph, and what it leaves."""
+"""What a change of the configuration or the machine changes in the graph, and what it does not."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tests.graph.program import Run, run
 CLUSTER = {"cluster-guard-sweep", "cluster-ensure"}
 NODE_IMAGE = {"node-image-build"}
 EITHER_IMAGE = NODE_IMAGE | {"node-image-image"}
-"""One goes and the other comes: an image that is built, and one that is pulled."""
+"""One replaces the other: an image that is built, and one that is pulled."""
 FILES = {"files-apiserver-tracing.yaml", "files-kubelet-tracing.yaml"}
 
 
 def changed(before: Run, after: Run) -> dict[str, set[str]]:
-    """Inputs that differ, by resource; resources that are only in one of the two have ``*``."""
+    """Inputs that differ, by resource; ``*`` for a resource that only one of the runs has."""
     assert after.error is None
     found: dict[str, set[str]] = {name: {"*"} for name in set(before.names) ^ set(after.names)}
     for name in set(before.names) & set(after.names):
@@ -86,7 +86,7 @@ def test_a_preview_is_given_what_the_up_is_given(default: Run) -> None:
 def test_what_a_key_changes(default: Run, change: dict[str, Any], differs: set[str]) -> None:
     found = changed(default, run(change))
     if "collectorSamplingPerMillion" in change:
-        # The probe asks for less where less is kept; that starts nothing but the probe.
+        # The probe demands fewer components when fewer traces are kept; nothing else changes.
         assert found.pop("probe-run") == {"stdin"}
     assert found.keys() == differs
 
@@ -98,7 +98,7 @@ def test_a_change_of_the_cluster_replaces_and_one_of_a_file_rewrites(default: Ru
 
 
 def test_a_new_generation_runs_files_cluster_and_probe_again(default: Run) -> None:
-    """Nothing is replaced for drift but the probe, which makes nothing that lasts."""
+    """Drift replaces nothing but the probe, which creates nothing that lasts."""
     drifted = run(observed=Observation(generation=8, drift=("node x is gone",)))
     found = changed(default, drifted)
     assert found.pop("probe-run") == {"triggers"}
@@ -119,11 +119,11 @@ def test_a_host_with_cgroup_v1_changes_the_kubelets_file_where_it_must(default: 
 def test_two_stacks_share_no_name(default: Run) -> None:
     other = run({"portOffset": 100}, stack="alice")
     for kind in ("docker:index/container:Container", "docker:index/network:Network"):
-        mine = {each.inputs["name"] for each in default.of_type(kind)}
-        theirs = {each.inputs["name"] for each in other.of_type(kind)}
+        mine = {resource.inputs["name"] for resource in default.of_type(kind)}
+        theirs = {resource.inputs["name"] for resource in other.of_type(kind)}
         assert not mine & theirs
     for name in ("OWNER", "CLUSTER", "DIRECTORY"):
-        environments = [each["cluster-guard-sweep"].environment for each in (default, other)]
+        environments = [stack["cluster-guard-sweep"].environment for stack in (default, other)]
         assert environments[0][name] != environments[1][name]
 
 
@@ -137,8 +137,8 @@ def test_the_probe_demands_what_the_stack_promises(default: Run, lab: Run) -> No
 
 
 def promised(stack: Run) -> tuple[list[str], list[str]]:
-    asked = stack["probe-run"].stdin
-    return asked["demanded"], asked["expected"]
+    request = stack["probe-run"].stdin
+    return request["demanded"], request["expected"]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def promised(stack: Run) -> tuple[list[str], list[str]]:
     [("v1.27.4", True), ("v1.28.0", False), ("v1.29.15", False), ("v1.30.0", True)],
 )
 def test_of_containerd_the_probe_demands_what_the_release_joins(release: str, joined: bool) -> None:
-    """Where the runtime's calls are not in the pod's trace, any span of containerd will do."""
+    """Where the runtime's calls are not in the pod's trace, any span of containerd is enough."""
     stack = run({"k3sVersion": f"{release}-k3s1"})
     assert promised(stack) == (
         (["apiserver", "kubelet", "containerd"], [])
@@ -185,7 +185,7 @@ def test_without_the_probe_there_is_no_claim() -> None:
     assert without.exports["jaegerUrl"]
 
 
-# --- what is said ---------------------------------------------------------------------------------
+# --- messages -------------------------------------------------------------------------------------
 
 
 def test_each_component_has_its_line(default: Run, lab: Run) -> None:

@@ -68,7 +68,9 @@ def test_two_environments_share_nothing(tmp_path: Path) -> None:
     urns = [resource.urn for resource in both.resources]
     assert len(urns) == len(set(urns))
     names = [
-        each.inputs["name"] for each in both.custom if each.type.startswith("docker:index/con")
+        resource.inputs["name"]
+        for resource in both.custom
+        if resource.type.startswith("docker:index/con")
     ]
     assert sorted(names) == [
         f"traced-{stack}-{part}" for stack in "ab" for part in ("collector", "jaeger")
@@ -91,9 +93,9 @@ def test_state_lies_where_it_is_told(tmp_path: Path) -> None:
     args = TracedEnvironmentArgs(folder=str(PROJECT), state_folder=str(tmp_path))
     stack = made(("lab", args))
     assert stack.exports == {"lab": f"{tmp_path}/dev/kubeconfig"}
-    sweep = next(each for each in stack.custom if each.name == "lab-stack-sweep")
+    sweep = next(resource for resource in stack.custom if resource.name == "lab-stack-sweep")
     assert sweep.environment["DIRECTORY"] == f"{tmp_path}/dev"
-    ensure = next(each for each in stack.custom if each.name == "lab-cluster-ensure")
+    ensure = next(resource for resource in stack.custom if resource.name == "lab-cluster-ensure")
     assert ensure.stdin["stateFolder"] == str(tmp_path)
     (volume,) = ensure.stdin["spec"]["k3d"]["volumes"]
     assert volume["volume"].startswith(f"{tmp_path}/dev/node:")
@@ -116,14 +118,14 @@ def test_every_problem_is_told_before_the_first_resource() -> None:
 
 
 def test_the_kubeconfig_is_known_once_the_cluster_is_ready(default: Run) -> None:
-    """So that what is made in the cluster waits for it."""
+    """So that resources inside the cluster wait for it."""
 
     def body() -> None:
         environment = TracedEnvironment("e", TracedEnvironmentArgs(folder=str(PROJECT)))
         pulumi.ComponentResource("shop:index:Chart", "chart", {"config": environment.kubeconfig})
 
     stack = run_program(body, project="shop")
-    chart = next(each for each in stack.resources if each.name == "chart")
+    chart = next(resource for resource in stack.resources if resource.name == "chart")
     (source,) = chart.property_dependencies["config"]
     assert source.endswith("::e-cluster-ensure")
 
@@ -171,7 +173,7 @@ def test_importing_it_does_nothing(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-# --- stacks made before there was an environment --------------------------------------------------
+# --- stacks made before TracedEnvironment existed -------------------------------------------------
 
 PARTS = [
     "cluster",
@@ -187,10 +189,14 @@ PARTS = [
 
 
 def test_this_projects_stacks_are_taken_over_by_their_old_names(default: Run) -> None:
-    earlier = {each.name: each.earlier_names for each in default.resources if each.earlier_names}
+    earlier = {
+        resource.name: resource.earlier_names
+        for resource in default.resources
+        if resource.earlier_names
+    }
     assert earlier == {part: (part,) for part in PARTS}
 
 
 def test_other_programs_have_no_old_names() -> None:
     stack = made((ENVIRONMENT, TracedEnvironmentArgs(folder=str(PROJECT))))
-    assert all(not each.earlier_names for each in stack.resources)
+    assert all(not resource.earlier_names for resource in stack.resources)

@@ -1,4 +1,4 @@
-"""The graph: what is parented to what, what waits for what, and how everything is locked down."""
+"""The graph: parents, order, replacements, and the restrictions of the containers."""
 
 from __future__ import annotations
 
@@ -33,13 +33,15 @@ COMPONENTS = [
 
 
 def test_these_are_the_components(default: Run) -> None:
-    found = [each.type.rpartition(":")[2] for each in default.resources if not each.custom]
+    found = [
+        resource.type.rpartition(":")[2] for resource in default.resources if not resource.custom
+    ]
     assert sorted(found) == sorted(COMPONENTS)
 
 
 def test_every_resource_belongs_to_a_component(any_run: Run) -> None:
-    components = {each.urn for each in any_run.resources if not each.custom}
-    (environment,) = (each for each in any_run.resources if each.name == ENVIRONMENT)
+    components = {resource.urn for resource in any_run.resources if not resource.custom}
+    (environment,) = (resource for resource in any_run.resources if resource.name == ENVIRONMENT)
     assert "pulumi:pulumi:Stack" in environment.parent
     for resource in any_run.resources:
         if resource.custom:
@@ -49,29 +51,31 @@ def test_every_resource_belongs_to_a_component(any_run: Run) -> None:
 
 
 def test_children_are_named_after_their_component(any_run: Run) -> None:
-    by_urn = {each.urn: each for each in any_run.resources}
+    by_urn = {resource.urn: resource for resource in any_run.resources}
     for resource in any_run.custom:
         assert resource.name.startswith(f"{by_urn[resource.parent].name}-")
 
 
 def test_urns_are_unique(any_run: Run) -> None:
-    urns = [each.urn for each in any_run.resources]
+    urns = [resource.urn for resource in any_run.resources]
     assert len(urns) == len(set(urns))
 
 
 def test_only_these_types_are_used(any_run: Run) -> None:
-    assert {each.type for each in any_run.custom} == {COMMAND, CONTAINER, IMAGE, NETWORK}
+    assert {resource.type for resource in any_run.custom} == {COMMAND, CONTAINER, IMAGE, NETWORK}
 
 
 def test_everything_is_deleted_before_its_replacement(any_run: Run) -> None:
     """Names, ports and clusters cannot exist twice. Images can: the next one comes first."""
-    kept = {each.name for each in any_run.custom if not each.delete_before_replace}
-    assert kept == {each.name for each in any_run.of_type(IMAGE)}
+    kept = {resource.name for resource in any_run.custom if not resource.delete_before_replace}
+    assert kept == {resource.name for resource in any_run.of_type(IMAGE)}
 
 
 def test_an_orphan_is_in_the_way_of_no_name(default: Run) -> None:
     hooks = {
-        each.inputs["name"]: each.before_create for each in default.custom if each.before_create
+        resource.inputs["name"]: resource.before_create
+        for resource in default.custom
+        if resource.before_create
     }
     assert hooks == {
         name: (f"remove-orphaned-{name}",)
@@ -134,11 +138,13 @@ def test_jaeger_v1_is_configured_by_its_environment() -> None:
     assert "command" not in container
     assert not container.get("uploads")
     assert "COLLECTOR_OTLP_ENABLED=true" in container["envs"]
-    assert any(each.startswith("GOMEMLIMIT=") for each in container["envs"])
+    assert any(variable.startswith("GOMEMLIMIT=") for variable in container["envs"])
 
 
 def test_all_nodes_start_after_every_file_is_written(any_run: Run) -> None:
-    written = {each.environment["FILE"] for each in any_run.custom if "FILE" in env(each)}
+    written = {
+        resource.environment["FILE"] for resource in any_run.custom if "FILE" in env(resource)
+    }
     stdin = any_run["cluster-ensure"].stdin
     assert (
         written
@@ -158,14 +164,14 @@ def env(resource: Resource) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("name", "key", "sources"),
     [
-        # A replaced network takes along all that is attached to it (pulumi v3.259.0
+        # Replacing a network replaces everything that is attached to it (pulumi v3.259.0
         # pkg/resource/deploy/step_generator.go follows properties, not depends_on).
         ("network-detach", "triggers", {"network-network"}),
         ("jaeger-container", "networksAdvanced", {"network-network"}),
         ("collector-container", "networksAdvanced", {"network-network"}),
         ("cluster-guard-sweep", "triggers", {"network-network"}),
         ("cluster-ensure", "triggers", {"cluster-guard-sweep"}),
-        # Another container must prove itself again.
+        # A new container must become ready, and be traced, again.
         ("jaeger-ready", "triggers", {"jaeger-container"}),
         ("collector-ready", "triggers", {"collector-container"}),
         ("probe-run", "triggers", {"jaeger-container", "collector-container", "cluster-ensure"}),
@@ -173,7 +179,7 @@ def env(resource: Resource) -> dict[str, Any]:
 )
 def test_what_is_replaced_with_what(default: Run, name: str, key: str, sources: set[str]) -> None:
     urns = default[name].property_dependencies[key]
-    assert {each.name for each in default.resources if each.urn in urns} == sources
+    assert {resource.name for resource in default.resources if resource.urn in urns} == sources
 
 
 def test_the_cluster_is_replaced_for_its_spec_and_network_alone(default: Run) -> None:
@@ -207,7 +213,7 @@ def test_a_delete_asks_no_more_than_docker(any_run: Run) -> None:
 
 
 def test_values_are_in_the_environment_and_not_in_the_text(default: Run, lab: Run) -> None:
-    """Two stacks have the same texts: a name or a path is never pasted into one."""
+    """Two stacks have the same scripts: names and paths are never written into them."""
     for command in default.of_type(COMMAND):
         if command.name not in lab.names:
             continue
@@ -253,7 +259,9 @@ def test_containers_are_locked_down(any_run: Run) -> None:
 
 def test_a_process_stays_within_its_containers_memory(any_run: Run) -> None:
     for container in any_run.of_type(CONTAINER):
-        (limit,) = (each for each in container.inputs["envs"] if each.startswith("GOMEMLIMIT="))
+        (limit,) = (
+            variable for variable in container.inputs["envs"] if variable.startswith("GOMEMLIMIT=")
+        )
         mebibytes = int(limit.removeprefix("GOMEMLIMIT=").removesuffix("MiB"))
         assert 0 < mebibytes < container.inputs["memory"]
 
@@ -263,7 +271,7 @@ def test_nothing_listens_beyond_127_0_0_1(any_run: Run) -> None:
         assert {port["ip"] for port in container.inputs["ports"]} == {"127.0.0.1"}
     spec = any_run["cluster-ensure"].stdin["spec"]["k3d"]
     assert (spec["kubeAPI"]["host"], spec["kubeAPI"]["hostIP"]) == ("127.0.0.1", "127.0.0.1")
-    assert all(each["port"].startswith("127.0.0.1:") for each in spec["ports"])
+    assert all(port["port"].startswith("127.0.0.1:") for port in spec["ports"])
 
 
 def test_ports_are_in_the_order_in_which_they_are_read_back(any_run: Run) -> None:
@@ -323,14 +331,14 @@ def test_nodes_find_the_collector_by_its_alias(default: Run) -> None:
 
 def test_all_that_docker_holds_carries_its_owner(default: Run) -> None:
     for resource in [*default.of_type(CONTAINER), *default.of_type(NETWORK)]:
-        labels = {each["label"]: each["value"] for each in resource.inputs["labels"]}
+        labels = {label["label"]: label["value"] for label in resource.inputs["labels"]}
         assert labels.items() >= NAMES.labels.items()
 
 
 def test_a_container_is_another_on_another_network_of_the_same_name(default: Run) -> None:
     """The provider does not read a container's networks back (terraform-provider-docker v4.5.0)."""
     for container in default.of_type(CONTAINER):
-        labels = {each["label"]: each["value"] for each in container.inputs["labels"]}
+        labels = {label["label"]: label["value"] for label in container.inputs["labels"]}
         assert labels[naming.NETWORK_LABEL] == f"id-of-{ENVIRONMENT}-network-network"
 
 
@@ -347,7 +355,7 @@ _MARK = "4dabf18193072939515e22adb298388d"
 
 
 def test_no_secret_enters_the_state(any_run: Run) -> None:
-    everything = json.dumps([dict(each.inputs) for each in any_run.resources])
+    everything = json.dumps([dict(resource.inputs) for resource in any_run.resources])
     assert _MARK not in everything
     for sign in ("PRIVATE KEY", "client-key-data", "K3S_TOKEN", "token"):
         assert sign not in everything

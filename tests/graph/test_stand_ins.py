@@ -1,4 +1,4 @@
-"""The lab's stand-in plugins cover what the program gives to the real ones."""
+"""The lab's stand-in plugins cover every input that the program sets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the Docker daemon holds, asked without the product's own code."""
+"""What the Docker daemon holds, read without the code under test."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Docker:
         return self("volume", "ls", "-q", *_flags(filters)).splitlines()
 
     def of_stack(self, stack: str) -> set[str]:
-        """Containers, networks and volumes that bear a stack's name in any way."""
+        """Containers, networks and volumes whose labels or names belong to ``stack``."""
         found: set[str] = set()
         for marks in (
             f"label=runtime-observability.stack={stack}",
@@ -68,4 +68,4 @@ class Docker:
 
 
 def _flags(filters: tuple[str, ...]) -> list[str]:
-    return [word for each in filters for word in ("--filter", each)]
+    return [word for condition in filters for word in ("--filter", condition)]

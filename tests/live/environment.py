@@ -16,14 +16,14 @@ from lab.paths import Cache
 from tests.configuration import PROJECT
 
 DEFAULT_STACK = "RUNTIME_OBSERVABILITY_STACK"
-"""The committed stack whose images fit this machine. `make test` sets it, with all the rest."""
+"""The committed stack that fits this machine's images; `make test` sets it and all the others."""
 _NOT_INHERITED = ("KUBECONFIG", "PULUMI_STACK", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 
 
 def of_make() -> dict[str, str]:
     """This process's environment with the project's tools, daemon and plugins in it.
 
-    The settings of one stack (its kubeconfig, say) are left out: tests make stacks of their own.
+    The variables of one stack, such as KUBECONFIG, are left out: tests use their own stacks.
     """
     outside = {key: value for key, value in os.environ.items() if key not in _NOT_INHERITED}
     if DEFAULT_STACK in outside:
@@ -50,7 +50,7 @@ def of_make() -> dict[str, str]:
 
 
 def of_stack(environment: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """``environment`` with a state of its own in ``folder``."""
+    """``environment`` with a Pulumi backend of its own in ``folder``."""
     return {
         **environment,
         "PULUMI_BACKEND_URL": f"file://{folder}",

@@ -1,4 +1,4 @@
-"""Fixtures of both tiers; their conftest files import them."""
+"""Fixtures of the tiers engine and e2e; their conftest files import them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.live.stack import Stack, copy_project
 
 @pytest.fixture(scope="session")
 def environ() -> dict[str, str]:
-    """The user's environment; a daemon that does not answer fails every test here."""
+    """The user's environment; without a Docker daemon every test here fails."""
     return environment.of_make()
 
 
 @contextmanager
 def stack_in(folder: Path, environ: dict[str, str], **config: Any) -> Iterator[Stack]:
-    """A stack that is destroyed at the end, with the proof that nothing is left."""
+    """A stack that is destroyed at the end; the test fails if anything of it is left."""
     stack = Stack(copy_project(folder / "project"), environ, **config)
     try:
         yield stack

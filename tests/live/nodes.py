@@ -1,4 +1,4 @@
-"""Settings for nodes of other releases and with other containerds, on the images at hand."""
+"""Settings for nodes of other releases and with other containerds, on this machine's images."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from tests.live.stack import Stack
 
 
 def of_version(stack: Stack, version: str) -> dict[str, str]:
-    """A Kubernetes version's: the lab's image where the stack has the lab's, else the official."""
+    """For a Kubernetes version: the lab's image if the stack uses the lab's, else the official."""
     tag = f"v{version}-k3s1"
     own = _labs_image(stack)
     return {"k3sVersion": tag, **({"k3sImage": f"{own.rpartition(':')[0]}:{tag}"} if own else {})}
 
 
 def with_a_silent_containerd(stack: Stack) -> dict[str, str]:
-    """Those of k3s since 1.27.2, whose containerd has no tracing plugin."""
+    """For a containerd without the tracing plugin, as in k3s since 1.27.2."""
     own = _labs_image(stack)
     return {"k3sImage": own.replace("/k3s:", "/k3s-stock:")} if own else {}
 
 
 def upstream_containerd(stack: Stack) -> tuple[dict[str, str], str]:
-    """An upstream containerd in front of the image's own, and its release.
+    """For an upstream containerd instead of the image's own; also returns its release.
 
-    It is the lab's build, else the official one of the stack's k3s.
+    It is the lab's build if the stack uses the lab's images, else the official one for its k3s.
     """
     settings = {"containerdTracing": "upstream"}
     if _labs_image(stack):
@@ -37,7 +37,7 @@ def upstream_containerd(stack: Stack) -> tuple[dict[str, str], str]:
 
 
 def seconds_of_the_first_start(stack: Stack) -> int:
-    """Within which a new node's first pod is traced: an official one pulls the sandbox's image."""
+    """How long a new node's first pod may take: an official node pulls the sandbox image first."""
     return 10 if _labs_image(stack) else 40
 
 

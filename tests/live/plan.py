@@ -1,4 +1,4 @@
-"""What a preview says it would do."""
+"""The plan that a preview prints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 _NO_CHANGE = {"same", "read", "refresh"}
 ENVIRONMENT = "traced"
-"""What __main__ calls its environment: names below are those within it."""
+"""The environment's name in __main__. Names below leave out this prefix."""
 
 
 def short_name(urn: str) -> str:
@@ -19,11 +19,11 @@ def short_name(urn: str) -> str:
 
 @dataclass(frozen=True)
 class Plan:
-    """``changes``: the operations on each resource that would change, by its name."""
+    """``changes``: the planned operations, by the name of each resource that would change."""
 
     changes: dict[str, set[str]]
     diagnostics: str
-    """All that the program said, in one text."""
+    """Every message of the program, as one text."""
 
     @classmethod
     def read(cls, text: str) -> Plan:
@@ -38,5 +38,5 @@ class Plan:
 
     @property
     def replaced(self) -> set[str]:
-        """Names of the resources that would be deleted and made again."""
+        """Names of the resources that would be replaced."""
         return {name for name, ops in self.changes.items() if any("replace" in op for op in ops)}

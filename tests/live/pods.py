@@ -1,4 +1,4 @@
-"""Pods of the tests: busybox, gone when they have done their one thing."""
+"""Busybox pods for the tests, deleted when a test no longer needs them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.live.waiting import until
 
 BUSYBOX = "docker.io/library/busybox:1.35"
 PULL_SECONDS = 180.0
-"""Within which a pod gets to work: its node may have to pull the image first."""
+"""How long a pod may take to run: its node may have to pull the image first."""
 
 
 @dataclass(frozen=True)
 class Pods:
-    """Pods with one name before their numbers, all in namespace default."""
+    """Pods named ``name``-0, ``name``-1 and so on, in namespace default."""
 
     stack: Stack
     name: str
@@ -41,7 +41,7 @@ class Pods:
 
 @contextmanager
 def pods(stack: Stack, *command: str, count: int = 1, **spec: Any) -> Iterator[Pods]:
-    """``count`` pods made by one request each, all at once; ``spec`` adds to the pods' spec."""
+    """``count`` pods, created by one ``kubectl apply``; ``spec`` is merged into each pod's spec."""
     name = f"test-{secrets.token_hex(3)}"
     container = {"name": "main", "image": BUSYBOX, "command": list(command)}
     items = [
@@ -64,21 +64,21 @@ def pods(stack: Stack, *command: str, count: int = 1, **spec: Any) -> Iterator[P
     try:
         yield Pods(stack, name)
     finally:
-        # Unchecked: where the API is dead, the test's own failure is the one to see.
+        # Unchecked: an error here must not hide the test's own failure.
         removal = ("delete", "pods", "-l", f"test={name}", "--now", "--wait=false")
         stack.kubectl(*removal, check=False)
 
 
 def wait_for_api(stack: Stack) -> None:
-    """Until pods can be made: a new cluster's service account is there a moment after the API."""
-    asked = ("get", "serviceaccount", "default", "--request-timeout=5s")
-    until("the API with a service account", lambda: stack.kubectl(*asked, check=False), 120)
+    """Waits until pods can be created: they need a service account, which the cluster adds late."""
+    command = ("get", "serviceaccount", "default", "--request-timeout=5s")
+    until("the API with a service account", lambda: stack.kubectl(*command, check=False), 120)
 
 
 def expect_a_pod_to_run(stack: Stack) -> None:
-    """A pod runs to its end.
+    """Fails unless a pod runs to its end.
 
-    That a node is Ready proves little after a restart: the cluster's store has it from before.
+    After a restart a Ready node proves little: the stored status may be from before it.
     """
     wait_for_api(stack)
     with pods(stack, "true") as single:

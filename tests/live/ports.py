@@ -1,4 +1,4 @@
-"""Ports on 127.0.0.1 that nobody holds."""
+"""Free ports on 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 from runtime_observability.host.ports import is_free
 from tests import configuration
 
-_BELOW_EPHEMERAL = 32768  # Linux hands out ports from here on by itself
+_BELOW_EPHEMERAL = 32768  # Linux assigns ephemeral ports from here on
 _given: set[int] = set()
 
 
@@ -17,7 +17,7 @@ def defaults() -> dict[str, int]:
 
 
 def free_offset() -> int:
-    """A portOffset whose ports are all free now and that no other stack of this run was given."""
+    """A portOffset whose ports are all free and that no other stack of this run uses."""
     candidates = list(range(200, _BELOW_EPHEMERAL - max(defaults().values()), 10))
     random.shuffle(candidates)
     for offset in candidates:

@@ -25,12 +25,12 @@ from tests.live.plan import Plan, short_name
 from tests.live.waiting import until
 
 UP_SECONDS = 600.0
-"""The first one pulls every image and may build one: far more than it takes here."""
+"""The first up pulls every image and may build one; this is far more than it needs."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished ``pulumi`` command and all it said."""
+    """A finished ``pulumi`` command and its output."""
 
     argv: tuple[str, ...]
     code: int
@@ -53,7 +53,7 @@ class Run:
 
 
 class Running:
-    """A ``pulumi`` command at work, in a session of its own with all it starts.
+    """A running ``pulumi`` command, in one session with every process that it starts.
 
     Its output goes to files: a provider or a k3d that outlives a killed engine would keep a pipe
     open.
@@ -85,7 +85,7 @@ class Running:
         return self._process.poll() is not None
 
     def signal(self, number: signal.Signals) -> None:
-        """To the engine's process group, as a terminal's Ctrl-C goes."""
+        """Sends a signal to the engine's process group, as a terminal does on Ctrl-C."""
         os.killpg(self.session, number)
 
     def wait(self, seconds: float) -> Run:
@@ -105,7 +105,7 @@ class Running:
 
 
 def copy_project(to: Path) -> Path:
-    """The files that git tracks, as they are now, and the virtual environment they run in."""
+    """Copies the files that git tracks, as they are now, and links the virtual environment."""
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True
     ).stdout
@@ -123,7 +123,7 @@ class Stack:
     def __init__(
         self, folder: Path, environ: Mapping[str, str], name: str | None = None, **config: Any
     ) -> None:
-        """``config``: settings that the stack keeps besides its images and its ports."""
+        """``config``: settings that the stack always has, besides its images and ports."""
         self.name = name or f"t{secrets.token_hex(4)}"
         self.folder = folder
         self.environment = environment.of_stack(environ, folder)
@@ -137,7 +137,7 @@ class Stack:
         self.configure()
         self.pulumi("stack", "init", self.name)
 
-    # What it is called
+    # Names
 
     @property
     def cluster(self) -> str:
@@ -167,16 +167,16 @@ class Stack:
     def jaeger_url(self) -> str:
         return f"http://127.0.0.1:{self.ports['jaegerUiPort']}"
 
-    # Its configuration
+    # Configuration
 
     @property
     def config(self) -> dict[str, Any]:
-        """The stack's own settings, without those that have their defaults."""
+        """The settings in the stack's file; every other key has its default."""
         config = yaml.safe_load(self._file.read_text())["config"]
         return {key.partition(":")[2]: value for key, value in config.items()}
 
     def configure(self, **keys: Any) -> None:
-        """Makes the stack's settings those it began with and ``keys``."""
+        """Sets the stack's configuration to ``base`` and ``keys``."""
         document = yaml.safe_load(self._file.read_text())
         document["config"] = {
             f"{PROJECT_NAME}:{key}": value for key, value in ({**self.base, **keys}).items()
@@ -203,14 +203,14 @@ class Stack:
         return run
 
     def settle(self, **keys: Any) -> None:
-        """Up with ``keys``, unless a run with the same has just succeeded."""
+        """Runs up with ``keys``, unless an up with the same settings was the last command."""
         self.configure(**keys)
         if self._settled != self.config:
             self.up()
 
     @contextmanager
     def disturbed(self) -> Iterator[None]:
-        """Around what breaks the stack and mends it: if that fails, the next test brings it up."""
+        """For a test that breaks the stack and repairs it: if it fails, the next test runs up."""
         settled, self._settled = self._settled, None
         yield
         self._settled = settled
@@ -285,7 +285,7 @@ class Stack:
             raise AssertionError(f"up ended too soon:\n{running.wait(0).said}")
         return running
 
-    # The end
+    # Removal
 
     def left_overs(self) -> set[str]:
         """Everything of this stack in Docker and in its folder."""
@@ -293,7 +293,7 @@ class Stack:
         return self.docker.of_stack(self.name) | folders
 
     def finish(self) -> None:
-        """Destroys the stack; AssertionError when that leaves anything."""
+        """Destroys the stack; AssertionError if anything of it is left."""
         try:
             self.end_orphans()
             self.start("cancel", "--yes").wait(60)
@@ -306,7 +306,7 @@ class Stack:
             self._remove_by_hand()
 
     def orphans(self) -> dict[int, str]:
-        """Command lines by pid of what works for this stack now, known by its environment."""
+        """Processes that work for this stack, found by their environment: command line by pid."""
         mark = f"PULUMI_BACKEND_URL={self.environment['PULUMI_BACKEND_URL']}".encode()
         found = {}
         for process in Path("/proc").glob("[0-9]*"):
@@ -317,13 +317,13 @@ class Stack:
         return found
 
     def end_orphans(self) -> None:
-        """Ends what killed runs of this stack left running: providers, a k3d."""
+        """Ends processes that killed runs of this stack left running, such as providers or k3d."""
         for pid in self.orphans():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
     def _remove_by_hand(self) -> None:
-        """So that a failed test harms no other."""
+        """Removes what is left, so that a failed test does not affect others."""
         kinds = {
             "container": ("rm", "-fv"),
             "network": ("network", "rm"),

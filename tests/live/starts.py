@@ -1,4 +1,4 @@
-"""A pod's start as Jaeger tells it."""
+"""A pod's start in Jaeger."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from tests.live.stack import Stack
 from tests.live.traces import Trace, search
 
 SECONDS = 15.0
-"""Within which a pod's start must be readable: far more than it takes, so that a busy machine
-does not fail a test."""
+"""How long a pod's start may take to be in Jaeger: far more than it needs, so that no test fails
+on a busy machine."""
 
 _CALLS = {
     f"runtime.v1.RuntimeService/{call}"
@@ -16,7 +16,7 @@ _CALLS = {
 
 
 def promised(stack: Stack) -> set[str]:
-    """The services in a pod's trace."""
+    """The services that a pod's trace must contain."""
     silent = stack.config.get("containerdTracing") == "off"
     return {"kubelet"} if silent else {"kubelet", "containerd"}
 

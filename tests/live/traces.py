@@ -1,4 +1,4 @@
-"""Jaeger's query API as anyone with curl would ask it, and spans sent as any program sends them."""
+"""Reads Jaeger's query API without ktrace's client, and sends spans as any program does."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Trace:
 
     @property
     def whole(self) -> bool:
-        """Whether every span's parent is there too: none was lost on the way."""
+        """Whether every span's parent is in the trace: no span was lost."""
         known = {span["spanID"] for span in self.spans}
         return all(
             reference["spanID"] in known
@@ -50,7 +50,7 @@ class Trace:
 
     @property
     def nodes(self) -> dict[str, set[str]]:
-        """The nodes on which each service worked, as its resource says."""
+        """The nodes of each service, from the resource attribute k8s.node.name."""
         found: dict[str, set[str]] = {service: set() for service in self.services}
         for process in self.document["processes"].values():
             tags = {tag["key"]: tag["value"] for tag in process["tags"]}
@@ -76,7 +76,7 @@ def search(
     *,
     since: float = 0,
 ) -> list[Trace]:
-    """``/api/traces`` from ``since`` (Unix time in seconds, else the last hour) on."""
+    """Traces since ``since``, a Unix time in seconds; 0 stands for one hour ago."""
     begin = since or time.time() - 3600
     query = {"service": service, "limit": "1000", "start": str(int(begin * 1_000_000))}
     if operation:
@@ -89,7 +89,7 @@ def search(
 
 
 def answers(url: str) -> bool:
-    """Whether a Jaeger serves at ``url``."""
+    """Whether a Jaeger answers at ``url``."""
     try:
         return httpx.get(f"{url}/api/services", timeout=5).status_code == 200
     except httpx.HTTPError:
@@ -97,7 +97,7 @@ def answers(url: str) -> bool:
 
 
 def sampled_out(metrics_url: str) -> bool:
-    """Whether the collector's sampler has left any trace out, by the collector's own metrics."""
+    """Whether the collector's sampler has dropped any trace, by the collector's own metrics."""
     metrics = httpx.get(metrics_url, timeout=5).raise_for_status().text
     return bool(
         re.search(r'^otelcol_processor_\w*sampled\w*\{.*sampled="false".*\} [1-9]', metrics, re.M)
@@ -105,7 +105,7 @@ def sampled_out(metrics_url: str) -> bool:
 
 
 def otlp(service: str, operation: str) -> str:
-    """One span of a second's length that ends now, as OTLP/HTTP takes it in JSON."""
+    """One span that took a second and ends now, as JSON for OTLP/HTTP."""
     end = time.time_ns()
     span = {
         "traceId": secrets.token_hex(16),

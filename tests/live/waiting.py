@@ -1,4 +1,4 @@
-"""Waiting with a deadline for what becomes true on its own."""
+"""Waits for a condition, with a deadline."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def until(what: str, look: Callable[[], T | None], seconds: float, every: float = 0.25) -> T:
-    """The first true answer of ``look``; AssertionError naming ``what`` when time is up."""
+    """The first truthy result of ``look``; AssertionError with ``what`` when the time is up."""
     deadline = time.monotonic() + seconds
     while True:
         if found := look():

@@ -1,6 +1,6 @@
-"""Every generated file: as it was when it was last looked at, and right for any release.
+"""Every generated file: equal to its golden file, and valid for any release.
 
-``UPDATE_GOLDEN=1 pytest tests/unit/test_documents.py`` rewrites golden/; read the diff then.
+``UPDATE_GOLDEN=1 pytest tests/unit/core/test_documents.py`` rewrites golden/: read the diff.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ configurations = st.fixed_dictionaries(
 _KNOWN_KEYS = {
     # kubernetes/apiserver v0.34.0 pkg/apis/apiserver/v1/types.go: decoding is strict
     documents.APISERVER_FILE: {"apiVersion", "kind", "endpoint", "samplingRatePerMillion"},
-    # kubernetes/kubelet v0.35.0 config/v1beta1/types.go: of what it knows, only this is ours to set
+    # kubernetes/kubelet v0.35.0 config/v1beta1/types.go: the program sets only these keys
     documents.KUBELET_FILE: {"apiVersion", "kind", "tracing", "failCgroupV1"},
     "collector.yaml": {"receivers", "processors", "exporters", "extensions", "service"},
     "jaeger.yaml": {"receivers", "processors", "exporters", "extensions", "service"},
@@ -267,8 +267,8 @@ OTHER_CHANGES: list[dict[str, Any]] = [
 def test_what_makes_it_another_cluster(change: dict[str, Any]) -> None:
     before, after = spec_of(), spec_of(**change)
     assert before.digest != after.digest
-    said = spec_changes.changes(before.document, after.document)
-    assert {line.partition(":")[0] for line in said} == change.keys()
+    lines = spec_changes.changes(before.document, after.document)
+    assert {line.partition(":")[0] for line in lines} == change.keys()
 
 
 @pytest.mark.parametrize("change", OTHER_CHANGES, ids=lambda change: next(iter(change)))
@@ -282,7 +282,7 @@ def test_what_leaves_the_cluster_alone(change: dict[str, Any]) -> None:
     ids=lambda change: next(iter(change)),
 )
 def test_what_is_recorded_and_leaves_the_cluster_as_it_is(change: dict[str, Any]) -> None:
-    """With an image of one's own the version only decides what is generated, which is the same."""
+    """With k3sImage, k3sVersion only decides which files are generated: here the same ones."""
     own = {"k3sImage": "mine:1", "containerdTracing": "upstream"}
     before, after = spec_of(**own), spec_of(**(own | change))
     assert before.digest == after.digest
@@ -290,7 +290,7 @@ def test_what_is_recorded_and_leaves_the_cluster_as_it_is(change: dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "lines"),
     [
         ({"agents": 1}, ["agents: 0 → 1"]),
         ({"k3sArgs": ["--disable=traefik"]}, ['k3sArgs: [] → ["--disable=traefik"]']),
@@ -300,12 +300,12 @@ def test_what_is_recorded_and_leaves_the_cluster_as_it_is(change: dict[str, Any]
         ({"agents": 1, "kubeApiPort": 7000}, ["agents: 0 → 1", "kubeApiPort: 6550 → 7000"]),
     ],
 )
-def test_a_change_is_told_by_its_keys(change: dict[str, Any], told: list[str]) -> None:
-    assert spec_changes.changes(spec_of().document, spec_of(**change).document) == told
+def test_a_change_is_told_by_its_keys(change: dict[str, Any], lines: list[str]) -> None:
+    assert spec_changes.changes(spec_of().document, spec_of(**change).document) == lines
 
 
 def test_a_change_that_no_key_made_is_told_by_its_place() -> None:
-    """Another release of this project, say, or one that kept no keys."""
+    """For example another release of this project, or one that did not record the keys."""
     document = spec_of().document
     before = document | {"files": document["files"] | {"a.yaml": "1"}}
     assert spec_changes.changes(before, document) == ["files.a.yaml"]
@@ -316,8 +316,8 @@ def test_a_change_that_no_key_made_is_told_by_its_place() -> None:
 def test_agents_are_traced_like_servers() -> None:
     config = spec_of(agents=1).config
     everywhere = ["server:*", "agent:*"]
-    assert [each["nodeFilters"] for each in config["volumes"]] == [everywhere]
-    environment = {each["envVar"]: each["nodeFilters"] for each in config["env"]}
+    assert [volume["nodeFilters"] for volume in config["volumes"]] == [everywhere]
+    environment = {entry["envVar"]: entry["nodeFilters"] for entry in config["env"]}
     own = {
         variable: environment.pop(variable)
         for variable in [*environment]
@@ -329,8 +329,8 @@ def test_agents_are_traced_like_servers() -> None:
         "OTEL_RESOURCE_ATTRIBUTES=k8s.node.name=k3d-traced-dev-agent-0": ["agent:0"],
     }
     filters = {
-        each["arg"].split("=")[0]: each["nodeFilters"]
-        for each in config["options"]["k3s"]["extraArgs"]
+        argument["arg"].split("=")[0]: argument["nodeFilters"]
+        for argument in config["options"]["k3s"]["extraArgs"]
     }
     assert filters == {"--kube-apiserver-arg": ["server:*"], "--kubelet-arg": everywhere}
 
@@ -364,7 +364,7 @@ def test_differences_are_paths(before: Any, after: Any, paths: list[str]) -> Non
 
 
 def test_templates_are_valid_files_for_the_default_stack() -> None:
-    """An editor checks the templates as they stand, so what stands in them must be right."""
+    """Editors check the templates unchanged, so their values must be valid."""
     files = rendered(parsed())
     for name in (documents.APISERVER_FILE, documents.KUBELET_FILE, "jaeger.yaml"):
         template = (documents._TEMPLATES / name).read_text()
@@ -372,7 +372,7 @@ def test_templates_are_valid_files_for_the_default_stack() -> None:
 
 
 def test_the_containerd_template_is_mounted_where_k3s_looks_for_it() -> None:
-    """On agents too; the folder is mounted besides, as everywhere."""
+    """On agents too, in addition to the folder that every node mounts."""
     config = spec_of(k3sVersion="v1.27.1-k3s1", agents=1).config
     source = NAMES.node_directory / documents.CONTAINERD_FILE
     assert config["volumes"][1:] == [
@@ -381,13 +381,13 @@ def test_the_containerd_template_is_mounted_where_k3s_looks_for_it() -> None:
             "nodeFilters": ["server:*", "agent:*"],
         }
     ]
-    assert not any("CONTAINERD_" in each["envVar"] for each in config["env"])
+    assert not any("CONTAINERD_" in entry["envVar"] for entry in config["env"])
 
 
 def test_etcd_is_traced_when_asked() -> None:
     def flags(**changes: Any) -> list[str]:
         arguments = spec_of(servers=3, **changes).config["options"]["k3s"]["extraArgs"]
-        return [each["arg"] for each in arguments if each["arg"].startswith("--etcd-arg")]
+        return [entry["arg"] for entry in arguments if entry["arg"].startswith("--etcd-arg")]
 
     assert flags() == []
     assert flags(etcdTracing=True, apiserverSamplingPerMillion=7) == [

@@ -1,4 +1,4 @@
-"""A stack's configuration: what is accepted as what, and what is refused in which words.
+"""A stack's configuration: which values are accepted, and which problems others cause.
 
 The cases are the files in settings/: ``config`` over the defaults of Pulumi.yaml.
 """
@@ -103,7 +103,7 @@ def test_both_have_the_same_keys_of_the_same_types() -> None:
 
 
 def test_both_have_the_same_defaults() -> None:
-    """Pulumi fills in those of Pulumi.yaml; a program of another project has the model's alone."""
+    """Pulumi fills in those of Pulumi.yaml; programs of other projects have only the model's."""
     assert all("default" in rule for rule in SCHEMA.values())
     assert settings.parse({}) == parsed()
 

@@ -1,4 +1,4 @@
-"""The look at the machine: what stops a run, what counts as drift, and the generation from it."""
+"""Preflight: what stops a run, what counts as drift, and the generation that follows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def container(name: str, owner: str = "", **values: str) -> Owned:
     return Owned(id=f"id-of-{name}", name=name, owner=owner, **(who | values))
 
 
-# --- whose names they are -------------------------------------------------------------------------
+# --- names of other owners ------------------------------------------------------------------------
 
 
 def test_what_is_ours_is_no_problem(names: Names) -> None:
@@ -116,7 +116,7 @@ def test_the_cure_for_a_taken_port_is_one_that_moves_it(
 
 
 def test_a_listener_on_all_addresses_holds_the_port_too(names: Names) -> None:
-    with socket.create_server(("0.0.0.0", 0)) as listener:  # noqa: S104  that is the case
+    with socket.create_server(("0.0.0.0", 0)) as listener:  # noqa: S104  the case under test
         port = listener.getsockname()[1]
         assert preflight.refuse_taken_ports(names, {"jaegerUiPort": port}, [])
 
@@ -128,7 +128,7 @@ def test_a_port_of_our_own_is_no_problem(names: Names, busy_port: int) -> None:
 
 
 def test_the_holder_is_named_when_it_is_a_stack(names: Names) -> None:
-    """Docker without a userland proxy holds a port that can be bound: its word counts."""
+    """Without its userland proxy, Docker publishes ports that can still be bound: ask Docker."""
     port = free_port()
     theirs = [
         container(
@@ -142,7 +142,7 @@ def test_the_holder_is_named_when_it_is_a_stack(names: Names) -> None:
 def test_a_port_that_one_may_not_bind_is_not_busy(
     names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ports below 1024 are Docker's to bind, not this user's."""
+    """Docker may bind ports below 1024, this user may not."""
 
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -163,7 +163,7 @@ def test_two_daemons_are_refused_with_the_cure() -> None:
 def test_a_context_in_the_environment_is_refused(
     daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """docker puts DOCKER_HOST above it, Pulumi's provider below."""
+    """DOCKER_HOST overrides it for docker; it overrides DOCKER_HOST for Pulumi's provider."""
     assert preflight.check_host() == []
     monkeypatch.setenv("DOCKER_CONTEXT", "colima")
     (problem,) = map(str, preflight.check_host())
@@ -208,7 +208,7 @@ def test_no_k3d_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def record(names: Names, daemon: FakeDaemon, server: FakeServer) -> Record:
-    """A stack as ensure left it: node, file, kubeconfig and an API that refuses strangers."""
+    """A stack as ensure left it: node, file, kubeconfig, and an API without anonymous access."""
     node = daemon.node(names, spec=DIGEST)
     names.node_directory.mkdir(parents=True)
     (names.node_directory / FILE).write_text("kind: TracingConfiguration\n")
@@ -300,7 +300,7 @@ def test_a_kubeconfig_that_cannot_be_read_is_drift(names: Names, text: str | Non
 def test_a_node_image_that_is_gone_is_drift(
     names: Names, record: Record, daemon: FakeDaemon
 ) -> None:
-    """No registry has it: a node could not be made anew."""
+    """No registry has it, so a node could not be created again."""
     image = f"{NODE_IMAGE}:containerd-2.3.4-0123456789ab"
     built = {**record.spec, "k3d": {"image": image}}
     store.save(names, replace(record, spec=built))
