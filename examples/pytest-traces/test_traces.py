@@ -10,9 +10,16 @@ from ktrace.podstart.search import wait_for_start
 
 
 def test_a_pod_starts_in_time_and_every_part_of_it_is_traced(cluster: Cluster) -> None:
-    image = "docker.io/library/busybox:1.35"
-    command = ["kubectl", "run", "hello", f"--image={image}", "--restart=Never", "--", "true"]
-    subprocess.run([*command, f"--kubeconfig={cluster.kubeconfig}"], check=True)
+    kubectl = ["kubectl", f"--kubeconfig={cluster.kubeconfig}"]
+    pod = [
+        "run",
+        "hello",
+        "--image=docker.io/library/busybox:1.35",
+        "--restart=Never",
+        "--",
+        "true",
+    ]
+    subprocess.run([*kubectl, *pod], check=True)
 
     start = wait_for_start(cluster.jaeger, "default", "hello", seconds=120)
 
