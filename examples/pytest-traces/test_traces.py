@@ -11,15 +11,8 @@ from ktrace.podstart.search import wait_for_start
 
 def test_a_pod_starts_in_time_and_every_part_of_it_is_traced(cluster: Cluster) -> None:
     kubectl = ["kubectl", f"--kubeconfig={cluster.kubeconfig}"]
-    pod = [
-        "run",
-        "hello",
-        "--image=docker.io/library/busybox:1.35",
-        "--restart=Never",
-        "--",
-        "true",
-    ]
-    subprocess.run([*kubectl, *pod], check=True)
+    image = "--image=docker.io/library/busybox:1.35"
+    subprocess.run([*kubectl, "run", "hello", image, "--restart=Never", "--", "true"], check=True)
 
     start = wait_for_start(cluster.jaeger, "default", "hello", seconds=120)
 
