@@ -30,9 +30,10 @@ from .stack_guard import StackGuard
 
 
 class TracedEnvironment(pulumi.ComponentResource):
-    """A Kubernetes cluster that explains itself: Jaeger, an OpenTelemetry Collector, and a k3d
-    cluster whose API server, kubelet and containerd export traces; then the proof that a pod's
-    start is one joined trace.
+    """A Kubernetes cluster in which every start of a pod is a trace.
+
+    It makes Jaeger, an OpenTelemetry Collector and a k3d cluster whose API server, kubelet and
+    containerd export traces, and then proves that a pod's start is one joined trace.
     """
 
     jaeger_url: pulumi.Output[str]

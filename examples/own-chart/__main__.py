@@ -1,4 +1,4 @@
-"""A traced cluster with a Helm chart of one's own in it."""
+"""A traced cluster, and your own Helm chart in it."""
 
 import pulumi
 import pulumi_kubernetes as kubernetes

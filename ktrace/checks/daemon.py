@@ -7,13 +7,11 @@ from typing import Any
 
 from ktrace.checks import tools
 from ktrace.checks.finding import Finding
-from runtime_observability.core.compatibility import FAIL_CGROUP_V1_IS_DEFAULT
+from runtime_observability.core.compatibility import FAIL_CGROUP_V1_IS_DEFAULT, OLDEST_DOCKER
 from runtime_observability.core.settings import Settings
 from runtime_observability.core.versions import Version
 from runtime_observability.host import docker
 
-OLDEST_DOCKER = Version.parse("20.10.5")
-"""k3d does not work with 20.10.4 and older (k3d docs/faq/compatibility.md)."""
 _POOLS = 31
 """Networks that fit in Docker's default address pools: 15 of /16 and 16 of /20."""
 

@@ -8,10 +8,9 @@ import shutil
 from collections.abc import Callable
 
 from ktrace.checks.finding import UP_STOPS, Finding, Status
+from runtime_observability.core.compatibility import OLDEST_PULUMI
 from runtime_observability.core.versions import Version
 from runtime_observability.host import runner
-
-OLDEST_PULUMI = Version.parse("3.238.0")
 
 
 def pulumi() -> Finding:

@@ -292,8 +292,11 @@ def collector_image(version: Version) -> str:
 
 # --- Tools ---------------------------------------------------------------------------------------
 
+OLDEST_DOCKER = Version.parse("20.10.5")
+"""k3d does not work with 20.10.4 and older (k3d docs/faq/compatibility.md)."""
+
 OLDEST_K3D = Version.parse("5.7.0")
 """Joins external networks and takes this configuration version (k3d docs, v1alpha5)."""
 
 OLDEST_PULUMI = Version.parse("3.238.0")
-"""The oldest CLI that README.md names."""
+"""The oldest that is supported; the resource hooks used here came with 3.182.0 (its CHANGELOG)."""

@@ -19,6 +19,7 @@ import httpx
 import yaml
 
 from runtime_observability.core import naming
+from runtime_observability.core.compatibility import OLDEST_K3D
 from runtime_observability.core.naming import NODE_IMAGE, Names
 from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.problem import Problem
@@ -26,9 +27,6 @@ from runtime_observability.core.settings import PORT_DEFAULTS
 from runtime_observability.core.versions import Version
 from runtime_observability.host import docker, ports, runner, store
 from runtime_observability.host.docker import Owned
-
-OLDEST_K3D = Version.parse("5.7.0")
-"""Joins external networks and takes this configuration version (k3d docs, v1alpha5)."""
 
 
 def observe(names: Names, host_ports: Mapping[str, int], port_offset: int = 0) -> Observation:

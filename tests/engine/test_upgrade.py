@@ -19,8 +19,8 @@ _MODULES = {
 def earlier(state: dict[str, Any]) -> dict[str, Any]:
     """``state``, an export of a stack, as the program before TracedEnvironment left it."""
     resources = state["deployment"]["resources"]
-    stack = next(each["urn"] for each in resources if each["type"] == "pulumi:pulumi:Stack")
-    (environment,) = (each["urn"] for each in resources if each["type"] == _TYPE)
+    stack = next(item["urn"] for item in resources if item["type"] == "pulumi:pulumi:Stack")
+    (environment,) = (item["urn"] for item in resources if item["type"] == _TYPE)
 
     def renamed(value: Any) -> Any:
         if isinstance(value, dict):
@@ -34,7 +34,7 @@ def earlier(state: dict[str, Any]) -> dict[str, Any]:
             return f"{head}::{name.removeprefix(f'{ENVIRONMENT}-')}"
         return value
 
-    kept = [renamed(each) for each in resources if each["urn"] != environment]
+    kept = [renamed(item) for item in resources if item["urn"] != environment]
     text = json.dumps({**state, "deployment": {**state["deployment"], "resources": kept}})
     for module, before in _MODULES.items():
         text = text.replace(module, before)
@@ -45,7 +45,7 @@ def earlier(state: dict[str, Any]) -> dict[str, Any]:
 def test_it_is_taken_over_and_nothing_is_replaced(standing: Stack) -> None:
     before = standing.ids()
     state = earlier(json.loads(standing.pulumi("stack", "export").stdout))
-    names = {each["urn"].rpartition("::")[2] for each in state["deployment"]["resources"]}
+    names = {item["urn"].rpartition("::")[2] for item in state["deployment"]["resources"]}
     assert {"jaeger-container", "cluster-ensure", "stack-sweep"} <= names
     file = standing.folder.parent / "earlier.json"
     file.write_text(json.dumps(state))

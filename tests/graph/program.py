@@ -119,7 +119,7 @@ class _Outputs(mocks.Mocks):
         return f"id-of-{args.name}" if args.custom else None, {**args.inputs, **more}
 
     def call(self, args: mocks.MockCallArgs) -> Any:
-        raise NotImplementedError(f"the program asks no provider: {args.token}")
+        raise AssertionError(f"the program calls a function of a provider: {args.token}")
 
 
 def _printed(create: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from ktrace.errors import UsageError
 from ktrace.jaeger import Jaeger
 from ktrace.target import stack, stack_settings
 from ktrace.target.stack import is_this_project, project_folder
+from runtime_observability.core.compatibility import OLDEST_DOCKER
 from runtime_observability.core.naming import Names
 from runtime_observability.core.problem import Problem
 from tests.configuration import PROJECT, parsed
@@ -236,7 +237,7 @@ def test_a_full_address_pool_and_rootless_are_findings() -> None:
 
 
 def test_an_old_release_is_a_failure_and_a_new_one_is_fine() -> None:
-    oldest = daemon_checks.OLDEST_DOCKER
+    oldest = OLDEST_DOCKER
     assert tools.release("docker", "20.10.4", oldest, "x").status == "failure"
     assert tools.release("docker", "28.2.2", oldest, "x").status == "ok"
     assert tools.release("docker", "dev", oldest, "x").status == "warning"
