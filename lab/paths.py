@@ -19,8 +19,8 @@ class Cache:
     @classmethod
     def of_this_user(cls) -> Cache:
         """Return $RUNTIME_OBSERVABILITY_CACHE, or the folder below the user's own cache."""
-        given = os.environ.get("RUNTIME_OBSERVABILITY_CACHE")
-        root = Path(given) if given else Path.home() / ".cache" / "runtime-observability"
+        named = os.environ.get("RUNTIME_OBSERVABILITY_CACHE")
+        root = Path(named) if named else Path.home() / ".cache" / "runtime-observability"
         return cls(root.expanduser().absolute())
 
     @property

@@ -14,15 +14,15 @@ from runtime_observability.core.naming import OWNER_LABEL, Names
 from runtime_observability.host import docker, runner
 
 
-def run(cache: Cache, given: str | None) -> int:
-    """Destroy the given stack, else the selected one, else the default one.
+def run(cache: Cache, wanted: str | None) -> int:
+    """Destroy the wanted stack, else the selected one, else the default one.
 
     Returns Pulumi's exit code; raises LabError when something is left.
     """
     machine = examine(cache)
     # A destroy needs no image, so none is built.
     os.environ.update(make_ready(dataclasses.replace(machine, lab_images=False)))
-    stack = given or pulumi.selected_stack() or machine.default_stack
+    stack = wanted or pulumi.selected_stack() or machine.default_stack
     if stack in pulumi.stack_names():
         code = pulumi.run(["destroy", "--yes", "--skip-preview"], stack)
         if code:

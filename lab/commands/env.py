@@ -13,14 +13,14 @@ from lab.stacks import pulumi, settings_file
 from runtime_observability.core.naming import Names
 
 
-def run(cache: Cache, given: str | None) -> int:
+def run(cache: Cache, wanted: str | None) -> int:
     """Make the machine ready and print the variables of its shell; return 0."""
     machine = examine(cache)
-    stack = given or machine.default_stack
+    stack = wanted or machine.default_stack
     nodes = settings_file.extra_nodes(stack) if machine.lab_images else []
     variables = make_ready(machine, nodes)
     os.environ.update(variables)
-    print(_exports(variables, given or pulumi.selected_stack()), end="")
+    print(_exports(variables, wanted or pulumi.selected_stack()), end="")
     return 0
 
 

@@ -11,18 +11,18 @@ from lab.paths import Cache
 from lab.stacks import pulumi, settings_file
 
 
-def run(cache: Cache, given: str | None) -> int:
-    """Make the machine ready and bring up the given stack, else the default one.
+def run(cache: Cache, wanted: str | None) -> int:
+    """Make the machine ready and bring up the wanted stack, else the default one.
 
     Returns Pulumi's exit code.
     """
     machine = examine(cache)
     print("\n".join(machine.reasons), flush=True)
-    stack = given or machine.default_stack
+    stack = wanted or machine.default_stack
     nodes = settings_file.extra_nodes(stack) if machine.lab_images else []
     os.environ.update(make_ready(machine, nodes))
     settings_file.ensure(stack, machine.default_stack)
-    print(f"stack: {stack}{'' if given else ', which fits the images'}", flush=True)
+    print(f"stack: {stack}{'' if wanted else ', which fits the images'}", flush=True)
     code = pulumi.run(["stack", "select", "--create", stack], stack)
     # The outputs are printed below, in a form of our own.
     code = code or pulumi.run(["up", "--yes", "--skip-preview", "--suppress-outputs"], stack)

@@ -95,9 +95,9 @@ def path_without(cache: Cache) -> str:
 
 def users_pulumi_home(cache: Cache) -> Path:
     """Return the user's own PULUMI_HOME, also in a shell that has evaluated `make env`."""
-    given = os.environ.get("PULUMI_HOME")
-    if given and given != str(cache.pulumi_home):
-        return Path(given)
+    named = os.environ.get("PULUMI_HOME")
+    if named and named != str(cache.pulumi_home):
+        return Path(named)
     # Not $HOME: Pulumi reads the user database (Go os/user.Current).
     return Path(pwd.getpwuid(os.getuid()).pw_dir) / ".pulumi"
 
@@ -130,8 +130,8 @@ def _tool(
 
 def _docker(cache: Cache) -> tuple[str | None, str]:
     private = Daemon(cache.docker).host
-    given = os.environ.get("DOCKER_HOST")
-    if given == private:
+    named = os.environ.get("DOCKER_HOST")
+    if named == private:
         return None, f"the lab's private daemon at {private}, named by DOCKER_HOST"
     if shutil.which("docker") is None:
         return None, "a private daemon, because there is no docker command"
@@ -139,14 +139,14 @@ def _docker(cache: Cache) -> tuple[str | None, str]:
         answer = runner.run(["docker", "version", "--format", "{{.Server.Version}}"], timeout=15)
         if answer.code == 0:
             # The docker command follows docker's current context, the provider plugin does not.
-            host = given or command_line_host()
+            host = named or command_line_host()
             return host, f"the daemon at {host}, version {answer.stdout.strip()}, which answers"
         complaint = (answer.stderr.strip() or "nothing").splitlines()[-1]
     except runner.CommandError as error:
         complaint = str(error)
-    if given:
+    if named:
         raise LabError(
-            f"DOCKER_HOST={given} does not answer ({complaint}). Start that daemon, or unset "
+            f"DOCKER_HOST={named} does not answer ({complaint}). Start that daemon, or unset "
             "DOCKER_HOST to let the lab use another daemon or its own"
         )
     return None, f"a private daemon, because docker fails: {complaint}"

@@ -1,4 +1,4 @@
-"""What each component is given: plain, frozen values that the plan makes.
+"""The Args of each component: plain, frozen values that the plan makes.
 
 Outputs of other resources are not values yet: a component takes those beside its Args.
 """

@@ -1,4 +1,4 @@
-"""From settings and the machine to what every component is given.
+"""From the settings and the machine to the Args of every component.
 
 Pure: the same settings on the same machine give the same plan, which ``pulumi up`` carries out and
 ``ktrace render`` shows.

@@ -76,7 +76,7 @@ class Tracing:
             return f"{component} will not be traced: the sampling keeps none of its traces"
         line = f"{component} will be traced: {reason}"
         if share < 1:
-            line += f"; {share:.4%} is kept, so a given pod may have no trace of it"
+            line += f"; {share:.4%} is kept, so a pod may have no trace of it"
         return line
 
     def _names_the_pod(self, component: str) -> bool:

@@ -288,7 +288,7 @@ def test_a_sampled_component_is_said() -> None:
     assert "kept" not in apiserver
     assert len(others) == 2
     for line in others:
-        assert line.endswith("; 0.1000% is kept, so a given pod may have no trace of it")
+        assert line.endswith("; 0.1000% is kept, so a pod may have no trace of it")
 
 
 # --- what stops a run -----------------------------------------------------------------------------
