@@ -29,7 +29,7 @@ def _camel(name: str) -> str:
 @pytest.fixture
 def consumer(tmp_path: Path, environ: dict[str, str]) -> Iterator[Program]:
     inputs = {_camel(name): value for name, value in lab_args(environ).items()}
-    source = Path(__file__).parent / "consumer"
+    source = Path(__file__).parent / "programs" / "consumer"
     program = Program(
         source,
         tmp_path / "consumer",

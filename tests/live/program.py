@@ -52,10 +52,17 @@ class Program:
         self.python = virtual_environment(wheel, folder / ".venv")
         self.environment = environment.of_stack(environ, backend or folder)
         self.docker = Docker(self.environment)
-        project = yaml.safe_load((folder / "Pulumi.yaml").read_text())["name"]
-        settings = {f"{project}:{key}": value for key, value in (config or {}).items()}
-        (folder / f"Pulumi.{self.name}.yaml").write_text(yaml.safe_dump({"config": settings}))
+        self._project = yaml.safe_load((folder / "Pulumi.yaml").read_text())["name"]
+        self._file = folder / f"Pulumi.{self.name}.yaml"
+        self._file.write_text(yaml.safe_dump({"config": {}}))
+        self.configure(config or {})
         self.pulumi("stack", "init", self.name)
+
+    def configure(self, config: Mapping[str, Any]) -> None:
+        """Makes the stack's configuration ``config``."""
+        document = yaml.safe_load(self._file.read_text())
+        document["config"] = {f"{self._project}:{key}": value for key, value in config.items()}
+        self._file.write_text(yaml.safe_dump(document))
 
     def pulumi(self, *arguments: str) -> Run:
         """The finished ``pulumi arguments``; AssertionError when it fails."""
@@ -72,7 +79,10 @@ class Program:
         return outputs
 
     def finish(self) -> None:
-        """Destroys the stack; AssertionError when an environment of its name leaves anything."""
+        """Destroys the stack; AssertionError when an environment of its name leaves anything.
+
+        Names that begin with the stack's count too.
+        """
         self.pulumi("destroy", "--yes", "--skip-preview")
         left = self.docker.of_stack(self.name)
         if left:
