@@ -187,6 +187,7 @@ def test_what_a_command_resource_runs_is_found(elsewhere: Elsewhere) -> None:
         "examples/stack-reference/__main__.py",
         "examples/pytest-traces",
         "provider/__main__.py",
+        "tests/engine/programs/pair/__main__.py",
     ],
 )
 def test_a_type_checker_accepts_the_examples(program: str, python: Path, tmp_path: Path) -> None:
