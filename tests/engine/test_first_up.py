@@ -28,6 +28,7 @@ def test_every_component_is_in_the_state(standing: Stack) -> None:
         "StackGuard",
         "StackNetwork",
         "TracedCluster",
+        "TracedEnvironment",
     ]
 
 
