@@ -4,20 +4,13 @@ The annotations are the schema of the component for other languages, so they are
 ``from __future__ import annotations`` here.
 """
 
-from dataclasses import fields
-from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import pulumi
-from pulumi.runtime.settings import get_monitor
 
-from runtime_observability.core.naming import PROJECT, Names
-from runtime_observability.core.plan import Plan, make_plan
-from runtime_observability.core.problem import UNTOUCHED, ProblemsError
-from runtime_observability.core.settings import parse
-from runtime_observability.host import node_image, preflight
+from runtime_observability.core.naming import PROJECT
 
+from . import _planning
 from .cluster import ClusterGuard, TracedCluster
 from .collector import Collector
 from .config_files import ConfigFiles
@@ -66,7 +59,7 @@ class TracedEnvironment(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Raises RunError, with every problem, before the first resource is registered."""
-        plan = _plan(TracedEnvironmentArgs.of(args))
+        plan = _planning.plan(TracedEnvironmentArgs.of(args))
         super().__init__("runtime-observability:index:TracedEnvironment", name, None, opts)
 
         def own(part: str, *after: pulumi.Resource) -> pulumi.ResourceOptions:
@@ -151,53 +144,3 @@ def _earlier_names(part: str) -> list[pulumi.Alias]:
     if pulumi.get_project() != PROJECT:
         return []
     return [pulumi.Alias(name=part, parent=pulumi.ROOT_STACK_RESOURCE)]
-
-
-def _refuse_outputs(args: TracedEnvironmentArgs) -> None:
-    """An Output is not known when the resources are chosen, nor in every preview."""
-    for field in fields(args):
-        if isinstance(getattr(args, field.name), pulumi.Output):
-            raise pulumi.RunError(
-                f"{field.name} is an Output, and TracedEnvironmentArgs takes plain values alone: "
-                "they decide which resources there are"
-            )
-
-
-def _plan(args: TracedEnvironmentArgs) -> Plan:
-    """Looks at the machine, decides, and says what the user should know."""
-    _refuse_outputs(args)
-    names = Names(
-        args.stack or pulumi.get_stack(),
-        Path(args.folder) if args.folder else Path.cwd(),
-        Path(args.state_folder) if args.state_folder else None,
-    )
-    try:
-        settings = parse(args.values())
-        observed = preflight.observe(names, settings.host_ports, settings.port_offset)
-        if observed.problems:
-            raise ProblemsError(UNTOUCHED, observed.problems)
-        upstream = node_image.node_image(settings, observed.architecture)
-    except ProblemsError as error:
-        raise pulumi.RunError(str(error)) from None
-    _claim(names)
-    plan = make_plan(settings, names, observed, upstream)
-    for warning in plan.warnings:
-        pulumi.log.warn(warning)
-    for line in plan.tracing:
-        pulumi.log.info(line)
-    return plan
-
-
-_claims: WeakKeyDictionary[Any, set[str]] = WeakKeyDictionary()
-"""The owners of environments by the engine's monitor, which is one for each run of a program."""
-
-
-def _claim(names: Names) -> None:
-    """Two environments of one owner would take each other's containers for orphans."""
-    owners = _claims.setdefault(get_monitor(), set())
-    if names.owner in owners:
-        raise pulumi.RunError(
-            f"this program makes two environments of the name {names.stack} in {names.folder}. "
-            "Give each a name of its own: TracedEnvironmentArgs(stack=…, port_offset=…)"
-        )
-    owners.add(names.owner)

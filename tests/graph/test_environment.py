@@ -89,6 +89,15 @@ def test_two_environments_of_one_name_are_refused(tmp_path: Path) -> None:
     assert made(("one", args)).error is None, "another run is another program"
 
 
+def test_two_environments_on_the_same_ports_are_refused(tmp_path: Path) -> None:
+    folder = str(tmp_path)
+    one, two = (TracedEnvironmentArgs(stack=name, folder=folder) for name in ("a", "b"))
+    refused = made(("one", one), ("two", dataclasses.replace(two, otlp_grpc_port=20_000)))
+    assert "environment b has ports of environment a" in str(refused.error)
+    assert "jaegerUiPort 16686, otlpHttpPort 4318" in str(refused.error)
+    assert "TracedEnvironmentArgs(port_offset=" in str(refused.error)
+
+
 def test_state_lies_where_it_is_told(tmp_path: Path) -> None:
     args = TracedEnvironmentArgs(folder=str(PROJECT), state_folder=str(tmp_path))
     stack = made(("lab", args))

@@ -1,0 +1,81 @@
+"""What an environment will be, decided from its Args and a look at the machine."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import pulumi
+from pulumi.runtime.settings import get_monitor
+
+from runtime_observability.core.naming import Names
+from runtime_observability.core.plan import Plan, make_plan
+from runtime_observability.core.problem import UNTOUCHED, ProblemsError
+from runtime_observability.core.settings import Settings, parse
+from runtime_observability.host import node_image, preflight
+
+from .environment_args import TracedEnvironmentArgs
+
+_claims: WeakKeyDictionary[Any, list[tuple[Names, set[int]]]] = WeakKeyDictionary()
+"""The environments of a run with their ports, by the engine's monitor: each run has another one."""
+
+
+def plan(args: TracedEnvironmentArgs) -> Plan:
+    """Looks at the machine, decides, and logs what the user should know.
+
+    Raises RunError, with every problem, where the run must not go on.
+    """
+    _refuse_outputs(args)
+    names = Names(
+        args.stack or pulumi.get_stack(),
+        Path(args.folder or "").absolute(),
+        Path(args.state_folder).absolute() if args.state_folder else None,
+    )
+    try:
+        settings = parse(args.values())
+        observed = preflight.observe(names, settings.host_ports, settings.port_offset)
+        if observed.problems:
+            raise ProblemsError(UNTOUCHED, observed.problems)
+        upstream = node_image.node_image(settings, observed.architecture)
+    except ProblemsError as error:
+        raise pulumi.RunError(str(error)) from None
+    _claim(names, settings)
+    made = make_plan(settings, names, observed, upstream)
+    for warning in made.warnings:
+        pulumi.log.warn(warning)
+    for line in made.tracing:
+        pulumi.log.info(line)
+    return made
+
+
+def _refuse_outputs(args: TracedEnvironmentArgs) -> None:
+    """An Output is not known when the resources are chosen, nor in every preview."""
+    for field in fields(args):
+        if isinstance(getattr(args, field.name), pulumi.Output):
+            raise pulumi.RunError(
+                f"{field.name} is an Output, and TracedEnvironmentArgs takes plain values alone: "
+                "they decide which resources there are"
+            )
+
+
+def _claim(names: Names, settings: Settings) -> None:
+    """Refuses what another environment of this program has: nothing of it is in Docker yet.
+
+    Two of one owner would take each other's containers for orphans.
+    """
+    others = _claims.setdefault(get_monitor(), [])
+    for other, ports in others:
+        if names.owner == other.owner:
+            raise pulumi.RunError(
+                f"this program makes two environments of the name {names.stack} in {names.folder}. "
+                "Give each a name of its own: TracedEnvironmentArgs(stack=…, port_offset=…)"
+            )
+        taken = [f"{key} {port}" for key, port in settings.host_ports.items() if port in ports]
+        if taken:
+            raise pulumi.RunError(
+                f"environment {names.stack} has ports of environment {other.stack} of this "
+                f"program: {', '.join(taken)}. Give it others: TracedEnvironmentArgs(port_offset=…)"
+            )
+    others.append((names, set(settings.host_ports.values())))
