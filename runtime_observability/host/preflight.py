@@ -41,7 +41,7 @@ def observe(names: Names, host_ports: Mapping[str, int], port_offset: int = 0) -
         problems.append(
             Problem(
                 "Docker",
-                "does not answer",
+                "the daemon does not answer",
                 str(error),
                 "start it, or name its socket in DOCKER_HOST",
             )

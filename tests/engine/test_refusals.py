@@ -57,9 +57,9 @@ def test_all_that_is_wrong_with_the_settings_is_said_at_once(absent: Stack) -> N
         if colon
     }
     assert "99" in problems["agents"]
-    assert "the most is 10" in problems["agents"]
-    assert "did you mean jaegerUiPort?" in problems["jeagerUiPort"]
-    assert "the least is 1024" in problems["jaegerUiPort"]
+    assert "the maximum is 10" in problems["agents"]
+    assert "Did you mean jaegerUiPort?" in problems["jeagerUiPort"]
+    assert "the minimum is 1024" in problems["jaegerUiPort"]
     assert "latest" in problems["k3sVersion"]
     assert "image" in problems["containerdTracing"]
     assert_nothing_was_created(absent)
@@ -72,7 +72,7 @@ def test_a_daemon_that_does_not_answer_is_said_in_words(absent: Stack) -> None:
         output = absent.refused_up().said
     finally:
         absent.environment = reachable
-    assert "Docker does not answer" in output
+    assert "Docker: the daemon does not answer" in output
     assert "/nonexistent/docker.sock" in output
     assert_nothing_was_created(absent)
 
@@ -91,7 +91,7 @@ def test_a_container_of_a_stranger_is_neither_used_nor_harmed(
 ) -> None:
     docker, name = strangers_container
     output = absent.refused_up().said
-    assert f"the name {name} is taken" in output
+    assert f"stack name: {name} is taken" in output
     assert absent.state == {}
     absent.destroy()
     assert docker.exists(name)

@@ -351,7 +351,7 @@ def test_all_problems_are_told_at_once(daemon: FakeDaemon, busy_port: int, tmp_p
 def test_without_docker_that_is_the_problem(daemon: FakeDaemon, names: Names) -> None:
     daemon.down = True
     (problem,) = map(str, observe(names, {}).problems)
-    assert problem.startswith("Docker: does not answer: ")
+    assert problem.startswith("Docker: the daemon does not answer: ")
     assert "Cannot connect to the Docker daemon" in problem
     assert problem.endswith("Start it, or name its socket in DOCKER_HOST")
 
