@@ -79,7 +79,7 @@ def test_the_shipped_expectations_hold(stack: Stack, tmp_path: Path) -> None:
     with pods(stack, "true") as single:
         single.wait_for("Succeeded")
         pod = f"POD=default/{single.name}-0"
-        files = stack.folder / "tests" / "traces"
+        files = stack.folder / "ktrace" / "expect" / "builtin"
         done = ktrace(stack, "assert", str(files / "pod-start.yaml"), "--set", pod)
         assert done.returncode == 0, done.stdout + done.stderr
         junit = ["--junit", str(report)]
@@ -89,11 +89,11 @@ def test_the_shipped_expectations_hold(stack: Stack, tmp_path: Path) -> None:
 
 
 def test_an_expectation_that_does_not_hold_fails_with_what_is_nearest(stack: Stack) -> None:
-    files = stack.folder / "tests" / "traces"
+    files = stack.folder / "ktrace" / "expect" / "builtin"
     options = ["--set", "POD=default/no-such-pod", "--timeout", "1"]
     done = ktrace(stack, "assert", str(files / "pod-start.yaml"), *options)
     assert done.returncode == 1
-    assert "expected 1 spans, found 0" in done.stdout
+    assert "number of spans: expected 1, found 0" in done.stdout
     assert "nearest: kubelet" in done.stdout
 
 
