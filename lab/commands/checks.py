@@ -16,6 +16,8 @@ from lab.errors import LabError
 from lab.machine import apt, machine, ready, venv
 from lab.machine.docker.daemon import NoDaemonError
 from lab.paths import PROJECT, Cache
+from lab.providers import install
+from lab.providers.install import Plugin
 
 PYTEST = ("-m", "pytest")
 VERBOSE = "-vv"  # these tests take minutes: the user sees which one runs
@@ -32,6 +34,8 @@ class Tier:
     needs_lab: bool = False
     nodes: tuple[images.Image, ...] = ()
     """The nodes that its tests need besides the default one."""
+    plugins: tuple[Plugin, ...] = ()
+    """The provider plugins that its tests need besides those of the project's program."""
     needs_browser: bool = False
 
 
@@ -62,6 +66,7 @@ ALL = (
         (*PYTEST, VERBOSE, "-m", "not every_version", "tests/e2e"),
         needs_lab=True,
         nodes=(images.NODES[programs.NEWEST_KUBERNETES], images.STOCK_NODE),
+        plugins=(install.KUBERNETES,),
         needs_browser=True,
     ),
 )
@@ -107,7 +112,11 @@ def _prepare_lab(tiers: Sequence[Tier], cache: Cache) -> dict[str, str]:
     print("\n== preparing the lab", flush=True)
     found = machine.examine(cache)
     print("\n".join(found.reasons), flush=True)
-    variables = ready.make_ready(found, [node for tier in tiers for node in tier.nodes])
+    variables = ready.make_ready(
+        found,
+        [node for tier in tiers for node in tier.nodes],
+        [plugin for tier in tiers for plugin in tier.plugins],
+    )
     if any(tier.needs_browser for tier in tiers):
         _prepare_browser()
     return {**variables, "RUNTIME_OBSERVABILITY_STACK": found.default_stack}

@@ -16,13 +16,17 @@ from lab.machine.machine import Machine
 from lab.node.image import node_base
 from lab.paths import Cache
 from lab.progress import progress
-from lab.providers import install as stand_ins
+from lab.providers import install
+from lab.providers.install import Plugin
 
 
-def make_ready(machine: Machine, nodes: Iterable[Image] = ()) -> dict[str, str]:
+def make_ready(
+    machine: Machine, nodes: Iterable[Image] = (), plugins: Iterable[Plugin] = ()
+) -> dict[str, str]:
     """Make what is missing; return the environment variables with which Pulumi works here.
 
-    `nodes` are needed besides the default images, where the lab builds images at all.
+    `nodes` are needed besides the default images, where the lab builds images at all; `plugins`
+    besides the stand-ins, where Pulumi cannot download plugins.
     """
     cache = machine.cache
     venv.make(cache, "requirements.txt")
@@ -30,11 +34,12 @@ def make_ready(machine: Machine, nodes: Iterable[Image] = ()) -> dict[str, str]:
         docker_host = machine.docker_host or daemon.ensure(Daemon(cache.docker)).host
     wanted = images.missing((*images.IMAGES, *nodes), docker_host) if machine.lab_images else []
     tool_of = tools.missing(machine)
-    outputs = build(cache, [*tool_of, *(step for image in wanted for step in image.needs)])
+    not_downloaded = [*install.STAND_INS, *plugins] if machine.stand_ins else []
+    image_steps = [step for image in wanted for step in image.needs]
+    outputs = build(cache, [*tool_of, *image_steps, *(plugin.step for plugin in not_downloaded)])
     tools.link(cache, [outputs[step.name] / tool for step, tool in tool_of.items()])
     images.load(wanted, outputs, docker_host)
-    if machine.stand_ins:
-        stand_ins.install(cache)
+    install.install(cache, not_downloaded)
     return shell.variables(machine, docker_host)
 
 

@@ -1,4 +1,4 @@
-"""Installs the stand-in plugins where the engine looks for plugins.
+"""Installs plugins where the engine looks for them: the stand-ins, and those built from source.
 
 Standard library only: this runs on the system's Python. Everything is in the cache, so the plugins
 keep working when the clone that installed them is deleted.
@@ -10,9 +10,12 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from lab.build.steps import Step, Workbench, prepare
+from lab.build import programs
+from lab.build.steps import Step, Workbench
 from lab.paths import Cache
 from lab.providers import VERSIONS
 
@@ -27,16 +30,31 @@ runpy.run_module('lab.providers', run_name='__main__', alter_sys=True)" \
 """
 
 
-def install(cache: Cache) -> None:
-    """Install both plugins into the lab's own PULUMI_HOME, as links to a step's output."""
-    built = prepare(cache, [plugins])[plugins.name]
-    for name, version in VERSIONS.items():
-        folder = cache.pulumi_home / "plugins" / f"resource-{name}-v{version}"
-        program = built / f"pulumi-resource-{name}"
-        link = folder / f".{program.name}.{os.getpid()}"
+@dataclass(frozen=True)
+class Plugin:
+    """A provider plugin, and the program of a step's output that runs it."""
+
+    name: str
+    version: str
+    """The plugin version that the SDK of its resources requires."""
+    step: Step
+    program: str
+
+    @property
+    def folder(self) -> str:
+        """The name of its folder in PULUMI_HOME/plugins."""
+        return f"resource-{self.name}-v{self.version}"
+
+
+def install(cache: Cache, wanted: Iterable[Plugin]) -> None:
+    """Install built plugins into the lab's own PULUMI_HOME, as links to the outputs of steps."""
+    for plugin in wanted:
+        folder = cache.pulumi_home / "plugins" / plugin.folder
+        name = f"pulumi-resource-{plugin.name}"
+        link = folder / f".{name}.{os.getpid()}"
         folder.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(program)
-        link.replace(folder / program.name)  # atomically: an engine may be looking for it
+        link.symlink_to(plugin.step.output(cache) / plugin.program)
+        link.replace(folder / name)  # atomically: an engine may be looking for it
 
 
 def _build_packages(bench: Workbench) -> None:
@@ -57,3 +75,14 @@ def _build_plugins(bench: Workbench) -> None:
 
 packages = Step("stand-in-packages", (sys.version, REQUIREMENTS), _build_packages)
 plugins = Step("stand-ins", (PACKAGE,), _build_plugins, needs=(packages,))
+
+STAND_INS = tuple(
+    Plugin(name, version, plugins, f"pulumi-resource-{name}") for name, version in VERSIONS.items()
+)
+KUBERNETES = Plugin(
+    "kubernetes",
+    programs.PULUMI_KUBERNETES,
+    programs.pulumi_kubernetes,
+    "pulumi-kubernetes",
+)
+"""The real plugin, which takes long to build: installed only where it is needed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from lab.build import programs
-from lab.paths import LAB
+from lab.build.go_tool import GoTool
+from lab.build.steps import Workbench, prepare
+from lab.paths import LAB, Cache
 
 
 @pytest.mark.parametrize("version", programs.KUBERNETES_VERSIONS)
@@ -45,3 +48,30 @@ def test_the_language_host_is_given_the_projects_virtual_environment(
         ).stdout.splitlines()
         root = [f"-root={project}"] if flags else []
         assert given == [*root, *flags, "127.0.0.1:1"]
+
+
+def test_the_kubernetes_plugin_is_built_of_the_module_whose_schema_it_reads() -> None:
+    module = LAB / "go" / "pulumi-kubernetes" / "go.mod"
+    name, version = programs.PULUMI_KUBERNETES_MODULE.split("@")
+    assert f"require {name} {version}\n" in module.read_text()
+    assert module.parent in programs.pulumi_kubernetes.inputs
+
+
+def test_the_kubernetes_plugin_has_its_schema_beside_it_with_the_version(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = cache.go_modules / programs.PULUMI_KUBERNETES_MODULE
+
+    def compile_tool(tool: GoTool, bench: Workbench, into: Path) -> None:
+        (into / tool.name).touch()
+        sources = module / "cmd" / "pulumi-resource-kubernetes"
+        sources.mkdir(parents=True)
+        (sources / "schema.json").write_text('{"name": "kubernetes"}')
+        (sources / "terraform-mapping.json").write_text("{}")
+
+    monkeypatch.setattr(GoTool, "compile", compile_tool)
+    built = prepare(cache, [programs.pulumi_kubernetes])["pulumi-kubernetes"]
+    files = {"pulumi-kubernetes", "schema.json", "terraform-mapping.json"}
+    assert {file.name for file in built.iterdir()} == files
+    schema = json.loads((built / "schema.json").read_text())
+    assert schema == {"name": "kubernetes", "version": programs.PULUMI_KUBERNETES}

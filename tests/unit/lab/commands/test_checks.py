@@ -15,6 +15,8 @@ from lab.errors import LabError
 from lab.machine import apt, machine, ready, venv
 from lab.machine.docker.daemon import NoDaemonError
 from lab.paths import Cache
+from lab.providers import install
+from lab.providers.install import Plugin
 
 Prepare = Callable[..., dict[str, str]]
 
@@ -26,10 +28,10 @@ def checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., in
         (tmp_path / browser).touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    def run(quick: str, real: str, prepare: Prepare) -> int:
+    def run(quick: str, real: str, prepare: Prepare, plugins: tuple[Plugin, ...] = ()) -> int:
         tiers = (
             Tier("quick", ("-c", quick)),
-            Tier("real", ("-c", real), needs_lab=True, needs_browser=True),
+            Tier("real", ("-c", real), needs_lab=True, plugins=plugins, needs_browser=True),
         )
         found = SimpleNamespace(reasons=(), default_stack="lab")
         monkeypatch.setattr(checks, "TIERS", {"test": tiers})
@@ -108,3 +110,21 @@ def test_a_browser_is_installed_where_none_is_and_its_lack_stops_nothing(
     (tmp_path / "google-chrome").unlink()
     assert checked("pass", "pass", prepared) == 0
     assert installed == [["chromium"]]
+
+
+def test_the_kubernetes_plugin_is_needed_by_the_e2e_tier_alone() -> None:
+    tiers = [tier for tiers in checks.TIERS.values() for tier in tiers]
+    assert {tier.name: tier.plugins for tier in tiers if tier.plugins} == {
+        "e2e": (install.KUBERNETES,)
+    }
+
+
+def test_the_plugins_of_every_tier_are_made_ready(checked: Callable[..., int]) -> None:
+    needed: list[object] = []
+
+    def prepare(_: object, nodes: object, plugins: object) -> dict[str, str]:
+        needed.append(plugins)
+        return {}
+
+    assert checked("pass", "pass", prepare, plugins=(install.KUBERNETES,)) == 0
+    assert needed == [[install.KUBERNETES]]
