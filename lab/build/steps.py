@@ -99,8 +99,7 @@ def prepare(cache: Cache, steps: Sequence[Step]) -> dict[str, Path]:
             file=sys.stderr,
         )
     for number, step in enumerate(missing, start=1):
-        about = f"about {step.minutes:.0f} min cold" if step.minutes >= 1 else ""
-        with progress(f"[{number}/{len(missing)}] {step.name}: building", about):
+        with progress(f"[{number}/{len(missing)}] {step.name}: building", step.minutes):
             _build(cache, step)
     return {step.name: step.output(cache) for step in ordered}
 

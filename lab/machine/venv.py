@@ -50,10 +50,7 @@ def make(cache: Cache, requirements: str) -> Path:
             commands.insert(0, [sys.executable, "-m", "venv", "--clear", VENV])
         log = cache.logs / "venv.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            progress(f".venv: installing {requirements}", "about 1 min cold"),
-            log.open("w") as out,
-        ):
+        with progress(f".venv: installing {requirements}", minutes=1), log.open("w") as out:
             for command in commands:
                 done = subprocess.run(command, stdout=out, stderr=out, check=False)
                 if done.returncode != 0:
