@@ -22,6 +22,7 @@ from typing import IO
 
 from lab.build.steps import Step, Workbench
 from lab.errors import LabError
+from lab.machine import apt
 from lab.paths import LAB
 from runtime_observability.core.compatibility import SANDBOX_IMAGE
 from runtime_observability.host.docker import architecture
@@ -68,7 +69,7 @@ class Archive:
     @classmethod
     def of_this_machine(cls, bench: Workbench) -> Archive:
         """Read apt's first source for the release that this machine runs."""
-        bench.run(["apt-get", "update"])  # without it apt lists no source
+        bench.run(apt.UPDATE)  # without it apt lists no source
         command = ["apt-get", "indextargets", "--format", "$(CODENAME) $(SITE) $(COMPONENT)"]
         listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
         release = platform.freedesktop_os_release()["VERSION_CODENAME"]
