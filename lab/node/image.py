@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from lab.build import go_tool
 from lab.build.steps import Step, Workbench
 from lab.errors import LabError
 from lab.machine import apt
@@ -156,8 +157,8 @@ def _build_files(bench: Workbench) -> None:
         shutil.copytree(LAB / "node" / "k3s", app / "k3s", ignore=sources)
         k3s = bench.out / "usr/bin/k3s"
         zipapp.create_archive(app, k3s, "/usr/bin/python3", main="k3s.main:main")
-        bench.run(["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", pause, "main.go"],
-                  cwd=LAB / "node" / "pause", CGO_ENABLED="0", GO111MODULE="off")  # fmt: skip
+        go_tool.run(bench, ["build", "-trimpath", "-ldflags", "-s -w", "-o", pause, "main.go"],
+                    LAB / "node" / "pause", GO111MODULE="off")  # fmt: skip
         with tarfile.open(bench.needs["node-base"] / "base.tar") as tar, busybox.open("wb") as file:
             shutil.copyfileobj(tar.extractfile("./usr/bin/busybox") or io.BytesIO(), file)
         busybox.chmod(0o755)
