@@ -52,9 +52,9 @@ class Cache:
         return self.root / "go" / "build"
 
     @property
-    def bin(self) -> Path:
-        """Links to the built command-line tools; a folder for PATH."""
-        return self.root / "bin"
+    def tools(self) -> Path:
+        """Folders for PATH with links to the built command-line tools, one for each set of them."""
+        return self.root / "tools"
 
     @property
     def docker(self) -> Path:

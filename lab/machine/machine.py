@@ -88,9 +88,9 @@ def examine(cache: Cache) -> Machine:
 
 
 def path_without(cache: Cache) -> str:
-    """Return PATH as it was before `make env` put the cache's folder in front of it."""
+    """Return PATH as it was before `make env` put a folder of the cache in front of it."""
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    return os.pathsep.join(folder for folder in folders if folder != str(cache.bin))
+    return os.pathsep.join(folder for folder in folders if Path(folder).parent != cache.tools)
 
 
 def users_pulumi_home(cache: Cache) -> Path:
