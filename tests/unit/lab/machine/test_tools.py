@@ -9,6 +9,7 @@ import pytest
 
 from lab.machine import shell, tools
 from lab.machine.machine import Machine, path_without
+from lab.machine.venv import SCRIPTS
 from lab.paths import Cache
 
 
@@ -60,4 +61,4 @@ def test_a_shell_has_the_labs_tools_first_and_only_those_that_the_machine_lacks(
     )
     path = shell.variables(machine, "unix:///docker.sock")["PATH"].split(os.pathsep)
     wanted = [str(tools.folder(cache, names))] if names else []
-    assert path == [*wanted, "/usr/bin", str(shell.SCRIPTS)]
+    assert path == [*wanted, "/usr/bin", str(SCRIPTS)]
