@@ -110,7 +110,7 @@ def _build(cache: Cache, step: Step) -> None:
     final = step.output(cache)
     partial = final.with_name(f".{step.key}.{os.getpid()}")
     log_path = cache.logs / f"{step.name}.log"
-    with exclusive(cache.steps / f".{step.name}.lock"):
+    with exclusive(cache.steps / f".{step.name}.lock", f"the build of {step.name}"):
         if final.exists():
             return
         for interrupted in cache.steps.glob(f".{step.key}.*"):
