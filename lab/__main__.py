@@ -9,13 +9,13 @@ from types import FrameType
 from typing import NoReturn
 
 from lab.commands import build, checks, clean, down, env, stop, up
-from lab.errors import LabError
+from lab.errors import LabError, in_words
 from lab.paths import Cache
 from runtime_observability.host.runner import CommandError
 
 
 def main(arguments: list[str]) -> int:
-    """Run one command; return the exit code."""
+    """Run one command; return the exit code. An OSError becomes a LabError with its cure."""
     parser = argparse.ArgumentParser(prog="python3 -m lab", description=__doc__)
     parser.add_argument(
         "command",
@@ -26,13 +26,20 @@ def main(arguments: list[str]) -> int:
     )
     chosen = parser.parse_args(arguments)
     cache = Cache.of_this_user()
-    match chosen.command:
+    try:
+        return _run(chosen.command, cache, chosen.stack)
+    except OSError as error:
+        raise LabError(in_words(error, cache)) from error
+
+
+def _run(command: str, cache: Cache, stack: str | None) -> int:
+    match command:
         case "up":
-            return up.run(cache, chosen.stack)
+            return up.run(cache, stack)
         case "down":
-            return down.run(cache, chosen.stack)
+            return down.run(cache, stack)
         case "env":
-            return env.run(cache, chosen.stack)
+            return env.run(cache, stack)
         case "lab":
             return build.run(cache)
         case "stop":

@@ -18,10 +18,18 @@ class Cache:
 
     @classmethod
     def of_this_user(cls) -> Cache:
-        """Return $RUNTIME_OBSERVABILITY_CACHE, or the folder below the user's own cache."""
+        """Return $RUNTIME_OBSERVABILITY_CACHE, or the folder below the user's own cache.
+
+        That is $XDG_CACHE_HOME if its path is absolute, as the XDG specification demands, and
+        ~/.cache if not.
+        """
         named = os.environ.get("RUNTIME_OBSERVABILITY_CACHE")
-        root = Path(named) if named else Path.home() / ".cache" / "runtime-observability"
-        return cls(root.expanduser().absolute())
+        if named:
+            return cls(Path(named).expanduser().absolute())
+        caches = Path(os.environ.get("XDG_CACHE_HOME", ""))
+        if not caches.is_absolute():
+            caches = Path.home() / ".cache"
+        return cls(caches / "runtime-observability")
 
     @property
     def steps(self) -> Path:
@@ -44,9 +52,9 @@ class Cache:
         return self.root / "go" / "build"
 
     @property
-    def bin(self) -> Path:
-        """Links to the built command-line tools; a folder for PATH."""
-        return self.root / "bin"
+    def tools(self) -> Path:
+        """Folders for PATH with links to the built command-line tools, one for each set of them."""
+        return self.root / "tools"
 
     @property
     def docker(self) -> Path:

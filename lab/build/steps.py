@@ -99,8 +99,7 @@ def prepare(cache: Cache, steps: Sequence[Step]) -> dict[str, Path]:
             file=sys.stderr,
         )
     for number, step in enumerate(missing, start=1):
-        about = f"about {step.minutes:.0f} min cold" if step.minutes >= 1 else ""
-        with progress(f"[{number}/{len(missing)}] {step.name}: building", about):
+        with progress(f"[{number}/{len(missing)}] {step.name}: building", step.minutes):
             _build(cache, step)
     return {step.name: step.output(cache) for step in ordered}
 
@@ -111,7 +110,7 @@ def _build(cache: Cache, step: Step) -> None:
     final = step.output(cache)
     partial = final.with_name(f".{step.key}.{os.getpid()}")
     log_path = cache.logs / f"{step.name}.log"
-    with exclusive(cache.steps / f".{step.name}.lock"):
+    with exclusive(cache.steps / f".{step.name}.lock", f"the build of {step.name}"):
         if final.exists():
             return
         for interrupted in cache.steps.glob(f".{step.key}.*"):

@@ -19,10 +19,6 @@ def run(cache: Cache) -> int:
 
     Raises LabError while the private daemon holds a stack.
     """
-    _remove_node_images()
-    if not cache.root.exists():
-        print(f"{cache.root} does not exist: there is nothing to remove")
-        return 0
     private = Daemon(cache.docker)
     if daemon.answers(private):
         command = ["docker", "--host", private.host, "ps", "--all", "--quiet"]
@@ -31,6 +27,10 @@ def run(cache: Cache) -> int:
                 "the private Docker daemon still holds stacks: run `make down STACK=NAME` for "
                 "every one of them, then `make clean` again"
             )
+    _remove_node_images()
+    if not cache.root.exists():
+        print(f"{cache.root} does not exist: there is nothing to remove")
+        return 0
     daemon.stop(private)
     with progress(f"removing {cache.root}"):
         shutil.rmtree(cache.root)

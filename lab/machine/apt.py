@@ -11,6 +11,9 @@ from collections.abc import Iterable
 from lab.errors import LabError
 from lab.progress import progress
 
+# Without the option it succeeds when nothing can be fetched, and what follows names another reason.
+UPDATE = ("apt-get", "update", "-o", "APT::Update::Error-Mode=any")
+
 
 def install(packages: Iterable[str], user: str) -> None:
     """Install packages for `user`, the part of the lab that needs them.
@@ -29,7 +32,7 @@ def install(packages: Iterable[str], user: str) -> None:
     print(f"{user} needs {' and '.join(wanted)}: installing", file=sys.stderr)
     # With RUNLEVEL=1 invoke-rc.d starts no service: an installation adds only files.
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    for step in (["apt-get", "update"], command):
+    for step in (UPDATE, command):
         with progress(" ".join(step[:2])):
             done = subprocess.run(
                 step, env=environment, capture_output=True, text=True, check=False

@@ -62,7 +62,8 @@ class Machine:
 def examine(cache: Cache) -> Machine:
     """Decide what is used; takes a second at most once the network's answers are stored.
 
-    Raises LabError when DOCKER_HOST names a daemon that does not answer.
+    Raises LabError when DOCKER_HOST names a daemon that does not answer, and when this user may not
+    use the Docker socket.
     """
     pulumi, pulumi_reason = _tool("pulumi", ["version"], OLDEST_PULUMI, cache)
     k3d, k3d_reason = _tool("k3d", ["version"], OLDEST_K3D, cache)
@@ -88,9 +89,9 @@ def examine(cache: Cache) -> Machine:
 
 
 def path_without(cache: Cache) -> str:
-    """Return PATH as it was before `make env` put the cache's folder in front of it."""
+    """Return PATH as it was before `make env` put a folder of the cache in front of it."""
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    return os.pathsep.join(folder for folder in folders if folder != str(cache.bin))
+    return os.pathsep.join(folder for folder in folders if Path(folder).parent != cache.tools)
 
 
 def users_pulumi_home(cache: Cache) -> Path:
@@ -129,10 +130,10 @@ def _tool(
 
 
 def _docker(cache: Cache) -> tuple[str | None, str]:
-    private = Daemon(cache.docker).host
+    private = Daemon(cache.docker)
     named = os.environ.get("DOCKER_HOST")
-    if named == private:
-        return None, f"the lab's private daemon at {private}, named by DOCKER_HOST"
+    if named == private.host:
+        return None, f"the lab's private daemon at {named}, named by DOCKER_HOST"
     if shutil.which("docker") is None:
         return None, "a private daemon, because there is no docker command"
     try:
@@ -144,12 +145,31 @@ def _docker(cache: Cache) -> tuple[str | None, str]:
         complaint = (answer.stderr.strip() or "nothing").splitlines()[-1]
     except runner.CommandError as error:
         complaint = str(error)
+    if os.geteuid() != 0 and "permission denied" in complaint.lower():
+        _refuse_denied_socket(named, private, complaint)
     if named:
         raise LabError(
             f"DOCKER_HOST={named} does not answer ({complaint}). Start that daemon, or unset "
             "DOCKER_HOST to let the lab use another daemon or its own"
         )
     return None, f"a private daemon, because docker fails: {complaint}"
+
+
+def _refuse_denied_socket(named: str | None, private: Daemon, complaint: str) -> None:
+    """Raise LabError with the cure if a socket is all that keeps this user from the daemon.
+
+    Without DOCKER_HOST that is a NoDaemonError, and none if a private daemon already runs: only
+    root can start one.
+    """
+    host = named or command_line_host()
+    if not host.startswith("unix://") or (named is None and daemon.answers(private)):
+        return
+    error = LabError if named else daemon.NoDaemonError
+    raise error(
+        f"the Docker socket {host.removeprefix('unix://')} exists, but this user may not use it "
+        f"({complaint}). Add the user to the group docker with `sudo usermod -aG docker $USER` and "
+        "log in again, or set DOCKER_HOST to a daemon that you can use"
+    )
 
 
 def _images(cache: Cache) -> tuple[bool, str]:
@@ -161,8 +181,14 @@ def _images(cache: Cache) -> tuple[bool, str]:
     if shutil.which("docker") is None:
         daemon.install()
     if network.remembered(image, lambda: is_served(image), cache):
-        return False, f"pulled from their registries, because {image} can be pulled"
-    return True, f"built by the lab, because {image} cannot be pulled"
+        return False, (
+            f"pulled from their registries, because {image} can be pulled "
+            "(RUNTIME_OBSERVABILITY_LAB=1 builds them)"
+        )
+    return True, (
+        f"built by the lab, because {image} cannot be pulled "
+        "(RUNTIME_OBSERVABILITY_LAB=0 pulls them nevertheless)"
+    )
 
 
 def _plugins(cache: Cache) -> tuple[bool, str]:
@@ -178,5 +204,8 @@ def _plugins(cache: Cache) -> tuple[bool, str]:
     system = f"{platform.system().lower()}-{architecture(platform.machine())}"
     urls = [f"{PLUGINS_SITE}/pulumi-{plugin}-{system}.tar.gz" for plugin in plugins]
     if all(network.remembered(url, partial(network.has_file, url), cache) for url in urls):
-        return False, f"{named}, downloaded by Pulumi"
-    return True, f"stand-ins for {named}, because {PLUGINS_SITE} cannot be reached"
+        return False, f"{named}, downloaded by Pulumi (RUNTIME_OBSERVABILITY_LAB=1 uses stand-ins)"
+    return True, (
+        f"stand-ins for {named}, because {PLUGINS_SITE} cannot be reached "
+        "(RUNTIME_OBSERVABILITY_LAB=0 downloads them nevertheless)"
+    )

@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+from lab.machine import tools
 from lab.machine.machine import Machine, path_without, users_pulumi_home
 from lab.machine.venv import SCRIPTS
 from lab.paths import PROJECT
@@ -16,7 +17,9 @@ def variables(machine: Machine, docker_host: str) -> dict[str, str]:
     cache = machine.cache
     # .venv comes last: ktrace is wanted from it, but not another python3.
     outside = [folder for folder in path_without(cache).split(os.pathsep) if folder != str(SCRIPTS)]
-    exports = {"PATH": os.pathsep.join([str(cache.bin), *outside, str(SCRIPTS)])}
+    names = tools.missing(machine).values()
+    ours = [str(tools.folder(cache, names))] if names else []
+    exports = {"PATH": os.pathsep.join([*ours, *outside, str(SCRIPTS)])}
     if docker_host != "unix:///var/run/docker.sock":
         exports["DOCKER_HOST"] = docker_host
     credentials = Path(os.environ.get("PULUMI_CREDENTIALS_PATH") or users_pulumi_home(cache))

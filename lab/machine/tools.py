@@ -1,7 +1,8 @@
-"""The lab's command-line tools, and the folder of PATH that holds them."""
+"""The lab's command-line tools, and the folders for PATH that hold them."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,14 +26,23 @@ def missing(machine: Machine) -> dict[Step, str]:
     return {step: tool for step, (tool, wanted) in tools.items() if wanted}
 
 
+def folder(cache: Cache, names: Iterable[str]) -> Path:
+    """Return the folder for PATH with the links to these tools.
+
+    Every set of tools has its own: a shell keeps all of its tools when another checkout needs
+    fewer, and gets none instead of one that the machine has.
+    """
+    return cache.tools / "-".join(sorted(names))
+
+
 def link(cache: Cache, tools: Iterable[Path]) -> None:
-    """Make CACHE/bin hold links to exactly these programs."""
-    cache.bin.mkdir(parents=True, exist_ok=True)
-    wanted = {tool.name: tool for tool in tools}
-    for existing in cache.bin.iterdir():
-        target = existing.readlink() if existing.is_symlink() else None
-        if wanted.get(existing.name) != target:
-            existing.unlink()
-    for name, tool in wanted.items():
-        if not (cache.bin / name).is_symlink():
-            (cache.bin / name).symlink_to(tool)
+    """Make the folder of these programs hold links to them, in place of those to older builds."""
+    programs = {tool.name: tool for tool in tools}
+    if not programs:
+        return
+    into = folder(cache, programs)
+    into.mkdir(parents=True, exist_ok=True)
+    for name, program in programs.items():
+        fresh = into / f".{name}.{os.getpid()}"
+        fresh.symlink_to(program)
+        fresh.replace(into / name)  # atomically: a shell may be looking for it

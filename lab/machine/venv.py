@@ -27,7 +27,8 @@ def make(cache: Cache, requirements: str) -> Path:
     contents = b"".join(source.read_bytes() for source in inputs) + str(PROJECT).encode()
     digest = hashlib.sha256(contents)
     python = SCRIPTS / "python"
-    with exclusive(cache.root / ".venv.lock"):
+    clone = hashlib.sha256(str(PROJECT).encode()).hexdigest()[:8]
+    with exclusive(cache.root / f".venv-{clone}.lock", str(VENV)):
         if python.exists() and stamp.exists() and stamp.read_text() == digest.hexdigest():
             return python
         if importlib.util.find_spec("ensurepip") is None:
@@ -48,12 +49,9 @@ def make(cache: Cache, requirements: str) -> Path:
         # `venv` installs pip last: a virtual environment with pip is complete.
         if not (python.exists() and (SCRIPTS / "pip").exists()):
             commands.insert(0, [sys.executable, "-m", "venv", "--clear", VENV])
-        log = cache.logs / "venv.log"
+        log = cache.logs / f"venv-{clone}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            progress(f".venv: installing {requirements}", "about 1 min cold"),
-            log.open("w") as out,
-        ):
+        with progress(f".venv: installing {requirements}", minutes=1), log.open("w") as out:
             for command in commands:
                 done = subprocess.run(command, stdout=out, stderr=out, check=False)
                 if done.returncode != 0:

@@ -20,8 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from lab.build import go_tool
 from lab.build.steps import Step, Workbench
 from lab.errors import LabError
+from lab.machine import apt
 from lab.paths import LAB
 from runtime_observability.core.compatibility import SANDBOX_IMAGE
 from runtime_observability.host.docker import architecture
@@ -68,7 +70,7 @@ class Archive:
     @classmethod
     def of_this_machine(cls, bench: Workbench) -> Archive:
         """Read apt's first source for the release that this machine runs."""
-        bench.run(["apt-get", "update"])  # without it apt lists no source
+        bench.run(apt.UPDATE)  # without it apt lists no source
         command = ["apt-get", "indextargets", "--format", "$(CODENAME) $(SITE) $(COMPONENT)"]
         listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
         release = platform.freedesktop_os_release()["VERSION_CODENAME"]
@@ -155,8 +157,8 @@ def _build_files(bench: Workbench) -> None:
         shutil.copytree(LAB / "node" / "k3s", app / "k3s", ignore=sources)
         k3s = bench.out / "usr/bin/k3s"
         zipapp.create_archive(app, k3s, "/usr/bin/python3", main="k3s.main:main")
-        bench.run(["go", "build", "-trimpath", "-ldflags", "-s -w", "-o", pause, "main.go"],
-                  cwd=LAB / "node" / "pause", CGO_ENABLED="0", GO111MODULE="off")  # fmt: skip
+        go_tool.run(bench, ["build", "-trimpath", "-ldflags", "-s -w", "-o", pause, "main.go"],
+                    LAB / "node" / "pause", GO111MODULE="off")  # fmt: skip
         with tarfile.open(bench.needs["node-base"] / "base.tar") as tar, busybox.open("wb") as file:
             shutil.copyfileobj(tar.extractfile("./usr/bin/busybox") or io.BytesIO(), file)
         busybox.chmod(0o755)

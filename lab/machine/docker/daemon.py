@@ -83,7 +83,7 @@ def ensure(daemon: Daemon) -> Daemon:
         raise NoDaemonError(
             "dockerd needs root; run as root, or set DOCKER_HOST to a daemon that you can use"
         )
-    with exclusive(daemon.lock):
+    with exclusive(daemon.lock, "the private Docker daemon"):
         pid = processes.running_pid(daemon.pid_file, daemon.config_file)
         # One that runs and does not answer is starting, or its machine is busy: wait for it first.
         if not pid or not _wait_until_up(daemon, lambda: None if processes.alive(pid) else pid):
@@ -99,7 +99,7 @@ def stop(daemon: Daemon) -> bool:
     """
     if not daemon.folder.exists():
         return False
-    with exclusive(daemon.lock):
+    with exclusive(daemon.lock, "the private Docker daemon"):
         was_up = processes.running_pid(daemon.pid_file, daemon.config_file) is not None
         if not was_up and daemon.pid_file.exists():
             # A killed daemon's containers still run, and only a new daemon can stop them.

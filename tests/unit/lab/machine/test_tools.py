@@ -2,18 +2,63 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from lab.machine import tools
+import pytest
+
+from lab.machine import shell, tools
+from lab.machine.machine import Machine, path_without
+from lab.machine.venv import SCRIPTS
 from lab.paths import Cache
 
 
+def links(cache: Cache, names: set[str]) -> dict[str, Path]:
+    return {link.name: link.readlink() for link in tools.folder(cache, names).iterdir()}
+
+
 def test_the_tools_on_path_are_exactly_those_chosen(cache: Cache, tmp_path: Path) -> None:
-    for name in ("pulumi", "k3d"):
-        (tmp_path / name).touch()
+    old, new = tmp_path / "old", tmp_path / "new"
+    tools.link(cache, [old / "pulumi", old / "k3d"])
+    tools.link(cache, [new / "k3d", new / "pulumi"])
+    chosen = {name: new / name for name in ("k3d", "pulumi")}
+    assert links(cache, {"k3d", "pulumi"}) == chosen
+
+
+def test_a_shell_keeps_its_tools_when_another_checkout_chooses_others(
+    cache: Cache, tmp_path: Path
+) -> None:
     tools.link(cache, [tmp_path / "pulumi", tmp_path / "k3d"])
-    (tmp_path / "new").mkdir()
-    (tmp_path / "new" / "pulumi").touch()
-    tools.link(cache, [tmp_path / "new" / "pulumi"])
-    links = {link.name: link.readlink() for link in cache.bin.iterdir()}
-    assert links == {"pulumi": tmp_path / "new" / "pulumi"}
+    tools.link(cache, [tmp_path / "k3d"])
+    tools.link(cache, [])
+    assert links(cache, {"k3d", "pulumi"}) == {n: tmp_path / n for n in ("k3d", "pulumi")}
+    assert links(cache, {"k3d"}) == {"k3d": tmp_path / "k3d"}
+
+
+@pytest.mark.parametrize(
+    ("lab_pulumi", "lab_k3d", "names"),
+    [(True, True, {"pulumi", "k3d"}), (False, True, {"k3d"}), (False, False, set())],
+)
+def test_a_shell_has_the_labs_tools_first_and_only_those_that_the_machine_lacks(
+    lab_pulumi: bool,
+    lab_k3d: bool,
+    names: set[str],
+    cache: Cache,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    earlier = tools.folder(cache, {"kubectl"})
+    monkeypatch.setenv("PATH", os.pathsep.join([str(earlier), "/usr/bin"]))
+    assert path_without(cache) == "/usr/bin"
+    machine = Machine(
+        cache=cache,
+        lab_pulumi=lab_pulumi,
+        lab_k3d=lab_k3d,
+        lab_kubectl=True,
+        docker_host=None,
+        lab_images=False,
+        stand_ins=False,
+        reasons=(),
+    )
+    path = shell.variables(machine, "unix:///docker.sock")["PATH"].split(os.pathsep)
+    wanted = [str(tools.folder(cache, names))] if names else []
+    assert path == [*wanted, "/usr/bin", str(SCRIPTS)]
