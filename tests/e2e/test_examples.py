@@ -22,6 +22,7 @@ from tests.live.stack import Stack
 EXAMPLES = PROJECT / "examples"
 SECONDS = 600
 START_SECONDS = 60.0
+_FIRST_VARIABLE = "{.spec.containers[0].env[0].value}"
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +68,8 @@ def test_a_program_deploys_to_the_cluster_of_another_stack(
     try:
         assert program.up() == {"podStarts": stack.outputs["links"]["podStarts"]}
         (pod,) = _pods("operator", stack.outputs["kubeconfig"], program.environment)
-        printed = stack.kubectl("exec", pod, "--", "printenv", "OTEL_EXPORTER_OTLP_ENDPOINT")
-        assert printed.strip() == stack.outputs["otlpEndpointInCluster"]
+        endpoint = stack.kubectl("get", "pod", pod, "-o", f"jsonpath={_FIRST_VARIABLE}")
+        assert endpoint == stack.outputs["otlpEndpointInCluster"]
     finally:
         program.finish()
     assert _pods("operator", stack.outputs["kubeconfig"], program.environment) == []
