@@ -70,37 +70,40 @@ IN_EVERY_CONTAINER = {
 }
 
 
-@pytest.mark.parametrize(
-    ("backend", "alias", "config", "ports", "memory", "heap"),
-    [
-        ("jaeger", "jaeger", "/etc/jaeger/config.yaml", [16686], 1024, 819),
-        (
-            "collector",
-            "otel-collector",
-            "/etc/otelcol/config.yaml",
-            [4317, 4318, 8888, 13133],
-            256,
-            204,
-        ),
-    ],
-)
-def test_a_container_has_these_inputs_and_no_other(
-    stack: Run, backend: str, alias: str, config: str, ports: list[int], memory: int, heap: int
-) -> None:
-    found = dict(stack[f"{backend}-container"].inputs)
+def published(*ports: int) -> list[dict[str, Any]]:
+    return [{"internal": port, "external": port, "ip": "127.0.0.1"} for port in ports]
+
+
+IN_ONE_CONTAINER = {
+    "jaeger-container": {
+        "name": "traced-dev-jaeger",
+        "command": ["--config", "/etc/jaeger/config.yaml"],
+        "envs": ["GOMEMLIMIT=819MiB"],
+        "networksAdvanced": [{"name": "traced-dev", "aliases": ["jaeger"]}],
+        "ports": published(16686),
+        "memory": 1024,
+        "memorySwap": 1024,
+    },
+    "collector-container": {
+        "name": "traced-dev-collector",
+        "command": ["--config", "/etc/otelcol/config.yaml"],
+        "envs": ["GOMEMLIMIT=204MiB"],
+        "networksAdvanced": [{"name": "traced-dev", "aliases": ["otel-collector"]}],
+        "ports": published(4317, 4318, 8888, 13133),
+        "memory": 256,
+        "memorySwap": 256,
+    },
+}
+
+
+@pytest.mark.parametrize("container", IN_ONE_CONTAINER)
+def test_a_container_has_these_inputs_and_no_other(stack: Run, container: str) -> None:
+    found = dict(stack[container].inputs)
     (upload,) = found.pop("uploads")
     assert upload.keys() == {"file", "content"}
-    assert upload["file"] == config
+    assert upload["file"] == found["command"][1]
     assert found.pop("image").startswith("sha256:")
-    assert found == IN_EVERY_CONTAINER | {
-        "name": f"traced-dev-{backend}",
-        "command": ["--config", config],
-        "envs": [f"GOMEMLIMIT={heap}MiB"],
-        "networksAdvanced": [{"name": "traced-dev", "aliases": [alias]}],
-        "ports": [{"internal": port, "external": port, "ip": "127.0.0.1"} for port in ports],
-        "memory": memory,
-        "memorySwap": memory,
-    }
+    assert found == IN_EVERY_CONTAINER | IN_ONE_CONTAINER[container]
 
 
 def test_swap_is_limited_where_the_daemon_can_limit_it() -> None:
@@ -129,9 +132,7 @@ def python(module: str, triggers: list[Any], **environment: str) -> dict[str, An
     }
 
 
-def guard(
-    scripts: list[str], triggers: list[Any], environment: dict[str, str]
-) -> dict[str, Any]:
+def guard(scripts: list[str], triggers: list[Any], environment: dict[str, str]) -> dict[str, Any]:
     return LOGGED | {
         "create": "true",
         "delete": _commands.in_turn(scripts),

@@ -185,64 +185,63 @@ def test_a_stopped_cluster_is_started(daemon: FakeDaemon, names: Names, spec: Cl
     assert changes(daemon) == ["start"]
 
 
-@pytest.mark.usefixtures("readiness")
-@pytest.mark.parametrize(
-    ("state", "since"), [(None, 0), ("running", 0), ("exited", 1_700_000_000)]
-)
-def test_only_what_nodes_log_after_a_start_explains_it(
-    daemon: FakeDaemon,
-    names: Names,
-    spec: ClusterSpec,
-    clock: Clock,
-    monkeypatch: pytest.MonkeyPatch,
-    state: str | None,
-    since: float,
-) -> None:
-    """An error of the nodes' earlier life would be taken for the reason."""
-    watched: list[tuple[tuple[str, ...], float]] = []
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> list[float]:
+    """From when on each watch reads the nodes' logs."""
+    assert clock.now == 1_700_000_000
+    times: list[float] = []
 
     def watch(nodes: tuple[str, ...], since: float = 0) -> NodeWatch:
-        watched.append((nodes, since))
+        times.append(since)
         return NodeWatch(nodes, since)
 
     monkeypatch.setattr(ensure, "NodeWatch", watch)
-    if state:
-        nodes(daemon, names, spec.digest, state=state)
-    run(names, spec)
-    assert watched == [(ensure.wanted_nodes(names, spec), since)]
+    return times
 
 
 @pytest.mark.usefixtures("readiness")
-@pytest.mark.parametrize(
-    ("state", "argv"),
-    [
-        (None, ["cluster", "create", "--config", "-"]),
-        ("exited", ["cluster", "start", "traced-dev", "--timeout", "240s"]),
-    ],
-)
+@pytest.mark.parametrize("state", [None, "running", "exited"])
+def test_only_what_nodes_log_after_a_start_explains_it(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, watched: list[float], state: str | None
+) -> None:
+    """An error of the nodes' earlier life would be taken for the reason."""
+    if state:
+        nodes(daemon, names, spec.digest, state=state)
+    run(names, spec)
+    assert watched == [1_700_000_000 if state == "exited" else 0]
+
+
+@pytest.fixture
+def k3d_runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
+    """The arguments of every run of k3d."""
+    runs: list[tuple[str, dict[str, Any]]] = []
+    real = k3d.run
+
+    def recorded(argv: list[str], **arguments: Any) -> None:
+        runs.append((" ".join(argv), arguments))
+        real(argv, **arguments)
+
+    monkeypatch.setattr(k3d, "run", recorded)
+    return runs
+
+
+@pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize("exists", [False, True])
 def test_k3d_has_two_minutes_beyond_its_own_timeout(
     daemon: FakeDaemon,
     names: Names,
     spec: ClusterSpec,
-    monkeypatch: pytest.MonkeyPatch,
-    state: str | None,
-    argv: list[str],
+    k3d_runs: list[tuple[str, dict[str, Any]]],
+    exists: bool,
 ) -> None:
     """So that k3d's own error, which names the node, comes first."""
-    calls: list[tuple[list[str], dict[str, Any]]] = []
-    real = k3d.run
-
-    def recorded(argv: list[str], **arguments: Any) -> None:
-        calls.append((argv, arguments))
-        real(argv, **arguments)
-
-    monkeypatch.setattr(k3d, "run", recorded)
-    if state:
-        nodes(daemon, names, spec.digest, state=state)
+    if exists:
+        nodes(daemon, names, spec.digest, state="exited")
     with ensure.locked(names) as lock:
         Ensure(names, spec, lock).run()
-    ((found, arguments),) = calls
-    assert found == argv
+    ((argv, arguments),) = k3d_runs
+    start = "cluster start traced-dev --timeout 240s"
+    assert argv == (start if exists else "cluster create --config -")
     assert (spec.start_seconds, arguments["seconds"]) == (240, 360)
     assert (arguments["lock"], arguments["tools_image"]) == (lock, spec.tools_image)
 

@@ -52,7 +52,10 @@ FATAL = 'time="T" level=fatal msg="no"\n'
             HEALTHY + "Incorrect Usage: flag provided but not defined: -nope\n\nNAME:\n   k3s\n",
             "Incorrect Usage: flag provided but not defined: -nope",
         ),
-        (HEALTHY + "flag provided but not defined: -x\nI1123\n", "flag provided but not defined: -x"),
+        (
+            HEALTHY + "flag provided but not defined: -x\nI1123\n",
+            "flag provided but not defined: -x",
+        ),
         (HEALTHY + "Error: unknown flag: --nope\nI1123\n", "Error: unknown flag: --nope"),
         ("an Error: in the middle of a line\nI1123\n", "I1123"),
         # Each kind of line explains more than the next one, wherever they are.

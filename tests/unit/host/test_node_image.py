@@ -247,9 +247,7 @@ def slow_download(serve: Serve, monkeypatch: pytest.MonkeyPatch, seconds: float)
 def test_a_download_has_ten_minutes(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(tarfile.ReadError):
         slow_download(serve, monkeypatch, 200)
-    with pytest.raises(
-        runner.CommandError, match=r"linux-amd64\.tar\.gz took longer than 600 s"
-    ):
+    with pytest.raises(runner.CommandError, match=r"linux-amd64\.tar\.gz took longer than 600 s"):
         slow_download(serve, monkeypatch, 201)
 
 

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -271,10 +272,11 @@ def test_only_the_clusters_own_api_server_is_believed(
     tls.load_cert_chain(shown.own)
     server = FakeServer(lambda _: Reply(401), tls)
     authority = (shown if trusted else other).authority.read_bytes()
+    trust: dict[str, Any] = {"certificate-authority-data": base64.b64encode(authority).decode()}
     write_kubeconfig(
         names.kubeconfig,
         server.url.replace("127.0.0.1", Certificate.NAME),
-        **{"certificate-authority-data": base64.b64encode(authority).decode()},
+        **trust,
     )
     drift = seen(names).drift
     server.stop()

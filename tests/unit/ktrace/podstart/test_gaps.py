@@ -21,7 +21,7 @@ def test_a_gap_is_shown_from_a_hundredth_of_the_start_on_and_always_from_100_ms_
 
 
 def call(method: str, *, failed: bool = False) -> Call:
-    made = span("kubelet", f"runtime.v1.RuntimeService/{method}", **{"error": str(failed)})
+    made = span("kubelet", f"runtime.v1.RuntimeService/{method}", error=str(failed))
     (found,) = client(lambda _: data(trace(made))).find("kubelet")
     return Call(found, found.spans[0])
 

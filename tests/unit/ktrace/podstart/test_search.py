@@ -30,7 +30,9 @@ def test_a_start_is_searched_for_around_its_first_sync() -> None:
         query = request.url.params
         if "start" in query:
             times = (int(query["start"]) - SYNCED, int(query["end"]) - SYNCED)
-            asked.append((query["service"], query.get("operation", ""), *times, int(query["limit"])))
+            asked.append(
+                (query["service"], query.get("operation", ""), *times, int(query["limit"]))
+            )
         return data(sync()) if query["service"] == "kubelet" else data()
 
     assert look_for_start(client(answer), "default", "a")
