@@ -34,6 +34,8 @@ class DockerObject:
     ports: str = ""
     stuck: bool = False
     log: str = ""
+    errors: str = ""
+    """What `docker logs` writes to stderr."""
     top: str = ""
     restarts: int = 0
     files: dict[str, str] = field(default_factory=dict)
@@ -140,7 +142,7 @@ class FakeDaemon:
                 self._container(name).networks.remove(network)
                 return Answer()
             case ["logs", "--tail", _, name] | ["logs", "--tail", _, "--since", _, name]:
-                return self._output(name, "log")
+                return self._output(name, "log", "errors")
             case ["cp", source, target]:
                 name, _, path = source.partition(":")
                 if path not in self._container(name).files:
@@ -216,11 +218,12 @@ class FakeDaemon:
             container for container in self.containers if name in (container.name, container.id)
         )
 
-    def _output(self, name: str, field: str) -> Answer:
-        """The container's log or its list of processes."""
+    def _output(self, name: str, field: str, errors: str = "") -> Answer:
+        """The container's log or its list of processes; ``errors``: the field for stderr."""
         if not any(name in (container.name, container.id) for container in self.containers):
             return Answer(stderr=f"Error: No such container: {name}\n", code=1)
-        return Answer(getattr(self._container(name), field))
+        container = self._container(name)
+        return Answer(getattr(container, field), getattr(container, errors) if errors else "")
 
     def _add_pending(self) -> None:
         """Adds the containers that an orphaned k3d creates between two `docker ps`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -37,9 +38,14 @@ class Reply:
 
 
 class FakeServer:
-    """``answer`` returns the reply to every request; ``requests`` records them all."""
+    """``answer`` returns the reply to every request; ``requests`` records them all.
 
-    def __init__(self, answer: Callable[[Request], Reply]) -> None:
+    With ``tls`` it is an https server.
+    """
+
+    def __init__(
+        self, answer: Callable[[Request], Reply], tls: ssl.SSLContext | None = None
+    ) -> None:
         self.answer = answer
         self.requests: list[Request] = []
         fake = self
@@ -78,11 +84,14 @@ class FakeServer:
                     super().handle_error(request, client_address)
 
         self._server = Server(("127.0.0.1", 0), Handler)
+        self._scheme = "https" if tls else "http"
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}"
 
     def stop(self) -> None:
         self._server.shutdown()

@@ -30,6 +30,7 @@ class Certificate:
 
     @classmethod
     def issue(cls, folder: Path) -> Certificate:
+        folder.mkdir(parents=True, exist_ok=True)
         certificate = cls(folder / "authority.pem", folder / "own.pem")
         authority = trustme.CA()
         authority.cert_pem.write_to_path(str(certificate.authority))

@@ -136,6 +136,45 @@ def test_an_upstream_release_is_pinned_for_both_architectures() -> None:
 
 
 @pytest.mark.parametrize(
+    ("release", "architecture", "digest"),
+    [
+        ("1.7.29", "amd64", "ba4a2e919d2882dba707d8c9c436ed3496e3bb99f5cfb13a31b29b497cf7ec2e"),
+        ("1.7.29", "arm64", "d428ad3fb7036c07c141f6666de575d8c7fd862e658a28da5ae20b737fdf7d75"),
+        ("2.3.4", "amd64", "1d0eccd52471ab75e8d4645b538f73dc635f905cd2be776366eb1036a0089595"),
+        ("2.3.4", "arm64", "ad21f456a69bca9c183a8bde892a7576d5d09ae88b3e376a47bde4a886037ab3"),
+    ],
+)
+def test_an_upstream_release_has_its_published_checksum(
+    release: str, architecture: str, digest: str
+) -> None:
+    """Written down twice: on the architecture of no test, nothing else would notice a slip."""
+    releases = {row.value.version: row.value for _, row in compatibility.UPSTREAM_CONTAINERD._rows}
+    assert releases.keys() == {"1.7.29", "2.3.4"}
+    assert releases[release].sha256[architecture] == digest
+
+
+@pytest.mark.parametrize(
+    ("release", "tag"),
+    [
+        ("v1.27.1-k3s1", "3.6"),
+        ("v1.34.9-k3s1", "3.6"),
+        ("v1.34.10-k3s1", "3.10.2"),
+        ("v1.35.0-k3s1", "3.6"),
+        ("v1.35.6-k3s1", "3.6"),
+        ("v1.35.7-k3s1", "3.10.2"),
+        ("v1.36.0-k3s1", "3.6"),
+        ("v1.36.2-k3s1", "3.6"),
+        ("v1.36.3-k3s1", "3.10.2"),
+        ("v1.37.1-k3s1", "3.10.2"),
+    ],
+)
+def test_the_sandbox_image_is_the_one_that_a_release_has(release: str, tag: str) -> None:
+    """The probe's pod runs it: any other would have to be pulled."""
+    image = compatibility.SANDBOX_IMAGE.at(Version.parse(release))
+    assert image == f"docker.io/rancher/mirrored-pause:{tag}"
+
+
+@pytest.mark.parametrize(
     ("release", "prefix"),
     [("v1.31.0-k3s1", "experimental-"), ("v1.33.9-k3s1", "experimental-"), ("v1.34.0-k3s1", "")],
 )

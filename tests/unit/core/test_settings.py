@@ -50,6 +50,31 @@ def test_is_refused(path: Path) -> None:
     assert all(problem in str(refused.value) for problem in case["problems"])
 
 
+@pytest.mark.parametrize(
+    ("key", "least", "most"),
+    [
+        ("agents", 0, 10),
+        ("apiserverSamplingPerMillion", 0, 1_000_000),
+        ("nodeSamplingPerMillion", 0, 1_000_000),
+        ("collectorSamplingPerMillion", 0, 1_000_000),
+        ("portOffset", 0, 40_000),
+        ("jaegerUiPort", 1024, 65_535),
+        ("kubeApiPort", 1024, 65_535),
+        ("jaegerMaxTraces", 1_000, 1_000_000),
+        ("jaegerMemoryMiB", 128, 65_536),
+        ("collectorMemoryMiB", 64, 65_536),
+        ("probeTimeoutSeconds", 10, 600),
+    ],
+)
+def test_a_number_ends_where_it_says(key: str, least: int, most: int) -> None:
+    for number, cure in ((least - 1, f"the minimum is {least}"), (most + 1, f"maximum is {most}")):
+        with pytest.raises(SettingsError, match=cure) as refused:
+            parsed(**{key: number})
+        assert len(refused.value.problems) == 1
+    for number in (least, most):
+        assert parsed(**{key: number}).model_dump(by_alias=True)[key] == number
+
+
 def test_every_committed_stack_is_accepted() -> None:
     for stack in ("dev", "lab", "article"):
         parsed(**of_stack_file(stack))

@@ -76,6 +76,16 @@ def test_the_daemon_says_which_cgroups_it_has(daemon: FakeDaemon) -> None:
     assert docker.daemon().cgroup_version == "1", "releases before 20.10 support only cgroup v1"
 
 
+@pytest.mark.parametrize(("told", "limits"), [(True, True), (False, False), (None, False)])
+def test_a_daemon_that_does_not_tell_of_a_swap_limit_has_none(
+    daemon: FakeDaemon, told: bool | None, limits: bool
+) -> None:
+    del daemon.info["SwapLimit"]
+    if told is not None:
+        daemon.info["SwapLimit"] = told
+    assert docker.daemon().limits_swap is limits
+
+
 @pytest.mark.parametrize(
     ("machine", "architecture"), [("x86_64", "amd64"), ("aarch64", "arm64"), ("riscv64", "riscv64")]
 )

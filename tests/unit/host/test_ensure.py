@@ -10,21 +10,24 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import urllib3
 import yaml
 
 from runtime_observability.core import cluster_spec, documents, naming
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Record
-from runtime_observability.host import ensure, k3d, runner, store
+from runtime_observability.host import ensure, k3d, kubeapi, runner, store
 from runtime_observability.host.docker import Owned
 from runtime_observability.host.ensure import Action, Ensure, decide
 from runtime_observability.host.k3d import NodeWatch
 from tests import configuration
 from tests.configuration import PROJECT, parsed
+from tests.fakes.clock import Clock
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
 
@@ -113,6 +116,11 @@ def readiness(monkeypatch: pytest.MonkeyPatch, no_waiting: None) -> Iterator[lis
     assert not results, "these waits did not happen"
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock().drive(monkeypatch, ensure)
+
+
 def run(names: Names, spec: ClusterSpec) -> str:
     with ensure.locked(names) as lock:
         return Ensure(names, spec, lock).run()
@@ -175,6 +183,67 @@ def test_a_stopped_cluster_is_started(daemon: FakeDaemon, names: Names, spec: Cl
     nodes(daemon, names, spec.digest, state="exited")
     assert run(names, spec) == "id-of-k3d-traced-dev-server-0"
     assert changes(daemon) == ["start"]
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> list[float]:
+    """From when on each watch reads the nodes' logs."""
+    assert clock.now == 1_700_000_000
+    times: list[float] = []
+
+    def watch(nodes: tuple[str, ...], since: float = 0) -> NodeWatch:
+        times.append(since)
+        return NodeWatch(nodes, since)
+
+    monkeypatch.setattr(ensure, "NodeWatch", watch)
+    return times
+
+
+@pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize("state", [None, "running", "exited"])
+def test_only_what_nodes_log_after_a_start_explains_it(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, watched: list[float], state: str | None
+) -> None:
+    """An error of the nodes' earlier life would be taken for the reason."""
+    if state:
+        nodes(daemon, names, spec.digest, state=state)
+    run(names, spec)
+    assert watched == [1_700_000_000 if state == "exited" else 0]
+
+
+@pytest.fixture
+def k3d_runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
+    """The arguments of every run of k3d."""
+    runs: list[tuple[str, dict[str, Any]]] = []
+    real = k3d.run
+
+    def recorded(argv: list[str], **arguments: Any) -> None:
+        runs.append((" ".join(argv), arguments))
+        real(argv, **arguments)
+
+    monkeypatch.setattr(k3d, "run", recorded)
+    return runs
+
+
+@pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize("exists", [False, True])
+def test_k3d_has_two_minutes_beyond_its_own_timeout(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    k3d_runs: list[tuple[str, dict[str, Any]]],
+    exists: bool,
+) -> None:
+    """So that k3d's own error, which names the node, comes first."""
+    if exists:
+        nodes(daemon, names, spec.digest, state="exited")
+    with ensure.locked(names) as lock:
+        Ensure(names, spec, lock).run()
+    ((argv, arguments),) = k3d_runs
+    start = "cluster start traced-dev --timeout 240s"
+    assert argv == (start if exists else "cluster create --config -")
+    assert (spec.start_seconds, arguments["seconds"]) == (240, 360)
+    assert (arguments["lock"], arguments["tools_image"]) == (lock, spec.tools_image)
 
 
 @pytest.mark.usefixtures("readiness")
@@ -381,15 +450,38 @@ def test_all_nodes_are_waited_for(names: Names, server: FakeServer) -> None:
     assert stages == []
 
 
-@pytest.mark.usefixtures("no_waiting")
 def test_a_cluster_that_is_never_ready_says_what_was_seen(
-    names: Names, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+    names: Names, server: FakeServer, clock: Clock
 ) -> None:
-    monkeypatch.setattr(ensure, "_READY_SECONDS", 0.2)
-    server.answer = lambda _: listing(api_node("True"))
+    def answer_slowly(_: Request) -> Reply:
+        clock.now += 20
+        return listing(api_node("True"))
+
+    server.answer = answer_slowly
     write_kubeconfig(names.kubeconfig, server.url)
-    with pytest.raises(runner.CommandError, match=r"after 0\.2 s .*: 1 of 2 nodes Ready"):
+    begin = clock.now
+    with pytest.raises(runner.CommandError, match=r"after 120 s .*: 1 of 2 nodes Ready"):
         ensure.wait_until_ready(names.kubeconfig, 2, NodeWatch([]))
+    assert 120 <= clock.now - begin < 141
+
+
+def test_an_api_server_that_does_not_answer_is_asked_again_after_five_seconds(
+    names: Names, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a limit, one lost answer would take the whole time of the wait."""
+    limits: list[float] = []
+
+    class Api:
+        def list_node(self, *, _request_timeout: float) -> Any:
+            limits.append(_request_timeout)
+            if len(limits) == 1:
+                raise urllib3.exceptions.HTTPError("Read timed out.")
+            return SimpleNamespace(items=[])
+
+    monkeypatch.setattr(kubeapi, "core", lambda _: Api())
+    begin = clock.now
+    assert ensure.wait_until_ready(names.kubeconfig, 0, NodeWatch([])) == clock.now - begin
+    assert limits == [5, 5]
 
 
 @pytest.mark.usefixtures("no_waiting")
@@ -413,16 +505,17 @@ def test_a_node_that_dies_after_k3d_was_content_says_why_at_once(
 
 
 def test_a_lock_that_is_never_freed_is_told(
-    names: Names, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    names: Names, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(ensure, "_LOCK_SECONDS", 0.1)
+    begin = clock.now
     with (
         ensure.locked(names),
         pytest.raises(runner.CommandError, match="another run has held the lock of cluster"),
         ensure.locked(names),
     ):
         pass
-    assert "waiting for another run" in capsys.readouterr().err
+    assert 300 < clock.now - begin <= 301
+    assert capsys.readouterr().err.count("waiting for another run") == 1
 
 
 def test_two_stacks_do_not_wait_for_each_other(names: Names) -> None:

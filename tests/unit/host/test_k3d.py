@@ -12,6 +12,7 @@ import pytest
 from runtime_observability.core.naming import Names
 from runtime_observability.host import k3d, runner
 from runtime_observability.host.k3d import NodeWatch
+from tests.fakes.clock import Clock
 from tests.fakes.daemon import FakeDaemon
 
 HEALTHY = """\
@@ -27,6 +28,10 @@ NOT_YET_READY = (
 CONTAINERD_EXITED = (
     'time="T" level=error msg="Shutdown request received: containerd exited: exit status 1"\n'
 )
+KUBELET_EXITED = 'time="T" level=error msg="kubelet exited: bad flag"\n'
+K3S_ERROR = 'time="T" level=error msg="soon"\n'
+KLOG_ERROR = "E1123 12:00:02.000000       1 run.go:72] retrying\n"
+FATAL = 'time="T" level=fatal msg="no"\n'
 
 
 @pytest.mark.parametrize(
@@ -47,7 +52,19 @@ CONTAINERD_EXITED = (
             HEALTHY + "Incorrect Usage: flag provided but not defined: -nope\n\nNAME:\n   k3s\n",
             "Incorrect Usage: flag provided but not defined: -nope",
         ),
-        (HEALTHY + "Error: unknown flag: --nope\n", "Error: unknown flag: --nope"),
+        (
+            HEALTHY + "flag provided but not defined: -x\nI1123\n",
+            "flag provided but not defined: -x",
+        ),
+        (HEALTHY + "Error: unknown flag: --nope\nI1123\n", "Error: unknown flag: --nope"),
+        ("an Error: in the middle of a line\nI1123\n", "I1123"),
+        # Each kind of line explains more than the next one, wherever they are.
+        (f"Error: a flag\n{FATAL}", FATAL.strip()),
+        (CONTAINERD_EXITED + "Error: a flag\n", "Error: a flag"),
+        (K3S_ERROR + CONTAINERD_EXITED, CONTAINERD_EXITED.strip()),
+        (K3S_ERROR + KUBELET_EXITED, KUBELET_EXITED.strip()),
+        (KLOG_ERROR + K3S_ERROR + "I1123\n", K3S_ERROR.strip()),
+        (NOT_YET_READY + KLOG_ERROR + "I1123\n", KLOG_ERROR.strip()),
         (
             HEALTHY
             + 'E1123 12:00:02.1       1 run.go:72] "command failed" err="bad gate"\nI1123\n',
@@ -76,20 +93,13 @@ def test_the_users_k3d_variables_do_not_reach_it(monkeypatch: pytest.MonkeyPatch
     assert not [name for name in environment if name.startswith("K3D_")]
     assert (environment["DOCKER_HOST"], environment["TMPDIR"]) == ("unix:///a.sock", "/scratch")
     assert environment["PATH"] == os.environ["PATH"]
+    assert environment["LOG_COLORS"] == "0", "its log is read: a colour's codes are no level"
     assert k3d.environment("tools:1", "/scratch")["K3D_IMAGE_TOOLS"] == "tools:1"
-
-
-class Clock:
-    """Replaces ``time.monotonic``; a test sets ``now``."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 1000.0
-        monkeypatch.setattr(time, "monotonic", lambda: self.now)
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock(monkeypatch)
+    return Clock().drive(monkeypatch, k3d)
 
 
 def check_later(watch: NodeWatch, clock: Clock, seconds: float = 3) -> str | None:
@@ -102,9 +112,9 @@ def test_a_node_without_k3s_is_given_up(daemon: FakeDaemon, names: Names, clock:
     watch = NodeWatch([node.name])
     assert watch.check() is None
     node.top = "/bin/sh /bin/k3d-entrypoint.sh server"
-    checks = [check_later(watch, clock) for _ in range(4)]
-    assert checks[:2] == [None, None], "k3s may be about to start"
-    assert checks[-1] == "k3s in k3d-traced-dev-server-0 has exited"
+    checks = [check_later(watch, clock, 2) for _ in range(5)]
+    assert checks[:4] == [None] * 4, "k3s may be about to start"
+    assert checks[4] == "k3s in k3d-traced-dev-server-0 has exited"
 
 
 @pytest.mark.parametrize("top", ["/bin/k3s server", "k3s agent", "/usr/bin/k3s server --tls-san 0"])
@@ -125,8 +135,8 @@ def test_a_node_that_is_not_there_yet_is_waited_for(
 
 def test_docker_is_not_asked_all_the_time(daemon: FakeDaemon, names: Names, clock: Clock) -> None:
     watch = NodeWatch([daemon.node(names).name])
-    for _ in range(10):
-        check_later(watch, clock, 0.3)
+    for _ in range(8):
+        check_later(watch, clock, 0.5)
     assert len(daemon.calls_to("docker", "logs")) == 2
 
 
@@ -138,6 +148,28 @@ def test_a_log_outlives_its_node(daemon: FakeDaemon, names: Names, clock: Clock)
     daemon.containers.clear()
     check_later(watch, clock)
     assert watch.errors() == 'k3d-traced-dev-server-0: level=fatal msg="port 6443 in use"'
+
+
+def test_a_log_that_is_read_empty_keeps_what_was_read(
+    daemon: FakeDaemon, names: Names, clock: Clock
+) -> None:
+    """Docker's answer is empty while a container is removed."""
+    node = daemon.node(names, log='level=fatal msg="port 6443 in use"\n')
+    watch = NodeWatch([node.name])
+    watch.check()
+    node.log = ""
+    check_later(watch, clock)
+    assert watch.errors() == 'k3d-traced-dev-server-0: level=fatal msg="port 6443 in use"'
+
+
+def test_what_a_node_writes_to_stderr_is_read(
+    daemon: FakeDaemon, names: Names, clock: Clock
+) -> None:
+    """k3s logs there, and `docker logs` keeps the two apart."""
+    node = daemon.node(names, log="[INFO] entrypoint\n", errors='level=fatal msg="no cgroup"\n')
+    watch = NodeWatch([node.name])
+    watch.check()
+    assert watch.errors() == 'k3d-traced-dev-server-0: level=fatal msg="no cgroup"'
 
 
 def test_a_containerd_that_ended_says_why_itself(
@@ -182,6 +214,11 @@ def run(names: Names, stdin: str = "{}", seconds: float = 10) -> None:
         )
     finally:
         os.close(lock)
+
+
+def await_file(path: Path) -> None:
+    while not path.exists():  # pytest's own timeout ends a test whose file never comes
+        time.sleep(0.01)
 
 
 def fake_k3d(daemon: FakeDaemon, text: str) -> None:
@@ -229,12 +266,21 @@ def test_k3d_gets_the_configuration_the_tools_and_a_scratch_folder(
     )
 
 
-@pytest.mark.usefixtures("no_waiting")
-def test_a_failure_tells_the_nodes_reason(daemon: FakeDaemon, names: Names) -> None:
+def test_a_failure_tells_the_nodes_reason(
+    daemon: FakeDaemon, names: Names, tmp_path: Path, clock: Clock
+) -> None:
     daemon.node(names, log=HEALTHY + 'level=fatal msg="port 6443 in use"\n')
-    fake_k3d(daemon, "cat >/dev/null; /bin/sleep 1; exit 3")
+    log_was_read = tmp_path / "log-was-read"
+    waiting = f'until [ -e "{log_was_read}" ]; do /bin/sleep 0.02; done'
+    fake_k3d(daemon, f"cat >/dev/null; {waiting}; exit 3")
+
+    def meanwhile() -> None:
+        log_was_read.touch()
+        time.sleep(0.02)
+
+    clock.while_sleeping = meanwhile
     with pytest.raises(runner.CommandError) as failed:
-        run(names)
+        run(names, seconds=1000)
     assert str(failed.value).splitlines() == [
         "k3d exited with 3.",
         'k3d-traced-dev-server-0: level=fatal msg="port 6443 in use"',
@@ -248,15 +294,17 @@ def test_a_k3d_that_reads_nothing_fails_like_any_other(daemon: FakeDaemon, names
         run(names, stdin="x" * 1_000_000)
 
 
-@pytest.mark.usefixtures("no_waiting")
 def test_a_k3d_that_never_ends_is_killed(
-    daemon: FakeDaemon, names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    daemon: FakeDaemon, names: Names, tmp_path: Path, clock: Clock
 ) -> None:
-    monkeypatch.setenv("SEEN", str(tmp_path))
-    fake_k3d(daemon, 'echo $$ >"$SEEN/pid"; cat >/dev/null; exec /bin/sleep 60')
-    with pytest.raises(runner.CommandError, match="k3d did not finish within"):
-        run(names, seconds=0.5)
-    pid = int((tmp_path / "pid").read_text())
+    pid_file = tmp_path / "pid"
+    fake_k3d(daemon, f"echo $$ >{pid_file}.new; mv {pid_file}.new {pid_file}; exec /bin/sleep 60")
+    clock.while_sleeping = lambda: await_file(pid_file)
+    begin = clock.now
+    with pytest.raises(runner.CommandError, match="k3d did not finish within 20 s"):
+        run(names, seconds=20)
+    assert 20 <= clock.now - begin <= 21
+    pid = int(pid_file.read_text())
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
 

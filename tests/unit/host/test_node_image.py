@@ -6,9 +6,10 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -18,6 +19,7 @@ from runtime_observability.core.naming import NODE_IMAGE
 from runtime_observability.core.node_image import CURE, UpstreamImage
 from runtime_observability.host import build_node_image, runner
 from runtime_observability.host.node_image import upstream_image
+from tests.fakes.clock import Clock
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.executables import Answer
 
@@ -106,6 +108,7 @@ def test_an_image_is_built_and_shown_to_run(local: UpstreamImage, daemon: FakeDa
             "containerd": BINARY.decode(),
         }
     }
+    assert daemon.executable == {"containerd"}, "its mode is copied into the image"
     (run,) = daemon.calls_to("docker", "run")
     assert "/usr/local/bin/containerd" in run.argv
 
@@ -219,6 +222,77 @@ def test_a_download_that_fails_names_the_cures(
     for part in ("containerd-static-2.3.4-linux-amd64.tar.gz", "containerdBinary", CURE):
         assert part in str(failed.value)
     assert daemon.calls_to("docker", "build") == []
+
+
+class Slow(httpx.SyncByteStream):
+    """A download in three parts, each of which takes some seconds."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self.clock = clock
+        self.seconds = seconds
+
+    def __iter__(self) -> Iterator[bytes]:
+        for _ in range(3):
+            self.clock.now += self.seconds
+            yield b"x" * (1 << 20)
+
+
+def slow_download(serve: Serve, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    clock = Clock().drive(monkeypatch, build_node_image)
+    size = {"content-length": str(3 << 20)}
+    serve(lambda _: httpx.Response(200, headers=size, stream=Slow(clock, seconds)))
+    build_node_image.fetch(release_of(b"x" * (3 << 20)))
+
+
+def test_a_download_has_ten_minutes(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(tarfile.ReadError):
+        slow_download(serve, monkeypatch, 200)
+    with pytest.raises(runner.CommandError, match=r"linux-amd64\.tar\.gz took longer than 600 s"):
+        slow_download(serve, monkeypatch, 201)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "lines"),
+    [
+        (2, ["containerd: 3 of 3 MiB"]),
+        (6, [f"containerd: {mebibytes} of 3 MiB" for mebibytes in (1, 2, 3)]),
+    ],
+)
+def test_a_download_tells_its_progress_every_five_seconds(
+    serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    seconds: float,
+    lines: list[str],
+) -> None:
+    with pytest.raises(tarfile.ReadError):
+        slow_download(serve, monkeypatch, seconds)
+    assert capsys.readouterr().err.splitlines() == lines
+
+
+def test_downloads_and_builds_end_when_nothing_comes(
+    local: UpstreamImage, daemon: FakeDaemon, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[dict[str, float]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        limits.append(request.extensions["timeout"])
+        return httpx.Response(404)
+
+    serve(answer)
+    with pytest.raises(runner.CommandError):
+        build_node_image.fetch(release_of(b""))
+    assert limits == [dict.fromkeys(("connect", "read", "write", "pool"), 30)]
+
+    real, timeouts = runner.run, {}
+
+    def run(argv: list[str], **arguments: Any) -> runner.Result:
+        timeouts[argv[1]] = arguments.get("timeout")
+        return real(argv, **arguments)
+
+    monkeypatch.setattr(runner, "run", run)
+    assert build_node_image.build(local)
+    assert timeouts["build"] == 600
 
 
 # --- as a command ---------------------------------------------------------------------------------

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import socket
+import ssl
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from runtime_observability.core import naming
@@ -18,6 +22,7 @@ from runtime_observability.host.docker import Owned
 from runtime_observability.host.preflight import observe
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.http import FakeServer, Reply, write_kubeconfig
+from tests.fakes.upgrade import Certificate
 
 FILE = "apiserver-tracing.yaml"
 DIGEST = "0123456789abcdef"
@@ -66,6 +71,13 @@ def test_what_others_hold_is_refused_with_their_folder(names: Names) -> None:
         "traced-dev is taken by traced-dev, which no stack of this project made",
     ]
     assert all("choose another stack name" in problem.cure for problem in problems)
+
+
+@pytest.mark.parametrize("role", ["server", "agent"])
+def test_a_single_node_of_others_takes_the_clusters_name(names: Names, role: str) -> None:
+    node = container(names.node(role, 0), STRANGER, cluster=names.cluster, role=role)
+    (problem,) = preflight.refuse_objects_of_others(names, [node], [])
+    assert problem.seen.startswith(f"k3d-traced-dev-{role}-0 is taken by")
 
 
 # --- ports ----------------------------------------------------------------------------------------
@@ -247,6 +259,45 @@ def test_an_api_server_that_answers_lives(names: Names, server: FakeServer, stat
 def test_an_api_server_that_is_not_ready_is_drift(names: Names, server: FakeServer) -> None:
     server.answer = lambda _: Reply(500)
     assert seen(names).drift == ("the API server answers 500 to /readyz",)
+
+
+@pytest.mark.usefixtures("record")
+@pytest.mark.parametrize("trusted", [True, False])
+def test_only_the_clusters_own_api_server_is_believed(
+    names: Names, tmp_path: Path, trusted: bool
+) -> None:
+    """Another program on the port can answer too, with a certificate of another authority."""
+    shown, other = (Certificate.issue(tmp_path / name) for name in ("shown", "other"))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(shown.own)
+    server = FakeServer(lambda _: Reply(401), tls)
+    authority = (shown if trusted else other).authority.read_bytes()
+    trust: dict[str, Any] = {"certificate-authority-data": base64.b64encode(authority).decode()}
+    write_kubeconfig(
+        names.kubeconfig,
+        server.url.replace("127.0.0.1", Certificate.NAME),
+        **trust,
+    )
+    drift = seen(names).drift
+    server.stop()
+    assert ["CERTIFICATE_VERIFY_FAILED" in line for line in drift] == ([] if trusted else [True])
+
+
+@pytest.mark.usefixtures("record")
+def test_the_api_server_has_five_seconds_for_its_answer(
+    names: Names, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A preview must not hang on a cluster that does."""
+    limits: list[float] = []
+
+    def get(url: str, *, timeout: float, **_: object) -> httpx.Response:
+        assert url == f"{server.url}/readyz"
+        limits.append(timeout)
+        raise httpx.ReadTimeout("timed out")
+
+    monkeypatch.setattr(httpx, "get", get)
+    assert seen(names).drift == ("the API server of cluster traced-dev does not answer: timed out",)
+    assert limits == [5]
 
 
 @pytest.mark.usefixtures("record")

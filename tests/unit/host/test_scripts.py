@@ -88,6 +88,27 @@ def test_our_cluster_goes_and_nothing_else(
     assert not (names.directory / "cluster.json").exists()
 
 
+@pytest.mark.parametrize("role", ["server", "agent"])
+def test_one_node_of_another_owner_is_enough_to_leave_the_cluster_alone(
+    daemon: FakeDaemon, names: Names, role: str
+) -> None:
+    """Whatever the role: of an incomplete cluster, the other kind of node may be missing."""
+    cluster(daemon, names)
+    daemon.node(names, role, 1, owner="0123456789abcdef")
+    before = daemon.names
+    assert "is not removed" in sh(CLUSTER, daemon, **values(names)).stderr
+    assert daemon.names == before
+
+
+@pytest.mark.parametrize("role", ["server", "agent"])
+def test_a_single_node_of_ours_goes_whatever_its_role(
+    daemon: FakeDaemon, names: Names, role: str
+) -> None:
+    daemon.node(names, role)
+    assert sh(CLUSTER, daemon, **values(names)).returncode == 0
+    assert daemon.names == set()
+
+
 def test_a_cluster_of_another_owner_is_left_alone(daemon: FakeDaemon, names: Names) -> None:
     cluster(daemon, names, owner="0123456789abcdef")
     before = daemon.names
@@ -193,6 +214,18 @@ def test_a_cluster_that_stays_fails_the_whole_delete(daemon: FakeDaemon, names: 
     assert names.directory.exists()
 
 
+def test_what_stays_of_the_cluster_without_an_owner_fails_the_whole_delete(
+    daemon: FakeDaemon, names: Names
+) -> None:
+    """k3d's volume has no owner label: the sweep of the stack finds nothing, and would succeed."""
+    daemon.volume("k3d-traced-dev-images", labels={"k3d.cluster": names.cluster}, stuck=True)
+    kubeconfig(names)
+    done = sh(STACK, daemon, **values(names))
+    assert done.returncode == 1
+    assert "could not remove: k3d-traced-dev-images" in done.stderr
+    assert names.directory.exists()
+
+
 @pytest.mark.parametrize("kind", ["container", "network", "volume"])
 def test_whatever_stays_fails_by_name(daemon: FakeDaemon, names: Names, kind: str) -> None:
     getattr(daemon, kind)("obstinate", labels=names.labels, stuck=True)
@@ -247,6 +280,18 @@ def test_a_network_of_another_owner_keeps_its_containers(daemon: FakeDaemon, nam
     daemon.container("theirs", networks=[f"id-of-{names.network}"])
     assert sh(NETWORK, daemon, **values(names)).returncode == 0
     assert not daemon.calls_to("docker", "network", "disconnect")
+
+
+def test_only_the_network_of_that_name_loses_its_containers(
+    daemon: FakeDaemon, names: Names
+) -> None:
+    """Its owner may have another network, whose name contains this one's."""
+    for network in (names.network, f"{names.network}-2", f"my-{names.network}"):
+        daemon.network(network, labels=names.labels)
+        daemon.container(f"on-{network}", networks=[f"id-of-{network}"])
+    assert sh(NETWORK, daemon, **values(names)).returncode == 0
+    (disconnected,) = daemon.calls_to("docker", "network", "disconnect")
+    assert disconnected.argv[-2:] == ("id-of-traced-dev", "id-of-on-traced-dev")
 
 
 # --- the files ------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import threading
 import time
@@ -12,6 +13,23 @@ import pytest
 
 from lab.locks import exclusive
 from lab.paths import PROJECT
+
+
+def is_free(path: Path, kind: int = fcntl.LOCK_EX) -> bool:
+    with path.open("a") as lock:
+        try:
+            fcntl.flock(lock, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+def test_a_lock_is_held_against_everyone_until_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "lock"
+    with exclusive(path, "the build of pulumi"):
+        assert not is_free(path)
+        assert not is_free(path, fcntl.LOCK_SH)
+    assert is_free(path)
 
 
 def test_a_run_that_waits_says_for_what_who_holds_it_and_how_to_go_on(

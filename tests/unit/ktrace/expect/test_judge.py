@@ -66,6 +66,22 @@ def test_what_does_not_hold_is_told(what: dict[str, Any], failure: str) -> None:
     assert failure in found
 
 
+@pytest.mark.parametrize(("bound", "met"), [(10, False), (10.001, True), (9.999, False)])
+def test_a_duration_is_below_its_bound_and_not_at_it(bound: float, met: bool) -> None:
+    lasting = span("kubelet", "syncPod") | {"duration": 10_000}
+    traces = client(lambda _: data(trace(lasting))).find("kubelet")
+    assert judge(expect({"component": "kubelet"}, durationBelowMs=bound), traces).ok is met
+
+
+def test_the_three_nearest_are_named_the_least_different_and_newest_first() -> None:
+    spans = [span("kubelet", f"sync{start}", start) for start in (1, 2, 3)]
+    spans.append(span("kubelet", "syncPod", 0, node="b"))
+    traces = client(lambda _: data(trace(*spans, span("apiserver", "GET", 9)))).find("kubelet")
+    select = {"component": "kubelet", "operation": "syncPod", "attributes": {"node": "a"}}
+    nearest = [line.partition(" (")[0] for line in judge(expect(select), traces).nearest]
+    assert nearest == ["kubelet syncPod", "kubelet sync3", "kubelet sync2"]
+
+
 def test_an_error_below_a_span_is_found() -> None:
     select = {"component": "kubelet", "operation": "syncPod", "pod": "default/no-image"}
     verdict = judge(expect(select, noErrors=True), start_of("no-image"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ import httpx
 import pytest
 
 from ktrace.jaeger import Jaeger, JaegerError
-from ktrace.pipeline import probe, probe_trace
-from ktrace.pipeline.probe_pod import ProbeError
+from ktrace.pipeline import probe, probe_pod, probe_trace
+from ktrace.pipeline.probe_pod import CreatedPod, ProbeError
 from ktrace.pipeline.probe_trace import Wanted
 from runtime_observability.host import kubeapi
+from tests.fakes.clock import Clock
 from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
 from tests.fakes.jaeger import URL, client, data, span, trace
 
@@ -135,6 +137,20 @@ def test_the_pod_asks_for_nothing(cluster: Cluster) -> None:
     assert (container["image"], container["imagePullPolicy"]) == ("pause:3.6", "IfNotPresent")
 
 
+def test_the_pod_is_found_by_its_label_and_ends_at_once(cluster: Cluster) -> None:
+    cluster.probe()
+    (created,) = cluster.server.asked("POST", PODS)
+    assert created.body["metadata"]["labels"] == {"app": "trace-probe"}
+    assert created.body["spec"]["enableServiceLinks"] is False
+    assert created.body["spec"]["terminationGracePeriodSeconds"] == 0
+    (delete,) = (request for request in cluster.server.requests if request.method == "DELETE")
+    assert "gracePeriodSeconds=0" in delete.path
+
+
+def test_a_clock_may_be_a_second_late() -> None:
+    assert CreatedPod("p", "", 1_700_000_000.5).since == 1_699_999_999_500_000
+
+
 def test_two_probes_have_two_pods(cluster: Cluster) -> None:
     assert cluster.probe()["pod"] != cluster.probe()["pod"]
 
@@ -169,9 +185,14 @@ def test_a_span_that_is_not_below_the_kubelets_joins_nothing(cluster: Cluster) -
 def test_holes_that_stay_do_not_fail_the_probe(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probe_trace, "_SETTLE_SECONDS", 0.05)
+    """They are waited for as long as the slowest exporter may take, and no longer."""
+    clock = Clock(time.time()).drive(monkeypatch, probe_trace, probe_pod)
     cluster.starts = [[joined(span("containerd", "late", parent="lost"))]]
-    assert cluster.probe()["traced"] == ALL
+    begin = clock.now
+    report = cluster.probe()
+    assert report["traced"] == ALL
+    assert report["seconds"] == 0, "the time until it was found, not until it was given up"
+    assert 8 < clock.now - begin < 9
 
 
 def test_the_widest_trace_is_the_pods_start(cluster: Cluster) -> None:

@@ -40,6 +40,21 @@ def test_counters_are_read_with_and_without_their_suffix(suffix: str) -> None:
     )
 
 
+def test_every_counter_is_read_from_its_own_name() -> None:
+    names = (
+        "receiver_accepted_spans",
+        "receiver_refused_spans",
+        "exporter_sent_spans",
+        "exporter_send_failed_spans",
+        "exporter_queue_size",
+    )
+    text = "".join(f'otelcol_{name}{{a="b"}} {2**bit}\n' for bit, name in enumerate(names))
+    others = "otelcol_exporter_queue_capacity 99\notelcol_receiver_accepted_log_records 99\n"
+    assert collector_metrics.parse(text + others) == Counters(
+        accepted=1, refused=2, sent=4, failed=8, waiting=16
+    )
+
+
 @pytest.fixture
 def pipeline(names: Names, monkeypatch: pytest.MonkeyPatch) -> StackPipeline:
     """Everything works until a test breaks it."""

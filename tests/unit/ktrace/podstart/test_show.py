@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import time
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from rich.console import Console
 from ktrace.jaeger import Jaeger, Trace
 from ktrace.podstart.build import build
 from ktrace.podstart.model import Events, PodStart, Step
-from ktrace.podstart.search import look_for_start, settled, wait_for_start
+from ktrace.podstart.search import look_for_start
 from ktrace.view import page, terminal, waterfall
 from ktrace.view.start import document
 from tests import golden
@@ -162,6 +161,19 @@ def test_where_no_span_names_a_container_none_is_restarted_before_it_is_stopped(
     start = build("default", "a", Events(syncs))
     assert start is not None
     assert start.duration_ms < 1
+
+
+def test_what_follows_the_last_start_is_no_part_of_a_start() -> None:
+    syncs = read(
+        span("kubelet", "syncPod", 0),
+        span("kubelet", f"{CRI}CreateContainer", 100, parent="syncPod"),
+        span("kubelet", f"{CRI}StartContainer", 200, parent="syncPod"),
+        span("kubelet", "runtime.v1.ImageService/PullImage", 300, parent="syncPod"),
+    )
+    start = build("default", "a", Events(syncs))
+    assert start is not None
+    assert [step.name for step in start.steps] == ["create container", "start container"]
+    assert start.duration_ms == pytest.approx(0.21)
 
 
 def test_a_start_with_one_container_needs_no_names() -> None:
@@ -345,19 +357,3 @@ NOTHING = {
 def test_a_pod_that_jaeger_does_not_know_has_no_start(response: httpx.Response) -> None:
     jaeger: Jaeger = client(lambda _: response)
     assert look_for_start(jaeger, "default", "a") is None
-
-
-@pytest.mark.usefixtures("no_waiting")
-def test_what_is_the_same_twice_is_settled_and_what_never_comes_is_given_up() -> None:
-    looks = iter([0, 1, 2, 3, 3, 4])
-    assert settled(lambda: next(looks), lambda seen: seen > 1, 60) == 3
-    assert settled(lambda: None, lambda seen: seen is not None, 0.05) is None
-
-
-@pytest.mark.usefixtures("no_waiting")
-@pytest.mark.parametrize("pod", ["echo-one", "no-image"])
-def test_what_a_sync_has_done_is_not_waited_for_even_if_it_failed(pod: str) -> None:
-    begin = time.monotonic()
-    start = wait_for_start(recorded.replay(pod), "default", pod, 4)
-    assert time.monotonic() - begin < 3
-    assert start == start_of(pod)

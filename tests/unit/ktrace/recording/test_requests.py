@@ -38,6 +38,33 @@ DELETED = ObjectReference("a", "u2")
             RequestInfo("delete", "apps", "deployments", "n", "a", "u2"),
         ),
         (
+            "PUT",
+            "/api/v1/namespaces/n/finalize",
+            NO_OBJECT,
+            RequestInfo("update", "", "namespaces/finalize", "", "n"),
+        ),
+        (
+            "PATCH",
+            "/api/v1/namespaces/n/status",
+            NO_OBJECT,
+            RequestInfo("patch", "", "namespaces/status", "", "n"),
+        ),
+        (
+            "GET",
+            "/api/v1/namespaces/n/status/x",
+            NO_OBJECT,
+            RequestInfo("get", "", "namespaces/status/x", "", "n"),
+        ),
+        ("GET", "/api/v1/pods?watch=0", NO_OBJECT, RequestInfo("list", "", "pods")),
+        ("GET", "/api/v1/pods?watch=false", NO_OBJECT, RequestInfo("list", "", "pods")),
+        (
+            "GET",
+            "/api/v1/namespaces/n/pods/a?watch=1",
+            NO_OBJECT,
+            RequestInfo("get", "", "pods", "n", "a"),
+        ),
+        ("OPTIONS", "/api/v1/nodes", NO_OBJECT, RequestInfo("options", "", "nodes")),
+        (
             "DELETE",
             "/api/v1/namespaces/n/pods",
             NO_OBJECT,
@@ -49,6 +76,26 @@ def test_paths_are_read_as_the_api_server_reads_them(
     method: str, path: str, written: ObjectReference, wanted: RequestInfo
 ) -> None:
     assert parse(method, path, written) == wanted
+
+
+@pytest.mark.parametrize(
+    ("method", "verb", "writes"),
+    [
+        ("GET", "get", False),
+        ("HEAD", "head", False),
+        ("POST", "create", True),
+        ("PUT", "update", True),
+        ("PATCH", "patch", True),
+        ("DELETE", "delete", True),
+    ],
+)
+def test_a_method_is_a_verb_that_writes_or_not(method: str, verb: str, writes: bool) -> None:
+    found = parse(method, "/api/v1/namespaces/n/pods/a")
+    assert (found.verb, found.writes) == (verb, writes)
+
+
+def test_deleting_a_collection_writes() -> None:
+    assert parse("DELETE", "/api/v1/namespaces/n/pods").writes
 
 
 def test_a_dry_run_and_a_read_write_nothing() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from lab.build import steps
 from lab.build.steps import Step, Workbench, prepare
 from lab.errors import LabError
 from lab.paths import Cache
@@ -34,12 +38,39 @@ def test_a_step_is_built_once_for_the_same_inputs(cache: Cache) -> None:
 def test_of_a_steps_outputs_only_the_two_newest_are_kept(cache: Cache) -> None:
     base = Step("thing-base", (), lambda bench: None)
     prepare(cache, [base])
-    steps = [writes(text, []) for text in ("one", "two", "three")]
-    for age, step in zip((30, 20, 10), steps, strict=True):
+    made = [writes(text, []) for text in ("one", "two", "three")]
+    for age, step in zip((30, 20, 10), made, strict=True):
         output = prepare(cache, [step])["thing"]
         os.utime(output, (1e9 - age, 1e9 - age))
-    assert [step.output(cache).exists() for step in steps] == [False, True, True]
+    assert [step.output(cache).exists() for step in made] == [False, True, True]
     assert base.output(cache).exists()
+
+
+def test_a_step_is_built_by_one_run_at_a_time(cache: Cache) -> None:
+    def build(bench: Workbench) -> None:
+        with (
+            (cache.steps / ".thing.lock").open("a") as lock,
+            pytest.raises(BlockingIOError),
+        ):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    assert prepare(cache, [Step("thing", (), build)])["thing"].is_dir()
+
+
+def test_what_another_run_has_built_meanwhile_is_not_built_again(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[str] = []
+    step = writes("one", built)
+
+    @contextmanager
+    def after_the_other(path: Path) -> Iterator[None]:
+        step.output(cache).mkdir()
+        yield
+
+    monkeypatch.setattr(steps, "exclusive", after_the_other)
+    prepare(cache, [step])
+    assert built == []
 
 
 def test_a_step_depends_on_the_content_of_files_and_on_what_it_needs(tmp_path: Path) -> None:

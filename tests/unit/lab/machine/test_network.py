@@ -41,3 +41,22 @@ def test_a_yes_is_remembered_ten_minutes_and_a_no_for_one(cache: Cache, clock: l
     assert network.remembered("no", answering(True), cache)
     clock[0] += 540
     assert not network.remembered("yes", answering(False, False), cache)
+
+
+def test_a_clock_that_was_set_back_makes_an_answer_old(cache: Cache, clock: list[float]) -> None:
+    network.remembered("yes", answering(True), cache)
+    clock[0] -= 1
+    assert not network.remembered("yes", answering(False, False), cache)
+
+
+def test_every_question_has_its_own_answer(cache: Cache, clock: list[float]) -> None:
+    network.remembered("a", answering(True), cache)
+    network.remembered("b", answering(False, False), cache)
+    assert network.remembered("a", answering(), cache)
+    assert not network.remembered("b", answering(), cache)
+
+
+def test_answers_that_cannot_be_read_are_found_out_again(cache: Cache) -> None:
+    network.remembered("a", answering(True), cache)
+    (cache.root / "reachable.json").write_text("{")
+    assert not network.remembered("a", answering(False, False), cache)

@@ -9,7 +9,9 @@ import pytest
 
 from lab.build import images, programs
 from lab.errors import LabError
+from lab.paths import PROJECT
 from lab.stacks import settings_file
+from runtime_observability.core.settings import PORT_DEFAULTS
 
 
 def test_a_stack_is_given_the_node_of_its_release(
@@ -38,6 +40,39 @@ def test_a_developers_stack_has_its_own_ports_and_no_salt() -> None:
         assert lines.count("config:") == 1
         assert lines[lines.index("config:") + 1] == "  runtime-observability:portOffset: 300"
         assert not any("encryptionsalt" in line for line in lines)
+
+
+@pytest.mark.parametrize("written", ["300", "'300'", '"300"'])
+def test_a_new_stack_has_an_offset_that_no_other_file_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    """Pulumi writes the number as text."""
+    for file in ("Pulumi.yaml", "Pulumi.dev.yaml"):
+        (tmp_path / file).write_bytes((PROJECT / file).read_bytes())
+    monkeypatch.setattr(settings_file, "PROJECT", tmp_path)
+    monkeypatch.setattr(settings_file, "is_free", lambda port: True)
+    for stack, offset in (("a", "100"), ("b", "200"), ("c", written)):
+        text = f"config:\n  runtime-observability:portOffset: {offset}\n"
+        (tmp_path / f"Pulumi.{stack}.yaml").write_text(text)
+    settings_file.ensure("mine", "dev")
+    made = tmp_path / "Pulumi.mine.yaml"
+    assert "  runtime-observability:portOffset: 400\n" in made.read_text()
+    made.write_text("kept")
+    settings_file.ensure("mine", "dev")
+    assert made.read_text() == "kept"
+
+
+def test_the_offset_is_for_every_port_of_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def is_free(port: int) -> bool:
+        asked.append(port)
+        return True
+
+    monkeypatch.setattr(settings_file, "is_free", is_free)
+    offset = settings_file.first_free_offset(settings_file._default_ports(), {0})
+    assert offset == 100
+    assert sorted(asked) == sorted(port + 100 for port in PORT_DEFAULTS.values())
 
 
 def test_the_port_offset_avoids_other_stacks_and_listeners() -> None:

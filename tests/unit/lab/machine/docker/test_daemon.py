@@ -26,6 +26,21 @@ def test_everything_of_a_daemon_lies_in_its_folder_and_two_share_no_bridge(tmp_p
     assert "runtimes" not in settings
 
 
+def test_a_daemon_has_these_settings_and_no_other(tmp_path: Path) -> None:
+    """The networks' pool is no default of Docker's: it must not overlap with a daemon's beside."""
+    private = Daemon(tmp_path)
+    assert daemon.settings(private, shim=None) == {
+        "hosts": [f"unix://{tmp_path}/docker.sock"],
+        "pidfile": f"{tmp_path}/pid",
+        "data-root": f"{tmp_path}/data",
+        "exec-root": f"{tmp_path}/exec",
+        "bridge": private.bridge,
+        "default-address-pools": [{"base": "10.230.0.0/16", "size": 24}],
+        "log-opts": {"max-size": "20m"},
+        "oom-score-adjust": 0,
+    }
+
+
 def test_the_shim_is_the_runtime_of_every_container(tmp_path: Path) -> None:
     settings = daemon.settings(Daemon(tmp_path), shim=tmp_path / "shim")
     assert settings["runtimes"] == {settings["default-runtime"]: {"path": str(tmp_path / "shim")}}

@@ -1,0 +1,218 @@
+"""Every input of every resource of a developer's stack, one table for each kind of resource."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+from components import _commands, config_files
+from runtime_observability.core.naming import Names
+from runtime_observability.core.observation import Observation
+from tests.configuration import PROJECT, parsed, spec_of
+from tests.graph.program import COMMAND, CONTAINER, ENVIRONMENT, IMAGE, NETWORK, Run, run
+
+NAMES = Names("dev", PROJECT)
+NETWORK_ID = f"id-of-{ENVIRONMENT}-network-network"
+
+
+@pytest.fixture(scope="module")
+def stack() -> Run:
+    """The default stack on Docker's default socket."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("DOCKER_HOST", raising=False)
+        return run()
+
+
+def inputs(stack: Run, kind: str) -> dict[str, dict[str, Any]]:
+    """The inputs of all resources of ``kind``; not what Commands read on stdin."""
+    return {
+        resource.name: {key: value for key, value in resource.inputs.items() if key != "stdin"}
+        for resource in stack.of_type(kind)
+    }
+
+
+# --- networks, images and containers --------------------------------------------------------------
+
+
+def labels(**more: str) -> list[dict[str, str]]:
+    """Labels as the provider takes them: the owner's, then ``more`` by the last part of the key."""
+    added = {f"runtime-observability.{key}": value for key, value in more.items()}
+    return [{"label": key, "value": value} for key, value in (NAMES.labels | added).items()]
+
+
+def test_the_network_is_a_bridge_of_its_owner(stack: Run) -> None:
+    assert inputs(stack, NETWORK) == {
+        "network-network": {"name": "traced-dev", "driver": "bridge", "labels": labels()}
+    }
+
+
+def test_these_images_are_pulled_and_stay(stack: Run) -> None:
+    assert inputs(stack, IMAGE) == {
+        f"{backend}-image": {"name": image, "keepLocally": True}
+        for backend, image in (
+            ("jaeger", "docker.io/jaegertracing/jaeger:2.13.0"),
+            ("collector", "docker.io/otel/opentelemetry-collector:0.155.0"),
+        )
+    }
+
+
+IN_EVERY_CONTAINER = {
+    "labels": labels(network=NETWORK_ID),
+    "user": "10001",
+    "capabilities": {"drops": ["ALL"]},
+    "securityOpts": ["no-new-privileges:true"],
+    "restart": "unless-stopped",
+    "logDriver": "json-file",
+    "logOpts": {"max-size": "10m", "max-file": "2"},
+    "destroyGraceSeconds": 5,
+}
+
+
+def published(*ports: int) -> list[dict[str, Any]]:
+    return [{"internal": port, "external": port, "ip": "127.0.0.1"} for port in ports]
+
+
+IN_ONE_CONTAINER = {
+    "jaeger-container": {
+        "name": "traced-dev-jaeger",
+        "command": ["--config", "/etc/jaeger/config.yaml"],
+        "envs": ["GOMEMLIMIT=819MiB"],
+        "networksAdvanced": [{"name": "traced-dev", "aliases": ["jaeger"]}],
+        "ports": published(16686),
+        "memory": 1024,
+        "memorySwap": 1024,
+    },
+    "collector-container": {
+        "name": "traced-dev-collector",
+        "command": ["--config", "/etc/otelcol/config.yaml"],
+        "envs": ["GOMEMLIMIT=204MiB"],
+        "networksAdvanced": [{"name": "traced-dev", "aliases": ["otel-collector"]}],
+        "ports": published(4317, 4318, 8888, 13133),
+        "memory": 256,
+        "memorySwap": 256,
+    },
+}
+
+
+@pytest.mark.parametrize("container", IN_ONE_CONTAINER)
+def test_a_container_has_these_inputs_and_no_other(stack: Run, container: str) -> None:
+    found = dict(stack[container].inputs)
+    (upload,) = found.pop("uploads")
+    assert upload.keys() == {"file", "content"}
+    assert upload["file"] == found["command"][1]
+    assert found.pop("image").startswith("sha256:")
+    assert found == IN_EVERY_CONTAINER | IN_ONE_CONTAINER[container]
+
+
+def test_swap_is_limited_where_the_daemon_can_limit_it() -> None:
+    """Docker discards the limit elsewhere: it would be read back as unlimited, and as a change."""
+    unlimited = run(observed=Observation(generation=7, limits_swap=False))
+    swap = {container.inputs["memorySwap"] for container in unlimited.of_type(CONTAINER)}
+    assert swap == {-1}
+
+
+# --- commands -------------------------------------------------------------------------------------
+
+LOGGED = {"addPreviousOutputInEnv": False, "logging": "stderr"}
+CLUSTER = {
+    "OWNER": NAMES.owner,
+    "CLUSTER": "traced-dev",
+    "DIRECTORY": str(NAMES.directory),
+}
+
+
+def python(module: str, triggers: list[Any], **environment: str) -> dict[str, Any]:
+    return LOGGED | {
+        "create": f'exec "$PYTHON" -m {module}',
+        "dir": str(PROJECT),
+        "environment": {"PYTHON": sys.executable, **environment},
+        "triggers": triggers,
+    }
+
+
+def guard(scripts: list[str], triggers: list[Any], environment: dict[str, str]) -> dict[str, Any]:
+    return LOGGED | {
+        "create": "true",
+        "delete": _commands.in_turn(scripts),
+        "environment": environment,
+        "triggers": triggers,
+    }
+
+
+def file(name: str) -> dict[str, Any]:
+    folder = str(NAMES.node_directory)
+    return {
+        "addPreviousOutputInEnv": False,
+        "create": config_files._WRITE,
+        "delete": config_files._REMOVE,
+        "environment": {"DIRECTORY": folder, "FILE": name, "GENERATION": "7"},
+        "triggers": [f"{folder}/{name}"],
+    }
+
+
+def test_a_command_has_these_inputs_and_no_other(stack: Run) -> None:
+    host = "runtime_observability.host"
+    containers = {
+        backend: f"id-of-{ENVIRONMENT}-{backend}-container" for backend in ("jaeger", "collector")
+    }
+    assert inputs(stack, COMMAND) == {
+        "stack-sweep": guard(
+            ["sweep_cluster.sh", "sweep_stack.sh"], [], CLUSTER | {"STACK": "dev"}
+        ),
+        "network-detach": guard(
+            ["detach_network.sh"], [NETWORK_ID], {"OWNER": NAMES.owner, "NETWORK": "traced-dev"}
+        ),
+        "node-image-build": python(f"{host}.build_node_image", [], GENERATION="7"),
+        "files-apiserver-tracing.yaml": file("apiserver-tracing.yaml"),
+        "files-kubelet-tracing.yaml": file("kubelet-tracing.yaml"),
+        "jaeger-ready": python(f"{host}.readiness", [containers["jaeger"]]),
+        "collector-ready": python(f"{host}.readiness", [containers["collector"]]),
+        "cluster-guard-sweep": guard(
+            ["sweep_cluster.sh"], [spec_of(NAMES, parsed()).digest, NETWORK_ID], CLUSTER
+        ),
+        "cluster-ensure": python(
+            f"{host}.ensure", [f"id-of-{ENVIRONMENT}-cluster-guard-sweep"], GENERATION="7"
+        ),
+        "probe-run": python(
+            "ktrace.pipeline.probe", [*containers.values(), "container-id-of-server-0", 7]
+        ),
+    }
+
+
+def test_a_command_reads_these_documents(stack: Run) -> None:
+    spec = spec_of(NAMES, parsed())
+    folder = str(NAMES.directory)
+    found = {
+        name: stack[name].stdin
+        for name in ("jaeger-ready", "collector-ready", "cluster-ensure", "probe-run")
+    }
+    assert found == {
+        "jaeger-ready": {
+            "container": "traced-dev-jaeger",
+            "url": "http://127.0.0.1:16686/api/services",
+            "seconds": 60,
+        },
+        "collector-ready": {
+            "container": "traced-dev-collector",
+            "url": "http://127.0.0.1:13133/",
+            "seconds": 60,
+        },
+        "cluster-ensure": {
+            "stack": "dev",
+            "folder": str(PROJECT),
+            "stateFolder": str(NAMES.state_folder),
+            "spec": spec.document,
+        },
+        "probe-run": {
+            "jaegerUrl": "http://127.0.0.1:16686",
+            "kubeconfig": f"{folder}/kubeconfig",
+            "image": "docker.io/rancher/mirrored-pause:3.6",
+            "seconds": 60,
+            "demanded": ["apiserver", "kubelet", "containerd"],
+            "expected": [],
+            "k3sVersion": "v1.34.4-k3s1",
+            "report": f"{folder}/probe.json",
+        },
+    }

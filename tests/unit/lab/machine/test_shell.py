@@ -1,0 +1,102 @@
+"""The variables of a shell that works with a stack."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lab.machine import shell
+from lab.machine.machine import Machine
+from lab.machine.venv import SCRIPTS
+from lab.paths import PROJECT, Cache
+
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+OF_PULUMI = (
+    "PULUMI_HOME",
+    "PULUMI_BACKEND_URL",
+    "PULUMI_CREDENTIALS_PATH",
+    "PULUMI_CONFIG_PASSPHRASE",
+    "PULUMI_CONFIG_PASSPHRASE_FILE",
+)
+
+
+def machine(cache: Cache, *, lab: bool) -> Machine:
+    return Machine(
+        cache=cache,
+        lab_pulumi=lab,
+        lab_k3d=lab,
+        lab_kubectl=lab,
+        docker_host=None,
+        lab_images=lab,
+        stand_ins=lab,
+        reasons=(),
+    )
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's Pulumi folder; nothing else of the user's is set."""
+    for name in OF_PULUMI:
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path / "pulumi"
+    folder.mkdir()
+    monkeypatch.setenv("PULUMI_HOME", str(folder))
+    monkeypatch.setenv("PATH", "/usr/bin")
+    return folder
+
+
+def log_in(folder: Path) -> None:
+    (folder / "credentials.json").write_text('{"current": "https://api.pulumi.com"}')
+
+
+PATH = f"/usr/bin:{SCRIPTS}"
+
+
+def tools(cache: Cache) -> Path:
+    """The folder of all of the lab's tools."""
+    return cache.tools / "k3d-kubectl-pulumi"
+
+
+@pytest.mark.usefixtures("home")
+def test_without_a_login_state_and_secrets_stay_in_this_folder(cache: Cache) -> None:
+    assert shell.variables(machine(cache, lab=False), DEFAULT_HOST) == {
+        "PATH": PATH,
+        "PULUMI_BACKEND_URL": f"file://{PROJECT}",
+        "PULUMI_CONFIG_PASSPHRASE": "",
+    }
+
+
+def test_a_user_who_is_logged_in_stays_so(cache: Cache, home: Path) -> None:
+    log_in(home)
+    assert shell.variables(machine(cache, lab=False), DEFAULT_HOST) == {
+        "PATH": PATH,
+        "PULUMI_CONFIG_PASSPHRASE": "",
+    }
+
+
+def test_stand_ins_have_a_folder_of_their_own_and_the_users_login(cache: Cache, home: Path) -> None:
+    log_in(home)
+    assert shell.variables(machine(cache, lab=True), "unix:///lab.sock") == {
+        "PATH": f"{tools(cache)}:{PATH}",
+        "DOCKER_HOST": "unix:///lab.sock",
+        "PULUMI_HOME": str(cache.pulumi_home),
+        "PULUMI_CREDENTIALS_PATH": str(home),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_CONFIG_PASSPHRASE": "",
+    }
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(
+    "passphrase", ["PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"]
+)
+def test_what_the_user_has_set_is_kept(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, passphrase: str
+) -> None:
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://states")
+    monkeypatch.setenv(passphrase, "mine")
+    monkeypatch.setenv("PATH", os.pathsep.join([str(SCRIPTS), str(tools(cache)), "/usr/bin"]))
+    exports = shell.variables(machine(cache, lab=False), DEFAULT_HOST)
+    assert exports == {"PATH": PATH}, "once, however often it is evaluated"

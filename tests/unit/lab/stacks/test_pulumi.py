@@ -1,0 +1,78 @@
+"""Pulumi's commands: their arguments, their end, and what a Ctrl-C does."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from lab.paths import PROJECT
+from lab.stacks import pulumi
+
+
+@pytest.fixture
+def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Makes ``pulumi`` a script that writes its folder and arguments here, then runs ``SCRIPT``."""
+    program = tmp_path / "bin" / "pulumi"
+    program.parent.mkdir()
+    written = tmp_path / "called"
+    program.write_text(f'#!/bin/sh\necho "$PWD $*" >{written}\neval "$SCRIPT"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    monkeypatch.setenv("SCRIPT", "true")
+    return written
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["up", "--yes"], "up --yes --stack dev"),
+        (["stack", "select", "dev"], "stack select dev"),
+    ],
+)
+def test_a_command_is_about_the_stack(called: Path, arguments: list[str], command: str) -> None:
+    assert pulumi.run(arguments, "dev") == 0
+    assert called.read_text() == f"{PROJECT} {command}\n"
+
+
+@pytest.mark.usefixtures("called")
+def test_a_known_error_is_explained_and_its_code_returned(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SCRIPT", "echo 'error: incorrect passphrase' >&2; exit 255")
+    assert pulumi.run(["up"], "dev") == 255
+    shown = capfd.readouterr().err
+    assert shown.startswith("error: incorrect passphrase\n")
+    assert "Pulumi.dev.yaml" in shown
+
+
+@pytest.mark.usefixtures("called")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_reaches_pulumi_as_a_ctrl_c_and_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    handled = tmp_path / "signals-are-handled"
+    forwarding = pulumi._forwarding_signals_to
+
+    @contextmanager
+    def announced(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
+        with forwarding(process) as forwarded:
+            handled.touch()
+            yield forwarded
+
+    monkeypatch.setattr(pulumi, "_forwarding_signals_to", announced)
+    before = [signal.getsignal(known) for known in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    wait = f"until [ -e {handled} ]; do sleep 0.01; done"
+    interrupted = f"{wait}; kill -{int(number)} $PPID; while :; do sleep 0.01; done"
+    monkeypatch.setenv("SCRIPT", f"trap 'exit 1' INT; {interrupted}")
+    with pytest.raises(KeyboardInterrupt):
+        pulumi.run(["up"], "dev")
+    handled.unlink()
+    monkeypatch.setenv("SCRIPT", f"trap 'exit 0' INT; {interrupted}")
+    assert pulumi.run(["up"], "dev") == 0, "Pulumi ended well all the same"
+    after = [signal.getsignal(known) for known in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    assert after == before
