@@ -3,7 +3,7 @@ PYTHON ?= python3
 LAB = @exec $(PYTHON) -m lab
 stack = $(if $(STACK),--stack '$(STACK)')
 
-.PHONY: help up down env test test-fast test-versions lint lab lab-stop clean
+.PHONY: help up down env test test-fast test-versions test-examples lint lab lab-stop clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -25,6 +25,9 @@ test-fast: ## the checks that need neither Pulumi nor Docker
 
 test-versions: ## a traced pod start on every Kubernetes that the lab can build
 	$(LAB) test-versions
+
+test-examples: ## the examples, with Pulumi's Kubernetes plugin: built once, 14 min on two cores
+	$(LAB) test-examples
 
 lint: ## ruff and mypy
 	$(LAB) lint

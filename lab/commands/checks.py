@@ -63,10 +63,9 @@ ALL = (
     Tier("engine", (*PYTEST, VERBOSE, "tests/engine"), needs_lab=True),
     Tier(
         "e2e",
-        (*PYTEST, VERBOSE, "-m", "not every_version", "tests/e2e"),
+        (*PYTEST, VERBOSE, "-m", "not every_version and not kubernetes_provider", "tests/e2e"),
         needs_lab=True,
         nodes=(images.NODES[programs.NEWEST_KUBERNETES], images.STOCK_NODE),
-        plugins=(install.KUBERNETES,),
         needs_browser=True,
     ),
 )
@@ -78,7 +77,21 @@ VERSIONS = (
         nodes=(*images.NODES.values(), images.STOCK_NODE),
     ),
 )
-TIERS = {"lint": LINT, "test-fast": FAST, "test": ALL, "test-versions": VERSIONS}
+EXAMPLES = (
+    Tier(
+        "examples",
+        (*PYTEST, VERBOSE, "tests/e2e/test_examples.py"),
+        needs_lab=True,
+        plugins=(install.KUBERNETES,),
+    ),
+)
+TIERS = {
+    "lint": LINT,
+    "test-fast": FAST,
+    "test": ALL,
+    "test-versions": VERSIONS,
+    "test-examples": EXAMPLES,
+}
 
 
 def run(command: str, cache: Cache) -> int:

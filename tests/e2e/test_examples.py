@@ -43,6 +43,7 @@ def own_chart(tmp_path: Path, environ: dict[str, str], built: Path) -> Iterator[
     program.finish()
 
 
+@pytest.mark.kubernetes_provider
 def test_a_program_has_a_traced_cluster_and_its_own_chart(own_chart: Program) -> None:
     outputs = own_chart.up()
     (pod,) = _pods("greeter", outputs["kubeconfig"], own_chart.environment)
@@ -54,6 +55,7 @@ def test_a_program_has_a_traced_cluster_and_its_own_chart(own_chart: Program) ->
     own_chart.pulumi("preview", "--expect-no-changes")
 
 
+@pytest.mark.kubernetes_provider
 def test_a_program_deploys_to_the_cluster_of_another_stack(
     stack: Stack, tmp_path: Path, environ: dict[str, str], built: Path
 ) -> None:

@@ -27,6 +27,7 @@ ENVIRONMENT = "traced"
 """The environment's name in __main__. Names below leave out this prefix."""
 IMAGE = "docker:index/remoteImage:RemoteImage"
 NETWORK = "docker:index/network:Network"
+STACK_REFERENCE = "pulumi:pulumi:StackReference"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Resource:
     delete_before_replace: bool = False
     before_create: tuple[str, ...] = ()
     """Names of hooks."""
+    provider: str = ""
+    """URN and id of the provider that makes it, where the program names one."""
     earlier_names: tuple[str, ...] = ()
     """Its aliases at the root of the stack."""
 
@@ -110,12 +113,17 @@ class Run:
 class _Outputs(mocks.Mocks):
     """The outputs of each resource: its inputs, and what else the program reads."""
 
+    def __init__(self, other_stack: Mapping[str, Any]) -> None:
+        self._other_stack = dict(other_stack)
+
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         more: dict[str, Any] = {}
         if args.typ == IMAGE:
             more = {"imageId": "sha256:" + hashlib.sha256(args.inputs["name"].encode()).hexdigest()}
         elif args.typ == COMMAND:
             more = {"stdout": json.dumps(_printed(args.inputs["create"]))}
+        elif args.typ == STACK_REFERENCE:
+            more = {"outputs": self._other_stack}
         return f"id-of-{args.name}" if args.custom else None, {**args.inputs, **more}
 
     def call(self, args: mocks.MockCallArgs) -> Any:
@@ -133,8 +141,8 @@ def _printed(create: str) -> dict[str, Any]:
 
 
 class _Recorder(mocks.MockMonitor):
-    def __init__(self) -> None:
-        super().__init__(_Outputs())
+    def __init__(self, other_stack: Mapping[str, Any]) -> None:
+        super().__init__(_Outputs(other_stack))
         self.recorded: list[Resource] = []
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802  gRPC's name
@@ -155,6 +163,7 @@ class _Recorder(mocks.MockMonitor):
                     },
                     delete_before_replace=request.deleteBeforeReplace,
                     before_create=tuple(request.hooks.before_create),
+                    provider=request.provider or " ".join(request.providers.values()),
                     earlier_names=tuple(
                         alias.spec.name for alias in request.aliases if alias.spec.noParent
                     ),
@@ -201,9 +210,13 @@ def run_program(
     stack: str = "dev",
     observed: Observation | None = None,
     preview: bool = False,
+    other_stack: Mapping[str, Any] | None = None,
 ) -> Run:
-    """Runs any program as ``project``; the keys of ``config`` have their namespace."""
-    monitor, lines = _Recorder(), _Lines()
+    """Runs any program as ``project``; the keys of ``config`` have their namespace.
+
+    ``other_stack`` are the outputs of every stack that the program refers to.
+    """
+    monitor, lines = _Recorder(other_stack or {}), _Lines()
     logger = logging.Logger("program")
     logger.addHandler(lines)
     exports: dict[str, Any] = {}
