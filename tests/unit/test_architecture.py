@@ -11,7 +11,7 @@ import pytest
 
 from tests.configuration import PROJECT
 
-PULUMI = {"pulumi", "pulumi_command", "pulumi_docker"}
+PULUMI = {"pulumi", "pulumi_command", "pulumi_docker", "pulumi_kubernetes"}
 MACHINE = {"httpx", "kubernetes", "socket", "subprocess", "urllib3"}
 FORBIDDEN = {
     "runtime_observability/core/": PULUMI
