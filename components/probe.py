@@ -1,4 +1,4 @@
-"""TraceProbe: the proof that a pod's start is one joined trace, or up fails by name."""
+"""TraceProbe: starts a pod, and fails the up unless its start is one joined trace."""
 
 from __future__ import annotations
 

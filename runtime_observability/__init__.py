@@ -1,0 +1,1 @@
+"""The library of this project: ``core`` decides, ``host`` touches the machine."""

@@ -1,0 +1,1 @@
+"""What ``ktrace doctor`` checks."""

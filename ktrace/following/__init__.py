@@ -1,0 +1,1 @@
+"""What followed from the requests of a command: their traces, and the pods of what they wrote."""

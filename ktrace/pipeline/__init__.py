@@ -1,0 +1,1 @@
+"""The way of a span from a node to Jaeger: what arrives, and which hop is broken."""

@@ -1,0 +1,1 @@
+"""A pod's start: found in Jaeger and split into steps."""

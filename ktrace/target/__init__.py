@@ -1,0 +1,1 @@
+"""Which stack, Jaeger and cluster a command is about."""

@@ -1,0 +1,1 @@
+"""Pure: values in, values out. No Pulumi, no network, no processes."""

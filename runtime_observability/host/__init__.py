@@ -1,0 +1,1 @@
+"""What touches the machine: Docker, k3d, files, ports, the Kubernetes API."""
