@@ -75,6 +75,20 @@ def test_a_number_ends_where_it_says(key: str, least: int, most: int) -> None:
         assert parsed(**{key: number}).model_dump(by_alias=True)[key] == number
 
 
+def test_the_offset_moves_a_default_that_is_text() -> None:
+    """Pulumi passes every value on as text."""
+    settings = parsed(portOffset="100", jaegerUiPort="16686", otlpGrpcPort="4318")
+    assert (settings.jaeger_ui_port, settings.otlp_grpc_port) == (16786, 4318)
+
+
+def test_an_offset_that_is_no_number_hides_no_other_problem() -> None:
+    with pytest.raises(SettingsError) as refused:
+        parsed(portOffset="many", kubeApiPort=65_536)
+    offset, port = sorted(str(problem) for problem in refused.value.problems)[::-1]
+    assert offset.startswith('portOffset: "many" cannot be used')
+    assert port == "kubeApiPort: 65536 is too large: the maximum is 65535"
+
+
 def test_every_committed_stack_is_accepted() -> None:
     for stack in ("dev", "lab", "article"):
         parsed(**of_stack_file(stack))

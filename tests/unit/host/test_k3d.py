@@ -29,6 +29,7 @@ CONTAINERD_EXITED = (
     'time="T" level=error msg="Shutdown request received: containerd exited: exit status 1"\n'
 )
 KUBELET_EXITED = 'time="T" level=error msg="kubelet exited: bad flag"\n'
+SHUT_DOWN = 'time="T" level=error msg="Shutdown request received: apiserver failed"\n'
 K3S_ERROR = 'time="T" level=error msg="soon"\n'
 KLOG_ERROR = "E1123 12:00:02.000000       1 run.go:72] retrying\n"
 FATAL = 'time="T" level=fatal msg="no"\n'
@@ -56,12 +57,14 @@ FATAL = 'time="T" level=fatal msg="no"\n'
             HEALTHY + "flag provided but not defined: -x\nI1123\n",
             "flag provided but not defined: -x",
         ),
+        (HEALTHY + "Incorrect Usage. flag\nI1123\n", "Incorrect Usage. flag"),
         (HEALTHY + "Error: unknown flag: --nope\nI1123\n", "Error: unknown flag: --nope"),
         ("an Error: in the middle of a line\nI1123\n", "I1123"),
         # Each kind of line explains more than the next one, wherever they are.
         (f"Error: a flag\n{FATAL}", FATAL.strip()),
         (CONTAINERD_EXITED + "Error: a flag\n", "Error: a flag"),
         (K3S_ERROR + CONTAINERD_EXITED, CONTAINERD_EXITED.strip()),
+        (K3S_ERROR + SHUT_DOWN, SHUT_DOWN.strip()),
         (K3S_ERROR + KUBELET_EXITED, KUBELET_EXITED.strip()),
         (KLOG_ERROR + K3S_ERROR + "I1123\n", K3S_ERROR.strip()),
         (NOT_YET_READY + KLOG_ERROR + "I1123\n", KLOG_ERROR.strip()),
@@ -341,6 +344,7 @@ def test_scratch_is_for_its_owner_alone(names: Names, daemon: FakeDaemon, tmp_pa
             "k3d exited with 1: error: no image",
         ),
         ('time="T" level=error msg="no image"\n', "k3d exited with 1: error: no image"),
+        ('time="T" level=fatal msg="no port"\n', "k3d exited with 1: fatal: no port"),
     ],
 )
 def test_k3d_says_itself_why_it_failed(log: str, error: str) -> None:

@@ -255,6 +255,7 @@ def test_a_download_has_ten_minutes(serve: Serve, monkeypatch: pytest.MonkeyPatc
     ("seconds", "lines"),
     [
         (2, ["containerd: 3 of 3 MiB"]),
+        (3, ["containerd: 2 of 3 MiB"]),
         (6, [f"containerd: {mebibytes} of 3 MiB" for mebibytes in (1, 2, 3)]),
     ],
 )

@@ -27,7 +27,7 @@ def test_everything_of_a_daemon_lies_in_its_folder_and_two_share_no_bridge(tmp_p
 
 
 def test_a_daemon_has_these_settings_and_no_other(tmp_path: Path) -> None:
-    """The networks' pool is no default of Docker's: it must not overlap with a daemon's beside."""
+    """The pool of its networks does not overlap with the default pools of another daemon."""
     private = Daemon(tmp_path)
     assert daemon.settings(private, shim=None) == {
         "hosts": [f"unix://{tmp_path}/docker.sock"],
