@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from lab.build.go_tool import GoTool
+from lab.build.go_tool import GoTool, oldest_go
 from lab.build.steps import Workbench
 from lab.errors import LabError
 from lab.paths import LAB, Cache
@@ -52,17 +53,32 @@ def test_a_build_takes_the_versions_of_go_sum_and_leaves_no_path_in_the_program(
     assert step.inputs == (LAB / "go" / "thing", *COMMAND), "another flag is another output"
 
 
+@pytest.fixture
+def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """A program that reports the Go release that it is told to, alone on PATH."""
+    program = tmp_path / "bin" / "go"
+    program.parent.mkdir()
+    monkeypatch.setenv("PATH", str(program.parent))
+
+    def report(line: str) -> Path:
+        program.write_text(f"#!/bin/sh\necho '{line}'\n")
+        program.chmod(0o755)
+        return program
+
+    return report
+
+
 def test_a_build_has_its_own_caches_and_no_c(
-    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cache: Cache, tmp_path: Path, go: Callable[[str], Path]
 ) -> None:
     """Modules are made writable, so that the cache can be removed as a folder."""
-    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/go")
+    go("go version go99.0 linux/amd64")
     bench = Bench(cache)
     TOOL.compile(cast(Workbench, bench), tmp_path)
-    go, build, *rest = COMMAND
+    program, build, *rest = COMMAND
     assert bench.runs == [
         (
-            [go, build, "-o", f"{tmp_path}/", *rest],
+            [program, build, "-o", f"{tmp_path}/", *rest],
             LAB / "go" / "thing",
             {
                 "CGO_ENABLED": "0",
@@ -81,3 +97,36 @@ def test_without_go_the_build_says_where_it_is(
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(LabError, match=r"`go` is not on PATH.*https://go\.dev/dl"):
         TOOL.compile(cast(Workbench, Bench(cache)), tmp_path)
+
+
+@pytest.mark.parametrize("release", ["1.19.8", "1.26.5", "1.26rc1", "devel"])
+def test_an_old_go_is_refused_before_anything_is_built(
+    cache: Cache, tmp_path: Path, go: Callable[[str], Path], release: str
+) -> None:
+    program = go(f"go version go{release} linux/amd64")
+    bench = Bench(cache)
+    with pytest.raises(LabError) as refused:
+        TOOL.compile(cast(Workbench, bench), tmp_path)
+    _, oldest = oldest_go()
+    assert str(refused.value) == (
+        f"{program} reports `go version go{release} linux/amd64`, and the lab is built with Go "
+        f"{oldest} or newer: install it from https://go.dev/dl"
+    )
+    assert bench.runs == []
+
+
+def test_a_go_of_the_oldest_release_or_newer_will_do(
+    cache: Cache, tmp_path: Path, go: Callable[[str], Path]
+) -> None:
+    _, oldest = oldest_go()
+    for release in (oldest, "1.99rc1", "2.0-devel_0a1b2c3"):
+        go(f"go version go{release} linux/amd64")
+        bench = Bench(cache)
+        TOOL.compile(cast(Workbench, bench), tmp_path)
+        assert len(bench.runs) == 1
+
+
+def test_the_oldest_go_is_the_newest_that_a_module_needs() -> None:
+    module, oldest = oldest_go()
+    assert f"\ngo {oldest}\n" in (module / "go.mod").read_text()
+    assert oldest.startswith("1.2")
