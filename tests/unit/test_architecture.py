@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import fnmatch
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,3 +102,11 @@ def test_components_holds_components_and_what_they_share() -> None:
         bases = {ast.unparse(base) for node in classes for base in node.bases}
         assert bases <= {"pulumi.ComponentResource", "Backend"}, name
         assert classes, name
+
+
+def test_pytest_looks_into_every_folder_of_tests(pytestconfig: pytest.Config) -> None:
+    """Its own list of folders to pass over has names that ours have, too: build."""
+    passed_over = pytestconfig.getini("norecursedirs")
+    folders = {part for file in tracked("tests/*.py") for part in Path(file).parent.parts}
+    assert "build" in folders
+    assert not any(fnmatch.fnmatch(name, pattern) for name in folders for pattern in passed_over)

@@ -64,7 +64,7 @@ def test_what_another_run_has_built_meanwhile_is_not_built_again(
     step = writes("one", built)
 
     @contextmanager
-    def after_the_other(path: Path) -> Iterator[None]:
+    def after_the_other(path: Path, what: str) -> Iterator[None]:
         step.output(cache).mkdir()
         yield
 
