@@ -120,8 +120,8 @@ def _label(text: str, limit: int) -> str:
     return f"{label[: limit - len(digest) - 2].strip('-') or 'stack'}--{digest}"
 
 
-def refuse_a_folder_the_nodes_cannot_mount(folder: Path) -> list[Problem]:
-    """Why ``folder`` cannot hold the project or its state; empty when it can.
+def refuse_a_folder_the_nodes_cannot_mount(folder: Path, of: str = "project") -> list[Problem]:
+    """Why ``folder`` cannot hold what it is ``of``, project or state; empty when it can.
 
     ``:`` and ``,`` end a path in Docker's volume syntax; k3d expands ``$`` in its configuration
     and has no escape for it (k3d v5.9.0 cmd/util/config/config.go).
@@ -131,9 +131,9 @@ def refuse_a_folder_the_nodes_cannot_mount(folder: Path) -> list[Problem]:
         return []
     return [
         Problem(
-            "project folder",
+            f"{of} folder",
             f"{folder} has {' and '.join(map(repr, bad))} in its path",
             "Docker volumes and k3d's configuration cannot contain them",
-            "move the project to another folder",
+            f"move the {of} to another folder",
         )
     ]

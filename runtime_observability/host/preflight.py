@@ -65,12 +65,13 @@ def observe(names: Names, host_ports: Mapping[str, int], port_offset: int = 0) -
 
 
 def check_folders(names: Names) -> list[Problem]:
-    """Both are in k3d's configuration: one as a mount of the nodes, one as their label."""
+    """Both are in k3d's configuration: one in the nodes' labels, one in their mounts."""
+    folders = {"project": names.folder, "state": names.own_state_folder}
     return [
         problem
-        for folder in dict.fromkeys([names.folder, names.state_folder])
-        for problem in naming.refuse_a_folder_the_nodes_cannot_mount(folder)
-        if folder == names.folder or names.own_state_folder
+        for of, folder in folders.items()
+        if folder
+        for problem in naming.refuse_a_folder_the_nodes_cannot_mount(folder, of)
     ]
 
 

@@ -399,6 +399,16 @@ def test_all_problems_are_told_at_once(daemon: FakeDaemon, busy_port: int, tmp_p
         assert any(part in str(problem) for problem in problems)
 
 
+def test_a_state_folder_that_nodes_cannot_mount_is_refused_once(tmp_path: Path) -> None:
+    inside, elsewhere = Names("dev", tmp_path / "a:b"), Names("dev", tmp_path, tmp_path / "c$d")
+    (problem,) = preflight.check_folders(inside)
+    assert problem.seen.startswith(f"{tmp_path}/a:b has")
+    (problem,) = preflight.check_folders(elsewhere)
+    assert problem.seen.startswith(f"{tmp_path}/c$d has")
+    assert (problem.key, problem.cure) == ("state folder", "move the state to another folder")
+    assert preflight.check_folders(Names("dev", tmp_path, tmp_path / "state")) == []
+
+
 def test_without_docker_that_is_the_problem(daemon: FakeDaemon, names: Names) -> None:
     daemon.down = True
     (problem,) = map(str, observe(names, {}).problems)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lab.machine import shell, tools
-from lab.machine.machine import Machine, path_without
+from lab.machine.machine import path_without
 from lab.machine.venv import SCRIPTS
 from lab.paths import Cache
+from tests.unit.lab.machine.test_shell import machine
 
 
 def links(cache: Cache, names: set[str]) -> dict[str, Path]:
@@ -49,16 +51,7 @@ def test_a_shell_has_the_labs_tools_first_and_only_those_that_the_machine_lacks(
     earlier = tools.folder(cache, {"kubectl"})
     monkeypatch.setenv("PATH", os.pathsep.join([str(earlier), "/usr/bin"]))
     assert path_without(cache) == "/usr/bin"
-    machine = Machine(
-        cache=cache,
-        lab_pulumi=lab_pulumi,
-        lab_k3d=lab_k3d,
-        lab_kubectl=True,
-        docker_host=None,
-        lab_images=False,
-        stand_ins=False,
-        reasons=(),
-    )
-    path = shell.variables(machine, "unix:///docker.sock")["PATH"].split(os.pathsep)
+    chosen = replace(machine(cache, lab=False), lab_pulumi=lab_pulumi, lab_k3d=lab_k3d)
+    path = shell.variables(chosen, "unix:///docker.sock")["PATH"].split(os.pathsep)
     wanted = [str(tools.folder(cache, names))] if names else []
     assert path == [*wanted, "/usr/bin", str(SCRIPTS)]
