@@ -55,6 +55,15 @@ def _kubernetes(version: str) -> Step:
 kubernetes = {version: _kubernetes(version) for version in KUBERNETES_VERSIONS}
 
 
+def _pick_kubectl(bench: Workbench) -> None:
+    """Link kubectl alone: what else its step builds is not for the user's PATH."""
+    built = bench.needs[kubernetes[KUBERNETES].name]
+    (bench.out / "kubectl").hardlink_to(built / "kubectl")
+
+
+kubectl = Step("kubectl", (), _pick_kubectl, needs=(kubernetes[KUBERNETES],))
+
+
 def _containerd(name: str, tags: str) -> Step:
     return GoTool(
         name,

@@ -28,7 +28,9 @@ def variables(machine: Machine, docker_host: str) -> dict[str, str]:
         exports["PULUMI_HOME"] = str(cache.pulumi_home)
         if logged_in:
             exports["PULUMI_CREDENTIALS_PATH"] = str(credentials)
-    if machine.lab_pulumi:
+    elif os.environ.get("PULUMI_HOME") == str(cache.pulumi_home):
+        exports["PULUMI_HOME"] = str(users_pulumi_home(cache))
+    if "pulumi" in machine.tools:
         exports["PULUMI_SKIP_UPDATE_CHECK"] = "true"
     if "PULUMI_BACKEND_URL" not in os.environ and not logged_in:
         exports["PULUMI_BACKEND_URL"] = f"file://{PROJECT}"

@@ -6,24 +6,14 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from lab.build import programs
 from lab.build.steps import Step
 from lab.machine.machine import Machine
 from lab.paths import Cache
 
 
 def missing(machine: Machine) -> dict[Step, str]:
-    """Return the tools that the lab provides, by the step that builds them."""
-    tools = {
-        programs.pulumi: ("pulumi", machine.lab_pulumi),
-        programs.k3d: ("k3d", machine.lab_k3d),
-        # Building Kubernetes takes minutes: only where the nodes need it anyway.
-        programs.kubernetes[programs.KUBERNETES]: (
-            "kubectl",
-            machine.lab_kubectl and machine.lab_images,
-        ),
-    }
-    return {step: tool for step, (tool, wanted) in tools.items() if wanted}
+    """Return the tools that PATH lacks, by the step that provides each."""
+    return {step: tool for tool, step in machine.tools.items()}
 
 
 def folder(cache: Cache, names: Iterable[str]) -> Path:

@@ -22,6 +22,7 @@ from ktrace.target.stack import is_this_project, project_folder
 from runtime_observability.core.compatibility import OLDEST_DOCKER
 from runtime_observability.core.naming import Names
 from runtime_observability.core.problem import Problem
+from runtime_observability.host.docker import Daemon
 from tests.configuration import PROJECT, parsed
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.http import write_kubeconfig
@@ -231,9 +232,9 @@ def test_a_full_address_pool_and_rootless_are_findings() -> None:
     assert (
         daemon_checks.address_pools({"DefaultAddressPools": [1]}, 40, exists=False).status == "ok"
     )
-    info = {"SecurityOptions": ["name=rootless"]}
-    assert daemon_checks.rootless(info).status == "warning"
-    assert daemon_checks.cgroup(info, parsed().k3s_version).status == "warning"
+    engine = Daemon("28.2.2", "2", "amd64", limits_swap=True, rootless=True)
+    assert daemon_checks.rootless(engine).status == "warning"
+    assert daemon_checks.cgroup({}, parsed().k3s_version).status == "warning"
 
 
 def test_an_old_release_is_a_failure_and_a_new_one_is_fine() -> None:

@@ -45,9 +45,7 @@ def test_a_plugin_is_built_only_where_it_is_needed_and_cannot_be_downloaded(
     monkeypatch.setattr(install, "install", link)
     machine = Machine(
         cache,
-        lab_pulumi=False,
-        lab_k3d=False,
-        lab_kubectl=False,
+        tools={},
         docker_host="unix:///docker.sock",
         lab_images=False,
         stand_ins=stand_ins,

@@ -11,6 +11,7 @@ from lab.machine import shell
 from lab.machine.machine import Machine
 from lab.machine.venv import SCRIPTS
 from lab.paths import PROJECT, Cache
+from lab.releases.table import TOOLS
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 OF_PULUMI = (
@@ -25,9 +26,7 @@ OF_PULUMI = (
 def machine(cache: Cache, *, lab: bool) -> Machine:
     return Machine(
         cache=cache,
-        lab_pulumi=lab,
-        lab_k3d=lab,
-        lab_kubectl=lab,
+        tools={tool.name: tool.built for tool in TOOLS} if lab else {},
         docker_host=None,
         lab_images=lab,
         stand_ins=lab,

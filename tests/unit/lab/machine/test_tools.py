@@ -12,6 +12,7 @@ from lab.machine import shell, tools
 from lab.machine.machine import path_without
 from lab.machine.venv import SCRIPTS
 from lab.paths import Cache
+from lab.releases.table import TOOLS
 from tests.unit.lab.machine.test_shell import machine
 
 
@@ -38,12 +39,10 @@ def test_a_shell_keeps_its_tools_when_another_checkout_chooses_others(
 
 
 @pytest.mark.parametrize(
-    ("lab_pulumi", "lab_k3d", "names"),
-    [(True, True, {"pulumi", "k3d"}), (False, True, {"k3d"}), (False, False, set())],
+    "names",
+    [{"pulumi", "k3d", "kubectl"}, {"pulumi", "k3d"}, {"k3d"}, set()],
 )
 def test_a_shell_has_the_labs_tools_first_and_only_those_that_the_machine_lacks(
-    lab_pulumi: bool,
-    lab_k3d: bool,
     names: set[str],
     cache: Cache,
     monkeypatch: pytest.MonkeyPatch,
@@ -51,7 +50,8 @@ def test_a_shell_has_the_labs_tools_first_and_only_those_that_the_machine_lacks(
     earlier = tools.folder(cache, {"kubectl"})
     monkeypatch.setenv("PATH", os.pathsep.join([str(earlier), "/usr/bin"]))
     assert path_without(cache) == "/usr/bin"
-    chosen = replace(machine(cache, lab=False), lab_pulumi=lab_pulumi, lab_k3d=lab_k3d)
+    lacking = {tool.name: tool.built for tool in TOOLS if tool.name in names}
+    chosen = replace(machine(cache, lab=False), tools=lacking)
     path = shell.variables(chosen, "unix:///docker.sock")["PATH"].split(os.pathsep)
     wanted = [str(tools.folder(cache, names))] if names else []
     assert path == [*wanted, "/usr/bin", str(SCRIPTS)]
