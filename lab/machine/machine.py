@@ -119,9 +119,8 @@ def examine(cache: Cache) -> Machine:
 
 def path_without(cache: Cache) -> str:
     """Return PATH as it was before `make env` put folders of the cache in front of it."""
-    ours = (cache.tools, cache.steps)
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    return os.pathsep.join(folder for folder in folders if Path(folder).parent not in ours)
+    return os.pathsep.join(folder for folder in folders if Path(folder).parent != cache.steps)
 
 
 def users_pulumi_home(cache: Cache) -> Path:

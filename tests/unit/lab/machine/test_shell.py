@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from lab.build import programs
 from lab.machine import shell
 from lab.machine.machine import Machine
 from lab.machine.venv import SCRIPTS
 from lab.paths import PROJECT, Cache
-from lab.releases.table import TOOLS
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 OF_PULUMI = (
@@ -23,10 +23,13 @@ OF_PULUMI = (
 )
 
 
+TOOLS = {"pulumi": programs.pulumi, "k3d": programs.k3d}
+
+
 def machine(cache: Cache, *, lab: bool) -> Machine:
     return Machine(
         cache=cache,
-        tools={tool.name: tool.built for tool in TOOLS} if lab else {},
+        tools=TOOLS if lab else {},
         docker_host=None,
         lab_images=lab,
         stand_ins=lab,
@@ -53,9 +56,9 @@ def log_in(folder: Path) -> None:
 PATH = f"/usr/bin:{SCRIPTS}"
 
 
-def tools(cache: Cache) -> Path:
-    """The folder of all of the lab's tools."""
-    return cache.tools / "k3d-kubectl-pulumi"
+def tools(cache: Cache) -> str:
+    """The outputs of the lab's tools, as on PATH."""
+    return ":".join(str(step.output(cache)) for step in TOOLS.values())
 
 
 @pytest.mark.usefixtures("home")
@@ -96,6 +99,6 @@ def test_what_the_user_has_set_is_kept(
 ) -> None:
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://states")
     monkeypatch.setenv(passphrase, "mine")
-    monkeypatch.setenv("PATH", os.pathsep.join([str(SCRIPTS), str(tools(cache)), "/usr/bin"]))
+    monkeypatch.setenv("PATH", os.pathsep.join([str(SCRIPTS), tools(cache), "/usr/bin"]))
     exports = shell.variables(machine(cache, lab=False), DEFAULT_HOST)
     assert exports == {"PATH": PATH}, "once, however often it is evaluated"
