@@ -17,18 +17,50 @@ from runtime_observability.core.versions import Version
 
 
 @dataclass(frozen=True)
-class Checksum:
-    """The sha256 of a release's file, and where it was found."""
+class Checksums:
+    """The sha256 of a release's file for every platform, and where they were found."""
 
-    address: str
-    sha256: str
+    base: str
     source: str
+    files: Mapping[str, str]
+    """By the rest of the file's address."""
 
 
-CHECKSUMS: tuple[Checksum, ...] = ()
+CHECKSUMS = (
+    Checksums(
+        "https://github.com/k3d-io/k3d/releases/download/v5.9.0/",
+        "the release's checksums.txt, as flamingo-stack/openframe-cli and others pin it",
+        {
+            "k3d-linux-amd64": "06d8f25bc3a971c4eb29e0ff08429b180402db0f4dec838c9eac427e296800a0",
+            "k3d-linux-arm64": "03cde5cf23e6e8e67de5a039ecf26e5b85aca82fba3e5d13dadf904cd218a250",
+            "k3d-darwin-amd64": "b4aabc37534f95b9c764e7823f2df923f50d57600837aa60a06266cce47db732",
+            "k3d-darwin-arm64": "fe106541d5d0a3f18debcd4d432a16f8c0ce3e6ddc06f8fbb6f696a122313e00",
+        },
+    ),
+    Checksums(
+        "https://dl.k8s.io/release/v1.36.3/bin/",
+        "kubectl_*_SHA256SUM of cert-manager/makefile-modules, modules/tools/00_mod.mk",
+        {
+            "linux/amd64/kubectl": (
+                "ebbd080e7c2e275093b55915722043257eb24004363e20acb3c4d71919f88336"
+            ),
+            "linux/arm64/kubectl": (
+                "3d86f24401c41ae5a46ac50eef8865fe891d3647d324a0836f6c63757a126e62"
+            ),
+            "darwin/amd64/kubectl": (
+                "158b3b46cf74e8b6bd9b1d7cd30f665e3efb2bc1ec3c843ec925bcfdd2930de0"
+            ),
+            "darwin/arm64/kubectl": (
+                "fc8582acde13869a606730a79379d6515f30c68afcced0b5ac8789d5d002b7d6"
+            ),
+        },
+    ),
+)
 """A file without one here is checked against its release's own list."""
 
-PINNED: Mapping[str, str] = {known.address: known.sha256 for known in CHECKSUMS}
+PINNED: Mapping[str, str] = {
+    known.base + file: sha256 for known in CHECKSUMS for file, sha256 in known.files.items()
+}
 
 PULUMI = Release(
     "pulumi",
