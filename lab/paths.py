@@ -43,6 +43,11 @@ class Cache:
         return self.root / "logs"
 
     @property
+    def temporary(self) -> Path:
+        """TMPDIR of what runs in build steps."""
+        return self.root / "tmp"
+
+    @property
     def go_modules(self) -> Path:
         """GOMODCACHE of the lab's builds."""
         return self.root / "go" / "mod"

@@ -73,13 +73,14 @@ class Workbench:
     ) -> None:
         """Run a command with its output in the step's log; raise LabError when it fails."""
         words = [str(word) for word in argv]
+        self.cache.temporary.mkdir(parents=True, exist_ok=True)
         self.log.write(f"$ {shlex.join(words)}\n".encode())
         self.log.flush()
         try:
             process = subprocess.Popen(
                 words,
                 cwd=cwd,
-                env={**os.environ, **environment},
+                env={**os.environ, "TMPDIR": str(self.cache.temporary), **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=self.log,
                 stderr=subprocess.STDOUT,

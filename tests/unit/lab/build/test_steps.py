@@ -164,3 +164,9 @@ def test_what_an_interrupted_run_left_is_cleared_and_built_anew(cache: Cache) ->
     prepare(cache, [step])
     assert [file.name for file in step.output(cache).iterdir()] == ["file"]
     assert not list(cache.steps.glob(f".{step.key}.[0-9]*"))
+
+
+def test_temporary_files_of_a_build_are_in_the_cache(cache: Cache) -> None:
+    step = Step("thing", (), lambda bench: bench.run(["sh", "-c", f'mktemp > "{bench.out}/name"']))
+    name = (prepare(cache, [step])["thing"] / "name").read_text()
+    assert name.startswith(f"{cache.root}/")
