@@ -14,7 +14,6 @@ from lab.build.steps import Step, Workbench
 from lab.errors import LabError
 from lab.paths import LAB
 
-
 NO_DEBUG_DATA = ("-gcflags=all=-dwarf=false",)
 """The linker leaves it out in any case (-s -w); making it takes a tenth of the compiler's time."""
 SHARE_OF_MEMORY = 12
