@@ -44,16 +44,9 @@ def test_an_old_python_is_refused_with_the_way_to_name_another(release: tuple[in
 def test_a_home_that_is_no_folder_is_one_line_with_the_cure(command: str) -> None:
     done = lab(command, HOME="/dev/null")
     assert done.returncode == 1
-    assert (
-        done.stderr.strip()
-        == (
-            "error: /dev/null/.cache/runtime-observability: Not a directory. Make it writable for this"
-            " user, or set RUNTIME_OBSERVABILITY_CACHE to a folder that is"
-        )
-        or "/dev/null" in done.stderr
-    )
-    assert done.stderr.strip().count("\n") == 0
+    assert done.stderr.strip().startswith("error: /dev/null")
     assert "RUNTIME_OBSERVABILITY_CACHE" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a disk that is full")
