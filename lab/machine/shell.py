@@ -6,10 +6,11 @@ import json
 import os
 from pathlib import Path
 
-from lab.machine import tools
+from lab.machine import plugins, tools
 from lab.machine.machine import Machine, path_without, users_pulumi_home
 from lab.machine.venv import SCRIPTS
 from lab.paths import PROJECT
+from runtime_observability.host.downloads import MIRROR
 
 
 def variables(machine: Machine, docker_host: str) -> dict[str, str]:
@@ -32,6 +33,7 @@ def variables(machine: Machine, docker_host: str) -> dict[str, str]:
         exports["PULUMI_HOME"] = str(users_pulumi_home(cache))
     if "pulumi" in machine.tools:
         exports["PULUMI_SKIP_UPDATE_CHECK"] = "true"
+    exports |= plugins.from_mirror(os.environ.get(MIRROR, ""))
     if "PULUMI_BACKEND_URL" not in os.environ and not logged_in:
         exports["PULUMI_BACKEND_URL"] = f"file://{PROJECT}"
     if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & os.environ.keys():

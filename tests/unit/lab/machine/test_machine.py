@@ -30,7 +30,11 @@ BUILDS = {"pulumi": "pulumi", "k3d": "k3d", "kubectl": "kubectl"}
 
 @pytest.fixture
 def bare(
-    daemon: FakeDaemon, proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    daemon: FakeDaemon,
+    proxy: Proxy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    no_waiting: None,
 ) -> FakeDaemon:
     """A machine with Docker, a network behind a proxy, and no other tool; the site is empty."""
     path = daemon.executables.bin

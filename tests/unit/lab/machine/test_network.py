@@ -14,6 +14,8 @@ from lab.machine.network import Look
 from lab.paths import Cache
 from runtime_observability.host.downloads import DownloadError
 
+pytestmark = pytest.mark.usefixtures("no_waiting")
+
 YES, NO = "", "HTTP 404"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -143,6 +144,20 @@ def test_plugins_are_named_by_where_pulumi_takes_them(
 ) -> None:
     chosen = plugins.choose(VERSIONS, installed, forced=forced, why_not_downloaded=why_not)
     assert chosen == (stand_ins, reason)
+
+
+def test_pulumi_downloads_plugins_from_the_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the engine reads it: a pattern for GitHub's source, and the address in its place."""
+    monkeypatch.delenv(plugins.OVERRIDES, raising=False)
+    (value,) = plugins.from_mirror("https://mirror.example/all/").values()
+    pattern, _, address = value.partition("=")
+    assert re.search(pattern, "github://api.github.com/pulumi/pulumi-docker")
+    assert not re.search(pattern, "github://api.github.com/acme/pulumi-own")
+    assert address == "https://mirror.example/all/get.pulumi.com/releases/plugins"
+    assert plugins.from_mirror("") == {}
+    assert plugins.from_mirror("https://mirror.example/a,b") == {}
+    monkeypatch.setenv(plugins.OVERRIDES, "own=https://own.example")
+    assert plugins.from_mirror("https://mirror.example") == {}
 
 
 def test_plugins_are_downloaded_for_this_platform() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.errors import LabError
 from lab.releases.choice import OnPath, choose, look_on_path
 from lab.releases.platforms import Platform
 from lab.releases.table import TOOLS, Tool
@@ -137,6 +138,9 @@ def test_a_mirror_is_named_as_the_site(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(MIRROR, "https://mirror.example/all")
     chosen = choose(K3D, NONE, LINUX, forced=None, why_not_fetched="", nodes_built=False)
     assert "from mirror.example, because" in chosen.reason
+    monkeypatch.setenv(MIRROR, "http://mirror.example")
+    with pytest.raises(LabError, match="a mirror is an https address"):
+        choose(K3D, NONE, LINUX, forced=False, why_not_fetched="", nodes_built=False)
 
 
 def program(folder: Path, name: str, script: str) -> str:
