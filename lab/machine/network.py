@@ -18,6 +18,8 @@ PATIENCE_SECONDS = (5.0, 15.0)
 
 A build of 20 minutes depends on the answer, so that a no at the first look decides nothing.
 """
+PAUSE_SECONDS = 1.0
+"""Before the second look: a network that has just come back refuses at once."""
 LIMIT_SECONDS = 2 * sum(PATIENCE_SECONDS)
 """How long both looks may take: no timeout limits a name look-up whose servers do not answer."""
 VALID_SECONDS = {True: 600.0, False: 60.0}
@@ -78,12 +80,12 @@ def _look(looks: Mapping[str, Look]) -> dict[str, str]:
 
 
 def _look_twice(look: Look) -> str:
-    reason = ""
-    for seconds in PATIENCE_SECONDS:
-        reason = look(seconds)
-        if not reason:
-            break
-    return reason
+    first, second = PATIENCE_SECONDS
+    reason = look(first)
+    if not reason:
+        return ""
+    time.sleep(PAUSE_SECONDS)
+    return look(second)
 
 
 def _read(cache: Cache) -> dict[str, tuple[str, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from lab.releases.platforms import Platform
 SITE = "https://get.pulumi.com/releases/plugins"
 IGNORE_PATH = "PULUMI_IGNORE_AMBIENT_PLUGINS"
 """Pulumi's variable: with 1 or true, PATH is not searched for plugins."""
+
+OVERRIDES = "PULUMI_PLUGIN_DOWNLOAD_URL_OVERRIDES"
+"""Pulumi's variable: other addresses for the plugins of a site."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,18 @@ def addresses(versions: Mapping[str, str], here: Platform) -> list[str]:
         f"{SITE}/pulumi-resource-{name}-v{version}-{here}.tar.gz"
         for name, version in versions.items()
     ]
+
+
+def from_mirror(mirror: str) -> dict[str, str]:
+    """Return the variables with which Pulumi downloads its plugins from a mirror, empty for none.
+
+    Without them it asks GitHub (sdk v3.259.0 go/common/workspace/plugins.go, GetSource); the
+    syntax `PATTERN=ADDRESS,…` has no escapes, and the user's own value is kept.
+    """
+    if not mirror or OVERRIDES in os.environ or {"=", ","} & set(mirror):
+        return {}
+    place = f"{mirror.rstrip('/')}/{SITE.removeprefix('https://')}"
+    return {OVERRIDES: f"^github://api.github.com/pulumi/={place}"}
 
 
 def choose(

@@ -6,9 +6,11 @@ import json
 import os
 from pathlib import Path
 
+from lab.machine import plugins
 from lab.machine.machine import Machine, path_without, users_pulumi_home
 from lab.machine.venv import SCRIPTS
 from lab.paths import PROJECT
+from runtime_observability.host.downloads import MIRROR
 
 
 def variables(machine: Machine, docker_host: str) -> dict[str, str]:
@@ -30,8 +32,11 @@ def variables(machine: Machine, docker_host: str) -> dict[str, str]:
         exports["PULUMI_HOME"] = str(cache.pulumi_home)
         if logged_in:
             exports["PULUMI_CREDENTIALS_PATH"] = str(credentials)
+    elif os.environ.get("PULUMI_HOME") == str(cache.pulumi_home):
+        exports["PULUMI_HOME"] = str(users_pulumi_home(cache))
     if "pulumi" in machine.tools:
         exports["PULUMI_SKIP_UPDATE_CHECK"] = "true"
+    exports |= plugins.from_mirror(os.environ.get(MIRROR, ""))
     if "PULUMI_BACKEND_URL" not in os.environ and not logged_in:
         exports["PULUMI_BACKEND_URL"] = f"file://{PROJECT}"
     if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & os.environ.keys():

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from lab.build.steps import Step
+from lab.errors import LabError
 from lab.releases.platforms import Platform
 from lab.releases.table import Tool
 from runtime_observability.core.versions import Version
@@ -74,7 +75,7 @@ def choose(
         return Choice(None, f"{on_path.program} ({on_path.version}), found on PATH")
     release = tool.release
     if forced is False or (forced is None and not why_not_fetched):
-        site = urlsplit(downloads.location(release.address(platform))).hostname
+        site = _site(release.address(platform))
         because = f"because {on_path.lack}"
         word = f"and {OVERRIDE}=0" if forced is False else f"({OVERRIDE}=1 builds it)"
         return Choice(
@@ -89,3 +90,11 @@ def choose(
             f"none, because {on_path.lack} and {cannot}; `make up` does not need it{cure}",
         )
     return Choice(tool.built, f"built by the lab, because {on_path.lack} and {cannot}{cure}")
+
+
+def _site(address: str) -> str:
+    """Return the host that a file is fetched from; raises LabError for a mirror that is none."""
+    try:
+        return urlsplit(downloads.location(address)).hostname or address
+    except downloads.DownloadError as error:
+        raise LabError(str(error)) from error

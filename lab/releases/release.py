@@ -87,7 +87,9 @@ class Release:
                 report=report,
             )
         except downloads.DownloadError as error:
-            raise LabError(str(error)) from error
+            raise LabError(
+                f"{error}. Or put a {self.tool} of your own on PATH, {self.version} for instance"
+            ) from error
         if self.folder:
             _unpack(file, self.folder, bench.out)
             file.unlink()

@@ -17,17 +17,16 @@ from runtime_observability.core.versions import Version
 
 
 @dataclass(frozen=True)
-class Checksums:
-    """The sha256 of a release's file for every platform, and where they were found."""
+class Checksum:
+    """The sha256 of a release's file, and where it was found."""
 
-    base: str
+    address: str
+    sha256: str
     source: str
-    files: Mapping[str, str]
-    """By the rest of the file's address."""
 
 
-CHECKSUMS = (
-    Checksums(
+_FOUND: tuple[tuple[str, str, Mapping[str, str]], ...] = (
+    (
         "https://github.com/k3d-io/k3d/releases/download/v5.9.0/",
         "the release's checksums.txt, as flamingo-stack/openframe-cli and others pin it",
         {
@@ -37,7 +36,7 @@ CHECKSUMS = (
             "k3d-darwin-arm64": "fe106541d5d0a3f18debcd4d432a16f8c0ce3e6ddc06f8fbb6f696a122313e00",
         },
     ),
-    Checksums(
+    (
         "https://dl.k8s.io/release/v1.36.3/bin/",
         "kubectl_*_SHA256SUM of cert-manager/makefile-modules, modules/tools/00_mod.mk",
         {
@@ -56,11 +55,16 @@ CHECKSUMS = (
         },
     ),
 )
+"""The folder of a release, the source of its checksums, and these by the rest of the address."""
+
+CHECKSUMS = tuple(
+    Checksum(folder + file, sha256, source)
+    for folder, source, files in _FOUND
+    for file, sha256 in files.items()
+)
 """A file without one here is checked against its release's own list."""
 
-PINNED: Mapping[str, str] = {
-    known.base + file: sha256 for known in CHECKSUMS for file, sha256 in known.files.items()
-}
+PINNED: Mapping[str, str] = {known.address: known.sha256 for known in CHECKSUMS}
 
 PULUMI = Release(
     "pulumi",

@@ -237,6 +237,15 @@ def test_a_full_address_pool_and_rootless_are_findings() -> None:
     assert daemon_checks.cgroup({}, parsed().k3s_version).status == "warning"
 
 
+def test_an_engine_that_cannot_run_the_nodes_is_a_failure(names: Names, daemon: FakeDaemon) -> None:
+    fine = {finding.check: finding for finding in examine(names, parsed())}
+    assert (fine["engine"].status, fine["engine"].seen) == ("ok", "Docker's own")
+    daemon.info["DockerRootDir"] = "/var/lib/containers/storage"
+    found = {finding.check: finding for finding in examine(names, parsed())}
+    assert found["engine"].status == "failure"
+    assert found["engine"].seen.startswith("what answers is Podman 20.10.24")
+
+
 def test_an_old_release_is_a_failure_and_a_new_one_is_fine() -> None:
     oldest = OLDEST_DOCKER
     assert tools.release("docker", "20.10.4", oldest, "x").status == "failure"

@@ -10,8 +10,10 @@ import pytest
 from lab.build import programs
 from lab.machine import shell
 from lab.machine.machine import Machine
+from lab.machine.plugins import OVERRIDES
 from lab.machine.venv import SCRIPTS
 from lab.paths import PROJECT, Cache
+from runtime_observability.host.downloads import MIRROR
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 OF_PULUMI = (
@@ -40,7 +42,7 @@ def machine(cache: Cache, *, lab: bool) -> Machine:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's Pulumi folder; nothing else of the user's is set."""
-    for name in OF_PULUMI:
+    for name in (*OF_PULUMI, OVERRIDES, MIRROR):
         monkeypatch.delenv(name, raising=False)
     folder = tmp_path / "pulumi"
     folder.mkdir()
@@ -59,6 +61,13 @@ PATH = f"/usr/bin:{SCRIPTS}"
 def tools(cache: Cache) -> str:
     """The outputs of the lab's tools, as on PATH."""
     return ":".join(str(step.output(cache)) for step in TOOLS.values())
+
+
+@pytest.mark.usefixtures("home")
+def test_a_mirror_of_releases_is_pulumis_too(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(MIRROR, "https://mirror.example")
+    exports = shell.variables(machine(cache, lab=False), DEFAULT_HOST)
+    assert "mirror.example" in exports[OVERRIDES]
 
 
 @pytest.mark.usefixtures("home")
