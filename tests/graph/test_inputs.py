@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components import _commands, config_files
+from components import _commands, _orphans, config_files
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Observation
 from tests.configuration import PROJECT, parsed, spec_of
@@ -111,6 +111,35 @@ def test_swap_is_limited_where_the_daemon_can_limit_it() -> None:
     unlimited = run(observed=Observation(generation=7, limits_swap=False))
     swap = {container.inputs["memorySwap"] for container in unlimited.of_type(CONTAINER)}
     assert swap == {-1}
+
+
+def test_ports_are_in_the_containers_order_whatever_the_machines() -> None:
+    """The provider reads them back in that order: any other would show as a change."""
+    swapped = run({"otlpGrpcPort": 30002, "otlpHttpPort": 30001, "collectorHealthPort": 30000})
+    ports = swapped["collector-container"].inputs["ports"]
+    assert [(port["internal"], port["external"]) for port in ports] == [
+        (4317, 30002),
+        (4318, 30001),
+        (8888, 8888),
+        (13133, 30000),
+    ]
+
+
+def test_only_an_orphan_of_the_stacks_owner_goes_before_a_create(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hooked: list[tuple[str, str]] = []
+    for kind in ("no_container", "no_network"):
+        made = getattr(_orphans, kind)
+
+        def recording(name: str, owner: str, made: Any = made) -> Any:
+            hooked.append((name, owner))
+            return made(name, owner)
+
+        monkeypatch.setattr(_orphans, kind, recording)
+    run()
+    named = [NAMES.network, NAMES.jaeger, NAMES.collector]
+    assert sorted(hooked) == sorted((name, NAMES.owner) for name in named)
 
 
 # --- commands -------------------------------------------------------------------------------------
