@@ -14,5 +14,7 @@ Sources, cited in the code by their short names:
     docker     pulumi/pulumi-docker v5.1.0, provider/resources.go
 """
 
-VERSIONS = {"command": "1.2.1", "docker": "5.2.0"}
+from lab.pins import PINS
+
+VERSIONS = {name: PINS.plugins[name] for name in ("command", "docker")}
 """The plugin versions that the program's SDKs require."""

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab import pins
 from lab.build import programs
 from lab.build.steps import Step, Workbench
 from lab.paths import Cache
@@ -21,6 +22,8 @@ from lab.providers import VERSIONS
 
 PACKAGE = Path(__file__).resolve().parent
 REQUIREMENTS = PACKAGE.parent / "requirements.txt"
+PINS = (Path(pins.__file__), pins.FILE)
+"""What the stand-ins read their own versions with."""
 # -I: neither PYTHON* variables nor the user's project folder change what is imported.
 LAUNCHER = """\
 #!/bin/sh
@@ -66,6 +69,8 @@ def _build_packages(bench: Workbench) -> None:
 def _build_plugins(bench: Workbench) -> None:
     sources = shutil.ignore_patterns("__pycache__", Path(__file__).name)
     shutil.copytree(PACKAGE, bench.out / "lab" / "providers", ignore=sources)
+    for file in PINS:
+        shutil.copy(file, bench.out / "lab")
     python = shlex.quote(str(bench.needs[packages.name] / "bin" / "python"))
     for name in VERSIONS:
         launcher = bench.out / f"pulumi-resource-{name}"
@@ -74,7 +79,7 @@ def _build_plugins(bench: Workbench) -> None:
 
 
 packages = Step("stand-in-packages", (sys.version, REQUIREMENTS), _build_packages)
-plugins = Step("stand-ins", (PACKAGE,), _build_plugins, needs=(packages,))
+plugins = Step("stand-ins", (PACKAGE, *PINS), _build_plugins, needs=(packages,))
 
 STAND_INS = tuple(
     Plugin(name, version, plugins, f"pulumi-resource-{name}") for name, version in VERSIONS.items()

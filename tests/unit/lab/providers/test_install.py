@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -46,6 +47,15 @@ def test_the_stand_ins_are_found_where_the_engine_looks(cache: Cache) -> None:
         assert arguments[0] == "-I"
         assert arguments[-3:] == [str(built), name, "127.0.0.1:1"]
         assert (built / "lab" / "providers" / "server.py").is_file()
+
+
+def test_an_installed_stand_in_knows_its_version_without_the_checkout(cache: Cache) -> None:
+    step = replace(install.plugins, needs=(_an_echo(),))
+    built = prepare(cache, [step])[step.name]
+    code = f"import sys; sys.path.insert(0, {str(built)!r}); from lab import providers; "
+    shown = "print(providers.__file__, providers.VERSIONS)"
+    output = subprocess.check_output([sys.executable, "-I", "-c", code + shown], text=True)
+    assert output == f"{built}/lab/providers/__init__.py {VERSIONS}\n"
 
 
 def test_the_kubernetes_plugin_is_of_the_version_that_its_sdk_requires() -> None:
