@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 
-from ktrace.checks import daemon, machine, tools
+from ktrace.checks import daemon, machine, releases, tools
 from ktrace.checks.finding import UP_STOPS, Finding, problems
 from runtime_observability.core import naming
 from runtime_observability.core.naming import Names
@@ -24,6 +25,7 @@ def examine(names: Names, settings: Settings) -> list[Finding]:
             naming.refuse_a_folder_the_nodes_cannot_mount(names.folder),
             str(names.folder),
         ),
+        releases.kubernetes(settings.k3s_version, date.today()),
     ]
     try:
         output = runner.run(docker.INFO).checked()

@@ -1,4 +1,4 @@
-"""The programs that the lab builds, and the version of each.
+"""The programs that the lab builds, in the releases of lab/pins.toml.
 
 Every tool has a module of its own in lab/go/, so that it is built from exactly the versions that
 its go.mod and go.sum name, whatever the other tools need.
@@ -18,22 +18,22 @@ import yaml
 from lab.build import language_host
 from lab.build.go_tool import GoTool
 from lab.build.steps import Step, Workbench
+from lab.pins import PINS
 
-KUBERNETES = "1.34.4"
+KUBERNETES = PINS.kubernetes
 """The Kubernetes of the default stack's nodes; other versions are built only when needed."""
-KUBERNETES_VERSIONS = (KUBERNETES, "1.35.4", "1.36.3", "1.37.2")
-"""Every version is built from the module lab/go/kubernetes-MAJOR.MINOR."""
+KUBERNETES_VERSIONS = PINS.kubernetes_releases
+"""Oldest first. Every version is built from the module lab/go/kubernetes-MAJOR.MINOR."""
 NEWEST_KUBERNETES = KUBERNETES_VERSIONS[-1]
-CONTAINERD = "2.4.2"
-JAEGER = "2.13.0"
-COLLECTOR = "0.155.0"
-K3D = "5.9.0"
-PULUMI = "3.259.0"
-PULUMI_KUBERNETES = "4.25.0"
-"""The release that the built plugin reports. The Go module proxy does not serve that release: the
-plugin is built from a commit of the day before it, whose SDK for Python has the same types."""
+CONTAINERD = PINS.containerd
+JAEGER = PINS.jaeger
+COLLECTOR = PINS.collector
+K3D = PINS.k3d
+PULUMI = PINS.pulumi
+PULUMI_KUBERNETES = PINS.plugins["kubernetes"]
+"""The release that the built plugin reports; its module is of another version."""
 PULUMI_KUBERNETES_MODULE = (
-    "github.com/pulumi/pulumi-kubernetes/provider/v4@v4.0.0-20260115033456-f47bc2d6f199"
+    f"github.com/pulumi/pulumi-kubernetes/provider/v4@{PINS.modules['pulumi-kubernetes']}"
 )
 
 
@@ -138,7 +138,8 @@ def _build_language_host(bench: Workbench) -> None:
     """
     host = bench.out / "host"
     _host.compile(bench, host)
-    python = bench.cache.go_modules / "github.com/pulumi/pulumi/sdk/v3@v3.68.0/python"
+    module = f"github.com/pulumi/pulumi/sdk/v3@v{PINS.language_host}"
+    python = bench.cache.go_modules / module / "python"
     runner = host / "pulumi-language-python-exec"
     runner.write_text(_DEFAULT_SIGINT + (python / "cmd" / runner.name).read_text())
     runner.chmod(0o755)

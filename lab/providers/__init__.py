@@ -16,5 +16,7 @@ Sources, cited in the code by their short names:
                tests/unit/lab/providers/test_real_plugins.py has a row for every case of it
 """
 
-VERSIONS = {"command": "1.2.1", "docker": "5.2.0"}
+from lab.pins import PINS
+
+VERSIONS = {name: PINS.plugins[name] for name in ("command", "docker")}
 """The plugin versions that the program's SDKs require."""

@@ -17,8 +17,6 @@ from lab.errors import LabError
 from lab.releases.platforms import Platform
 from runtime_observability.host import downloads
 
-ERASE = "\r\033[K"
-"""Removes the live line of the step from a terminal, before another line is printed."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -72,10 +70,9 @@ class Release:
         file = bench.out / f".{self.tool}.download"
 
         def report(line: str) -> None:
-            text = f"{self.tool} {self.version}: {line}\n"
-            bench.log.write(text.encode())
-            sys.stderr.write(f"{ERASE if sys.stderr.isatty() else ''}{text}")
-            sys.stderr.flush()
+            text = f"{self.tool} {self.version}: {line}"
+            bench.log.write(f"{text}\n".encode())
+            print(text, file=sys.stderr, flush=True)
 
         bench.log.write(f"fetching {address}\n".encode())
         try:

@@ -13,6 +13,7 @@ import re
 import shutil
 import ssl
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -63,6 +64,7 @@ def observe(names: Names, host_ports: Mapping[str, int], port_offset: int = 0) -
         limits_swap=daemon.limits_swap,
         architecture=daemon.architecture,
         record=record,
+        today=date.today(),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from components import _commands, _orphans, config_files
+from runtime_observability.core import compatibility, support
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Observation
 from tests.configuration import PROJECT, parsed, spec_of
@@ -52,8 +53,8 @@ def test_these_images_are_pulled_and_stay(stack: Run) -> None:
     assert inputs(stack, IMAGE) == {
         f"{backend}-image": {"name": image, "keepLocally": True}
         for backend, image in (
-            ("jaeger", "docker.io/jaegertracing/jaeger:2.13.0"),
-            ("collector", "docker.io/otel/opentelemetry-collector:0.155.0"),
+            ("jaeger", f"docker.io/jaegertracing/jaeger:{support.DEFAULT_JAEGER}"),
+            ("collector", f"docker.io/otel/opentelemetry-collector:{support.DEFAULT_COLLECTOR}"),
         )
     }
 
@@ -237,11 +238,11 @@ def test_a_command_reads_these_documents(stack: Run) -> None:
         "probe-run": {
             "jaegerUrl": "http://127.0.0.1:16686",
             "kubeconfig": f"{folder}/kubeconfig",
-            "image": "docker.io/rancher/mirrored-pause:3.6",
+            "image": compatibility.SANDBOX_IMAGE.at(support.DEFAULT_K3S),
             "seconds": 60,
             "demanded": ["apiserver", "kubelet", "containerd"],
             "expected": [],
-            "k3sVersion": "v1.34.4-k3s1",
+            "k3sVersion": f"v{support.DEFAULT_K3S}",
             "report": f"{folder}/probe.json",
         },
     }

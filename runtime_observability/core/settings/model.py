@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from runtime_observability.core import compatibility
+from runtime_observability.core import compatibility, support
 from runtime_observability.core.compatibility import ContainerdPlan, ContainerdTracing
 from runtime_observability.core.settings.values import (
     Image,
@@ -92,15 +92,15 @@ class Settings(_Model):
     k3s_version: Annotated[
         Release,
         since(compatibility.OLDEST_K3S, "earlier releases do not trace without feature gates"),
-    ] = Version.parse("v1.34.4-k3s1")
+    ] = support.DEFAULT_K3S
     jaeger_version: Annotated[
         Release,
         since(compatibility.OLDEST_JAEGER, "earlier releases do not receive OTLP"),
-    ] = Version.parse("2.13.0")
+    ] = support.DEFAULT_JAEGER
     collector_version: Annotated[
         Release,
         since(compatibility.OLDEST_COLLECTOR, "earlier releases were not checked"),
-    ] = Version.parse("0.155.0")
+    ] = support.DEFAULT_COLLECTOR
     servers: Servers = 1
     agents: Annotated[int, Field(ge=0, le=10)] = 0
 

@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -430,6 +431,8 @@ def test_a_docker_that_cannot_run_the_nodes_is_the_problem(
 
 def test_what_decides_the_files_is_seen(daemon: FakeDaemon, names: Names) -> None:
     daemon.info |= {"CgroupVersion": "1", "SwapLimit": False, "Architecture": "aarch64"}
-    observed = observe(names, {})
+    before, observed, after = date.today(), observe(names, {}), date.today()
+    assert observed.today
+    assert before <= observed.today <= after
     assert (observed.cgroup_v1, observed.limits_swap) == (True, False)
     assert observed.architecture == "arm64"

@@ -22,6 +22,7 @@ from ktrace.target.stack import is_this_project, project_folder
 from runtime_observability.core.compatibility import OLDEST_DOCKER
 from runtime_observability.core.naming import Names
 from runtime_observability.core.problem import Problem
+from runtime_observability.core.support import DEFAULT_K3S
 from runtime_observability.host.docker import Daemon
 from tests.configuration import PROJECT, parsed
 from tests.fakes.daemon import FakeDaemon
@@ -218,7 +219,7 @@ def test_images_are_in_the_daemon_or_to_be_had(daemon: FakeDaemon) -> None:
     finding = daemon_checks.images(settings)
     assert finding.status == "failure"
     assert "neither in the daemon nor in a registry: " in finding.seen
-    assert "mirror/k3s:v1.34.4-k3s1" in finding.seen
+    assert f"mirror/k3s:v{DEFAULT_K3S}" in finding.seen
     assert "jaegertracing" not in finding.seen
     daemon.served |= {settings.images.nodes, settings.images.collector}
     assert daemon_checks.images(settings).seen == "2 to be pulled"
@@ -263,3 +264,4 @@ def test_without_docker_the_rest_is_still_told(
     assert findings["pulumi"].status == "failure"
     assert findings["k3d"].status == "failure"
     assert "disk" in findings
+    assert findings["Kubernetes support"].seen.startswith(f"{DEFAULT_K3S}")

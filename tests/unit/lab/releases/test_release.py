@@ -17,14 +17,18 @@ import pytest
 from lab.build.steps import Step, prepare
 from lab.errors import LabError
 from lab.paths import Cache
+from lab.releases import table
 from lab.releases.platforms import Platform
 from lab.releases.release import Release, checksum_of
-from lab.releases.table import K3D, KUBECTL, PULUMI
 from runtime_observability.host import downloads
 from runtime_observability.host.downloads import MIRROR
 from tests.fakes.clock import Clock
 from tests.fakes.releases import Proxy, Site
 
+# The fake site does not have the files whose checksums are pinned.
+PULUMI, K3D, KUBECTL = (
+    replace(release, pinned={}) for release in (table.PULUMI, table.K3D, table.KUBECTL)
+)
 LINUX, MAC = Platform("linux", "amd64"), Platform("darwin", "arm64")
 PROGRAM = b"#!/bin/sh\necho it runs\n"
 
@@ -218,10 +222,11 @@ def test_a_slow_fetch_is_seen_and_logged(
     serve(proxy.to, K3D, LINUX, b"x" * (1 << 20))
     seconds = itertools.count(step=6)
     monkeypatch.setattr(clock, "monotonic", lambda: next(seconds))
-    fetched(cache, K3D.step(LINUX))
+    step = K3D.step(LINUX)
+    fetched(cache, step)
     lines = [line for line in capsys.readouterr().err.splitlines() if "MiB" in line]
     assert re.fullmatch(rf"k3d {re.escape(K3D.version)}: [01] of 1 MiB", lines[-1])
-    assert lines[-1] in (cache.logs / "k3d-release.log").read_text()
+    assert lines[-1] in (cache.logs / f"{step.key}.log").read_text()
 
 
 @pytest.mark.parametrize(
