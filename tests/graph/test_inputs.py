@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import Any
 
@@ -246,3 +247,9 @@ def test_a_command_reads_these_documents(stack: Run) -> None:
             "report": f"{folder}/probe.json",
         },
     }
+
+
+def test_the_order_of_a_spec_in_python_is_no_change_of_the_cluster(stack: Run) -> None:
+    """Pulumi compares the text: it must be the same in whatever order the values are computed."""
+    text = stack["cluster-ensure"].inputs["stdin"]
+    assert text == json.dumps(json.loads(text), sort_keys=True)
