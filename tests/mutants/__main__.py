@@ -120,6 +120,7 @@ def _run(options: argparse.Namespace, cache: Path, scratch: Path) -> int:
     for copy in copies:
         if not copy.exists():
             shutil.copytree(folder / "copy-0", copy)
+        project.restore(copy, sources)
     modules = sorted({name for recorded in recording for name in recorded["modules"]})
     with (
         Progress("mutants", len(tasks)) as progress,

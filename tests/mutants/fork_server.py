@@ -26,8 +26,8 @@ _SURVIVED = 0
 
 class Order(TypedDict):
     file: str
-    text: str
-    """What is in ``file`` while the tests run."""
+    text: str | None
+    """What is in ``file`` while the tests run; None: what is there."""
     tests: list[str]
     """Node ids without parameters, in the order in which they run."""
     seconds: float
@@ -50,11 +50,13 @@ def serve(scratch: Path) -> None:
     for module in importable:
         with contextlib.suppress(Exception):  # it imports later, or a test fails
             importlib.import_module(module)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started it
     for line in sys.stdin:
         order: Order = json.loads(line)
         file = Path(order["file"])
         original = file.read_text()
-        file.write_text(order["text"])
+        file.write_text(original if order["text"] is None else order["text"])
         try:
             answer = _run(order, scratch)
         finally:
@@ -67,15 +69,18 @@ def _run(order: Order, scratch: Path) -> str:
     if child == 0:
         _test(order["tests"], scratch)
     deadline = time.monotonic() + order["seconds"]
-    while True:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended or time.monotonic() > deadline:
-            break
-        time.sleep(_LOOK_SECONDS)
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child, signal.SIGKILL)  # it, and what its tests have started
-    if not ended:
-        os.waitpid(child, 0)
+    status = None
+    try:
+        while status is None and time.monotonic() < deadline:
+            ended, found = os.waitpid(child, os.WNOHANG)
+            status = found if ended else None
+            time.sleep(0 if ended else _LOOK_SECONDS)
+    finally:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child, signal.SIGKILL)  # it, and what its tests have started
+        if status is None:
+            os.waitpid(child, 0)
+    if status is None:
         return "timeout"
     return "survived" if os.waitstatus_to_exitcode(status) == _SURVIVED else "killed"
 
@@ -85,6 +90,8 @@ def _test(tests: list[str], scratch: Path) -> None:
     code = _TESTS_FAILED
     try:
         os.setsid()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
         log = os.open(scratch / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         null = os.open(os.devnull, os.O_RDONLY)
         for stream, target in ((0, null), (1, log), (2, log)):
@@ -92,6 +99,7 @@ def _test(tests: list[str], scratch: Path) -> None:
         sys.dont_write_bytecode = True
         files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
         options = ["-x", "-p", "no:cacheprovider", "--tb=line", f"--basetemp={scratch / 'tmp'}"]
+        options.append("--timeout=0")  # the order's own seconds are for all of its tests
         code = int(pytest.main([*options, *files], plugins=[Chosen(tests)]))
     finally:
         os._exit(code)

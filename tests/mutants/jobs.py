@@ -46,18 +46,18 @@ def run(
     done: queue.SimpleQueue[tuple[Mutant, str] | BaseException] = queue.SimpleQueue()
     for task in tasks:
         waiting.put(task)
-    stopping = threading.Event()
+    servers: list[subprocess.Popen[str]] = []
 
     def work(number: int, copy: Path) -> None:
         try:
-            with _server(copy, scratch / f"job-{number}", modules) as ask:
-                while not stopping.is_set():
+            with _server(copy, scratch / f"job-{number}", modules, servers) as ask:
+                while True:
                     task = waiting.get_nowait()
                     mutant = task.mutant
                     order = Order(
                         file=mutant.file, text=mutant.text, tests=task.tests, seconds=task.seconds
                     )
-                    done.put((mutant, ask(order)))
+                    done.put((mutant, _answer(ask, order)))
         except queue.Empty:
             pass
         except Exception as error:
@@ -75,14 +75,29 @@ def run(
                 raise result
             yield result
     finally:
-        stopping.set()
+        for server in servers:
+            server.terminate()
         for thread in threads:
-            thread.join(timeout=0.1)
+            thread.join()
+
+
+def _answer(ask: Callable[[Order], str], order: Order) -> str:
+    """A mutant hangs only if unchanged code is fast enough at the same time on the same machine."""
+    unchanged = Order(**{**order, "text": None})
+    while (answer := ask(order)) == "timeout" and ask(unchanged) == "timeout":
+        order["seconds"] *= 2
+        unchanged["seconds"] *= 2
+    return answer
 
 
 @contextlib.contextmanager
-def _server(copy: Path, scratch: Path, modules: list[str]) -> Iterator[Callable[[Order], str]]:
-    """Starts a server in ``copy``; yields a function that returns its answer to an order."""
+def _server(
+    copy: Path, scratch: Path, modules: list[str], servers: list[subprocess.Popen[str]]
+) -> Iterator[Callable[[Order], str]]:
+    """Starts a server in ``copy``; yields a function that returns its answer to an order.
+
+    The server is added to ``servers``: who terminates it ends the wait for an answer.
+    """
     scratch.mkdir()
     with (scratch / "errors").open("w") as errors:
         server = subprocess.Popen(
@@ -94,8 +109,7 @@ def _server(copy: Path, scratch: Path, modules: list[str]) -> Iterator[Callable[
             stderr=errors,
             text=True,
         )
-        assert server.stdin
-        assert server.stdout
+        servers.append(server)
 
         def send(value: object) -> None:
             assert server.stdin

@@ -68,3 +68,10 @@ def copy(all_files: list[str], folder: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(PROJECT / file, target)
     subprocess.run(["git", "init", "--quiet", str(folder)], check=True)
+
+
+def restore(folder: Path, sources: dict[str, str]) -> None:
+    """Undoes what a killed run has left in a copy."""
+    for file, text in sources.items():
+        if (folder / file).read_text() != text:
+            (folder / file).write_text(text)
