@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,7 +11,6 @@ from ktrace.checks import daemon as daemon_checks
 from ktrace.checks import tools
 from ktrace.checks.examine import examine
 from ktrace.checks.finding import problems
-from ktrace.cli import main
 from ktrace.errors import UsageError
 from ktrace.jaeger import Jaeger
 from ktrace.target import stack, stack_settings
@@ -27,33 +23,9 @@ from runtime_observability.host.docker import Daemon
 from tests.configuration import PROJECT, parsed
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.http import write_kubeconfig
+from tests.fakes.ktrace import Ktrace
 
 COMMANDS = ("doctor", "verify", "run", "show", "assert", "render", "open")
-
-
-@dataclass(frozen=True)
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Ktrace = Callable[..., Done]
-
-
-@pytest.fixture
-def ktrace(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Ktrace:
-    """Runs the command in this process: an interpreter for each would take a minute."""
-
-    def run(*arguments: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["ktrace", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capfd.readouterr()
-        return Done(int(ended.value.code or 0), said.out, said.err)
-
-    monkeypatch.chdir(PROJECT)
-    return run
 
 
 @pytest.mark.parametrize("command", COMMANDS)
