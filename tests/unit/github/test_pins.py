@@ -38,14 +38,9 @@ ACTIONLINT = re.search(
 def matched(manager: dict[str, Any], file: str) -> Iterator[str]:
     """The versions that a custom manager finds in a file, as Renovate applies its expressions."""
     patterns = [pattern.replace("(?<", "(?P<") for pattern in manager["matchStrings"]]
-    texts = [(PROJECT / file).read_text()]
-    if manager.get("matchStringsStrategy") == "recursive":
-        for outer in patterns[:-1]:
-            texts = [found[0] for text in texts for found in re.finditer(outer, text)]
-        patterns = patterns[-1:]
+    text = (PROJECT / file).read_text()
     for pattern in patterns:
-        for text in texts:
-            yield from (found["currentValue"] for found in re.finditer(pattern, text))
+        yield from (found["currentValue"] for found in re.finditer(pattern, text))
 
 
 def managers_of(file: str) -> list[dict[str, Any]]:
@@ -74,11 +69,11 @@ def test_every_manager_has_a_file_and_finds_a_pin_in_each() -> None:
 @pytest.mark.skipif(not PINS.exists(), reason="lab/pins.toml is not here yet")
 def test_every_pin_of_the_lab_is_found() -> None:
     pins = tomllib.loads(PINS.read_text())
-    programs = [
-        value for key, value in pins.items() if key != "language-host" and value == str(value)
-    ]
-    kubernetes = [pins["kubernetes"]["default"], *pins["kubernetes"]["releases"]]
-    wanted = [*programs, *kubernetes, *pins["plugins"].values()]
+    programs = {key: value for key, value in pins.items() if isinstance(value, str)}
+    kept = {"language-host", "kubernetes-default"}  # the proxy has no newer host; a minor
+    assert kept < set(programs)
+    wanted = [value for key, value in programs.items() if key not in kept]
+    wanted += [*pins["kubernetes"].values(), *pins["plugins"].values()]
     assert found_in("lab/pins.toml") == Counter(wanted)
 
 
