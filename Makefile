@@ -32,7 +32,7 @@ test-versions: ## a traced pod start on every Kubernetes that the lab can build
 test-examples: ## the examples, with Pulumi's Kubernetes plugin: built once, 14 min on two cores
 	$(LAB) test-examples
 
-lint: ## ruff and mypy
+lint: ## Python, shell, YAML, spelling, workflows and their schemas
 	$(LAB) lint
 
 lock: ## write requirements*.txt from requirements*.in: every package with its hashes

@@ -213,3 +213,11 @@ pulumi_kubernetes = Step(
     _build_pulumi_kubernetes,
     minutes=_pulumi_kubernetes.minutes,
 )
+
+actionlint = GoTool(
+    "actionlint",
+    ("github.com/rhysd/actionlint/cmd/actionlint",),
+    minutes=0.5,
+    variables={},
+).step()
+"""Checks .github/workflows; no stack needs it, only `make lint`."""

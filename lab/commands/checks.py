@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.build import images, programs
+from lab.build.steps import Step, prepare
 from lab.errors import LabError
 from lab.machine import apt, machine, ready, venv
 from lab.machine.docker.daemon import NoDaemonError
@@ -25,12 +26,21 @@ NOT_RUN = "NOT RUN"
 BROWSERS = ("chromium", "google-chrome")
 
 
+PYTHON = "python"
+
+
 @dataclass(frozen=True)
 class Tier:
-    """One group of checks; the arguments are those of .venv's Python."""
+    """One group of checks: a program with its arguments."""
 
     name: str
     arguments: tuple[str, ...]
+    program: str = PYTHON
+    """The program's file in .venv/bin."""
+    files: tuple[str, ...] = ()
+    """Patterns, relative to the project's folder, of the files that the program gets at its end."""
+    step: Step | None = None
+    """Builds the program, which is no Python package, where PATH does not have it."""
     needs_lab: bool = False
     nodes: tuple[images.Image, ...] = ()
     """The nodes that its tests need besides the default one."""
@@ -50,9 +60,53 @@ class Outcome:
     good: bool = True
 
 
+SHELL_FILES = (
+    ".ci/*",
+    ".github/scripts/*.sh",
+    "runtime_observability/host/scripts/*.sh",
+)
+YAML_FILES = (
+    "*.yaml",
+    "*.yml",
+    ".*.yaml",
+    ".github/**/*.yml",
+    "config_templates/*.yaml",
+    "examples/*/*.y*ml",
+    "ktrace/expect/builtin/*.yaml",
+)
+"""Those that people write; tests/ has files that a program wrote."""
 LINT = (
     Tier("ruff", ("-m", "ruff", "check", ".")),
+    Tier("ruff format", ("-m", "ruff", "format", "--check", ".")),
     Tier("mypy", ("-m", "mypy", ".")),
+    Tier("shellcheck", (), program="shellcheck", files=SHELL_FILES),
+    Tier("codespell", ("-m", "codespell_lib")),
+    Tier("yamllint", ("-m", "yamllint", "--strict"), files=YAML_FILES),
+    Tier(
+        "actionlint",
+        ("-shellcheck", ".venv/bin/shellcheck", "-pyflakes", ""),
+        program="actionlint",
+        step=programs.actionlint,
+    ),
+    Tier(
+        "zizmor",
+        ("--offline", "--no-progress", "--persona", "auditor", "."),
+        program="zizmor",
+    ),
+    *(
+        Tier(
+            f"schema of {title}",
+            ("-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}"),
+            files=(pattern,),
+        )
+        for title, schema, pattern in (
+            ("workflows", "github-workflows", ".github/workflows/*.yml"),
+            ("actions", "github-actions", "action.yml"),
+            ("issue forms", "github-issue-forms", ".github/ISSUE_TEMPLATE/[0-9]*.yml"),
+            ("issue links", "github-issue-config", ".github/ISSUE_TEMPLATE/config.yml"),
+            ("Renovate", "renovate", "renovate.json"),
+        )
+    ),
 )
 FAST = (
     *LINT,
@@ -97,7 +151,7 @@ TIERS = {
 def run(command: str, cache: Cache) -> int:
     """Run the tiers of one make target; return the exit code."""
     python = venv.make(cache, venv.TESTS)
-    outcomes = [_run(tier, python, {}) for tier in TIERS[command] if not tier.needs_lab]
+    outcomes = [_run_quick(tier, python, cache) for tier in TIERS[command] if not tier.needs_lab]
     in_lab = [tier for tier in TIERS[command] if tier.needs_lab]
     if all(outcome.good for outcome in outcomes):
         outcomes += _run_in_the_lab(in_lab, python, cache)
@@ -106,6 +160,28 @@ def run(command: str, cache: Cache) -> int:
         outcomes += [Outcome(tier, NOT_RUN, detail=reason, good=False) for tier in in_lab]
     _summarise(outcomes)
     return 0 if all(outcome.good for outcome in outcomes) else 1
+
+
+def _run_quick(tier: Tier, python: Path, cache: Cache) -> Outcome:
+    """Run a tier that needs no stack; one whose program cannot be had fails in CI alone."""
+    program = _program(tier, python, cache)
+    if program is None:
+        reason = f"no {tier.program} is on PATH, and no Go that could build it"
+        return Outcome(tier, NOT_RUN, detail=reason, good=not os.environ.get("CI"))
+    return _run(tier, program, {})
+
+
+def _program(tier: Tier, python: Path, cache: Cache) -> Path | None:
+    """Return the file that a tier runs, built if need be; None where it cannot be built."""
+    if tier.program == PYTHON:
+        return python
+    if tier.step is None:
+        return python.parent / tier.program
+    if found := shutil.which(tier.program):
+        return Path(found)
+    if not shutil.which("go"):
+        return None
+    return prepare(cache, [tier.step])[tier.step.name] / tier.program
 
 
 def _run_in_the_lab(tiers: Sequence[Tier], python: Path, cache: Cache) -> list[Outcome]:
@@ -142,21 +218,29 @@ def _prepare_browser() -> None:
             print(error, flush=True)
 
 
-def _run(tier: Tier, python: Path, variables: Mapping[str, str]) -> Outcome:
-    print(f"\n== {tier.name}: {' '.join(tier.arguments)}", flush=True)
+def _run(tier: Tier, program: Path, variables: Mapping[str, str]) -> Outcome:
+    print(f"\n== {tier.name}: {' '.join((*tier.arguments, *tier.files))}", flush=True)
     begun = time.monotonic()
     environ = {**os.environ, **variables, "PYTHONUNBUFFERED": "1"}
     # Not subprocess.run: after a Ctrl-C it would kill the tests, which then destroy their stacks.
-    with subprocess.Popen([python, *tier.arguments], cwd=PROJECT, env=environ) as process:
+    arguments = [*tier.arguments, *matching(tier.files)]
+    with subprocess.Popen([program, *arguments], cwd=PROJECT, env=environ) as process:
         process.wait()
     good = process.returncode == 0
     return Outcome(tier, "passed" if good else "FAILED", time.monotonic() - begun, good=good)
 
 
+def matching(patterns: Sequence[str]) -> list[str]:
+    """Return the project's files that match a pattern, relative to its folder."""
+    found = {file for pattern in patterns for file in PROJECT.glob(pattern) if file.is_file()}
+    return sorted(str(file.relative_to(PROJECT)) for file in found)
+
+
 def _summarise(outcomes: list[Outcome]) -> None:
     print("\n== summary")
+    width = max(12, *(len(outcome.tier.name) for outcome in outcomes))
     for outcome in outcomes:
         minutes, seconds = divmod(int(outcome.seconds), 60)
         took = f"{minutes}:{seconds:02d}"
-        print(f"{outcome.tier.name:<12} {outcome.word:<8} {took:>6}  {outcome.detail}")
+        print(f"{outcome.tier.name:<{width}} {outcome.word:<8} {took:>6}  {outcome.detail}")
     sys.stdout.flush()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,14 +12,16 @@ from typing import Any
 
 import pytest
 
+from lab.build.steps import Step
 from lab.commands import checks
 from lab.commands.checks import Tier
 from lab.errors import LabError
 from lab.machine import apt, machine, ready, venv
 from lab.machine.docker.daemon import NoDaemonError
-from lab.paths import Cache
+from lab.paths import PROJECT, Cache
 from lab.providers import install
 from lab.providers.install import Plugin
+from tests.unit.test_architecture import tracked
 
 Prepare = Callable[..., dict[str, str]]
 
@@ -93,6 +97,109 @@ def test_what_the_preparation_decided_reaches_the_tests_on_stacks_alone(
     check = "import os; assert {} == {}"
     quick = check.format(seen, (None, None))
     assert checked(quick, check.format(seen, ("unix:///private.sock", "lab")), prepared) == 0
+
+
+# --- lint ---------------------------------------------------------------------------------------
+
+
+def lint(monkeypatch: pytest.MonkeyPatch, cache: Cache, tier: Tier) -> int:
+    monkeypatch.setattr(checks, "TIERS", {"lint": (tier,)})
+    monkeypatch.setattr(venv, "make", lambda *_: Path(sys.executable))
+    return checks.run("lint", cache)
+
+
+def program(folder: Path, name: str, text: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+    (folder / name).chmod(0o755)
+
+
+def built(name: str) -> Step:
+    return Step(name, ("1",), lambda bench: program(bench.out, name, 'echo "built: $*"'))
+
+
+@pytest.fixture
+def no_ci(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The only folder of PATH besides the system's own."""
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'path'}:/usr/bin:/bin")
+    monkeypatch.setattr(
+        shutil,
+        "which",
+        lambda name: str(found) if (found := tmp_path / "path" / name).exists() else None,
+    )
+    return tmp_path / "path"
+
+
+def test_without_its_program_and_without_go_a_check_fails_in_ci_alone(
+    no_ci: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cache: Cache,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tier = Tier("workflows", (), program="checker", step=built("checker"))
+    assert lint(monkeypatch, cache, tier) == 0
+    assert "NOT RUN    0:00  no checker is on PATH, and no Go" in capsys.readouterr().out
+    monkeypatch.setenv("CI", "true")
+    assert lint(monkeypatch, cache, tier) == 1
+    assert not cache.steps.exists()
+
+
+def test_where_there_is_go_the_program_is_built_once(
+    no_ci: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cache: Cache,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    program(no_ci, "go", "")
+    tier = Tier("workflows", ("-x",), program="checker", step=built("checker"))
+    for _ in range(2):
+        assert lint(monkeypatch, cache, tier) == 0
+    out, err = capfd.readouterr()
+    assert out.count("built: -x") == 2
+    assert err.count("checker: building") <= 2
+    assert len(list(cache.steps.glob("checker-*"))) == 1
+
+
+def test_a_program_on_path_is_used_before_one_is_built(
+    no_ci: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cache: Cache,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    program(no_ci, "go", "")
+    program(no_ci, "checker", "echo installed; exit 1")
+    tier = Tier("workflows", (), program="checker", step=built("checker"))
+    assert lint(monkeypatch, cache, tier) == 1
+    assert "installed" in capfd.readouterr().out
+
+
+def test_a_program_of_the_virtual_environment_gets_the_files(
+    monkeypatch: pytest.MonkeyPatch,
+    cache: Cache,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    program(tmp_path / "bin", "shellcheck", 'echo "checked: $*"')
+    monkeypatch.setattr(venv, "make", lambda *_: tmp_path / "bin" / "python")
+    tier = Tier("shell", ("-a",), program="shellcheck", files=("LICEN*", "Makefile", "none/*"))
+    monkeypatch.setattr(checks, "TIERS", {"lint": (tier,)})
+    assert checks.run("lint", cache) == 0
+    assert "checked: -a LICENSE Makefile" in capfd.readouterr().out
+
+
+def test_every_check_with_files_has_some() -> None:
+    for tier in checks.LINT:
+        assert not tier.files or checks.matching(tier.files), tier.name
+
+
+def test_no_shell_script_is_left_out() -> None:
+    scripts = {
+        file
+        for file in tracked("*")
+        if file.endswith(".sh") or re.match(rb"#!.*\b(ba)?sh\n", (PROJECT / file).read_bytes())
+    }
+    assert scripts == set(checks.matching(checks.SHELL_FILES))
 
 
 def test_a_browser_is_installed_where_none_is_and_its_lack_stops_nothing(

@@ -1,0 +1,186 @@
+"""Two drawings of the default stack, from a run of the program on mocks."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from urllib.parse import urlsplit
+
+import yaml
+
+from tests.docs.svg import Box, arrow, label, page
+from tests.graph.program import ENVIRONMENT, NETWORK, Resource, Run
+
+TYPES = {
+    "command:local:Command": "Command",
+    "docker:index/container:Container": "Container",
+    "docker:index/network:Network": "Network",
+    "docker:index/remoteImage:RemoteImage": "RemoteImage",
+}
+
+
+# --- the graph ------------------------------------------------------------------------------------
+
+
+def edges(run: Run) -> dict[str, set[str]]:
+    """By the name of each component of the environment: the components that it waits for.
+
+    One that is waited for through another is left out.
+    """
+    by_urn = {resource.urn: resource for resource in run.resources}
+    before: dict[str, set[str]] = {}
+    for resource in components(run):
+        waits = {by_urn[urn].parent for urn in resource.dependencies} - {resource.urn}
+        before[resource.name] = {by_urn[urn].name for urn in waits}
+    reachable = {name: _all_before(name, before) for name in before}
+    return {
+        name: {one for one in waits if not any(one in reachable[other] for other in waits)}
+        for name, waits in before.items()
+    }
+
+
+def components(run: Run) -> list[Resource]:
+    """The parts of the environment, in the order of their registration."""
+    return [
+        resource
+        for resource in run.resources
+        if not resource.custom and resource.name != ENVIRONMENT
+    ]
+
+
+def _all_before(name: str, before: dict[str, set[str]]) -> set[str]:
+    return {one for other in before[name] for one in {other, *_all_before(other, before)}}
+
+
+def graph(run: Run) -> str:
+    """Every component with its resources; an arrow leads to what is created later."""
+    waits = edges(run)
+    width, gap, top = 270.0, 44.0, 30.0
+    centers = _centers(waits, width + 40)
+    shift = width / 2 + 30 - min(centers.values())
+    by_type = {resource.name: resource for resource in components(run)}
+    resources = defaultdict(list)
+    for resource in run.custom:
+        resources[resource.parent].append(resource)
+    boxes: dict[str, Box] = {}
+    row_top = top
+    for row in _rows(waits):
+        for name in row:
+            component = by_type[name]
+            lines = tuple(
+                f"{TYPES[resource.type]} {resource.name.removeprefix(f'{name}-')}"
+                for resource in resources[component.urn]
+            )
+            x = centers[name] + shift - width / 2
+            title = component.type.rpartition(":")[2]
+            boxes[name] = Box(x, row_top, width, 34 + 17 * len(lines), title, lines)
+        row_top = max(boxes[name].bottom for name in row) + gap
+    arrows = [
+        arrow((boxes[one].middle, boxes[one].bottom), (boxes[name].middle, boxes[name].y))
+        for name in boxes
+        for one in sorted(waits[name])
+    ]
+    size = (max(box.right for box in boxes.values()) + 30, row_top - gap + top)
+    title = "The components of a stack. An arrow leads from a component to one that waits for it."
+    return page(title, size, [*arrows, *(box.draw() for box in boxes.values())])
+
+
+def _rows(waits: dict[str, set[str]]) -> list[list[str]]:
+    """The components by the length of the longest way to them."""
+
+    def depth(name: str) -> int:
+        return 1 + max((depth(one) for one in waits[name]), default=-1)
+
+    rows = defaultdict(list)
+    for name in waits:
+        rows[depth(name)].append(name)
+    return [rows[number] for number in sorted(rows)]
+
+
+def _centers(waits: dict[str, set[str]], step: float) -> dict[str, float]:
+    """The horizontal position of each component: below what it waits for, beside its siblings."""
+    centers: dict[str, float] = {}
+    for row in _rows(waits):
+        for name in row:
+            before = [centers[one] for one in waits[name]]
+            centers[name] = sum(before) / len(before) if before else 0.0
+        for center in {centers[name] for name in row}:
+            siblings = [name for name in row if centers[name] == center]
+            for number, name in enumerate(siblings):
+                centers[name] += (number - (len(siblings) - 1) / 2) * step
+    return centers
+
+
+# --- the flow of spans ----------------------------------------------------------------------------
+
+
+def addresses(run: Run) -> dict[str, str]:
+    """Where each part sends its spans or its requests, as the stack's own files say."""
+    apiserver = yaml.safe_load(run["files-apiserver-tracing.yaml"].inputs["stdin"])["endpoint"]
+    kubelet = yaml.safe_load(run["files-kubelet-tracing.yaml"].inputs["stdin"])["tracing"]
+    spec = run["cluster-ensure"].stdin["spec"]["k3d"]
+    variables = dict(entry["envVar"].split("=", 1) for entry in spec["env"])
+    (upload,) = run["collector-container"].inputs["uploads"]
+    (exporter,) = yaml.safe_load(upload["content"])["exporters"].values()
+    return {
+        "apiserver": apiserver,
+        "kubelet": kubelet["endpoint"],
+        "containerd": _host(variables["CONTAINERD_OTEL_EXPORTER_OTLP_ENDPOINT"]),
+        "pods": _host(run.exports["otlpEndpointInCluster"]),
+        "collector": exporter["endpoint"],
+        "programs over gRPC": _host(run.exports["otlpGrpcEndpoint"]),
+        "programs over HTTP": _host(run.exports["otlpHttpEndpoint"]),
+        "readers": _host(run.exports["jaegerUrl"]),
+        "clients": f"{spec['kubeAPI']['hostIP']}:{spec['kubeAPI']['hostPort']}",
+    }
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc
+
+
+def flow(run: Run) -> str:
+    """Spans on their way to Jaeger, and who reads them."""
+    to = addresses(run)
+    (network,) = run.of_type(NETWORK)
+    node = f"k3d-{run.exports['clusterName']}-server-0, and every other node"
+    outer = Box(330, 20, 660, 470, f"Docker network {network.inputs['name']}", kind="group")
+    inner = Box(350, 52, 620, 118, node, kind="group")
+    sources = [
+        Box(362 + 155 * number, 92, 135, 50, name, (what,))
+        for number, (name, what) in enumerate(
+            (
+                ("API server", "each request"),
+                ("kubelet", "each pod's sync"),
+                ("containerd", "each call"),
+                ("your pods", "their own spans"),
+            )
+        )
+    ]
+    collector = Box(520, 268, 280, 50, "OpenTelemetry Collector", ("batches, sampling, retries",))
+    jaeger = Box(520, 412, 280, 50, "Jaeger", ("traces in memory",))
+    clients = Box(20, 92, 190, 50, "kubectl, helm, tests", ("or ktrace run -- CMD",), "outside")
+    programs = Box(20, 268, 190, 50, "your programs", ("on this machine",), "outside")
+    readers = Box(20, 412, 190, 50, "browser, ktrace", ("show, run, verify",), "outside")
+    fan = [
+        arrow((box.middle, box.bottom), (collector.middle + (box.middle - 660) / 3, collector.y))
+        for box in sources
+    ]
+    port = to["programs over HTTP"].rpartition(":")[2]
+    local = f"{to['programs over gRPC']}, :{port}"
+    arrows = [
+        *fan,
+        arrow((sources[1].right, 117), (sources[2].x, 117)),
+        label((812, 228), to["kubelet"]),
+        arrow((660, 318), (660, 412), to["collector"], (670, 368)),
+        arrow((210, 117), (362, 117), to["clients"], (222, 111)),
+        arrow((210, 293), (520, 293), local, (342, 287)),
+        arrow((210, 437), (520, 437), to["readers"], (342, 431)),
+    ]
+    boxes = [*sources, collector, jaeger, clients, programs, readers]
+    title = (
+        "API server, kubelet, containerd and pods send spans to the collector, which sends them to "
+        "Jaeger. Programs on this machine send theirs to the collector, too; a browser and ktrace "
+        "read them from Jaeger."
+    )
+    parts = [*(box.draw() for box in (outer, inner)), *arrows]
+    return page(title, (1010, 510), [*parts, *(box.draw() for box in boxes)])

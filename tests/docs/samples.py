@@ -1,0 +1,196 @@
+"""The sample outputs of the documentation, from recorded traces or from a run's values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from ktrace.components import APISERVER, CONTAINERD, KUBELET
+from ktrace.expect import judge, schema
+from ktrace.following.follower import Followed, FollowedPod
+from ktrace.following.report import Report
+from ktrace.jaeger import Span, Trace
+from ktrace.jaeger.model import trace_of
+from ktrace.pipeline import hops
+from ktrace.pipeline.coverage import Coverage
+from ktrace.pipeline.hops import BrokenHop
+from ktrace.pipeline.synthetic_span import Synthetic
+from ktrace.pipeline.verification import Verification
+from ktrace.podstart.model import PodStart, Step
+from ktrace.podstart.search import look_for_start
+from ktrace.recording.object_reference import ObjectReference
+from ktrace.recording.requests import RecordedRequest
+from ktrace.view import coverage, terminal, tree, verdicts, waterfall
+from tests.configuration import PROJECT
+from tests.fakes import recorded
+
+POD = "echo-one"
+"""The recorded start of `kubectl run`; tests/fakes/recorded.py records another."""
+EXPECTATIONS = "ktrace/expect/builtin/pod-start.yaml"
+JAEGER = "http://127.0.0.1:21886"
+NODE = "k3d-traced-kt-server-0"
+
+
+def block(command: str, lines: Iterable[str]) -> str:
+    """A command and its output as a block of code."""
+    return "\n".join(["```", f"$ {command}", *(line.rstrip() for line in lines), "```"])
+
+
+# --- from recordings ------------------------------------------------------------------------------
+
+_SPANS = (
+    "syncPod",
+    "runtime.v1.RuntimeService/RunPodSandbox",
+    "cni.setup_pod_network",
+    "container.NewTask",
+    "client.task.Start",
+    "runtime.v1.ImageService/ImageStatus",
+    "runtime.v1.RuntimeService/CreateContainer",
+    "runtime.v1.RuntimeService/StartContainer",
+)
+
+
+def trace() -> str:
+    """The spans of the kubelet's first sync of the pod: some of them, indented by their depth."""
+    found = max(_traces(POD), key=lambda trace: len(trace.spans))
+    counts = ", ".join(f"{name} {found.counts[name]}" for name in (KUBELET, CONTAINERD))
+    begin = found.spans[0].start
+    title = f"one trace of {len(found.spans)} spans: {counts} (excerpt)"
+    lines = ["", f" start ms       ms  service     {title}"]
+    seen = set()
+    for span in found.spans:
+        if span.operation in _SPANS and (span.service, span.operation) not in seen:
+            seen.add((span.service, span.operation))
+            pod = f"  k8s.pod={span.tags['k8s.pod']}" if "k8s.pod" in span.tags else ""
+            lines.append(
+                f"{(span.start - begin) / 1000:9.1f} {span.duration / 1000:8.1f}  "
+                f"{span.service:<10}  {'  ' * _depth(found, span)}{span.operation}{pod}"
+            )
+    return block(f"kubectl run {POD} --image=busybox:1.35 --restart=Never -- echo hello", lines)
+
+
+def show() -> str:
+    """The start of a pod with an init container; details of the containers are left out."""
+    start = look_for_start(recorded.replay("with-init"), "default", "with-init")
+    assert start is not None
+    table = terminal.plain(waterfall.table(start, terminal.PIPE_WIDTH)).splitlines()
+    heading, rows = table[0], table[1:]
+    assert len(rows) == len(start.steps)
+    first_container = next(
+        number
+        for number, step in enumerate(start.steps)
+        if step.name.startswith("create container")
+    )
+    kept = [
+        row
+        for number, (row, step) in enumerate(zip(rows, start.steps, strict=True))
+        if step.depth == 0 or number < first_container
+    ]
+    slowest, *_ = waterfall.summary(start)
+    return block("ktrace show pod/with-init", [waterfall.title(start), heading, *kept, slowest])
+
+
+def assert_() -> str:
+    """The shipped expectations of a pod's start, judged on the recorded traces."""
+    expected = schema.load(PROJECT / EXPECTATIONS, {"POD": f"default/{POD}"})
+    traces = list(_traces(POD))
+    found = [judge.judge(expectation, traces) for expectation in expected.expectations]
+    assert all(verdict.ok for verdict in found)
+    command = f"ktrace assert {EXPECTATIONS} --set POD=default/{POD} --junit report.xml"
+    return block(command, (line.plain for line in verdicts.lines(found)))
+
+
+def _traces(name: str) -> Iterable[Trace]:
+    answers = [entry["answer"] for entry in json.loads(recorded.text(name))]
+    found = [trace_of(document) for answer in answers for document in answer["data"] or []]
+    return {trace.id: trace for trace in found}.values()
+
+
+def _depth(found: Trace, span: Span) -> int:
+    by_id = {other.span_id: other for other in found.spans}
+    parent = by_id.get(span.parent_id or "")
+    return _depth(found, parent) + 1 if parent else 0
+
+
+# --- from the values of a run ---------------------------------------------------------------------
+# ktrace's report has no recording; these are the values that it had, and the program prints them.
+
+
+def run() -> str:
+    """What `kubectl apply` of a Deployment with three replicas caused: its first pod."""
+    lines = terminal.plain(tree.render(_report())).splitlines()
+    second = next(number for number, line in enumerate(lines) if "default/web-79b85f759c-b" in line)
+    shown = [line for line in lines[:second] if "/openapi/v3/apis/apps/v1/" not in line]
+    output = ["deployment.apps/web created", *shown, "    …"]
+    return block("ktrace run -- kubectl apply -f deployment.yaml", output)
+
+
+def _report() -> Report:
+    requests = (
+        _request("POST", "/apis/apps/v1/namespaces/default/deployments", 3.5, 201, "create"),
+        _request("GET", "/openapi/v3/apis/apps/v1", 2.0, 200, "schema"),
+        _request("GET", "/apis/apps/v1/namespaces/default/deployments/web", 1.4, 404, "look"),
+        _request("GET", "/openapi/v3", 1.1, 200, "index"),
+        *(_request("GET", "/api", 0.8, 200, f"discovery-{number}") for number in range(3)),
+    )
+    ids = {
+        "create": "981fc7763ccb584c8804cce07b7dc2cf",
+        "schema": "be4138770416649d15493f673aeca65d",
+        "look": "03af659d36dc77c869003d4ab1e711ac",
+        "index": "b0ad26f7a2cc5f4a063125ee0d7065d3",
+    }
+    pods = [
+        _pod("5vrjc", "0523d3c3dae0ee834fe6bbad71fa6dc0", 568),
+        _pod("b", "0" * 32, 570),
+        _pod("c", "1" * 32, 572),
+    ]
+    traces = {audit_id: Trace(trace_id, ()) for audit_id, trace_id in ids.items()}
+    command = ("kubectl", "apply", "-f", "deployment.yaml")
+    return Report(command, 0, requests, Followed(pods, traces, quiet=True), JAEGER)
+
+
+def _request(
+    method: str, path: str, milliseconds: float, status: int, audit_id: str
+) -> RecordedRequest:
+    written = ObjectReference(name="web")
+    return RecordedRequest(method, path, 0.0, milliseconds / 1000, status, audit_id, written)
+
+
+def _pod(name: str, trace_id: str, milliseconds: float) -> FollowedPod:
+    durations = (
+        ("before the sandbox: volumes, cgroups, secrets", 307),
+        ("sandbox", 142),
+        ("start container c", 79),
+    )
+    steps = tuple(Step(what, KUBELET, 0, duration) for what, duration in durations)
+    started_at = datetime(2026, 11, 24, tzinfo=UTC)
+    full_name = f"web-79b85f759c-{name}"
+    start = PodStart("default", full_name, started_at, milliseconds, steps, (trace_id,), True)
+    spans = tuple(
+        Span(trace_id, service, None, service, "", 0, int(milliseconds * 1000), {})
+        for service in (KUBELET, CONTAINERD)
+    )
+    return FollowedPod("default", full_name, "", "Running", (Trace(trace_id, spans),), start)
+
+
+def verify() -> str:
+    """A Jaeger that was killed."""
+    seen = (
+        "45 spans accepted and 0 sent in 2 s, 24 batches wait, 0 spans failed; "
+        "container traced-kt-jaeger is exited"
+    )
+    cure = "`docker start traced-kt-jaeger`, or run `pulumi up`, which repairs it"
+    hop = BrokenHop(hops.DELIVERS, seen, cure)
+    reason = f"Jaeger at {JAEGER} cannot be reached: [Errno 111] Connection refused"
+    parts = [
+        Coverage(component, NODE, expected=True, broken=hop)
+        for component in (APISERVER, KUBELET, CONTAINERD)
+    ]
+    verification = Verification(parts, Synthetic(ok=False, evidence=reason))
+    lines = [terminal.plain(line) for line in coverage.lines(verification, 0.0)]
+    return block("docker kill traced-kt-jaeger; ktrace verify", _lines(lines))
+
+
+def _lines(texts: Sequence[str]) -> list[str]:
+    return [line for text in texts for line in text.split("\n")]
