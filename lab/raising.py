@@ -47,7 +47,7 @@ class Change:
     commands: tuple[tuple[str, ...], ...] = ()
     """They run in the folder, after the replacements."""
     unwanted: tuple[str, ...] = ()
-    """Files that the commands leave in the folder and that do not belong there."""
+    """Files that a command leaves in the folder and that the next one must not find."""
     to_read: tuple[str, ...] = ()
     """What only a person can do, one line each."""
 

@@ -34,8 +34,8 @@ def run(cache: Cache, pin: str, version: str, module: str = "", project: Path = 
             path.write_text(text, encoding="utf-8")
         for command in change.commands:
             _run(command, folder, cache)
-        for name in change.unwanted:
-            (folder / name).unlink(missing_ok=True)
+            for name in change.unwanted:
+                (folder / name).unlink(missing_ok=True)
     except BaseException:
         _restore(before, folder, change)
         raise

@@ -28,6 +28,7 @@ FAKE_GO = """\
 # Writes down its calls; `get MODULE@VERSION` requires that version in go.mod, as go does.
 echo "${PWD##*/}: $*" >>"$CALLS"
 [ -z "$GO_FAILS" ] || { echo broken >>go.mod; echo left >left-behind; exit 1; }
+if [ "$1" = mod ] && [ -e main_windows.go ]; then echo "found main_windows.go" >>"$CALLS"; fi
 if [ "$1" = run ]; then echo package main >main_windows.go; fi
 if [ "$1" = get ]; then
   shift
