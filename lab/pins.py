@@ -15,39 +15,26 @@ FILE = Path(__file__).with_name("pins.toml")
 
 @dataclass(frozen=True)
 class Pins:
-    """Every release as MAJOR.MINOR.PATCH; ``modules`` are Go module versions."""
+    """Every release as MAJOR.MINOR.PATCH, by the names of the file."""
 
-    kubernetes: str
-    """The release of the default stack's nodes, one of ``kubernetes_releases``."""
-    kubernetes_releases: tuple[str, ...]
-    """Oldest first."""
-    containerd: str
-    jaeger: str
-    collector: str
-    k3d: str
-    pulumi: str
-    language_host: str
+    programs: Mapping[str, str]
+    """containerd, jaeger, collector, k3d, pulumi and language-host."""
+    kubernetes: Mapping[str, str]
+    """By MAJOR.MINOR, oldest first."""
+    kubernetes_default: str
+    """The MAJOR.MINOR of the default stack's nodes."""
     plugins: Mapping[str, str]
-    """The provider plugins by their package's name."""
+    """Provider plugins, by the name of their package for Python."""
     modules: Mapping[str, str]
-    """Where a program's Go module has another version than the program."""
+    """Go module versions of programs and plugins that have others: NAME-module."""
 
 
 def read(file: Path = FILE) -> Pins:
-    """Read the pins; KeyError if one is missing."""
+    """Read the pins; KeyError if a table is missing."""
     pins = tomllib.loads(file.read_text(encoding="utf-8"))
-    return Pins(
-        kubernetes=pins["kubernetes"]["default"],
-        kubernetes_releases=tuple(pins["kubernetes"]["releases"]),
-        containerd=pins["containerd"],
-        jaeger=pins["jaeger"],
-        collector=pins["collector"],
-        k3d=pins["k3d"],
-        pulumi=pins["pulumi"],
-        language_host=pins["language-host"],
-        plugins=pins["plugins"],
-        modules=pins["modules"],
-    )
+    tables = {name: pins.pop(name) for name in ("kubernetes", "plugins", "modules")}
+    default = pins.pop("kubernetes-default")
+    return Pins(programs=pins, kubernetes_default=default, **tables)
 
 
 PINS = read()

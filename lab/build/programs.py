@@ -20,20 +20,21 @@ from lab.build.go_tool import GoTool
 from lab.build.steps import Step, Workbench
 from lab.pins import PINS
 
-KUBERNETES = PINS.kubernetes
+KUBERNETES = PINS.kubernetes[PINS.kubernetes_default]
 """The Kubernetes of the default stack's nodes; other versions are built only when needed."""
-KUBERNETES_VERSIONS = PINS.kubernetes_releases
+KUBERNETES_VERSIONS = tuple(PINS.kubernetes.values())
 """Oldest first. Every version is built from the module lab/go/kubernetes-MAJOR.MINOR."""
 NEWEST_KUBERNETES = KUBERNETES_VERSIONS[-1]
-CONTAINERD = PINS.containerd
-JAEGER = PINS.jaeger
-COLLECTOR = PINS.collector
-K3D = PINS.k3d
-PULUMI = PINS.pulumi
-PULUMI_KUBERNETES = PINS.plugins["kubernetes"]
+CONTAINERD = PINS.programs["containerd"]
+JAEGER = PINS.programs["jaeger"]
+COLLECTOR = PINS.programs["collector"]
+K3D = PINS.programs["k3d"]
+PULUMI = PINS.programs["pulumi"]
+LANGUAGE_HOST = PINS.programs["language-host"]
+PULUMI_KUBERNETES = PINS.plugins["pulumi-kubernetes"]
 """The release that the built plugin reports; its module is of another version."""
 PULUMI_KUBERNETES_MODULE = (
-    f"github.com/pulumi/pulumi-kubernetes/provider/v4@{PINS.modules['pulumi-kubernetes']}"
+    f"github.com/pulumi/pulumi-kubernetes/provider/v4@{PINS.modules['pulumi-kubernetes-module']}"
 )
 
 
@@ -138,8 +139,7 @@ def _build_language_host(bench: Workbench) -> None:
     """
     host = bench.out / "host"
     _host.compile(bench, host)
-    module = f"github.com/pulumi/pulumi/sdk/v3@v{PINS.language_host}"
-    python = bench.cache.go_modules / module / "python"
+    python = bench.cache.go_modules / f"github.com/pulumi/pulumi/sdk/v3@v{LANGUAGE_HOST}/python"
     runner = host / "pulumi-language-python-exec"
     runner.write_text(_DEFAULT_SIGINT + (python / "cmd" / runner.name).read_text())
     runner.chmod(0o755)

@@ -18,5 +18,5 @@ Sources, cited in the code by their short names:
 
 from lab.pins import PINS
 
-VERSIONS = {name: PINS.plugins[name] for name in ("command", "docker")}
+VERSIONS = {name: PINS.plugins[f"pulumi-{name}"] for name in ("command", "docker")}
 """The plugin versions that the program's SDKs require."""
