@@ -60,11 +60,9 @@ class Outcome:
     good: bool = True
 
 
-SHELL_FILES = (
-    ".ci/*",
-    ".github/scripts/*.sh",
-    "runtime_observability/host/scripts/*.sh",
-)
+SHELL_FILES = (".ci/*", ".github/scripts/*.sh")
+DELETES = ("runtime_observability/host/scripts/*.sh",)
+"""Texts that Pulumi hands to sh. Their lists of Docker ids are split into words on purpose."""
 YAML_FILES = (
     "*.yaml",
     "*.yml",
@@ -80,6 +78,12 @@ LINT = (
     Tier("ruff format", ("-m", "ruff", "format", "--check", ".")),
     Tier("mypy", ("-m", "mypy", ".")),
     Tier("shellcheck", (), program="shellcheck", files=SHELL_FILES),
+    Tier(
+        "shellcheck of deletes",
+        ("--shell", "sh", "--exclude", "SC2086"),
+        program="shellcheck",
+        files=DELETES,
+    ),
     Tier("codespell", ("-m", "codespell_lib")),
     Tier("yamllint", ("-m", "yamllint", "--strict"), files=YAML_FILES),
     Tier(

@@ -39,12 +39,9 @@ def edges(run: Run) -> dict[str, set[str]]:
 
 
 def components(run: Run) -> list[Resource]:
-    """The parts of the environment, in the order of their registration."""
-    return [
-        resource
-        for resource in run.resources
-        if not resource.custom and resource.name != ENVIRONMENT
-    ]
+    """The parts of the environment by name: the order of their registration changes."""
+    parts = (resource for resource in run.resources if not resource.custom)
+    return sorted((part for part in parts if part.name != ENVIRONMENT), key=lambda part: part.name)
 
 
 def _all_before(name: str, before: dict[str, set[str]]) -> set[str]:
@@ -59,7 +56,7 @@ def graph(run: Run) -> str:
     shift = width / 2 + 30 - min(centers.values())
     by_type = {resource.name: resource for resource in components(run)}
     resources = defaultdict(list)
-    for resource in run.custom:
+    for resource in sorted(run.custom, key=lambda one: (len(run.before(one.name)), one.name)):
         resources[resource.parent].append(resource)
     boxes: dict[str, Box] = {}
     row_top = top

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import pytest
 
@@ -20,6 +21,11 @@ DRAWINGS = {"graph": diagrams.graph, "flow": diagrams.flow}
 @pytest.mark.parametrize("name", DRAWINGS)
 def test_the_drawing_is_of_the_program(default: Run, name: str) -> None:
     golden.check(IMAGES / f"{name}.svg", DRAWINGS[name](default))
+
+
+def test_the_order_of_registration_does_not_matter(default: Run) -> None:
+    reverse = replace(default, resources=default.resources[::-1])
+    assert diagrams.graph(reverse) == diagrams.graph(default)
 
 
 def test_the_graph_has_every_component_and_resource(default: Run) -> None:

@@ -155,6 +155,7 @@ def test_pre_commit_runs_what_make_lint_runs() -> None:
         "codespell",
         "yamllint",
         "shellcheck",
+        "shellcheck-deletes",
         "actionlint",
         "zizmor",
     }
@@ -162,7 +163,8 @@ def test_pre_commit_runs_what_make_lint_runs() -> None:
 
 def test_files_that_another_tool_needs_are_named_alike() -> None:
     """The shell files of pre-commit are those of make lint."""
-    shell = re.compile(hooks()["shellcheck"]["files"])
+    names = ("shellcheck", "shellcheck-deletes")
+    shell = re.compile("|".join(hooks()[name]["files"] for name in names))
     scripts = [file for file in tracked("*.sh") if Path(file).parts[0] != "tests"]
     assert scripts
     assert [file for file in scripts if not shell.search(file)] == []

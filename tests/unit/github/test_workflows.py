@@ -15,6 +15,9 @@ from tests.configuration import PROJECT, SCHEMA, defaults
 from tests.unit.github import files
 from tests.unit.github.files import ACTION, WORKFLOWS
 
+EXAMPLE = PROJECT / "examples" / "github-actions" / "traces.yml"
+OURS = "OWNER/runtime-observability@COMMIT"
+"""What the example has in place of this repository."""
 NAMES = {"lint", "test", "stack", "nightly", "lab", "release"}
 USES = re.compile(r"uses: (\S+)(?: # (v\d+\.\d+\.\d+))?$", re.MULTILINE)
 PINNED = re.compile(r"[a-z-]+/[a-z-]+@[0-9a-f]{40}")
@@ -36,8 +39,9 @@ def test_these_are_the_workflows() -> None:
 
 def used() -> list[tuple[str, str]]:
     """Every action of others that is used, with the release in the comment behind it."""
-    texts = [file.read_text() for file in (*WORKFLOWS, ACTION)]
-    return [pair for text in texts for pair in USES.findall(text) if pair[0] != "./"]
+    texts = [file.read_text() for file in (*WORKFLOWS, ACTION, EXAMPLE)]
+    pairs = [pair for text in texts for pair in USES.findall(text)]
+    return [pair for pair in pairs if pair[0] not in ("./", OURS)]
 
 
 def test_every_action_is_pinned_by_its_commit_and_names_its_release() -> None:
@@ -125,6 +129,13 @@ def test_the_stacks_of_the_workflows_have_keys_of_this_project() -> None:
     ]
     assert len(configurations) == 2
     assert {key for keys in configurations for key in keys} <= set(SCHEMA)
+
+
+def test_the_example_gives_the_action_inputs_that_it_has() -> None:
+    (job,) = files.read(EXAMPLE)["jobs"].values()
+    (step,) = (step for step in job["steps"] if step["uses"] == OURS)
+    assert set(step["with"]) <= set(files.read(ACTION)["inputs"])
+    assert set(yaml.safe_load(step["with"]["config"])) <= set(SCHEMA)
 
 
 def test_every_python_that_is_promised_is_tested() -> None:
