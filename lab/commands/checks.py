@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ from pathlib import Path
 
 from lab.build import images, programs
 from lab.errors import LabError
-from lab.machine import apt, machine, ready, venv
+from lab.machine import browser, machine, ready, venv
 from lab.machine.docker.daemon import NoDaemonError
 from lab.paths import PROJECT, Cache
 from lab.providers import install
@@ -22,7 +21,6 @@ from lab.providers.install import Plugin
 PYTEST = ("-m", "pytest")
 VERBOSE = "-vv"  # these tests take minutes: the user sees which one runs
 NOT_RUN = "NOT RUN"
-BROWSERS = ("chromium", "google-chrome")
 
 
 @dataclass(frozen=True)
@@ -125,23 +123,22 @@ def _prepare_lab(tiers: Sequence[Tier], cache: Cache) -> dict[str, str]:
     print("\n== preparing the lab", flush=True)
     found = machine.examine(cache)
     print("\n".join(found.reasons), flush=True)
+    if any(tier.needs_browser for tier in tiers):
+        _prepare_browser(cache)
     variables = ready.make_ready(
         found,
         [node for tier in tiers for node in tier.nodes],
         [plugin for tier in tiers for plugin in tier.plugins],
     )
-    if any(tier.needs_browser for tier in tiers):
-        _prepare_browser()
     return {**variables, "RUNTIME_OBSERVABILITY_STACK": found.default_stack}
 
 
-def _prepare_browser() -> None:
-    """Install a browser where there is none; if that fails, only its own test is affected."""
-    if not any(map(shutil.which, BROWSERS)):
-        try:
-            apt.install(["chromium"], "the test of ktrace's page")
-        except LabError as error:
-            print(error, flush=True)
+def _prepare_browser(cache: Cache) -> None:
+    """Unpack a browser where there is none; if that fails, only its own test is affected."""
+    try:
+        browser.provide(cache)
+    except LabError as error:
+        print(error, flush=True)
 
 
 def _run(tier: Tier, python: Path, variables: Mapping[str, str]) -> Outcome:

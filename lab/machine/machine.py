@@ -1,9 +1,9 @@
 """What this machine has, and so what is used of it and what the lab makes instead.
 
 The real tool, daemon, image or plugin is used wherever there is one; every decision carries its
-reason, which `make up` prints. Examining changes nothing, with one exception: without a docker
-command no registry can be queried, so the private daemon's packages, which such a machine needs in
-any case, are installed at once.
+reason, which `make up` prints. Examining changes nothing outside the cache. Without a docker command
+no registry can be queried, so the private daemon's programs, which such a machine needs in any
+case, are unpacked there at once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.machine import network
-from lab.machine.docker import daemon
+from lab.machine.docker import daemon, start
 from lab.machine.docker.files import Daemon
 from lab.paths import PROJECT, Cache
 from lab.providers import VERSIONS
@@ -179,7 +179,7 @@ def _images(cache: Cache) -> tuple[bool, str]:
         return forced == "1", f"{origin}, because RUNTIME_OBSERVABILITY_LAB={forced}"
     image = default_node_image()
     if shutil.which("docker") is None:
-        daemon.install()
+        start.prepare(cache)
     if network.remembered(image, lambda: is_served(image), cache):
         return False, (
             f"pulled from their registries, because {image} can be pulled "

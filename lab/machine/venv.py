@@ -10,7 +10,6 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.locks import exclusive
-from lab.machine import apt
 from lab.paths import PROJECT, Cache
 from lab.progress import progress
 
@@ -32,7 +31,10 @@ def make(cache: Cache, requirements: str) -> Path:
         if python.exists() and stamp.exists() and stamp.read_text() == digest.hexdigest():
             return python
         if importlib.util.find_spec("ensurepip") is None:
-            apt.install(["python3-venv"], "the project's virtual environment")
+            raise LabError(
+                "the project's virtual environment needs Python's venv module; "
+                "run: sudo apt-get install python3-venv"
+            )
         commands: list[list[str | Path]] = [
             [
                 python,
