@@ -8,6 +8,7 @@ needed.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
@@ -109,7 +110,9 @@ def in_parallel(work: Callable[[Path], object], packages: Iterable[Path]) -> Non
         try:
             list(pool.map(work, packages))
         except subprocess.CalledProcessError as error:
-            raise LabError(f"{error}: {error.stderr.decode(errors='replace').strip()}") from error
+            command = shlex.join(map(str, error.cmd))
+            complaint = error.stderr.decode(errors="replace").strip()
+            raise LabError(f"`{command}` failed: {complaint}") from error
 
 
 def path(tree: Path) -> str:

@@ -30,25 +30,32 @@ def restore(daemon: Daemon) -> None:
             run("umount", "--lazy", line.split()[1])
     store = daemon.data / "network" / "files" / "local-kv.db"
     known = store.read_bytes() if store.exists() else b""
-    devices = {device.name for device in Path("/sys/class/net").iterdir()}
-    bridges = devices & {f"rolab{daemon.hash}"}
-    bridges |= {name for name in devices if name.startswith("br-") and name[3:].encode() in known}
+    bridges = [
+        name
+        for name in sorted(devices())
+        if name == f"rolab{daemon.hash}" or (name[:3] == "br-" and name[3:].encode() in known)
+    ]
     for bridge in bridges:
         run("ip", "link", "delete", bridge)
-    kept = [
-        rule
-        for rule in run("iptables-save").splitlines()
-        if not any(bridge in rule for bridge in bridges)
-    ]
+    rules = run("iptables-save").splitlines()
+    kept = [rule for rule in rules if not any(bridge in rule for bridge in bridges)]
     run("iptables-restore", stdin="\n".join([*kept, ""]))
-    if "dockerd\n" not in {_name(process) for process in Path("/proc").glob("[0-9]*")}:
+    if not another_dockerd_runs():
         before = json.loads(recorded.read_text(encoding="utf-8"))
         run("iptables", "-P", "FORWARD", before["forward_policy"])
         IP_FORWARD.write_text(before["ip_forward"])
     recorded.unlink()
 
 
-def _name(process: Path) -> str:
-    with contextlib.suppress(OSError):
-        return (process / "comm").read_text()
-    return ""
+def devices() -> set[str]:
+    """Return the names of the host's network devices."""
+    return {device.name for device in Path("/sys/class/net").iterdir()}
+
+
+def another_dockerd_runs() -> bool:
+    """Whether a dockerd runs, which may need the settings too."""
+    for name in Path("/proc").glob("[0-9]*/comm"):
+        with contextlib.suppress(OSError):
+            if name.read_text() == "dockerd\n":
+                return True
+    return False
