@@ -126,11 +126,13 @@ def libraries(tree: Path) -> str:
 
     Some packages have libraries in a folder of their own, which their programs name absolutely.
     """
-    folders = [found for name in ("lib", "usr/lib") for found in sorted((tree / name).glob("*-linux-*"))]
+    folders = [
+        found for name in ("lib", "usr/lib") for found in sorted((tree / name).glob("*-linux-*"))
+    ]
     own = sorted({library.parent for folder in folders for library in folder.glob("*/lib*.so*")})
     return os.pathsep.join(map(str, [*folders, *own]))
 
 
 def _is_known(package: str, configuration: Path) -> bool:
-    command = ["apt-cache", "-c", configuration, "show", "--quiet=2", package]
+    command = ["apt-cache", "-c", str(configuration), "show", "--quiet=2", package]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0

@@ -1,9 +1,9 @@
 """What this machine has, and so what is used of it and what the lab makes instead.
 
 The real tool, daemon, image or plugin is used wherever there is one; every decision carries its
-reason, which `make up` prints. Examining changes nothing outside the cache. Without a docker command
-no registry can be queried, so the private daemon's programs, which such a machine needs in any
-case, are unpacked there at once.
+reason, which `make up` prints. Examining changes nothing outside the cache. Without a docker
+command no registry can be queried, so the private daemon's programs, which such a machine needs in
+any case, are unpacked there at once.
 """
 
 from __future__ import annotations

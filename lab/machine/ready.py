@@ -10,7 +10,6 @@ from lab.build.steps import prepare
 from lab.machine import shell, tools, venv
 from lab.machine.docker import start
 from lab.machine.machine import Machine
-from lab.paths import Cache
 from lab.progress import progress
 from lab.providers import install
 from lab.providers.install import Plugin

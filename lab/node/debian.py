@@ -52,7 +52,7 @@ def write(
 
     def unpack(package: Path) -> None:
         with package.with_suffix(".tar").open("wb") as file:
-            command = ["dpkg-deb", "--fsys-tarfile", package]
+            command = ["dpkg-deb", "--fsys-tarfile", str(package)]
             subprocess.run(command, check=True, stdout=file, stderr=subprocess.PIPE)
 
     apt.in_parallel(unpack, packages)

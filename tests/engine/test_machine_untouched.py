@@ -6,7 +6,6 @@ they unpack every package. The machine is looked at from outside.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -17,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,9 @@ HIDDEN = ("dockerd", "containerd", "runc", "iptables", "docker", "slirp4netns", 
 PACKAGES = {"docker.io", "docker-cli", "containerd", "runc", "iptables", "slirp4netns"}
 LOOKED_AT = ("/etc", "/opt", "/run", "/srv", "/usr", "/var")
 """The folders in which no file may change, but for those that the machine itself writes."""
-BUSY = ("/run/user", "/run/systemd", "/run/udev", "/var/log", "/var/tmp", "/var/lib/systemd")
+BUSY = ("/run/user", "/run/systemd", "/run/udev", "/var/log", "/var/lib/systemd")
 START = "from lab.machine.docker import start; start.ensure(start.Cache.of_this_user())"
+STOP = "from lab.commands import stop; stop.run(stop.Cache.of_this_user())"
 CLEAN = "from lab.commands import clean; clean.run(clean.Cache.of_this_user())"
 SERVE = "mkdir /w; echo from the container > /w/page; exec httpd -f -p {port} -h /w"
 AT_ONCE = "--stop-timeout=0"  # its first process has no handler of SIGTERM
@@ -55,6 +56,7 @@ class Machine:
         folder.mkdir(exist_ok=True)
         self.cache = Cache(folder / "c")
         self.daemon = Daemon(self.cache.docker)
+        self.before: dict[str, Any] = {}
         self.reference = folder / "reference"
         self.reference.touch()
         time.sleep(0.01)  # the clock of files is coarse
@@ -66,9 +68,7 @@ class Machine:
         places = {
             os.path.realpath(f"{place}/{tool}") for place in path.split(":") for tool in HIDDEN
         }
-        mounts = [
-            f"mount --bind '{nothing}' '{place}'" for place in places if Path(place).exists()
-        ]
+        mounts = [f"mount --bind '{nothing}' '{place}'" for place in places if Path(place).exists()]
         self._hiding.write_text(
             "\n".join(["set -e", f"mount --bind '{status}' {apt.INSTALLED}", *mounts, 'exec "$@"'])
         )
@@ -76,9 +76,7 @@ class Machine:
     @property
     def docker(self) -> Docker:
         (program,) = self.cache.steps.glob("docker-programs-*/cli")
-        return Docker(
-            {"PATH": f"{program}:{os.environ['PATH']}", "DOCKER_HOST": self.daemon.host}
-        )
+        return Docker({"PATH": f"{program}:{os.environ['PATH']}", "DOCKER_HOST": self.daemon.host})
 
     def run(self, code: str) -> str:
         """Run a line of Python where Docker is hidden; return what it wrote to stderr."""
@@ -103,8 +101,7 @@ class Machine:
                 if path.name != "nf_conntrack_count"  # of the machine's own connections
             },
             "kernel settings": {
-                name: _read(kernel_settings.SYSCTLS / name)
-                for name in kernel_settings.OF_A_KUBELET
+                name: _read(kernel_settings.SYSCTLS / name) for name in kernel_settings.OF_A_KUBELET
             },
             "devices": sorted(device.name for device in Path("/sys/class/net").iterdir()),
             "addresses": [_read(Path("/proc/net", name)) for name in ("fib_trie", "if_inet6")],
@@ -168,31 +165,44 @@ def _status_without(packages: set[str]) -> str:
     return "\n\n".join(kept)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def machine() -> Iterator[Machine]:
-    folder = Path(tempfile.mkdtemp(prefix="ro", dir="/tmp"))  # noqa: S108 - short for sockets
-    found = Machine(folder)
-    yield found
-    found.run("from lab.commands import stop; stop.run(stop.Cache.of_this_user())")
+    folder = Path(tempfile.mkdtemp(prefix="ro", dir="/tmp"))
+    yield Machine(folder)
     shutil.rmtree(folder)
 
 
-def _import_image(machine: Machine, folder: Path) -> None:
-    """Make the image `tools`, with nothing but busybox."""
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def prepared(machine: Machine) -> Path:
+    """The folder of `machine` with the daemon's programs and, in image.tar, busybox.
+
+    All of it is made after the machine was looked at.
+    """
+    machine.state()  # listing a firewall's rules may make its empty tables
+    machine.before = machine.state()
+    folder = machine.cache.root.parent
+    image = folder / "image"
+    (image / "bin").mkdir(parents=True)
     with (folder / "log").open("wb") as log:
         bench = Workbench(folder, {}, machine.cache, log)
         packages = apt.fetch(bench, ["busybox-static"], folder / "apt", installed=apt.NOTHING)
     apt.unpack([path for path in packages if "busybox" in path.name], folder / "tree")
     (program,) = folder.glob("tree/**/bin/busybox")
-    bin_folder = folder / "image" / "bin"
-    bin_folder.mkdir(parents=True)
-    shutil.copy(program, bin_folder)
+    shutil.copy(program, image / "bin")
     for applet in ("sh", "httpd", "mkdir", "sleep", "wget"):
-        (bin_folder / applet).symlink_to("busybox")
-    tar = folder / "image.tar"
-    subprocess.run(["tar", "-C", folder / "image", "-cf", tar, "bin"], check=True)
-    machine.docker("import", str(tar), "tools")
+        (image / "bin" / applet).symlink_to("busybox")
+    subprocess.run(["tar", "-C", image, "-cf", folder / "image.tar", "bin"], check=True)
+    machine.run(START)
+    return folder
+
+
+@pytest.fixture
+def other(machine: Machine, prepared: Path) -> Iterator[Machine]:
+    """The same machine with another cache."""
+    found = Machine(prepared / "o")
+    shutil.copytree(machine.cache.steps, found.cache.steps, symlinks=True)
+    yield found
+    found.run(STOP)
 
 
 def _page(address: str, port: int) -> str:
@@ -205,6 +215,16 @@ def _page(address: str, port: int) -> str:
     except OSError:
         return ""
     return answer.decode().partition("\r\n\r\n")[2]
+
+
+def _dockerd(machine: Machine) -> int:
+    command = ["dockerd", "--config-file", str(machine.daemon.config_file)]
+    (found,) = (
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if _read(path).split("\0")[:3] == command
+    )
+    return found
 
 
 def _free_port() -> int:
@@ -222,41 +242,51 @@ def _own_address() -> str:
         return str(any_socket.getsockname()[0])
 
 
-def test_a_daemon_that_comes_and_goes_changes_nothing_on_the_machine(machine: Machine) -> None:
-    machine.state()  # listing a firewall's rules may make its empty tables
-    before = machine.state()
-    assert machine.changed_files() == []
+def _serve(machine: Machine, prepared: Path, name: str, *options: str, port: int = 80) -> None:
+    machine.docker("import", str(prepared / "image.tar"), "tools")
+    machine.docker(
+        "run", "--detach", f"--name={name}", AT_ONCE, *options, "tools",
+        "sh", "-c", SERVE.format(port=port),
+    )  # fmt: skip
 
-    machine.run(START)
+
+def test_two_daemons_do_not_notice_each_other(
+    machine: Machine, other: Machine, prepared: Path
+) -> None:
+    other.run(START)
+    ports = {daemon: _free_port() for daemon in (machine, other)}
+    for daemon, port in ports.items():
+        _serve(daemon, prepared, "twin", f"--publish={HERE}:{port}:80")
+    for port in ports.values():
+        until("the container's page", partial(_page, HERE, port), 10)
+    other.run(CLEAN)
+    assert [_page(HERE, port) for port in ports.values()] == ["from the container\n", ""]
+    assert other.processes() == []
+
+
+def test_a_daemon_that_comes_and_goes_changes_nothing_on_the_machine(
+    machine: Machine, prepared: Path
+) -> None:
     (programs,) = machine.cache.steps.glob("docker-programs-*")
     assert (programs / "tree/usr/sbin/dockerd").exists()
-    _import_image(machine, machine.reference.with_name("image"))
     docker, port, hidden = machine.docker, _free_port(), 8081
     docker("network", "create", "apart")
-    docker(
-        "run", "--detach", "--name=web", "--restart=unless-stopped", "--network=apart", AT_ONCE,
-        f"--publish={HERE}:{port}:80", "tools", "sh", "-c", SERVE.format(port=80),
-    )  # fmt: skip
-    serve = ("sh", "-c", SERVE.format(port=hidden))
-    docker("run", "--detach", "--name=secret", AT_ONCE, "tools", *serve)
+    publish = f"--publish={HERE}:{port}:80"
+    _serve(machine, prepared, "web", publish, "--restart=unless-stopped", "--network=apart")
+    _serve(machine, prepared, "secret", port=hidden)
     until("the container's page", lambda: _page(HERE, port) == "from the container\n", 10)
     assert _page("127.0.0.2", port) == _page(_own_address(), port) == ""
     for name, inside in (("web", 80), ("secret", hidden)):
         networks = docker.inspect(name)["NetworkSettings"]["Networks"]
         (address,) = (network["IPAddress"] for network in networks.values())
         assert _page(address, inside) == ""
-    cgroups = {"cgroups", "cgroups of controllers"}
-    assert machine.state() | dict.fromkeys(cgroups) == before | dict.fromkeys(cgroups)
+    cgroups = dict.fromkeys(("cgroups", "cgroups of controllers"))
+    assert machine.state() | cgroups == machine.before | cgroups
+
     # As a kubelet does.
     set_panic = f"echo {kernel_settings.OF_A_KUBELET['kernel/panic']} > /proc/sys/kernel/panic"
     docker("run", "--rm", "--privileged", "tools", "sh", "-c", set_panic)
-
-    (dockerd,) = (
-        int(path.parent.name)
-        for path in Path("/proc").glob("[0-9]*/cmdline")
-        if _read(path).split("\0")[:3] == ["dockerd", "--config-file", str(machine.daemon.config_file)]
-    )
-    os.kill(dockerd, signal.SIGKILL)
+    os.kill(_dockerd(machine), signal.SIGKILL)
     until("the end of everything", lambda: not machine.processes(), 10)
     assert _page(HERE, port) == ""
     machine.run(START)
@@ -265,24 +295,5 @@ def test_a_daemon_that_comes_and_goes_changes_nothing_on_the_machine(machine: Ma
     machine.run(CLEAN)
     assert machine.processes() == []
     assert not machine.cache.root.exists()
-    assert machine.state() == before
+    assert machine.state() == machine.before
     assert machine.changed_files() == []
-
-
-def test_two_daemons_do_not_notice_each_other(machine: Machine) -> None:
-    machine.run(START)
-    other = Machine(machine.reference.with_name("o"))
-    shutil.copytree(machine.cache.steps, other.cache.steps, symlinks=True)
-    other.run(START)
-    ports = {daemon: _free_port() for daemon in (machine, other)}
-    for daemon, port in ports.items():
-        _import_image(daemon, daemon.reference.with_name("image"))
-        daemon.docker(
-            "run", "--detach", "--name=web", AT_ONCE, f"--publish={HERE}:{port}:80", "tools",
-            "sh", "-c", SERVE.format(port=80),
-        )  # fmt: skip
-    for port in ports.values():
-        until("the container's page", lambda port=port: _page(HERE, port) != "", 10)
-    other.run(CLEAN)
-    assert [_page(HERE, port) for port in ports.values()] == ["from the container\n", ""]
-    assert other.processes() == []

@@ -87,7 +87,7 @@ def connect(folder: Path, network: str, options: list[str]) -> str:
         pass_fds=[writer],
     )  # fmt: skip
     os.close(writer)
-    with open(reader, "rb") as ready:
+    with os.fdopen(reader, "rb") as ready:
         if not ready.read(1):
             return f"slirp4netns exited with {process.wait()}"
     # slirp4netns(1): the third address of the network is its DNS server.
@@ -99,8 +99,8 @@ def connect(folder: Path, network: str, options: list[str]) -> str:
 
 def use_working_iptables() -> None:
     """Use the legacy iptables in place of the unpacked one if the kernel lacks nftables."""
-    path = os.environ["PATH"]
-    if "/iptables-nft" in path and subprocess.run(["iptables", "-t", "nat", "-S"]).returncode:
+    path, look = os.environ["PATH"], ["iptables", "-t", "nat", "-S"]
+    if "/iptables-nft" in path and subprocess.run(look, check=False).returncode:
         os.environ["PATH"] = path.replace("/iptables-nft", "/iptables-legacy")
 
 

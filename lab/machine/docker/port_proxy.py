@@ -110,7 +110,7 @@ def main(arguments: list[str]) -> None:
     options, _ = parser.parse_known_args(arguments)
     ours, host = Path("/proc/self/ns/net"), Path(__file__).with_name("host-net")
     address = (options.host_ip, options.host_port)
-    with open(ANSWER_FD, "wb", buffering=0) as answer, ours.open("rb") as back:
+    with os.fdopen(ANSWER_FD, "wb", buffering=0) as answer, ours.open("rb") as back:
         try:
             serve = SERVE[options.proto]
             enter(host)

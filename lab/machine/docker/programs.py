@@ -65,7 +65,14 @@ def _step() -> Step | None:
         _link(bench.out, tree)
 
     release = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
-    inputs = (LAB / "machine" / "apt.py", Path(__file__), release, *needed, "and", *optional)
+    inputs: tuple[str | Path, ...] = (
+        LAB / "machine" / "apt.py",
+        Path(__file__),
+        release,
+        *needed,
+        "and",
+        *optional,
+    )
     return Step("docker-programs", inputs, build, minutes=0.25)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from lab.build.steps import Step, Workbench, prepare
 from lab.errors import LabError
 from lab.machine import apt
 from lab.paths import Cache
+from tests.unit.lab.packages import package
 
 # apt-get update exits with 0 when it cannot fetch, unless its error mode is `any`.
 UNREACHABLE = """#!/bin/sh
@@ -115,22 +115,6 @@ def test_a_machine_without_apt_is_told_what_is_needed(
             apt.fetch(bench, ["docker.io"], tmp_path / "apt")
 
 
-def package(folder: Path, name: str, *files: str) -> Path:
-    """Build a package that holds its own name in every file."""
-    tree = folder / name
-    for file in files:
-        (tree / file).parent.mkdir(parents=True, exist_ok=True)
-        (tree / file).write_text(name)
-    (tree / "DEBIAN").mkdir(parents=True)
-    fields = {"Package": name, "Version": "1", "Architecture": "all", "Maintainer": "lab <l@b.c>"}
-    control = "".join(f"{key}: {value}\n" for key, value in fields.items())
-    (tree / "DEBIAN/control").write_text(f"{control}Description: of a test\n")
-    built = folder / f"{name}_1_all.deb"
-    command = ["dpkg-deb", "--root-owner-group", "--build", tree, built]
-    subprocess.run(command, check=True, capture_output=True)
-    return built
-
-
 @pytest.mark.skipif(not shutil.which("dpkg-deb"), reason="Debian's packages need dpkg-deb")
 def test_packages_are_unpacked_into_one_tree_but_for_the_c_library(tmp_path: Path) -> None:
     packages = [
@@ -151,5 +135,7 @@ def test_packages_are_unpacked_into_one_tree_but_for_the_c_library(tmp_path: Pat
 def test_a_damaged_package_is_named(tmp_path: Path) -> None:
     damaged = tmp_path / "docker.io_1_all.deb"
     damaged.write_text("half a pack")
-    with pytest.raises(LabError, match=r"^`dpkg-deb --extract .*docker\.io_1_all\.deb .*: dpkg-deb: err"):
+    with pytest.raises(
+        LabError, match=r"^`dpkg-deb --extract .*docker\.io_1_all\.deb .*: dpkg-deb: err"
+    ):
         apt.unpack([damaged], tmp_path / "tree")

@@ -50,7 +50,11 @@ def test_the_unpacked_browser_gets_its_libraries_and_fonts(
     assert not (folder / "apt").exists()
     path = {"PATH": "/usr/bin:/bin"}
     shown = subprocess.run(
-        [folder / "bin/chromium", "--headless"], env=path, capture_output=True, text=True
+        [folder / "bin/chromium", "--headless"],
+        env=path,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     first, *rest = shown.stdout.splitlines()
     assert Path(first).resolve() == folder / "tree/usr/lib/x86_64-linux-gnu"

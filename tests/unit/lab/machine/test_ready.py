@@ -41,7 +41,7 @@ def test_a_plugin_is_built_only_where_it_is_needed_and_cannot_be_downloaded(
         linked.extend(wanted)
 
     monkeypatch.setattr(venv, "make", lambda *_: None)
-    monkeypatch.setattr(ready, "build", build)
+    monkeypatch.setattr(ready, "prepare", build)
     monkeypatch.setattr(install, "install", link)
     machine = Machine(
         cache,

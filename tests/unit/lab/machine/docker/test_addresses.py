@@ -31,7 +31,7 @@ def test_the_networks_of_a_daemon_are_apart_and_in_one_block() -> None:
 def test_what_the_machine_has_a_route_to_is_not_used() -> None:
     company = [IPv4Network("10.230.7.0/24"), IPv4Network("10.231.0.0/16"), IPv4Network("0.0.0.0/0")]
     assert addresses.choose(company).block == IPv4Network("10.232.0.0/16")
-    with pytest.raises(LabError, match="routes to all of 10.230.0.0/16, .*, 10.249.0.0/16"):
+    with pytest.raises(LabError, match=r"routes to all of 10\.230\.0\.0/16, .*, 10\.249\.0\.0/16"):
         addresses.choose([IPv4Network("10.0.0.0/8")])
 
 

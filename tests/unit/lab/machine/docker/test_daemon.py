@@ -69,7 +69,7 @@ def answering(private: Daemon) -> Iterator[Daemon]:
 def running(private: Daemon) -> Iterator[subprocess.Popen[bytes]]:
     """A process that is taken for the daemon's first one."""
     pipe, waits = subprocess.PIPE, "print(flush=True); input()"
-    command = [sys.executable, "-c", waits, private.config_file]
+    command = [sys.executable, "-c", waits, str(private.config_file)]
     with subprocess.Popen(command, stdin=pipe, stdout=pipe) as process:
         assert process.stdout is not None
         process.stdout.readline()  # before it runs, it has no command line yet

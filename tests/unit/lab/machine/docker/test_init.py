@@ -34,7 +34,9 @@ def test_without_its_program_the_network_is_out_of_reach(
 def test_iptables_is_the_one_that_this_kernel_supports(
     works: bool, used: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "iptables").write_text(f"#!/bin/sh\n[ \"$*\" = '-t nat -S' ] && {str(works).lower()}\n")
+    (tmp_path / "iptables").write_text(
+        f"#!/bin/sh\n[ \"$*\" = '-t nat -S' ] && {str(works).lower()}\n"
+    )
     (tmp_path / "iptables").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/cache/iptables-nft:/bin")
     init.use_working_iptables()

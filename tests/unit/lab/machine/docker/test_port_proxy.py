@@ -16,11 +16,22 @@ import pytest
 from lab.machine.docker import port_proxy
 
 HERE = "127.0.0.1"
+AS_DOCKERD = """\
+import os, sys
+os.dup2({writer}, 3)
+os.closerange(4, {writer} + 1)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
 
 
 def free_port() -> int:
     with socket.create_server((HERE, 0)) as server:
         return int(server.getsockname()[1])
+
+
+def everything(connection: socket.socket) -> bytes:
+    """What a connection receives until the other side ends."""
+    return b"".join(iter(lambda: connection.recv(1 << 16), b""))
 
 
 @pytest.fixture
@@ -35,8 +46,7 @@ def container() -> Iterator[tuple[str, int]]:
                 except OSError:
                     return
                 with client:
-                    request = b"".join(iter(lambda client=client: client.recv(4096), b""))
-                    client.sendall(request[::-1])
+                    client.sendall(everything(client)[::-1])
 
         threading.Thread(target=serve, daemon=True).start()
         yield server.getsockname()
@@ -58,7 +68,7 @@ def test_a_request_and_its_answer_pass_whole_when_each_side_ends_alone(
     with socket.create_connection(address, timeout=10) as client:
         client.sendall(request)
         client.shutdown(socket.SHUT_WR)
-        answer = b"".join(iter(lambda: client.recv(1 << 16), b""))
+        answer = everything(client)
     assert answer == request[::-1]
 
 
@@ -100,11 +110,11 @@ class TestTheProgram:
     def start(self, program: Path, *arguments: object) -> tuple[subprocess.Popen[bytes], bytes]:
         """Return the process and what it wrote to descriptor 3."""
         reader, writer = os.pipe()
-        move = f"import os, sys; sys.argv[0] = sys.executable; os.dup2({writer}, 3); os.execv(sys.executable, sys.argv)"
-        command = [sys.executable, "-c", move, program, *map(str, arguments)]
+        command = [sys.executable, "-c", AS_DOCKERD.format(writer=writer)]
+        command += [str(program), *map(str, arguments)]
         process = subprocess.Popen(command, pass_fds=[writer])
         os.close(writer)
-        with open(reader, "rb") as answer:
+        with os.fdopen(reader, "rb") as answer:
             return process, answer.read()
 
     @staticmethod

@@ -102,9 +102,7 @@ def test_nothing_is_unpacked_on_a_machine_that_has_everything(
     assert "LD_LIBRARY_PATH" not in variables
 
 
-def test_other_packages_are_another_step(
-    asked: list[object], cache: Cache, tmp_path: Path
-) -> None:
+def test_other_packages_are_another_step(asked: list[object], cache: Cache, tmp_path: Path) -> None:
     programs.environment(cache)
     (tmp_path / "machine" / "iptables").touch(mode=0o755)
     programs.environment(cache)

@@ -94,7 +94,9 @@ def launched(cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     """A file with the arguments of unshare, which then fails."""
     arguments, tools = tmp_path / "arguments", tmp_path / "tools"
     tools.mkdir()
-    (tools / "unshare").write_text(f"#!/bin/sh\necho $@ >> {arguments}\necho no rights >&2\nexit 1\n")
+    (tools / "unshare").write_text(
+        f"#!/bin/sh\necho $@ >> {arguments}\necho no rights >&2\nexit 1\n"
+    )
     (tools / "unshare").chmod(0o755)
     path = f"{tools}:{os.environ['PATH']}"
     monkeypatch.setenv("PATH", path)
