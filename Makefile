@@ -1,9 +1,10 @@
 # `make help` lists what the targets do; `python3 -m lab` does the work, also where there is no make.
-# STACK and the other variables reach it through the environment.
+# STACK, PIN and the other variables reach it through the environment.
 PYTHON ?= python3
 LAB = @exec $(PYTHON) -m lab
 
-.PHONY: help up down env setup test test-fast test-versions test-examples lint lock lab lab-stop clean
+.PHONY: help up down env setup test test-fast test-versions test-examples lint \
+	mutants lock raise lab lab-stop clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -34,6 +35,12 @@ test-examples: ## the examples, with Pulumi's Kubernetes plugin: built once, 14 
 
 lint: ## Python, shell, YAML, spelling, workflows and their schemas
 	$(LAB) lint
+
+mutants: ## change the code in hundreds of places: do the tests notice? [MUTANTS=30, 500 or all]
+	$(LAB) mutants
+
+raise: ## raise a pinned release wherever it is written: make raise PIN=k3d VERSION=5.9.1 [MODULE=v...]
+	$(LAB) raise
 
 lock: ## write requirements*.txt from requirements*.in: every package with its hashes
 	$(LAB) lock

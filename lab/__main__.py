@@ -21,8 +21,8 @@ from lab.paths import Cache
 from runtime_observability.host.runner import CommandError
 
 OF_A_STACK = ("up", "down", "env", "setup")
-TESTS = ("lint", "test-fast", "test", "test-versions", "test-examples")
-IN_VENV = (*OF_A_STACK, "lab", "lock", *TESTS)
+TESTS = ("lint", "test-fast", "test", "test-versions", "test-examples", "mutants")
+IN_VENV = (*OF_A_STACK, "lab", "lock", "raise", *TESTS)
 WITHOUT_VENV = {"stop": stop.run, "clean": clean.run}
 
 
@@ -63,7 +63,7 @@ def _enter_venv(command: str, cache: Cache, arguments: list[str]) -> None:
 
 def _run(command: str, cache: Cache, stack: str | None) -> int:
     # Only .venv has what these import.
-    from lab.commands import build, checks, down, env, lock, setup, up  # noqa: PLC0415
+    from lab.commands import build, checks, down, env, lock, raise_, setup, up  # noqa: PLC0415
 
     match command:
         case "up":
@@ -78,6 +78,9 @@ def _run(command: str, cache: Cache, stack: str | None) -> int:
             return build.run(cache)
         case "lock":
             return lock.run()
+        case "raise":
+            named = (os.environ.get(name, "") for name in ("PIN", "VERSION", "MODULE"))
+            return raise_.run(cache, *named)
         case tiers:
             return checks.run(tiers, cache)
 

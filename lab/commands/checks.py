@@ -14,7 +14,7 @@ from pathlib import Path
 from lab.build import images, programs
 from lab.build.steps import Step, prepare
 from lab.errors import LabError
-from lab.machine import apt, machine, ready, venv
+from lab.machine import browser, machine, ready, venv
 from lab.machine.docker.daemon import NoDaemonError
 from lab.paths import PROJECT, Cache
 from lab.providers import install
@@ -23,7 +23,6 @@ from lab.providers.install import Plugin
 PYTEST = ("-m", "pytest")
 VERBOSE = "-vv"  # these tests take minutes: the user sees which one runs
 NOT_RUN = "NOT RUN"
-BROWSERS = ("chromium", "google-chrome")
 
 
 PYTHON = "python"
@@ -143,12 +142,14 @@ EXAMPLES = (
         plugins=(install.KUBERNETES,),
     ),
 )
+MUTANTS = (Tier("mutants", ("-m", "tests.mutants")),)
 TIERS = {
     "lint": LINT,
     "test-fast": FAST,
     "test": ALL,
     "test-versions": VERSIONS,
     "test-examples": EXAMPLES,
+    "mutants": MUTANTS,
 }
 
 
@@ -205,21 +206,20 @@ def _prepare_lab(tiers: Sequence[Tier], cache: Cache) -> dict[str, str]:
     print("\n== preparing the lab", flush=True)
     found = machine.examine(cache)
     print("\n".join(found.reasons), flush=True)
+    if any(tier.needs_browser for tier in tiers):
+        _prepare_browser(cache)
     nodes = tuple(node for tier in tiers for node in tier.nodes)
     plugins = tuple(plugin for tier in tiers for plugin in tier.plugins)
     variables = ready.make_ready(ready.Needs(found, nodes, plugins))
-    if any(tier.needs_browser for tier in tiers):
-        _prepare_browser()
     return {**variables, "RUNTIME_OBSERVABILITY_STACK": found.default_stack}
 
 
-def _prepare_browser() -> None:
-    """Install a browser where there is none; if that fails, only its own test is affected."""
-    if not any(map(shutil.which, BROWSERS)):
-        try:
-            apt.install(["chromium"], "the test of ktrace's page")
-        except LabError as error:
-            print(error, flush=True)
+def _prepare_browser(cache: Cache) -> None:
+    """Unpack a browser where there is none; if that fails, only its own test is affected."""
+    try:
+        browser.provide(cache)
+    except LabError as error:
+        print(error, flush=True)
 
 
 def _run(tier: Tier, program: Path, variables: Mapping[str, str]) -> Outcome:

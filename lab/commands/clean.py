@@ -1,4 +1,7 @@
-"""`make clean`: remove everything that the lab has made."""
+"""`make clean`: remove everything that the lab has made.
+
+It works on the system's Python, without .venv and on a full disk.
+"""
 
 from __future__ import annotations
 
@@ -8,33 +11,32 @@ import subprocess
 from lab.errors import LabError
 from lab.machine.docker import daemon
 from lab.machine.docker.files import Daemon
+from lab.machine.venv import MADE_BY_LAB, VENV
 from lab.paths import Cache
-from lab.progress import progress
-from runtime_observability.core.naming import NODE_IMAGE, OWNER_LABEL
+from runtime_observability.core.naming import NODE_IMAGE, STACK_LABEL
 from runtime_observability.host import runner
 
 
 def run(cache: Cache) -> int:
-    """Remove the node images and the cache; return 0.
+    """Remove the node images, the cache and the lab's .venv; return 0.
 
-    Raises LabError while the private daemon holds a stack.
+    Raises LabError while the private daemon holds a stack; then nothing is removed.
     """
     private = Daemon(cache.docker)
-    if daemon.answers(private):
-        command = ["docker", "--host", private.host, "ps", "--all", "--quiet"]
-        if runner.run([*command, "--filter", f"label={OWNER_LABEL}"]).checked():
-            raise LabError(
-                "the private Docker daemon still holds stacks: run `make down STACK=NAME` for "
-                "every one of them, then `make clean` again"
-            )
+    if stacks := daemon.labels(private, STACK_LABEL):
+        raise LabError(
+            f"the private Docker daemon still holds stacks ({', '.join(stacks)}): run `make down "
+            "STACK=NAME` for every one of them, then `make clean` again"
+        )
     _remove_node_images()
-    if not cache.root.exists():
-        print(f"{cache.root} does not exist: there is nothing to remove")
-        return 0
     daemon.stop(private)
-    with progress(f"removing {cache.root}"):
-        shutil.rmtree(cache.root)
-    print(f"removed {cache.root}")
+    folders = [cache.root, *([VENV] if MADE_BY_LAB.exists() else [])]
+    for folder in folders:
+        if not folder.exists():
+            print(f"{folder} does not exist: there is nothing to remove")
+            continue
+        print(f"removing {folder}", flush=True)
+        shutil.rmtree(folder)
     return 0
 
 

@@ -1,9 +1,9 @@
 """What this machine has, and so what is used of it and what is fetched or built instead.
 
 The real tool, daemon, image or plugin is used wherever there is one; every decision carries its
-reason, which `make up` prints. Examining changes nothing, with one exception: without a docker
-command no registry can be queried, so the private daemon's packages, which such a machine needs in
-any case, are installed at once.
+reason, which `make up` prints. Examining changes nothing outside the cache. Without a docker
+command no registry can be queried, so the private daemon's programs, which such a machine needs in
+any case, are unpacked there at once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lab.build.steps import Step
 from lab.errors import LabError
 from lab.machine import network, plugins
 from lab.machine.docker import choice as docker_choice
-from lab.machine.docker import daemon
+from lab.machine.docker import start
 from lab.machine.network import Look
 from lab.paths import Cache
 from lab.providers import VERSIONS
@@ -157,7 +157,7 @@ def _ask(addresses: Iterable[str], image: str | None, cache: Cache) -> dict[str,
     }
     if image:
         if shutil.which("docker") is None:
-            daemon.install()
+            start.prepare(cache)
         looks[image] = partial(docker.why_not_served, image)
     return network.why_not_there(looks, cache)
 

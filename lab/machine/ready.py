@@ -11,7 +11,7 @@ from lab.build.images import Image
 from lab.build.steps import Step, prepare
 from lab.errors import LabError
 from lab.machine import shell, venv
-from lab.machine.docker import daemon
+from lab.machine.docker import daemon, start
 from lab.machine.docker.files import Daemon
 from lab.machine.machine import Machine
 from lab.progress import progress
@@ -68,8 +68,9 @@ def make_ready(needs: Needs) -> dict[str, str]:
     cache = needs.machine.cache
     venv.make(cache, *needs.requirements)
     if not needs.daemon_runs:
+        start.prepare(cache)
         with progress("private Docker daemon: starting"):
-            daemon.ensure(Daemon(cache.docker))
+            start.ensure(cache)
     wanted = images.missing(needs.images, needs.docker_host)
     outputs = prepare(cache, needs.steps(wanted))
     images.load(wanted, outputs, needs.docker_host)

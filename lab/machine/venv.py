@@ -5,6 +5,7 @@ Standard library only: this runs on the system's Python, before there is a .venv
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.util
 import os
@@ -27,6 +28,8 @@ SCRIPTS = VENV / "bin"
 PYTHON = SCRIPTS / "python"
 MADE_BY_LAB = VENV / "made-by-lab"
 """Holds the hash of what installed the packages; `make clean` removes only a .venv that has it."""
+FULL_BYTES = 1 << 20
+"""With less free space than this, a failed installation failed for lack of it."""
 BOOTSTRAP = LAB / "bootstrap.txt"
 PROGRAM, STAND_INS, TESTS = (
     PROJECT / "requirements.txt",
@@ -60,6 +63,9 @@ def make(cache: Cache, *files: Path) -> Path:
                     installer.install(file)
                     _stamp(file).write_text(_digest(file, PROJECT / "pyproject.toml"))
             except subprocess.CalledProcessError as error:
+                for folder in (PROJECT, cache.root):
+                    if shutil.disk_usage(folder).free < FULL_BYTES:
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), folder) from error
                 tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-8:]
                 raise LabError("\n".join([
                     f".venv could not be made: {Path(error.cmd[0]).name} exited with"

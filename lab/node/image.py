@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import platform
 import shutil
 import subprocess
@@ -16,14 +15,13 @@ import tarfile
 import tempfile
 import zipapp
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from lab.build import go_tool
 from lab.build.steps import Step, Workbench
-from lab.errors import LabError
 from lab.machine import apt
+from lab.node import debian
 from lab.paths import LAB
 from runtime_observability.core.compatibility import SANDBOX_IMAGE
 from runtime_observability.host.docker import architecture
@@ -49,62 +47,36 @@ PAUSE_IMAGES = SANDBOX_IMAGE.values  # every node has the one that its release u
 BUSYBOX_IMAGES = ["docker.io/library/busybox:1.35"]
 PACKAGES = (
     "busybox-static", "ca-certificates", "conntrack", "containernetworking-plugins", "etcd-server",
-    "iproute2", "iptables", "openssl", "procps", "python3", "runc",
+    "iproute2", "iptables", "mount", "openssl", "procps", "python3", "runc",
 )  # fmt: skip
-CNI_PLUGINS = {"bridge", "host-local", "loopback", "portmap"}
 UNWANTED = (
-    "dev/*", "var/cache/*", "var/lib/apt/lists/*", "var/log/*", "usr/share/locale/*",
-    "usr/share/doc/*", "usr/share/man/*", "usr/share/info/*", "usr/share/lintian/*",
-    "usr/lib/python3*/test", "usr/lib/python3*/__pycache__",
+    "dev/*", "var/cache/*", "var/log/*", "usr/share/locale/*", "usr/share/doc/*",
+    "usr/share/man/*", "usr/share/info/*", "usr/share/lintian/*", "usr/lib/python3*/test",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Archive:
-    """The package archive that this machine's apt uses."""
-
-    site: str
-    release: str
-    components: tuple[str, ...]
-
-    @classmethod
-    def of_this_machine(cls, bench: Workbench) -> Archive:
-        """Read apt's first source for the release that this machine runs."""
-        bench.run(apt.UPDATE)  # without it apt lists no source
-        command = ["apt-get", "indextargets", "--format", "$(CODENAME) $(SITE) $(COMPONENT)"]
-        listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-        release = platform.freedesktop_os_release()["VERSION_CODENAME"]
-        sources = [line.split() for line in listed.splitlines() if line.startswith(f"{release} ")]
-        if not sources:
-            raise LabError(f"apt has no source for {release}, the release that this machine runs")
-        site = sources[0][1]
-        components = {component for _, address, component in sources if address == site}
-        return cls(site, release, tuple(sorted(components & {"main", "universe"})))
+CNI = "usr/lib/cni"
+CNI_PLUGINS = ("bridge", "host-local", "loopback", "portmap")
+# k3d 5.9.0's entrypoint traps SIGTERM by that name, which dash does not know.
+LINKS = {"usr/bin/sh": "bash"}
 
 
 def _build_base(bench: Workbench) -> None:
-    if os.geteuid() != 0:
-        raise LabError(
-            "debootstrap needs root to make a Debian tree with the right owners and modes; run as "
-            "root"
-        )
-    archive = Archive.of_this_machine(bench)
-    tree = bench.out / "tree"
-    # In a mount namespace of its own none of its mounts stays on the host, however it ends.
-    bench.run(
-        ["unshare", "--mount", "debootstrap", "--variant=minbase",
-         f"--components={','.join(archive.components)}", f"--include={','.join(PACKAGES)}",
-         archive.release, tree, archive.site],
-    )  # fmt: skip
-    unwanted = [path for pattern in UNWANTED for path in tree.glob(pattern)]
-    plugins = (tree / "usr/lib/cni").iterdir()
-    for path in [*unwanted, *(plugin for plugin in plugins if plugin.name not in CNI_PLUGINS)]:
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    # k3d 5.9.0's entrypoint traps SIGTERM by that name, which dash does not know.
-    (tree / "usr/bin/sh").unlink()
-    (tree / "usr/bin/sh").symlink_to("bash")
-    bench.run(["tar", "--sort=name", "-C", tree, "-cf", bench.out / "base.tar", "."])
-    shutil.rmtree(tree)
+    downloads = bench.out / "apt"
+    packages = apt.fetch(
+        bench,
+        ("?essential", *PACKAGES),
+        downloads,
+        # Else another package of Debian 12 is chosen, which would merge the folders, with Perl.
+        optional=("usr-is-merged",),
+        installed=apt.NOTHING,
+    )
+    with (bench.out / "base.tar").open("wb") as tar:
+        debian.write(packages, _is_unwanted, LINKS, tar)
+    shutil.rmtree(downloads)
+
+
+def _is_unwanted(name: str) -> bool:
+    folder, _, file = name.rpartition("/")
+    return debian.is_within(name, UNWANTED) or (folder == CNI and file not in CNI_PLUGINS)
 
 
 def _layer(files: Iterable[tuple[tarfile.TarInfo, bytes]]) -> bytes:
@@ -188,7 +160,12 @@ def write(base: Path, files: Path, programs: Iterable[Path], stream: IO[bytes]) 
                 tree.add(path, f"{place}{path.relative_to(folder)}", False, filter=of_root)
 
 
-node_base = Step("node-base", PACKAGES + UNWANTED + ("sh is bash",), _build_base, minutes=1.5)
+node_base = Step(
+    "node-base",
+    (*PACKAGES, *UNWANTED, *CNI_PLUGINS, *LINKS.values(), LAB / "node" / "debian.py"),
+    _build_base,
+    minutes=0.5,
+)
 node_files = Step(
     "node-files",
     (LAB / "node" / "k3s", LAB / "node" / "pause", LAB / "node" / "image.py", *PAUSE_IMAGES),

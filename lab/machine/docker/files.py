@@ -21,7 +21,7 @@ class Daemon:
     @property
     def longest_socket(self) -> Path:
         """The socket with the longest path, made by dockerd's containerd."""
-        return self.folder / "exec" / "containerd" / "containerd-debug.sock"
+        return self.exec / "containerd" / "containerd-debug.sock"
 
     @property
     def host(self) -> str:
@@ -34,19 +34,14 @@ class Daemon:
         return self.folder / "data"
 
     @property
+    def exec(self) -> Path:
+        """What dockerd and containerd know of running processes: worthless after a stop."""
+        return self.folder / "exec"
+
+    @property
     def pid_file(self) -> Path:
-        """Written by dockerd itself."""
+        """Holds the process id, on the host, of the first process of the daemon's namespaces."""
         return self.folder / "pid"
-
-    @property
-    def containerd_pid_file(self) -> Path:
-        """Written by dockerd for its containerd child (moby 20.10, libcontainerd/supervisor)."""
-        return self.folder / "exec" / "containerd" / "containerd.pid"
-
-    @property
-    def containerd_config_file(self) -> Path:
-        """Written by dockerd too; its path is on that containerd's command line."""
-        return self.containerd_pid_file.with_name("containerd.toml")
 
     @property
     def config_file(self) -> Path:
@@ -54,9 +49,24 @@ class Daemon:
         return self.folder / "daemon.json"
 
     @property
-    def host_before(self) -> Path:
-        """The host's forwarding settings as they were before the first start."""
-        return self.folder / "host-before.json"
+    def init(self) -> Path:
+        """The program of the first process."""
+        return self.folder / "init"
+
+    @property
+    def runtime_shim(self) -> Path:
+        """The OCI runtime of a machine that needs one of ours."""
+        return self.folder / "runtime-shim"
+
+    @property
+    def port_proxy(self) -> Path:
+        """The program that publishes a port on the host."""
+        return self.folder / "port-proxy"
+
+    @property
+    def offline(self) -> Path:
+        """Exists if the daemon cannot reach the network, and says why."""
+        return self.folder / "offline"
 
     @property
     def log(self) -> Path:
@@ -69,6 +79,15 @@ class Daemon:
         return self.folder / "lock"
 
     @property
-    def bridge(self) -> str:
-        """The default bridge, named after the folder, so that two caches never share one."""
-        return "rolab" + hashlib.sha256(str(self.folder).encode()).hexdigest()[:8]
+    def cgroup(self) -> str:
+        """The cgroup of all containers, named after the folder: two daemons never share one."""
+        return f"runtime-observability-{self.hash}"
+
+    @property
+    def hash(self) -> str:
+        return hashlib.sha256(str(self.folder).encode()).hexdigest()[:8]
+
+    @property
+    def settings_before(self) -> Path:
+        """The kernel's settings that a Kubernetes node changes, as they were before the start."""
+        return self.folder / "kernel-settings-before.json"

@@ -16,7 +16,7 @@ from lab.build.steps import Step
 from lab.commands import checks
 from lab.commands.checks import Tier
 from lab.errors import LabError
-from lab.machine import apt, machine, ready, venv
+from lab.machine import browser, machine, ready, venv
 from lab.machine.docker.daemon import NoDaemonError
 from lab.paths import PROJECT, Cache
 from lab.providers import install
@@ -29,8 +29,8 @@ Prepare = Callable[..., dict[str, str]]
 @pytest.fixture
 def checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
     """Run a quick tier and one on stacks, both a line of Python; return the exit code."""
-    for browser in checks.BROWSERS:
-        (tmp_path / browser).touch(mode=0o755)
+    for name in browser.NAMES:
+        (tmp_path / name).touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
 
     def run(quick: str, real: str, prepare: Prepare, plugins: tuple[Plugin, ...] = ()) -> int:
@@ -202,22 +202,22 @@ def test_no_shell_script_is_left_out() -> None:
     assert scripts == set(checks.matching((*checks.SHELL_FILES, *checks.DELETES)))
 
 
-def test_a_browser_is_installed_where_none_is_and_its_lack_stops_nothing(
-    checked: Callable[..., int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_browser_is_unpacked_where_none_is_and_its_lack_stops_nothing(
+    checked: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    installed: list[object] = []
+    asked: list[object] = []
 
-    def install(packages: object, user: str) -> None:
-        installed.append(packages)
-        raise LabError("only root can install packages")
+    def provide(cache: Cache) -> None:
+        asked.append(cache)
+        raise LabError("chromium cannot be fetched")
 
-    monkeypatch.setattr(apt, "install", install)
-    (tmp_path / "chromium").unlink()
+    monkeypatch.setattr(browser, "provide", provide)
     assert checked("pass", "pass", prepared) == 0
-    assert installed == []
-    (tmp_path / "google-chrome").unlink()
-    assert checked("pass", "pass", prepared) == 0
-    assert installed == [["chromium"]]
+    assert asked == [Cache(tmp_path)]
+    assert "chromium cannot be fetched" in capsys.readouterr().out
 
 
 def test_the_kubernetes_plugin_is_needed_by_the_examples_alone() -> None:

@@ -12,7 +12,7 @@ from lab.build.images import Image
 from lab.build.steps import Step
 from lab.errors import LabError
 from lab.machine import ready, venv
-from lab.machine.docker import daemon
+from lab.machine.docker import daemon, start
 from lab.machine.machine import Machine
 from lab.machine.ready import Needs
 from lab.paths import Cache
@@ -45,7 +45,8 @@ class Made:
         monkeypatch.setattr(venv, "make", lambda _, *files: self.requirements.extend(files))
         monkeypatch.setattr(venv, "is_current", lambda *_: self.venv_is_current)
         monkeypatch.setattr(daemon, "answers", lambda _: self.daemon_runs)
-        monkeypatch.setattr(daemon, "ensure", self._start)
+        monkeypatch.setattr(start, "prepare", lambda _: {})
+        monkeypatch.setattr(start, "ensure", self._start)
         monkeypatch.setattr(images, "missing", self._missing)
         monkeypatch.setattr(images, "load", lambda wanted, *_: self.loaded.extend(wanted))
         monkeypatch.setattr(ready, "prepare", self._prepare)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -171,6 +173,18 @@ def test_a_failure_names_the_log_and_where_packages_come_from(
     assert "venv.log" in str(failure.value)
     assert "PIP_INDEX_URL" in str(failure.value)
     assert not venv.is_current(venv.PROGRAM)
+
+
+def test_on_a_full_disk_a_failure_is_that_of_the_disk(
+    clone: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(command: list[Any], **_: object) -> subprocess.CompletedProcess[str]:
+        raise subprocess.CalledProcessError(120, command)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=4096))
+    with pytest.raises(OSError, match="No space left on device"):
+        venv.make(cache, venv.PROGRAM)
 
 
 def test_a_clone_waits_for_no_other_clone_and_overwrites_no_log_of_it(
