@@ -1,21 +1,24 @@
-# `make help` lists what the targets do; `python3 -m lab` does the work.
+# `make help` lists what the targets do; `python3 -m lab` does the work, also where there is no make.
+# STACK and the other variables reach it through the environment.
 PYTHON ?= python3
 LAB = @exec $(PYTHON) -m lab
-stack = $(if $(STACK),--stack '$(STACK)')
 
-.PHONY: help up down env test test-fast test-versions test-examples lint lab lab-stop clean
+.PHONY: help up down env setup test test-fast test-versions test-examples lint lock lab lab-stop clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 up: ## bring a stack up, set-up included: make up [STACK=name]
-	$(LAB) up $(stack)
+	$(LAB) up
 
 down: ## destroy a stack and prove that nothing is left: make down [STACK=name]
-	$(LAB) down $(stack)
+	$(LAB) down
 
-env: ## print what a shell needs: eval "$(make -s env)" [STACK=name]
-	$(LAB) env $(stack)
+setup: ## make what `make up` needs on this machine, and start no stack [STACK=name]
+	$(LAB) setup
+
+env: ## print what a shell needs, and make nothing: eval "$(make -s env)" [STACK=name]
+	$(LAB) env
 
 test: ## all checks, the quick ones first
 	$(LAB) test
@@ -31,6 +34,9 @@ test-examples: ## the examples, with Pulumi's Kubernetes plugin: built once, 14 
 
 lint: ## Python, shell, YAML, spelling, workflows and their schemas
 	$(LAB) lint
+
+lock: ## write requirements*.txt from requirements*.in: every package with its hashes
+	$(LAB) lock
 
 lab: ## build everything that a machine without registries needs, and start nothing
 	$(LAB) lab

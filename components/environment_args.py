@@ -48,20 +48,20 @@ class TracedEnvironmentArgs:
     """OpenTelemetry Collector release (MAJOR.MINOR.PATCH, 0.54.0 or newer). The collector's
     configuration is generated for it."""
     servers: int | None = None
-    """Number of control-plane nodes: 1, or an odd number up to 5 (embedded etcd). A change replaces
-    the cluster."""
+    """Number of control-plane nodes, 1 to 5: an odd number; three or five have embedded etcd. A
+    change replaces the cluster."""
     agents: int | None = None
     """Number of worker nodes, 0 to 10. A change replaces the cluster."""
     apiserver_sampling_per_million: int | None = None
-    """How many of a million requests to the API server are traced. A change replaces the
-    cluster."""
+    """How many of a million requests to the API server are traced (0 to 1000000). A change replaces
+    the cluster."""
     node_sampling_per_million: int | None = None
-    """How many of a million traces that start in the kubelet or containerd are kept; containerd
-    follows the kubelet's decision, so a trace of both is kept or dropped as a whole. A change
-    replaces the cluster."""
+    """How many of a million traces that start in the kubelet or containerd are kept (0 to 1000000);
+    containerd follows the kubelet's decision, so a trace of both is kept or dropped as a whole. A
+    change replaces the cluster."""
     collector_sampling_per_million: int | None = None
-    """How many of a million traces the collector forwards to Jaeger. A change replaces only the
-    collector, not the cluster: tune the sampling here."""
+    """How many of a million traces the collector forwards to Jaeger (0 to 1000000). A change
+    replaces only the collector, not the cluster: tune the sampling here."""
     containerd_tracing: str | None = None
     """auto: the k3s image's own containerd if it can trace (v1.27.1), otherwise upstream; upstream:
     a node image with an upstream containerd is built; image: the k3s image's own containerd, which
@@ -77,17 +77,18 @@ class TracedEnvironmentArgs:
     """Added to every port below that has its default value, so that a second stack needs only this
     key (0 to 40000)."""
     jaeger_ui_port: int | None = None
-    """TCP port on 127.0.0.1 of Jaeger's web UI and query API."""
+    """TCP port on 127.0.0.1 of Jaeger's web UI and query API (1024 to 65535)."""
     otlp_grpc_port: int | None = None
-    """TCP port on 127.0.0.1 of the collector's OTLP gRPC receiver."""
+    """TCP port on 127.0.0.1 of the collector's OTLP gRPC receiver (1024 to 65535)."""
     otlp_http_port: int | None = None
-    """TCP port on 127.0.0.1 of the collector's OTLP HTTP receiver."""
+    """TCP port on 127.0.0.1 of the collector's OTLP HTTP receiver (1024 to 65535)."""
     kube_api_port: int | None = None
-    """TCP port on 127.0.0.1 of the Kubernetes API. A change replaces the cluster."""
+    """TCP port on 127.0.0.1 of the Kubernetes API (1024 to 65535). A change replaces the
+    cluster."""
     collector_health_port: int | None = None
-    """TCP port on 127.0.0.1 of the collector's health check."""
+    """TCP port on 127.0.0.1 of the collector's health check (1024 to 65535)."""
     collector_metrics_port: int | None = None
-    """TCP port on 127.0.0.1 of the collector's own Prometheus metrics."""
+    """TCP port on 127.0.0.1 of the collector's own Prometheus metrics (1024 to 65535)."""
     jaeger_image: str | None = None
     """Image of Jaeger, with a tag or digest; {version} stands for jaegerVersion. Empty: the
     official image of jaegerVersion."""
@@ -99,6 +100,11 @@ class TracedEnvironmentArgs:
     official image of k3sVersion. A change replaces the cluster."""
     k3d_tools_image: str | None = None
     """Image of k3d's tools container, with a tag or digest. Empty: k3d's default."""
+    registry_mirror: str | None = None
+    """Registry that has the official images below their names, as HOST[:PORT][/PATH]: rancher/k3s
+    is then HOST/PATH/rancher/k3s. The nodes pull images of Docker Hub from it too, over https,
+    unless registries.config is set. Empty: the environment variable RUNTIME_OBSERVABILITY_REGISTRY,
+    and without it Docker Hub and ghcr.io. A change replaces the cluster."""
     k3s_args: list[str] | None = None
     """Arguments for k3s in k3d's syntax: ARG@NODEFILTER, for instance --disable=traefik@server:*. A
     change replaces the cluster."""

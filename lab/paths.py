@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,11 @@ class Cache:
         return self.root / "logs"
 
     @property
+    def temporary(self) -> Path:
+        """TMPDIR of what runs in build steps."""
+        return self.root / "tmp"
+
+    @property
     def go_modules(self) -> Path:
         """GOMODCACHE of the lab's builds."""
         return self.root / "go" / "mod"
@@ -51,10 +57,9 @@ class Cache:
         """GOCACHE of the lab's builds."""
         return self.root / "go" / "build"
 
-    @property
-    def tools(self) -> Path:
-        """Folders for PATH with links to the built command-line tools, one for each set of them."""
-        return self.root / "tools"
+    def environment(self, project: Path) -> Path:
+        """The folder of what belongs to one checkout of the project alone, by its path."""
+        return self.root / "checkouts" / hashlib.sha256(str(project).encode()).hexdigest()[:8]
 
     @property
     def docker(self) -> Path:
@@ -63,5 +68,8 @@ class Cache:
 
     @property
     def pulumi_home(self) -> Path:
-        """PULUMI_HOME where stand-in plugins are used, so that the user's own is not changed."""
-        return self.root / "pulumi-home"
+        """PULUMI_HOME of this checkout where stand-in plugins are used.
+
+        The user's own is not changed, and no checkout changes the plugins of another.
+        """
+        return self.environment(PROJECT) / "pulumi-home"

@@ -11,6 +11,7 @@ from runtime_observability.core.compatibility import FAIL_CGROUP_V1_IS_DEFAULT, 
 from runtime_observability.core.settings import Settings
 from runtime_observability.core.versions import Version
 from runtime_observability.host import docker
+from runtime_observability.host.docker import Daemon
 
 _POOLS = 31
 """Networks that fit in Docker's default address pools: 15 of /16 and 16 of /20."""
@@ -20,9 +21,8 @@ def release(version: str) -> Finding:
     return tools.release("docker", version, OLDEST_DOCKER, "k3d does not work with it")
 
 
-def rootless(info: Mapping[str, Any]) -> Finding:
-    """``info``: the JSON of `docker info`."""
-    if not any("rootless" in option for option in info.get("SecurityOptions") or ()):
+def rootless(engine: Daemon) -> Finding:
+    if not engine.rootless:
         return Finding("rootless", "ok", "Docker runs as root")
     return Finding(
         "rootless",

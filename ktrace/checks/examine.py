@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 
-from ktrace.checks import daemon, machine, tools
+from ktrace.checks import daemon, machine, releases, tools
 from ktrace.checks.finding import UP_STOPS, Finding, problems
 from runtime_observability.core import naming
 from runtime_observability.core.naming import Names
 from runtime_observability.core.settings import Settings
-from runtime_observability.host import docker, preflight, runner
+from runtime_observability.host import docker, engines, preflight, runner
 
 
 def examine(names: Names, settings: Settings) -> list[Finding]:
@@ -24,10 +25,12 @@ def examine(names: Names, settings: Settings) -> list[Finding]:
             naming.refuse_a_folder_the_nodes_cannot_mount(names.folder),
             str(names.folder),
         ),
+        releases.kubernetes(settings.k3s_version, date.today()),
     ]
     try:
-        info = json.loads(runner.run(["docker", "info", "--format", "{{json .}}"]).checked())
-        version = docker.daemon().version
+        output = runner.run(docker.INFO).checked()
+        engine, info = docker.Daemon.read(output), json.loads(output)
+        unfit = engines.refuse_others(engine, names.folder, Path.home(), docker.program())
         containers, networks = docker.containers(), docker.networks()
         hosts = preflight.check_host()
     except runner.CommandError as error:
@@ -37,9 +40,10 @@ def examine(names: Names, settings: Settings) -> list[Finding]:
     host_ports = settings.host_ports
     return [
         *findings,
-        daemon.release(version),
+        daemon.release(engine.version),
+        *problems("engine", unfit, "Docker's own"),
         *problems("one daemon", hosts, docker.provider_host()),
-        daemon.rootless(info),
+        daemon.rootless(engine),
         daemon.cgroup(info, settings.k3s_version),
         daemon.address_pools(
             info, len(networks), any(network.name == names.network for network in networks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ def read(folder: Path, stack: str | None) -> Settings:
     ``stack`` None: the defaults alone.
     """
     try:
-        return stack_settings.parse(_of_stack(folder, stack) if stack else {})
+        raw = _of_stack(folder, stack) if stack else {}
+        return stack_settings.parse(stack_settings.with_environment(raw, os.environ))
     except stack_settings.SettingsError as error:
         raise UsageError(f"Pulumi.{stack}.yaml: {error}") from None
 

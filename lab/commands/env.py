@@ -6,19 +6,20 @@ import os
 import shlex
 from collections.abc import Mapping
 
-from lab.machine.machine import examine
-from lab.machine.ready import make_ready
+from lab.commands.setup import needs_of
+from lab.machine import ready
 from lab.paths import PROJECT, Cache
-from lab.stacks import pulumi, settings_file
+from lab.stacks import pulumi
 from runtime_observability.core.naming import Names
 
 
 def run(cache: Cache, wanted: str | None) -> int:
-    """Make the machine ready and print the variables of its shell; return 0."""
-    machine = examine(cache)
-    stack = wanted or machine.default_stack
-    nodes = settings_file.extra_nodes(stack) if machine.lab_images else []
-    variables = make_ready(machine, nodes)
+    """Print the variables of a shell on this machine; return 0.
+
+    Nothing is built, installed or started: raises LabError with what is missing.
+    """
+    needs, _ = needs_of(cache, wanted)
+    variables = ready.variables(needs)
     os.environ.update(variables)
     print(_exports(variables, wanted or pulumi.selected_stack()), end="")
     return 0

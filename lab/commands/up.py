@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-from lab.machine.machine import examine
+from lab.commands.setup import needs_of
 from lab.machine.ready import make_ready
 from lab.paths import Cache
 from lab.stacks import pulumi, settings_file
@@ -16,12 +16,10 @@ def run(cache: Cache, wanted: str | None) -> int:
 
     Returns Pulumi's exit code.
     """
-    machine = examine(cache)
-    print("\n".join(machine.reasons), flush=True)
-    stack = wanted or machine.default_stack
-    nodes = settings_file.extra_nodes(stack) if machine.lab_images else []
-    os.environ.update(make_ready(machine, nodes))
-    settings_file.ensure(stack, machine.default_stack)
+    needs, stack = needs_of(cache, wanted)
+    print("\n".join(needs.machine.reasons), flush=True)
+    os.environ.update(make_ready(needs))
+    settings_file.ensure(stack, needs.machine.default_stack)
     print(f"stack: {stack}{'' if wanted else ', which fits the images'}", flush=True)
     code = pulumi.run(["stack", "select", "--create", stack], stack)
     # The outputs are printed below, in a form of our own.

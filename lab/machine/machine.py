@@ -1,4 +1,4 @@
-"""What this machine has, and so what is used of it and what the lab makes instead.
+"""What this machine has, and so what is used of it and what is fetched or built instead.
 
 The real tool, daemon, image or plugin is used wherever there is one; every decision carries its
 reason, which `make up` prints. Examining changes nothing, with one exception: without a docker
@@ -9,28 +9,28 @@ any case, are installed at once.
 from __future__ import annotations
 
 import os
-import platform
 import pwd
-import re
 import shutil
-import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from lab.build.steps import Step
 from lab.errors import LabError
-from lab.machine import network
+from lab.machine import network, plugins
+from lab.machine.docker import choice as docker_choice
 from lab.machine.docker import daemon
-from lab.machine.docker.files import Daemon
-from lab.paths import PROJECT, Cache
+from lab.machine.network import Look
+from lab.paths import Cache
 from lab.providers import VERSIONS
-from runtime_observability.core.compatibility import OLDEST_K3D, OLDEST_PULUMI, k3s_image
-from runtime_observability.core.versions import Version
-from runtime_observability.host import runner
-from runtime_observability.host.docker import architecture, command_line_host, is_served
-
-PLUGINS_SITE = "https://get.pulumi.com/releases/plugins"
+from lab.releases import choice, platforms
+from lab.releases.choice import OVERRIDE
+from lab.releases.platforms import Platform
+from lab.releases.release import Release
+from lab.releases.table import TOOLS
+from runtime_observability.core.settings import REGISTRY, SettingsError, parse, with_environment
+from runtime_observability.host import docker, downloads
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,8 @@ class Machine:
     """One decision for everything that either the machine or the lab can provide."""
 
     cache: Cache
-    lab_pulumi: bool
-    """Whether the lab's Pulumi is used: PATH has none that is new enough."""
-    lab_k3d: bool
-    """Whether the lab's k3d is used: PATH has none that is new enough."""
-    lab_kubectl: bool
-    """Whether PATH has no kubectl: the lab's is used if the lab builds Kubernetes anyway."""
+    tools: Mapping[str, Step]
+    """The tools that PATH lacks, each with the step that fetches or builds it."""
     docker_host: str | None
     """The address of the user's daemon; None: the lab's private daemon is used."""
     lab_images: bool
@@ -62,36 +58,69 @@ class Machine:
 def examine(cache: Cache) -> Machine:
     """Decide what is used; takes a second at most once the network's answers are stored.
 
-    Raises LabError when DOCKER_HOST names a daemon that does not answer, and when this user may not
-    use the Docker socket.
+    Raises LabError for a system that is not supported, when DOCKER_HOST names a daemon that does
+    not answer, when this user may not use the Docker socket, and for a Docker that cannot run the
+    nodes.
     """
-    pulumi, pulumi_reason = _tool("pulumi", ["version"], OLDEST_PULUMI, cache)
-    k3d, k3d_reason = _tool("k3d", ["version"], OLDEST_K3D, cache)
-    docker_host, docker_reason = _docker(cache)
-    images, images_reason = _images(cache)
-    stand_ins, plugins_reason = _plugins(cache)
+    here = platforms.this_platform()
+    engine = docker_choice.choose(cache, here)
+    path = path_without(cache)
+    on_path = {tool.name: choice.look_on_path(tool, path) for tool in TOOLS}
+    installed = plugins.find(
+        VERSIONS, path, users_pulumi_home(cache), os.environ.get(plugins.IGNORE_PATH, "")
+    )
+    official = default_images()
+    present = engine.host is not None and all(map(docker.has_image, official))
+    forced = _forced()
+    answers = {}
+    if forced is None:
+        lacking = [tool.release for tool in TOOLS if on_path[tool.name].lack]
+        addresses = [
+            *(address for release in lacking for address in _not_fetched(release, here, cache)),
+            *([] if installed.names == VERSIONS.keys() else plugins.addresses(VERSIONS, here)),
+        ]
+        answers = _ask(addresses, None if present else official[0], cache)
+    lab_images, images_reason = _images(official[0], forced, present, answers)
+    stand_ins, plugins_reason = plugins.choose(
+        VERSIONS,
+        installed,
+        forced=forced,
+        why_not_downloaded=_first(plugins.addresses(VERSIONS, here), answers),
+    )
+    chosen = [
+        (
+            tool,
+            choice.choose(
+                tool,
+                on_path[tool.name],
+                here,
+                forced=forced,
+                why_not_fetched=_first(tool.release.addresses(here), answers),
+                nodes_built=lab_images,
+            ),
+        )
+        for tool in TOOLS
+    ]
     return Machine(
         cache=cache,
-        lab_pulumi=pulumi is None,
-        lab_k3d=k3d is None,
-        lab_kubectl=shutil.which("kubectl", path=path_without(cache)) is None,
-        docker_host=docker_host,
-        lab_images=images,
+        tools={tool.name: source.step for tool, source in chosen if source.step},
+        docker_host=engine.host,
+        lab_images=lab_images,
         stand_ins=stand_ins,
         reasons=(
-            f"Pulumi CLI: {pulumi_reason}",
-            f"k3d: {k3d_reason}",
-            f"Docker: {docker_reason}",
+            *(f"{tool.label}: {source.reason}" for tool, source in chosen),
+            f"Docker: {engine.reason}",
             f"images: {images_reason}",
             f"provider plugins: {plugins_reason}",
+            *(f"warning: {warning}" for warning in engine.warnings),
         ),
     )
 
 
 def path_without(cache: Cache) -> str:
-    """Return PATH as it was before `make env` put a folder of the cache in front of it."""
+    """Return PATH as it was before `make env` put folders of the cache in front of it."""
     folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
-    return os.pathsep.join(folder for folder in folders if Path(folder).parent != cache.tools)
+    return os.pathsep.join(folder for folder in folders if Path(folder).parent != cache.steps)
 
 
 def users_pulumi_home(cache: Cache) -> Path:
@@ -103,109 +132,65 @@ def users_pulumi_home(cache: Cache) -> Path:
     return Path(pwd.getpwuid(os.getuid()).pw_dir) / ".pulumi"
 
 
-def default_node_image() -> str:
-    """Return the official image of the k3s release that Pulumi.yaml names."""
-    schema = (PROJECT / "Pulumi.yaml").read_text(encoding="utf-8")
-    release = re.search(r"^  k3sVersion:\n +type: string\n +default: (\S+)$", schema, re.MULTILINE)
-    if release is None:
-        raise LabError("Pulumi.yaml has no default for k3sVersion")
-    return k3s_image(Version.parse(release[1]))
+def default_images() -> tuple[str, ...]:
+    """Return the images of the releases that Pulumi.yaml names, that of the nodes first.
 
-
-def _tool(
-    name: str, version_arguments: Sequence[str], oldest: Version, cache: Cache
-) -> tuple[str | None, str]:
-    program = shutil.which(name, path=path_without(cache))
-    if program is None:
-        return None, "built by the lab, because none is on PATH"
-    done = subprocess.run(
-        [program, *version_arguments], capture_output=True, text=True, check=False
-    )
-    found = re.search(r"v?\d+\.\d+\.\d+", done.stdout)
-    if found is None or Version.parse(found[0]) < oldest:
-        version = found[0] if found else f"{done.stdout}{done.stderr}".strip() or "nothing"
-        reason = f"{program} reports {version} and {oldest} or newer is needed"
-        return None, f"built by the lab, because {reason}"
-    return program, f"{program} ({found[0]}), found on PATH"
-
-
-def _docker(cache: Cache) -> tuple[str | None, str]:
-    private = Daemon(cache.docker)
-    named = os.environ.get("DOCKER_HOST")
-    if named == private.host:
-        return None, f"the lab's private daemon at {named}, named by DOCKER_HOST"
-    if shutil.which("docker") is None:
-        return None, "a private daemon, because there is no docker command"
-    try:
-        answer = runner.run(["docker", "version", "--format", "{{.Server.Version}}"], timeout=15)
-        if answer.code == 0:
-            # The docker command follows docker's current context, the provider plugin does not.
-            host = named or command_line_host()
-            return host, f"the daemon at {host}, version {answer.stdout.strip()}, which answers"
-        complaint = (answer.stderr.strip() or "nothing").splitlines()[-1]
-    except runner.CommandError as error:
-        complaint = str(error)
-    if os.geteuid() != 0 and "permission denied" in complaint.lower():
-        _refuse_denied_socket(named, private, complaint)
-    if named:
-        raise LabError(
-            f"DOCKER_HOST={named} does not answer ({complaint}). Start that daemon, or unset "
-            "DOCKER_HOST to let the lab use another daemon or its own"
-        )
-    return None, f"a private daemon, because docker fails: {complaint}"
-
-
-def _refuse_denied_socket(named: str | None, private: Daemon, complaint: str) -> None:
-    """Raise LabError with the cure if a socket is all that keeps this user from the daemon.
-
-    Without DOCKER_HOST that is a NoDaemonError, and none if a private daemon already runs: only
-    root can start one.
+    They are the official ones, in the user's mirror if there is one. Raises LabError if its name
+    cannot be used.
     """
-    host = named or command_line_host()
-    if not host.startswith("unix://") or (named is None and daemon.answers(private)):
-        return
-    error = LabError if named else daemon.NoDaemonError
-    raise error(
-        f"the Docker socket {host.removeprefix('unix://')} exists, but this user may not use it "
-        f"({complaint}). Add the user to the group docker with `sudo usermod -aG docker $USER` and "
-        "log in again, or set DOCKER_HOST to a daemon that you can use"
+    try:
+        images = parse(with_environment({}, os.environ)).images
+    except SettingsError as error:
+        raise LabError(str(error)) from error
+    return images.nodes, images.jaeger, images.collector
+
+
+def _forced() -> bool | None:
+    """Return whether the user wants the lab to build, wants downloads, or has not said."""
+    return {"1": True, "0": False}.get(os.environ.get(OVERRIDE, ""))
+
+
+def _ask(addresses: Iterable[str], image: str | None, cache: Cache) -> dict[str, str]:
+    """Return for each file and for an image why the network does not have it."""
+    looks: dict[str, Look] = {
+        address: partial(downloads.why_not_there, address) for address in addresses
+    }
+    if image:
+        if shutil.which("docker") is None:
+            daemon.install()
+        looks[image] = partial(docker.why_not_served, image)
+    return network.why_not_there(looks, cache)
+
+
+def _not_fetched(release: Release, here: Platform, cache: Cache) -> tuple[str, ...]:
+    """Return the addresses of a release; none once it is in the cache."""
+    return () if release.step(here).output(cache).exists() else release.addresses(here)
+
+
+def _first(addresses: Iterable[str], answers: Mapping[str, str]) -> str:
+    """Return the first reason why one of these files cannot be downloaded; empty for none."""
+    reasons = (
+        f"{address} cannot be downloaded: {answers[address]}"
+        for address in addresses
+        if answers.get(address)
     )
+    return next(reasons, "")
 
 
-def _images(cache: Cache) -> tuple[bool, str]:
-    forced = os.environ.get("RUNTIME_OBSERVABILITY_LAB")
-    if forced in ("0", "1"):
-        origin = "built by the lab" if forced == "1" else "pulled from their registries"
-        return forced == "1", f"{origin}, because RUNTIME_OBSERVABILITY_LAB={forced}"
-    image = default_node_image()
-    if shutil.which("docker") is None:
-        daemon.install()
-    if network.remembered(image, lambda: is_served(image), cache):
+def _images(
+    image: str, forced: bool | None, present: bool, answers: Mapping[str, str]
+) -> tuple[bool, str]:
+    if forced is not None:
+        origin = "built by the lab" if forced else "pulled from their registries"
+        return forced, f"{origin}, because {OVERRIDE}={int(forced)}"
+    if present:
+        return False, f"{image} and the others, found in the daemon ({OVERRIDE}=1 builds them)"
+    if not answers[image]:
         return False, (
             f"pulled from their registries, because {image} can be pulled "
-            "(RUNTIME_OBSERVABILITY_LAB=1 builds them)"
+            f"({OVERRIDE}=1 builds them)"
         )
     return True, (
-        f"built by the lab, because {image} cannot be pulled "
-        "(RUNTIME_OBSERVABILITY_LAB=0 pulls them nevertheless)"
-    )
-
-
-def _plugins(cache: Cache) -> tuple[bool, str]:
-    plugins = [f"resource-{name}-v{version}" for name, version in VERSIONS.items()]
-    named = " and ".join(f"{name} {version}" for name, version in VERSIONS.items())
-    installed = users_pulumi_home(cache) / "plugins"
-    if all((installed / plugin).is_dir() for plugin in plugins):
-        return False, f"{named}, installed in {installed}"
-    forced = os.environ.get("RUNTIME_OBSERVABILITY_LAB")
-    if forced in ("0", "1"):
-        origin = "stand-ins" if forced == "1" else "downloaded"
-        return forced == "1", f"{origin}, because RUNTIME_OBSERVABILITY_LAB={forced}"
-    system = f"{platform.system().lower()}-{architecture(platform.machine())}"
-    urls = [f"{PLUGINS_SITE}/pulumi-{plugin}-{system}.tar.gz" for plugin in plugins]
-    if all(network.remembered(url, partial(network.has_file, url), cache) for url in urls):
-        return False, f"{named}, downloaded by Pulumi (RUNTIME_OBSERVABILITY_LAB=1 uses stand-ins)"
-    return True, (
-        f"stand-ins for {named}, because {PLUGINS_SITE} cannot be reached "
-        "(RUNTIME_OBSERVABILITY_LAB=0 downloads them nevertheless)"
+        f"built by the lab, because {image} cannot be pulled: {answers[image]} "
+        f"({OVERRIDE}=0 pulls them nevertheless, {REGISTRY}=HOST/PATH from a mirror)"
     )

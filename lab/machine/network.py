@@ -2,56 +2,104 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import threading
 import time
-import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
+from lab.errors import LabError
 from lab.paths import Cache
 from lab.progress import progress
+from runtime_observability.host.downloads import DownloadError
 
-SITE_SECONDS = 3.0
-"""How long a site may take to connect, and to send its answer."""
+PATIENCE_SECONDS = (5.0, 15.0)
+"""How long a site may take for each step, at the first look and at the second.
+
+A build of 20 minutes depends on the answer, so that a no at the first look decides nothing.
+"""
+PAUSE_SECONDS = 1.0
+"""Before the second look: a network that has just come back refuses at once."""
+LIMIT_SECONDS = 2 * sum(PATIENCE_SECONDS)
+"""How long both looks may take: no timeout limits a name look-up whose servers do not answer."""
 VALID_SECONDS = {True: 600.0, False: 60.0}
 """How long an answer is used again: a no may come from a moment's overload."""
 
+Look = Callable[[float], str]
+"""Returns why something is not there, or nothing if it is; takes its patience in seconds."""
 
-def remembered(question: str, find_out: Callable[[], bool], cache: Cache) -> bool:
-    """Return the stored answer to a question; once that is too old, find out and store it.
 
-    A no decides only if it is found out twice: on it depends a build of 20 minutes.
+def why_not_there(looks: Mapping[str, Look], cache: Cache) -> dict[str, str]:
+    """Return for each name why it is not there, or nothing if it is: remembered or found out.
+
+    Answers that are too old are found out again, all at once. Raises LabError if the user's
+    settings for downloads cannot be used.
     """
-    memory = cache.root / "reachable.json"
-    try:
-        known = json.loads(memory.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        known = {}
-    answer, found_at = known.get(question, (False, 0.0))
-    if 0 <= time.time() - found_at < VALID_SECONDS[bool(answer)]:
-        return bool(answer)
-    with progress(f"looking for {question}"):
-        answer = find_out() or find_out()
+    stored = _read(cache)
+    now = time.time()
+    known = {
+        name: reason
+        for name, (reason, found_at) in stored.items()
+        if name in looks and 0 <= now - found_at < VALID_SECONDS[not reason]
+    }
+    missing = {name: look for name, look in looks.items() if name not in known}
+    if not missing:
+        return known
+    found = _look(missing)
     cache.root.mkdir(parents=True, exist_ok=True)
-    memory.write_text(json.dumps({**known, question: (answer, time.time())}))
-    return answer
+    answers = {name: (reason, time.time()) for name, reason in found.items()}
+    _memory(cache).write_text(json.dumps({**stored, **answers}), encoding="utf-8")
+    return known | found
 
 
-def has_file(url: str) -> bool:
-    """Whether a site can be reached and has a file."""
-    found = threading.Event()
+def _look(looks: Mapping[str, Look]) -> dict[str, str]:
+    """Look for all at the same time."""
+    found: dict[str, str | DownloadError] = {}
 
-    def request() -> None:
-        head = urllib.request.Request(url, method="HEAD")  # noqa: S310 - constant https sites
-        with (
-            contextlib.suppress(OSError),
-            urllib.request.urlopen(head, timeout=SITE_SECONDS),  # noqa: S310
-        ):
-            found.set()
+    def look_for(name: str) -> None:
+        try:
+            found[name] = _look_twice(looks[name])
+        except DownloadError as error:
+            found[name] = error
 
-    # A thread, because no timeout limits a name look-up whose servers do not answer.
-    requesting = threading.Thread(target=request, daemon=True)
-    requesting.start()
-    requesting.join(2 * SITE_SECONDS)
-    return found.is_set()
+    # Daemon threads: Ctrl-C does not wait for them.
+    threads = [threading.Thread(target=look_for, args=(name,), daemon=True) for name in looks]
+    what = next(iter(looks)) if len(looks) == 1 else f"{len(looks)} files on the network"
+    with progress(f"looking for {what}"):
+        deadline = time.monotonic() + LIMIT_SECONDS
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(max(deadline - time.monotonic(), 0))
+    silent = f"no answer within {LIMIT_SECONDS:.0f} s"
+    answers = {name: found.get(name, silent) for name in looks}
+    for answer in answers.values():
+        if isinstance(answer, DownloadError):
+            raise LabError(str(answer)) from answer
+    return {name: str(answer) for name, answer in answers.items()}
+
+
+def _look_twice(look: Look) -> str:
+    first, second = PATIENCE_SECONDS
+    reason = look(first)
+    if not reason:
+        return ""
+    time.sleep(PAUSE_SECONDS)
+    return look(second)
+
+
+def _read(cache: Cache) -> dict[str, tuple[str, float]]:
+    """Return the stored answers: none from a file that cannot be read, or of another shape."""
+    try:
+        stored = json.loads(_memory(cache).read_text(encoding="utf-8"))
+        return {
+            name: (reason, float(found_at))
+            for name, (reason, found_at) in stored.items()
+            if isinstance(reason, str)
+        }
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _memory(cache: Cache) -> Path:
+    return cache.root / "reachable.json"

@@ -6,19 +6,23 @@ import json
 import os
 from pathlib import Path
 
-from lab.machine import tools
+from lab.machine import plugins
 from lab.machine.machine import Machine, path_without, users_pulumi_home
 from lab.machine.venv import SCRIPTS
 from lab.paths import PROJECT
+from runtime_observability.host.downloads import MIRROR
 
 
 def variables(machine: Machine, docker_host: str) -> dict[str, str]:
-    """Return the variables; the user's own settings of Pulumi are kept."""
+    """Return the variables; the user's own settings of Pulumi are kept.
+
+    A tool that PATH lacks is found in the output of the step that provides it. No other checkout
+    changes that folder, whose name has the hash of its content.
+    """
     cache = machine.cache
     # .venv comes last: ktrace is wanted from it, but not another python3.
     outside = [folder for folder in path_without(cache).split(os.pathsep) if folder != str(SCRIPTS)]
-    names = tools.missing(machine).values()
-    ours = [str(tools.folder(cache, names))] if names else []
+    ours = dict.fromkeys(str(step.output(cache)) for step in machine.tools.values())
     exports = {"PATH": os.pathsep.join([*ours, *outside, str(SCRIPTS)])}
     if docker_host != "unix:///var/run/docker.sock":
         exports["DOCKER_HOST"] = docker_host
@@ -28,8 +32,11 @@ def variables(machine: Machine, docker_host: str) -> dict[str, str]:
         exports["PULUMI_HOME"] = str(cache.pulumi_home)
         if logged_in:
             exports["PULUMI_CREDENTIALS_PATH"] = str(credentials)
-    if machine.lab_pulumi:
+    elif os.environ.get("PULUMI_HOME") == str(cache.pulumi_home):
+        exports["PULUMI_HOME"] = str(users_pulumi_home(cache))
+    if "pulumi" in machine.tools:
         exports["PULUMI_SKIP_UPDATE_CHECK"] = "true"
+    exports |= plugins.from_mirror(os.environ.get(MIRROR, ""))
     if "PULUMI_BACKEND_URL" not in os.environ and not logged_in:
         exports["PULUMI_BACKEND_URL"] = f"file://{PROJECT}"
     if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & os.environ.keys():

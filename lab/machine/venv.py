@@ -1,61 +1,164 @@
-"""The project's virtual environment, .venv."""
+"""The project's virtual environment, .venv: locked packages, installed by uv.
+
+Standard library only: this runs on the system's Python, before there is a .venv.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
+from lab.build.steps import Workbench
 from lab.errors import LabError
 from lab.locks import exclusive
 from lab.machine import apt
-from lab.paths import PROJECT, Cache
-from lab.progress import progress
+from lab.paths import LAB, PROJECT, Cache
 
 VENV = PROJECT / ".venv"
 SCRIPTS = VENV / "bin"
+PYTHON = SCRIPTS / "python"
+MADE_BY_LAB = VENV / "made-by-lab"
+"""Holds the hash of what installed the packages; `make clean` removes only a .venv that has it."""
+BOOTSTRAP = LAB / "bootstrap.txt"
+PROGRAM, STAND_INS, TESTS = (
+    PROJECT / "requirements.txt",
+    LAB / "requirements.txt",
+    PROJECT / "requirements-dev.txt",
+)
+"""What the program needs, what the stand-in plugins need besides, and all that the tests need."""
 
 
-def make(cache: Cache, requirements: str) -> Path:
-    """Install a requirements file and the project into .venv, once; return its Python."""
-    file = PROJECT / requirements
-    stamp = VENV / f"{file.stem}.sha256"
-    inputs = [file, PROJECT / "requirements.txt", PROJECT / "pyproject.toml"]
-    # The folder counts too: ktrace is installed by reference to it.
-    contents = b"".join(source.read_bytes() for source in inputs) + str(PROJECT).encode()
-    digest = hashlib.sha256(contents)
-    python = SCRIPTS / "python"
-    clone = hashlib.sha256(str(PROJECT).encode()).hexdigest()[:8]
-    with exclusive(cache.root / f".venv-{clone}.lock", str(VENV)):
-        if python.exists() and stamp.exists() and stamp.read_text() == digest.hexdigest():
-            return python
-        if importlib.util.find_spec("ensurepip") is None:
-            apt.install(["python3-venv"], "the project's virtual environment")
-        commands: list[list[str | Path]] = [
-            [
-                python,
-                "-m",
-                "pip",
-                "install",
-                "--disable-pip-version-check",
-                "--requirement",
-                file,
-                "--editable",
-                PROJECT,
-            ]
-        ]
-        # `venv` installs pip last: a virtual environment with pip is complete.
-        if not (python.exists() and (SCRIPTS / "pip").exists()):
-            commands.insert(0, [sys.executable, "-m", "venv", "--clear", VENV])
-        log = cache.logs / f"venv-{clone}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with progress(f".venv: installing {requirements}", minutes=1), log.open("w") as out:
-            for command in commands:
-                done = subprocess.run(command, stdout=out, stderr=out, check=False)
-                if done.returncode != 0:
-                    tail = log.read_text().strip().splitlines()[-5:]
-                    raise LabError("\n".join([f".venv could not be made; log {log}:", *tail]))
-        stamp.write_text(digest.hexdigest())
-    return python
+def is_current(*files: Path) -> bool:
+    """Whether .venv has everything that these requirements files name."""
+    return all(_read(_stamp(file)) == _digest(file, PROJECT / "pyproject.toml") for file in files)
+
+
+def make(cache: Cache, *files: Path) -> Path:
+    """Install requirements files, and the project by reference, into .venv; return its Python.
+
+    Raises LabError with the end of the log if that fails. Another clone is never waited for.
+    """
+    clone = cache.environment(PROJECT)
+    with exclusive(clone / "venv.lock", str(VENV)):
+        if is_current(*files):
+            return PYTHON
+        log = clone / "venv.log"
+        print(f".venv: installing {', '.join(file.name for file in files)}", file=sys.stderr)
+        with log.open("wb") as out:
+            installer = _Installer(cache, out)
+            try:
+                installer.make_venv()
+                for file in files:
+                    installer.install(file)
+                    _stamp(file).write_text(_digest(file, PROJECT / "pyproject.toml"))
+            except subprocess.CalledProcessError as error:
+                tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-8:]
+                raise LabError("\n".join([
+                    f".venv could not be made: {Path(error.cmd[0]).name} exited with"
+                    f" {error.returncode}; log {log}:", *tail,
+                    "Packages come from the index that pip is configured for (PIP_INDEX_URL,"
+                    " PIP_CERT, HTTPS_PROXY or pip.conf name another)",
+                ])) from error  # fmt: skip
+    return PYTHON
+
+
+@dataclass(frozen=True)
+class _Installer:
+    """Runs venv, pip and uv with their caches in the lab's own, and their output in a log."""
+
+    cache: Cache
+    log: IO[bytes]
+
+    def make_venv(self) -> None:
+        """Make .venv with uv in it, unless it has the one that is wanted."""
+        if PYTHON.exists() and _read(MADE_BY_LAB) == _digest(BOOTSTRAP):
+            return
+        users_own = PYTHON.exists() and not MADE_BY_LAB.exists()
+        if not users_own:
+            self._venv()
+        self._run([*self._pip(), "install", "--require-hashes", "--requirement", BOOTSTRAP])
+        if not users_own:
+            MADE_BY_LAB.write_text(_digest(BOOTSTRAP))
+
+    def install(self, file: Path) -> None:
+        """Install what a requirements file names and, once, the project by reference."""
+        uv: list[str | Path] = [SCRIPTS / "uv", "pip", "install", "--python", PYTHON]
+        self._run([*uv, "--require-hashes", "--requirement", file])
+        if file == BOOTSTRAP or file.parent == LAB:
+            return
+        self._run([*uv, "--no-deps", "--no-build-isolation", "--editable", PROJECT])
+
+    def _venv(self) -> None:
+        pip = [] if importlib.util.find_spec("ensurepip") else ["--without-pip"]
+        self._run([sys.executable, "-m", "venv", "--clear", *pip, VENV])
+
+    def _pip(self) -> list[str | Path]:
+        """Return pip in .venv; on a Debian without python3-venv, that of an unpacked package."""
+        if (SCRIPTS / "pip").exists():
+            return [PYTHON, "-m", "pip"]
+        folder = self.cache.environment(PROJECT) / "pip"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        bench = Workbench(folder, {}, self.cache, self.log)
+        apt.unpack(apt.fetch(bench, ["python3-pip-whl"], folder / "apt"), folder / "tree")
+        wheels = folder / "tree/usr/share/python-wheels"
+        # Python runs a package inside of an archive by its path.
+        return [PYTHON, next(wheels.glob("pip-*.whl")) / "pip"]
+
+    def _run(self, command: Sequence[str | Path]) -> None:
+        environment = {
+            "PIP_CACHE_DIR": str(self.cache.root / "pip"),
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "UV_CACHE_DIR": str(self.cache.root / "uv"),
+            "UV_NATIVE_TLS": "1",
+            **dict(_as_uv_wants_it()),
+        }
+        subprocess.run(
+            command,
+            env={**environment, **os.environ},
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.log,
+            check=True,
+        )
+
+
+def _as_uv_wants_it() -> Iterator[tuple[str, str]]:
+    """Translate pip's configuration of the package index, which uv does not read."""
+    if not (SCRIPTS / "pip").exists():
+        return
+    listed = subprocess.run(
+        [PYTHON, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
+    ).stdout
+    names = {
+        "index-url": "UV_DEFAULT_INDEX",
+        "extra-index-url": "UV_INDEX",
+        "cert": "SSL_CERT_FILE",
+    }
+    for line in listed.splitlines():
+        key, _, value = line.partition("=")
+        if variable := names.get(key.rpartition(".")[2]):
+            yield variable, value.strip("'\"")
+
+
+def _stamp(file: Path) -> Path:
+    name = "-".join(file.relative_to(PROJECT).with_suffix("").parts)
+    return VENV / f"{name}.sha256"
+
+
+def _digest(*sources: Path) -> str:
+    # The folder counts too: the project is installed by reference to it.
+    contents = b"".join(source.read_bytes() for source in sources) + str(PROJECT).encode()
+    return hashlib.sha256(contents).hexdigest()
+
+
+def _read(file: Path) -> str:
+    return file.read_text(encoding="utf-8") if file.is_file() else ""

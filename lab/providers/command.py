@@ -171,6 +171,6 @@ def make(engine: str | None) -> Servicer:
     return Servicer(
         VERSIONS["command"],
         [Command()],
-        Configuration({}, defaults=dict, use=lambda _config: None),
+        Configuration({}, effective=dict, use=lambda _config: None),
         engine,
     )

@@ -20,21 +20,45 @@ from lab.providers.wire import Properties
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 SECONDS_OF_A_REQUEST = 1200  # terraform, resource_docker_image.go: a pull may take 20 minutes
+SECONDS_OF_A_LOOK = 60
 SECONDS_FOR_REMOVAL = 30  # terraform: networkRemoveRefreshTimeout
 SECONDS_BETWEEN_TRIES = 0.5
+NO_DAEMON = (
+    "docker native provider returned an unexpected error from Configure:"
+    " failed to connect to any docker daemon"
+)
+"""seen: every resource of the stack fails with it, in previews too."""
+
+Connect = Callable[[str, int], Any]
+"""Returns a client of Docker's API for an address, whose requests last so many seconds at most."""
+
+
+def connect(address: str, seconds: int) -> Any:
+    """Return a client of the newest API version that both sides know."""
+    return docker.APIClient(address, version="auto", timeout=seconds)
 
 
 class Host:
-    """The daemon that this process uses."""
+    """The daemon that this process uses.
+
+    Its address is `host` of the configuration or, at every configuring, DOCKER_HOST or the usual
+    socket; what the environment gives does not get into the stack's state. As in the real plugin,
+    the context of `docker context use` does not count.
+    """
 
     schema: ClassVar[Schema] = {"host": Field(str)}
 
-    def __init__(self, address: str = DEFAULT_HOST) -> None:
-        self._address = address
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        self._address = ""
 
     @staticmethod
-    def defaults() -> Properties:
-        """Return DOCKER_HOST or the usual socket (docker: the `host` default).
+    def effective(config: Properties) -> Properties:
+        """Return the configuration with the address that is used where it names none."""
+        return {"host": os.environ.get("DOCKER_HOST") or DEFAULT_HOST, **config}
+
+    def use(self, config: Properties) -> None:
+        """Use the configured daemon from now on; raise ProviderError if it does not answer.
 
         The real plugin follows DOCKER_CONTEXT too; this one refuses it.
         """
@@ -43,18 +67,18 @@ class Host:
                 f"DOCKER_CONTEXT is set to {context!r}, which the lab's stand-in docker plugin does"
                 " not support; unset it and set DOCKER_HOST to the daemon's address"
             )
-        return {"host": os.environ.get("DOCKER_HOST") or DEFAULT_HOST}
-
-    def use(self, config: Properties) -> None:
-        """Use the configured daemon from now on."""
-        self._address = config.get("host", DEFAULT_HOST)
+        self._address = self.effective(config)["host"]
+        try:
+            self._connect(self._address, SECONDS_OF_A_LOOK).close()
+        except (DockerException, RequestException) as error:
+            raise ProviderError(NO_DAEMON) from error
 
     @contextlib.contextmanager
     def api(self) -> Iterator[Any]:
         """Yield a client for one operation; Docker's errors become ProviderError."""
         client = None
         try:
-            client = docker.APIClient(self._address, version="auto", timeout=SECONDS_OF_A_REQUEST)
+            client = self._connect(self._address, SECONDS_OF_A_REQUEST)
             yield client
         except APIError as error:
             raise ProviderError(daemon_says(error)) from error

@@ -71,6 +71,16 @@ SETTINGS = {
     # program that sets `memory` alone has a change at every update.
     "memorySwap": _host(Field(int, replaces=False), "MemorySwap", MEBIBYTE),
 }
+_NETWORK_DATA = {
+    "ipAddress": "IPAddress",
+    "ipPrefixLength": "IPPrefixLen",
+    "gateway": "Gateway",
+    "globalIpv6Address": "GlobalIPv6Address",
+    "globalIpv6PrefixLength": "GlobalIPv6PrefixLen",
+    "ipv6Gateway": "IPv6Gateway",
+    "macAddress": "MacAddress",
+}
+"""What the plugin reads of a network that the container is on, and Docker's name of it."""
 UPDATED_IN_PLACE = ("restart", "memory", "memorySwap")
 
 CONTAINER: Schema = {
@@ -155,7 +165,10 @@ def observed(container: Properties, state: Properties) -> Properties:
         else container["Config"]["Image"],
         "restart": host["RestartPolicy"]["Name"] or "no",
         "logDriver": host["LogConfig"]["Type"],
-        "networkDatas": [{"networkName": name} for name in sorted(networks["Networks"])],
+        "networkDatas": [
+            {"networkName": name} | {ours: data.get(key) for ours, key in _NETWORK_DATA.items()}
+            for name, data in sorted(networks["Networks"].items())
+        ],
     }
     if state.get("logOpts"):
         found["logOpts"] = host["LogConfig"]["Config"]

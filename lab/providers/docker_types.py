@@ -10,8 +10,10 @@ from docker.errors import NotFound
 from lab.providers import VERSIONS
 from lab.providers import docker_specs as specs
 from lab.providers.docker_resource import (
+    Connect,
     DockerResource,
     Host,
+    connect,
     ignoring,
     remove_patiently,
     saying,
@@ -141,9 +143,9 @@ class Container(DockerResource):
             api.wait(identity)
 
 
-def make(engine: str | None) -> Servicer:
-    """Return the plugin."""
-    host = Host()
+def make(engine: str | None, connect: Connect = connect) -> Servicer:
+    """Return the plugin; `connect` makes its clients of Docker's API."""
+    host = Host(connect)
     resources = [Network(host), RemoteImage(host), Container(host)]
-    configuration = Configuration(host.schema, host.defaults, host.use)
+    configuration = Configuration(host.schema, host.effective, host.use)
     return Servicer(VERSIONS["docker"], resources, configuration, engine)

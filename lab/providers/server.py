@@ -109,9 +109,10 @@ class Configuration:
     """The provider's own configuration."""
 
     schema: Schema
-    defaults: Callable[[], Properties]
-    """Defaults from the environment; raises ProviderError for a setting that is not supported."""
+    effective: Callable[[Properties], Properties]
+    """Returns the configuration with what the environment gives where it has no value."""
     use: Callable[[Properties], None]
+    """Uses a configuration from now on; raises ProviderError where that is impossible."""
 
 
 def _rpc(method: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any, Any], Any]:
@@ -161,15 +162,17 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     @_rpc
     def CheckConfig(self, request: Any, context: Any) -> Any:
-        inputs = {**self._configuration.defaults(), **wire.read(request.news)}
+        inputs = wire.read(request.news)
         schema = {"version": Field(str), **self._configuration.schema}
         return _checked(inputs, properties.check(schema, inputs))
 
     def DiffConfig(self, request: Any, context: Any) -> Any:
         kinds = provider_pb2.DiffResponse
-        same = wire.read(request.olds) == wire.read(request.news)
+        effective = self._configuration.effective
+        same = effective(wire.read(request.olds)) == effective(wire.read(request.news))
         return kinds(changes=kinds.DIFF_NONE if same else kinds.DIFF_SOME)
 
+    @_rpc
     def Configure(self, request: Any, context: Any) -> Any:
         self._configuration.use(wire.read(request.args))
         # Secrets arrive as plain values, and the engine marks the output of the same name as

@@ -30,9 +30,18 @@ _MARKS: Final = (
 )
 
 
+# bridge: in inputs, and in every object of theirs, the names of those that have their default. A
+# stack that the real plugin made has them; the stand-ins write none.
+_DEFAULTED: Final = "__defaults"
+
+
 def read(struct: Struct) -> Properties:
     """Return the properties without nulls (`SkipNulls` of the real plugins)."""
-    return {key: _plain(value) for key, value in struct.items() if value is not None}
+    return {
+        key: _plain(value)
+        for key, value in struct.items()
+        if value is not None and key != _DEFAULTED
+    }
 
 
 def write(properties: Properties) -> Struct:

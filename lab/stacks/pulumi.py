@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -15,23 +15,28 @@ from typing import Any
 from lab.paths import PROJECT
 from lab.stacks.advice import explain
 
+CANCELLED = 8
+"""Pulumi's exit code after a Ctrl-C (pulumi v3.259.0 sdk/go/common/util/cmdutil/exit.go)."""
+
 
 def run(arguments: list[str], stack: str) -> int:
     """Run a pulumi command with its output on the terminal; return its exit code.
 
     After a known error its cause and cure follow on stderr. Raises KeyboardInterrupt when the
-    command failed after a signal.
+    command failed after a signal, or after a Ctrl-C that its interactive display read as a key.
     """
     command = ["pulumi", *arguments]
     if arguments[0] != "stack":
         command += ["--stack", stack]
     output = b""
+    forwarded: list[int] = []
     with (
+        _forwarding_signals(forwarded) as forward_to,
         subprocess.Popen(
             command, cwd=PROJECT, stderr=subprocess.PIPE, start_new_session=True
         ) as process,
-        _forwarding_signals_to(process) as forwarded,
     ):
+        forward_to(process)
         assert process.stderr is not None  # noqa: S101 - it is a pipe
         while chunk := os.read(process.stderr.fileno(), 4096):
             output += chunk
@@ -40,7 +45,7 @@ def run(arguments: list[str], stack: str) -> int:
     advice = explain(output.decode(errors="replace"), stack)
     if process.returncode and advice:
         print(f"\n{advice}", file=sys.stderr)
-    if process.returncode and forwarded:
+    if process.returncode == CANCELLED or (process.returncode and forwarded):
         raise KeyboardInterrupt
     return process.returncode
 
@@ -72,21 +77,30 @@ def _output(*arguments: str) -> str:
 
 
 @contextmanager
-def _forwarding_signals_to(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
+def _forwarding_signals(
+    forwarded: list[int],
+) -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
     """Send a Ctrl-C to Pulumi alone; a terminal would send it to its program and plugins too.
 
-    Pulumi then ends these in order, and after a second one at once. Yields the signals so far.
+    Pulumi then ends these in order, and after a second one at once. Signals are added to
+    `forwarded`. Yields a function that names the process: one that comes before reaches it, too.
     """
-    forwarded: list[int] = []
+    processes: list[subprocess.Popen[bytes]] = []
 
     def forward(number: int, frame: FrameType | None) -> None:
         forwarded.append(number)
-        process.send_signal(signal.SIGINT)
+        for process in processes:
+            process.send_signal(signal.SIGINT)
+
+    def forward_to(process: subprocess.Popen[bytes]) -> None:
+        processes.append(process)
+        if forwarded:
+            process.send_signal(signal.SIGINT)
 
     ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, forward) for number in ends}
     try:
-        yield forwarded
+        yield forward_to
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

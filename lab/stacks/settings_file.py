@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
 
 from lab.build import images
 from lab.build.images import Image
@@ -30,12 +34,10 @@ def ensure(stack: str, template: str) -> None:
 
 def contents(template: str, offset: int) -> str:
     """Return a committed stack's settings with another portOffset and without its salt."""
-    lines = (PROJECT / f"Pulumi.{template}.yaml").read_text(encoding="utf-8").splitlines()
-    kept = [line for line in lines if not line.startswith(("#", "encryptionsalt:"))]
-    if "config:" not in kept:
-        kept.append("config:")
-    kept.insert(kept.index("config:") + 1, f"  {naming.PROJECT}:portOffset: {offset}")
-    return "\n".join([f"# Settings of Pulumi.{template}.yaml on ports of its own.", *kept, ""])
+    config = _document(PROJECT / f"Pulumi.{template}.yaml").get("config") or {}
+    settings = {"config": {f"{naming.PROJECT}:portOffset": offset, **config}}
+    title = f"# Settings of Pulumi.{template}.yaml on ports of its own.\n"
+    return title + yaml.safe_dump(settings, sort_keys=False)
 
 
 def first_free_offset(defaults: Iterable[int], taken: set[int]) -> int:
@@ -55,9 +57,10 @@ def extra_nodes(stack: str) -> list[Image]:
     Raises LabError for a release that the lab does not build.
     """
     file = PROJECT / f"Pulumi.{stack}.yaml"
-    settings = file.read_text(encoding="utf-8") if file.exists() else ""
-    release = re.search(r":k3sVersion: *['\"]?v?(\d+\.\d+\.\d+)", settings)
-    if release is None or f"{images.PREFIX}/k3s:v{{version}}" not in settings:
+    settings = _settings(file) if file.exists() else {}
+    release = re.match(r"v?(\d+\.\d+\.\d+)", str(settings.get("k3sVersion", "")))
+    image = str(settings.get("k3sImage", ""))
+    if release is None or image != f"{images.PREFIX}/k3s:v{{version}}":
         return []
     if release[1] not in images.NODES:
         raise LabError(
@@ -68,14 +71,27 @@ def extra_nodes(stack: str) -> list[Image]:
 
 
 def _default_ports() -> list[int]:
-    schema = (PROJECT / "Pulumi.yaml").read_text(encoding="utf-8")
-    ports = re.findall(r"^  \w+Port:\n +type: integer\n +default: (\d+)$", schema, re.MULTILINE)
-    return [int(port) for port in ports]
+    schema = _document(PROJECT / "Pulumi.yaml")["config"]
+    return [key["default"] for name, key in schema.items() if name.endswith("Port")]
 
 
 def _offsets_in_use() -> set[int]:
     """Return the portOffset of every stack file; 0 is that of the committed stacks."""
-    offsets = {0}
-    for file in PROJECT.glob("Pulumi.*.yaml"):
-        offsets |= set(map(int, re.findall(r"portOffset: *['\"]?(\d+)", file.read_text())))
-    return offsets
+    stacks = map(_settings, PROJECT.glob("Pulumi.*.yaml"))
+    return {0, *(int(stack["portOffset"]) for stack in stacks if "portOffset" in stack)}
+
+
+def _settings(file: Path) -> dict[str, Any]:
+    """Return the project's keys of a stack file, without the project's name before each."""
+    config = _document(file).get("config") or {}
+    return {str(key).partition(":")[2]: value for key, value in config.items()}
+
+
+def _document(file: Path) -> dict[str, Any]:
+    """Return the content of a YAML file; raise LabError if it is none."""
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        why = " ".join(str(error).split())
+        raise LabError(f"{file} is not YAML: {why}. Correct it, or delete it") from error
+    return document if isinstance(document, dict) else {}

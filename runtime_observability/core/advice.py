@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 
-from runtime_observability.core import compatibility, spec_changes
+from runtime_observability.core import compatibility, spec_changes, support
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Observation
@@ -18,6 +19,7 @@ def warnings(
     return [
         *(f"{drift}: up will repair it" for drift in observed.drift),
         *_replacement(names, spec, observed),
+        *_ended_support(settings, observed.today),
         *_unchecked_releases(settings),
         *_versions_of_other_images(settings),
         *_unused_containerd(settings),
@@ -31,6 +33,11 @@ def _replacement(names: Names, spec: ClusterSpec, observed: Observation) -> list
         return []
     changed = "; ".join(spec_changes.changes(record.spec, spec.document))
     return [f"cluster {names.cluster} will be replaced, and its workloads go with it: {changed}"]
+
+
+def _ended_support(settings: Settings, today: date | None) -> list[str]:
+    ended = today and support.ended_kubernetes(settings.k3s_version, today)
+    return [str(ended)] if ended else []
 
 
 def _unchecked_releases(settings: Settings) -> list[str]:

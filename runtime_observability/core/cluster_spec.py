@@ -13,6 +13,8 @@ from runtime_observability.core.naming import Names
 from runtime_observability.core.settings import Settings
 from runtime_observability.core.settings.values import split_k3s_argument
 
+_LOOPBACK = {"localhost", "127.0.0.1"}
+
 
 @dataclass(frozen=True)
 class ClusterSpec:
@@ -78,13 +80,13 @@ def cluster_spec(
         for port in settings.published_ports
     ]
     config["env"] = _node_variables(settings, names, _everywhere(config))
-    if registries := settings.registries.model_dump(mode="json", exclude_defaults=True):
+    if registries := _registries(settings):
         config["registries"] = registries
     # k3d starts the servers one after the other.
     config["options"]["k3d"]["timeout"] = f"{120 + 60 * (settings.servers + settings.agents)}s"
     config["options"]["k3s"]["extraArgs"] = _k3s_arguments(settings, _everywhere(config))
     digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
-    return ClusterSpec(config, digests, settings.k3d_tools_image, settings.of_cluster)
+    return ClusterSpec(config, digests, settings.tools_image, settings.of_cluster)
 
 
 def _everywhere(config: dict[str, Any]) -> list[str]:
@@ -100,6 +102,21 @@ def _volumes(names: Names, files: dict[str, str], everywhere: list[str]) -> list
         {"volume": f"{source}:{target}:ro", "nodeFilters": everywhere}
         for source, target in mounts.items()
     ]
+
+
+def _registries(settings: Settings) -> dict[str, Any]:
+    """What the user has set; the nodes pull from the mirror too, unless a configuration is set.
+
+    A node falls back to Docker Hub where the mirror does not answer (k3s docs, private registry).
+    Its own 127.0.0.1 is not this machine's, so that a mirror there is none for the nodes.
+    """
+    registries: dict[str, Any] = settings.registries.model_dump(mode="json", exclude_defaults=True)
+    host, _, path = settings.registry_mirror.partition("/")
+    if not host or settings.registries.config or host.partition(":")[0] in _LOOPBACK:
+        return registries
+    endpoint = f"https://{host}/v2/{path}" if path else f"https://{host}"
+    mirrors = {"mirrors": {"docker.io": {"endpoint": [endpoint]}}}
+    return {**registries, "config": documents.dump(mirrors)}
 
 
 def _node_variables(

@@ -290,6 +290,19 @@ def collector_image(version: Version) -> str:
     return f"docker.io/otel/opentelemetry-collector:{version.numbers}"
 
 
+K3D_TOOLS_IMAGE = "ghcr.io/k3d-io/k3d-tools:5.9.0"
+"""Named only for a mirror: k3d's own default has k3d's version (k3d v5.9.0 pkg/types/images.go).
+Any k3d works with it: it sleeps, and runs a few shell commands (pkg/client/tools.go)."""
+
+
+def mirrored(image: str, registry: str) -> str:
+    """An official image in the mirror ``registry``, which has it below its name without the host.
+
+    Without a mirror it is the image itself.
+    """
+    return f"{registry}/{image.partition('/')[2]}" if registry else image
+
+
 # --- Tools ---------------------------------------------------------------------------------------
 
 OLDEST_DOCKER = Version.parse("20.10.5")

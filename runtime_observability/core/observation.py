@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from runtime_observability.core.problem import Problem
@@ -39,3 +40,5 @@ class Observation:
     """Whether the daemon can limit swap (host.docker.Daemon)."""
     architecture: str = "amd64"
     record: Record | None = field(default=None, repr=False)
+    today: date | None = None
+    """The day of the look; None where the result must be the same on every day."""

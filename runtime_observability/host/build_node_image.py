@@ -7,22 +7,17 @@ Reads the fields of ``UpstreamImage`` as JSON on stdin, reports its progress on 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import sys
 import tarfile
 import tempfile
-import time
 from pathlib import Path
 
-import httpx
-
 from runtime_observability.core.node_image import CURE, PLACE, UpstreamImage
-from runtime_observability.host import docker, runner
+from runtime_observability.host import docker, downloads, runner
 
-_DOWNLOAD_SECONDS = 600
 _BUILD_SECONDS = 600
-_PROGRESS_SECONDS = 5
+_MOST_MEBIBYTES = 500
 
 
 def log(text: str) -> None:
@@ -71,11 +66,8 @@ def _version(image: UpstreamImage) -> str:
 def fetch(image: UpstreamImage) -> bytes:
     """The containerd binary, from a URL or a local path, with its checksum verified."""
     if image.source.startswith("https://"):
-        return _unpacked(_checked(_downloaded(image.source), image))
-    return _checked(Path(image.source).read_bytes(), image)
-
-
-def _checked(content: bytes, image: UpstreamImage) -> bytes:
+        return _downloaded(image)
+    content = Path(image.source).read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != image.sha256:
         raise runner.CommandError(
@@ -85,33 +77,26 @@ def _checked(content: bytes, image: UpstreamImage) -> bytes:
     return content
 
 
-def _downloaded(url: str) -> bytes:
-    received = io.BytesIO()
-    begin = reported = time.monotonic()
-    try:
-        with httpx.stream("GET", url, follow_redirects=True, timeout=30) as response:
-            response.raise_for_status()
-            total = int(response.headers.get("content-length", 0)) / 2**20
-            for chunk in response.iter_bytes():
-                received.write(chunk)
-                now = time.monotonic()
-                if now - begin > _DOWNLOAD_SECONDS:
-                    raise runner.CommandError(
-                        f"the download of {url} took longer than {_DOWNLOAD_SECONDS} s"
-                    )
-                if now - reported > _PROGRESS_SECONDS:
-                    reported = now
-                    log(f"containerd: {received.tell() / 2**20:.0f} of {total:.0f} MiB")
-    except httpx.HTTPError as error:
-        raise runner.CommandError(
-            f"{url} cannot be downloaded: {error or type(error).__name__}. Name a static "
-            f"containerd of your own in containerdBinary, or {CURE}"
-        ) from error
-    return received.getvalue()
+def _downloaded(image: UpstreamImage) -> bytes:
+    with tempfile.TemporaryDirectory() as scratch:
+        archive = Path(scratch) / "containerd.tar.gz"
+        try:
+            downloads.save(
+                image.source,
+                archive,
+                sha256=image.sha256,
+                mebibytes=_MOST_MEBIBYTES,
+                report=lambda line: log(f"containerd: {line}"),
+            )
+        except downloads.DownloadError as error:
+            raise runner.CommandError(
+                f"{error}. Or name a static containerd of your own in containerdBinary, or {CURE}"
+            ) from error
+        return _unpacked(archive)
 
 
-def _unpacked(archive: bytes) -> bytes:
-    with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
+def _unpacked(archive: Path) -> bytes:
+    with tarfile.open(archive, mode="r:gz") as tar:
         member = tar.extractfile("bin/containerd")
         if member is None:
             raise runner.CommandError("bin/containerd in the archive is not a file")

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from runtime_observability.core import naming
 from runtime_observability.host import runner
 
+INFO = ("docker", "info", "--format", "{{json .}}")
+"""The command whose output has every fact about the daemon."""
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
 _LABELS = {
     "owner": naming.OWNER_LABEL,
@@ -68,6 +72,33 @@ class Daemon:
     """As Go and image registries name it: amd64, arm64."""
     limits_swap: bool
     """Whether the kernel accounts for swap; where it does not, Docker discards swap limits."""
+    rootless: bool = False
+    root: str = ""
+    """The folder in which it keeps everything, on its own machine."""
+
+    @classmethod
+    def read(cls, output: str) -> Daemon:
+        """From the output of ``INFO``. Raises CommandError when it is not a Docker daemon's."""
+        info = json.loads(output)
+        if errors := info.get("ServerErrors"):
+            raise runner.CommandError("; ".join(errors))
+        if "ServerVersion" not in info:
+            raise NotDockerError(
+                "`docker info` shows no ServerVersion, so this may be Podman: k3d and Pulumi's "
+                "provider need Docker"
+            )
+        return cls(
+            version=info["ServerVersion"],
+            cgroup_version=info.get("CgroupVersion", "1"),
+            architecture=architecture(info["Architecture"]),
+            limits_swap=info.get("SwapLimit", False),
+            rootless=any("rootless" in option for option in info.get("SecurityOptions") or ()),
+            root=info.get("DockerRootDir", ""),
+        )
+
+
+class NotDockerError(runner.CommandError):
+    """The docker command belongs to another engine."""
 
 
 def architecture(machine: str) -> str:
@@ -77,20 +108,15 @@ def architecture(machine: str) -> str:
 
 def daemon() -> Daemon:
     """Raises CommandError when the docker command is missing or no daemon answers it."""
-    info = json.loads(runner.run(["docker", "info", "--format", "{{json .}}"]).checked())
-    if errors := info.get("ServerErrors"):
-        raise runner.CommandError("; ".join(errors))
-    if "ServerVersion" not in info:
-        raise runner.CommandError(
-            "`docker info` shows no ServerVersion, so this may be Podman: k3d and Pulumi's "
-            "provider need Docker"
-        )
-    return Daemon(
-        version=info["ServerVersion"],
-        cgroup_version=info.get("CgroupVersion", "1"),
-        architecture=architecture(info["Architecture"]),
-        limits_swap=info.get("SwapLimit", False),
-    )
+    return Daemon.read(runner.run(INFO).checked())
+
+
+def program() -> Path:
+    """The docker command with its links resolved. Raises CommandError when there is none."""
+    found = shutil.which("docker")
+    if found is None:
+        raise runner.CommandError("`docker` is not on PATH: install it, or run `make up`")
+    return Path(found).resolve()
 
 
 def provider_host() -> str:
@@ -123,10 +149,18 @@ def is_served(image: str, seconds: float = 6) -> bool:
 
     Needs no daemon.
     """
+    return not why_not_served(image, seconds)
+
+
+def why_not_served(image: str, seconds: float) -> str:
+    """Why the image's registry does not have it; empty if it has. Needs no daemon."""
     try:
-        return runner.run(["docker", "manifest", "inspect", image], timeout=seconds).code == 0
-    except runner.CommandError:
-        return False
+        answer = runner.run(["docker", "manifest", "inspect", image], timeout=seconds)
+    except runner.CommandError as error:
+        return str(error)
+    if answer.code == 0:
+        return ""
+    return (answer.stderr.strip() or "docker says nothing").splitlines()[-1]
 
 
 def networks() -> list[Owned]:

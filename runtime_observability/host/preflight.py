@@ -13,6 +13,8 @@ import re
 import shutil
 import ssl
 from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -25,7 +27,7 @@ from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.problem import Problem
 from runtime_observability.core.settings import PORT_DEFAULTS
 from runtime_observability.core.versions import Version
-from runtime_observability.host import docker, ports, runner, store
+from runtime_observability.host import docker, engines, ports, runner, store
 from runtime_observability.host.docker import Owned
 
 
@@ -34,6 +36,7 @@ def observe(names: Names, host_ports: Mapping[str, int], port_offset: int = 0) -
     problems = [*check_folders(names), *check_k3d()]
     try:
         daemon = docker.daemon()
+        problems += check_engine(daemon, names)
         problems += check_host()
         containers = docker.containers()
         networks = docker.networks()
@@ -61,6 +64,7 @@ def observe(names: Names, host_ports: Mapping[str, int], port_offset: int = 0) -
         limits_swap=daemon.limits_swap,
         architecture=daemon.architecture,
         record=record,
+        today=date.today(),
     )
 
 
@@ -95,6 +99,11 @@ def check_k3d() -> list[Problem]:
     if found and Version.parse(found[1]) < OLDEST_K3D:
         return [Problem("k3d", f"{found[1]} is too old", f"the minimum is {OLDEST_K3D}", cure)]
     return []
+
+
+def check_engine(daemon: docker.Daemon, names: Names) -> list[Problem]:
+    """Whether this Docker can run the nodes of a project in this folder."""
+    return engines.refuse(daemon, names.folder, Path.home(), docker.program())
 
 
 def check_host() -> list[Problem]:

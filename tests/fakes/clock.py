@@ -21,6 +21,9 @@ class Clock:
     def time(self) -> float:
         return self.now
 
+    def time_ns(self) -> int:
+        return int(self.now * 1_000_000_000)
+
     def monotonic(self) -> float:
         return self.now
 

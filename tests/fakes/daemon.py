@@ -10,7 +10,7 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,8 @@ class DockerObject:
     top: str = ""
     restarts: int = 0
     files: dict[str, str] = field(default_factory=dict)
+    published: dict[str, str] = field(default_factory=dict)
+    """Addresses on this machine by port, for instance 4318/tcp."""
 
 
 class FakeDaemon:
@@ -64,6 +66,8 @@ class FakeDaemon:
         """Names of the executable files in the image that was built last."""
         self.runs = Answer("containerd github.com/containerd/containerd/v2 v2.3.4\n")
         """The result of `docker run`."""
+        self.in_nodes: Callable[[str], Answer] = lambda _: Answer()
+        """The result of a shell in a node, by the last of its arguments."""
         self.k3d_version = "5.9.0"
         self.k3d_fails_after: int | None = None
         """Number of nodes that `k3d cluster create` creates before it fails; None: no failure."""
@@ -149,6 +153,11 @@ class FakeDaemon:
                     return Answer(stderr=f"Could not find the file {path}\n", code=1)
                 Path(target).write_text(self._container(name).files[path])
                 return Answer()
+            case ["port", name, port]:
+                address = self._container(name).published.get(port)
+                return Answer(f"{address}\n") if address else Answer("no public port\n", code=1)
+            case ["exec", _, "sh", "-c", _, "sh", *arguments]:
+                return self.in_nodes(arguments[-1])
             case ["top", name]:
                 return self._output(name, "top")
             case ["inspect", "--format", "{{.State.Status}} {{.RestartCount}}", name]:

@@ -13,13 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+_END = "\x1e\n"
+"""The last argument of a call: other arguments may be several lines."""
 _CLIENT = """#!/bin/sh
 cd '{folder}'
 mkfifo $$.reply
 : >$$.in
 case " $* " in *" - "*) cat >$$.in ;; esac
-printf '%s\\037' $$ {name} "$@" '
-' >requests
+printf '%s\\037' $$ {name} "$@" '{end}' >requests
 read -r code <$$.reply
 cat $$.out
 cat $$.err >&2
@@ -60,7 +61,7 @@ class Executables:
         self.bin.mkdir(parents=True)
         os.mkfifo(folder / "requests")
         for name in names:
-            self.script(name, _CLIENT.format(folder=folder, name=name))
+            self.script(name, _CLIENT.format(folder=folder, name=name, end=_END))
         # Opened for reading and writing, so that there is no end of file when a client closes it.
         self._requests = os.open(folder / "requests", os.O_RDWR)
         self._server = threading.Thread(target=self._serve, daemon=True)
@@ -78,14 +79,19 @@ class Executables:
         path.chmod(0o755)
 
     def stop(self) -> None:
-        os.write(self._requests, b"stop\x1f\n\x1f")
+        os.write(self._requests, f"stop\x1f{_END}\x1f".encode())
         self._server.join()
         os.close(self._requests)
 
     def _serve(self) -> None:
         with open(self._requests, closefd=False, newline="\n") as requests:
+            request = ""
             for line in requests:
-                process, *argv, _ = line.removeprefix("\x1f").split("\x1f")
+                request += line
+                if not request.endswith(f"\x1f{_END}"):
+                    continue
+                process, *argv, _ = request.removeprefix("\x1f").split("\x1f")
+                request = ""
                 if process == "stop":
                     return
                 self._reply(process, tuple(argv))

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from ktrace.jaeger import Jaeger
+from tests.fakes.http import Reply, Request
 
 Handler = Callable[[httpx.Request], httpx.Response]
 URL = "http://127.0.0.1:16686"
@@ -18,6 +19,16 @@ def client(handler: Handler) -> Jaeger:
     jaeger = Jaeger(URL)
     jaeger._http = httpx.Client(base_url=URL, transport=httpx.MockTransport(handler))
     return jaeger
+
+
+def served(handler: Handler) -> Callable[[Request], Reply]:
+    """``handler`` as the ``answer`` of a FakeServer."""
+
+    def answer(request: Request) -> Reply:
+        response = handler(httpx.Request(request.method, f"{URL}{request.path}"))
+        return Reply(response.status_code, response.text)
+
+    return answer
 
 
 def span(

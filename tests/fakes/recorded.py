@@ -15,7 +15,7 @@ import httpx
 
 from ktrace.jaeger import Jaeger
 from ktrace.podstart.search import look_for_start
-from tests.fakes.jaeger import client, data
+from tests.fakes.jaeger import Handler, client, data
 
 FOLDER = Path(__file__).resolve().parent.parent / "unit" / "recorded"
 _DROPPED_TAGS = ("internal.", "net.", "otel.scope", "rpc.", "telemetry.", "http.", "user_agent")
@@ -24,10 +24,15 @@ _CHANGING_PARAMETERS = ("start", "end", "limit")
 
 
 def replay(name: str, without: str = "") -> Jaeger:
-    """A Jaeger client with the recorded responses; any other search finds nothing.
+    """A Jaeger client with the recorded responses.
 
     ``without`` names a service whose spans are left out.
     """
+    return client(handler(name, without))
+
+
+def handler(name: str, without: str = "") -> Handler:
+    """Gives the recorded responses; any other search finds nothing."""
     answers = {entry["query"]: entry["answer"] for entry in json.loads(text(name))}
     for trace in (trace for answer in answers.values() for trace in answer["data"] or []):
         services = {key: process["serviceName"] for key, process in trace["processes"].items()}
@@ -37,7 +42,7 @@ def replay(name: str, without: str = "") -> Jaeger:
         found = answers.get(_query(request))
         return httpx.Response(200, json=found) if found else data()
 
-    return client(answer)
+    return answer
 
 
 def text(name: str) -> str:

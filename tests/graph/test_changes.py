@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import pytest
 
+from runtime_observability.core import compatibility, support
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.problem import Problem
@@ -109,11 +111,9 @@ def test_a_new_generation_runs_files_cluster_and_probe_again(default: Run) -> No
 
 def test_a_host_with_cgroup_v1_changes_the_kubelets_file_where_it_must(default: Run) -> None:
     on_v1 = Observation(generation=7, cgroup_v1=True)
-    assert changed(default, run(observed=on_v1)) == {}
-    newer = {"k3sVersion": "v1.35.2-k3s1"}
-    assert FILES & changed(run(newer), run(newer, observed=on_v1)).keys() == {
-        "files-kubelet-tracing.yaml"
-    }
+    older = {"k3sVersion": "v1.34.4-k3s1"}
+    assert changed(run(older), run(older, observed=on_v1)) == {}
+    assert FILES & changed(default, run(observed=on_v1)).keys() == {"files-kubelet-tracing.yaml"}
 
 
 def test_two_stacks_share_no_name(default: Run) -> None:
@@ -165,7 +165,8 @@ def test_of_etcd_any_span_will_do() -> None:
 
 
 def test_the_probes_pod_needs_no_pull(default: Run) -> None:
-    assert default["probe-run"].stdin["image"] == "docker.io/rancher/mirrored-pause:3.6"
+    sandbox = compatibility.SANDBOX_IMAGE.at(support.DEFAULT_K3S)
+    assert default["probe-run"].stdin["image"] == sandbox
     assert run({"probeImage": "mine:1"})["probe-run"].stdin["image"] == "mine:1"
 
 
@@ -193,7 +194,7 @@ def test_each_component_has_its_line(default: Run, lab: Run) -> None:
         "apiserver will be traced: by its file of apiserver.config.k8s.io/v1",
         "kubelet will be traced: by the tracing in its file, on every node",
         "containerd will be traced: upstream containerd 2.3.4 replaces the one of k3s "
-        "1.34.4-k3s1, which has no tracing plugin",
+        f"{support.DEFAULT_K3S}, which has no tracing plugin",
     ]
     assert lab.outlook() == [
         *default.outlook()[:2],
@@ -254,13 +255,26 @@ def test_a_release_beyond_what_is_known_is_said() -> None:
         assert newer[name].inputs["stdin"] == newest[name].inputs["stdin"]
 
 
+def test_a_release_past_its_support_is_said_and_not_refused() -> None:
+    later = Observation(generation=7, today=date(2026, 11, 26))
+    article = run(of_stack_file("article"), observed=later)
+    (said,) = article.warnings()
+    assert said.startswith("k3sVersion: 1.27.1-k3s1 is past its end of life, about 2024-06-11: ")
+    assert article.error is None
+    assert "cluster-ensure" in article.names
+    assert run(observed=later).warnings() == []
+
+
 def test_a_version_that_the_image_does_not_follow_is_said() -> None:
-    own = {"jaegerImage": "mine/jaeger:2.13.0", "collectorImage": "mine/collector:0.155.0-alpine"}
+    own = {
+        "jaegerImage": f"mine/jaeger:{support.DEFAULT_JAEGER}",
+        "collectorImage": f"mine/collector:{support.DEFAULT_COLLECTOR}-alpine",
+    }
     assert run(own).warnings() == []
     (said,) = run(own | {"jaegerVersion": "2.20.0"}).warnings()
     assert said == (
-        "jaegerImage is mine/jaeger:2.13.0, but it gets the configuration of jaegerVersion 2.20.0: "
-        "write {version} in the image to keep both the same"
+        f"jaegerImage is mine/jaeger:{support.DEFAULT_JAEGER}, but it gets the configuration of "
+        "jaegerVersion 2.20.0: write {version} in the image to keep both the same"
     )
 
 
@@ -327,5 +341,6 @@ def test_an_image_follows_its_version_where_it_says_so() -> None:
     }
     made = run(changes)
     assert made["cluster-ensure"].stdin["spec"]["k3d"]["image"] == "mirror/k3s:v1.37.1-k3s1"
-    assert made["jaeger-image"].inputs["name"] == "mirror/jaeger:2.13.0"
-    assert made["collector-image"].inputs["name"] == "mirror/collector:0.155.0-alpine"
+    assert made["jaeger-image"].inputs["name"] == f"mirror/jaeger:{support.DEFAULT_JAEGER}"
+    collector = f"mirror/collector:{support.DEFAULT_COLLECTOR}-alpine"
+    assert made["collector-image"].inputs["name"] == collector

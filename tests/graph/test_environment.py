@@ -14,9 +14,9 @@ import pulumi
 import pytest
 
 from components import RegistriesArgs, TracedEnvironment, TracedEnvironmentArgs
-from runtime_observability.core.settings import Settings
+from runtime_observability.core.settings import REGISTRY, Settings
 from tests.configuration import PROJECT, SCHEMA
-from tests.graph.program import ENVIRONMENT, Run, run, run_program
+from tests.graph.program import ENVIRONMENT, IMAGE, Run, run, run_program
 from tests.graph.test_changes import changed
 
 OWN_ARGS = {"stack", "folder", "state_folder"}
@@ -57,6 +57,20 @@ def test_what_is_set_is_what_the_configuration_sets() -> None:
         }
     )
     assert changed(configured, made((ENVIRONMENT, args))) == {}
+
+
+def test_the_mirror_of_the_environment_is_the_default_of_both(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(REGISTRY, "mirror.example")
+    args = TracedEnvironmentArgs(folder=str(PROJECT))
+    configured = run()
+    assert changed(configured, made((ENVIRONMENT, args))) == {}
+    (image,) = (image for image in configured.of_type(IMAGE) if image.name == "jaeger-image")
+    assert image.inputs["name"].startswith("mirror.example/jaegertracing/")
+    own = run({"registryMirror": "own.example"})
+    (image,) = (image for image in own.of_type(IMAGE) if image.name == "jaeger-image")
+    assert image.inputs["name"].startswith("own.example/jaegertracing/")
 
 
 def test_two_environments_share_nothing(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from runtime_observability.core import documents, naming
+from runtime_observability.core import documents, naming, support
 from runtime_observability.core.naming import Names
 from runtime_observability.core.node_image import UpstreamImage
 from tests.configuration import PROJECT, of_stack_file, parsed, spec_of
@@ -125,7 +125,7 @@ def test_the_old_cluster_stands_until_the_new_image_is_there(default: Run, lab: 
     built = default["node-image-build"].stdin
     upstream = UpstreamImage(**built)
     assert upstream.tag == default["cluster-ensure"].stdin["spec"]["k3d"]["image"]
-    assert upstream.base == "docker.io/rancher/k3s:v1.34.4-k3s1"
+    assert upstream.base == f"docker.io/rancher/k3s:v{support.DEFAULT_K3S}"
 
 
 def test_the_article_and_the_lab_build_no_image(lab: Run) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import Any
 
 import pytest
 
-from components import _commands, config_files
+from components import _commands, _orphans, config_files
+from runtime_observability.core import compatibility, support
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Observation
 from tests.configuration import PROJECT, parsed, spec_of
@@ -52,8 +54,8 @@ def test_these_images_are_pulled_and_stay(stack: Run) -> None:
     assert inputs(stack, IMAGE) == {
         f"{backend}-image": {"name": image, "keepLocally": True}
         for backend, image in (
-            ("jaeger", "docker.io/jaegertracing/jaeger:2.13.0"),
-            ("collector", "docker.io/otel/opentelemetry-collector:0.155.0"),
+            ("jaeger", f"docker.io/jaegertracing/jaeger:{support.DEFAULT_JAEGER}"),
+            ("collector", f"docker.io/otel/opentelemetry-collector:{support.DEFAULT_COLLECTOR}"),
         )
     }
 
@@ -111,6 +113,35 @@ def test_swap_is_limited_where_the_daemon_can_limit_it() -> None:
     unlimited = run(observed=Observation(generation=7, limits_swap=False))
     swap = {container.inputs["memorySwap"] for container in unlimited.of_type(CONTAINER)}
     assert swap == {-1}
+
+
+def test_ports_are_in_the_containers_order_whatever_the_machines() -> None:
+    """The provider reads them back in that order: any other would show as a change."""
+    swapped = run({"otlpGrpcPort": 30002, "otlpHttpPort": 30001, "collectorHealthPort": 30000})
+    ports = swapped["collector-container"].inputs["ports"]
+    assert [(port["internal"], port["external"]) for port in ports] == [
+        (4317, 30002),
+        (4318, 30001),
+        (8888, 8888),
+        (13133, 30000),
+    ]
+
+
+def test_only_an_orphan_of_the_stacks_owner_goes_before_a_create(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hooked: list[tuple[str, str]] = []
+    for kind in ("no_container", "no_network"):
+        made = getattr(_orphans, kind)
+
+        def recording(name: str, owner: str, made: Any = made) -> Any:
+            hooked.append((name, owner))
+            return made(name, owner)
+
+        monkeypatch.setattr(_orphans, kind, recording)
+    run()
+    named = [NAMES.network, NAMES.jaeger, NAMES.collector]
+    assert sorted(hooked) == sorted((name, NAMES.owner) for name in named)
 
 
 # --- commands -------------------------------------------------------------------------------------
@@ -208,11 +239,17 @@ def test_a_command_reads_these_documents(stack: Run) -> None:
         "probe-run": {
             "jaegerUrl": "http://127.0.0.1:16686",
             "kubeconfig": f"{folder}/kubeconfig",
-            "image": "docker.io/rancher/mirrored-pause:3.6",
+            "image": compatibility.SANDBOX_IMAGE.at(support.DEFAULT_K3S),
             "seconds": 60,
             "demanded": ["apiserver", "kubelet", "containerd"],
             "expected": [],
-            "k3sVersion": "v1.34.4-k3s1",
+            "k3sVersion": f"v{support.DEFAULT_K3S}",
             "report": f"{folder}/probe.json",
         },
     }
+
+
+def test_the_order_of_a_spec_in_python_is_no_change_of_the_cluster(stack: Run) -> None:
+    """Pulumi compares the text: it must be the same in whatever order the values are computed."""
+    text = stack["cluster-ensure"].inputs["stdin"]
+    assert text == json.dumps(json.loads(text), sort_keys=True)

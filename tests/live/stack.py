@@ -29,7 +29,14 @@ UP_SECONDS = 600.0
 
 
 def copy_project(to: Path) -> Path:
-    """Copies the files that git tracks, as they are now, and links the virtual environment."""
+    """Copies the project's files, and links the virtual environment."""
+    copy_files(to)
+    (to / ".venv").symlink_to(PROJECT / ".venv")
+    return to
+
+
+def copy_files(to: Path) -> Path:
+    """Copies the files that git tracks, as they are now."""
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True
     ).stdout
@@ -37,7 +44,6 @@ def copy_project(to: Path) -> Path:
         if (PROJECT / name).is_file():
             (to / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(PROJECT / name, to / name)
-    (to / ".venv").symlink_to(PROJECT / ".venv")
     return to
 
 

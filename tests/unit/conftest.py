@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from runtime_observability.core.naming import Names
+from tests.fakes import releases
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.http import FakeServer, Reply
 
@@ -45,6 +46,34 @@ def server() -> Iterator[FakeServer]:
     fake = FakeServer(lambda _: Reply(404, {"message": "no such thing"}))
     yield fake
     fake.stop()
+
+
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[releases.Site]:
+    """A site of releases that nothing trusts yet, and nothing of the user's leads elsewhere."""
+    for name in (*PROXIES, *map(str.lower, PROXIES), "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("RUNTIME_OBSERVABILITY_RELEASES", raising=False)
+    with releases.site(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def trusted(site: releases.Site, monkeypatch: pytest.MonkeyPatch) -> releases.Site:
+    """The site, whose authority the user names."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(site.authority))
+    return site
+
+
+@pytest.fixture
+def proxy(trusted: releases.Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[releases.Proxy]:
+    """The user's proxy, behind which every host is the trusted site."""
+    with releases.proxy(trusted) as made:
+        monkeypatch.setenv("HTTPS_PROXY", made.address)
+        yield made
 
 
 @pytest.fixture

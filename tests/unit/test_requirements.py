@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 
 from tests.configuration import PROJECT
 
-_LINES = (PROJECT / "requirements.txt").read_text().splitlines()
+_LINES = (PROJECT / "requirements.in").read_text().splitlines()
 PINS = dict(re.split(r"==|\s", line, maxsplit=2)[:2] for line in _LINES if "==" in line)
 PROJECT_TABLE = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
 RANGES = {

@@ -1,6 +1,6 @@
 // Kubernetes' own go.mod replaces its staging modules by local folders; a module that only
 // requires it has to name each of them at its published version instead.
-module runtime-observability/lab/kubernetes
+module runtime-observability/lab/kubernetes-1.34
 
 go 1.24.0
 

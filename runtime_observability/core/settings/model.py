@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from runtime_observability.core import compatibility
+from runtime_observability.core import compatibility, support
 from runtime_observability.core.compatibility import ContainerdPlan, ContainerdTracing
 from runtime_observability.core.settings.values import (
     Image,
@@ -24,6 +24,7 @@ from runtime_observability.core.settings.values import (
     PublishedPort,
     Registry,
     RegistryConfiguration,
+    RegistryMirror,
     Release,
     Servers,
     VersionedImage,
@@ -45,6 +46,7 @@ CLUSTER_KEYS = (
     "kubeApiPort",
     "k3sArgs",
     "publishedPorts",
+    "registryMirror",
     "registries",
 )
 """The keys whose change replaces the cluster, as Pulumi.yaml says (a test holds them together)."""
@@ -74,7 +76,10 @@ class Registries(_Model):
 
 @dataclass(frozen=True)
 class Images:
-    """What runs: the user's images, else the official ones of the configured versions."""
+    """What runs: the user's images, else the official ones of the configured versions.
+
+    Where there is a mirror, the official ones come from it.
+    """
 
     jaeger: str
     collector: str
@@ -87,15 +92,15 @@ class Settings(_Model):
     k3s_version: Annotated[
         Release,
         since(compatibility.OLDEST_K3S, "earlier releases do not trace without feature gates"),
-    ] = Version.parse("v1.34.4-k3s1")
+    ] = support.DEFAULT_K3S
     jaeger_version: Annotated[
         Release,
         since(compatibility.OLDEST_JAEGER, "earlier releases do not receive OTLP"),
-    ] = Version.parse("2.13.0")
+    ] = support.DEFAULT_JAEGER
     collector_version: Annotated[
         Release,
         since(compatibility.OLDEST_COLLECTOR, "earlier releases were not checked"),
-    ] = Version.parse("0.155.0")
+    ] = support.DEFAULT_COLLECTOR
     servers: Servers = 1
     agents: Annotated[int, Field(ge=0, le=10)] = 0
 
@@ -121,6 +126,7 @@ class Settings(_Model):
 
     k3s_args: tuple[K3sArgument, ...] = ()
     published_ports: tuple[PublishedPort, ...] = ()
+    registry_mirror: RegistryMirror = ""
     registries: Registries = Registries()
 
     jaeger_max_traces: Annotated[int, Field(ge=1_000, le=1_000_000)] = 50_000
@@ -134,7 +140,8 @@ class Settings(_Model):
     @property
     def images(self) -> Images:
         def chosen(own: str, version: Version, official: Callable[[Version], str]) -> str:
-            return own.replace("{version}", version.tag) or official(version)
+            own_image = own.replace("{version}", version.tag)
+            return own_image or compatibility.mirrored(official(version), self.registry_mirror)
 
         return Images(
             jaeger=chosen(self.jaeger_image, self.jaeger_version, compatibility.jaeger_image),
@@ -143,6 +150,13 @@ class Settings(_Model):
             ),
             nodes=chosen(self.k3s_image, self.k3s_version, compatibility.k3s_image),
         )
+
+    @property
+    def tools_image(self) -> str:
+        """The image of k3d's tools container; empty for the one that k3d uses by itself."""
+        if self.k3d_tools_image or not self.registry_mirror:
+            return self.k3d_tools_image
+        return compatibility.mirrored(compatibility.K3D_TOOLS_IMAGE, self.registry_mirror)
 
     @property
     def containerd_plan(self) -> ContainerdPlan:

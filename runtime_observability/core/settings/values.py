@@ -38,6 +38,11 @@ NODE_FILTER = re.compile(r"all|(server|agent)s?(?::(?:\*|(\d+(?:,\d+)*|\d*-\d*))
 pkg/util/filter.go)."""
 PUBLISHED = re.compile(r"(\d{1,5}):(\d{1,5})(?:/(tcp|udp))?\Z")
 _IMAGE = re.compile(r"[a-z0-9][\w./:-]*(:[\w.-]+|@sha256:[0-9a-f]{64})\Z")
+_MIRROR = re.compile(
+    r"(localhost|[\w-]+(\.[\w-]+)+|[\w.-]+(?=:))(:\d{1,5})?(/[a-z0-9][a-z0-9._-]*)*\Z"
+)
+"""A host with a dot or a port, or localhost: Docker takes another first name for a part of an
+image's name on Docker Hub."""
 _REGISTRY = re.compile(r"[\w.-]+(:\d{1,5})?\Z")
 
 
@@ -123,6 +128,15 @@ def tcp_port(entry: object) -> int | None:
     return int(match[1]) if match and match[3] != "udp" else None
 
 
+def _registry_mirror(text: str) -> str:
+    if text and not _MIRROR.match(text):
+        raise RuleError(
+            "a mirror is HOST[:PORT][/PATH] without https://, and HOST has a dot or a port",
+            "for instance registry.example/proxy",
+        )
+    return text
+
+
 def _odd(servers: int) -> int:
     if servers % 2 == 0:
         raise RuleError(
@@ -148,4 +162,5 @@ Servers = Annotated[int, Field(ge=1, le=5), AfterValidator(_odd)]
 K3sArgument = Annotated[str, AfterValidator(_k3s_argument)]
 PublishedPort = Annotated[str, AfterValidator(_published_port)]
 Registry = Annotated[str, AfterValidator(_registry)]
+RegistryMirror = Annotated[str, AfterValidator(_registry_mirror)]
 RegistryConfiguration = Annotated[str, AfterValidator(_registry_configuration)]

@@ -19,6 +19,7 @@ from runtime_observability.core import cluster_spec, documents, naming, spec_cha
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.settings import Settings, SettingsError
+from runtime_observability.core.support import DEFAULT_K3S
 from runtime_observability.core.versions import Version
 from tests import configuration, golden
 from tests.configuration import of_stack_file, parsed
@@ -294,7 +295,7 @@ def test_what_is_recorded_and_leaves_the_cluster_as_it_is(change: dict[str, Any]
     [
         ({"agents": 1}, ["agents: 0 → 1"]),
         ({"k3sArgs": ["--disable=traefik"]}, ['k3sArgs: [] → ["--disable=traefik"]']),
-        ({"k3sVersion": "v1.35.4-k3s1"}, ['k3sVersion: "v1.34.4-k3s1" → "v1.35.4-k3s1"']),
+        ({"k3sVersion": "v1.35.4-k3s1"}, [f'k3sVersion: "v{DEFAULT_K3S}" → "v1.35.4-k3s1"']),
         ({"k3sImage": f"mine:{'1' * 60}"}, ["k3sImage"]),
         ({"registries": {"use": ["mirror:5000"], "config": "mirrors: {}"}}, ["registries"]),
         ({"agents": 1, "kubeApiPort": 7000}, ["agents: 0 → 1", "kubeApiPort: 6550 → 7000"]),

@@ -1,13 +1,15 @@
-"""The files for each release: equal to the golden files, and without keys unknown to the release.
+"""What every release gets: a table of facts, full files of a few, and no key unknown to a release.
 
-``UPDATE_GOLDEN=1 pytest tests/unit/core/test_releases.py`` rewrites golden/releases/: read the
-diff.
+golden/releases/facts.txt has a line for every release at which something changes, and for the one
+before it. ``UPDATE_GOLDEN=1 pytest tests/unit/core/test_releases.py`` rewrites golden/releases/:
+read the diff.
 """
 
 from __future__ import annotations
 
+import functools
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,33 +18,46 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime_observability.core import compatibility, documents, naming
+from runtime_observability.core import cluster_spec, compatibility, documents, naming
 from runtime_observability.core.naming import Names
-from runtime_observability.core.versions import Version
+from runtime_observability.core.settings import SettingsError
+from runtime_observability.core.versions import Since, Timeline, Version
 from runtime_observability.host import node_image
 from tests import configuration, golden
 from tests.configuration import of_stack_file, parsed
 from tests.fakes import go_template
+from tests.unit.core.test_compatibility import (
+    COLLECTOR_TIMELINES,
+    JAEGER_TIMELINES,
+    LATER,
+    TIMELINES,
+)
 from tests.unit.core.test_containerd_template import K3S
 
 GOLDEN = Path(__file__).parent / "golden" / "releases"
 NAMES = Names("dev", Path("/home/ada/observability"))
 
-K3S_RELEASES = [
-    "1.27.1",
-    "1.27.4",
-    "1.27.5",
-    "1.28.15",
-    "1.31.5",
-    "1.31.6",
-    "1.32.1",
-    "1.32.2",
-    "1.34.3",
-    "1.35.4",
-    "1.37.1",
-]
-COLLECTOR_RELEASES = ["0.54.0", "0.85.0", "0.104.0", "0.111.0", "0.144.0", "0.155.0", "0.159.0"]
-JAEGER_RELEASES = ["1.45.0", "1.46.0", "1.57.0", "1.76.0", "2.0.0", "2.13.0", "2.20.0"]
+RELEASES = {
+    "k3s": [
+        "1.27.1", "1.27.2", "1.27.99", "1.28.0", "1.29.99", "1.30.0", "1.30.99", "1.31.0",
+        "1.31.5", "1.31.6", "1.31.99", "1.32.0", "1.32.1", "1.32.2", "1.33.99", "1.34.0",
+        "1.34.9", "1.34.10", "1.34.99", "1.35.0", "1.35.6", "1.35.7", "1.35.99", "1.36.0",
+        "1.36.2", "1.36.3", "1.37.1",
+    ],
+    "collector": [
+        "0.54.0", "0.110.99", "0.111.0", "0.129.0", "0.134.0", "0.143.99", "0.144.0", "0.150.0",
+        "0.159.0",
+    ],
+    "jaeger": ["1.35.0", "1.45.0", "1.76.0", "2.0.0", "2.13.0", "2.20.0"],
+}  # fmt: skip
+"""The releases of the table; patch 99 stands for the last of its minor."""
+IN_FULL = {
+    "k3s": ["1.27.1", "1.37.1"],
+    "collector": ["0.54.0", "0.111.0", "0.159.0"],
+    "jaeger": ["1.76.0", "2.20.0"],
+}
+"""Releases whose files are golden files; those of each other release are one of them, with facts
+of the table in other places."""
 
 
 def k3s_files(release: str) -> dict[str, str]:
@@ -62,8 +77,62 @@ def k3s_files(release: str) -> dict[str, str]:
     return files | {"cluster": documents.dump(cluster)}
 
 
+def k3s_facts(release: str) -> dict[str, str]:
+    """What differs between releases of k3s, as the generated files have it."""
+    settings = parsed(k3sVersion=f"v{release}-k3s1")
+    version = settings.k3s_version
+    built = node_image.node_image(settings, "amd64")
+    own = compatibility.containerd_plan("image", version)
+    kubelet = documents.kubelet_tracing(version, 1, cgroup_v1=True)
+    tracing = yaml.safe_load(documents.apiserver_tracing(version, 1))
+    return {
+        "API server's file": tracing["apiVersion"],
+        "containerd": built.version if built else "the image's",
+        "node image": built.tag.rpartition("-")[2] if built else "-",
+        "the image's containerd is told by": str(own.delivery),
+        "on cgroup v1": "failCgroupV1: false" if "failCgroupV1: false" in kubelet else "-",
+        "sandbox": compatibility.SANDBOX_IMAGE.at(version).rpartition(":")[2],
+        "request span": compatibility.REQUEST_SPAN.at(version) or "its route",
+        "runtime's calls": "in the pod's trace"
+        if compatibility.RUNTIME_CALLS_JOIN_POD.at(version)
+        else "apart",
+        "etcd": _etcd(release),
+    }
+
+
+def _etcd(release: str) -> str:
+    """The first flag that switches etcd's tracing on."""
+    try:
+        settings = parsed(k3sVersion=f"v{release}-k3s1", servers=3, etcdTracing=True)
+    except SettingsError:
+        return "not traceable"
+    (flag, *_) = cluster_spec.etcd_arguments(settings)
+    return flag.removeprefix("--etcd-arg=").partition("=")[0]
+
+
 def collector_files(release: str) -> dict[str, str]:
     return {"collector.yaml": documents.collector(Version.parse(release), 500_000, 256)}
+
+
+def collector_facts(release: str) -> dict[str, str]:
+    document = yaml.safe_load(documents.collector(Version.parse(release), 500_000, 256))
+    (exporter,) = document["exporters"]
+    (metrics,) = document["service"]["telemetry"]["metrics"]
+    return {
+        "exporter": exporter,
+        "metrics": metrics,
+        "sampler": document["processors"]["probabilistic_sampler"].get("mode", "-"),
+        "official image": _official_image("collectorVersion", release),
+    }
+
+
+def _official_image(key: str, release: str) -> str:
+    try:
+        parsed(**{key: release})
+    except SettingsError as refused:
+        (problem,) = refused.problems
+        return f"none: {problem.cure.partition(',')[0]}"
+    return "yes"
 
 
 def jaeger_files(release: str) -> dict[str, str]:
@@ -75,29 +144,154 @@ def jaeger_files(release: str) -> dict[str, str]:
     return {"container": documents.dump(image), "jaeger.yaml": documents.jaeger(50_000)}
 
 
-FILES = {
-    **{f"k3s-{release}": (k3s_files, release) for release in K3S_RELEASES},
-    **{f"collector-{release}": (collector_files, release) for release in COLLECTOR_RELEASES},
-    **{f"jaeger-{release}": (jaeger_files, release) for release in JAEGER_RELEASES},
+def jaeger_facts(release: str) -> dict[str, str]:
+    image = parsed(jaegerVersion=release).images.jaeger
+    return {"image": image.removeprefix("docker.io/").partition(":")[0]}
+
+
+FACTS: dict[str, Callable[[str], dict[str, str]]] = {
+    "k3s": k3s_facts,
+    "collector": collector_facts,
+    "jaeger": jaeger_facts,
+}
+FILES: dict[str, Callable[[str], dict[str, str]]] = {
+    "k3s": k3s_files,
+    "collector": collector_files,
+    "jaeger": jaeger_files,
 }
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_release_is_given_what_it_was(name: str) -> None:
-    function, release = FILES[name]
-    text = "".join(f"--- # {file}\n{content}" for file, content in function(release).items())
-    golden.check(GOLDEN / f"{name}.yaml", text)
+def in_full(kind: str, release: str) -> str:
+    """All files of a release as one text."""
+    return "".join(f"--- # {name}\n{text}" for name, text in FILES[kind](release).items())
+
+
+def like(kind: str, release: str) -> str:
+    """The release in full whose files are those of ``release`` once the facts are put in."""
+    text, facts = in_full(kind, release), {**FACTS[kind](release), "release": release}
+    for other in IN_FULL[kind]:
+        changed = (GOLDEN / f"{kind}-{other}.yaml").read_text()
+        for name, fact in FACTS[kind](other).items():
+            if kind == "k3s" and name in ("API server's file", "containerd", "node image"):
+                changed = changed.replace(fact, facts[name])
+        if changed.replace(other, release) == text:
+            return other
+    return "none"
+
+
+def row(kind: str, release: str) -> list[str]:
+    return [release, like(kind, release), *FACTS[kind](release).values()]
+
+
+def table(kind: str) -> str:
+    """The facts of all releases of a kind, in columns."""
+    header = [kind, "files like", *FACTS[kind](RELEASES[kind][0])]
+    rows = [header, *(row(kind, release) for release in RELEASES[kind])]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, cells, widths)).rstrip() for cells in rows]
+    return "".join(f"{line}\n" for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("kind", "release"), [(kind, release) for kind in IN_FULL for release in IN_FULL[kind]]
+)
+def test_a_release_is_given_what_it_was(kind: str, release: str) -> None:
+    golden.check(GOLDEN / f"{kind}-{release}.yaml", in_full(kind, release))
+
+
+def test_the_facts_of_every_release_are_what_they_were() -> None:
+    golden.check(GOLDEN / "facts.txt", "\n".join(map(table, FACTS)))
+
+
+def test_the_files_of_every_release_are_those_of_one_in_full() -> None:
+    found = {release: like(kind, release) for kind in RELEASES for release in RELEASES[kind]}
+    assert "none" not in found.values()
+    assert set(found.values()) == {release for kind in IN_FULL.values() for release in kind}
 
 
 def test_no_golden_file_is_left_over() -> None:
-    assert {path.stem for path in GOLDEN.iterdir()} == FILES.keys()
+    wanted = {f"{kind}-{release}.yaml" for kind in IN_FULL for release in IN_FULL[kind]}
+    assert {path.name for path in GOLDEN.iterdir()} == wanted | {"facts.txt"}
 
 
 def test_the_articles_release_is_among_them() -> None:
     article = of_stack_file("article")
-    assert f"{article['k3sVersion']}" == f"v{K3S_RELEASES[0]}-k3s1"
-    assert article["collectorVersion"] == COLLECTOR_RELEASES[0]
-    assert article["jaegerVersion"] == JAEGER_RELEASES[0]
+    assert f"{article['k3sVersion']}" == f"v{IN_FULL['k3s'][0]}-k3s1"
+    assert article["collectorVersion"] == IN_FULL["collector"][0]
+    assert article["jaegerVersion"] in RELEASES["jaeger"]
+
+
+# --- the table of facts notices every change of the version table ---------------------------------
+
+
+def kind_of(timeline: str) -> str:
+    if timeline in COLLECTOR_TIMELINES:
+        return "collector"
+    return "jaeger" if timeline in JAEGER_TIMELINES else "k3s"
+
+
+def before(release: Version) -> str:
+    """The release before another: patch 99 of the minor before where its own patch is 0."""
+    if release.patch:
+        return f"{release.major}.{release.minor}.{release.patch - 1}"
+    return f"{release.major}.{release.minor - 1}.99"
+
+
+@pytest.mark.parametrize("name", TIMELINES)
+def test_the_table_has_the_releases_around_every_change(name: str) -> None:
+    releases = RELEASES[kind_of(name)]
+    (_, first), *later = TIMELINES[name]._rows
+    boundaries = [(Version.parse(row.release), row.release) for _, row in later]
+    assert first.release
+    assert {release for _, release in boundaries} <= set(releases)
+    if name != "JAEGER_GENERATION":  # v2 began with a major, after 1.76.0
+        assert {before(version) for version, _ in boundaries} <= set(releases)
+
+
+def mutants(name: str) -> Iterator[tuple[str, Timeline[Any]]]:
+    """A timeline with one row changed, and what was changed."""
+    rows = [row for _, row in TIMELINES[name]._rows]
+    for number, changed in enumerate(rows):
+        others = [row.value for row in rows if row.value != changed.value]
+
+        def replaced(*instead: Since[Any], at: int = number) -> Timeline[Any]:
+            return Timeline(*rows[:at], *instead, *rows[at + 1 :])
+
+        yield (
+            f"{changed.release} has another value",
+            replaced(Since(changed.release, others[0], changed.source)),
+        )
+        if number or name in LATER:
+            yield f"{changed.release} is missing", replaced()
+            version = Version.parse(changed.release)
+            later = f"{version.major}.{version.minor}.{version.patch + 1}"
+            moved = [later, before(version)] if version.major != 2 else [later]
+            for release in moved:
+                yield (
+                    f"{changed.release} is {release}",
+                    replaced(Since(release, changed.value, changed.source)),
+                )
+
+
+@functools.cache
+def facts_now(kind: str) -> dict[str, dict[str, str]]:
+    return {release: FACTS[kind](release) for release in RELEASES[kind]}
+
+
+@pytest.mark.parametrize("name", TIMELINES)
+def test_the_facts_notice_a_change_of_any_row(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = kind_of(name)
+    known = facts_now(kind)
+    unnoticed = []
+    for what, mutant in mutants(name):
+        with monkeypatch.context() as patch:
+            patch.setattr(compatibility, name, mutant)
+            try:
+                same = all(FACTS[kind](release) == known[release] for release in RELEASES[kind])
+            except KeyError:
+                continue  # the table no longer reaches back to the oldest release
+        unnoticed += [what] if same else []
+    assert unnoticed == []
 
 
 # --- the keys that each release has: the first release with a key, the first without it -----------

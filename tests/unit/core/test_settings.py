@@ -5,15 +5,18 @@ The cases are the files in settings/: ``config`` over the defaults of Pulumi.yam
 
 from __future__ import annotations
 
+import re
 import typing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from annotated_types import Ge, Le
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from runtime_observability.core import settings
 from runtime_observability.core.compatibility import OLDEST_COLLECTOR, OLDEST_JAEGER, OLDEST_K3S
@@ -160,6 +163,31 @@ def test_what_replaces_the_cluster_is_the_same_in_both() -> None:
 @pytest.mark.parametrize("key", sorted(SCHEMA))
 def test_every_key_is_explained(key: str) -> None:
     assert len(SCHEMA[key]["description"]) > 20
+
+
+def bounds(field: FieldInfo) -> tuple[int | None, int | None]:
+    """The least and the greatest number of a key; None where it has no such bound."""
+    found = {type(rule): rule for rule in field.metadata if isinstance(rule, Ge | Le)}
+    least, most = found.get(Ge), found.get(Le)
+    return getattr(least, "ge", None), getattr(most, "le", None)
+
+
+def said_range(key: str) -> tuple[int | None, int | None]:
+    """``10 to 600`` in the description of a key in Pulumi.yaml."""
+    ranges = re.findall(r"\b(\d+) to (\d+)\b", SCHEMA[key]["description"])
+    assert len(ranges) <= 1, f"{key} states {len(ranges)} ranges"
+    return (int(ranges[0][0]), int(ranges[0][1])) if ranges else (None, None)
+
+
+@pytest.mark.parametrize("field", Settings.model_fields.values(), ids=lambda field: field.alias)
+def test_the_range_of_a_number_is_told(field: FieldInfo) -> None:
+    assert said_range(str(field.alias)) == bounds(field)
+
+
+def test_every_number_has_a_range() -> None:
+    numbers = [field for field in Settings.model_fields.values() if field.annotation is int]
+    assert len(numbers) > 10
+    assert [field.alias for field in numbers if None in bounds(field)] == []
 
 
 @pytest.mark.parametrize(

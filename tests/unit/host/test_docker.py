@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from runtime_observability.core.naming import Names
@@ -94,6 +96,40 @@ def test_the_daemons_architecture_is_named_as_images_name_it(
 ) -> None:
     daemon.info["Architecture"] = machine
     assert docker.daemon().architecture == architecture
+
+
+def test_the_daemon_says_how_it_runs_and_where_it_keeps_everything(daemon: FakeDaemon) -> None:
+    assert (docker.daemon().rootless, docker.daemon().root) == (False, "")
+    daemon.info |= {
+        "SecurityOptions": ["name=seccomp,profile=builtin", "name=rootless"],
+        "DockerRootDir": "/home/ada/.local/share/docker",
+    }
+    assert (docker.daemon().rootless, docker.daemon().root) == (
+        True,
+        "/home/ada/.local/share/docker",
+    )
+
+
+def test_the_docker_command_is_found_behind_its_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(runner.CommandError, match="`docker` is not on PATH"):
+        docker.program()
+    (tmp_path / "snap").write_text("")
+    (tmp_path / "snap").chmod(0o755)
+    (tmp_path / "docker").symlink_to(tmp_path / "snap")
+    assert docker.program() == tmp_path / "snap"
+
+
+def test_why_an_image_is_not_served(daemon: FakeDaemon, tmp_path: Path) -> None:
+    daemon.served.add("a:1")
+    assert docker.why_not_served("a:1", 5) == ""
+    assert docker.why_not_served("b:1", 5) == "docker says nothing"
+    assert docker.is_served("a:1")
+    assert not docker.is_served("b:1")
+    daemon.down = True
+    assert docker.why_not_served("a:1", 5).startswith("Cannot connect to the Docker daemon")
 
 
 def test_a_daemon_that_is_not_there(daemon: FakeDaemon) -> None:

@@ -558,7 +558,7 @@ def holder(names: Names, daemon: FakeDaemon, work: str) -> subprocess.Popen[str]
 def test_a_second_run_waits_for_the_first(names: Names, daemon: FakeDaemon) -> None:
     first = holder(names, daemon, "nothing")
     assert lock_is_held(names)
-    first.communicate(timeout=10)
+    first.communicate()
     assert not lock_is_held(names), "the lock is released when its process ends"
 
 
@@ -587,16 +587,13 @@ def test_k3d_keeps_the_lock_when_its_run_is_killed(
     first = holder(names, daemon, "k3d")
     await_file(pid)
     first.kill()
-    first.communicate(timeout=10)
+    first.communicate()
     assert lock_is_held(names), "the orphaned k3d holds it"
     go_on.touch()
-    deadline = time.monotonic() + 10
-    while lock_is_held(names):
-        assert time.monotonic() < deadline, "the lock is still held after the orphaned k3d exited"
+    while lock_is_held(names):  # pytest's own timeout ends a test whose lock is never released
+        time.sleep(0.02)
 
 
 def await_file(path: Path) -> None:
-    deadline = time.monotonic() + 10
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} was not created"
+    while not path.exists():  # pytest's own timeout ends a test whose file never comes
         time.sleep(0.02)

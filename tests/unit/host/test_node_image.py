@@ -17,7 +17,7 @@ import pytest
 from runtime_observability.core.compatibility import ContainerdRelease
 from runtime_observability.core.naming import NODE_IMAGE
 from runtime_observability.core.node_image import CURE, UpstreamImage
-from runtime_observability.host import build_node_image, runner
+from runtime_observability.host import build_node_image, downloads, runner
 from runtime_observability.host.node_image import upstream_image
 from tests.fakes.clock import Clock
 from tests.fakes.daemon import FakeDaemon
@@ -171,8 +171,11 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Serve:
     """Makes a handler answer every download."""
 
     def use(handler: Callable[[httpx.Request], httpx.Response]) -> None:
-        client = httpx.Client(transport=httpx.MockTransport(handler))
-        monkeypatch.setattr(httpx, "stream", client.stream)
+        def client(seconds: float = downloads.WAIT_SECONDS) -> httpx.Client:
+            transport = httpx.MockTransport(handler)
+            return httpx.Client(transport=transport, timeout=seconds, follow_redirects=True)
+
+        monkeypatch.setattr(downloads, "client", client)
 
     return use
 
@@ -190,7 +193,7 @@ def test_a_release_is_downloaded_checked_and_unpacked(daemon: FakeDaemon, serve:
         """Redirects to another host, like GitHub."""
         if request.url == image.source:
             return httpx.Response(302, headers={"Location": "https://objects.test/x"})
-        return httpx.Response(200, content=packed)
+        return httpx.Response(200, stream=httpx.ByteStream(packed))
 
     serve(answer)
     assert build_node_image.build(image)
@@ -199,7 +202,7 @@ def test_a_release_is_downloaded_checked_and_unpacked(daemon: FakeDaemon, serve:
 
 def test_an_archive_of_another_checksum_is_not_opened(daemon: FakeDaemon, serve: Serve) -> None:
     image = release_of(archive(containerd=BINARY))
-    serve(lambda _: httpx.Response(200, content=archive(containerd=b"evil")))
+    serve(lambda _: httpx.Response(200, stream=httpx.ByteStream(archive(containerd=b"evil"))))
     with pytest.raises(
         runner.CommandError, match=f"checksum mismatch .* expected sha256 {image.sha256}"
     ):
@@ -238,7 +241,7 @@ class Slow(httpx.SyncByteStream):
 
 
 def slow_download(serve: Serve, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    clock = Clock().drive(monkeypatch, build_node_image)
+    clock = Clock().drive(monkeypatch, downloads)
     size = {"content-length": str(3 << 20)}
     serve(lambda _: httpx.Response(200, headers=size, stream=Slow(clock, seconds)))
     build_node_image.fetch(release_of(b"x" * (3 << 20)))
@@ -324,7 +327,7 @@ def test_what_is_no_release_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    serve(lambda _: httpx.Response(200, content=packed))
+    serve(lambda _: httpx.Response(200, stream=httpx.ByteStream(packed)))
     assert command(release_of(packed), monkeypatch) == 1
     output = capsys.readouterr()
     assert output.out == ""

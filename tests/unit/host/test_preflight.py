@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -417,8 +418,21 @@ def test_without_docker_that_is_the_problem(daemon: FakeDaemon, names: Names) ->
     assert problem.endswith("Start it, or name its socket in DOCKER_HOST")
 
 
+def test_a_docker_that_cannot_run_the_nodes_is_the_problem(
+    daemon: FakeDaemon, names: Names
+) -> None:
+    daemon.info |= {"ServerVersion": "20.10.4", "DockerRootDir": "/var/lib/containers/storage"}
+    told = [str(problem) for problem in observe(names, {}).problems]
+    assert [text.partition(": ")[2].partition(":")[0] for text in told] == [
+        "20.10.4 is too old",
+        "what answers is Podman 20.10.4",
+    ]
+
+
 def test_what_decides_the_files_is_seen(daemon: FakeDaemon, names: Names) -> None:
     daemon.info |= {"CgroupVersion": "1", "SwapLimit": False, "Architecture": "aarch64"}
-    observed = observe(names, {})
+    before, observed, after = date.today(), observe(names, {}), date.today()
+    assert observed.today
+    assert before <= observed.today <= after
     assert (observed.cgroup_v1, observed.limits_swap) == (True, False)
     assert observed.architecture == "arm64"

@@ -8,17 +8,23 @@ import json
 import pytest
 
 from runtime_observability.host import readiness, runner
+from tests.fakes.clock import Clock
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.http import FakeServer, Reply
 
-pytestmark = pytest.mark.usefixtures("no_waiting")
 NAME = "traced-dev-jaeger"
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """No test waits, and no deadline depends on the machine."""
+    return Clock().drive(monkeypatch, readiness)
 
 
 def test_it_waits_for_the_first_200(daemon: FakeDaemon, server: FakeServer) -> None:
     daemon.container(NAME)
     server.answer = lambda _: Reply(200 if len(server.requests) > 3 else 503)
-    assert readiness.wait(NAME, f"{server.url}/ready", 10) < 10
+    assert readiness.wait(NAME, f"{server.url}/ready", 10) == pytest.approx(0.3)
     assert len(server.asked("GET", "/ready")) == 4
 
 
@@ -26,14 +32,18 @@ def test_it_waits_for_the_first_200(daemon: FakeDaemon, server: FakeServer) -> N
 def test_no_proxy_is_asked_for_127_0_0_1(daemon: FakeDaemon, server: FakeServer) -> None:
     daemon.container(NAME)
     server.answer = lambda _: Reply(200)
-    assert readiness.wait(NAME, server.url, 1) < 1
+    assert readiness.wait(NAME, server.url, 1) == 0
 
 
-def test_a_container_that_serves_something_else(daemon: FakeDaemon, server: FakeServer) -> None:
+def test_a_container_that_serves_something_else(
+    daemon: FakeDaemon, server: FakeServer, clock: Clock
+) -> None:
+    begin = clock.now
     daemon.container(NAME, log="listening\n")
     server.answer = lambda _: Reply(503)
     with pytest.raises(runner.CommandError) as failed:
         readiness.wait(NAME, server.url, 0.2)
+    assert 0.2 <= clock.now - begin < 0.4
     assert (
         f"{NAME} is running, but {server.url} did not return 200 within 0.2 s (last: HTTP 503)"
     ) in str(failed.value)

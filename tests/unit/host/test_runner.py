@@ -18,7 +18,7 @@ def test_arguments_are_no_shell_text() -> None:
 
 
 def test_nothing_is_read_from_the_terminal() -> None:
-    assert run(["cat"], timeout=5).checked() == ""
+    assert run(["cat"]).checked() == ""
 
 
 def test_an_environment_replaces_the_processes_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -310,6 +310,17 @@ def test_a_file_is_written_whole_for_its_owner_alone(daemon: FakeDaemon, names: 
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
+def test_a_file_that_could_not_be_written_whole_leaves_the_old_one(
+    daemon: FakeDaemon, names: Names
+) -> None:
+    folder = names.node_directory
+    environment = {"DIRECTORY": str(folder), "FILE": "a.yaml"}
+    assert sh(config_files._WRITE, daemon, stdin="old", **environment).returncode == 0
+    daemon.executables.script("cat", "#!/bin/sh\necho half\nexit 1\n")  # as on a full disk
+    assert sh(config_files._WRITE, daemon, stdin="new", **environment).returncode != 0
+    assert (folder / "a.yaml").read_text() == "old"
+
+
 def test_the_folder_goes_with_its_last_file(daemon: FakeDaemon, names: Names) -> None:
     folder = names.node_directory
     folder.mkdir(parents=True)

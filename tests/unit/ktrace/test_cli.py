@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,7 +11,6 @@ from ktrace.checks import daemon as daemon_checks
 from ktrace.checks import tools
 from ktrace.checks.examine import examine
 from ktrace.checks.finding import problems
-from ktrace.cli import main
 from ktrace.errors import UsageError
 from ktrace.jaeger import Jaeger
 from ktrace.target import stack, stack_settings
@@ -22,36 +18,14 @@ from ktrace.target.stack import is_this_project, project_folder
 from runtime_observability.core.compatibility import OLDEST_DOCKER
 from runtime_observability.core.naming import Names
 from runtime_observability.core.problem import Problem
+from runtime_observability.core.support import DEFAULT_K3S
+from runtime_observability.host.docker import Daemon
 from tests.configuration import PROJECT, parsed
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.http import write_kubeconfig
+from tests.fakes.ktrace import Ktrace
 
 COMMANDS = ("doctor", "verify", "run", "show", "assert", "render", "open")
-
-
-@dataclass(frozen=True)
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Ktrace = Callable[..., Done]
-
-
-@pytest.fixture
-def ktrace(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Ktrace:
-    """Runs the command in this process: an interpreter for each would take a minute."""
-
-    def run(*arguments: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["ktrace", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capfd.readouterr()
-        return Done(int(ended.value.code or 0), said.out, said.err)
-
-    monkeypatch.chdir(PROJECT)
-    return run
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -217,7 +191,7 @@ def test_images_are_in_the_daemon_or_to_be_had(daemon: FakeDaemon) -> None:
     finding = daemon_checks.images(settings)
     assert finding.status == "failure"
     assert "neither in the daemon nor in a registry: " in finding.seen
-    assert "mirror/k3s:v1.34.4-k3s1" in finding.seen
+    assert f"mirror/k3s:v{DEFAULT_K3S}" in finding.seen
     assert "jaegertracing" not in finding.seen
     daemon.served |= {settings.images.nodes, settings.images.collector}
     assert daemon_checks.images(settings).seen == "2 to be pulled"
@@ -231,9 +205,18 @@ def test_a_full_address_pool_and_rootless_are_findings() -> None:
     assert (
         daemon_checks.address_pools({"DefaultAddressPools": [1]}, 40, exists=False).status == "ok"
     )
-    info = {"SecurityOptions": ["name=rootless"]}
-    assert daemon_checks.rootless(info).status == "warning"
-    assert daemon_checks.cgroup(info, parsed().k3s_version).status == "warning"
+    engine = Daemon("28.2.2", "2", "amd64", limits_swap=True, rootless=True)
+    assert daemon_checks.rootless(engine).status == "warning"
+    assert daemon_checks.cgroup({}, parsed().k3s_version).status == "warning"
+
+
+def test_an_engine_that_cannot_run_the_nodes_is_a_failure(names: Names, daemon: FakeDaemon) -> None:
+    fine = {finding.check: finding for finding in examine(names, parsed())}
+    assert (fine["engine"].status, fine["engine"].seen) == ("ok", "Docker's own")
+    daemon.info["DockerRootDir"] = "/var/lib/containers/storage"
+    found = {finding.check: finding for finding in examine(names, parsed())}
+    assert found["engine"].status == "failure"
+    assert found["engine"].seen.startswith("what answers is Podman 20.10.24")
 
 
 def test_an_old_release_is_a_failure_and_a_new_one_is_fine() -> None:
@@ -253,3 +236,4 @@ def test_without_docker_the_rest_is_still_told(
     assert findings["pulumi"].status == "failure"
     assert findings["k3d"].status == "failure"
     assert "disk" in findings
+    assert findings["Kubernetes support"].seen.startswith(f"{DEFAULT_K3S}")

@@ -75,3 +75,14 @@ def test_a_full_disk_prevents_no_lock(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(os, "write", write)
     with exclusive(tmp_path / "lock", "the private Docker daemon"):
         pass
+
+
+def test_a_thread_that_waits_ends_when_its_work_is_given_up(tmp_path: Path) -> None:
+    given_up = threading.Event()
+    given_up.set()
+    with (
+        exclusive(tmp_path / "lock", "the build of pulumi"),
+        pytest.raises(InterruptedError),
+        exclusive(tmp_path / "lock", "the build of pulumi", given_up),
+    ):
+        pass

@@ -1,54 +1,73 @@
-"""The line that shows that work goes on."""
+"""The lines that show that work goes on."""
 
 from __future__ import annotations
 
 import io
 import time
+from collections.abc import Callable
 
 import pytest
 
 from lab import progress as module
-from lab.progress import estimate, live_line, progress
+from lab.progress import Display, clock, progress
 
 
-def test_what_takes_no_time_is_not_announced() -> None:
-    shown = io.StringIO()
-    with progress("short", stream=shown):
-        pass
-    assert not shown.getvalue()
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
-@pytest.mark.parametrize(
-    ("columns", "line"),
-    [
-        (80, "[1/3] kubernetes-1.34: building 0:12 (about 4 min cold)"),
-        (56, "[1/3] kubernetes-1.34: building 0:12 (about 4 min cold)"),
-        (55, "[1/3] kubernetes-1.34: building 0:12"),
-        (30, "[1/3] kubernetes-1.34: b 0:12"),
-        (4, "0:1"),
-    ],
-)
-def test_the_live_line_fits_the_terminal_and_keeps_the_time(columns: int, line: str) -> None:
-    shown = live_line("[1/3] kubernetes-1.34: building", "0:12", "(about 4 min cold)", columns)
-    assert shown == line
-    assert len(shown) < columns
+def until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not happened() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert happened()
 
 
-def test_an_estimate_is_shown_until_it_is_exceeded() -> None:
-    assert estimate(4, 239) == "(about 4 min cold)"
-    assert estimate(4, 241) == ""
-    assert estimate(0.5, 1) == ""
-
-
-def test_a_terminal_of_unknown_width_gets_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(module, "SECONDS_BETWEEN_LINES", 0.01)
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
+def test_what_takes_no_time_is_not_announced(stream: io.StringIO) -> None:
+    with progress("short", stream=stream):
+        pass
+    assert "short" not in stream.getvalue()
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_log_gets_a_line_with_all_that_runs_what_is_left_and_how_each_ends() -> None:
+    shown = io.StringIO()
+    with Display(lambda: "about 12 min left", stream=shown) as display:
+        with display.item("[pulumi]"), display.item("jaeger"):
+            until(lambda: "0:00 [pulumi]; 0:00 jaeger; about 12 min left\n" in shown.getvalue())
+        with pytest.raises(ValueError, match="reason"), display.item("k3d"):
+            raise ValueError("reason")
+        with pytest.raises(KeyboardInterrupt), display.item("node"):
+            raise KeyboardInterrupt
+    assert shown.getvalue().endswith(
+        "jaeger: done in 0:00\n[pulumi]: done in 0:00\nk3d: failed in 0:00\nnode: stopped in 0:00\n"
+    )
+    assert "\033" not in shown.getvalue()
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("columns", [44, 20])
+def test_a_live_line_fits_the_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("TERM", "xterm")
     shown = Terminal()
-    with progress("slow", minutes=4, stream=shown):
-        deadline = time.monotonic() + 10
-        while not shown.getvalue() and time.monotonic() < deadline:
-            time.sleep(0.01)
-    assert "\r\033[Kslow 0:00 (about 4 min cold)" in shown.getvalue()
+    name = "a build with a name that is longer than the terminal is wide"
+    summary = "3 of 9 parts are built, about 12 min left"
+    with Display(lambda: summary, stream=shown) as display, display.item(name):
+        until(lambda: "0:00 a build" in shown.getvalue())
+        live = shown.getvalue()
+    lines = live.replace("\r", "\n").split("\n")
+    assert any("…" in line for line in lines), "cut, not wrapped"
+    assert name not in live
+
+
+def test_a_duration_is_in_minutes_and_seconds() -> None:
+    assert [clock(seconds) for seconds in (0.4, 65, 3600)] == ["0:00", "1:05", "60:00"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, replace
 
 import httpx
@@ -18,6 +17,7 @@ from ktrace.view.coverage import part_document
 from runtime_observability.core.naming import Names
 from runtime_observability.host import docker, runner
 from runtime_observability.host.docker import Owned
+from tests.fakes.clock import Clock
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.jaeger import client, data, span, trace
 
@@ -192,12 +192,14 @@ def test_only_a_span_since_the_beginning_counts() -> None:
     assert part_document(late, 60)["lastSpanAgeSeconds"] == 10.0
 
 
-@pytest.mark.usefixtures("no_waiting")
-def test_what_never_comes_is_given_up_and_explained(pipeline: StackPipeline) -> None:
+def test_what_never_comes_is_given_up_and_explained(
+    pipeline: StackPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock().drive(monkeypatch, coverage)
     part = Coverage("kubelet", NODE, True)
-    begin = time.monotonic()
-    found = coverage.watch(client(lambda _: data()), [part], time.time(), 0.05)
-    assert time.monotonic() - begin < 5
+    begin = clock.now
+    found = coverage.watch(client(lambda _: data()), [part], begin, 3)
+    assert 3 < clock.now - begin <= 3.5
     (explained,) = coverage.explain(found, pipeline)
     assert isinstance(explained.broken, BrokenHop)
     assert part_document(explained, 0)["brokenHop"] == asdict(explained.broken)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,7 @@ COMMAND = (
     "-mod=readonly",
     "-trimpath",
     "-buildvcs=false",
+    "-gcflags=all=-dwarf=false",
     "-tags",
     "no_x",
     "-ldflags",
@@ -68,10 +70,12 @@ def go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]
     return report
 
 
-def test_a_build_has_its_own_caches_and_no_c(
-    cache: Cache, tmp_path: Path, go: Callable[[str], Path]
+def test_a_build_has_its_own_caches_no_c_and_much_memory_before_it_collects_garbage(
+    cache: Cache, tmp_path: Path, go: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Modules are made writable, so that the cache can be removed as a folder."""
+    memory = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 6 * 2**20}
+    monkeypatch.setattr(os, "sysconf", memory.__getitem__)
     go("go version go99.0 linux/amd64")
     bench = Bench(cache)
     TOOL.compile(cast(Workbench, bench), tmp_path)
@@ -86,6 +90,8 @@ def test_a_build_has_its_own_caches_and_no_c(
                 "GOFLAGS": "-modcacherw",
                 "GOMODCACHE": str(cache.root / "go" / "mod"),
                 "GOCACHE": str(cache.root / "go" / "build"),
+                "GOGC": "off",
+                "GOMEMLIMIT": f"{2 * 2**30}B",
             },
         )
     ]

@@ -21,7 +21,7 @@ def test_an_image_holds_programs_of_root_and_folders_for_anyone() -> None:
 
 def test_the_lab_builds_what_a_stack_has_by_default() -> None:
     tag = f"k3s:v{programs.KUBERNETES}-k3s1"
-    assert machine.default_node_image().endswith(tag)
+    assert machine.default_images()[0].endswith(tag)
     settings = (PROJECT / "Pulumi.lab.yaml").read_text()
     settings = settings.replace("{version}", f"{programs.KUBERNETES}-k3s1")
     assert all(f"Image: {image.reference}\n" in settings for image in images.IMAGES)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ def checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., in
             Tier("quick", ("-c", quick)),
             Tier("real", ("-c", real), needs_lab=True, plugins=plugins, needs_browser=True),
         )
-        found = SimpleNamespace(reasons=(), default_stack="lab")
+        found: Any = SimpleNamespace(reasons=(), default_stack="lab")
         monkeypatch.setattr(checks, "TIERS", {"test": tiers})
         monkeypatch.setattr(venv, "make", lambda *_: Path(sys.executable))
         monkeypatch.setattr(machine, "examine", lambda _: found)
@@ -228,11 +229,11 @@ def test_the_kubernetes_plugin_is_needed_by_the_examples_alone() -> None:
 
 
 def test_the_plugins_of_every_tier_are_made_ready(checked: Callable[..., int]) -> None:
-    needed: list[object] = []
+    needed: list[ready.Needs] = []
 
-    def prepare(_: object, nodes: object, plugins: object) -> dict[str, str]:
-        needed.append(plugins)
+    def prepare(needs: ready.Needs) -> dict[str, str]:
+        needed.append(needs)
         return {}
 
     assert checked("pass", "pass", prepare, plugins=(install.KUBERNETES,)) == 0
-    assert needed == [[install.KUBERNETES]]
+    assert [needs.plugins for needs in needed] == [(install.KUBERNETES,)]

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from lab.build import programs
 from lab.machine import shell
 from lab.machine.machine import Machine
+from lab.machine.plugins import OVERRIDES
 from lab.machine.venv import SCRIPTS
 from lab.paths import PROJECT, Cache
+from runtime_observability.host.downloads import MIRROR
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 OF_PULUMI = (
@@ -22,12 +25,13 @@ OF_PULUMI = (
 )
 
 
+TOOLS = {"pulumi": programs.pulumi, "k3d": programs.k3d}
+
+
 def machine(cache: Cache, *, lab: bool) -> Machine:
     return Machine(
         cache=cache,
-        lab_pulumi=lab,
-        lab_k3d=lab,
-        lab_kubectl=lab,
+        tools=TOOLS if lab else {},
         docker_host=None,
         lab_images=lab,
         stand_ins=lab,
@@ -38,7 +42,7 @@ def machine(cache: Cache, *, lab: bool) -> Machine:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's Pulumi folder; nothing else of the user's is set."""
-    for name in OF_PULUMI:
+    for name in (*OF_PULUMI, OVERRIDES, MIRROR):
         monkeypatch.delenv(name, raising=False)
     folder = tmp_path / "pulumi"
     folder.mkdir()
@@ -54,9 +58,16 @@ def log_in(folder: Path) -> None:
 PATH = f"/usr/bin:{SCRIPTS}"
 
 
-def tools(cache: Cache) -> Path:
-    """The folder of all of the lab's tools."""
-    return cache.tools / "k3d-kubectl-pulumi"
+def tools(cache: Cache) -> str:
+    """The outputs of the lab's tools, as on PATH."""
+    return ":".join(str(step.output(cache)) for step in TOOLS.values())
+
+
+@pytest.mark.usefixtures("home")
+def test_a_mirror_of_releases_is_pulumis_too(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(MIRROR, "https://mirror.example")
+    exports = shell.variables(machine(cache, lab=False), DEFAULT_HOST)
+    assert "mirror.example" in exports[OVERRIDES]
 
 
 @pytest.mark.usefixtures("home")
@@ -97,6 +108,6 @@ def test_what_the_user_has_set_is_kept(
 ) -> None:
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://states")
     monkeypatch.setenv(passphrase, "mine")
-    monkeypatch.setenv("PATH", os.pathsep.join([str(SCRIPTS), str(tools(cache)), "/usr/bin"]))
+    monkeypatch.setenv("PATH", os.pathsep.join([str(SCRIPTS), tools(cache), "/usr/bin"]))
     exports = shell.variables(machine(cache, lab=False), DEFAULT_HOST)
     assert exports == {"PATH": PATH}, "once, however often it is evaluated"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -13,43 +14,46 @@ from lab.paths import PROJECT, Cache
 from lab.providers import VERSIONS, install
 
 
-def _an_echo() -> Step:
-    """In place of the packages' Python: a program that prints its arguments."""
-
-    def build(bench: Workbench) -> None:
-        python = bench.out / "bin" / "python"
-        python.parent.mkdir()
-        python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
-        python.chmod(0o755)
-
-    return Step(install.packages.name, (), build)
-
-
 @pytest.mark.parametrize("plugin", VERSIONS)
 def test_a_stand_in_is_of_the_version_that_the_programs_sdk_asks_for(plugin: str) -> None:
-    pins = (PROJECT / "requirements.txt").read_text()
+    pins = (PROJECT / "requirements.in").read_text()
     assert f"\npulumi-{plugin}=={VERSIONS[plugin]} " in pins
     assert f"pulumi-resource-{plugin} {VERSIONS[plugin]}" in (providers.__doc__ or "")
 
 
-def test_the_stand_ins_are_found_where_the_engine_looks(cache: Cache) -> None:
-    step = replace(install.plugins, needs=(_an_echo(),))
-    prepare(cache, [step])
+def test_the_stand_ins_are_found_where_the_engine_looks_and_run_in_the_venv(
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = tmp_path / "with a blank" / "python"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(install, "PYTHON", python)
     for _ in range(2):
-        install.install(cache, [replace(plugin, step=step) for plugin in install.STAND_INS])
+        install.install(cache, install.STAND_INS)
     for name, version in VERSIONS.items():
         folder = cache.pulumi_home / "plugins" / f"resource-{name}-v{version}"
         program = folder / f"pulumi-resource-{name}"
         assert list(folder.iterdir()) == [program]
         arguments = subprocess.check_output([program, "127.0.0.1:1"], text=True).splitlines()
-        built = step.output(cache)
         assert arguments[0] == "-I"
-        assert arguments[-3:] == [str(built), name, "127.0.0.1:1"]
-        assert (built / "lab" / "providers" / "server.py").is_file()
+        assert arguments[-3:] == [str(PROJECT), name, "127.0.0.1:1"]
+
+
+def test_a_stand_in_starts_and_tells_its_port(cache: Cache) -> None:
+    install.install(cache, install.STAND_INS)
+    with subprocess.Popen(
+        [install.STAND_INS[0].program_in(cache)], stdout=subprocess.PIPE, cwd="/"
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert int(process.stdout.readline()) > 0
+        finally:
+            process.kill()
 
 
 def test_the_kubernetes_plugin_is_of_the_version_that_its_sdk_requires() -> None:
-    pins = (PROJECT / "requirements-dev.txt").read_text()
+    pins = (PROJECT / "requirements-dev.in").read_text()
     assert f"\npulumi-kubernetes=={install.KUBERNETES.version} " in pins
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,25 +61,36 @@ def test_a_known_error_is_explained_and_its_code_returned(
 @pytest.mark.usefixtures("called")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_reaches_pulumi_as_a_ctrl_c_and_ends_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
-    handled = tmp_path / "signals-are-handled"
-    forwarding = pulumi._forwarding_signals_to
-
-    @contextmanager
-    def announced(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
-        with forwarding(process) as forwarded:
-            handled.touch()
-            yield forwarded
-
-    monkeypatch.setattr(pulumi, "_forwarding_signals_to", announced)
     before = [signal.getsignal(known) for known in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
-    wait = f"until [ -e {handled} ]; do sleep 0.01; done"
-    interrupted = f"{wait}; kill -{int(number)} $PPID; while :; do sleep 0.01; done"
+    interrupted = f"kill -{int(number)} $PPID; while :; do sleep 0.01; done"
     monkeypatch.setenv("SCRIPT", f"trap 'exit 1' INT; {interrupted}")
     assert end_of_run("up") == "interrupted"
-    handled.unlink()
     monkeypatch.setenv("SCRIPT", f"trap 'exit 0' INT; {interrupted}")
     assert end_of_run("up") == 0, "Pulumi ended well all the same"
     after = [signal.getsignal(known) for known in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     assert after == before
+
+
+@pytest.mark.usefixtures("called")
+def test_a_signal_that_comes_while_pulumi_starts_reaches_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start = subprocess.Popen.__init__
+
+    def started(process: subprocess.Popen[bytes], *arguments: Any, **options: Any) -> None:
+        start(process, *arguments, **options)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", started)
+    monkeypatch.setenv("SCRIPT", "exec sleep 1000")
+    assert end_of_run("up") == "interrupted"
+
+
+@pytest.mark.usefixtures("called")
+def test_a_ctrl_c_that_pulumis_display_reads_as_a_key_ends_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SCRIPT", f"exit {pulumi.CANCELLED}")
+    assert end_of_run("up") == "interrupted"

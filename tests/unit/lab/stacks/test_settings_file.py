@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lab.build import images, programs
 from lab.errors import LabError
@@ -37,7 +38,7 @@ def test_a_stack_is_given_the_node_of_its_release(
 def test_a_developers_stack_has_its_own_ports_and_no_salt() -> None:
     for template in ("dev", "lab"):
         lines = settings_file.contents(template, 300).splitlines()
-        assert lines.count("config:") == 1
+        assert yaml.safe_load("\n".join(lines))["config"]
         assert lines[lines.index("config:") + 1] == "  runtime-observability:portOffset: 300"
         assert not any("encryptionsalt" in line for line in lines)
 
@@ -82,3 +83,12 @@ def test_the_port_offset_avoids_other_stacks_and_listeners() -> None:
         port = listener.getsockname()[1]
         assert settings_file.first_free_offset([port - 200], {0, 100}) == 300
     assert settings_file.first_free_offset([port - 200], {0, 100}) == 200
+
+
+def test_a_stack_file_that_is_not_yaml_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings_file, "PROJECT", tmp_path)
+    (tmp_path / "Pulumi.bad.yaml").write_text("config: [\n")
+    with pytest.raises(LabError, match=r"Pulumi\.bad\.yaml is not YAML.*Correct it"):
+        settings_file.extra_nodes("bad")

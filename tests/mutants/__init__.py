@@ -1,0 +1,1 @@
+"""``python -m tests.mutants``: would the tests of unit and graph notice a change of the code?"""

@@ -1,0 +1,214 @@
+"""``ktrace assert``: met and failed expectations, the JUnit report, and every way to fail."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import httpx
+import pytest
+
+from ktrace.commands import assert_ as command
+from ktrace.expect import search
+from tests.configuration import PROJECT
+from tests.fakes import recorded
+from tests.fakes.clock import Clock
+from tests.fakes.http import FakeServer
+from tests.fakes.jaeger import URL, data, served, span, trace
+from tests.fakes.ktrace import Ktrace
+
+POD_START = str(PROJECT / "ktrace/expect/builtin/pod-start.yaml")
+EXPECTATIONS = """\
+expectations:
+- name: a pod is synchronized
+  select: {component: kubelet, operation: syncPod}
+- name: it is fast [and it fails]
+  select: {component: kubelet, operation: syncPod}
+  expect: {durationBelowMs: 0.001}
+- name: a pod is deleted
+  select: {component: kubelet, operation: deletePod}
+"""
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """No test waits for spans."""
+    return Clock().drive(monkeypatch, search, command)
+
+
+@pytest.fixture
+def jaeger(server: FakeServer) -> str:
+    """The URL of a Jaeger with one span: a syncPod of 10 µs that began at the epoch."""
+    server.answer = served(
+        lambda request: (
+            data()
+            if request.url.params.get("operation") == "deletePod"
+            else data(trace(span("kubelet", "syncPod")))
+        )
+    )
+    return server.url
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "wanted.yaml"
+    path.write_text(EXPECTATIONS)
+    return path
+
+
+def test_all_met_twice_in_a_row_is_0(ktrace: Ktrace, server: FakeServer, clock: Clock) -> None:
+    pod_start = httpx.QueryParams(
+        service="kubelet", operation="syncPod", tags=json.dumps({"k8s.pod": "default/echo-one"})
+    )
+    server.answer = served(
+        lambda _: recorded.handler("echo-one")(
+            httpx.Request("GET", f"{URL}/api/traces", params=pod_start)
+        )
+    )
+    begin = clock.now
+    pod = "POD=default/echo-one"
+    shown = ktrace("assert", POD_START, "--set", pod, "--jaeger", server.url)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.lines == [
+        "ok      the kubelet's start of the pod calls containerd for a sandbox (1 span)",
+        "ok      containerd sets up the pod's network in less than ten seconds (1 span)",
+        "ok      its container is started (1 span)",
+    ]
+    assert clock.now - begin == 1, "one pause between two searches"
+
+
+def test_what_is_not_met_is_1_when_the_time_is_up(
+    ktrace: Ktrace, jaeger: str, file: Path, clock: Clock
+) -> None:
+    begin = clock.now
+    shown = ktrace("assert", str(file), "--jaeger", jaeger, "--timeout", "2")
+    assert (shown.returncode, shown.stderr) == (1, "")
+    assert clock.now - begin == 2
+    assert shown.lines == [
+        "ok      a pod is synchronized (1 span)",
+        "FAILED  it is fast [and it fails] (1 span)",
+        "        kubelet syncPod (0.0 ms, trace t1) is not below 0.001 ms",
+        "FAILED  a pod is deleted (0 spans)",
+        "        number of spans: expected at least 1, found 0",
+        "        nearest: kubelet syncPod (0.0 ms, trace t1): operation is syncPod",
+    ]
+
+
+def test_the_json_has_every_verdict(ktrace: Ktrace, jaeger: str, file: Path) -> None:
+    shown = ktrace("assert", str(file), "--jaeger", jaeger, "--timeout", "0", "--json")
+    assert (shown.returncode, shown.stderr) == (1, "")
+    assert shown.document == {
+        "ok": False,
+        "expectations": [
+            {
+                "name": "a pod is synchronized",
+                "ok": True,
+                "found": 1,
+                "failures": [],
+                "nearest": [],
+            },
+            {
+                "name": "it is fast [and it fails]",
+                "ok": False,
+                "found": 1,
+                "failures": ["kubelet syncPod (0.0 ms, trace t1) is not below 0.001 ms"],
+                "nearest": [],
+            },
+            {
+                "name": "a pod is deleted",
+                "ok": False,
+                "found": 0,
+                "failures": ["number of spans: expected at least 1, found 0"],
+                "nearest": ["kubelet syncPod (0.0 ms, trace t1): operation is syncPod"],
+            },
+        ],
+    }
+
+
+def test_the_junit_report_has_a_case_for_each_and_its_failures(
+    ktrace: Ktrace, jaeger: str, file: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.xml"
+    ktrace("assert", str(file), "--jaeger", jaeger, "--timeout", "2", "--junit", str(report))
+    suite = ElementTree.fromstring(report.read_text())  # noqa: S314  ktrace has written it
+    assert (suite.get("name"), suite.get("tests"), suite.get("failures")) == ("wanted", "3", "2")
+    assert float(suite.get("time", "")) == 2
+    cases = {case.get("name"): case.find("failure") for case in suite.iter("testcase")}
+    assert list(cases) == ["a pod is synchronized", "it is fast [and it fails]", "a pod is deleted"]
+    assert cases["a pod is synchronized"] is None
+
+
+def test_a_report_that_cannot_be_written_is_wrong_usage(
+    ktrace: Ktrace, jaeger: str, file: Path, tmp_path: Path
+) -> None:
+    options = ("--jaeger", jaeger, "--timeout", "0", "--junit", str(tmp_path))
+    refused = ktrace("assert", str(file), *options)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == f"ktrace: {tmp_path} cannot be written: Is a directory\n"
+
+
+@pytest.mark.parametrize("pair", ["POD", "=x", ""])
+def test_a_set_without_name_or_value_is_wrong_usage(ktrace: Ktrace, jaeger: str, pair: str) -> None:
+    refused = ktrace("assert", POD_START, "--set", pair, "--jaeger", jaeger)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == f"ktrace: --set {pair!r} is not NAME=VALUE\n"
+
+
+def test_a_value_may_be_empty_or_hold_an_equals_sign(
+    ktrace: Ktrace, jaeger: str, file: Path
+) -> None:
+    file.write_text("expectations: [{name: '${A}|${B}', select: {component: kubelet}}]")
+    options = ("--set", "A=", "--set", "B=x=y", "--jaeger", jaeger, "--timeout", "0")
+    shown = ktrace("assert", str(file), *options)
+    assert shown.lines == ["ok      |x=y (1 span)"]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", "is not valid YAML"),
+        ("[]", "the file: "),
+        ("expectations: []", "expectations: List should have at least 1 item"),
+        ("expectations: [{name: a, select: {}}]", "expectations.0.select.component: "),
+        ("expectations: [{name: '${POD}', select: {component: a}}]", "add --set POD=VALUE"),
+        ("expectations: [{name: '$', select: {component: a}}]", "write $$ for a plain $"),
+    ],
+)
+def test_a_broken_file_is_wrong_usage(
+    ktrace: Ktrace, jaeger: str, file: Path, text: str, problem: str
+) -> None:
+    file.write_text(text)
+    refused = ktrace("assert", str(file), "--jaeger", jaeger)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith(f"ktrace: {file}")
+    assert problem in line
+
+
+def test_an_absent_file_is_wrong_usage(ktrace: Ktrace, jaeger: str, tmp_path: Path) -> None:
+    refused = ktrace("assert", str(tmp_path / "absent"), "--jaeger", jaeger)
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        f"ktrace: {tmp_path / 'absent'} cannot be read: No such file or directory\n"
+    )
+
+
+def test_an_unreachable_jaeger_is_2_and_not_a_failed_expectation(
+    ktrace: Ktrace, file: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.xml"
+    options = ("--jaeger", "http://127.0.0.1:9", "--junit", str(report))
+    refused = ktrace("assert", str(file), *options)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith("ktrace: Jaeger at http://127.0.0.1:9 cannot be reached: ")
+    assert not report.exists()
+
+
+def test_without_a_stack_it_is_wrong_usage(
+    ktrace: Ktrace, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    refused = ktrace("assert", str(file))
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "the stack cannot be read: `pulumi` is not on PATH" in refused.stderr

@@ -1,0 +1,299 @@
+"""``ktrace verify``: a stack of fakes in which everything is traced, until a test breaks it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from ktrace.commands import verify as command
+from ktrace.pipeline import collector_metrics, coverage, synthetic_span
+from runtime_observability.core.naming import Names
+from tests.fakes.clock import Clock
+from tests.fakes.daemon import DockerObject, FakeDaemon
+from tests.fakes.executables import Answer
+from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
+from tests.fakes.jaeger import data, served, span, trace
+from tests.fakes.ktrace import Done, Ktrace
+
+NEVER = ""
+COMPONENTS = ("apiserver", "kubelet", "containerd")
+CONTROL_PLANE = {"node-role.kubernetes.io/control-plane": "true"}
+
+
+class Stack:
+    """A server that is Jaeger, the collector and the API of a cluster with one node.
+
+    ``silent`` are components without a span; ``accepted`` and ``sent`` are what the collector's
+    counters grow by from one reading to the next.
+    """
+
+    def __init__(
+        self, server: FakeServer, daemon: FakeDaemon, names: Names, clock: Clock, folder: Path
+    ) -> None:
+        self.silent: set[str] = set()
+        self.accepted = self.sent = 100
+        self.keeps_spans = True
+        self.jaeger_status = 200
+        self.node = names.node("server", 0)
+        self.url = server.url
+        self.kubeconfig = folder / "config"
+        self._readings = 0
+        self._names = names
+        self._clock = clock
+        self._jaeger = served(self._search)
+        server.answer = self._answer
+        write_kubeconfig(self.kubeconfig, server.url)
+        daemon.node(names)
+        address = server.url.removeprefix("http://")
+        self.collector = daemon.container(
+            names.collector,
+            labels=names.labels,
+            published={"8888/tcp": address, "4318/tcp": address},
+        )
+        self.jaeger: DockerObject = daemon.container(names.jaeger, labels=names.labels)
+        outputs = {"jaegerUrl": server.url, "kubeconfig": str(self.kubeconfig), "links": {}}
+        outputs["tracedComponents"] = list(COMPONENTS)
+        daemon.executables.script("pulumi", f"#!/bin/sh\necho '{json.dumps(outputs)}'\n")
+
+    def _answer(self, request: Request) -> Reply:
+        match request.path.partition("?")[0]:
+            case "/api/v1/nodes":
+                node = {"metadata": {"name": self.node, "labels": CONTROL_PLANE}}
+                return Reply(200, {"items": [node]})
+            case "/metrics":
+                self._readings += 1
+                counters = {
+                    "receiver_accepted_spans": self._readings * self.accepted,
+                    "exporter_sent_spans": self._readings * self.sent,
+                }
+                return Reply(
+                    200, "".join(f"otelcol_{name} {value}\n" for name, value in counters.items())
+                )
+            case "/v1/traces":
+                return Reply(200, {})
+        return self._jaeger(request)
+
+    def _search(self, request: httpx.Request) -> httpx.Response:
+        if self.jaeger_status != 200:
+            return httpx.Response(self.jaeger_status, json={"errors": "full"})
+        if request.url.path == "/api/services":
+            return httpx.Response(200, json={"data": list(COMPONENTS)})
+        if request.url.path != "/api/traces":
+            return data(trace(span("ktrace", "verify"))) if self.keeps_spans else data()
+        service = request.url.params["service"]
+        if service in self.silent:
+            return data()
+        return data(trace(span(service, "work", int(self._clock.now * 1_000_000))))
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock().drive(monkeypatch, command, coverage, collector_metrics, synthetic_span)
+
+
+@pytest.fixture
+def stack(
+    server: FakeServer, daemon: FakeDaemon, names: Names, clock: Clock, tmp_path: Path
+) -> Stack:
+    return Stack(server, daemon, names, clock, tmp_path)
+
+
+def rows(shown: Done) -> list[list[str]]:
+    """State, component, node and last span of each line of the table."""
+    table = shown.lines[1 : shown.lines.index(next(filter(is_span_line, shown.lines)))]
+    return [line.split(maxsplit=3) for line in table]
+
+
+def is_span_line(line: str) -> bool:
+    return line.startswith("a span from this machine: ")
+
+
+def test_a_stack_in_which_everything_is_traced(ktrace: Ktrace, stack: Stack, clock: Clock) -> None:
+    begin = clock.now
+    shown = ktrace("verify")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert rows(shown) == [["ok", component, stack.node, "0.0 s ago"] for component in COMPONENTS]
+    assert shown.lines[-1] == "a span from this machine: in Jaeger after 0.0 s"
+    assert clock.now == begin, "what is there is not waited for"
+
+
+def test_the_json_has_each_component_and_the_span(ktrace: Ktrace, stack: Stack) -> None:
+    shown = ktrace("verify", "--stack", "dev", "--json")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.document == {
+        "ok": True,
+        "components": [part(stack, component) for component in COMPONENTS],
+        "synthetic": {"ok": True, "seconds": 0.0, "evidence": ""},
+    }
+
+
+def part(stack: Stack, component: str, **values: Any) -> dict[str, Any]:
+    found = {"component": component, "node": stack.node, "expected": True, "ok": True}
+    return {**found, "lastSpanAgeSeconds": 0.0, "brokenHop": None, **values}
+
+
+def test_a_silent_component_is_1_once_the_time_is_up(
+    ktrace: Ktrace, stack: Stack, clock: Clock
+) -> None:
+    stack.silent = {"kubelet"}
+    begin = clock.now
+    shown = ktrace("verify", "--timeout", "3")
+    assert (shown.returncode, shown.stderr) == (1, "")
+    waited = clock.now - begin - collector_metrics.WATCH_SECONDS
+    assert waited == pytest.approx(3, abs=0.6)
+    assert ["BROKEN", "kubelet", stack.node, "never"] in rows(shown)
+    assert shown.lines[-4:] == [
+        "broken: component exports spans",
+        f"  seen: every hop from {stack.node} to Jaeger works, but no span of kubelet arrives",
+        f"  cure: `docker logs {stack.node} 2>&1 | grep -i trac` shows how it reads its tracing "
+        "file in /etc/runtime-observability",
+        f"  affects: kubelet on {stack.node}",
+    ]
+
+
+def test_what_one_hop_breaks_is_listed_with_it(
+    ktrace: Ktrace, stack: Stack, daemon: FakeDaemon
+) -> None:
+    stack.silent = {"kubelet", "containerd"}
+    daemon.in_nodes = lambda argument: Answer(code=int(argument == "otel-collector"))
+    stack.collector.state = "exited"
+    shown = ktrace("verify", "--timeout", "0")
+    assert shown.returncode == 1
+    assert "broken: name resolves in the node" in shown.lines
+    assert f"  affects: kubelet on {stack.node}, containerd on {stack.node}" in shown.lines
+    assert f"container {stack.collector.name} is exited" in shown.stdout
+    assert f"docker start {stack.collector.name}" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("grow", "hop", "evidence"),
+    [
+        ((0, 0), "collector accepts spans", "0 spans accepted and 0 refused in 2 s"),
+        ((9, 0), "collector's exporter delivers", "9 spans accepted and 0 sent in 2 s"),
+    ],
+)
+def test_counters_that_do_not_grow_name_the_hop_in_json(
+    ktrace: Ktrace, stack: Stack, grow: tuple[int, int], hop: str, evidence: str
+) -> None:
+    stack.silent = {"kubelet"}
+    stack.accepted, stack.sent = grow
+    shown = ktrace("verify", "--timeout", "0", "--json")
+    assert shown.returncode == 1
+    (broken,) = [found for found in shown.document["components"] if not found["ok"]]
+    assert broken["component"] == "kubelet"
+    assert broken["lastSpanAgeSeconds"] is None
+    assert broken["brokenHop"]["hop"] == hop
+    assert evidence in broken["brokenHop"]["evidence"]
+
+
+def test_a_collector_without_its_ports_is_named(ktrace: Ktrace, stack: Stack) -> None:
+    stack.silent = {"kubelet"}
+    stack.collector.published = {}
+    shown = ktrace("verify", "--timeout", "0")
+    assert shown.returncode == 1
+    assert "broken: collector accepts spans" in shown.lines
+    assert "  seen: its metrics port is not published; " in shown.stdout
+    assert "a span from this machine: the collector's port 4318 is not published" in shown.lines
+
+
+def test_a_span_that_is_lost_is_1_though_all_components_are_traced(
+    ktrace: Ktrace, stack: Stack, clock: Clock
+) -> None:
+    stack.keeps_spans = False
+    begin = clock.now
+    shown = ktrace("verify")
+    assert shown.returncode == 1
+    assert shown.lines[-1] == (
+        "a span from this machine: the collector accepted it, but after 10 s Jaeger does not have "
+        "it"
+    )
+    assert clock.now - begin == pytest.approx(10, abs=0.3)
+
+
+def test_a_jaeger_that_answers_with_errors_is_a_broken_hop(ktrace: Ktrace, stack: Stack) -> None:
+    stack.jaeger_status = 500
+    shown = ktrace("verify", "--json")
+    assert shown.returncode == 1
+    hops = {found["brokenHop"]["hop"] for found in shown.document["components"]}
+    assert hops == {"Jaeger has them"}
+    assert "Jaeger answers 500: full" in shown.stdout
+
+
+def test_a_cluster_of_others_has_no_span_from_here(
+    ktrace: Ktrace, stack: Stack, daemon: FakeDaemon
+) -> None:
+    daemon.containers.clear()
+    stack.silent = {"containerd"}
+    options = ("--jaeger", stack.url, "--kubeconfig", str(stack.kubeconfig), "--timeout", "0")
+    shown = ktrace("verify", *options, "--json")
+    assert shown.returncode == 1, "Jaeger knows the service containerd, so it is expected"
+    assert shown.document["synthetic"] is None
+    (broken,) = [found for found in shown.document["components"] if not found["ok"]]
+    assert broken["brokenHop"]["hop"] == "component exports spans"
+
+
+def test_without_docker_a_cluster_is_one_of_others(
+    ktrace: Ktrace, stack: Stack, daemon: FakeDaemon
+) -> None:
+    daemon.down = True
+    options = ("--jaeger", stack.url, "--kubeconfig", str(stack.kubeconfig), "--timeout", "0")
+    shown = ktrace("verify", *options)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert not any(map(is_span_line, shown.lines))
+
+
+def test_what_is_not_expected_may_be_silent(
+    ktrace: Ktrace, stack: Stack, daemon: FakeDaemon
+) -> None:
+    outputs: dict[str, Any] = {"jaegerUrl": stack.url, "kubeconfig": str(stack.kubeconfig)}
+    outputs["tracedComponents"] = []
+    daemon.executables.script("pulumi", f"#!/bin/sh\necho '{json.dumps(outputs)}'\n")
+    stack.silent = {"kubelet"}
+    shown = ktrace("verify", "--timeout", "0")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert [line.split(maxsplit=3) for line in shown.lines[1:]] == [
+        ["-", "apiserver", stack.node, "0.0 s ago"],
+        ["-", "kubelet", stack.node, "never, not expected: not traced, or sampled"],
+        ["-", "containerd", stack.node, "0.0 s ago"],
+    ]
+
+
+def test_an_unreachable_cluster_is_3(ktrace: Ktrace, stack: Stack) -> None:
+    write_kubeconfig(stack.kubeconfig, "http://127.0.0.1:9")
+    refused = ktrace("verify")
+    assert (refused.returncode, refused.stdout) == (3, "")
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith(f"ktrace: the cluster of {stack.kubeconfig} cannot be reached: ")
+    assert line.endswith("`pulumi up` starts a stack's cluster that is stopped")
+
+
+def test_a_cluster_that_refuses_its_user_is_3(
+    ktrace: Ktrace, stack: Stack, server: FakeServer
+) -> None:
+    server.answer = lambda _: Reply(401, {"message": "Unauthorized"})
+    refused = ktrace("verify")
+    assert (refused.returncode, refused.stdout) == (3, "")
+    assert "cannot be reached: 401 Unauthorized" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("script", "problem"),
+    [
+        ("echo 'error: no stack selected' >&2; exit 255", "(no stack selected): choose one with"),
+        ("exit 1", "(pulumi prints no reason): choose one with --stack NAME"),
+        ("echo '{}'", "the selected stack is not up: it has no output jaegerUrl. Run `make up`"),
+        ("", "the selected stack is not up"),
+    ],
+)
+def test_without_a_stack_that_is_up_it_is_wrong_usage(
+    ktrace: Ktrace, stack: Stack, daemon: FakeDaemon, script: str, problem: str
+) -> None:
+    daemon.executables.script("pulumi", f"#!/bin/sh\n{script}\n")
+    refused = ktrace("verify")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    (line,) = refused.stderr.splitlines()
+    assert problem in line
