@@ -133,9 +133,9 @@ runpy.run_module('language_host', run_name='__main__', alter_sys=True)" \
 
 
 def _build_language_host(bench: Workbench) -> None:
-    """Put the host, its script and what stands in front of it where that finds them.
+    """Build the host, and put beside it its script, lab/build/language_host.py and PyYAML.
 
-    Of PyYAML only the Python files are taken, so that any interpreter can import them.
+    Of PyYAML only the Python files are copied, which every interpreter can import.
     """
     host = bench.out / "host"
     _host.compile(bench, host)

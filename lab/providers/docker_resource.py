@@ -20,14 +20,14 @@ from lab.providers.wire import Properties
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 SECONDS_OF_A_REQUEST = 1200  # terraform, resource_docker_image.go: a pull may take 20 minutes
-SECONDS_OF_A_LOOK = 60
+SECONDS_OF_A_LOOK = 60  # the default of Docker's SDK
 SECONDS_FOR_REMOVAL = 30  # terraform: networkRemoveRefreshTimeout
 SECONDS_BETWEEN_TRIES = 0.5
 NO_DAEMON = (
     "docker native provider returned an unexpected error from Configure:"
     " failed to connect to any docker daemon"
 )
-"""seen: every resource of the stack fails with it, in previews too."""
+"""seen: the engine fails every resource of the plugin with it, in previews too."""
 
 Connect = Callable[[str, int], Any]
 """Returns a client of Docker's API for an address, whose requests last so many seconds at most."""

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from runtime_observability.core.support import DEFAULT_K3S
 from tests.live.pods import expect_a_pod_to_run
 from tests.live.stack import Stack
 
@@ -30,7 +31,7 @@ def test_a_k3s_that_dies_at_once_is_reported_in_its_own_words_and_cleared_away(
 def test_a_node_image_that_cannot_be_had_is_named_and_no_half_cluster_stays(
     absent: Stack,
 ) -> None:
-    image = "127.0.0.1:1/no-such/k3s:v1.34.4-k3s1"
+    image = f"127.0.0.1:1/no-such/k3s:v{DEFAULT_K3S}"
     absent.configure(k3sImage=image)
     output = absent.refused_up().said
     assert image in output
@@ -43,7 +44,7 @@ def test_a_cluster_stands_as_long_as_the_image_of_the_next_one_cannot_be_had(
     standing: Stack,
 ) -> None:
     before = standing.ids()
-    image = "127.0.0.1:1/no-such/k3s:v1.34.4-k3s1"
+    image = f"127.0.0.1:1/no-such/k3s:v{DEFAULT_K3S}"
     standing.configure(k3sImage=image)
     assert image in standing.refused_up().said
     assert standing.ids() == before

@@ -28,19 +28,26 @@ class FakeDockerApi:
         self.taken_ports: set[int] = set()
         self.address: str | None = None
         """That of the last client; None: no client was made."""
+        self.seconds: list[int] = []
+        """The longest duration of a request, of each client that was made."""
+        self.open_clients = 0
         self.down = False
+        self.on_the_bridge = True
+        """Whether a new container joins the network `bridge`."""
         self.calls: list[str] = []
         self._numbers = itertools.count(1)
 
     def connect(self, address: str, seconds: int) -> FakeDockerApi:
         """In place of `docker.APIClient`, which looks up the daemon's version at once."""
         self.address = address
+        self.seconds.append(seconds)
         if self.down:
             raise DockerException("Error while fetching server API version: Connection refused")
+        self.open_clients += 1
         return self
 
     def close(self) -> None:
-        pass
+        self.open_clients -= 1
 
     # --- networks ---------------------------------------------------------------------------------
 
@@ -99,7 +106,7 @@ class FakeDockerApi:
             "Config": {"Cmd": None, "Entrypoint": ["/of-the-image"], "User": ""} | settings,
             "HostConfig": {"SecurityOpt": None, "Memory": 0, "MemorySwap": 0}
             | config["HostConfig"],
-            "Networks": {"bridge": _endpoint(2)},
+            "Networks": {"bridge": _endpoint(2)} if self.on_the_bridge else {},
         }
         self.files[identity] = []
         return {"Id": identity}
@@ -169,6 +176,7 @@ class FakeDockerApi:
         del self.containers[identity]
 
     def wait(self, identity: str) -> None:
+        self.calls.append("wait")
         self._container(identity)
 
     # ----------------------------------------------------------------------------------------------

@@ -66,9 +66,16 @@ class Plugin:
         answer = self._call("DiffConfig", request)
         return bool(answer.changes == provider_pb2.DiffResponse.DIFF_SOME)
 
+    @property
+    def version(self) -> str:
+        """The release that the plugin says it is."""
+        return str(self._call("GetPluginInfo", None).version)
+
     def configure(self, config: Properties | None = None) -> None:
         """Configure the plugin with what the state or the program has of its configuration."""
-        self._call("Configure", provider_pb2.ConfigureRequest(args=wire.write(config or {})))
+        request = provider_pb2.ConfigureRequest(args=wire.write(config or {}))
+        answer = self._call("Configure", request)
+        assert answer.supportsPreview, "the engine would not ask for the plan of a create"
 
     def check(self, kind: str, inputs: Properties) -> Properties:
         """Return the program's inputs as the plugin completes them."""
@@ -124,11 +131,15 @@ class Plugin:
             return None
         return Made(made.urn, answer.id, wire.read(answer.inputs), wire.read(answer.properties))
 
-    def update(self, made: Made, inputs: Properties) -> Made:
-        """Change the resource in place."""
+    def update(self, made: Made, inputs: Properties, *, preview: bool = False) -> Made:
+        """Change the resource in place, or return what a preview shows of that."""
         checked = self.check(made.urn.split("::")[2], inputs)
         request = provider_pb2.UpdateRequest(
-            id=made.id, urn=made.urn, olds=wire.write(made.state), news=wire.write(checked)
+            id=made.id,
+            urn=made.urn,
+            olds=wire.write(made.state),
+            news=wire.write(checked),
+            preview=preview,
         )
         answer = self._call("Update", request)
         return Made(made.urn, made.id, checked, wire.read(answer.properties))

@@ -1,11 +1,12 @@
 """Replays responses of a real Jaeger, recorded in tests/unit/recorded.
 
-``python -m tests.fakes.recorded URL POD > tests/unit/recorded/NAME.json`` records the responses
-that ktrace needs to show a pod's start.
+``python -m tests.fakes.recorded URL POD > tests/unit/recorded/NAME.json.gz`` records the responses
+that ktrace needs to show a pod's start; ``zcat NAME.json.gz | jq`` shows them.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
 from pathlib import Path
@@ -46,7 +47,7 @@ def handler(name: str, without: str = "") -> Handler:
 
 
 def text(name: str) -> str:
-    return (FOLDER / f"{name}.json").read_text()
+    return gzip.decompress((FOLDER / f"{name}.json.gz").read_bytes()).decode()
 
 
 def _query(request: httpx.Request) -> str:
@@ -79,4 +80,6 @@ def _record(url: str, pod: str) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(_record(*sys.argv[1:3]), separators=(",", ":")))
+    answers = json.dumps(_record(*sys.argv[1:3]), separators=(",", ":"))
+    # Without a time of its own, so that the same responses are the same file.
+    sys.stdout.buffer.write(gzip.compress(answers.encode(), mtime=0))

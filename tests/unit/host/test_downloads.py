@@ -175,6 +175,19 @@ def test_a_file_that_is_too_large_is_not_read_to_its_end(proxy: Proxy, file: Pat
     assert "is larger than 1 MiB, so it is not the file that is wanted" in failure(file)
 
 
+@pytest.mark.parametrize(
+    ("declared", "sent"), [({"Content-Length": str(1 << 21)}, b"x"), ({}, b"x" * (1 << 21))]
+)
+def test_its_size_counts_declared_or_not(
+    file: Path, monkeypatch: pytest.MonkeyPatch, declared: dict[str, str], sent: bytes
+) -> None:
+    answering(
+        monkeypatch,
+        lambda _: httpx.Response(200, headers=declared, stream=httpx.ByteStream(sent)),
+    )
+    assert "is larger than 1 MiB" in failure(file)
+
+
 def test_a_download_that_is_interrupted_leaves_nothing(
     proxy: Proxy, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -287,6 +300,14 @@ def test_a_proxy_is_named_with_its_variable_and_without_its_password(
     told = failure(file)
     assert "the connection was refused (through the proxy http://127.0.0.1:9 of all_proxy)" in told
     assert "secret" not in told
+
+
+def test_a_proxy_that_is_not_on_the_way_is_not_named(
+    proxy: Proxy, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv(MIRROR, "https://127.0.0.1:9")
+    assert "cannot be downloaded: the connection was refused. To download" in failure(file)
 
 
 @pytest.mark.parametrize("address", ["socks5://ada:secret@127.0.0.1:9", "gopher://127.0.0.1:9"])

@@ -107,13 +107,16 @@ def test_all_are_looked_for_at_the_same_time(cache: Cache) -> None:
 def test_a_look_that_never_ends_is_a_no(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "LIMIT_SECONDS", 0.01)
     never = threading.Event()
+    waiting: list[threading.Thread] = []
 
     def look(_: float) -> str:
+        waiting.append(threading.current_thread())
         never.wait()
         return YES
 
     assert ask("silent", look, cache) == "no answer within 0 s"
     never.set()
+    assert [thread.daemon for thread in waiting] == [True], "the end of the program does not wait"
 
 
 def test_settings_that_cannot_be_used_are_no_answer(cache: Cache) -> None:

@@ -55,6 +55,23 @@ def test_the_identity_starts_with_the_resources_name(logged: Logged) -> None:
     assert Command().create(logged.call, {})[0].startswith("cluster")
 
 
+def test_two_commands_of_a_name_have_two_identities(logged: Logged) -> None:
+    assert Command().create(logged.call, {})[0] != Command().create(logged.call, {})[0]
+
+
+def test_the_resources_environment_overrides_the_plugins(
+    logged: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("X", "of the plugin")
+    monkeypatch.setenv("Y", "of the plugin")
+    state = created(logged, create='echo "$X, $Y"', environment={"X": "of the resource"})
+    assert state["stdout"] == "of the resource, of the plugin"
+
+
+def test_a_command_need_not_read_its_input(logged: Logged) -> None:
+    assert created(logged, create="exec true", stdin="x" * 10**6)["stdout"] == ""
+
+
 def test_an_update_runs_create_again(logged: Logged) -> None:
     old = {"stdout": "before", "stderr": ""}
     again = {"create": 'echo "again ${PULUMI_COMMAND_STDOUT-unset}"'}

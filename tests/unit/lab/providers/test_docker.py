@@ -233,16 +233,26 @@ def test_a_port_that_docker_chose_is_read_and_is_no_change() -> None:
 
 
 def test_the_create_request_is_what_docker_expects() -> None:
-    request = specs.create_request(inputs())
-    assert request["Cmd"] == CONTAINER["command"]
-    assert request["Labels"] == {"owner": "me", "stack": "dev"}
-    assert request["ExposedPorts"] == {"16686/tcp": {}}
-    host = request["HostConfig"]
-    assert host["NetworkMode"] == "bridge"
-    assert host["Memory"] == 512 * 1024**2
-    assert host["PortBindings"] == {"16686/tcp": [{"HostIp": "127.0.0.1", "HostPort": "16686"}]}
-    assert host["CapDrop"] == ["ALL"]
-    assert host["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "10m"}}
+    assert specs.create_request(inputs(capabilities={"adds": ["CAP_CHOWN"], "drops": ["ALL"]})) == {
+        "Image": "sha256:1",
+        "Labels": {"owner": "me", "stack": "dev"},
+        "Cmd": CONTAINER["command"],
+        "User": "10001",
+        "Env": ["GOMEMLIMIT=400MiB"],
+        "ExposedPorts": {"16686/tcp": {}},
+        "HostConfig": {
+            "Init": False,
+            "NetworkMode": "bridge",
+            "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m"}},
+            "RestartPolicy": {"Name": "no"},
+            "CapAdd": ["CAP_CHOWN"],
+            "CapDrop": ["ALL"],
+            "PortBindings": {"16686/tcp": [{"HostIp": "127.0.0.1", "HostPort": "16686"}]},
+            "SecurityOpt": ["no-new-privileges:true"],
+            "Memory": 512 * 1024**2,
+            "MemorySwap": 512 * 1024**2,
+        },
+    }
     assert specs.create_request(inputs(memorySwap=-1))["HostConfig"]["MemorySwap"] == -1
 
 

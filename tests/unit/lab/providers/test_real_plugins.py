@@ -122,6 +122,7 @@ def docker(api: FakeDockerApi) -> Iterator[Plugin]:
     with serving(docker_types.make(None, api.connect)) as plugin:
         plugin.configure()
         yield plugin
+    assert api.open_clients == 0
 
 
 @pytest.fixture
@@ -308,7 +309,12 @@ def test_a_destroy_stops_gracefully_and_leaves_nothing(docker: Plugin, api: Fake
     api.calls.clear()
     for kind in (CONTAINER, NETWORK):
         docker.delete(made[kind][0])
-    assert api.calls == ["stop 5", "remove_container v=True force=True", "remove_network"]
+    assert api.calls == [
+        "stop 5",
+        "remove_container v=True force=True",
+        "wait",
+        "remove_network",
+    ]
     assert not api.containers
     assert not api.networks
 
@@ -320,8 +326,12 @@ def test_a_network_in_use_is_given_up_after_30_seconds(
     clock = Clock().drive(monkeypatch, docker_resource)
     network = stack(docker)[NETWORK][0]
     began = clock.now
-    with pytest.raises(PluginError, match="timeout while waiting for state to become 'removed'"):
+    with pytest.raises(PluginError) as failed:
         docker.delete(network)
+    assert str(failed.value) == (
+        f"deleting {network.urn}: 1 error occurred:\n\t* timeout while waiting for state to become"
+        " 'removed' (last state: 'pending', timeout: 30s)"
+    )
     assert 30 <= clock.now - began < 32
     assert network.id in api.networks
 
@@ -455,6 +465,9 @@ def test_the_address_is_that_of_the_environment_at_every_configuring(
         docker.configure({"version": "5.2.0"})
         assert api.address == address
         assert docker.check_config({"version": "5.2.0"}) == {"version": "5.2.0"}
+    monkeypatch.setenv("DOCKER_HOST", "")
+    docker.configure()
+    assert api.address == "unix:///var/run/docker.sock"
     docker.configure({"host": "unix:///of-the-program.sock"})
     assert api.address == "unix:///of-the-program.sock"
 

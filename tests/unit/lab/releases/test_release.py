@@ -244,6 +244,11 @@ def test_what_decides_the_content_decides_the_output(changed: Release) -> None:
     assert PULUMI.step(MAC).key != PULUMI.step(LINUX).key
 
 
+def test_another_pinned_checksum_is_another_output() -> None:
+    keys = {replace(K3D, pinned={K3D.address(LINUX): digit * 64}).step(LINUX).key for digit in "01"}
+    assert len(keys) == 2
+
+
 SUM, OTHER = "a" * 64, "b" * 64
 
 
