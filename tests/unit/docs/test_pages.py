@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from runtime_observability.core import compatibility
 from tests import golden
 from tests.configuration import PROJECT, SCHEMA
 from tests.docs import pages, samples, tables
+from tests.unit.test_architecture import tracked
 
 GENERATORS = {
     "configuration": tables.configuration,
@@ -67,6 +69,26 @@ def test_every_page_is_in_the_index() -> None:
     linked = set(pages.links(index.read_text()))
     written = {page.name for page in (PROJECT / "docs").glob("*.md")} - {index.name}
     assert written <= linked
+
+
+ANNOUNCED = {"mutants", "raise"}
+"""Targets that the pages describe and another change brings."""
+
+
+def test_the_pages_name_targets_that_the_makefile_has() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    spans = [span for page in PAGES for span in re.findall(r"`[^`]+`", page.read_text())]
+    command = re.compile(r"^`(?:\w+=\S+ )*make ([a-z-]+)|\(make -s ([a-z-]+)\)")
+    named = {found[1] or found[2] for span in spans if (found := command.search(span))}
+    assert {"up", "down", "env"} <= named
+    assert named - targets <= ANNOUNCED
+
+
+def test_the_pages_name_variables_that_the_code_reads() -> None:
+    code = "".join((PROJECT / file).read_text() for file in tracked("*.py") if "tests" not in file)
+    for page in PAGES:
+        for variable in re.findall(r"RUNTIME_OBSERVABILITY_\w+", page.read_text()):
+            assert f'"{variable}"' in code, f"{name(page)}: {variable}"
 
 
 def test_a_broken_link_is_seen(tmp_path: Path) -> None:
