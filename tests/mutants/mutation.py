@@ -187,7 +187,10 @@ class _Collector(cst.CSTVisitor):
     def _add(self, node: cst.CSTNode, new: str) -> None:
         """Adds a change unless libcst prints ``node`` in another way than the file has it."""
         start, end, last_line = self._place(node)
-        if self._source[start:end] == self._module.code_for_node(node).strip():
+        printed = self._module.code_for_node(node)
+        if self._source[start:end] == printed:
+            self._append(start, end, new, last_line)
+        elif self._source[start:end] == printed.strip():
             self._append(start, end, new.strip(), last_line)
 
     def _drop_context(self, node: cst.With) -> None:
