@@ -31,6 +31,16 @@ def test_a_change_that_a_test_should_notice_is_made(source: str, after: str) -> 
     assert (source, after) in changes(source)
 
 
+def test_an_argument_of_a_call_on_several_lines_is_dropped() -> None:
+    source = "def f():\n    run(\n        argv,\n        check=True,\n    )\n"
+    dropped = "def f():\n    run(\n        argv,\n        )\n"
+    assert dropped in {mutant.text for mutant in mutants("a.py", source)}
+
+
+def test_an_expression_in_parentheses_keeps_them() -> None:
+    assert ("a = (b + c) * 2", "a = (b - c) * 2") in changes("a = (b + c) * 2")
+
+
 @pytest.mark.parametrize(
     "source",
     [
