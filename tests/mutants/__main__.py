@@ -119,7 +119,7 @@ def _run(options: argparse.Namespace, cache: Path, scratch: Path) -> int:
     copies = [folder / f"copy-{number}" for number in range(min(options.jobs, len(tasks)))]
     for copy in copies:
         if not copy.exists():
-            shutil.copytree(folder / "copy-0", copy)
+            shutil.copytree(folder / "copy-0", copy, symlinks=True)
         project.restore(copy, sources)
     modules = sorted({name for recorded in recording for name in recorded["modules"]})
     with (

@@ -25,6 +25,7 @@ from mutmut.mutation.mutators import mutation_operators
 
 _PROSE = re.compile(r"^[^{\\]* [^{\\]* [^{\\]*$")
 """Three words: a message or a source. Its wording is not behaviour, which tests would notice."""
+_INDENT = " " * 4
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,7 @@ class _Collector(cst.CSTVisitor):
         for line in source.splitlines(keepends=True):
             self._lines.append(self._lines[-1] + len(line))
         self._scope: list[str] = []
+        self._indentation = [""]
         self._annotations: list[bool] = [False]
         """Whether the node is in an annotation; a call in one is code: ``Field(ge=1)``."""
 
@@ -163,11 +165,15 @@ class _Collector(cst.CSTVisitor):
             self._annotations.append(False)
         if not self._annotations[-1]:
             self._mutate(node)
+        if isinstance(node, cst.IndentedBlock | cst.Match):
+            self._indentation.append(self._indentation[-1] + (node.indent or _INDENT))
         return True
 
     def on_leave(self, original_node: cst.CSTNode) -> None:
         if isinstance(original_node, cst.FunctionDef | cst.ClassDef):
             self._scope.pop()
+        elif isinstance(original_node, cst.IndentedBlock | cst.Match):
+            self._indentation.pop()
         elif isinstance(original_node, cst.Annotation | cst.Call):
             self._annotations.pop()
 
@@ -187,8 +193,13 @@ class _Collector(cst.CSTVisitor):
     def _add(self, node: cst.CSTNode, new: str) -> None:
         """Adds a change unless libcst prints ``node`` in another way than the file has it."""
         start, end, last_line = self._place(node)
-        if self._source[start:end] == self._module.code_for_node(node).strip():
-            self._append(start, end, new.strip(), last_line)
+        indentation = "\n" + self._indentation[-1]
+        printed = self._module.code_for_node(node).replace("\n", indentation)
+        new = new.replace("\n", indentation)
+        for part in (str, str.strip, _inside_parentheses):
+            if self._source[start:end] == part(printed):
+                self._append(start, end, part(new), last_line)
+                return
 
     def _drop_context(self, node: cst.With) -> None:
         start, _, _ = self._place(node)
@@ -207,6 +218,11 @@ class _Collector(cst.CSTVisitor):
             self._lines[place.end.line - 1] + place.end.column,
             place.end.line,
         )
+
+
+def _inside_parentheses(code: str) -> str:
+    """The place of an expression is without its parentheses, which libcst prints."""
+    return code[1:-1].strip() if code.startswith("(") and code.endswith(")") else code
 
 
 def _is_docstring(node: cst.CSTNode) -> bool:

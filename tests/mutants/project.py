@@ -62,11 +62,17 @@ def digest(all_files: list[str]) -> str:
 
 
 def copy(all_files: list[str], folder: Path) -> None:
-    """Copies the project to ``folder``; the copy is a git repository, which some tests read."""
+    """Copies the project to ``folder``; the copy is a git repository, which some tests read.
+
+    Links give it the layout of a wheel as well: else `runtime_observability.components` would be
+    that of the project that is installed, without its mutants.
+    """
     for file in all_files:
         target = folder / file
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(PROJECT / file, target)
+    for name in ("components", "config_templates"):
+        (folder / "runtime_observability" / name).symlink_to(Path("..") / name)
     subprocess.run(["git", "init", "--quiet", str(folder)], check=True)
 
 
