@@ -27,11 +27,13 @@ SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1  # linux/sockios.h, linux
 LARGEST_PACKET = 65520  # slirp4netns(1): the highest and fastest
 SECURITY = Path("/sys/kernel/security")
 RESOLVER = Path("/etc/resolv.conf")
+OPTIONAL_SOFTWARE = Path("/opt")
+PRIVATE = Path("/run/private")
 
 
 def mount(*arguments: str | Path) -> None:
-    """Mount in this namespace."""
-    subprocess.run(["mount", *arguments], check=True)
+    """Mount in this namespace, without a note of it in /run/mount."""
+    subprocess.run(["mount", "--no-mtab", *arguments], check=True)
 
 
 def hide_host(folder: Path, parent: str) -> None:
@@ -41,16 +43,33 @@ def hide_host(folder: Path, parent: str) -> None:
     mount("--bind", f"/proc/{parent}/ns/net", host_net)
     mount("-t", "proc", "proc", "/proc")
     mount("-t", "tmpfs", "-o", "mode=0755", "private", "/run")
-    for name in ("etc", "opt"):
-        if Path("/", name).is_dir():
-            upper, work = Path("/run/private", name), Path("/run/private", f".{name}")
-            upper.mkdir(parents=True)
-            work.mkdir()
-            layers = f"lowerdir=/{name},upperdir={upper},workdir={work}"
-            mount("-t", "overlay", "-o", layers, "private", f"/{name}")
+    upper, work = PRIVATE / "etc", PRIVATE / "work"
+    for empty in (upper, work):
+        empty.mkdir(parents=True)
+    layers = f"lowerdir=/etc,upperdir={upper},workdir={work}"
+    mount("-t", "overlay", "-o", layers, "private", "/etc")
+    if OPTIONAL_SOFTWARE.is_dir():
+        keep_new_entries(OPTIONAL_SOFTWARE)
     if SECURITY.is_dir():
         # Else dockerd loads an AppArmor profile into the host's kernel.
         mount("-t", "tmpfs", "private", SECURITY)
+
+
+def keep_new_entries(folder: Path) -> None:
+    """Keep what is made in a folder from the host; what is in it already stays the host's.
+
+    A checkout or a cache may be there, which an overlay would separate from the host.
+    """
+    cover = PRIVATE / folder.name
+    cover.mkdir()
+    for entry in folder.iterdir():
+        place = cover / entry.name
+        if entry.is_symlink():
+            place.symlink_to(entry.readlink())
+            continue
+        place.mkdir() if entry.is_dir() else place.touch()
+        mount("--rbind", entry, place)
+    mount("--rbind", cover, folder)
 
 
 def start_loopback() -> None:
