@@ -79,8 +79,8 @@ def _run(command: str, cache: Cache, stack: str | None) -> int:
         case "lock":
             return lock.run()
         case "raise":
-            named = (os.environ.get(name, "") for name in ("PIN", "VERSION", "MODULE"))
-            return raise_.run(cache, *named)
+            pin, version, module = (os.environ.get(n, "") for n in ("PIN", "VERSION", "MODULE"))
+            return raise_.run(cache, pin, version, module)
         case tiers:
             return checks.run(tiers, cache)
 

@@ -47,7 +47,7 @@ def test_nothing_is_removed_before_a_refusal(
     cache: Cache, calls: Path, venv: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(daemon, "labels", lambda *_: ["dev", "lab"])
-    clean.MADE_BY_LAB.touch()
+    (venv / "made-by-lab").touch()
     cache.docker.mkdir(parents=True)
     before = sorted(cache.root.rglob("*"))
     with pytest.raises(LabError, match=r"still holds stacks \(dev, lab\)"):
@@ -67,7 +67,7 @@ def test_the_virtual_environment_is_removed_only_if_the_lab_made_it(
     cache: Cache, calls: Path, venv: Path, ours: bool
 ) -> None:
     if ours:
-        clean.MADE_BY_LAB.touch()
+        (venv / "made-by-lab").touch()
     cache.root.mkdir()
     assert clean.run(cache) == 0
     assert venv.exists() == (not ours)
