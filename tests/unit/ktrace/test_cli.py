@@ -22,6 +22,7 @@ from ktrace.target.stack import is_this_project, project_folder
 from runtime_observability.core.compatibility import OLDEST_DOCKER
 from runtime_observability.core.naming import Names
 from runtime_observability.core.problem import Problem
+from runtime_observability.core.settings import REGISTRY
 from runtime_observability.host.docker import Daemon
 from tests.configuration import PROJECT, parsed
 from tests.fakes.daemon import FakeDaemon
@@ -163,6 +164,11 @@ def test_keys_of_other_namespaces_are_not_settings(tmp_path: Path) -> None:
         "config: {docker:host: x, other:servers: 3, runtime-observability:agents: 2}"
     )
     assert stack_settings.read(tmp_path, "dev") == parsed(agents=2)
+
+
+def test_settings_have_the_mirror_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(REGISTRY, "mirror.example")
+    assert stack_settings.read(PROJECT, None) == parsed(registryMirror="mirror.example")
 
 
 def test_the_project_is_found_from_any_folder_of_it(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from lab.build.steps import prepare
 from lab.errors import LabError
-from lab.machine import machine, shell, tools
+from lab.machine import machine, plugins, shell, tools
 from lab.machine.machine import Machine
 from lab.paths import Cache
 from lab.providers import VERSIONS
@@ -54,7 +55,7 @@ def serve_releases(proxy: Proxy) -> None:
     here = this_platform()
     for tool in TOOLS:
         serve(proxy.to, tool.release, here, PULUMI_ARCHIVE if tool.release.folder else PROGRAM)
-    for address in machine.plugins.addresses(VERSIONS, here):
+    for address in plugins.addresses(VERSIONS, here):
         proxy.to.files[address.removeprefix("https://")] = b"plugin"
 
 
@@ -172,7 +173,7 @@ def test_what_the_network_decides_is_said_with_the_variable_that_overrides_it(
         text.format(
             image=machine.default_images()[0],
             plugins=PLUGINS,
-            plugin=machine.plugins.addresses(VERSIONS, here)[0],
+            plugin=plugins.addresses(VERSIONS, here)[0],
         )
         for text in expected
     ]
@@ -234,9 +235,7 @@ def test_a_shell_that_used_stand_ins_finds_the_users_plugins_again(
         folder.mkdir(parents=True)
         (folder / f"pulumi-resource-{name}").touch()
     monkeypatch.setenv("PULUMI_HOME", str(cache.pulumi_home))
-    monkeypatch.setattr(
-        machine.pwd, "getpwuid", lambda _: type("User", (), {"pw_dir": str(own.parent)})
-    )
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: type("User", (), {"pw_dir": str(own.parent)}))
     found = machine.examine(cache)
     assert not found.stand_ins
     assert reason(found, "provider plugins") == f"{PLUGINS}, installed in {own / 'plugins'}"
