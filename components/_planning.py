@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from pulumi.runtime.settings import get_monitor
 from runtime_observability.core.naming import Names
 from runtime_observability.core.plan import Plan, make_plan
 from runtime_observability.core.problem import UNTOUCHED, ProblemsError
-from runtime_observability.core.settings import Settings, parse, with_environment
+from runtime_observability.core.settings import Settings, parse
 from runtime_observability.host import node_image, preflight
 
 from .environment_args import TracedEnvironmentArgs
@@ -35,7 +34,7 @@ def plan(args: TracedEnvironmentArgs) -> Plan:
         Path(args.state_folder).absolute() if args.state_folder else None,
     )
     try:
-        settings = parse(with_environment(args.values(), os.environ))
+        settings = parse(args.values())
         observed = preflight.observe(names, settings.host_ports, settings.port_offset)
         if observed.problems:
             raise ProblemsError(UNTOUCHED, observed.problems)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ def read(folder: Path, stack: str | None) -> Settings:
     """
     try:
         raw = _of_stack(folder, stack) if stack else {}
-        return stack_settings.parse(stack_settings.with_environment(raw, os.environ))
+        return stack_settings.parse(raw)
     except stack_settings.SettingsError as error:
         raise UsageError(f"Pulumi.{stack}.yaml: {error}") from None
 

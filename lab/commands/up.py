@@ -6,6 +6,7 @@ import json
 import os
 
 from lab.commands.setup import needs_of
+from lab.machine.machine import REGISTRY
 from lab.machine.ready import make_ready
 from lab.paths import Cache
 from lab.stacks import pulumi, settings_file
@@ -22,6 +23,10 @@ def run(cache: Cache, wanted: str | None) -> int:
     settings_file.ensure(stack, needs.machine.default_stack)
     print(f"stack: {stack}{'' if wanted else ', which fits the images'}", flush=True)
     code = pulumi.run(["stack", "select", "--create", stack], stack)
+    mirror = os.environ.get(REGISTRY, "")
+    if code == 0 and mirror and settings_file.mirror(stack) != mirror:
+        print(f"{REGISTRY}: written as registryMirror to Pulumi.{stack}.yaml", flush=True)
+        code = pulumi.run(["config", "set", "registryMirror", mirror], stack)
     # The outputs are printed below, in a form of our own.
     code = code or pulumi.run(["up", "--yes", "--skip-preview", "--suppress-outputs"], stack)
     if code == 0:

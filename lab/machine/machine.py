@@ -29,8 +29,11 @@ from lab.releases.choice import OVERRIDE
 from lab.releases.platforms import Platform
 from lab.releases.release import Release
 from lab.releases.table import TOOLS
-from runtime_observability.core.settings import REGISTRY, SettingsError, parse, with_environment
+from runtime_observability.core.settings import SettingsError, parse
 from runtime_observability.host import docker, downloads
+
+REGISTRY = "RUNTIME_OBSERVABILITY_REGISTRY"
+"""The variable with a mirror of the images' registries; `make up` writes it to the stack's file."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,7 @@ def default_images() -> tuple[str, ...]:
     cannot be used.
     """
     try:
-        images = parse(with_environment({}, os.environ)).images
+        images = parse({"registryMirror": os.environ.get(REGISTRY, "")}).images
     except SettingsError as error:
         raise LabError(str(error)) from error
     return images.nodes, images.jaeger, images.collector

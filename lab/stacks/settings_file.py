@@ -70,6 +70,11 @@ def extra_nodes(stack: str) -> list[Image]:
     return [images.NODES[release[1]]]
 
 
+def mirror(stack: str) -> str:
+    """Return the registry mirror that a stack's file names; nothing if it names none."""
+    return str(_settings(PROJECT / f"Pulumi.{stack}.yaml").get("registryMirror", ""))
+
+
 def _default_ports() -> list[int]:
     schema = _document(PROJECT / "Pulumi.yaml")["config"]
     return [key["default"] for name, key in schema.items() if name.endswith("Port")]

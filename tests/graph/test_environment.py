@@ -14,7 +14,7 @@ import pulumi
 import pytest
 
 from components import RegistriesArgs, TracedEnvironment, TracedEnvironmentArgs
-from runtime_observability.core.settings import REGISTRY, Settings
+from runtime_observability.core.settings import Settings
 from tests.configuration import PROJECT, SCHEMA
 from tests.graph.program import ENVIRONMENT, IMAGE, Run, run, run_program
 from tests.graph.test_changes import changed
@@ -59,17 +59,15 @@ def test_what_is_set_is_what_the_configuration_sets() -> None:
     assert changed(configured, made((ENVIRONMENT, args))) == {}
 
 
-def test_the_mirror_of_the_environment_is_the_default_of_both(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv(REGISTRY, "mirror.example")
-    args = TracedEnvironmentArgs(folder=str(PROJECT))
-    configured = run()
+def test_a_mirror_is_the_same_key_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program reads no variable: another shell would make another cluster."""
+    monkeypatch.setenv("RUNTIME_OBSERVABILITY_REGISTRY", "mirror.example")
+    (image,) = (image for image in run().of_type(IMAGE) if image.name == "jaeger-image")
+    assert "mirror.example" not in image.inputs["name"]
+    args = TracedEnvironmentArgs(folder=str(PROJECT), registry_mirror="own.example")
+    configured = run({"registryMirror": "own.example"})
     assert changed(configured, made((ENVIRONMENT, args))) == {}
     (image,) = (image for image in configured.of_type(IMAGE) if image.name == "jaeger-image")
-    assert image.inputs["name"].startswith("mirror.example/jaegertracing/")
-    own = run({"registryMirror": "own.example"})
-    (image,) = (image for image in own.of_type(IMAGE) if image.name == "jaeger-image")
     assert image.inputs["name"].startswith("own.example/jaegertracing/")
 
 

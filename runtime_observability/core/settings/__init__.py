@@ -1,6 +1,5 @@
 """The stack's configuration: what it may be, and every problem with it at once."""
 
-from runtime_observability.core.settings.environment import REGISTRY, with_environment
 from runtime_observability.core.settings.model import (
     CLUSTER_KEYS,
     PORT_DEFAULTS,
@@ -13,11 +12,9 @@ from runtime_observability.core.settings.parse import SettingsError, parse
 __all__ = [
     "CLUSTER_KEYS",
     "PORT_DEFAULTS",
-    "REGISTRY",
     "Images",
     "Registries",
     "Settings",
     "SettingsError",
     "parse",
-    "with_environment",
 ]

@@ -9,7 +9,7 @@ import yaml
 
 from lab.build import programs
 from runtime_observability.core import compatibility
-from runtime_observability.core.settings import REGISTRY, SettingsError, with_environment
+from runtime_observability.core.settings import SettingsError
 from tests.configuration import parsed
 from tests.unit.core.test_documents import spec_of
 
@@ -83,26 +83,6 @@ def test_registries_of_the_users_own_are_kept() -> None:
 def test_without_a_mirror_nothing_changes() -> None:
     assert "registries" not in spec_of().config
     assert spec_of(registryMirror="").digest == spec_of().digest
-
-
-@pytest.mark.parametrize(
-    ("raw", "environment", "mirror"),
-    [
-        ({}, {}, ""),
-        ({}, {REGISTRY: MIRROR}, MIRROR),
-        ({"registryMirror": ""}, {REGISTRY: MIRROR}, MIRROR),
-        ({"registryMirror": "own.example"}, {REGISTRY: MIRROR}, "own.example"),
-        ({"agents": 1}, {REGISTRY: ""}, ""),
-    ],
-)
-def test_the_environment_has_its_default(
-    raw: dict[str, Any], environment: dict[str, str], mirror: str
-) -> None:
-    settings = with_environment(raw, environment)
-    assert settings.get("registryMirror", "") == mirror
-    assert {key: settings[key] for key in raw if key != "registryMirror"} == {
-        key: value for key, value in raw.items() if key != "registryMirror"
-    }
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,18 @@ def test_a_kubernetes_is_built_of_the_release_that_it_says_it_is(version: str) -
     assert module.parent in programs.kubernetes[version].inputs
 
 
+def test_kubectl_alone_is_linked_from_the_kubernetes_of_the_nodes(cache: Cache) -> None:
+    (kubernetes,) = programs.kubectl.needs
+    assert kubernetes is programs.kubernetes[programs.KUBERNETES]
+    built = kubernetes.output(cache)
+    built.mkdir(parents=True)
+    for program in ("kubectl", "kubelet"):
+        (built / program).write_text(program)
+    output = prepare(cache, [programs.kubectl])["kubectl"]
+    assert [found.name for found in output.iterdir()] == ["kubectl"]
+    assert (output / "kubectl").samefile(built / "kubectl"), "it takes no space of its own"
+
+
 @pytest.mark.parametrize(
     ("runtime", "virtualenv"),
     [

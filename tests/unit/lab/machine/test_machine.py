@@ -12,12 +12,11 @@ import pytest
 from lab.build.steps import prepare
 from lab.errors import LabError
 from lab.machine import machine, plugins, shell
-from lab.machine.machine import Machine
+from lab.machine.machine import REGISTRY, Machine
 from lab.paths import Cache
 from lab.providers import VERSIONS
 from lab.releases.platforms import this_platform
 from lab.releases.table import TOOLS
-from runtime_observability.core.settings import REGISTRY
 from runtime_observability.host import docker, downloads
 from tests.fakes.clock import Clock
 from tests.fakes.daemon import FakeDaemon
