@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with _alone(cache), tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
             return _run(options, cache, Path(scratch))
-    except (StoppedError, ValueError) as error:
+    except (StoppedError, ValueError, RuntimeError) as error:
         print(f"mutants: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -110,9 +110,8 @@ def _run(options: argparse.Namespace, cache: Path, scratch: Path) -> int:
     with _tests_of_unchanged_code(all_files, folder, options.jobs, scratch) as recording:
         sources = _read(project.mutated_files(all_files))
         by_file = {file: mutants(file, text) for file, text in sources.items()}
-    chosen = sample(by_file, options.mutants, options.seed)
-    if options.only:
-        chosen = [mutant for mutant in chosen if mutant.file in options.only]
+    wanted = {file: found for file, found in by_file.items() if file in (options.only or by_file)}
+    chosen = sample(wanted, options.mutants, options.seed)
     selection = Selection(recording, sources, _read(project.test_files(all_files)))
     results = _results(folder / "results.jsonl")
     tasks = [_task(mutant, selection) for mutant in chosen if mutant.id not in results]

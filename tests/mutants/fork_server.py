@@ -90,8 +90,8 @@ def _test(tests: list[str], scratch: Path) -> None:
     code = _TESTS_FAILED
     try:
         os.setsid()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         log = os.open(scratch / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         null = os.open(os.devnull, os.O_RDONLY)
         for stream, target in ((0, null), (1, log), (2, log)):

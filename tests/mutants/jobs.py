@@ -50,14 +50,12 @@ def run(
 
     def work(number: int, copy: Path) -> None:
         try:
-            with _server(copy, scratch / f"job-{number}", modules, servers) as ask:
+            own = scratch / f"job-{number}"
+            with _server(copy, own, modules, servers) as ask:
+                _refuse_failing_tests(ask, tasks[0], own)
                 while True:
                     task = waiting.get_nowait()
-                    mutant = task.mutant
-                    order = Order(
-                        file=mutant.file, text=mutant.text, tests=task.tests, seconds=task.seconds
-                    )
-                    done.put((mutant, _answer(ask, order)))
+                    done.put((task.mutant, _answer(ask, _order(task))))
         except queue.Empty:
             pass
         except Exception as error:
@@ -79,6 +77,21 @@ def run(
             server.terminate()
         for thread in threads:
             thread.join()
+
+
+def _order(task: Task) -> Order:
+    mutant = task.mutant
+    return Order(file=mutant.file, text=mutant.text, tests=task.tests, seconds=task.seconds)
+
+
+def _refuse_failing_tests(ask: Callable[[Order], str], task: Task, scratch: Path) -> None:
+    """RuntimeError where tests fail without a mutant: every mutant would count as killed."""
+    order = Order(**{**_order(task), "text": None, "seconds": 600})
+    if (answer := ask(order)) != "survived":
+        log = (scratch / "log").read_text(errors="replace")[-2000:]
+        raise RuntimeError(
+            f"tests of {task.mutant.file} fail without any change ({answer}):\n{log}"
+        )
 
 
 def _answer(ask: Callable[[Order], str], order: Order) -> str:

@@ -63,6 +63,29 @@ def test_a_mutant_is_killed_survives_or_hangs_and_is_gone_afterwards(
     assert (copy / "ktrace/least.py").read_text() == SOURCE
 
 
+def test_where_unchanged_code_fails_no_mutant_counts_as_killed(copy: Path, tmp_path: Path) -> None:
+    (change, *_) = mutants("ktrace/least.py", SOURCE)
+    (tmp_path / "scratch").mkdir()
+    tasks = [Task(change, ["test_it.py::test_never_chosen"], 60)]
+    with pytest.raises(RuntimeError, match=r"fail without any change \(killed\)"):
+        list(jobs.run(tasks, [copy], tmp_path / "scratch", []))
+
+
+def test_results_hold_until_a_file_changes_other_than_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(project, "PROJECT", tmp_path)
+    files = ["a.py", "tests/mutants/survivors.toml"]
+    (tmp_path / "tests/mutants").mkdir(parents=True)
+    for file in files:
+        (tmp_path / file).write_text("before")
+    before = project.digest(files)
+    (tmp_path / files[1]).write_text("after")
+    assert project.digest(files) == before
+    (tmp_path / files[0]).write_text("after")
+    assert project.digest(files) != before
+
+
 def test_a_mutant_reaches_nothing_of_the_users(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
