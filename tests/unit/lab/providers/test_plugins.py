@@ -226,6 +226,6 @@ def test_a_commands_output_is_a_passing_line_at_its_resource() -> None:
 
 def test_a_commands_timeout_is_that_of_the_request() -> None:
     with serving(command.make(None)) as plugin:
-        inputs = {"create": "exec sleep 600", "addPreviousOutputInEnv": False}
+        inputs = {"create": "exec sleep 40", "addPreviousOutputInEnv": False}
         with pytest.raises(PluginError, match="signal: killed"):
             plugin.create(COMMAND, inputs, seconds=0.2)

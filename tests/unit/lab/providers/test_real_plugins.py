@@ -405,7 +405,7 @@ def test_a_cancelled_command_is_killed_and_leaves_no_state(
 
     threading.Thread(target=cancel_once_it_runs).start()
     with pytest.raises(PluginError, match="signal: killed") as failed:
-        commands.create(COMMAND, a_command(f"touch {mark}; exec sleep 600"))
+        commands.create(COMMAND, a_command(f"touch {mark}; exec sleep 40"))
     assert failed.value.left is None
 
 
