@@ -199,7 +199,9 @@ def _status_without(packages: set[str], folder: Path) -> str:
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Machine]:
     folder = Path(tempfile.mkdtemp(prefix="ro", dir="/tmp"))
-    yield Machine(folder)
+    found = Machine(folder)
+    yield found
+    found.run(STOP)
     shutil.rmtree(folder)
 
 

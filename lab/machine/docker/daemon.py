@@ -78,8 +78,8 @@ def end(daemon: Daemon) -> bool:
     if pid:
         processes.end(pid, STOP_SECONDS)
     older.restore(daemon)
-    cgroups.remove(daemon.cgroup)
     kernel_settings.restore(daemon)
     for path in (daemon.pid_file, daemon.socket):
         path.unlink(missing_ok=True)
+    cgroups.remove(daemon.cgroup)
     return pid is not None
