@@ -92,3 +92,15 @@ def test_a_stack_file_that_is_not_yaml_is_named(
     (tmp_path / "Pulumi.bad.yaml").write_text("config: [\n")
     with pytest.raises(LabError, match=r"Pulumi\.bad\.yaml is not YAML.*Correct it"):
         settings_file.extra_nodes("bad")
+
+
+def test_a_stacks_mirror_is_read_from_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings_file, "PROJECT", tmp_path)
+    (tmp_path / "Pulumi.own.yaml").write_text(
+        "config:\n  runtime-observability:registryMirror: mirror.example\n"
+    )
+    (tmp_path / "Pulumi.none.yaml").write_text("")
+    assert settings_file.mirror("own") == "mirror.example"
+    assert settings_file.mirror("none") == ""
