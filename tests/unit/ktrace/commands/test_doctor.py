@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from ktrace.checks import machine
 from ktrace.checks.finding import UP_STOPS
 from ktrace.target import stack as stack_module
+from runtime_observability.core import support
 from runtime_observability.core.naming import Names
 from runtime_observability.host import ports
 from tests.configuration import PROJECT, parsed
@@ -21,16 +23,27 @@ from tests.fakes.ktrace import Done, Ktrace
 
 GIB = 1 << 30
 NAMES = Names("dev", PROJECT)
+K3S = parsed().k3s_version
+
+
+def end_of_support() -> support.End:
+    found = support.KUBERNETES.end_of(K3S)
+    assert found, "a default has a known end of support"
+    return found
 
 
 class Machine:
-    """Enough of everything; a test takes some of it away."""
+    """Enough of everything; a test takes some of it away.
+
+    The day is the last one on which the default Kubernetes is supported.
+    """
 
     def __init__(self, daemon: FakeDaemon, root: Path) -> None:
         self.daemon = daemon
         self.root = root
         self.total, self.free = 100 * GIB, 50 * GIB
         self.taken_ports: set[int] = set()
+        self.day = end_of_support().day
         settings = parsed().images
         self.daemon.images |= {
             image: {} for image in (settings.jaeger, settings.collector, settings.nodes)
@@ -67,6 +80,7 @@ class PathBelow:
     """Stands in for ``Path``: absolute paths are below ``root``."""
 
     cwd = staticmethod(Path.cwd)
+    home = staticmethod(Path.home)
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -86,6 +100,7 @@ def computer(daemon: FakeDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(machine, "Path", PathBelow(root))
     monkeypatch.setattr("ktrace.checks.examine.Path", PathBelow(root))
+    monkeypatch.setattr("ktrace.checks.examine.date", SimpleNamespace(today=lambda: made.day))
     monkeypatch.setattr(shutil, "disk_usage", usage)
     monkeypatch.setattr(ports, "is_free", lambda port: port not in made.taken_ports)
     return made
@@ -104,7 +119,9 @@ def test_a_machine_that_can_run_it(ktrace: Ktrace, computer: Machine) -> None:
         "ok   kubectl                     v1.34.1",
         "ok   k3d                         on PATH, new enough",
         f"ok   project folder              {PROJECT}",
+        f"ok   Kubernetes support          {K3S}, until {end_of_support()}",
         "ok   docker                      20.10.24",
+        "ok   engine                      Docker's own",
         "ok   one daemon                  unix:///var/run/docker.sock",
         "ok   rootless                    Docker runs as root",
         "ok   cgroup                      cgroup v2",
@@ -136,7 +153,7 @@ def test_the_json_has_each_finding(ktrace: Ktrace, computer: Machine) -> None:
         "breaks": "",
         "cure": "",
     }
-    assert len(shown.document["findings"]) == 16
+    assert len(shown.document["findings"]) == 18
 
 
 def test_a_warning_is_told_with_its_cure_and_is_0(ktrace: Ktrace, computer: Machine) -> None:
@@ -200,6 +217,20 @@ def test_limits_that_the_kernel_does_not_tell_are_no_findings(
     assert checks["disk"]["seen"].endswith(f" free at {PROJECT}"), "the daemon is in a VM"
 
 
+def test_a_kubernetes_without_fixes_is_a_warning(ktrace: Ktrace, computer: Machine) -> None:
+    computer.day = end_of_support().day + timedelta(days=1)
+    shown = ktrace("doctor", "--json")
+    assert shown.returncode == 0
+    assert by_check(shown)["Kubernetes support"]["status"] == "warning"
+
+
+def test_another_engine_than_dockers_is_a_failure(ktrace: Ktrace, computer: Machine) -> None:
+    computer.daemon.info["DockerRootDir"] = "/var/lib/containers/storage"
+    shown = ktrace("doctor", "--json")
+    assert shown.returncode == 1
+    assert by_check(shown)["engine"]["seen"].startswith("what answers is Podman")
+
+
 def test_a_kubectl_is_a_convenience(ktrace: Ktrace, computer: Machine) -> None:
     computer.kubectl("echo nonsense")
     shown = ktrace("doctor", "--json")
@@ -221,6 +252,7 @@ def test_without_tools_and_docker_the_rest_is_still_told(
         "kubectl": "warning",
         "k3d": "failure",
         "project folder": "ok",
+        "Kubernetes support": "ok",
         "docker": "failure",
         "inotify max_user_watches": "ok",
         "inotify max_user_instances": "ok",
