@@ -190,11 +190,14 @@ def test_what_a_command_resource_runs_is_found(elsewhere: Elsewhere) -> None:
         "tests/engine/programs/pair/__main__.py",
     ],
 )
-def test_a_type_checker_accepts_the_examples(program: str, python: Path, tmp_path: Path) -> None:
+@pytest.mark.timeout(240)  # the first reads all packages, the others what it has stored
+def test_a_type_checker_accepts_the_examples(
+    program: str, python: Path, tmp_path: Path, type_cache: Path
+) -> None:
     checked = subprocess.run(
         [
             *(sys.executable, "-m", "mypy", "--strict", "--config-file="),
-            *(f"--python-executable={python}", f"--cache-dir={tmp_path}", PROJECT / program),
+            *(f"--python-executable={python}", f"--cache-dir={type_cache}", PROJECT / program),
         ],
         cwd=tmp_path,
         capture_output=True,
@@ -202,6 +205,11 @@ def test_a_type_checker_accepts_the_examples(program: str, python: Path, tmp_pat
         check=False,
     )
     assert checked.returncode == 0, checked.stdout
+
+
+@pytest.fixture(scope="module")
+def type_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("types")
 
 
 @pytest.fixture(scope="module")
