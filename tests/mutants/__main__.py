@@ -120,12 +120,11 @@ def _run(options: argparse.Namespace, cache: Path, scratch: Path) -> int:
         if not copy.exists():
             shutil.copytree(folder / "copy-0", copy, symlinks=True)
         project.restore(copy, sources)
-    modules = sorted({name for recorded in recording for name in recorded["modules"]})
     with (
         Progress("mutants", len(tasks)) as progress,
         (folder / "results.jsonl").open("a", buffering=1) as log,
     ):
-        for mutant, result in _tried(tasks, copies, scratch, modules):
+        for mutant, result in _tried(tasks, copies, scratch):
             results[mutant.id] = result
             log.write(json.dumps([mutant.id, result]) + "\n")
             progress.advance(survived=result == "survived")
@@ -203,11 +202,11 @@ def _task(mutant: Mutant, selection: Selection) -> jobs.Task:
 
 
 def _tried(
-    tasks: Sequence[jobs.Task], copies: Sequence[Path], scratch: Path, modules: list[str]
+    tasks: Sequence[jobs.Task], copies: Sequence[Path], scratch: Path
 ) -> Iterator[tuple[Mutant, str]]:
     """A mutant that no test runs has survived."""
     yield from ((task.mutant, "survived") for task in tasks if not task.tests)
-    yield from jobs.run([task for task in tasks if task.tests], copies, scratch, modules)
+    yield from jobs.run([task for task in tasks if task.tests], copies, scratch)
 
 
 if __name__ == "__main__":

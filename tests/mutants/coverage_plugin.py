@@ -27,8 +27,6 @@ class Recorded(TypedDict):
     """How long each test function takes, by its node id without parameters."""
     lines: dict[str, dict[str, list[int]]]
     """By file and test function: the lines that run in it. Imports have the function ""."""
-    modules: list[str]
-    """Every module outside the project that the tests import."""
 
 
 class Recorder:
@@ -90,7 +88,7 @@ def main(output: Path, files: list[str]) -> int:
         lines[str(Path(measured).relative_to(folder))] = {
             test: sorted(found) for test, found in by_test.items()
         }
-    recorded = Recorded(seconds=recorder.seconds, lines=lines, modules=_foreign_modules(folder))
+    recorded = Recorded(seconds=recorder.seconds, lines=lines)
     output.write_text(json.dumps(recorded))
     return int(code)
 
@@ -100,14 +98,6 @@ def _tests(context: str, fixtures: dict[str, set[str]]) -> list[str]:
         return [context]
     name = context.removeprefix(_FIXTURE)
     return [test for test, used in fixtures.items() if name in used]
-
-
-def _foreign_modules(folder: Path) -> list[str]:
-    return sorted(
-        name
-        for name, module in sys.modules.copy().items()
-        if (file := getattr(module, "__file__", None)) and not Path(file).is_relative_to(folder)
-    )
 
 
 if __name__ == "__main__":

@@ -39,9 +39,9 @@ def environment(home: Path) -> dict[str, str]:
 
 
 def run(
-    tasks: Sequence[Task], copies: Sequence[Path], scratch: Path, modules: list[str]
+    tasks: Sequence[Task], copies: Sequence[Path], scratch: Path
 ) -> Iterator[tuple[Mutant, str]]:
-    """Yields each mutant with its result, as they end; ``modules`` are imported before."""
+    """Yields each mutant with its result, as they end. RuntimeError where no result can be had."""
     waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[Mutant, str] | BaseException] = queue.SimpleQueue()
     for task in tasks:
@@ -51,7 +51,7 @@ def run(
     def work(number: int, copy: Path) -> None:
         try:
             own = scratch / f"job-{number}"
-            with _server(copy, own, modules, servers) as ask:
+            with _server(copy, own, servers) as ask:
                 _refuse_failing_tests(ask, tasks[0], own)
                 while True:
                     task = waiting.get_nowait()
@@ -105,7 +105,7 @@ def _answer(ask: Callable[[Order], str], order: Order) -> str:
 
 @contextlib.contextmanager
 def _server(
-    copy: Path, scratch: Path, modules: list[str], servers: list[subprocess.Popen[str]]
+    copy: Path, scratch: Path, servers: list[subprocess.Popen[str]]
 ) -> Iterator[Callable[[Order], str]]:
     """Starts a server in ``copy``; yields a function that returns its answer to an order.
 
@@ -124,21 +124,17 @@ def _server(
         )
         servers.append(server)
 
-        def send(value: object) -> None:
-            assert server.stdin
-            server.stdin.write(json.dumps(value) + "\n")
-            server.stdin.flush()
-
         def ask(order: Order) -> str:
+            assert server.stdin
             assert server.stdout
-            send(order)
+            server.stdin.write(json.dumps(order) + "\n")
+            server.stdin.flush()
             answer = server.stdout.readline().strip()
             if not answer:
                 raise RuntimeError(f"a fork server ended: {(scratch / 'errors').read_text()}")
             return answer
 
         try:
-            send(modules)
             yield ask
         finally:
             server.terminate()

@@ -57,7 +57,7 @@ def test_a_mutant_is_killed_survives_or_hangs_and_is_gone_afterwards(
         Task(hangs, CHOSEN, 3),
     ]
     (tmp_path / "scratch").mkdir()
-    results = jobs.run(tasks, [copy], tmp_path / "scratch", ["no.such.module"])
+    results = jobs.run(tasks, [copy], tmp_path / "scratch")
     found = {mutant.after: result for mutant, result in results}
     assert found == {"if a <= b:": "survived", "if not (a < b):": "killed", "": "timeout"}
     assert (copy / "ktrace/least.py").read_text() == SOURCE
@@ -68,7 +68,7 @@ def test_where_unchanged_code_fails_no_mutant_counts_as_killed(copy: Path, tmp_p
     (tmp_path / "scratch").mkdir()
     tasks = [Task(change, ["test_it.py::test_never_chosen"], 60)]
     with pytest.raises(RuntimeError, match=r"fail without any change \(killed\)"):
-        list(jobs.run(tasks, [copy], tmp_path / "scratch", []))
+        list(jobs.run(tasks, [copy], tmp_path / "scratch"))
 
 
 def test_results_hold_until_a_file_changes_other_than_the_list(

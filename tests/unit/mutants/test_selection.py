@@ -19,7 +19,6 @@ RECORDED = Recorded(
         "package/a.py": {"": [1, 4, 10], MIRROR: [5, 6], SLOW: [5, 11], FAST: [5]},
         "package/user.py": {"": [1, 4], OTHER: [5]},
     },
-    modules=[],
 )
 
 
