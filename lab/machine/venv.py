@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from lab.build.steps import Workbench
+from lab.build.workbench import Workbench
 from lab.errors import LabError
 from lab.locks import exclusive
 from lab.machine import apt
