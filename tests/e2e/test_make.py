@@ -130,9 +130,12 @@ def user(tmp_path: Path) -> Iterator[User]:
     try:
         yield user
     finally:
-        for stack in ("", "STACK=second"):
-            user.make("down", *([stack] if stack else []))
+        for arguments in (["down", "STACK=second"], ["down"], ["lab-stop"]):
+            if cache.root.exists():
+                user.make(*arguments)
         user.make("clean")
+        # The folder of a daemon that still runs is kept: another command can stop it.
+        assert not cache.docker.exists(), user.done("clean")
         shutil.rmtree(root)
 
 
