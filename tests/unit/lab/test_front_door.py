@@ -31,7 +31,7 @@ def run(
 
 def lab(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """A command of the lab on a Python without packages, as of a system."""
-    return run(sys.executable, "-S", "-m", "lab", command, **environment)
+    return run(sys.executable, "-S", "-m", "lab", command, cwd=PROJECT, **environment)
 
 
 @pytest.mark.parametrize("release", [(3, 8, 1), (3, 10, 99)])
