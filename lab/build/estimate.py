@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 TRUSTED_SHARE = 0.1
 """The share of the work after which its pace counts in place of the expected one."""
-GREATEST_SHARE = 0.95
-"""Of a part that takes longer than expected, at most so much is taken for done."""
+GREATEST_SHARE = 0.8
+"""So much of a late part counts as done: a quarter of the time that it has taken is left."""
 
 
 class Estimate:
@@ -46,7 +46,6 @@ class Estimate:
         done = self._sum(self._finished) + sum(map(self._done_of, list(self._running.items())))
         elapsed = (self._clock() - self._begun) / 60
         pace = elapsed / done if done > TRUSTED_SHARE * whole else 1.0
-        # A part that is late has made the pace slower than it looks: it grows with the time.
         return (whole - done) * pace
 
     def _sum(self, parts: Iterable[str]) -> float:
