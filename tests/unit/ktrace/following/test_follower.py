@@ -147,6 +147,20 @@ def test_a_pod_that_waits_is_told_without_a_trace(
     assert "pod n/a  Pending, no trace of its own" in terminal.plain(tree.render(report))
 
 
+def test_a_pod_is_shown_with_what_its_start_took(
+    owners: Callable[..., PodOwners], clock: Clock
+) -> None:
+    started = start_of("a", "u-new")
+    started["spans"][0]["duration"] = 5_000_000
+    known = owners([], [pod("a", "u-new")])
+    report = follow(jaeger_with(clock, started), known, NEW, seconds=5)
+    (found,) = report.followed.pods
+    assert found.start is not None
+    assert found.duration_ms != found.start.duration_ms
+    shown = terminal.plain(tree.render(report))
+    assert f"pod n/a  started in {terminal.milliseconds(found.start.duration_ms)}  kubelet" in shown
+
+
 def test_what_failed_in_a_start_is_told_however_short_it_was(
     owners: Callable[..., PodOwners], clock: Clock
 ) -> None:
