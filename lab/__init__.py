@@ -1,6 +1,6 @@
 """Builds everything that the project needs on a machine that reaches package registries alone.
 
-Standard library only, apart from lab.providers: it runs before any virtual environment exists.
+`python3 -m lab` begins on the system's Python, makes .venv and goes on in it.
 """
 
 import sys

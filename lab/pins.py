@@ -1,7 +1,4 @@
-"""The releases that the lab builds and installs, as lab/pins.toml has them.
-
-Standard library only: the stand-in plugins read it too, in a Python environment of their own.
-"""
+"""The releases that the lab builds and installs, as lab/pins.toml has them."""
 
 from __future__ import annotations
 

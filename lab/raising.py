@@ -116,7 +116,7 @@ _PROGRAMS = {
     "containerd": _Program(
         "containerd",
         ("get github.com/containerd/containerd/v2@v{version}", "mod tidy"),
-        ("README: the table of what was run names the lab's containerd",),
+        ("docs/versions.md: the table of what was run names the lab's containerd",),
     ),
     "jaeger": _Program(
         "jaeger",
@@ -158,7 +158,7 @@ _PROGRAMS = {
             "github.com/pulumi/pulumi/sdk/v3@v{version}",
             "mod tidy",
         ),
-        ("requirements.txt and lab/requirements.txt: the SDK has a pin of its own",),
+        ("requirements.in and lab/requirements.in: the SDK has a pin of its own",),
     ),
     "language-host": _Program(
         "language-host",
@@ -169,7 +169,7 @@ _PROGRAMS = {
         "pulumi-kubernetes",
         ("get github.com/pulumi/pulumi-kubernetes/provider/v4@{module}", "mod tidy"),
         (
-            "requirements-dev.txt: raise pulumi-kubernetes too",
+            "requirements-dev.in: raise pulumi-kubernetes too",
             "lab/go/pulumi-kubernetes: compare go.mod with the provider's own",
         ),
     ),
@@ -251,7 +251,7 @@ def _stand_in(pins: Pins, name: str, version: str) -> Change:
         _raised(name, before, version),
         tuple(_replacements([_pin(name), documented], before, version)),
         to_read=(
-            f"requirements.txt: raise {name} too; pyproject.toml: is it in the range?",
+            f"requirements.in: raise {name} too; pyproject.toml: is it in the range?",
             f"lab/providers: compare the stand-in with {name} {version}, and cite its sources",
         ),
     )
@@ -312,7 +312,7 @@ def _default_of_kubernetes(pins: Pins, version: str) -> Change:
         ),
         to_read=(
             f"{_SUPPORT}: say why DEFAULT_K3S is of this minor",
-            "README: the outputs and tables that name the default",
+            "README and docs: the outputs and tables that name the default",
             _GOLDEN,
         ),
     )

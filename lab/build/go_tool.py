@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.build.steps import Step, Workbench
+from lab.build.steps import Step
+from lab.build.workbench import Workbench
 from lab.errors import LabError
 from lab.paths import LAB
 

@@ -17,7 +17,8 @@ import yaml
 
 from lab.build import language_host
 from lab.build.go_tool import GoTool
-from lab.build.steps import Step, Workbench
+from lab.build.steps import Step
+from lab.build.workbench import Workbench
 from lab.pins import PINS
 
 KUBERNETES = PINS.kubernetes[PINS.kubernetes_default]

@@ -15,15 +15,19 @@ from runtime_observability.host import docker, runner
 
 
 def run(cache: Cache, wanted: str | None) -> int:
-    """Destroy the wanted stack, else the selected one, else the default one.
+    """Destroy the wanted stack, else the one that `make up` brings up without a name.
 
-    Returns Pulumi's exit code; raises LabError when something is left.
+    That is the default one; where it does not exist, because the machine has changed since, the
+    selected one. Returns Pulumi's exit code; raises LabError when something is left.
     """
     machine = examine(cache)
     # A destroy needs no image, so none is built.
     os.environ.update(make_ready(Needs(dataclasses.replace(machine, lab_images=False))))
-    stack = wanted or pulumi.selected_stack() or machine.default_stack
-    if stack in pulumi.stack_names():
+    stacks = pulumi.stack_names()
+    stack = wanted or machine.default_stack
+    if wanted is None and stack not in stacks:
+        stack = pulumi.selected_stack() or stack
+    if stack in stacks:
         code = pulumi.run(["destroy", "--yes", "--skip-preview"], stack)
         if code:
             return code

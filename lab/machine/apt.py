@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from lab.build.steps import Workbench
+from lab.build.workbench import Workbench
 from lab.errors import LabError
 from lab.locks import exclusive
 

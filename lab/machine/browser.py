@@ -7,7 +7,8 @@ import platform
 import shutil
 from pathlib import Path
 
-from lab.build.steps import Step, Workbench, prepare
+from lab.build.steps import Step, prepare
+from lab.build.workbench import Workbench
 from lab.machine import apt
 from lab.paths import LAB, Cache
 

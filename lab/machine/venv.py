@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from lab.build.steps import Workbench
+from lab.build.workbench import Workbench
 from lab.errors import LabError
 from lab.locks import exclusive
 from lab.machine import apt
@@ -54,12 +54,14 @@ def make(cache: Cache, *files: Path) -> Path:
         if is_current(*files):
             return PYTHON
         log = clone / "venv.log"
-        print(f".venv: installing {', '.join(file.name for file in files)}", file=sys.stderr)
+        lacking = [file for file in files if not is_current(file)]
+        names = ", ".join(str(file.relative_to(PROJECT)) for file in lacking)
+        print(f".venv: installing {names}", file=sys.stderr)
         with log.open("wb") as out:
             installer = _Installer(cache, out)
             try:
                 installer.make_venv()
-                for file in files:
+                for file in lacking:
                     installer.install(file)
                     _stamp(file).write_text(_digest(file, PROJECT / "pyproject.toml"))
             except subprocess.CalledProcessError as error:

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import IO
 
 from lab.build import go_tool
-from lab.build.steps import Step, Workbench
+from lab.build.steps import Step
+from lab.build.workbench import Workbench
 from lab.machine import apt
 from lab.node import debian
 from lab.paths import LAB

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from lab.build.steps import Step, Workbench
+from lab.build.steps import Step
+from lab.build.workbench import Workbench
 from lab.errors import LabError
 from lab.releases.platforms import Platform
 from runtime_observability.host import downloads

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lab.machine.machine import path_without
 from lab.paths import Cache
@@ -129,9 +130,12 @@ def user(tmp_path: Path) -> Iterator[User]:
     try:
         yield user
     finally:
-        for stack in ("", "STACK=second"):
-            user.make("down", *([stack] if stack else []))
+        for arguments in (["down", "STACK=second"], ["down"], ["lab-stop"]):
+            if cache.root.exists():
+                user.make(*arguments)
         user.make("clean")
+        # The folder of a daemon that still runs is kept: another command can stop it.
+        assert not cache.docker.exists(), user.done("clean")
         shutil.rmtree(root)
 
 
@@ -167,7 +171,8 @@ def test_the_commands_of_the_makefile(user: User) -> None:
     assert docker.containers("name=server-0") == first, "the second up changes nothing"
 
     user.done("up", "STACK=second")
-    assert "portOffset: 100" in (user.clone / "Pulumi.second.yaml").read_text()
+    second = yaml.safe_load((user.clone / "Pulumi.second.yaml").read_text())["config"]
+    assert int(second["runtime-observability:portOffset"]) >= 100, "on ports of its own"
     assert first.items() < docker.containers("name=server-0").items(), "side by side"
     listed = user.make("clean")
     assert (listed.returncode != 0, root.exists()) == (True, True), "clean keeps what runs"

@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from lab.build.steps import Workbench
+from lab.build.workbench import Workbench
 from lab.machine import apt
 from lab.machine.docker import kernel_settings
 from lab.machine.docker.files import Daemon

@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import ctypes
 import os
+import signal
 import socket
 import sys
 import threading
@@ -129,5 +130,8 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):  # dockerd ends it so
+    # dockerd ends it so. One that was started in the background of a script ignores the signal, and
+    # its processes inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):
         main(sys.argv[1:])

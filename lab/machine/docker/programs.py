@@ -11,7 +11,8 @@ import platform
 import shutil
 from pathlib import Path
 
-from lab.build.steps import Step, Workbench, prepare
+from lab.build.steps import Step, prepare
+from lab.build.workbench import Workbench
 from lab.machine import apt
 from lab.machine.docker import processes
 from lab.paths import LAB, Cache

@@ -7,11 +7,13 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from lab.commands.lock import LOCKED
 from runtime_observability.core import compatibility
 from runtime_observability.core.versions import Version
 from tests.configuration import PROJECT, SCHEMA
@@ -164,3 +166,11 @@ def test_files_that_another_tool_needs_are_named_alike() -> None:
     scripts = [file for file in tracked("*.sh") if Path(file).parts[0] != "tests"]
     assert scripts
     assert [file for file in scripts if not shell.search(file)] == []
+
+
+def test_renovate_raises_the_requirements_that_people_write_and_not_the_locked_ones() -> None:
+    (pattern,) = RENOVATE["pip_requirements"]["managerFilePatterns"]
+    written = {file for file in tracked("*.in") if re.search(pattern.strip("/"), file)}
+    assert written == {f"{name}.in" for name in LOCKED}
+    ignored = RENOVATE["ignorePaths"]
+    assert all(any(fnmatch(f"{name}.txt", path) for path in ignored) for name in LOCKED)

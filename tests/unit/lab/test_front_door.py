@@ -11,12 +11,15 @@ from pathlib import Path
 import pytest
 
 from tests.configuration import PROJECT
+from tests.live.stack import copy_files
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, cwd: Path = PROJECT, **environment: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         arguments,
-        cwd=PROJECT,
+        cwd=cwd,
         env={"PATH": os.defpath, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -28,7 +31,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 def lab(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """A command of the lab on a Python without packages, as of a system."""
-    return run(sys.executable, "-S", "-m", "lab", command, **environment)
+    return run(sys.executable, "-S", "-m", "lab", command, cwd=PROJECT, **environment)
 
 
 @pytest.mark.parametrize("release", [(3, 8, 1), (3, 10, 99)])
@@ -51,20 +54,22 @@ def test_a_home_that_is_no_folder_is_one_line_with_the_cure(command: str) -> Non
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a disk that is full")
 def test_a_full_disk_is_one_line_with_the_cure_and_can_be_cleaned(tmp_path: Path) -> None:
+    clone = copy_files(tmp_path / "clone")  # `clean` removes the .venv of its own project
+    disk = tmp_path / "disk"
+    disk.mkdir()
     script = (
-        'mount -t tmpfs -o nr_inodes=3 none "$1" && mkdir "$1/cache" && '
-        'touch "$1/cache/last"; shift; "$@"; '
-        'code=$?; "$1" "$2" "$3" "$4" clean; exit $code'
+        'mount -t tmpfs -o nr_inodes=3 none "$1" && mkdir "$1/cache" && touch "$1/cache/last"; '
+        'shift; "$@" setup; code=$?; "$@" clean; exit $code'
     )
     done = run(
-        "unshare", "--mount", "sh", "-c", script, "sh", str(tmp_path),
-        sys.executable, "-S", "-m", "lab", "setup",
-        HOME="/root", RUNTIME_OBSERVABILITY_CACHE=f"{tmp_path}/cache",
+        "unshare", "--mount", "sh", "-c", script, "sh", str(disk),
+        sys.executable, "-S", "-m", "lab",
+        cwd=clone, HOME="/root", RUNTIME_OBSERVABILITY_CACHE=f"{disk}/cache",
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert "No space left on device. Free some: `make clean` removes everything" in done.stderr
     assert "Traceback" not in done.stderr
-    assert f"removing {tmp_path}/cache" in done.stdout
+    assert f"removing {disk}/cache" in done.stdout
 
 
 def test_without_make_the_commands_are_those_of_the_module() -> None:

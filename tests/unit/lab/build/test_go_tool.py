@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from lab.build.go_tool import GoTool, oldest_go
-from lab.build.steps import Workbench
+from lab.build.workbench import Workbench
 from lab.errors import LabError
 from lab.paths import LAB, Cache
 

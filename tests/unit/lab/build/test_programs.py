@@ -12,7 +12,8 @@ import pytest
 
 from lab.build import language_host, programs
 from lab.build.go_tool import GoTool
-from lab.build.steps import Workbench, prepare
+from lab.build.steps import prepare
+from lab.build.workbench import Workbench
 from lab.paths import LAB, Cache
 
 

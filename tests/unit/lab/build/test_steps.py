@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from lab.build import steps
-from lab.build.steps import Step, Workbench, prepare
+from lab.build.steps import Step, prepare
+from lab.build.workbench import Workbench
 from lab.errors import LabError
 from lab.paths import Cache
 

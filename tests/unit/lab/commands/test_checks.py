@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from lab.build.steps import Step
-from lab.commands import checks
-from lab.commands.checks import Tier
+from lab.commands import checks, tiers
+from lab.commands.tiers import Tier
 from lab.errors import LabError
 from lab.machine import browser, machine, ready, venv
 from lab.machine.docker.daemon import NoDaemonError
@@ -189,7 +189,7 @@ def test_a_program_of_the_virtual_environment_gets_the_files(
 
 
 def test_every_check_with_files_has_some() -> None:
-    for tier in checks.LINT:
+    for tier in tiers.LINT:
         assert not tier.files or checks.matching(tier.files), tier.name
 
 
@@ -199,7 +199,7 @@ def test_no_shell_script_is_left_out() -> None:
         for file in tracked("*")
         if file.endswith(".sh") or re.match(rb"#!.*\b(ba)?sh\n", (PROJECT / file).read_bytes())
     }
-    assert scripts == set(checks.matching((*checks.SHELL_FILES, *checks.DELETES)))
+    assert scripts == set(checks.matching((*tiers.SHELL_FILES, *tiers.DELETES)))
 
 
 def test_a_browser_is_unpacked_where_none_is_and_its_lack_stops_nothing(
@@ -222,8 +222,8 @@ def test_a_browser_is_unpacked_where_none_is_and_its_lack_stops_nothing(
 
 def test_the_kubernetes_plugin_is_needed_by_the_examples_alone() -> None:
     """It takes longer to build than all the rest of the lab."""
-    tiers = [tier for tiers in checks.TIERS.values() for tier in tiers]
-    assert {tier.name: tier.plugins for tier in tiers if tier.plugins} == {
+    every = [tier for of_target in tiers.TIERS.values() for tier in of_target]
+    assert {tier.name: tier.plugins for tier in every if tier.plugins} == {
         "examples": (install.KUBERNETES,)
     }
 

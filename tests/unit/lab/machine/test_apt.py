@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.build.steps import Step, Workbench, prepare
+from lab.build.steps import Step, prepare
+from lab.build.workbench import Workbench
 from lab.errors import LabError
 from lab.machine import apt
 from lab.paths import Cache

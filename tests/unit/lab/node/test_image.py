@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.build.steps import Workbench
+from lab.build.workbench import Workbench
 from lab.node import image
 from lab.paths import Cache
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from lab import providers
-from lab.build.steps import Step, Workbench, prepare
+from lab.build.steps import Step, prepare
+from lab.build.workbench import Workbench
 from lab.paths import PROJECT, Cache
 from lab.providers import VERSIONS, install
 

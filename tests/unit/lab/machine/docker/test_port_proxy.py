@@ -16,8 +16,10 @@ import pytest
 from lab.machine.docker import port_proxy
 
 HERE = "127.0.0.1"
+# A daemon that was started in the background of a script ignores SIGINT.
 AS_DOCKERD = """\
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
 os.dup2({writer}, 3)
 os.closerange(4, {writer} + 1)
 os.execv(sys.executable, [sys.executable, *sys.argv[1:]])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.build.steps import Workbench
+from lab.build.workbench import Workbench
 from lab.machine import apt
 from lab.machine.docker import processes, programs
 from lab.paths import Cache

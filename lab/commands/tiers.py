@@ -1,0 +1,128 @@
+"""What each of the Makefile's targets of checks runs, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lab.build import images, programs
+from lab.build.steps import Step
+from lab.providers import install
+from lab.providers.install import Plugin
+
+PYTHON = "python"
+PYTEST = ("-m", "pytest")
+VERBOSE = "-vv"  # these tests take minutes: the user sees which one runs
+
+
+@dataclass(frozen=True)
+class Tier:
+    """One group of checks: a program with its arguments."""
+
+    name: str
+    arguments: tuple[str, ...]
+    program: str = PYTHON
+    """The program's file in .venv/bin."""
+    files: tuple[str, ...] = ()
+    """Patterns, relative to the project's folder, of the files that the program gets at its end."""
+    step: Step | None = None
+    """Builds the program, which is no Python package, where PATH does not have it."""
+    needs_lab: bool = False
+    nodes: tuple[images.Image, ...] = ()
+    """The nodes that its tests need besides the default one."""
+    plugins: tuple[Plugin, ...] = ()
+    """The provider plugins that its tests need besides those of the project's program."""
+    needs_browser: bool = False
+
+
+SHELL_FILES = (".ci/*", ".github/scripts/*.sh")
+DELETES = ("runtime_observability/host/scripts/*.sh",)
+"""Texts that Pulumi hands to sh. Their lists of Docker ids are split into words on purpose."""
+YAML_FILES = (
+    "*.yaml",
+    "*.yml",
+    ".*.yaml",
+    ".github/**/*.yml",
+    "config_templates/*.yaml",
+    "examples/*/*.y*ml",
+    "ktrace/expect/builtin/*.yaml",
+)
+"""Those that people write; tests/ has files that a program wrote."""
+LINT = (
+    Tier("ruff", ("-m", "ruff", "check", ".")),
+    Tier("ruff format", ("-m", "ruff", "format", "--check", ".")),
+    Tier("mypy", ("-m", "mypy", ".")),
+    Tier("shellcheck", (), program="shellcheck", files=SHELL_FILES),
+    Tier(
+        "shellcheck of deletes",
+        ("--shell", "sh", "--exclude", "SC2086"),
+        program="shellcheck",
+        files=DELETES,
+    ),
+    Tier("codespell", ("-m", "codespell_lib")),
+    Tier("yamllint", ("-m", "yamllint", "--strict"), files=YAML_FILES),
+    Tier(
+        "actionlint",
+        ("-shellcheck", ".venv/bin/shellcheck", "-pyflakes", ""),
+        program="actionlint",
+        step=programs.actionlint,
+    ),
+    Tier(
+        "zizmor",
+        ("--offline", "--no-progress", "--persona", "auditor", "."),
+        program="zizmor",
+    ),
+    *(
+        Tier(
+            f"schema of {title}",
+            ("-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}"),
+            files=(pattern,),
+        )
+        for title, schema, pattern in (
+            ("workflows", "github-workflows", ".github/workflows/*.yml"),
+            ("actions", "github-actions", "action.yml"),
+            ("issue forms", "github-issue-forms", ".github/ISSUE_TEMPLATE/[0-9]*.yml"),
+            ("issue links", "github-issue-config", ".github/ISSUE_TEMPLATE/config.yml"),
+            ("Renovate", "renovate", "renovate.json"),
+        )
+    ),
+)
+FAST = (
+    *LINT,
+    Tier("unit, graph, wheel", (*PYTEST, "tests/unit", "tests/graph", "tests/packaging")),
+)
+ALL = (
+    *FAST,
+    Tier("engine", (*PYTEST, VERBOSE, "tests/engine"), needs_lab=True),
+    Tier(
+        "e2e",
+        (*PYTEST, VERBOSE, "-m", "not every_version and not kubernetes_provider", "tests/e2e"),
+        needs_lab=True,
+        nodes=(images.NODES[programs.NEWEST_KUBERNETES], images.STOCK_NODE),
+        needs_browser=True,
+    ),
+)
+VERSIONS = (
+    Tier(
+        "versions",
+        (*PYTEST, VERBOSE, "tests/e2e/test_versions.py"),
+        needs_lab=True,
+        nodes=(*images.NODES.values(), images.STOCK_NODE),
+    ),
+)
+EXAMPLES = (
+    Tier(
+        "examples",
+        (*PYTEST, VERBOSE, "tests/e2e/test_examples.py"),
+        needs_lab=True,
+        plugins=(install.KUBERNETES,),
+    ),
+)
+MUTANTS = (Tier("mutants", ("-m", "tests.mutants")),)
+TIERS = {
+    "lint": LINT,
+    "test-fast": FAST,
+    "test": ALL,
+    "test-versions": VERSIONS,
+    "test-examples": EXAMPLES,
+    "mutants": MUTANTS,
+}

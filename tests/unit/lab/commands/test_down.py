@@ -1,0 +1,81 @@
+"""`make down`: which stack it destroys, and what it says of what is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from lab.commands import down
+from lab.errors import LabError
+from lab.machine.machine import Machine
+from lab.paths import Cache
+from lab.stacks import pulumi
+
+
+@dataclass
+class Backend:
+    """Pulumi's stacks, and its commands on them."""
+
+    stacks: set[str] = field(default_factory=set)
+    selected: str | None = None
+    code: int = 0
+    destroyed: list[str] = field(default_factory=list)
+
+    def run(self, arguments: list[str], stack: str) -> int:
+        assert arguments == ["destroy", "--yes", "--skip-preview"]
+        self.destroyed.append(stack)
+        return self.code
+
+
+@pytest.fixture
+def backend(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> Backend:
+    """A machine whose default stack is dev; nothing is left of any stack."""
+    stub = Backend()
+    machine = Machine(cache, {}, "unix:///docker.sock", False, False, ())
+    monkeypatch.setattr(down, "examine", lambda _: machine)
+    monkeypatch.setattr(down, "make_ready", lambda _: {})
+    monkeypatch.setattr(down, "_left_behind", lambda _: [])
+    monkeypatch.setattr(pulumi, "run", stub.run)
+    monkeypatch.setattr(pulumi, "stack_names", lambda: stub.stacks)
+    monkeypatch.setattr(pulumi, "selected_stack", lambda: stub.selected)
+    return stub
+
+
+@pytest.mark.parametrize(
+    ("wanted", "stacks", "selected", "destroyed"),
+    [
+        ("mine", {"dev", "mine"}, "dev", ["mine"]),
+        (None, {"dev", "mine"}, "mine", ["dev"]),
+        (None, {"lab", "mine"}, "lab", ["lab"]),
+        (None, {"mine"}, None, []),
+        ("gone", {"dev"}, "dev", []),
+        (None, set(), None, []),
+    ],
+)
+def test_without_a_name_it_is_the_stack_that_up_brings_up(
+    backend: Backend,
+    cache: Cache,
+    *,
+    wanted: str | None,
+    stacks: set[str],
+    selected: str | None,
+    destroyed: list[str],
+) -> None:
+    backend.stacks, backend.selected = stacks, selected
+    assert down.run(cache, wanted) == 0
+    assert backend.destroyed == destroyed
+
+
+def test_a_failed_destroy_is_told_by_its_code(backend: Backend, cache: Cache) -> None:
+    backend.stacks, backend.code = {"dev"}, 255
+    assert down.run(cache, None) == 255
+
+
+def test_what_is_left_is_named(
+    backend: Backend, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.stacks = {"dev"}
+    monkeypatch.setattr(down, "_left_behind", lambda _: ["network traced-dev"])
+    with pytest.raises(LabError, match="these are left: network traced-dev"):
+        down.run(cache, None)
