@@ -8,19 +8,16 @@ from kubernetes import client
 
 from runtime_observability.host import kubeapi
 
-POOL = urllib3.HTTPSConnectionPool("127.0.0.1", 9)
+POOL = urllib3.HTTPConnectionPool("127.0.0.1", 9)
+CONNECTION = urllib3.connection.HTTPConnection("127.0.0.1", 9)
+REFUSED = urllib3.exceptions.NewConnectionError(CONNECTION, "x: Connection refused")
 
 
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
         (client.ApiException(status=401, reason="Unauthorized"), "401 Unauthorized"),
-        (
-            urllib3.exceptions.MaxRetryError(
-                POOL, "/api", urllib3.exceptions.NewConnectionError(POOL, "x: Connection refused")
-            ),
-            "Connection refused",
-        ),
+        (urllib3.exceptions.MaxRetryError(POOL, "/api", REFUSED), "Connection refused"),
         (urllib3.exceptions.HTTPError("Read timed out."), "Read timed out."),
     ],
 )
