@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 import libcst as cst
+import libcst.matchers as m
 from libcst.metadata import MetadataWrapper, PositionProvider
 from mutmut.mutation.mutators import mutation_operators
 
@@ -155,7 +156,9 @@ class _Collector(cst.CSTVisitor):
         """Whether the node is in an annotation; a call in one is code: ``Field(ge=1)``."""
 
     def on_visit(self, node: cst.CSTNode) -> bool:
-        if isinstance(node, cst.Import | cst.ImportFrom | cst.Decorator) or _is_docstring(node):
+        if isinstance(node, cst.Import | cst.ImportFrom | cst.Decorator):
+            return False
+        if _is_docstring(node) or _is_all(node):
             return False
         if isinstance(node, cst.FunctionDef | cst.ClassDef):
             self._scope.append(node.name.value)
@@ -229,6 +232,11 @@ def _is_docstring(node: cst.CSTNode) -> bool:
     return isinstance(node, cst.Expr) and isinstance(
         node.value, cst.SimpleString | cst.ConcatenatedString
     )
+
+
+def _is_all(node: cst.CSTNode) -> bool:
+    """``__all__``, which only an import of ``*`` reads."""
+    return isinstance(node, cst.Assign) and m.matches(node.targets[0].target, m.Name("__all__"))
 
 
 def _is_prose(node: cst.CSTNode) -> bool:

@@ -222,3 +222,10 @@ def test_images_are_pinned_by_their_version(patch: int, build: str) -> None:
     suffix = f"-{build}" if build else ""
     assert compatibility.k3s_image(version) == f"docker.io/rancher/k3s:v1.34.{patch}{suffix}"
     assert compatibility.collector_image(version).endswith(f":1.34.{patch}")
+
+
+@pytest.mark.parametrize("name", TIMELINES)
+def test_every_row_has_its_source(name: str) -> None:
+    for version, row in TIMELINES[name]._rows:
+        assert isinstance(row.source, str), version
+        assert " " in row.source, f"{version}: {row.source}"

@@ -36,7 +36,18 @@ def test_pulls_are_asked_only_where_containerd_can_answer() -> None:
     with_containerd = links.all_links(URL, containerd=True)
     without = links.all_links(URL, containerd=False)
     assert with_containerd.keys() - without.keys() == {"imagePulls"}
-    assert query(with_containerd["imagePulls"])["service"] == "containerd"
+    pulls = query(with_containerd["imagePulls"])
+    assert (pulls["service"], pulls["operation"]) == (
+        "containerd",
+        "runtime.v1.ImageService/PullImage",
+    )
+
+
+def test_pod_starts_are_the_kubelets_and_slow_requests_take_half_a_second() -> None:
+    found = links.all_links(URL, containerd=False)
+    starts = query(found["podStarts"])
+    assert (starts["service"], starts["operation"]) == ("kubelet", "syncPod")
+    assert query(found["slowApiRequests"])["minDuration"] == "500ms"
 
 
 def test_slow_requests_are_asked_by_the_name_of_a_whole_request() -> None:
@@ -54,5 +65,8 @@ def test_every_link_is_a_search_of_a_traced_component() -> None:
 
 def test_errors_are_asked_by_tag_as_jaeger_takes_it() -> None:
     """Jaeger's tags are a JSON object of strings: a bare ``true`` finds nothing."""
-    errors = query(links.all_links(URL, containerd=False)["apiErrors"])
-    assert json.loads(errors["tags"]) == {"error": "true"}
+    found = links.all_links(URL, containerd=False)
+    for name, service in (("apiErrors", "apiserver"), ("podErrors", "kubelet")):
+        errors = query(found[name])
+        assert errors["service"] == service
+        assert json.loads(errors["tags"]) == {"error": "true"}

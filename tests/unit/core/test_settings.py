@@ -200,3 +200,17 @@ def test_every_number_has_a_range() -> None:
 )
 def test_the_oldest_release_is_told(key: str, oldest: Version) -> None:
     assert f"{oldest} or newer" in SCHEMA[key]["description"]
+
+
+@pytest.mark.parametrize(
+    ("image", "accepted"), [("", False), ("own/k3s:v{version}", False), ("own/k3s:today", True)]
+)
+def test_a_k3s_without_a_build_number_needs_an_image_that_does_not_name_it(
+    image: str, accepted: bool
+) -> None:
+    chosen = {"k3sVersion": "1.34.4", "k3sImage": image}
+    if accepted:
+        assert parsed(**chosen).images.nodes == image
+        return
+    with pytest.raises(SettingsError, match=r"1\.34\.4 is not the tag of an image"):
+        parsed(**chosen)

@@ -186,3 +186,11 @@ def test_doctor_warns_of_the_same() -> None:
     assert releases.kubernetes(old, LAST_DAY).seen == "1.34.4-k3s1, until 2026-10-27"
     unknown = releases.kubernetes(Version.parse("v1.99.0-k3s1"), DAY_AFTER)
     assert (unknown.status, unknown.seen) == ("ok", "1.99.0-k3s1, until a day that is not known")
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_the_source_of_a_releases_day_names_the_release(name: str) -> None:
+    project, _, _ = PROJECTS[name]
+    for number, release in project.releases.items():
+        if release.day or release.ends:
+            assert f"v{number}" in release.source

@@ -363,3 +363,8 @@ def test_a_look_has_the_patience_that_it_is_given(monkeypatch: pytest.MonkeyPatc
     answering(monkeypatch, answer)
     assert downloads.why_not_there(ADDRESS, 15) == "HTTP 404"
     assert set(patience) == {15}
+
+
+def test_a_mirror_is_named_by_the_variable_of_the_docs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNTIME_OBSERVABILITY_RELEASES", "https://mirror.example/all/")
+    assert downloads.location(ADDRESS) == f"https://mirror.example/all/{FILE}"

@@ -57,6 +57,8 @@ NOWHERE = ("--jaeger", "http://127.0.0.1:9")
         (("verify", "--jaeger", "http://a:99999"), 2, "is not http://HOST:PORT"),
         (("assert", "absent.yaml", *NOWHERE), 2, "absent.yaml cannot be read"),
         (("verify", *NOWHERE), 2, "no cluster is known"),
+        (("show", "a", "--jaeger", ""), 2, "--jaeger '' is not http://HOST:PORT"),
+        (("run", "--kubeconfig", "absent", "--", "true"), 2, "no Jaeger is known: give its addr"),
         (("verify", *NOWHERE, "--kubeconfig", "absent"), 2, "there is no kubeconfig absent"),
         (("open", "nosuch", *NOWHERE), 2, "there is no search 'nosuch'"),
         (("render", "--stack", "nosuch"), 2, "there is no stack nosuch"),

@@ -46,6 +46,7 @@ def test_an_expression_in_parentheses_keeps_them() -> None:
     [
         "import a",
         "from a import b",
+        "__all__ = ['a', 'b']",
         '"""A docstring."""',
         "def f(a: int | None) -> 'Literal[1]':\n    return a",
         "@dataclass(frozen=True)\nclass A:\n    pass",

@@ -42,6 +42,7 @@ class Stack:
         self.url = server.url
         self.kubeconfig = folder / "config"
         self._readings = 0
+        self._sent: list[str] = []
         self._names = names
         self._clock = clock
         self._jaeger = served(self._search)
@@ -74,6 +75,8 @@ class Stack:
                     200, "".join(f"otelcol_{name} {value}\n" for name, value in counters.items())
                 )
             case "/v1/traces":
+                (resource,) = request.body["resourceSpans"]
+                self._sent += [sent["traceId"] for sent in resource["scopeSpans"][0]["spans"]]
                 return Reply(200, {})
         return self._jaeger(request)
 
@@ -83,7 +86,8 @@ class Stack:
         if request.url.path == "/api/services":
             return httpx.Response(200, json={"data": list(COMPONENTS)})
         if request.url.path != "/api/traces":
-            return data(trace(span("ktrace", "verify"))) if self.keeps_spans else data()
+            found = self.keeps_spans and request.url.path.rpartition("/")[2] in self._sent
+            return data(trace(span("ktrace", "verify"))) if found else data()
         service = request.url.params["service"]
         if service in self.silent:
             return data()
@@ -234,6 +238,22 @@ def test_a_cluster_of_others_has_no_span_from_here(
     assert shown.document["synthetic"] is None
     (broken,) = [found for found in shown.document["components"] if not found["ok"]]
     assert broken["brokenHop"]["hop"] == "component exports spans"
+
+
+@pytest.mark.parametrize("docker_is_down", [False, True])
+def test_of_a_cluster_of_others_jaeger_may_be_broken(
+    ktrace: Ktrace, stack: Stack, daemon: FakeDaemon, docker_is_down: bool
+) -> None:
+    daemon.containers.clear()
+    daemon.down = docker_is_down
+    stack.jaeger_status = 500
+    options = ("--jaeger", stack.url, "--kubeconfig", str(stack.kubeconfig), "--timeout", "0")
+    shown = ktrace("verify", *options, "--json")
+    assert (shown.returncode, shown.stderr) == (1, "")
+    hops = {
+        found["brokenHop"]["hop"] for found in shown.document["components"] if found["expected"]
+    }
+    assert hops == {"Jaeger has them"}
 
 
 def test_without_docker_a_cluster_is_one_of_others(

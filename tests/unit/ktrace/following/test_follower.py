@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -145,6 +146,24 @@ def test_a_pod_that_waits_is_told_without_a_trace(
     assert (listed["phase"], listed["services"]) == ("Pending", [])
     assert listed["durationMs"] is listed["traceUrl"] is None
     assert "pod n/a  Pending, no trace of its own" in terminal.plain(tree.render(report))
+
+
+def test_a_pod_is_shown_with_what_its_start_or_its_end_took(
+    owners: Callable[..., PodOwners], clock: Clock
+) -> None:
+    started = start_of("a", "u-new")
+    started["spans"][0]["duration"] = 5_000_000
+    known = owners([], [pod("a", "u-new")])
+    report = follow(jaeger_with(clock, started), known, NEW, seconds=5)
+    (found,) = report.followed.pods
+    assert found.start is not None
+    assert found.duration_ms != found.start.duration_ms
+    shown = terminal.plain(tree.render(report))
+    assert f"pod n/a  started in {terminal.milliseconds(found.start.duration_ms)}  kubelet" in shown
+    assert found.duration_ms is not None
+    report.followed.pods[0] = replace(found, start=None)
+    shown = terminal.plain(tree.render(report))
+    assert f"pod n/a  ended in {terminal.milliseconds(found.duration_ms)}  kubelet" in shown
 
 
 def test_what_failed_in_a_start_is_told_however_short_it_was(

@@ -15,8 +15,11 @@ from ktrace.jaeger import Jaeger, JaegerError
 from ktrace.pipeline import probe, probe_pod, probe_trace
 from ktrace.pipeline.probe_pod import CreatedPod, ProbeError
 from ktrace.pipeline.probe_trace import Wanted
+from runtime_observability.core.naming import Names
 from runtime_observability.host import kubeapi
 from tests.fakes.clock import Clock
+from tests.fakes.daemon import FakeDaemon
+from tests.fakes.executables import Answer
 from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
 from tests.fakes.jaeger import URL, client, data, span, trace
 
@@ -419,3 +422,22 @@ def test_an_api_server_that_is_gone_is_an_error(
     write_kubeconfig(cluster.kubeconfig, "http://127.0.0.1:9")
     assert command(cluster, tmp_path / "probe.json", monkeypatch) == 1
     assert "error: " in capsys.readouterr().err
+
+
+def test_the_hop_that_breaks_the_silent_component_is_named(
+    cluster: Cluster, daemon: FakeDaemon, names: Names
+) -> None:
+    """As `ktrace verify` would say it, of the first node."""
+    node = daemon.node(names)
+    nodes = Reply(200, {"items": [{"metadata": {"name": node.name}}]})
+    cluster.server.answer = lambda _: nodes
+    daemon.in_nodes = lambda _: Answer(code=1)
+    api = kubeapi.core(cluster.kubeconfig)
+    (told,) = probe.broken_hops(cluster.server.url, api, ["kubelet", "containerd"])
+    assert told.startswith(
+        f"broken hop: name resolves in the node: otel-collector is unknown in {node.name}; "
+    )
+    daemon.containers.clear()
+    assert probe.broken_hops(cluster.server.url, api, ["kubelet"]) == [], "not a node of ours"
+    daemon.down = True
+    assert probe.broken_hops(cluster.server.url, api, ["kubelet"]) == []

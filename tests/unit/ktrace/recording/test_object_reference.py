@@ -47,6 +47,13 @@ def in_protobuf(kind: bytes, message: bytes) -> bytes:
             ),
             DELETED,
         ),
+        (
+            # a field before it whose length has other low bits than all
+            in_protobuf(
+                b"Pod", field(1, field(4, b"l" * 200) + field(1, b"a-x1") + field(5, b"u1"))
+            ),
+            POD,
+        ),
         (in_protobuf(b"Pod", b"")[:-3], NO_OBJECT),
         (in_protobuf(b"Status", field(2, b"Failure")), NO_OBJECT),
         (b'{"kind": "Status"}', NO_OBJECT),
