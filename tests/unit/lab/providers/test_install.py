@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,7 +42,10 @@ def test_the_stand_ins_are_found_where_the_engine_looks_and_run_in_the_venv(
         assert arguments[-3:] == [str(PROJECT), name, "127.0.0.1:1"]
 
 
-def test_a_stand_in_starts_and_tells_its_port(cache: Cache) -> None:
+def test_a_stand_in_starts_and_tells_its_port(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install, "PYTHON", Path(sys.executable))
     install.install(cache, install.STAND_INS)
     with subprocess.Popen(
         [install.STAND_INS[0].program_in(cache)], stdout=subprocess.PIPE, cwd="/"
