@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,7 +11,7 @@ from docker.errors import APIError
 from google.protobuf.empty_pb2 import Empty
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc
 
-from lab.providers import VERSIONS, command, docker_resource, docker_specs, docker_types
+from lab.providers import VERSIONS, command, docker_resource, docker_specs
 from lab.providers.wire import Properties
 from tests.fakes.clock import Clock
 from tests.fakes.docker_api import FakeDockerApi
@@ -23,21 +22,6 @@ IMAGE = "docker:index/remoteImage:RemoteImage"
 CONTAINER = "docker:index/container:Container"
 COMMAND = "command:local:Command"
 A_CONTAINER: Properties = {"name": "c", "image": "sha256:2", "memory": 512, "memorySwap": 512}
-
-
-@pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch) -> FakeDockerApi:
-    monkeypatch.delenv("DOCKER_CONTEXT", raising=False)
-    fake = FakeDockerApi()
-    fake.images["jaeger:2"] = "sha256:2"
-    return fake
-
-
-@pytest.fixture
-def docker(api: FakeDockerApi) -> Iterator[Plugin]:
-    with serving(docker_types.make(None, api.connect)) as plugin:
-        plugin.configure()
-        yield plugin
 
 
 def test_a_plugin_is_of_its_version(docker: Plugin) -> None:

@@ -104,27 +104,6 @@ def test_every_case_has_its_proof_or_concerns_no_plugin() -> None:
     assert {case for case in CASES if not proofs[case]} == NOT_OF_A_PLUGIN.keys()
 
 
-@pytest.fixture(autouse=True)
-def no_address_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def api() -> FakeDockerApi:
-    fake = FakeDockerApi()
-    fake.images["jaeger:2"] = "sha256:2"
-    return fake
-
-
-@pytest.fixture
-def docker(api: FakeDockerApi) -> Iterator[Plugin]:
-    with serving(docker_types.make(None, api.connect)) as plugin:
-        plugin.configure()
-        yield plugin
-    assert api.open_clients == 0
-
-
 @pytest.fixture
 def commands() -> Iterator[Plugin]:
     with serving(command.make(None)) as plugin:
