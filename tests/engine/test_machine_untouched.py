@@ -28,8 +28,8 @@ from lab.machine import apt
 from lab.machine.docker import kernel_settings
 from lab.machine.docker.files import Daemon
 from lab.paths import Cache
-from tests.configuration import PROJECT
 from tests.live.docker import Docker
+from tests.live.stack import copy_files
 from tests.live.waiting import until
 
 HIDDEN = ("dockerd", "containerd", "runc", "iptables", "docker", "slirp4netns", "docker-proxy")
@@ -63,6 +63,8 @@ class Machine:
         time.sleep(0.01)  # the clock of files is coarse
         self.seen = folder / "seen"
         self._hiding = folder / "hide"
+        # `clean` removes the .venv of its own project.
+        self._project = copy_files(folder / "project")
         nothing, status = folder / "nothing", folder / "status"
         nothing.touch()
         status.write_text(_status_without(PACKAGES, folder))
@@ -108,7 +110,7 @@ class Machine:
         """Run a line of Python where Docker is hidden; return what it wrote to stderr."""
         done = subprocess.run(
             ["unshare", "--mount", "sh", self._hiding, sys.executable, "-c", code],
-            cwd=PROJECT,
+            cwd=self._project,
             env={**os.environ, "RUNTIME_OBSERVABILITY_CACHE": str(self.cache.root)},
             capture_output=True,
             text=True,
