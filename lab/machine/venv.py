@@ -27,7 +27,7 @@ VENV = PROJECT / ".venv"
 SCRIPTS = VENV / "bin"
 PYTHON = SCRIPTS / "python"
 MADE_BY_LAB = VENV / "made-by-lab"
-"""Holds the hash of what installed the packages; `make clean` removes only a .venv that has it."""
+"""Holds the hash of what installs the packages; `make clean` removes only a .venv that has it."""
 FULL_BYTES = 1 << 20
 """With less free space than this, a failed installation failed for lack of it."""
 BOOTSTRAP = LAB / "bootstrap.txt"
@@ -41,7 +41,9 @@ PROGRAM, STAND_INS, TESTS = (
 
 def is_current(*files: Path) -> bool:
     """Whether .venv has everything that these requirements files name."""
-    return all(_read(_stamp(file)) == _digest(file, PROJECT / "pyproject.toml") for file in files)
+    return PYTHON.exists() and all(
+        _read(_stamp(file)) == _digest(file, PROJECT / "pyproject.toml") for file in files
+    )
 
 
 def make(cache: Cache, *files: Path) -> Path:
@@ -86,14 +88,20 @@ class _Installer:
     log: IO[bytes]
 
     def make_venv(self) -> None:
-        """Make .venv with uv in it, unless it has the one that is wanted."""
-        if PYTHON.exists() and _read(MADE_BY_LAB) == _digest(BOOTSTRAP):
+        """Make .venv with uv in it, unless it has the one that is wanted.
+
+        One of the user's own gets uv and stays the user's own.
+        """
+        ours = MADE_BY_LAB.exists() or not VENV.exists()
+        if ours and PYTHON.exists() and _read(MADE_BY_LAB) == _digest(BOOTSTRAP):
             return
-        users_own = PYTHON.exists() and not MADE_BY_LAB.exists()
-        if not users_own:
+        if ours and not (PYTHON.exists() and (SCRIPTS / "pip").exists()):
+            shutil.rmtree(VENV, ignore_errors=True)
+            VENV.mkdir()
+            MADE_BY_LAB.touch()  # first: one that is interrupted is known to be ours
             self._venv()
         self._run([*self._pip(), "install", "--require-hashes", "--requirement", BOOTSTRAP])
-        if not users_own:
+        if ours:
             MADE_BY_LAB.write_text(_digest(BOOTSTRAP))
 
     def install(self, file: Path) -> None:
@@ -106,7 +114,7 @@ class _Installer:
 
     def _venv(self) -> None:
         pip = [] if importlib.util.find_spec("ensurepip") else ["--without-pip"]
-        self._run([sys.executable, "-m", "venv", "--clear", *pip, VENV])
+        self._run([sys.executable, "-m", "venv", *pip, VENV])
 
     def _pip(self) -> list[str | Path]:
         """Return pip in .venv; on a Debian without python3-venv, that of an unpacked package."""

@@ -76,7 +76,7 @@ def test_every_package_comes_from_a_lock_and_the_project_by_reference(
     python = clone / ".venv/bin/python"
     assert venv.make(cache, venv.PROGRAM, venv.STAND_INS) == python
     assert ran[0] == [
-        Path(sys.executable).name, "-m", "venv", "--clear", str(clone / ".venv")
+        Path(sys.executable).name, "-m", "venv", str(clone / ".venv")
     ]  # fmt: skip
     uv = f"pip install --python {python}"
     assert installs(ran) == [
@@ -109,8 +109,39 @@ def test_a_virtual_environment_of_the_users_own_is_kept(
     for program in ("python", "pip"):
         (venv.SCRIPTS / program).touch()
     venv.make(cache, venv.PROGRAM)
-    assert "--clear" not in [word for words in ran for word in words]
+    assert "venv" not in [word for words in ran for word in words]
     assert not venv.MADE_BY_LAB.exists(), "`make clean` would remove it"
+
+
+@pytest.mark.parametrize("left", [[], ["python"]])
+def test_one_that_an_interrupted_run_left_is_still_the_labs_and_is_made_anew(
+    ran: Commands, clone: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch, left: list[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        for program in left:
+            venv.SCRIPTS.mkdir(parents=True, exist_ok=True)
+            (venv.SCRIPTS / program).touch()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as first:
+        first.setattr(subprocess, "run", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            venv.make(cache, venv.PROGRAM)
+    venv.make(cache, venv.PROGRAM)
+    assert ran[0][1:3] == ["-m", "venv"]
+    assert venv.MADE_BY_LAB.read_text()
+
+
+def test_a_raised_uv_leaves_what_another_command_is_using(
+    ran: Commands, clone: Path, cache: Cache
+) -> None:
+    venv.make(cache, venv.PROGRAM)
+    ran.clear()
+    venv.BOOTSTRAP.write_text("another")
+    venv.STAND_INS.write_text("another")
+    venv.make(cache, venv.STAND_INS)
+    assert "venv" not in [word for words in ran for word in words]
+    assert str(venv.BOOTSTRAP) in installs(ran)[0]
 
 
 def test_a_debian_without_ensurepip_uses_the_pip_of_an_unpacked_package(
