@@ -75,7 +75,7 @@ def _build_all(cache: Cache, missing: Sequence[Step]) -> None:
     interruption = Interruption()
 
     def summary() -> str:
-        done = f"{estimate.finished} of {len(missing)} parts of the lab are built"
+        done = f"{estimate.finished} of {len(missing)} parts are ready"
         return f"{done}, {in_words(estimate.minutes_left())}; logs in {cache.logs}"
 
     def build(step: Step) -> None:
@@ -128,7 +128,7 @@ def _build(cache: Cache, step: Step, interruption: Interruption) -> None:
             except (LabError, OSError) as error:
                 log.flush()
                 raise LabError(
-                    f"{step.name} could not be built: {error}\n{_tail(log_path)}\n"
+                    f"{step.name} could not be made: {error}\n{_tail(log_path)}\n"
                     f"Full log: {log_path}"
                 ) from error
         partial.rename(final)

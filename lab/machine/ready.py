@@ -104,7 +104,7 @@ def _missing(needs: Needs) -> Iterator[str]:
         yield "the private Docker daemon does not run"
     for step in dict.fromkeys(needs.steps(wanted)):
         if not step.output(cache).exists():
-            yield f"{step.name} is not built"
+            yield f"{step.name} is not ready"
     for plugin in needs.not_downloaded:
         if not plugin.program_in(cache).exists():
             yield f"the plugin {plugin.name} is not installed"

@@ -23,7 +23,7 @@ ENVIRONMENT = {
     "down": {"PYTHON"},
 }
 """The variables of each step besides STACK and ACTION, which all have."""
-ENV = "export KUBECONFIG='/work/kube config'\n"
+ENV = "export KUBECONFIG='/a folder/kube config'\n"
 
 
 class Action:
@@ -148,7 +148,7 @@ def test_the_command_runs_in_the_stacks_environment_and_its_code_is_the_steps(
     action.up()
     command = 'echo "$KUBECONFIG|$JAEGER_URL|$OTEL_EXPORTER_OTLP_ENDPOINT"\nexit 7'
     done = action("run", COMMAND=command)
-    assert done.stdout == "/work/kube config|http://jaegerUrl|http://otlpHttpEndpoint\n"
+    assert done.stdout == "/a folder/kube config|http://jaegerUrl|http://otlpHttpEndpoint\n"
     assert done.returncode == 7
 
 

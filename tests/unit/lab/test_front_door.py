@@ -64,7 +64,7 @@ def test_a_full_disk_is_one_line_with_the_cure_and_can_be_cleaned(tmp_path: Path
     done = run(
         "unshare", "--mount", "sh", "-c", script, "sh", str(disk),
         sys.executable, "-S", "-m", "lab",
-        cwd=clone, HOME="/root", RUNTIME_OBSERVABILITY_CACHE=f"{disk}/cache",
+        cwd=clone, HOME=str(tmp_path), RUNTIME_OBSERVABILITY_CACHE=f"{disk}/cache",
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert "No space left on device. Free some: `make clean` removes everything" in done.stderr

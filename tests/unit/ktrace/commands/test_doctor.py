@@ -296,24 +296,28 @@ def test_without_a_selected_stack_the_defaults_are_checked(
     assert by_check(shown)["names"]["seen"] == NAMES.base
 
 
-def test_outside_a_project_the_defaults_are_checked(
+@pytest.fixture
+def outside(
     ktrace: Ktrace, computer: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    """ktrace is installed as a package, and the folder is not this project's."""
     installed = tmp_path / "site-packages/ktrace/target/stack.py"
     monkeypatch.setattr(stack_module, "__file__", str(installed))
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("outside")
+def test_outside_a_project_the_defaults_are_checked(ktrace: Ktrace, tmp_path: Path) -> None:
     checks = by_check(ktrace("doctor", "--json"))
     assert checks["project folder"]["seen"] == os.fspath(tmp_path)
     assert checks["names"]["seen"] == Names("dev", tmp_path).base
 
 
+@pytest.mark.usefixtures("outside")
 def test_of_another_program_the_names_are_checked_and_the_defaults(
-    ktrace: Ktrace, computer: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ktrace: Ktrace, computer: Machine, tmp_path: Path
 ) -> None:
     """Its settings are in its code: a stack file of its own does not count."""
-    installed = tmp_path / "site-packages/ktrace/target/stack.py"
-    monkeypatch.setattr(stack_module, "__file__", str(installed))
-    monkeypatch.chdir(tmp_path)
     (tmp_path / "Pulumi.yaml").write_text("name: shop")
     computer.pulumi(selected="echo prod")
     checks = by_check(ktrace("doctor", "--json"))

@@ -97,7 +97,7 @@ def test_when_one_step_fails_the_processes_of_the_other_end(cache: Cache) -> Non
         assert begun.wait(20)
         raise LabError("the reason")
 
-    with pytest.raises(LabError, match="bad could not be built: the reason"):
+    with pytest.raises(LabError, match="bad could not be made: the reason"):
         prepare(cache, [Step("long", (), long), Step("bad", (), fails)])
     assert not list(cache.steps.glob("long-*"))
 

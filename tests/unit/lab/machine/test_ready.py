@@ -114,7 +114,7 @@ def test_what_is_missing_is_named_with_its_cure_and_nothing_is_made(
         ready.variables(Needs(machine(cache, lab_images=True, stand_ins=True)))
     text = str(refused.value)
     assert text.startswith(f"not ready yet: {venv.VENV} lacks packages, the private Docker daemon")
-    for part in ("pulumi is not built", "the plugin docker is not installed", "`make setup`"):
+    for part in ("pulumi is not ready", "the plugin docker is not installed", "`make setup`"):
         assert part in text
     assert [made.daemon_runs, *made.requirements, *made.steps, *made.plugins] == [False]
     assert not cache.root.exists()

@@ -112,7 +112,7 @@ def test_a_daemon_that_disagrees_about_tls_is_explained(
     [
         'unable to pull image a:1: Error response from daemon: Get "https://registry.example/v2/":'
         " x509: certificate signed by unknown authority",
-        "open /root/x: permission denied",
+        "open /home/x: permission denied",
     ],
 )
 def test_an_error_of_a_registry_or_a_file_is_none_of_the_daemons_address(error: str) -> None:
