@@ -30,6 +30,8 @@ MADE_BY_LAB = VENV / "made-by-lab"
 """Holds the hash of what installs the packages; `make clean` removes only a .venv that has it."""
 FULL_BYTES = 1 << 20
 """With less free space than this, a failed installation failed for lack of it."""
+WHEELS = Path("/usr/share/python-wheels")
+"""Where Debian's python3-pip-whl has pip."""
 BOOTSTRAP = LAB / "bootstrap.txt"
 PROGRAM, STAND_INS, TESTS = (
     PROJECT / "requirements.txt",
@@ -92,12 +94,14 @@ class _Installer:
 
         One of the user's own gets uv and stays the user's own.
         """
-        ours = MADE_BY_LAB.exists() or not VENV.exists()
+        ours = MADE_BY_LAB.exists() or not (VENV.exists() and any(VENV.iterdir()))
         if ours and PYTHON.exists() and _read(MADE_BY_LAB) == _digest(BOOTSTRAP):
             return
+        if not ours and not PYTHON.exists():
+            raise LabError(f"{VENV} has no bin/python, and the lab did not make it; remove it")
         if ours and not (PYTHON.exists() and (SCRIPTS / "pip").exists()):
             shutil.rmtree(VENV, ignore_errors=True)
-            VENV.mkdir()
+            VENV.mkdir(exist_ok=True)
             MADE_BY_LAB.touch()  # first: one that is interrupted is known to be ours
             self._venv()
         self._run([*self._pip(), "install", "--require-hashes", "--requirement", BOOTSTRAP])
@@ -117,17 +121,22 @@ class _Installer:
         self._run([sys.executable, "-m", "venv", *pip, VENV])
 
     def _pip(self) -> list[str | Path]:
-        """Return pip in .venv; on a Debian without python3-venv, that of an unpacked package."""
+        """Return pip in .venv; on a Debian without python3-venv, that of Debian's package."""
         if (SCRIPTS / "pip").exists():
             return [PYTHON, "-m", "pip"]
+        # Python runs a package inside of an archive by its path.
+        return [PYTHON, next(self._wheels().glob("pip-*.whl")) / "pip"]
+
+    def _wheels(self) -> Path:
+        """Return the folder that python3-pip-whl fills, on this machine or in the cache."""
+        if any(WHEELS.glob("pip-*.whl")):
+            return WHEELS
         folder = self.cache.environment(PROJECT) / "pip"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         bench = Workbench(folder, {}, self.cache, self.log)
         apt.unpack(apt.fetch(bench, ["python3-pip-whl"], folder / "apt"), folder / "tree")
-        wheels = folder / "tree/usr/share/python-wheels"
-        # Python runs a package inside of an archive by its path.
-        return [PYTHON, next(wheels.glob("pip-*.whl")) / "pip"]
+        return folder / "tree" / WHEELS.relative_to("/")
 
     def _run(self, command: Sequence[str | Path]) -> None:
         environment = {
