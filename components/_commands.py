@@ -63,16 +63,20 @@ def python(
     stdin: pulumi.Input[str],
     environment: Mapping[str, str] | None = None,
     triggers: Sequence[Any] = (),
+    unless: str = "",
     opts: pulumi.ResourceOptions,
 ) -> local.Command:
     """A Command that runs ``python -m module`` at create and at update; it has no delete.
+
+    ``unless`` is a shell command: where it succeeds the module is not even started.
 
     The module reads one JSON document on stdin, tells its progress on stderr (shown by Pulumi as
     it comes) and prints one JSON document on stdout.
     """
     return local.Command(
         name,
-        create=f'exec "$PYTHON" -m {module}',
+        create=(f"if {unless}; then exit 0; fi\n" if unless else "")
+        + f'exec "$PYTHON" -m {module}',
         stdin=stdin,
         dir=str(LIBRARY_FOLDER),
         environment=_environment({"PYTHON": sys.executable, **(environment or {})}),

@@ -1,4 +1,4 @@
-"""ClusterGuard and TracedCluster: one deletes the k3d cluster, the other makes it."""
+"""The k3d cluster: its rehearsal, the guard that deletes it, and the ensure that makes it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,58 @@ import json
 
 import pulumi
 
-from runtime_observability.core.args import ClusterGuardArgs, TracedClusterArgs
+from runtime_observability.core.args import (
+    ClusterGuardArgs,
+    ClusterRehearsalArgs,
+    TracedClusterArgs,
+)
 
 from . import _commands
 from .network import StackNetwork
+
+_NO_CLUSTER = 'nodes=$(docker ps -aq --filter "label=k3d.cluster=$CLUSTER") && [ -z "$nodes" ]'
+
+
+class ClusterRehearsal(pulumi.ComponentResource):
+    """Sees a new configuration start before anything of the standing cluster is changed.
+
+    What the old cluster uses depends on it, so a configuration that does not start ends the up
+    before the guard's delete. Without a cluster to lose it does nothing.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        args: ClusterRehearsalArgs,
+        *,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("runtime-observability:index:ClusterRehearsal", name, None, opts)
+        _commands.python(
+            f"{name}-run",
+            "runtime_observability.host.rehearse",
+            stdin=json.dumps(
+                {
+                    "stack": args.stack,
+                    "folder": args.folder,
+                    "stateFolder": args.state_folder,
+                    "spec": args.spec.document,
+                    "digest": args.digest,
+                    "files": dict(args.files),
+                },
+                sort_keys=True,
+            ),
+            environment={"CLUSTER": args.cluster},
+            unless=_NO_CLUSTER,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({})
 
 
 class ClusterGuard(pulumi.ComponentResource):
     """Holds the only delete of the cluster, and is in the state before the cluster exists.
 
-    A changed spec or network replaces it: the old cluster goes first, with its workloads.
+    Another digest or network replaces it: the old cluster goes first, with its workloads.
     """
 
     id: pulumi.Output[str]
@@ -69,6 +111,7 @@ class TracedCluster(pulumi.ComponentResource):
                     "folder": args.folder,
                     "stateFolder": args.state_folder,
                     "spec": args.spec.document,
+                    "digest": args.digest,
                 },
                 sort_keys=True,
             ),

@@ -11,7 +11,7 @@ import pulumi
 from runtime_observability.core.naming import PROJECT
 
 from . import _planning
-from .cluster import ClusterGuard, TracedCluster
+from .cluster import ClusterGuard, ClusterRehearsal, TracedCluster
 from .collector import Collector
 from .config_files import ConfigFiles
 from .environment_args import TracedEnvironmentArgs
@@ -77,7 +77,12 @@ class TracedEnvironment(pulumi.ComponentResource):
             opts=own("collector", network, jaeger),
         )
         image = NodeImage(f"{name}-node-image", plan.node_image, opts=own("node-image", guard))
-        files = ConfigFiles(f"{name}-files", plan.files, opts=own("files", image))
+        rehearsal = plan.rehearsal and ClusterRehearsal(
+            f"{name}-rehearsal", plan.rehearsal, opts=own("rehearsal", guard, image)
+        )
+        # The standing nodes read these files when they restart.
+        before_files = [image, rehearsal] if rehearsal else [image]
+        files = ConfigFiles(f"{name}-files", plan.files, opts=own("files", *before_files))
         cluster_guard = ClusterGuard(
             f"{name}-cluster-guard",
             plan.cluster_guard,

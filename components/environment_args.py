@@ -51,14 +51,15 @@ class TracedEnvironmentArgs:
     """Number of control-plane nodes, 1 to 5: an odd number; three or five have embedded etcd. A
     change replaces the cluster."""
     agents: int | None = None
-    """Number of worker nodes, 0 to 10. A change replaces the cluster."""
+    """Number of worker nodes, 0 to 10. A change adds nodes, or drains and removes them."""
     apiserver_sampling_per_million: int | None = None
-    """How many of a million requests to the API server are traced (0 to 1000000). A change replaces
-    the cluster."""
+    """How many of a million requests to the API server are traced (0 to 1000000). A change restarts
+    the nodes one after the other, unless etcdTracing is on: then it replaces the cluster."""
     node_sampling_per_million: int | None = None
     """How many of a million traces that start in the kubelet or containerd are kept (0 to 1000000);
     containerd follows the kubelet's decision, so a trace of both is kept or dropped as a whole. A
-    change replaces the cluster."""
+    change restarts the nodes one after the other; what containerd does on its own keeps the share
+    that it was created with."""
     collector_sampling_per_million: int | None = None
     """How many of a million traces the collector forwards to Jaeger (0 to 1000000). A change
     replaces only the collector, not the cluster: tune the sampling here."""
@@ -113,13 +114,17 @@ class TracedEnvironmentArgs:
     8080:80. A change replaces the cluster."""
     registries: RegistriesArgs | None = None
     """Registries of the nodes, as in k3d's configuration: use (list of NAME:PORT), config (text of
-    a registries.yaml without logins). A change replaces the cluster."""
+    a registries.yaml without logins). A change of config restarts the nodes one after the
+    other, if none is in use; any other replaces the cluster."""
     jaeger_max_traces: int | None = None
     """How many traces Jaeger keeps in memory; beyond that it drops the oldest (1000 to 1000000)."""
     jaeger_memory_mib: int | None = None
     """Memory limit of the Jaeger container in MiB (128 to 65536)."""
     collector_memory_mib: int | None = None
     """Memory limit of the collector container in MiB (64 to 65536)."""
+    rehearse_replacement: bool | None = None
+    """Whether a change that replaces the cluster is first seen to start on a server beside it; only
+    then is the old cluster deleted."""
     trace_probe: bool | None = None
     """Whether up ends by starting a pod and waiting for its trace; without it up does not verify
     that everything is traced."""

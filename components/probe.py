@@ -49,6 +49,7 @@ class TraceProbe(pulumi.ComponentResource):
                     "report": args.report,
                 }
             ),
+            environment={"CONTENT": args.content},
             triggers=[
                 jaeger.container_id,
                 collector.container_id,

@@ -18,11 +18,12 @@ class StackGuard(pulumi.ComponentResource):
         super().__init__("runtime-observability:index:StackGuard", name, None, opts)
         _commands.guard(
             f"{name}-sweep",
-            ["sweep_cluster.sh", "sweep_stack.sh"],
+            ["sweep_rehearsal.sh", "sweep_cluster.sh", "sweep_stack.sh"],
             {
                 "OWNER": args.owner,
                 "STACK": args.stack,
                 "CLUSTER": args.cluster,
+                "REHEARSAL": args.rehearsal,
                 "DIRECTORY": args.directory,
             },
             opts=pulumi.ResourceOptions(parent=self),

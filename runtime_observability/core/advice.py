@@ -10,6 +10,7 @@ from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Observation
 from runtime_observability.core.settings import Settings
+from runtime_observability.core.transition import transition
 
 
 def warnings(
@@ -18,7 +19,7 @@ def warnings(
     """All of them, the most urgent first."""
     return [
         *(f"{drift}: up will repair it" for drift in observed.drift),
-        *_replacement(names, spec, observed),
+        *_change(names, spec, observed),
         *_ended_support(settings, observed.today),
         *_unchecked_releases(settings),
         *_versions_of_other_images(settings),
@@ -27,12 +28,27 @@ def warnings(
     ]
 
 
-def _replacement(names: Names, spec: ClusterSpec, observed: Observation) -> list[str]:
+def _change(names: Names, spec: ClusterSpec, observed: Observation) -> list[str]:
+    """What a change of the configuration does to the cluster: one of three, for each change."""
     record = observed.record
-    if record is None or record.digest == spec.digest:
+    if record is None:
         return []
+    change = transition(ClusterSpec.read(record.spec), spec)
     changed = "; ".join(spec_changes.changes(record.spec, spec.document))
-    return [f"cluster {names.cluster} will be replaced, and its workloads go with it: {changed}"]
+    cluster = f"cluster {names.cluster}"
+    if change.replaces:
+        return [f"{cluster} will be replaced, and its workloads go with it: {changed}"]
+    lines = []
+    if change.agents > 0:
+        lines.append(f"{cluster}: agents will be added, {change.agents} of them")
+    if change.agents < 0:
+        lines.append(f"{cluster}: agents will be drained and removed, {-change.agents} of them")
+    if change.restarts:
+        lines.append(
+            f"{cluster}: its nodes will restart one after the other; every object stays, and "
+            "containers restart once"
+        )
+    return [f"{line}: {changed}" for line in lines]
 
 
 def _ended_support(settings: Settings, today: date | None) -> list[str]:

@@ -18,6 +18,8 @@ class StackGuardArgs:
     stack: str
     owner: str
     cluster: str
+    rehearsal: str
+    """The cluster in which a replacement is rehearsed."""
     directory: str
     """The stack's own folder, removed with it."""
 
@@ -89,7 +91,20 @@ class ClusterGuardArgs:
     cluster: str
     directory: str
     digest: str
-    """Of the cluster's spec: another one is another cluster."""
+    """Of what the nodes were created from: another one is another cluster."""
+
+
+@dataclass(frozen=True)
+class ClusterRehearsalArgs:
+    stack: str
+    folder: str
+    state_folder: str
+    cluster: str
+    spec: ClusterSpec
+    digest: str
+    """A standing cluster with another one is replaced."""
+    files: Mapping[str, str]
+    """Contents of the node-side files by name."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +114,8 @@ class TracedClusterArgs:
     state_folder: str
     kubeconfig: str
     spec: ClusterSpec
+    digest: str
+    """Of what the nodes were created from."""
     labels: Mapping[str, str]
     """Docker labels of every node."""
     generation: int
@@ -122,6 +139,8 @@ class TraceProbeArgs:
     expected: tuple[str, ...]
     """Some span must be found."""
     k3s_version: str
+    content: str
+    """Of the files that the nodes have started with: after a restart they are proved again."""
     report: str
     """Path of the file that keeps what was found."""
     generation: int

@@ -1,9 +1,8 @@
-"""The cluster as one value: k3d's configuration, and what decides whether it is another cluster."""
+"""The cluster as one value: k3d's configuration, and what makes it another cluster."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,11 +13,13 @@ from runtime_observability.core.settings import Settings
 from runtime_observability.core.settings.values import split_k3s_argument
 
 _LOOPBACK = {"localhost", "127.0.0.1"}
+_EVERYWHERE = ["server:*", "agent:*"]
+"""k3d's filter for all nodes, agents or not."""
 
 
 @dataclass(frozen=True)
 class ClusterSpec:
-    """All that decides what the cluster is: a change of any of it makes another cluster."""
+    """What the cluster is: ``core.transition`` tells what a change of it does to the nodes."""
 
     config: dict[str, Any]
     """k3d's configuration, without the labels that only name the owner."""
@@ -36,17 +37,12 @@ class ClusterSpec:
 
     @property
     def document(self) -> dict[str, Any]:
-        return self._identity | {"toolsImage": self.tools_image, "settings": self.settings}
-
-    @property
-    def digest(self) -> str:
-        """16 hex digits that identify the cluster; a Docker label on every node."""
-        canonical = json.dumps(self._identity, sort_keys=True)
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
-
-    def node_labels(self, names: Names) -> dict[str, str]:
-        """Docker labels of every node: the owner's, and which spec it was made from."""
-        return names.labels | {naming.SPEC_LABEL: self.digest}
+        return {
+            "k3d": self.config,
+            "files": self.files,
+            "toolsImage": self.tools_image,
+            "settings": self.settings,
+        }
 
     @property
     def start_seconds(self) -> int:
@@ -59,8 +55,15 @@ class ClusterSpec:
         return str(self.config["image"])
 
     @property
-    def _identity(self) -> dict[str, Any]:
-        return {"k3d": self.config, "files": self.files}
+    def registries(self) -> str:
+        """The text of the nodes' registries.yaml."""
+        return str(self.config.get("registries", {}).get("config", ""))
+
+    @property
+    def has_network_plugin(self) -> bool:
+        """Whether k3s brings a CNI; without one, nodes are Ready when the user has added one."""
+        arguments = self.config["options"]["k3s"]["extraArgs"]
+        return "--flannel-backend=none" not in (entry["arg"] for entry in arguments)
 
 
 def cluster_spec(
@@ -74,32 +77,27 @@ def cluster_spec(
     config["image"] = image
     config["network"] = names.network
     config["kubeAPI"]["hostPort"] = str(settings.kube_api_port)
-    config["volumes"] = _volumes(names, files, _everywhere(config))
+    config["volumes"] = _volumes(names, files)
     config["ports"] = [
         {"port": f"127.0.0.1:{port}", "nodeFilters": ["server:0:direct"]}
         for port in settings.published_ports
     ]
-    config["env"] = _node_variables(settings, names, _everywhere(config))
+    config["env"] = _node_variables(settings, names)
     if registries := _registries(settings):
         config["registries"] = registries
     # k3d starts the servers one after the other.
     config["options"]["k3d"]["timeout"] = f"{120 + 60 * (settings.servers + settings.agents)}s"
-    config["options"]["k3s"]["extraArgs"] = _k3s_arguments(settings, _everywhere(config))
+    config["options"]["k3s"]["extraArgs"] = _k3s_arguments(settings)
     digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
     return ClusterSpec(config, digests, settings.tools_image, settings.of_cluster)
 
 
-def _everywhere(config: dict[str, Any]) -> list[str]:
-    """k3d's filter for all nodes; it refuses a role that has none."""
-    return ["server:*", "agent:*"] if config["agents"] else ["server:*"]
-
-
-def _volumes(names: Names, files: dict[str, str], everywhere: list[str]) -> list[dict[str, Any]]:
+def _volumes(names: Names, files: dict[str, str]) -> list[dict[str, Any]]:
     mounts = {names.node_directory: naming.NODE_FOLDER}
     if documents.CONTAINERD_FILE in files:
         mounts[names.node_directory / documents.CONTAINERD_FILE] = compatibility.CONTAINERD_TEMPLATE
     return [
-        {"volume": f"{source}:{target}:ro", "nodeFilters": everywhere}
+        {"volume": f"{source}:{target}:ro", "nodeFilters": _EVERYWHERE}
         for source, target in mounts.items()
     ]
 
@@ -119,9 +117,7 @@ def _registries(settings: Settings) -> dict[str, Any]:
     return {**registries, "config": documents.dump(mirrors)}
 
 
-def _node_variables(
-    settings: Settings, names: Names, everywhere: list[str]
-) -> list[dict[str, Any]]:
+def _node_variables(settings: Settings, names: Names) -> list[dict[str, Any]]:
     """With each node's name as a resource attribute, which the kubelet alone sends by itself."""
     shared = node_environment(settings)
     own = {
@@ -131,7 +127,7 @@ def _node_variables(
     }
     return [
         *(
-            {"envVar": f"{name}={value}", "nodeFilters": everywhere}
+            {"envVar": f"{name}={value}", "nodeFilters": _EVERYWHERE}
             for name, value in shared.items()
         ),
         *(
@@ -141,12 +137,12 @@ def _node_variables(
     ]
 
 
-def _k3s_arguments(settings: Settings, everywhere: list[str]) -> list[dict[str, Any]]:
+def _k3s_arguments(settings: Settings) -> list[dict[str, Any]]:
     apiserver = f"--kube-apiserver-arg=tracing-config-file={_in_node(documents.APISERVER_FILE)}"
     kubelet = f"--kubelet-arg=config={_in_node(documents.KUBELET_FILE)}"
     return [
         {"arg": apiserver, "nodeFilters": ["server:*"]},
-        {"arg": kubelet, "nodeFilters": everywhere},
+        {"arg": kubelet, "nodeFilters": _EVERYWHERE},
         *({"arg": flag, "nodeFilters": ["server:*"]} for flag in etcd_arguments(settings)),
         *(
             {"arg": argument, "nodeFilters": filters}
@@ -163,7 +159,7 @@ def with_labels(config: dict[str, Any], labels: Mapping[str, str]) -> dict[str, 
     """``config`` with Docker ``labels`` on all its nodes."""
     runtime = {
         "labels": [
-            {"label": f"{name}={value}", "nodeFilters": _everywhere(config)}
+            {"label": f"{name}={value}", "nodeFilters": _EVERYWHERE}
             for name, value in labels.items()
         ]
     }

@@ -69,6 +69,11 @@ class Names:
         return self.base
 
     @property
+    def rehearsal(self) -> str:
+        """The cluster in which a replacement is rehearsed; no stack's own cluster has its name."""
+        return f"rehearsal-{self.owner}"
+
+    @property
     def jaeger(self) -> str:
         return f"{self.base}-jaeger"
 
@@ -92,6 +97,10 @@ class Names:
     @property
     def node_directory(self) -> Path:
         return self.directory / "node"
+
+    @property
+    def rehearsal_directory(self) -> Path:
+        return self.directory / "rehearsal"
 
     @property
     def kubeconfig(self) -> Path:

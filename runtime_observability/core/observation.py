@@ -19,9 +19,15 @@ class Record:
     generation: int
     complete: bool
     digest: str
+    """Of the spec that the nodes were created from; each has it as a label."""
     spec: dict[str, Any]
     nodes: tuple[str, ...]
     """Container names of all nodes."""
+    never_complete: bool = False
+    """Whether the cluster is being created and has never been complete: nothing runs in it."""
+    content: dict[str, str] = field(default_factory=dict)
+    """By node: which content of its files (core.transition) it has started with; absent: that of
+    ``spec``."""
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,13 @@ Pure: the same settings on the same machine give the same plan, which ``pulumi u
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from runtime_observability.core import advice, compatibility, documents, links, naming
 from runtime_observability.core.args import (
     ClusterGuardArgs,
+    ClusterRehearsalArgs,
     CollectorArgs,
     ConfigFilesArgs,
     ContainerArgs,
@@ -24,9 +26,10 @@ from runtime_observability.core.args import (
 from runtime_observability.core.cluster_spec import ClusterSpec, cluster_spec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.node_image import UpstreamImage
-from runtime_observability.core.observation import Observation
+from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.settings import Settings
 from runtime_observability.core.tracing import Tracing
+from runtime_observability.core.transition import content, identity, transition
 
 _JAEGER_CONFIG = "/etc/jaeger/config.yaml"
 _COLLECTOR_CONFIG = "/etc/otelcol/config.yaml"
@@ -41,6 +44,7 @@ class Plan:
     jaeger: JaegerArgs
     collector: CollectorArgs
     node_image: NodeImageArgs
+    rehearsal: ClusterRehearsalArgs | None
     files: ConfigFilesArgs
     cluster_guard: ClusterGuardArgs
     cluster: TracedClusterArgs
@@ -62,20 +66,24 @@ def make_plan(
     files = documents.node_files(settings, cgroup_v1=observed.cgroup_v1)
     image = upstream.tag if upstream else settings.images.nodes
     spec = cluster_spec(settings, names, files, image)
+    digest = _digest(spec, observed.record)
     jaeger = _jaeger(settings, names, observed)
     tracing = Tracing(settings)
     return Plan(
-        stack_guard=StackGuardArgs(names.stack, names.owner, names.cluster, str(names.directory)),
+        stack_guard=StackGuardArgs(
+            names.stack, names.owner, names.cluster, names.rehearsal, str(names.directory)
+        ),
         network=StackNetworkArgs(names.network, names.owner, names.labels),
         jaeger=jaeger,
         collector=_collector(settings, names, observed),
         node_image=NodeImageArgs(image, upstream, observed.generation),
-        files=ConfigFilesArgs(str(names.node_directory), files, observed.generation),
-        cluster_guard=ClusterGuardArgs(
-            names.owner, names.cluster, str(names.directory), spec.digest
+        rehearsal=(
+            _rehearsal(names, spec, digest, files) if settings.rehearse_replacement else None
         ),
-        cluster=_cluster(names, spec, observed),
-        probe=_probe(settings, names, observed, tracing) if settings.trace_probe else None,
+        files=ConfigFilesArgs(str(names.node_directory), files, observed.generation),
+        cluster_guard=ClusterGuardArgs(names.owner, names.cluster, str(names.directory), digest),
+        cluster=_cluster(names, spec, digest, observed),
+        probe=_probe(settings, names, observed, tracing, spec) if settings.trace_probe else None,
         cluster_name=names.cluster,
         links=links.all_links(
             jaeger.url,
@@ -146,20 +154,48 @@ def _collector(settings: Settings, names: Names, observed: Observation) -> Colle
     )
 
 
-def _cluster(names: Names, spec: ClusterSpec, observed: Observation) -> TracedClusterArgs:
+def _digest(spec: ClusterSpec, record: Record | None) -> str:
+    """That of the standing cluster for as long as it can become ``spec`` without a replacement."""
+    if record and not transition(ClusterSpec.read(record.spec), spec).replaces:
+        return record.digest
+    return identity(spec)
+
+
+def _rehearsal(
+    names: Names, spec: ClusterSpec, digest: str, files: Mapping[str, str]
+) -> ClusterRehearsalArgs:
+    return ClusterRehearsalArgs(
+        stack=names.stack,
+        folder=str(names.folder),
+        state_folder=str(names.state_folder),
+        cluster=names.cluster,
+        spec=spec,
+        digest=digest,
+        files=files,
+    )
+
+
+def _cluster(
+    names: Names, spec: ClusterSpec, digest: str, observed: Observation
+) -> TracedClusterArgs:
     return TracedClusterArgs(
         stack=names.stack,
         folder=str(names.folder),
         state_folder=str(names.state_folder),
         kubeconfig=str(names.kubeconfig),
         spec=spec,
-        labels=spec.node_labels(names),
+        digest=digest,
+        labels=names.labels | {naming.SPEC_LABEL: digest},
         generation=observed.generation,
     )
 
 
 def _probe(
-    settings: Settings, names: Names, observed: Observation, tracing: Tracing
+    settings: Settings,
+    names: Names,
+    observed: Observation,
+    tracing: Tracing,
+    spec: ClusterSpec,
 ) -> TraceProbeArgs:
     return TraceProbeArgs(
         jaeger_url=_jaeger_url(settings),
@@ -169,6 +205,7 @@ def _probe(
         demanded=tracing.demanded,
         expected=tracing.expected,
         k3s_version=f"v{settings.k3s_version}",
+        content=content(spec),
         report=str(names.directory / "probe.json"),
         generation=observed.generation,
     )

@@ -1,40 +1,43 @@
 """Brings the stack's cluster from any state to the wanted one: run with ``python -m``.
 
-Reads ``{"stack", "folder", "spec"}`` on stdin, reports its progress on stderr and prints
-``{"instance", "seconds"}``. It can be killed and run again at any point.
+Reads ``{"stack", "folder", "stateFolder", "spec", "digest"}`` on stdin, reports its progress on
+stderr and prints ``{"instance", "seconds"}``. It can be killed and run again at any point. It
+deletes nothing but what was never complete: a cluster that does not come back is left as it is.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
-import urllib3
-from kubernetes import client
-
-from runtime_observability.core import cluster_spec, documents
+from runtime_observability.core import cluster_spec, documents, naming, transition
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import NODE_IMAGE, Names
 from runtime_observability.core.node_image import CURE
 from runtime_observability.core.observation import Record
-from runtime_observability.host import docker, k3d, kubeapi, runner, store
+from runtime_observability.host import (
+    agents,
+    cluster_ready,
+    docker,
+    k3d,
+    nodes,
+    rehearse,
+    runner,
+    store,
+)
+from runtime_observability.host.cluster_lock import locked
 from runtime_observability.host.docker import Owned
 from runtime_observability.host.files import write_private
 from runtime_observability.host.k3d import NodeWatch
 
-_READY_SECONDS = 120
 _EXTRA_SECONDS = 120
 """Time for k3d itself, in addition to its timeout for the nodes."""
-_LOCK_SECONDS = 300
 
 
 class Action(Enum):
@@ -65,79 +68,78 @@ def wanted_nodes(names: Names, spec: ClusterSpec) -> tuple[str, ...]:
     )
 
 
-def decide(found: Sequence[Owned], wanted: Sequence[str], digest: str) -> Decision:
-    """What to do with the cluster.
+def decide(
+    found: Sequence[Owned],
+    wanted: Sequence[str],
+    digest: str,
+    *,
+    servers: int,
+    never_complete: bool,
+) -> Decision:
+    """What to do with the cluster. Raises CommandError where only a person may decide.
 
-    ``found`` are all containers with k3d's label of the cluster, ``wanted`` the names of the nodes
-    that it should have, ``digest`` the configuration that they should be created from.
+    ``found`` are all containers with k3d's label of the cluster, without nodes of others;
+    ``wanted`` the names of the nodes that it should have, of which the first ``servers`` are
+    servers; ``digest`` identifies the configuration that they are created from; ``never_complete``:
+    whether the cluster is known never to have been complete.
     """
     if not found:
         return Decision(Action.CREATE, "it does not exist")
-    nodes = {container.name: container for container in found}
-    for name in wanted:
-        if name not in nodes or nodes[name].state == "created":
-            return Decision(Action.RECREATE, f"it is incomplete: {name} never started")
-        if nodes[name].spec != digest:
-            return Decision(Action.RECREATE, f"{name} was created from another configuration")
-    existing = sorted(name for name in nodes if nodes[name].role in ("server", "agent"))
-    if len(existing) > len(wanted):
-        return Decision(Action.RECREATE, f"it has too many nodes: {', '.join(existing)}")
-    stopped = [name for name in wanted if nodes[name].state != "running"]
+    there = {node.name: node for node in found if node.role in ("server", "agent")}
+    if not any(name in there for name in wanted[:servers]):
+        return Decision(Action.RECREATE, "it has no server")
+    problems = [f"{name} is missing" for name in wanted[:servers] if name not in there]
+    problems += [
+        f"{name} was created from another configuration"
+        for name, node in there.items()
+        if node.spec != digest
+    ]
+    if never_complete:
+        problems += [
+            f"{name} never started"
+            for name in wanted
+            if name not in there or there[name].state == "created"
+        ]
+        if problems:
+            return Decision(Action.RECREATE, f"it was never complete: {problems[-1]}")
+    elif problems:
+        raise runner.CommandError(f"{'; '.join(problems)}. It is left as it is")
+    stopped = [name for name in wanted if name in there and there[name].state != "running"]
     if stopped:
         return Decision(Action.START, f"these nodes are stopped: {', '.join(stopped)}")
     return Decision(Action.ADOPT, "all its nodes are running")
 
 
-@contextmanager
-def locked(names: Names) -> Iterator[int]:
-    """Lets one run at a time change the cluster; yields the lock's file descriptor.
-
-    k3d inherits the descriptor, so the lock is held as long as k3d runs, even if ensure is killed.
-    Raises CommandError when another run holds the lock for too long.
-    """
-    names.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(names.directory / "cluster.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        deadline = time.monotonic() + _LOCK_SECONDS
-        announced = False
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise runner.CommandError(
-                        f"another run has held the lock of cluster {names.cluster} for more than "
-                        f"{_LOCK_SECONDS} s: stop it (`pgrep -af k3d` lists it), then run again"
-                    ) from None
-                if not announced:
-                    log(f"waiting for another run on cluster {names.cluster} to finish")
-                announced = True
-                time.sleep(0.5)
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
 class Ensure:
     """One run of ensure towards ``spec``, the wanted cluster of the stack with these ``names``.
 
-    ``lock`` is the descriptor from ``locked``, which the caller holds during the run.
+    ``record`` is what this run knows and writes down; ``lock`` is the descriptor from ``locked``,
+    which the caller holds during the run.
     """
 
-    def __init__(self, names: Names, spec: ClusterSpec, lock: int) -> None:
+    def __init__(self, names: Names, spec: ClusterSpec, record: Record, lock: int) -> None:
         self.names = names
         self.spec = spec
+        self.record = record
         self.lock = lock
         self.nodes = wanted_nodes(names, spec)
+        self.content = transition.content(spec)
 
     def run(self) -> str:
         """Makes the cluster complete and returns the container id of its first server.
 
         Raises CommandError when that is not possible.
         """
+        self.note()
         self.check_files()
-        decision = decide(self.containers(), self.nodes, self.spec.digest)
+        found = self.containers()
+        decision = decide(
+            found,
+            self.nodes,
+            self.record.digest,
+            servers=self.spec.config["servers"],
+            never_complete=self.record.never_complete,
+        )
         log(f"cluster {self.names.cluster}: {decision.action.value}, because {decision.reason}")
         match decision.action:
             case Action.CREATE:
@@ -145,21 +147,31 @@ class Ensure:
             case Action.RECREATE:
                 self.delete()
                 self.create()
-            case Action.START:
-                self.bring_up(NodeWatch(self.nodes, since=time.time()), start=True)
-            case Action.ADOPT:
-                self.bring_up(NodeWatch(self.nodes), start=False)
+            case Action.START | Action.ADOPT:
+                self.bring_up(found)
+        self.note(complete=True, never_complete=False)
         return next(node.id for node in self.containers() if node.name == self.nodes[0])
 
+    def note(self, **changes: object) -> None:
+        """Writes down what is known now, for a run after this one."""
+        self.record = replace(self.record, **changes)  # type: ignore[arg-type]
+        store.save(self.names, self.record)
+
     def containers(self) -> list[Owned]:
-        """The cluster's containers; CommandError when a node belongs to another owner."""
-        found = [
-            container
-            for container in docker.containers()
-            if container.cluster == self.names.cluster
-        ]
-        for container in found:
-            if container.role in ("server", "agent") and container.owner != self.names.owner:
+        """The cluster's containers but nodes without an owner, which ``k3d node create`` made.
+
+        Raises CommandError when a node belongs to another owner. Removes an unfinished rehearsal.
+        """
+        everything = docker.containers()
+        if any(container.cluster == self.names.rehearsal for container in everything):
+            rehearse.sweep(self.names)
+        found = []
+        for container in everything:
+            if container.cluster != self.names.cluster:
+                continue
+            if container.role not in ("server", "agent") or container.owner == self.names.owner:
+                found.append(container)
+            elif container.owner or container.role == "server":
                 raise runner.CommandError(
                     f"cluster {self.names.cluster} already exists and has another owner: it has "
                     f"{container.whose}. Destroy it first, or choose another stack name"
@@ -176,36 +188,89 @@ class Ensure:
 
     def create(self) -> None:
         """Creates the cluster; deletes what exists of it when that fails."""
-        labels = self.spec.node_labels(self.names)
+        self.note(never_complete=True)
         watch = NodeWatch(self.nodes)
+        labels = self.names.labels | {naming.SPEC_LABEL: self.record.digest}
         try:
             self.k3d(
                 ["cluster", "create", "--config", "-"],
                 watch,
                 documents.dump(cluster_spec.with_labels(self.spec.config, labels)),
             )
-            self.finish(watch)
+            self.wait(self.nodes, watch)
         except runner.CommandError as failure:
             try:
                 self.delete()
             except runner.CommandError as second_failure:
                 raise runner.CommandError(f"{failure}\n{second_failure}") from None
             raise
+        self.note(content=dict.fromkeys(self.nodes, self.content))
 
-    def bring_up(self, watch: NodeWatch, *, start: bool) -> None:
-        """Waits until an existing cluster is ready, after a ``start`` if it is stopped.
+    def bring_up(self, found: Sequence[Owned]) -> None:
+        """Makes an existing cluster what is wanted, without replacing it.
 
-        Recreates the cluster when that fails.
+        One that does not become ready is left as it is, unless it was never complete.
         """
-        timeout = f"{self.spec.start_seconds}s"
+        there = {node.name: node for node in found if node.role in ("server", "agent")}
+        present = [name for name in self.nodes if name in there]
+        stopped = [name for name in present if there[name].state != "running"]
         try:
-            if start:
-                self.k3d(["cluster", "start", self.names.cluster, "--timeout", timeout], watch)
-            self.finish(watch)
+            if stopped:
+                self.start(stopped, present)
+            else:
+                self.wait(present, NodeWatch(present))
         except runner.CommandError as error:
-            log(f"cluster {self.names.cluster} does not become ready and is recreated: {error}")
+            if not self.record.never_complete:
+                raise runner.CommandError(
+                    f"it does not become ready and is left as it is: {error}"
+                ) from None
+            log(f"cluster {self.names.cluster} was never complete and is recreated: {error}")
             self.delete()
             self.create()
+            return
+        for name in there.keys() - set(self.nodes):
+            log(f"cluster {self.names.cluster}: {name} is drained and removed")
+            agents.remove(name, server=self.nodes[0])
+        for name in present:
+            if self.record.content.get(name) != self.content:
+                log(f"cluster {self.names.cluster}: {name} restarts and reads its changed files")
+                nodes.kill(name)
+                self.start([name], present)
+        missing = [name for name in self.nodes if name not in there]
+        if missing:
+            self.add(missing)
+
+    def start(self, stopped: Sequence[str], present: Sequence[str]) -> None:
+        """Starts nodes that are stopped, with the files of now, and waits for all ``present``."""
+        begin = time.time()
+        for name in stopped:
+            if self.record.content.get(name) != self.content:
+                nodes.write_registries(name, self.spec)
+        watch = NodeWatch(present, since=begin)
+        timeout = f"{self.spec.start_seconds}s"
+        self.k3d(["cluster", "start", self.names.cluster, "--timeout", timeout], watch)
+        self.wait(present, watch, dict.fromkeys(stopped, begin))
+        self.note(content={**self.record.content, **dict.fromkeys(stopped, self.content)})
+
+    def add(self, missing: Sequence[str]) -> None:
+        """Adds agents; removes those that do not become ready, so that nothing incomplete stays."""
+        log(f"cluster {self.names.cluster}: {', '.join(missing)} added")
+        labels = self.names.labels | {naming.SPEC_LABEL: self.record.digest}
+        begin = time.time()
+        try:
+            for name in missing:
+                index = self.nodes.index(name) - self.spec.config["servers"]
+                agents.create(self.nodes[0], name, index, self.spec, labels)
+                nodes.write_registries(name, self.spec)
+            watch = NodeWatch(missing)
+            timeout = f"{self.spec.start_seconds}s"
+            self.k3d(["cluster", "start", self.names.cluster, "--timeout", timeout], watch)
+            self.wait(self.nodes, watch, dict.fromkeys(missing, begin))
+        except runner.CommandError:
+            for name in missing:
+                agents.discard(name, server=self.nodes[0])
+            raise
+        self.note(content={**self.record.content, **dict.fromkeys(missing, self.content)})
 
     def k3d(self, argv: list[str], watch: NodeWatch, stdin: str = "") -> None:
         """Runs ``k3d argv`` with this run's lock and deadline."""
@@ -218,15 +283,19 @@ class Ensure:
             seconds=self.spec.start_seconds + _EXTRA_SECONDS,
         )
 
-    def finish(self, watch: NodeWatch) -> None:
-        """Writes the kubeconfig and waits until every node is Ready."""
-        kubeconfig = runner.run(
-            ["k3d", "kubeconfig", "get", self.names.cluster],
-            environment={**os.environ, "LOG_LEVEL": "error"},
+    def wait(
+        self, present: Sequence[str], watch: NodeWatch, restarted: dict[str, float] | None = None
+    ) -> None:
+        """Writes the kubeconfig and waits until every node that is ``present`` is ready."""
+        write_private(self.names.kubeconfig, k3d.kubeconfig(self.names.cluster))
+        wanted = cluster_ready.Wanted(
+            present,
+            network_plugin=self.spec.has_network_plugin,
+            named_by_docker=transition.named_by_docker(self.spec.config),
+            restarted=restarted or {},
         )
-        write_private(self.names.kubeconfig, kubeconfig.checked())
-        seconds = wait_until_ready(self.names.kubeconfig, len(self.nodes), watch)
-        log(f"cluster {self.names.cluster}: {len(self.nodes)} node(s) Ready after {seconds:.1f} s")
+        seconds = cluster_ready.wait(self.names.kubeconfig, wanted, watch)
+        log(f"cluster {self.names.cluster}: {len(present)} node(s) Ready after {seconds:.1f} s")
 
     def delete(self) -> None:
         """Deletes the cluster with the script that Pulumi's delete also runs."""
@@ -238,60 +307,40 @@ class Ensure:
         runner.run_script("sweep_cluster.sh", values).checked()
 
 
-def wait_until_ready(kubeconfig: Path, nodes: int, watch: NodeWatch) -> float:
-    """Waits until the API server answers and ``nodes`` nodes are Ready; returns the seconds taken.
-
-    k3d does not wait for this: it returns once the API server runs, and kubelets start later.
-    Raises CommandError, with the nodes' errors, when the time is up or a node has failed.
-    """
-    begin = time.monotonic()
-    last = "no answer"
-    api = kubeapi.core(kubeconfig)
-    while (waited := time.monotonic() - begin) < _READY_SECONDS:
-        try:
-            ready = sum(_is_ready(node) for node in api.list_node(_request_timeout=5).items)
-            if ready == nodes:
-                return waited
-            last = f"{ready} of {nodes} nodes Ready"
-        except (client.ApiException, urllib3.exceptions.HTTPError) as error:
-            last = str(error).strip().splitlines()[0]
-        if failure := watch.check():
-            raise runner.CommandError(f"{failure} ({last}).\n{watch.errors()}")
-        time.sleep(0.25)
-    raise runner.CommandError(
-        f"after {_READY_SECONDS} s the cluster was not ready: {last}.\n{watch.errors()}"
+def begin(names: Names, spec: ClusterSpec, digest: str, generation: int) -> Record:
+    """What is known of the cluster when a run begins."""
+    record = Record(generation, False, digest, spec.document, wanted_nodes(names, spec))
+    before = store.load(names)
+    if before is None or before.digest != digest:
+        return record
+    # A release without this knowledge created its nodes from the files that its record names.
+    content = before.content or dict.fromkeys(
+        before.nodes, transition.content(ClusterSpec.read(before.spec))
     )
-
-
-def _is_ready(node: Any) -> bool:
-    conditions = node.status.conditions or []
-    return any(condition.type == "Ready" and condition.status == "True" for condition in conditions)
+    return replace(record, never_complete=before.never_complete, content=content)
 
 
 def main() -> int:
     request = json.load(sys.stdin)
     names = Names(request["stack"], Path(request["folder"]), Path(request["stateFolder"]))
     spec = ClusterSpec.read(request["spec"])
-    begin = time.monotonic()
+    started = time.monotonic()
     try:
         with locked(names) as lock:
-            ensure = Ensure(names, spec, lock)
-            record = Record(
-                generation=int(os.environ["GENERATION"]),
-                complete=False,
-                digest=spec.digest,
-                spec=spec.document,
-                nodes=ensure.nodes,
-            )
-            store.save(names, record)
-            instance = ensure.run()
-            store.save(names, store.completed(record))
+            record = begin(names, spec, request["digest"], int(os.environ["GENERATION"]))
+            instance = Ensure(names, spec, record, lock).run()
     except runner.CommandError as error:
         print(f"error: cluster {names.cluster}: {error}", file=sys.stderr)
+        if any(node.cluster == names.cluster for node in docker.containers()):
+            print(
+                f"to create it anew, without its workloads: `k3d cluster delete {names.cluster}`, "
+                "then `pulumi up`",
+                file=sys.stderr,
+            )
         if spec.image.startswith(f"{NODE_IMAGE}:"):
             print(f"if the upstream containerd is the cause: {CURE}", file=sys.stderr)
         return 1
-    print(json.dumps({"instance": instance, "seconds": round(time.monotonic() - begin, 1)}))
+    print(json.dumps({"instance": instance, "seconds": round(time.monotonic() - started, 1)}))
     return 0
 
 

@@ -119,6 +119,12 @@ class NodeWatch:
         return "\n".join(lines) or "no node has logged anything"
 
 
+def kubeconfig(cluster: str) -> str:
+    """The text of a cluster's kubeconfig, as its first server has it."""
+    quiet = {**os.environ, "LOG_LEVEL": "error"}
+    return runner.run(["k3d", "kubeconfig", "get", cluster], environment=quiet).checked()
+
+
 def _end_of_containerd_log(node: str) -> str:
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / "containerd.log"

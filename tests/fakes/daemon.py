@@ -41,6 +41,30 @@ class DockerObject:
     files: dict[str, str] = field(default_factory=dict)
     published: dict[str, str] = field(default_factory=dict)
     """Addresses on this machine by port, for instance 4318/tcp."""
+    variables: list[str] = field(default_factory=list)
+    """Its environment, where it was created from a file of it."""
+
+
+INSPECTED_SERVER: dict[str, Any] = {
+    "Config": {
+        "Image": "rancher/k3s:v1.36.3-k3s1",
+        "Entrypoint": ["/bin/k3d-entrypoint.sh"],
+        "Env": ["PATH=/bin", "K3S_TOKEN=secret", "K3S_KUBECONFIG_OUTPUT=/output/kubeconfig.yaml"],
+        "Labels": {
+            "app": "k3d", "k3d.cluster": "traced-dev", "k3d.cluster.token": "secret",
+            "k3d.role": "server", "k3d.server.api.port": "6550", "runtime-observability.owner": "x",
+        },
+    },
+    "HostConfig": {
+        "Binds": ["k3d-traced-dev-images:/k3d/images"],
+        "RestartPolicy": {"Name": "unless-stopped"},
+        "CgroupnsMode": "host",
+        "UsernsMode": "host",
+        "SecurityOpt": ["label=disable"],
+        "Tmpfs": {"/run": "", "/var/run": ""},
+    },
+}  # fmt: skip
+"""What `docker inspect` says of a server that k3d 5.9.0 created, as far as it is read."""
 
 
 class FakeDaemon:
@@ -72,6 +96,9 @@ class FakeDaemon:
         self.k3d_fails_after: int | None = None
         """Number of nodes that `k3d cluster create` creates before it fails; None: no failure."""
         self.start_fails = False
+        self.kubectl: dict[str, Answer] = {}
+        """The result of kubectl in a node, by its verb."""
+        self.inspected: dict[str, Any] = INSPECTED_SERVER
         self._pending: list[tuple[int, DockerObject]] = []
         self._numbers = itertools.count()
         self.executables = Executables(folder, ("docker", "k3d"), self._answer)
@@ -147,6 +174,10 @@ class FakeDaemon:
                 return Answer()
             case ["logs", "--tail", _, name] | ["logs", "--tail", _, "--since", _, name]:
                 return self._output(name, "log", "errors")
+            case ["cp", source, target] if ":" in target:
+                name, _, path = target.partition(":")
+                self._container(name).files[path] = Path(source).read_text()
+                return Answer()
             case ["cp", source, target]:
                 name, _, path = source.partition(":")
                 if path not in self._container(name).files:
@@ -156,6 +187,16 @@ class FakeDaemon:
             case ["port", name, port]:
                 address = self._container(name).published.get(port)
                 return Answer(f"{address}\n") if address else Answer("no public port\n", code=1)
+            case ["kill", "--signal", "KILL", name]:
+                self._container(name).state = "exited"
+                return Answer()
+            case ["inspect", name]:
+                return Answer(json.dumps([self.inspected | {"Name": f"/{name}"}]))
+            case ["create", "--name", name, "--hostname", _, *options]:
+                return self._create_agent(name, options)
+            case ["exec", name, "kubectl", verb, *_]:
+                assert self._container(name).state == "running"
+                return self.kubectl.get(verb, Answer())
             case ["exec", _, "sh", "-c", _, "sh", *arguments]:
                 return self.in_nodes(arguments[-1])
             case ["top", name]:
@@ -221,6 +262,14 @@ class FakeDaemon:
         if self.k3d_fails_after is not None:
             return Answer("FATA[0180] Cluster creation FAILED\n", code=1)
         return Answer(f"INFO[0009] Cluster '{cluster}' created successfully!\n")
+
+    def _create_agent(self, name: str, options: list[str]) -> Answer:
+        """A container that is created from files of labels and variables."""
+        _, variables, _, marks = options[:4]
+        labels = dict(line.split("=", 1) for line in Path(marks).read_text().splitlines())
+        agent = self.container(name, labels=labels, state="created", top="/bin/k3s agent")
+        agent.variables = Path(variables).read_text().splitlines()
+        return Answer(f"{agent.id}\n")
 
     def _container(self, name: str) -> DockerObject:
         return next(

@@ -12,10 +12,14 @@ from runtime_observability.core import compatibility, support
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.problem import Problem
+from runtime_observability.core.transition import identity
 from tests.configuration import PROJECT, of_stack_file, parsed, spec_of
 from tests.graph.program import Run, run
 
-CLUSTER = {"cluster-guard-sweep", "cluster-ensure"}
+REHEARSAL = "rehearsal-run"
+IN_PLACE = {REHEARSAL, "cluster-ensure"}
+"""A rehearsal that finds nothing to replace ends at once."""
+CLUSTER = IN_PLACE | {"cluster-guard-sweep"}
 NODE_IMAGE = {"node-image-build"}
 EITHER_IMAGE = NODE_IMAGE | {"node-image-image"}
 """One replaces the other: an image that is built, and one that is pulled."""
@@ -58,7 +62,7 @@ def test_a_preview_is_given_what_the_up_is_given(default: Run) -> None:
         ({"jaegerMaxTraces": 1000}, {"jaeger-container"}),
         ({"jaegerImage": "mine:1"}, {"jaeger-container", "jaeger-image"}),
         ({"jaegerUiPort": 20_000}, {"jaeger-container", "jaeger-ready", "probe-run"}),
-        ({"agents": 2}, CLUSTER),
+        ({"agents": 2}, IN_PLACE),
         ({"k3sVersion": "v1.34.3-k3s1"}, CLUSTER | NODE_IMAGE | {"probe-run"}),
         (
             {"k3sVersion": "v1.33.6-k3s1"},
@@ -71,17 +75,18 @@ def test_a_preview_is_given_what_the_up_is_given(default: Run) -> None:
         ({"k3sArgs": ["--disable=traefik"]}, CLUSTER),
         (
             {"apiserverSamplingPerMillion": 1000},
-            CLUSTER | {"files-apiserver-tracing.yaml", "probe-run"},
+            IN_PLACE | {"files-apiserver-tracing.yaml", "probe-run"},
         ),
         (
             {"nodeSamplingPerMillion": 1000},
-            CLUSTER | {"files-kubelet-tracing.yaml", "probe-run"},
+            IN_PLACE | {"files-kubelet-tracing.yaml", "probe-run"},
         ),
         ({"containerdTracing": "image"}, CLUSTER | EITHER_IMAGE),
         ({"containerdTracing": "upstream"}, set()),
         ({"containerdTracing": "off"}, CLUSTER | EITHER_IMAGE | {"probe-run"}),
         ({"probeTimeoutSeconds": 90}, {"probe-run"}),
         ({"traceProbe": False}, {"probe-run"}),
+        ({"rehearseReplacement": False}, {REHEARSAL}),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, Mapping) else "",
 )
@@ -93,10 +98,13 @@ def test_what_a_key_changes(default: Run, change: dict[str, Any], differs: set[s
     assert found.keys() == differs
 
 
-def test_a_change_of_the_cluster_replaces_and_one_of_a_file_rewrites(default: Run) -> None:
-    found = changed(default, run({"nodeSamplingPerMillion": 1000}))
-    assert found["cluster-guard-sweep"] == {"triggers"}
-    assert found["files-kubelet-tracing.yaml"] == {"stdin"}
+def test_only_what_cannot_change_in_place_replaces(default: Run) -> None:
+    assert changed(default, run({"kubeApiPort": 20_000}))["cluster-guard-sweep"] == {"triggers"}
+    sampled = changed(default, run({"nodeSamplingPerMillion": 1000}))
+    assert "cluster-guard-sweep" not in sampled
+    assert sampled["cluster-ensure"] == {"stdin"}
+    assert sampled["files-kubelet-tracing.yaml"] == {"stdin"}
+    assert sampled["probe-run"] == {"stdin", "environment"}
 
 
 def test_a_new_generation_runs_files_cluster_and_probe_again(default: Run) -> None:
@@ -230,15 +238,61 @@ def test_a_containerd_of_ones_own_is_named() -> None:
     assert line.startswith(f"containerd will be traced: the containerd at {__file__} replaces")
 
 
-def test_a_replacement_of_the_cluster_is_announced(default: Run) -> None:
-    spec = spec_of(Names("dev", PROJECT), parsed())
-    record = Record(7, True, spec.digest, spec.document, ())
-    observed = Observation(generation=7, record=record)
-    assert run(observed=observed).warnings() == []
-    assert run({"agents": 1, "kubeApiPort": 6551}, observed=observed).warnings() == [
-        "cluster traced-dev will be replaced, and its workloads go with it: "
-        "agents: 0 → 1; kubeApiPort: 6550 → 6551"
-    ]
+def standing(digest: str = "", **settings: Any) -> Observation:
+    """A machine with a complete cluster of these settings."""
+    spec = spec_of(Names("dev", PROJECT), parsed(**settings))
+    record = Record(7, True, digest or identity(spec), spec.document, ())
+    return Observation(generation=7, record=record)
+
+
+@pytest.mark.parametrize(
+    ("change", "lines"),
+    [
+        ({}, []),
+        (
+            {"agents": 1, "kubeApiPort": 6551},
+            [
+                "cluster traced-dev will be replaced, and its workloads go with it: "
+                "agents: 0 → 1; kubeApiPort: 6550 → 6551"
+            ],
+        ),
+        (
+            {"agents": 2},
+            ["cluster traced-dev: agents will be added, 2 of them: agents: 0 → 2"],
+        ),
+        (
+            {"nodeSamplingPerMillion": 1000},
+            [
+                "cluster traced-dev: its nodes will restart one after the other; every object "
+                "stays, and containers restart once: nodeSamplingPerMillion: 1000000 → 1000"
+            ],
+        ),
+    ],
+    ids=["none", "replaced", "resized", "restarted"],
+)
+def test_what_a_change_does_to_the_cluster_is_said(
+    change: dict[str, Any], lines: list[str]
+) -> None:
+    assert run(change, observed=standing()).warnings() == lines
+
+
+def test_fewer_agents_are_said() -> None:
+    (line,) = run({"agents": 1}, observed=standing(agents=3)).warnings()
+    assert line == (
+        "cluster traced-dev: agents will be drained and removed, 2 of them: agents: 3 → 1"
+    )
+
+
+def test_a_cluster_of_an_earlier_release_is_not_replaced_for_its_digest() -> None:
+    """The digest's own rule may change: what counts is whether the nodes can become it."""
+    observed = standing(digest="of-an-earlier-release")
+    for change in ({}, {"agents": 1}, {"nodeSamplingPerMillion": 1000}):
+        stack = run(change, observed=observed)
+        assert stack["cluster-guard-sweep"].inputs["triggers"][0] == "of-an-earlier-release"
+        assert stack["cluster-ensure"].stdin["digest"] == "of-an-earlier-release"
+        assert stack[REHEARSAL].stdin["digest"] == "of-an-earlier-release"
+    replaced = run({"kubeApiPort": 6551}, observed=observed)
+    assert replaced["cluster-guard-sweep"].inputs["triggers"][0] != "of-an-earlier-release"
 
 
 def test_a_release_beyond_what_is_known_is_said() -> None:

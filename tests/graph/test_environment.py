@@ -205,6 +205,7 @@ PARTS = [
     "network",
     "node-image",
     "probe",
+    "rehearsal",
     "stack",
 ]
 

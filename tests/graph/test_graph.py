@@ -11,6 +11,7 @@ import yaml
 from runtime_observability.core import documents, naming, support
 from runtime_observability.core.naming import Names
 from runtime_observability.core.node_image import UpstreamImage
+from runtime_observability.core.transition import identity
 from tests.configuration import PROJECT, of_stack_file, parsed, spec_of
 from tests.graph.program import COMMAND, CONTAINER, ENVIRONMENT, IMAGE, NETWORK, Resource, Run, run
 
@@ -23,6 +24,7 @@ COMPONENTS = [
     "NodeImage",
     "Jaeger",
     "Collector",
+    "ClusterRehearsal",
     "ClusterGuard",
     "TracedCluster",
     "TraceProbe",
@@ -183,7 +185,7 @@ def test_what_is_replaced_with_what(default: Run, name: str, key: str, sources: 
 
 
 def test_the_cluster_is_replaced_for_its_spec_and_network_alone(default: Run) -> None:
-    digest = spec_of(NAMES, parsed()).digest
+    digest = identity(spec_of(NAMES, parsed()))
     network, guard = f"{ENVIRONMENT}-network-network", f"{ENVIRONMENT}-cluster-guard-sweep"
     assert default["cluster-guard-sweep"].inputs["triggers"] == [digest, f"id-of-{network}"]
     assert default["cluster-ensure"].inputs["triggers"] == [f"id-of-{guard}"]

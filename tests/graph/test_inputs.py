@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from components import _commands, _orphans, config_files
-from runtime_observability.core import compatibility, support
+from runtime_observability.core import compatibility, documents, support
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Observation
+from runtime_observability.core.transition import content, identity
 from tests.configuration import PROJECT, parsed, spec_of
 from tests.graph.program import COMMAND, CONTAINER, ENVIRONMENT, IMAGE, NETWORK, Run, run
 
@@ -147,6 +148,9 @@ def test_only_an_orphan_of_the_stacks_owner_goes_before_a_create(
 # --- commands -------------------------------------------------------------------------------------
 
 LOGGED = {"addPreviousOutputInEnv": False, "logging": "stderr"}
+UNLESS_THERE_IS_A_CLUSTER = """\
+if nodes=$(docker ps -aq --filter "label=k3d.cluster=$CLUSTER") && [ -z "$nodes" ]; then exit 0; fi
+"""
 CLUSTER = {
     "OWNER": NAMES.owner,
     "CLUSTER": "traced-dev",
@@ -154,9 +158,11 @@ CLUSTER = {
 }
 
 
-def python(module: str, triggers: list[Any], **environment: str) -> dict[str, Any]:
+def python(
+    module: str, triggers: list[Any], unless: str = "", **environment: str
+) -> dict[str, Any]:
     return LOGGED | {
-        "create": f'exec "$PYTHON" -m {module}',
+        "create": f'{unless}exec "$PYTHON" -m {module}',
         "dir": str(PROJECT),
         "environment": {"PYTHON": sys.executable, **environment},
         "triggers": triggers,
@@ -190,7 +196,9 @@ def test_a_command_has_these_inputs_and_no_other(stack: Run) -> None:
     }
     assert inputs(stack, COMMAND) == {
         "stack-sweep": guard(
-            ["sweep_cluster.sh", "sweep_stack.sh"], [], CLUSTER | {"STACK": "dev"}
+            ["sweep_rehearsal.sh", "sweep_cluster.sh", "sweep_stack.sh"],
+            [],
+            CLUSTER | {"STACK": "dev", "REHEARSAL": NAMES.rehearsal},
         ),
         "network-detach": guard(
             ["detach_network.sh"], [NETWORK_ID], {"OWNER": NAMES.owner, "NETWORK": "traced-dev"}
@@ -200,14 +208,19 @@ def test_a_command_has_these_inputs_and_no_other(stack: Run) -> None:
         "files-kubelet-tracing.yaml": file("kubelet-tracing.yaml"),
         "jaeger-ready": python(f"{host}.readiness", [containers["jaeger"]]),
         "collector-ready": python(f"{host}.readiness", [containers["collector"]]),
+        "rehearsal-run": python(
+            f"{host}.rehearse", [], UNLESS_THERE_IS_A_CLUSTER, CLUSTER="traced-dev"
+        ),
         "cluster-guard-sweep": guard(
-            ["sweep_cluster.sh"], [spec_of(NAMES, parsed()).digest, NETWORK_ID], CLUSTER
+            ["sweep_cluster.sh"], [identity(spec_of(NAMES, parsed())), NETWORK_ID], CLUSTER
         ),
         "cluster-ensure": python(
             f"{host}.ensure", [f"id-of-{ENVIRONMENT}-cluster-guard-sweep"], GENERATION="7"
         ),
         "probe-run": python(
-            "ktrace.pipeline.probe", [*containers.values(), "container-id-of-server-0", 7]
+            "ktrace.pipeline.probe",
+            [*containers.values(), "container-id-of-server-0", 7],
+            CONTENT=content(spec_of(NAMES, parsed())),
         ),
     }
 
@@ -217,7 +230,13 @@ def test_a_command_reads_these_documents(stack: Run) -> None:
     folder = str(NAMES.directory)
     found = {
         name: stack[name].stdin
-        for name in ("jaeger-ready", "collector-ready", "cluster-ensure", "probe-run")
+        for name in (
+            "jaeger-ready",
+            "collector-ready",
+            "rehearsal-run",
+            "cluster-ensure",
+            "probe-run",
+        )
     }
     assert found == {
         "jaeger-ready": {
@@ -235,6 +254,15 @@ def test_a_command_reads_these_documents(stack: Run) -> None:
             "folder": str(PROJECT),
             "stateFolder": str(NAMES.state_folder),
             "spec": spec.document,
+            "digest": identity(spec),
+        },
+        "rehearsal-run": {
+            "stack": "dev",
+            "folder": str(PROJECT),
+            "stateFolder": str(NAMES.state_folder),
+            "spec": spec.document,
+            "digest": identity(spec),
+            "files": documents.node_files(parsed(), cgroup_v1=False),
         },
         "probe-run": {
             "jaegerUrl": "http://127.0.0.1:16686",

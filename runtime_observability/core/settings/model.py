@@ -49,7 +49,8 @@ CLUSTER_KEYS = (
     "registryMirror",
     "registries",
 )
-"""The keys whose change replaces the cluster, as Pulumi.yaml says (a test holds them together)."""
+"""The keys whose change changes the cluster's nodes, as Pulumi.yaml says (a test holds them
+together)."""
 
 
 def _key(field: str) -> str:
@@ -133,6 +134,7 @@ class Settings(_Model):
     jaeger_memory_mib: Annotated[int, Field(ge=128, le=65_536, alias="jaegerMemoryMiB")] = 1024
     collector_memory_mib: Annotated[int, Field(ge=64, le=65_536, alias="collectorMemoryMiB")] = 256
 
+    rehearse_replacement: bool = True
     trace_probe: bool = True
     probe_timeout_seconds: Annotated[int, Field(ge=10, le=600)] = 60
     probe_image: Image = ""

@@ -4,32 +4,30 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import urllib3
 import yaml
 
 from runtime_observability.core import cluster_spec, documents, naming
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Record
-from runtime_observability.host import ensure, k3d, kubeapi, runner, store
+from runtime_observability.core.transition import content, identity
+from runtime_observability.host import cluster_ready, ensure, k3d, runner, store
+from runtime_observability.host.cluster_lock import locked
+from runtime_observability.host.cluster_ready import Wanted
 from runtime_observability.host.docker import Owned
 from runtime_observability.host.ensure import Action, Ensure, decide
 from runtime_observability.host.k3d import NodeWatch
 from tests import configuration
-from tests.configuration import PROJECT, parsed
+from tests.configuration import parsed
 from tests.fakes.clock import Clock
 from tests.fakes.daemon import FakeDaemon
-from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
+from tests.fakes.executables import Answer
 
 # --- the decision ---------------------------------------------------------------------------------
 
@@ -47,26 +45,53 @@ SERVER, AGENT = node("server", 0), node("agent", 0)
 TOOLS = Owned(id="t", name="k3d-traced-dev-tools", owner="", stack="", folder="", role="noRole")
 
 
+AGENT_1 = node("agent", 1)
+
+
 @pytest.mark.parametrize(
     ("found", "action", "reason"),
     [
         ([], Action.CREATE, "it does not exist"),
         ([SERVER, AGENT], Action.ADOPT, "all its nodes are running"),
         ([AGENT, TOOLS, SERVER], Action.ADOPT, "all its nodes are running"),
-        ([TOOLS], Action.RECREATE, "server-0 never started"),
-        ([SERVER], Action.RECREATE, "agent-0 never started"),
-        ([SERVER, node("agent", 0, "created")], Action.RECREATE, "agent-0 never started"),
+        ([SERVER], Action.ADOPT, "all its nodes are running"),
+        ([SERVER, AGENT, AGENT_1], Action.ADOPT, "all its nodes are running"),
+        ([TOOLS], Action.RECREATE, "it has no server"),
+        ([AGENT], Action.RECREATE, "it has no server"),
+        ([SERVER, node("agent", 0, "created")], Action.START, "stopped: k3d-traced-dev-agent-0"),
         ([SERVER, node("agent", 0, "exited")], Action.START, "stopped: k3d-traced-dev-agent-0"),
         ([node("server", 0, "paused"), AGENT], Action.START, "stopped: k3d-traced-dev-server-0"),
-        ([SERVER, node("agent", 0, spec="other")], Action.RECREATE, "another configuration"),
-        ([SERVER, node("agent", 0, "exited", spec="other")], Action.RECREATE, "another config"),
-        ([SERVER, AGENT, node("agent", 1)], Action.RECREATE, "too many nodes"),
     ],
 )
 def test_what_is_done_about_what_is_found(found: list[Owned], action: Action, reason: str) -> None:
-    decision = decide(found, [SERVER.name, AGENT.name], DIGEST)
+    decision = decide(found, [SERVER.name, AGENT.name], DIGEST, servers=1, never_complete=False)
     assert decision.action is action
     assert reason in decision.reason
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [
+        ([SERVER], "server-1 is missing"),
+        ([SERVER, node("server", 1, spec="other")], "server-1 was created from another config"),
+        ([SERVER, node("server", 1), node("agent", 0, spec="other")], "agent-0 was created from"),
+    ],
+)
+def test_only_what_was_never_complete_is_recreated(found: list[Owned], reason: str) -> None:
+    wanted = [SERVER.name, node("server", 1).name]
+    with pytest.raises(runner.CommandError, match=f"{reason}.* It is left as it is"):
+        decide(found, wanted, DIGEST, servers=2, never_complete=False)
+    decision = decide(found, wanted, DIGEST, servers=2, never_complete=True)
+    assert decision.action is Action.RECREATE
+    assert "it was never complete" in decision.reason
+
+
+@pytest.mark.parametrize("agents", [[], [node("agent", 0, "created")]])
+def test_a_creation_that_was_interrupted_is_begun_again(agents: list[Owned]) -> None:
+    wanted = [SERVER.name, AGENT.name]
+    decision = decide([SERVER, *agents], wanted, DIGEST, servers=1, never_complete=True)
+    assert decision.action is Action.RECREATE
+    assert "agent-0 never started" in decision.reason
 
 
 def test_the_first_server_is_the_first_node(names: Names) -> None:
@@ -98,20 +123,25 @@ def spec(names: Names) -> ClusterSpec:
     return configuration.spec_of(names, settings)
 
 
+waits: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+"""The nodes of each wait, and those of them that were restarted."""
+
+
 @pytest.fixture
 def readiness(monkeypatch: pytest.MonkeyPatch, no_waiting: None) -> Iterator[list[str]]:
     """The results of the waits for the cluster, in their order: "ready" or an error's message."""
     results: list[str] = []
 
-    def wait(kubeconfig: Path, nodes: int, watch: NodeWatch) -> float:
+    def wait(kubeconfig: Path, wanted: Wanted, watch: NodeWatch) -> float:
         assert kubeconfig.read_text() == "---\n# kubeconfig of traced-dev\n"
-        assert nodes == 2
+        waits.append((tuple(wanted.nodes), tuple(wanted.restarted)))
         result = results.pop(0) if results else "ready"
         if result != "ready":
             raise runner.CommandError(result)
         return 0.1
 
-    monkeypatch.setattr(ensure, "wait_until_ready", wait)
+    waits.clear()
+    monkeypatch.setattr(cluster_ready, "wait", wait)
     yield results
     assert not results, "these waits did not happen"
 
@@ -122,8 +152,19 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def run(names: Names, spec: ClusterSpec) -> str:
-    with ensure.locked(names) as lock:
-        return Ensure(names, spec, lock).run()
+    with locked(names) as lock:
+        record = ensure.begin(names, spec, identity(spec), 7)
+        return Ensure(names, spec, record, lock).run()
+
+
+def remember(names: Names, spec: ClusterSpec, **changes: Any) -> None:
+    """Writes down what an earlier run left: a complete cluster, or with ``changes`` another."""
+    wanted = ensure.wanted_nodes(names, spec)
+    complete = Record(
+        6, True, identity(spec), spec.document, wanted,
+        content=dict.fromkeys(wanted, content(spec)),
+    )  # fmt: skip
+    store.save(names, replace(complete, **changes))
 
 
 def nodes(daemon: FakeDaemon, names: Names, spec: str, **values: Any) -> None:
@@ -140,6 +181,10 @@ def changes(daemon: FakeDaemon) -> list[str]:
                 verbs.append(verb)
             case ("docker", "rm", *_):
                 verbs.append("remove")
+            case ("docker", "kill" | "create" as verb, *_, _):
+                verbs.append(f"docker {verb}")
+            case ("docker", "exec", _, "kubectl", verb, *_):
+                verbs.append(f"kubectl {verb}")
     return verbs
 
 
@@ -152,7 +197,7 @@ def test_no_cluster_is_created(daemon: FakeDaemon, names: Names, spec: ClusterSp
     assert names.kubeconfig.stat().st_mode & 0o777 == 0o600
     for container in daemon.containers:
         assert container.labels.items() >= names.labels.items()
-        assert container.labels[naming.SPEC_LABEL] == spec.digest
+        assert container.labels[naming.SPEC_LABEL] == identity(spec)
 
 
 @pytest.mark.usefixtures("readiness")
@@ -162,7 +207,7 @@ def test_k3d_is_given_the_spec_and_labels_alone(
     run(names, spec)
     (create,) = daemon.calls_to("k3d", "cluster", "create")
     config = yaml.safe_load(create.stdin)
-    labels = names.labels | {naming.SPEC_LABEL: spec.digest}
+    labels = names.labels | {naming.SPEC_LABEL: identity(spec)}
     assert config == cluster_spec.with_labels(spec.config, labels)
     assert config["options"]["kubeconfig"] == {
         "updateDefaultKubeconfig": False,
@@ -172,7 +217,8 @@ def test_k3d_is_given_the_spec_and_labels_alone(
 
 @pytest.mark.usefixtures("readiness")
 def test_a_whole_cluster_is_adopted(daemon: FakeDaemon, names: Names, spec: ClusterSpec) -> None:
-    nodes(daemon, names, spec.digest)
+    nodes(daemon, names, identity(spec))
+    remember(names, spec)
     assert run(names, spec) == "id-of-k3d-traced-dev-server-0"
     assert changes(daemon) == []
     assert names.kubeconfig.is_file()
@@ -180,7 +226,7 @@ def test_a_whole_cluster_is_adopted(daemon: FakeDaemon, names: Names, spec: Clus
 
 @pytest.mark.usefixtures("readiness")
 def test_a_stopped_cluster_is_started(daemon: FakeDaemon, names: Names, spec: ClusterSpec) -> None:
-    nodes(daemon, names, spec.digest, state="exited")
+    nodes(daemon, names, identity(spec), state="exited")
     assert run(names, spec) == "id-of-k3d-traced-dev-server-0"
     assert changes(daemon) == ["start"]
 
@@ -206,7 +252,8 @@ def test_only_what_nodes_log_after_a_start_explains_it(
 ) -> None:
     """An error of the nodes' earlier life would be taken for the reason."""
     if state:
-        nodes(daemon, names, spec.digest, state=state)
+        nodes(daemon, names, identity(spec), state=state)
+        remember(names, spec)
     run(names, spec)
     assert watched == [1_700_000_000 if state == "exited" else 0]
 
@@ -236,9 +283,9 @@ def test_k3d_has_two_minutes_beyond_its_own_timeout(
 ) -> None:
     """So that k3d's own error, which names the node, comes first."""
     if exists:
-        nodes(daemon, names, spec.digest, state="exited")
-    with ensure.locked(names) as lock:
-        Ensure(names, spec, lock).run()
+        nodes(daemon, names, identity(spec), state="exited")
+    with locked(names) as lock:
+        Ensure(names, spec, ensure.begin(names, spec, identity(spec), 7), lock).run()
     ((argv, arguments),) = k3d_runs
     start = "cluster start traced-dev --timeout 240s"
     assert argv == (start if exists else "cluster create --config -")
@@ -247,46 +294,233 @@ def test_k3d_has_two_minutes_beyond_its_own_timeout(
 
 
 @pytest.mark.usefixtures("readiness")
-def test_half_a_cluster_is_made_anew(daemon: FakeDaemon, names: Names, spec: ClusterSpec) -> None:
-    daemon.node(names, "server", spec=spec.digest)
+def test_a_cluster_that_was_never_complete_is_recreated(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    daemon.node(names, "server", spec=identity(spec))
+    remember(names, spec, complete=False, never_complete=True)
     assert run(names, spec) != "id-of-k3d-traced-dev-server-0"
     assert changes(daemon) == ["remove", "create"]
 
 
-@pytest.mark.usefixtures("readiness")
-def test_a_cluster_of_another_spec_is_made_anew(
-    daemon: FakeDaemon, names: Names, spec: ClusterSpec
-) -> None:
-    nodes(daemon, names, "0" * 16)
-    run(names, spec)
-    assert changes(daemon) == ["remove", "create"]
-    digests = {container.labels[naming.SPEC_LABEL] for container in daemon.containers}
-    assert digests == {spec.digest}
-
-
-def test_a_cluster_that_does_not_come_back_is_made_anew(
+def test_one_that_does_not_become_ready_is_recreated_if_it_never_was(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec, readiness: list[str]
 ) -> None:
-    nodes(daemon, names, spec.digest)
-    readiness[:] = ["after 120 s the cluster was not ready", "ready"]
+    nodes(daemon, names, identity(spec))
+    remember(names, spec, complete=False, never_complete=True)
+    readiness[:] = ["nothing new has happened", "ready"]
     run(names, spec)
     assert changes(daemon) == ["remove", "create"]
 
 
 @pytest.mark.usefixtures("readiness")
-def test_a_cluster_that_cannot_be_started_is_made_anew(
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_cluster_of_another_spec_is_left_as_it_is(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, recorded: bool
+) -> None:
+    """The guard deletes it, after a rehearsal. Where it has not, something else is wrong."""
+    nodes(daemon, names, "0" * 16)
+    if recorded:
+        remember(names, spec, digest="0" * 16)
+    with pytest.raises(runner.CommandError, match=r"from another configuration.*left as it is"):
+        run(names, spec)
+    assert changes(daemon) == []
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_cluster_that_does_not_come_back_is_left_as_it_is(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, readiness: list[str], recorded: bool
+) -> None:
+    nodes(daemon, names, identity(spec))
+    if recorded:
+        remember(names, spec)
+    readiness[:] = ["k3d-traced-dev-agent-0: no disk"]
+    with pytest.raises(runner.CommandError, match="is left as it is: k3d-traced-dev-agent-0: no"):
+        run(names, spec)
+    assert changes(daemon) == []
+
+
+@pytest.mark.usefixtures("readiness")
+def test_a_cluster_that_cannot_be_started_is_left_as_it_is(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec
 ) -> None:
-    nodes(daemon, names, spec.digest, state="exited")
+    nodes(daemon, names, identity(spec), state="exited")
+    remember(names, spec)
     daemon.start_fails = True
+    with pytest.raises(runner.CommandError, match="left as it is: k3d exited with 1"):
+        run(names, spec)
+    assert changes(daemon) == ["start"]
+
+
+# --- changes in place -----------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("readiness")
+def test_nodes_read_changed_files_one_after_the_other(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    nodes(daemon, names, identity(spec))
+    remember(names, spec, content=dict.fromkeys(ensure.wanted_nodes(names, spec), "older"))
     run(names, spec)
-    assert changes(daemon) == ["start", "remove", "create"]
+    assert changes(daemon) == ["docker kill", "start", "docker kill", "start"]
+    server, agent = ensure.wanted_nodes(names, spec)
+    assert waits == [((server, agent), restarted) for restarted in ((), (server,), (agent,))]
+    record = store.load(names)
+    assert record is not None
+    assert record.content == dict.fromkeys((server, agent), content(spec))
+
+
+def test_a_restart_that_fails_goes_on_where_it_ended(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, readiness: list[str]
+) -> None:
+    nodes(daemon, names, identity(spec))
+    remember(names, spec, content=dict.fromkeys(ensure.wanted_nodes(names, spec), "older"))
+    readiness[:] = ["ready", "ready", "agent-0: no disk"]
+    with pytest.raises(runner.CommandError, match="no disk"):
+        run(names, spec)
+    assert changes(daemon) == ["docker kill", "start", "docker kill", "start"]
+    daemon.executables.calls.clear()
+    run(names, spec)
+    assert changes(daemon) == ["docker kill", "start"], "the agent alone"
+
+
+@pytest.mark.usefixtures("readiness")
+def test_nodes_that_were_stopped_read_the_files_when_they_start(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    nodes(daemon, names, identity(spec), state="exited")
+    remember(names, spec, content=dict.fromkeys(ensure.wanted_nodes(names, spec), "older"))
+    run(names, spec)
+    assert changes(daemon) == ["start"]
+
+
+@pytest.mark.usefixtures("readiness")
+def test_a_cluster_of_an_earlier_release_is_not_restarted_for_its_record(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    """That release created nodes from the files whose digests are in the record."""
+    nodes(daemon, names, identity(spec))
+    remember(names, spec, content={})
+    path = names.directory / "cluster.json"
+    document = json.loads(path.read_text())
+    del document["content"], document["never_complete"]
+    path.write_text(json.dumps(document))
+    run(names, spec)
+    assert changes(daemon) == []
+
+
+REGISTRIES = "/etc/rancher/k3s/registries.yaml"
+
+
+@pytest.mark.usefixtures("readiness")
+def test_registries_reach_the_nodes_before_they_restart(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    mirrored = spec_of(names, agents=1, registries={"config": "mirrors: {}\n"})
+    nodes(daemon, names, identity(spec))
+    remember(names, spec)
+    run(names, mirrored)
+    assert [node.files[REGISTRIES] for node in daemon.containers] == ["mirrors: {}\n"] * 2
+    run(names, spec)
+    assert [node.files[REGISTRIES] for node in daemon.containers] == ["{}\n"] * 2
+    assert changes(daemon) == ["docker kill", "start"] * 4
+
+
+@pytest.mark.usefixtures("readiness")
+def test_an_agent_is_added_to_a_standing_cluster(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    server = daemon.node(names, "server", spec=identity(spec))
+    remember(names, spec_of(names))
+    assert run(names, spec) == server.id
+    assert changes(daemon) == ["docker create", "start"]
+    agent = daemon.containers[-1]
+    assert (agent.name, agent.state) == (names.node("agent", 0), "running")
+    assert agent.labels == {
+        **names.labels, naming.SPEC_LABEL: identity(spec),
+        "app": "k3d", "k3d.cluster": "traced-dev", "k3d.cluster.token": "secret",
+        "k3d.role": "agent",
+    }  # fmt: skip
+    assert "OTEL_RESOURCE_ATTRIBUTES=k8s.node.name=k3d-traced-dev-agent-0" in agent.variables
+    assert agent.variables[-2:] == ["K3S_TOKEN=secret", f"K3S_URL=https://{server.name}:6443"]
+    (create,) = daemon.calls_to("docker", "create")
+    assert "secret" not in " ".join(create.argv), "other users of the machine see arguments"
+    kubelet = "--kubelet-arg=config=/etc/runtime-observability/kubelet-tracing.yaml"
+    assert create.argv[-3:] == ("rancher/k3s:v1.36.3-k3s1", "agent", kubelet)
+    mounts = [option for option in create.argv if option.startswith("--volume=")]
+    assert mounts == [
+        f"--volume={names.node_directory}:/etc/runtime-observability:ro",
+        "--volume=k3d-traced-dev-images:/k3d/images",
+    ]
+
+
+def test_an_agent_that_does_not_join_is_removed_and_the_rest_stays(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, readiness: list[str]
+) -> None:
+    server = daemon.node(names, "server", spec=identity(spec))
+    remember(names, spec_of(names))
+    readiness[:] = ["ready", "agent-0: it has not joined"]
+    with pytest.raises(runner.CommandError, match="it has not joined"):
+        run(names, spec)
+    assert daemon.names == {server.name}
+
+
+@pytest.mark.usefixtures("readiness")
+def test_an_agent_too_many_is_drained_and_removed(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    nodes(daemon, names, identity(spec))
+    remember(names, spec)
+    run(names, spec_of(names))
+    assert changes(daemon) == ["kubectl drain", "kubectl delete", "remove"]
+    assert daemon.names == {names.node("server", 0)}
+
+
+@pytest.mark.usefixtures("readiness")
+def test_an_agent_that_cannot_be_drained_stays(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    nodes(daemon, names, identity(spec))
+    remember(names, spec)
+    refusal = "Cannot evict pod as it would violate the pod's disruption budget."
+    daemon.kubectl["drain"] = Answer(stderr=f"evicting pod default/web\n{refusal}\n", code=1)
+    with pytest.raises(runner.CommandError, match=f"cannot be drained and stays: {refusal}"):
+        run(names, spec_of(names))
+    assert changes(daemon) == ["kubectl drain", "kubectl uncordon"]
+    assert len(daemon.containers) == 2
+
+
+@pytest.mark.usefixtures("readiness")
+def test_a_node_that_others_added_is_left_alone(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    """`k3d node create` gives it no owner."""
+    nodes(daemon, names, identity(spec))
+    remember(names, spec)
+    daemon.node(names, "agent", 7, owner="")
+    run(names, spec)
+    assert changes(daemon) == []
+
+
+@pytest.mark.usefixtures("readiness")
+def test_what_an_interrupted_rehearsal_left_is_removed(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    nodes(daemon, names, identity(spec))
+    remember(names, spec)
+    daemon.container("k3d-rehearsal", labels={"k3d.cluster": names.rehearsal})
+    run(names, spec)
+    assert "k3d-rehearsal" not in daemon.names
+    assert len(daemon.names) == 2
+
+
+# --- what fails -----------------------------------------------------------------------------------
 
 
 def test_a_foreign_cluster_is_refused_and_kept(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec
 ) -> None:
-    nodes(daemon, names, spec.digest, owner="fedcba9876543210")
+    nodes(daemon, names, identity(spec), owner="fedcba9876543210")
     before = daemon.names
     refusal = "cluster traced-dev already exists and has another owner: it has k3d-traced-dev"
     with pytest.raises(runner.CommandError, match=refusal):
@@ -309,8 +543,8 @@ def test_a_creation_that_fails_leaves_nothing(
 def test_a_cluster_that_never_gets_ready_is_removed(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec, readiness: list[str]
 ) -> None:
-    readiness[:] = ["after 120 s the cluster was not ready: 1 of 2 nodes Ready"]
-    with pytest.raises(runner.CommandError, match="1 of 2 nodes Ready"):
+    readiness[:] = ["agent-0: it has not joined"]
+    with pytest.raises(runner.CommandError, match="it has not joined"):
         run(names, spec)
     assert daemon.names == set()
     assert not names.kubeconfig.exists()
@@ -348,6 +582,7 @@ def command(names: Names, spec: ClusterSpec, monkeypatch: pytest.MonkeyPatch) ->
         "folder": str(names.folder),
         "stateFolder": str(names.state_folder),
         "spec": spec.document,
+        "digest": identity(spec),
     }
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(request)))
     monkeypatch.setenv("GENERATION", "7")
@@ -366,7 +601,10 @@ def test_what_was_made_is_printed_and_remembered(
     output = json.loads(capfd.readouterr().out)
     assert output["instance"] == daemon.containers[0].id
     wanted = ensure.wanted_nodes(names, spec)
-    assert store.load(names) == Record(7, True, spec.digest, spec.document, wanted)
+    assert store.load(names) == Record(
+        7, True, identity(spec), spec.document, wanted,
+        content=dict.fromkeys(wanted, content(spec)),
+    )  # fmt: skip
 
 
 @pytest.mark.usefixtures("no_waiting")
@@ -411,189 +649,9 @@ def test_while_it_works_the_cluster_counts_as_incomplete(
         record = store.load(names)
         assert record is not None
         assert not record.complete
+        assert record.never_complete
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ensure, "wait_until_ready", killed)
+    monkeypatch.setattr(cluster_ready, "wait", killed)
     with pytest.raises(KeyboardInterrupt):
         command(names, spec, monkeypatch)
-
-
-# --- readiness of the cluster ---------------------------------------------------------------------
-
-
-def api_node(ready: str) -> dict[str, Any]:
-    conditions = [{"type": "MemoryPressure", "status": "False"}, {"type": "Ready", "status": ready}]
-    return {"metadata": {"name": "n"}, "status": {"conditions": conditions}}
-
-
-def listing(*nodes: dict[str, Any]) -> Reply:
-    return Reply(200, {"kind": "NodeList", "apiVersion": "v1", "items": list(nodes)})
-
-
-@pytest.mark.usefixtures("no_waiting", "proxy_of_the_user")
-def test_all_nodes_are_waited_for(names: Names, server: FakeServer) -> None:
-    stages = [
-        Reply(503, {"message": "starting"}),
-        listing(),
-        listing(api_node("Unknown")),
-        listing(api_node("True"), {"metadata": {"name": "new"}, "status": {}}),
-        listing(api_node("True"), api_node("False")),
-        listing(api_node("True"), api_node("True")),
-    ]
-
-    def answer(_: Request) -> Reply:
-        return stages.pop(0)
-
-    server.answer = answer
-    write_kubeconfig(names.kubeconfig, server.url)
-    ensure.wait_until_ready(names.kubeconfig, 2, NodeWatch([]))
-    assert stages == []
-
-
-def test_a_cluster_that_is_never_ready_says_what_was_seen(
-    names: Names, server: FakeServer, clock: Clock
-) -> None:
-    def answer_slowly(_: Request) -> Reply:
-        clock.now += 20
-        return listing(api_node("True"))
-
-    server.answer = answer_slowly
-    write_kubeconfig(names.kubeconfig, server.url)
-    begin = clock.now
-    with pytest.raises(runner.CommandError, match=r"after 120 s .*: 1 of 2 nodes Ready"):
-        ensure.wait_until_ready(names.kubeconfig, 2, NodeWatch([]))
-    assert 120 <= clock.now - begin < 141
-
-
-def test_an_api_server_that_does_not_answer_is_asked_again_after_five_seconds(
-    names: Names, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without a limit, one lost answer would take the whole time of the wait."""
-    limits: list[float] = []
-
-    class Api:
-        def list_node(self, *, _request_timeout: float) -> Any:
-            limits.append(_request_timeout)
-            if len(limits) == 1:
-                raise urllib3.exceptions.HTTPError("Read timed out.")
-            return SimpleNamespace(items=[])
-
-    monkeypatch.setattr(kubeapi, "core", lambda _: Api())
-    begin = clock.now
-    assert ensure.wait_until_ready(names.kubeconfig, 0, NodeWatch([])) == clock.now - begin
-    assert limits == [5, 5]
-
-
-@pytest.mark.usefixtures("no_waiting")
-def test_a_node_that_dies_after_k3d_was_content_says_why_at_once(
-    daemon: FakeDaemon, names: Names, server: FakeServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(k3d, "_DEAD_SECONDS", 0)
-    monkeypatch.setattr(k3d, "_CHECK_SECONDS", 0)
-    node = daemon.node(names, top="sh k3d-entrypoint.sh", log='level=fatal msg="kubelet: no"\n')
-    server.answer = lambda _: listing(api_node("False"))
-    write_kubeconfig(names.kubeconfig, server.url)
-    with pytest.raises(runner.CommandError) as failed:
-        ensure.wait_until_ready(names.kubeconfig, 1, NodeWatch([node.name]))
-    assert str(failed.value).splitlines() == [
-        f"k3s in {node.name} has exited (0 of 1 nodes Ready).",
-        f'{node.name}: level=fatal msg="kubelet: no"',
-    ]
-
-
-# --- the lock -------------------------------------------------------------------------------------
-
-
-def test_a_lock_that_is_never_freed_is_told(
-    names: Names, clock: Clock, capsys: pytest.CaptureFixture[str]
-) -> None:
-    begin = clock.now
-    with (
-        ensure.locked(names),
-        pytest.raises(runner.CommandError, match="another run has held the lock of cluster"),
-        ensure.locked(names),
-    ):
-        pass
-    assert 300 < clock.now - begin <= 301
-    assert capsys.readouterr().err.count("waiting for another run") == 1
-
-
-def test_two_stacks_do_not_wait_for_each_other(names: Names) -> None:
-    with ensure.locked(names), ensure.locked(Names("other", names.folder)):
-        pass
-
-
-_HOLDER = """
-import sys
-from pathlib import Path
-from runtime_observability.host import ensure, k3d
-from runtime_observability.core.naming import Names
-from runtime_observability.core.observation import Record
-names = Names("dev", Path(sys.argv[1]))
-with ensure.locked(names) as lock:
-    print("locked", flush=True)
-    if sys.argv[2] == "k3d":
-        watch = k3d.NodeWatch([])
-        k3d.run(["cluster"], stdin="", watch=watch, tools_image="", lock=lock, seconds=60)
-    else:
-        sys.stdin.read()
-"""
-
-
-def holder(names: Names, daemon: FakeDaemon, work: str) -> subprocess.Popen[str]:
-    """Another process that holds the lock until its standard input is closed or k3d exits."""
-    environment = {**os.environ, "PATH": daemon.path, "PYTHONPATH": str(PROJECT)}
-    process = subprocess.Popen(
-        [sys.executable, "-c", _HOLDER, str(names.folder), work],
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "locked\n"
-    return process
-
-
-def test_a_second_run_waits_for_the_first(names: Names, daemon: FakeDaemon) -> None:
-    first = holder(names, daemon, "nothing")
-    assert lock_is_held(names)
-    first.communicate()
-    assert not lock_is_held(names), "the lock is released when its process ends"
-
-
-def lock_is_held(names: Names) -> bool:
-    """Whether another process holds the lock."""
-    limit, ensure._LOCK_SECONDS = ensure._LOCK_SECONDS, 0
-    try:
-        with ensure.locked(names):
-            return False
-    except runner.CommandError:
-        return True
-    finally:
-        ensure._LOCK_SECONDS = limit
-
-
-def test_k3d_keeps_the_lock_when_its_run_is_killed(
-    names: Names, daemon: FakeDaemon, tmp_path: Path
-) -> None:
-    """A killed run leaves a k3d that still creates nodes; no other run may start meanwhile."""
-    go_on, pid = tmp_path / "go-on", tmp_path / "pid"
-    daemon.executables.script(
-        "k3d",
-        f"#!/bin/sh\necho $$ >{pid}.new; mv {pid}.new {pid}\n"
-        f"while [ ! -e {go_on} ]; do /bin/sleep 0.05; done\n",
-    )
-    first = holder(names, daemon, "k3d")
-    await_file(pid)
-    first.kill()
-    first.communicate()
-    assert lock_is_held(names), "the orphaned k3d holds it"
-    go_on.touch()
-    while lock_is_held(names):  # pytest's own timeout ends a test whose lock is never released
-        time.sleep(0.02)
-
-
-def await_file(path: Path) -> None:
-    while not path.exists():  # pytest's own timeout ends a test whose file never comes
-        time.sleep(0.02)

@@ -17,8 +17,9 @@ from components import _commands, config_files
 from runtime_observability.core.naming import Names
 from tests.fakes.daemon import FakeDaemon
 
+REHEARSAL = _commands.in_turn(["sweep_rehearsal.sh"])
 CLUSTER = _commands.in_turn(["sweep_cluster.sh"])
-STACK = _commands.in_turn(["sweep_cluster.sh", "sweep_stack.sh"])
+STACK = _commands.in_turn(["sweep_rehearsal.sh", "sweep_cluster.sh", "sweep_stack.sh"])
 NETWORK = _commands.in_turn(["detach_network.sh"])
 
 
@@ -39,6 +40,7 @@ def values(names: Names) -> dict[str, str]:
         "OWNER": names.owner,
         "STACK": names.stack,
         "CLUSTER": names.cluster,
+        "REHEARSAL": names.rehearsal,
         "NETWORK": names.network,
         "DIRECTORY": str(names.directory),
     }
@@ -330,3 +332,50 @@ def test_the_folder_goes_with_its_last_file(daemon: FakeDaemon, names: Names) ->
         environment = {"DIRECTORY": str(folder), "FILE": file}
         assert sh(config_files._REMOVE, daemon, **environment).returncode == 0
         assert folder.exists() == folder_stays
+
+
+# --- the rehearsal --------------------------------------------------------------------------------
+
+
+def rehearsal(daemon: FakeDaemon, names: Names, **values: Any) -> None:
+    labels = {"k3d.cluster": names.rehearsal}
+    daemon.container(f"k3d-{names.rehearsal}-server-0", labels=labels, **values)
+    daemon.volume(f"k3d-{names.rehearsal}-images", labels=labels)
+    daemon.network(f"k3d-{names.rehearsal}")
+    names.rehearsal_directory.mkdir(parents=True, exist_ok=True)
+
+
+def test_a_rehearsal_goes_and_nothing_else(
+    daemon: FakeDaemon, names: Names, neighbour: Names
+) -> None:
+    cluster(daemon, names)
+    before = daemon.names
+    rehearsal(daemon, neighbour)
+    others = daemon.names
+    rehearsal(daemon, names)
+    done = sh(REHEARSAL, daemon, **values(names))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert daemon.names == others >= before
+    assert not names.rehearsal_directory.exists()
+    assert names.directory.exists()
+
+
+def test_a_rehearsal_that_a_k3d_goes_on_with_goes_too(daemon: FakeDaemon, names: Names) -> None:
+    rehearsal(daemon, names)
+    late = f"k3d-{names.rehearsal}-server-0-late"
+    daemon.container(late, labels={"k3d.cluster": names.rehearsal}, after_checks=1)
+    assert sh(REHEARSAL, daemon, **values(names)).returncode == 0
+    assert daemon.names == set()
+
+
+def test_a_rehearsal_that_cannot_be_removed_is_told(daemon: FakeDaemon, names: Names) -> None:
+    rehearsal(daemon, names, stuck=True)
+    done = sh(REHEARSAL, daemon, **values(names))
+    assert done.returncode == 1
+    assert "device busy" in done.stderr
+
+
+def test_destroy_takes_a_rehearsal_along(daemon: FakeDaemon, names: Names) -> None:
+    rehearsal(daemon, names)
+    assert sh(STACK, daemon, **values(names)).returncode == 0
+    assert daemon.names == set()

@@ -1,0 +1,117 @@
+"""Adds agents to a standing cluster and removes them.
+
+`k3d node create` names its nodes otherwise, gives them the environment of the node that it copies
+(whose name would be in the new node's spans) and none of the arguments (k3d v5.9.0
+pkg/client/node.go NodeAddToCluster). So the container is created here as a copy of the first
+server's with what is an agent's own, and k3d starts it like any other.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from runtime_observability.core import transition
+from runtime_observability.core.cluster_spec import ClusterSpec
+from runtime_observability.host import runner
+from runtime_observability.host.files import write_private
+
+_DRAIN_SECONDS = 120
+_CREATE_SECONDS = 120
+
+
+def create(
+    server: str, agent: str, index: int, spec: ClusterSpec, labels: Mapping[str, str]
+) -> None:
+    """Creates the container of an agent, which the next `k3d cluster start` starts.
+
+    Raises CommandError if Docker refuses it.
+    """
+    copied = json.loads(runner.run(["docker", "inspect", server]).checked())[0]
+    with tempfile.TemporaryDirectory() as scratch:  # files, because both have the cluster's token
+        variables, marks = Path(scratch) / "environment", Path(scratch) / "labels"
+        write_private(variables, _lines(_variables(copied, index, spec)))
+        write_private(marks, _lines(_labels(copied, labels)))
+        argv = [
+            *("docker", "create", "--name", agent, "--hostname", agent),
+            *("--env-file", str(variables), "--label-file", str(marks)),
+            *_options(copied, index, spec),
+            *(copied["Config"]["Image"], "agent"),
+            *transition.of_node(spec.config, "arg", "agent", index),
+        ]
+        runner.run(argv, timeout=_CREATE_SECONDS).checked()
+
+
+def remove(agent: str, *, server: str) -> None:
+    """Drains an agent, then removes it from Kubernetes and from Docker.
+
+    Raises CommandError, with the node still there and schedulable, when it cannot be drained.
+    """
+    drained = runner.run(
+        _kubectl(server, "drain", agent, "--ignore-daemonsets", "--delete-emptydir-data", "--force",
+                 f"--timeout={_DRAIN_SECONDS}s"),
+        timeout=_DRAIN_SECONDS + 30,
+    )  # fmt: skip
+    if drained.code:
+        runner.run(_kubectl(server, "uncordon", agent))
+        last = (drained.stderr.strip() or "kubectl says nothing").splitlines()[-1]
+        raise runner.CommandError(
+            f"{agent} cannot be drained and stays: {last}. Free it of that pod, or keep as many "
+            "agents, then run `pulumi up` again"
+        )
+    discard(agent, server=server)
+
+
+def discard(agent: str, *, server: str) -> None:
+    """Removes an agent that has no pods, wherever it exists."""
+    runner.run(_kubectl(server, "delete", "node", agent, "--ignore-not-found"))
+    runner.run(["docker", "rm", "-fv", agent]).checked()
+
+
+def _kubectl(server: str, *arguments: str) -> list[str]:
+    """kubectl in the server's node, which every image of k3s has."""
+    return ["docker", "exec", server, "kubectl", *arguments]
+
+
+def _options(server: Mapping[str, Any], index: int, spec: ClusterSpec) -> list[str]:
+    """As k3d creates a node (pkg/runtimes/docker/translate.go), with the agent's own mounts."""
+    config, host = server["Config"], server["HostConfig"]
+    of_the_server = transition.of_node(spec.config, "volume", "server", 0)
+    shared = [bind for bind in host["Binds"] or () if bind not in of_the_server]
+    return [
+        "--privileged",
+        "--init",
+        f"--restart={host['RestartPolicy']['Name']}",
+        f"--cgroupns={host['CgroupnsMode'] or 'private'}",
+        f"--userns={host['UsernsMode'] or 'host'}",
+        f"--network={spec.config['network']}",
+        f"--entrypoint={config['Entrypoint'][0]}",
+        *(f"--security-opt={option}" for option in host["SecurityOpt"] or ()),
+        *(f"--tmpfs={path}" for path in host["Tmpfs"] or ()),
+        *(
+            f"--volume={bind}"
+            for bind in [*transition.of_node(spec.config, "volume", "agent", index), *shared]
+        ),
+    ]
+
+
+def _variables(server: Mapping[str, Any], index: int, spec: ClusterSpec) -> Iterator[str]:
+    name = server["Name"].removeprefix("/")
+    yield from transition.of_node(spec.config, "envVar", "agent", index)
+    yield from (text for text in server["Config"]["Env"] if text.startswith("K3S_TOKEN="))
+    yield f"K3S_URL=https://{name}:6443"
+
+
+def _labels(server: Mapping[str, Any], own: Mapping[str, str]) -> Iterator[str]:
+    """k3d's labels of the cluster, and the stack's ``own``."""
+    for label, value in server["Config"]["Labels"].items():
+        if label == "app" or (label.startswith("k3d.") and not label.startswith("k3d.server.")):
+            yield f"{label}={'agent' if label == 'k3d.role' else value}"
+    yield from (f"{label}={value}" for label, value in own.items())
+
+
+def _lines(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)

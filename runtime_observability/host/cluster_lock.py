@@ -1,0 +1,50 @@
+"""One run at a time changes a stack's cluster."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from runtime_observability.core.naming import Names
+from runtime_observability.host import runner
+
+_SECONDS = 300
+
+
+@contextmanager
+def locked(names: Names) -> Iterator[int]:
+    """Holds the cluster's lock; yields its file descriptor.
+
+    k3d inherits the descriptor, so the lock is held as long as k3d runs, even if its run is killed.
+    Raises CommandError when another run holds the lock for too long.
+    """
+    names.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(names.directory / "cluster.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        deadline = time.monotonic() + _SECONDS
+        announced = False
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise runner.CommandError(
+                        f"another run has held the lock of cluster {names.cluster} for more than "
+                        f"{_SECONDS} s: stop it (`pgrep -af k3d` lists it), then run again"
+                    ) from None
+                if not announced:
+                    print(
+                        f"waiting for another run on cluster {names.cluster} to finish",
+                        file=sys.stderr,
+                        flush=True,
+                    )
+                announced = True
+                time.sleep(0.5)
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,129 @@
+"""Waits until a cluster is ready, as long as it makes progress."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import urllib3
+from kubernetes import client
+
+from runtime_observability.host import kubeapi, runner
+from runtime_observability.host.k3d import NodeWatch
+
+_STALLED_SECONDS = 120
+"""A cluster in which nothing new was seen for this long does not become ready."""
+_REPORT_SECONDS = 15
+_NO_NETWORK_PLUGIN = "cni plugin not initialized"
+"""In the kubelet's message for a node that lacks nothing but a CNI (containerd internal/cri)."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a cluster is when it is ready."""
+
+    nodes: Collection[str]
+    """Names of its nodes in Docker."""
+    network_plugin: bool = True
+    """Whether the nodes have a CNI; without one, a node that lacks nothing else is ready."""
+    named_by_docker: bool = True
+    """Whether these are their names in Kubernetes too; if not, they are only counted."""
+    restarted: Mapping[str, float] = field(default_factory=dict)
+    """Unix time in seconds from which on a restarted node's own report counts."""
+
+
+def wait(kubeconfig: Path, wanted: Wanted, watch: NodeWatch) -> float:
+    """Waits until the API server answers and the nodes are ready; returns the seconds taken.
+
+    k3d does not wait for this: it returns once the API server runs, and kubelets start later.
+    Raises CommandError, with each node's own reason, when a node has failed or nothing new happens.
+    """
+    begin = time.monotonic()
+    seen: set[object] = set()
+    progress = reported = begin
+    api = kubeapi.core(kubeconfig)
+    while True:
+        try:
+            states = _states(api.list_node(_request_timeout=5).items)
+            lacking = _lacking(wanted, states)
+            if not lacking:
+                return time.monotonic() - begin
+            state: object = frozenset((node, found.key) for node, found in states.items())
+        except (client.ApiException, urllib3.exceptions.HTTPError) as error:
+            reason = kubeapi.reason(error)
+            lacking = {"the API server": reason}
+            state = type(error).__name__, getattr(error, "status", None)
+        now = time.monotonic()
+        if state not in seen:
+            seen.add(state)
+            progress = now
+        said = "; ".join(f"{node}: {reason}" for node, reason in lacking.items())
+        if failure := watch.check():
+            raise runner.CommandError(f"{failure} ({said}).\n{watch.errors()}")
+        if now - progress > _STALLED_SECONDS:
+            raise runner.CommandError(
+                f"nothing new has happened for {_STALLED_SECONDS} s, and it is not ready: {said}.\n"
+                f"{watch.errors()}"
+            )
+        if now - reported > _REPORT_SECONDS:
+            reported = now
+            print(f"waiting for {said}", file=sys.stderr, flush=True)
+        time.sleep(0.25)
+
+
+@dataclass(frozen=True)
+class _State:
+    """What a node says of itself in its condition Ready."""
+
+    ready: bool = False
+    reason: str = "it has not reported yet"
+    message: str = ""
+    reported: float = 0
+    """Unix time in whole seconds."""
+
+    @property
+    def key(self) -> object:
+        """What counts as news of it; a message can have a clock in it."""
+        return self.ready, self.reason
+
+
+def _states(nodes: list[Any]) -> dict[str, _State]:
+    return {node.metadata.name: _state(node.status.conditions or []) for node in nodes}
+
+
+def _state(conditions: list[Any]) -> _State:
+    for condition in conditions:
+        if condition.type == "Ready":
+            heartbeat = condition.last_heartbeat_time
+            return _State(
+                condition.status == "True",
+                condition.reason or "",
+                condition.message or "",
+                heartbeat.timestamp() if heartbeat else 0,
+            )
+    return _State()
+
+
+def _lacking(wanted: Wanted, states: Mapping[str, _State]) -> dict[str, str]:
+    """Why each node that is not ready is not."""
+
+    def is_ready(state: _State) -> bool:
+        return state.ready or (not wanted.network_plugin and _NO_NETWORK_PLUGIN in state.message)
+
+    if not wanted.named_by_docker:
+        ready, number = sum(map(is_ready, states.values())), len(wanted.nodes)
+        return {} if ready >= number else {"the cluster": f"{ready} of {number} nodes are ready"}
+    lacking = {}
+    for name in wanted.nodes:
+        state = states.get(name)
+        if state is None:
+            lacking[name] = "it has not joined"
+        elif state.reported < int(wanted.restarted.get(name, 0)):
+            lacking[name] = "it has not reported since its restart"
+        elif not is_ready(state):
+            lacking[name] = state.message or state.reason
+    return lacking

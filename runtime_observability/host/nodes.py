@@ -1,0 +1,37 @@
+"""What is done to a node that exists: k3s reads its files again only when its container starts."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from runtime_observability.core.cluster_spec import ClusterSpec
+from runtime_observability.host import runner
+
+_REGISTRIES = "/etc/rancher/k3s/registries.yaml"
+"""Where k3d puts the file, in the node's own file system (k3d v5.9.0 pkg/client/cluster.go)."""
+
+
+def kill(node: str) -> None:
+    """Stops a node without k3d's drain, which would delete pods that nothing recreates.
+
+    Containers end with the node, and the kubelet starts them again. The next `k3d cluster start`
+    starts the node.
+    """
+    runner.run(["docker", "kill", "--signal", "KILL", node]).checked()
+
+
+def write_registries(node: str, spec: ClusterSpec) -> None:
+    """Gives a node the registries of ``spec``, for its next start.
+
+    Where registries are in use k3d has merged them into the file, and it is left as it is.
+    """
+    if spec.config.get("registries", {}).get("use"):
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        copy = Path(scratch) / "registries.yaml"
+        runner.run(["docker", "cp", f"{node}:{_REGISTRIES}", str(copy)])
+        if not spec.registries and not copy.exists():
+            return
+        copy.write_text(spec.registries or "{}\n")
+        runner.run(["docker", "cp", str(copy), f"{node}:{_REGISTRIES}"]).checked()

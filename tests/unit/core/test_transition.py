@@ -1,0 +1,176 @@
+"""What a change of the configuration does to a standing cluster."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from runtime_observability.core import rehearsal, spec_changes, transition
+from runtime_observability.core.cluster_spec import ClusterSpec
+from runtime_observability.core.naming import Names
+from runtime_observability.core.transition import Transition
+from tests import configuration
+from tests.configuration import PROJECT, parsed
+
+NAMES = Names("dev", PROJECT)
+
+
+def spec_of(**settings: Any) -> ClusterSpec:
+    return configuration.spec_of(NAMES, parsed(**settings))
+
+
+REPLACED, RESTARTED = Transition(replaces=True), Transition(restarts=True)
+MIRROR = {"registries": {"config": "mirrors: {}\n"}}
+IN_USE = {"registries": {"use": ["mirror:5000"]}}
+AGENT_ONLY = {"agents": 1, "k3sArgs": ["--node-label=a=b@agent:*"]}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ({}, {}, Transition()),
+        ({}, {"k3sVersion": "v1.34.3-k3s1"}, REPLACED),
+        ({}, {"servers": 3}, REPLACED),
+        ({}, {"containerdTracing": "image"}, REPLACED),
+        ({}, {"containerdTracing": "off"}, REPLACED),
+        ({}, {"containerdBinary": __file__}, REPLACED),
+        ({"servers": 3}, {"servers": 3, "etcdTracing": True}, REPLACED),
+        ({}, {"kubeApiPort": 6551}, REPLACED),
+        ({}, {"k3sImage": "mine:1"}, REPLACED),
+        ({}, {"k3sArgs": ["--disable=traefik"]}, REPLACED),
+        ({}, {"publishedPorts": ["8080:80"]}, REPLACED),
+        ({}, IN_USE, REPLACED),
+        (IN_USE, {"registries": IN_USE["registries"] | MIRROR["registries"]}, REPLACED),
+        ({}, {"agents": 2}, Transition(agents=2)),
+        ({"agents": 3}, {"agents": 1}, Transition(agents=-2)),
+        ({}, {"apiserverSamplingPerMillion": 1}, RESTARTED),
+        ({}, {"nodeSamplingPerMillion": 1}, RESTARTED),
+        ({}, MIRROR, RESTARTED),
+        (MIRROR, {}, RESTARTED),
+        ({}, {"agents": 1, "nodeSamplingPerMillion": 1}, Transition(restarts=True, agents=1)),
+        ({}, {"agents": 1, "kubeApiPort": 6551}, REPLACED),
+        ({}, AGENT_ONLY, Transition(agents=1)),
+        ({"agents": 1}, AGENT_ONLY, REPLACED),
+        (AGENT_ONLY, {}, Transition(agents=-1)),
+        ({"agents": 1}, AGENT_ONLY | {"agents": 2}, REPLACED),
+        (
+            {"agents": 1},
+            {"agents": 2, "k3sArgs": ["--node-label=a=b@agent:1"]},
+            Transition(agents=1),
+        ),
+        (
+            {"servers": 3, "etcdTracing": True},
+            {"servers": 3, "etcdTracing": True, "apiserverSamplingPerMillion": 1},
+            REPLACED,
+        ),
+        (
+            {"k3sArgs": ["--with-node-id@all"]},
+            {"k3sArgs": ["--with-node-id@all"], "agents": 1},
+            REPLACED,
+        ),
+        ({"k3sVersion": "v1.27.1-k3s1"}, {"k3sVersion": "v1.27.1-k3s1", "agents": 1},
+         Transition(agents=1)),
+        ({"k3sVersion": "v1.27.1-k3s1"},
+         {"k3sVersion": "v1.27.1-k3s1", "nodeSamplingPerMillion": 1}, RESTARTED),
+        ({"k3dToolsImage": "mine:1"}, {}, Transition()),
+    ],
+)  # fmt: skip
+def test_each_change_is_made_in_the_way_that_costs_least(
+    before: dict[str, Any], after: dict[str, Any], expected: Transition
+) -> None:
+    one, other = spec_of(**before), spec_of(**after)
+    assert transition.transition(one, other) == expected
+    if expected.replaces:
+        assert transition.identity(one) != transition.identity(other)
+    if expected != Transition():
+        lines = spec_changes.changes(one.document, other.document)
+        assert {line.partition(":")[0] for line in lines} <= before.keys() | after.keys()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"agents": 10}, {"nodeSamplingPerMillion": 1}, {"apiserverSamplingPerMillion": 1}, MIRROR],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_cluster_is_known_by_what_does_not_change_in_place(change: dict[str, Any]) -> None:
+    """So that a cluster whose record is lost is not taken for another one."""
+    assert transition.identity(spec_of()) == transition.identity(spec_of(**change))
+
+
+def test_what_an_earlier_release_recorded_is_the_same_cluster() -> None:
+    """Without agents it filtered for servers alone."""
+    earlier = copy.deepcopy(spec_of(nodeSamplingPerMillion=2).document)
+    for entries in (
+        earlier["k3d"]["volumes"], earlier["k3d"]["env"],
+        earlier["k3d"]["options"]["k3s"]["extraArgs"],
+    ):  # fmt: skip
+        for entry in entries:
+            entry["nodeFilters"] = [text for text in entry["nodeFilters"] if text != "agent:*"]
+    assert transition.transition(ClusterSpec.read(earlier), spec_of()) == RESTARTED
+    assert transition.transition(ClusterSpec.read(earlier), spec_of(agents=1)).agents == 1
+
+
+@pytest.mark.parametrize(
+    ("node_filter", "selected"),
+    [
+        ("all", ["server:0", "server:1", "agent:0", "agent:1", "agent:2"]),
+        ("server:*", ["server:0", "server:1"]),
+        ("servers:*", ["server:0", "server:1"]),
+        ("agent:1", ["agent:1"]),
+        ("agents:0,2", ["agent:0", "agent:2"]),
+        ("agent:1-2", ["agent:1", "agent:2"]),
+        ("agent:1-", ["agent:1", "agent:2"]),
+        ("agent:-1", ["agent:0", "agent:1"]),
+        ("agent:-", ["agent:0", "agent:1", "agent:2"]),
+        ("server:0:direct", []),
+    ],
+)
+def test_a_filter_selects_as_k3ds_does(node_filter: str, selected: list[str]) -> None:
+    nodes = [("server", 0), ("server", 1), ("agent", 0), ("agent", 1), ("agent", 2)]
+    assert [
+        f"{role}:{index}" for role, index in nodes if transition.selects(node_filter, role, index)
+    ] == selected
+
+
+# --- the rehearsal's configuration ----------------------------------------------------------------
+
+
+def test_one_server_is_rehearsed_that_disturbs_nothing() -> None:
+    spec = spec_of(
+        servers=3, agents=2, publishedPorts=["8080:80"], registries={"use": ["mirror:5000"]},
+        k3sArgs=["--disable=traefik@server:*", "--tls-san=b@server:1", "--node-label=a=b@agent:0"],
+    )  # fmt: skip
+    config = rehearsal.configuration(spec, NAMES)
+    assert (config["servers"], config["agents"], config["ports"]) == (1, 0, [])
+    assert "network" not in config
+    assert config["kubeAPI"] == {"host": "127.0.0.1", "hostIP": "127.0.0.1"}
+    assert (config["image"], config["registries"]) == (spec.image, spec.config["registries"])
+    entries = [*config["volumes"], *config["env"], *config["options"]["k3s"]["extraArgs"]]
+    assert all(entry["nodeFilters"] == ["server:0"] for entry in entries)
+    arguments = [entry["arg"] for entry in config["options"]["k3s"]["extraArgs"]]
+    assert arguments == [*transition.of_node(spec.config, "arg", "server", 0), "--cluster-init"]
+    assert "--tls-san=b" not in arguments
+    variables = [entry["envVar"] for entry in config["env"]]
+    assert variables == transition.of_node(spec.config, "envVar", "server", 0)
+
+
+def test_its_files_are_its_own() -> None:
+    """The standing nodes read theirs when they restart."""
+    config = rehearsal.configuration(spec_of(k3sVersion="v1.27.1-k3s1"), NAMES)
+    folder = NAMES.rehearsal_directory / "node"
+    sources = [entry["volume"].partition(":")[0] for entry in config["volumes"]]
+    assert sources == [str(folder), f"{folder}/containerd-1.27.toml.tmpl"]
+
+
+def test_a_single_server_is_rehearsed_on_sqlite() -> None:
+    arguments = rehearsal.configuration(spec_of(), NAMES)["options"]["k3s"]["extraArgs"]
+    assert "--cluster-init" not in [entry["arg"] for entry in arguments]
+
+
+def test_no_stack_has_the_rehearsals_name() -> None:
+    """k3d's limit is 32 characters."""
+    assert len(NAMES.rehearsal) <= 32
+    assert not NAMES.rehearsal.startswith("traced-")
+    assert NAMES.rehearsal != Names("other", PROJECT).rehearsal

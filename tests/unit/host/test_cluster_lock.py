@@ -1,0 +1,116 @@
+"""One run at a time changes a cluster, and an orphaned k3d counts as one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from runtime_observability.core.naming import Names
+from runtime_observability.host import cluster_lock, runner
+from tests.configuration import PROJECT
+from tests.fakes.clock import Clock
+from tests.fakes.daemon import FakeDaemon
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock().drive(monkeypatch, cluster_lock)
+
+
+def test_a_lock_that_is_never_freed_is_told(
+    names: Names, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin = clock.now
+    with (
+        cluster_lock.locked(names),
+        pytest.raises(runner.CommandError, match="another run has held the lock of cluster"),
+        cluster_lock.locked(names),
+    ):
+        pass
+    assert 300 < clock.now - begin <= 301
+    assert capsys.readouterr().err.count("waiting for another run") == 1
+
+
+def test_two_stacks_do_not_wait_for_each_other(names: Names) -> None:
+    with cluster_lock.locked(names), cluster_lock.locked(Names("other", names.folder)):
+        pass
+
+
+_HOLDER = """
+import sys
+from pathlib import Path
+from runtime_observability.host import cluster_lock, k3d
+from runtime_observability.core.naming import Names
+names = Names("dev", Path(sys.argv[1]))
+with cluster_lock.locked(names) as lock:
+    print("locked", flush=True)
+    if sys.argv[2] == "k3d":
+        watch = k3d.NodeWatch([])
+        k3d.run(["cluster"], stdin="", watch=watch, tools_image="", lock=lock, seconds=60)
+    else:
+        sys.stdin.read()
+"""
+
+
+def holder(names: Names, daemon: FakeDaemon, work: str) -> subprocess.Popen[str]:
+    """Another process that holds the lock until its standard input is closed or k3d exits."""
+    environment = {**os.environ, "PATH": daemon.path, "PYTHONPATH": str(PROJECT)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", _HOLDER, str(names.folder), work],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "locked\n"
+    return process
+
+
+def test_a_second_run_waits_for_the_first(names: Names, daemon: FakeDaemon) -> None:
+    first = holder(names, daemon, "nothing")
+    assert lock_is_held(names)
+    first.communicate()
+    assert not lock_is_held(names), "the lock is released when its process ends"
+
+
+def lock_is_held(names: Names) -> bool:
+    """Whether another process holds the lock."""
+    limit, cluster_lock._SECONDS = cluster_lock._SECONDS, 0
+    try:
+        with cluster_lock.locked(names):
+            return False
+    except runner.CommandError:
+        return True
+    finally:
+        cluster_lock._SECONDS = limit
+
+
+def test_k3d_keeps_the_lock_when_its_run_is_killed(
+    names: Names, daemon: FakeDaemon, tmp_path: Path
+) -> None:
+    """A killed run leaves a k3d that still creates nodes; no other run may start meanwhile."""
+    go_on, pid = tmp_path / "go-on", tmp_path / "pid"
+    daemon.executables.script(
+        "k3d",
+        f"#!/bin/sh\necho $$ >{pid}.new; mv {pid}.new {pid}\n"
+        f"while [ ! -e {go_on} ]; do /bin/sleep 0.05; done\n",
+    )
+    first = holder(names, daemon, "k3d")
+    await_file(pid)
+    first.kill()
+    first.communicate()
+    assert lock_is_held(names), "the orphaned k3d holds it"
+    go_on.touch()
+    while lock_is_held(names):  # pytest's own timeout ends a test whose lock is never released
+        time.sleep(0.02)
+
+
+def await_file(path: Path) -> None:
+    while not path.exists():  # pytest's own timeout ends a test whose file never comes
+        time.sleep(0.02)

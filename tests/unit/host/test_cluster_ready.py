@@ -1,0 +1,168 @@
+"""How long a cluster is waited for, and what is said of one that does not become ready."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import urllib3
+
+from runtime_observability.core.naming import Names
+from runtime_observability.host import cluster_ready, k3d, kubeapi, runner
+from runtime_observability.host.cluster_ready import Wanted
+from runtime_observability.host.k3d import NodeWatch
+from tests.fakes.clock import Clock
+from tests.fakes.daemon import FakeDaemon
+from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
+
+NO_CNI = (
+    "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady "
+    "message:Network plugin returns error: cni plugin not initialized"
+)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock().drive(monkeypatch, cluster_ready)
+
+
+def node(name: str, ready: str = "True", message: str = "", heartbeat: str = "") -> dict[str, Any]:
+    condition = {"type": "Ready", "status": ready, "reason": "KubeletReady", "message": message}
+    if heartbeat:
+        condition["lastHeartbeatTime"] = heartbeat
+    conditions = [{"type": "MemoryPressure", "status": "False"}, condition]
+    return {"metadata": {"name": name}, "status": {"conditions": conditions}}
+
+
+def listing(*nodes: dict[str, Any]) -> Reply:
+    return Reply(200, {"kind": "NodeList", "apiVersion": "v1", "items": list(nodes)})
+
+
+def wait(names: Names, server: FakeServer, wanted: Wanted, watch: NodeWatch | None = None) -> float:
+    write_kubeconfig(names.kubeconfig, server.url)
+    return cluster_ready.wait(names.kubeconfig, wanted, watch or NodeWatch([]))
+
+
+def answer_in_turn(server: FakeServer, stages: list[Reply]) -> None:
+    server.answer = lambda _: stages.pop(0)
+
+
+@pytest.mark.usefixtures("no_waiting", "proxy_of_the_user")
+def test_all_nodes_are_waited_for(names: Names, server: FakeServer) -> None:
+    stages = [
+        Reply(503, {"message": "starting"}),
+        listing(),
+        listing(node("a", "Unknown")),
+        listing(node("a"), {"metadata": {"name": "b"}, "status": {}}),
+        listing(node("a"), node("of-another"), node("b", "False")),
+        listing(node("a"), node("b")),
+    ]
+    answer_in_turn(server, stages)
+    wait(names, server, Wanted(["a", "b"]))
+    assert stages == []
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_nodes_of_other_names_are_counted(names: Names, server: FakeServer) -> None:
+    stages = [listing(node("a-1234")), listing(node("a-1234"), node("b-5678"))]
+    answer_in_turn(server, stages)
+    wait(names, server, Wanted(["a", "b"], named_by_docker=False))
+    assert stages == []
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_without_a_network_plugin_a_node_that_lacks_only_that_is_ready(
+    names: Names, server: FakeServer
+) -> None:
+    lacking, broken = node("a", "False", NO_CNI), node("a", "False", "PLEG is not healthy")
+    stages = [listing(broken), listing(lacking)]
+    answer_in_turn(server, stages)
+    wait(names, server, Wanted(["a"], network_plugin=False))
+    assert stages == []
+    stages += [listing(lacking), listing(node("a"))]
+    wait(names, server, Wanted(["a"]))
+    assert stages == []
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_restarted_nodes_old_report_does_not_count(names: Names, server: FakeServer) -> None:
+    """A node that was killed is Ready in Kubernetes until its lease ends, after 40 s."""
+    restart = 1_700_000_000.9
+    stages = [
+        listing(node("a", heartbeat="2023-11-14T22:13:19Z")),
+        listing(node("a", heartbeat="2023-11-14T22:13:20Z")),
+    ]
+    answer_in_turn(server, stages)
+    wait(names, server, Wanted(["a"], restarted={"a": restart}))
+    assert stages == []
+
+
+def test_a_cluster_is_waited_for_as_long_as_something_new_happens(
+    names: Names, server: FakeServer, clock: Clock
+) -> None:
+    """Fifteen nodes that join one after the other take longer than any fixed time."""
+    nodes = [f"n{index}" for index in range(15)]
+    begin = clock.now
+
+    def one_a_minute(_: Request) -> Reply:
+        joined = int((clock.now - begin) // 60)
+        clock.now += 1
+        return listing(*map(node, nodes[:joined]))
+
+    server.answer = one_a_minute
+    assert wait(names, server, Wanted(nodes)) >= 15 * 60
+
+
+def test_a_cluster_in_which_nothing_happens_says_what_each_node_lacks(
+    names: Names, server: FakeServer, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flapping = ["True", "False"]
+
+    def answer_slowly(_: Request) -> Reply:
+        clock.now += 20
+        flapping.reverse()
+        return listing(node("a", flapping[0]), node("b", "False", f"no disk at {clock.now}"))
+
+    server.answer = answer_slowly
+    begin = clock.now
+    with pytest.raises(runner.CommandError, match=r"nothing new .* for 120 s.* b: no disk at"):
+        wait(names, server, Wanted(["a", "b", "c"]))
+    assert 120 <= clock.now - begin < 200
+    assert "c: it has not joined" in capsys.readouterr().err
+
+
+def test_an_api_server_that_does_not_answer_is_asked_again_after_five_seconds(
+    names: Names, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a limit, one lost answer would take the whole time of the wait."""
+    limits: list[float] = []
+
+    class Api:
+        def list_node(self, *, _request_timeout: float) -> Any:
+            limits.append(_request_timeout)
+            if len(limits) == 1:
+                raise urllib3.exceptions.HTTPError("Read timed out.")
+            return SimpleNamespace(items=[])
+
+    monkeypatch.setattr(kubeapi, "core", lambda _: Api())
+    begin = clock.now
+    assert cluster_ready.wait(Path(), Wanted([]), NodeWatch([])) == clock.now - begin
+    assert limits == [5, 5]
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_a_node_that_dies_after_k3d_was_content_says_why_at_once(
+    daemon: FakeDaemon, names: Names, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(k3d, "_DEAD_SECONDS", 0)
+    monkeypatch.setattr(k3d, "_CHECK_SECONDS", 0)
+    dead = daemon.node(names, top="sh k3d-entrypoint.sh", log='level=fatal msg="kubelet: no"\n')
+    server.answer = lambda _: listing(node(dead.name, "False", "it is new"))
+    with pytest.raises(runner.CommandError) as failed:
+        wait(names, server, Wanted([dead.name]), NodeWatch([dead.name]))
+    assert str(failed.value).splitlines() == [
+        f"k3s in {dead.name} has exited ({dead.name}: it is new).",
+        f'{dead.name}: level=fatal msg="kubelet: no"',
+    ]

@@ -1,0 +1,154 @@
+"""A replacement is rehearsed: the old cluster stays until the new one was seen to start."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from runtime_observability.core import documents, rehearsal
+from runtime_observability.core.cluster_spec import ClusterSpec
+from runtime_observability.core.naming import Names
+from runtime_observability.core.transition import identity
+from runtime_observability.host import cluster_ready, rehearse, runner
+from runtime_observability.host.cluster_ready import Wanted
+from runtime_observability.host.k3d import NodeWatch
+from tests import configuration
+from tests.configuration import parsed
+from tests.fakes.daemon import FakeDaemon
+
+FILES = documents.node_files(parsed(), cgroup_v1=False)
+
+
+@pytest.fixture
+def spec(names: Names) -> ClusterSpec:
+    return configuration.spec_of(names, parsed())
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch, names: Names) -> list[str]:
+    """An error's message for the wait for the rehearsal's node; empty: it becomes ready."""
+    results: list[str] = []
+
+    def wait(kubeconfig: Path, wanted: Wanted, watch: NodeWatch) -> float:
+        assert kubeconfig == names.rehearsal_directory / "kubeconfig"
+        assert kubeconfig.read_text() == f"---\n# kubeconfig of {names.rehearsal}\n"
+        assert wanted.nodes == [f"k3d-{names.rehearsal}-server-0"]
+        files = names.rehearsal_directory / "node"
+        assert {file.name: file.read_text() for file in files.iterdir()} == FILES
+        if results:
+            raise runner.CommandError(results.pop())
+        return 0.1
+
+    monkeypatch.setattr(cluster_ready, "wait", wait)
+    return results
+
+
+@pytest.fixture
+def run(
+    names: Names, spec: ClusterSpec, monkeypatch: pytest.MonkeyPatch, no_waiting: None
+) -> Callable[[], int]:
+    """Runs the rehearsal of ``spec`` as a command; returns its exit code."""
+    request = {
+        "stack": names.stack,
+        "folder": str(names.folder),
+        "stateFolder": str(names.state_folder),
+        "spec": spec.document,
+        "digest": identity(spec),
+        "files": FILES,
+    }
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(request)))
+    return rehearse.main
+
+
+def created(daemon: FakeDaemon) -> list[dict[str, Any]]:
+    return [yaml.safe_load(call.stdin) for call in daemon.calls_to("k3d", "cluster", "create")]
+
+
+@pytest.mark.usefixtures("waits")
+def test_a_replacement_is_seen_to_start_and_leaves_nothing(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    run: Callable[[], int],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    standing = daemon.node(names, spec="of another configuration")
+    assert run() == 0
+    (config,) = created(daemon)
+    labels = config["options"]["runtime"].pop("labels")
+    assert {label["label"] for label in labels} >= {f"{k}={v}" for k, v in names.labels.items()}
+    expected = rehearsal.configuration(spec, names)
+    expected["options"]["runtime"].pop("labels")
+    assert config == expected
+    assert daemon.names == {standing.name}
+    assert not names.rehearsal_directory.exists()
+    said = capfd.readouterr()
+    assert json.loads(said.out)["rehearsed"] is True
+    assert "the new configuration starts, so it is replaced now" in said.err
+
+
+def test_a_configuration_that_k3d_refuses_ends_the_up(
+    daemon: FakeDaemon,
+    names: Names,
+    run: Callable[[], int],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    standing = daemon.node(names, spec="of another configuration")
+    daemon.k3d_fails_after = 1
+    assert run() == 1
+    assert daemon.names == {standing.name}
+    assert "k3d exited with 1" in capfd.readouterr().err
+
+
+def test_a_node_that_does_not_become_ready_ends_the_up(
+    daemon: FakeDaemon,
+    names: Names,
+    run: Callable[[], int],
+    capfd: pytest.CaptureFixture[str],
+    waits: list[str],
+) -> None:
+    standing = daemon.node(names, spec="of another configuration")
+    waits.append("server-0: it has not joined")
+    assert run() == 1
+    assert daemon.names == {standing.name}
+    assert not names.rehearsal_directory.exists()
+    said = capfd.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines()[-2:] == [
+        "error: the new configuration of cluster traced-dev does not start, so the cluster stays "
+        "as it is: server-0: it has not joined",
+        "`pulumi config set rehearseReplacement false` replaces a cluster without a rehearsal",
+    ]
+
+
+@pytest.mark.usefixtures("waits")
+def test_what_an_earlier_rehearsal_left_is_removed_first(
+    daemon: FakeDaemon, names: Names, run: Callable[[], int]
+) -> None:
+    standing = daemon.node(names, spec="of another configuration")
+    left = f"k3d-{names.rehearsal}-server-0"
+    daemon.container(left, labels={"k3d.cluster": names.rehearsal, "k3d.role": "server"})
+    daemon.network(f"k3d-{names.rehearsal}")
+    assert run() == 0
+    assert daemon.names == {standing.name}
+
+
+@pytest.mark.parametrize("standing", ["nothing", "the same", "an agent", "another owner's"])
+def test_without_a_cluster_to_lose_nothing_is_rehearsed(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, run: Callable[[], int], standing: str
+) -> None:
+    match standing:
+        case "the same":
+            daemon.node(names, spec=identity(spec))
+        case "an agent":
+            daemon.node(names, "agent", spec="other")
+        case "another owner's":
+            daemon.node(names, spec="other", owner="fedcba9876543210")
+    assert run() == 0
+    assert created(daemon) == []
