@@ -41,6 +41,8 @@ class DockerObject:
     files: dict[str, str] = field(default_factory=dict)
     published: dict[str, str] = field(default_factory=dict)
     """Addresses on this machine by port, for instance 4318/tcp."""
+    network_mode: str = "bridge"
+    mounts: list[dict[str, str]] = field(default_factory=list)
 
 
 class FakeDaemon:
@@ -163,6 +165,13 @@ class FakeDaemon:
             case ["inspect", "--format", "{{.State.Status}} {{.RestartCount}}", name]:
                 container = self._container(name)
                 return Answer(f"{container.state} {container.restarts}\n")
+            case ["inspect", "--format", template, name] if ".Mounts" in template:
+                container = self._container(name)
+                return Answer(
+                    template.replace(
+                        "{{json .HostConfig.NetworkMode}}", json.dumps(container.network_mode)
+                    ).replace("{{json .Mounts}}", json.dumps(container.mounts))
+                )
             case ["manifest", "inspect", image]:
                 return Answer(code=0 if image in self.served else 1)
             case ["image", "inspect", image]:

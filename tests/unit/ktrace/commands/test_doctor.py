@@ -17,6 +17,7 @@ from ktrace.target import stack as stack_module
 from runtime_observability.core import support
 from runtime_observability.core.naming import Names
 from runtime_observability.host import ports
+from runtime_observability.host.daemon import resolved
 from tests.configuration import PROJECT, parsed
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.ktrace import Done, Ktrace
@@ -122,7 +123,7 @@ def test_a_machine_that_can_run_it(ktrace: Ktrace, computer: Machine) -> None:
         f"ok   Kubernetes support          {K3S}, until {end_of_support()}",
         "ok   docker                      20.10.24",
         "ok   engine                      Docker's own",
-        "ok   one daemon                  unix:///var/run/docker.sock",
+        f"ok   one daemon                  {resolved(computer.daemon.host)}",
         "ok   rootless                    Docker runs as root",
         "ok   cgroup                      cgroup v2",
         "ok   address pools               0 networks",
