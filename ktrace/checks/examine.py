@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from ktrace.checks import daemon, machine, releases, tools
 from ktrace.checks.finding import Finding, problems
 from runtime_observability.core import naming
 from runtime_observability.core.naming import Names
+from runtime_observability.core.problem import Problem
 from runtime_observability.core.settings import Settings
 from runtime_observability.host import daemon as daemons
 from runtime_observability.host import docker, engines, own_container, preflight, runner
@@ -44,10 +46,9 @@ def examine(
         containers, networks = docker.containers(), docker.networks()
         hosts = [*chosen.problems, *own_container.refuse(names, containers)]
     except runner.CommandError as error:
-        unusable = list(dict.fromkeys((*chosen.problems, daemons.unusable(error))))
         return [
             *findings,
-            *problems("docker", unusable, ""),
+            *problems("docker", _without_daemon(chosen, error), ""),
             *machine.inotify(),
             machine.disk(Path("/")),
         ]
@@ -75,3 +76,13 @@ def examine(
         machine.disk(Path(info.get("DockerRootDir", "/"))),
         *machine.memory(settings),
     ]
+
+
+def _without_daemon(chosen: daemons.Choice, error: runner.CommandError) -> list[Problem]:
+    """The problems when a docker command ended with ``error``; the lab may have a daemon too."""
+    unusable = daemons.unusable(error)
+    cure = unusable.cure
+    if not daemons.is_denied(error):
+        cure += "; `make up` can start its own"
+    others = [problem for problem in chosen.problems if problem != unusable]
+    return [*others, replace(unusable, cure=cure)]

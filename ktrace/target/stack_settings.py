@@ -26,9 +26,18 @@ def read(folder: Path, stack: str | None) -> Settings:
 
 
 def of_docker(folder: Path, stack: str) -> dict[str, Any]:
-    """The keys ``docker:…`` in Pulumi.<stack>.yaml without their namespace; none without a file."""
+    """The keys ``docker:…`` in Pulumi.<stack>.yaml without their namespace; none without a file.
+
+    UsageError for an encrypted ``docker:host``: only Pulumi can decrypt it.
+    """
     file = folder / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
-    return _keys(file, "docker") if file.is_file() else {}
+    keys = _keys(file, "docker") if file.is_file() else {}
+    if isinstance(keys.get("host"), dict):
+        raise UsageError(
+            f"docker:host in {file} is a secret, which ktrace cannot read: set it as plain text "
+            "with `pulumi config set docker:host ADDRESS`"
+        )
+    return keys
 
 
 def _of_stack(folder: Path, stack: str) -> dict[str, Any]:

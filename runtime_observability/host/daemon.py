@@ -152,7 +152,7 @@ def refuse_a_daemon_elsewhere(host: str) -> list[Problem]:
 
 def unusable(error: runner.CommandError) -> Problem:
     """The problem with a daemon for which a docker command ended with ``error``."""
-    if _DENIED.search(str(error)):
+    if is_denied(error):
         return Problem(
             _KEY,
             "this user may not use the daemon's socket",
@@ -166,3 +166,8 @@ def unusable(error: runner.CommandError) -> Problem:
         str(error),
         "start it, or name its socket in DOCKER_HOST",
     )
+
+
+def is_denied(error: runner.CommandError) -> bool:
+    """Whether a daemon is there, and this user may not write to its socket."""
+    return _DENIED.search(str(error)) is not None

@@ -52,7 +52,7 @@ class FakeDaemon:
         self.containers: list[DockerObject] = []
         self.networks: list[DockerObject] = []
         self.volumes: list[DockerObject] = []
-        self.down = False
+        self.down = self.denied = False
         self.host = "unix:///var/run/docker.sock"
         self.info: dict[str, Any] = {
             "ServerVersion": "20.10.24",
@@ -128,6 +128,9 @@ class FakeDaemon:
     def _docker(self, argv: list[str]) -> Answer:  # noqa: PLR0912  one case per command
         if self.down:
             return Answer(stderr="Cannot connect to the Docker daemon. Is it running?\n", code=1)
+        if self.denied and argv[0] != "context":
+            where = f"the docker API at {self.host}"
+            return Answer(stderr=f"permission denied while trying to connect to {where}\n", code=1)
         match argv:
             case ["ps", "-a" | "-aq", *options]:
                 self._add_pending()

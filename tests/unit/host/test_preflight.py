@@ -384,6 +384,13 @@ def test_without_docker_that_is_the_problem(daemon: FakeDaemon, names: Names) ->
     assert problem.endswith("Start it, or name its socket in DOCKER_HOST")
 
 
+def test_a_socket_that_is_denied_is_the_problem(daemon: FakeDaemon, names: Names) -> None:
+    daemon.denied = True
+    (problem,) = map(str, observe(names, {}).problems)
+    assert problem.startswith("Docker: this user may not use the daemon's socket: ")
+    assert "`sudo usermod -aG docker $USER`" in problem
+
+
 def test_a_docker_that_cannot_run_the_nodes_is_the_problem(
     daemon: FakeDaemon, names: Names
 ) -> None:
