@@ -6,13 +6,16 @@ import os
 import sys
 from pathlib import Path
 
+import pulumi
+import pulumi_docker as docker
 import pytest
 
-from components import _commands
+from components import TracedEnvironment, TracedEnvironmentArgs, _commands
 from runtime_observability.core.observation import Observation
 from runtime_observability.core.problem import Problem
 from runtime_observability.host import daemon, runner
-from tests.graph.program import COMMAND, SOCKET, Run, run
+from tests.configuration import PROJECT
+from tests.graph.program import COMMAND, SOCKET, Run, run, run_program
 from tests.graph.test_changes import changed
 
 
@@ -84,6 +87,19 @@ def test_without_docker_that_is_said_once(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(daemon, "choose", lambda _: daemon.Choice("", (absent,)))
     told = str(run(observed=Observation(problems=(absent,))).error)
     assert told.count("not on PATH") == 1
+
+
+def test_a_provider_of_the_program_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///a.sock")
+    args = TracedEnvironmentArgs(folder=str(PROJECT))
+
+    def with_provider() -> None:
+        provider = docker.Provider("theirs", host="unix:///b.sock")
+        TracedEnvironment("traced", args, pulumi.ResourceOptions(providers=[provider]))
+
+    (warning,) = run_program(with_provider).warnings()
+    assert "the daemon of docker and k3d, unix:///a.sock" in warning
+    assert run_program(lambda: TracedEnvironment("traced", args)).warnings() == []
 
 
 def test_keys_of_other_namespaces_are_not_ours(unset: Run) -> None:
