@@ -23,10 +23,10 @@ _DEFAULT = "unix:///var/run/docker.sock"
 _UNIX = "unix://"
 _FORMAT = "{{.Endpoints.docker.Host}}"
 _TLS = ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
-"""Read by docker, k3d and Pulumi's provider alike."""
+"""How docker and k3d reach a daemon with TLS."""
 _DENIED = re.compile("permission denied while trying to connect|connect: permission denied", re.I)
-_WITHOUT_EFFECT = {"disableDockerDaemonCheck", "registryAuth"}
-"""Keys of the provider that do not choose a daemon."""
+_FOR_ANY_DAEMON = {"disableDockerDaemonCheck", "registryAuth"}
+"""Keys of the provider that choose no daemon."""
 _TLS_CURE = "set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH, which docker and k3d read too"
 _CURES = {
     "context": "name its address instead: `pulumi config set docker:host $(docker context inspect "
@@ -100,7 +100,7 @@ def refuse_keys(configured: Mapping[str, Any]) -> list[Problem]:
             + (f", and {_CURES[key]}" if key in _CURES else ""),
         )
         for key in configured
-        if key != "host" and key not in _WITHOUT_EFFECT
+        if key != "host" and key not in _FOR_ANY_DAEMON
     ]
 
 

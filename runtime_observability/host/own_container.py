@@ -27,7 +27,9 @@ def refuse(names: Names, containers: Iterable[Owned]) -> list[Problem]:
 
     Raises CommandError.
     """
-    ids = identities(_MOUNTS.read_text() if _MOUNTS.is_file() else "", socket.gethostname())
+    ids = identities(
+        _MOUNTS.read_text(errors="replace") if _MOUNTS.is_file() else "", socket.gethostname()
+    )
     for container in containers:
         if any(container.id.startswith(identity) for identity in ids):
             shown = runner.run(["docker", "inspect", "--format", _FORMAT, container.id]).checked()
