@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,9 +18,22 @@ LIBRARY_FOLDER = Path(runtime_observability.__file__).resolve().parents[1]
 
 
 def _environment(values: Mapping[str, str]) -> dict[str, str]:
-    """``values`` and the Docker daemon in use, so that a delete goes to the create's daemon."""
-    host = os.environ.get("DOCKER_HOST")
-    return {**values, **({"DOCKER_HOST": host} if host else {})}
+    """``values`` and the Docker daemon in use: a delete in another shell uses it too."""
+    return {**values, **runner.variables}
+
+
+def interpreter() -> str:
+    """This Python, by the same path however it was started.
+
+    A virtual environment has several names for its Python, and a folder can be reached by several
+    paths; a Command would run again for another one. It is not ignored as a change: the path in the
+    state of a virtual environment that was moved leads nowhere.
+    """
+    if sys.prefix == sys.base_prefix:
+        return sys.executable
+    home = Path(sys.prefix)
+    python = home.parent.resolve() / home.name / "bin" / "python"
+    return str(python) if python.exists() else sys.executable
 
 
 def in_turn(scripts: Sequence[str]) -> str:
@@ -79,7 +91,7 @@ def python(
         + f'exec "$PYTHON" -m {module}',
         stdin=stdin,
         dir=str(LIBRARY_FOLDER),
-        environment=_environment({"PYTHON": sys.executable, **(environment or {})}),
+        environment=_environment({"PYTHON": interpreter(), **(environment or {})}),
         triggers=list(triggers),
         logging=local.Logging.STDERR,
         add_previous_output_in_env=False,

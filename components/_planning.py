@@ -14,8 +14,9 @@ from runtime_observability.core.naming import Names
 from runtime_observability.core.plan import Plan, make_plan
 from runtime_observability.core.problem import UNTOUCHED, ProblemsError
 from runtime_observability.core.settings import Settings, parse
-from runtime_observability.host import node_image, preflight
+from runtime_observability.host import daemon, node_image, preflight, runner
 
+from . import stack_config
 from .environment_args import TracedEnvironmentArgs
 
 _claims: WeakKeyDictionary[Any, list[tuple[Names, set[int]]]] = WeakKeyDictionary()
@@ -35,9 +36,11 @@ def plan(args: TracedEnvironmentArgs) -> Plan:
     )
     try:
         settings = parse(args.values())
+        chosen = daemon.choose(stack_config.of_docker())
+        daemon.use(chosen)
         observed = preflight.observe(names, settings.host_ports, settings.port_offset)
-        if observed.problems:
-            raise ProblemsError(UNTOUCHED, observed.problems)
+        if problems := dict.fromkeys((*chosen.problems, *observed.problems)):
+            raise ProblemsError(UNTOUCHED, problems)
         upstream = node_image.node_image(settings, observed.architecture)
     except ProblemsError as error:
         raise pulumi.RunError(str(error)) from None
@@ -58,6 +61,16 @@ def _refuse_outputs(args: TracedEnvironmentArgs) -> None:
                 f"{field.name} is an Output, and TracedEnvironmentArgs takes plain values alone: "
                 "they decide which resources there are"
             )
+
+
+def warn_of_a_docker_provider(environment: pulumi.Resource) -> None:
+    """Its daemon is an Output, so it cannot be compared before the first resource."""
+    if environment.get_provider("docker:index/container:Container"):
+        pulumi.log.warn(
+            "the environment gets a Docker provider from the program, which must use the daemon of "
+            f"docker and k3d, {runner.variables['DOCKER_HOST']}: name it in docker:host of the "
+            "stack's configuration instead"
+        )
 
 
 def _claim(names: Names, settings: Settings) -> None:

@@ -61,6 +61,7 @@ class TracedEnvironment(pulumi.ComponentResource):
         """Raises RunError, with every problem, before the first resource is registered."""
         plan = _planning.plan(TracedEnvironmentArgs.of(args))
         super().__init__("runtime-observability:index:TracedEnvironment", name, None, opts)
+        _planning.warn_of_a_docker_provider(self)
 
         def own(part: str, *after: pulumi.Resource) -> pulumi.ResourceOptions:
             return pulumi.ResourceOptions(

@@ -1,4 +1,4 @@
-"""Reads the selected stack's configuration. Nothing else reads ``pulumi.Config``.
+"""Reads the selected stack's configuration. Nothing else reads it.
 
 Pulumi itself checks types and fills in the defaults of Pulumi.yaml; ranges, clashes and unknown
 keys are left to the program (Pulumi accepts any key).
@@ -33,15 +33,22 @@ class StackConfig(TracedEnvironmentArgs):
         return dict(self.config)
 
 
+def of_docker() -> dict[str, str]:
+    """The keys ``docker:…`` of the stack without their namespace: those of Pulumi's provider."""
+    return _all("docker")
+
+
+def _all(namespace: str) -> dict[str, str]:
+    """The keys of ``namespace`` without it, whether the program knows them or not."""
+    every = pulumi.runtime.config.get_config_env() | pulumi.runtime.config.CONFIG.get()
+    prefix = f"{namespace}:"
+    return {key.removeprefix(prefix): every[key] for key in every if key.startswith(prefix)}
+
+
 def _read(schema: Mapping[str, Any]) -> dict[str, Any]:
     config = pulumi.Config()
-    known = {
-        key.partition(":")[2]
-        for key in (pulumi.runtime.config.get_config_env() | pulumi.runtime.config.CONFIG.get())
-        if key.startswith(f"{config.name}:")
-    }
     raw: dict[str, Any] = {}
-    for key in schema.keys() | known:
+    for key in schema.keys() | _all(config.name).keys():
         structured = schema.get(key, {}).get("type") in ("array", "object")
         value = config.get_object(key) if structured else config.get(key)
         if value is not None:

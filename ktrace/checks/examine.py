@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from ktrace.checks import daemon, machine, releases, tools
-from ktrace.checks.finding import UP_STOPS, Finding, problems
+from ktrace.checks.finding import Finding, problems
 from runtime_observability.core import naming
 from runtime_observability.core.naming import Names
+from runtime_observability.core.problem import Problem
 from runtime_observability.core.settings import Settings
-from runtime_observability.host import docker, engines, preflight, runner
+from runtime_observability.host import daemon as daemons
+from runtime_observability.host import docker, engines, own_container, preflight, runner
 
 
-def examine(names: Names, settings: Settings) -> list[Finding]:
-    """Every finding, in the order in which to cure them."""
+def examine(
+    names: Names, settings: Settings, configured: Mapping[str, Any] | None = None
+) -> list[Finding]:
+    """Every finding, in the order in which to cure them.
+
+    ``configured`` has the keys ``docker:…`` of the stack without their namespace.
+    """
+    chosen = daemons.choose(configured or {})
+    daemons.use(chosen)
     findings = [
         tools.pulumi(),
         tools.kubectl(),
@@ -32,17 +44,20 @@ def examine(names: Names, settings: Settings) -> list[Finding]:
         engine, info = docker.Daemon.read(output), json.loads(output)
         unfit = engines.refuse_others(engine, names.folder, Path.home(), docker.program())
         containers, networks = docker.containers(), docker.networks()
-        hosts = preflight.check_host()
+        hosts = [*chosen.problems, *own_container.refuse(names, containers)]
     except runner.CommandError as error:
-        cure = "start Docker, or name its socket in DOCKER_HOST; `make up` can start its own"
-        unreachable = Finding("docker", "failure", str(error), UP_STOPS, cure)
-        return [*findings, unreachable, *machine.inotify(), machine.disk(Path("/"))]
+        return [
+            *findings,
+            *problems("docker", _without_daemon(chosen, error), ""),
+            *machine.inotify(),
+            machine.disk(Path("/")),
+        ]
     host_ports = settings.host_ports
     return [
         *findings,
         daemon.release(engine.version),
         *problems("engine", unfit, "Docker's own"),
-        *problems("one daemon", hosts, docker.provider_host()),
+        *problems("one daemon", hosts, chosen.address),
         daemon.rootless(engine),
         daemon.cgroup(info, settings.k3s_version),
         daemon.address_pools(
@@ -61,3 +76,13 @@ def examine(names: Names, settings: Settings) -> list[Finding]:
         machine.disk(Path(info.get("DockerRootDir", "/"))),
         *machine.memory(settings),
     ]
+
+
+def _without_daemon(chosen: daemons.Choice, error: runner.CommandError) -> list[Problem]:
+    """The problems when a docker command ended with ``error``; the lab may have a daemon too."""
+    unusable = daemons.unusable(error)
+    cure = unusable.cure
+    if not daemons.is_denied(error):
+        cure += "; `make up` can start its own"
+    others = [problem for problem in chosen.problems if problem != unusable]
+    return [*others, replace(unusable, cure=cure)]

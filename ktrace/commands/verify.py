@@ -10,7 +10,7 @@ from ktrace.errors import FINDING
 from ktrace.jaeger import Jaeger
 from ktrace.pipeline import verification
 from ktrace.pipeline.nodes import list_nodes
-from ktrace.target import options, target
+from ktrace.target import docker_daemon, options, target
 from ktrace.view import coverage, terminal
 
 
@@ -41,6 +41,8 @@ def verify(
     cannot be reached.
     """
     chosen = target.choose(stack, jaeger_url, kubeconfig)
+    if chosen.outputs:
+        docker_daemon.use_that_of(stack)
     begin = time.time()
     nodes = list_nodes(chosen.cluster)
     activity = f"waiting up to {timeout:g} s for a new span of every component"

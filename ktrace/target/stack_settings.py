@@ -25,13 +25,32 @@ def read(folder: Path, stack: str | None) -> Settings:
         raise UsageError(f"Pulumi.{stack}.yaml: {error}") from None
 
 
+def of_docker(folder: Path, stack: str) -> dict[str, Any]:
+    """The keys ``docker:…`` in Pulumi.<stack>.yaml without their namespace; none without a file.
+
+    UsageError for an encrypted ``docker:host``: only Pulumi can decrypt it.
+    """
+    file = folder / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
+    keys = _keys(file, "docker") if file.is_file() else {}
+    if isinstance(keys.get("host"), dict):
+        raise UsageError(
+            f"docker:host in {file} is a secret, which ktrace cannot read: set it as plain text "
+            "with `pulumi config set docker:host ADDRESS`"
+        )
+    return keys
+
+
 def _of_stack(folder: Path, stack: str) -> dict[str, Any]:
     file = folder / f"Pulumi.{stack}.yaml"
     if not file.is_file():
         raise UsageError(f"there is no stack {stack}: {file} does not exist")
+    return _keys(file, PROJECT)
+
+
+def _keys(file: Path, namespace: str) -> dict[str, Any]:
     try:
         config = (yaml.safe_load(file.read_text()) or {}).get("config") or {}
     except (yaml.YAMLError, AttributeError) as error:
         raise UsageError(f"{file} cannot be read: {error}") from None
-    own = f"{PROJECT}:"
+    own = f"{namespace}:"
     return {key.removeprefix(own): value for key, value in config.items() if key.startswith(own)}

@@ -20,8 +20,10 @@ _NO_TLS = re.compile(
     "(error during connect|Docker daemon).*(x509: |tls: |HTTP response to HTTPS client|SSLError)"
     "|sent an HTTP request to an HTTPS server"
 )
-_SAID_BY_THE_PROGRAM = "Docker: the daemon does not answer"
-"""The problem of runtime_observability.host.preflight, which has a cure of its own."""
+_SAID_BY_THE_PROGRAM = re.compile(
+    "Docker: (the daemon does not answer|this user may not use the daemon's socket)"
+)
+"""The problems of runtime_observability.host.daemon, which have a cure of their own."""
 
 
 def explain(output: str, stack: str) -> str | None:
@@ -51,7 +53,7 @@ def _lock(output: str, stack: str) -> str | None:
 
 
 def _docker(output: str) -> str | None:
-    if _SAID_BY_THE_PROGRAM in output and _PLUGIN_FINDS_NO_DAEMON not in output:
+    if _SAID_BY_THE_PROGRAM.search(output) and _PLUGIN_FINDS_NO_DAEMON not in output:
         return None
     named = os.environ.get("DOCKER_HOST")
     address = named or "unix:///var/run/docker.sock"

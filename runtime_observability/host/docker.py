@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from runtime_observability.host import runner
 
 INFO = ("docker", "info", "--format", "{{json .}}")
 """The command whose output has every fact about the daemon."""
-_DEFAULT_HOST = "unix:///var/run/docker.sock"
 _LABELS = {
     "owner": naming.OWNER_LABEL,
     "stack": naming.STACK_LABEL,
@@ -117,21 +115,6 @@ def program() -> Path:
     if found is None:
         raise runner.CommandError("`docker` is not on PATH: install it, or run `make up`")
     return Path(found).resolve()
-
-
-def provider_host() -> str:
-    """The daemon that Pulumi's provider uses if DOCKER_CONTEXT is not set.
-
-    The provider ignores `docker context use` (terraform-provider-docker v4.5.0
-    internal/provider/provider.go).
-    """
-    return os.environ.get("DOCKER_HOST") or _DEFAULT_HOST
-
-
-def command_line_host() -> str:
-    """The daemon that docker and k3d use."""
-    host = runner.run(["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"])
-    return host.checked().strip()
 
 
 def containers() -> list[Owned]:

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 import re
 import shutil
 import ssl
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 import yaml
@@ -27,7 +25,7 @@ from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.problem import Problem
 from runtime_observability.core.settings import PORT_DEFAULTS
 from runtime_observability.core.versions import Version
-from runtime_observability.host import docker, engines, ports, runner, store
+from runtime_observability.host import daemon, docker, engines, own_container, ports, runner, store
 from runtime_observability.host.docker import Owned
 
 
@@ -35,21 +33,13 @@ def observe(names: Names, host_ports: Mapping[str, int], port_offset: int = 0) -
     """Looks at Docker, the ports and the stack's own folder; about 0.3 s."""
     problems = [*check_folders(names), *check_k3d()]
     try:
-        daemon = docker.daemon()
-        problems += check_engine(daemon, names)
-        problems += check_host()
+        engine = docker.daemon()
+        problems += check_engine(engine, names)
         containers = docker.containers()
         networks = docker.networks()
+        problems += own_container.refuse(names, containers)
     except runner.CommandError as error:
-        problems.append(
-            Problem(
-                "Docker",
-                "the daemon does not answer",
-                str(error),
-                "start it, or name its socket in DOCKER_HOST",
-            )
-        )
-        return Observation(tuple(problems))
+        return Observation((*problems, daemon.unusable(error)))
     problems += refuse_objects_of_others(names, containers, networks)
     problems += refuse_taken_ports(names, host_ports, containers, port_offset)
     record = store.load(names)
@@ -60,9 +50,9 @@ def observe(names: Names, host_ports: Mapping[str, int], port_offset: int = 0) -
         tuple(problems),
         tuple(drift),
         next_generation(record, drift),
-        cgroup_v1=daemon.cgroup_version == "1",
-        limits_swap=daemon.limits_swap,
-        architecture=daemon.architecture,
+        cgroup_v1=engine.cgroup_version == "1",
+        limits_swap=engine.limits_swap,
+        architecture=engine.architecture,
         record=record,
         today=date.today(),
     )
@@ -101,65 +91,9 @@ def check_k3d() -> list[Problem]:
     return []
 
 
-def check_engine(daemon: docker.Daemon, names: Names) -> list[Problem]:
+def check_engine(engine: docker.Daemon, names: Names) -> list[Problem]:
     """Whether this Docker can run the nodes of a project in this folder."""
-    return engines.refuse(daemon, names.folder, Path.home(), docker.program())
-
-
-def check_host() -> list[Problem]:
-    """Whether everything talks to one daemon, on this machine. Raises CommandError."""
-    command_line = docker.command_line_host()
-    return [
-        *refuse_two_daemons(
-            docker.provider_host(), command_line, os.environ.get("DOCKER_CONTEXT", "")
-        ),
-        *refuse_a_daemon_elsewhere(command_line),
-    ]
-
-
-def refuse_a_daemon_elsewhere(host: str) -> list[Problem]:
-    """Ports are published on the daemon's own 127.0.0.1, and nodes mount this folder's files."""
-    address = urlsplit(host)
-    if address.scheme not in ("ssh", "tcp", "http", "https") or (
-        address.scheme != "ssh" and address.hostname in ("127.0.0.1", "localhost", "::1")
-    ):
-        return []
-    return [
-        Problem(
-            "Docker",
-            f"the daemon at {host} is on another machine",
-            "its ports on 127.0.0.1 cannot be reached from here, and its nodes cannot mount this "
-            "folder's files",
-            "run this where the daemon is, or name a local socket in DOCKER_HOST",
-        )
-    ]
-
-
-def refuse_two_daemons(provider: str, command_line: str, context: str = "") -> list[Problem]:
-    """Pulumi's provider and k3d must talk to the same daemon.
-
-    ``context`` is DOCKER_CONTEXT: for the provider it beats DOCKER_HOST, for the docker command
-    DOCKER_HOST beats it; and the provider has no context ``default``.
-    """
-    if context:
-        return [
-            Problem(
-                "Docker",
-                f"DOCKER_CONTEXT is {context}",
-                "Pulumi's Docker provider does not read it as docker and k3d do",
-                f"run `unset DOCKER_CONTEXT; export DOCKER_HOST={command_line}`",
-            )
-        ]
-    if provider == command_line:
-        return []
-    return [
-        Problem(
-            "Docker",
-            f"docker and k3d use {command_line}, but Pulumi's Docker provider would use {provider}",
-            "the provider does not read docker contexts",
-            f"run `export DOCKER_HOST={command_line}`",
-        )
-    ]
+    return engines.refuse(engine, names.folder, Path.home(), docker.program())
 
 
 def refuse_objects_of_others(

@@ -12,6 +12,9 @@ from pathlib import Path
 SCRIPTS = Path(__file__).resolve().parent / "scripts"
 """The delete scripts, which Pulumi's state also contains: POSIX sh that needs docker and rm."""
 
+variables: dict[str, str] = {}
+"""Added to the environment of every command: which daemon docker and k3d use (``daemon.use``)."""
+
 
 class CommandError(Exception):
     """A command was not found, timed out or failed; the message names it and the reason."""
@@ -43,8 +46,8 @@ def run(
 ) -> Result:
     """Runs ``argv`` and waits until it ends, at most ``timeout`` seconds.
 
-    ``environment`` replaces the process's own. Raises CommandError when the program is not on PATH
-    or the time is up; a failed command is a Result with its exit code.
+    ``environment`` replaces the process's own and ``variables``. Raises CommandError when the
+    program is not on PATH or the time is up; a failed command is a Result with its exit code.
     """
     try:
         finished = subprocess.run(
@@ -54,7 +57,7 @@ def run(
             capture_output=True,
             text=True,
             timeout=timeout,
-            env=dict(os.environ if environment is None else environment),
+            env=os.environ | variables if environment is None else dict(environment),
             check=False,
         )
     except FileNotFoundError:
@@ -66,4 +69,5 @@ def run(
 
 def run_script(name: str, values: Mapping[str, str], *, timeout: float = 120) -> Result:
     """Runs the delete script ``name`` with ``values`` added to the environment."""
-    return run(["sh", str(SCRIPTS / name)], timeout=timeout, environment=os.environ | values)
+    environment = os.environ | variables | dict(values)
+    return run(["sh", str(SCRIPTS / name)], timeout=timeout, environment=environment)

@@ -41,6 +41,8 @@ class DockerObject:
     files: dict[str, str] = field(default_factory=dict)
     published: dict[str, str] = field(default_factory=dict)
     """Addresses on this machine by port, for instance 4318/tcp."""
+    network_mode: str = "bridge"
+    mounts: list[dict[str, str]] = field(default_factory=list)
     variables: list[str] = field(default_factory=list)
     """Its environment, where it was created from a file of it."""
 
@@ -74,7 +76,7 @@ class FakeDaemon:
         self.containers: list[DockerObject] = []
         self.networks: list[DockerObject] = []
         self.volumes: list[DockerObject] = []
-        self.down = False
+        self.down = self.denied = False
         self.host = "unix:///var/run/docker.sock"
         self.info: dict[str, Any] = {
             "ServerVersion": "20.10.24",
@@ -151,8 +153,11 @@ class FakeDaemon:
         return self._docker(argv) if tool == "docker" else self._k3d(argv, call.stdin)
 
     def _docker(self, argv: list[str]) -> Answer:  # noqa: PLR0912  one case per command
-        if self.down:
+        if self.down and argv[0] != "context":
             return Answer(stderr="Cannot connect to the Docker daemon. Is it running?\n", code=1)
+        if self.denied and argv[0] != "context":
+            where = f"the docker API at {self.host}"
+            return Answer(stderr=f"permission denied while trying to connect to {where}\n", code=1)
         match argv:
             case ["ps", "-a" | "-aq", *options]:
                 self._add_pending()
@@ -204,6 +209,13 @@ class FakeDaemon:
             case ["inspect", "--format", "{{.State.Status}} {{.RestartCount}}", name]:
                 container = self._container(name)
                 return Answer(f"{container.state} {container.restarts}\n")
+            case ["inspect", "--format", template, name] if ".Mounts" in template:
+                container = self._container(name)
+                return Answer(
+                    template.replace(
+                        "{{json .HostConfig.NetworkMode}}", json.dumps(container.network_mode)
+                    ).replace("{{json .Mounts}}", json.dumps(container.mounts))
+                )
             case ["manifest", "inspect", image]:
                 return Answer(code=0 if image in self.served else 1)
             case ["image", "inspect", image]:

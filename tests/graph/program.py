@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import runpy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from pulumi.runtime.settings import get_root_resource
 
 from runtime_observability.core.naming import PROJECT as PROJECT_NAME
 from runtime_observability.core.observation import Observation
-from runtime_observability.host import preflight
+from runtime_observability.host import daemon, preflight, runner
 from tests.configuration import PROJECT, defaults
 
 COMMAND = "command:local:Command"
@@ -28,6 +29,8 @@ ENVIRONMENT = "traced"
 IMAGE = "docker:index/remoteImage:RemoteImage"
 NETWORK = "docker:index/network:Network"
 STACK_REFERENCE = "pulumi:pulumi:StackReference"
+SOCKET = "unix:///var/run/docker.sock"
+"""What docker uses where DOCKER_HOST is not set."""
 
 
 @dataclass(frozen=True)
@@ -187,15 +190,17 @@ def run(
     stack: str = "dev",
     observed: Observation | None = None,
     preview: bool = False,
+    others: Mapping[str, str] | None = None,
 ) -> Run:
     """Runs the program on Pulumi.yaml's defaults with ``changes``; values are text, as in the CLI.
 
-    ``observed`` is what preflight finds; by default a stack of generation 7.
+    ``others`` are keys of other namespaces, with these. ``observed`` is what preflight finds; by
+    default a stack of generation 7.
     """
     values = {key: _as_text(value) for key, value in (defaults() | dict(changes or {})).items()}
     return run_program(
         lambda: runpy.run_path(str(PROJECT / "__main__.py"), run_name="__main__"),
-        {f"{PROJECT_NAME}:{key}": value for key, value in values.items()},
+        {f"{PROJECT_NAME}:{key}": value for key, value in values.items()} | dict(others or {}),
         stack=stack,
         observed=observed,
         preview=preview,
@@ -239,9 +244,12 @@ def run_program(
     look = mock.patch.object(
         preflight, "observe", return_value=observed or Observation(generation=7)
     )
+    address = mock.patch.object(
+        daemon, "command_line_address", return_value=os.environ.get("DOCKER_HOST") or SOCKET
+    )
     awaited: Callable[[], None] = pulumi.runtime.test(program)  # type: ignore[no-untyped-call]
     error = None
-    with look:
+    with look, address, mock.patch.dict(runner.variables):
         try:
             awaited()
         except pulumi.RunError as refused:

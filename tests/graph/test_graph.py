@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -241,6 +242,19 @@ def test_deletes_ask_the_daemon_of_the_create(monkeypatch: pytest.MonkeyPatch) -
     elsewhere = run()
     for name in ("stack-sweep", "network-detach", "cluster-guard-sweep", "cluster-ensure"):
         assert elsewhere[name].environment["DOCKER_HOST"] == "unix:///elsewhere.sock"
+
+
+def test_without_docker_host_the_state_names_the_daemon_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A destroy in a shell with another DOCKER_HOST runs these deletes."""
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    commands = [
+        command for command in run().of_type(COMMAND) if not command.name.startswith("files-")
+    ]
+    assert {command.environment["DOCKER_HOST"] for command in commands} == {
+        f"unix://{os.path.realpath('/var/run/docker.sock')}"
+    }
 
 
 # --- containers -----------------------------------------------------------------------------------

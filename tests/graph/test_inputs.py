@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 import pytest
@@ -17,14 +16,15 @@ from tests.configuration import PROJECT, parsed, spec_of
 from tests.graph.program import COMMAND, CONTAINER, ENVIRONMENT, IMAGE, NETWORK, Run, run
 
 NAMES = Names("dev", PROJECT)
+DAEMON = {"DOCKER_HOST": "unix:///docker.sock"}
 NETWORK_ID = f"id-of-{ENVIRONMENT}-network-network"
 
 
 @pytest.fixture(scope="module")
 def stack() -> Run:
-    """The default stack on Docker's default socket."""
+    """The default stack."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("DOCKER_HOST", raising=False)
+        patch.setenv("DOCKER_HOST", DAEMON["DOCKER_HOST"])
         return run()
 
 
@@ -164,7 +164,7 @@ def python(
     return LOGGED | {
         "create": f'{unless}exec "$PYTHON" -m {module}',
         "dir": str(PROJECT),
-        "environment": {"PYTHON": sys.executable, **environment},
+        "environment": {"PYTHON": _commands.interpreter(), **environment, **DAEMON},
         "triggers": triggers,
     }
 
@@ -173,7 +173,7 @@ def guard(scripts: list[str], triggers: list[Any], environment: dict[str, str]) 
     return LOGGED | {
         "create": "true",
         "delete": _commands.in_turn(scripts),
-        "environment": environment,
+        "environment": environment | DAEMON,
         "triggers": triggers,
     }
 

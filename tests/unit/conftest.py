@@ -5,13 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from runtime_observability.core.naming import Names
+from runtime_observability.host import runner
 from tests.fakes import releases
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.http import FakeServer, Reply
+
+
+@pytest.fixture(autouse=True)
+def _no_daemon_of_an_earlier_test() -> Iterator[None]:
+    """A process uses one daemon, and all tests are one process."""
+    with mock.patch.dict(runner.variables, clear=True):
+        yield
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from lab.machine.docker import daemon
 from lab.machine.docker.files import Daemon
 from lab.paths import PROJECT, Cache
 from lab.releases.platforms import Platform
-from runtime_observability.host import docker, engines, preflight, runner
+from runtime_observability.host import docker, engines, runner
+from runtime_observability.host.daemon import command_line_address, refuse_a_daemon_elsewhere
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def choose(cache: Cache, here: Platform) -> Choice:
         if answer.code == 0:
             facts = docker.Daemon.read(answer.stdout)
             # The docker command follows docker's current context, the provider plugin does not.
-            host = named or docker.command_line_host()
+            host = command_line_address()
             _refuse_unfit(facts, host)
             used = f"the daemon at {host}, version {facts.version}, which answers"
             return Choice(host, used, tuple(engines.advise(PROJECT, platform.release())))
@@ -75,7 +76,7 @@ def _private(why: str, here: Platform) -> Choice:
 def _refuse_unfit(facts: docker.Daemon, host: str) -> None:
     """Raise LabError with every reason why this daemon cannot run the nodes."""
     problems = [
-        *preflight.refuse_a_daemon_elsewhere(host),
+        *refuse_a_daemon_elsewhere(host),
         *engines.refuse(facts, PROJECT, Path.home(), docker.program()),
     ]
     if problems:
@@ -88,7 +89,7 @@ def _refuse_denied_socket(named: str | None, private: Daemon, complaint: str) ->
     Without DOCKER_HOST that is a NoDaemonError, and none if a private daemon already runs: only
     root can start one.
     """
-    host = named or docker.command_line_host()
+    host = command_line_address()
     if not host.startswith("unix://") or (named is None and daemon.answers(private)):
         return
     error = LabError if named else daemon.NoDaemonError

@@ -145,16 +145,6 @@ def test_a_client_without_a_daemon(daemon: FakeDaemon) -> None:
         docker.daemon()
 
 
-def test_the_provider_reads_docker_host_alone(
-    daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    daemon.host = "unix:///run/user/1000/docker.sock"
-    assert docker.command_line_host() == "unix:///run/user/1000/docker.sock"
-    assert docker.provider_host() == "unix:///var/run/docker.sock"
-    monkeypatch.setenv("DOCKER_HOST", "unix:///run/user/1000/docker.sock")
-    assert docker.provider_host() == "unix:///run/user/1000/docker.sock"
-
-
 def test_what_is_not_docker_is_told_apart(daemon: FakeDaemon) -> None:
     """Podman can install a `docker` command too; its `info` has other fields."""
     daemon.info = {"host": {"arch": "amd64"}, "version": {"Version": "5.4.0"}}

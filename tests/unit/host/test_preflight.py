@@ -167,39 +167,6 @@ def test_a_port_that_one_may_not_bind_is_not_busy(
 # --- daemon and k3d -------------------------------------------------------------------------------
 
 
-def test_two_daemons_are_refused_with_the_cure() -> None:
-    assert preflight.refuse_two_daemons("unix:///a.sock", "unix:///a.sock") == []
-    (problem,) = map(str, preflight.refuse_two_daemons("unix:///a.sock", "unix:///b.sock"))
-    assert "`export DOCKER_HOST=unix:///b.sock`" in problem
-
-
-def test_a_context_in_the_environment_is_refused(
-    daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """DOCKER_HOST overrides it for docker; it overrides DOCKER_HOST for Pulumi's provider."""
-    assert preflight.check_host() == []
-    monkeypatch.setenv("DOCKER_CONTEXT", "colima")
-    (problem,) = map(str, preflight.check_host())
-    assert "DOCKER_CONTEXT is colima" in problem
-    assert f"`unset DOCKER_CONTEXT; export DOCKER_HOST={daemon.host}`" in problem
-
-
-@pytest.mark.parametrize(
-    ("host", "here"),
-    [
-        ("unix:///run/user/1000/docker.sock", True),
-        ("npipe:////./pipe/docker_engine", True),
-        ("tcp://127.0.0.1:2375", True),
-        ("tcp://localhost:2376", True),
-        ("tcp://docker:2375", False),
-        ("ssh://me@box", False),
-    ],
-)
-def test_a_daemon_on_another_machine_is_refused(host: str, here: bool) -> None:
-    problems = preflight.refuse_a_daemon_elsewhere(host)
-    assert [host in problem.seen for problem in problems] == ([] if here else [True])
-
-
 @pytest.mark.parametrize(
     ("version", "problem"),
     [("5.9.0", None), ("5.7.0", None), ("5.6.3", "k3d: 5.6.3 is too old: the minimum is 5.7.0")],
@@ -392,11 +359,10 @@ def test_a_lost_store_gives_a_number_that_no_run_had(names: Names) -> None:
 def test_all_problems_are_told_at_once(daemon: FakeDaemon, busy_port: int, tmp_path: Path) -> None:
     names = Names("dev", tmp_path / "a:b")
     daemon.k3d_version = "4.4.8"
-    daemon.host = "unix:///run/user/1000/docker.sock"
     daemon.container(names.jaeger)
     problems = observe(names, {"jaegerUiPort": busy_port}).problems
-    assert len(problems) == 5
-    for part in ("has ':'", "k3d: 4.4.8", "DOCKER_HOST", "traced-dev-jaeger", str(busy_port)):
+    assert len(problems) == 4
+    for part in ("has ':'", "k3d: 4.4.8", "traced-dev-jaeger", str(busy_port)):
         assert any(part in str(problem) for problem in problems)
 
 
@@ -416,6 +382,13 @@ def test_without_docker_that_is_the_problem(daemon: FakeDaemon, names: Names) ->
     assert problem.startswith("Docker: the daemon does not answer: ")
     assert "Cannot connect to the Docker daemon" in problem
     assert problem.endswith("Start it, or name its socket in DOCKER_HOST")
+
+
+def test_a_socket_that_is_denied_is_the_problem(daemon: FakeDaemon, names: Names) -> None:
+    daemon.denied = True
+    (problem,) = map(str, observe(names, {}).problems)
+    assert problem.startswith("Docker: this user may not use the daemon's socket: ")
+    assert "`sudo usermod -aG docker $USER`" in problem
 
 
 def test_a_docker_that_cannot_run_the_nodes_is_the_problem(

@@ -17,6 +17,7 @@ from ktrace.target import stack as stack_module
 from runtime_observability.core import support
 from runtime_observability.core.naming import Names
 from runtime_observability.host import ports
+from runtime_observability.host.daemon import resolved
 from tests.configuration import PROJECT, parsed
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.ktrace import Done, Ktrace
@@ -122,7 +123,7 @@ def test_a_machine_that_can_run_it(ktrace: Ktrace, computer: Machine) -> None:
         f"ok   Kubernetes support          {K3S}, until {end_of_support()}",
         "ok   docker                      20.10.24",
         "ok   engine                      Docker's own",
-        "ok   one daemon                  unix:///var/run/docker.sock",
+        f"ok   one daemon                  {resolved(computer.daemon.host)}",
         "ok   rootless                    Docker runs as root",
         "ok   cgroup                      cgroup v2",
         "ok   address pools               0 networks",
@@ -268,6 +269,36 @@ def test_a_daemon_that_does_not_answer_is_a_finding(ktrace: Ktrace, computer: Ma
     assert "Cannot connect to the Docker daemon" in finding["seen"]
     assert finding["breaks"] == UP_STOPS
     assert "DOCKER_HOST" in finding["cure"]
+    assert "make up" in finding["cure"]
+
+
+def test_a_socket_that_this_user_may_not_use_is_told_with_its_group(
+    ktrace: Ktrace, computer: Machine
+) -> None:
+    """`make up` cannot start a daemon here: only root can."""
+    computer.daemon.denied = True
+    shown = ktrace("doctor", "--json")
+    finding = by_check(shown)["docker"]
+    assert finding["seen"].startswith("this user may not use the daemon's socket: ")
+    assert "usermod -aG docker" in finding["cure"]
+    assert "make up" not in finding["cure"]
+
+
+def test_a_key_that_docker_would_not_follow_is_a_finding(
+    ktrace: Ktrace, computer: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: runtime-observability")
+    monkeypatch.chdir(tmp_path)
+    stack_file = tmp_path / "Pulumi.mine.yaml"
+    stack_file.write_text("config: {docker:host: unix:///own.sock}")
+    shown = ktrace("doctor", "--stack", "mine", "--json")
+    assert by_check(shown)["one daemon"]["seen"] == "unix:///own.sock"
+    stack_file.write_text("config: {docker:context: colima}")
+    shown = ktrace("doctor", "--stack", "mine", "--json")
+    assert shown.returncode == 1
+    finding = by_check(shown)["one daemon"]
+    assert (finding["status"], finding["breaks"]) == ("failure", UP_STOPS)
+    assert "pulumi config rm docker:context" in finding["cure"]
 
 
 def test_the_stack_that_is_named_is_checked(ktrace: Ktrace, computer: Machine) -> None:

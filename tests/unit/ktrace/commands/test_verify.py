@@ -11,7 +11,10 @@ import pytest
 
 from ktrace.commands import verify as command
 from ktrace.pipeline import collector_metrics, coverage, synthetic_span
+from ktrace.target import docker_daemon
 from runtime_observability.core.naming import Names
+from runtime_observability.host import runner
+from runtime_observability.host.daemon import resolved
 from tests.fakes.clock import Clock
 from tests.fakes.daemon import DockerObject, FakeDaemon
 from tests.fakes.executables import Answer
@@ -114,6 +117,36 @@ def rows(shown: Done) -> list[list[str]]:
 
 def is_span_line(line: str) -> bool:
     return line.startswith("a span from this machine: ")
+
+
+@pytest.mark.usefixtures("stack")
+@pytest.mark.parametrize(
+    ("options", "address"),
+    [
+        (("--stack", "dev"), "unix:///own.sock"),
+        (("--stack", "acme/other"), resolved("unix:///var/run/docker.sock")),
+        ((), "unix:///selected.sock"),
+    ],
+)
+def test_docker_is_called_at_the_daemon_of_the_stack(
+    ktrace: Ktrace,
+    names: Names,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    address: str,
+) -> None:
+    (names.folder / "Pulumi.yaml").write_text("name: runtime-observability")
+    (names.folder / "Pulumi.dev.yaml").write_text("config: {docker:host: unix:///own.sock}")
+    (names.folder / "Pulumi.it.yaml").write_text("config: {docker:host: unix:///selected.sock}")
+    monkeypatch.chdir(names.folder)
+    monkeypatch.setattr(docker_daemon, "selected_stack", lambda: "it")
+    assert ktrace("verify", *options).returncode == 0
+    assert runner.variables == {"DOCKER_HOST": address}
+
+
+def test_a_cluster_that_is_named_has_the_shells_daemon(ktrace: Ktrace, stack: Stack) -> None:
+    ktrace("verify", "--jaeger", stack.url, "--kubeconfig", str(stack.kubeconfig))
+    assert runner.variables == {}
 
 
 def test_a_stack_in_which_everything_is_traced(ktrace: Ktrace, stack: Stack, clock: Clock) -> None:

@@ -13,6 +13,8 @@ from lab.providers import docker_resource
 from lab.stacks.advice import explain
 from runtime_observability.core.naming import Names
 from runtime_observability.host import preflight
+from runtime_observability.host.daemon import unusable
+from runtime_observability.host.runner import CommandError
 from tests.fakes.daemon import FakeDaemon
 
 
@@ -73,6 +75,18 @@ def test_a_socket_that_this_user_may_not_use_is_explained(error: str) -> None:
     said = explain(f"error: {error}", "dev") or ""
     assert said.startswith("This user may not use the Docker daemon at unix:///gone.sock. ")
     assert "usermod -aG docker" in said
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "permission denied while trying to connect to the docker API at unix:///x.sock",
+        "Cannot connect to the Docker daemon at unix:///x.sock",
+    ],
+)
+def test_neither_problem_of_the_program_is_explained_again(error: str) -> None:
+    problem = unusable(CommandError(error))
+    assert explain(f"error: nothing was touched, because:\n  - {problem}", "dev") is None
 
 
 def test_the_plugins_silence_about_a_denied_socket_is_ended_by_a_look(

@@ -1,0 +1,173 @@
+"""Decides which Docker daemon is used, for docker, k3d, the Commands of a stack and ktrace.
+
+Pulumi's Docker provider is a process of the engine and decides for itself: ``docker:host`` in the
+stack's configuration, else DOCKER_HOST, else the default socket. It follows no ``docker context
+use`` (terraform-provider-docker v4.5.0 internal/provider/provider.go). So the daemon of the
+provider is the one that everything else gets, or the run is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from runtime_observability.core.problem import Problem
+from runtime_observability.host import runner
+
+_KEY = "Docker"
+_DEFAULT = "unix:///var/run/docker.sock"
+_UNIX = "unix://"
+_FORMAT = "{{.Endpoints.docker.Host}}"
+_TLS = ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+"""How docker and k3d reach a daemon with TLS."""
+_DENIED = re.compile("permission denied while trying to connect|connect: permission denied", re.I)
+_FOR_ANY_DAEMON = {"disableDockerDaemonCheck", "registryAuth"}
+"""Keys of the provider that choose no daemon."""
+_TLS_CURE = "set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH, which docker and k3d read too"
+_CURES = {
+    "context": "name its address instead: `pulumi config set docker:host $(docker context inspect "
+    f"--format '{_FORMAT}' NAME)`",
+    "certPath": _TLS_CURE,
+    "caMaterial": _TLS_CURE,
+    "certMaterial": _TLS_CURE,
+    "keyMaterial": _TLS_CURE,
+    "sshOpts": "use a daemon on this machine",
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    address: str
+    """As in DOCKER_HOST, ``resolved``; empty where docker cannot tell which daemon it uses."""
+    problems: tuple[Problem, ...] = ()
+    """Why this daemon cannot be used by everything, or from this machine."""
+
+
+def choose(configured: Mapping[str, Any]) -> Choice:
+    """The daemon of a stack.
+
+    ``configured`` has the keys ``docker:…`` of the stack's configuration without their namespace.
+    """
+    problems = refuse_keys(configured)
+    host = configured.get("host")
+    try:
+        own = str(host) if host else command_line_address()
+    except runner.CommandError as error:
+        return Choice("", (*problems, unusable(error)))
+    provider = str(host or os.environ.get("DOCKER_HOST") or _DEFAULT)
+    problems += refuse_two_daemons(provider, own, os.environ.get("DOCKER_CONTEXT", ""))
+    return Choice(resolved(own), (*problems, *refuse_a_daemon_elsewhere(own)))
+
+
+def use(choice: Choice) -> None:
+    """From now on, the commands that this process runs use the chosen daemon."""
+    if choice.address:
+        runner.variables.update(variables(choice.address))
+
+
+def variables(address: str) -> dict[str, str]:
+    """What docker and k3d need in their environment to use the daemon at ``address``."""
+    tls = {name: os.environ[name] for name in _TLS if os.environ.get(name)}
+    return {"DOCKER_HOST": address, **(tls if urlsplit(address).scheme == "tcp" else {})}
+
+
+def resolved(address: str) -> str:
+    """The same for every name of one socket: /var/run is a link to /run on most machines."""
+    if not address.startswith(_UNIX):
+        return address
+    return f"{_UNIX}{os.path.realpath(address.removeprefix(_UNIX))}"
+
+
+def command_line_address() -> str:
+    """The daemon that docker and k3d use. Raises CommandError."""
+    if named := os.environ.get("DOCKER_HOST"):  # it overrides every context
+        return named
+    return runner.run(["docker", "context", "inspect", "--format", _FORMAT]).checked().strip()
+
+
+def refuse_keys(configured: Mapping[str, Any]) -> list[Problem]:
+    """Keys ``docker:…`` that the provider alone would follow, and docker and k3d would not."""
+    return [
+        Problem(
+            f"docker:{key}",
+            "is set in the stack's configuration",
+            "Pulumi's Docker provider would follow it, but docker and k3d would not",
+            f"run `pulumi config rm docker:{key}`"
+            + (f", and {_CURES[key]}" if key in _CURES else ""),
+        )
+        for key in configured
+        if key != "host" and key not in _FOR_ANY_DAEMON
+    ]
+
+
+def refuse_two_daemons(provider: str, command_line: str, context: str = "") -> list[Problem]:
+    """Pulumi's provider and k3d must talk to the same daemon.
+
+    ``context`` is DOCKER_CONTEXT: for the provider it overrides DOCKER_HOST, for the docker command
+    DOCKER_HOST overrides it; and the provider has no context ``default``.
+    """
+    if context:
+        return [
+            Problem(
+                _KEY,
+                f"DOCKER_CONTEXT is {context}",
+                "Pulumi's Docker provider does not read it as docker and k3d do",
+                f"run `unset DOCKER_CONTEXT; export DOCKER_HOST={command_line}`",
+            )
+        ]
+    if resolved(provider) == resolved(command_line):
+        return []
+    return [
+        Problem(
+            _KEY,
+            f"docker and k3d use {command_line}, but Pulumi's Docker provider would use {provider}",
+            "the provider does not read docker contexts",
+            f"run `export DOCKER_HOST={command_line}`, or `pulumi config set docker:host "
+            f"{command_line}` for this stack alone",
+        )
+    ]
+
+
+def refuse_a_daemon_elsewhere(host: str) -> list[Problem]:
+    """Ports are published on the daemon's own 127.0.0.1, and nodes mount this folder's files."""
+    address = urlsplit(host)
+    if address.scheme not in ("ssh", "tcp", "http", "https") or (
+        address.scheme != "ssh" and address.hostname in ("127.0.0.1", "localhost", "::1")
+    ):
+        return []
+    return [
+        Problem(
+            _KEY,
+            f"the daemon at {host} is on another machine",
+            "its ports on 127.0.0.1 cannot be reached from here, and its nodes cannot mount this "
+            "folder's files",
+            "run this where the daemon is, or name a local socket in DOCKER_HOST",
+        )
+    ]
+
+
+def unusable(error: runner.CommandError) -> Problem:
+    """The problem with a daemon for which a docker command ended with ``error``."""
+    if is_denied(error):
+        return Problem(
+            _KEY,
+            "this user may not use the daemon's socket",
+            str(error),
+            "add the user to the group docker with `sudo usermod -aG docker $USER` and log in "
+            "again, or name another socket in DOCKER_HOST",
+        )
+    return Problem(
+        _KEY,
+        "the daemon does not answer",
+        str(error),
+        "start it, or name its socket in DOCKER_HOST",
+    )
+
+
+def is_denied(error: runner.CommandError) -> bool:
+    """Whether a daemon is there, and this user may not write to its socket."""
+    return _DENIED.search(str(error)) is not None
