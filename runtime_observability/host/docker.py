@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,11 +56,51 @@ class Owned:
         }
 
     @property
+    def is_node(self) -> bool:
+        """Whether it is a node of a k3d cluster: k3d's tools container has another role."""
+        return self.role in ("server", "agent")
+
+    @property
     def whose(self) -> str:
         """The object's name and the stack that owns it, for messages."""
         if not self.owner:
             return f"{self.name}, which no stack of this project made"
         return f"{self.name} of stack {self.stack} in {self.folder}"
+
+
+@dataclass(frozen=True)
+class ClusterNodes:
+    """The nodes of one k3d cluster by owner, as ``sweep_cluster.sh`` decides it too.
+
+    The cluster is a stack's if a node has that stack's owner label and no node another's.
+    """
+
+    owned: tuple[Owned, ...]
+    """Nodes of the stack."""
+    unowned: tuple[Owned, ...]
+    """Nodes without an owner: `k3d node create` gives a node no labels but k3d's own."""
+    others: tuple[Owned, ...]
+    """Nodes of another owner."""
+
+    @classmethod
+    def of(cls, containers: Iterable[Owned], cluster: str, owner: str) -> ClusterNodes:
+        """The nodes of ``cluster`` among ``containers``, seen by the stack ``owner``."""
+        nodes = [node for node in containers if node.is_node and node.cluster == cluster]
+        return cls(
+            owned=tuple(node for node in nodes if node.owner == owner),
+            unowned=tuple(node for node in nodes if not node.owner),
+            others=tuple(node for node in nodes if node.owner not in ("", owner)),
+        )
+
+    @property
+    def added(self) -> tuple[Owned, ...]:
+        """Nodes that were added by hand to the stack's cluster, and go with it."""
+        return self.unowned if self.owned and not self.others else ()
+
+    @property
+    def foreign(self) -> tuple[Owned, ...]:
+        """Nodes that hold the cluster's name against the stack."""
+        return self.others + (() if self.owned else self.unowned)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from runtime_observability.core.problem import Problem
 from runtime_observability.core.settings import PORT_DEFAULTS
 from runtime_observability.core.versions import Version
 from runtime_observability.host import docker, engines, ports, runner, store
-from runtime_observability.host.docker import Owned
+from runtime_observability.host.docker import ClusterNodes, Owned
 
 
 def observe(names: Names, host_ports: Mapping[str, int], port_offset: int = 0) -> Observation:
@@ -64,6 +64,7 @@ def observe(names: Names, host_ports: Mapping[str, int], port_offset: int = 0) -
         limits_swap=daemon.limits_swap,
         architecture=daemon.architecture,
         record=record,
+        notices=tuple(advise_on_added_nodes(names, containers)),
         today=date.today(),
     )
 
@@ -170,13 +171,9 @@ def refuse_objects_of_others(
     strangers = [
         container
         for container in containers
-        if container.owner != names.owner
-        and (
-            container.name in ours
-            # k3d's tools container has no labels of ours: the cluster's nodes count
-            or (container.cluster == names.cluster and container.role in ("server", "agent"))
-        )
+        if container.owner != names.owner and container.name in ours
     ]
+    strangers += ClusterNodes.of(containers, names.cluster, names.owner).foreign
     strangers += [
         network
         for network in networks
@@ -189,6 +186,16 @@ def refuse_objects_of_others(
             cure="destroy that first, or choose another stack name",
         )
         for stranger in strangers
+    ]
+
+
+def advise_on_added_nodes(names: Names, containers: list[Owned]) -> list[str]:
+    """A warning for each node that somebody added to the stack's cluster."""
+    added = ClusterNodes.of(containers, names.cluster, names.owner).added
+    return [
+        f"node {node.name} of cluster {names.cluster} is not this stack's and is left as it is; it "
+        f"goes with the cluster, and `k3d node delete {node.name}` removes it alone"
+        for node in added
     ]
 
 

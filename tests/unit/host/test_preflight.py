@@ -81,6 +81,45 @@ def test_a_single_node_of_others_takes_the_clusters_name(names: Names, role: str
     assert problem.seen.startswith(f"k3d-traced-dev-{role}-0 is taken by")
 
 
+@pytest.mark.parametrize("role", ["server", "agent"])
+def test_a_node_that_somebody_added_stops_no_run_and_is_named(names: Names, role: str) -> None:
+    """`k3d node create` gives it no owner label."""
+    nodes = [
+        container(names.node("server", 0), names.owner, cluster=names.cluster, role="server"),
+        container("k3d-extra-0", cluster=names.cluster, role=role),
+    ]
+    assert preflight.refuse_objects_of_others(names, nodes, []) == []
+    (line,) = preflight.advise_on_added_nodes(names, nodes)
+    assert line.startswith("node k3d-extra-0 of cluster traced-dev is not this stack's")
+    assert "`k3d node delete k3d-extra-0`" in line
+    assert preflight.advise_on_added_nodes(names, nodes[:1]) == []
+
+
+@pytest.mark.parametrize("owner", ["", STRANGER])
+def test_a_node_is_added_to_a_cluster_of_ours_alone(names: Names, owner: str) -> None:
+    nodes = [
+        container(names.node("server", 0), owner, cluster=names.cluster, role="server"),
+        container("k3d-extra-0", cluster=names.cluster, role="agent"),
+    ]
+    refused = preflight.refuse_objects_of_others(names, nodes, [])
+    assert [problem.seen.partition(" ")[0] for problem in refused] == [
+        "k3d-traced-dev-server-0",
+        "k3d-extra-0",
+    ]
+    assert preflight.advise_on_added_nodes(names, nodes) == []
+
+
+def test_a_node_of_another_owner_takes_the_name_though_we_have_one(names: Names) -> None:
+    nodes = [
+        container(names.node("server", 0), names.owner, cluster=names.cluster, role="server"),
+        container(names.node("agent", 0), STRANGER, cluster=names.cluster, role="agent"),
+        container("k3d-extra-0", cluster=names.cluster, role="agent"),
+    ]
+    (problem,) = preflight.refuse_objects_of_others(names, nodes, [])
+    assert problem.seen.startswith("k3d-traced-dev-agent-0 is taken by")
+    assert preflight.advise_on_added_nodes(names, nodes) == []
+
+
 # --- ports ----------------------------------------------------------------------------------------
 
 
@@ -242,6 +281,16 @@ def seen(names: Names) -> Observation:
 def test_nothing_has_changed(names: Names) -> None:
     observed = seen(names)
     assert (observed.problems, observed.drift, observed.generation) == ((), (), 7)
+    assert observed.notices == ()
+
+
+@pytest.mark.usefixtures("record")
+def test_a_node_that_somebody_added_is_no_drift(names: Names, daemon: FakeDaemon) -> None:
+    labels = {"k3d.cluster": names.cluster, "k3d.role": "agent"}
+    daemon.container("k3d-extra-0", labels=labels)
+    observed = seen(names)
+    assert (observed.problems, observed.drift, observed.generation) == ((), (), 7)
+    assert "`k3d node delete k3d-extra-0`" in observed.notices[0]
 
 
 @pytest.mark.usefixtures("record", "proxy_of_the_user")

@@ -121,6 +121,50 @@ def test_a_cluster_of_another_owner_is_left_alone(daemon: FakeDaemon, names: Nam
     assert not daemon.calls_to("docker", "rm")
 
 
+@pytest.mark.parametrize("role", ["server", "agent"])
+def test_a_node_that_somebody_added_goes_with_the_cluster(
+    daemon: FakeDaemon, names: Names, neighbour: Names, role: str
+) -> None:
+    """`k3d node create` gives it k3d's labels alone, and leaves its tools container behind."""
+    before = daemon.names
+    cluster(daemon, names)
+    labels = {"k3d.cluster": names.cluster, "k3d.role": role}
+    daemon.container("k3d-extra-0", labels=labels)
+    kubeconfig(names)
+    done = sh(STACK, daemon, **values(names))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert daemon.names == before
+    assert not names.directory.exists()
+
+
+def test_a_cluster_whose_nodes_have_no_owner_is_left_alone_and_said_so(
+    daemon: FakeDaemon, names: Names
+) -> None:
+    """Somebody's own cluster of that name."""
+    daemon.container(
+        "k3d-traced-dev-server-0", labels={"k3d.cluster": names.cluster, "k3d.role": "server"}
+    )
+    done = sh(CLUSTER, daemon, **values(names))
+    assert done.returncode == 0
+    assert done.stderr == (
+        "cluster traced-dev has no node of this stack and is not removed; "
+        "`k3d cluster delete traced-dev` removes it\n"
+    )
+    assert daemon.names == {"k3d-traced-dev-server-0"}
+
+
+@pytest.mark.parametrize("owner", ["", "0123456789abcdef"])
+def test_an_added_node_does_not_make_a_cluster_of_another_owner_ours(
+    daemon: FakeDaemon, names: Names, owner: str
+) -> None:
+    cluster(daemon, names, owner="0123456789abcdef")
+    labels = {"k3d.cluster": names.cluster, "k3d.role": "agent"}
+    daemon.container("k3d-extra-0", labels=labels | {"runtime-observability.owner": owner})
+    before = daemon.names
+    assert "is not removed" in sh(CLUSTER, daemon, **values(names)).stderr
+    assert daemon.names == before
+
+
 def test_remains_without_a_node_are_ours(daemon: FakeDaemon, names: Names) -> None:
     """k3d's tools container and volume have no owner label: without a node they are removed."""
     labels = {"k3d.cluster": names.cluster}
