@@ -17,6 +17,7 @@ import pytest
 from runtime_observability.core.compatibility import ContainerdRelease
 from runtime_observability.core.naming import NODE_IMAGE
 from runtime_observability.core.node_image import CURE, UpstreamImage
+from runtime_observability.core.problem import ProblemsError
 from runtime_observability.host import build_node_image, downloads, runner
 from runtime_observability.host.node_image import upstream_image
 from tests.fakes.clock import Clock
@@ -61,6 +62,27 @@ def test_a_binary_of_ones_own_is_named_by_its_content(binary: Path) -> None:
 def test_a_binary_in_the_users_home_is_found(binary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(binary.parent))
     assert upstream_image(BASE, RELEASE, "amd64", "~/containerd").source == str(binary)
+
+
+def test_a_home_that_there_is_not_is_refused_with_the_user() -> None:
+    with pytest.raises(ProblemsError) as refused:
+        upstream_image(BASE, RELEASE, "amd64", "~nosuchuser/x")
+    (problem,) = refused.value.problems
+    assert str(problem).startswith(
+        "containerdBinary: ~nosuchuser/x is not a file: this machine has no user nosuchuser. "
+    )
+    assert problem.cure == CURE
+
+
+def test_a_binary_that_may_not_be_read_is_refused_with_the_reason(
+    binary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ProblemsError, match="containerd cannot be read: Permission denied"):
+        upstream_image(BASE, RELEASE, "amd64", str(binary))
 
 
 @pytest.mark.parametrize("name", ["missing", "."])
