@@ -17,6 +17,9 @@ from runtime_observability.host import runner
 INFO = ("docker", "info", "--format", "{{json .}}")
 """The command whose output has every fact about the daemon."""
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
+_ON_LOOPBACK = re.compile(
+    r"(?:^|, )(?:127\.0\.0\.1|0\.0\.0\.0|\[::\]|::):(\d+)(?:-(\d+))?->[\d-]+/tcp"
+)
 _LABELS = {
     "owner": naming.OWNER_LABEL,
     "stack": naming.STACK_LABEL,
@@ -44,13 +47,14 @@ class Owned:
 
     @property
     def host_ports(self) -> set[int]:
-        """TCP ports published on the host; only a running container has any.
+        """TCP ports of the host's 127.0.0.1 that it holds; only a running container has any.
 
-        docker lists consecutive ports that are published under the same number as one range, as in
+        One that is published on another address alone leaves 127.0.0.1 free. docker lists
+        consecutive ports that are published under the same number as one range, as in
         ``127.0.0.1:4317-4318->4317-4318`` (docker CLI v28.2.2
         cli/command/formatter/container.go).
         """
-        ranges = re.findall(r":(\d+)(?:-(\d+))?->[\d-]+/tcp", self.ports)
+        ranges = _ON_LOOPBACK.findall(self.ports)
         return {
             port for first, last in ranges for port in range(int(first), int(last or first) + 1)
         }

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime_observability.core import spec_changes
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Record
-from runtime_observability.host import store
+from runtime_observability.host import preflight, store
 from runtime_observability.host.files import write_private
 
 RECORD = Record(
     generation=7,
     complete=True,
     digest="0123456789abcdef",
-    spec={"k3d": {"agents": 0}, "files": {"a.yaml": "00"}, "toolsImage": ""},
+    spec={"k3d": {"agents": 0, "image": "a:1"}, "files": {"a.yaml": "00"}, "toolsImage": ""},
     nodes=("k3d-traced-dev-server-0",),
 )
 
@@ -67,9 +71,62 @@ def test_a_record_of_another_release_is_none(names: Names) -> None:
     assert store.load(names) is None
 
 
-def test_an_unused_generation_is_beyond_any_count(names: Names) -> None:
-    """A generation grows by one for each drift, so a lost record had a lower one."""
-    assert store.unused_generation() > 1_700_000_000
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"generation": "7"},
+        {"generation": True},
+        {"generation": None},
+        {"complete": 1},
+        {"digest": 5},
+        {"nodes": "k3d-traced-dev-server-0"},
+        {"nodes": [1]},
+        {"nodes": {"a": 1}},
+        {"spec": None},
+        {"spec": []},
+        {"spec": {}},
+        {"spec": {"k3d": []}},
+        {"spec": {"k3d": {}, "files": {}}},
+        {"spec": {"k3d": {"image": 1}, "files": {}}},
+        {"spec": {"k3d": {"image": "a:1"}}},
+        {"spec": {"k3d": {"image": "a:1"}, "files": []}},
+        {"spec": {"k3d": {"image": "a:1"}, "files": {"a": None}}},
+        {"spec": {"k3d": {"image": "a:1"}, "files": {}, "settings": []}},
+        {"of another release": 1},
+    ],
+    ids=json.dumps,
+)
+def test_a_record_that_somebody_edited_counts_as_lost(names: Names, edit: dict[str, Any]) -> None:
+    write_private(path_of(names), json.dumps(asdict(RECORD) | edit))
+    assert store.load(names) is None
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=5,
+    ),
+    st.sampled_from(["generation", "complete", "digest", "nodes", "spec", "k3d", "files"]),
+)
+def test_whatever_a_record_has_its_readers_can_use_it(
+    tmp_path_factory: pytest.TempPathFactory, value: Any, key: str
+) -> None:
+    names = Names("dev", tmp_path_factory.mktemp("project"))
+    document = asdict(RECORD)
+    (document["spec"] if key in ("k3d", "files") else document)[key] = value
+    write_private(path_of(names), json.dumps(document))
+    record = store.load(names)
+    if record:
+        preflight.find_drift(names, record, [])
+        spec_changes.changes(record.spec, RECORD.spec | {"settings": {"agents": 1}})
+        assert record.generation + 1 > record.generation
+        assert isinstance(record.spec["k3d"]["image"], str)
+
+
+def test_a_record_too_deep_to_read_is_none(names: Names) -> None:
+    write_private(path_of(names), "[" * 100_000)
+    assert store.load(names) is None
 
 
 # --- files ----------------------------------------------------------------------------------------
