@@ -30,7 +30,10 @@ exit "$code"
 
 @dataclass(frozen=True)
 class Call:
-    """The arguments of one call, and its standard input if one of the arguments is ``-``."""
+    """The arguments of one call, and its standard input if one of the arguments is ``-``.
+
+    What is not UTF-8 in it is escaped with surrogates.
+    """
 
     argv: tuple[str, ...]
     stdin: str = ""
@@ -97,7 +100,8 @@ class Executables:
                 self._reply(process, tuple(argv))
 
     def _reply(self, process: str, argv: tuple[str, ...]) -> None:
-        call = Call(argv, (self._folder / f"{process}.in").read_text())
+        stdin = (self._folder / f"{process}.in").read_bytes()
+        call = Call(argv, stdin.decode(errors="surrogateescape"))
         self.calls.append(call)
         try:
             answer = self._answer(call)
