@@ -286,7 +286,7 @@ def main() -> int:
             store.save(names, record)
             instance = ensure.run()
             store.save(names, store.completed(record))
-    except runner.CommandError as error:
+    except (runner.CommandError, kubeapi.KubeconfigError, OSError) as error:
         print(f"error: cluster {names.cluster}: {error}", file=sys.stderr)
         if spec.image.startswith(f"{NODE_IMAGE}:"):
             print(f"if the upstream containerd is the cause: {CURE}", file=sys.stderr)
