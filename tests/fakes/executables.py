@@ -41,7 +41,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """The result of one call."""
+    """The result of one call; a surrogate in its output is a byte that is not UTF-8."""
 
     stdout: str = ""
     stderr: str = ""
@@ -108,8 +108,8 @@ class Executables:
         except Exception as error:
             # The test must see a failed program; without a reply the program would hang.
             answer = Answer(stderr=f"the fake {argv[0]} failed: {error!r}", code=64)
-        (self._folder / f"{process}.out").write_text(answer.stdout)
-        (self._folder / f"{process}.err").write_text(answer.stderr)
+        for kind, output in (("out", answer.stdout), ("err", answer.stderr)):
+            (self._folder / f"{process}.{kind}").write_text(output, errors="surrogateescape")
         reply = self._folder / f"{process}.reply"
         reply.write_text(f"{answer.code}\n")
         reply.unlink()

@@ -289,6 +289,20 @@ def test_what_comes_between_two_looks_goes_too(daemon: FakeDaemon, names: Names)
     assert daemon.names == set()
 
 
+@pytest.mark.parametrize("text", [CLUSTER, STACK], ids=["cluster", "stack"])
+def test_a_folder_that_cannot_be_written_fails_the_delete_with_the_reason(
+    daemon: FakeDaemon, names: Names, text: str
+) -> None:
+    """It goes on where the folder can be written again: everything else has gone."""
+    cluster(daemon, names)
+    kubeconfig(names)
+    daemon.executables.script("rm", "#!/bin/sh\necho 'rm: Read-only file system' >&2\nexit 1\n")
+    done = sh(text, daemon, **values(names))
+    assert done.returncode != 0
+    assert done.stderr == "rm: Read-only file system\n"
+    assert daemon.names == set()
+
+
 def test_no_folder_is_no_reason_to_delete_the_root(daemon: FakeDaemon, names: Names) -> None:
     done = sh(STACK, daemon, **(values(names) | {"DIRECTORY": ""}))
     assert done.returncode != 0
