@@ -41,6 +41,6 @@ class Observation:
     architecture: str = "amd64"
     record: Record | None = field(default=None, repr=False)
     notices: tuple[str, ...] = ()
-    """What a user should know of it, and what stops no run."""
+    """What a user should know; none of it stops a run."""
     today: date | None = None
     """The day of the look; None where the result must be the same on every day."""

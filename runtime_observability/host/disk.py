@@ -10,8 +10,9 @@ from runtime_observability.core.naming import Names
 from runtime_observability.core.problem import Problem
 
 LEAST_MIB = 64
-"""Less is a full disk: k3s writes that much before its first pod runs."""
+"""Less is a full disk: the files of an image or of a node do not fit."""
 _MIB = 1 << 20
+_FREE = f"free some space, {LEAST_MIB} MiB at least"
 
 
 def refuse(names: Names, docker_root: str) -> list[Problem]:
@@ -40,25 +41,21 @@ def refuse_read_only(names: Names) -> list[Problem]:
 
 def refuse_full(names: Names, docker_root: str) -> list[Problem]:
     disks = {
-        str(_existing(names.directory)): "the stack's files are written there",
-        docker_root: "Docker keeps images and nodes there",
+        str(_existing(names.directory)): ("the stack's files are written there", _FREE),
+        docker_root: (
+            "Docker keeps images and nodes there",
+            f"{_FREE}: `docker builder prune` and `docker image prune` remove what no container "
+            "uses",
+        ),
     }
     problems = []
-    for folder, why in disks.items():
+    for folder, (why, cure) in disks.items():
         # isdir is False too where a folder above may not be read.
         if not os.path.isdir(folder):  # noqa: PTH112
             continue
         free = shutil.disk_usage(folder).free // _MIB
         if free < LEAST_MIB:
-            problems.append(
-                Problem(
-                    "disk",
-                    f"{free} MiB are free in {folder}",
-                    why,
-                    "free some space: `docker builder prune` and `docker image prune` remove what "
-                    "no container uses",
-                )
-            )
+            problems.append(Problem("disk", f"{free} MiB are free in {folder}", why, cure))
     return problems
 
 

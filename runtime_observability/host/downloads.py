@@ -95,7 +95,7 @@ class _Proxy:
         proxies = urllib.request.getproxies()
         scheme = next((name for name in (url.scheme, "all") if proxies.get(name)), None)
         host = f"[{url.host}]" if ":" in url.host else url.host
-        port = url.port or 443
+        port = url.port or (80 if url.scheme == "http" else 443)
         if scheme is None or any(
             urllib.request.proxy_bypass(f"{written}:{port}") for written in {host, url.host}
         ):
@@ -140,7 +140,7 @@ class _Ways(httpx.BaseTransport):
             if not proxy.address:
                 raise
             # httpcore passes on what socksio raises for an answer that is not SOCKS.
-            raise httpx.ProxyError(f"it answers otherwise than a proxy: {error}") from error
+            raise httpx.ProxyError(f"its answer is not that of a proxy: {error}") from error
 
     def close(self) -> None:
         for transport in self._transports.values():

@@ -53,7 +53,8 @@ def _read(binary: str) -> tuple[Path, str]:
             with path.open("rb") as content:
                 return path.resolve(), hashlib.file_digest(content, "sha256").hexdigest()
     except RuntimeError:  # of expanduser
-        why = f"this machine has no user {binary.partition('/')[0].removeprefix('~')}"
+        user = binary.partition("/")[0].removeprefix("~")
+        why = f"this machine has no user {user}" if user else "this user has no home folder"
     except OSError as error:
         seen, why = f"{binary} cannot be read", error.strerror or str(error)
     raise ProblemsError(UNTOUCHED, [Problem("containerdBinary", seen, why, CURE)])

@@ -93,14 +93,15 @@ def next_generation(
 
     A stack without any trace begins with the first. Where the record alone is lost, Pulumi's state
     has a generation that cannot be known here: the time at which the record's folder was last
-    changed is beyond it, because a generation is otherwise incremented by one.
+    changed is beyond it, because a generation is otherwise incremented by one. It is in
+    microseconds: a number in Pulumi's state is a double, which holds no nanoseconds of today.
     """
     if record:
         return record.generation + 1 if drift else record.generation
     if not names.directory.is_dir() and names.owner not in {item.owner for item in found}:
         return _FIRST_GENERATION
     folders = (names.directory, *names.directory.parents)
-    return next(folder for folder in folders if folder.is_dir()).stat().st_mtime_ns
+    return next(folder for folder in folders if folder.is_dir()).stat().st_mtime_ns // 1000
 
 
 def check_k3d() -> list[Problem]:

@@ -75,6 +75,17 @@ def test_a_home_that_there_is_not_is_refused_with_the_user() -> None:
     assert problem.cure == CURE
 
 
+def test_a_user_without_a_home_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs with any number as its user."""
+
+    def nowhere(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", nowhere)
+    with pytest.raises(ProblemsError, match="~/x is not a file: this user has no home folder"):
+        upstream_image(BASE, RELEASE, "amd64", "~/x")
+
+
 def test_a_binary_that_may_not_be_read_is_refused_with_the_reason(
     binary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
