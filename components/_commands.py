@@ -38,9 +38,7 @@ def interpreter() -> str:
 
 def in_turn(scripts: Sequence[str]) -> str:
     """One shell text of ``scripts``, each run after the one before it has succeeded."""
-    return "set -e\n" + "".join(
-        f"(\n{(runner.SCRIPTS / script).read_text()})\n" for script in scripts
-    )
+    return "set -e\n" + "".join(f"(\n{runner.script(name)})\n" for name in scripts)
 
 
 def guard(

@@ -6,7 +6,7 @@ import pulumi
 
 from runtime_observability.core.args import StackGuardArgs
 
-from . import _commands
+from . import _commands, _renames
 
 
 class StackGuard(pulumi.ComponentResource):
@@ -26,6 +26,6 @@ class StackGuard(pulumi.ComponentResource):
                 "REHEARSAL": args.rehearsal,
                 "DIRECTORY": args.directory,
             },
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, hooks=_renames.refuse(args.stack)),
         )
         self.register_outputs({})

@@ -20,6 +20,7 @@ def warnings(
     return [
         *(f"{drift}: up will repair it" for drift in observed.drift),
         *_change(names, spec, observed),
+        *observed.notices,
         *_ended_support(settings, observed.today),
         *_unchecked_releases(settings),
         *_versions_of_other_images(settings),

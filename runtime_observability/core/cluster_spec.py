@@ -33,7 +33,12 @@ class ClusterSpec:
     @classmethod
     def read(cls, document: Mapping[str, Any]) -> ClusterSpec:
         """From a ``document``."""
-        return cls(document["k3d"], document["files"], document["toolsImage"], document["settings"])
+        return cls(
+            document["k3d"],
+            document["files"],
+            document["toolsImage"],
+            document.get("settings", {}),  # the first releases did not record them
+        )
 
     @property
     def document(self) -> dict[str, Any]:

@@ -46,5 +46,7 @@ class Observation:
     """Whether the daemon can limit swap (host.docker.Daemon)."""
     architecture: str = "amd64"
     record: Record | None = field(default=None, repr=False)
+    notices: tuple[str, ...] = ()
+    """What a user should know; none of it stops a run."""
     today: date | None = None
     """The day of the look; None where the result must be the same on every day."""

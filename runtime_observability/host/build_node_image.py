@@ -7,15 +7,20 @@ Reads the fields of ``UpstreamImage`` as JSON on stdin, reports its progress on 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import os
+import shlex
 import sys
 import tarfile
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from runtime_observability.core.node_image import CURE, PLACE, UpstreamImage
 from runtime_observability.host import docker, downloads, runner
 
+_PULL_SECONDS = 600
 _BUILD_SECONDS = 600
 _MOST_MEBIBYTES = 500
 
@@ -33,16 +38,20 @@ def build(image: UpstreamImage) -> bool:
     """
     if docker.has_image(image.tag):
         return False
-    with tempfile.TemporaryDirectory() as scratch:
-        context = Path(scratch)
-        binary = context / "containerd"
-        binary.write_bytes(fetch(image))
-        binary.chmod(0o755)
-        (context / "Dockerfile").write_text(image.dockerfile)
-        log(f"building {image.tag} from {image.base}")
-        runner.run(
-            ["docker", "build", "--tag", image.tag, scratch], timeout=_BUILD_SECONDS
-        ).checked()
+    context = _context(image.dockerfile, fetch(image))
+    _pull(image.base)
+    log(f"building {image.tag} from {image.base}")
+    _follow(
+        ["docker", "build", "--tag", image.tag, "-"],
+        stdin=context,
+        timeout=_BUILD_SECONDS,
+        environment=_of_the_daemons_builder(os.environ),
+    )
+    if not docker.has_image(image.tag):
+        raise runner.CommandError(
+            f"docker has built {image.tag} with a builder that keeps its images for itself. Run "
+            "`docker buildx uninstall` and `docker buildx use default`, then `pulumi up` again"
+        )
     try:
         log(f"{image.tag}: {_version(image)}")
     except runner.CommandError:
@@ -50,6 +59,53 @@ def build(image: UpstreamImage) -> bool:
         runner.run(["docker", "image", "rm", image.tag])
         raise
     return True
+
+
+def _context(dockerfile: str, binary: bytes) -> bytes:
+    """A build's context as a tar archive: a docker in a snap cannot read a folder of /tmp."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name, mode, content in (
+            ("Dockerfile", 0o644, dockerfile.encode()),
+            ("containerd", 0o755, binary),
+        ):
+            member = tarfile.TarInfo(name)
+            member.mode, member.size = mode, len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def _pull(base: str) -> None:
+    """Pulls ``base`` where the daemon does not have it, in a time of its own and in sight."""
+    if docker.has_image(base):
+        return
+    log(f"pulling {base}")
+    _follow(["docker", "pull", base], stdin=b"", timeout=_PULL_SECONDS, environment=os.environ)
+
+
+def _follow(
+    argv: Sequence[str], *, stdin: bytes, timeout: float, environment: Mapping[str, str]
+) -> None:
+    """Shows the progress of ``argv``; raises CommandError with the last line when it fails."""
+    result = runner.follow(
+        argv,
+        lambda line: log(f"{argv[1]}: {line}"),
+        stdin=stdin,
+        timeout=timeout,
+        environment=environment,
+    )
+    if result.code:
+        (*_, last) = result.stdout.strip().splitlines() or ["no output"]
+        raise runner.CommandError(f"`{shlex.join(argv)}` exited with {result.code}: {last}")
+
+
+def _of_the_daemons_builder(environment: Mapping[str, str]) -> dict[str, str]:
+    """Without the user's choice of a builder, which may leave the image outside the daemon.
+
+    BuildKit writes its progress as lines then.
+    """
+    kept = {name: value for name, value in environment.items() if name != "BUILDX_BUILDER"}
+    return {**kept, "BUILDKIT_PROGRESS": "plain"}
 
 
 def _version(image: UpstreamImage) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from runtime_observability.host import runner
 
 INFO = ("docker", "info", "--format", "{{json .}}")
 """The command whose output has every fact about the daemon."""
+_ON_LOOPBACK = re.compile(
+    r"(?:^|, )(?:127\.0\.0\.1|0\.0\.0\.0|\[::\]|::):(\d+)(?:-(\d+))?->[\d-]+/tcp"
+)
 _LABELS = {
     "owner": naming.OWNER_LABEL,
     "stack": naming.STACK_LABEL,
@@ -41,16 +45,22 @@ class Owned:
 
     @property
     def host_ports(self) -> set[int]:
-        """TCP ports published on the host; only a running container has any.
+        """TCP ports of the host's 127.0.0.1 that it holds; only a running container has any.
 
-        docker lists consecutive ports that are published under the same number as one range, as in
+        One that is published on another address alone leaves 127.0.0.1 free. docker lists
+        consecutive ports that are published under the same number as one range, as in
         ``127.0.0.1:4317-4318->4317-4318`` (docker CLI v28.2.2
         cli/command/formatter/container.go).
         """
-        ranges = re.findall(r":(\d+)(?:-(\d+))?->[\d-]+/tcp", self.ports)
+        ranges = _ON_LOOPBACK.findall(self.ports)
         return {
             port for first, last in ranges for port in range(int(first), int(last or first) + 1)
         }
+
+    @property
+    def is_node(self) -> bool:
+        """Whether it is a node of a k3d cluster: k3d's tools container has another role."""
+        return self.role in ("server", "agent")
 
     @property
     def whose(self) -> str:
@@ -58,6 +68,41 @@ class Owned:
         if not self.owner:
             return f"{self.name}, which no stack of this project made"
         return f"{self.name} of stack {self.stack} in {self.folder}"
+
+
+@dataclass(frozen=True)
+class ClusterNodes:
+    """The nodes of one k3d cluster by owner, as ``sweep_cluster.sh`` decides it too.
+
+    The cluster is a stack's if a node has that stack's owner label and no node another's.
+    """
+
+    owned: tuple[Owned, ...]
+    """Nodes of the stack."""
+    unowned: tuple[Owned, ...]
+    """Nodes without an owner: `k3d node create` gives a node no labels but k3d's own."""
+    others: tuple[Owned, ...]
+    """Nodes of another owner."""
+
+    @classmethod
+    def of(cls, containers: Iterable[Owned], cluster: str, owner: str) -> ClusterNodes:
+        """The nodes of ``cluster`` among ``containers``, seen by the stack ``owner``."""
+        nodes = [node for node in containers if node.is_node and node.cluster == cluster]
+        return cls(
+            owned=tuple(node for node in nodes if node.owner == owner),
+            unowned=tuple(node for node in nodes if not node.owner),
+            others=tuple(node for node in nodes if node.owner not in ("", owner)),
+        )
+
+    @property
+    def added(self) -> tuple[Owned, ...]:
+        """Nodes that were added by hand to the stack's cluster, and go with it."""
+        return self.unowned if self.owned and not self.others else ()
+
+    @property
+    def foreign(self) -> tuple[Owned, ...]:
+        """Nodes that hold the cluster's name against the stack."""
+        return self.others + (() if self.owned else self.unowned)
 
 
 @dataclass(frozen=True)

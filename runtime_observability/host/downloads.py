@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import socket
 import ssl
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -49,7 +51,7 @@ def location(address: str) -> str:
     mirror = os.environ.get(MIRROR, "")
     if not mirror:
         return address
-    if urlsplit(mirror).scheme != "https" or not urlsplit(mirror).hostname:
+    if not _is_https(mirror):
         raise DownloadError(
             f"{MIRROR}={_shown(mirror)}: a mirror is an https address, for instance "
             f"{MIRROR}=https://mirror.example/releases"
@@ -57,29 +59,92 @@ def location(address: str) -> str:
     return f"{mirror.rstrip('/')}/{address.removeprefix('https://')}"
 
 
+def _is_https(address: str) -> bool:
+    try:
+        url = httpx.URL(address)
+    except httpx.InvalidURL:
+        return False
+    return url.scheme == "https" and bool(url.host)
+
+
 def client(seconds: float = WAIT_SECONDS) -> httpx.Client:
     """A client that waits ``seconds`` for each step, with the user's proxies.
 
     It trusts what the system trusts, and the authorities in SSL_CERT_FILE and SSL_CERT_DIR. Raises
-    DownloadError if these or a proxy's address cannot be used.
+    DownloadError if these cannot be used, and its requests do if a proxy's address cannot.
     """
-    try:
-        return httpx.Client(
-            verify=_trust(),
-            timeout=seconds,
-            follow_redirects=True,
-            # Compressed on the way, an archive would have another checksum.
-            headers={"Accept-Encoding": "identity"},
-        )
-    except (ValueError, ImportError, httpx.InvalidURL) as error:
+    return httpx.Client(
+        transport=_Ways(_trust()),
+        timeout=seconds,
+        follow_redirects=True,
+        # Compressed on the way, an archive would have another checksum.
+        headers={"Accept-Encoding": "identity"},
+    )
+
+
+@dataclass(frozen=True)
+class _Proxy:
+    """A proxy as the user has set it, and the variable that names it; both empty for none."""
+
+    address: str = ""
+    variable: str = ""
+
+    @classmethod
+    def on_the_way_to(cls, url: httpx.URL) -> _Proxy:
+        """urllib reads the variables: httpx refuses an address of IPv6 in NO_PROXY (httpx#3221)."""
         proxies = urllib.request.getproxies()
-        named = ", ".join(
-            _shown(proxies[name]) for name in ("https", "http", "all") if name in proxies
-        )
-        raise DownloadError(
-            f"the proxy {named} cannot be used: {error}. Name an HTTP proxy in HTTPS_PROXY, as "
-            "http://HOST:PORT"
-        ) from error
+        scheme = next((name for name in (url.scheme, "all") if proxies.get(name)), None)
+        host = f"[{url.host}]" if ":" in url.host else url.host
+        port = url.port or (80 if url.scheme == "http" else 443)
+        if scheme is None or any(
+            urllib.request.proxy_bypass(f"{written}:{port}") for written in {host, url.host}
+        ):
+            return cls()
+        names = (f"{scheme}_proxy", f"{scheme}_proxy".upper())
+        variable = next((name for name in names if os.environ.get(name)), "the system's settings")
+        address = proxies[scheme]
+        return cls(address if "://" in address else f"http://{address}", variable)
+
+    def transport(self, trust: ssl.SSLContext) -> httpx.HTTPTransport:
+        """Raises DownloadError for an address that is no proxy's."""
+        if not self.address:
+            return httpx.HTTPTransport(verify=trust)
+        # The proxy resolves names in all of these: httpcore sends it the host as it is.
+        address = re.sub(r"^socks(5h)?://", "socks5://", self.address)
+        try:
+            return httpx.HTTPTransport(verify=trust, proxy=address)
+        except (ValueError, ImportError, httpx.InvalidURL) as error:
+            raise DownloadError(
+                f"the proxy {_shown(self.address)} cannot be used: {error}. "
+                f"Name an HTTP or SOCKS5 proxy in {self.variable}, as http://HOST:PORT or "
+                "socks5h://HOST:PORT"
+            ) from error
+
+
+class _Ways(httpx.BaseTransport):
+    """Sends each request through the proxy that is set for its host, or directly."""
+
+    def __init__(self, trust: ssl.SSLContext) -> None:
+        self._trust = trust
+        self._transports: dict[_Proxy, httpx.HTTPTransport] = {}
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        proxy = _Proxy.on_the_way_to(request.url)
+        if proxy not in self._transports:
+            self._transports[proxy] = proxy.transport(self._trust)
+        try:
+            return self._transports[proxy].handle_request(request)
+        except httpx.HTTPError:
+            raise
+        except Exception as error:
+            if not proxy.address:
+                raise
+            # httpcore passes on what socksio raises for an answer that is not SOCKS.
+            raise httpx.ProxyError(f"its answer is not that of a proxy: {error}") from error
+
+    def close(self) -> None:
+        for transport in self._transports.values():
+            transport.close()
 
 
 def text(address: str) -> str:
@@ -201,7 +266,10 @@ def _reason(error: httpx.HTTPError, place: str) -> str:
     """Why ``place`` did not answer as wanted, in words."""
     if isinstance(error, httpx.HTTPStatusError):
         return f"{_elsewhere(error, place)}HTTP {error.response.status_code}"
-    through = _proxy(place)
+    proxy = _Proxy.on_the_way_to(httpx.URL(place))
+    through = (
+        f" (through the proxy {_shown(proxy.address)} of {proxy.variable})" if proxy.address else ""
+    )
     return f"{_elsewhere(error, place)}{_cause(error, place)}{through}"
 
 
@@ -244,18 +312,6 @@ def _elsewhere(error: httpx.HTTPError, place: str) -> str:
     return "" if host == urlsplit(place).hostname else f"{host}, to which it redirects: "
 
 
-def _proxy(place: str) -> str:
-    """The proxy on the way to ``place``, with the variable that names it; empty for none."""
-    address = urlsplit(place)
-    proxies = urllib.request.getproxies()
-    scheme = next((scheme for scheme in (address.scheme, "all") if scheme in proxies), None)
-    if scheme is None or urllib.request.proxy_bypass(address.hostname or ""):
-        return ""
-    names = (f"{scheme}_proxy", f"{scheme}_proxy".upper())
-    variable = next((name for name in names if os.environ.get(name)), "the system's settings")
-    return f" (through the proxy {_shown(proxies[scheme])} of {variable})"
-
-
 def _cure(address: str) -> str:
     """How to fetch the file from another place."""
     below = address.removeprefix("https://")
@@ -267,8 +323,10 @@ def _cure(address: str) -> str:
 
 def _shown(address: str) -> str:
     """An address without its login and query, which may be secrets."""
-    parts = urlsplit(address)
-    if not parts.hostname:
+    try:
+        url = httpx.URL(address)
+    except httpx.InvalidURL:
+        url = httpx.URL()
+    if not url.host:
         return address.rpartition("@")[2]
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.hostname}{port}{parts.path}"
+    return str(url.copy_with(userinfo=b"", query=None, fragment=None))

@@ -26,6 +26,7 @@ from runtime_observability.host import (
     cluster_ready,
     docker,
     k3d,
+    kubeapi,
     nodes,
     rehearse,
     runner,
@@ -165,18 +166,18 @@ class Ensure:
         everything = docker.containers()
         if any(container.cluster == self.names.rehearsal for container in everything):
             rehearse.sweep(self.names)
-        found = []
-        for container in everything:
-            if container.cluster != self.names.cluster:
-                continue
-            if container.role not in ("server", "agent") or container.owner == self.names.owner:
-                found.append(container)
-            elif container.owner or container.role == "server":
-                raise runner.CommandError(
-                    f"cluster {self.names.cluster} already exists and has another owner: it has "
-                    f"{container.whose}. Destroy it first, or choose another stack name"
-                )
-        return found
+        nodes = docker.ClusterNodes.of(everything, self.names.cluster, self.names.owner)
+        if nodes.foreign:
+            raise runner.CommandError(
+                f"cluster {self.names.cluster} already exists and has another owner: it has "
+                f"{nodes.foreign[0].whose}. Destroy it first, or choose another stack name"
+            )
+        tools = (
+            container
+            for container in everything
+            if container.cluster == self.names.cluster and not container.is_node
+        )
+        return [*nodes.owned, *tools]
 
     def check_files(self) -> None:
         """Raises CommandError for a missing file, without which the nodes would fail."""
@@ -329,7 +330,7 @@ def main() -> int:
         with locked(names) as lock:
             record = begin(names, spec, request["digest"], int(os.environ["GENERATION"]))
             instance = Ensure(names, spec, record, lock).run()
-    except runner.CommandError as error:
+    except (runner.CommandError, kubeapi.KubeconfigError, OSError) as error:
         print(f"error: cluster {names.cluster}: {error}", file=sys.stderr)
         if any(node.cluster == names.cluster for node in docker.containers()):
             print(

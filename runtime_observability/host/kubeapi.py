@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from pathlib import Path
 
+import yaml
 from kubernetes import client, config
+
+_UNUSABLE = (
+    config.ConfigException,
+    OSError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    yaml.YAMLError,
+)
+"""What the Kubernetes client raises for a text that is not a kubeconfig."""
 
 
 class KubeconfigError(Exception):
@@ -25,8 +37,12 @@ def configuration(kubeconfig: Path) -> client.Configuration:
     try:
         config.load_kube_config(str(kubeconfig), client_configuration=access)  # type: ignore[no-untyped-call]
         tls(access)
-    except (config.ConfigException, OSError, ValueError) as error:
-        raise KubeconfigError(f"{kubeconfig} cannot be used: {error}") from None
+    except _UNUSABLE as error:
+        # ConfigException repeats the entry that it is about, and with it credentials.
+        why = re.sub(r"\{.*\}", "…", " ".join(str(error).split()))
+        raise KubeconfigError(f"{kubeconfig} cannot be used: {why}") from None
+    if not access.host:
+        raise KubeconfigError(f"{kubeconfig} cannot be used: its cluster has no server")
     return access
 
 

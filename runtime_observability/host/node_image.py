@@ -30,13 +30,8 @@ def upstream_image(
     Raises ProblemsError where there is no release for ``architecture``, or no file at ``binary``.
     """
     if binary:
-        path = Path(binary).expanduser()
-        if not path.is_file():
-            problem = Problem("containerdBinary", f"{binary} is not a file", cure=CURE)
-            raise ProblemsError(UNTOUCHED, [problem])
-        with path.open("rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
-        return UpstreamImage(base, "local", str(path.resolve()), digest)
+        path, digest = _read(binary)
+        return UpstreamImage(base, "local", str(path), digest)
     if architecture not in release.sha256:
         problem = Problem(
             "containerdTracing",
@@ -47,3 +42,19 @@ def upstream_image(
         raise ProblemsError(UNTOUCHED, [problem])
     url = release.url(architecture)
     return UpstreamImage(base, release.version, url, release.sha256[architecture])
+
+
+def _read(binary: str) -> tuple[Path, str]:
+    """The path of a file of this machine, ``~`` and links resolved, and its sha256."""
+    seen, why = f"{binary} is not a file", ""
+    try:
+        path = Path(binary).expanduser()
+        if path.is_file():
+            with path.open("rb") as content:
+                return path.resolve(), hashlib.file_digest(content, "sha256").hexdigest()
+    except RuntimeError:  # of expanduser
+        user = binary.partition("/")[0].removeprefix("~")
+        why = f"this machine has no user {user}" if user else "this user has no home folder"
+    except OSError as error:
+        seen, why = f"{binary} cannot be read", error.strerror or str(error)
+    raise ProblemsError(UNTOUCHED, [Problem("containerdBinary", seen, why, CURE)])

@@ -6,27 +6,37 @@ its files are still as ensure made them: Pulumi cannot see that, as a Command ha
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 import shutil
-import ssl
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
 import httpx
-import yaml
 
 from runtime_observability.core import naming
 from runtime_observability.core.compatibility import OLDEST_K3D
 from runtime_observability.core.naming import NODE_IMAGE, Names
 from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.problem import Problem
-from runtime_observability.core.settings import PORT_DEFAULTS
+from runtime_observability.core.settings import MOST_PORT_OFFSET, PORT_DEFAULTS
 from runtime_observability.core.versions import Version
-from runtime_observability.host import daemon, docker, engines, own_container, ports, runner, store
-from runtime_observability.host.docker import Owned
+from runtime_observability.host import (
+    daemon,
+    disk,
+    docker,
+    engines,
+    own_container,
+    ports,
+    readyz,
+    runner,
+    store,
+)
+from runtime_observability.host.docker import ClusterNodes, Owned
+
+_K3D_SECONDS = 10
+_FIRST_GENERATION = 1
 
 
 def observe(names: Names, host_ports: Mapping[str, int], port_offset: int = 0) -> Observation:
@@ -35,6 +45,7 @@ def observe(names: Names, host_ports: Mapping[str, int], port_offset: int = 0) -
     try:
         engine = docker.daemon()
         problems += check_engine(engine, names)
+        problems += disk.refuse(names, engine.root)
         containers = docker.containers()
         networks = docker.networks()
         problems += own_container.refuse(names, containers)
@@ -49,11 +60,12 @@ def observe(names: Names, host_ports: Mapping[str, int], port_offset: int = 0) -
     return Observation(
         tuple(problems),
         tuple(drift),
-        next_generation(record, drift),
+        next_generation(names, record, drift, [*containers, *networks]),
         cgroup_v1=engine.cgroup_version == "1",
         limits_swap=engine.limits_swap,
         architecture=engine.architecture,
         record=record,
+        notices=tuple(advise_on_added_nodes(names, containers)),
         today=date.today(),
     )
 
@@ -74,17 +86,32 @@ def is_gone(image: str) -> bool:
     return image.startswith(f"{NODE_IMAGE}:") and not docker.has_image(image)
 
 
-def next_generation(record: Record | None, drift: list[str]) -> int:
-    if record is None:
-        return store.unused_generation()
-    return record.generation + 1 if drift else record.generation
+def next_generation(
+    names: Names, record: Record | None, drift: list[str], found: list[Owned]
+) -> int:
+    """The same in every look at the same machine; ``found`` are Docker's objects.
+
+    A stack without any trace begins with the first. Where the record alone is lost, Pulumi's state
+    has a generation that cannot be known here: the time at which the record's folder was last
+    changed is beyond it, because a generation is otherwise incremented by one. It is in
+    microseconds: a number in Pulumi's state is a double, which holds no nanoseconds of today.
+    """
+    if record:
+        return record.generation + 1 if drift else record.generation
+    if not names.directory.is_dir() and names.owner not in {item.owner for item in found}:
+        return _FIRST_GENERATION
+    folders = (names.directory, *names.directory.parents)
+    return next(folder for folder in folders if folder.is_dir()).stat().st_mtime_ns // 1000
 
 
 def check_k3d() -> list[Problem]:
     cure = "install k3d (https://k3d.io), or let `make up` build it"
     if not shutil.which("k3d"):
         return [Problem("k3d", "not on PATH", cure=cure)]
-    shown = runner.run(["k3d", "version"]).stdout
+    try:
+        shown = runner.run(["k3d", "version"], timeout=_K3D_SECONDS).checked()
+    except runner.CommandError as error:
+        return [Problem("k3d", str(error), cure=cure)]
     found = re.search(r"k3d version v(\d+\.\d+\.\d+)", shown)
     if found and Version.parse(found[1]) < OLDEST_K3D:
         return [Problem("k3d", f"{found[1]} is too old", f"the minimum is {OLDEST_K3D}", cure)]
@@ -104,13 +131,9 @@ def refuse_objects_of_others(
     strangers = [
         container
         for container in containers
-        if container.owner != names.owner
-        and (
-            container.name in ours
-            # k3d's tools container has no labels of ours: the cluster's nodes count
-            or (container.cluster == names.cluster and container.role in ("server", "agent"))
-        )
+        if container.owner != names.owner and container.name in ours
     ]
+    strangers += ClusterNodes.of(containers, names.cluster, names.owner).foreign
     strangers += [
         network
         for network in networks
@@ -123,6 +146,16 @@ def refuse_objects_of_others(
             cure="destroy that first, or choose another stack name",
         )
         for stranger in strangers
+    ]
+
+
+def advise_on_added_nodes(names: Names, containers: list[Owned]) -> list[str]:
+    """A warning for each node that somebody added to the stack's cluster."""
+    added = ClusterNodes.of(containers, names.cluster, names.owner).added
+    return [
+        f"node {node.name} of cluster {names.cluster} is not this stack's and is left as it is; it "
+        f"goes with the cluster, and `k3d node delete {node.name}` removes it alone"
+        for node in added
     ]
 
 
@@ -143,7 +176,7 @@ def refuse_taken_ports(
             Problem(
                 key,
                 f"port {port} on 127.0.0.1 is held by {who}",
-                cure=_other_port(key, port, port_offset),
+                cure=_other_port(key, port, port_offset) + _former_name(names, holder, containers),
             )
         )
     return problems
@@ -154,10 +187,30 @@ def _other_port(key: str, port: int, port_offset: int) -> str:
     if key not in PORT_DEFAULTS:
         return "publish it on another HOSTPORT"
     if port != PORT_DEFAULTS[key] + port_offset:
-        return f"choose another: `pulumi config set {key} {port + 1}`"
+        return f"choose another: `pulumi config set {key} {_next(port, 1, 65535)}`"
     return (
         "choose other ports for this stack: "
-        f"`pulumi config set portOffset {port_offset + 100}` moves every port that has its default"
+        f"`pulumi config set portOffset {_next(port_offset, 100, MOST_PORT_OFFSET)}` moves every "
+        "port that has its default"
+    )
+
+
+def _next(number: int, step: int, most: int) -> int:
+    return number + step if number + step <= most else number - step
+
+
+def _former_name(names: Names, holder: Owned | None, containers: list[Owned]) -> str:
+    """The cure for a stack that was renamed: what it made still has the name from before.
+
+    Another stack of the folder can be a neighbour too, and nothing in Docker tells the two apart.
+    """
+    if holder is None or holder.folder != str(names.folder):
+        return ""
+    if names.owner in {container.owner for container in containers}:
+        return ""
+    return (
+        f"; or, if this stack is {holder.stack} renamed, give it back its name: "
+        f"`pulumi stack rename {holder.stack}`"
     )
 
 
@@ -177,29 +230,27 @@ def find_drift(names: Names, record: Record, containers: list[Owned]) -> list[st
             drift.append(f"node {name} was made from another configuration")
     for file, digest in record.spec["files"].items():
         path = names.node_directory / file
-        if not path.is_file():
+        try:
+            if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+                drift.append(f"{path} was changed")
+        except FileNotFoundError:
             drift.append(f"{path} is gone")
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            drift.append(f"{path} was changed")
+        except (OSError, ValueError) as error:
+            drift.append(f"{path} cannot be read: {error}")
     return drift or _api_drift(names)
 
 
 def _api_drift(names: Names) -> list[str]:
     """A node's container can run while k3s in it is dead: k3d's entrypoint outlives k3s."""
     try:
-        cluster = yaml.safe_load(names.kubeconfig.read_text())["clusters"][0]["cluster"]
-        trust = ssl.create_default_context(cadata=_decoded(cluster["certificate-authority-data"]))
-    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):
+        status = readyz.status(names.kubeconfig)
+    except readyz.UnusableKubeconfigError:
         return [f"{names.kubeconfig} cannot be read"]
-    try:
-        status = httpx.get(
-            f"{cluster['server']}/readyz", verify=trust, timeout=5, trust_env=False
-        ).status_code
     except httpx.HTTPError as error:
         return [f"the API server of cluster {names.cluster} does not answer: {error}"]
-    # k3s refuses anonymous requests: 401 is an answer of a living API server
-    return [] if status in (200, 401, 403) else [f"the API server answers {status} to /readyz"]
-
-
-def _decoded(base64_pem: str) -> str:
-    return base64.b64decode(base64_pem).decode()
+    if status in (401, 403):
+        return [
+            f"the API server refuses {names.kubeconfig} ({status}): it has expired or is another "
+            "cluster's"
+        ]
+    return [] if status == 200 else [f"the API server answers {status} to /readyz"]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import subprocess
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +17,10 @@ SCRIPTS = Path(__file__).resolve().parent / "scripts"
 
 variables: dict[str, str] = {}
 """Added to the environment of every command: which daemon docker and k3d use (``daemon.use``)."""
+
+
+_LAST_OUTPUT_SECONDS = 5
+"""For the output of a command that has ended, but whose own child still holds its output open."""
 
 
 class CommandError(Exception):
@@ -46,8 +53,9 @@ def run(
 ) -> Result:
     """Runs ``argv`` and waits until it ends, at most ``timeout`` seconds.
 
-    ``environment`` replaces the process's own and ``variables``. Raises CommandError when the
-    program is not on PATH or the time is up; a failed command is a Result with its exit code.
+    ``environment`` replaces the process's own and ``variables``. Output is read as UTF-8, and what
+    is not UTF-8 becomes U+FFFD. Raises CommandError when the program cannot be run or the time is
+    up; a failed command is a Result with its exit code.
     """
     try:
         finished = subprocess.run(
@@ -55,19 +63,89 @@ def run(
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=timeout,
             env=os.environ | variables if environment is None else dict(environment),
             check=False,
         )
-    except FileNotFoundError:
-        raise CommandError(f"`{argv[0]}` is not on PATH: install it, or run `make up`") from None
+    except OSError as error:
+        raise _not_run(argv[0], error) from None
     except subprocess.TimeoutExpired:
-        raise CommandError(f"`{shlex.join(argv)}` did not finish within {timeout:g} s") from None
+        raise _not_finished(argv, timeout) from None
     return Result(tuple(argv), finished.returncode, finished.stdout, finished.stderr)
+
+
+def follow(
+    argv: Sequence[str],
+    report: Callable[[str], None],
+    *,
+    stdin: bytes,
+    timeout: float,
+    environment: Mapping[str, str] | None = None,
+) -> Result:
+    """As ``run``, and ``report`` takes each line of the output when it comes.
+
+    ``stdin`` goes through a pipe: a program in a snap may not read a file of /tmp that is opened
+    for it. Standard output and standard error are one text, the Result's ``stdout``.
+    """
+    lines: list[str] = []
+    try:
+        child = subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=os.environ | variables if environment is None else dict(environment),
+        )
+    except OSError as error:
+        raise _not_run(argv[0], error) from None
+
+    def write() -> None:
+        with suppress(OSError), child.stdin as pipe:  # type: ignore[union-attr]
+            pipe.write(stdin)
+
+    def read() -> None:
+        for line in child.stdout or ():
+            lines.append(line.decode(errors="replace"))
+            report(lines[-1].rstrip())
+
+    reader = threading.Thread(target=read, daemon=True)
+    threading.Thread(target=write, daemon=True).start()
+    reader.start()
+    try:
+        code = child.wait(timeout)
+    except subprocess.TimeoutExpired:
+        raise _not_finished(argv, timeout) from None
+    finally:
+        child.kill()
+        child.wait()
+        reader.join(_LAST_OUTPUT_SECONDS)
+    return Result(tuple(argv), code, "".join(lines), "")
+
+
+def _not_run(program: str, error: OSError) -> CommandError:
+    if isinstance(error, FileNotFoundError):
+        return CommandError(f"`{program}` is not on PATH: install it, or run `make up`")
+    cures = {
+        errno.ENOEXEC: "It is damaged or for another machine: install the one for `uname -m`",
+        errno.EACCES: "Make it executable, or install it again",
+    }
+    told = f"`{program}` cannot be run: {error.strerror or error}"
+    cure = cures.get(error.errno or 0)
+    return CommandError(f"{told}. {cure}" if cure else told)
+
+
+def _not_finished(argv: Sequence[str], seconds: float) -> CommandError:
+    return CommandError(f"`{shlex.join(argv)}` did not finish within {seconds:g} s")
+
+
+def script(name: str) -> str:
+    """The text of the delete script ``name``, with LF line ends whatever the checkout has."""
+    return (SCRIPTS / name).read_text(encoding="utf-8")
 
 
 def run_script(name: str, values: Mapping[str, str], *, timeout: float = 120) -> Result:
     """Runs the delete script ``name`` with ``values`` added to the environment."""
     environment = os.environ | variables | dict(values)
-    return run(["sh", str(SCRIPTS / name)], timeout=timeout, environment=environment)
+    return run(["sh", "-c", script(name), name], timeout=timeout, environment=environment)

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
+from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Record
+from runtime_observability.core.transition import content, identity
 from runtime_observability.host.files import write_private
-
-
-def completed(record: Record) -> Record:
-    return replace(record, complete=True)
-
-
-def unused_generation() -> int:
-    """A generation that no lost record can have had: the Unix time in seconds.
-
-    A generation is otherwise incremented by one, so it stays below the time.
-    """
-    return int(time.time())
 
 
 def _path(names: Names) -> Path:
@@ -29,12 +18,37 @@ def _path(names: Names) -> Path:
 
 
 def load(names: Names) -> Record | None:
-    """The record, or None when there is none or the file is not a valid record."""
+    """The record, or None when there is none or the file is not a valid record.
+
+    One of another release or that somebody edited counts as lost, and ensure makes another.
+    """
     try:
-        document = json.loads(_path(names).read_text())
-        return Record(**(document | {"nodes": tuple(document["nodes"])}))
-    except (OSError, ValueError, TypeError, KeyError):
+        document = json.loads(_path(names).read_text(encoding="utf-8"))
+        record = Record(**(document | {"nodes": tuple(document["nodes"])}))
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
+    return record if isinstance(document["nodes"], list) and _is_valid(record) else None
+
+
+def _is_valid(record: Record) -> bool:
+    """Whether each value has the type that its readers rely on: JSON has others too."""
+    try:
+        spec = ClusterSpec.read(record.spec)
+        identity(spec), content(spec)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
+    return (
+        type(record.generation) is int
+        and isinstance(record.complete, bool)
+        and isinstance(record.digest, str)
+        and all(isinstance(node, str) for node in record.nodes)
+        and isinstance(spec.config["image"], str)
+        and isinstance(spec.files, dict)
+        and all(isinstance(digest, str) for digest in spec.files.values())
+        and isinstance(spec.settings, dict)
+        and isinstance(record.never_complete, bool)
+        and isinstance(record.content, dict)
+    )
 
 
 def save(names: Names, record: Record) -> None:

@@ -6,10 +6,11 @@ passes with a call that Docker would reject.
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
-import os
 import re
+import tarfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +87,10 @@ class FakeDaemon:
         }
         self.images: dict[str, dict[str, str]] = {}
         """The files of each image by name; empty for an image that was not built here."""
+        self.pulled: set[str] = set()
+        """Images that `docker pull` has brought."""
+        self.loads = True
+        """Whether the builder gives an image to the daemon."""
         self.served: set[str] = set()
         """Images that are in their registries."""
         self.executable: set[str] = set()
@@ -150,9 +155,9 @@ class FakeDaemon:
 
     def _answer(self, call: Call) -> Answer:
         tool, *argv = call.argv
-        return self._docker(argv) if tool == "docker" else self._k3d(argv, call.stdin)
+        return (self._docker if tool == "docker" else self._k3d)(argv, call.stdin)
 
-    def _docker(self, argv: list[str]) -> Answer:  # noqa: PLR0912  one case per command
+    def _docker(self, argv: list[str], stdin: str) -> Answer:  # noqa: PLR0912, PLR0915  one case per command
         if self.down and argv[0] != "context":
             return Answer(stderr="Cannot connect to the Docker daemon. Is it running?\n", code=1)
         if self.denied and argv[0] != "context":
@@ -219,14 +224,22 @@ class FakeDaemon:
             case ["manifest", "inspect", image]:
                 return Answer(code=0 if image in self.served else 1)
             case ["image", "inspect", image]:
-                return Answer() if image in self.images else Answer("No such image\n", code=1)
+                found = image in self.images or image in self.pulled
+                return Answer() if found else Answer("No such image\n", code=1)
+            case ["pull", image]:
+                if image not in self.served:
+                    errors = f"Trying the registry\nError: manifest for {image} not found\n"
+                    return Answer(stderr=errors, code=1)
+                self.pulled.add(image)
+                return Answer(f"{image}: Pulling fs layer\n{image}: Pull complete\n")
             case ["image", "rm", image]:
                 del self.images[image]
                 return Answer()
-            case ["build", "--tag", image, folder]:
-                files = list(Path(folder).iterdir())
-                self.images[image] = {file.name: file.read_text() for file in files}
-                self.executable = {file.name for file in files if os.access(file, os.X_OK)}
+            case ["build", "--tag", image, "-"]:
+                files = _unpacked(stdin)
+                if self.loads:
+                    self.images[image] = {name: content for name, (_, content) in files.items()}
+                self.executable = {name for name, (mode, _) in files.items() if mode & 0o111}
                 return Answer(stderr="Successfully built\n")
             case ["run", "--rm", "--entrypoint", program, image, "--version"]:
                 if image in self.images and Path(program).name in self.executable:
@@ -300,6 +313,17 @@ class FakeDaemon:
         self._pending = [(checks - 1, container) for checks, container in self._pending]
         self.containers += [container for checks, container in self._pending if checks < 0]
         self._pending = [(checks, container) for checks, container in self._pending if checks >= 0]
+
+
+def _unpacked(context: str) -> dict[str, tuple[int, str]]:
+    """Mode and content of each file of a build's context by name."""
+    archive = io.BytesIO(context.encode(errors="surrogateescape"))
+    with tarfile.open(fileobj=archive) as tar:
+        return {
+            member.name: (member.mode, content.read().decode())
+            for member in tar
+            if (content := tar.extractfile(member))
+        }
 
 
 def _list(objects: Iterable[DockerObject], options: list[str], key: str) -> Answer:

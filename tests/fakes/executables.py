@@ -30,7 +30,10 @@ exit "$code"
 
 @dataclass(frozen=True)
 class Call:
-    """The arguments of one call, and its standard input if one of the arguments is ``-``."""
+    """The arguments of one call, and its standard input if one of the arguments is ``-``.
+
+    What is not UTF-8 in it is escaped with surrogates.
+    """
 
     argv: tuple[str, ...]
     stdin: str = ""
@@ -38,7 +41,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Answer:
-    """The result of one call."""
+    """The result of one call; a surrogate in its output is a byte that is not UTF-8."""
 
     stdout: str = ""
     stderr: str = ""
@@ -97,15 +100,16 @@ class Executables:
                 self._reply(process, tuple(argv))
 
     def _reply(self, process: str, argv: tuple[str, ...]) -> None:
-        call = Call(argv, (self._folder / f"{process}.in").read_text())
+        stdin = (self._folder / f"{process}.in").read_bytes()
+        call = Call(argv, stdin.decode(errors="surrogateescape"))
         self.calls.append(call)
         try:
             answer = self._answer(call)
         except Exception as error:
             # The test must see a failed program; without a reply the program would hang.
             answer = Answer(stderr=f"the fake {argv[0]} failed: {error!r}", code=64)
-        (self._folder / f"{process}.out").write_text(answer.stdout)
-        (self._folder / f"{process}.err").write_text(answer.stderr)
+        for kind, output in (("out", answer.stdout), ("err", answer.stderr)):
+            (self._folder / f"{process}.{kind}").write_text(output, errors="surrogateescape")
         reply = self._folder / f"{process}.reply"
         reply.write_text(f"{answer.code}\n")
         reply.unlink()

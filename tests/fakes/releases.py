@@ -148,6 +148,56 @@ def proxy(to: Site) -> Iterator[Proxy]:
     server.server_close()
 
 
+@dataclass
+class SocksProxy:
+    """Every connection leads to the site; ``wanted`` are the hosts as they were sent."""
+
+    port: int
+    wanted: list[str] = field(default_factory=list)
+    login: bytes = b""
+    """NAME:PASSWORD of the client that was let in; empty where none was demanded."""
+
+
+@contextmanager
+def socks_proxy(to: Site) -> Iterator[SocksProxy]:
+    """A SOCKS5 proxy (RFC 1928) that demands a name and password where it is offered (RFC 1929)."""
+    here = SocksProxy(0)
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            _, methods = self.rfile.read(2)
+            if 2 in self.rfile.read(methods):
+                self.wfile.write(b"\x05\x02")
+                self.rfile.read(1)
+                name, password = (self.rfile.read(self.rfile.read(1)[0]) for _ in range(2))
+                here.login = name + b":" + password
+                self.wfile.write(b"\x01\x00")
+            else:
+                self.wfile.write(b"\x05\x00")
+            kind = self.rfile.read(4)[3]
+            length = self.rfile.read(1)[0] if kind == 3 else 4
+            host = self.rfile.read(length)
+            here.wanted.append(host.decode() if kind == 3 else socket.inet_ntoa(host))
+            self.rfile.read(2)
+            self.wfile.write(b"\x05\x00\x00\x01" + bytes(6))
+            with socket.create_connection(("127.0.0.1", to.port)) as onward:
+                back = threading.Thread(target=_copy, args=(onward, self.connection), daemon=True)
+                back.start()
+                _copy(self.connection, onward)
+                back.join()
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+        allow_reuse_address = True
+
+    server = Server(("127.0.0.1", 0), Handler)
+    here.port = server.server_address[1]
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield here
+    server.shutdown()
+    server.server_close()
+
+
 def _copy(source: socket.socket, target: socket.socket) -> None:
     try:
         while part := source.recv(65536):

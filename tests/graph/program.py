@@ -48,6 +48,7 @@ class Resource:
     delete_before_replace: bool = False
     before_create: tuple[str, ...] = ()
     """Names of hooks."""
+    before_update: tuple[str, ...] = ()
     provider: str = ""
     """URN and id of the provider that makes it, where the program names one."""
     earlier_names: tuple[str, ...] = ()
@@ -166,6 +167,7 @@ class _Recorder(mocks.MockMonitor):
                     },
                     delete_before_replace=request.deleteBeforeReplace,
                     before_create=tuple(request.hooks.before_create),
+                    before_update=tuple(request.hooks.before_update),
                     provider=request.provider or " ".join(request.providers.values()),
                     earlier_names=tuple(
                         alias.spec.name for alias in request.aliases if alias.spec.noParent

@@ -117,6 +117,12 @@ def test_a_new_generation_runs_files_cluster_and_probe_again(default: Run) -> No
     assert drifted.warnings() == ["node x is gone: up will repair it"]
 
 
+def test_what_a_look_has_noticed_is_a_warning_and_no_change(default: Run) -> None:
+    noticed = run(observed=Observation(generation=7, notices=("node x is not this stack's",)))
+    assert changed(default, noticed) == {}
+    assert noticed.warnings() == ["node x is not this stack's"]
+
+
 def test_a_host_with_cgroup_v1_changes_the_kubelets_file_where_it_must(default: Run) -> None:
     on_v1 = Observation(generation=7, cgroup_v1=True)
     older = {"k3sVersion": "v1.34.4-k3s1"}

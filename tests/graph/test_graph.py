@@ -86,6 +86,13 @@ def test_an_orphan_is_in_the_way_of_no_name(default: Run) -> None:
     }
 
 
+def test_the_first_resource_looks_for_another_name_in_the_state(any_run: Run) -> None:
+    hooks = {resource.name: resource.before_update for resource in any_run.custom}
+    stack = any_run["stack-sweep"].environment["STACK"]
+    assert hooks.pop("stack-sweep") == (f"refuse-rename-to-{stack}",)
+    assert set(hooks.values()) == {()}
+
+
 # --- order ----------------------------------------------------------------------------------------
 
 

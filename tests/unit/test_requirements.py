@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from tests.configuration import PROJECT
 
 _LINES = (PROJECT / "requirements.in").read_text().splitlines()
-PINS = dict(re.split(r"==|\s", line, maxsplit=2)[:2] for line in _LINES if "==" in line)
+PINS = dict(re.findall(r"^([\w-]+)(?:\[\w+\])?==(\S+)", "\n".join(_LINES), re.MULTILINE))
 PROJECT_TABLE = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
 RANGES = {
     requirement.name: requirement.specifier

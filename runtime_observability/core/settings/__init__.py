@@ -2,6 +2,7 @@
 
 from runtime_observability.core.settings.model import (
     CLUSTER_KEYS,
+    MOST_PORT_OFFSET,
     PORT_DEFAULTS,
     Images,
     Registries,
@@ -11,6 +12,7 @@ from runtime_observability.core.settings.parse import SettingsError, parse
 
 __all__ = [
     "CLUSTER_KEYS",
+    "MOST_PORT_OFFSET",
     "PORT_DEFAULTS",
     "Images",
     "Registries",

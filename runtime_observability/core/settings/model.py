@@ -58,6 +58,9 @@ def _key(field: str) -> str:
     return re.sub(r"_(.)", lambda match: match[1].upper(), field)
 
 
+MOST_PORT_OFFSET = 40_000
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=_key, arbitrary_types_allowed=True
@@ -112,7 +115,7 @@ class Settings(_Model):
     containerd_binary: str = ""
     etcd_tracing: bool = False
 
-    port_offset: Annotated[int, Field(ge=0, le=40_000)] = 0
+    port_offset: Annotated[int, Field(ge=0, le=MOST_PORT_OFFSET)] = 0
     jaeger_ui_port: Port = 16686
     otlp_grpc_port: Port = 4317
     otlp_http_port: Port = 4318

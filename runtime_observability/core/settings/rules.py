@@ -33,7 +33,8 @@ def _host_ports(raw: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     for key in PORT_DEFAULTS:
         if str(raw.get(key)).isdecimal():
             yield key, int(raw[key])
-    for entry in raw.get("publishedPorts", ()):
+    published = raw.get("publishedPorts")
+    for entry in published if isinstance(published, list | tuple) else ():
         port = tcp_port(entry)
         if port is not None:
             yield published_key(entry), port

@@ -4,15 +4,22 @@ set -eu
 
 nodes=$(docker ps -a --filter "label=k3d.cluster=$CLUSTER" \
   --format '{{.Label "k3d.role"}}:{{.Label "runtime-observability.owner"}}')
+owned='' unowned=''
 for node in $nodes; do
   case $node in
-    server:"$OWNER" | agent:"$OWNER") ;;
+    server:"$OWNER" | agent:"$OWNER") owned=yes ;;
+    server: | agent:) unowned=yes ;; # `k3d node create` gives a node no labels but k3d's own
     server:* | agent:*)
       echo "cluster $CLUSTER belongs to another stack or folder and is not removed" >&2
       exit 0
       ;;
   esac
 done
+if [ -n "$unowned" ] && [ -z "$owned" ]; then
+  echo "cluster $CLUSTER has no node of this stack and is not removed;" \
+    "\`k3d cluster delete $CLUSTER\` removes it" >&2
+  exit 0
+fi
 
 # Stops when two checks in a row find nothing: a k3d that outlived its run may still create nodes.
 clean=0 attempts=0 errors=

@@ -24,4 +24,4 @@ while :; do
   fi
   sleep 1
 done
-rm -rf "${DIRECTORY:?}/rehearsal"
+[ ! -e "$DIRECTORY/rehearsal" ] || rm -rf "${DIRECTORY:?}/rehearsal"

@@ -63,6 +63,11 @@ def test_networks_are_read_with_their_owner(daemon: FakeDaemon, names: Names) ->
         ),
         ("0.0.0.0:8080->80/tcp, [::]:8080->80/tcp, :::8443->443/tcp", {8080, 8443}),
         ("127.0.0.1:5353->53/udp", set()),
+        # published elsewhere alone, so that 127.0.0.1 is free
+        ("192.168.1.5:4317->4317/tcp", set()),
+        ("192.168.1.5:4317-4318->4317-4318/tcp, 127.0.0.1:80->80/tcp", {80}),
+        ("127.0.0.2:4317->4317/tcp, [::1]:4318->4318/tcp, [fe80::1]:4319->4319/tcp", set()),
+        ("10.127.0.0.1:4317->4317/tcp", set()),
     ],
 )
 def test_published_tcp_ports(listed: str, ports: set[int]) -> None:

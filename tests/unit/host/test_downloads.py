@@ -5,8 +5,11 @@ from __future__ import annotations
 import gzip
 import hashlib
 import socket
+import socketserver
 import ssl
 import subprocess
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +19,7 @@ import pytest
 from runtime_observability.host import downloads
 from runtime_observability.host.downloads import MIRROR, DownloadError
 from tests.fakes.clock import Clock
-from tests.fakes.releases import Proxy, Site
+from tests.fakes.releases import Proxy, Site, socks_proxy
 
 ADDRESS = "https://dl.k8s.io/release/tool"
 FILE = "dl.k8s.io/release/tool"
@@ -87,6 +90,116 @@ def test_a_host_that_needs_no_proxy_is_reached_without(
     proxy.to.files["127.0.0.1/dl.k8s.io/release/tool"] = CONTENT
     save(file)
     assert proxy.wanted == []
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        "::1",
+        "[::1]",
+        "::1/128,fe80::/10",
+        "localhost,127.0.0.1,::1",
+        "10.0.0.0/8",
+        "a b,,*.x",
+        "http://",
+        "[",
+        "é",
+    ],
+)
+def test_whatever_needs_no_proxy_the_rest_goes_through_it(
+    proxy: Proxy, file: Path, monkeypatch: pytest.MonkeyPatch, listed: str
+) -> None:
+    """httpx raises InvalidURL for some of these."""
+    monkeypatch.setenv("NO_PROXY", listed)
+    proxy.to.files[FILE] = CONTENT
+    save(file)
+    assert proxy.wanted == ["dl.k8s.io:443"]
+
+
+@pytest.mark.parametrize(
+    ("listed", "address", "direct"),
+    [
+        ("::1", "https://[::1]/x", True),
+        ("[::1]", "https://[::1]:8443/x", True),
+        ("::1", "https://[::2]/x", False),
+        ("k8s.io", "https://dl.k8s.io/x", True),
+        (".k8s.io", "https://dl.k8s.io/x", True),
+        ("8s.io", "https://dl.k8s.io/x", False),
+        ("dl.k8s.io:443", "https://dl.k8s.io/x", True),
+        ("dl.k8s.io:8443", "https://dl.k8s.io/x", False),
+        ("*", "https://dl.k8s.io/x", True),
+        ("", "https://dl.k8s.io/x", False),
+    ],
+)
+def test_no_proxy_names_hosts_as_other_tools_read_it(
+    proxy: Proxy, monkeypatch: pytest.MonkeyPatch, listed: str, address: str, direct: bool
+) -> None:
+    monkeypatch.setenv("NO_PROXY", listed)
+    found = downloads._Proxy.on_the_way_to(httpx.URL(address))
+    assert found == (
+        downloads._Proxy() if direct else downloads._Proxy(proxy.address, "HTTPS_PROXY")
+    )
+
+
+@pytest.mark.parametrize("variable", ["ALL_PROXY", "https_proxy"])
+@pytest.mark.parametrize("scheme", ["socks5h", "socks5", "socks"])
+def test_a_file_is_saved_through_a_socks_proxy(
+    trusted: Site, file: Path, monkeypatch: pytest.MonkeyPatch, variable: str, scheme: str
+) -> None:
+    pytest.importorskip("socksio")
+    trusted.files[FILE] = CONTENT
+    with socks_proxy(trusted) as proxy:
+        monkeypatch.setenv(variable, f"{scheme}://127.0.0.1:{proxy.port}")
+        save(file)
+        assert (proxy.wanted, proxy.login) == (["dl.k8s.io"], b""), "the proxy resolves the name"
+        monkeypatch.setenv(variable, f"{scheme}://ada:secret@127.0.0.1:{proxy.port}/")
+        save(file)
+        assert proxy.login == b"ada:secret"
+    assert file.read_bytes() == CONTENT
+
+
+def test_without_the_package_for_socks_that_is_said_in_one_line(
+    trusted: Site, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    monkeypatch.setenv("ALL_PROXY", "socks5h://ada:secret@127.0.0.1:1080")
+    told = failure(file)
+    assert told.startswith("the proxy socks5h://127.0.0.1:1080 cannot be used: Using SOCKS")
+    assert "secret" not in told
+    assert "\n" not in told
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [(b"HTTP/1.1 400 Bad Request\r\n\r\n", "the proxy refuses"), (b"", "the proxy refuses")],
+)
+def test_what_is_no_socks_proxy_is_told_in_one_line(
+    trusted: Site, file: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes, reason: str
+) -> None:
+    pytest.importorskip("socksio")
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(100)
+            self.request.sendall(answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        monkeypatch.setenv("ALL_PROXY", f"socks5h://127.0.0.1:{server.server_address[1]}")
+        told = failure(file)
+        server.shutdown()
+    assert f"{ADDRESS} cannot be downloaded: {reason}" in told
+    assert "of ALL_PROXY)" in told
+    assert "\n" not in told
+
+
+def test_a_proxy_without_a_scheme_is_an_http_proxy(
+    proxy: Proxy, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"127.0.0.1:{proxy.port}")
+    proxy.to.files[FILE] = CONTENT
+    save(file)
+    assert proxy.wanted == ["dl.k8s.io:443"]
 
 
 @pytest.mark.parametrize("end", ["", "/"])
@@ -310,7 +423,7 @@ def test_a_proxy_that_is_not_on_the_way_is_not_named(
     assert "cannot be downloaded: the connection was refused. To download" in failure(file)
 
 
-@pytest.mark.parametrize("address", ["socks5://ada:secret@127.0.0.1:9", "gopher://127.0.0.1:9"])
+@pytest.mark.parametrize("address", ["socks4://ada:secret@127.0.0.1:9", "gopher://127.0.0.1:9"])
 def test_a_proxy_that_cannot_be_used_is_named(
     site: Site, file: Path, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
@@ -321,7 +434,10 @@ def test_a_proxy_that_cannot_be_used_is_named(
     assert "secret" not in told
 
 
-@pytest.mark.parametrize("mirror", ["http://mirror.example", "mirror.example/path", "https://"])
+@pytest.mark.parametrize(
+    "mirror",
+    ["http://mirror.example", "mirror.example/path", "https://", "https://mirror.example:x", "["],
+)
 def test_a_mirror_is_an_https_address(
     site: Site, file: Path, monkeypatch: pytest.MonkeyPatch, mirror: str
 ) -> None:

@@ -624,6 +624,23 @@ def test_a_failure_is_told_and_not_remembered_as_success(
     assert record is None or not record.complete
 
 
+def test_a_full_disk_is_told_in_one_line(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", str(names.directory))
+
+    monkeypatch.setattr(store, "save", full)
+    assert command(names, spec, monkeypatch) == 1
+    (line, *_) = capfd.readouterr().err.splitlines()
+    assert line.startswith("error: cluster traced-dev: [Errno 28] No space left on device: ")
+    assert daemon.names == set()
+
+
 @pytest.mark.usefixtures("no_waiting", "spec")
 def test_an_upstream_containerd_that_may_be_the_reason_is_named_with_the_cure(
     daemon: FakeDaemon,

@@ -175,6 +175,15 @@ def test_what_a_node_writes_to_stderr_is_read(
     assert watch.errors() == 'k3d-traced-dev-server-0: level=fatal msg="no cgroup"'
 
 
+def test_a_log_that_is_not_utf_8_says_why_too(
+    daemon: FakeDaemon, names: Names, clock: Clock
+) -> None:
+    node = daemon.node(names, log="\udcff\n", errors='level=fatal msg="no \udce9t\udce9"\n')
+    watch = NodeWatch([node.name])
+    watch.check()
+    assert watch.errors() == 'k3d-traced-dev-server-0: level=fatal msg="no \ufffdt\ufffd"'
+
+
 def test_a_containerd_that_ended_says_why_itself(
     daemon: FakeDaemon, names: Names, clock: Clock
 ) -> None:

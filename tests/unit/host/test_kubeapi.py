@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import urllib3
+import yaml
 from kubernetes import client
 
 from runtime_observability.host import kubeapi
+from tests.fakes.http import write_kubeconfig
 
 POOL = urllib3.HTTPConnectionPool("127.0.0.1", 9)
 CONNECTION = urllib3.connection.HTTPConnection("127.0.0.1", 9)
@@ -23,3 +28,47 @@ REFUSED = urllib3.exceptions.NewConnectionError(CONNECTION, "x: Connection refus
 )
 def test_the_root_cause_is_told(error: Exception, reason: str) -> None:
     assert kubeapi.reason(error) == reason
+
+
+# --- a kubeconfig that somebody edited ------------------------------------------------------------
+
+DATA = "c2VjcmV0"
+
+
+@pytest.mark.parametrize(
+    ("kind", "entry", "reason"),
+    [
+        ("cluster", {"certificate-authority-data": DATA}, "its cluster has no server"),
+        ("cluster", {"server": None, "certificate-authority-data": DATA}, "Expected key server"),
+        ("cluster", {"server": 5}, "'int' object"),
+        ("cluster", None, "Expected key cluster"),
+        ("user", {"client-certificate-data": DATA, "client-key-data": DATA}, "PEM lib"),
+        ("user", None, "Expected key user"),
+        ("context", None, "Expected key context"),
+    ],
+)
+def test_an_edited_kubeconfig_is_told_in_one_line(
+    tmp_path: Path, kind: str, entry: Any, reason: str
+) -> None:
+    path = tmp_path / "kubeconfig"
+    write_kubeconfig(path, "https://127.0.0.1:6550")
+    document = yaml.safe_load(path.read_text())
+    document[f"{kind}s"][0][kind] = entry
+    path.write_text(yaml.safe_dump(document))
+    with pytest.raises(kubeapi.KubeconfigError) as refused:
+        kubeapi.configuration(path)
+    told = str(refused.value)
+    assert told.startswith(f"{path} cannot be used: ")
+    assert reason in told
+    assert "\n" not in told
+    assert DATA not in told
+
+
+@pytest.mark.parametrize("text", ["", "{", "5", "[]", "\0", "\udcff", "clusters: 7"])
+def test_what_is_no_kubeconfig_is_told_in_one_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(kubeapi.KubeconfigError) as refused:
+        kubeapi.configuration(path)
+    assert str(refused.value).startswith(f"{path} cannot be used: ")
+    assert "\n" not in str(refused.value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
@@ -17,6 +18,7 @@ import pytest
 from runtime_observability.core.compatibility import ContainerdRelease
 from runtime_observability.core.naming import NODE_IMAGE
 from runtime_observability.core.node_image import CURE, UpstreamImage
+from runtime_observability.core.problem import ProblemsError
 from runtime_observability.host import build_node_image, downloads, runner
 from runtime_observability.host.node_image import upstream_image
 from tests.fakes.clock import Clock
@@ -63,6 +65,38 @@ def test_a_binary_in_the_users_home_is_found(binary: Path, monkeypatch: pytest.M
     assert upstream_image(BASE, RELEASE, "amd64", "~/containerd").source == str(binary)
 
 
+def test_a_home_that_there_is_not_is_refused_with_the_user() -> None:
+    with pytest.raises(ProblemsError) as refused:
+        upstream_image(BASE, RELEASE, "amd64", "~nosuchuser/x")
+    (problem,) = refused.value.problems
+    assert str(problem).startswith(
+        "containerdBinary: ~nosuchuser/x is not a file: this machine has no user nosuchuser. "
+    )
+    assert problem.cure == CURE
+
+
+def test_a_user_without_a_home_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs with any number as its user."""
+
+    def nowhere(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", nowhere)
+    with pytest.raises(ProblemsError, match="~/x is not a file: this user has no home folder"):
+        upstream_image(BASE, RELEASE, "amd64", "~/x")
+
+
+def test_a_binary_that_may_not_be_read_is_refused_with_the_reason(
+    binary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ProblemsError, match="containerd cannot be read: Permission denied"):
+        upstream_image(BASE, RELEASE, "amd64", str(binary))
+
+
 @pytest.mark.parametrize("name", ["missing", "."])
 def test_what_is_no_binary_is_refused_with_the_cure(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="is not a file") as refused:
@@ -96,7 +130,9 @@ def test_the_same_binary_elsewhere_is_the_same_image(binary: Path, tmp_path: Pat
 
 
 @pytest.fixture
-def local(binary: Path) -> UpstreamImage:
+def local(binary: Path, daemon: FakeDaemon) -> UpstreamImage:
+    """A registry has its base."""
+    daemon.served.add(BASE)
     return upstream_image(BASE, RELEASE, "amd64", str(binary))
 
 
@@ -111,6 +147,89 @@ def test_an_image_is_built_and_shown_to_run(local: UpstreamImage, daemon: FakeDa
     assert daemon.executable == {"containerd"}, "its mode is copied into the image"
     (run,) = daemon.calls_to("docker", "run")
     assert "/usr/local/bin/containerd" in run.argv
+
+
+def test_the_mode_is_the_images_whatever_the_umask(
+    local: UpstreamImage, daemon: FakeDaemon
+) -> None:
+    previous = os.umask(0o077)
+    try:
+        assert build_node_image.build(local)
+    finally:
+        os.umask(previous)
+    assert daemon.executable == {"containerd"}
+
+
+def test_the_context_is_no_folder_that_a_snap_cannot_read(
+    local: UpstreamImage, daemon: FakeDaemon
+) -> None:
+    assert build_node_image.build(local)
+    (build,) = daemon.calls_to("docker", "build")
+    assert build.argv[-1] == "-"
+
+
+def test_pull_and_build_tell_their_progress(
+    local: UpstreamImage, daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert build_node_image.build(local)
+    assert capsys.readouterr().err.splitlines() == [
+        f"pulling {BASE}",
+        f"pull: {BASE}: Pulling fs layer",
+        f"pull: {BASE}: Pull complete",
+        f"building {local.tag} from {BASE}",
+        "build: Successfully built",
+        f"{local.tag}: {daemon.runs.stdout.strip()}",
+    ]
+
+
+def test_a_base_that_is_there_is_not_pulled(local: UpstreamImage, daemon: FakeDaemon) -> None:
+    """No registry may have it."""
+    daemon.pulled.add(BASE)
+    assert build_node_image.build(local)
+    assert not daemon.calls_to("docker", "pull")
+
+
+def test_a_base_that_no_registry_has_ends_the_build(
+    local: UpstreamImage, daemon: FakeDaemon
+) -> None:
+    daemon.served.clear()
+    with pytest.raises(runner.CommandError) as failed:
+        build_node_image.build(local)
+    assert str(failed.value) == (
+        f"`docker pull {BASE}` exited with 1: Error: manifest for {BASE} not found"
+    )
+    assert not daemon.calls_to("docker", "build")
+
+
+def test_the_users_builder_is_not_used(
+    local: UpstreamImage, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its images stay in it, unless they are loaded; the daemon's own builder needs no option."""
+    monkeypatch.setenv("BUILDX_BUILDER", "of-a-company")
+    monkeypatch.setenv("DOCKER_CONFIG", "/etc/docker-login")
+    environments: list[dict[str, str]] = []
+    real = runner.follow
+
+    def follow(argv: list[str], *arguments: Any, **named: Any) -> runner.Result:
+        if argv[1] == "build":
+            environments.append(named["environment"])
+        return real(argv, *arguments, **named)
+
+    monkeypatch.setattr(runner, "follow", follow)
+    assert build_node_image.build(local)
+    (environment,) = environments
+    assert "BUILDX_BUILDER" not in environment
+    assert environment["DOCKER_CONFIG"] == "/etc/docker-login"
+    assert environment["BUILDKIT_PROGRESS"] == "plain"
+
+
+def test_an_image_that_the_builder_keeps_is_an_error_with_the_cure(
+    local: UpstreamImage, daemon: FakeDaemon
+) -> None:
+    daemon.loads = False
+    with pytest.raises(runner.CommandError, match="keeps its images for itself"):
+        build_node_image.build(local)
+    assert not daemon.calls_to("docker", "run"), "docker would look for the image in a registry"
 
 
 def test_an_image_that_is_there_is_used(local: UpstreamImage, daemon: FakeDaemon) -> None:
@@ -188,6 +307,7 @@ def release_of(packed: bytes) -> UpstreamImage:
 def test_a_release_is_downloaded_checked_and_unpacked(daemon: FakeDaemon, serve: Serve) -> None:
     packed = archive(ctr=b"not this", containerd=BINARY)
     image = release_of(packed)
+    daemon.served.add(BASE)
 
     def answer(request: httpx.Request) -> httpx.Response:
         """Redirects to another host, like GitHub."""
@@ -288,15 +408,15 @@ def test_downloads_and_builds_end_when_nothing_comes(
         build_node_image.fetch(release_of(b""))
     assert limits == [dict.fromkeys(("connect", "read", "write", "pool"), 30)]
 
-    real, timeouts = runner.run, {}
+    real, timeouts = runner.follow, {}
 
-    def run(argv: list[str], **arguments: Any) -> runner.Result:
-        timeouts[argv[1]] = arguments.get("timeout")
-        return real(argv, **arguments)
+    def follow(argv: list[str], *arguments: Any, **named: Any) -> runner.Result:
+        timeouts[argv[1]] = named["timeout"]
+        return real(argv, *arguments, **named)
 
-    monkeypatch.setattr(runner, "run", run)
+    monkeypatch.setattr(runner, "follow", follow)
     assert build_node_image.build(local)
-    assert timeouts["build"] == 600
+    assert timeouts == {"pull": 600, "build": 600}
 
 
 # --- as a command ---------------------------------------------------------------------------------

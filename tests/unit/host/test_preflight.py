@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import shutil
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -14,15 +16,17 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from runtime_observability.core import naming
 from runtime_observability.core.naming import NODE_IMAGE, Names
 from runtime_observability.core.observation import Observation, Record
-from runtime_observability.host import preflight, store
+from runtime_observability.host import preflight, runner, store
 from runtime_observability.host.docker import Owned
 from runtime_observability.host.preflight import observe
+from tests.configuration import parsed, spec_of
 from tests.fakes.daemon import FakeDaemon
-from tests.fakes.http import FakeServer, Reply, write_kubeconfig
+from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
 from tests.fakes.upgrade import Certificate
 
 FILE = "apiserver-tracing.yaml"
@@ -81,6 +85,45 @@ def test_a_single_node_of_others_takes_the_clusters_name(names: Names, role: str
     assert problem.seen.startswith(f"k3d-traced-dev-{role}-0 is taken by")
 
 
+@pytest.mark.parametrize("role", ["server", "agent"])
+def test_a_node_that_somebody_added_stops_no_run_and_is_named(names: Names, role: str) -> None:
+    """`k3d node create` gives it no owner label."""
+    nodes = [
+        container(names.node("server", 0), names.owner, cluster=names.cluster, role="server"),
+        container("k3d-extra-0", cluster=names.cluster, role=role),
+    ]
+    assert preflight.refuse_objects_of_others(names, nodes, []) == []
+    (line,) = preflight.advise_on_added_nodes(names, nodes)
+    assert line.startswith("node k3d-extra-0 of cluster traced-dev is not this stack's")
+    assert "`k3d node delete k3d-extra-0`" in line
+    assert preflight.advise_on_added_nodes(names, nodes[:1]) == []
+
+
+@pytest.mark.parametrize("owner", ["", STRANGER])
+def test_a_node_is_added_to_a_cluster_of_ours_alone(names: Names, owner: str) -> None:
+    nodes = [
+        container(names.node("server", 0), owner, cluster=names.cluster, role="server"),
+        container("k3d-extra-0", cluster=names.cluster, role="agent"),
+    ]
+    refused = preflight.refuse_objects_of_others(names, nodes, [])
+    assert [problem.seen.partition(" ")[0] for problem in refused] == [
+        "k3d-traced-dev-server-0",
+        "k3d-extra-0",
+    ]
+    assert preflight.advise_on_added_nodes(names, nodes) == []
+
+
+def test_a_node_of_another_owner_takes_the_name_though_we_have_one(names: Names) -> None:
+    nodes = [
+        container(names.node("server", 0), names.owner, cluster=names.cluster, role="server"),
+        container(names.node("agent", 0), STRANGER, cluster=names.cluster, role="agent"),
+        container("k3d-extra-0", cluster=names.cluster, role="agent"),
+    ]
+    (problem,) = preflight.refuse_objects_of_others(names, nodes, [])
+    assert problem.seen.startswith("k3d-traced-dev-agent-0 is taken by")
+    assert preflight.advise_on_added_nodes(names, nodes) == []
+
+
 # --- ports ----------------------------------------------------------------------------------------
 
 
@@ -113,7 +156,10 @@ def test_a_port_of_another_program_is_refused(names: Names, busy_port: int) -> N
     [
         ("jaegerUiPort", 16686, 0, "`pulumi config set portOffset 100` moves"),
         ("jaegerUiPort", 16896, 210, "`pulumi config set portOffset 310` moves"),
+        ("jaegerUiPort", 56586, 39_900, "`pulumi config set portOffset 40000` moves"),
+        ("jaegerUiPort", 56636, 39_950, "`pulumi config set portOffset 39850` moves"),
         ("jaegerUiPort", 12345, 0, "`pulumi config set jaegerUiPort 12346`"),
+        ("jaegerUiPort", 65535, 0, "`pulumi config set jaegerUiPort 65534`"),
         ("jaegerUiPort", 16686, 100, "`pulumi config set jaegerUiPort 16687`"),
         ("publishedPorts '8080:80'", 8080, 0, "Publish it on another HOSTPORT"),
     ],
@@ -126,6 +172,30 @@ def test_the_cure_for_a_taken_port_is_one_that_moves_it(
     )
     (problem,) = map(str, preflight.refuse_taken_ports(names, {key: port}, [holder], offset))
     assert cure in problem
+
+
+def test_a_port_of_another_address_is_free_here(names: Names) -> None:
+    """Docker can publish both, so that the container is in nobody's way."""
+    port = free_port()
+    holder = container("web", ports=f"192.168.1.5:{port}->80/tcp", state="running")
+    assert preflight.refuse_taken_ports(names, {"otlpGrpcPort": port}, [holder]) == []
+
+
+def test_a_stack_that_may_have_been_renamed_is_told_its_way_back(names: Names) -> None:
+    port = free_port()
+    ports = f"127.0.0.1:{port}->16686/tcp"
+    before = Owned(
+        "1", "traced-old-jaeger", STRANGER, "old", str(names.folder), ports=ports, state="running"
+    )
+    own = container(names.collector, names.owner)
+    way_back = "if this stack is old renamed, give it back its name: `pulumi stack rename old`"
+    for others, told in (([], True), ([own], False)):
+        (problem,) = preflight.refuse_taken_ports(names, {"jaegerUiPort": port}, [before, *others])
+        assert (way_back in problem.cure) is told
+        assert "pulumi config set jaegerUiPort" in problem.cure
+    elsewhere = replace(before, folder="/home/bob/x")
+    (problem,) = preflight.refuse_taken_ports(names, {"jaegerUiPort": port}, [elsewhere])
+    assert "rename" not in problem.cure
 
 
 def test_a_listener_on_all_addresses_holds_the_port_too(names: Names) -> None:
@@ -183,19 +253,52 @@ def test_no_k3d_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert problem.startswith("k3d: not on PATH. Install k3d")
 
 
+def test_a_k3d_that_hangs_is_refused(daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "_K3D_SECONDS", 0.1)
+    daemon.executables.script("k3d", "#!/bin/sh\nexec /bin/sleep 60\n")
+    (problem,) = map(str, preflight.check_k3d())
+    assert problem.startswith("k3d: `k3d version` did not finish within 0.1 s. Install k3d")
+
+
+def test_k3d_has_ten_seconds(daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: list[float] = []
+    real = runner.run
+
+    def run(argv: list[str], *, timeout: float = 0) -> runner.Result:
+        limits.append(timeout)
+        return real(argv, timeout=timeout)
+
+    monkeypatch.setattr(runner, "run", run)
+    assert preflight.check_k3d() == []
+    assert limits == [10]
+
+
+def test_a_k3d_of_another_architecture_is_refused(daemon: FakeDaemon, names: Names) -> None:
+    (daemon.executables.bin / "k3d").write_bytes(b"\x7fELF of another machine")
+    (problem,) = map(str, observe(names, {}).problems)
+    assert problem.startswith("k3d: `k3d` cannot be run: Exec format error. It is damaged or for")
+    assert "Install k3d (https://k3d.io)" in problem
+
+
+def test_a_k3d_that_fails_is_refused_with_what_it_says(daemon: FakeDaemon) -> None:
+    daemon.executables.script("k3d", "#!/bin/sh\necho no such library >&2\nexit 127\n")
+    (problem,) = map(str, preflight.check_k3d())
+    assert problem.startswith("k3d: `k3d version` exited with 127: no such library. Install k3d")
+
+
 # --- drift ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def record(names: Names, daemon: FakeDaemon, server: FakeServer) -> Record:
-    """A stack as ensure left it: node, file, kubeconfig, and an API without anonymous access."""
+    """A stack as ensure left it: node, file, kubeconfig, and an API server that is ready."""
     node = daemon.node(names, spec=DIGEST)
     names.node_directory.mkdir(parents=True)
     (names.node_directory / FILE).write_text("kind: TracingConfiguration\n")
     sha256 = hashlib.sha256(b"kind: TracingConfiguration\n").hexdigest()
-    server.answer = lambda _: Reply(401)
+    server.answer = lambda _: Reply(200)
     write_kubeconfig(names.kubeconfig, server.url)
-    spec = {"k3d": {"image": "docker.io/rancher/k3s:v1.27.1-k3s1"}, "files": {FILE: sha256}}
+    spec = spec_of(names, parsed(containerdTracing="off")).document | {"files": {FILE: sha256}}
     made = Record(7, True, DIGEST, spec, (node.name,))
     store.save(names, made)
     return made
@@ -209,6 +312,16 @@ def seen(names: Names) -> Observation:
 def test_nothing_has_changed(names: Names) -> None:
     observed = seen(names)
     assert (observed.problems, observed.drift, observed.generation) == ((), (), 7)
+    assert observed.notices == ()
+
+
+@pytest.mark.usefixtures("record")
+def test_a_node_that_somebody_added_is_no_drift(names: Names, daemon: FakeDaemon) -> None:
+    labels = {"k3d.cluster": names.cluster, "k3d.role": "agent"}
+    daemon.container("k3d-extra-0", labels=labels)
+    observed = seen(names)
+    assert (observed.problems, observed.drift, observed.generation) == ((), (), 7)
+    assert "`k3d node delete k3d-extra-0`" in observed.notices[0]
 
 
 @pytest.mark.usefixtures("record", "proxy_of_the_user")
@@ -216,11 +329,58 @@ def test_no_proxy_is_asked_for_the_api(names: Names) -> None:
     assert seen(names).drift == ()
 
 
-@pytest.mark.parametrize("status", [200, 401, 403])
+@pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.usefixtures("record")
-def test_an_api_server_that_answers_lives(names: Names, server: FakeServer, status: int) -> None:
+def test_an_api_server_that_refuses_the_kubeconfig_is_drift(
+    names: Names, server: FakeServer, status: int
+) -> None:
+    """ensure writes the kubeconfig again."""
     server.answer = lambda _: Reply(status)
-    assert seen(names).drift == ()
+    observed = seen(names)
+    assert observed.drift == (
+        f"the API server refuses {names.kubeconfig} ({status}): it has expired or is another "
+        "cluster's",
+    )
+    assert observed.generation == 8
+
+
+@pytest.mark.usefixtures("record")
+def test_the_kubeconfigs_token_is_sent(names: Names, server: FakeServer) -> None:
+    def answer(request: Request) -> Reply:
+        return Reply(200 if request.headers.get("authorization") == "Bearer mine" else 401)
+
+    server.answer = answer
+    for token, drifted in (("mine", False), ("other", True)):
+        write_kubeconfig(names.kubeconfig, server.url, user={"token": token})
+        assert bool(seen(names).drift) is drifted
+    write_kubeconfig(names.kubeconfig, server.url, user={"username": "none"})
+    assert seen(names).drift
+
+
+@pytest.mark.usefixtures("record")
+@pytest.mark.parametrize("known", [True, False])
+def test_the_kubeconfigs_certificate_is_presented(
+    names: Names, tmp_path: Path, known: bool
+) -> None:
+    """An API server asks for one, and answers 401 where it is expired or of another cluster."""
+    own, other = (Certificate.issue(tmp_path / name) for name in ("own", "other"))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=own.authority)
+    tls.load_cert_chain(own.own)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    server = FakeServer(lambda _: Reply(200), tls)
+    pem = (own if known else other).own.read_bytes()
+    data = base64.b64encode(pem).decode()
+    write_kubeconfig(
+        names.kubeconfig,
+        server.url.replace("127.0.0.1", Certificate.NAME),
+        user={"client-certificate-data": data, "client-key-data": data},
+        **{"certificate-authority-data": base64.b64encode(own.authority.read_bytes()).decode()},
+    )
+    drift = seen(names).drift
+    server.stop()
+    assert [line.partition(":")[0] for line in drift] == (
+        [] if known else ["the API server of cluster traced-dev does not answer"]
+    )
 
 
 @pytest.mark.usefixtures("record")
@@ -238,7 +398,7 @@ def test_only_the_clusters_own_api_server_is_believed(
     shown, other = (Certificate.issue(tmp_path / name) for name in ("shown", "other"))
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(shown.own)
-    server = FakeServer(lambda _: Reply(401), tls)
+    server = FakeServer(lambda _: Reply(200), tls)
     authority = (shown if trusted else other).authority.read_bytes()
     trust: dict[str, Any] = {"certificate-authority-data": base64.b64encode(authority).decode()}
     write_kubeconfig(
@@ -307,13 +467,55 @@ def test_a_file_that_was_touched_is_drift(names: Names) -> None:
     assert seen(names).drift == (f"{path} is gone",)
 
 
-@pytest.mark.parametrize("text", [None, "", "clusters: []", "clusters: 7", "{", "\0"])
+@pytest.mark.parametrize("text", [None, "", "clusters: []", "clusters: 7", "{", "\0", "\udcff"])
 @pytest.mark.usefixtures("record")
 def test_a_kubeconfig_that_cannot_be_read_is_drift(names: Names, text: str | None) -> None:
     names.kubeconfig.unlink()
     if text is not None:
-        names.kubeconfig.write_text(text)
+        names.kubeconfig.write_bytes(text.encode(errors="surrogateescape"))
     assert seen(names).drift == (f"{names.kubeconfig} cannot be read",)
+
+
+@pytest.mark.parametrize(
+    ("part", "edit"),
+    [
+        ("cluster", {"server": None}),
+        ("cluster", {"server": "http://["}),
+        ("cluster", {"server": "http://127.0.0.1:x"}),
+        ("cluster", {"certificate-authority-data": "%"}),
+        ("cluster", {"certificate-authority-data": ""}),
+        ("cluster", {"certificate-authority-data": 5}),
+        ("cluster", {}),
+        ("user", {"client-certificate-data": "bm9uZQ=="}),
+        ("user", {"client-certificate-data": "bm9uZQ==", "client-key-data": "bm9uZQ=="}),
+        ("user", None),
+        ("context", {"cluster": "c"}),
+        ("context", {"cluster": "c", "user": "nobody"}),
+        ("context", {"cluster": "another", "user": "u"}),
+    ],
+)
+@pytest.mark.usefixtures("record")
+def test_a_kubeconfig_that_somebody_edited_is_drift(names: Names, part: str, edit: Any) -> None:
+    document = yaml.safe_load(names.kubeconfig.read_text())
+    entry = document[f"{part}s"][0]
+    entry[part] = {**entry[part], **edit} if part == "cluster" and edit else edit
+    names.kubeconfig.write_text(yaml.safe_dump(document))
+    observed = seen(names)
+    (drift,) = observed.drift
+    assert str(names.kubeconfig) in drift or "does not answer" in drift
+    assert observed.generation == 8
+
+
+@pytest.mark.usefixtures("record")
+def test_a_file_that_cannot_be_read_is_drift(names: Names, record: Record) -> None:
+    path = names.node_directory / FILE
+    path.unlink()
+    path.mkdir()
+    (drift,) = seen(names).drift
+    assert drift.startswith(f"{path} cannot be read: ")
+    store.save(names, replace(record, spec={**record.spec, "files": {"\0": ""}}))
+    (drift,) = seen(names).drift
+    assert "cannot be read: embedded null byte" in drift
 
 
 def test_a_node_image_that_is_gone_is_drift(
@@ -321,7 +523,7 @@ def test_a_node_image_that_is_gone_is_drift(
 ) -> None:
     """No registry has it, so a node could not be created again."""
     image = f"{NODE_IMAGE}:containerd-2.3.4-0123456789ab"
-    built = {**record.spec, "k3d": {"image": image}}
+    built = {**record.spec, "k3d": record.spec["k3d"] | {"image": image}}
     store.save(names, replace(record, spec=built))
     assert seen(names).drift == (f"image {image} is gone",)
     assert seen(names).generation == 8
@@ -350,7 +552,38 @@ def test_a_lost_store_gives_a_number_that_no_run_had(names: Names) -> None:
     (names.directory / "cluster.json").unlink()
     observed = seen(names)
     assert observed.record is None
-    assert observed.generation > 1_700_000_000
+    assert 1_700_000_000 < observed.generation < 2**53, "the next one is another double, too"
+    time.sleep(0.02)
+    assert seen(names).generation == observed.generation, "`up --plan` runs what a preview saw"
+
+
+def test_a_store_that_is_lost_again_gives_another_number(names: Names, record: Record) -> None:
+    found = set()
+    for remains in (names.directory, names.state_folder, names.directory):
+        store.save(names, record)
+        time.sleep(0.02)  # the clock of a file system has ticks
+        if remains == names.directory:
+            (names.directory / "cluster.json").unlink()
+        else:
+            shutil.rmtree(remains)
+        found.add(seen(names).generation)
+    assert len(found) == 3
+
+
+def test_a_stack_without_a_trace_has_the_first_generation(daemon: FakeDaemon, names: Names) -> None:
+    daemon.container("postgres")
+    assert seen(names).generation == 1
+    time.sleep(0.02)
+    (names.folder / "plan.json").touch()
+    assert seen(names).generation == 1, "where Pulumi saves its plan changes nothing"
+
+
+@pytest.mark.parametrize("kind", ["container", "network"])
+def test_what_is_left_in_docker_of_a_lost_stack_is_a_trace(
+    daemon: FakeDaemon, names: Names, kind: str
+) -> None:
+    getattr(daemon, kind)("anything", labels=names.labels)
+    assert seen(names).generation > 1_700_000_000
 
 
 # --- all of it ------------------------------------------------------------------------------------

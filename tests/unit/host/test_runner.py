@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import pytest
 
 from runtime_observability.host import runner
@@ -51,3 +54,82 @@ def test_a_command_that_is_not_there_is_named() -> None:
 def test_a_command_that_hangs_is_ended() -> None:
     with pytest.raises(CommandError, match=r"`sleep 60` did not finish within 0\.1 s"):
         runner.run(["sleep", "60"], timeout=0.1)
+
+
+# --- programs that cannot be run, and output that cannot be read ----------------------------------
+
+
+@pytest.mark.parametrize(
+    ("mode", "error"),
+    [
+        (0o755, "Exec format error. It is damaged or for another machine: install the one for"),
+        (0o644, "Permission denied. Make it executable, or install it again"),
+    ],
+)
+def test_a_program_that_cannot_be_run_is_told_with_the_cure(
+    tmp_path: Path, mode: int, error: str
+) -> None:
+    """A k3d of another architecture is one: no shell is asked, so that it is no script."""
+    program = tmp_path / "k3d"
+    program.write_bytes(b"\x7fELF\x02of another machine")
+    program.chmod(mode)
+    for start in (runner.run, lambda argv: runner.follow(argv, print, stdin=b"", timeout=5)):
+        with pytest.raises(CommandError) as failed:
+            start([str(program), "version"])
+        assert str(failed.value).startswith(f"`{program}` cannot be run: {error}")
+
+
+def test_output_that_is_not_utf_8_is_read_nevertheless() -> None:
+    """A node's log has whatever its programs wrote."""
+    result = run(["sh", "-c", r"printf 'a\377b'; printf 'c\376' >&2"])
+    assert (result.stdout, result.stderr) == ("a\ufffdb", "c\ufffd")
+
+
+# --- a command that is followed -------------------------------------------------------------------
+
+
+def follow(script: str, stdin: bytes = b"", timeout: float = 10) -> tuple[runner.Result, list[str]]:
+    lines: list[str] = []
+    result = runner.follow(["sh", "-c", script], lines.append, stdin=stdin, timeout=timeout)
+    return result, lines
+
+
+def test_each_line_is_reported_and_kept() -> None:
+    result, lines = follow(r"cat; echo why >&2; printf 'n\377'; exit 3", stdin=b"in\n")
+    assert lines == ["in", "why", "n\ufffd"]
+    assert (result.code, result.stdout) == (3, "in\nwhy\nn\ufffd")
+    with pytest.raises(CommandError, match="exited with 3: in\nwhy"):
+        result.checked()
+
+
+def test_a_line_is_reported_before_the_command_ends(tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    script = f"echo first; while ! [ -e {seen} ]; do sleep 0.01; done"
+    runner.follow(["sh", "-c", script], lambda _: seen.touch(), stdin=b"", timeout=10).checked()
+
+
+def test_a_command_may_leave_its_input_unread() -> None:
+    result, _ = follow("exit 0", stdin=b"x" * (1 << 20))
+    assert result.code == 0
+
+
+def test_a_followed_command_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "_LAST_OUTPUT_SECONDS", 0.1)
+    begin = time.monotonic()
+    with pytest.raises(CommandError, match=r"did not finish within 0\.1 s"):
+        follow("sleep 10; true", timeout=0.1)
+    assert time.monotonic() - begin < 8
+
+
+# --- the delete scripts ---------------------------------------------------------------------------
+
+
+def test_a_script_with_the_line_ends_of_windows_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git for Windows writes them into a checkout, and sh takes a CR for a part of the word."""
+    (tmp_path / "say.sh").write_bytes(b'set -eu\r\n[ -n "$WORD" ] || exit 0\r\necho "$WORD"\r\n')
+    monkeypatch.setattr(runner, "SCRIPTS", tmp_path)
+    assert "\r" not in runner.script("say.sh")
+    result = runner.run_script("say.sh", {"WORD": "said"})
+    assert (result.code, result.stdout, result.stderr) == (0, "said\n", "")

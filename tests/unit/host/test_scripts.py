@@ -123,6 +123,50 @@ def test_a_cluster_of_another_owner_is_left_alone(daemon: FakeDaemon, names: Nam
     assert not daemon.calls_to("docker", "rm")
 
 
+@pytest.mark.parametrize("role", ["server", "agent"])
+def test_a_node_that_somebody_added_goes_with_the_cluster(
+    daemon: FakeDaemon, names: Names, neighbour: Names, role: str
+) -> None:
+    """`k3d node create` gives it k3d's labels alone, and leaves its tools container behind."""
+    before = daemon.names
+    cluster(daemon, names)
+    labels = {"k3d.cluster": names.cluster, "k3d.role": role}
+    daemon.container("k3d-extra-0", labels=labels)
+    kubeconfig(names)
+    done = sh(STACK, daemon, **values(names))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert daemon.names == before
+    assert not names.directory.exists()
+
+
+def test_a_cluster_whose_nodes_have_no_owner_is_left_alone_and_said_so(
+    daemon: FakeDaemon, names: Names
+) -> None:
+    """Somebody's own cluster of that name."""
+    daemon.container(
+        "k3d-traced-dev-server-0", labels={"k3d.cluster": names.cluster, "k3d.role": "server"}
+    )
+    done = sh(CLUSTER, daemon, **values(names))
+    assert done.returncode == 0
+    assert done.stderr == (
+        "cluster traced-dev has no node of this stack and is not removed; "
+        "`k3d cluster delete traced-dev` removes it\n"
+    )
+    assert daemon.names == {"k3d-traced-dev-server-0"}
+
+
+@pytest.mark.parametrize("owner", ["", "0123456789abcdef"])
+def test_an_added_node_does_not_make_a_cluster_of_another_owner_ours(
+    daemon: FakeDaemon, names: Names, owner: str
+) -> None:
+    cluster(daemon, names, owner="0123456789abcdef")
+    labels = {"k3d.cluster": names.cluster, "k3d.role": "agent"}
+    daemon.container("k3d-extra-0", labels=labels | {"runtime-observability.owner": owner})
+    before = daemon.names
+    assert "is not removed" in sh(CLUSTER, daemon, **values(names)).stderr
+    assert daemon.names == before
+
+
 def test_remains_without_a_node_are_ours(daemon: FakeDaemon, names: Names) -> None:
     """k3d's tools container and volume have no owner label: without a node they are removed."""
     labels = {"k3d.cluster": names.cluster}
@@ -244,6 +288,20 @@ def test_what_comes_between_two_looks_goes_too(daemon: FakeDaemon, names: Names)
     daemon.container(names.jaeger, labels=names.labels, after_checks=4)
     assert sh(STACK, daemon, **values(names)).returncode == 0
     assert [call.argv[-1] for call in daemon.calls_to("docker", "rm")] == [names.jaeger]
+    assert daemon.names == set()
+
+
+@pytest.mark.parametrize("text", [CLUSTER, STACK], ids=["cluster", "stack"])
+def test_a_folder_that_cannot_be_written_fails_the_delete_with_the_reason(
+    daemon: FakeDaemon, names: Names, text: str
+) -> None:
+    """It goes on where the folder can be written again: everything else has gone."""
+    cluster(daemon, names)
+    kubeconfig(names)
+    daemon.executables.script("rm", "#!/bin/sh\necho 'rm: Read-only file system' >&2\nexit 1\n")
+    done = sh(text, daemon, **values(names))
+    assert done.returncode != 0
+    assert done.stderr == "rm: Read-only file system\n"
     assert daemon.names == set()
 
 

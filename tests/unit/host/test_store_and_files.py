@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime_observability.core import spec_changes
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Record
-from runtime_observability.host import store
+from runtime_observability.host import preflight, store
 from runtime_observability.host.files import write_private
+from tests.configuration import PROJECT, parsed, spec_of
 
 RECORD = Record(
     generation=7,
     complete=True,
     digest="0123456789abcdef",
-    spec={"k3d": {"agents": 0}, "files": {"a.yaml": "00"}, "toolsImage": ""},
+    spec=spec_of(Names("dev", PROJECT), parsed()).document,
     nodes=("k3d-traced-dev-server-0",),
 )
 
@@ -38,9 +43,14 @@ def test_a_record_is_read_as_it_was_written(names: Names) -> None:
     assert stat.S_IMODE(path_of(names).stat().st_mode) == 0o600
 
 
-def test_completed_is_all_that_changes() -> None:
-    incomplete = Record(7, False, RECORD.digest, RECORD.spec, RECORD.nodes)
-    assert store.completed(incomplete) == RECORD
+def test_a_record_of_an_earlier_release_has_what_that_knew(names: Names) -> None:
+    """One that is taken for lost would have its cluster replaced."""
+    document = asdict(RECORD)
+    del document["never_complete"], document["content"], document["spec"]["settings"]
+    write_private(path_of(names), json.dumps(document))
+    assert store.load(names) == replace(
+        RECORD, spec={key: value for key, value in RECORD.spec.items() if key != "settings"}
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,9 +77,65 @@ def test_a_record_of_another_release_is_none(names: Names) -> None:
     assert store.load(names) is None
 
 
-def test_an_unused_generation_is_beyond_any_count(names: Names) -> None:
-    """A generation grows by one for each drift, so a lost record had a lower one."""
-    assert store.unused_generation() > 1_700_000_000
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"generation": "7"},
+        {"generation": True},
+        {"generation": None},
+        {"complete": 1},
+        {"digest": 5},
+        {"nodes": "k3d-traced-dev-server-0"},
+        {"nodes": [1]},
+        {"nodes": {"a": 1}},
+        {"spec": None},
+        {"spec": []},
+        {"spec": {}},
+        {"spec": {"k3d": []}},
+        {"spec": {"k3d": {}, "files": {}}},
+        {"spec": {"k3d": {"image": 1}, "files": {}}},
+        {"spec": {"k3d": {"image": "a:1"}}},
+        {"spec": {"k3d": {"image": "a:1"}, "files": []}},
+        {"spec": {"k3d": {"image": "a:1"}, "files": {"a": None}}},
+        {"spec": {"k3d": {"image": "a:1"}, "files": {}, "settings": []}},
+        {"spec": RECORD.spec | {"k3d": RECORD.spec["k3d"] | {"servers": "1"}}},
+        {"content": ["a"]},
+        {"never_complete": None},
+        {"of another release": 1},
+    ],
+    ids=json.dumps,
+)
+def test_a_record_that_somebody_edited_counts_as_lost(names: Names, edit: dict[str, Any]) -> None:
+    write_private(path_of(names), json.dumps(asdict(RECORD) | edit))
+    assert store.load(names) is None
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=5,
+    ),
+    st.sampled_from(["generation", "complete", "digest", "nodes", "spec", "k3d", "files"]),
+)
+def test_whatever_a_record_has_its_readers_can_use_it(
+    tmp_path_factory: pytest.TempPathFactory, value: Any, key: str
+) -> None:
+    names = Names("dev", tmp_path_factory.mktemp("project"))
+    document = asdict(RECORD)
+    (document["spec"] if key in ("k3d", "files") else document)[key] = value
+    write_private(path_of(names), json.dumps(document))
+    record = store.load(names)
+    if record:
+        preflight.find_drift(names, record, [])
+        spec_changes.changes(record.spec, RECORD.spec | {"settings": {"agents": 1}})
+        assert record.generation + 1 > record.generation
+        assert isinstance(record.spec["k3d"]["image"], str)
+
+
+def test_a_record_too_deep_to_read_is_none(names: Names) -> None:
+    write_private(path_of(names), "[" * 100_000)
+    assert store.load(names) is None
 
 
 # --- files ----------------------------------------------------------------------------------------

@@ -1,0 +1,29 @@
+"""Refuses a renamed stack: all its names would change, and every part be replaced for it."""
+
+from __future__ import annotations
+
+import pulumi
+
+
+def refuse(stack: str) -> pulumi.ResourceHookBinding:
+    """A hook on the stack's first resource, which has the stack's name as it was in the state.
+
+    It runs in previews too, before any other resource, and its error ends the run: engine
+    v3.259.0, pkg/resource/deploy, UpdateStep.Apply and Deployment.RunHooks.
+    """
+
+    def hook(arguments: pulumi.ResourceHookArgs) -> None:
+        environment = (arguments.old_inputs or {}).get("environment") or {}
+        before = environment.get("STACK", stack)
+        if before != stack:
+            raise RuntimeError(
+                f"nothing was touched, because this stack was renamed from {before} to {stack}: "
+                f"Docker's objects keep the names of {before}, so the cluster would be replaced, "
+                f"and its workloads go with it. Run `pulumi stack rename {before}` to keep them, "
+                f"or `pulumi destroy` and then `pulumi up` to have a new cluster for {stack}"
+            )
+
+    options = pulumi.ResourceHookOptions(on_dry_run=True)
+    return pulumi.ResourceHookBinding(
+        before_update=[pulumi.ResourceHook(f"refuse-rename-to-{stack}", hook, options)]
+    )

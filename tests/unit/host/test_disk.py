@@ -1,0 +1,84 @@
+"""A folder that cannot be written and a disk that is full stop a run before it begins."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from runtime_observability.core.naming import Names
+from runtime_observability.host import disk
+from runtime_observability.host.preflight import observe
+from tests.fakes.daemon import FakeDaemon
+
+
+def read_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As mounted read-only, or another user's: what root may write is decided elsewhere."""
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != folder or not mode & os.W_OK)
+
+
+def free(mebibytes: Mapping[Path, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """So much is free on each disk, and enough on all others."""
+
+    def usage(folder: str) -> SimpleNamespace:
+        return SimpleNamespace(free=mebibytes.get(Path(folder), 1 << 20) << 20)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+
+
+def test_an_ordinary_folder_is_no_problem(names: Names, tmp_path: Path) -> None:
+    assert disk.refuse(names, str(tmp_path)) == []
+
+
+def test_the_nearest_folder_that_exists_must_be_writable(
+    names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_only(names.folder, monkeypatch)
+    (problem,) = map(str, disk.refuse(names, ""))
+    assert problem.startswith(f"state folder: {names.folder} cannot be written: the stack keeps")
+    assert "Make it writable for this user, or move the project" in problem
+    names.directory.mkdir(parents=True)
+    assert disk.refuse(names, "") == []
+
+
+def test_the_folder_of_the_nodes_files_must_be_writable_too(
+    names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a run as root it is root's."""
+    names.node_directory.mkdir(parents=True)
+    read_only(names.node_directory, monkeypatch)
+    (problem,) = disk.refuse(names, "")
+    assert problem.seen == f"{names.node_directory} cannot be written"
+
+
+def test_a_full_disk_is_told_with_what_is_free(
+    names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker = tmp_path / "docker"
+    docker.mkdir()
+    free({names.folder: 63, docker: 64}, monkeypatch)
+    (problem,) = map(str, disk.refuse(names, str(docker)))
+    assert problem.startswith(f"disk: 63 MiB are free in {names.folder}: the stack's files are")
+    assert problem.endswith("Free some space, 64 MiB at least")
+    free({docker: 0}, monkeypatch)
+    (problem,) = map(str, disk.refuse(names, str(docker)))
+    assert problem.startswith(f"disk: 0 MiB are free in {docker}: Docker keeps images and nodes")
+    assert "`docker image prune`" in problem
+
+
+@pytest.mark.parametrize("root", ["", "/nonexistent/of another machine"])
+def test_a_disk_that_is_not_here_is_not_looked_at(names: Names, root: str) -> None:
+    assert disk.refuse(names, root) == []
+
+
+def test_it_stops_a_run(
+    daemon: FakeDaemon, names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon.info["DockerRootDir"] = str(tmp_path)
+    free({tmp_path: 1}, monkeypatch)
+    read_only(names.folder, monkeypatch)
+    assert [problem.key for problem in observe(names, {}).problems] == ["state folder", "disk"]
