@@ -18,7 +18,7 @@ def warnings(
     """All of them, the most urgent first."""
     return [
         *(f"{drift}: up will repair it" for drift in observed.drift),
-        *_replacement(names, spec, observed),
+        *_replacement(names, spec, observed, settings),
         *_ended_support(settings, observed.today),
         *_unchecked_releases(settings),
         *_versions_of_other_images(settings),
@@ -27,11 +27,15 @@ def warnings(
     ]
 
 
-def _replacement(names: Names, spec: ClusterSpec, observed: Observation) -> list[str]:
+def _replacement(
+    names: Names, spec: ClusterSpec, observed: Observation, settings: Settings
+) -> list[str]:
     record = observed.record
     if record is None or record.digest == spec.digest:
         return []
-    changed = "; ".join(spec_changes.changes(record.spec, spec.document))
+    changed = "; ".join(
+        spec_changes.changes(record.spec, spec.document, settings.secret_keys)
+    )
     return [f"cluster {names.cluster} will be replaced, and its workloads go with it: {changed}"]
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -11,18 +12,59 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from runtime_observability.core import compatibility
 from runtime_observability.core.versions import Version
 
-_RESERVED_ARGUMENTS = {
-    r"tracing-config-file=": (
+_RESERVED_SETTINGS = {
+    ("kube-apiserver-arg", "tracing-config-file"): (
         "the stack sets the API server's tracing file",
         "set apiserverSamplingPerMillion instead",
     ),
-    r"config=": ("the stack sets the kubelet's file", "pass single kubelet flags"),
-    **{
-        rf"feature-gates=.*\b{gate}\b": (f"feature gate {gate} is {why}", "leave it out")
-        for gate, why in compatibility.FORBIDDEN_GATES.items()
-    },
+    ("kubelet-arg", "config"): ("the stack sets the kubelet's file", "pass single kubelet flags"),
 }
-"""What may not be passed to a component, as a pattern, with the reason and the cure."""
+"""What may not be passed to a component, by k3s' flag and the component's: reason and cure."""
+
+_GO_BOOLEANS = frozenset("1 t T TRUE true True 0 f F FALSE false False".split())
+"""What Go's strconv.ParseBool reads; a feature gate with another value ends its component
+(component-base v0.36.3 featuregate/feature_gate.go)."""
+
+_VALUE_FLAGS = frozenset(
+    """
+    advertise-address advertise-port agent-token agent-token-file bind-address cluster-cidr
+    cluster-dns cluster-domain cluster-reset-restore-path config container-runtime-endpoint data-dir
+    datastore-cafile datastore-certfile datastore-endpoint datastore-keyfile default-runtime disable
+    egress-selector-mode etcd-arg etcd-s3-access-key etcd-s3-bucket etcd-s3-config-secret
+    etcd-s3-endpoint etcd-s3-endpoint-ca etcd-s3-folder etcd-s3-proxy etcd-s3-region
+    etcd-s3-secret-key etcd-s3-timeout etcd-snapshot-dir etcd-snapshot-name etcd-snapshot-retention
+    etcd-snapshot-schedule-cron flannel-backend flannel-cni-conf flannel-conf flannel-iface
+    helm-job-image https-listen-port kube-apiserver-arg kube-cloud-controller-manager-arg
+    kube-controller-manager-arg kube-proxy-arg kube-scheduler-arg kubelet-arg lb-server-port
+    node-external-ip node-ip node-label node-name node-taint pause-image private-registry
+    resolv-conf server service-cidr service-node-port-range servicelb-namespace snapshotter
+    system-default-registry tls-san token token-file vpn-auth vpn-auth-file write-kubeconfig
+    write-kubeconfig-mode
+    """.split()
+)
+"""k3s' flags that have a value (k3s docs, cli/server and cli/agent). Without one, k3s takes the
+next argument for it."""
+
+_IN_A_SECRET = "keep it in a Kubernetes Secret and name that in --etcd-s3-config-secret"
+_SECRET_FLAGS = {
+    "token": "leave it out: k3d makes a token of its own",
+    "agent-token": "leave it out: agents join with k3d's token",
+    "etcd-s3-access-key": _IN_A_SECRET,
+    "etcd-s3-secret-key": _IN_A_SECRET,
+    "etcd-s3-session-token": _IN_A_SECRET,
+    "vpn-auth": "name a file in the nodes: --vpn-auth-file=PATH",
+}
+"""k3s' flags whose value is a secret, with the cure."""
+
+_LOGIN_IN_URL = re.compile(r"//[^\s/?#@]*@")
+"""A user, with or without a password, before a URL's host."""
+_LOGIN = re.compile(
+    rf"{_LOGIN_IN_URL.pattern}"
+    r"|[^\s:/@]+:[^\s/@]+@(?!sha256:)"
+    rf"|--({'|'.join(_SECRET_FLAGS)})\b(?!-)"
+    r"|password|--datastore-endpoint=.*@"
+)
+"""What may be a secret in a text that breaks any other rule."""
 
 
 class RuleError(ValueError):
@@ -33,17 +75,23 @@ class RuleError(ValueError):
         super().__init__(rule)
 
 
-NODE_FILTER = re.compile(r"all|(server|agent)s?(?::(?:\*|(\d+(?:,\d+)*|\d*-\d*)))?")
-"""k3d's node filters without the load balancer, which no stack has (k3d v5.9.0
-pkg/util/filter.go)."""
-PUBLISHED = re.compile(r"(\d{1,5}):(\d{1,5})(?:/(tcp|udp))?\Z")
-_IMAGE = re.compile(r"[a-z0-9][\w./:-]*(:[\w.-]+|@sha256:[0-9a-f]{64})\Z")
+def may_hold_a_secret(text: str) -> bool:
+    """Whether ``text`` looks as if it has a login or a token, so that no message repeats it."""
+    return bool(_LOGIN.search(text))
+
+
+NODE_FILTER = re.compile(r"all|(server|agent)s?:(?:\*|(\d+(?:,\d+)*|\d*-\d*))", re.ASCII)
+"""k3d's node filters without the load balancer, which no stack has. k3d reads a role without a
+subset and refuses it later (k3d v5.9.0 pkg/util/filter.go)."""
+_PUBLISHED = re.compile(r"(\d{1,5}):(\d{1,5})(?:/(tcp|udp))?\Z", re.ASCII)
+_IMAGE = re.compile(r"[a-z0-9][\w./:-]*(:[\w.-]+|@sha256:[0-9a-f]{64})\Z", re.ASCII)
 _MIRROR = re.compile(
-    r"(localhost|[\w-]+(\.[\w-]+)+|[\w.-]+(?=:))(:\d{1,5})?(/[a-z0-9][a-z0-9._-]*)*\Z"
+    r"(localhost|[\w-]+(\.[\w-]+)+|[\w.-]+(?=:))(:\d{1,5})?(/[a-z0-9][a-z0-9._-]*)*\Z", re.ASCII
 )
 """A host with a dot or a port, or localhost: Docker takes another first name for a part of an
 image's name on Docker Hub."""
-_REGISTRY = re.compile(r"[\w.-]+(:\d{1,5})?\Z")
+_REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?\Z")
+"""As k3d reads it, without a protocol (k3d v5.9.0 pkg/util/registry.go)."""
 
 
 def _release(text: object) -> object:
@@ -71,19 +119,50 @@ def _versioned_image(text: str) -> str:
 
 
 def _registry_configuration(text: str) -> str:
-    """Raises RuleError for a login too: it would be kept in Pulumi's state."""
+    """``text`` with a line break: k3d takes one without for the path of a file (k3d v5.9.0
+    pkg/config/transform.go).
+
+    Raises RuleError for a login too: it would be kept in Pulumi's state.
+    """
     try:
         document = yaml.safe_load(_without_dollar(text)) or {}
-        configs = (document.get("configs") or {}).items()
-        logins = [name for name, config in configs if "auth" in (config or {})]
+        endpoints = [
+            _field(mirror, "endpoint") or [] for _, mirror in _entries(document, "mirrors")
+        ]
+        logins = [name for name, _ in _entries(document, "auths")] + [
+            name for name, config in _entries(document, "configs") if _field(config, "auth")
+        ]
     except (yaml.YAMLError, AttributeError, TypeError):
         raise RuleError("it is not the text of a registries.yaml, a mapping in YAML") from None
+    if not all(isinstance(urls, list) for urls in endpoints):
+        raise RuleError("the endpoint of a mirror is a list", "write endpoint: [https://HOST]")
     if logins:
+        named = ", ".join("a registry" if "@" in name else name for name in logins)
         raise RuleError(
-            f"its login for {', '.join(logins)} would be kept in Pulumi's state in plain text",
+            f"its login for {named} would be kept in Pulumi's state in plain text",
             "bring images to the nodes with `docker pull` and `k3d image import`",
         )
-    return text
+    urls = [str(url) for listed in endpoints for url in listed]
+    if any("@" in _authority(url) for url in urls):
+        raise RuleError(
+            "the URL of a mirror has a login, which would be kept in Pulumi's state in plain text",
+            "leave the login out",
+        )
+    return text if not text or "\n" in text else f"{text}\n"
+
+
+def _entries(document: Mapping[str, Any], name: str) -> list[tuple[str, Mapping[str, Any]]]:
+    return [(str(key), value or {}) for key, value in (_field(document, name) or {}).items()]
+
+
+def _field(document: Mapping[str, Any], name: str) -> Any:
+    """As Go's JSON decoder finds it, which k3d uses: in upper or lower case."""
+    return next((value for key, value in document.items() if str(key).lower() == name), None)
+
+
+def _authority(url: str) -> str:
+    """The part of a URL with the host, which may begin with a login; the scheme may be missing."""
+    return re.split(r"[/?#]", url.rpartition("//")[2], maxsplit=1)[0]
 
 
 def _without_dollar(text: str) -> str:
@@ -97,16 +176,71 @@ def _k3s_argument(text: str) -> str:
         raise RuleError(
             "an argument of k3s begins with --", "for instance --disable=traefik@server:*"
         )
-    for reserved, (why, cure) in _RESERVED_ARGUMENTS.items():
-        if re.match(reserved, text.partition("=")[2]):
-            raise RuleError(why, cure)
-    for node_filter in split_k3s_argument(text)[1]:
-        if not NODE_FILTER.fullmatch(node_filter):
-            raise RuleError(
-                f"{node_filter!r} after its last @ is not a node filter",
-                "write server:*, agent:0 or all",
-            )
+    argument, filters = split_k3s_argument(text)
+    _refuse_secrets(argument if all(map(NODE_FILTER.fullmatch, filters)) else text)
+    flag, given, value = argument[2:].partition("=")
+    if re.search(r"\s", flag):
+        cure = f"write --{flag.split()[0]}=VALUE" if flag.split() else ""
+        raise RuleError("k3s reads a flag with a blank in its name", cure)
+    if flag in _VALUE_FLAGS and not given:
+        raise RuleError(f"--{flag} needs a value", f"write --{flag}=VALUE")
+    if flag.endswith("-arg"):
+        _refuse_reserved(flag, value)
+    for node_filter in filters:
+        _refuse_filter(node_filter)
     return _without_dollar(text)
+
+
+def _refuse_secrets(argument: str) -> None:
+    """A token or login: it could be read in Pulumi's state and in the nodes' containers."""
+    flag, _, value = argument[2:].partition("=")
+    flag = re.split(r"\s", flag, maxsplit=1)[0]
+    readable = "would be readable in Pulumi's state and in `docker inspect`"
+    if flag in _SECRET_FLAGS:
+        raise RuleError(f"the value of --{flag} {readable}", _SECRET_FLAGS[flag])
+    if flag == "datastore-endpoint" and re.search("@|password", value):
+        raise RuleError(
+            f"the login in --{flag} {readable}",
+            "log in with a certificate: --datastore-certfile and --datastore-keyfile",
+        )
+    if _LOGIN_IN_URL.search(argument):
+        raise RuleError(f"the login in a URL of --{flag} {readable}", "leave the login out")
+
+
+def _refuse_reserved(flag: str, setting: str) -> None:
+    """``setting`` as k3s reads it: with or without dashes before its name, and with + or - after
+    it to extend a value (k3s pkg/util/args.go); components read ``_`` as ``-`` (component-base
+    v0.36.3 cli/flag/flags.go)."""
+    name, given, value = setting.partition("=")
+    name = name.removeprefix("--").rstrip("+-").replace("_", "-")
+    if reserved := _RESERVED_SETTINGS.get((flag, name)):
+        raise RuleError(*reserved)
+    if name != "feature-gates" or not given:
+        return
+    for entry in filter(None, value.split(",")):
+        gate, _, chosen = (part.strip() for part in entry.partition("="))
+        if why := compatibility.FORBIDDEN_GATES.get(gate):
+            raise RuleError(f"feature gate {gate} is {why}", "leave it out")
+        if chosen not in _GO_BOOLEANS:
+            raise RuleError(
+                f"feature gate {gate} is neither true nor false, which stops the component",
+                f"write {gate}=true or {gate}=false",
+            )
+
+
+def _refuse_filter(node_filter: str) -> None:
+    match = NODE_FILTER.fullmatch(node_filter)
+    if not match:
+        raise RuleError(
+            "what follows its last @ is not a node filter",
+            "write server:*, agent:0 or all",
+        )
+    first, _, last = (match[2] or "").partition("-")
+    if first and last and int(last) < int(first):
+        raise RuleError(
+            f"the range of {node_filter} ends before it begins",
+            f"write {match[1]}:{last}-{first}",
+        )
 
 
 def split_k3s_argument(text: str) -> tuple[str, list[str]]:
@@ -116,19 +250,30 @@ def split_k3s_argument(text: str) -> tuple[str, list[str]]:
 
 
 def _published_port(text: str) -> str:
-    match = PUBLISHED.match(text)
+    match = _PUBLISHED.match(text)
     if not match or not all(0 < int(port) < 65536 for port in match.group(1, 2)):
         raise RuleError("a published port is HOSTPORT:NODEPORT[/tcp|/udp]", "for instance 8080:80")
     return text
 
 
+def host_port(entry: object) -> tuple[int, str] | None:
+    """The host's port of an entry of publishedPorts and its protocol; None for what is no entry."""
+    match = _PUBLISHED.match(str(entry))
+    return (int(match[1]), match[3] or "tcp") if match else None
+
+
 def tcp_port(entry: object) -> int | None:
     """The host's TCP port of an entry of publishedPorts; None for UDP or what is not an entry."""
-    match = PUBLISHED.match(str(entry))
-    return int(match[1]) if match and match[3] != "udp" else None
+    port, protocol = host_port(entry) or (None, "")
+    return port if protocol == "tcp" else None
 
 
 def _registry_mirror(text: str) -> str:
+    if "@" in text:
+        raise RuleError(
+            "it has a login, which would be kept in Pulumi's state in plain text",
+            "leave the login out",
+        )
     if text and not _MIRROR.match(text):
         raise RuleError(
             "a mirror is HOST[:PORT][/PATH] without https://, and HOST has a dot or a port",
