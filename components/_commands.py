@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,28 @@ def _environment(values: Mapping[str, str]) -> dict[str, str]:
     """``values`` and the Docker daemon in use, so that a delete goes to the create's daemon."""
     host = os.environ.get("DOCKER_HOST")
     return {**values, **({"DOCKER_HOST": host} if host else {})}
+
+
+def keep_stdin_secret(
+    args: pulumi.ResourceTransformationArgs,
+) -> pulumi.ResourceTransformationResult | None:
+    """Marks what every Command below a resource reads: values of the configuration are in it.
+
+    A Command then keeps its stdin encrypted in the state, and no plan shows it.
+    """
+    stdin = args.props.get("stdin")
+    if args.type_ != "command:local:Command" or stdin is None:
+        return None
+    props = {**args.props, "stdin": pulumi.Output.secret(stdin)}
+    return pulumi.ResourceTransformationResult(props, args.opts)
+
+
+def printed(command: local.Command) -> pulumi.Output[dict[str, Any]]:
+    """The document that ``command`` printed: no part of its stdin, so never a secret.
+
+    Outputs of a Command with a secret stdin have its mark.
+    """
+    return pulumi.Output.unsecret(command.stdout).apply(json.loads)
 
 
 def in_turn(scripts: Sequence[str]) -> str:

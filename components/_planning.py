@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from runtime_observability.core.settings import Settings, parse
 from runtime_observability.host import node_image, preflight
 
 from .environment_args import TracedEnvironmentArgs
+
+_SHORTEST_SECRET = 3
+"""Characters; hiding a shorter text would only spoil the words around it."""
 
 _claims: WeakKeyDictionary[Any, list[tuple[Names, set[int]]]] = WeakKeyDictionary()
 """The environments of a run with their ports, by the engine's monitor: each run has another one."""
@@ -34,20 +38,40 @@ def plan(args: TracedEnvironmentArgs) -> Plan:
         Path(args.state_folder).absolute() if args.state_folder else None,
     )
     try:
-        settings = parse(args.values())
+        settings = parse(args.values(), args.secret_keys)
         observed = preflight.observe(names, settings.host_ports, settings.port_offset)
         if observed.problems:
             raise ProblemsError(UNTOUCHED, observed.problems)
         upstream = node_image.node_image(settings, observed.architecture)
     except ProblemsError as error:
-        raise pulumi.RunError(str(error)) from None
+        raise pulumi.RunError(_without_secrets(str(error), args)) from None
     _claim(names, settings)
     made = make_plan(settings, names, observed, upstream)
     for warning in made.warnings:
-        pulumi.log.warn(warning)
+        pulumi.log.warn(_without_secrets(warning, args))
     for line in made.tracing:
-        pulumi.log.info(line)
+        pulumi.log.info(_without_secrets(line, args))
     return made
+
+
+def _without_secrets(line: str, args: TracedEnvironmentArgs) -> str:
+    """``line`` without the texts that are secret in the configuration."""
+    values = args.values()
+    secrets = {text for key in args.secret_keys for text in _texts(values.get(key))}
+    for secret in sorted(secrets, key=len, reverse=True):
+        line = line.replace(secret, "[secret]")
+    return line
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in ``value`` that is long enough to be worth hiding."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif len(str(value)) > _SHORTEST_SECRET:
+        yield str(value)
 
 
 def _refuse_outputs(args: TracedEnvironmentArgs) -> None:

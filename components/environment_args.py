@@ -134,6 +134,11 @@ class TracedEnvironmentArgs:
         """``args``; a program in another language gives a mapping (Pulumi's component host)."""
         return args if isinstance(args, TracedEnvironmentArgs) else cls(**args)
 
+    @property
+    def secret_keys(self) -> frozenset[str]:
+        """Keys whose values Pulumi keeps secret; a plain argument has no mark."""
+        return frozenset()
+
     def values(self) -> dict[str, Any]:
         """What is set, keyed as in Pulumi.yaml; not validated."""
         keys = {name: field.alias for name, field in Settings.model_fields.items()}

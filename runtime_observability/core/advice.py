@@ -33,9 +33,7 @@ def _replacement(
     record = observed.record
     if record is None or record.digest == spec.digest:
         return []
-    changed = "; ".join(
-        spec_changes.changes(record.spec, spec.document, settings.secret_keys)
-    )
+    changed = "; ".join(spec_changes.changes(record.spec, spec.document, settings.secret_keys))
     return [f"cluster {names.cluster} will be replaced, and its workloads go with it: {changed}"]
 
 

@@ -25,9 +25,7 @@ def changes(
     if changed:
         by_name_alone = _BY_NAME_ALONE.union(secret_keys)
         return [
-            key
-            if key in by_name_alone
-            else _change(key, settings_before[key], settings_after[key])
+            key if key in by_name_alone else _change(key, settings_before[key], settings_after[key])
             for key in changed
         ]
     return differences({**before, "settings": settings_after}, after)

@@ -241,6 +241,22 @@ def test_a_replacement_of_the_cluster_is_announced(default: Run) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "secret"),
+    [
+        ("registries", {"config": "mirrors: {hush.example: {}}\n"}, ()),
+        ("k3sArgs", ["--node-label=a=hush"], ("k3sArgs",)),
+    ],
+)
+def test_the_announcement_does_not_repeat_what_may_be_secret(
+    key: str, value: Any, secret: tuple[str, ...]
+) -> None:
+    spec = spec_of(Names("dev", PROJECT), parsed())
+    observed = Observation(generation=7, record=Record(7, True, spec.digest, spec.document, ()))
+    (said,) = run({key: value}, observed=observed, secret_keys=secret).warnings()
+    assert said.endswith(f"its workloads go with it: {key}")
+
+
 def test_a_release_beyond_what_is_known_is_said() -> None:
     assert run({"k3sVersion": "v1.37.1-k3s1"}).warnings() == []
     unknown = {"k3sVersion": "v1.39.0-k3s1", "collectorVersion": "0.999.0"}

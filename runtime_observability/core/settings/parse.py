@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from runtime_observability.core.compatibility import ContainerdTracing
 from runtime_observability.core.problem import Problem, ProblemsError
-from runtime_observability.core.settings import rules, values
+from runtime_observability.core.settings import rules, secret_texts
 from runtime_observability.core.settings.model import PORT_DEFAULTS, Registries, Settings
 
 
@@ -99,7 +99,7 @@ def _shown(value: object, key: str, *, is_secret: bool) -> str:
     if key == "registries.config":
         return "its text"
     text = json.dumps(value, default=str, ensure_ascii=False)
-    return "its value" if key == "registries" or values.may_hold_a_secret(text) else text
+    return "its value" if key == "registries" or secret_texts.may_hold_a_secret(text) else text
 
 
 def _moved_by(key: str, raw: Mapping[str, Any]) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 
 from runtime_observability.core import compatibility
 from runtime_observability.core.problem import Problem
+from runtime_observability.core.settings.k3s_arguments import NODE_FILTER, split_k3s_argument
 from runtime_observability.core.settings.model import PORT_DEFAULTS, Settings, published_key
-from runtime_observability.core.settings.values import NODE_FILTER, host_port, split_k3s_argument
+from runtime_observability.core.settings.values import host_port
 
 
 def refuse_clashes(raw: Mapping[str, Any]) -> list[Problem]:
