@@ -59,17 +59,18 @@ def guard(
     scripts: Sequence[str],
     environment: Mapping[str, str],
     *,
+    create: str = "true",
     triggers: Sequence[Any] = (),
     opts: pulumi.ResourceOptions,
 ) -> local.Command:
-    """A Command that makes nothing and whose delete runs ``scripts``.
+    """A Command whose delete runs ``scripts``, and that makes nothing that could fail halfway.
 
     It is in the state before anything that depends on it exists, so an interrupted create, a
     replacement and a destroy all end in the same delete.
     """
     return local.Command(
         name,
-        create="true",
+        create=create,
         delete=in_turn(scripts),
         environment=_environment(environment),
         triggers=list(triggers),

@@ -36,10 +36,13 @@ def plan(args: TracedEnvironmentArgs) -> Plan:
         args.stack or pulumi.get_stack(),
         Path(args.folder or "").absolute(),
         Path(args.state_folder).absolute() if args.state_folder else None,
+        f"{pulumi.get_organization() or 'organization'}/{pulumi.get_project()}/{pulumi.get_stack()}",
     )
     try:
         settings = parse(args.values(), args.secret_keys)
-        observed = preflight.observe(names, settings.host_ports, settings.port_offset)
+        observed = preflight.observe(
+            names, settings.host_ports, settings.port_offset, settings.registries.use
+        )
         if observed.problems:
             raise ProblemsError(UNTOUCHED, observed.problems)
         upstream = node_image.node_image(settings, observed.architecture)

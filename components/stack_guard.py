@@ -10,7 +10,10 @@ from . import _commands
 
 
 class StackGuard(pulumi.ComponentResource):
-    """Its delete removes what the stack owns, in Pulumi's state or not, and proves it gone."""
+    """Its delete removes what the stack owns, in Pulumi's state or not, and proves it gone.
+
+    Its create claims the stack's folder, so that no other Pulumi stack takes it for its own.
+    """
 
     def __init__(
         self, name: str, args: StackGuardArgs, opts: pulumi.ResourceOptions | None = None
@@ -24,7 +27,9 @@ class StackGuard(pulumi.ComponentResource):
                 "STACK": args.stack,
                 "CLUSTER": args.cluster,
                 "DIRECTORY": args.directory,
+                "CLAIM": args.claim,
             },
+            create=_commands.in_turn(["claim_stack.sh"]),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})

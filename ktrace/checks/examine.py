@@ -11,7 +11,7 @@ from ktrace.checks.finding import UP_STOPS, Finding, problems
 from runtime_observability.core import naming
 from runtime_observability.core.naming import Names
 from runtime_observability.core.settings import Settings
-from runtime_observability.host import docker, engines, preflight, runner
+from runtime_observability.host import docker, engines, ownership, preflight, runner
 
 
 def examine(names: Names, settings: Settings) -> list[Finding]:
@@ -49,7 +49,7 @@ def examine(names: Names, settings: Settings) -> list[Finding]:
             info, len(networks), any(network.name == names.network for network in networks)
         ),
         *problems(
-            "names", preflight.refuse_objects_of_others(names, containers, networks), names.base
+            "names", ownership.refuse_objects_of_others(names, containers, networks), names.base
         ),
         *problems(
             "ports",

@@ -20,6 +20,8 @@ class StackGuardArgs:
     cluster: str
     directory: str
     """The stack's own folder, removed with it."""
+    claim: str
+    """Written into the folder before anything is created: whose it is."""
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,9 @@ def make_plan(
     jaeger = _jaeger(settings, names, observed)
     tracing = Tracing(settings)
     return Plan(
-        stack_guard=StackGuardArgs(names.stack, names.owner, names.cluster, str(names.directory)),
+        stack_guard=StackGuardArgs(
+            names.stack, names.owner, names.cluster, str(names.directory), names.claim
+        ),
         network=StackNetworkArgs(names.network, names.owner, names.labels),
         jaeger=jaeger,
         collector=_collector(settings, names, observed),

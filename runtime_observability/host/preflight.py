@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -27,13 +27,22 @@ from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.problem import Problem
 from runtime_observability.core.settings import PORT_DEFAULTS
 from runtime_observability.core.versions import Version
-from runtime_observability.host import docker, engines, ports, runner, store
+from runtime_observability.host import docker, engines, ownership, ports, runner, store
 from runtime_observability.host.docker import Owned
 
 
-def observe(names: Names, host_ports: Mapping[str, int], port_offset: int = 0) -> Observation:
+def observe(
+    names: Names,
+    host_ports: Mapping[str, int],
+    port_offset: int = 0,
+    registries: Sequence[str] = (),
+) -> Observation:
     """Looks at Docker, the ports and the stack's own folder; about 0.3 s."""
-    problems = [*check_folders(names), *check_k3d()]
+    problems = [
+        *check_folders(names),
+        *ownership.refuse_a_claimed_folder(names),
+        *check_k3d(),
+    ]
     try:
         daemon = docker.daemon()
         problems += check_engine(daemon, names)
@@ -50,8 +59,9 @@ def observe(names: Names, host_ports: Mapping[str, int], port_offset: int = 0) -
             )
         )
         return Observation(tuple(problems))
-    problems += refuse_objects_of_others(names, containers, networks)
+    problems += ownership.refuse_objects_of_others(names, containers, networks)
     problems += refuse_taken_ports(names, host_ports, containers, port_offset)
+    problems += refuse_missing_registries(registries, containers)
     record = store.load(names)
     drift = find_drift(names, record, containers) if record else []
     if record and is_gone(record.spec["k3d"]["image"]):
@@ -162,33 +172,21 @@ def refuse_two_daemons(provider: str, command_line: str, context: str = "") -> l
     ]
 
 
-def refuse_objects_of_others(
-    names: Names, containers: list[Owned], networks: list[Owned]
-) -> list[Problem]:
-    """Names are unique in a daemon: what another owner holds is neither used nor removed."""
-    ours = {names.jaeger, names.collector}
-    strangers = [
-        container
-        for container in containers
-        if container.owner != names.owner
-        and (
-            container.name in ours
-            # k3d's tools container has no labels of ours: the cluster's nodes count
-            or (container.cluster == names.cluster and container.role in ("server", "agent"))
-        )
-    ]
-    strangers += [
-        network
-        for network in networks
-        if network.name == names.network and network.owner != names.owner
-    ]
+def refuse_missing_registries(use: Sequence[str], containers: list[Owned]) -> list[Problem]:
+    """``use`` are entries of registries.use: k3d looks for a container that it made itself, with or
+    without its prefix, once the nodes' network is there (k3d v5.9.0 pkg/client/cluster.go)."""
+    known = {container.name.removeprefix("k3d-") for container in containers if container.role}
+    hosts = [entry.partition(":")[0] for entry in use]
     return [
         Problem(
-            "stack name",
-            f"{stranger.name} is taken by {stranger.whose}",
-            cure="destroy that first, or choose another stack name",
+            f"registries.use.{number}",
+            f"k3d has no registry {host}",
+            "nodes use only a registry that k3d made in this Docker",
+            f"run `k3d registry create {host.removeprefix('k3d-')}`, or name another registry in "
+            "registries.config",
         )
-        for stranger in strangers
+        for number, host in enumerate(hosts)
+        if host.removeprefix("k3d-") not in known
     ]
 
 

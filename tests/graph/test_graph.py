@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from components import _commands
 from runtime_observability.core import documents, naming, support
 from runtime_observability.core.naming import Names
 from runtime_observability.core.node_image import UpstreamImage
@@ -196,7 +197,9 @@ def test_guards_make_nothing_and_others_delete_nothing(any_run: Run) -> None:
     guards = {"stack-sweep", "network-detach", "cluster-guard-sweep"}
     for command in any_run.of_type(COMMAND):
         if command.name in guards:
-            assert command.inputs["create"] == "true"
+            claims = command.name == "stack-sweep"
+            made = _commands.in_turn(["claim_stack.sh"]) if claims else "true"
+            assert command.inputs["create"] == made
             assert command.inputs["delete"]
         elif not command.name.startswith("files-"):
             assert "delete" not in command.inputs, command.name

@@ -152,6 +152,9 @@ CLUSTER = {
     "CLUSTER": "traced-dev",
     "DIRECTORY": str(NAMES.directory),
 }
+CLAIM = json.dumps(
+    {"folder": str(PROJECT), "pulumiStack": "organization/runtime-observability/dev"}
+)
 
 
 def python(module: str, triggers: list[Any], **environment: str) -> dict[str, Any]:
@@ -190,8 +193,9 @@ def test_a_command_has_these_inputs_and_no_other(stack: Run) -> None:
     }
     assert inputs(stack, COMMAND) == {
         "stack-sweep": guard(
-            ["sweep_cluster.sh", "sweep_stack.sh"], [], CLUSTER | {"STACK": "dev"}
-        ),
+            ["sweep_cluster.sh", "sweep_stack.sh"], [], CLUSTER | {"STACK": "dev", "CLAIM": CLAIM}
+        )
+        | {"create": _commands.in_turn(["claim_stack.sh"])},
         "network-detach": guard(
             ["detach_network.sh"], [NETWORK_ID], {"OWNER": NAMES.owner, "NETWORK": "traced-dev"}
         ),
