@@ -36,7 +36,13 @@ def plan(args: TracedEnvironmentArgs) -> Plan:
         args.stack or pulumi.get_stack(),
         Path(args.folder or "").absolute(),
         Path(args.state_folder).absolute() if args.state_folder else None,
-        f"{pulumi.get_organization() or 'organization'}/{pulumi.get_project()}/{pulumi.get_stack()}",
+        "/".join(
+            (
+                pulumi.get_organization() or "organization",  # as Pulumi calls it without its cloud
+                pulumi.get_project(),
+                pulumi.get_stack(),
+            )
+        ),
     )
     try:
         settings = parse(args.values(), args.secret_keys)

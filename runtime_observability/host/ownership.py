@@ -116,7 +116,7 @@ def _moved_or_copied(names: Names, origin: Path, left: Owned) -> Problem:
         return Problem(
             "project folder",
             f"it is a copy of {origin}, where stack {left.stack} has {left.name}",
-            "both folders are one Pulumi stack, so `pulumi destroy` here would remove that",
+            "this folder's Pulumi stack is that folder's, so `pulumi destroy` here would remove it",
             f"go on in that folder, `cd {there}`, or give this one a stack of its own: "
             "`pulumi stack init NAME`",
         )

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from components import _commands
-from runtime_observability.core import documents, naming, support
+from runtime_observability.core import compatibility, documents, naming, support
 from runtime_observability.core.naming import Names
 from runtime_observability.core.node_image import UpstreamImage
 from tests.configuration import PROJECT, of_stack_file, parsed, spec_of
@@ -461,6 +461,7 @@ def test_the_project_asks_for_what_the_design_needs() -> None:
     assert project["name"] == naming.PROJECT
     assert project["options"] == {"refresh": "always"}
     assert project["runtime"]["options"] == {"toolchain": "pip", "virtualenv": ".venv"}
+    assert project["requiredPulumiVersion"] == f">={compatibility.OLDEST_PULUMI}"
     assert "backend" not in project, "a user who is logged in stays so"
 
 

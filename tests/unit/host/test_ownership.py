@@ -155,7 +155,7 @@ def test_a_copy_is_not_told_to_destroy(origin: Names, tmp_path: Path) -> None:
     assert problem.seen == (
         f"it is a copy of {origin.folder}, where stack dev has traced-dev-jaeger"
     )
-    assert "`pulumi destroy` here would remove that" in problem.why
+    assert "`pulumi destroy` here would remove it" in problem.why
     assert f"`cd '{origin.folder}'`" in problem.cure
     assert "`pulumi stack init NAME`" in problem.cure
 
