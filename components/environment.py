@@ -61,7 +61,7 @@ class TracedEnvironment(pulumi.ComponentResource):
         """Raises RunError, with every problem, before the first resource is registered."""
         typed = TracedEnvironmentArgs.of(args)
         plan = _planning.plan(typed)
-        if typed.secret_keys:
+        if typed.has_texts_to_hide:
             secret = pulumi.ResourceOptions(transformations=[_commands.keep_stdin_secret])
             opts = pulumi.ResourceOptions.merge(opts, secret)
         super().__init__("runtime-observability:index:TracedEnvironment", name, None, opts)

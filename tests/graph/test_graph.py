@@ -388,6 +388,13 @@ def test_a_secret_of_the_configuration_stays_one(key: str, default: Run) -> None
     assert secret.exports == default.exports
 
 
+def test_no_plan_shows_the_text_of_registries() -> None:
+    """`pulumi preview --diff` shows the stdin of a Command that changes."""
+    stdin = run({"registries": SECRET["registries"]})["cluster-ensure"].inputs["stdin"]
+    assert stdin[_MARK]
+    assert _MARK not in run({"registries": {"use": ["a:5000"]}})["cluster-ensure"].inputs["stdin"]
+
+
 def test_without_a_secret_nothing_is_one() -> None:
     plain = run({"k3sArgs": SECRET["k3sArgs"]})
     assert "hush-hush" in plain["cluster-ensure"].inputs["stdin"]

@@ -15,13 +15,14 @@ SECRET_FLAGS = {
 }
 """k3s' flags whose value is a secret, with the cure."""
 
-LOGIN_IN_URL = re.compile(r"//[^\s/?#@]*@")
-"""A user, with or without a password, before a URL's host."""
+LOGIN_IN_URL = re.compile(r"//\S*@")
+"""A user, with or without a password, before a URL's host; a password may have any character."""
 _LOGIN = re.compile(
     rf"{LOGIN_IN_URL.pattern}"
-    r"|[^\s:/@]+:[^\s/@]+@(?!sha256:)"
+    r"|[^\s:/@]+:\S+@(?!sha256:)"
     rf"|--({'|'.join(SECRET_FLAGS)})\b(?!-)"
-    r"|password|--datastore-endpoint=.*@"
+    r"|password|--datastore-endpoint=.*@",
+    re.IGNORECASE,
 )
 """What may be a secret in a text that breaks any other rule."""
 

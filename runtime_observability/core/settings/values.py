@@ -72,8 +72,7 @@ def _registry_configuration(text: str) -> str:
             f"its login for {named} would be kept in Pulumi's state in plain text",
             "bring images to the nodes with `docker pull` and `k3d image import`",
         )
-    urls = [str(url) for listed in endpoints for url in listed]
-    if any("@" in _authority(url) for url in urls):
+    if any("@" in str(url) for urls in endpoints for url in urls):
         raise RuleError(
             "the URL of a mirror has a login, which would be kept in Pulumi's state in plain text",
             "leave the login out",
@@ -88,11 +87,6 @@ def _entries(document: Mapping[str, Any], name: str) -> list[tuple[str, Mapping[
 def _field(document: Mapping[str, Any], name: str) -> Any:
     """As Go's JSON decoder finds it, which k3d uses: in upper or lower case."""
     return next((value for key, value in document.items() if str(key).lower() == name), None)
-
-
-def _authority(url: str) -> str:
-    """The part of a URL with the host, which may begin with a login; the scheme may be missing."""
-    return re.split(r"[/?#]", url.rpartition("//")[2], maxsplit=1)[0]
 
 
 def _published_port(text: str) -> str:
