@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,6 +37,28 @@ def interpreter() -> str:
     return str(python) if python.exists() else sys.executable
 
 
+def keep_stdin_secret(
+    args: pulumi.ResourceTransformationArgs,
+) -> pulumi.ResourceTransformationResult | None:
+    """Marks what every Command below a resource reads: values of the configuration are in it.
+
+    A Command then keeps its stdin encrypted in the state, and no plan shows it.
+    """
+    stdin = args.props.get("stdin")
+    if args.type_ != "command:local:Command" or stdin is None:
+        return None
+    props = {**args.props, "stdin": pulumi.Output.secret(stdin)}
+    return pulumi.ResourceTransformationResult(props, args.opts)
+
+
+def printed(command: local.Command) -> pulumi.Output[dict[str, Any]]:
+    """The document that ``command`` printed: no part of its stdin, so never a secret.
+
+    Outputs of a Command with a secret stdin have its mark.
+    """
+    return pulumi.Output.unsecret(command.stdout).apply(json.loads)
+
+
 def in_turn(scripts: Sequence[str]) -> str:
     """One shell text of ``scripts``, each run after the one before it has succeeded."""
     return "set -e\n" + "".join(f"(\n{runner.script(name)})\n" for name in scripts)
@@ -46,17 +69,18 @@ def guard(
     scripts: Sequence[str],
     environment: Mapping[str, str],
     *,
+    create: str = "true",
     triggers: Sequence[Any] = (),
     opts: pulumi.ResourceOptions,
 ) -> local.Command:
-    """A Command that makes nothing and whose delete runs ``scripts``.
+    """A Command whose delete runs ``scripts``, and that makes nothing that could fail halfway.
 
     It is in the state before anything that depends on it exists, so an interrupted create, a
     replacement and a destroy all end in the same delete.
     """
     return local.Command(
         name,
-        create="true",
+        create=create,
         delete=in_turn(scripts),
         environment=_environment(environment),
         triggers=list(triggers),

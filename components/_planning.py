@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from runtime_observability.host import daemon, node_image, preflight, runner
 from . import stack_config
 from .environment_args import TracedEnvironmentArgs
 
+_SHORTEST_SECRET = 3
+"""Characters; hiding a shorter text would only spoil the words around it."""
+
 _claims: WeakKeyDictionary[Any, list[tuple[Names, set[int]]]] = WeakKeyDictionary()
 """The environments of a run with their ports, by the engine's monitor: each run has another one."""
 
@@ -33,24 +37,53 @@ def plan(args: TracedEnvironmentArgs) -> Plan:
         args.stack or pulumi.get_stack(),
         Path(args.folder or "").absolute(),
         Path(args.state_folder).absolute() if args.state_folder else None,
+        "/".join(
+            (
+                pulumi.get_organization() or "organization",  # as Pulumi calls it without its cloud
+                pulumi.get_project(),
+                pulumi.get_stack(),
+            )
+        ),
     )
     try:
-        settings = parse(args.values())
+        settings = parse(args.values(), args.secret_keys)
         chosen = daemon.choose(stack_config.of_docker())
         daemon.use(chosen)
-        observed = preflight.observe(names, settings.host_ports, settings.port_offset)
+        observed = preflight.observe(
+            names, settings.host_ports, settings.port_offset, settings.registries.use
+        )
         if problems := dict.fromkeys((*chosen.problems, *observed.problems)):
             raise ProblemsError(UNTOUCHED, problems)
         upstream = node_image.node_image(settings, observed.architecture)
     except ProblemsError as error:
-        raise pulumi.RunError(str(error)) from None
+        raise pulumi.RunError(_without_secrets(str(error), args)) from None
     _claim(names, settings)
     made = make_plan(settings, names, observed, upstream)
     for warning in made.warnings:
-        pulumi.log.warn(warning)
+        pulumi.log.warn(_without_secrets(warning, args))
     for line in made.tracing:
-        pulumi.log.info(line)
+        pulumi.log.info(_without_secrets(line, args))
     return made
+
+
+def _without_secrets(line: str, args: TracedEnvironmentArgs) -> str:
+    """``line`` without the texts that are secret in the configuration."""
+    values = args.values()
+    secrets = {text for key in args.secret_keys for text in _texts(values.get(key))}
+    for secret in sorted(secrets, key=len, reverse=True):
+        line = line.replace(secret, "[secret]")
+    return line
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in ``value`` that is long enough to be worth hiding."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif len(str(value)) > _SHORTEST_SECRET:
+        yield str(value)
 
 
 def _refuse_outputs(args: TracedEnvironmentArgs) -> None:

@@ -119,6 +119,6 @@ class TracedCluster(pulumi.ComponentResource):
             triggers=[guard.id],
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.instance = ensured.stdout.apply(lambda printed: str(json.loads(printed)["instance"]))
+        self.instance = _commands.printed(ensured).apply(lambda found: str(found["instance"]))
         self.kubeconfig = self.instance.apply(lambda _: args.kubeconfig)
         self.register_outputs({"instance": self.instance, "kubeconfig": self.kubeconfig})

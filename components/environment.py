@@ -10,7 +10,7 @@ import pulumi
 
 from runtime_observability.core.naming import PROJECT
 
-from . import _planning
+from . import _commands, _planning
 from .cluster import ClusterGuard, ClusterRehearsal, TracedCluster
 from .collector import Collector
 from .config_files import ConfigFiles
@@ -59,7 +59,11 @@ class TracedEnvironment(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Raises RunError, with every problem, before the first resource is registered."""
-        plan = _planning.plan(TracedEnvironmentArgs.of(args))
+        typed = TracedEnvironmentArgs.of(args)
+        plan = _planning.plan(typed)
+        if typed.has_texts_to_hide:
+            secret = pulumi.ResourceOptions(transformations=[_commands.keep_stdin_secret])
+            opts = pulumi.ResourceOptions.merge(opts, secret)
         super().__init__("runtime-observability:index:TracedEnvironment", name, None, opts)
         _planning.warn_of_a_docker_provider(self)
 

@@ -139,6 +139,18 @@ class TracedEnvironmentArgs:
         """``args``; a program in another language gives a mapping (Pulumi's component host)."""
         return args if isinstance(args, TracedEnvironmentArgs) else cls(**args)
 
+    @property
+    def secret_keys(self) -> frozenset[str]:
+        """Keys whose values Pulumi keeps secret; a plain argument has no mark."""
+        return frozenset()
+
+    @property
+    def has_texts_to_hide(self) -> bool:
+        """Whether a plan's details must not show what Commands read: a secret, or the text of a
+        registries.yaml, which tells of a company's machines. Only for valid values."""
+        registries = self.values().get("registries") or {}
+        return bool(self.secret_keys or registries.get("config"))
+
     def values(self) -> dict[str, Any]:
         """What is set, keyed as in Pulumi.yaml; not validated."""
         keys = {name: field.alias for name, field in Settings.model_fields.items()}

@@ -58,5 +58,5 @@ class TraceProbe(pulumi.ComponentResource):
             ],
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.result = probe.stdout.apply(json.loads)
+        self.result = _commands.printed(probe)
         self.register_outputs({"result": self.result})

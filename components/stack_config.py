@@ -6,7 +6,7 @@ keys are left to the program (Pulumi accepts any key).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,15 +22,33 @@ class StackConfig(TracedEnvironmentArgs):
     """The Args of the selected stack: whatever its configuration holds, unknown keys too."""
 
     config: Mapping[str, Any]
+    secret: frozenset[str] = frozenset()
+    """Keys whose value, or a part of it, was set with ``--secret``."""
 
     @classmethod
     def read(cls, folder: Path) -> StackConfig:
         """The configuration of the project in ``folder``, whose Pulumi.yaml has its schema."""
         schema = yaml.safe_load((folder / "Pulumi.yaml").read_text())["config"]
-        return cls(folder=str(folder), config=_read(schema))
+        config = _read(schema)
+        return cls(folder=str(folder), config=config, secret=_secret(config))
 
     def values(self) -> dict[str, Any]:
         return dict(self.config)
+
+    @property
+    def secret_keys(self) -> frozenset[str]:
+        return self.secret
+
+
+def _secret(keys: Iterable[str]) -> frozenset[str]:
+    """``Config.get`` returns a secret without its mark, so the marks are read for themselves."""
+    config = pulumi.Config()
+    marked = pulumi.runtime.config.get_config_secret_keys_env()
+    return frozenset(
+        key
+        for key in keys
+        if (full := f"{config.name}:{key}") in marked or pulumi.runtime.is_config_secret(full)
+    )
 
 
 def of_docker() -> dict[str, str]:
@@ -50,7 +68,15 @@ def _read(schema: Mapping[str, Any]) -> dict[str, Any]:
     raw: dict[str, Any] = {}
     for key in schema.keys() | _all(config.name).keys():
         structured = schema.get(key, {}).get("type") in ("array", "object")
-        value = config.get_object(key) if structured else config.get(key)
+        value = _structured(config, key) if structured else config.get(key)
         if value is not None:
             raw[key] = value
     return raw
+
+
+def _structured(config: pulumi.Config, key: str) -> Any:
+    """Text that is no JSON stays text: Pulumi's own error would repeat it, a secret too."""
+    try:
+        return config.get_object(key)
+    except pulumi.ConfigTypeError:
+        return config.get(key)

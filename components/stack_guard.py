@@ -10,7 +10,10 @@ from . import _commands, _renames
 
 
 class StackGuard(pulumi.ComponentResource):
-    """Its delete removes what the stack owns, in Pulumi's state or not, and proves it gone."""
+    """Its delete removes what the stack owns, in Pulumi's state or not, and proves it gone.
+
+    Its create claims the stack's folder, so that no other Pulumi stack takes it for its own.
+    """
 
     def __init__(
         self, name: str, args: StackGuardArgs, opts: pulumi.ResourceOptions | None = None
@@ -25,7 +28,9 @@ class StackGuard(pulumi.ComponentResource):
                 "CLUSTER": args.cluster,
                 "REHEARSAL": args.rehearsal,
                 "DIRECTORY": args.directory,
+                "CLAIM": args.claim,
             },
+            create=_commands.in_turn(["claim_stack.sh"]),
             opts=pulumi.ResourceOptions(parent=self, hooks=_renames.refuse(args.stack)),
         )
         self.register_outputs({})

@@ -16,7 +16,7 @@ from runtime_observability.core.naming import Names
 from runtime_observability.core.problem import Problem
 from runtime_observability.core.settings import Settings
 from runtime_observability.host import daemon as daemons
-from runtime_observability.host import docker, engines, own_container, preflight, runner
+from runtime_observability.host import docker, engines, own_container, ownership, preflight, runner
 
 
 def examine(
@@ -64,7 +64,7 @@ def examine(
             info, len(networks), any(network.name == names.network for network in networks)
         ),
         *problems(
-            "names", preflight.refuse_objects_of_others(names, containers, networks), names.base
+            "names", ownership.refuse_objects_of_others(names, containers, networks), names.base
         ),
         *problems(
             "ports",

@@ -33,7 +33,7 @@ def doctor(*, stack: options.StackOption = None, as_json: options.JsonOption = F
     folder, name = _subject(stack)
     # The settings of another program are in its code: then the defaults are checked.
     known = name is not None and is_this_project(folder)
-    settings = stack_settings.read(folder, name if known else None)
+    settings = stack_settings.read(folder, name if known else None, without_secrets=True)
     configured = stack_settings.of_docker(folder, name) if name else {}
     found = examine(Names(name or _WITHOUT_STACK, folder), settings, configured)
     ok = all(finding.status != "failure" for finding in found)

@@ -13,14 +13,20 @@ from runtime_observability.core.naming import PROJECT
 from runtime_observability.core.settings import Settings
 
 
-def read(folder: Path, stack: str | None) -> Settings:
+def read(folder: Path, stack: str | None, *, without_secrets: bool = False) -> Settings:
     """The settings in Pulumi.<stack>.yaml, and the defaults for the others.
 
-    ``stack`` None: the defaults alone.
+    ``stack`` None: the defaults alone. Pulumi alone decrypts a secret: UsageError for a stack that
+    has one, or its default ``without_secrets``.
     """
     try:
         raw = _of_stack(folder, stack) if stack else {}
-        return stack_settings.parse(raw)
+        secret = sorted(key for key, value in raw.items() if _is_secret(value))
+        if secret and not without_secrets:
+            raise UsageError(
+                f"Pulumi.{stack}.yaml: {', '.join(secret)}: secret, and only Pulumi can decrypt it"
+            )
+        return stack_settings.parse({key: raw[key] for key in raw.keys() - set(secret)})
     except stack_settings.SettingsError as error:
         raise UsageError(f"Pulumi.{stack}.yaml: {error}") from None
 
@@ -54,3 +60,10 @@ def _keys(file: Path, namespace: str) -> dict[str, Any]:
         raise UsageError(f"{file} cannot be read: {error}") from None
     own = f"{namespace}:"
     return {key.removeprefix(own): value for key, value in config.items() if key.startswith(own)}
+
+
+def _is_secret(value: Any) -> bool:
+    """Whether ``value`` or a part of it was set with ``--secret``."""
+    if isinstance(value, dict):
+        return "secure" in value or any(map(_is_secret, value.values()))
+    return isinstance(value, list) and any(map(_is_secret, value))

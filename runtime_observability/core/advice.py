@@ -19,7 +19,7 @@ def warnings(
     """All of them, the most urgent first."""
     return [
         *(f"{drift}: up will repair it" for drift in observed.drift),
-        *_change(names, spec, observed),
+        *_change(names, spec, observed, settings),
         *observed.notices,
         *_ended_support(settings, observed.today),
         *_unchecked_releases(settings),
@@ -29,13 +29,15 @@ def warnings(
     ]
 
 
-def _change(names: Names, spec: ClusterSpec, observed: Observation) -> list[str]:
+def _change(
+    names: Names, spec: ClusterSpec, observed: Observation, settings: Settings
+) -> list[str]:
     """What a change of the configuration does to the cluster: one of three, for each change."""
     record = observed.record
     if record is None:
         return []
     change = transition(ClusterSpec.read(record.spec), spec)
-    changed = "; ".join(spec_changes.changes(record.spec, spec.document))
+    changed = "; ".join(spec_changes.changes(record.spec, spec.document, settings.secret_keys))
     cluster = f"cluster {names.cluster}"
     if change.replaces:
         return [f"{cluster} will be replaced, and its workloads go with it: {changed}"]

@@ -22,6 +22,8 @@ class StackGuardArgs:
     """The cluster in which a replacement is rehearsed."""
     directory: str
     """The stack's own folder, removed with it."""
+    claim: str
+    """Written into the folder before anything is created: whose it is."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 from runtime_observability.core import compatibility, documents, naming
 from runtime_observability.core.naming import Names
 from runtime_observability.core.settings import Settings
-from runtime_observability.core.settings.values import split_k3s_argument
+from runtime_observability.core.settings.k3s_arguments import split_k3s_argument
 
 _LOOPBACK = {"localhost", "127.0.0.1"}
 _EVERYWHERE = ["server:*", "agent:*"]

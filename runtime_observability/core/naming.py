@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +38,9 @@ CLUSTER_NAME_LIMIT = 32
 
 _PREFIX = "traced-"
 
+_LONGEST_FOLDER = 4095 - 128
+"""Bytes of a path on Linux (PATH_MAX with its closing byte), less those of the files below it."""
+
 
 @dataclass(frozen=True)
 class Names:
@@ -45,15 +51,19 @@ class Names:
     """The project folder, absolute."""
     own_state_folder: Path | None = None
     """Holds the stacks' own folders; None: ``.stacks`` in the project folder."""
+    pulumi_stack: str = ""
+    """ORGANIZATION/PROJECT/STACK of the Pulumi stack; empty where only the folder is known."""
 
     @property
     def owner(self) -> str:
         """Identifies the stack *and* the folder, because two clones can use the same stack name.
 
         It is a digest, because k3d expands ``$`` in label values and Docker's filters match only
-        complete values.
+        complete values. Stacks of two organizations or projects in one folder would have one
+        owner: ``claim`` tells them apart, and the second is refused.
         """
-        return hashlib.sha256(f"{self.stack}\0{self.folder}".encode()).hexdigest()[:16]
+        text = f"{self.stack}\0{self.folder}"
+        return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
 
     @property
     def base(self) -> str:
@@ -95,6 +105,17 @@ class Names:
         return self.state_folder / self.base.removeprefix(_PREFIX)
 
     @property
+    def claim_file(self) -> Path:
+        """Holds the ``claim`` of the stack that has the folder."""
+        return self.directory / "stack.json"
+
+    @property
+    def claim(self) -> str:
+        """Says whose the stack's own folder is: the Pulumi stack's and the project folder's."""
+        document = {"folder": str(self.folder), "pulumiStack": self.pulumi_stack}
+        return json.dumps(document, sort_keys=True)
+
+    @property
     def node_directory(self) -> Path:
         return self.directory / "node"
 
@@ -132,17 +153,22 @@ def _label(text: str, limit: int) -> str:
 def refuse_a_folder_the_nodes_cannot_mount(folder: Path, of: str = "project") -> list[Problem]:
     """Why ``folder`` cannot hold what it is ``of``, project or state; empty when it can.
 
-    ``:`` and ``,`` end a path in Docker's volume syntax; k3d expands ``$`` in its configuration
-    and has no escape for it (k3d v5.9.0 cmd/util/config/config.go).
+    ``:`` ends a path in Docker's volume syntax (moby v28.5.2 volume/mounts/linux_parser.go); k3d
+    expands ``$`` in its configuration and has no escape for it (k3d v5.9.0
+    cmd/util/config/config.go). ``@`` and ``,`` end a path in k3d's options alone, not in its
+    configuration.
     """
-    bad = sorted(set(str(folder)) & set(":,$@"))
-    if not bad:
+    path = str(folder)
+    bad = sorted(set(path) & set(":$"))
+    if bad:
+        seen = f"{path} has {' and '.join(map(repr, bad))} in its path"
+        why = "Docker volumes and k3d's configuration cannot contain them"
+    elif any(unicodedata.category(character) in ("Cc", "Cs") for character in path):
+        seen = f"{path!a} has a control character or a byte that is not UTF-8 in its path"
+        why = "Pulumi's state and Docker's lists cannot contain them"
+    elif len(os.fsencode(folder)) > _LONGEST_FOLDER:
+        seen = f"its path has {len(os.fsencode(folder))} bytes"
+        why = f"the maximum is {_LONGEST_FOLDER}, so that Linux finds the files in it"
+    else:
         return []
-    return [
-        Problem(
-            f"{of} folder",
-            f"{folder} has {' and '.join(map(repr, bad))} in its path",
-            "Docker volumes and k3d's configuration cannot contain them",
-            f"move the {of} to another folder",
-        )
-    ]
+    return [Problem(f"{of} folder", seen, why, f"move the {of} to another folder")]

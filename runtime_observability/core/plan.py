@@ -71,7 +71,12 @@ def make_plan(
     tracing = Tracing(settings)
     return Plan(
         stack_guard=StackGuardArgs(
-            names.stack, names.owner, names.cluster, names.rehearsal, str(names.directory)
+            names.stack,
+            names.owner,
+            names.cluster,
+            names.rehearsal,
+            str(names.directory),
+            names.claim,
         ),
         network=StackNetworkArgs(names.network, names.owner, names.labels),
         jaeger=jaeger,

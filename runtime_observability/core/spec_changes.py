@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 _LINE = 80
+_BY_NAME_ALONE = frozenset({"registries"})
+"""Keys whose values are never shown: they are whole documents, with what a company has inside."""
 
 
-def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """How two specs' documents differ: ``agents: 0 → 1``, or the paths where no setting does."""
+def changes(
+    before: Mapping[str, Any], after: Mapping[str, Any], secret_keys: Collection[str] = ()
+) -> list[str]:
+    """How two specs' documents differ: ``agents: 0 → 1``, or the paths where no setting does.
+
+    Of ``secret_keys`` only the names are told.
+    """
     settings_before, settings_after = before.get("settings", {}), after["settings"]
     changed = [
         key for key, value in settings_after.items() if settings_before.get(key, value) != value
     ]
     if changed:
-        return [_change(key, settings_before[key], settings_after[key]) for key in changed]
+        by_name_alone = _BY_NAME_ALONE.union(secret_keys)
+        return [
+            key if key in by_name_alone else _change(key, settings_before[key], settings_after[key])
+            for key in changed
+        ]
     return differences({**before, "settings": settings_after}, after)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtime_observability.core.cluster_spec import ClusterSpec
-from runtime_observability.core.settings.values import NODE_FILTER
+from runtime_observability.core.settings.k3s_arguments import NODE_FILTER
 
 MOST_AGENTS = 10
 _NODE_NAMED_OTHERWISE = ("--node-name", "--with-node-id")

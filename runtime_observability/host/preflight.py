@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from runtime_observability.host import (
     docker,
     engines,
     own_container,
+    ownership,
     ports,
     readyz,
     runner,
@@ -39,9 +40,18 @@ _K3D_SECONDS = 10
 _FIRST_GENERATION = 1
 
 
-def observe(names: Names, host_ports: Mapping[str, int], port_offset: int = 0) -> Observation:
+def observe(
+    names: Names,
+    host_ports: Mapping[str, int],
+    port_offset: int = 0,
+    registries: Sequence[str] = (),
+) -> Observation:
     """Looks at Docker, the ports and the stack's own folder; about 0.3 s."""
-    problems = [*check_folders(names), *check_k3d()]
+    problems = [
+        *check_folders(names),
+        *ownership.refuse_a_claimed_folder(names),
+        *check_k3d(),
+    ]
     try:
         engine = docker.daemon()
         problems += check_engine(engine, names)
@@ -51,8 +61,9 @@ def observe(names: Names, host_ports: Mapping[str, int], port_offset: int = 0) -
         problems += own_container.refuse(names, containers)
     except runner.CommandError as error:
         return Observation((*problems, daemon.unusable(error)))
-    problems += refuse_objects_of_others(names, containers, networks)
+    problems += ownership.refuse_objects_of_others(names, containers, networks)
     problems += refuse_taken_ports(names, host_ports, containers, port_offset)
+    problems += refuse_missing_registries(registries, containers)
     record = store.load(names)
     drift = find_drift(names, record, containers) if record else []
     if record and is_gone(record.spec["k3d"]["image"]):
@@ -123,29 +134,21 @@ def check_engine(engine: docker.Daemon, names: Names) -> list[Problem]:
     return engines.refuse(engine, names.folder, Path.home(), docker.program())
 
 
-def refuse_objects_of_others(
-    names: Names, containers: list[Owned], networks: list[Owned]
-) -> list[Problem]:
-    """Names are unique in a daemon: what another owner holds is neither used nor removed."""
-    ours = {names.jaeger, names.collector}
-    strangers = [
-        container
-        for container in containers
-        if container.owner != names.owner and container.name in ours
-    ]
-    strangers += ClusterNodes.of(containers, names.cluster, names.owner).foreign
-    strangers += [
-        network
-        for network in networks
-        if network.name == names.network and network.owner != names.owner
-    ]
+def refuse_missing_registries(use: Sequence[str], containers: list[Owned]) -> list[Problem]:
+    """``use`` are entries of registries.use: k3d looks for a container that it made itself, with or
+    without its prefix, once the nodes' network is there (k3d v5.9.0 pkg/client/cluster.go)."""
+    known = {container.name.removeprefix("k3d-") for container in containers if container.role}
+    hosts = [entry.partition(":")[0] for entry in use]
     return [
         Problem(
-            "stack name",
-            f"{stranger.name} is taken by {stranger.whose}",
-            cure="destroy that first, or choose another stack name",
+            f"registries.use.{number}",
+            f"k3d has no registry {host}",
+            "nodes use only a registry that k3d made in this Docker",
+            f"run `k3d registry create {host.removeprefix('k3d-')}`, or name another registry in "
+            "registries.config",
         )
-        for stranger in strangers
+        for number, host in enumerate(hosts)
+        if host.removeprefix("k3d-") not in known
     ]
 
 

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import runpy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
@@ -193,11 +193,13 @@ def run(
     observed: Observation | None = None,
     preview: bool = False,
     others: Mapping[str, str] | None = None,
+    secret_keys: Collection[str] = (),
 ) -> Run:
     """Runs the program on Pulumi.yaml's defaults with ``changes``; values are text, as in the CLI.
 
     ``others`` are keys of other namespaces, with these. ``observed`` is what preflight finds; by
-    default a stack of generation 7.
+    default a stack of generation 7. ``secret_keys`` are those of ``changes`` that were set with
+    ``--secret``.
     """
     values = {key: _as_text(value) for key, value in (defaults() | dict(changes or {})).items()}
     return run_program(
@@ -206,6 +208,7 @@ def run(
         stack=stack,
         observed=observed,
         preview=preview,
+        secret_keys=[f"{PROJECT_NAME}:{key}" for key in secret_keys],
     )
 
 
@@ -218,6 +221,8 @@ def run_program(
     observed: Observation | None = None,
     preview: bool = False,
     other_stack: Mapping[str, Any] | None = None,
+    secret_keys: Collection[str] = (),
+    organization: str = "organization",
 ) -> Run:
     """Runs any program as ``project``; the keys of ``config`` have their namespace.
 
@@ -240,8 +245,9 @@ def run_program(
         preview=preview,
         logger=logger,
         monitor=monitor,
+        organization=organization,
     )
-    pulumi.runtime.set_all_config(dict(config or {}))
+    pulumi.runtime.set_all_config(dict(config or {}), list(secret_keys))
     _exported().clear()
     look = mock.patch.object(
         preflight, "observe", return_value=observed or Observation(generation=7)

@@ -301,6 +301,20 @@ def test_a_cluster_of_an_earlier_release_is_not_replaced_for_its_digest() -> Non
     assert replaced["cluster-guard-sweep"].inputs["triggers"][0] != "of-an-earlier-release"
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "secret"),
+    [
+        ("registries", {"config": "mirrors: {hush.example: {}}\n"}, ()),
+        ("k3sArgs", ["--node-label=a=hush"], ("k3sArgs",)),
+    ],
+)
+def test_the_announcement_does_not_repeat_what_may_be_secret(
+    key: str, value: Any, secret: tuple[str, ...]
+) -> None:
+    (said,) = run({key: value}, observed=standing(), secret_keys=secret).warnings()
+    assert said.endswith(f": {key}")
+
+
 def test_a_release_beyond_what_is_known_is_said() -> None:
     assert run({"k3sVersion": "v1.37.1-k3s1"}).warnings() == []
     unknown = {"k3sVersion": "v1.39.0-k3s1", "collectorVersion": "0.999.0"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 import subprocess
 import sys
 import typing
@@ -19,6 +20,8 @@ from tests.configuration import PROJECT, SCHEMA
 from tests.graph.program import ENVIRONMENT, IMAGE, Run, run, run_program
 from tests.graph.test_changes import changed
 
+CLAIM = {"stack-sweep": {"environment"}}
+"""All that differs between two projects: whose the stack's folder is."""
 OWN_ARGS = {"stack", "folder", "state_folder"}
 
 
@@ -32,7 +35,7 @@ def made(*environments: tuple[str, TracedEnvironmentArgs], project: str = "shop"
 
 def test_without_args_it_is_this_projects_program(default: Run) -> None:
     args = TracedEnvironmentArgs(folder=str(PROJECT))
-    assert changed(default, made((ENVIRONMENT, args))) == {}
+    assert changed(default, made((ENVIRONMENT, args))) == CLAIM
 
 
 def test_what_is_set_is_what_the_configuration_sets() -> None:
@@ -56,7 +59,7 @@ def test_what_is_set_is_what_the_configuration_sets() -> None:
             "traceProbe": False,
         }
     )
-    assert changed(configured, made((ENVIRONMENT, args))) == {}
+    assert changed(configured, made((ENVIRONMENT, args))) == CLAIM
 
 
 def test_a_mirror_is_the_same_key_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,9 +69,21 @@ def test_a_mirror_is_the_same_key_of_both(monkeypatch: pytest.MonkeyPatch) -> No
     assert "mirror.example" not in image.inputs["name"]
     args = TracedEnvironmentArgs(folder=str(PROJECT), registry_mirror="own.example")
     configured = run({"registryMirror": "own.example"})
-    assert changed(configured, made((ENVIRONMENT, args))) == {}
+    assert changed(configured, made((ENVIRONMENT, args))) == CLAIM
     (image,) = (image for image in configured.of_type(IMAGE) if image.name == "jaeger-image")
     assert image.inputs["name"].startswith("own.example/jaegertracing/")
+
+
+def test_a_folder_is_claimed_for_a_stack_with_its_organization_and_project(tmp_path: Path) -> None:
+    def body() -> None:
+        TracedEnvironment("e", TracedEnvironmentArgs(stack="a", folder=str(tmp_path)))
+
+    stack = run_program(body, project="shop", stack="prod", organization="acme")
+    guard = next(resource for resource in stack.custom if resource.name == "e-stack-sweep")
+    assert json.loads(guard.environment["CLAIM"]) == {
+        "folder": str(tmp_path),
+        "pulumiStack": "acme/shop/prod",
+    }
 
 
 def test_two_environments_share_nothing(tmp_path: Path) -> None:

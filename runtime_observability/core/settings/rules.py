@@ -8,20 +8,21 @@ from typing import Any
 
 from runtime_observability.core import compatibility
 from runtime_observability.core.problem import Problem
+from runtime_observability.core.settings.k3s_arguments import NODE_FILTER, split_k3s_argument
 from runtime_observability.core.settings.model import PORT_DEFAULTS, Settings, published_key
-from runtime_observability.core.settings.values import NODE_FILTER, split_k3s_argument, tcp_port
+from runtime_observability.core.settings.values import host_port
 
 
 def refuse_clashes(raw: Mapping[str, Any]) -> list[Problem]:
     """Two keys with one port, as far as ``raw`` can be read: other problems are found elsewhere."""
     problems = []
-    holders: dict[int, str] = {}
+    holders: dict[tuple[int, str], str] = {}
     for key, port in _host_ports(raw):
         if port in holders:
             problems.append(
                 Problem(
                     key,
-                    f"{port} is also the port of {holders[port]}",
+                    f"{port[0]} is also the port of {holders[port]}",
                     "every port needs a number of its own",
                 )
             )
@@ -29,14 +30,14 @@ def refuse_clashes(raw: Mapping[str, Any]) -> list[Problem]:
     return problems
 
 
-def _host_ports(raw: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+def _host_ports(raw: Mapping[str, Any]) -> Iterator[tuple[str, tuple[int, str]]]:
+    """Each port with its protocol: one number on TCP and on UDP is two ports."""
     for key in PORT_DEFAULTS:
         if str(raw.get(key)).isdecimal():
-            yield key, int(raw[key])
-    published = raw.get("publishedPorts")
-    for entry in published if isinstance(published, list | tuple) else ():
-        port = tcp_port(entry)
-        if port is not None:
+            yield key, (int(raw[key]), "tcp")
+    entries = raw.get("publishedPorts", ())
+    for entry in entries if isinstance(entries, list | tuple) else ():
+        if port := host_port(entry):
             yield published_key(entry), port
 
 

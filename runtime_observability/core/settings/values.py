@@ -3,47 +3,25 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from runtime_observability.core import compatibility
+from runtime_observability.core.settings.k3s_arguments import k3s_argument
+from runtime_observability.core.settings.rule import RuleError, without_dollar
 from runtime_observability.core.versions import Version
 
-_RESERVED_ARGUMENTS = {
-    r"tracing-config-file=": (
-        "the stack sets the API server's tracing file",
-        "set apiserverSamplingPerMillion instead",
-    ),
-    r"config=": ("the stack sets the kubelet's file", "pass single kubelet flags"),
-    **{
-        rf"feature-gates=.*\b{gate}\b": (f"feature gate {gate} is {why}", "leave it out")
-        for gate, why in compatibility.FORBIDDEN_GATES.items()
-    },
-}
-"""What may not be passed to a component, as a pattern, with the reason and the cure."""
-
-
-class RuleError(ValueError):
-    """A value breaks a rule: the text says which, ``cure`` what to write instead."""
-
-    def __init__(self, rule: str, cure: str = "") -> None:
-        self.cure = cure
-        super().__init__(rule)
-
-
-NODE_FILTER = re.compile(r"all|(server|agent)s?(?::(?:\*|(\d+(?:,\d+)*|\d*-\d*)))?")
-"""k3d's node filters without the load balancer, which no stack has (k3d v5.9.0
-pkg/util/filter.go)."""
-PUBLISHED = re.compile(r"(\d{1,5}):(\d{1,5})(?:/(tcp|udp))?\Z")
-_IMAGE = re.compile(r"[a-z0-9][\w./:-]*(:[\w.-]+|@sha256:[0-9a-f]{64})\Z")
+_PUBLISHED = re.compile(r"(\d{1,5}):(\d{1,5})(?:/(tcp|udp))?\Z", re.ASCII)
+_IMAGE = re.compile(r"[a-z0-9][\w./:-]*(:[\w.-]+|@sha256:[0-9a-f]{64})\Z", re.ASCII)
 _MIRROR = re.compile(
-    r"(localhost|[\w-]+(\.[\w-]+)+|[\w.-]+(?=:))(:\d{1,5})?(/[a-z0-9][a-z0-9._-]*)*\Z"
+    r"(localhost|[\w-]+(\.[\w-]+)+|[\w.-]+(?=:))(:\d{1,5})?(/[a-z0-9][a-z0-9._-]*)*\Z", re.ASCII
 )
 """A host with a dot or a port, or localhost: Docker takes another first name for a part of an
 image's name on Docker Hub."""
-_REGISTRY = re.compile(r"[\w.-]+(:\d{1,5})?\Z")
+_REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?\Z")
+"""As k3d reads it, without a protocol (k3d v5.9.0 pkg/util/registry.go)."""
 
 
 def _release(text: object) -> object:
@@ -71,64 +49,71 @@ def _versioned_image(text: str) -> str:
 
 
 def _registry_configuration(text: str) -> str:
-    """Raises RuleError for a login too: it would be kept in Pulumi's state."""
+    """``text`` with a line break: k3d takes one without for the path of a file (k3d v5.9.0
+    pkg/config/transform.go).
+
+    Raises RuleError for a login too: it would be kept in Pulumi's state.
+    """
     try:
-        document = yaml.safe_load(_without_dollar(text)) or {}
-        configs = (document.get("configs") or {}).items()
-        logins = [name for name, config in configs if "auth" in (config or {})]
+        document = yaml.safe_load(without_dollar(text)) or {}
+        endpoints = [
+            _field(mirror, "endpoint") or [] for _, mirror in _entries(document, "mirrors")
+        ]
+        logins = [name for name, _ in _entries(document, "auths")] + [
+            name for name, config in _entries(document, "configs") if _field(config, "auth")
+        ]
     except (yaml.YAMLError, AttributeError, TypeError):
         raise RuleError("it is not the text of a registries.yaml, a mapping in YAML") from None
+    if not all(isinstance(urls, list) for urls in endpoints):
+        raise RuleError("the endpoint of a mirror is a list", "write endpoint: [https://HOST]")
     if logins:
+        named = ", ".join("a registry" if "@" in name else name for name in logins)
         raise RuleError(
-            f"its login for {', '.join(logins)} would be kept in Pulumi's state in plain text",
+            f"its login for {named} would be kept in Pulumi's state in plain text",
             "bring images to the nodes with `docker pull` and `k3d image import`",
         )
-    return text
-
-
-def _without_dollar(text: str) -> str:
-    if "$" in text:
-        raise RuleError("k3d expands a $ in its configuration", "leave the $ out")
-    return text
-
-
-def _k3s_argument(text: str) -> str:
-    if not text.startswith("--"):
+    if any("@" in str(url) for urls in endpoints for url in urls):
         raise RuleError(
-            "an argument of k3s begins with --", "for instance --disable=traefik@server:*"
+            "the URL of a mirror has a login, which would be kept in Pulumi's state in plain text",
+            "leave the login out",
         )
-    for reserved, (why, cure) in _RESERVED_ARGUMENTS.items():
-        if re.match(reserved, text.partition("=")[2]):
-            raise RuleError(why, cure)
-    for node_filter in split_k3s_argument(text)[1]:
-        if not NODE_FILTER.fullmatch(node_filter):
-            raise RuleError(
-                f"{node_filter!r} after its last @ is not a node filter",
-                "write server:*, agent:0 or all",
-            )
-    return _without_dollar(text)
+    return text if not text or "\n" in text else f"{text}\n"
 
 
-def split_k3s_argument(text: str) -> tuple[str, list[str]]:
-    """Splits ``ARG@NODEFILTER;NODEFILTER``, k3d's own notation; without a filter: the servers."""
-    argument, _, filters = text.rpartition("@")
-    return (argument, filters.split(";")) if argument else (text, ["server:*"])
+def _entries(document: Mapping[str, Any], name: str) -> list[tuple[str, Mapping[str, Any]]]:
+    return [(str(key), value or {}) for key, value in (_field(document, name) or {}).items()]
+
+
+def _field(document: Mapping[str, Any], name: str) -> Any:
+    """As Go's JSON decoder finds it, which k3d uses: in upper or lower case."""
+    return next((value for key, value in document.items() if str(key).lower() == name), None)
 
 
 def _published_port(text: str) -> str:
-    match = PUBLISHED.match(text)
+    match = _PUBLISHED.match(text)
     if not match or not all(0 < int(port) < 65536 for port in match.group(1, 2)):
         raise RuleError("a published port is HOSTPORT:NODEPORT[/tcp|/udp]", "for instance 8080:80")
     return text
 
 
+def host_port(entry: object) -> tuple[int, str] | None:
+    """The host's port of an entry of publishedPorts and its protocol; None for what is no entry."""
+    match = _PUBLISHED.match(str(entry))
+    return (int(match[1]), match[3] or "tcp") if match else None
+
+
 def tcp_port(entry: object) -> int | None:
     """The host's TCP port of an entry of publishedPorts; None for UDP or what is not an entry."""
-    match = PUBLISHED.match(str(entry))
-    return int(match[1]) if match and match[3] != "udp" else None
+    port, protocol = host_port(entry) or (None, "")
+    return port if protocol == "tcp" else None
 
 
 def _registry_mirror(text: str) -> str:
+    if "@" in text:
+        raise RuleError(
+            "it has a login, which would be kept in Pulumi's state in plain text",
+            "leave the login out",
+        )
     if text and not _MIRROR.match(text):
         raise RuleError(
             "a mirror is HOST[:PORT][/PATH] without https://, and HOST has a dot or a port",
@@ -159,7 +144,7 @@ VersionedImage = Annotated[str, AfterValidator(_versioned_image)]
 """An image in which ``{version}`` stands for the release that it belongs to."""
 Release = Annotated[Version, BeforeValidator(_release)]
 Servers = Annotated[int, Field(ge=1, le=5), AfterValidator(_odd)]
-K3sArgument = Annotated[str, AfterValidator(_k3s_argument)]
+K3sArgument = Annotated[str, AfterValidator(k3s_argument)]
 PublishedPort = Annotated[str, AfterValidator(_published_port)]
 Registry = Annotated[str, AfterValidator(_registry)]
 RegistryMirror = Annotated[str, AfterValidator(_registry_mirror)]

@@ -276,6 +276,16 @@ def test_a_change_that_no_key_made_is_told_by_its_place() -> None:
     assert spec_changes.changes(before, document) == ["files.a.yaml"]
 
 
+@pytest.mark.parametrize("text", ["mirrors: {a.example: null}", "mirrors:\n  a.example:\n"])
+def test_k3d_takes_registries_for_a_text_and_not_for_a_path(text: str) -> None:
+    """Without a line break it is a path for k3d (k3d v5.9.0 pkg/config/transform.go)."""
+    config = spec_of(registries={"config": text}).config
+    handed = yaml.safe_load(documents.dump(config))["registries"]["config"]
+    assert "\n" in handed
+    assert yaml.safe_load(handed) == {"mirrors": {"a.example": None}}
+    assert "registries" not in spec_of(registries={"config": ""}).config
+
+
 def test_agents_are_traced_like_servers() -> None:
     config = spec_of(agents=1).config
     everywhere = ["server:*", "agent:*"]

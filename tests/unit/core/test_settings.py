@@ -6,6 +6,7 @@ The cases are the files in settings/: ``config`` over the defaults of Pulumi.yam
 from __future__ import annotations
 
 import re
+import string
 import typing
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,58 @@ def test_whatever_is_given_is_settings_or_a_list_of_problems(raw: dict[str, Any]
     except SettingsError as refused:
         keys = {problem.key.partition(" ")[0] for problem in refused.problems}
         assert keys <= SCHEMA.keys()
+
+
+# --- secrets --------------------------------------------------------------------------------------
+
+passwords = st.text(string.ascii_letters + string.digits + "-._~!:@/%+$;,", min_size=6).map(
+    lambda text: f"Hush{text}"
+)
+logins = st.sampled_from(
+    [
+        ("k3sArgs", ["--token={}"]),
+        ("k3sArgs", ["--token {}"]),
+        ("k3sArgs", ["--etcd-s3-secret-key={}@server:0"]),
+        ("k3sArgs", ["--etcd-s3-proxy=http://ada:{}@proxy:3128@server:*"]),
+        ("k3sArgs", ["--datastore-endpoint=mysql://ada:{}@tcp(db:3306)/k3s"]),
+        ("k3sArgs", ["--datastore-endpoint=postgres://db/k3s?password={}"]),
+        ("k3sArgs", ["--kube-apiserver-arg=etcd-servers=https://ada:{}@db"]),
+        ("k3sArgs", "--token={}"),
+        ("registryMirror", "ada:{}@registry.example"),
+        ("registryMirror", "https://ada:{}@registry.example"),
+        ("jaegerImage", "ada:{}@registry.example/jaeger"),
+        ("registries", {"use": ["http://ada:{}@registry.example"]}),
+        ("registries", {"config": "mirrors: {{a: {{endpoint: ['https://ada:{}@b']}}}}"}),
+        ("registries", {"config": "configs: {{a: {{auth: {{password: '{}'}}}}}}"}),
+        ("registries", "configs: {{a: {{auth: {{password: '{}'}}}}}}"),
+    ]
+)
+
+
+def _filled(template: Any, password: str) -> Any:
+    if isinstance(template, dict):
+        return {key: _filled(value, password) for key, value in template.items()}
+    if isinstance(template, list):
+        return [_filled(item, password) for item in template]
+    return template.format(password)
+
+
+@given(logins, passwords)
+def test_a_login_is_refused_and_never_repeated(login: tuple[str, Any], password: str) -> None:
+    key, template = login
+    with pytest.raises(SettingsError) as refused:
+        parsed(**{key: _filled(template, password)})
+    assert {problem.key.partition(".")[0] for problem in refused.value.problems} == {key}
+    assert "Hush" not in str(refused.value)
+    assert password[4:] not in str(refused.value)
+
+
+@pytest.mark.parametrize("key", ["k3sArgs", "registries"])
+def test_two_settings_differ_in_what_is_secret(key: str) -> None:
+    kept = settings.parse(defaults(), secret_keys=[key])
+    assert kept.secret_keys == {key}
+    assert parsed().secret_keys == frozenset()
+    assert kept.model_dump() == parsed().model_dump()
 
 
 # --- Pulumi.yaml and Settings are one schema ------------------------------------------------------

@@ -21,7 +21,7 @@ import yaml
 from runtime_observability.core import naming
 from runtime_observability.core.naming import NODE_IMAGE, Names
 from runtime_observability.core.observation import Observation, Record
-from runtime_observability.host import preflight, runner, store
+from runtime_observability.host import ownership, preflight, runner, store
 from runtime_observability.host.docker import Owned
 from runtime_observability.host.preflight import observe
 from tests.configuration import parsed, spec_of
@@ -39,50 +39,7 @@ def container(name: str, owner: str = "", **values: str) -> Owned:
     return Owned(id=f"id-of-{name}", name=name, owner=owner, **(who | values))
 
 
-# --- names of other owners ------------------------------------------------------------------------
-
-
-def test_what_is_ours_is_no_problem(names: Names) -> None:
-    ours = [
-        container(names.jaeger, names.owner),
-        container(names.node("server", 0), names.owner, cluster=names.cluster, role="server"),
-        container("k3d-traced-dev-tools", cluster=names.cluster, role="noRole"),
-    ]
-    networks = [container(names.network, names.owner), container("bridge")]
-    assert preflight.refuse_objects_of_others(names, ours, networks) == []
-
-
-def test_other_names_are_no_problem(names: Names) -> None:
-    others = [
-        container("traced-dev2-jaeger", STRANGER),
-        container("k3d-other-server-0", STRANGER, cluster="other", role="server"),
-        container("jaeger"),
-    ]
-    assert preflight.refuse_objects_of_others(names, others, []) == []
-
-
-def test_what_others_hold_is_refused_with_their_folder(names: Names) -> None:
-    problems = preflight.refuse_objects_of_others(
-        names,
-        [
-            container(names.collector, STRANGER),
-            container(names.node("server", 0), STRANGER, cluster=names.cluster, role="server"),
-        ],
-        [container(names.network)],
-    )
-    assert [problem.seen for problem in problems] == [
-        "traced-dev-collector is taken by traced-dev-collector of stack other in /home/bob/x",
-        "k3d-traced-dev-server-0 is taken by k3d-traced-dev-server-0 of stack other in /home/bob/x",
-        "traced-dev is taken by traced-dev, which no stack of this project made",
-    ]
-    assert all("choose another stack name" in problem.cure for problem in problems)
-
-
-@pytest.mark.parametrize("role", ["server", "agent"])
-def test_a_single_node_of_others_takes_the_clusters_name(names: Names, role: str) -> None:
-    node = container(names.node(role, 0), STRANGER, cluster=names.cluster, role=role)
-    (problem,) = preflight.refuse_objects_of_others(names, [node], [])
-    assert problem.seen.startswith(f"k3d-traced-dev-{role}-0 is taken by")
+# --- nodes that were added by hand ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("role", ["server", "agent"])
@@ -92,7 +49,7 @@ def test_a_node_that_somebody_added_stops_no_run_and_is_named(names: Names, role
         container(names.node("server", 0), names.owner, cluster=names.cluster, role="server"),
         container("k3d-extra-0", cluster=names.cluster, role=role),
     ]
-    assert preflight.refuse_objects_of_others(names, nodes, []) == []
+    assert ownership.refuse_objects_of_others(names, nodes, []) == []
     (line,) = preflight.advise_on_added_nodes(names, nodes)
     assert line.startswith("node k3d-extra-0 of cluster traced-dev is not this stack's")
     assert "`k3d node delete k3d-extra-0`" in line
@@ -105,7 +62,7 @@ def test_a_node_is_added_to_a_cluster_of_ours_alone(names: Names, owner: str) ->
         container(names.node("server", 0), owner, cluster=names.cluster, role="server"),
         container("k3d-extra-0", cluster=names.cluster, role="agent"),
     ]
-    refused = preflight.refuse_objects_of_others(names, nodes, [])
+    refused = ownership.refuse_objects_of_others(names, nodes, [])
     assert [problem.seen.partition(" ")[0] for problem in refused] == [
         "k3d-traced-dev-server-0",
         "k3d-extra-0",
@@ -119,7 +76,7 @@ def test_a_node_of_another_owner_takes_the_name_though_we_have_one(names: Names)
         container(names.node("agent", 0), STRANGER, cluster=names.cluster, role="agent"),
         container("k3d-extra-0", cluster=names.cluster, role="agent"),
     ]
-    (problem,) = preflight.refuse_objects_of_others(names, nodes, [])
+    (problem,) = ownership.refuse_objects_of_others(names, nodes, [])
     assert problem.seen.startswith("k3d-traced-dev-agent-0 is taken by")
     assert preflight.advise_on_added_nodes(names, nodes) == []
 
@@ -607,6 +564,31 @@ def test_a_state_folder_that_nodes_cannot_mount_is_refused_once(tmp_path: Path) 
     assert problem.seen.startswith(f"{tmp_path}/c$d has")
     assert (problem.key, problem.cure) == ("state folder", "move the state to another folder")
     assert preflight.check_folders(Names("dev", tmp_path, tmp_path / "state")) == []
+
+
+def test_the_folder_of_another_pulumi_stack_is_refused(daemon: FakeDaemon, names: Names) -> None:
+    acme, me = (replace(names, pulumi_stack=f"{who}/shop/dev") for who in ("acme", "me"))
+    acme.directory.mkdir(parents=True)
+    acme.claim_file.write_text(acme.claim)
+    assert observe(acme, {}).problems == ()
+    (problem,) = observe(me, {}).problems
+    assert "belongs to the Pulumi stack acme/shop/dev" in problem.seen
+
+
+def test_a_registry_that_k3d_did_not_make_is_refused(daemon: FakeDaemon, names: Names) -> None:
+    """k3d finds a registry with and without its prefix, and only among its own containers."""
+    for name in ("k3d-one", "k3d-two"):
+        daemon.container(name, labels={"k3d.role": "registry"})
+    daemon.container("three")
+    known = ["one:5000", "k3d-two"]
+    assert observe(names, {}, registries=known).problems == ()
+    problems = observe(names, {}, registries=[*known, "three:5000", "k3d-four"]).problems
+    assert [str(problem) for problem in problems] == [
+        f"registries.use.{number}: k3d has no registry {host}: nodes use only a registry that k3d "
+        f"made in this Docker. Run `k3d registry create {name}`, or name another registry in "
+        "registries.config"
+        for number, host, name in ((2, "three", "three"), (3, "k3d-four", "four"))
+    ]
 
 
 def test_without_docker_that_is_the_problem(daemon: FakeDaemon, names: Names) -> None:

@@ -1,4 +1,4 @@
-"""The delete scripts, run by the machine's sh: what they remove, keep and print.
+"""The guards' scripts, run by the machine's sh: what they remove, keep and print.
 
 Pulumi's state contains these scripts and runs them from there. So the tests run the text that the
 guards get, with an environment of only PATH and the guard's values.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import stat
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.fakes.daemon import FakeDaemon
 REHEARSAL = _commands.in_turn(["sweep_rehearsal.sh"])
 CLUSTER = _commands.in_turn(["sweep_cluster.sh"])
 STACK = _commands.in_turn(["sweep_rehearsal.sh", "sweep_cluster.sh", "sweep_stack.sh"])
+CLAIM = _commands.in_turn(["claim_stack.sh"])
 NETWORK = _commands.in_turn(["detach_network.sh"])
 
 
@@ -437,3 +439,24 @@ def test_destroy_takes_a_rehearsal_along(daemon: FakeDaemon, names: Names) -> No
     rehearsal(daemon, names)
     assert sh(STACK, daemon, **values(names)).returncode == 0
     assert daemon.names == set()
+
+
+# --- the claim on the stack's folder --------------------------------------------------------------
+
+
+def test_a_claim_is_written_for_its_owner_alone(daemon: FakeDaemon, names: Names) -> None:
+    claim = replace(names, pulumi_stack='acme/it\'s "$HOME" %s\\n/dev').claim
+    environment = {"DIRECTORY": str(names.directory), "CLAIM": claim}
+    for _ in range(2):
+        assert sh(CLAIM, daemon, **environment).returncode == 0
+        assert names.claim_file.read_text() == f"{claim}\n"
+    assert stat.S_IMODE(names.claim_file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(names.directory.stat().st_mode) == 0o700
+    assert [file.name for file in names.directory.iterdir()] == ["stack.json"]
+
+
+def test_a_claim_that_cannot_be_written_fails(daemon: FakeDaemon, names: Names) -> None:
+    names.state_folder.write_text("a file where the folder belongs")
+    failed = sh(CLAIM, daemon, DIRECTORY=str(names.directory), CLAIM=names.claim)
+    assert failed.returncode != 0
+    assert str(names.state_folder) in failed.stderr

@@ -354,3 +354,14 @@ def test_of_another_program_the_names_are_checked_and_the_defaults(
     checks = by_check(ktrace("doctor", "--json"))
     assert checks["names"]["seen"] == Names("prod", tmp_path).base
     assert checks["images"]["seen"] == "all in the daemon"
+
+
+@pytest.mark.usefixtures("outside")
+def test_a_secret_does_not_stop_the_other_checks(ktrace: Ktrace, tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: runtime-observability")
+    (tmp_path / "Pulumi.own.yaml").write_text(
+        "config: {runtime-observability:k3sArgs: [{secure: v1:abc}], "
+        "runtime-observability:jaegerUiPort: 26686}"
+    )
+    checks = by_check(ktrace("doctor", "--stack", "own", "--json"))
+    assert "26686" in checks["ports"]["seen"]

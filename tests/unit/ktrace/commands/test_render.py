@@ -86,3 +86,20 @@ def test_a_broken_stack_file_is_wrong_usage(
     refused = ktrace("render", "--stack", "bad")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "Pulumi.bad.yaml" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "value", ["{secure: v1:abc}", "{config: {secure: v1:abc}}", "{use: [{secure: v1:abc}]}"]
+)
+def test_a_secret_cannot_be_rendered(
+    value: str, ktrace: Ktrace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Pulumi.yaml").write_text("name: runtime-observability")
+    stack_file = tmp_path / "Pulumi.new.yaml"
+    stack_file.write_text(f"config: {{runtime-observability:registries: {value}}}")
+    refused = ktrace("render", "--stack", "new")
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        "ktrace: Pulumi.new.yaml: registries: secret, and only Pulumi can decrypt it\n"
+    )

@@ -1,0 +1,182 @@
+"""Whose the objects in Docker and the stack's own folder are. Read-only."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from runtime_observability.core.naming import NODE_FOLDER, Names
+from runtime_observability.core.problem import Problem
+from runtime_observability.host import store
+from runtime_observability.host.docker import ClusterNodes, Owned
+
+
+def refuse_a_claimed_folder(names: Names) -> list[Problem]:
+    """Why the stack's own folder is another Pulumi stack's; empty if it is free or this one's.
+
+    Two organizations, projects or users can have a stack of one name in one project folder. A claim
+    from another project folder came with a copy and claims nothing here.
+    """
+    try:
+        claim = _read_claim(names)
+    except PermissionError:
+        return [
+            Problem(
+                "stack name",
+                f"{names.directory} belongs to another user of this machine",
+                "a stack's files are for the user who created it",
+                "choose another stack name",
+            )
+        ]
+    holder = claim.get("pulumiStack", "")
+    if claim.get("folder") != str(names.folder) or holder in ("", names.pulumi_stack):
+        return []
+    return [
+        Problem(
+            "stack name",
+            f"{names.directory} belongs to the Pulumi stack {holder}",
+            f"{names.pulumi_stack} would take that stack's containers and cluster for its own",
+            f"choose another stack name, or run `pulumi destroy --stack {holder}` first; remove "
+            f"{names.claim_file} if that is only an earlier name of this stack",
+        )
+    ]
+
+
+def refuse_objects_of_others(
+    names: Names, containers: Sequence[Owned], networks: Sequence[Owned]
+) -> list[Problem]:
+    """Names are unique in a daemon: what another owner holds is neither used nor removed."""
+    strangers = [
+        stranger
+        for stranger in (
+            *_holding_a_name(names, containers, networks),
+            *_of_a_like_name(names, containers, networks),
+        )
+        if stranger.owner != names.owner
+    ]
+    origin = _origin(names)
+    left_there = [
+        stranger for stranger in strangers if origin is not None and stranger.folder == str(origin)
+    ]
+    problems = [_taken(stranger) for stranger in strangers if stranger not in left_there]
+    if origin is not None and left_there:
+        problems.append(_moved_or_copied(names, origin, left_there[0]))
+    return problems
+
+
+def _holding_a_name(
+    names: Names, containers: Sequence[Owned], networks: Sequence[Owned]
+) -> list[Owned]:
+    return [
+        *(
+            container
+            for container in containers
+            if container.name in (names.jaeger, names.collector)
+        ),
+        *ClusterNodes.of(containers, names.cluster, names.owner).foreign,
+        *(network for network in networks if network.name == names.network),
+    ]
+
+
+def _of_a_like_name(
+    names: Names, containers: Sequence[Owned], networks: Sequence[Owned]
+) -> list[Owned]:
+    """For a stack that has nothing yet: ``traced-a-jaeger`` is the network of stack a-jaeger and
+    the container of stack a, and most docker commands take either for such a name."""
+    if _is_there(names.directory) or any(
+        found.owner == names.owner for found in (*containers, *networks)
+    ):
+        return []
+    return [
+        *(container for container in containers if container.name == names.network),
+        *(network for network in networks if network.name in (names.jaeger, names.collector)),
+    ]
+
+
+def _taken(stranger: Owned) -> Problem:
+    seen = f"{stranger.name} is taken by {stranger.whose}"
+    if not stranger.folder or _is_there(Path(stranger.folder)):
+        return Problem("stack name", seen, cure="destroy that first, or choose another stack name")
+    return Problem(
+        "stack name",
+        seen,
+        "that folder is gone",
+        f"run `pulumi destroy --stack {shlex.quote(stranger.stack)}`, which works without it, or "
+        "choose another stack name",
+    )
+
+
+def _moved_or_copied(names: Names, origin: Path, left: Owned) -> Problem:
+    here, there = shlex.quote(str(names.folder)), shlex.quote(str(origin))
+    # Docker makes a mount's source again where it is gone: a folder alone is no project.
+    if _is_there(origin / "Pulumi.yaml"):
+        return Problem(
+            "project folder",
+            f"it is a copy of {origin}, where stack {left.stack} has {left.name}",
+            "this folder's Pulumi stack is that folder's, so `pulumi destroy` here would remove it",
+            f"go on in that folder, `cd {there}`, or give this one a stack of its own: "
+            "`pulumi stack init NAME`",
+        )
+    destroy = f"run `pulumi destroy --stack {shlex.quote(left.stack)}` and then `pulumi up`"
+    can_go_back = not _is_there(origin) and _is_there(origin.parent)
+    return Problem(
+        "project folder",
+        f"it was moved here from {origin}, where stack {left.stack} made {left.name}",
+        "the nodes still mount files below the old path",
+        f"move it back to keep the cluster: `mv {here} {there}`; or {destroy}"
+        if can_go_back
+        else destroy,
+    )
+
+
+def _origin(names: Names) -> Path | None:
+    """The other project folder that the files in the stack's own folder are of."""
+    try:
+        claimed = _read_claim(names).get("folder", "")
+    except PermissionError:
+        return None
+    folder = Path(claimed) if claimed else _recorded_folder(names)
+    return None if folder == names.folder else folder
+
+
+def _recorded_folder(names: Names) -> Path | None:
+    """Where the nodes' files were when the cluster was made; releases before the claim have no
+    other record of it."""
+    record = store.load(names)
+    below = f"/{names.node_directory.relative_to(names.state_folder.parent)}"
+    try:
+        volumes = [entry["volume"] for entry in record.spec["k3d"]["volumes"]] if record else []
+    except (LookupError, TypeError):
+        return None
+    for volume in volumes:
+        source, _, target = volume.partition(":")
+        if target.startswith(NODE_FOLDER) and source.endswith(below):
+            return Path(source.removesuffix(below))
+    return None
+
+
+def _read_claim(names: Names) -> dict[str, str]:
+    """The claim on the stack's own folder; empty where there is none that can be read.
+
+    Raises PermissionError in a folder of another user.
+    """
+    try:
+        claim = json.loads(names.claim_file.read_text())
+    except PermissionError:
+        raise
+    except (OSError, ValueError):
+        return {}
+    return {key: str(value) for key, value in claim.items()} if isinstance(claim, dict) else {}
+
+
+def _is_there(path: Path) -> bool:
+    """Whether ``path`` exists; what this user may not see does."""
+    try:
+        path.stat()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return True
