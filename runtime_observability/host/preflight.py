@@ -223,6 +223,8 @@ def find_drift(names: Names, record: Record, containers: list[Owned]) -> list[st
         return [f"the last run ended before cluster {names.cluster} was complete"]
     nodes = {node.name: node for node in containers if node.owner == names.owner}
     drift = []
+    if any(container.cluster == names.rehearsal for container in containers):
+        drift.append(f"a rehearsal of cluster {names.cluster} was interrupted and is still there")
     for name in record.nodes:
         node = nodes.get(name)
         if node is None:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tests.live.pods import expect_a_pod_to_run, pods, wait_for_api
 from tests.live.stack import Stack
+from tests.live.waiting import until
 
 
 def test_another_collector_sampling_replaces_the_collector_and_not_the_cluster(
@@ -23,16 +30,115 @@ def test_another_collector_sampling_replaces_the_collector_and_not_the_cluster(
     standing.expect_no_changes()
 
 
-def test_another_number_of_agents_replaces_the_cluster_and_warns_of_its_workloads(
-    standing: Stack,
-) -> None:
-    standing.configure(agents=1)
-    plan = standing.plan()
-    assert {"cluster-guard-sweep", "cluster-ensure"} <= plan.replaced
-    assert all(name.startswith("cluster") for name in plan.changes)
-    assert f"cluster {standing.cluster} will be replaced" in plan.diagnostics
-    assert "workloads" in plan.diagnostics
-    assert "agents" in plan.diagnostics
+@contextmanager
+def a_bare_pod(stack: Stack) -> Iterator[Callable[[], tuple[str, int]]]:
+    """A running pod that nothing would recreate: its uid, and how often its container restarted."""
+    wait_for_api(stack)
+    with pods(stack, "sleep", "3600", restartPolicy="Always") as bare:
+        bare.wait_for("Running")
+
+        def seen() -> tuple[str, int]:
+            listed = stack.kubectl("get", "pods", "-l", f"test={bare.name}", "-o", "json")
+            (pod,) = json.loads(listed)["items"]
+            (status,) = pod["status"]["containerStatuses"]
+            return pod["metadata"]["uid"], status["restartCount"]
+
+        yield seen
+
+
+def test_agents_are_added_and_removed_and_the_rest_goes_on(standing: Stack) -> None:
+    before = standing.ids()
+    agent = f"k3d-{standing.cluster}-agent-0"
+    with a_bare_pod(standing) as pod, standing.disturbed():
+        uid, _ = pod()
+        standing.configure(agents=1)
+        plan = standing.plan()
+        assert "cluster-guard-sweep" not in plan.changes
+        assert "agents will be added, 1 of them: agents: 0 → 1" in plan.diagnostics
+        standing.up()
+        assert {name: standing.ids()[name] for name in before} == before
+        assert standing.docker.running(agent)
+        standing.kubectl("wait", "--for=condition=Ready", f"node/{agent}", "--timeout=5s")
+        environment = standing.docker("inspect", "--format", "{{json .Config.Env}}", agent).stdout
+        assert f"OTEL_RESOURCE_ATTRIBUTES=k8s.node.name={agent}" in environment
+        standing.expect_no_changes()
+
+        standing.configure()
+        assert "agents will be drained and removed, 1 of them" in standing.plan().diagnostics
+        standing.up()
+        assert standing.ids() == before
+        assert agent not in standing.kubectl("get", "nodes")
+        assert pod() == (uid, 0)
+        standing.expect_no_changes()
+
+
+def test_another_sampling_restarts_the_nodes_and_no_object_is_lost(standing: Stack) -> None:
+    before = standing.ids()
+    with a_bare_pod(standing) as pod, standing.disturbed():
+        uid, restarts = pod()
+        standing.configure(nodeSamplingPerMillion=500_000)
+        plan = standing.plan()
+        assert "cluster-guard-sweep" not in plan.changes
+        assert "its nodes will restart one after the other" in plan.diagnostics
+        standing.up()
+        assert standing.ids() == before
+        until("the restart of the pod", lambda: pod() == (uid, restarts + 1), 60)
+        standing.expect_no_changes()
+
+
+def test_a_replacement_that_does_not_start_leaves_the_cluster_as_it_is(standing: Stack) -> None:
+    before, objects = standing.ids(), standing.docker.of_stack(standing.name)
+    with a_bare_pod(standing) as pod:
+        known = pod()
+        with standing.disturbed():
+            standing.configure(k3sArgs=["--kube-apiserver-arg=no-such-flag=1@server:*"])
+            assert "will be replaced" in standing.plan().diagnostics
+            said = standing.refused_up().said
+            assert "no-such-flag" in said
+            assert "so the cluster stays as it is" in said
+            assert standing.ids() == before
+            assert standing.docker.of_stack(standing.name) == objects
+            standing.configure()
+            standing.up()
+            assert standing.ids() == before
+            assert pod() == known
+            standing.expect_no_changes()
+
+
+def test_a_replacement_is_seen_to_start_before_the_old_cluster_goes(standing: Stack) -> None:
+    before = standing.ids()
+    with standing.disturbed():
+        standing.configure(k3sArgs=["--kubelet-arg=max-pods=50@server:*"])
+        assert "the new configuration starts, so it is replaced now" in standing.up().said
+        after = standing.ids()
+        assert set(after) == set(before)
+        assert after[standing.server] != before[standing.server]
+        assert after[standing.jaeger] == before[standing.jaeger]
+        expect_a_pod_to_run(standing)
+        standing.expect_no_changes()
+
+
+def test_a_rehearsal_that_was_killed_is_cleared_away(standing: Stack) -> None:
+    before, objects = standing.ids(), standing.docker.of_stack(standing.name)
+    with standing.disturbed():
+        standing.configure(k3sArgs=["--kubelet-arg=max-pods=60@server:*"])
+        running = standing.start("up", "--yes", "--skip-preview")
+        until(
+            "the rehearsal's node",
+            lambda: standing.docker.of_stack(standing.name) > objects or running.ended(),
+            120,
+            every=0.05,
+        )
+        running.signal(signal.SIGKILL)
+        running.wait(10).failed()
+        standing.end_orphans()
+        standing.pulumi("cancel", "--yes")
+        assert {name: standing.ids()[name] for name in before} == before
+        standing.configure()
+        assert "a rehearsal of cluster" in standing.up().said
+        assert standing.ids() == before
+        assert standing.docker.of_stack(standing.name) == objects
+        standing.expect_no_changes()
 
 
 def test_a_replaced_network_takes_all_that_is_on_it_along_in_the_right_order(
