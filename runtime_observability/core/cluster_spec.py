@@ -10,7 +10,7 @@ from typing import Any
 from runtime_observability.core import compatibility, documents, naming
 from runtime_observability.core.naming import Names
 from runtime_observability.core.settings import Settings
-from runtime_observability.core.settings.k3s_arguments import split_k3s_argument
+from runtime_observability.core.settings.k3s_arguments import NO_NETWORK_PLUGIN, split_k3s_argument
 
 _LOOPBACK = {"localhost", "127.0.0.1"}
 _EVERYWHERE = ["server:*", "agent:*"]
@@ -68,7 +68,7 @@ class ClusterSpec:
     def has_network_plugin(self) -> bool:
         """Whether k3s brings a CNI; without one, nodes are Ready when the user has added one."""
         arguments = self.config["options"]["k3s"]["extraArgs"]
-        return "--flannel-backend=none" not in (entry["arg"] for entry in arguments)
+        return NO_NETWORK_PLUGIN not in (entry["arg"] for entry in arguments)
 
 
 def cluster_spec(

@@ -59,7 +59,7 @@ def test_agents_are_added_and_removed_and_the_rest_goes_on(standing: Stack) -> N
         assert {name: standing.ids()[name] for name in before} == before
         assert standing.docker.running(agent)
         standing.kubectl("wait", "--for=condition=Ready", f"node/{agent}", "--timeout=5s")
-        environment = standing.docker("inspect", "--format", "{{json .Config.Env}}", agent).stdout
+        environment = standing.docker("inspect", "--format", "{{json .Config.Env}}", agent)
         assert f"OTEL_RESOURCE_ATTRIBUTES=k8s.node.name={agent}" in environment
         standing.expect_no_changes()
 

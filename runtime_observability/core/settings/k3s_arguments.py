@@ -39,6 +39,8 @@ write-kubeconfig-mode
 """k3s' flags that have a value (k3s docs, cli/server and cli/agent). Without one, k3s takes the
 next argument for it."""
 
+NO_NETWORK_PLUGIN = "--flannel-backend=none"
+"""Nodes without a CNI of k3s' own: they are Ready when the user has added one."""
 NODE_FILTER = re.compile(r"all|(server|agent)s?:(?:\*|(\d+(?:,\d+)*|\d*-\d*))", re.ASCII)
 """k3d's node filters without the load balancer, which no stack has. k3d reads a role without a
 subset and refuses it later (k3d v5.9.0 pkg/util/filter.go)."""

@@ -8,7 +8,11 @@ from typing import Any
 
 from runtime_observability.core import compatibility
 from runtime_observability.core.problem import Problem
-from runtime_observability.core.settings.k3s_arguments import NODE_FILTER, split_k3s_argument
+from runtime_observability.core.settings.k3s_arguments import (
+    NO_NETWORK_PLUGIN,
+    NODE_FILTER,
+    split_k3s_argument,
+)
 from runtime_observability.core.settings.model import PORT_DEFAULTS, Settings, published_key
 from runtime_observability.core.settings.values import host_port
 
@@ -46,6 +50,7 @@ def refuse_broken_rules(settings: Settings) -> list[Problem]:
     return [
         *_refuse_arguments_for_no_node(settings),
         *_refuse_untraceable_etcd(settings),
+        *_refuse_a_probe_without_network(settings),
         *_refuse_unpublished(settings),
     ]
 
@@ -93,6 +98,20 @@ def _refuse_untraceable_etcd(settings: Settings) -> list[Problem]:
             )
         )
     return problems
+
+
+def _refuse_a_probe_without_network(settings: Settings) -> list[Problem]:
+    arguments = [split_k3s_argument(argument)[0] for argument in settings.k3s_args]
+    if not settings.trace_probe or NO_NETWORK_PLUGIN not in arguments:
+        return []
+    return [
+        Problem(
+            "traceProbe",
+            f"true cannot be used with {NO_NETWORK_PLUGIN}",
+            "no pod starts before you have added a network plugin",
+            "run `pulumi config set traceProbe false`, and `ktrace verify` once there is one",
+        )
+    ]
 
 
 def _refuse_unpublished(settings: Settings) -> list[Problem]:
