@@ -46,6 +46,16 @@ from runtime_observability.host import kubeapi
 from runtime_observability.host.files import write_private
 from runtime_observability.host.runner import CommandError
 
+FAILURES = (
+    ProbeError,
+    JaegerError,
+    kubeapi.KubeconfigError,
+    client.ApiException,
+    urllib3.exceptions.HTTPError,
+    OSError,
+)
+"""What ends the probe with one line."""
+
 
 class SilenceError(ProbeError):
     """``components`` sent nothing."""
@@ -115,8 +125,8 @@ def broken_hops(jaeger_url: str, api: client.CoreV1Api, silent: Sequence[str]) -
 
 def main() -> int:
     request = Request(**json.load(sys.stdin))
-    api = kubeapi.core(Path(request.kubeconfig))
     try:
+        api = kubeapi.core(Path(request.kubeconfig))
         with Jaeger(request.jaegerUrl) as jaeger:
             report = probe(
                 jaeger,
@@ -125,7 +135,9 @@ def main() -> int:
                 seconds=request.seconds,
                 wanted=Wanted(tuple(request.demanded), tuple(request.expected)),
             )
-    except (ProbeError, JaegerError, client.ApiException, urllib3.exceptions.HTTPError) as error:
+        saved = {"k3sVersion": request.k3sVersion, **report}
+        write_private(Path(request.report), json.dumps(saved, indent=2))
+    except FAILURES as error:
         print(f"error: {reason_of(error)}", file=sys.stderr)
         if isinstance(error, SilenceError):
             print(*broken_hops(request.jaegerUrl, api, error.components), sep="\n", file=sys.stderr)
@@ -135,8 +147,6 @@ def main() -> int:
     else:
         outcome = f"sampling lets no trace be demanded; traced: {report['traced']}"
     print(f"pod {report['pod']}: {outcome}", file=sys.stderr)
-    saved = {"k3sVersion": request.k3sVersion, **report}
-    write_private(Path(request.report), json.dumps(saved, indent=2))
     print(json.dumps({key: value for key, value in report.items() if key != "tree"}))
     return 0
 

@@ -424,6 +424,24 @@ def test_an_api_server_that_is_gone_is_an_error(
     assert "error: " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("broken", ["kubeconfig", "report"])
+def test_a_file_that_cannot_be_used_is_one_line(
+    cluster: Cluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    broken: str,
+) -> None:
+    (tmp_path / "file").touch()
+    report = tmp_path / ("file/probe.json" if broken == "report" else "probe.json")
+    if broken == "kubeconfig":
+        cluster.kubeconfig.write_text("clusters: []")
+    assert command(cluster, report, monkeypatch) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines()[-1].startswith("error: ")
+
+
 def test_the_hop_that_breaks_the_silent_component_is_named(
     cluster: Cluster, daemon: FakeDaemon, names: Names
 ) -> None:
