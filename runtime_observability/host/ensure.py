@@ -189,7 +189,7 @@ class Ensure:
 
     def create(self) -> None:
         """Creates the cluster; deletes what exists of it when that fails."""
-        self.note(never_complete=True)
+        self.note(never_complete=True, content=dict.fromkeys(self.nodes, self.content))
         watch = NodeWatch(self.nodes)
         labels = self.names.labels | {naming.SPEC_LABEL: self.record.digest}
         try:
@@ -205,7 +205,6 @@ class Ensure:
             except runner.CommandError as second_failure:
                 raise runner.CommandError(f"{failure}\n{second_failure}") from None
             raise
-        self.note(content=dict.fromkeys(self.nodes, self.content))
 
     def bring_up(self, found: Sequence[Owned]) -> None:
         """Makes an existing cluster what is wanted, without replacing it.
@@ -229,9 +228,11 @@ class Ensure:
             self.delete()
             self.create()
             return
-        for name in there.keys() - set(self.nodes):
+        for name in sorted(there.keys() - set(self.nodes), reverse=True):
             log(f"cluster {self.names.cluster}: {name} is drained and removed")
-            agents.remove(name, server=self.nodes[0])
+            is_running = there[name].state == "running"  # the pods of a stopped one never end
+            remove = agents.remove if is_running else agents.discard
+            remove(name, server=self.nodes[0])
         for name in present:
             if self.record.content.get(name) != self.content:
                 log(f"cluster {self.names.cluster}: {name} restarts and reads its changed files")

@@ -477,6 +477,17 @@ def test_an_agent_too_many_is_drained_and_removed(
 
 
 @pytest.mark.usefixtures("readiness")
+def test_a_stopped_agent_too_many_is_removed_without_a_drain(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    daemon.node(names, "server", spec=identity(spec))
+    daemon.node(names, "agent", spec=identity(spec), state="exited")
+    remember(names, spec)
+    run(names, spec_of(names))
+    assert changes(daemon) == ["kubectl delete", "remove"]
+
+
+@pytest.mark.usefixtures("readiness")
 def test_an_agent_that_cannot_be_drained_stays(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec
 ) -> None:
