@@ -49,7 +49,7 @@ def a_bare_pod(stack: Stack) -> Iterator[Callable[[], tuple[str, int]]]:
 def test_agents_are_added_and_removed_and_the_rest_goes_on(standing: Stack) -> None:
     before = standing.ids()
     agent = f"k3d-{standing.cluster}-agent-0"
-    with a_bare_pod(standing) as pod, standing.disturbed():
+    with a_bare_pod(standing) as pod:
         uid, _ = pod()
         standing.configure(agents=1)
         plan = standing.plan()
@@ -74,7 +74,7 @@ def test_agents_are_added_and_removed_and_the_rest_goes_on(standing: Stack) -> N
 
 def test_another_sampling_restarts_the_nodes_and_no_object_is_lost(standing: Stack) -> None:
     before = standing.ids()
-    with a_bare_pod(standing) as pod, standing.disturbed():
+    with a_bare_pod(standing) as pod:
         uid, restarts = pod()
         standing.configure(nodeSamplingPerMillion=500_000)
         plan = standing.plan()
@@ -90,55 +90,52 @@ def test_a_replacement_that_does_not_start_leaves_the_cluster_as_it_is(standing:
     before, objects = standing.ids(), standing.docker.of_stack(standing.name)
     with a_bare_pod(standing) as pod:
         known = pod()
-        with standing.disturbed():
-            standing.configure(k3sArgs=["--kube-apiserver-arg=no-such-flag=1@server:*"])
-            assert "will be replaced" in standing.plan().diagnostics
-            said = standing.refused_up().said
-            assert "no-such-flag" in said
-            assert "so the cluster stays as it is" in said
-            assert standing.ids() == before
-            assert standing.docker.of_stack(standing.name) == objects
-            standing.configure()
-            standing.up()
-            assert standing.ids() == before
-            assert pod() == known
-            standing.expect_no_changes()
+        standing.configure(k3sArgs=["--kube-apiserver-arg=no-such-flag=1@server:*"])
+        assert "will be replaced" in standing.plan().diagnostics
+        said = standing.refused_up().said
+        assert "no-such-flag" in said
+        assert "so the cluster stays as it is" in said
+        assert standing.ids() == before
+        assert standing.docker.of_stack(standing.name) == objects
+        standing.configure()
+        standing.up()
+        assert standing.ids() == before
+        assert pod() == known
+        standing.expect_no_changes()
 
 
 def test_a_replacement_is_seen_to_start_before_the_old_cluster_goes(standing: Stack) -> None:
     before = standing.ids()
-    with standing.disturbed():
-        standing.configure(k3sArgs=["--kubelet-arg=max-pods=50@server:*"])
-        assert "the new configuration starts, so it is replaced now" in standing.up().said
-        after = standing.ids()
-        assert set(after) == set(before)
-        assert after[standing.server] != before[standing.server]
-        assert after[standing.jaeger] == before[standing.jaeger]
-        expect_a_pod_to_run(standing)
-        standing.expect_no_changes()
+    standing.configure(k3sArgs=["--kubelet-arg=max-pods=50@server:*"])
+    assert "the new configuration starts, so it is replaced now" in standing.up().said
+    after = standing.ids()
+    assert set(after) == set(before)
+    assert after[standing.server] != before[standing.server]
+    assert after[standing.jaeger] == before[standing.jaeger]
+    expect_a_pod_to_run(standing)
+    standing.expect_no_changes()
 
 
 def test_a_rehearsal_that_was_killed_is_cleared_away(standing: Stack) -> None:
     before, objects = standing.ids(), standing.docker.of_stack(standing.name)
-    with standing.disturbed():
-        standing.configure(k3sArgs=["--kubelet-arg=max-pods=60@server:*"])
-        running = standing.start("up", "--yes", "--skip-preview")
-        until(
-            "the rehearsal's node",
-            lambda: standing.docker.of_stack(standing.name) > objects or running.ended(),
-            120,
-            every=0.05,
-        )
-        running.signal(signal.SIGKILL)
-        running.wait(10).failed()
-        standing.end_orphans()
-        standing.pulumi("cancel", "--yes")
-        assert {name: standing.ids()[name] for name in before} == before
-        standing.configure()
-        assert "a rehearsal of cluster" in standing.up().said
-        assert standing.ids() == before
-        assert standing.docker.of_stack(standing.name) == objects
-        standing.expect_no_changes()
+    standing.configure(k3sArgs=["--kubelet-arg=max-pods=60@server:*"])
+    running = standing.start("up", "--yes", "--skip-preview")
+    until(
+        "the rehearsal's node",
+        lambda: standing.docker.of_stack(standing.name) > objects or running.ended(),
+        120,
+        every=0.05,
+    )
+    running.signal(signal.SIGKILL)
+    running.wait(10).failed()
+    standing.end_orphans()
+    standing.pulumi("cancel", "--yes")
+    assert {name: standing.ids()[name] for name in before} == before
+    standing.configure()
+    assert "a rehearsal of cluster" in standing.up().said
+    assert standing.ids() == before
+    assert standing.docker.of_stack(standing.name) == objects
+    standing.expect_no_changes()
 
 
 def test_a_replaced_network_takes_all_that_is_on_it_along_in_the_right_order(
