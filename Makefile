@@ -36,7 +36,7 @@ test-examples: ## the examples, with Pulumi's Kubernetes plugin: built once, 14 
 lint: ## Python, shell, YAML, spelling, workflows and their schemas
 	$(LAB) lint
 
-mutants: ## change the code in hundreds of places: do the tests notice? [MUTANTS=30, 500 or all]
+mutants: ## change the code in 150 places: do the tests notice? [MUTANTS=30 or all]
 	$(LAB) mutants
 
 raise: ## raise a pinned release wherever it is written: make raise PIN=k3d VERSION=5.9.1 [MODULE=v...]

@@ -1,6 +1,6 @@
 """Changes the code in small ways and checks that a test fails each time.
 
-A run tries MUTANTS changes (500, or all), chosen by --seed, in copies of the project. It fails if
+A run tries MUTANTS changes (150, or all), chosen by --seed, in copies of the project. It fails if
 a mutant survives that tests/mutants/survivors.toml does not list with a reason, if an entry of that
 list no longer holds, or if fewer than 85 of 100 are killed. Ctrl-C ends it, and the same command
 goes on from there.
@@ -31,7 +31,7 @@ from tests.mutants.report import Progress
 from tests.mutants.sample import sample
 from tests.mutants.selection import Selection
 
-_DEFAULT_NUMBER = "500"
+_DEFAULT_NUMBER = "150"
 _STARTUP_SECONDS = 30
 _SLOWER = 5
 """How many times slower than unchanged code a mutant may be, on a busy machine."""
@@ -67,7 +67,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
         type=_number,
         default=os.environ.get("MUTANTS") or _DEFAULT_NUMBER,
         metavar="N|all",
-        help="how many to try (default: $MUTANTS, or 500)",
+        help="how many to try (default: $MUTANTS, or 150)",
     )
     parser.add_argument("--seed", type=int, default=1, help="chooses other mutants (default: 1)")
     parser.add_argument(
