@@ -10,7 +10,7 @@ import pulumi_docker as docker
 from runtime_observability.core.args import ContainerArgs
 from runtime_observability.core.naming import NETWORK_LABEL
 
-from . import _commands, _orphans
+from . import _commands, _orphans, _pulls
 from .network import StackNetwork
 
 _READY_SECONDS = 60
@@ -39,7 +39,9 @@ class Backend(pulumi.ComponentResource):
             name=args.image,
             keep_locally=True,  # other stacks use it too
             # The old container stays while the next image cannot be pulled.
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(
+                parent=self, hooks=_pulls.before(f"{name}-image", args.image)
+            ),
         )
         container = docker.Container(
             f"{name}-container",

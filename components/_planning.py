@@ -50,7 +50,11 @@ def plan(args: TracedEnvironmentArgs) -> Plan:
         chosen = daemon.choose(stack_config.of_docker())
         daemon.use(chosen)
         observed = preflight.observe(
-            names, settings.host_ports, settings.port_offset, settings.registries.use
+            names,
+            settings.host_ports,
+            settings.port_offset,
+            settings.registries.use,
+            settings.node_volumes,
         )
         if problems := dict.fromkeys((*chosen.problems, *observed.problems)):
             raise ProblemsError(UNTOUCHED, problems)

@@ -112,6 +112,13 @@ class TracedEnvironmentArgs:
     published_ports: list[str] | None = None
     """Ports of the first server published on 127.0.0.1: HOSTPORT:NODEPORT[/tcp|/udp], for instance
     8080:80. A change replaces the cluster."""
+    node_environment: dict[str, str] | None = None
+    """Environment of every node, for instance HTTPS_PROXY: with a proxy, NO_PROXY gets the
+    cluster's own names and private addresses by itself. A change replaces the cluster."""
+    node_volumes: list[str] | None = None
+    """Files and folders of this machine in every node: SOURCE:TARGET[:ro], SOURCE absolute or below
+    the project's folder, for instance certificates/company.pem:/etc/ssl/certs/company.pem:ro. A
+    change replaces the cluster."""
     registries: RegistriesArgs | None = None
     """Registries of the nodes, as in k3d's configuration: use (list of NAME:PORT), config (text of
     a registries.yaml without logins). A change of config restarts the nodes one after the

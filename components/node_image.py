@@ -10,7 +10,7 @@ import pulumi_docker as docker
 
 from runtime_observability.core.args import NodeImageArgs
 
-from . import _commands
+from . import _commands, _pulls
 
 
 class NodeImage(pulumi.ComponentResource):
@@ -34,5 +34,12 @@ class NodeImage(pulumi.ComponentResource):
                 opts=own,
             )
         else:
-            docker.RemoteImage(f"{name}-image", name=args.image, keep_locally=True, opts=own)
+            docker.RemoteImage(
+                f"{name}-image",
+                name=args.image,
+                keep_locally=True,
+                opts=pulumi.ResourceOptions.merge(
+                    own, pulumi.ResourceOptions(hooks=_pulls.before(f"{name}-image", args.image))
+                ),
+            )
         self.register_outputs({"image": args.image})

@@ -11,6 +11,10 @@ from runtime_observability.core import compatibility, documents, naming
 from runtime_observability.core.naming import Names
 from runtime_observability.core.settings import Settings
 from runtime_observability.core.settings.k3s_arguments import NO_NETWORK_PLUGIN, split_k3s_argument
+from runtime_observability.core.settings.node_extras import (
+    split_node_volume,
+    with_direct_addresses,
+)
 
 _LOOPBACK = {"localhost", "127.0.0.1"}
 _EVERYWHERE = ["server:*", "agent:*"]
@@ -82,7 +86,7 @@ def cluster_spec(
     config["image"] = image
     config["network"] = names.network
     config["kubeAPI"]["hostPort"] = str(settings.kube_api_port)
-    config["volumes"] = _volumes(names, files)
+    config["volumes"] = [*_volumes(names, files), *_own_volumes(settings, names)]
     config["ports"] = [
         {"port": f"127.0.0.1:{port}", "nodeFilters": ["server:0:direct"]}
         for port in settings.published_ports
@@ -107,6 +111,13 @@ def _volumes(names: Names, files: dict[str, str]) -> list[dict[str, Any]]:
     ]
 
 
+def _own_volumes(settings: Settings, names: Names) -> list[dict[str, Any]]:
+    return [
+        {"volume": f"{names.folder / source}:{rest}", "nodeFilters": _EVERYWHERE}
+        for source, rest in map(split_node_volume, settings.node_volumes)
+    ]
+
+
 def _registries(settings: Settings) -> dict[str, Any]:
     """What the user has set; the nodes pull from the mirror too, unless a configuration is set.
 
@@ -124,7 +135,9 @@ def _registries(settings: Settings) -> dict[str, Any]:
 
 def _node_variables(settings: Settings, names: Names) -> list[dict[str, Any]]:
     """With each node's name as a resource attribute, which the kubelet alone sends by itself."""
-    shared = node_environment(settings)
+    servers = [names.node("server", index) for index in range(settings.servers)]
+    own_variables = with_direct_addresses(settings.node_environment, servers)
+    shared = node_environment(settings) | own_variables
     own = {
         f"{role}:{index}": names.node(role, index)
         for role, count in (("server", settings.servers), ("agent", settings.agents))

@@ -21,6 +21,7 @@ from runtime_observability.core.naming import NODE_IMAGE, Names
 from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.problem import Problem
 from runtime_observability.core.settings import MOST_PORT_OFFSET, PORT_DEFAULTS
+from runtime_observability.core.settings.node_extras import split_node_volume
 from runtime_observability.core.versions import Version
 from runtime_observability.host import (
     daemon,
@@ -45,10 +46,12 @@ def observe(
     host_ports: Mapping[str, int],
     port_offset: int = 0,
     registries: Sequence[str] = (),
+    volumes: Sequence[str] = (),
 ) -> Observation:
     """Looks at Docker, the ports and the stack's own folder; about 0.3 s."""
     problems = [
         *check_folders(names),
+        *refuse_missing_sources(names, volumes),
         *ownership.refuse_a_claimed_folder(names),
         *check_k3d(),
     ]
@@ -149,6 +152,21 @@ def refuse_missing_registries(use: Sequence[str], containers: list[Owned]) -> li
         )
         for number, host in enumerate(hosts)
         if host.removeprefix("k3d-") not in known
+    ]
+
+
+def refuse_missing_sources(names: Names, volumes: Sequence[str]) -> list[Problem]:
+    """``volumes`` are entries of nodeVolumes. Docker would make a missing source, as a folder."""
+    sources = [names.folder / split_node_volume(volume)[0] for volume in volumes]
+    return [
+        Problem(
+            f"nodeVolumes.{number}",
+            f"{source} does not exist",
+            "Docker would create an empty folder in its place",
+            "create it, or name another",
+        )
+        for number, source in enumerate(sources)
+        if not source.exists()
     ]
 
 

@@ -176,6 +176,7 @@ def _type(annotation: Any) -> str:
         int: "integer",
         bool: "boolean",
         list[str]: "array",
+        dict[str, str]: "object",
         RegistriesArgs: "object",
     }
     return kinds[kind]

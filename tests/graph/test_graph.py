@@ -78,13 +78,18 @@ def test_everything_is_deleted_before_its_replacement(any_run: Run) -> None:
 def test_an_orphan_is_in_the_way_of_no_name(default: Run) -> None:
     hooks = {
         resource.inputs["name"]: resource.before_create
-        for resource in default.custom
-        if resource.before_create
+        for resource in (*default.of_type(CONTAINER), *default.of_type(NETWORK))
     }
     assert hooks == {
         name: (f"remove-orphaned-{name}",)
         for name in ("traced-dev", "traced-dev-jaeger", "traced-dev-collector")
     }
+
+
+def test_every_image_is_pulled_by_docker_first(any_run: Run) -> None:
+    """The provider does not know the logins of the docker command."""
+    for image in any_run.of_type(IMAGE):
+        assert image.before_create == (f"pull-{ENVIRONMENT}-{image.name}",)
 
 
 def test_the_first_resource_looks_for_another_name_in_the_state(any_run: Run) -> None:

@@ -19,6 +19,8 @@ from runtime_observability.core.compatibility import ContainerdPlan, ContainerdT
 from runtime_observability.core.settings.values import (
     Image,
     K3sArgument,
+    NodeEnvironment,
+    NodeVolume,
     PerMillion,
     Port,
     PublishedPort,
@@ -46,6 +48,8 @@ CLUSTER_KEYS = (
     "kubeApiPort",
     "k3sArgs",
     "publishedPorts",
+    "nodeEnvironment",
+    "nodeVolumes",
     "registryMirror",
     "registries",
 )
@@ -130,6 +134,8 @@ class Settings(_Model):
 
     k3s_args: tuple[K3sArgument, ...] = ()
     published_ports: tuple[PublishedPort, ...] = ()
+    node_environment: NodeEnvironment = {}
+    node_volumes: tuple[NodeVolume, ...] = ()
     registry_mirror: RegistryMirror = ""
     registries: Registries = Registries()
 

@@ -10,6 +10,7 @@ import yaml
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from runtime_observability.core.settings.k3s_arguments import k3s_argument
+from runtime_observability.core.settings.node_extras import node_environment, node_volume
 from runtime_observability.core.settings.rule import RuleError, without_dollar
 from runtime_observability.core.versions import Version
 
@@ -148,4 +149,6 @@ K3sArgument = Annotated[str, AfterValidator(k3s_argument)]
 PublishedPort = Annotated[str, AfterValidator(_published_port)]
 Registry = Annotated[str, AfterValidator(_registry)]
 RegistryMirror = Annotated[str, AfterValidator(_registry_mirror)]
+NodeEnvironment = Annotated[Mapping[str, str], AfterValidator(node_environment)]
+NodeVolume = Annotated[str, AfterValidator(node_volume)]
 RegistryConfiguration = Annotated[str, AfterValidator(_registry_configuration)]

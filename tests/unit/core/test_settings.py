@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import string
 import typing
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +185,7 @@ def _type_in_pulumi(annotation: Any) -> str:
         return "string"
     if typing.get_origin(annotation) is tuple:
         return "array"
-    if issubclass(annotation, BaseModel):
+    if typing.get_origin(annotation) is Mapping or issubclass(annotation, BaseModel):
         return "object"
     names: dict[Any, str] = {int: "integer", bool: "boolean", str: "string"}
     return names[annotation]

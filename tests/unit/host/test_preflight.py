@@ -39,6 +39,17 @@ def container(name: str, owner: str = "", **values: str) -> Owned:
     return Owned(id=f"id-of-{name}", name=name, owner=owner, **(who | values))
 
 
+# --- volumes of the nodes -------------------------------------------------------------------------
+
+
+def test_a_volume_needs_a_source(daemon: FakeDaemon, names: Names) -> None:
+    """Docker would make an empty folder of it, on the user's disk."""
+    (names.folder / "there").mkdir()
+    (problem,) = observe(names, {}, volumes=["there:/a", "gone/file:/b:ro"]).problems
+    assert str(problem).startswith(f"nodeVolumes.1: {names.folder}/gone/file does not exist: ")
+    assert not (names.folder / "gone").exists()
+
+
 # --- nodes that were added by hand ---------------------------------------------------------------
 
 

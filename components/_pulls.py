@@ -1,0 +1,27 @@
+"""Pulls images with the docker command, which uses the logins of `docker login`.
+
+Pulumi's provider uses only its own registryAuth. It pulls no image that is there already
+(reference: terraform-provider-docker's docker_image), so what is pulled before costs nothing twice.
+"""
+
+from __future__ import annotations
+
+import pulumi
+
+from runtime_observability.host import docker, runner
+
+_SECONDS = 900
+
+
+def before(name: str, image: str) -> pulumi.ResourceHookBinding:
+    """A hook that pulls ``image`` where it is missing, before RemoteImage ``name`` is created."""
+
+    def hook(_: pulumi.ResourceHookArgs) -> None:
+        if docker.has_image(image):
+            return
+        pulled = runner.run(["docker", "pull", image], timeout=_SECONDS)
+        if pulled.code:
+            reason = (pulled.stderr.strip() or "docker says nothing").splitlines()[-1]
+            raise RuntimeError(f"{image} cannot be pulled: {reason}")
+
+    return pulumi.ResourceHookBinding(before_create=[pulumi.ResourceHook(f"pull-{name}", hook)])

@@ -1,0 +1,83 @@
+"""What nodes get beside their own: variables of the environment, and mounts of this machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+from runtime_observability.core import naming
+from runtime_observability.core.settings.rule import RuleError, without_dollar
+from runtime_observability.core.settings.secret_texts import LOGIN_IN_URL
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_OWN = re.compile(r"(CONTAINERD_)?OTEL_|K3S_(TOKEN|URL|KUBECONFIG)|PATH\Z")
+"""Variables that the stack, k3d or the image sets."""
+_VOLUME = re.compile(r"(?P<source>[^:~][^:]*):(?P<target>/[^:]*)(:(?P<options>[a-zA-Z,]+))?")
+_TAKEN = {
+    naming.NODE_FOLDER: "the stack mounts its own files there",
+    "/": "it is the node's root",
+    "/var/lib/rancher/k3s": "the node keeps the cluster there",
+    "/var/lib/kubelet": "the node keeps its pods there",
+}
+PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"})
+_NEVER_PROXIED = (
+    "localhost", "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16",
+    ".svc", ".cluster.local", naming.COLLECTOR_ALIAS,
+)  # fmt: skip
+"""The machine, private addresses (Docker's networks, k3s' pods and services, as k3s' documentation
+on proxies advises), the cluster's names, and where spans go."""
+
+
+def node_environment(variables: Mapping[str, str]) -> Mapping[str, str]:
+    """Raises RuleError for a variable that nodes cannot get."""
+    for name, value in variables.items():
+        if not _NAME.fullmatch(name):
+            raise RuleError(
+                "the name of a variable has letters, digits and _", "for instance HTTPS_PROXY"
+            )
+        if _OWN.match(name):
+            raise RuleError(f"the stack sets {name} itself", "leave it out")
+        if "\n" in value:
+            raise RuleError(f"{name} has a line break, which no variable of a node can have")
+        if LOGIN_IN_URL.search(value):
+            raise RuleError(
+                f"{name} has a login, which everybody who may use Docker could read",
+                "use a proxy on this machine that logs in",
+            )
+        without_dollar(value)
+    return variables
+
+
+def node_volume(text: str) -> str:
+    """Raises RuleError for what Docker cannot mount in a node, or what a node needs itself."""
+    match = _VOLUME.fullmatch(without_dollar(text))
+    if not match:
+        raise RuleError(
+            "a volume is SOURCE:TARGET[:ro], with an absolute TARGET and a SOURCE that is absolute "
+            "or below the project's folder",
+            "for instance certificates/company.pem:/etc/ssl/certs/company.pem:ro",
+        )
+    target = str(PurePosixPath(match["target"]))
+    if why := _TAKEN.get(target):
+        raise RuleError(f"{target} cannot be mounted over: {why}", "choose another TARGET")
+    return text
+
+
+def split_node_volume(text: str) -> tuple[str, str]:
+    """SOURCE, and the rest from TARGET on."""
+    source, _, rest = text.partition(":")
+    return source, rest
+
+
+def with_direct_addresses(variables: Mapping[str, str], nodes: list[str]) -> dict[str, str]:
+    """``variables`` where, if a proxy is among them, NO_PROXY has all that it must not be used for.
+
+    ``nodes`` are the names of nodes that others connect to.
+    """
+    if not PROXIES & {name.upper() for name in variables}:
+        return dict(variables)
+    own = [variables.get(name, "") for name in ("NO_PROXY", "no_proxy")]
+    direct = [part.strip() for text in own for part in text.split(",") if part.strip()]
+    others = {name: value for name, value in variables.items() if name != "no_proxy"}
+    return others | {"NO_PROXY": ",".join(dict.fromkeys([*direct, *_NEVER_PROXIED, *nodes]))}

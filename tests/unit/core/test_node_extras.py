@@ -1,0 +1,96 @@
+"""Variables and mounts of the user's own in every node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from runtime_observability.core import transition
+from runtime_observability.core.naming import Names
+from runtime_observability.core.settings import SettingsError
+from tests.configuration import PROJECT, parsed, spec_of
+
+NAMES = Names("dev", PROJECT)
+PROXY = "http://proxy.example:3128"
+
+
+def variables(role: str = "server", index: int = 0, **config: Any) -> dict[str, str]:
+    spec = spec_of(NAMES, parsed(**config))
+    entries = transition.of_node(spec.config, "envVar", role, index)
+    return dict(entry.split("=", 1) for entry in entries)
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"A B": "1"}, "the name of a variable has letters, digits and _"),
+        ({"OTEL_TRACES_SAMPLER": "always_on"}, "the stack sets OTEL_TRACES_SAMPLER itself"),
+        ({"CONTAINERD_OTEL_SERVICE_NAME": "x"}, "the stack sets CONTAINERD_OTEL_SERVICE_NAME"),
+        ({"K3S_TOKEN": "x"}, "the stack sets K3S_TOKEN itself"),
+        ({"PATH": "/bin"}, "the stack sets PATH itself"),
+        ({"A": "1\n2"}, "A has a line break"),
+        ({"A": "$HOME"}, "k3d expands a $"),
+        ({"HTTPS_PROXY": "http://ada:hush@proxy"}, "HTTPS_PROXY has a login, which everybody"),
+    ],
+)
+def test_what_nodes_cannot_get_is_refused(environment: dict[str, str], said: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        parsed(nodeEnvironment=environment)
+    assert said in str(refused.value)
+    assert "hush" not in str(refused.value)
+
+
+def test_every_node_has_the_users_variables_beside_its_own() -> None:
+    config: dict[str, Any] = {"agents": 1, "nodeEnvironment": {"COMPANY": "acme"}}
+    for role in ("server", "agent"):
+        found = variables(role, **config)
+        assert found["COMPANY"] == "acme"
+        assert found["OTEL_RESOURCE_ATTRIBUTES"] == f"k8s.node.name=k3d-traced-dev-{role}-0"
+        assert "NO_PROXY" not in found
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "http_proxy", "ALL_PROXY"])
+def test_a_proxy_is_not_used_for_the_cluster_itself(name: str) -> None:
+    """The exporters too read the variables: their spans would go to the proxy."""
+    found = variables(servers=3, nodeEnvironment={name: PROXY})
+    assert found[name] == PROXY
+    direct = found["NO_PROXY"].split(",")
+    assert {"otel-collector", "k3d-traced-dev-server-0", "k3d-traced-dev-server-2"} <= set(direct)
+    assert {"10.0.0.0/8", "172.16.0.0/12", ".svc", ".cluster.local", "localhost"} <= set(direct)
+
+
+@pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
+def test_the_users_exceptions_come_first_and_once(name: str) -> None:
+    own = {"HTTPS_PROXY": PROXY, name: ".acme.example, localhost"}
+    found = variables(nodeEnvironment=own)
+    assert found["NO_PROXY"].startswith(".acme.example,localhost,127.0.0.0/8,")
+    assert found["NO_PROXY"].split(",").count("localhost") == 1
+    assert "no_proxy" not in found
+
+
+def test_more_agents_do_not_change_the_nodes_that_stand() -> None:
+    own = {"nodeEnvironment": {"HTTPS_PROXY": PROXY}, "nodeVolumes": ["a:/a"]}
+    before, after = (spec_of(NAMES, parsed(**own, agents=number)) for number in (0, 2))
+    assert transition.transition(before, after) == transition.Transition(agents=2)
+
+
+@pytest.mark.parametrize(
+    ("volume", "mounted"),
+    [
+        ("certificates/ca.pem:/etc/ssl/certs/ca.pem:ro",
+         f"{PROJECT}/certificates/ca.pem:/etc/ssl/certs/ca.pem:ro"),
+        ("/srv/images:/var/lib/rancher/k3s/agent/images",
+         "/srv/images:/var/lib/rancher/k3s/agent/images"),
+    ],
+)  # fmt: skip
+def test_a_volume_is_in_every_node(volume: str, mounted: str) -> None:
+    spec = spec_of(NAMES, parsed(agents=1, nodeVolumes=[volume]))
+    for role in ("server", "agent"):
+        assert mounted in transition.of_node(spec.config, "volume", role, 0)
+
+
+@pytest.mark.parametrize("change", [{"nodeEnvironment": {"A": "1"}}, {"nodeVolumes": ["a:/a"]}])
+def test_a_change_replaces_the_cluster(change: dict[str, Any]) -> None:
+    before, after = spec_of(NAMES, parsed()), spec_of(NAMES, parsed(**change))
+    assert transition.transition(before, after).replaces
