@@ -117,6 +117,7 @@ EXAMPLES = (
         plugins=(install.KUBERNETES,),
     ),
 )
+BENCH = (Tier("bench", ("-m", "tests.bench"), needs_lab=True),)
 MUTANTS = (Tier("mutants", ("-m", "tests.mutants")),)
 TIERS = {
     "lint": LINT,
@@ -124,5 +125,6 @@ TIERS = {
     "test": ALL,
     "test-versions": VERSIONS,
     "test-examples": EXAMPLES,
+    "bench": BENCH,
     "mutants": MUTANTS,
 }

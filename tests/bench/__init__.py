@@ -1,0 +1,1 @@
+"""`make bench`: what a stack costs, beside the same made by hand."""
