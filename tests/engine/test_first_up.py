@@ -21,6 +21,7 @@ def test_every_component_is_in_the_state(standing: Stack) -> None:
     )
     assert types == [
         "ClusterGuard",
+        "ClusterRehearsal",
         "Collector",
         "ConfigFiles",
         "Jaeger",
