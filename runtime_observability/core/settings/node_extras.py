@@ -22,7 +22,7 @@ _TAKEN = {
 }
 PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"})
 _NEVER_PROXIED = (
-    "localhost", "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16",
+    "localhost", "127.0.0.1", "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16",
     ".svc", ".cluster.local", naming.COLLECTOR_ALIAS,
 )  # fmt: skip
 """The machine, private addresses (Docker's networks, k3s' pods and services, as k3s' documentation

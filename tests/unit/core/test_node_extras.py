@@ -64,7 +64,7 @@ def test_a_proxy_is_not_used_for_the_cluster_itself(name: str) -> None:
 def test_the_users_exceptions_come_first_and_once(name: str) -> None:
     own = {"HTTPS_PROXY": PROXY, name: ".acme.example, localhost"}
     found = variables(nodeEnvironment=own)
-    assert found["NO_PROXY"].startswith(".acme.example,localhost,127.0.0.0/8,")
+    assert found["NO_PROXY"].startswith(".acme.example,localhost,127.0.0.1,127.0.0.0/8,")
     assert found["NO_PROXY"].split(",").count("localhost") == 1
     assert "no_proxy" not in found
 
