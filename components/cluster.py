@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pulumi
 
@@ -36,17 +37,7 @@ class ClusterRehearsal(pulumi.ComponentResource):
         _commands.python(
             f"{name}-run",
             "runtime_observability.host.rehearse",
-            stdin=json.dumps(
-                {
-                    "stack": args.stack,
-                    "folder": args.folder,
-                    "stateFolder": args.state_folder,
-                    "spec": args.spec.document,
-                    "digest": args.digest,
-                    "files": dict(args.files),
-                },
-                sort_keys=True,
-            ),
+            stdin=_request(args, files=dict(args.files)),
             environment={"CLUSTER": args.cluster},
             unless=_NO_CLUSTER,
             opts=pulumi.ResourceOptions(parent=self),
@@ -105,16 +96,7 @@ class TracedCluster(pulumi.ComponentResource):
         ensured = _commands.python(
             f"{name}-ensure",
             "runtime_observability.host.ensure",
-            stdin=json.dumps(
-                {
-                    "stack": args.stack,
-                    "folder": args.folder,
-                    "stateFolder": args.state_folder,
-                    "spec": args.spec.document,
-                    "digest": args.digest,
-                },
-                sort_keys=True,
-            ),
+            stdin=_request(args),
             environment={"GENERATION": str(args.generation)},
             triggers=[guard.id],
             opts=pulumi.ResourceOptions(parent=self),
@@ -122,3 +104,15 @@ class TracedCluster(pulumi.ComponentResource):
         self.instance = _commands.printed(ensured).apply(lambda found: str(found["instance"]))
         self.kubeconfig = self.instance.apply(lambda _: args.kubeconfig)
         self.register_outputs({"instance": self.instance, "kubeconfig": self.kubeconfig})
+
+
+def _request(args: ClusterRehearsalArgs | TracedClusterArgs, **more: Any) -> str:
+    """The document that both modules read; in one order, as Pulumi compares the text."""
+    document = {
+        "stack": args.stack,
+        "folder": args.folder,
+        "stateFolder": args.state_folder,
+        "spec": args.spec.document,
+        "digest": args.digest,
+    }
+    return json.dumps(document | more, sort_keys=True)

@@ -172,6 +172,12 @@ def nodes(daemon: FakeDaemon, names: Names, spec: str, **values: Any) -> None:
     daemon.node(names, "agent", spec=spec, **values)
 
 
+def standing(daemon: FakeDaemon, names: Names, spec: ClusterSpec) -> None:
+    """A complete cluster, as an earlier run left it."""
+    nodes(daemon, names, identity(spec))
+    remember(names, spec)
+
+
 def changes(daemon: FakeDaemon) -> list[str]:
     """What changed the cluster: the verb of each `k3d cluster`, "remove" for each `docker rm`."""
     verbs = []
@@ -217,8 +223,7 @@ def test_k3d_is_given_the_spec_and_labels_alone(
 
 @pytest.mark.usefixtures("readiness")
 def test_a_whole_cluster_is_adopted(daemon: FakeDaemon, names: Names, spec: ClusterSpec) -> None:
-    nodes(daemon, names, identity(spec))
-    remember(names, spec)
+    standing(daemon, names, spec)
     assert run(names, spec) == "id-of-k3d-traced-dev-server-0"
     assert changes(daemon) == []
     assert names.kubeconfig.is_file()
@@ -417,8 +422,7 @@ def test_registries_reach_the_nodes_before_they_restart(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec
 ) -> None:
     mirrored = spec_of(names, agents=1, registries={"config": "mirrors: {}\n"})
-    nodes(daemon, names, identity(spec))
-    remember(names, spec)
+    standing(daemon, names, spec)
     run(names, mirrored)
     assert [node.files[REGISTRIES] for node in daemon.containers] == ["mirrors: {}\n"] * 2
     run(names, spec)
@@ -469,8 +473,7 @@ def test_an_agent_that_does_not_join_is_removed_and_the_rest_stays(
 def test_an_agent_too_many_is_drained_and_removed(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec
 ) -> None:
-    nodes(daemon, names, identity(spec))
-    remember(names, spec)
+    standing(daemon, names, spec)
     run(names, spec_of(names))
     assert changes(daemon) == ["kubectl drain", "kubectl delete", "remove"]
     assert daemon.names == {names.node("server", 0)}
@@ -491,8 +494,7 @@ def test_a_stopped_agent_too_many_is_removed_without_a_drain(
 def test_an_agent_that_cannot_be_drained_stays(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec
 ) -> None:
-    nodes(daemon, names, identity(spec))
-    remember(names, spec)
+    standing(daemon, names, spec)
     refusal = "Cannot evict pod as it would violate the pod's disruption budget."
     daemon.kubectl["drain"] = Answer(stderr=f"evicting pod default/web\n{refusal}\n", code=1)
     with pytest.raises(runner.CommandError, match=f"cannot be drained and stays: {refusal}"):
@@ -506,8 +508,7 @@ def test_a_node_that_others_added_is_left_alone(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec
 ) -> None:
     """`k3d node create` gives it no owner."""
-    nodes(daemon, names, identity(spec))
-    remember(names, spec)
+    standing(daemon, names, spec)
     daemon.node(names, "agent", 7, owner="")
     run(names, spec)
     assert changes(daemon) == []
@@ -517,8 +518,7 @@ def test_a_node_that_others_added_is_left_alone(
 def test_what_an_interrupted_rehearsal_left_is_removed(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec
 ) -> None:
-    nodes(daemon, names, identity(spec))
-    remember(names, spec)
+    standing(daemon, names, spec)
     daemon.container("k3d-rehearsal", labels={"k3d.cluster": names.rehearsal})
     run(names, spec)
     assert "k3d-rehearsal" not in daemon.names
