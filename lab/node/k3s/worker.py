@@ -119,6 +119,8 @@ def start_kubelet(node: Node, components: Components) -> None:
         "containerRuntimeEndpoint": f"unix://{CONTAINERD_SOCKET}",
         "evictionHard": {"imagefs.available": "5%", "nodefs.available": "5%"},
         "evictionMinimumReclaim": {"imagefs.available": "10%", "nodefs.available": "10%"},
+        # Never, unlike k3s: where the lab is needed, no node can pull an image again.
+        "imageGCHighThresholdPercent": 100,
         "tlsCertFile": certificate("kubelet-serving"), "tlsPrivateKeyFile": key("kubelet-serving"),
     }  # fmt: skip
     if lacks_sys_resource():  # otherwise the kubelet exits: it cannot set its OOM score
