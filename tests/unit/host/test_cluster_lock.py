@@ -36,6 +36,12 @@ def test_a_lock_that_is_never_freed_is_told(
     assert capsys.readouterr().err.count("waiting for another run") == 1
 
 
+def test_the_lock_is_that_of_every_release(names: Names) -> None:
+    """A run of another release must not change the cluster meanwhile."""
+    with cluster_lock.locked(names):
+        assert (names.directory / "cluster.lock").is_file()
+
+
 def test_two_stacks_do_not_wait_for_each_other(names: Names) -> None:
     with cluster_lock.locked(names), cluster_lock.locked(Names("other", names.folder)):
         pass

@@ -133,6 +133,18 @@ def test_a_cluster_in_which_nothing_happens_says_what_each_node_lacks(
     assert "c: it has not joined" in capsys.readouterr().err
 
 
+def test_an_api_server_that_stays_silent_is_told_with_the_reason(
+    names: Names, server: FakeServer, clock: Clock
+) -> None:
+    def refuse(_: Request) -> Reply:
+        clock.now += 20
+        return Reply(503, {"message": "starting"})
+
+    server.answer = refuse
+    with pytest.raises(runner.CommandError, match="not ready: the API server: 503 "):
+        wait(names, server, Wanted(["a"]))
+
+
 def test_an_api_server_that_does_not_answer_is_asked_again_after_five_seconds(
     names: Names, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -496,7 +496,9 @@ def test_an_agent_that_cannot_be_drained_stays(
 ) -> None:
     standing(daemon, names, spec)
     refusal = "Cannot evict pod as it would violate the pod's disruption budget."
-    daemon.kubectl["drain"] = Answer(stderr=f"evicting pod default/web\n{refusal}\n", code=1)
+    daemon.kubectl["drain"] = Answer(
+        stderr=f"node cordoned\nevicting pod default/web\n{refusal}\n", code=1
+    )
     with pytest.raises(runner.CommandError, match=f"cannot be drained and stays: {refusal}"):
         run(names, spec_of(names))
     assert changes(daemon) == ["kubectl drain", "kubectl uncordon"]
