@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from runtime_observability.core import documents
 from runtime_observability.core.args import ContainerArgs
 from runtime_observability.core.naming import Names
@@ -65,8 +67,18 @@ class ByHand:
         self._docker("network", "rm", self.plan.network.name)
 
     def bare_up(self) -> None:
-        """k3d alone: no network, no files, nothing traced."""
+        """k3d alone: no network, nothing traced; a kubelet that runs on this machine's cgroups."""
+        kubelet = yaml.safe_load(self.plan.files.files[documents.KUBELET_FILE])
+        del kubelet["tracing"]
+        (self.folder / "kubelet.yaml").write_text(documents.dump(kubelet))
         config = documents.template("k3d.yaml")
+        node = ["server:*"]
+        config["volumes"] = [
+            {"volume": f"{self.folder}/kubelet.yaml:/etc/kubelet.yaml:ro", "nodeFilters": node}
+        ]
+        config["options"]["k3s"]["extraArgs"] = [
+            {"arg": "--kubelet-arg=config=/etc/kubelet.yaml", "nodeFilters": node}
+        ]
         traced = self.plan.cluster.spec.config
         config |= {key: traced[key] for key in ("image", "kubeAPI")}
         config["metadata"]["name"] = self.plan.cluster_name
@@ -91,7 +103,8 @@ class ByHand:
         kubectl = ["kubectl", "--kubeconfig", str(self.kubeconfig), "get", "nodes", "-o", "json"]
 
         def is_ready() -> bool:
-            (node,) = json.loads(_run(kubectl, self.environment))["items"] or [{}]
+            listed = _run(kubectl, self.environment)
+            (node,) = json.loads(listed)["items"] or [{}]
             conditions = node.get("status", {}).get("conditions", [])
             return any((one["type"], one["status"]) == ("Ready", "True") for one in conditions)
 
