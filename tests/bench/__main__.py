@@ -96,9 +96,9 @@ def _measure(
         stack.up()
         _starts(figures, stack, options)
         _cost(figures, stack, "at rest")
+        _requests(figures, stack.directory / "kubeconfig", "pulumi")
         _burst(figures, stack, options.pods)
         _cost(figures, stack, "after the burst")
-        _requests(figures, stack.directory / "kubeconfig", "pulumi")
         _empty_program(figures, scratch / "empty", stack, options.rounds)
     finally:
         stack.finish()
