@@ -17,8 +17,8 @@ from typing import Any
 
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.settings.k3s_arguments import NODE_FILTER
+from runtime_observability.core.settings.values import MOST_AGENTS
 
-MOST_AGENTS = 10
 _NODE_NAMED_OTHERWISE = ("--node-name", "--with-node-id")
 _NOT_COMPARED = ("CONTAINERD_OTEL_TRACES_SAMPLER", "OTEL_RESOURCE_ATTRIBUTES=k8s.node.name=")
 """containerd follows the kubelet's sampling, and each node's name follows from its place."""

@@ -19,14 +19,11 @@ from pathlib import Path
 
 from runtime_observability.core.node_image import CURE, PLACE, UpstreamImage
 from runtime_observability.host import docker, downloads, runner
+from runtime_observability.host.progress import log
 
 _PULL_SECONDS = 600
 _BUILD_SECONDS = 600
 _MOST_MEBIBYTES = 500
-
-
-def log(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def build(image: UpstreamImage) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from runtime_observability.core.naming import Names
 from runtime_observability.host import runner
+from runtime_observability.host.progress import log
 
 _SECONDS = 300
 
@@ -38,11 +38,7 @@ def locked(names: Names) -> Iterator[int]:
                         f"{_SECONDS} s: stop it (`pgrep -af k3d` lists it), then run again"
                     ) from None
                 if not announced:
-                    print(
-                        f"waiting for another run on cluster {names.cluster} to finish",
-                        file=sys.stderr,
-                        flush=True,
-                    )
+                    log(f"waiting for another run on cluster {names.cluster} to finish")
                 announced = True
                 time.sleep(0.5)
         yield descriptor

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -12,8 +11,11 @@ from typing import Any
 import urllib3
 from kubernetes import client
 
+from runtime_observability.core.cluster_spec import ClusterSpec
+from runtime_observability.core.transition import named_by_docker
 from runtime_observability.host import kubeapi, runner
 from runtime_observability.host.k3d import NodeWatch
+from runtime_observability.host.progress import log
 
 _STALLED_SECONDS = 120
 """A cluster in which nothing new was seen for this long does not become ready."""
@@ -34,6 +36,16 @@ class Wanted:
     """Whether these are their names in Kubernetes too; if not, they are only counted."""
     restarted: Mapping[str, float] = field(default_factory=dict)
     """Unix time in seconds from which on a restarted node's own report counts."""
+
+    @classmethod
+    def of(
+        cls,
+        spec: ClusterSpec,
+        nodes: Collection[str],
+        restarted: Mapping[str, float] | None = None,
+    ) -> Wanted:
+        """``nodes`` of a cluster of ``spec``."""
+        return cls(nodes, spec.has_network_plugin, named_by_docker(spec.config), restarted or {})
 
 
 def wait(kubeconfig: Path, wanted: Wanted, watch: NodeWatch) -> float:
@@ -71,7 +83,7 @@ def wait(kubeconfig: Path, wanted: Wanted, watch: NodeWatch) -> float:
             )
         if now - reported > _REPORT_SECONDS:
             reported = now
-            print(f"waiting for {said}", file=sys.stderr, flush=True)
+            log(f"waiting for {said}")
         time.sleep(0.25)
 
 

@@ -36,6 +36,7 @@ from runtime_observability.host.cluster_lock import locked
 from runtime_observability.host.docker import Owned
 from runtime_observability.host.files import write_private
 from runtime_observability.host.k3d import NodeWatch
+from runtime_observability.host.progress import log
 
 _EXTRA_SECONDS = 120
 """Time for k3d itself, in addition to its timeout for the nodes."""
@@ -54,10 +55,6 @@ class Decision:
 
     action: Action
     reason: str
-
-
-def log(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def wanted_nodes(names: Names, spec: ClusterSpec) -> tuple[str, ...]:
@@ -290,12 +287,7 @@ class Ensure:
     ) -> None:
         """Writes the kubeconfig and waits until every node that is ``present`` is ready."""
         write_private(self.names.kubeconfig, k3d.kubeconfig(self.names.cluster))
-        wanted = cluster_ready.Wanted(
-            present,
-            network_plugin=self.spec.has_network_plugin,
-            named_by_docker=transition.named_by_docker(self.spec.config),
-            restarted=restarted or {},
-        )
+        wanted = cluster_ready.Wanted.of(self.spec, present, restarted)
         seconds = cluster_ready.wait(self.names.kubeconfig, wanted, watch)
         log(f"cluster {self.names.cluster}: {len(present)} node(s) Ready after {seconds:.1f} s")
 

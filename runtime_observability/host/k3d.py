@@ -10,13 +10,12 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from runtime_observability.host import runner
+from runtime_observability.host import progress, runner
 
 _ERROR_PATTERNS = (
     re.compile(r"level=fatal"),
@@ -184,7 +183,7 @@ def _wait(
         end = len(log) if exited else log.rfind("\n") + 1
         for text in map(message, log[printed:end].splitlines()):
             if not _HINT.match(text):
-                print(f"k3d: {text}", file=sys.stderr, flush=True)
+                progress.log(f"k3d: {text}")
         printed = max(printed, end)
         if exited:
             return exit_error(child.returncode, log) if child.returncode else None

@@ -21,14 +21,15 @@ from runtime_observability.host import cluster_ready, docker, k3d, runner
 from runtime_observability.host.cluster_lock import locked
 from runtime_observability.host.files import write_private
 from runtime_observability.host.k3d import NodeWatch
+from runtime_observability.host.progress import log
 
 _EXTRA_SECONDS = 60
 """Time for k3d itself, in addition to its timeout for the node."""
 CURE = "`pulumi config set rehearseReplacement false` replaces a cluster without a rehearsal"
 
 
-def log(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+class RefusedError(runner.CommandError):
+    """The new configuration does not start."""
 
 
 def sweep(names: Names) -> None:
@@ -50,8 +51,8 @@ def is_replacement(names: Names, digest: str) -> bool:
 def rehearse(names: Names, spec: ClusterSpec, files: Mapping[str, str], lock: int) -> None:
     """Starts one server of ``spec`` beside the cluster, waits until it is ready and removes it.
 
-    ``lock`` is the descriptor from ``locked``. Raises CommandError, with the node's own reason,
-    when it does not start.
+    ``lock`` is the descriptor from ``locked``. Raises RefusedError, with the node's own reason,
+    when it does not start, and CommandError when what an earlier rehearsal left cannot be removed.
     """
     node = f"k3d-{names.rehearsal}-server-0"
     folder = names.rehearsal_directory
@@ -72,12 +73,12 @@ def rehearse(names: Names, spec: ClusterSpec, files: Mapping[str, str], lock: in
         )
         kubeconfig = folder / names.kubeconfig.name
         write_private(kubeconfig, k3d.kubeconfig(names.rehearsal))
-        wanted = cluster_ready.Wanted(
-            [node],
-            network_plugin=spec.has_network_plugin,
-            named_by_docker=transition.named_by_docker(spec.config),
-        )
-        cluster_ready.wait(kubeconfig, wanted, watch)
+        cluster_ready.wait(kubeconfig, cluster_ready.Wanted.of(spec, [node]), watch)
+    except runner.CommandError as error:
+        raise RefusedError(
+            f"the new configuration of cluster {names.cluster} does not start, so the cluster "
+            f"stays as it is: {error}\n{CURE}"
+        ) from None
     finally:
         sweep(names)
 
@@ -94,12 +95,11 @@ def main() -> int:
                 rehearse(names, ClusterSpec.read(request["spec"]), request["files"], lock)
                 rehearsed = True
                 log(f"cluster {names.cluster}: the new configuration starts, so it is replaced now")
+    except RefusedError as error:
+        log(f"error: {error}")
+        return 1
     except (runner.CommandError, OSError) as error:
-        print(
-            f"error: the new configuration of cluster {names.cluster} does not start, so the "
-            f"cluster stays as it is: {error}\n{CURE}",
-            file=sys.stderr,
-        )
+        log(f"error: cluster {names.cluster} stays as it is, and no other one was tried: {error}")
         return 1
     print(json.dumps({"rehearsed": rehearsed, "seconds": round(time.monotonic() - begin, 1)}))
     return 0

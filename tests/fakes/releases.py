@@ -130,22 +130,34 @@ def proxy(to: Site) -> Iterator[Proxy]:
                 self.wfile.write(f"HTTP/1.1 {here.refusal}\r\nContent-Length: 0\r\n\r\n".encode())
                 return
             self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            with socket.create_connection(("127.0.0.1", to.port)) as onward:
-                back = threading.Thread(target=_copy, args=(onward, self.connection), daemon=True)
-                back.start()
-                _copy(self.connection, onward)
-                back.join()
+            _tunnel(self.connection, to)
+
+    with _served(Handler) as here.port:
+        yield here
+
+
+@contextmanager
+def _served(handler: type[socketserver.BaseRequestHandler]) -> Iterator[int]:
+    """A server on 127.0.0.1 with a thread for each connection; yields its port."""
 
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads = True
         allow_reuse_address = True
 
-    server = Server(("127.0.0.1", 0), Handler)
-    here.port = server.server_address[1]
+    server = Server(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield here
+    yield int(server.server_address[1])
     server.shutdown()
     server.server_close()
+
+
+def _tunnel(connection: socket.socket, to: Site) -> None:
+    """Passes everything on to the site and back until both sides have ended."""
+    with socket.create_connection(("127.0.0.1", to.port)) as onward:
+        back = threading.Thread(target=_copy, args=(onward, connection), daemon=True)
+        back.start()
+        _copy(connection, onward)
+        back.join()
 
 
 @dataclass
@@ -180,22 +192,10 @@ def socks_proxy(to: Site) -> Iterator[SocksProxy]:
             here.wanted.append(host.decode() if kind == 3 else socket.inet_ntoa(host))
             self.rfile.read(2)
             self.wfile.write(b"\x05\x00\x00\x01" + bytes(6))
-            with socket.create_connection(("127.0.0.1", to.port)) as onward:
-                back = threading.Thread(target=_copy, args=(onward, self.connection), daemon=True)
-                back.start()
-                _copy(self.connection, onward)
-                back.join()
+            _tunnel(self.connection, to)
 
-    class Server(socketserver.ThreadingTCPServer):
-        daemon_threads = True
-        allow_reuse_address = True
-
-    server = Server(("127.0.0.1", 0), Handler)
-    here.port = server.server_address[1]
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield here
-    server.shutdown()
-    server.server_close()
+    with _served(Handler) as here.port:
+        yield here
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from runtime_observability.core import compatibility, support
 from runtime_observability.core.compatibility import ContainerdPlan, ContainerdTracing
 from runtime_observability.core.settings.values import (
+    Agents,
     Image,
     K3sArgument,
     NodeEnvironment,
@@ -110,7 +111,7 @@ class Settings(_Model):
         since(compatibility.OLDEST_COLLECTOR, "earlier releases were not checked"),
     ] = support.DEFAULT_COLLECTOR
     servers: Servers = 1
-    agents: Annotated[int, Field(ge=0, le=10)] = 0
+    agents: Agents = 0
 
     apiserver_sampling_per_million: PerMillion = 1_000_000
     node_sampling_per_million: PerMillion = 1_000_000

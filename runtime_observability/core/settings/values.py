@@ -144,6 +144,8 @@ Image = Annotated[str, AfterValidator(_image)]
 VersionedImage = Annotated[str, AfterValidator(_versioned_image)]
 """An image in which ``{version}`` stands for the release that it belongs to."""
 Release = Annotated[Version, BeforeValidator(_release)]
+MOST_AGENTS = 10
+Agents = Annotated[int, Field(ge=0, le=MOST_AGENTS)]
 Servers = Annotated[int, Field(ge=1, le=5), AfterValidator(_odd)]
 K3sArgument = Annotated[str, AfterValidator(k3s_argument)]
 PublishedPort = Annotated[str, AfterValidator(_published_port)]

@@ -194,7 +194,7 @@ def test_a_socket_that_this_user_may_not_use_names_the_group(text: str) -> None:
 def test_a_denied_file_is_not_a_denied_socket() -> None:
     """docker warns of its own file before it says that no daemon answers."""
     text = (
-        "WARNING: Error loading config file: open /root/.docker/config.json: permission denied\n"
+        "WARNING: Error loading config file: open /home/a/.docker/config.json: permission denied\n"
         "Cannot connect to the Docker daemon at unix:///var/run/docker.sock"
     )
     problem = daemons.unusable(runner.CommandError(text))

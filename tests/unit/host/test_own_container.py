@@ -92,24 +92,24 @@ def test_with_the_hosts_network_and_the_same_path_it_works(
     "mounts",
     [
         [],
-        [bind("/work", "/home/ada/project")],
-        [bind("/work", kind="volume")],
-        [bind("/work/project"), bind("/work/project/.stacks", "/srv/x")],
-        [bind("/work/pro")],
+        [bind("/code", "/home/ada/project")],
+        [bind("/code", kind="volume")],
+        [bind("/code/project"), bind("/code/project/.stacks", "/srv/x")],
+        [bind("/code/pro")],
     ],
 )
 def test_with_the_hosts_network_alone_it_does_not(
     inside: DockerObject, mounts: list[dict[str, str]]
 ) -> None:
     inside.network_mode, inside.mounts = "host", mounts
-    (problem,) = refused(Names("dev", Path("/work/project")))
-    assert "mount paths of the host, where /work/project/.stacks is not this folder" in problem
+    (problem,) = refused(Names("dev", Path("/code/project")))
+    assert "mount paths of the host, where /code/project/.stacks is not this folder" in problem
     assert "127.0.0.1" not in problem
 
 
 def test_a_state_folder_elsewhere_is_the_one_that_nodes_mount(inside: DockerObject) -> None:
-    names = Names("dev", Path("/work/project"), Path("/state"))
-    inside.network_mode, inside.mounts = "host", [bind("/work")]
+    names = Names("dev", Path("/code/project"), Path("/state"))
+    inside.network_mode, inside.mounts = "host", [bind("/code")]
     (problem,) = refused(names)
     assert problem.endswith("`--network host --volume /state:/state`")
     inside.mounts = [bind("/state")]

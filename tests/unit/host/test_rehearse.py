@@ -127,6 +127,22 @@ def test_a_node_that_does_not_become_ready_ends_the_up(
     ]
 
 
+def test_a_cluster_that_another_run_changes_is_not_called_a_bad_configuration(
+    names: Names,
+    run: Callable[[], int],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def held(_: Names) -> None:
+        raise runner.CommandError("another run has held the lock for 300 s")
+
+    monkeypatch.setattr(rehearse, "locked", held)
+    assert run() == 1
+    said = capfd.readouterr().err
+    assert "another run has held the lock" in said
+    assert "does not start" not in said
+
+
 @pytest.mark.usefixtures("waits")
 def test_what_an_earlier_rehearsal_left_is_removed_first(
     daemon: FakeDaemon, names: Names, run: Callable[[], int]
