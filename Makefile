@@ -4,7 +4,7 @@ PYTHON ?= python3
 LAB = @exec $(PYTHON) -m lab
 
 .PHONY: help up down env setup test test-fast test-versions test-examples lint \
-	bench mutants lock raise lab lab-stop clean
+	soak bench mutants lock raise lab lab-stop clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -35,6 +35,9 @@ test-examples: ## the examples, with Pulumi's Kubernetes plugin: built once, 14 
 
 lint: ## Python, shell, YAML, spelling, workflows and their schemas
 	$(LAB) lint
+
+soak: ## kills, generated configurations, random changes, rounds of up and destroy: all of them
+	$(LAB) soak
 
 bench: ## what a stack costs, beside the same made by hand
 	$(LAB) bench

@@ -100,7 +100,9 @@ ALL = (
         nodes=(images.NODES[programs.NEWEST_KUBERNETES], images.STOCK_NODE),
         needs_browser=True,
     ),
+    Tier("soak, a sample", (*PYTEST, VERBOSE, "tests/soak"), needs_lab=True),
 )
+SOAK = (Tier("soak", (*PYTEST, VERBOSE, "tests/soak", "--whole"), needs_lab=True),)
 VERSIONS = (
     Tier(
         "versions",
@@ -125,6 +127,7 @@ TIERS = {
     "test": ALL,
     "test-versions": VERSIONS,
     "test-examples": EXAMPLES,
+    "soak": SOAK,
     "bench": BENCH,
     "mutants": MUTANTS,
 }
