@@ -14,7 +14,8 @@ from pulumi.runtime.settings import get_monitor
 from runtime_observability.core.naming import Names
 from runtime_observability.core.plan import Plan, make_plan
 from runtime_observability.core.problem import UNTOUCHED, ProblemsError
-from runtime_observability.core.settings import Settings, parse
+from runtime_observability.core.settings.model import Settings
+from runtime_observability.core.settings.parse import parse
 from runtime_observability.host import daemon, node_image, preflight, runner
 
 from . import stack_config

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from runtime_observability.core.settings import Settings
+from runtime_observability.core.settings.model import Settings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,10 +7,11 @@ from typing import Any
 
 import yaml
 
-from runtime_observability.core import cluster_spec, documents, settings
+from runtime_observability.core import cluster_spec, documents
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
-from runtime_observability.core.settings import Settings
+from runtime_observability.core.settings.model import Settings
+from runtime_observability.core.settings.parse import parse
 from runtime_observability.host import node_image
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -31,7 +32,7 @@ def of_stack_file(stack: str) -> dict[str, Any]:
 
 def parsed(**changes: Any) -> Settings:
     """The default settings with ``changes``, by their keys in Pulumi.yaml."""
-    return settings.parse(defaults() | changes)
+    return parse(defaults() | changes)
 
 
 def spec_of(names: Names, chosen: Settings, *, cgroup_v1: bool = False) -> ClusterSpec:

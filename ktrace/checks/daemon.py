@@ -8,7 +8,7 @@ from typing import Any
 from ktrace.checks import tools
 from ktrace.checks.finding import Finding
 from runtime_observability.core.compatibility import FAIL_CGROUP_V1_IS_DEFAULT, OLDEST_DOCKER
-from runtime_observability.core.settings import Settings
+from runtime_observability.core.settings.model import Settings
 from runtime_observability.core.versions import Version
 from runtime_observability.host import docker
 from runtime_observability.host.docker import Daemon

@@ -14,7 +14,7 @@ from ktrace.checks.finding import Finding, problems
 from runtime_observability.core import naming
 from runtime_observability.core.naming import Names
 from runtime_observability.core.problem import Problem
-from runtime_observability.core.settings import Settings
+from runtime_observability.core.settings.model import Settings
 from runtime_observability.host import daemon as daemons
 from runtime_observability.host import docker, engines, own_container, ownership, preflight, runner
 

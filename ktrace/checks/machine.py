@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ktrace.checks.finding import Finding
-from runtime_observability.core.settings import Settings
+from runtime_observability.core.settings.model import Settings
 
 _INOTIFY = {"max_user_watches": 524_288, "max_user_instances": 512}
 """What kind recommends for several nodes (kind site/content/docs/user/known-issues.md)."""

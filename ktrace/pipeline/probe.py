@@ -27,31 +27,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import urllib3
-from kubernetes import client
-
 from ktrace.jaeger import Jaeger, JaegerError
 from ktrace.pipeline import hops, pipelines
 from ktrace.pipeline.pipelines import StackPipeline
 from ktrace.pipeline.probe_pod import (
     ProbeError,
     probe_pod,
-    reason_of,
     state_of,
     wait_until_started,
 )
 from ktrace.pipeline.probe_trace import Wanted, services_since, silence, wait_for_trace
 from ktrace.pipeline.span_tree import tree
-from runtime_observability.host import kubeapi
+from runtime_observability.host import api_server
+from runtime_observability.host.api_server import ApiServer
 from runtime_observability.host.files import write_private
 from runtime_observability.host.runner import CommandError
 
 FAILURES = (
     ProbeError,
     JaegerError,
-    kubeapi.KubeconfigError,
-    client.ApiException,
-    urllib3.exceptions.HTTPError,
+    api_server.UnusableKubeconfigError,
+    *api_server.FAILURES,
     OSError,
 )
 """What ends the probe with one line."""
@@ -81,7 +77,7 @@ class Request:
 
 def probe(
     jaeger: Jaeger,
-    api: client.CoreV1Api,
+    api: ApiServer,
     *,
     image: str,
     seconds: float,
@@ -108,17 +104,16 @@ def probe(
     }
 
 
-def broken_hops(jaeger_url: str, api: client.CoreV1Api, silent: Sequence[str]) -> list[str]:
+def broken_hops(jaeger_url: str, api: ApiServer, silent: Sequence[str]) -> list[str]:
     """What ``ktrace verify`` would say of the first node; empty where that cannot be found out."""
     try:
-        listed = api.list_node(_request_timeout=5).items
-        nodes = [str(node.metadata.name) for node in listed if node.metadata]
+        nodes = [node["metadata"]["name"] for node in api.get("/api/v1/nodes")["items"]]
         with Jaeger(jaeger_url) as jaeger:
             pipeline = pipelines.of_nodes(jaeger, nodes)
             if not isinstance(pipeline, StackPipeline) or not nodes:
                 return []
             broken = dict.fromkeys(hops.first_broken(pipeline, nodes[0], name) for name in silent)
-    except (client.ApiException, urllib3.exceptions.HTTPError, CommandError, ValueError):
+    except (*api_server.FAILURES, CommandError, ValueError, LookupError):
         return []
     return [f"broken hop: {hop.hop}: {hop.evidence}; {hop.cure}" for hop in broken]
 
@@ -126,7 +121,7 @@ def broken_hops(jaeger_url: str, api: client.CoreV1Api, silent: Sequence[str]) -
 def main() -> int:
     request = Request(**json.load(sys.stdin))
     try:
-        api = kubeapi.core(Path(request.kubeconfig))
+        api = ApiServer(Path(request.kubeconfig))
         with Jaeger(request.jaegerUrl) as jaeger:
             report = probe(
                 jaeger,
@@ -138,7 +133,7 @@ def main() -> int:
         saved = {"k3sVersion": request.k3sVersion, **report}
         write_private(Path(request.report), json.dumps(saved, indent=2))
     except FAILURES as error:
-        print(f"error: {reason_of(error)}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         if isinstance(error, SilenceError):
             print(*broken_hops(request.jaegerUrl, api, error.components), sep="\n", file=sys.stderr)
         return 1

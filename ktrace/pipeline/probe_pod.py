@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
-import urllib3
-from kubernetes import client
+from runtime_observability.host import api_server
+from runtime_observability.host.api_server import ApiError, ApiServer
 
 NAMESPACE = "default"
+_PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+_FORBIDDEN = 403
 _POLL_SECONDS = 0.2
 
 
@@ -39,7 +41,7 @@ class CreatedPod:
 
 
 @contextmanager
-def probe_pod(api: client.CoreV1Api, image: str, seconds: float) -> Iterator[CreatedPod]:
+def probe_pod(api: ApiServer, image: str, seconds: float) -> Iterator[CreatedPod]:
     """A pod that does nothing and is deleted at the end, whatever happens.
 
     Tries for up to ``seconds`` to create it; raises ProbeError when it is refused.
@@ -49,10 +51,10 @@ def probe_pod(api: client.CoreV1Api, image: str, seconds: float) -> Iterator[Cre
     try:
         yield CreatedPod(name, audit_id, created_at)
     finally:
-        api.delete_namespaced_pod(name, NAMESPACE, grace_period_seconds=0, _request_timeout=10)
+        api.delete(f"{_PODS}/{name}", gracePeriodSeconds=0)
 
 
-def wait_until_started(api: client.CoreV1Api, pod: CreatedPod, seconds: float) -> None:
+def wait_until_started(api: ApiServer, pod: CreatedPod, seconds: float) -> None:
     """ProbeError when it stays pending: a start that fails leaves a trace too, but proves less."""
     while (state := state_of(api, pod)).startswith("Pending"):
         if time.time() > pod.created_at + seconds:
@@ -63,61 +65,43 @@ def wait_until_started(api: client.CoreV1Api, pod: CreatedPod, seconds: float) -
         time.sleep(_POLL_SECONDS)
 
 
-def state_of(api: client.CoreV1Api, pod: CreatedPod) -> str:
+def state_of(api: ApiServer, pod: CreatedPod) -> str:
     """The pod's phase, and what its containers wait for."""
     try:
-        status = api.read_namespaced_pod(pod.name, NAMESPACE, _request_timeout=5).status
-    except (client.ApiException, urllib3.exceptions.HTTPError) as error:
-        return f"cannot be read ({reason_of(error)})"
-    waiting = [
-        container.state.waiting.reason
-        for container in (status and status.container_statuses) or []
-        if container.state and container.state.waiting
-    ]
-    return ", ".join([str(status and status.phase), *map(str, waiting)])
+        status = api.get(f"{_PODS}/{pod.name}")["status"]
+    except api_server.FAILURES as error:
+        return f"cannot be read ({error})"
+    states = (container.get("state", {}) for container in status.get("containerStatuses", []))
+    waiting = (state["waiting"].get("reason") for state in states if "waiting" in state)
+    return ", ".join([str(status.get("phase")), *map(str, waiting)])
 
 
-def reason_of(error: Exception) -> str:
-    """The API server's own message, where the error holds one."""
-    if isinstance(error, client.ApiException) and error.body:
-        try:
-            return str(json.loads(error.body)["message"])
-        except (ValueError, KeyError):
-            return str(error.body)
-    return str(error)
-
-
-def _create(api: client.CoreV1Api, pod: client.V1Pod, seconds: float) -> tuple[float, str]:
+def _create(api: ApiServer, pod: dict[str, Any], seconds: float) -> tuple[float, str]:
     """The Unix time of the request that succeeded, and its audit id."""
     deadline = time.monotonic() + seconds
     while True:
         created_at = time.time()
         try:
-            _, _, headers = api.create_namespaced_pod_with_http_info(
-                NAMESPACE, pod, _request_timeout=10
-            )
-        except client.ApiException as error:
+            created = api.post(_PODS, pod)
+        except ApiError as error:
             # A new cluster creates a namespace's service account a moment after the namespace.
-            if error.status != 403 or time.monotonic() > deadline:
-                raise ProbeError(
-                    f"the probe's pod cannot be created: {reason_of(error)}"
-                ) from error
+            if error.status != _FORBIDDEN or time.monotonic() > deadline:
+                raise ProbeError(f"the probe's pod cannot be created: {error}") from error
             time.sleep(_POLL_SECONDS)
             continue
-        lower_case = {name.lower(): value for name, value in headers.items()}
-        return created_at, lower_case.get("audit-id", "")
+        return created_at, created.headers.get("audit-id", "")
 
 
-def _manifest(name: str, image: str) -> client.V1Pod:
-    return client.V1Pod(
-        metadata=client.V1ObjectMeta(name=name, labels={"app": "trace-probe"}),
-        spec=client.V1PodSpec(
-            restart_policy="Never",
-            automount_service_account_token=False,
-            enable_service_links=False,
-            termination_grace_period_seconds=0,
-            containers=[
-                client.V1Container(name="probe", image=image, image_pull_policy="IfNotPresent")
-            ],
-        ),
-    )
+def _manifest(name: str, image: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {"app": "trace-probe"}},
+        "spec": {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": 0,
+            "containers": [{"name": "probe", "image": image, "imagePullPolicy": "IfNotPresent"}],
+        },
+    }

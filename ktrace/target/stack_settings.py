@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 
 from ktrace.errors import UsageError
-from runtime_observability.core import settings as stack_settings
 from runtime_observability.core.naming import PROJECT
-from runtime_observability.core.settings import Settings
+from runtime_observability.core.settings.model import Settings
+from runtime_observability.core.settings.parse import SettingsError, parse
 
 
 def read(folder: Path, stack: str | None, *, without_secrets: bool = False) -> Settings:
@@ -26,8 +26,8 @@ def read(folder: Path, stack: str | None, *, without_secrets: bool = False) -> S
             raise UsageError(
                 f"Pulumi.{stack}.yaml: {', '.join(secret)}: secret, and only Pulumi can decrypt it"
             )
-        return stack_settings.parse({key: raw[key] for key in raw.keys() - set(secret)})
-    except stack_settings.SettingsError as error:
+        return parse({key: raw[key] for key in raw.keys() - set(secret)})
+    except SettingsError as error:
         raise UsageError(f"Pulumi.{stack}.yaml: {error}") from None
 
 

@@ -29,7 +29,7 @@ from lab.releases.choice import OVERRIDE
 from lab.releases.platforms import Platform
 from lab.releases.release import Release
 from lab.releases.table import TOOLS
-from runtime_observability.core.settings import SettingsError, parse
+from runtime_observability.core.settings.parse import SettingsError, parse
 from runtime_observability.host import docker, downloads
 
 REGISTRY = "RUNTIME_OBSERVABILITY_REGISTRY"

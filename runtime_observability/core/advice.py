@@ -9,7 +9,7 @@ from runtime_observability.core import compatibility, spec_changes, support
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Observation
-from runtime_observability.core.settings import Settings
+from runtime_observability.core.settings.model import Settings
 from runtime_observability.core.transition import transition
 
 

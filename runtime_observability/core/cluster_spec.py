@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runtime_observability.core import compatibility, documents, naming
 from runtime_observability.core.naming import Names
-from runtime_observability.core.settings import Settings
 from runtime_observability.core.settings.k3s_arguments import NO_NETWORK_PLUGIN, split_k3s_argument
 from runtime_observability.core.settings.node_extras import (
     split_node_volume,
     with_direct_addresses,
 )
+
+if TYPE_CHECKING:  # its library takes longer to load than everything else here
+    from runtime_observability.core.settings.model import Settings
 
 _LOOPBACK = {"localhost", "127.0.0.1"}
 _EVERYWHERE = ["server:*", "agent:*"]

@@ -7,13 +7,15 @@ is pasted together. k3d's configuration is ``cluster_spec``'s.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from runtime_observability.core import compatibility, naming
-from runtime_observability.core.settings import Settings
 from runtime_observability.core.versions import Version
+
+if TYPE_CHECKING:  # its library takes longer to load than everything else here
+    from runtime_observability.core.settings.model import Settings
 
 _IN_WHEEL, _IN_CHECKOUT = (
     folder / "config_templates" for folder in Path(__file__).resolve().parents[1:3]

@@ -36,6 +36,9 @@ NODE_FOLDER = "/etc/runtime-observability"
 CLUSTER_NAME_LIMIT = 32
 """Maximum length of a cluster name (k3d v5.9.0 pkg/client/clusterName.go)."""
 
+MOST_AGENTS = 10
+"""How many agents a cluster may have; their names have one digit of it, from 0."""
+
 _PREFIX = "traced-"
 
 _LONGEST_FOLDER = 4095 - 128

@@ -27,7 +27,7 @@ from runtime_observability.core.cluster_spec import ClusterSpec, cluster_spec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.node_image import UpstreamImage
 from runtime_observability.core.observation import Observation, Record
-from runtime_observability.core.settings import Settings
+from runtime_observability.core.settings.model import Settings
 from runtime_observability.core.tracing import Tracing
 from runtime_observability.core.transition import content, identity, transition
 

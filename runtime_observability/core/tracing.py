@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from runtime_observability.core import compatibility
-from runtime_observability.core.settings import Settings
+
+if TYPE_CHECKING:  # its library takes longer to load than everything else here
+    from runtime_observability.core.settings.model import Settings
 
 _MILLION = 1_000_000
 _CERTAIN_SHARE = 0.1

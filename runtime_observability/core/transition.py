@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from runtime_observability.core.cluster_spec import ClusterSpec
+from runtime_observability.core.naming import MOST_AGENTS
 from runtime_observability.core.settings.k3s_arguments import NODE_FILTER
-from runtime_observability.core.settings.values import MOST_AGENTS
 
 _NODE_NAMED_OTHERWISE = ("--node-name", "--with-node-id")
 _NOT_COMPARED = ("CONTAINERD_OTEL_TRACES_SAMPLER", "OTEL_RESOURCE_ATTRIBUTES=k8s.node.name=")

@@ -20,9 +20,11 @@ def locked(names: Names) -> Iterator[int]:
     """Holds the cluster's lock; yields its file descriptor.
 
     k3d inherits the descriptor, so the lock is held as long as k3d runs, even if its run is killed.
+    A killed run leaves ``cluster.busy``, which the delete scripts read: they cannot read a lock.
     Raises CommandError when another run holds the lock for too long.
     """
     names.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    busy = names.directory / "cluster.busy"
     descriptor = os.open(names.directory / "cluster.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         deadline = time.monotonic() + _SECONDS
@@ -41,6 +43,10 @@ def locked(names: Names) -> Iterator[int]:
                     log(f"waiting for another run on cluster {names.cluster} to finish")
                 announced = True
                 time.sleep(0.5)
-        yield descriptor
+        busy.touch(mode=0o600)
+        try:
+            yield descriptor
+        finally:
+            busy.unlink(missing_ok=True)
     finally:
         os.close(descriptor)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import urllib3
-from kubernetes import client
-
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.transition import named_by_docker
-from runtime_observability.host import kubeapi, runner
+from runtime_observability.host import api_server, runner
+from runtime_observability.host.api_server import ApiServer
 from runtime_observability.host.k3d import NodeWatch
 from runtime_observability.host.progress import log
 
@@ -57,17 +56,16 @@ def wait(kubeconfig: Path, wanted: Wanted, watch: NodeWatch) -> float:
     begin = time.monotonic()
     seen: set[object] = set()
     progress = reported = begin
-    api = kubeapi.core(kubeconfig)
+    api = ApiServer(kubeconfig)
     while True:
         try:
-            states = _states(api.list_node(_request_timeout=5).items)
+            states = _states(api.get("/api/v1/nodes")["items"])
             lacking = _lacking(wanted, states)
             if not lacking:
                 return time.monotonic() - begin
             state: object = frozenset((node, found.key) for node, found in states.items())
-        except (client.ApiException, urllib3.exceptions.HTTPError) as error:
-            reason = kubeapi.reason(error)
-            lacking = {"the API server": reason}
+        except api_server.FAILURES as error:
+            lacking = {"the API server": api_server.reason(error)}
             state = type(error).__name__, getattr(error, "status", None)
         now = time.monotonic()
         if state not in seen:
@@ -104,18 +102,20 @@ class _State:
 
 
 def _states(nodes: list[Any]) -> dict[str, _State]:
-    return {node.metadata.name: _state(node.status.conditions or []) for node in nodes}
+    return {
+        node["metadata"]["name"]: _state(node["status"].get("conditions", [])) for node in nodes
+    }
 
 
-def _state(conditions: list[Any]) -> _State:
+def _state(conditions: list[dict[str, Any]]) -> _State:
     for condition in conditions:
-        if condition.type == "Ready":
-            heartbeat = condition.last_heartbeat_time
+        if condition["type"] == "Ready":
+            heartbeat = condition.get("lastHeartbeatTime")
             return _State(
-                condition.status == "True",
-                condition.reason or "",
-                condition.message or "",
-                heartbeat.timestamp() if heartbeat else 0,
+                condition["status"] == "True",
+                condition.get("reason", ""),
+                condition.get("message", ""),
+                datetime.fromisoformat(heartbeat).timestamp() if heartbeat else 0,
             )
     return _State()
 

@@ -23,10 +23,10 @@ from runtime_observability.core.node_image import CURE
 from runtime_observability.core.observation import Record
 from runtime_observability.host import (
     agents,
+    api_server,
     cluster_ready,
     docker,
     k3d,
-    kubeapi,
     nodes,
     rehearse,
     runner,
@@ -323,7 +323,7 @@ def main() -> int:
         with locked(names) as lock:
             record = begin(names, spec, request["digest"], int(os.environ["GENERATION"]))
             instance = Ensure(names, spec, record, lock).run()
-    except (runner.CommandError, kubeapi.KubeconfigError, OSError) as error:
+    except (runner.CommandError, api_server.UnusableKubeconfigError, OSError) as error:
         print(f"error: cluster {names.cluster}: {error}", file=sys.stderr)
         if any(node.cluster == names.cluster for node in docker.containers()):
             print(

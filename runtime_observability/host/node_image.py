@@ -8,7 +8,7 @@ from pathlib import Path
 from runtime_observability.core.compatibility import ContainerdRelease
 from runtime_observability.core.node_image import CURE, UpstreamImage
 from runtime_observability.core.problem import UNTOUCHED, Problem, ProblemsError
-from runtime_observability.core.settings import Settings
+from runtime_observability.core.settings.model import Settings
 
 
 def node_image(settings: Settings, architecture: str) -> UpstreamImage | None:

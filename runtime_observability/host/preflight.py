@@ -20,10 +20,11 @@ from runtime_observability.core.compatibility import OLDEST_K3D
 from runtime_observability.core.naming import NODE_IMAGE, Names
 from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.problem import Problem
-from runtime_observability.core.settings import MOST_PORT_OFFSET, PORT_DEFAULTS
+from runtime_observability.core.settings.model import MOST_PORT_OFFSET, PORT_DEFAULTS
 from runtime_observability.core.settings.node_extras import split_node_volume
 from runtime_observability.core.versions import Version
 from runtime_observability.host import (
+    api_server,
     daemon,
     disk,
     docker,
@@ -31,10 +32,10 @@ from runtime_observability.host import (
     own_container,
     ownership,
     ports,
-    readyz,
     runner,
     store,
 )
+from runtime_observability.host.api_server import ApiServer
 from runtime_observability.host.docker import ClusterNodes, Owned
 
 _K3D_SECONDS = 10
@@ -266,8 +267,9 @@ def find_drift(names: Names, record: Record, containers: list[Owned]) -> list[st
 def _api_drift(names: Names) -> list[str]:
     """A node's container can run while k3s in it is dead: k3d's entrypoint outlives k3s."""
     try:
-        status = readyz.status(names.kubeconfig)
-    except readyz.UnusableKubeconfigError:
+        with ApiServer(names.kubeconfig) as api:
+            status = api.status("/readyz")
+    except api_server.UnusableKubeconfigError:
         return [f"{names.kubeconfig} cannot be read"]
     except httpx.HTTPError as error:
         return [f"the API server of cluster {names.cluster} does not answer: {error}"]

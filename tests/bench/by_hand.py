@@ -15,7 +15,7 @@ from runtime_observability.core.args import ContainerArgs
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Observation
 from runtime_observability.core.plan import Plan, make_plan
-from runtime_observability.core.settings import parse
+from runtime_observability.core.settings.parse import parse
 from runtime_observability.host import docker, node_image
 from tests.configuration import defaults
 from tests.live.waiting import until

@@ -15,7 +15,7 @@ import pulumi
 import pytest
 
 from components import RegistriesArgs, TracedEnvironment, TracedEnvironmentArgs
-from runtime_observability.core.settings import Settings
+from runtime_observability.core.settings.model import Settings
 from tests.configuration import PROJECT, SCHEMA
 from tests.graph.program import ENVIRONMENT, IMAGE, Run, run, run_program
 from tests.graph.test_changes import changed

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from runtime_observability.core.settings import Settings
+from runtime_observability.core.settings.model import Settings
 from tests.configuration import of_stack_file
 from tests.live import environment, ports
 from tests.live.command import Run, Running

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from runtime_observability.core.naming import MOST_AGENTS
 from runtime_observability.core.settings.k3s_arguments import k3s_argument
 from runtime_observability.core.settings.node_extras import node_environment, node_volume
 from runtime_observability.core.settings.rule import RuleError, without_dollar
@@ -144,7 +145,6 @@ Image = Annotated[str, AfterValidator(_image)]
 VersionedImage = Annotated[str, AfterValidator(_versioned_image)]
 """An image in which ``{version}`` stands for the release that it belongs to."""
 Release = Annotated[Version, BeforeValidator(_release)]
-MOST_AGENTS = 10
 Agents = Annotated[int, Field(ge=0, le=MOST_AGENTS)]
 Servers = Annotated[int, Field(ge=1, le=5), AfterValidator(_odd)]
 K3sArgument = Annotated[str, AfterValidator(k3s_argument)]

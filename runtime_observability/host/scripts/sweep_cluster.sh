@@ -21,15 +21,18 @@ if [ -n "$unowned" ] && [ -z "$owned" ]; then
   exit 0
 fi
 
-# Stops when two checks in a row find nothing: a k3d that outlived its run may still create nodes.
+# A k3d that outlived its run may still create nodes: after a run that was killed, which leaves its
+# mark, this stops when two checks in a row find nothing.
 clean=0 attempts=0 errors=
 while :; do
   containers=$(docker ps -a --filter "label=k3d.cluster=$CLUSTER" --format '{{.Names}}')
   volumes=$(docker volume ls -q --filter "label=k3d.cluster=$CLUSTER")
   if [ -z "$containers$volumes" ]; then
     clean=$((clean + 1))
-    [ "$clean" -lt 2 ] || break
+    [ -e "$DIRECTORY/cluster.busy" ] && [ "$clean" -lt 2 ] || break
+    sleep 1
   else
+    [ "$attempts" -eq 0 ] || sleep 1
     clean=0 attempts=$((attempts + 1))
     if [ "$attempts" -gt 20 ]; then
       echo "cluster $CLUSTER: could not remove:" $containers $volumes "($errors)" >&2
@@ -39,6 +42,5 @@ while :; do
     [ -z "$containers" ] || errors=$(docker rm -fv $containers 2>&1 >/dev/null) || :
     [ -z "$volumes" ] || errors="$errors $(docker volume rm -f $volumes 2>&1 >/dev/null)" || :
   fi
-  sleep 1
 done
 rm -f "$DIRECTORY/kubeconfig" "$DIRECTORY/cluster.json"

@@ -11,7 +11,9 @@ while :; do
   if [ -z "$containers$volumes$networks" ]; then
     clean=$((clean + 1))
     [ "$attempts" -gt 0 ] && [ "$clean" -lt 2 ] || break
+    sleep 1
   else
+    [ "$attempts" -eq 0 ] || sleep 1
     clean=0 attempts=$((attempts + 1))
     if [ "$attempts" -gt 20 ]; then
       echo "cluster $REHEARSAL: could not remove:" $containers $volumes $networks "($errors)" >&2
@@ -22,6 +24,5 @@ while :; do
     [ -z "$volumes" ] || errors="$errors $(docker volume rm -f $volumes 2>&1 >/dev/null)" || :
     [ -z "$networks" ] || errors="$errors $(docker network rm $networks 2>&1 >/dev/null)" || :
   fi
-  sleep 1
 done
 [ ! -e "$DIRECTORY/rehearsal" ] || rm -rf "${DIRECTORY:?}/rehearsal"

@@ -3,7 +3,7 @@
 set -eu
 
 owned="label=runtime-observability.owner=$OWNER"
-# Stops when two checks in a row find nothing: a k3d that outlived its run may still create nodes.
+# As in the sweep of the cluster: a k3d that outlived a killed run may still create nodes.
 clean=0 attempts=0 errors=
 while :; do
   containers=$(docker ps -a --filter "$owned" --format '{{.Names}}')
@@ -11,8 +11,10 @@ while :; do
   volumes=$(docker volume ls -q --filter "$owned")
   if [ -z "$containers$networks$volumes" ]; then
     clean=$((clean + 1))
-    [ "$clean" -lt 2 ] || break
+    [ -e "$DIRECTORY/cluster.busy" ] && [ "$clean" -lt 2 ] || break
+    sleep 1
   else
+    [ "$attempts" -eq 0 ] || sleep 1
     clean=0 attempts=$((attempts + 1))
     if [ "$attempts" -gt 20 ]; then
       networks=$(docker network ls --filter "$owned" --format '{{.Name}}')
@@ -29,7 +31,6 @@ while :; do
     done
     [ -z "$volumes" ] || errors="$errors $(docker volume rm -f $volumes 2>&1 >/dev/null)" || :
   fi
-  sleep 1
 done
 rm -rf "${DIRECTORY:?}"
 if [ -e "$DIRECTORY" ]; then

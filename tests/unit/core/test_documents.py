@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from runtime_observability.core import cluster_spec, documents, naming, spec_changes, transition
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
-from runtime_observability.core.settings import Settings, SettingsError
+from runtime_observability.core.settings.model import Settings
+from runtime_observability.core.settings.parse import SettingsError
 from runtime_observability.core.support import DEFAULT_K3S
 from runtime_observability.core.versions import Version
 from tests import configuration, golden

@@ -8,7 +8,7 @@ import pytest
 
 from runtime_observability.core import transition
 from runtime_observability.core.naming import Names
-from runtime_observability.core.settings import SettingsError
+from runtime_observability.core.settings.parse import SettingsError
 from tests.configuration import PROJECT, parsed, spec_of
 
 NAMES = Names("dev", PROJECT)

@@ -9,7 +9,7 @@ import yaml
 
 from lab.build import programs
 from runtime_observability.core import compatibility
-from runtime_observability.core.settings import SettingsError
+from runtime_observability.core.settings.parse import SettingsError
 from tests.configuration import parsed
 from tests.unit.core.test_documents import spec_of
 

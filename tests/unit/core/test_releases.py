@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from runtime_observability.core import cluster_spec, compatibility, documents, naming
 from runtime_observability.core.naming import Names
-from runtime_observability.core.settings import SettingsError
+from runtime_observability.core.settings.parse import SettingsError
 from runtime_observability.core.versions import Since, Timeline, Version
 from runtime_observability.host import node_image
 from tests import configuration, golden

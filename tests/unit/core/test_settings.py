@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from runtime_observability.core import settings
 from runtime_observability.core.compatibility import OLDEST_COLLECTOR, OLDEST_JAEGER, OLDEST_K3S
-from runtime_observability.core.settings import PORT_DEFAULTS, Settings, SettingsError
+from runtime_observability.core.settings.model import CLUSTER_KEYS, PORT_DEFAULTS, Settings
+from runtime_observability.core.settings.parse import SettingsError, parse
 from runtime_observability.core.versions import Version
 from tests.configuration import SCHEMA, defaults, of_stack_file, parsed
 
@@ -50,7 +50,7 @@ def test_is_refused(path: Path) -> None:
     case = yaml.safe_load(path.read_text())
     raw = defaults() | case.get("config", {})
     with pytest.raises(SettingsError) as refused:
-        settings.parse(raw)
+        parse(raw)
     assert [str(problem) for problem in refused.value.problems] == case["problems"]
     assert all(problem in str(refused.value) for problem in case["problems"])
 
@@ -171,7 +171,7 @@ def test_a_login_is_refused_and_never_repeated(login: tuple[str, Any], password:
 
 @pytest.mark.parametrize("key", ["k3sArgs", "registries"])
 def test_two_settings_differ_in_what_is_secret(key: str) -> None:
-    kept = settings.parse(defaults(), secret_keys=[key])
+    kept = parse(defaults(), secret_keys=[key])
     assert kept.secret_keys == {key}
     assert parsed().secret_keys == frozenset()
     assert kept.model_dump() == parsed().model_dump()
@@ -201,7 +201,7 @@ def test_both_have_the_same_keys_of_the_same_types() -> None:
 def test_both_have_the_same_defaults() -> None:
     """Pulumi fills in those of Pulumi.yaml; programs of other projects have only the model's."""
     assert all("default" in rule for rule in SCHEMA.values())
-    assert settings.parse({}) == parsed()
+    assert parse({}) == parsed()
 
 
 def test_the_ports_that_move_have_the_defaults_of_pulumi_yaml() -> None:
@@ -212,7 +212,7 @@ def test_the_ports_that_move_have_the_defaults_of_pulumi_yaml() -> None:
 def test_what_changes_the_nodes_is_the_same_in_both() -> None:
     changes = re.compile(r"A change .*(replaces the cluster|restarts the nodes|adds nodes)")
     said = {key for key, rule in SCHEMA.items() if changes.search(rule["description"])}
-    assert set(settings.CLUSTER_KEYS) == said
+    assert set(CLUSTER_KEYS) == said
 
 
 @pytest.mark.parametrize("key", sorted(SCHEMA))

@@ -42,6 +42,18 @@ def test_the_lock_is_that_of_every_release(names: Names) -> None:
         assert (names.directory / "cluster.lock").is_file()
 
 
+def test_only_a_run_that_was_killed_leaves_its_mark(names: Names, daemon: FakeDaemon) -> None:
+    """The delete scripts look for a k3d that outlived its run where the mark is."""
+    busy = names.directory / "cluster.busy"
+    with pytest.raises(runner.CommandError), cluster_lock.locked(names):
+        runner.run(["false"]).checked()
+    assert not busy.exists(), "a run that fails has ended its k3d"
+    killed = holder(names, daemon, "nothing")
+    killed.kill()
+    killed.communicate()
+    assert busy.exists()
+
+
 def test_two_stacks_do_not_wait_for_each_other(names: Names) -> None:
     with cluster_lock.locked(names), cluster_lock.locked(Names("other", names.folder)):
         pass

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
-import urllib3
 
 from runtime_observability.core.naming import Names
-from runtime_observability.host import cluster_ready, k3d, kubeapi, runner
+from runtime_observability.host import cluster_ready, k3d, runner
 from runtime_observability.host.cluster_ready import Wanted
 from runtime_observability.host.k3d import NodeWatch
 from tests.fakes.clock import Clock
@@ -146,21 +144,20 @@ def test_an_api_server_that_stays_silent_is_told_with_the_reason(
 
 
 def test_an_api_server_that_does_not_answer_is_asked_again_after_five_seconds(
-    names: Names, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    names: Names, server: FakeServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a limit, one lost answer would take the whole time of the wait."""
-    limits: list[float] = []
+    limits: list[Any] = []
 
-    class Api:
-        def list_node(self, *, _request_timeout: float) -> Any:
-            limits.append(_request_timeout)
-            if len(limits) == 1:
-                raise urllib3.exceptions.HTTPError("Read timed out.")
-            return SimpleNamespace(items=[])
+    def get(self: httpx.Client, url: str) -> httpx.Response:
+        limits.append(self.timeout.read)
+        if len(limits) == 1:
+            raise httpx.ReadTimeout("timed out")
+        return httpx.Response(200, json={"items": []})
 
-    monkeypatch.setattr(kubeapi, "core", lambda _: Api())
+    monkeypatch.setattr(httpx.Client, "get", get)
     begin = clock.now
-    assert cluster_ready.wait(Path(), Wanted([]), NodeWatch([])) == clock.now - begin
+    assert wait(names, server, Wanted([])) == clock.now - begin
     assert limits == [5, 5]
 
 

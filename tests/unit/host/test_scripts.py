@@ -64,6 +64,12 @@ def kubeconfig(names: Names) -> Path:
     return names.kubeconfig
 
 
+def busy(names: Names) -> None:
+    """The mark of a run that was killed."""
+    names.directory.mkdir(parents=True, exist_ok=True)
+    (names.directory / "cluster.busy").touch()
+
+
 @pytest.fixture
 def neighbour(daemon: FakeDaemon, tmp_path: Path) -> Names:
     """Another complete stack in the same daemon, which no script may change."""
@@ -184,15 +190,22 @@ def test_an_orphaned_k3d_is_waited_for(daemon: FakeDaemon, names: Names, checks:
     labels = names.labels | {"k3d.cluster": names.cluster, "k3d.role": "server"}
     daemon.container(names.node("server", 0), labels=labels)
     daemon.container(names.node("server", 1), labels=labels, after_checks=checks)
+    busy(names)
     assert sh(CLUSTER, daemon, **values(names)).returncode == 0
     assert daemon.calls_to("docker", "rm")[-1].argv[-1] == names.node("server", 1)
     assert daemon.names == set()
 
 
-def test_nothing_is_seen_twice_before_it_is_believed(daemon: FakeDaemon, names: Names) -> None:
+@pytest.mark.parametrize("was_killed", [True, False])
+def test_after_a_killed_run_nothing_is_seen_twice_before_it_is_believed(
+    daemon: FakeDaemon, names: Names, *, was_killed: bool
+) -> None:
+    if was_killed:
+        busy(names)
     assert sh(CLUSTER, daemon, **values(names)).returncode == 0
     calls = daemon.calls_to("docker", "ps")
-    assert len(calls) == 1 + 2, "one for the owner, and two that find nothing"
+    checks = 2 if was_killed else 1
+    assert len(calls) == 1 + checks, "one for the owner, and those that find nothing"
 
 
 def test_a_node_that_stays_fails_by_name(daemon: FakeDaemon, names: Names) -> None:
@@ -288,6 +301,7 @@ def test_whatever_stays_fails_by_name(daemon: FakeDaemon, names: Names, kind: st
 def test_what_comes_between_two_looks_goes_too(daemon: FakeDaemon, names: Names) -> None:
     """Three checks for the cluster, one that finds nothing of the stack, then the container."""
     daemon.container(names.jaeger, labels=names.labels, after_checks=4)
+    busy(names)
     assert sh(STACK, daemon, **values(names)).returncode == 0
     assert [call.argv[-1] for call in daemon.calls_to("docker", "rm")] == [names.jaeger]
     assert daemon.names == set()

@@ -16,7 +16,7 @@ from ktrace.pipeline import probe, probe_pod, probe_trace
 from ktrace.pipeline.probe_pod import CreatedPod, ProbeError
 from ktrace.pipeline.probe_trace import Wanted
 from runtime_observability.core.naming import Names
-from runtime_observability.host import kubeapi
+from runtime_observability.host.api_server import ApiServer
 from tests.fakes.clock import Clock
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.executables import Answer
@@ -74,7 +74,7 @@ class Cluster:
     ) -> dict[str, object]:
         return probe.probe(
             self.jaeger,
-            kubeapi.core(self.kubeconfig),
+            ApiServer(self.kubeconfig),
             image="pause:3.6",
             seconds=seconds,
             wanted=Wanted(tuple(demanded), tuple(expected)),
@@ -450,7 +450,7 @@ def test_the_hop_that_breaks_the_silent_component_is_named(
     nodes = Reply(200, {"items": [{"metadata": {"name": node.name}}]})
     cluster.server.answer = lambda _: nodes
     daemon.in_nodes = lambda _: Answer(code=1)
-    api = kubeapi.core(cluster.kubeconfig)
+    api = ApiServer(cluster.kubeconfig)
     (told,) = probe.broken_hops(cluster.server.url, api, ["kubelet", "containerd"])
     assert told.startswith(
         f"broken hop: name resolves in the node: otel-collector is unknown in {node.name}; "

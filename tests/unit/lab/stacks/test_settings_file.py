@@ -12,7 +12,7 @@ from lab.build import images, programs
 from lab.errors import LabError
 from lab.paths import PROJECT
 from lab.stacks import settings_file
-from runtime_observability.core.settings import PORT_DEFAULTS
+from runtime_observability.core.settings.model import PORT_DEFAULTS
 
 
 def test_a_stack_is_given_the_node_of_its_release(
