@@ -10,7 +10,7 @@ import pulumi_docker as docker
 from runtime_observability.core.args import ContainerArgs
 from runtime_observability.core.naming import NETWORK_LABEL
 
-from . import _commands, _orphans, _pulls
+from . import _commands, _handovers, _orphans, _pulls
 from .network import StackNetwork
 
 _READY_SECONDS = 60
@@ -23,6 +23,8 @@ class Backend(pulumi.ComponentResource):
     client for a Docker healthcheck.
     """
 
+    image: docker.RemoteImage
+    """It is pulled while nothing runs that has spans to send."""
     container_id: pulumi.Output[str]
 
     def __init__(
@@ -86,7 +88,12 @@ class Backend(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 delete_before_replace=True,
-                hooks=_orphans.no_container(args.name, args.owner),
+                hooks=pulumi.ResourceHookBinding(
+                    before_create=[
+                        _orphans.no_container(args.name, args.owner),
+                        _handovers.free(args.ports, args.name, args.owner),
+                    ]
+                ),
             ),
         )
         _commands.python(
@@ -98,5 +105,6 @@ class Backend(pulumi.ComponentResource):
             triggers=[container.id],
             opts=pulumi.ResourceOptions(parent=self, depends_on=[container]),
         )
+        self.image = image
         self.container_id = container.id
         self.register_outputs({"containerId": self.container_id})

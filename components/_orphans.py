@@ -1,7 +1,8 @@
 """Removes containers and networks that a killed run made and that are not in Pulumi's state.
 
-The engine calls a before_create hook only where its state has no such resource. So an object of the
-same name that carries the stack's owner label is an orphan, and it blocks that name.
+A before_create hook runs where the engine's state has no such resource, or when it has deleted the
+one that is replaced. So an object of the same name that carries the stack's owner label is an
+orphan, and it blocks that name.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from runtime_observability.host.docker import Owned
 
 def _before_create(
     name: str, owner: str, listed: Callable[[], list[Owned]], remove: Callable[[str], object]
-) -> pulumi.ResourceHookBinding:
+) -> pulumi.ResourceHook:
     """A hook that removes, by its id, every orphan among ``listed``."""
 
     def hook(arguments: pulumi.ResourceHookArgs) -> None:
@@ -25,12 +26,10 @@ def _before_create(
                 remove(found.id)
                 pulumi.log.warn(f"removed {name}, which an interrupted run left behind")
 
-    return pulumi.ResourceHookBinding(
-        before_create=[pulumi.ResourceHook(f"remove-orphaned-{name}", hook)]
-    )
+    return pulumi.ResourceHook(f"remove-orphaned-{name}", hook)
 
 
-def no_container(name: str, owner: str) -> pulumi.ResourceHookBinding:
+def no_container(name: str, owner: str) -> pulumi.ResourceHook:
     """Before a container is created: removes the one of its name that a killed run left."""
 
     def remove(container: str) -> None:
@@ -39,7 +38,7 @@ def no_container(name: str, owner: str) -> pulumi.ResourceHookBinding:
     return _before_create(name, owner, docker.containers, remove)
 
 
-def no_network(name: str, owner: str) -> pulumi.ResourceHookBinding:
+def no_network(name: str, owner: str) -> pulumi.ResourceHook:
     """Before a network is created: removes the one of its name that a killed run left."""
 
     def remove(network: str) -> None:

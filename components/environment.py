@@ -74,13 +74,6 @@ class TracedEnvironment(pulumi.ComponentResource):
 
         guard = StackGuard(f"{name}-stack", plan.stack_guard, opts=own("stack"))
         network = StackNetwork(f"{name}-network", plan.network, opts=own("network", guard))
-        jaeger = Jaeger(f"{name}-jaeger", plan.jaeger, network=network, opts=own("jaeger", network))
-        collector = Collector(
-            f"{name}-collector",
-            plan.collector,
-            network=network,
-            opts=own("collector", network, jaeger),
-        )
         image = NodeImage(f"{name}-node-image", plan.node_image, opts=own("node-image", guard))
         rehearsal = plan.rehearsal and ClusterRehearsal(
             f"{name}-rehearsal", plan.rehearsal, opts=own("rehearsal", guard, image)
@@ -92,13 +85,28 @@ class TracedEnvironment(pulumi.ComponentResource):
             f"{name}-cluster-guard",
             plan.cluster_guard,
             network=network,
-            opts=own("cluster-guard", network, files, collector),
+            opts=own("cluster-guard", network, files),
         )
+        # These three come up side by side: exporters and the collector try again until the next
+        # one answers. Only a port that one takes from another makes them wait.
+        before_backends = [network, cluster_guard] if plan.backends_wait_for_ports else [network]
+        jaeger = Jaeger(
+            f"{name}-jaeger", plan.jaeger, network=network, opts=own("jaeger", *before_backends)
+        )
+        collector = Collector(
+            f"{name}-collector",
+            plan.collector,
+            network=network,
+            opts=own("collector", *before_backends),
+        )
+        backends: list[pulumi.Resource] = [jaeger.image, collector.image]
+        if plan.cluster_waits_for_ports:
+            backends += [jaeger, collector]
         cluster = TracedCluster(
             f"{name}-cluster",
             plan.cluster,
             guard=cluster_guard,
-            opts=own("cluster", cluster_guard),
+            opts=own("cluster", cluster_guard, *backends),
         )
         probe = plan.probe and TraceProbe(
             f"{name}-probe",

@@ -35,7 +35,9 @@ class StackNetwork(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 delete_before_replace=True,
-                hooks=_orphans.no_network(args.name, args.owner),
+                hooks=pulumi.ResourceHookBinding(
+                    before_create=[_orphans.no_network(args.name, args.owner)]
+                ),
             ),
         )
         _commands.guard(

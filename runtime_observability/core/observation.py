@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -46,6 +47,8 @@ class Observation:
     """Whether the daemon can limit swap (host.docker.Daemon)."""
     architecture: str = "amd64"
     record: Record | None = field(default=None, repr=False)
+    held_ports: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    """The host's ports that the stack's own containers hold, by the container's name."""
     notices: tuple[str, ...] = ()
     """What a user should know; none of it stops a run."""
     today: date | None = None

@@ -49,6 +49,10 @@ class Plan:
     cluster_guard: ClusterGuardArgs
     cluster: TracedClusterArgs
     probe: TraceProbeArgs | None
+    cluster_waits_for_ports: bool
+    """The cluster takes a port that Jaeger or the collector has until it is replaced."""
+    backends_wait_for_ports: bool
+    """Jaeger or the collector takes a port that the cluster has until it is replaced."""
     cluster_name: str
     links: dict[str, str]
     warnings: tuple[str, ...]
@@ -68,7 +72,11 @@ def make_plan(
     spec = cluster_spec(settings, names, files, image)
     digest = _digest(spec, observed.record)
     jaeger = _jaeger(settings, names, observed)
+    collector = _collector(settings, names, observed)
     tracing = Tracing(settings)
+    of_backends = {*jaeger.container.ports, *collector.container.ports}
+    held_by_backends = _held(observed, names.jaeger, names.collector)
+    held_by_nodes = _held(observed, *observed.record.nodes) if observed.record else set()
     return Plan(
         stack_guard=StackGuardArgs(
             names.stack,
@@ -80,7 +88,7 @@ def make_plan(
         ),
         network=StackNetworkArgs(names.network, names.owner, names.labels),
         jaeger=jaeger,
-        collector=_collector(settings, names, observed),
+        collector=collector,
         node_image=NodeImageArgs(image, upstream, observed.generation),
         rehearsal=(
             _rehearsal(names, spec, digest, files) if settings.rehearse_replacement else None
@@ -89,6 +97,10 @@ def make_plan(
         cluster_guard=ClusterGuardArgs(names.owner, names.cluster, str(names.directory), digest),
         cluster=_cluster(names, spec, digest, observed),
         probe=_probe(settings, names, observed, tracing, spec) if settings.trace_probe else None,
+        cluster_waits_for_ports=not held_by_backends.isdisjoint(
+            set(settings.host_ports.values()) - of_backends
+        ),
+        backends_wait_for_ports=not held_by_nodes.isdisjoint(of_backends),
         cluster_name=names.cluster,
         links=links.all_links(
             jaeger.url,
@@ -98,6 +110,10 @@ def make_plan(
         warnings=tuple(advice.warnings(settings, names, spec, observed)),
         tracing=tuple(tracing.lines),
     )
+
+
+def _held(observed: Observation, *containers: str) -> set[int]:
+    return {port for name in containers for port in observed.held_ports.get(name, ())}
 
 
 def _jaeger(settings: Settings, names: Names, observed: Observation) -> JaegerArgs:

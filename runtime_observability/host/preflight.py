@@ -80,6 +80,11 @@ def observe(
         limits_swap=engine.limits_swap,
         architecture=engine.architecture,
         record=record,
+        held_ports={
+            container.name: frozenset(container.host_ports)
+            for container in containers
+            if container.owner == names.owner
+        },
         notices=tuple(advise_on_added_nodes(names, containers)),
         today=date.today(),
     )

@@ -200,6 +200,9 @@ class FakeDaemon:
             case ["kill", "--signal", "KILL", name]:
                 self._container(name).state = "exited"
                 return Answer()
+            case ["stop", "--time", _, name]:
+                self._container(name).state = "exited"
+                return Answer()
             case ["inspect", name]:
                 return Answer(json.dumps([self.inspected | {"Name": f"/{name}"}]))
             case ["create", "--name", name, "--hostname", _, *options]:

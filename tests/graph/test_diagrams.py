@@ -43,9 +43,9 @@ def test_an_arrow_stands_for_a_dependency_that_no_other_way_has(default: Run) ->
         "rehearsal": {"node-image"},
         "files": {"rehearsal"},
         "jaeger": {"network"},
-        "collector": {"jaeger"},
-        "cluster-guard": {"files", "collector"},
-        "cluster": {"cluster-guard"},
+        "collector": {"network"},
+        "cluster-guard": {"files", "network"},
+        "cluster": {"cluster-guard", "collector", "jaeger"},  # their images
         "probe": {"cluster"},
     }
 

@@ -13,11 +13,13 @@ from components import _commands
 from runtime_observability.core import compatibility, documents, naming, support
 from runtime_observability.core.naming import Names
 from runtime_observability.core.node_image import UpstreamImage
+from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.transition import identity
 from tests.configuration import PROJECT, of_stack_file, parsed, spec_of
 from tests.graph.program import COMMAND, CONTAINER, ENVIRONMENT, IMAGE, NETWORK, Resource, Run, run
 
 NAMES = Names("dev", PROJECT)
+SERVER = NAMES.node("server", 0)
 COMPONENTS = [
     "TracedEnvironment",
     "StackGuard",
@@ -80,10 +82,16 @@ def test_an_orphan_is_in_the_way_of_no_name(default: Run) -> None:
         resource.inputs["name"]: resource.before_create
         for resource in (*default.of_type(CONTAINER), *default.of_type(NETWORK))
     }
-    assert hooks == {
-        name: (f"remove-orphaned-{name}",)
+    assert {name: calls[0] for name, calls in hooks.items()} == {
+        name: f"remove-orphaned-{name}"
         for name in ("traced-dev", "traced-dev-jaeger", "traced-dev-collector")
     }
+
+
+def test_a_container_frees_its_ports_before_it_is_created(any_run: Run) -> None:
+    """Another one of the stack may have them, and be replaced later in the same up."""
+    for container in any_run.of_type(CONTAINER):
+        assert f"free-ports-of-{container.inputs['name']}" in container.before_create
 
 
 def test_every_image_is_pulled_by_docker_first(any_run: Run) -> None:
@@ -113,22 +121,55 @@ def test_the_stack_guard_is_first_in_and_last_out(any_run: Run) -> None:
     ("name", "waits_for"),
     [
         ("jaeger-container", {"network-network", "jaeger-image"}),
-        ("collector-container", {"network-network", "jaeger-ready"}),
+        ("collector-container", {"network-network", "collector-image"}),
         (
             "cluster-guard-sweep",
             {
                 "network-detach",
-                "collector-ready",
                 "files-apiserver-tracing.yaml",
                 "files-kubelet-tracing.yaml",
             },
         ),
-        ("cluster-ensure", {"cluster-guard-sweep"}),
+        ("cluster-ensure", {"cluster-guard-sweep", "jaeger-image", "collector-image"}),
         ("probe-run", {"cluster-ensure", "jaeger-ready", "collector-ready"}),
     ],
 )
 def test_what_waits_for_what(any_run: Run, name: str, waits_for: set[str]) -> None:
     assert waits_for <= any_run.before(name)
+
+
+def test_the_nodes_boot_beside_jaeger_and_the_collector(any_run: Run) -> None:
+    containers = {"jaeger-container", "collector-container"}
+    assert containers.isdisjoint(any_run.before("cluster-ensure"))
+    assert containers.isdisjoint(any_run.before("cluster-guard-sweep"))
+    assert {"jaeger-container", "cluster-guard-sweep"}.isdisjoint(
+        any_run.before("collector-container")
+    )
+
+
+def test_a_port_that_one_takes_from_another_puts_them_in_order() -> None:
+    settings = parsed()
+    spec = spec_of(NAMES, settings)
+    record = Record(1, True, identity(spec), spec.document, (SERVER,))
+    before = Observation(
+        generation=1,
+        record=record,
+        held_ports={
+            SERVER: frozenset({settings.kube_api_port}),
+            NAMES.collector: frozenset({settings.otlp_grpc_port}),
+        },
+    )
+    grpc, api = settings.otlp_grpc_port, settings.kube_api_port
+    unmoved = run(observed=before)
+    assert "collector-container" not in unmoved.before("cluster-ensure")
+    cluster_takes = run({"kubeApiPort": grpc, "otlpGrpcPort": 20_000}, observed=before)
+    assert {"collector-ready", "jaeger-ready"} <= cluster_takes.before("cluster-ensure")
+    collector_takes = run({"otlpGrpcPort": api, "kubeApiPort": 20_000}, observed=before)
+    assert "cluster-guard-sweep" in collector_takes.before("collector-container")
+    assert "collector-container" not in collector_takes.before("cluster-ensure")
+    swapped = run({"otlpGrpcPort": api, "kubeApiPort": grpc}, observed=before)
+    assert "cluster-guard-sweep" in swapped.before("collector-container")
+    assert "collector-ready" in swapped.before("cluster-ensure")
 
 
 def test_the_old_cluster_stands_until_the_new_image_is_there(default: Run, lab: Run) -> None:

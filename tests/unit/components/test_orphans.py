@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-import pulumi
 import pytest
 
 from components import _orphans
@@ -14,10 +13,8 @@ from runtime_observability.host import runner
 from tests.fakes.daemon import FakeDaemon
 
 
-def hook(binding: pulumi.ResourceHookBinding) -> Callable[[], object]:
-    """What the engine would call; it is the only hook."""
-    hooks: Sequence[Any] = binding.before_create or []
-    (made,) = hooks
+def hook(made: Any) -> Callable[[], object]:
+    """What the engine would call."""
     assert not (made.opts and made.opts.on_dry_run), "a preview removes nothing"
     return lambda: made.callback(None)
 
