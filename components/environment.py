@@ -74,7 +74,7 @@ class TracedEnvironment(pulumi.ComponentResource):
 
         guard = StackGuard(f"{name}-stack", plan.stack_guard, opts=own("stack"))
         network = StackNetwork(f"{name}-network", plan.network, opts=own("network", guard))
-        image = NodeImage(f"{name}-node-image", plan.node_image, opts=own("node-image", guard))
+        image = NodeImage(f"{name}-node-image", plan.node_image, opts=own("node-image"))
         rehearsal = plan.rehearsal and ClusterRehearsal(
             f"{name}-rehearsal", plan.rehearsal, opts=own("rehearsal", guard, image)
         )
@@ -88,16 +88,12 @@ class TracedEnvironment(pulumi.ComponentResource):
             opts=own("cluster-guard", network, files),
         )
         # These three come up side by side: exporters and the collector try again until the next
-        # one answers. Only a port that one takes from another makes them wait.
-        before_backends = [network, cluster_guard] if plan.backends_wait_for_ports else [network]
-        jaeger = Jaeger(
-            f"{name}-jaeger", plan.jaeger, network=network, opts=own("jaeger", *before_backends)
-        )
+        # one answers. Only a port that one takes from another makes them wait. Images are pulled
+        # at once: nothing owns them.
+        before = [cluster_guard] if plan.backends_wait_for_ports else []
+        jaeger = Jaeger(f"{name}-jaeger", plan.jaeger, network=network, opts=own("jaeger", *before))
         collector = Collector(
-            f"{name}-collector",
-            plan.collector,
-            network=network,
-            opts=own("collector", *before_backends),
+            f"{name}-collector", plan.collector, network=network, opts=own("collector", *before)
         )
         backends: list[pulumi.Resource] = [jaeger.image, collector.image]
         if plan.cluster_waits_for_ports:

@@ -11,8 +11,9 @@ from ktrace.jaeger import Jaeger, Trace
 from ktrace.pipeline.probe_pod import CreatedPod
 
 _POLL_SECONDS = 0.2
-_GROWTH_SECONDS = 0.7
-"""Between two looks at a trace that may still grow, on top of ``_POLL_SECONDS``."""
+_GROWTH_SECONDS = 0.9
+"""How long after its last span a trace may still grow: the nodes' exporters send every 0.5 s, the
+collector after 0.2 s more."""
 _SETTLE_SECONDS = 8.0
 """How long the pod's trace may grow after it was found. Components send spans in batches, a child
 often before its parent, every 5 s unless configured otherwise (OpenTelemetry SDK configuration,
@@ -44,6 +45,11 @@ class Found:
     @property
     def complete(self) -> bool:
         return self.start is None or not self.start.spans_without_parent
+
+    @property
+    def ended_at(self) -> float:
+        """When the last span of the pod's start ended, as Unix time in seconds."""
+        return max(span.end for span in self.start.spans) / 1_000_000 if self.start else 0.0
 
     def counts(self) -> dict[str, int]:
         """Number of spans of the pod's start, by service."""
@@ -80,8 +86,8 @@ def wait_for_trace(
 ) -> tuple[Found, float | None]:
     """What was found, and after how many seconds nothing was missing; None: something still is.
 
-    When nothing is missing, the trace is read again until no span lacks its parent and two
-    consecutive results agree.
+    When nothing is missing, the trace is read again until no span lacks its parent and, some time
+    after its last span, two consecutive results agree.
     """
     deadline = pod.created_at + seconds
     complete_at: float | None = None
@@ -91,10 +97,11 @@ def wait_for_trace(
         now = time.time()
         if not wanted.missing(found):
             complete_at = complete_at or now
-            settled = found.complete and found.counts() == previous.counts()
+            quiet = now >= found.ended_at + _GROWTH_SECONDS
+            settled = quiet and found.complete and found.counts() == previous.counts()
             if settled or now - complete_at > _SETTLE_SECONDS:
                 return found, round(complete_at - pod.created_at, 2)
-            time.sleep(_GROWTH_SECONDS)
+            time.sleep(max(0.0, found.ended_at + _GROWTH_SECONDS - now))
         elif now > deadline:
             return found, None
         time.sleep(_POLL_SECONDS)

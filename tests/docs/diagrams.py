@@ -28,9 +28,10 @@ def edges(run: Run) -> dict[str, set[str]]:
     """
     by_urn = {resource.urn: resource for resource in run.resources}
     before: dict[str, set[str]] = {}
-    for resource in components(run):
-        waits = {by_urn[urn].parent for urn in resource.dependencies} - {resource.urn}
-        before[resource.name] = {by_urn[urn].name for urn in waits}
+    for component in components(run):
+        parts = [component, *(part for part in run.custom if part.parent == component.urn)]
+        waits = {by_urn[urn].parent for part in parts for urn in part.dependencies}
+        before[component.name] = {by_urn[urn].name for urn in waits - {component.urn}}
     reachable = {name: _all_before(name, before) for name in before}
     return {
         name: {one for one in waits if not any(one in reachable[other] for other in waits)}
