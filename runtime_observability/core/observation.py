@@ -29,6 +29,10 @@ class Record:
     content: dict[str, str] = field(default_factory=dict)
     """By node: which content of its files (core.transition) it has started with; absent: that of
     ``spec``."""
+    daemon: str = ""
+    """The id of the Docker daemon; empty in the records of the first releases."""
+    docker_host: str = ""
+    """That daemon's address when the record was written."""
 
 
 @dataclass(frozen=True)

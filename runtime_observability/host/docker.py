@@ -118,6 +118,8 @@ class Daemon:
     rootless: bool = False
     root: str = ""
     """The folder in which it keeps everything, on its own machine."""
+    id: str = ""
+    """The same for as long as the daemon keeps what is in it."""
 
     @classmethod
     def read(cls, output: str) -> Daemon:
@@ -137,6 +139,7 @@ class Daemon:
             limits_swap=info.get("SwapLimit", False),
             rootless=any("rootless" in option for option in info.get("SecurityOptions") or ()),
             root=info.get("DockerRootDir", ""),
+            id=info.get("ID", ""),
         )
 
 

@@ -303,7 +303,15 @@ class Ensure:
 
 def begin(names: Names, spec: ClusterSpec, digest: str, generation: int) -> Record:
     """What is known of the cluster when a run begins."""
-    record = Record(generation, False, digest, spec.document, wanted_nodes(names, spec))
+    record = Record(
+        generation,
+        False,
+        digest,
+        spec.document,
+        wanted_nodes(names, spec),
+        daemon=docker.daemon().id,
+        docker_host=os.environ.get("DOCKER_HOST", ""),
+    )
     before = store.load(names)
     if before is None or before.digest != digest:
         return record

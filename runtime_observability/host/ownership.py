@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runtime_observability.core.naming import NODE_FOLDER, Names
+from runtime_observability.core.observation import Record
 from runtime_observability.core.problem import Problem
 from runtime_observability.host import store
-from runtime_observability.host.docker import ClusterNodes, Owned
+from runtime_observability.host.docker import ClusterNodes, Daemon, Owned
 
 
 def refuse_a_claimed_folder(names: Names) -> list[Problem]:
@@ -40,6 +41,30 @@ def refuse_a_claimed_folder(names: Names) -> list[Problem]:
             f"{names.pulumi_stack} would take that stack's containers and cluster for its own",
             f"choose another stack name, or run `pulumi destroy --stack {holder}` first; remove "
             f"{names.claim_file} if that is only an earlier name of this stack",
+        )
+    ]
+
+
+def refuse_another_daemon(
+    names: Names, record: Record, engine: Daemon, address: str
+) -> list[Problem]:
+    """Why a stack that is in another daemon stays there: its cluster would be forgotten.
+
+    Two addresses can be of one daemon, and a daemon that was reset at its address has lost the
+    stack. ``address`` is that of ``engine``.
+    """
+    ids_differ = record.daemon and engine.id and record.daemon != engine.id
+    if not ids_differ or record.docker_host in ("", address):
+        return []
+    return [
+        Problem(
+            "Docker",
+            f"stack {names.stack} is in the daemon at {record.docker_host}, and this is another, "
+            f"{address}",
+            "its cluster would stay there, forgotten",
+            f"run with DOCKER_HOST={record.docker_host}, and `pulumi destroy` there first to move "
+            f"the stack; remove {names.directory / 'cluster.json'} if that daemon is gone with "
+            "everything in it",
         )
     ]
 

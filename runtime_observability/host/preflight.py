@@ -69,6 +69,9 @@ def observe(
     problems += refuse_taken_ports(names, host_ports, containers, port_offset)
     problems += refuse_missing_registries(registries, containers)
     record = store.load(names)
+    if record:
+        address = runner.variables.get("DOCKER_HOST", "")
+        problems += ownership.refuse_another_daemon(names, record, engine, address)
     drift = find_drift(names, record, containers) if record else []
     if record and is_gone(record.spec["k3d"]["image"]):
         drift.append(f"image {record.spec['k3d']['image']} is gone")

@@ -80,6 +80,7 @@ class FakeDaemon:
         self.down = self.denied = False
         self.host = "unix:///var/run/docker.sock"
         self.info: dict[str, Any] = {
+            "ID": "6f2c1d34-daemon",
             "ServerVersion": "20.10.24",
             "CgroupVersion": "2",
             "SwapLimit": True,

@@ -77,7 +77,7 @@ def test_published_tcp_ports(listed: str, ports: set[int]) -> None:
 
 def test_the_daemon_says_which_cgroups_it_has(daemon: FakeDaemon) -> None:
     assert docker.daemon() == Daemon(
-        "20.10.24", cgroup_version="2", architecture="amd64", limits_swap=True
+        "20.10.24", cgroup_version="2", architecture="amd64", limits_swap=True, id="6f2c1d34-daemon"
     )
     del daemon.info["CgroupVersion"]
     assert docker.daemon().cgroup_version == "1", "releases before 20.10 support only cgroup v1"

@@ -610,6 +610,7 @@ def test_what_was_made_is_printed_and_remembered(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setenv("DOCKER_HOST", daemon.host)
     assert command(names, spec, monkeypatch) == 0
     output = json.loads(capfd.readouterr().out)
     assert output["instance"] == daemon.containers[0].id
@@ -617,6 +618,7 @@ def test_what_was_made_is_printed_and_remembered(
     assert store.load(names) == Record(
         7, True, identity(spec), spec.document, wanted,
         content=dict.fromkeys(wanted, content(spec)),
+        daemon=daemon.info["ID"], docker_host=daemon.host,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Record
 from runtime_observability.core.transition import identity
 from runtime_observability.host import ownership, store
-from runtime_observability.host.docker import Owned
+from runtime_observability.host.docker import Daemon, Owned
 from tests.configuration import parsed, spec_of
 
 STRANGER = "fedcba9876543210"
@@ -102,6 +102,35 @@ def test_stacks_that_share_a_name_already_keep_it(tmp_path: Path) -> None:
         assert ownership.refuse_objects_of_others(names, containers, networks) == []
     second.directory.mkdir(parents=True)
     assert ownership.refuse_objects_of_others(second, containers[:1], networks[:1]) == []
+
+
+# --- another daemon -------------------------------------------------------------------------------
+
+HERE, THERE = "unix:///var/run/docker.sock", "unix:///home/me/.colima/docker.sock"
+
+
+@pytest.mark.parametrize(
+    ("known", "found", "address", "refused"),
+    [
+        ("one", "other", THERE, True),
+        ("one", "one", THERE, False),  # two names of one daemon
+        ("one", "other", HERE, False),  # the daemon was reset: nothing of the stack is left
+        ("", "other", THERE, False),  # the record of a release that did not write it down
+        ("one", "", THERE, False),
+    ],
+)
+def test_a_stack_in_another_daemon_is_not_forgotten(
+    tmp_path: Path, known: str, found: str, address: str, *, refused: bool
+) -> None:
+    names = Names("dev", tmp_path)
+    record = Record(7, True, "", {}, (), daemon=known, docker_host=HERE)
+    engine = Daemon("28.0.0", "2", "amd64", limits_swap=True, id=found)
+    problems = ownership.refuse_another_daemon(names, record, engine, address)
+    assert len(problems) == refused
+    for problem in problems:
+        assert HERE in str(problem)
+        assert THERE in str(problem)
+        assert f"Run with DOCKER_HOST={HERE}, and `pulumi destroy` there first" in str(problem)
 
 
 # --- folders that were moved or copied ------------------------------------------------------------
