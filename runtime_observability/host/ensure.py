@@ -24,6 +24,7 @@ from runtime_observability.core.observation import Record
 from runtime_observability.host import (
     agents,
     api_server,
+    cluster_lock,
     cluster_ready,
     docker,
     k3d,
@@ -292,7 +293,14 @@ class Ensure:
         log(f"cluster {self.names.cluster}: {len(present)} node(s) Ready after {seconds:.1f} s")
 
     def delete(self) -> None:
-        """Deletes the cluster with the script that Pulumi's delete also runs."""
+        """Deletes the cluster with the script that Pulumi's delete also runs.
+
+        Raises CommandError where this run has outlived its engine and a destroy.
+        """
+        if cluster_lock.is_superseded(self.names, self.lock):
+            raise runner.CommandError(
+                f"cluster {self.names.cluster} belongs to a later run by now and is left as it is"
+            )
         values = {
             "OWNER": self.names.owner,
             "CLUSTER": self.names.cluster,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -316,6 +318,31 @@ def test_one_that_does_not_become_ready_is_recreated_if_it_never_was(
     readiness[:] = ["nothing new has happened", "ready"]
     run(names, spec)
     assert changes(daemon) == ["remove", "create"]
+
+
+@pytest.mark.parametrize("found", [True, False], ids=["found", "created"])
+def test_a_run_that_outlived_its_stack_deletes_no_later_cluster_of_that_name(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    monkeypatch: pytest.MonkeyPatch,
+    found: bool,
+) -> None:
+    """As after a kill of the engine, a destroy and another up, while this run still waits."""
+    if found:
+        nodes(daemon, names, identity(spec))
+        remember(names, spec, complete=False, never_complete=True)
+    later = ExitStack()
+
+    def wait(*_: object) -> float:
+        shutil.rmtree(names.directory)
+        later.enter_context(locked(names))
+        raise runner.CommandError("nothing new has happened")
+
+    monkeypatch.setattr(cluster_ready, "wait", wait)
+    with later, pytest.raises(runner.CommandError, match=r"later run.* is left as it is"):
+        run(names, spec)
+    assert "remove" not in changes(daemon)
 
 
 @pytest.mark.usefixtures("readiness")
