@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -41,6 +42,8 @@ class Phase:
     reached: Callable[[Stack, Ids], bool]
     k3d: bool = False
     """Whether k3d runs in it."""
+    old_cluster: bool = False
+    """Whether the cluster of before must still be there, unharmed."""
 
     def victims(self) -> tuple[Victim, ...]:
         """Those that can be killed in it on this machine."""
@@ -100,6 +103,21 @@ def _kill(victim: Victim, stack: Stack, running: Running) -> Run:
             return running.wait(UP_SECONDS)  # it may succeed, if it did not need Docker meanwhile
 
 
+@contextmanager
+def asleep(stack: Stack, module: str) -> Iterator[None]:
+    """The orphans that run ``python -m module`` stop, and go on at the end."""
+    orphans = [pid for pid, line in stack.orphans().items() if f"-m {module}" in line]
+    if not orphans:
+        raise AssertionError(f"no {module} works on the stack")
+    for pid in orphans:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in orphans:
+            os.kill(pid, signal.SIGCONT)
+
+
 def _k3d(stack: Stack) -> int:
     """The process id of the k3d that creates a cluster of the stack."""
     for pid, line in stack.orphans().items():
@@ -156,16 +174,18 @@ def _lost_network(stack: Stack, before: Ids) -> bool:
     return not _has_network(stack, before)
 
 
+_NODE = Phase("the node exists", _has_new_node, k3d=True)
 UP = cases(
     "up",
     (
         Phase("the network exists", _has_network),
         Phase("the nodes' files are written", _has_files),
         Phase("Jaeger exists", _has_jaeger),
-        Phase("the node exists", _has_new_node, k3d=True),
+        _NODE,
         Phase("the API server answers", _api_answers),
     ),
 )
+OUTLIVED = Case("up", _NODE, Victim.ENGINE, "destroy and up")
 DESTROY = cases(
     "destroy",
     (
@@ -174,10 +194,10 @@ DESTROY = cases(
         Phase("the network is gone", _lost_network),
     ),
 )
-REHEARSAL = cases("up", (Phase("the rehearsal's node exists", _rehearses, k3d=True),))
 REPLACEMENT = cases(
     "up",
     (
+        Phase("the rehearsal's node exists", _rehearses, k3d=True, old_cluster=True),
         Phase("the old node is gone", _lost("server")),
         Phase("the new node exists", _has_new_node, k3d=True),
         Phase("the new API server answers", _api_answers),
