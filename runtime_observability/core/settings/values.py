@@ -103,12 +103,6 @@ def host_port(entry: object) -> tuple[int, str] | None:
     return (int(match[1]), match[3] or "tcp") if match else None
 
 
-def tcp_port(entry: object) -> int | None:
-    """The host's TCP port of an entry of publishedPorts; None for UDP or what is not an entry."""
-    port, protocol = host_port(entry) or (None, "")
-    return port if protocol == "tcp" else None
-
-
 def _registry_mirror(text: str) -> str:
     if "@" in text:
         raise RuleError(
