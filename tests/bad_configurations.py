@@ -7,12 +7,15 @@ component of Kubernetes, containerd or Docker.
 
 from __future__ import annotations
 
+import itertools
+import re
 import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+import yaml
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -42,8 +45,8 @@ class Bad:
     kind: str
     judge: Judge
     config: Mapping[str, Any]
-    reason: str = ""
-    """A text of the refusal that the one who refuses has written, in lower case."""
+    reasons: tuple[str, ...] = ()
+    """Texts in lower case, one of which the one who refuses has written; none: any text."""
 
     def __str__(self) -> str:
         """A test's id."""
@@ -54,9 +57,14 @@ class Bad:
         """Both at once where they have no key in common, else this one."""
         if self.config.keys() & other.config.keys():
             return self
-        first = min(self, other, key=lambda bad: bad.judge.value)
-        both = {**self.config, **other.config}
-        return Bad(f"{self.kind} and {other.kind}", first.judge, both, first.reason)
+        judge = min(self.judge, other.judge, key=lambda judge: judge.value)
+        reasons = [bad.reasons for bad in (self, other) if bad.judge is judge]
+        return Bad(
+            f"{self.kind} and {other.kind}",
+            judge,
+            {**self.config, **other.config},
+            tuple(itertools.chain(*reasons)) if all(reasons) else (),
+        )
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,9 @@ class Kind:
 
     @property
     def bad(self) -> SearchStrategy[Bad]:
-        return self.drawn.map(lambda drawn: Bad(self.name, self.judge, *drawn))
+        return self.drawn.map(
+            lambda drawn: Bad(self.name, self.judge, drawn[0], tuple(filter(None, drawn[1:])))
+        )
 
 
 def _words(prefix: str) -> SearchStrategy[str]:
@@ -201,6 +211,23 @@ _K3S_ARGUMENTS = (
             _words("NoSuch"),
             st.sampled_from(["true", "false", "1", "F"]),
             _of_a_server,
+        ),
+    ),
+    Kind(  # the first server starts with each of them
+        "an argument that an agent does not take",
+        Judge.REHEARSAL,
+        st.builds(
+            lambda flag, nodes: ({"agents": 2, "k3sArgs": [f"{flag[0]}{nodes}"]}, flag[1]),
+            st.sampled_from(
+                [
+                    ("--kubelet-arg=no-such-flag=1", "no-such-flag"),
+                    ("--kubelet-arg=max-pods=many", "max-pods"),
+                    ("--tls-san=example.org", "tls-san"),
+                    ("--disable=traefik", "disable"),
+                    ("--no-such-flag", "no-such-flag"),
+                ]
+            ),
+            st.sampled_from(["@agent:*", "@agent:1", "@agent:0-1", "@server:0;agents:1-"]),
         ),
     ),
     Kind(
@@ -638,6 +665,7 @@ def draw(bad: SearchStrategy[Bad], number: int) -> list[Bad]:
     @seed(_SEED)
     @settings(
         database=None,
+        deadline=None,
         derandomize=False,
         max_examples=4 * number,
         phases=[Phase.generate],
@@ -652,6 +680,50 @@ def draw(bad: SearchStrategy[Bad], number: int) -> list[Bad]:
 
 
 def handed_on(number: int) -> list[Bad]:
-    """Up to ``number`` of each kind that the rules accept, in the order of the kinds."""
-    later = (kind for kind in KINDS if kind.judge is not Judge.RULES)
-    return [bad for kind in later for bad in draw(kind.bad, number)]
+    """Up to ``number`` of each kind that the rules accept, and as many of two kinds at once."""
+    kinds = [kind.bad for kind in KINDS if kind.judge is not Judge.RULES]
+    pairs = st.tuples(st.one_of(kinds), st.one_of(kinds)).filter(
+        lambda pair: not pair[0].config.keys() & pair[1].config.keys()
+    )
+    both = pairs.map(lambda pair: pair[0].beside(pair[1]))
+    return [bad for strategy in (*kinds, both) for bad in draw(strategy, number)]
+
+
+# --- valid or not, for a judge to say ------------------------------------------------------------
+
+
+def _like(pattern: str) -> SearchStrategy[str]:
+    return st.from_regex(re.compile(pattern, re.ASCII), fullmatch=True)
+
+
+_FILTER = _like(r"(all|(server|agent)s?(:(\*|\d(,\d)?,?|\d?-\d?))?)(:direct)?")
+_PORT = _like(r"(127\.0\.0\.1:)?[1-9]\d{0,4}(-\d{4})?:[1-9]\d{0,4}(-\d{4})?(/(tcp|udp|sctp))?")
+_VOLUME = _like(r"(docs|/tmp|tests/unit|k3d-a):(/?[a-z.]{1,3}){1,3}(:(ro|rw|z|rw,ro|x|1)){0,2}")
+_VALUE = st.sampled_from([5, True, None, "a", "https://example.org", "5"])
+_REGISTRY = st.dictionaries(
+    st.sampled_from(["endpoint", "rewrite", "tls", "Endpoint", "more"]),
+    st.one_of(
+        _VALUE,
+        st.lists(_VALUE, max_size=2),
+        st.dictionaries(st.sampled_from(["ca_file", "insecure_skip_verify", "a"]), _VALUE),
+    ),
+    max_size=2,
+)
+_REGISTRIES_TEXT = st.dictionaries(
+    st.sampled_from(["mirrors", "configs", "Mirrors", "more"]),
+    st.dictionaries(st.sampled_from(["docker.io", "*", 5]), _REGISTRY, max_size=2),
+    max_size=2,
+).map(yaml.safe_dump)
+NEARLY_VALID = st.builds(
+    lambda nodes, others: {**nodes, **others},
+    st.fixed_dictionaries({"servers": st.sampled_from([1, 3]), "agents": st.integers(0, 2)}),
+    st.one_of(
+        st.lists(_FILTER, min_size=1, max_size=2).map(
+            lambda filters: {"k3sArgs": [f"--disable=traefik@{';'.join(filters)}"]}
+        ),
+        st.lists(_PORT, max_size=2).map(lambda ports: {"publishedPorts": ports}),
+        st.lists(_VOLUME, max_size=2).map(lambda volumes: {"nodeVolumes": volumes}),
+        _REGISTRIES_TEXT.map(lambda text: {"registries": {"config": text}}),
+    ),
+)
+"""Values in the form that k3d has for them, as good as any."""
