@@ -87,7 +87,7 @@ def observe(
         architecture=engine.architecture,
         record=record,
         held_ports={
-            container.name: frozenset(container.host_ports)
+            container.name: frozenset(container.host_ports())
             for container in containers
             if container.owner == names.owner
         },

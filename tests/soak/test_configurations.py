@@ -27,7 +27,7 @@ from lab.node.k3s.processes import FatalError
 from lab.paths import Cache
 from runtime_observability.core import documents, rehearsal
 from runtime_observability.core.naming import Names
-from runtime_observability.core.settings import SettingsError
+from runtime_observability.core.settings.parse import SettingsError
 from tests.bad_configurations import BAD, NEARLY_VALID, Bad, Judge, draw, handed_on
 from tests.configuration import PROJECT, parsed, spec_of
 from tests.live.fixtures import stack_in

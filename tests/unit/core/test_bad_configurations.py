@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from runtime_observability.core import documents, rehearsal
 from runtime_observability.core.naming import Names
 from runtime_observability.core.problem import Problem
-from runtime_observability.core.settings import Settings, SettingsError
+from runtime_observability.core.settings.model import Settings
+from runtime_observability.core.settings.parse import SettingsError
 from tests.bad_configurations import BAD, MANY_DIGITS, Bad, Judge
 from tests.configuration import PROJECT, SCHEMA, parsed, spec_of
 
