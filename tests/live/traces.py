@@ -75,10 +75,13 @@ def search(
     tags: Mapping[str, str] | None = None,
     *,
     since: float = 0,
+    before: float = 0,
 ) -> list[Trace]:
-    """Traces since ``since``, a Unix time in seconds; 0 stands for one hour ago."""
+    """Up to 1000 traces, the newest, between two Unix times in seconds; 0: an hour ago, and now."""
     begin = since or time.time() - 3600
     query = {"service": service, "limit": "1000", "start": str(int(begin * 1_000_000))}
+    if before:
+        query["end"] = str(int(before * 1_000_000))
     if operation:
         query["operation"] = operation
     if tags:
