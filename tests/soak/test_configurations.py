@@ -152,16 +152,16 @@ class Cluster:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.rehearsal = Names(stack.name, stack.folder).rehearsal
-        self._pod = ExitStack()
+        self.pod = ExitStack()
 
     def make(self) -> None:
         """Brings it up, with another pod; what is left of a cluster that does not work goes."""
-        self._pod.close()
+        self.pod.close()
         self.stack.delete_cluster_by_hand()
         self.stack.configure()
         self.stack.up()
         wait_for_api(self.stack)
-        self._pod.enter_context(pods(self.stack, "sleep", "86400")).wait_for("Running")
+        self.pod.enter_context(pods(self.stack, "sleep", "86400")).wait_for("Running")
 
     def look(self) -> dict[str, Any]:
         """All that must stay: containers with their start and volumes, networks, and the pod."""
@@ -194,8 +194,9 @@ class Cluster:
 def _cluster(tmp_path_factory: Any, environ: dict[str, str]) -> Iterator[Cluster]:
     with stack_in(tmp_path_factory.mktemp("configurations"), environ, traceProbe=False) as stack:
         cluster = Cluster(stack)
-        cluster.make()
-        yield cluster
+        with cluster.pod:
+            cluster.make()
+            yield cluster
 
 
 @pytest.fixture
