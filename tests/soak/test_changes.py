@@ -64,6 +64,11 @@ class Ports:
         """A port that no part has in the base configuration."""
         return ports.defaults()[key] + self.moved
 
+    @property
+    def published(self) -> int:
+        """A port that no key has in any of the cases."""
+        return ports.defaults()["kubeApiPort"] + self.spare
+
 
 @dataclass(frozen=True)
 class Change:
@@ -129,7 +134,7 @@ PORT_KEYS = ("jaegerUiPort", "otlpGrpcPort", "otlpHttpPort", "kubeApiPort",
 POOL = (
     *map(_moved, PORT_KEYS),
     Change("portOffset", lambda free: free.moved, Kind.REPLACED, "kubeApiPort", _BOTH),
-    Change("publishedPorts", lambda free: [f"{free.spare + 8080}:80"], Kind.REPLACED),
+    Change("publishedPorts", lambda free: [f"{free.published}:80"], Kind.REPLACED),
     Change("agents", 1, Kind.AGENTS),
     Change("apiserverSamplingPerMillion", 500_000, Kind.RESTARTED),
     Change("nodeSamplingPerMillion", 500_000, Kind.RESTARTED),
