@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ _OF_PULUMI = (".pulumi/history", ".pulumi/backups")
 _PYCACHE = "__pycache__"
 """Python compiles a module at its first import, whenever that is."""
 _CGROUPS = Path("/sys/fs/cgroup")
+_OF_CONTAINERS = re.compile(r"[0-9a-f]{64}|kubepods|^pod")
+"""Names of the cgroups that Docker and a kubelet make."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,10 @@ class Footprint:
                 "inotify instances": sum(1 for _ in _inotify_instances()),
                 "mounts": _in_each_namespace("mnt", _mounts),
                 "network devices": _in_each_namespace("net", _network_devices),
-                "cgroups": sum(len(folders) for _, folders, _ in os.walk(_CGROUPS)),
+                "cgroups of containers": sum(
+                    len([name for name in names if _OF_CONTAINERS.search(name)])
+                    for _, names, _ in os.walk(_CGROUPS)
+                ),
             },
         )
 

@@ -24,8 +24,12 @@ from tests.soak.published import expect_all_to_answer, expect_none_to_be_left
 
 pytestmark = pytest.mark.timeout(900)
 
-_SEED = 10
+_SEED = 17
 _MOST_PAIRS = 22
+
+
+_JAEGER, _COLLECTOR = frozenset({"jaeger"}), frozenset({"collector"})
+_BOTH = _JAEGER | _COLLECTOR
 
 
 class Kind(Enum):
@@ -60,6 +64,11 @@ class Ports:
         """A port that no part has in the base configuration."""
         return ports.defaults()[key] + self.moved
 
+    @property
+    def published(self) -> int:
+        """A port that no key has in any of the cases."""
+        return ports.defaults()["kubeApiPort"] + self.spare
+
 
 @dataclass(frozen=True)
 class Change:
@@ -70,6 +79,8 @@ class Change:
     kind: Kind = Kind.KEPT
     announced_as: str = ""
     """The key that the preview names for it, where that is another."""
+    backends: frozenset[str] = frozenset()
+    """Those of Jaeger and the collector that it may replace."""
 
     def chosen(self, free: Ports) -> Any:
         return self.value(free) if callable(self.value) else self.value
@@ -91,6 +102,11 @@ class Case:
         kinds = {change.kind for change in self.changes} - {Kind.KEPT}
         return {Kind.REPLACED} if Kind.REPLACED in kinds else kinds
 
+    @property
+    def kept_backends(self) -> frozenset[str]:
+        """Those of Jaeger and the collector that no change is about."""
+        return _BOTH.difference(*(change.backends for change in self.changes))
+
     def settings(self, free: Ports) -> dict[str, Any]:
         return {change.key: change.chosen(free) for change in self.changes}
 
@@ -100,7 +116,9 @@ class Case:
 
 
 def _port(key: str, value: Callable[[Ports], int]) -> Change:
-    return Change(key, value, Kind.REPLACED if key == "kubeApiPort" else Kind.KEPT)
+    if key == "kubeApiPort":
+        return Change(key, value, Kind.REPLACED)
+    return Change(key, value, backends=_JAEGER if key == "jaegerUiPort" else _COLLECTOR)
 
 
 def _moved(key: str) -> Change:
@@ -115,17 +133,17 @@ PORT_KEYS = ("jaegerUiPort", "otlpGrpcPort", "otlpHttpPort", "kubeApiPort",
              "collectorHealthPort", "collectorMetricsPort")  # fmt: skip
 POOL = (
     *map(_moved, PORT_KEYS),
-    Change("portOffset", lambda free: free.moved, Kind.REPLACED, announced_as="kubeApiPort"),
-    Change("publishedPorts", lambda free: [f"{free.spare + 8080}:80"], Kind.REPLACED),
+    Change("portOffset", lambda free: free.moved, Kind.REPLACED, "kubeApiPort", _BOTH),
+    Change("publishedPorts", lambda free: [f"{free.published}:80"], Kind.REPLACED),
     Change("agents", 1, Kind.AGENTS),
     Change("apiserverSamplingPerMillion", 500_000, Kind.RESTARTED),
     Change("nodeSamplingPerMillion", 500_000, Kind.RESTARTED),
-    Change("collectorSamplingPerMillion", 500_000),
-    Change("jaegerVersion", "2.12.0"),
-    Change("collectorVersion", "0.158.0"),
-    Change("jaegerMaxTraces", 2000),
-    Change("jaegerMemoryMiB", 512),
-    Change("collectorMemoryMiB", 128),
+    Change("collectorSamplingPerMillion", 500_000, backends=_COLLECTOR),
+    Change("jaegerVersion", "2.12.0", backends=_JAEGER),
+    Change("collectorVersion", "0.158.0", backends=_COLLECTOR),
+    Change("jaegerMaxTraces", 2000, backends=_JAEGER),
+    Change("jaegerMemoryMiB", 512, backends=_JAEGER),
+    Change("collectorMemoryMiB", 128, backends=_COLLECTOR),
     Change("probeTimeoutSeconds", 30),
     Change("rehearseReplacement", True),
     Change("containerdTracing", "off", Kind.REPLACED),
@@ -141,11 +159,18 @@ generated files there.
 
 
 def _pairs() -> list[Case]:
-    cases = [
-        Case(f"{one.key}-and-{other.key}", (one, other)) for one, other in combinations(POOL, 2)
-    ]
-    random.Random(_SEED).shuffle(cases)  # noqa: S311
-    return cases[:_MOST_PAIRS]
+    """Pairs at random, first those with a key that no pair before them has: so every key is in."""
+    pairs = list(combinations(POOL, 2))
+    random.Random(_SEED).shuffle(pairs)  # noqa: S311
+    seen: set[str] = set()
+    with_new_keys: list[tuple[Change, Change]] = []
+    others: list[tuple[Change, Change]] = []
+    for one, other in pairs:
+        keys = {one.key, other.key}
+        (others if keys <= seen else with_new_keys).append((one, other))
+        seen |= keys
+    drawn = [*with_new_keys, *others][:_MOST_PAIRS]
+    return [Case(f"{one.key}-and-{other.key}", (one, other)) for one, other in drawn]
 
 
 def _swap(one: str, other: str) -> Case:
@@ -256,10 +281,13 @@ def _expect(stack: Stack, case: Case, plan: Plan) -> None:
 
 
 def _up(stack: Stack, case: Case, pod: Callable[[], tuple[str, int]]) -> None:
-    """Runs ``up``; the pod and its node live on unless the case replaces the cluster."""
+    """Runs ``up``; what no change is about lives on: containers, the node and its pod."""
     before, (uid, restarts) = stack.ids(), pod()
     stack.up()
     after = stack.ids()
+    for backend in case.kept_backends:
+        container = getattr(stack, backend)
+        assert after[container] == before[container], backend
     if Kind.REPLACED in case.kinds:
         assert after[stack.server] != before[stack.server]
         return
@@ -271,6 +299,6 @@ def _up(stack: Stack, case: Case, pod: Callable[[], tuple[str, int]]) -> None:
 
 
 def ports_of(config: Mapping[str, Any]) -> dict[str, int]:
-    """The ports of a configuration by key; those of publishedPorts are not answered by anyone."""
+    """The ports of a configuration by key, without publishedPorts: no workload answers there."""
     offset = config["portOffset"]
     return {key: config.get(key, port + offset) for key, port in ports.defaults().items()}
