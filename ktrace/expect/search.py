@@ -28,6 +28,7 @@ def wait_for_verdicts(jaeger: Jaeger, file: File, seconds: float) -> list[Verdic
     deadline = time.monotonic() + seconds
     has_answered = had_settled = False
     while True:
+        watermark.look_again()
         try:
             verdicts = [
                 _verdict(jaeger, expectation, since, watermark, seconds)

@@ -156,6 +156,22 @@ def test_spans_of_another_node_say_nothing_of_the_selected_one(arrivals: Arrival
     assert judged(arrivals.answer, select, count=0).ok
 
 
+def test_every_node_that_sent_spans_just_before_is_awaited(
+    arrivals: Arrivals, clock: Clock
+) -> None:
+    arrivals.add("kubelet", "other", arrives=0, began=-5, node="a")
+    arrivals.add("kubelet", "other", arrives=0, began=-5, node="b")
+    arrivals.add("kubelet", "other", arrives=0, began=-100, node="removed")
+    arrivals.add("kubelet", "other", arrives=1, began=0.5, node="a")
+    arrivals.add("kubelet", "syncPod", arrives=8, began=-1, node="b")
+    (failure,) = judged(arrivals.answer, SYNC, 6, count=0).failures
+    assert failure.startswith("not known: within 6 s no span of kubelet on b arrived")
+    clock.now -= 6
+    arrivals.add("kubelet", "other", arrives=8, began=0.5, node="b")
+    (failure,) = judged(arrivals.answer, SYNC, count=0).failures
+    assert "expected 0, found 1" in failure
+
+
 @pytest.mark.parametrize(
     ("what", "tags"),
     [({"noErrors": True}, {"error": True}), ({"child": {"operation": "x"}}, {})],
