@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-_LONGEST_VALUE = 60
+_SHORTENED = reprlib.Repr()
+"""Shows a value of any size in about a line."""
+_SHORTENED.maxstring = 60
 _BRANCHES = ("number", "range")
 """Pydantic puts the name of a union's branch into the place of a problem."""
 _NO_WHOLE_NUMBER = "{value} is not a whole number"
@@ -28,7 +31,7 @@ _RULES = {
     "bool_type": _NO_BOOLEAN,
     "greater_than": "{value} is not more than {gt:g}",
     "greater_than_equal": "{value} is less than {ge:g}",
-    "string_type": "{value} is not a text",
+    "string_type": "{value} is not text",
     "string_too_short": "is empty: write a text",
     "list_type": "{value} is not a list: begin each of its entries with a dash",
     "too_short": "is empty: add an expectation",
@@ -71,7 +74,7 @@ def _dotted(path: Sequence[int | str]) -> str:
 
 
 def _problem(error: ErrorDetails, keys: Keys) -> str:
-    kind, value, context = error["type"], _shown(error["input"]), error.get("ctx", {})
+    kind, value, context = error["type"], _SHORTENED.repr(error["input"]), error.get("ctx", {})
     path = [part for part in _path(error) if isinstance(part, str)]
     if kind == "extra_forbidden":
         return _unknown_key(path, keys)
@@ -96,8 +99,3 @@ def _unknown_key(path: Sequence[str], keys: Keys) -> str:
     likely = difflib.get_close_matches(key, known, 1)
     hint = f", perhaps {likely[0]}" if likely else ""
     return f"is not a known key{hint}: the keys here are {', '.join(known)}"
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"

@@ -64,7 +64,7 @@ def _verdict(
         return replace(verdict, notes=(unseen,))
     failure = (
         f"not known: {unseen}. Check the name, run `ktrace verify`, or wait longer with --timeout; "
-        "of what has ended, only count: {min: N} can be judged"
+        "only count: {min: N} can be judged of a component that has ended"
     )
     return replace(verdict, failures=(failure,), judged=False)
 

@@ -235,7 +235,7 @@ def test_an_absence_that_nothing_shows_is_1_and_says_so(
         "?       no pod is deleted (0 spans)",
         "        not known: within 3 s no span of kubelet arrived that began after this assertion, "
         "so others may still be on their way. Check the name, run `ktrace verify`, or wait longer "
-        "with --timeout; of what has ended, only count: {min: N} can be judged",
+        "with --timeout; only count: {min: N} can be judged of a component that has ended",
     ]
     assert clock.now - begin == 3
     (verdict,) = ktrace(
