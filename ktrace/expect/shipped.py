@@ -15,11 +15,12 @@ def names() -> list[str]:
 def find(file_or_name: str) -> Path:
     """The file of that path, or else the shipped one of that name.
 
-    What can be a path only is returned as it is. Raises UsageError, with the known names, for what
+    Whatever has a folder or an ending is a path. Raises UsageError, with the known names, for what
     is neither.
     """
     path = Path(file_or_name)
-    if path.name != file_or_name or (path.exists() and not path.is_dir()):
+    is_a_name = path.name == file_or_name and not path.suffix
+    if not is_a_name or (path.exists() and not path.is_dir()):
         return path
     if file_or_name in names():
         return BUILTIN / f"{file_or_name}.yaml"

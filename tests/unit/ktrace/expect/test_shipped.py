@@ -45,7 +45,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         shipped.find("pod-end")
 
 
-@pytest.mark.parametrize("path", ["./pod-start", "a/b.yaml", "/nowhere"])
+@pytest.mark.parametrize("path", ["./pod-start", "a/b.yaml", "/nowhere", "absent.yaml"])
 def test_what_can_be_a_path_only_is_one(path: str) -> None:
     assert shipped.find(path) == Path(path)
 
