@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ktrace.errors import FINDING, UsageError
-from ktrace.expect import schema
+from ktrace.expect import schema, shipped
 from ktrace.expect.search import wait_for_verdicts
 from ktrace.jaeger import Jaeger, JaegerError
 from ktrace.target import options, target
@@ -17,7 +17,13 @@ from ktrace.view import junit, terminal, verdicts
 
 
 def assert_(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Expectations as YAML.")],
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="Expectations as YAML: a file, or the name of shipped ones.",
+        ),
+    ],
     *,
     values: Annotated[
         list[str] | None,
@@ -35,24 +41,29 @@ def assert_(
 ) -> None:
     """Do the traces show what they must? A failed expectation is shown with the nearest spans.
 
-    Expectations are judged again until all are met twice in a row, or the time is up.
+    FILE is a path, or pod-start or control-plane: expectations that come with ktrace.
 
-    FILE is a map: sinceSeconds (600) and expectations, each with a name, a select of component,
-    operation, pod (namespace/name, for kubelet and containerd) and attributes, and an expect of
-    count (a number, or min and max; default: at least one), child (component, operation),
-    durationBelowMs and noErrors. Operations and attributes may contain * and ?. A select that
-    needs more than 10,000 traces fails.
+    It is a map: sinceSeconds (600) and expectations, each with a name, a select of component,
+    operation, pod (namespace/name, for kubelet and containerd) and attributes (of the span or of
+    its process, such as k8s.node.name), and an expect of count (a number, or min and max; default:
+    at least one), child (component, operation), durationBelowMs and noErrors. In operations and
+    attributes * is any text, ? one character, and every other character itself.
+
+    Expectations are judged again until all are met twice in a row, or the time is up. One that
+    later spans could break is met only once spans of its components have arrived that began after
+    the assertion. A select that needs more than 10,000 traces fails.
 
     Examples:
 
-      ktrace assert ktrace/expect/builtin/pod-start.yaml --set POD=default/web-0
+      ktrace assert pod-start --set POD=default/web-0
 
-      ktrace assert ktrace/expect/builtin/control-plane.yaml --junit report.xml
+      ktrace assert control-plane --junit report.xml
 
-    Exit codes: 0 all are met, 1 one is not met, 2 a broken file, wrong usage, no stack, or Jaeger
-    cannot be reached.
+    Exit codes: 0 all are met, 1 one is not met or cannot be judged, 2 a broken file, wrong usage
+    or no stack, 3 Jaeger cannot be reached.
     """
-    expected = schema.load(file, dict(_pair(text) for text in values or ()))
+    path = shipped.find(file)
+    expected = schema.load(path, dict(_pair(text) for text in values or ()))
     chosen = target.choose(stack, jaeger_url, None)
     begin = time.monotonic()
     awaited = terminal.counted(len(expected.expectations), "expectation")
@@ -63,12 +74,13 @@ def assert_(
         ):
             found = wait_for_verdicts(jaeger, expected, timeout)
     except JaegerError as error:
-        raise UsageError(str(error)) from None
+        if junit_file:
+            names = [expectation.name for expectation in expected.expectations]
+            seconds = time.monotonic() - begin
+            _write(junit_file, junit.render_error(path.stem, names, str(error), seconds))
+        raise
     if junit_file:
-        try:
-            junit_file.write_text(junit.render(file.stem, found, time.monotonic() - begin))
-        except OSError as error:
-            raise UsageError(f"{junit_file} cannot be written: {error.strerror}") from None
+        _write(junit_file, junit.render(path.stem, found, time.monotonic() - begin))
     if as_json:
         terminal.print_json(verdicts.document(found))
     else:
@@ -77,6 +89,13 @@ def assert_(
             console.print(line)
     if not all(verdict.ok for verdict in found):
         raise typer.Exit(FINDING)
+
+
+def _write(file: Path, report: str) -> None:
+    try:
+        file.write_text(report, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}") from None
 
 
 def _pair(text: str) -> tuple[str, str]:

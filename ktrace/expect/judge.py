@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import fnmatch
 import itertools
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ktrace.expect import matching
+from ktrace.expect.matching import matches
 from ktrace.expect.schema import Child, Expect, Expectation, Select
 from ktrace.jaeger import Span, Trace
+from ktrace.text import clean
 
 _NEAREST = 3
-_RENAMED = (
-    ("http.method", "http.request.method"),
-    ("http.status_code", "http.response.status_code"),
-    ("http.target", "url.path"),
-    ("user_agent.original", "http.user_agent"),
-)
-"""Attributes by older and newer name (otelhttp 0.61); an expectation may use either for both."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """``failures`` is empty if the expectation is met; ``nearest`` helps if it is not."""
+    """``failures`` is empty if the expectation is met; ``nearest`` helps if it is not.
+
+    All text is clean (``ktrace.text``).
+    """
 
     name: str
     failures: tuple[str, ...] = ()
@@ -32,6 +29,10 @@ class Verdict:
     """Spans that nearly match, and how they differ."""
     found: int = 0
     """Number of selected spans."""
+    judged: bool = True
+    """False if spans that decide may still be on their way; ``failures`` says which."""
+    notes: tuple[str, ...] = ()
+    """What limits a verdict that holds."""
 
     @property
     def ok(self) -> bool:
@@ -41,22 +42,22 @@ class Verdict:
 def queries(select: Select, operations: Sequence[str]) -> list[dict[str, Any]]:
     """Arguments for ``Jaeger.find``, whose results together hold every selected span.
 
-    Jaeger matches only exact values: patterns are left to ``judge``, but for those of the
-    operation, which stand for some of ``operations``, all that the component has.
+    What Jaeger cannot find is left to ``judge``, except for a pattern of the operation: it stands
+    for some of ``operations``, which are all that the component has.
     """
     if select.pod and not (select.component == "kubelet" and select.operation == "syncPod"):
         return [{"service": "kubelet", "operation": "", "tags": {"k8s.pod": select.pod}}]
-    exact = {key: value for key, value in select.attributes.items() if not is_pattern(value)}
+    exact = {
+        key: value
+        for key, value in select.attributes.items()
+        if matching.is_found_by_jaeger(key, value)
+    }
     if select.pod:
         exact["k8s.pod"] = select.pod
     if select.operation == "*":
         operations = [""]
-    elif is_pattern(select.operation):
-        operations = [
-            operation
-            for operation in operations
-            if fnmatch.fnmatchcase(operation, select.operation)
-        ]
+    elif matching.is_pattern(select.operation):
+        operations = [operation for operation in operations if matches(select.operation, operation)]
     else:
         operations = [select.operation]
     return [
@@ -66,12 +67,8 @@ def queries(select: Select, operations: Sequence[str]) -> list[dict[str, Any]]:
             "tags": dict(zip(keys, exact.values(), strict=True)),
         }
         for operation in operations
-        for keys in itertools.product(*map(_names, exact))
+        for keys in itertools.product(*map(matching.names, exact))
     ]
-
-
-def is_pattern(text: str) -> bool:
-    return any(sign in text for sign in "*?[")
 
 
 def judge(expectation: Expectation, traces: Sequence[Trace], *, complete: bool = True) -> Verdict:
@@ -83,8 +80,9 @@ def judge(expectation: Expectation, traces: Sequence[Trace], *, complete: bool =
     selected = {
         (span.trace_id, span.span_id): (trace, span)
         for trace in traces
+        if select.pod is None or select.pod in _pods(trace)
         for span in trace.spans
-        if _is_selected(select, trace, span)
+        if span.service == select.component and not _differences(select, span)
     }
     count = len(selected)
     failures = []
@@ -92,30 +90,39 @@ def judge(expectation: Expectation, traces: Sequence[Trace], *, complete: bool =
         failures.append(
             f"only the newest {len(traces)} traces were read: narrow select or sinceSeconds"
         )
-    failures += _count_failures(expectation, traces, count)
+    spans = [span for _, span in selected.values()]
+    failures += _count_failures(expectation, traces, spans)
     for trace, span in selected.values():
         failures += _span_failures(expect, trace, span)
-    nearest = _nearest(select, traces) if count < expect.least else ()
-    return Verdict(expectation.name, tuple(failures), nearest, count)
-
-
-def _is_selected(select: Select, trace: Trace, span: Span) -> bool:
-    return (
-        span.service == select.component
-        and fnmatch.fnmatchcase(span.operation, select.operation)
-        and all(_has(span, key, value) for key, value in select.attributes.items())
-        and (select.pod is None or select.pod in _pods(trace))
+    others = [
+        span
+        for trace in traces
+        for span in trace.spans
+        if span.service == select.component and (span.trace_id, span.span_id) not in selected
+    ]
+    nearest = _nearest(select, others) if count < expect.least else ()
+    return Verdict(
+        clean(expectation.name),
+        tuple(map(clean, dict.fromkeys(failures))),
+        tuple(map(clean, nearest)),
+        count,
     )
 
 
-def _count_failures(expectation: Expectation, traces: Sequence[Trace], count: int) -> list[str]:
-    expect, pod = expectation.expect, expectation.select.pod
-    if count >= expect.least and (expect.most is None or count <= expect.most):
+def _count_failures(
+    expectation: Expectation, traces: Sequence[Trace], selected: Sequence[Span]
+) -> list[str]:
+    expect, pod, count = expectation.expect, expectation.select.pod, len(selected)
+    wrong = f"number of spans: expected {_count_words(expect)}, found {count}"
+    if expect.most is not None and count > expect.most:
+        newest = sorted(selected, key=lambda span: span.start)[-_NEAREST:]
+        more = ", …" if count > len(newest) else ""
+        return [f"{wrong}: {', '.join(map(_description, reversed(newest)))}{more}"]
+    if count >= expect.least:
         return []
-    failures = [f"number of spans: expected {_count_words(expect)}, found {count}"]
     if pod and not any(pod in _pods(trace) for trace in traces):
-        failures.append(f"there is no trace of pod {pod}: check its namespace and name")
-    return failures
+        return [wrong, f"there is no trace of pod {pod}: check its namespace and name"]
+    return [wrong]
 
 
 def _span_failures(expect: Expect, trace: Trace, span: Span) -> list[str]:
@@ -132,19 +139,18 @@ def _span_failures(expect: Expect, trace: Trace, span: Span) -> list[str]:
         failures.append(f"{_description(span)} is not below {bound:g} ms")
     if expect.noErrors:
         failed = [other for other in (span, *below) if other.failed]
-        failures += [f"{_description(other)} failed" for other in failed]
+        failures += [f"{_description(other)} {_error(other)}" for other in failed]
     return failures
 
 
 def _is_child(span: Span, child: Child) -> bool:
-    return (child.component is None or span.service == child.component) and fnmatch.fnmatchcase(
-        span.operation, child.operation
+    return (child.component is None or span.service == child.component) and matches(
+        child.operation, span.operation
     )
 
 
-def _nearest(select: Select, traces: Sequence[Trace]) -> tuple[str, ...]:
-    """The spans of the component that differ least from ``select``, and how they differ."""
-    spans = [span for trace in traces for span in trace.spans if span.service == select.component]
+def _nearest(select: Select, spans: Sequence[Span]) -> tuple[str, ...]:
+    """Those of ``spans`` that differ least from what ``select`` selects, and how they differ."""
     nearest = sorted(spans, key=lambda span: (len(_differences(select, span)), -span.start))
     return tuple(
         f"{_description(span)}: {', '.join(_differences(select, span)) or 'of another pod'}"
@@ -153,38 +159,27 @@ def _nearest(select: Select, traces: Sequence[Trace]) -> tuple[str, ...]:
 
 
 def _differences(select: Select, span: Span) -> list[str]:
-    differences = [
-        f"{key} is {_text(span.tags[key]) if key in span.tags else 'absent'}"
-        for key, value in select.attributes.items()
-        if not _has(span, key, value)
-    ]
-    if not fnmatch.fnmatchcase(span.operation, select.operation):
+    differences = []
+    for key, wanted in select.attributes.items():
+        found = matching.values(span, key)
+        if not any(matching.equals(wanted, value) for value in found):
+            shown = " and ".join(map(matching.text_of, found)) or '""' if found else "absent"
+            differences.append(f"{key} is {shown}")
+    if not matches(select.operation, span.operation):
         differences.append(f"operation is {span.operation}")
     return differences
-
-
-def _has(span: Span, key: str, value: str) -> bool:
-    return any(
-        fnmatch.fnmatchcase(_text(span.tags[name]), value)
-        for name in _names(key)
-        if name in span.tags
-    )
-
-
-def _names(key: str) -> tuple[str, ...]:
-    return next((names for names in _RENAMED if key in names), (key,))
 
 
 def _pods(trace: Trace) -> set[str]:
     return {str(span.tags["k8s.pod"]) for span in trace.spans if "k8s.pod" in span.tags}
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
 def _description(span: Span) -> str:
     return f"{span.service} {span.operation} ({span.duration / 1000:.1f} ms, trace {span.trace_id})"
+
+
+def _error(span: Span) -> str:
+    return "failed" if span.error == "failed" else f"failed: {span.error}"
 
 
 def _count_words(expect: Expect) -> str:

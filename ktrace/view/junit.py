@@ -6,24 +6,58 @@ from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from ktrace.expect.judge import Verdict
+from ktrace.text import clean
+
+_DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
 
 
 def render(suite: str, verdicts: Sequence[Verdict], seconds: float) -> str:
-    """An XML document; ``seconds`` is what all of it took."""
-    failed = sum(not verdict.ok for verdict in verdicts)
-    root = ET.Element(
+    """An XML document, to be stored as UTF-8; ``seconds`` is what all of it took."""
+    root = _suite(suite, len(verdicts), seconds)
+    root.set("failures", str(sum(not verdict.ok for verdict in verdicts)))
+    for verdict in verdicts:
+        case = _case(root, verdict.name)
+        if not verdict.ok:
+            nearest = [f"nearest: {span}" for span in verdict.nearest]
+            _problem(case, "failure", [*verdict.failures, *nearest])
+        if verdict.notes:
+            ET.SubElement(case, "system-out").text = _lines(verdict.notes)
+    return _document(root)
+
+
+def render_error(suite: str, names: Sequence[str], error: str, seconds: float) -> str:
+    """The same when nothing could be judged: each expectation ends with ``error``."""
+    root = _suite(suite, len(names), seconds)
+    root.set("errors", str(len(names)))
+    for name in names:
+        _problem(_case(root, name), "error", [error])
+    return _document(root)
+
+
+def _suite(name: str, tests: int, seconds: float) -> ET.Element:
+    return ET.Element(
         "testsuite",
-        name=suite,
-        tests=str(len(verdicts)),
-        failures=str(failed),
+        name=clean(name),
+        tests=str(tests),
+        failures="0",
         errors="0",
         time=f"{seconds:.3f}",
     )
-    for verdict in verdicts:
-        case = ET.SubElement(root, "testcase", classname=suite, name=verdict.name)
-        if not verdict.ok:
-            failure = ET.SubElement(case, "failure", message=verdict.failures[0])
-            nearest = [f"nearest: {span}" for span in verdict.nearest]
-            failure.text = "\n".join([*verdict.failures, *nearest])
+
+
+def _case(suite: ET.Element, name: str) -> ET.Element:
+    return ET.SubElement(suite, "testcase", classname=suite.get("name", ""), name=clean(name))
+
+
+def _problem(case: ET.Element, tag: str, lines: Sequence[str]) -> None:
+    ET.SubElement(case, tag, message=clean(lines[0])).text = _lines(lines)
+
+
+def _lines(lines: Sequence[str]) -> str:
+    return "\n".join(map(clean, lines))
+
+
+def _document(root: ET.Element) -> str:
+    # clean() has left no character that XML does not allow.
     ET.indent(root)
-    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    return f"{_DECLARATION}{ET.tostring(root, encoding='unicode')}\n"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from ktrace.components import APISERVER, CONTAINERD, KUBELET
-from ktrace.expect import judge, schema
+from ktrace.expect import judge, schema, shipped
 from ktrace.following.follower import Followed, FollowedPod
 from ktrace.following.report import Report
 from ktrace.jaeger import Span, Trace
@@ -22,12 +22,11 @@ from ktrace.podstart.search import look_for_start
 from ktrace.recording.object_reference import ObjectReference
 from ktrace.recording.requests import RecordedRequest
 from ktrace.view import coverage, terminal, tree, verdicts, waterfall
-from tests.configuration import PROJECT
 from tests.fakes import recorded
 
 POD = "echo-one"
 """The recorded start of `kubectl run`; tests/fakes/recorded.py records another."""
-EXPECTATIONS = "ktrace/expect/builtin/pod-start.yaml"
+EXPECTATIONS = "pod-start"
 JAEGER = "http://127.0.0.1:21886"
 NODE = "k3d-traced-kt-server-0"
 
@@ -93,7 +92,7 @@ def show() -> str:
 
 def assert_() -> str:
     """The shipped expectations of a pod's start, judged on the recorded traces."""
-    expected = schema.load(PROJECT / EXPECTATIONS, {"POD": f"default/{POD}"})
+    expected = schema.load(shipped.find(EXPECTATIONS), {"POD": f"default/{POD}"})
     traces = list(_traces(POD))
     found = [judge.judge(expectation, traces) for expectation in expected.expectations]
     assert all(verdict.ok for verdict in found)

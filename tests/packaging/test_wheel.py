@@ -46,11 +46,13 @@ print(json.dumps(files))
 """
 READ_DATA = """
 import json
+from ktrace.expect import shipped
 from runtime_observability.core import documents
 from runtime_observability.host import runner
 
 scripts = sorted(script.name for script in runner.SCRIPTS.iterdir())
-print(json.dumps({"kind": documents.template("k3d.yaml")["kind"], "scripts": scripts}))
+kind = documents.template("k3d.yaml")["kind"]
+print(json.dumps({"kind": kind, "scripts": scripts, "expectations": shipped.names()}))
 """
 
 
@@ -156,10 +158,16 @@ def test_every_module_can_be_imported(elsewhere: Elsewhere, installed: Path) -> 
     assert imported == modules - {Path("ktrace/__main__.py")}
 
 
-def test_templates_and_scripts_are_found(elsewhere: Elsewhere) -> None:
+def test_templates_scripts_and_expectations_are_found(elsewhere: Elsewhere) -> None:
     scripts = sorted(Path(file).name for file in tracked("runtime_observability/host/scripts/*"))
+    expectations = sorted(Path(file).stem for file in tracked("ktrace/expect/builtin/*"))
     assert scripts
-    assert elsewhere.printed(READ_DATA) == {"kind": "Simple", "scripts": scripts}
+    assert expectations
+    assert elsewhere.printed(READ_DATA) == {
+        "kind": "Simple",
+        "scripts": scripts,
+        "expectations": expectations,
+    }
 
 
 def test_ktrace_runs(elsewhere: Elsewhere) -> None:

@@ -10,13 +10,14 @@ import httpx
 import pytest
 
 from ktrace.commands import assert_ as command
-from ktrace.expect import search
+from ktrace.expect import search, shipped
 from tests.configuration import PROJECT
 from tests.fakes import recorded
 from tests.fakes.clock import Clock
-from tests.fakes.http import FakeServer
+from tests.fakes.http import FakeServer, Reply
 from tests.fakes.jaeger import URL, data, served, span, trace
 from tests.fakes.ktrace import Ktrace
+from tests.schemas import validate
 
 POD_START = str(PROJECT / "ktrace/expect/builtin/pod-start.yaml")
 EXPECTATIONS = """\
@@ -98,29 +99,37 @@ def test_what_is_not_met_is_1_when_the_time_is_up(
 def test_the_json_has_every_verdict(ktrace: Ktrace, jaeger: str, file: Path) -> None:
     shown = ktrace("assert", str(file), "--jaeger", jaeger, "--timeout", "0", "--json")
     assert (shown.returncode, shown.stderr) == (1, "")
+    validate("assert", shown.document)
     assert shown.document == {
+        "apiVersion": "ktrace/v1",
         "ok": False,
         "expectations": [
             {
                 "name": "a pod is synchronized",
                 "ok": True,
+                "judged": True,
                 "found": 1,
                 "failures": [],
                 "nearest": [],
+                "notes": [],
             },
             {
                 "name": "it is fast [and it fails]",
                 "ok": False,
+                "judged": True,
                 "found": 1,
                 "failures": ["kubelet syncPod (0.0 ms, trace t1) is not below 0.001 ms"],
                 "nearest": [],
+                "notes": [],
             },
             {
                 "name": "a pod is deleted",
                 "ok": False,
+                "judged": True,
                 "found": 0,
                 "failures": ["number of spans: expected at least 1, found 0"],
                 "nearest": ["kubelet syncPod (0.0 ms, trace t1): operation is syncPod"],
+                "notes": [],
             },
         ],
     }
@@ -169,8 +178,9 @@ def test_a_value_may_be_empty_or_hold_an_equals_sign(
     [
         ("{", "is not valid YAML"),
         ("[]", "the file: "),
-        ("expectations: []", "expectations: List should have at least 1 item"),
-        ("expectations: [{name: a, select: {}}]", "expectations.0.select.component: "),
+        ("expectations: []", "expectations: is empty: add an expectation"),
+        ("expectations: [{name: a, select: {}}]", "expectation 1 'a', select.component: "),
+        ('expectations: [{name: "\\e[31m", select: {}}]', r"expectation 1 '\x1b[31m', select"),
         ("expectations: [{name: '${POD}', select: {component: a}}]", "add --set POD=VALUE"),
         ("expectations: [{name: '$', select: {component: a}}]", "write $$ for a plain $"),
     ],
@@ -194,15 +204,96 @@ def test_an_absent_file_is_wrong_usage(ktrace: Ktrace, jaeger: str, tmp_path: Pa
     )
 
 
-def test_an_unreachable_jaeger_is_2_and_not_a_failed_expectation(
+def test_an_unreachable_jaeger_is_3_and_an_error_of_every_expectation(
     ktrace: Ktrace, file: Path, tmp_path: Path
 ) -> None:
     report = tmp_path / "report.xml"
     options = ("--jaeger", "http://127.0.0.1:9", "--junit", str(report))
     refused = ktrace("assert", str(file), *options)
+    assert (refused.returncode, refused.stdout) == (3, "")
+    silent = "Jaeger at http://127.0.0.1:9 cannot be reached: "
+    assert refused.stderr.startswith(f"ktrace: {silent}")
+    suite = ElementTree.fromstring(report.read_text())  # noqa: S314  ktrace has written it
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "0", "3")
+    errors = [error.get("message", "") for error in suite.iterfind("testcase/error")]
+    assert len(errors) == 3
+    assert all(error.startswith(silent) for error in errors)
+
+
+def test_an_absence_that_nothing_shows_is_1_and_says_so(
+    ktrace: Ktrace, jaeger: str, file: Path, clock: Clock
+) -> None:
+    """The only span there is began long before the assertion."""
+    begin = clock.now
+    file.write_text(
+        "expectations: [{name: no pod is deleted, "
+        "select: {component: kubelet, operation: deletePod}, expect: {count: 0}}]"
+    )
+    shown = ktrace("assert", str(file), "--jaeger", jaeger, "--timeout", "3")
+    assert (shown.returncode, shown.stderr) == (1, "")
+    assert shown.lines == [
+        "?       no pod is deleted (0 spans)",
+        "        not known: within 3 s no span of kubelet arrived that began after this assertion, "
+        "so others may still be on their way. Check the name, run `ktrace verify`, or wait longer "
+        "with --timeout; only count: {min: N} can be judged of a component that has ended",
+    ]
+    assert clock.now - begin == 3
+    (verdict,) = ktrace(
+        "assert", str(file), "--jaeger", jaeger, "--timeout", "0", "--json"
+    ).document["expectations"]
+    assert (verdict["ok"], verdict["judged"]) == (False, False)
+
+
+def test_a_verdict_with_a_limit_says_so(ktrace: Ktrace, jaeger: str, file: Path) -> None:
+    file.write_text(
+        "expectations: [{name: none fails, select: {component: kubelet}, expect: {noErrors: true}}]"
+    )
+    shown = ktrace("assert", str(file), "--jaeger", jaeger, "--timeout", "1")
+    assert shown.returncode == 0
+    assert shown.lines == [
+        "ok      none fails (1 span)",
+        "        note: within 1 s no span of kubelet arrived that began after this assertion, so "
+        "others may still be on their way",
+    ]
+
+
+def test_nothing_in_a_file_or_a_span_reaches_the_terminal_raw(
+    ktrace: Ktrace, server: FakeServer, file: Path, tmp_path: Path
+) -> None:
+    hostile = "\x1b]0;x\x07\u202e\ud800\nok"
+    one = span("kubelet", f"sync{hostile}", error=True)
+    one["tags"].append({"key": "otel.status_description", "value": hostile})
+    server.answer = lambda _: Reply(200, {"data": [trace(one)]})
+    file.write_text(
+        f"expectations: [{{name: {json.dumps(hostile[:-4] + 'ok')}, "
+        "select: {component: kubelet, attributes: {no: such}}}, "
+        "{name: b, select: {component: kubelet}, expect: {count: 0, noErrors: true}}]"
+    )
+    report = tmp_path / "report.xml"
+    shown = ktrace(
+        *("assert", str(file), "--jaeger", server.url, "--timeout", "0", "--junit", str(report))
+    )
+    assert shown.returncode == 1
+    assert len(shown.lines) == 6
+    assert all(line.isprintable() for line in shown.lines)
+    assert ElementTree.fromstring(report.read_bytes()).get("failures") == "2"  # noqa: S314
+
+
+def test_shipped_expectations_have_names(ktrace: Ktrace, jaeger: str) -> None:
+    shown = ktrace("assert", "control-plane", "--jaeger", jaeger, "--timeout", "0")
+    assert shown.returncode == 1
+    assert shown.lines[0] == "FAILED  pods are bound by the scheduler within a second (0 spans)"
+    refused = ktrace("assert", "control-plan", "--jaeger", jaeger)
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr.startswith("ktrace: Jaeger at http://127.0.0.1:9 cannot be reached: ")
-    assert not report.exists()
+    assert refused.stderr == (
+        "ktrace: 'control-plan' is neither a file nor the name of shipped expectations; their "
+        "names are control-plane and pod-start\n"
+    )
+
+
+def test_the_help_names_what_is_shipped(ktrace: Ktrace) -> None:
+    help_text = " ".join(ktrace("assert", "--help").stdout.split())
+    assert f"FILE is a path, or {' or '.join(reversed(shipped.names()))}" in help_text
 
 
 def test_without_a_stack_it_is_wrong_usage(

@@ -82,6 +82,37 @@ def test_the_three_nearest_are_named_the_least_different_and_newest_first() -> N
     assert nearest == ["kubelet syncPod", "kubelet sync3", "kubelet sync2"]
 
 
+def test_a_selected_span_is_not_among_the_nearest() -> None:
+    spans = [span("kubelet", "syncPod"), span("kubelet", "other")]
+    traces = client(lambda _: data(trace(*spans))).find("kubelet")
+    (nearest,) = judge(
+        expect({"component": "kubelet", "operation": "syncPod"}, count=2), traces
+    ).nearest
+    assert nearest.startswith("kubelet other ")
+
+
+def test_a_surplus_names_the_newest_spans() -> None:
+    spans = [span("kubelet", f"sync{start}", start) for start in range(4)]
+    traces = client(lambda _: data(trace(*spans))).find("kubelet")
+    (failure,) = judge(expect({"component": "kubelet"}, count={"max": 1}), traces).failures
+    assert failure == (
+        "number of spans: expected at most 1, found 4: kubelet sync3 (0.0 ms, trace t1), "
+        "kubelet sync2 (0.0 ms, trace t1), kubelet sync1 (0.0 ms, trace t1), …"
+    )
+
+
+def test_an_error_below_several_selected_spans_is_told_once_with_its_reason() -> None:
+    spans = [
+        span("kubelet", "outer"),
+        span("kubelet", "inner", parent="outer"),
+        span("kubelet", "call", parent="inner", error=True),
+    ]
+    spans[2]["tags"].append({"key": "otel.status_description", "value": "no space"})
+    traces = client(lambda _: data(trace(*spans))).find("kubelet")
+    verdict = judge(expect({"component": "kubelet"}, noErrors=True), traces)
+    assert verdict.failures == ("kubelet call (0.0 ms, trace t1) failed: no space",)
+
+
 def test_an_error_below_a_span_is_found() -> None:
     select = {"component": "kubelet", "operation": "syncPod", "pod": "default/no-image"}
     verdict = judge(expect(select, noErrors=True), start_of("no-image"))

@@ -1,16 +1,247 @@
-"""The search for what expectations select."""
+"""The search for what expectations select, and when its verdicts are final."""
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
 
+from ktrace.expect import search
+from ktrace.expect.judge import Verdict
 from ktrace.expect.schema import File
 from ktrace.expect.search import wait_for_verdicts
+from ktrace.jaeger import JaegerError
+from tests.fakes.clock import Clock
 from tests.fakes.jaeger import client, data, span, trace
 from tests.unit.ktrace.expect.expectation import expect
+
+SYNC = {"component": "kubelet", "operation": "syncPod"}
+SECONDS = 15.0
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock().drive(monkeypatch, search)
+
+
+class Arrivals:
+    """A Jaeger in which spans arrive as the clock goes on; times are in seconds from now."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._begin = clock.now
+        self._traces: list[tuple[float, dict[str, Any]]] = []
+        self.answered = 0
+
+    def add(self, service: str, operation: str, *, arrives: float, began: float, **of: Any) -> None:
+        """``of`` are the span's tags, and ``node`` its process's."""
+        node = of.pop("node", "")
+        start = int((self._begin + began) * 1_000_000)
+        document = trace(span(service, operation, start, **of), trace_id=f"t{len(self._traces)}")
+        document["processes"][service]["tags"] = [{"key": "k8s.node.name", "value": node}]
+        self._traces.append((self._begin + arrives, document))
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        self.answered += 1
+        query = request.url.params
+        if request.url.path.endswith("/operations"):
+            return httpx.Response(200, json={"data": ["syncPod", "other"]})
+        return data(
+            *(
+                document
+                for arrives, document in self._traces
+                if arrives <= self._clock.now and self._is_found(query, document)
+            )
+        )
+
+    def _is_found(self, query: httpx.QueryParams, document: dict[str, Any]) -> bool:
+        (one,) = document["spans"]
+        tags = [*one["tags"], *document["processes"][one["processID"]]["tags"]]
+        texts = {tag["key"]: str(tag["value"]) for tag in tags}
+        wanted: dict[str, str] = json.loads(query.get("tags", "{}"))
+        within = range(int(query["start"]), int(query.get("end", 1 << 60)) + 1)
+        return (
+            query["service"] == one["processID"]
+            and query.get("operation") in (None, one["operationName"])
+            and one["startTime"] in within
+            and all(texts.get(key) == text for key, text in wanted.items())
+        )
+
+
+@pytest.fixture
+def arrivals(clock: Clock) -> Arrivals:
+    return Arrivals(clock)
+
+
+def judged(
+    answer: Callable[[httpx.Request], httpx.Response],
+    select: dict[str, Any],
+    seconds: float = SECONDS,
+    **what: Any,
+) -> Verdict:
+    file = File(expectations=[expect(select, **what)])
+    (verdict,) = wait_for_verdicts(client(answer), file, seconds)
+    return verdict
+
+
+# --- what is absent -------------------------------------------------------------------------------
+
+ABSENCES: list[dict[str, Any]] = [
+    {"count": 0},
+    {"count": {"max": 0}},
+    {"count": {"min": 0, "max": 0}},
+]
+
+
+@pytest.mark.parametrize("what", ABSENCES)
+def test_a_span_on_its_way_is_not_absent(arrivals: Arrivals, what: dict[str, Any]) -> None:
+    arrivals.add("kubelet", "syncPod", arrives=3, began=-2)
+    arrivals.add("kubelet", "other", arrives=3, began=0.5)
+    verdict = judged(arrivals.answer, SYNC, **what)
+    assert (verdict.found, verdict.ok, verdict.judged) == (1, False, True)
+
+
+@pytest.mark.parametrize("what", ABSENCES)
+def test_absence_is_judged_when_newer_spans_of_the_component_are_there(
+    arrivals: Arrivals, clock: Clock, what: dict[str, Any]
+) -> None:
+    begin = clock.now
+    arrivals.add("kubelet", "other", arrives=0, began=-1)
+    arrivals.add("apiserver", "other", arrives=1, began=0.5)
+    arrivals.add("kubelet", "other", arrives=4, began=0.5)
+    assert judged(arrivals.answer, SYNC, **what) == Verdict("it")
+    assert clock.now - begin == 5, "and twice in a row"
+
+
+@pytest.mark.parametrize("what", ABSENCES)
+def test_absence_is_not_known_without_newer_spans(
+    arrivals: Arrivals, clock: Clock, what: dict[str, Any]
+) -> None:
+    begin = clock.now
+    arrivals.add("kubelet", "other", arrives=0, began=-1)
+    arrivals.add("apiserver", "other", arrives=0, began=0.5)
+    verdict = judged(arrivals.answer, SYNC, **what)
+    assert (verdict.ok, verdict.judged) == (False, False)
+    (failure,) = verdict.failures
+    assert failure.startswith("not known: within 15 s no span of kubelet arrived that began after ")
+    assert clock.now - begin == SECONDS
+
+
+def test_that_no_more_came_than_expected_is_judged_like_absence(arrivals: Arrivals) -> None:
+    arrivals.add("kubelet", "syncPod", arrives=0, began=-2)
+    assert not judged(arrivals.answer, SYNC, count=1).judged
+    assert judged(arrivals.answer, SYNC).ok, "at least one"
+
+
+def test_the_childs_component_is_awaited_too(arrivals: Arrivals) -> None:
+    arrivals.add("kubelet", "other", arrives=0, began=0.5)
+    child = {"component": "containerd"}
+    (failure,) = judged(arrivals.answer, SYNC, count=0, child=child).failures
+    assert "no span of containerd arrived" in failure
+    for component in ("kubelet", "containerd"):
+        arrivals.add(component, "other", arrives=SECONDS, began=SECONDS + 1)
+    assert judged(arrivals.answer, SYNC, count=0, child=child).ok
+
+
+def test_spans_of_another_node_say_nothing_of_the_selected_one(arrivals: Arrivals) -> None:
+    select = SYNC | {"attributes": {"k8s.node.name": "b"}}
+    arrivals.add("kubelet", "other", arrives=0, began=0.5, node="a")
+    (failure,) = judged(arrivals.answer, select, count=0).failures
+    assert "no span of the selected kubelet arrived" in failure
+    arrivals.add("kubelet", "other", arrives=SECONDS, began=SECONDS + 1, node="b")
+    assert judged(arrivals.answer, select, count=0).ok
+
+
+def test_every_node_that_sent_spans_just_before_is_awaited(
+    arrivals: Arrivals, clock: Clock
+) -> None:
+    arrivals.add("kubelet", "other", arrives=0, began=-5, node="a")
+    arrivals.add("kubelet", "other", arrives=0, began=-5, node="b")
+    arrivals.add("kubelet", "other", arrives=0, began=-100, node="removed")
+    arrivals.add("kubelet", "other", arrives=1, began=0.5, node="a")
+    arrivals.add("kubelet", "syncPod", arrives=8, began=-1, node="b")
+    (failure,) = judged(arrivals.answer, SYNC, 6, count=0).failures
+    assert failure.startswith("not known: within 6 s no span of kubelet on b arrived")
+    clock.now -= 6
+    arrivals.add("kubelet", "other", arrives=8, began=0.5, node="b")
+    (failure,) = judged(arrivals.answer, SYNC, count=0).failures
+    assert "expected 0, found 1" in failure
+
+
+@pytest.mark.parametrize(
+    ("what", "tags"),
+    [({"noErrors": True}, {"error": True}), ({"child": {"operation": "x"}}, {})],
+)
+@pytest.mark.parametrize("least", [0, 1])
+def test_what_must_hold_of_every_span_waits_for_those_on_their_way(
+    arrivals: Arrivals, what: dict[str, Any], tags: dict[str, Any], least: int
+) -> None:
+    arrivals.add("kubelet", "syncPod", arrives=3, began=-2, **tags)
+    arrivals.add("kubelet", "other", arrives=3, began=0.5)
+    verdict = judged(arrivals.answer, SYNC, count={"min": least}, **what)
+    assert (verdict.ok, verdict.judged) == (False, True)
+
+
+def test_spans_that_were_all_good_are_a_verdict_with_a_note_if_no_newer_ones_come(
+    arrivals: Arrivals,
+) -> None:
+    arrivals.add("kubelet", "syncPod", arrives=0, began=-2)
+    verdict = judged(arrivals.answer, SYNC, noErrors=True)
+    assert verdict.ok
+    assert verdict.notes[0].startswith("within 15 s no span of kubelet arrived")
+    assert not judged(arrivals.answer, SYNC, count={"min": 0}, durationBelowMs=0.1).notes
+    assert not judged(arrivals.answer, {"component": "none"}, count={"min": 0}, noErrors=True).ok
+
+
+# --- when it ends ---------------------------------------------------------------------------------
+
+
+def test_a_busy_cluster_settles_while_spans_keep_coming(arrivals: Arrivals, clock: Clock) -> None:
+    for second in range(20):
+        arrivals.add("kubelet", "syncPod", arrives=second, began=second - 0.5)
+    begin = clock.now
+    assert judged(arrivals.answer, SYNC, noErrors=True).ok
+    assert clock.now - begin == 2, "one for the newer span, one to see it twice"
+
+
+def test_a_verdict_that_changes_has_not_settled(arrivals: Arrivals, clock: Clock) -> None:
+    arrivals.add("kubelet", "other", arrives=0, began=0.5)
+    arrivals.add("kubelet", "syncPod", arrives=1, began=0.5)
+    begin = clock.now
+    assert not judged(arrivals.answer, SYNC, count=0).ok
+    assert clock.now - begin == SECONDS
+
+
+def failing(arrivals: Arrivals, *seconds: int) -> Callable[[httpx.Request], httpx.Response]:
+    begin = arrivals._clock.now
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if arrivals._clock.now - begin in seconds:
+            raise httpx.ReadTimeout("timed out")
+        return arrivals.answer(request)
+
+    return answer
+
+
+def test_one_answer_that_fails_ends_nothing(arrivals: Arrivals, clock: Clock) -> None:
+    arrivals.add("kubelet", "syncPod", arrives=0, began=-1)
+    begin = clock.now
+    assert judged(failing(arrivals, 1), SYNC).ok
+    assert clock.now - begin == 3
+
+
+@pytest.mark.parametrize("seconds", [[0], range(5, 17)])
+def test_a_jaeger_that_never_answered_or_answers_no_more_is_an_error(
+    arrivals: Arrivals, clock: Clock, seconds: list[int]
+) -> None:
+    begin = clock.now
+    with pytest.raises(JaegerError, match="timed out"):
+        judged(failing(arrivals, *seconds), SYNC)
+    assert clock.now - begin == (0 if 0 in seconds else SECONDS)
 
 
 @pytest.mark.usefixtures("no_waiting")
@@ -23,6 +254,8 @@ def test_a_span_older_than_the_newest_thousand_traces_counts() -> None:
         if request.url.path == "/api/services/apiserver/operations":
             return httpx.Response(200, json={"data": ["GET x", "LIST"]})
         query = request.url.params
+        if "operation" not in query:
+            return data()
         within = [at for at in times if int(query["start"]) <= at <= int(query["end"])]
         spans = [span("apiserver", query["operation"], at) for at in within[: int(query["limit"])]]
         for one in spans:
