@@ -129,9 +129,14 @@ def _k3d(stack: Stack) -> int:
 def at_work(stack: Stack) -> list[str]:
     """Command lines of the processes that work on the stack, without Pulumi's own.
 
-    Plugins and the language host outlive a killed engine by design of the engine's, and do nothing.
+    The plugins and the program of a killed engine stay, and do nothing without it.
     """
-    return [line for line in stack.orphans().values() if "pulumi" not in line]
+    return [line for line in stack.orphans().values() if not _is_pulumi(line)]
+
+
+def _is_pulumi(line: str) -> bool:
+    """Whether the program, or the script that an interpreter runs, is one of Pulumi's."""
+    return any(Path(word).name.startswith("pulumi") for word in line.split()[:2])
 
 
 def _has_network(stack: Stack, _: Ids) -> bool:

@@ -34,6 +34,11 @@ class Daemon:
         return self.folder / "data"
 
     @property
+    def networks(self) -> Path:
+        """What dockerd knows of its networks."""
+        return self.data / "network" / "files" / "local-kv.db"
+
+    @property
     def exec(self) -> Path:
         """What dockerd and containerd know of running processes: worthless after a stop."""
         return self.folder / "exec"

@@ -27,6 +27,15 @@ NAMESPACES = ("--net", "--mount", "--pid", "--fork", "--kill-child", "--propagat
 """Options of unshare: the host's mounts stay visible, the daemon's mounts stay invisible."""
 
 
+_UNREADABLE_NETWORKS = "libnetwork.(*controller).reservePools"
+"""Where Debian's dockerd panics at every start, once it was killed while it deleted a network: the
+record of that network has no addresses (moby#45057)."""
+
+
+class _UnreadableNetworksError(NoDaemonError):
+    """dockerd cannot start with what it knows of its networks."""
+
+
 def ensure(cache: Cache) -> Daemon:
     """Return the cache's daemon, running: fast when it is up, else it is started.
 
@@ -48,7 +57,18 @@ def ensure(cache: Cache) -> Daemon:
         # One that runs and does not answer is starting, or its machine is busy: wait for it first.
         if not pid or not _wait_until_up(private, lambda: None if processes.alive(pid) else pid):
             daemon.end(private)
-            _launch(private, environment)
+            try:
+                _launch(private, environment)
+            except _UnreadableNetworksError:
+                print(
+                    "The private Docker daemon was killed while it deleted a network, and its "
+                    "networks are forgotten: `make up` makes a stack's network again, with a new "
+                    "cluster on it",
+                    file=sys.stderr,
+                )
+                private.networks.unlink(missing_ok=True)
+                daemon.end(private)
+                _launch(private, environment)
     return private
 
 
@@ -118,8 +138,10 @@ def _launch(private: Daemon, environment: Mapping[str, str]) -> None:
             env=environment, start_new_session=True,
         )  # fmt: skip
     if not _wait_until_up(private, process.poll):
-        tail = private.log.read_bytes()[start:].decode(errors="replace").splitlines()[-5:]
-        raise NoDaemonError(f"dockerd did not start; log {private.log}:\n" + "\n".join(tail))
+        said = private.log.read_bytes()[start:].decode(errors="replace")
+        tail = "\n".join(said.splitlines()[-5:])
+        error = _UnreadableNetworksError if _UNREADABLE_NETWORKS in said else NoDaemonError
+        raise error(f"dockerd did not start; log {private.log}:\n{tail}")
     if private.offline.exists():
         print(
             f"The private Docker daemon cannot pull images: {private.offline.read_text()}",

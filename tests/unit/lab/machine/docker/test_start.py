@@ -123,3 +123,32 @@ def test_the_daemon_gets_namespaces_and_copies_of_our_programs(
         assert not Path(interpreter[0]).is_symlink()
         imports = [*interpreter, "-c", f"import runpy; runpy.run_path('{program}')"]
         subprocess.run(imports, check=True)
+
+
+def test_networks_that_dockerd_cannot_read_after_a_kill_are_forgotten(
+    cache: Cache, launched: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    private = Daemon(cache.docker)
+    private.networks.parent.mkdir(parents=True)
+    private.networks.touch()
+    (tmp_path / "tools" / "unshare").write_text(
+        f"#!/bin/sh\necho start >> {launched}\n[ -e {private.networks} ] || exit 1\n"
+        "echo 'github.com/docker/libnetwork.(*controller).reservePools(0x56?)' >&2\nexit 2\n"
+    )
+    with pytest.raises(NoDaemonError):
+        start.ensure(cache)
+    assert not private.networks.exists()
+    assert launched.read_text() == "start\n" * 2
+    assert "its networks are forgotten" in capsys.readouterr().err
+
+
+def test_networks_are_kept_where_dockerd_ends_for_another_reason(
+    cache: Cache, launched: Path
+) -> None:
+    private = Daemon(cache.docker)
+    private.networks.parent.mkdir(parents=True)
+    private.networks.touch()
+    with pytest.raises(NoDaemonError):
+        start.ensure(cache)
+    assert private.networks.exists()
+    assert len(launched.read_text().splitlines()) == 1
