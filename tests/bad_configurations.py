@@ -457,7 +457,10 @@ _REGISTRIES = (
         "registries with a value of another type",
         Judge.REHEARSAL,
         st.builds(
-            lambda name, text: ({"registries": {"config": text.replace("NAME", name)}}, "registr"),
+            lambda name, text: (
+                {"registries": {"config": text.replace("NAME", name)}},
+                "registries",
+            ),
             st.sampled_from(["docker.io", "example.org:5000"]),
             st.sampled_from(
                 [
