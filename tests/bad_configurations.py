@@ -36,6 +36,8 @@ class Judge(Enum):
     """The pull or the build of an image."""
     REHEARSAL = 4
     """The rehearsal of the new cluster."""
+    ADDITION = 5
+    """The new agents themselves, which are added to the standing cluster and removed again."""
 
 
 @dataclass(frozen=True)
@@ -127,25 +129,31 @@ _API_SERVER_VALUES = {
     "oidc-issuer-url=http://example.org": "oidc-issuer-url",
     "runtime-config=api/all=maybe": "maybe",
     "secure-port=70000": "70000",
-    "service-cluster-ip-range=10.0.0.0/4": "service-cluster-ip-range",
-    "service-node-port-range=1": "service-node-port-range",
-    "storage-backend=etcd1": "etcd1",
+    "service-cluster-ip-range=nosuch": "service-cluster-ip-range",
+    "service-node-port-range=a-b": "service-node-port-range",
+    "storage-backend=etcd1": "storage-backend",
     "tls-min-version=VersionTLS9": "versiontls9",
     "v=loud": "loud",
 }
 """Values that the API server refuses, with a text of its refusal."""
 _KUBELET_VALUES = {
-    "cgroup-driver=nosuch": "nosuch",
     "container-runtime-endpoint=unix:///no/such.sock": "/no/such.sock",
     "cpu-manager-policy=nosuch": "nosuch",
     "eviction-hard=nosuch": "eviction-hard",
     "image-gc-high-threshold=200": "imagegchighthresholdpercent",
     "max-pods=many": "max-pods",
-    "node-ip=nosuch": "nosuch",
     "register-with-taints=a:b:c:d": "a:b:c:d",
     "topology-manager-policy=nosuch": "nosuch",
     "v=loud": "loud",
 }
+_NOT_OF_AGENTS = (
+    ("--kubelet-arg=no-such-flag=1", "no-such-flag"),
+    ("--kubelet-arg=max-pods=many", "max-pods"),
+    ("--tls-san=example.org", "tls-san"),
+    ("--disable=traefik", "disable"),
+    ("--no-such-flag", "no-such-flag"),
+)
+_of_an_agent = st.sampled_from(["@agent:*", "@agent:1", "@agent:0-1", "@agents:1-"])
 _NO_SERVER = ("", ":", ":2-0", ":1", ":0,1", ":1-", ":-3", ":0:direct", ":\u0660", ":*\u00a0", ":a")
 """Subsets that select none of one server, or that k3d does not read."""
 _REMOVED_FLAGS = (
@@ -213,21 +221,25 @@ _K3S_ARGUMENTS = (
             _of_a_server,
         ),
     ),
-    Kind(  # the first server starts with each of them
-        "an argument that an agent does not take",
+    Kind(  # the servers start with each of them
+        "an argument that the agents of a new cluster do not take",
         Judge.REHEARSAL,
         st.builds(
-            lambda flag, nodes: ({"agents": 2, "k3sArgs": [f"{flag[0]}{nodes}"]}, flag[1]),
-            st.sampled_from(
-                [
-                    ("--kubelet-arg=no-such-flag=1", "no-such-flag"),
-                    ("--kubelet-arg=max-pods=many", "max-pods"),
-                    ("--tls-san=example.org", "tls-san"),
-                    ("--disable=traefik", "disable"),
-                    ("--no-such-flag", "no-such-flag"),
-                ]
+            lambda flag, nodes: (
+                {"agents": 2, "k3sArgs": ["--tls-san=a@server:*", f"{flag[0]}{nodes}"]},
+                flag[1],
             ),
-            st.sampled_from(["@agent:*", "@agent:1", "@agent:0-1", "@server:0;agents:1-"]),
+            st.sampled_from(_NOT_OF_AGENTS),
+            _of_an_agent,
+        ),
+    ),
+    Kind(
+        "an argument that agents of a standing cluster do not take",
+        Judge.ADDITION,
+        st.builds(
+            lambda flag, nodes: ({"agents": 2, "k3sArgs": [f"{flag[0]}{nodes}"]}, flag[1]),
+            st.sampled_from(_NOT_OF_AGENTS),
+            _of_an_agent,
         ),
     ),
     Kind(
@@ -445,7 +457,10 @@ _REGISTRIES = (
         "registries with a value of another type",
         Judge.REHEARSAL,
         st.builds(
-            lambda name, text: ({"registries": {"config": text.replace("NAME", name)}}, "registr"),
+            lambda name, text: (
+                {"registries": {"config": text.replace("NAME", name)}},
+                "registries",
+            ),
             st.sampled_from(["docker.io", "example.org:5000"]),
             st.sampled_from(
                 [

@@ -30,6 +30,8 @@ _ERROR_PATTERNS = (
 _CONTAINERD_LOG = "/var/lib/rancher/k3s/agent/containerd/containerd.log"
 """Where k3s writes its containerd's log (k3s pkg/agent/config/config.go)."""
 _CONTAINERD_LINES = 3
+_CRASH = re.compile(r"(panic|fatal error): ")
+"""Heads a Go program's last words; stacks of more than three lines follow."""
 _LOGGED = re.compile(r'time="[^"]*" level=(?P<level>\w+) msg="(?P<text>.*)"\Z')
 _HINT = re.compile(r"(You can now use it like this|kubectl cluster-info|export KUBECONFIG=)")
 """k3d's advice on its own kubeconfig, which does not apply: the stack has another one."""
@@ -129,7 +131,8 @@ def _end_of_containerd_log(node: str) -> str:
         copy = Path(scratch) / "containerd.log"
         runner.run(["docker", "cp", f"{node}:{_CONTAINERD_LOG}", str(copy)])
         lines = copy.read_text(errors="replace").splitlines() if copy.is_file() else []
-    return " | ".join(lines[-_CONTAINERD_LINES:]) or "its log is empty"
+    crashes = [line for line in lines if _CRASH.match(line)]
+    return " | ".join(crashes[-1:] or lines[-_CONTAINERD_LINES:]) or "its log is empty"
 
 
 def run(

@@ -201,6 +201,21 @@ def test_a_containerd_that_ended_says_why_itself(
     ]
 
 
+def test_a_containerd_that_crashed_says_why_above_its_stack(
+    daemon: FakeDaemon, names: Names, clock: Clock
+) -> None:
+    """Seen with GOMEMLIMIT=lots in containerd's environment."""
+    node = daemon.node(names, log=HEALTHY + CONTAINERD_EXITED)
+    node.files["/var/lib/rancher/k3s/agent/containerd/containerd.log"] = (
+        "fatal error: an earlier one\nlevel=info\nfatal error: malformed GOMEMLIMIT\n\n"
+        "runtime stack:\nruntime.throw({0x19e0b39?, 0xa?})\n\truntime/panic.go:1229 +0x48\n"
+    )
+    watch = NodeWatch([node.name])
+    watch.check()
+    last = watch.errors().splitlines()[-1]
+    assert last == f"containerd in {node.name}: fatal error: malformed GOMEMLIMIT"
+
+
 def test_an_earlier_life_of_a_node_is_not_read(
     daemon: FakeDaemon, names: Names, clock: Clock
 ) -> None:
