@@ -23,7 +23,7 @@ def free(ports: Collection[int], name: str, owner: str) -> pulumi.ResourceHook:
     def hook(_: pulumi.ResourceHookArgs) -> None:
         for found in docker.containers():
             if found.owner == owner and found.name != name and not found.is_node:
-                for port in sorted(found.host_ports & set(ports)):
+                for port in sorted(found.host_ports() & set(ports)):
                     pulumi.log.info(f"stopped {found.name}: {name} takes its port {port}")
                     runner.run(["docker", "stop", "--time", "5", found.id])
 

@@ -56,6 +56,7 @@ def plan(args: TracedEnvironmentArgs) -> Plan:
             settings.port_offset,
             settings.registries.use,
             settings.node_volumes,
+            udp_ports=settings.host_udp_ports,
         )
         if problems := dict.fromkeys((*chosen.problems, *observed.problems)):
             raise ProblemsError(UNTOUCHED, problems)

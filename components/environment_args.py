@@ -130,8 +130,8 @@ class TracedEnvironmentArgs:
     collector_memory_mib: int | None = None
     """Memory limit of the collector container in MiB (64 to 65536)."""
     rehearse_replacement: bool | None = None
-    """Whether a change that replaces the cluster is first seen to start on a server beside it; only
-    then is the old cluster deleted."""
+    """Whether a change that replaces the cluster, or its registries.config, is first seen to start
+    beside it; only then is the old cluster changed."""
     trace_probe: bool | None = None
     """Whether up ends by starting a pod and waiting for its trace; without it up does not verify
     that everything is traced."""

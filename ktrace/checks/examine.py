@@ -52,7 +52,7 @@ def examine(
             *machine.inotify(),
             machine.disk(Path("/")),
         ]
-    host_ports = settings.host_ports
+    host_ports, udp_ports = settings.host_ports, settings.host_udp_ports
     return [
         *findings,
         daemon.release(engine.version),
@@ -68,8 +68,11 @@ def examine(
         ),
         *problems(
             "ports",
-            preflight.refuse_taken_ports(names, host_ports, containers, settings.port_offset),
-            ", ".join(map(str, sorted(host_ports.values()))),
+            [
+                *preflight.refuse_taken_ports(names, host_ports, containers, settings.port_offset),
+                *preflight.refuse_taken_ports(names, udp_ports, containers, protocol="udp"),
+            ],
+            ", ".join(map(str, sorted([*host_ports.values(), *udp_ports.values()]))),
         ),
         daemon.images(settings),
         *machine.inotify(),

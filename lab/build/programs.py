@@ -97,6 +97,9 @@ k3d = GoTool(
     variables={"github.com/k3d-io/k3d/v5/version.Version": f"v{K3D}"},
 ).step()
 
+k3d_check = GoTool("k3d-check", ("./check",), minutes=0.2, variables={}, folder="k3d").step()
+"""What k3d does with a configuration before it creates the first object, for tests to call."""
+
 jaeger = GoTool(
     "jaeger",
     ("github.com/jaegertracing/jaeger/cmd/jaeger",),

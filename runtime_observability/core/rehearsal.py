@@ -1,4 +1,4 @@
-"""The cluster in which a replacement is rehearsed."""
+"""The cluster in which a change is rehearsed that the standing cluster might not survive."""
 
 from __future__ import annotations
 
@@ -9,36 +9,61 @@ from runtime_observability.core import transition
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
 
-TIMEOUT = "180s"
-"""How long k3d waits for the only node."""
-
 
 def configuration(spec: ClusterSpec, names: Names) -> dict[str, Any]:
-    """k3d's configuration of ``spec`` with the first server alone, which disturbs nothing.
+    """k3d's configuration of ``spec`` with as few nodes as show whether all start.
 
-    Its image, arguments, environment and registries are the same. Its files have a folder of their
-    own, as the standing nodes read theirs when they restart; it publishes the API server alone, on
-    a free port, and has a network of its own, on which no span reaches the collector.
+    Their image, arguments, environment and registries are the same. Their files have a folder of
+    their own, as the standing nodes read theirs when they restart; they publish the API server
+    alone, on a free port, and have a network of their own, on which no span reaches the collector.
     """
     config = copy.deepcopy(spec.config)
+    rehearsed = _rehearsed(spec.config)
 
-    def of_the_server(key: str) -> list[dict[str, Any]]:
+    def of_nodes(key: str) -> list[dict[str, Any]]:
         return [
-            {key: text, "nodeFilters": ["server:0"]}
-            for text in transition.of_node(spec.config, key, "server", 0)
+            {key: text, "nodeFilters": [f"{role}:{place}"]}
+            for role, indexes in rehearsed.items()
+            for place, index in enumerate(indexes)
+            for text in transition.of_node(spec.config, key, role, index)
         ]
 
     config["metadata"]["name"] = names.rehearsal
-    config |= {"servers": 1, "agents": 0, "ports": [], "env": of_the_server("envVar")}
+    servers, agents = map(len, rehearsed.values())
+    config |= {"servers": servers, "agents": agents, "ports": [], "env": of_nodes("envVar")}
     del config["network"], config["kubeAPI"]["hostPort"]
     directory = str(names.rehearsal_directory / names.node_directory.name)
     config["volumes"] = [
         entry | {"volume": entry["volume"].replace(str(names.node_directory), directory, 1)}
-        for entry in of_the_server("volume")
+        for entry in of_nodes("volume")
     ]
-    arguments = of_the_server("arg")
-    if spec.config["servers"] > 1:  # k3d itself adds it for more than one
+    arguments = of_nodes("arg")
+    if spec.config["servers"] > servers == 1:  # k3d itself adds it for more than one
         arguments.append({"arg": "--cluster-init", "nodeFilters": ["server:0"]})
     config["options"]["k3s"]["extraArgs"] = arguments
-    config["options"]["k3d"]["timeout"] = TIMEOUT
+    config["options"]["k3d"]["timeout"] = f"{120 + 60 * (servers + agents)}s"
     return config
+
+
+def nodes(config: dict[str, Any], names: Names) -> list[str]:
+    """Container names of the nodes in a rehearsal's configuration."""
+    return [
+        f"k3d-{names.rehearsal}-{role}-{index}"
+        for role in ("server", "agent")
+        for index in range(config[f"{role}s"])
+    ]
+
+
+def _rehearsed(config: dict[str, Any]) -> dict[str, list[int]]:
+    """By role, the indexes of the first node with each list of arguments.
+
+    Nodes of one role differ in nothing else that could stop them. Agents without an argument of
+    the user's are left out: the stack's own, the kubelet's file, every server has too.
+    """
+    chosen: dict[str, list[int]] = {}
+    for role, own_arguments in (("server", 0), ("agent", 1)):
+        first: dict[tuple[str, ...], int] = {}
+        for index in range(config[f"{role}s"]):
+            first.setdefault(tuple(transition.of_node(config, "arg", role, index)), index)
+        chosen[role] = [index for found, index in first.items() if len(found) > own_arguments]
+    return chosen

@@ -9,7 +9,9 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-_RELEASE = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:-(?!k3s)([0-9A-Za-z.]+))?(?:[-+](k3s\d+))?\Z")
+_RELEASE = re.compile(
+    r"v?(\d+)\.(\d+)\.(\d+)(?:-(?!k3s)([0-9A-Za-z.]+))?(?:[-+](k3s\d+))?\Z", re.ASCII
+)
 
 
 @total_ordering

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from runtime_observability.core.naming import Names
 from runtime_observability.host import runner
@@ -21,11 +22,12 @@ def locked(names: Names) -> Iterator[int]:
 
     k3d inherits the descriptor, so the lock is held as long as k3d runs, even if its run is killed.
     A killed run leaves ``cluster.busy``, which the delete scripts read: they cannot read a lock.
-    Raises CommandError when another run holds the lock for too long.
+    Raises CommandError when another run holds the lock for too long, and when the stack was
+    destroyed meanwhile.
     """
     names.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     busy = names.directory / "cluster.busy"
-    descriptor = os.open(names.directory / "cluster.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(_path(names), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         deadline = time.monotonic() + _SECONDS
         announced = False
@@ -43,10 +45,34 @@ def locked(names: Names) -> Iterator[int]:
                     log(f"waiting for another run on cluster {names.cluster} to finish")
                 announced = True
                 time.sleep(0.5)
+        if not _is_current(names, descriptor):
+            raise runner.CommandError(
+                f"the stack of cluster {names.cluster} was destroyed while this run waited"
+            )
         busy.touch(mode=0o600)
         try:
             yield descriptor
         finally:
-            busy.unlink(missing_ok=True)
+            if not is_superseded(names, descriptor):
+                busy.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
+
+
+def is_superseded(names: Names, lock: int) -> bool:
+    """Whether a later run has a lock of its own: a destroy has removed this one's file meanwhile.
+
+    A cluster of that name may then be the later run's.
+    """
+    return _path(names).exists() and not _is_current(names, lock)
+
+
+def _is_current(names: Names, lock: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(lock), _path(names).stat())
+    except FileNotFoundError:
+        return False
+
+
+def _path(names: Names) -> Path:
+    return names.directory / "cluster.lock"

@@ -16,7 +16,7 @@ from runtime_observability.host import runner
 INFO = ("docker", "info", "--format", "{{json .}}")
 """The command whose output has every fact about the daemon."""
 _ON_LOOPBACK = re.compile(
-    r"(?:^|, )(?:127\.0\.0\.1|0\.0\.0\.0|\[::\]|::):(\d+)(?:-(\d+))?->[\d-]+/tcp"
+    r"(?:^|, )(?:127\.0\.0\.1|0\.0\.0\.0|\[::\]|::):(\d+)(?:-(\d+))?->[\d-]+/(tcp|udp)"
 )
 _LABELS = {
     "owner": naming.OWNER_LABEL,
@@ -43,9 +43,8 @@ class Owned:
     state: str = ""
     ports: str = ""
 
-    @property
-    def host_ports(self) -> set[int]:
-        """TCP ports of the host's 127.0.0.1 that it holds; only a running container has any.
+    def host_ports(self, protocol: str = "tcp") -> set[int]:
+        """Ports of the host's 127.0.0.1 that it holds; only a running container has any.
 
         One that is published on another address alone leaves 127.0.0.1 free. docker lists
         consecutive ports that are published under the same number as one range, as in
@@ -54,7 +53,10 @@ class Owned:
         """
         ranges = _ON_LOOPBACK.findall(self.ports)
         return {
-            port for first, last in ranges for port in range(int(first), int(last or first) + 1)
+            port
+            for first, last, of in ranges
+            if of == protocol
+            for port in range(int(first), int(last or first) + 1)
         }
 
     @property

@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
+import httpx
+
 from runtime_observability.core import cluster_spec, documents, naming, transition
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import NODE_IMAGE, Names
@@ -24,6 +26,7 @@ from runtime_observability.core.observation import Record
 from runtime_observability.host import (
     agents,
     api_server,
+    cluster_lock,
     cluster_ready,
     docker,
     k3d,
@@ -32,6 +35,7 @@ from runtime_observability.host import (
     runner,
     store,
 )
+from runtime_observability.host.api_server import ApiServer
 from runtime_observability.host.cluster_lock import locked
 from runtime_observability.host.docker import Owned
 from runtime_observability.host.files import write_private
@@ -212,6 +216,14 @@ class Ensure:
         present = [name for name in self.nodes if name in there]
         stopped = [name for name in present if there[name].state != "running"]
         try:
+            if not stopped and self.is_refused():
+                log(
+                    f"cluster {self.names.cluster}: its own credentials have expired, so its nodes "
+                    "restart: k3s renews them when it starts"
+                )
+                for name in present:
+                    nodes.kill(name)
+                stopped = present
             if stopped:
                 self.start(stopped, present)
             else:
@@ -238,6 +250,18 @@ class Ensure:
         missing = [name for name in self.nodes if name not in there]
         if missing:
             self.add(missing)
+
+    def is_refused(self) -> bool:
+        """Whether the API server refuses the credentials that its own node has for it.
+
+        k3s signs them for a year and renews them only at a start (docs.k3s.io/cli/certificate).
+        """
+        write_private(self.names.kubeconfig, k3d.kubeconfig(self.names.cluster))
+        try:
+            with ApiServer(self.names.kubeconfig) as api:
+                return api.status("/readyz") == httpx.codes.UNAUTHORIZED
+        except (api_server.UnusableKubeconfigError, httpx.HTTPError):
+            return False  # the wait for the cluster has the reason
 
     def start(self, stopped: Sequence[str], present: Sequence[str]) -> None:
         """Starts nodes that are stopped, with the files of now, and waits for all ``present``."""
@@ -292,7 +316,14 @@ class Ensure:
         log(f"cluster {self.names.cluster}: {len(present)} node(s) Ready after {seconds:.1f} s")
 
     def delete(self) -> None:
-        """Deletes the cluster with the script that Pulumi's delete also runs."""
+        """Deletes the cluster with the script that Pulumi's delete also runs.
+
+        Raises CommandError where this run has outlived its engine and a destroy.
+        """
+        if cluster_lock.is_superseded(self.names, self.lock):
+            raise runner.CommandError(
+                f"cluster {self.names.cluster} belongs to a later run by now and is left as it is"
+            )
         values = {
             "OWNER": self.names.owner,
             "CLUSTER": self.names.cluster,

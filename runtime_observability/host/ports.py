@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import socket
 
+_KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 
-def is_free(port: int) -> bool:
-    """Whether no process listens on TCP ``port`` of 127.0.0.1 or of all addresses."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+def is_free(port: int, protocol: str = "tcp") -> bool:
+    """Whether no process has ``port`` of 127.0.0.1 or of all addresses; tcp or udp."""
+    with socket.socket(socket.AF_INET, _KINDS[protocol]) as probe:
+        if protocol == "tcp":  # with it, UDP sockets could share the port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except PermissionError:

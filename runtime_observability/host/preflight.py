@@ -48,6 +48,8 @@ def observe(
     port_offset: int = 0,
     registries: Sequence[str] = (),
     volumes: Sequence[str] = (),
+    *,
+    udp_ports: Mapping[str, int] | None = None,
 ) -> Observation:
     """Looks at Docker, the ports and the stack's own folder; about 0.3 s."""
     problems = [
@@ -67,6 +69,7 @@ def observe(
         return Observation((*problems, daemon.unusable(error)))
     problems += ownership.refuse_objects_of_others(names, containers, networks)
     problems += refuse_taken_ports(names, host_ports, containers, port_offset)
+    problems += refuse_taken_ports(names, udp_ports or {}, containers, protocol="udp")
     problems += refuse_missing_registries(registries, containers)
     record = store.load(names)
     if record:
@@ -84,7 +87,7 @@ def observe(
         architecture=engine.architecture,
         record=record,
         held_ports={
-            container.name: frozenset(container.host_ports)
+            container.name: frozenset(container.host_ports())
             for container in containers
             if container.owner == names.owner
         },
@@ -190,16 +193,22 @@ def advise_on_added_nodes(names: Names, containers: list[Owned]) -> list[str]:
 
 
 def refuse_taken_ports(
-    names: Names, host_ports: Mapping[str, int], containers: list[Owned], port_offset: int = 0
+    names: Names,
+    host_ports: Mapping[str, int],
+    containers: list[Owned],
+    port_offset: int = 0,
+    protocol: str = "tcp",
 ) -> list[Problem]:
     """``host_ports`` by the key that sets each, as ``port_offset`` has moved them."""
-    holders = {port: container for container in containers for port in container.host_ports}
+    holders = {
+        port: container for container in containers for port in container.host_ports(protocol)
+    }
     problems = []
     for key, port in host_ports.items():
         holder = holders.get(port)
         if holder and holder.owner == names.owner:
             continue
-        if holder is None and ports.is_free(port):
+        if holder is None and ports.is_free(port, protocol):
             continue
         who = f"container {holder.whose}" if holder else "another program on this machine"
         problems.append(

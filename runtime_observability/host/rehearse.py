@@ -1,9 +1,9 @@
-"""Sees a new cluster start before the old one is deleted: run with ``python -m``.
+"""Sees a new cluster start before the old one is changed: run with ``python -m``.
 
 Reads ``{"stack", "folder", "stateFolder", "spec", "digest", "files"}`` on stdin and prints
-``{"rehearsed", "seconds"}``. It does nothing unless this stack's cluster stands and was created
-from another configuration than ``digest``. Where the new configuration does not start it fails, so
-that Pulumi never comes to the old cluster's delete.
+``{"rehearsed", "seconds"}``. It does nothing unless this stack's cluster stands and either was
+created from another configuration than ``digest``, or will restart with other registries. Where
+the new configuration does not start it fails, so that Pulumi never comes to the old cluster.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from pathlib import Path
 from runtime_observability.core import cluster_spec, documents, naming, rehearsal, transition
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
-from runtime_observability.host import cluster_ready, docker, k3d, runner
+from runtime_observability.host import cluster_ready, docker, k3d, runner, store
 from runtime_observability.host.cluster_lock import locked
 from runtime_observability.host.files import write_private
 from runtime_observability.host.k3d import NodeWatch
 from runtime_observability.host.progress import log
 
 _EXTRA_SECONDS = 60
-"""Time for k3d itself, in addition to its timeout for the node."""
+"""Time for k3d itself, in addition to its timeout for the nodes."""
 CURE = "`pulumi config set rehearseReplacement false` replaces a cluster without a rehearsal"
 
 
@@ -38,30 +38,40 @@ def sweep(names: Names) -> None:
     runner.run_script("sweep_rehearsal.sh", values).checked()
 
 
-def is_replacement(names: Names, digest: str) -> bool:
-    """Whether a server of this stack's cluster exists that another configuration made."""
-    return any(
-        container.spec != digest
+def what_follows(names: Names, spec: ClusterSpec, digest: str) -> str:
+    """What happens to the standing cluster once ``spec`` was seen to start; empty: no risk.
+
+    Of what a node reads again when it restarts, the registries alone are a text of the user's.
+    """
+    created_from = {
+        container.spec
         for container in docker.containers()
         if (container.cluster, container.owner) == (names.cluster, names.owner)
         and container.role == "server"
-    )
+    }
+    if created_from - {digest}:
+        return "it is replaced now"
+    record = store.load(names)
+    if not created_from or not record or not spec.registries:
+        return ""
+    before = ClusterSpec.read(record.spec).registries
+    return "its nodes restart now" if before != spec.registries else ""
 
 
 def rehearse(names: Names, spec: ClusterSpec, files: Mapping[str, str], lock: int) -> None:
-    """Starts one server of ``spec`` beside the cluster, waits until it is ready and removes it.
+    """Starts nodes of ``spec`` beside the cluster, waits until they are ready and removes them.
 
     ``lock`` is the descriptor from ``locked``. Raises RefusedError, with the node's own reason,
-    when it does not start, and CommandError when what an earlier rehearsal left cannot be removed.
+    when they do not start, and CommandError when what an earlier rehearsal left cannot be removed.
     """
-    node = f"k3d-{names.rehearsal}-server-0"
+    config = rehearsal.configuration(spec, names)
+    nodes = rehearsal.nodes(config, names)
     folder = names.rehearsal_directory
-    watch = NodeWatch([node])
+    watch = NodeWatch(nodes)
     sweep(names)
     try:
         for name, text in files.items():
             write_private(folder / names.node_directory.name / name, text)
-        config = rehearsal.configuration(spec, names)
         labels = names.labels | {naming.SPEC_LABEL: transition.identity(spec)}
         k3d.run(
             ["cluster", "create", "--config", "-"],
@@ -69,11 +79,11 @@ def rehearse(names: Names, spec: ClusterSpec, files: Mapping[str, str], lock: in
             watch=watch,
             tools_image=spec.tools_image,
             lock=lock,
-            seconds=int(rehearsal.TIMEOUT.removesuffix("s")) + _EXTRA_SECONDS,
+            seconds=int(config["options"]["k3d"]["timeout"].removesuffix("s")) + _EXTRA_SECONDS,
         )
         kubeconfig = folder / names.kubeconfig.name
         write_private(kubeconfig, k3d.kubeconfig(names.rehearsal))
-        cluster_ready.wait(kubeconfig, cluster_ready.Wanted.of(spec, [node]), watch)
+        cluster_ready.wait(kubeconfig, cluster_ready.Wanted.of(spec, nodes), watch)
     except runner.CommandError as error:
         raise RefusedError(
             f"the new configuration of cluster {names.cluster} does not start, so the cluster "
@@ -86,15 +96,16 @@ def rehearse(names: Names, spec: ClusterSpec, files: Mapping[str, str], lock: in
 def main() -> int:
     request = json.load(sys.stdin)
     names = Names(request["stack"], Path(request["folder"]), Path(request["stateFolder"]))
+    spec = ClusterSpec.read(request["spec"])
     begin = time.monotonic()
     rehearsed = False
     try:
         with locked(names) as lock:
-            if is_replacement(names, request["digest"]):
+            if follows := what_follows(names, spec, request["digest"]):
                 log(f"cluster {names.cluster}: the new configuration is started beside it first")
-                rehearse(names, ClusterSpec.read(request["spec"]), request["files"], lock)
+                rehearse(names, spec, request["files"], lock)
                 rehearsed = True
-                log(f"cluster {names.cluster}: the new configuration starts, so it is replaced now")
+                log(f"cluster {names.cluster}: the new configuration starts, so {follows}")
     except RefusedError as error:
         log(f"error: {error}")
         return 1

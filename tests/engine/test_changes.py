@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
-from tests.live.pods import expect_a_pod_to_run, pods, wait_for_api
+from tests.live.pods import a_bare_pod, expect_a_pod_to_run
 from tests.live.stack import Stack
 from tests.live.waiting import until
 
@@ -28,22 +25,6 @@ def test_another_collector_sampling_replaces_the_collector_and_not_the_cluster(
     assert after[standing.jaeger] == before[standing.jaeger]
     assert after[standing.server] == before[standing.server]
     standing.expect_no_changes()
-
-
-@contextmanager
-def a_bare_pod(stack: Stack) -> Iterator[Callable[[], tuple[str, int]]]:
-    """A running pod that nothing would recreate: its uid, and how often its container restarted."""
-    wait_for_api(stack)
-    with pods(stack, "sleep", "3600", restartPolicy="Always") as bare:
-        bare.wait_for("Running")
-
-        def seen() -> tuple[str, int]:
-            listed = stack.kubectl("get", "pods", "-l", f"test={bare.name}", "-o", "json")
-            (pod,) = json.loads(listed)["items"]
-            (status,) = pod["status"]["containerStatuses"]
-            return pod["metadata"]["uid"], status["restartCount"]
-
-        yield seen
 
 
 def test_agents_are_added_and_removed_and_the_rest_goes_on(standing: Stack) -> None:

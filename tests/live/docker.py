@@ -55,15 +55,19 @@ class Docker:
 
     def of_stack(self, stack: str) -> set[str]:
         """Containers, networks and volumes whose labels or names belong to ``stack``."""
-        found: set[str] = set()
-        for marks in (
+        return self.matching(
             f"label=runtime-observability.stack={stack}",
             f"label=k3d.cluster=traced-{stack}",
             f"name=traced-{stack}",
-        ):
-            found |= {f"container {name}" for name in self.containers(marks)}
-            found |= {f"network {name}" for name in self.networks(marks)}
-            found |= {f"volume {name}" for name in self.volumes(marks)}
+        )
+
+    def matching(self, *marks: str) -> set[str]:
+        """Containers, networks and volumes that match at least one of these filters."""
+        found: set[str] = set()
+        for mark in marks:
+            found |= {f"container {name}" for name in self.containers(mark)}
+            found |= {f"network {name}" for name in self.networks(mark)}
+            found |= {f"volume {name}" for name in self.volumes(mark)}
         return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -83,3 +83,19 @@ def expect_a_pod_to_run(stack: Stack) -> None:
     wait_for_api(stack)
     with pods(stack, "true") as single:
         single.wait_for("Succeeded")
+
+
+@contextmanager
+def a_bare_pod(stack: Stack) -> Iterator[Callable[[], tuple[str, int]]]:
+    """A running pod that nothing would recreate: its uid, and how often its container restarted."""
+    wait_for_api(stack)
+    with pods(stack, "sleep", "3600", restartPolicy="Always") as bare:
+        bare.wait_for("Running")
+
+        def seen() -> tuple[str, int]:
+            listed = stack.kubectl("get", "pods", "-l", f"test={bare.name}", "-o", "json")
+            (pod,) = json.loads(listed)["items"]
+            (status,) = pod["status"]["containerStatuses"]
+            return pod["metadata"]["uid"], status["restartCount"]
+
+        yield seen

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from runtime_observability.core.naming import PROJECT as PROJECT_NAME
+from runtime_observability.core.naming import Names
 from tests.configuration import PROJECT, of_stack_file
 from tests.live import environment, ports
 from tests.live.command import Run, Running
@@ -76,6 +77,11 @@ class Stack:
     @property
     def server(self) -> str:
         return f"k3d-{self.cluster}-server-0"
+
+    @property
+    def rehearsal(self) -> str:
+        """The cluster in which a replacement is rehearsed."""
+        return Names(self.name, self.folder).rehearsal
 
     @property
     def jaeger(self) -> str:
@@ -173,6 +179,12 @@ class Stack:
             if not resource["type"].startswith("pulumi:")
         }
 
+    def unlock(self) -> None:
+        """Runs `pulumi cancel` if a killed run has left its lock, as Pulumi then advises."""
+        locks = self.folder / ".pulumi" / "locks"
+        if any(path.match(f"{self.name}/*.json") for path in locks.rglob("*")):
+            self.pulumi("cancel", "--yes")
+
     # Docker and the cluster
 
     def kubectl(self, *arguments: str, stdin: str = "", check: bool = True) -> str:
@@ -220,7 +232,11 @@ class Stack:
     def left_overs(self) -> set[str]:
         """Everything of this stack in Docker and in its folder."""
         folders = {f"folder {self.directory}"} if self.directory.exists() else set()
-        return self.docker.of_stack(self.name) | folders
+        return self.objects() | folders
+
+    def objects(self) -> set[str]:
+        """Everything of this stack in Docker, its rehearsal included."""
+        return self.docker.of_stack(self.name) | self.docker.matching(f"name={self.rehearsal}")
 
     def finish(self) -> None:
         """Destroys the stack; AssertionError if anything of it is left."""
@@ -259,6 +275,6 @@ class Stack:
             "network": ("network", "rm"),
             "volume": ("volume", "rm"),
         }
-        for left in sorted(self.docker.of_stack(self.name)):
+        for left in sorted(self.objects()):
             kind, name = left.split()
             self.docker(*kinds[kind], name, check=False)

@@ -41,7 +41,9 @@ next argument for it."""
 
 NO_NETWORK_PLUGIN = "--flannel-backend=none"
 """Nodes without a CNI of k3s' own: they are Ready when the user has added one."""
-NODE_FILTER = re.compile(r"all|(server|agent)s?:(?:\*|(\d+(?:,\d+)*|\d*-\d*))", re.ASCII)
+NODE_FILTER = re.compile(
+    r"all|(server|agent)s?:(?:\*|(\d{1,9}(?:,\d{1,9})*|\d{0,9}-\d{0,9}))", re.ASCII
+)
 """k3d's node filters without the load balancer, which no stack has. k3d reads a role without a
 subset and refuses it later (k3d v5.9.0 pkg/util/filter.go)."""
 
@@ -54,6 +56,11 @@ def k3s_argument(text: str) -> str:
     argument, filters = split_k3s_argument(text)
     _refuse_secrets(argument if all(map(NODE_FILTER.fullmatch, filters)) else text)
     flag, given, value = argument[2:].partition("=")
+    if not flag:
+        raise RuleError(
+            "it has no name after --, where k3s stops reading flags",
+            "for instance --disable=traefik@server:*",
+        )
     if re.search(r"\s", flag):
         cure = f"write --{flag.split()[0]}=VALUE" if flag.split() else ""
         raise RuleError("k3s reads a flag with a blank in its name", cure)

@@ -31,8 +31,8 @@ from runtime_observability.core.settings.values import (
     Release,
     Servers,
     VersionedImage,
+    host_port,
     since,
-    tcp_port,
 )
 from runtime_observability.core.versions import Version
 
@@ -208,8 +208,16 @@ class Settings(_Model):
     @property
     def host_ports(self) -> dict[str, int]:
         """Every TCP port that the stack takes on 127.0.0.1, by the key or entry that names it."""
-        published = {published_key(entry): tcp_port(entry) for entry in self.published_ports}
-        return self.ports | {key: port for key, port in published.items() if port is not None}
+        return self.ports | self._published("tcp")
+
+    @property
+    def host_udp_ports(self) -> dict[str, int]:
+        """Every UDP port that the stack takes on 127.0.0.1, by the entry that names it."""
+        return self._published("udp")
+
+    def _published(self, protocol: str) -> dict[str, int]:
+        published = {published_key(entry): host_port(entry) for entry in self.published_ports}
+        return {key: port[0] for key, port in published.items() if port and port[1] == protocol}
 
 
 def published_key(entry: str) -> str:

@@ -13,6 +13,7 @@ from runtime_observability.core.compatibility import ContainerdTracing
 from runtime_observability.core.problem import Problem, ProblemsError
 from runtime_observability.core.settings import rules, secret_texts
 from runtime_observability.core.settings.model import PORT_DEFAULTS, Registries, Settings
+from runtime_observability.core.settings.values import whole_number
 
 
 class SettingsError(ProblemsError):
@@ -42,12 +43,12 @@ def parse(raw: Mapping[str, Any], secret_keys: Collection[str] = ()) -> Settings
 def _move_default_ports(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Pulumi passes on a default and the same value set by hand alike, so both are moved."""
     moved = {**PORT_DEFAULTS, **raw}
-    offset = str(raw.get("portOffset", 0))
-    if not offset.isdecimal():
+    offset = whole_number(raw.get("portOffset", 0))
+    if offset is None:
         return moved
     for key, default in PORT_DEFAULTS.items():
         if str(moved[key]) == str(default):
-            moved[key] = default + int(offset)
+            moved[key] = default + offset
     return moved
 
 
@@ -104,8 +105,8 @@ def _shown(value: object, key: str, *, is_secret: bool) -> str:
 
 def _moved_by(key: str, raw: Mapping[str, Any]) -> str:
     """Names the offset where it moved the port, as the user wrote another number."""
-    offset = str(raw.get("portOffset", 0))
-    if key not in PORT_DEFAULTS or not offset.isdecimal():
+    offset = whole_number(raw.get("portOffset", 0))
+    if key not in PORT_DEFAULTS or offset is None:
         return ""
-    by_offset = str(raw[key]) == str(PORT_DEFAULTS[key] + int(offset))
+    by_offset = str(raw[key]) == str(PORT_DEFAULTS[key] + offset)
     return f" (with portOffset {offset})" if by_offset else ""

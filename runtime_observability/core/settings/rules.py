@@ -14,7 +14,7 @@ from runtime_observability.core.settings.k3s_arguments import (
     split_k3s_argument,
 )
 from runtime_observability.core.settings.model import PORT_DEFAULTS, Settings, published_key
-from runtime_observability.core.settings.values import host_port
+from runtime_observability.core.settings.values import host_port, whole_number
 
 
 def refuse_clashes(raw: Mapping[str, Any]) -> list[Problem]:
@@ -37,12 +37,12 @@ def refuse_clashes(raw: Mapping[str, Any]) -> list[Problem]:
 def _host_ports(raw: Mapping[str, Any]) -> Iterator[tuple[str, tuple[int, str]]]:
     """Each port with its protocol: one number on TCP and on UDP is two ports."""
     for key in PORT_DEFAULTS:
-        if str(raw.get(key)).isdecimal():
-            yield key, (int(raw[key]), "tcp")
+        if (port := whole_number(raw.get(key))) is not None:
+            yield key, (port, "tcp")
     entries = raw.get("publishedPorts", ())
     for entry in entries if isinstance(entries, list | tuple) else ():
-        if port := host_port(entry):
-            yield published_key(entry), port
+        if published := host_port(entry):
+            yield published_key(entry), published
 
 
 def refuse_broken_rules(settings: Settings) -> list[Problem]:

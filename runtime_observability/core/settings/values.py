@@ -26,6 +26,9 @@ _REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?\Z")
 """As k3d reads it, without a protocol (k3d v5.9.0 pkg/util/registry.go)."""
 
 
+_MOST_DIGITS = 9
+
+
 def _release(text: object) -> object:
     return Version.parse(text) if isinstance(text, str) else text
 
@@ -64,7 +67,7 @@ def _registry_configuration(text: str) -> str:
         logins = [name for name, _ in _entries(document, "auths")] + [
             name for name, config in _entries(document, "configs") if _field(config, "auth")
         ]
-    except (yaml.YAMLError, AttributeError, TypeError):
+    except (yaml.YAMLError, AttributeError, RecursionError, TypeError):
         raise RuleError("it is not the text of a registries.yaml, a mapping in YAML") from None
     if not all(isinstance(urls, list) for urls in endpoints):
         raise RuleError("the endpoint of a mirror is a list", "write endpoint: [https://HOST]")
@@ -104,10 +107,10 @@ def host_port(entry: object) -> tuple[int, str] | None:
     return (int(match[1]), match[3] or "tcp") if match else None
 
 
-def tcp_port(entry: object) -> int | None:
-    """The host's TCP port of an entry of publishedPorts; None for UDP or what is not an entry."""
-    port, protocol = host_port(entry) or (None, "")
-    return port if protocol == "tcp" else None
+def whole_number(value: object) -> int | None:
+    """The number that ``value`` is or is the text of; None where no port can come of it."""
+    text = str(value)
+    return int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else None
 
 
 def _registry_mirror(text: str) -> str:

@@ -140,7 +140,7 @@ def test_a_filter_selects_as_k3ds_does(node_filter: str, selected: list[str]) ->
 def test_one_server_is_rehearsed_that_disturbs_nothing() -> None:
     spec = spec_of(
         servers=3, agents=2, publishedPorts=["8080:80"], registries={"use": ["mirror:5000"]},
-        k3sArgs=["--disable=traefik@server:*", "--tls-san=b@server:1", "--node-label=a=b@agent:0"],
+        k3sArgs=["--disable=traefik@server:*"],
     )  # fmt: skip
     config = rehearsal.configuration(spec, NAMES)
     assert (config["servers"], config["agents"], config["ports"]) == (1, 0, [])
@@ -151,9 +151,36 @@ def test_one_server_is_rehearsed_that_disturbs_nothing() -> None:
     assert all(entry["nodeFilters"] == ["server:0"] for entry in entries)
     arguments = [entry["arg"] for entry in config["options"]["k3s"]["extraArgs"]]
     assert arguments == [*transition.of_node(spec.config, "arg", "server", 0), "--cluster-init"]
-    assert "--tls-san=b" not in arguments
     variables = [entry["envVar"] for entry in config["env"]]
     assert variables == transition.of_node(spec.config, "envVar", "server", 0)
+    assert config["options"]["k3d"]["timeout"] == "180s"
+    assert rehearsal.nodes(config, NAMES) == [f"k3d-{NAMES.rehearsal}-server-0"]
+
+
+def test_a_node_for_each_list_of_arguments_is_rehearsed() -> None:
+    """The first server may start where an agent, or another server, does not."""
+    spec = spec_of(
+        servers=3, agents=4,
+        k3sArgs=["--tls-san=b@server:1-2", "--node-name=c@agent:1-2", "--node-label=d=e@agent:3"],
+    )  # fmt: skip
+    config = rehearsal.configuration(spec, NAMES)
+    assert (config["servers"], config["agents"]) == (2, 2)
+    for place, (role, index) in {
+        "server:0": ("server", 0), "server:1": ("server", 1),
+        "agent:0": ("agent", 1), "agent:1": ("agent", 3),
+    }.items():  # fmt: skip
+        new_role, new_index = place.split(":")
+        for key in ("arg", "envVar"):
+            rehearsed = transition.of_node(config, key, new_role, int(new_index))
+            assert rehearsed == transition.of_node(spec.config, key, role, index)
+        assert transition.of_node(config, "volume", new_role, int(new_index))
+    arguments = [entry["arg"] for entry in config["options"]["k3s"]["extraArgs"]]
+    assert "--cluster-init" not in arguments, "k3d adds it for two servers"
+    assert config["options"]["k3d"]["timeout"] == "360s"
+    named = [
+        f"k3d-{NAMES.rehearsal}-{node}" for node in ("server-0", "server-1", "agent-0", "agent-1")
+    ]
+    assert rehearsal.nodes(config, NAMES) == named
 
 
 def test_its_files_are_its_own() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -52,6 +54,35 @@ def test_only_a_run_that_was_killed_leaves_its_mark(names: Names, daemon: FakeDa
     killed.kill()
     killed.communicate()
     assert busy.exists()
+
+
+def test_a_run_whose_stack_was_destroyed_while_it_waited_changes_nothing(
+    names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would create a cluster that belongs to no stack."""
+    with cluster_lock.locked(names):
+
+        def end_of_the_first(_: float) -> None:
+            shutil.rmtree(names.directory)
+            monkeypatch.setattr(fcntl, "flock", lambda *_: None)
+
+        monkeypatch.setattr(time, "sleep", end_of_the_first)
+        with (
+            pytest.raises(runner.CommandError, match="was destroyed while this run waited"),
+            cluster_lock.locked(names),
+        ):
+            pass
+        assert not names.directory.exists()
+
+
+def test_a_run_knows_that_a_later_one_has_taken_its_place(names: Names) -> None:
+    with cluster_lock.locked(names) as outlived:
+        assert not cluster_lock.is_superseded(names, outlived)
+        shutil.rmtree(names.directory)
+        assert not cluster_lock.is_superseded(names, outlived), "what it made is still its own"
+        with cluster_lock.locked(names) as later:
+            assert cluster_lock.is_superseded(names, outlived)
+            assert not cluster_lock.is_superseded(names, later)
 
 
 def test_two_stacks_do_not_wait_for_each_other(names: Names) -> None:

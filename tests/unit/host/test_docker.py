@@ -72,7 +72,13 @@ def test_networks_are_read_with_their_owner(daemon: FakeDaemon, names: Names) ->
 )
 def test_published_tcp_ports(listed: str, ports: set[int]) -> None:
     container = Owned(id="1", name="a", owner="", stack="", folder="", ports=listed)
-    assert container.host_ports == ports
+    assert container.host_ports() == ports
+
+
+def test_published_udp_ports() -> None:
+    listed = "127.0.0.1:5353-5354->53-54/udp, 0.0.0.0:80->80/tcp, 192.168.1.5:99->99/udp"
+    container = Owned(id="1", name="a", owner="", stack="", folder="", ports=listed)
+    assert container.host_ports("udp") == {5353, 5354}
 
 
 def test_the_daemon_says_which_cgroups_it_has(daemon: FakeDaemon) -> None:

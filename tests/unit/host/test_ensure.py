@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import shutil
 from collections.abc import Iterator
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -318,6 +321,31 @@ def test_one_that_does_not_become_ready_is_recreated_if_it_never_was(
     assert changes(daemon) == ["remove", "create"]
 
 
+@pytest.mark.parametrize("found", [True, False], ids=["found", "created"])
+def test_a_run_that_outlived_its_stack_deletes_no_later_cluster_of_that_name(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    monkeypatch: pytest.MonkeyPatch,
+    found: bool,
+) -> None:
+    """As after a kill of the engine, a destroy and another up, while this run still waits."""
+    if found:
+        nodes(daemon, names, identity(spec))
+        remember(names, spec, complete=False, never_complete=True)
+    later = ExitStack()
+
+    def wait(*_: object) -> float:
+        shutil.rmtree(names.directory)
+        later.enter_context(locked(names))
+        raise runner.CommandError("nothing new has happened")
+
+    monkeypatch.setattr(cluster_ready, "wait", wait)
+    with later, pytest.raises(runner.CommandError, match=r"later run.* is left as it is"):
+        run(names, spec)
+    assert "remove" not in changes(daemon)
+
+
 @pytest.mark.usefixtures("readiness")
 @pytest.mark.parametrize("recorded", [True, False])
 def test_a_cluster_of_another_spec_is_left_as_it_is(
@@ -355,6 +383,36 @@ def test_a_cluster_that_cannot_be_started_is_left_as_it_is(
     with pytest.raises(runner.CommandError, match="left as it is: k3d exited with 1"):
         run(names, spec)
     assert changes(daemon) == ["start"]
+
+
+@pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize("status", [200, 401, 403, 500])
+def test_nodes_whose_own_credentials_have_expired_restart_together(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+) -> None:
+    """A kubelet's have expired with them, so one node alone would not become ready."""
+    standing(daemon, names, spec)
+    monkeypatch.setattr(ensure, "ApiServer", lambda _: contextlib.nullcontext(Answering(status)))
+    run(names, spec)
+    killed = ["docker kill", "docker kill", "start"] if status == 401 else []
+    assert changes(daemon) == killed
+    wanted = ensure.wanted_nodes(names, spec)
+    assert waits == [(wanted, wanted if killed else ())]
+
+
+@dataclass(frozen=True)
+class Answering:
+    """An API server that answers every request with one status."""
+
+    code: int
+
+    def status(self, path: str) -> int:
+        assert path == "/readyz"
+        return self.code
 
 
 # --- changes in place -----------------------------------------------------------------------------

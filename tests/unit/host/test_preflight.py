@@ -178,6 +178,31 @@ def test_a_port_of_our_own_is_no_problem(names: Names, busy_port: int) -> None:
     assert preflight.refuse_taken_ports(names, {"jaegerUiPort": busy_port}, ours) == []
 
 
+def test_a_udp_port_of_another_program_is_refused(daemon: FakeDaemon, names: Names) -> None:
+    """A rehearsal publishes no port, so a new cluster would fail after the old one is deleted."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
+        holder.bind(("127.0.0.1", 0))
+        port: int = holder.getsockname()[1]
+        chosen = parsed(publishedPorts=[f"{port}:53/udp"])
+        assert chosen.host_udp_ports == {f"publishedPorts '{port}:53/udp'": port}
+        (problem,) = observe(names, {}, udp_ports=chosen.host_udp_ports).problems
+    assert str(problem) == (
+        f"publishedPorts '{port}:53/udp': port {port} on 127.0.0.1 is held by another program on "
+        "this machine. Publish it on another HOSTPORT"
+    )
+    assert observe(names, {}, udp_ports=chosen.host_udp_ports).problems == ()
+
+
+def test_a_udp_port_is_held_by_a_container_that_publishes_it_on_udp(names: Names) -> None:
+    port = free_port()
+    key = f"publishedPorts '{port}:53/udp'"
+    for protocol, number in (("udp", 1), ("tcp", 0)):
+        web = container("dns", ports=f"127.0.0.1:{port}->53/{protocol}", state="running")
+        assert (
+            len(preflight.refuse_taken_ports(names, {key: port}, [web], protocol="udp")) == number
+        )
+
+
 def test_the_holder_is_named_when_it_is_a_stack(names: Names) -> None:
     """Without its userland proxy, Docker publishes ports that can still be bound: ask Docker."""
     port = free_port()

@@ -14,8 +14,9 @@ import yaml
 from runtime_observability.core import documents, rehearsal
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
+from runtime_observability.core.observation import Record
 from runtime_observability.core.transition import identity
-from runtime_observability.host import cluster_ready, rehearse, runner
+from runtime_observability.host import cluster_ready, rehearse, runner, store
 from runtime_observability.host.cluster_ready import Wanted
 from runtime_observability.host.k3d import NodeWatch
 from tests import configuration
@@ -50,20 +51,30 @@ def waits(monkeypatch: pytest.MonkeyPatch, names: Names) -> list[str]:
 
 
 @pytest.fixture
-def run(
-    names: Names, spec: ClusterSpec, monkeypatch: pytest.MonkeyPatch, no_waiting: None
-) -> Callable[[], int]:
+def start(
+    names: Names, monkeypatch: pytest.MonkeyPatch, no_waiting: None
+) -> Callable[[ClusterSpec], int]:
+    """Runs the rehearsal of a spec as a command; returns its exit code."""
+
+    def run(spec: ClusterSpec) -> int:
+        request = {
+            "stack": names.stack,
+            "folder": str(names.folder),
+            "stateFolder": str(names.state_folder),
+            "spec": spec.document,
+            "digest": identity(spec),
+            "files": FILES,
+        }
+        monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(request)))
+        return rehearse.main()
+
+    return run
+
+
+@pytest.fixture
+def run(start: Callable[[ClusterSpec], int], spec: ClusterSpec) -> Callable[[], int]:
     """Runs the rehearsal of ``spec`` as a command; returns its exit code."""
-    request = {
-        "stack": names.stack,
-        "folder": str(names.folder),
-        "stateFolder": str(names.state_folder),
-        "spec": spec.document,
-        "digest": identity(spec),
-        "files": FILES,
-    }
-    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(request)))
-    return rehearse.main
+    return lambda: start(spec)
 
 
 def created(daemon: FakeDaemon) -> list[dict[str, Any]]:
@@ -153,6 +164,58 @@ def test_what_an_earlier_rehearsal_left_is_removed_first(
     daemon.network(f"k3d-{names.rehearsal}")
     assert run() == 0
     assert daemon.names == {standing.name}
+
+
+MIRRORED = {"registries": {"config": "mirrors: {}\n"}}
+
+
+def remember(names: Names, spec: ClusterSpec) -> None:
+    """The record of a cluster that ensure made of ``spec``."""
+    nodes = (names.node("server", 0),)
+    store.save(names, Record(1, True, identity(spec), spec.document, nodes))
+
+
+@pytest.mark.usefixtures("waits")
+@pytest.mark.parametrize(
+    ("before", "after", "rehearsed"),
+    [
+        ({}, MIRRORED, True),
+        (MIRRORED, {"registries": {"config": "configs: {}\n"}}, True),
+        (MIRRORED, MIRRORED, False),
+        (MIRRORED, {}, False),
+        (MIRRORED, {**MIRRORED, "nodeSamplingPerMillion": 5}, False),
+        ({}, {"nodeSamplingPerMillion": 5}, False),
+    ],
+)
+def test_a_restart_with_other_registries_is_rehearsed(
+    daemon: FakeDaemon,
+    names: Names,
+    start: Callable[[ClusterSpec], int],
+    capfd: pytest.CaptureFixture[str],
+    *,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    rehearsed: bool,
+) -> None:
+    """k3s does not start with a registries.yaml that it cannot read."""
+    spec = configuration.spec_of(names, parsed(**after))
+    standing = daemon.node(names, spec=identity(spec))
+    remember(names, configuration.spec_of(names, parsed(**before)))
+    assert start(spec) == 0
+    assert [config["registries"] for config in created(daemon)] == (
+        [after["registries"]] if rehearsed else []
+    )
+    assert daemon.names == {standing.name}
+    assert ("so its nodes restart now" in capfd.readouterr().err) == rehearsed
+
+
+def test_registries_of_a_cluster_without_a_record_are_not_compared(
+    daemon: FakeDaemon, names: Names, start: Callable[[ClusterSpec], int]
+) -> None:
+    spec = configuration.spec_of(names, parsed(**MIRRORED))
+    daemon.node(names, spec=identity(spec))
+    assert start(spec) == 0
+    assert created(daemon) == []
 
 
 @pytest.mark.parametrize("standing", ["nothing", "the same", "an agent", "another owner's"])

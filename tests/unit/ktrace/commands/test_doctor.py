@@ -103,7 +103,7 @@ def computer(daemon: FakeDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("ktrace.checks.examine.Path", PathBelow(root))
     monkeypatch.setattr("ktrace.checks.examine.date", SimpleNamespace(today=lambda: made.day))
     monkeypatch.setattr(shutil, "disk_usage", usage)
-    monkeypatch.setattr(ports, "is_free", lambda port: port not in made.taken_ports)
+    monkeypatch.setattr(ports, "is_free", lambda port, _protocol: port not in made.taken_ports)
     return made
 
 

@@ -1,0 +1,127 @@
+"""What a year or a rename does to a stack: `up` repairs it, or ends with the cure and no harm."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.live.pods import a_bare_pod
+from tests.live.stack import UP_SECONDS, Stack
+from tests.live.waiting import until
+
+_AUTHORITIES = ("/var/lib/rancher/k3s/server/tls/client-ca", "/var/lib/rancher/k3s/tls/ca")
+"""The authority that signs the users of k3s, and of the lab's stand-in: .crt and .key."""
+_IN_NODE = "/output/kubeconfig.yaml"
+"""Where k3d reads a cluster's kubeconfig (k3d v5.9.0 pkg/client/kubeconfig.go)."""
+
+
+def test_an_expired_certificate_in_the_kubeconfig_is_replaced_and_the_cluster_stays(
+    standing: Stack, tmp_path: Path
+) -> None:
+    before = standing.ids()
+    kubeconfig = standing.directory / "kubeconfig"
+    valid = kubeconfig.read_text()
+    with a_bare_pod(standing) as pod:
+        known = pod()
+        kubeconfig.write_text(_expired(standing, valid, tmp_path))
+        refused = f"the API server refuses {kubeconfig} (401): it has expired"
+        assert refused in standing.plan().diagnostics
+        standing.up()
+        assert kubeconfig.read_text() == valid
+        assert standing.ids() == before
+        assert pod() == known
+        standing.expect_no_changes()
+
+
+def test_a_cluster_whose_own_credentials_have_expired_gets_new_ones_and_stays(
+    standing: Stack, tmp_path: Path
+) -> None:
+    """k3s renews what has expired at each start; a node that runs for a year has no other chance.
+
+    https://docs.k3s.io/cli/certificate: renewed within 120 days of the end, at a start of k3s.
+    """
+    before = standing.ids()
+    kubeconfig = standing.directory / "kubeconfig"
+    with a_bare_pod(standing) as pod, standing.disturbed():
+        uid, restarts = pod()
+        expired = tmp_path / "expired.yaml"
+        inside = standing.docker("exec", standing.server, "cat", _IN_NODE)
+        expired.write_text(_expired(standing, inside, tmp_path))
+        standing.docker("cp", str(expired), f"{standing.server}:{_IN_NODE}")
+        kubeconfig.write_text(_expired(standing, kubeconfig.read_text(), tmp_path))
+        standing.up()
+        assert standing.ids() == before
+        until("the restart of the pod", lambda: pod() == (uid, restarts + 1), 60)
+        standing.expect_no_changes()
+
+
+def _expired(stack: Stack, kubeconfig: str, scratch: Path) -> str:
+    """``kubeconfig`` with its user's certificate as it would be one day after its end."""
+    document = yaml.safe_load(kubeconfig)
+    (user,) = document["users"]
+    certificate, key = _authority(stack, scratch)
+    own_key, request, ended = (scratch / name for name in ("own.key", "own.csr", "own.crt"))
+    own_key.write_bytes(base64.b64decode(user["user"]["client-key-data"]))
+    subject = "/O=system:masters/CN=system:admin"
+    _openssl("req", "-new", "-key", own_key, "-subj", subject, "-out", request)
+    signer = ("-CA", certificate, "-CAkey", key, "-CAcreateserial")
+    _openssl("x509", "-req", "-in", request, *signer, "-days", "-1", "-out", ended)
+    user["user"]["client-certificate-data"] = base64.b64encode(ended.read_bytes()).decode()
+    return str(yaml.safe_dump(document))
+
+
+def _authority(stack: Stack, scratch: Path) -> tuple[Path, Path]:
+    """Certificate and key of the cluster's authority, copied to ``scratch``."""
+    copies = (scratch / "ca.crt", scratch / "ca.key")
+    for stem in _AUTHORITIES:
+        for copy in copies:
+            source = f"{stack.server}:{stem}{copy.suffix}"
+            stack.docker("cp", source, str(copy), check=False)
+        if all(copy.exists() for copy in copies):
+            return copies
+    raise AssertionError(f"{stack.server} has no authority that signs its users")
+
+
+def _openssl(*arguments: str | Path) -> None:
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+
+
+@contextmanager
+def renamed(stack: Stack, name: str) -> Iterator[None]:
+    """The stack with another name in Pulumi's state, and with its own one again afterwards."""
+    before = stack.name
+    stack.pulumi("stack", "rename", name)
+    try:
+        stack.name = name
+        yield
+    finally:
+        stack.pulumi("stack", "rename", before)
+        stack.name = before
+
+
+@pytest.mark.parametrize("containers", ["running", "stopped"])
+def test_a_renamed_stack_is_refused_with_the_cure_and_nothing_is_touched(
+    standing: Stack, containers: str
+) -> None:
+    """While they run, the ports are in the way; else the hook of the first resource is."""
+    before, objects, name = standing.ids(), standing.docker.of_stack(standing.name), standing.name
+    if containers == "stopped":
+        standing.docker("stop", "--time", "5", *before)
+    with renamed(standing, f"{name}-new"):
+        for command in (("preview",), ("up", "--yes", "--skip-preview")):
+            said = standing.start(*command).wait(UP_SECONDS).failed().said
+            assert f"pulumi stack rename {name}`" in said
+            if containers == "stopped":
+                assert f"this stack was renamed from {name} to {name}-new" in said
+        assert standing.left_overs() == set()
+    assert standing.ids() == before
+    assert standing.docker.of_stack(name) == objects
+    standing.up()
+    assert standing.ids() == before
+    standing.expect_no_changes()

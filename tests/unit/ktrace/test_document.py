@@ -1,0 +1,37 @@
+"""Every JSON document has a version, and docs/schemas/ describes it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator, ValidationError
+
+from ktrace import document
+from tests.schemas import FOLDER, validate
+
+
+def test_the_version_comes_first() -> None:
+    assert list(document.versioned({"ok": True})) == ["apiVersion", "ok"]
+
+
+def test_an_error_is_a_document() -> None:
+    failed = document.of_error("no cluster is known: give one", 2)
+    assert failed["error"] == {"message": "no cluster is known: give one", "exitCode": 2}
+    validate("error", failed)
+
+
+def test_a_key_that_no_schema_names_is_noticed() -> None:
+    failed = document.of_error("no", 2)
+    failed["error"]["unknown"] = 1
+    with pytest.raises(ValidationError, match="unknown"):
+        validate("error", failed)
+
+
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("*.json")), ids=lambda file: file.stem)
+def test_every_schema_is_one_and_demands_the_version(file: Path) -> None:
+    schema = json.loads(file.read_text())
+    Draft202012Validator.check_schema(schema)
+    assert "apiVersion" in schema["required"]
+    assert schema["properties"]["apiVersion"] == {"const": document.API_VERSION}
