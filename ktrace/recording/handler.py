@@ -24,6 +24,7 @@ from ktrace.recording.api_server import ApiServer
 from ktrace.recording.connections import Connection, Connections
 from ktrace.recording.malformed import MalformedError
 from ktrace.recording.requests import RecordedRequest
+from ktrace.text import clean
 
 _CHUNK = 1 << 16
 _LINGER_SECONDS = 1.0
@@ -152,7 +153,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _exchange(self, request: RecordedRequest, sent: bytes | None) -> None:
         answer = self._api.exchange(request.method, request.path, self.headers, sent)
-        request.audit_id = answer.headers.get("Audit-Id", "")
+        request.audit_id = clean(answer.headers.get("Audit-Id", ""))
         request.status = answer.status
         if answer.status == http.client.SWITCHING_PROTOCOLS:
             self.close_connection = True

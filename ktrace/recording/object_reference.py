@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ktrace.recording import protobuf
+from ktrace.text import clean
 
 
 @dataclass(frozen=True)
@@ -51,17 +52,21 @@ def _from_json(document: Any) -> ObjectReference:
     )
     if not isinstance(reference, dict):
         return NO_OBJECT
-    return ObjectReference(str(reference.get("name", "")), str(reference.get("uid", "")))
+    return _reference(str(reference.get("name", "")), str(reference.get("uid", "")))
 
 
 def _from_protobuf(kind: str, message: protobuf.Fields) -> ObjectReference:
     """By the field numbers of Status with its StatusDetails, and of an object's ObjectMeta."""
     if kind == "Status":
         details = protobuf.fields(message[5][-1])
-        return ObjectReference(protobuf.text(details, 1), protobuf.text(details, 6))
+        return _reference(protobuf.text(details, 1), protobuf.text(details, 6))
     return _of_metadata(message[1][-1])
 
 
 def _of_metadata(message: bytes) -> ObjectReference:
     metadata = protobuf.fields(message)
-    return ObjectReference(protobuf.text(metadata, 1), protobuf.text(metadata, 5))
+    return _reference(protobuf.text(metadata, 1), protobuf.text(metadata, 5))
+
+
+def _reference(name: str, uid: str) -> ObjectReference:
+    return ObjectReference(clean(name), clean(uid))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote
 
 from ktrace.recording.object_reference import NO_OBJECT, ObjectReference
+from ktrace.text import clean
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get"}
 _WRITING_VERBS = {"create", "update", "patch", "delete", "deletecollection"}
@@ -97,7 +98,7 @@ def parse(
     """Splits a path as the API server does (RequestInfo in apiserver's pkg/endpoints/request)."""
     encoded, _, query_text = path.partition("?")
     query = parse_qs(query_text)
-    parts = [part for part in unquote(encoded).split("/") if part]
+    parts = [clean(part) for part in unquote(encoded).split("/") if part]
     verb = _VERBS.get(method, method.lower())
     if len(parts) >= 3 and parts[0] == "api":
         group, rest = "", parts[2:]

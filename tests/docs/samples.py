@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 
 from ktrace.components import APISERVER, CONTAINERD, KUBELET
 from ktrace.expect import judge, schema
-from ktrace.following.follower import Followed, FollowedPod
+from ktrace.following.followed_pod import FollowedPod
+from ktrace.following.follower import Followed
 from ktrace.following.report import Report
 from ktrace.jaeger import Span, Trace
 from ktrace.jaeger.model import trace_of
