@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
@@ -12,7 +11,7 @@ from ktrace.following.followed_pod import FollowedPod
 from ktrace.following.follower import Followed
 from ktrace.following.report import Report
 from ktrace.jaeger import Span, Trace
-from ktrace.jaeger.model import trace_of
+from ktrace.jaeger.model import read, trace_of
 from ktrace.pipeline import hops
 from ktrace.pipeline.coverage import Coverage
 from ktrace.pipeline.hops import BrokenHop
@@ -103,7 +102,7 @@ def assert_() -> str:
 
 
 def _traces(name: str) -> Iterable[Trace]:
-    answers = [entry["answer"] for entry in json.loads(recorded.text(name))]
+    answers = [entry["answer"] for entry in read(recorded.text(name).encode())]
     found = [trace_of(document) for answer in answers for document in answer["data"] or []]
     return {trace.id: trace for trace in found}.values()
 
