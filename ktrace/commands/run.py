@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections.abc import Sequence
@@ -81,8 +80,6 @@ def run(
     """
     file: IO[str] | None = None
     try:
-        if math.isnan(seconds):
-            raise UsageError("--for nan is not a number of seconds")
         chosen = target.choose(stack, jaeger_url, kubeconfig)
         file = _open(report_to)
         report = _run(command, seconds, chosen)

@@ -10,9 +10,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import urllib3
-from kubernetes import client
-
 from ktrace.text import clean, cleaned
 from runtime_observability.host import kubeapi
 
@@ -34,13 +31,20 @@ class ClusterApi:
     """GET requests as the user of the kubeconfig; the text of the answers is clean."""
 
     def __init__(self, kubeconfig: Path) -> None:
-        self._api = kubeapi.core(kubeconfig).api_client
+        from kubernetes import client  # noqa: PLC0415  --help would wait half a second for it
+
+        access = kubeapi.configuration(kubeconfig)
+        access.retries = False  # urllib3 would warn of each on the terminal
+        self._api = client.ApiClient(access)
         self._resources: dict[str, dict[str, tuple[str, bool]]] = {}
         self.first_answer: datetime | None = None
         """By the API server's clock."""
 
     def get(self, path: str) -> dict[str, Any]:
         """Raises ReadError."""
+        import urllib3  # noqa: PLC0415
+        from kubernetes import client  # noqa: PLC0415
+
         request = self._api.param_serialize(
             "GET",
             path,
@@ -49,11 +53,11 @@ class ClusterApi:
         )
         try:
             answer = self._api.call_api(*request, _request_timeout=_API_SECONDS)
-            status, body = answer.status, answer.read()
+            status, body = answer.status, answer.read()  # type: ignore[no-untyped-call]
         except (client.ApiException, urllib3.exceptions.HTTPError) as error:
             raise ReadError(clean(kubeapi.reason(error))) from None
         if self.first_answer is None:
-            self.first_answer = _date(answer.getheader("Date"))
+            self.first_answer = _date(answer.getheader("Date"))  # type: ignore[no-untyped-call]
         if status != HTTPStatus.OK:
             raise ReadError(clean(f"{status} {answer.reason}"), status)
         try:
