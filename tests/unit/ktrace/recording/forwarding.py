@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -57,10 +57,13 @@ def scripted_server(
                 kept.append(accepted)
                 threading.Thread(target=answer, args=(accepted,), daemon=True).start()
 
-        threading.Thread(target=serve, daemon=True).start()
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         yield url, kept
-        listener.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        thread.join(timeout=10)  # else it would accept from the next socket of that number
         for accepted in kept:
             accepted.close()
 
