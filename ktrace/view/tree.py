@@ -79,4 +79,4 @@ def _add_pod(tree: Tree, report: Report, pod: FollowedPod) -> None:
 def _outcome(pod: FollowedPod) -> str:
     if pod.start is None:
         return "ended in"
-    return "started in" if pod.start.complete else "not started after"
+    return "not started after" if pod.start.incomplete else "started in"

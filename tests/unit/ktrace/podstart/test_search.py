@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from typing import Any
 
 import httpx
@@ -22,26 +24,25 @@ def sync() -> dict[str, Any]:
     return trace(span("kubelet", "syncPod", SYNCED, **{"k8s.pod": "default/a"}))
 
 
-def test_a_start_is_searched_for_around_its_first_sync() -> None:
-    """An hour for what creates a pod and half an hour for its containers; else Jaeger reads all."""
-    asked: list[tuple[str, str, int, int, int]] = []
+def test_a_start_is_searched_for_without_a_bound() -> None:
+    """From its first sync to the present, and its requests from any time before."""
+    asked: list[tuple[str, int, int]] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         query = request.url.params
         if "start" in query:
-            times = (int(query["start"]) - SYNCED, int(query["end"]) - SYNCED)
-            asked.append(
-                (query["service"], query.get("operation", ""), *times, int(query["limit"]))
-            )
+            asked.append((query["service"], int(query["start"]), int(query["end"])))
         return data(sync()) if query["service"] == "kubelet" else data()
 
     assert look_for_start(client(answer), "default", "a")
-    kubelet, *requests = asked[-4:]
-    assert kubelet == ("kubelet", "syncPod", -SECOND, 30 * MINUTE, 500)
-    assert [(service, operation, *times) for service, operation, *times, _ in requests] == [
-        ("apiserver", operation, -60 * MINUTE, 0)
-        for operation in ("Create etcd3", "Create etcd3", "")
-    ]
+    kubelet = [times for service, *times in asked if service == "kubelet"]
+    assert kubelet[0] == [SYNCED - SECOND, SYNCED + 30 * MINUTE - SECOND]
+    assert all(later[0] == earlier[1] + 1 for earlier, later in itertools.pairwise(kubelet))
+    now = int(time.time() * SECOND)
+    assert now < kubelet[-1][1] <= now + 2 * MINUTE
+    requests = [times for service, *times in asked if service == "apiserver"]
+    assert len(requests) == 4, "the key with two prefixes, the binding, ephemeral containers"
+    assert all(start in (0, SYNCED) and end > now for start, end in requests)
 
 
 @pytest.mark.parametrize(("second_request", "chosen"), [(-2, -2), (0, 0), (1, -5)])
