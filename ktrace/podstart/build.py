@@ -128,7 +128,8 @@ class _Seen:
                 for known in self.pod.containers
             )
         last_start = max((call.span.start for call in self.starts), default=0)
-        missing = missing_by_error(self.syncs, list(filter(None, names)), last_start)
+        syncs = [sync for sync in self.syncs if sync.start < self._first_ephemeral_request]
+        missing = missing_by_error(syncs, list(filter(None, names)), last_start)
         return tuple(
             [ContainerStart(name, APP, started=True) for name in names]
             + [ContainerStart(name, APP, started=False) for name in missing]
@@ -155,7 +156,7 @@ class _Seen:
     def after(self) -> list[Call]:
         """The postStart handler of the container that was started last."""
         calls = [] if self.incomplete else self.steps_of
-        if not calls:
+        if not calls or calls[-1].method != START:
             return []
         last = calls[-1]
         return [
@@ -274,8 +275,11 @@ class _Start:
         if pod and pod.created is not None and (seen.spans.beginning_lost or not begins):
             begins.append(pod.created)
         begin = min(begins, default=0)
-        ends = [self._node_end + offset, *(request.span.end for request in seen.requests)]
-        return _Clock(begin, max(begin, *ends), offset, seen.node)
+        ends = [self._node_end + offset] if self._node_end else []
+        if not ends:
+            ends = [request.span.end for request in seen.requests]
+            ends += [event.last for event in seen.events]
+        return _Clock(begin, max([begin, *ends]), offset, seen.node)
 
     @cached_property
     def _offset(self) -> int:
@@ -301,9 +305,12 @@ class _Start:
         own = [*self._syncs[:1], *(call.span for call in self.seen.steps_of[:1])]
         return min((span.start for span in own), default=None)
 
-    @property
+    @cached_property
     def _node_end(self) -> int:
-        """The end of the start on the node's clock: the last start, or how far it has got."""
+        """The end of the start on the node's clock: the last start, or how far it has got.
+
+        0 where nothing of the node is known.
+        """
         seen = self.seen
         ends: list[int] = []
         if seen.incomplete:
@@ -339,7 +346,10 @@ class _Start:
                 learns = "the kubelet's sync has not ended: its beginning is not traced yet"
             steps.append(clock.step(learns, KUBELET, answered - clock.offset, first - clock.offset))
         elif self.seen.incomplete and creation and not binding:
-            steps.append(clock.step("scheduling", SCHEDULER, creation.span.end, clock.end))
+            begin = creation.span.end
+            steps.append(
+                clock.step(self._scheduling(begin, clock.end), SCHEDULER, begin, clock.end)
+            )
         return steps
 
     def _scheduling(self, begin: int, end: int) -> str:
@@ -440,17 +450,20 @@ class _Start:
         if until.end > covered:
             begin, end = covered - clock.offset, until.end - clock.offset
             steps.append(until.step(readiness.waits(seen.pod), KUBELET, begin, end))
-        return Ready((until.end - clock.begin) / 1000, found.source, tuple(steps))
+        return Ready((until.end - clock.begin) / 1000, found.source, tuple(steps), found.note)
 
     def _after_steps(self, clock: _Clock) -> list[Step]:
         """The postStart handler of the last container."""
         last = self.seen.steps_of[-1:]
         container = self.seen.names.get(last[0].container_id, "") if last else ""
         name = f"postStart of {container}" if container else "a container's postStart"
-        return [
-            clock.step_of(call.span, name, CONTAINERD if call.below else KUBELET, error=call.error)
-            for call in self.seen.after
-        ]
+        steps = []
+        for call in self.seen.after:
+            begin = max(call.span.start, self._clock.end - clock.offset)
+            component = CONTAINERD if call.below else KUBELET
+            step = clock.step(name, component, begin, max(begin, call.span.end))
+            steps.append(replace(step, error=call.error))
+        return steps
 
     def _waiting(self) -> tuple[Waiting, ...]:
         seen = self.seen
@@ -496,7 +509,8 @@ class _Start:
             notes.append(_NO_CALLS)
         if pod:
             notes += [
-                f"{found.name} has been restarted since: {found.restarts} times"
+                f"{found.name} has been restarted since: "
+                f"{found.restarts} {'time' if found.restarts == 1 else 'times'}"
                 for found in pod.containers
                 if found.restarts and found.kind == APP
             ]

@@ -14,6 +14,9 @@ _LATENCY = SECOND // 4
 """From the kubelet's decision to its request."""
 _SOON = 10 * SECOND
 """A pod without a probe is Ready by then: the kubelet reports a status every second, or at once."""
+_UNCONFIRMED = (
+    "Jaeger has no status patch of the kubelet, so whether it was Ready before is not known"
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ def moment(pod: Pod, patches: Sequence[Span], last_start: int, offset: int) -> M
     sent = [patch for patch in later if since <= patch.start - offset < since + SECOND + _LATENCY]
     if len(sent) == 1:
         return Moment(sent[0].end, SPAN)
-    return Moment(max(since, last_start), CONDITION)
+    unconfirmed = not later and since - last_start > _SOON
+    return Moment(max(since, last_start), CONDITION, _UNCONFIRMED if unconfirmed else "")
 
 
 def waits(pod: Pod) -> str:
@@ -74,12 +78,13 @@ def _was_ready_before(
 ) -> bool:
     """Whether the condition may have been true, and false again, before ``since``.
 
-    After the last start the kubelet reports once that the containers run, and then Ready. To lose
-    and regain Ready takes two reports more.
+    After the last start the kubelet reports that the containers run, each probe that succeeds, and
+    with the last of these Ready. To lose and regain Ready takes two reports more.
     """
     if any(container.restarts for container in pod.containers if container.kind != INIT):
         return True
-    if sum(patch.start - offset < since for patch in patches) > 1:
+    probes = sum(found.startup_probe + found.readiness_probe for found in pod.containers)
+    if sum(patch.start - offset < since for patch in patches) > max(1, probes):
         return True
     return not _has_to_wait(pod) and since - last_start > _SOON
 

@@ -65,7 +65,8 @@ def summary(start: PodStart) -> list[str]:
         lines.append(f"node: {start.node}")
     if start.ready.after_ms is not None:
         source = _READY_SOURCES.get(start.ready.source, start.ready.source)
-        lines.append(f"Ready after {milliseconds(start.ready.after_ms)}, {source}")
+        note = f"; {start.ready.note}" if start.ready.note else ""
+        lines.append(f"Ready after {milliseconds(start.ready.after_ms)}, {source}{note}")
     elif start.ready.note and not start.waiting:
         lines.append(start.ready.note)
     lines.append(f"unexplained: {milliseconds(start.unexplained_ms)} of which nothing is known")

@@ -249,6 +249,21 @@ def test_a_later_ready_is_not_told_as_the_first(document: Document) -> None:
     assert "Ready now; when it was for the first time is not known" in waterfall.summary(start)
 
 
+@pytest.mark.parametrize(("seconds", "told"), [(9, False), (15, True)])
+def test_a_ready_that_no_patch_confirms_may_not_be_the_first(seconds: float, told: bool) -> None:
+    document = ready_pod(seconds, specs={"main": {"readinessProbe": {"exec": {}}}})
+    start = shown(*REQUESTS, first_sync(started("main", 80)), pod=document)
+    assert start.ready.after_ms == seconds * 1000
+    assert ("no status patch" in start.ready.note) == told
+
+
+def test_more_patches_than_a_first_ready_needs_are_a_doubt() -> None:
+    document = ready_pod(15, specs={"main": {"readinessProbe": {"exec": {}}}})
+    patches = [patched(time) for time in (900, 3000, 9000, 15_300)]
+    start = shown(*REQUESTS, first_sync(started("main", 80)), *patches, pod=document)
+    assert start.ready.after_ms is None
+
+
 def test_a_pod_that_is_not_ready_says_why() -> None:
     document = pod({"main": running(90)}, not_ready="containers with unready status: [main]")
     failed = event("Unhealthy", "Readiness probe failed: 503", 5000, 80_000, "main", count=7)
@@ -547,7 +562,7 @@ def test_a_restarted_container_is_no_part_of_the_start_but_a_note() -> None:
     document = pod({"main": running(30_020, restartCount=1)})
     start = shown(*REQUESTS, first_sync(started("main", 80)), sync(30_000, again), pod=document)
     assert (start.complete, start.duration_ms) == (True, 100)
-    assert "main has been restarted since: 1 times" in start.notes
+    assert "main has been restarted since: 1 time" in start.notes
 
 
 BACK_OFF = 'failed to "StartContainer" for "main" with CrashLoopBackOff: "back-off 10s"'

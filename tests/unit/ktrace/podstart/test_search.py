@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import itertools
 import time
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from ktrace.podstart import search
+from ktrace.podstart import cluster, search
 from ktrace.podstart.search import look_for_start, recent_pods, settled, wait_for_start
-from tests.fakes import recorded
+from tests.fakes import recorded, starts
 from tests.fakes.clock import Clock
 from tests.fakes.jaeger import client, data, span, trace
+from tests.fakes.starts import BEGIN, Api, pod, running, waiting
 
 SYNCED = 1_700_000_000_000_000
 SECOND = 1_000_000
@@ -110,3 +113,48 @@ def test_what_a_sync_has_done_is_not_waited_for_even_if_it_failed(pod: str, cloc
     start = wait_for_start(jaeger, "default", pod, 60)
     assert clock.now - begin == 1
     assert start == look_for_start(jaeger, "default", pod)
+
+
+def in_progress(reason: str) -> Api:
+    return Api(pod({"main": waiting(reason, "why")}))
+
+
+@pytest.mark.parametrize(
+    ("api", "spans", "options", "seconds"),
+    [
+        (in_progress("ErrImagePull"), False, {}, 1),
+        (in_progress("ContainerCreating"), False, {}, 60),
+        (in_progress("ContainerCreating"), False, {"in_progress": True}, 1),
+        (Api(pod({"main": running(90)})), False, {}, 60),
+        (Api(pod({"main": running(90)})), True, {}, 1),
+    ],
+    ids=["stuck", "in progress", "in progress is an answer", "its spans are on their way", "whole"],
+)
+def test_a_start_is_waited_for_while_it_goes_on_or_its_spans_arrive(
+    *,
+    api: Api,
+    spans: bool,
+    options: dict[str, bool],
+    seconds: float,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cluster, "connected", lambda _: nullcontext(api))
+    clock.now = begin = BEGIN / 1e6 + 1
+    calls = starts.started("main", 80) if spans else []
+    jaeger = starts.jaeger(starts.created(), starts.sync(20, calls, update="create"))
+    start = wait_for_start(jaeger, "default", "a", 60, Path("kubeconfig"), **options)
+    assert start is not None
+    assert clock.now - begin == seconds
+
+
+def test_spans_of_an_old_start_are_not_waited_for(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = Api(pod({"main": running(90)}))
+    monkeypatch.setattr(cluster, "connected", lambda _: nullcontext(api))
+    clock.now = begin = BEGIN / 1e6 + 3600
+    start = wait_for_start(starts.jaeger(), "default", "a", 60, Path("kubeconfig"))
+    assert start is not None
+    assert start.complete
+    assert clock.now - begin == 1
