@@ -236,17 +236,18 @@ class _Start:
 
     def built(self) -> PodStart:
         seen = self.seen
-        steps = critical_path.mark([*self._request_steps(), *self._node_steps()])
+        clock = self._clock
+        length_ms = (clock.end - clock.begin) / 1000
+        steps = critical_path.mark([*self._request_steps(), *self._node_steps()], length_ms)
         complete = seen.wanted_known and not seen.incomplete
         called = {call.trace.id: call.trace for call in seen.steps_of}
         sources = [request.span for request in seen.requests] + seen.syncs[:1]
         trace_ids = [*(span.trace_id for span in sources), *called]
-        clock = self._clock
         return PodStart(
             namespace=self.namespace,
             pod=self.name,
             started_at=progress.at(clock.begin) or datetime.fromtimestamp(0, tz=UTC),
-            duration_ms=(clock.end - clock.begin) / 1000,
+            duration_ms=length_ms,
             steps=tuple(steps),
             trace_ids=tuple(dict.fromkeys(trace_ids)),
             complete=complete,
@@ -368,13 +369,17 @@ class _Start:
         """From the first syncPod on: the calls with their details, and the gaps between them."""
         seen, clock = self.seen, self._clock
         calls = seen.steps_of
-        if not calls and not self._syncs:
-            return self._untraced()
         known = gaps.Context(self._syncs, seen.pod, seen.events, seen.spans.other_pulls, seen.names)
+        if not calls and not self._syncs:
+            return self._untraced(known)
         last = clock.end - clock.offset
         if not calls and not any(sync.failed for sync in self._syncs):
             name = "syncPod, without a call to the runtime"
-            return [clock.step_of(self._syncs[0], name, KUBELET)]
+            sync = self._syncs[0]
+            return [
+                clock.step_of(sync, name, KUBELET),
+                *self._gap(None, None, sync.end, last, known),
+            ]
         steps: list[Step] = []
         first = self._first_on_node
         covered_until = last if first is None else first
@@ -386,13 +391,11 @@ class _Start:
             previous = call
         return steps + self._gap(previous, None, covered_until, last, known)
 
-    def _untraced(self) -> list[Step]:
+    def _untraced(self, known: gaps.Context) -> list[Step]:
         """Where Jaeger has nothing of the kubelet: the whole time, if the pod object tells it."""
         clock = self._clock
         begin = max((request.span.end for request in self.seen.requests), default=clock.begin)
-        if not self.seen.node or clock.end <= begin:
-            return []
-        return [clock.step(gaps.NOT_TRACED, KUBELET, begin, clock.end, unexplained=True)]
+        return self._gap(None, None, begin, clock.end, known) if self.seen.node else []
 
     def _gap(
         self,

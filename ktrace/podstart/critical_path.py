@@ -16,22 +16,21 @@ _SMALLEST = 0.05
 """Of the start, for a mark."""
 
 
-def mark(steps: Sequence[Step]) -> list[Step]:
-    """``steps`` with their shares, and the few that made the length marked as critical.
+def mark(steps: Sequence[Step], length_ms: float) -> list[Step]:
+    """``steps`` with their shares of a start of ``length_ms``, and the few that made it marked.
 
     From the end of the start backwards, the start waited for the step that ended last, then for
     the one that ended last before that step began, and so on. Of a step with details it waited for
     these in the same way, and for the step itself in the time that no detail covers.
     """
-    length = max((step.end_ms for step in steps if step.depth == 0), default=0.0)
     top = [index for index, step in enumerate(steps) if step.depth == 0]
     waited: dict[int, float] = {}
-    for index, begin, end in _path(steps, top, 0.0, length):
+    for index, begin, end in _path(steps, top, 0.0, length_ms):
         details = _path(steps, _details(steps, index), begin, end)
         for detail, detail_begin, detail_end in details:
             waited[detail] = detail_end - detail_begin
         waited[index] = end - begin - sum(until - since for _, since, until in details)
-    shares = {index: time / length for index, time in waited.items()} if length > 0 else {}
+    shares = {index: time / length_ms for index, time in waited.items()} if length_ms > 0 else {}
     chosen = _longest(shares)
     return [
         replace(step, critical=index in chosen, share=max(0.0, shares.get(index, 0.0)))

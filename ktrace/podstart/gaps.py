@@ -77,7 +77,7 @@ def parts(
         return held
     if previous and (cause := _after_start(previous, following, begin, end, known)):
         return [Part(cause, begin, end)]
-    if previous is None and (following is None or following.method == SANDBOX):
+    if previous is None and following and following.method == SANDBOX:
         return _before_sandbox(begin, end, known.pod)
     return [Part(NOT_TRACED, begin, end, known=False)]
 

@@ -93,9 +93,11 @@ def _waiting_in(start: PodStart) -> Callable[[Waiting], str]:
 
 
 def duration(seconds: float) -> str:
-    """A time that is known to the second: ``20 s``, ``3 min 5 s``, ``2 h 10 min``."""
+    """A time that is known to the second: ``20 s``, ``3 min 5 s``, ``2 h 10 min``, ``4 d 1 h``."""
     whole = round(seconds)
-    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    days, hours, minutes, rest = whole // 86400, whole // 3600 % 24, whole // 60 % 60, whole % 60
+    if days:
+        return f"{days} d {hours} h"
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"

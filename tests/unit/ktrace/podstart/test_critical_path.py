@@ -11,7 +11,8 @@ from ktrace.podstart.model import Step
 def shares(*times: tuple[float, float]) -> list[float]:
     """The share of each step; ``times`` are its start and end in milliseconds."""
     steps = [Step("s", "kubelet", start, end - start) for start, end in times]
-    return [round(step.share, 3) for step in critical_path.mark(steps)]
+    length = max(end for _, end in times)
+    return [round(step.share, 3) for step in critical_path.mark(steps, length)]
 
 
 @pytest.mark.parametrize(
@@ -40,14 +41,19 @@ def test_a_step_with_details_is_waited_for_where_no_detail_covers_it() -> None:
         Step("task", "containerd", 75, 20, depth=1),
         Step("start", "containerd", 100, 100),
     ]
-    marked = critical_path.mark(steps)
+    marked = critical_path.mark(steps, 200)
     assert [round(step.share, 3) for step in marked] == [0.05, 0.35, 0.1, 0.5]
     assert [step.name for step in marked if step.critical] == ["snapshot", "task", "start"]
 
 
 def test_few_steps_are_marked() -> None:
     equal = [Step(str(number), "kubelet", number, 1) for number in range(12)]
-    assert sum(step.critical for step in critical_path.mark(equal)) == 5
+    assert sum(step.critical for step in critical_path.mark(equal, 12)) == 5
     alone = [Step("long", "kubelet", 0, 95), Step("short", "kubelet", 95, 5)]
-    assert [step.critical for step in critical_path.mark(alone)] == [True, False]
-    assert critical_path.mark([]) == []
+    assert [step.critical for step in critical_path.mark(alone, 100)] == [True, False]
+    assert critical_path.mark([], 0) == []
+
+
+def test_a_share_is_one_of_the_whole_start_also_where_steps_are_missing() -> None:
+    (marked,) = critical_path.mark([Step("s", "kubelet", 0, 10)], 1000)
+    assert marked.share == 0.01

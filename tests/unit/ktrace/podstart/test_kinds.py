@@ -512,6 +512,29 @@ def test_a_start_without_spans_of_the_kubelet_is_answered_by_the_pod(
     assert "spans of the kubelet: Jaeger has none of this pod" in start.missing
 
 
+def test_what_a_sync_that_has_not_ended_waits_for_is_named_by_its_event() -> None:
+    failed = event("FailedMount", "secret not found", 1000, 50_000)
+    start = shown(*REQUESTS, pod=pod({"main": waiting()}), events=(failed,))
+    assert gap(start) == ["waits (FailedMount): secret not found"]
+    assert start.duration_ms == 50_000
+
+
+def test_where_the_calls_are_not_traced_the_time_after_the_sync_is_not_traced() -> None:
+    """Kubernetes 1.28 and 1.29."""
+    start = shown(*REQUESTS, sync(20, update="create"), pod=pod({"main": running(3000)}))
+    assert names(start)[-2:] == ["syncPod, without a call to the runtime", "not traced"]
+    assert start.complete
+    assert [step.name for step in start.steps if step.critical] == ["not traced"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(20, "20 s"), (185, "3 min 5 s"), (7800, "2 h 10 min"), (349_200, "4 d 1 h")],
+)
+def test_a_wait_is_told_to_the_second(seconds: float, text: str) -> None:
+    assert waterfall.duration(seconds) == text
+
+
 def test_the_calls_of_a_sync_that_has_not_ended_are_shown() -> None:
     sandbox = call(
         "RunPodSandbox",
