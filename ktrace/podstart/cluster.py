@@ -68,17 +68,16 @@ def _plain(kubeconfig: Path) -> ApiServer:
     """UnusableKubeconfigError for one that has more than k3d writes."""
     server = ApiServer(kubeconfig)
     document = yaml.safe_load(kubeconfig.read_text())
-    known = {"clusters": ("cluster", _CLUSTER_KEYS), "users": ("user", _USER_KEYS)}
-    others = {
-        key
-        for entries, (kind, keys) in known.items()
-        for entry in document[entries]
-        for key in (entry.get(kind) or {}).keys() - keys
-    }
+    others = _other_keys(document, "clusters", "cluster", _CLUSTER_KEYS)
+    others |= _other_keys(document, "users", "user", _USER_KEYS)
     if others:
-        server.__exit__()
-        raise UnusableKubeconfigError(f"{kubeconfig} has {', '.join(sorted(others))}")
+        with server:
+            raise UnusableKubeconfigError(f"{kubeconfig} has {', '.join(sorted(others))}")
     return server
+
+
+def _other_keys(document: Any, entries: str, kind: str, known: set[str]) -> set[str]:
+    return {key for entry in document[entries] for key in entry.get(kind) or {}} - known
 
 
 def read(api: Api | str, namespace: str, name: str) -> FromCluster:
