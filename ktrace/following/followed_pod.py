@@ -7,7 +7,7 @@ from typing import Literal
 
 from ktrace.following.pods import PodInfo
 from ktrace.jaeger import Trace
-from ktrace.podstart.calls import START, first_calls, has_calls
+from ktrace.podstart.calls import has_calls
 from ktrace.podstart.model import PodStart
 
 TERMINATION = "syncTerminatingPod"
@@ -32,13 +32,8 @@ class FollowedPod:
     listed_node: str = ""
     cause: str = ""
     """Why it follows from the command, if neither it nor an owner was written."""
-    exists: bool = False
     ran_before: bool = False
     """Whether it had begun to run before the command."""
-    listed_started: int = 0
-    """Number of its containers that had been started when it was last listed."""
-    wanted: int | None = None
-    """Number of its containers that must start; None if that is not known."""
     start_was_read: bool = False
 
     @classmethod
@@ -48,7 +43,6 @@ class FollowedPod:
         traces: tuple[Trace, ...],
         cause: str,
         *,
-        exists: bool,
         ran_before: bool,
     ) -> FollowedPod:
         return cls(
@@ -59,10 +53,7 @@ class FollowedPod:
             traces,
             listed_node=pod.node,
             cause=cause,
-            exists=exists,
             ran_before=ran_before,
-            listed_started=pod.started,
-            wanted=pod.wanted,
         )
 
     @property
@@ -74,34 +65,28 @@ class FollowedPod:
         """As the pod object or else its spans name it; empty if neither does."""
         spans = (span for trace in self.traces for span in trace.spans)
         named = (str(span.process[_NODE]) for span in spans if _NODE in span.process)
-        return self.listed_node or next(named, "")
+        told = self.listed_node or (self.start.node if self.start else "")
+        return told or next(named, "")
 
     @property
     def started(self) -> int:
-        """Number of its containers that have been started.
+        """Number of its containers that are known to have started."""
+        return self.start.started if self.start else 0
 
-        A pod that is gone may have been listed last before they were: then spans count.
-        """
-        if self.exists:
-            return self.listed_started
-        calls = first_calls(self.traces)
-        from_spans = sum(call.method == START and not call.span.failed for call in calls)
-        return max(self.listed_started, from_spans)
+    @property
+    def wanted(self) -> int | None:
+        """Number of its containers that must start; None if that is not known."""
+        return self.start.wanted if self.start else None
 
     @property
     def complete(self) -> bool | None:
-        """Whether every container that must start has; None without a start.
-
-        Without the pod object it is not known how many must.
-        """
-        if self.start is None:
-            return None
-        return self.start.complete and (self.wanted is None or self.started >= self.wanted)
+        """Whether every container that must start is known to have; None without a start."""
+        return self.start.complete if self.start else None
 
     @property
     def outcome(self) -> Outcome:
         if self.start:
-            return "started" if self.complete else "starting"
+            return "starting" if self.start.incomplete else "started"
         if any(map(terminates, self.traces)):
             return "ended"
         if any(map(has_calls, self.traces)):

@@ -15,6 +15,8 @@ from ktrace.following.pods import PodInfo
 from ktrace.following.written_objects import written_objects
 from ktrace.jaeger import Jaeger, Trace
 from ktrace.podstart.calls import has_calls
+from ktrace.podstart.cluster import FromCluster
+from ktrace.podstart.pod import pod_of
 from ktrace.podstart.search import look_for_start
 from ktrace.recording.requests import RecordedRequest
 
@@ -114,7 +116,6 @@ class Follower:
                     pod,
                     traces,
                     cause,
-                    exists=self._owners.exists(pod),
                     ran_before=self._owners.ran_before(pod),
                 )
         missing = [audit_id for audit_id in self._audit_ids if audit_id not in self._traces]
@@ -168,11 +169,21 @@ class Follower:
         """A start from before the command is not what it caused."""
         for key, pod in _before(deadline, list(self._pods.items())):
             if any(map(has_calls, pod.traces)):
-                start = look_for_start(self._jaeger, pod.namespace, pod.name, pod.uid or None)
+                known = self._known(pod.uid)
+                start = look_for_start(
+                    self._jaeger, pod.namespace, pod.name, pod.uid or None, known=known
+                )
                 if start and pod.ran_before:
                     began = start.started_at.timestamp() * 1_000_000
                     start = start if began >= self._since else None
                 self._pods[key] = replace(pod, start=start, start_was_read=True)
+
+    def _known(self, uid: str) -> FromCluster:
+        """The pod object as it was last listed. Its Events are not read."""
+        listed = self._owners.pods.get(uid)
+        if listed is None:
+            return FromCluster(missing=("the pod object: the pod was never listed",))
+        return FromCluster(pod_of(listed.document), missing=())
 
 
 def _before(deadline: float, items: Iterable[T]) -> Iterator[T]:

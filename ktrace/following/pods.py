@@ -7,9 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-_NEVER_STARTED = {"StartError", "ContainerCannotRun"}
-"""Reasons of a container that has ended although its process never ran."""
-
 
 @dataclass(frozen=True)
 class Owner:
@@ -40,10 +37,8 @@ class PodInfo:
     node: str = ""
     controller: Owner | None = None
     created: datetime | None = None
-    started: int = 0
-    """Number of its containers, init containers included, that have ever been started."""
-    wanted: int | None = None
-    """Number of its containers that must start; None if that is not known."""
+    document: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """The pod object; empty for a pod that never was listed."""
 
 
 def owners_of(document: dict[str, Any]) -> tuple[Owner, ...]:
@@ -67,11 +62,6 @@ def controller(owners: Iterable[Owner]) -> Owner | None:
 def pod_info(pod: dict[str, Any], owners: tuple[str, ...]) -> PodInfo:
     """``owners`` as in PodInfo. Raises LookupError if ``pod`` is not a pod."""
     meta, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
-    containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
-    statuses = [
-        *(status.get("initContainerStatuses") or ()),
-        *(status.get("containerStatuses") or ()),
-    ]
     return PodInfo(
         namespace=meta["namespace"],
         name=meta["name"],
@@ -82,8 +72,7 @@ def pod_info(pod: dict[str, Any], owners: tuple[str, ...]) -> PodInfo:
         node=spec.get("nodeName", ""),
         controller=controller(owners_of(pod)),
         created=_time(meta.get("creationTimestamp")),
-        started=sum(map(_has_started, statuses)),
-        wanted=len(containers) or None,
+        document=pod,
     )
 
 
@@ -97,12 +86,6 @@ def _is_settled(status: dict[str, Any]) -> bool:
             if condition["type"] == "Ready"
         )
     return phase in ("Succeeded", "Failed")
-
-
-def _has_started(status: dict[str, Any]) -> bool:
-    state, last = status.get("state") or {}, status.get("lastState") or {}
-    ends = [found["terminated"] for found in (state, last) if found.get("terminated")]
-    return "running" in state or any(end.get("reason") not in _NEVER_STARTED for end in ends)
 
 
 def _time(text: str | None) -> datetime | None:

@@ -86,6 +86,8 @@ def _add_pod(tree: Tree, report: Report, pod: FollowedPod) -> None:
         if step.depth == 0 and (step.error or is_long):
             error = f"  FAILED: {step.error}" if step.error else ""
             branch.add(terminal.text(f"{step.name}  {milliseconds(step.duration_ms)}{error}"))
+    for waiting in pod.start.waiting if pod.start else ():
+        branch.add(terminal.text(f"now: {waiting.what}"))
     for note in pod.start.notes if pod.start else ():
         branch.add(terminal.text(f"note: {note}"))
 
@@ -101,13 +103,19 @@ def _outcome(pod: FollowedPod) -> str:
             return f"containers started in a pod that ran already: {duration}"
         case "ended":
             return f"ended in {duration}"
-        case "started":
-            told = f"started in {duration}"
-        case "starting" if pod.wanted is not None:
-            of = counted(pod.wanted, "container")
-            told = f"{pod.started} of {of} started, {duration} so far"
-        case "starting":
-            told = f"not started after {duration}"
+        case _:
+            told = _started(pod, duration)
     if pod.termination_ms is None:
         return told
     return f"{told}, ended in {milliseconds(pod.termination_ms)}"
+
+
+def _started(pod: FollowedPod, duration: str) -> str:
+    if pod.complete:
+        return f"started in {duration}"
+    if pod.wanted is not None:
+        return f"{pod.started} of {counted(pod.wanted, 'container')} started, {duration} so far"
+    if pod.outcome == "starting":
+        return f"not started after {duration}"
+    started = f"{counted(pod.started, 'container')} started in {duration}"
+    return f"{started} (whether more were wanted is not known)"
