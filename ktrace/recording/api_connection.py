@@ -8,10 +8,9 @@ from contextlib import suppress
 from email.message import Message
 from http.client import HTTPConnection, HTTPResponse
 
-from urllib3.util import wait_for_read
-
 from ktrace.recording.api_server import ApiServer
 from ktrace.recording.headers import end_to_end
+from ktrace.recording.sockets import is_readable
 
 _WRITING = ("POST", "PUT", "PATCH", "DELETE")
 
@@ -97,5 +96,5 @@ class ApiConnection:
             and self._own_user == own_user
             and self._answer is not None
             and self._answer.isclosed()
-            and not wait_for_read(self._connection.sock, timeout=0)
+            and not is_readable(self._connection.sock)
         )

@@ -7,10 +7,9 @@ import threading
 import time
 from contextlib import suppress
 
-from urllib3.util import wait_for_read
-
 from ktrace.recording.api_connection import ApiConnection
 from ktrace.recording.requests import RecordedRequest
+from ktrace.recording.sockets import is_readable
 
 MOST = 400
 """Connections at once; each has another one to the API server, and a process about 1,000 files."""
@@ -81,9 +80,7 @@ class Connection:
 
     def _has_left(self) -> bool:
         try:
-            return wait_for_read(self._client, timeout=0) and not self._client.recv(
-                1, socket.MSG_PEEK
-            )
+            return is_readable(self._client) and not self._client.recv(1, socket.MSG_PEEK)
         except OSError:
             return True
 
