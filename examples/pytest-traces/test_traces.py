@@ -14,7 +14,9 @@ def test_a_pod_starts_in_time_and_every_part_of_it_is_traced(cluster: Cluster) -
     image = "--image=docker.io/library/busybox:1.35"
     subprocess.run([*kubectl, "run", "hello", image, "--restart=Never", "--", "true"], check=True)
 
-    start = wait_for_start(cluster.jaeger, "default", "hello", seconds=120)
+    start = wait_for_start(
+        cluster.jaeger, "default", "hello", seconds=120, kubeconfig=cluster.kubeconfig
+    )
 
     assert start is not None
     assert start.complete

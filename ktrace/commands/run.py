@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, Annotated
 
 import typer
 
-from ktrace.errors import FINDING, UNREACHABLE, USAGE, UsageError
+from ktrace.document import of_error
+from ktrace.errors import FINDING, UNREACHABLE, USAGE, KtraceError, UsageError
 from ktrace.following.follower import Follower
 from ktrace.following.owners import PodOwners
 from ktrace.following.report import Report
@@ -18,7 +20,12 @@ from ktrace.jaeger import Jaeger, JaegerError
 from ktrace.recording import user_command
 from ktrace.recording.forwarder import recording
 from ktrace.target import options, target
+from ktrace.text import clean
 from ktrace.view import terminal, tree
+from runtime_observability.host.kubeapi import KubeconfigError
+from runtime_observability.host.runner import CommandError
+
+_FAILURES = (KtraceError, KubeconfigError, JaegerError, CommandError)
 
 
 def run(
@@ -52,11 +59,13 @@ def run(
     following, and the report is still written. It goes to stderr unless --report names a file;
     stdout is the command's.
 
-    Not reported: requests to a cluster that --kubeconfig, --server or another context names,
-    requests after the command has ended, pods whose owners' kinds have an irregular plural, and
-    pods of collections that are deleted in one request. `kubectl --raw` is refused. kubectl sends
-    neither --token nor --client-certificate through the forwarder: its requests are those of the
-    kubeconfig's user.
+    The forwarder ends with the command: processes that still run are refused then. A pod that
+    replaces one which the command deleted or evicted is shown too. A user who may not list the
+    pods of all namespaces gets those of the namespaces that the command wrote to.
+
+    Not reported: requests to a cluster that --kubeconfig, --server or another context names.
+    `kubectl --raw` is refused. kubectl sends neither --token nor --client-certificate through the
+    forwarder: its requests are those of the kubeconfig's user.
 
     Examples:
 
@@ -69,33 +78,73 @@ def run(
     Exit codes: the command's own if that is not 0; else 0 reported, 1 no request was recorded,
     2 wrong usage or no stack, 3 Jaeger or the cluster cannot be reached.
     """
-    chosen = target.choose(stack, jaeger_url, kubeconfig)
-    file = _open(report_to)
+    file: IO[str] | None = None
+    try:
+        chosen = target.choose(stack, jaeger_url, kubeconfig)
+        file = _open(report_to)
+        report = _run(command, seconds, chosen)
+    except _FAILURES as error:
+        if not as_json:
+            raise
+        code = _code(error)
+        _print(terminal.as_json(of_error(clean(str(error)), code)), file)
+        raise typer.Exit(code) from None
+    written = _write(report, file, as_json=as_json)
+    if report.code or not report.requests:
+        raise typer.Exit(report.code or FINDING)
+    if not written:
+        raise typer.Exit(USAGE)
+    if report.problem:
+        raise typer.Exit(UNREACHABLE)
+
+
+def _run(command: Sequence[str], seconds: float, chosen: target.Target) -> Report:
+    """Runs the command, follows what it caused for ``seconds`` at most, and reports both."""
     with Jaeger(chosen.jaeger) as jaeger:
         jaeger.services()  # fails before the command runs if Jaeger cannot be reached
         owners = PodOwners(chosen.cluster)
         owners.refresh()
         begin = time.time()
-        with recording(chosen.cluster) as (environment, recorder), owners.refreshing():
+        with (
+            recording(chosen.cluster) as (environment, recorder),
+            owners.refreshing(lambda: {sent.info.namespace for sent in recorder.requests}),
+        ):
             outcome = user_command.run(command, environment)
-            requests = tuple(recorder.requests)
+        # Only now is nothing forwarded any more that is not among them.
+        requests = tuple(recorder.requests)
+        told = tuple(map(clean, command))
         follower = Follower(jaeger, owners, requests, begin)
-        problem = (
-            _follow(follower, 0 if outcome.terminated else seconds) or owners.problem
-            if requests
-            else f"no request of `{' '.join(command)}` was recorded: it sent none, or none to "
-            "the cluster of KUBECONFIG, which --kubeconfig, --server and --context override"
+        problems = [recorder.problem]
+        if requests:
+            problems += [_follow(follower, 0 if outcome.terminated else seconds)]
+            problems += [owners.problem, follower.problem]
+        else:
+            problems += [
+                f"no request of `{' '.join(told)}` was recorded: it sent none, or none to "
+                "the cluster of KUBECONFIG, which --kubeconfig, --server and --context override"
+            ]
+        return Report(
+            told,
+            outcome.code,
+            requests,
+            follower.followed,
+            jaeger.url,
+            "; ".join(filter(None, problems)),
+            _notes(owners),
         )
-        report = Report(
-            tuple(command), outcome.code, requests, follower.followed, jaeger.url, problem
-        )
-    written = _write(report, file, as_json=as_json)
-    if outcome.code or not requests:
-        raise typer.Exit(outcome.code or FINDING)
-    if not written:
-        raise typer.Exit(USAGE)
-    if problem:
-        raise typer.Exit(UNREACHABLE)
+
+
+def _notes(owners: PodOwners) -> tuple[str, ...]:
+    if owners.namespaces is None:
+        return ()
+    where = ", ".join(owners.namespaces) or "no namespace"
+    return (f"pods were listed in {where} only: this user may not list those of all namespaces",)
+
+
+def _code(error: Exception) -> int:
+    if isinstance(error, KtraceError):
+        return error.code
+    return USAGE if isinstance(error, KubeconfigError) else UNREACHABLE
 
 
 def _open(report_to: str | None) -> IO[str] | None:
@@ -105,7 +154,7 @@ def _open(report_to: str | None) -> IO[str] | None:
     try:
         return Path(str(report_to)).open("w", encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{report_to} cannot be written: {error.strerror}") from None
+        raise UsageError(f"{clean(str(report_to))} cannot be written: {error.strerror}") from None
 
 
 def _follow(follower: Follower, seconds: float) -> str:
@@ -121,11 +170,16 @@ def _follow(follower: Follower, seconds: float) -> str:
 
 
 def _write(report: Report, file: IO[str] | None, *, as_json: bool) -> bool:
-    """Returns whether it was written; an error must not hide the command's exit code."""
+    """Returns whether it was written."""
     if file is None and not as_json:
         terminal.console(error=True).print(tree.render(report))
         return True
     text = terminal.as_json(report.document()) if as_json else terminal.plain(tree.render(report))
+    return _print(text, file)
+
+
+def _print(text: str, file: IO[str] | None) -> bool:
+    """Returns whether it was written; an error must not hide the command's exit code."""
     try:
         with file or nullcontext(sys.stderr) as output:
             print(text, file=output)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ktrace.errors import KtraceError, UsageError
+from ktrace.errors import FINDING, KtraceError, UsageError
 from ktrace.jaeger import Jaeger
 from ktrace.podstart import search
 from ktrace.podstart.model import PodStart
@@ -31,13 +31,16 @@ def show(
     ] = None,
     stack: options.StackOption = None,
     jaeger_url: options.JaegerOption = None,
+    kubeconfig: options.KubeconfigOption = None,
     as_json: options.JsonOption = False,
     timeout: options.TimeoutOption = 15,
 ) -> None:
-    """Why was my pod slow? Its start as a waterfall, from the request to the last container.
+    """Why was my pod slow? Its start as a waterfall, from the request to Ready.
 
-    Steps marked * are those the start waited for. Only Jaeger is queried, so a deleted pod can be
-    shown too; of several pods with the same name, the newest is shown.
+    The few steps that made the length are marked * with their share of it. Read are the spans in
+    Jaeger, and the pod object with its Events where a cluster is known; what could not be read is
+    named. A deleted pod can be shown as long as Jaeger has its traces; of several pods with the
+    same name, the newest is shown.
 
     Examples:
 
@@ -47,17 +50,19 @@ def show(
 
       ktrace show web-0 --json | jq '.steps[] | select(.critical)'
 
-    Exit codes: 0 shown, 1 Jaeger has no start of that pod, 2 wrong usage or no stack, 3 Jaeger
-    cannot be reached.
+    Exit codes: 0 every container has started, 1 not every one has or that is not known, or nothing
+    is known of that pod, 2 wrong usage or no stack, 3 Jaeger cannot be reached.
     """
     kind, _, name = pod.rpartition("/")
     if kind not in ("", "pod", "pods") or not name:
         raise UsageError(f"{pod!r} is not a pod: write pod/NAME or NAME")
-    chosen = target.choose(stack, jaeger_url, None)
+    chosen = target.choose(stack, jaeger_url, kubeconfig)
     with Jaeger(chosen.jaeger) as jaeger:
         activity = f"waiting up to {timeout:g} s for the start of pod {namespace}/{name}"
         with terminal.waiting(activity):
-            start = search.wait_for_start(jaeger, namespace, name, timeout)
+            start = search.wait_for_start(
+                jaeger, namespace, name, timeout, chosen.kubeconfig, in_progress=True
+            )
         if start is None:
             reason = f"Jaeger has no start of pod {namespace}/{name} (waited {timeout:g} s)"
             hint = _hint(f"{namespace}/{name}", search.recent_pods(jaeger))
@@ -67,10 +72,12 @@ def show(
         _write(html, page.render(start, url))
     if as_json:
         terminal.print_json(start_view.document(start, url))
-        return
-    _print(start, url)
-    if html:
-        terminal.console().print(f"page: {html}", markup=False)
+    else:
+        _print(start, url)
+        if html:
+            terminal.console().print(f"page: {html}", markup=False)
+    if not start.complete:
+        raise typer.Exit(FINDING)
 
 
 def _hint(pod: str, known: set[str]) -> str:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from ktrace.components import APISERVER, KUBELET
-from ktrace.following.owners import PodInfo, PodOwners
+from ktrace.following.followed_pod import TERMINATION, FollowedPod, terminates
+from ktrace.following.owners import PodOwners
+from ktrace.following.pods import PodInfo
 from ktrace.following.written_objects import written_objects
 from ktrace.jaeger import Jaeger, Trace
 from ktrace.podstart.calls import has_calls
-from ktrace.podstart.model import PodStart
+from ktrace.podstart.cluster import FromCluster
+from ktrace.podstart.pod import pod_of
 from ktrace.podstart.search import look_for_start
 from ktrace.recording.requests import RecordedRequest
 
@@ -22,45 +25,7 @@ _QUIET_SECONDS = 2.5
 """Longer than an exporter's delay, and than a controller takes to react."""
 _READ_SECONDS = 2.0
 """After the time to follow, for what has not been read from Jaeger yet."""
-_TERMINATION = "syncTerminatingPod"
-
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class FollowedPod:
-    """A pod, and what kubelet and containerd did for it since the command began."""
-
-    namespace: str
-    name: str
-    uid: str
-    phase: str
-    """As last listed; empty for a pod that never was."""
-    traces: tuple[Trace, ...] = field(repr=False)
-    start: PodStart | None = field(default=None, repr=False)
-
-    @property
-    def services(self) -> list[str]:
-        return sorted({service for trace in self.traces for service in trace.counts})
-
-    @property
-    def errors(self) -> list[str]:
-        """The failures of its start, without repetitions."""
-        steps = self.start.steps if self.start else ()
-        return list(dict.fromkeys(f"{step.name}: {step.error}" for step in steps if step.error))
-
-    @property
-    def duration_ms(self) -> float | None:
-        """From the first span's start to the last span's end; None without a span."""
-        spans = [span for trace in self.traces for span in trace.spans]
-        if not spans:
-            return None
-        return (max(span.end for span in spans) - min(span.start for span in spans)) / 1000
-
-    @property
-    def longest(self) -> Trace | None:
-        """The trace with the most spans."""
-        return max(self.traces, key=lambda trace: len(trace.spans), default=None)
 
 
 @dataclass(frozen=True)
@@ -84,9 +49,27 @@ class Follower:
         writes_first = sorted(requests, key=lambda request: not request.info.writes)
         self._audit_ids = [request.audit_id for request in writes_first if request.audit_id]
         self._written = written_objects(requests)
+        owners.look_into(self._written.namespaces)
         self._traces: dict[str, Trace] = {}
         self._pods: dict[str, FollowedPod] = {}
         self._quiet = False
+
+    @property
+    def problem(self) -> str:
+        """Why pods may be missing; empty if none is."""
+        unknown = [
+            (pod, reason)
+            for pod in self._owners.pods.values()
+            if self._written.uids
+            and self._owners.is_new(pod)
+            and not self._written.include(pod)
+            and (reason := self._owners.unread_owner(pod))
+        ]
+        if not unknown:
+            return ""
+        pod, reason = unknown[0]
+        more = f" and of {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        return f"the owners of new pod {pod.namespace}/{pod.name}{more} are not known: {reason}"
 
     @property
     def followed(self) -> Followed:
@@ -124,12 +107,17 @@ class Follower:
         """Returns whether every pod that exists is settled."""
         self._owners.refresh()
         candidates = self._candidates()
-        for pod in _before(deadline, candidates):
+        for pod, cause in _before(deadline, candidates):
             traces = self._traces_of(pod)
             pending = self._owners.exists(pod) and pod.phase == "Pending"
             if traces or pending or self._owners.is_new(pod):
                 key = pod.uid or f"{pod.namespace}/{pod.name}"
-                self._pods[key] = FollowedPod(pod.namespace, pod.name, pod.uid, pod.phase, traces)
+                self._pods[key] = FollowedPod.of(
+                    pod,
+                    traces,
+                    cause,
+                    ran_before=self._owners.ran_before(pod),
+                )
         missing = [audit_id for audit_id in self._audit_ids if audit_id not in self._traces]
         for audit_id in _before(deadline, missing):
             traces_of_request = self._jaeger.find(
@@ -137,20 +125,32 @@ class Follower:
             )
             if traces_of_request:
                 self._traces[audit_id] = traces_of_request[0]
-        return all(pod.settled for pod in candidates if self._owners.exists(pod))
+        return all(pod.settled for pod, _ in candidates if self._owners.exists(pod))
 
-    def _candidates(self) -> list[PodInfo]:
-        """Pods of the written objects, and pods that were never listed but written by name."""
-        listed = [pod for pod in self._owners.pods.values() if self._written.include(pod)]
-        names = {(pod.namespace, pod.name) for pod in listed}
+    def _candidates(self) -> list[tuple[PodInfo, str]]:
+        """Pods, each with the reason if it is not that its object or an owner was written.
+
+        These are pods of the written objects, pods that replace one that was removed, and pods
+        that were never listed but written by name.
+        """
+        known = self._owners.pods.values()
+        replacing = self._owners.replacing(self._written.removed(known))
+        found = []
+        for pod in known:
+            if self._written.include(pod):
+                found.append((pod, ""))
+            elif self._owners.is_new(pod):
+                reasons = [replacing[uid] for uid in pod.owners if uid in replacing]
+                found += [(pod, reason) for reason in reasons[:1]]
+        names = {(pod.namespace, pod.name) for pod, _ in found}
         unlisted = sorted(self._written.pods - names)
-        return listed + [PodInfo(namespace, name) for namespace, name in unlisted]
+        return found + [(PodInfo(namespace, name), "") for namespace, name in unlisted]
 
     def _traces_of(self, pod: PodInfo) -> tuple[Trace, ...]:
         """Without those in which the kubelet only checked the pod."""
         found = {
             trace.id: trace
-            for operation in ("syncPod", _TERMINATION)
+            for operation in ("syncPod", TERMINATION)
             for trace in self._jaeger.find(
                 KUBELET,
                 operation,
@@ -162,14 +162,28 @@ class Follower:
         return tuple(
             trace
             for trace in found.values()
-            if _is_of(trace, pod) and (has_calls(trace) or _terminates(trace))
+            if _is_of(trace, pod) and (has_calls(trace) or terminates(trace))
         )
 
     def _add_starts(self, deadline: float) -> None:
+        """A start from before the command is not what it caused."""
         for key, pod in _before(deadline, list(self._pods.items())):
             if any(map(has_calls, pod.traces)):
-                start = look_for_start(self._jaeger, pod.namespace, pod.name, pod.uid or None)
-                self._pods[key] = replace(pod, start=start)
+                known = self._known(pod.uid)
+                start = look_for_start(
+                    self._jaeger, pod.namespace, pod.name, pod.uid or None, known=known
+                )
+                if start and pod.ran_before:
+                    began = start.started_at.timestamp() * 1_000_000
+                    start = start if began >= self._since else None
+                self._pods[key] = replace(pod, start=start, start_was_read=True)
+
+    def _known(self, uid: str) -> FromCluster:
+        """The pod object as it was last listed. Its Events are not read."""
+        listed = self._owners.pods.get(uid)
+        if listed is None:
+            return FromCluster(missing=("the pod object: the pod was never listed",))
+        return FromCluster(pod_of(listed.document), missing=())
 
 
 def _before(deadline: float, items: Iterable[T]) -> Iterator[T]:
@@ -181,7 +195,3 @@ def _is_of(trace: Trace, pod: PodInfo) -> bool:
     """Not of another pod that had the same name."""
     uids = {span.tags["k8s.pod.uid"] for span in trace.spans if "k8s.pod.uid" in span.tags}
     return not uids or not pod.uid or pod.uid in uids
-
-
-def _terminates(trace: Trace) -> bool:
-    return any(span.operation == _TERMINATION for span in trace.spans)

@@ -2,80 +2,91 @@
 
 from __future__ import annotations
 
-import json
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import urllib3
-from kubernetes import client
-
-from runtime_observability.host import kubeapi
+from ktrace.following import pods
+from ktrace.following.cluster_api import ClusterApi, ReadError
+from ktrace.following.pods import Owner, PodInfo
+from ktrace.recording import kubeconfig as kubeconfig_file
 
 _POLL_SECONDS = 0.7
-_API_SECONDS = 10
-
-
-@dataclass(frozen=True)
-class PodInfo:
-    """A pod as it was last listed; without ``uid`` it never was."""
-
-    namespace: str
-    name: str
-    uid: str = ""
-    phase: str = ""
-    owners: tuple[str, ...] = ()
-    """uids of its owners, of theirs, and so on."""
-    settled: bool = True
-    """Neither starting nor ending: its containers are ready, or all have ended."""
+_WHOLE_CLUSTER = ""
+_MAKES_NO_REPLACEMENT = ("CronJob", "Node")
+"""Controllers whose later pods are not there because an earlier one is gone."""
 
 
 class PodOwners:
-    """Lists pods and reads their owners, and remembers both after they are deleted."""
+    """Lists pods and reads their owners, and remembers both after they are deleted.
+
+    A user who may not list the pods of all namespaces gets those of the kubeconfig's namespace,
+    and of the ones that ``look_into`` adds.
+    """
 
     def __init__(self, kubeconfig: Path) -> None:
-        self._api = kubeapi.core(kubeconfig).api_client
-        self._owners: dict[str, tuple[str, ...]] = {}
-        self._existing: set[str] = set()
-        self._initial: set[str] | None = None
+        self._api = ClusterApi(kubeconfig)
+        self._default_namespace = kubeconfig_file.namespace(kubeconfig)
+        self._wanted: set[str] = set()
+        self._refused = ""
+        """Why the pods of all namespaces cannot be listed; empty if they can."""
+        self._parents: dict[str, tuple[Owner, ...]] = {}
+        """Owners of owners, by the owner's uid."""
+        self._failed: set[str] = set()
+        """uids of owners that the current refresh could not read."""
+        self._is_silent = False
+        """Whether the API server gave no answer at all in the current refresh."""
+        self._unread: dict[str, str] = {}
+        """Why an owner could not be read, by its uid."""
+        self._existing: dict[str, set[str]] = {}
+        """uids of the pods that were last listed, by namespace."""
+        self._initial: dict[str, PodInfo] | None = None
+        """Pods of the first list, by uid."""
         self.pods: dict[str, PodInfo] = {}
         """Every pod that was ever listed, by uid."""
         self.problem = ""
         """Why the last refresh failed; empty after one that succeeded."""
 
+    def look_into(self, namespaces: Iterable[str]) -> None:
+        """Namespaces that have to be listed one by one if the whole cluster cannot be."""
+        self._wanted.update(filter(None, namespaces))
+
     def refresh(self) -> None:
-        """Lists all pods; what is known stays if the API server does not answer."""
-        try:
-            listed = self._get("/api/v1/pods").get("items", [])
-        except (client.ApiException, urllib3.exceptions.HTTPError) as error:
-            self.problem = f"the cluster's pods cannot be listed: {kubeapi.reason(error)}"
-            return
-        self.problem = ""
-        for pod in listed:
-            meta, status = pod["metadata"], pod["status"]
-            self.pods[meta["uid"]] = PodInfo(
-                meta["namespace"],
-                meta["name"],
-                meta["uid"],
-                status.get("phase", ""),
-                self._all_owners(meta["namespace"], meta.get("ownerReferences", [])),
-                "deletionTimestamp" not in meta and _is_settled(status),
-            )
-        self._existing = {pod["metadata"]["uid"] for pod in listed}
-        if self._initial is None:
-            self._initial = self._existing
+        """Lists the pods; what is known stays if the API server does not answer."""
+        self._failed.clear()
+        self._is_silent = False
+        if not self._refused:
+            try:
+                self._take(_WHOLE_CLUSTER, self._api.get("/api/v1/pods"))
+            except ReadError as error:
+                self.problem = f"the cluster's pods cannot be listed: {error}"
+                if error.status != HTTPStatus.FORBIDDEN or self._initial is not None:
+                    return  # it may work again
+                self._refused = self.problem
+            else:
+                self.problem = ""
+                return
+        self._refresh_namespaces()
+
+    @property
+    def namespaces(self) -> list[str] | None:
+        """Those whose pods were listed; None for all."""
+        return sorted(self._existing) if self._refused else None
 
     @contextmanager
-    def refreshing(self) -> Iterator[None]:
-        """Refreshes within the context, so that a pod which exists only meanwhile is listed."""
+    def refreshing(self, namespaces: Callable[[], Collection[str]] = list) -> Iterator[None]:
+        """Refreshes within the context, so that a pod which exists only meanwhile is listed.
+
+        ``namespaces`` returns those to look into.
+        """
         ended = threading.Event()
 
         def refresh_until_ended() -> None:
             while not ended.wait(_POLL_SECONDS):
+                self.look_into(namespaces())
                 self.refresh()
 
         thread = threading.Thread(target=refresh_until_ended, daemon=True)
@@ -88,63 +99,112 @@ class PodOwners:
 
     def exists(self, pod: PodInfo) -> bool:
         """Whether the last refresh listed it."""
-        return pod.uid in self._existing
+        return any(pod.uid in listed for listed in self._existing.values())
 
     def is_new(self, pod: PodInfo) -> bool:
-        """Whether the first refresh did not list it."""
-        return pod.uid not in (self._initial or ())
+        """Whether it was made after the first refresh.
 
-    def _all_owners(self, namespace: str, references: Iterable[dict[str, Any]]) -> tuple[str, ...]:
-        owners: list[str] = []
-        for reference in references:
-            uid = reference["uid"]
-            if uid not in self._owners:
-                self._owners[uid] = self._owners_of(namespace, reference)
-            owners += [uid, *self._owners[uid]]
-        return tuple(owners)
+        In a namespace that was listed later, its creation is compared with the API server's clock.
+        """
+        if pod.uid in (self._initial or ()):
+            return False
+        begin = self._api.first_answer
+        return not (pod.created and begin and pod.created < begin)
 
-    def _owners_of(self, namespace: str, reference: dict[str, Any]) -> tuple[str, ...]:
-        """Owners of an owner: a ReplicaSet's Deployment, a Job's CronJob, an operator's kinds."""
-        group = reference["apiVersion"]
-        root = f"/apis/{group}" if "/" in group else f"/api/{group}"
-        plural = _plural(reference["kind"])
-        path = f"{root}/namespaces/{namespace}/{plural}/{reference['name']}"
+    def ran_before(self, pod: PodInfo) -> bool:
+        """Whether it had begun to run before the first refresh."""
+        first = (self._initial or {}).get(pod.uid)
+        return not self.is_new(pod) and (first is None or first.phase != "Pending")
+
+    def unread_owner(self, pod: PodInfo) -> str:
+        """Why not all of its owners are known; empty if they are."""
+        return next((self._unread[uid] for uid in pod.owners if uid in self._unread), "")
+
+    def replacing(self, removed: Collection[str]) -> dict[str, str]:
+        """By the uid of each controller of an object in ``removed``: the reason for its new pods.
+
+        Whoever deletes or evicts a pod of a controller causes another one.
+        """
+        lost: dict[Owner, list[str]] = {}
+        for uid in sorted(removed):
+            pod = self.pods.get(uid)
+            owner = pod.controller if pod else pods.controller(self._parents.get(uid, ()))
+            if owner and owner.kind not in _MAKES_NO_REPLACEMENT:
+                lost.setdefault(owner, []).append(pod.name if pod else "")
+        return {owner.uid: _reason(owner, names) for owner, names in lost.items()}
+
+    def _refresh_namespaces(self) -> None:
+        errors: dict[str, ReadError] = {}
+        tried = sorted({self._default_namespace, *self._wanted})
+        for namespace in tried:
+            try:
+                self._take(namespace, self._api.get(f"/api/v1/namespaces/{namespace}/pods"))
+            except ReadError as error:
+                errors[namespace] = error
+        needed = [namespace for namespace in errors if namespace in self._wanted]
+        if needed:
+            self.problem = (
+                f"the pods of namespace {needed[0]} cannot be listed: {errors[needed[0]]}"
+            )
+        else:
+            self.problem = "" if len(errors) < len(tried) else self._refused
+
+    def _take(self, namespace: str, listed: dict[str, Any]) -> None:
+        """ReadError if ``listed`` is not a list of pods."""
         try:
-            references = self._get(path)["metadata"].get("ownerReferences", [])
-        except (client.ApiException, urllib3.exceptions.HTTPError):
+            found = {}
+            for pod in listed.get("items") or []:
+                owners = self._all_owners(pod["metadata"]["namespace"], pods.owners_of(pod))
+                found[pod["metadata"]["uid"]] = pods.pod_info(pod, owners)
+        except (LookupError, TypeError, AttributeError):
+            raise ReadError("the answer is not a list of pods", HTTPStatus.OK) from None
+        self.pods |= found
+        self._existing[namespace] = set(found)
+        if self._initial is None:
+            self._initial = found
+
+    def _all_owners(self, namespace: str, direct: Iterable[Owner]) -> tuple[str, ...]:
+        """uids of ``direct``, of their owners, and so on."""
+        found: dict[str, None] = {}
+        unvisited = list(direct)
+        while unvisited:
+            owner = unvisited.pop(0)
+            if owner.uid not in found:
+                found[owner.uid] = None
+                unvisited += self._parents_of(namespace, owner)
+        return tuple(found)
+
+    def _parents_of(self, namespace: str, owner: Owner) -> tuple[Owner, ...]:
+        """A ReplicaSet's Deployment, a Job's CronJob, an operator's kinds.
+
+        What could not be read is read again with the next refresh.
+        """
+        if owner.uid in self._parents:
+            return self._parents[owner.uid]
+        if self._is_silent or owner.uid in self._failed:
             return ()
-        return self._all_owners(namespace, references)
-
-    def _get(self, path: str) -> dict[str, Any]:
-        request = self._api.param_serialize(
-            "GET",
-            path,
-            header_params={"Accept": "application/json"},
-            auth_settings=["BearerToken"],
-        )
-        answer = self._api.call_api(*request, _request_timeout=_API_SECONDS)
-        status, body = answer.status, answer.read()
-        if status != HTTPStatus.OK:
-            raise client.ApiException(status=status, reason=answer.reason)
-        document: dict[str, Any] = json.loads(body)
-        return document
-
-
-def _is_settled(status: dict[str, Any]) -> bool:
-    phase = status.get("phase")
-    if phase == "Running":
-        conditions = status.get("conditions", [])
-        return any(
-            condition["status"] == "True"
-            for condition in conditions
-            if condition["type"] == "Ready"
-        )
-    return phase in ("Succeeded", "Failed")
+        try:
+            path = self._api.path_of(owner.api_version, owner.kind, namespace, owner.name)
+            document = self._api.get(path)
+        except ReadError as error:
+            self._failed.add(owner.uid)
+            self._is_silent = not error.status
+            if error.status == HTTPStatus.NOT_FOUND:  # it is gone
+                self._unread.pop(owner.uid, None)
+            else:
+                self._unread[owner.uid] = f"{owner} cannot be read: {error}"
+            return ()
+        self._unread.pop(owner.uid, None)
+        if (document.get("metadata") or {}).get("uid") != owner.uid:
+            self._failed.add(owner.uid)  # another object has its name now
+            return ()
+        self._parents[owner.uid] = pods.owners_of(document)
+        return self._parents[owner.uid]
 
 
-def _plural(kind: str) -> str:
-    """The name of a kind's resource by the API's convention."""
-    name = kind.lower()
-    if name.endswith("y") and name[-2:-1] not in "aeiou":
-        return f"{name[:-1]}ies"
-    return f"{name}es" if name.endswith(("s", "x", "ch", "sh")) else f"{name}s"
+def _reason(owner: Owner, lost: list[str]) -> str:
+    names = [name for name in lost if name]
+    if not names:
+        return f"new pod of {owner}, of which an object was removed"
+    which = f"pod {names[0]} was" if len(names) == 1 else f"pods {', '.join(names)} were"
+    return f"new pod of {owner}, of which {which} removed"

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ktrace.components import APISERVER
+from ktrace.document import versioned
+from ktrace.following.followed_pod import FollowedPod
 from ktrace.following.follower import Followed
 from ktrace.jaeger import Trace
 from ktrace.recording.requests import RecordedRequest
+from ktrace.view import start as start_view
 
 
 @dataclass(frozen=True)
@@ -21,39 +24,58 @@ class Report:
     followed: Followed
     jaeger_url: str
     problem: str = ""
+    notes: tuple[str, ...] = ()
+    """What limits the report without making it incomplete."""
 
     def document(self) -> dict[str, Any]:
-        """The shape that ``run --json`` promises."""
+        """The shape that ``run --json`` promises: docs/schemas/run.json."""
+        return versioned(
+            {
+                "command": list(self.command),
+                "exitCode": self.code,
+                "quiet": self.followed.quiet,
+                "problem": self.problem or None,
+                "notes": list(self.notes),
+                "requests": list(map(self._request_document, self.requests)),
+                "pods": list(map(self._pod_document, self.followed.pods)),
+            }
+        )
+
+    def _request_document(self, request: RecordedRequest) -> dict[str, Any]:
+        info = request.info
         return {
-            "exitCode": self.code,
-            "quiet": self.followed.quiet,
-            "problem": self.problem or None,
-            "requests": [
-                {
-                    "auditId": request.audit_id or None,
-                    "verb": request.info.verb,
-                    "resource": request.info.resource or request.path.partition("?")[0],
-                    "namespace": request.info.namespace or None,
-                    "name": request.info.name or None,
-                    "status": request.status,
-                    "durationMs": round(self.duration_ms(request), 1),
-                    "traceUrl": self.request_url(request),
-                }
-                for request in self.requests
-            ],
-            "pods": [
-                {
-                    "namespace": pod.namespace,
-                    "name": pod.name,
-                    "phase": pod.phase or None,
-                    "services": pod.services,
-                    "errors": pod.errors,
-                    "durationMs": None if pod.duration_ms is None else round(pod.duration_ms, 1),
-                    "traceUrl": self.trace_url(pod.longest),
-                    "traceUrls": [self.trace_url(trace) for trace in pod.traces],
-                }
-                for pod in self.followed.pods
-            ],
+            "auditId": request.audit_id or None,
+            "kind": info.kind,
+            "verb": info.verb,
+            "resource": info.resource or request.path.partition("?")[0],
+            "namespace": info.namespace or None,
+            "name": info.name or None,
+            "status": request.status,
+            "durationMs": round(self.duration_ms(request), 1),
+            "traceUrl": self.request_url(request),
+        }
+
+    def _pod_document(self, pod: FollowedPod) -> dict[str, Any]:
+        start = start_view.document(pod.start, self.jaeger_url) if pod.start else {}
+        return {
+            "namespace": pod.namespace,
+            "name": pod.name,
+            "uid": pod.uid or None,
+            "node": pod.node or None,
+            "phase": pod.phase or None,
+            "cause": pod.cause or None,
+            "outcome": pod.outcome,
+            "complete": pod.complete,
+            "containersStarted": pod.started,
+            "containersWanted": pod.wanted,
+            "durationMs": _rounded(pod.duration_ms),
+            "terminationMs": _rounded(pod.termination_ms),
+            "services": pod.services,
+            "errors": pod.errors,
+            "steps": start.get("steps", []),
+            "notes": start.get("notes", []),
+            "traceUrl": self.trace_url(pod.longest),
+            "traceUrls": [self.trace_url(trace) for trace in pod.traces],
         }
 
     def duration_ms(self, request: RecordedRequest) -> float:
@@ -77,3 +99,7 @@ class Report:
 
     def _trace_of(self, request: RecordedRequest) -> Trace | None:
         return self.followed.traces.get(request.audit_id)
+
+
+def _rounded(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else round(milliseconds, 1)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ktrace.following.owners import PodInfo
-from ktrace.recording.requests import RecordedRequest
+from ktrace.following.pods import PodInfo
+from ktrace.recording.requests import RecordedRequest, RequestInfo
+
+_REMOVING_VERBS = ("delete", "deletecollection")
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,12 @@ class WrittenObjects:
     uids: frozenset[str] = frozenset()
     pods: frozenset[tuple[str, str]] = frozenset()
     deleted_namespaces: frozenset[str] = frozenset()
+    removed_uids: frozenset[str] = frozenset()
+    """Of ``uids``, the objects that were deleted."""
+    removed_pods: frozenset[tuple[str, str]] = frozenset()
+    """Of ``pods``, those that were deleted or evicted."""
+    namespaces: frozenset[str] = frozenset()
+    """Namespaces of all of them."""
 
     def include(self, pod: PodInfo) -> bool:
         """Whether ``pod`` is one of them, or belongs to one."""
@@ -25,22 +33,48 @@ class WrittenObjects:
             or pod.namespace in self.deleted_namespaces
         )
 
+    def removed(self, known: Iterable[PodInfo]) -> set[str]:
+        """uids of what was removed, those of pods of which only the name is known too."""
+        by_name = {pod.uid for pod in known if (pod.namespace, pod.name) in self.removed_pods}
+        return by_name | self.removed_uids
+
 
 def written_objects(requests: Iterable[RecordedRequest]) -> WrittenObjects:
     """Those of the requests that succeeded."""
-    writes = [
-        request.info for request in requests if request.info.writes and 200 <= request.status < 300
-    ]
+    writes = [request for request in requests if request.info.writes and request.succeeded]
+    removals = [write for write in writes if _removes(write.info)]
     return WrittenObjects(
-        frozenset(write.uid for write in writes if write.uid),
+        frozenset(_uids(writes)),
+        frozenset(_pods(writes)),
         frozenset(
-            (write.namespace, write.name)
+            write.info.name
             for write in writes
-            if write.resource.partition("/")[0] == "pods" and write.name
+            if (write.info.verb, write.info.resource) == ("delete", "namespaces")
         ),
-        frozenset(
-            write.name
-            for write in writes
-            if (write.verb, write.resource) == ("delete", "namespaces")
-        ),
+        frozenset(_uids(removals)),
+        frozenset(_pods(removals)),
+        frozenset(_namespaces(write.info for write in writes)),
     )
+
+
+def _removes(write: RequestInfo) -> bool:
+    return (write.verb in _REMOVING_VERBS and "/" not in write.resource) or (
+        (write.verb, write.resource) == ("create", "pods/eviction")
+    )
+
+
+def _uids(writes: Iterable[RecordedRequest]) -> Iterator[str]:
+    for write in writes:
+        yield from filter(None, (write.info.uid, *(item.uid for item in write.collection)))
+
+
+def _pods(writes: Iterable[RecordedRequest]) -> Iterator[tuple[str, str]]:
+    for write in writes:
+        if write.info.resource.partition("/")[0] == "pods" and not write.info.group:
+            names = (write.info.name, *(item.name for item in write.collection))
+            yield from ((write.info.namespace, name) for name in names if name)
+
+
+def _namespaces(writes: Iterable[RequestInfo]) -> Iterator[str]:
+    for write in writes:
+        yield write.namespace or (write.name if write.resource == "namespaces" else "")

@@ -8,17 +8,21 @@ refused connection and anything that is not JSON are a JaegerError.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
-import httpx
+from ktrace.jaeger import model
+from ktrace.jaeger.model import Trace
+from ktrace.text import clean
 
-from ktrace.jaeger.model import Trace, trace_of
+_PAGE = 500
+"""Traces in one response, when all matching traces are wanted: at most some 15 MB."""
 
-_PAGE = 1000
-"""Traces in one response, when all matching traces are wanted."""
+
+T = TypeVar("T")
 
 
 class JaegerError(Exception):
@@ -29,9 +33,16 @@ class Jaeger:
     """A client of the Jaeger at ``url``; ``timeout`` in seconds applies to each request."""
 
     def __init__(self, url: str, timeout: float = 10) -> None:
+        import httpx  # noqa: PLC0415  --help and completion would wait 0.1 s for it
+
         self.url = url.rstrip("/")
-        # Jaeger is on 127.0.0.1, which no proxy of the user can reach.
-        self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=False)
+        self._failures = (httpx.HTTPError,)
+        try:
+            # Jaeger is on 127.0.0.1, which no proxy of the user can reach.
+            self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=False)
+        except (httpx.InvalidURL, UnicodeError) as error:
+            told = clean(f"{self.url} is not Jaeger's address: {error}")
+            raise JaegerError(told) from None
 
     def __enter__(self) -> Jaeger:
         return self
@@ -45,11 +56,10 @@ class Jaeger:
         self._http.close()
 
     def services(self) -> list[str]:
-        return sorted(self._data("/api/services", {}) or [])
+        return self._names("/api/services")
 
     def operations(self, service: str) -> list[str]:
-        path = f"/api/services/{quote(service, safe='')}/operations"
-        return sorted(self._data(path, {}) or [])
+        return self._names(f"/api/services/{quote(service, safe='')}/operations")
 
     def find(
         self,
@@ -74,7 +84,7 @@ class Jaeger:
             query["start"] = start
         if end is not None:
             query["end"] = end
-        return [trace_of(document) for document in self._data("/api/traces", query) or []]
+        return self._traces("/api/traces", query)
 
     def find_all(
         self,
@@ -107,22 +117,41 @@ class Jaeger:
 
     def trace(self, trace_id: str) -> Trace | None:
         """None while Jaeger has no span of it."""
-        found = self._data(f"/api/traces/{trace_id}", {}) or []
-        return trace_of(found[0]) if found else None
+        found = self._traces(f"/api/traces/{quote(trace_id, safe='')}", {})
+        return found[0] if found else None
 
     def link(self, trace: Trace) -> str:
         return f"{self.url}/trace/{trace.id}"
 
+    def _names(self, path: str) -> list[str]:
+        return self._read(path, {}, lambda data: sorted(clean(name) for name in data))
+
+    def _traces(self, path: str, query: Mapping[str, str | int]) -> list[Trace]:
+        return self._read(path, query, lambda data: list(map(model.trace_of, data)))
+
+    def _read(
+        self, path: str, query: Mapping[str, str | int], parse: Callable[[Any], list[T]]
+    ) -> list[T]:
+        """What ``parse`` makes of the answer's data; empty where there is none."""
+        try:
+            return parse(self._data(path, query) or [])
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise JaegerError(
+                f"{self.url}{path} answers with data that is not Jaeger's "
+                f"({type(error).__name__}: {clean(str(error))}): is that Jaeger?"
+            ) from None
+
     def _data(self, path: str, query: Mapping[str, str | int]) -> Any:
         try:
             response = self._http.get(path, params=dict(query))
-        except httpx.HTTPError as error:
-            raise JaegerError(f"Jaeger at {self.url} cannot be reached: {error}") from error
-        if response.status_code == httpx.codes.NOT_FOUND:
+        except self._failures as error:
+            reason = clean(str(error)) or type(error).__name__
+            raise JaegerError(f"Jaeger at {self.url} cannot be reached: {reason}") from error
+        if response.status_code == HTTPStatus.NOT_FOUND:
             return None
         try:
-            document = response.json()
-        except ValueError:
+            document = model.read(response.content)
+        except (ValueError, TypeError, RecursionError):
             document = None
         if not isinstance(document, dict):
             raise JaegerError(
@@ -130,5 +159,6 @@ class Jaeger:
                 "is that Jaeger?"
             )
         if response.is_error:
-            raise JaegerError(f"Jaeger answers {response.status_code}: {document.get('errors')}")
+            errors = clean(str(document.get("errors")))
+            raise JaegerError(f"Jaeger answers {response.status_code}: {errors}")
         return document.get("data")

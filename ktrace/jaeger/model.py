@@ -1,10 +1,18 @@
-"""Spans and traces, read from the JSON of Jaeger's query API."""
+"""Spans and traces, read from the JSON of Jaeger's query API.
+
+All text in them is clean (``ktrace.text``): whoever prints or stores it has nothing more to do.
+"""
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Any
+
+from ktrace.text import clean, cleaned
 
 
 @dataclass(frozen=True)
@@ -39,69 +47,112 @@ class Span:
 
 @dataclass(frozen=True)
 class Trace:
-    """One trace's spans that have arrived in Jaeger so far, ordered by start."""
+    """One trace's spans that have arrived in Jaeger so far, ordered by start.
+
+    The tree is indexed once, on first use.
+    """
 
     id: str
     spans: tuple[Span, ...]
 
-    def below(self, ancestor: Span) -> list[Span]:
-        """All descendants of ``ancestor``, ordered by start."""
-        subtree = {ancestor.span_id}
-        growing = True
-        while growing:
-            children = {span.span_id for span in self.spans if span.parent_id in subtree} - subtree
-            subtree |= children
-            growing = bool(children)
-        return [span for span in self.spans if span.span_id in subtree and span is not ancestor]
+    def below(self, *ancestors: Span) -> list[Span]:
+        """All descendants of ``ancestors``, ordered by start, without ``ancestors`` themselves."""
+        subtree: set[str] = set()
+        unvisited = [span.span_id for span in ancestors]
+        while unvisited:
+            span_id = unvisited.pop()
+            if span_id not in subtree:
+                subtree.add(span_id)
+                unvisited += self._children.get(span_id, ())
+        positions = sorted(place for span_id in subtree for place in self._places.get(span_id, ()))
+        excluded = set(map(id, ancestors))
+        return [self.spans[place] for place in positions if id(self.spans[place]) not in excluded]
 
     def outermost(self, span: Span, service: str) -> Span:
         """The topmost ancestor of ``span`` that belongs to ``service``, or ``span`` itself."""
-        unvisited = {other.span_id: other for other in self.spans}
-        topmost, ancestor = span, unvisited.pop(span.parent_id or "", None)
-        while ancestor:
+        visited: set[str] = set()
+        topmost, parent = span, span.parent_id
+        while parent is not None and parent not in visited and parent in self._places:
+            visited.add(parent)
+            ancestor = self.spans[self._places[parent][-1]]
             topmost = ancestor if ancestor.service == service else topmost
-            ancestor = unvisited.pop(ancestor.parent_id or "", None)
+            parent = ancestor.parent_id
         return topmost
 
-    @property
+    @cached_property
     def spans_without_parent(self) -> int:
         """Number of spans whose parent is missing: it has not arrived yet, or is lost."""
-        known = {span.span_id for span in self.spans}
-        return sum(bool(span.parent_id) and span.parent_id not in known for span in self.spans)
+        parents = (span.parent_id for span in self.spans if span.parent_id)
+        return sum(parent not in self._places for parent in parents)
 
-    @property
+    @cached_property
     def counts(self) -> dict[str, int]:
         """Number of spans by service."""
-        services = [span.service for span in self.spans]
-        return {service: services.count(service) for service in sorted(set(services))}
+        return dict(sorted(Counter(span.service for span in self.spans).items()))
+
+    @cached_property
+    def _places(self) -> dict[str, list[int]]:
+        """Positions in ``spans`` by span id: a broken client may use an id twice."""
+        places: dict[str, list[int]] = {}
+        for place, span in enumerate(self.spans):
+            places.setdefault(span.span_id, []).append(place)
+        return places
+
+    @cached_property
+    def _children(self) -> dict[str, list[str]]:
+        """Span ids by their parent's."""
+        children: dict[str, list[str]] = {}
+        for span in self.spans:
+            if span.parent_id:
+                children.setdefault(span.parent_id, []).append(span.span_id)
+        return children
+
+
+def read(text: bytes) -> Any:
+    """An answer of Jaeger's, with the tags of spans and processes as a map, and without logs.
+
+    Jaeger has an object for each tag. If all of them were kept until the answer is read, 10,000
+    spans would take more than 100 MB. Raises ValueError or TypeError.
+    """
+    return json.loads(text, object_hook=_shrunk)
 
 
 def trace_of(document: Mapping[str, Any]) -> Trace:
-    """A trace from Jaeger's JSON."""
+    """A trace of what ``read`` returns; LookupError, TypeError or ValueError for anything else."""
     processes = document.get("processes") or {}
-    spans = (_span_of(span, processes) for span in document.get("spans") or [])
-    return Trace(document["traceID"], tuple(sorted(spans, key=lambda span: span.start)))
+    spans = [_span_of(span, processes) for span in document.get("spans") or []]
+    return Trace(clean(document["traceID"]), tuple(sorted(spans, key=lambda span: span.start)))
 
 
-def _span_of(document: Mapping[str, Any], processes: Mapping[str, Any]) -> Span:
+def _shrunk(value: dict[str, Any]) -> Any:
+    if value.keys() >= {"key", "value"}:
+        return _name(value["key"]), cleaned(value["value"])
+    if "tags" in value:
+        value["tags"] = dict(value["tags"] or ())
+        value.pop("logs", None)
+    return value
+
+
+def _span_of(document: Mapping[str, Any], processes: Mapping[str, Mapping[str, Any]]) -> Span:
+    trace_id = document["traceID"]
     parents = [
         reference["spanID"]
         for reference in document.get("references") or []
-        if reference["refType"] == "CHILD_OF" and reference["traceID"] == document["traceID"]
+        if reference["refType"] == "CHILD_OF" and reference["traceID"] == trace_id
     ]
     process = processes[document["processID"]]
     return Span(
-        trace_id=document["traceID"],
-        span_id=document["spanID"],
-        parent_id=parents[0] if parents else None,
-        service=process["serviceName"],
-        operation=document["operationName"],
-        start=document["startTime"],
-        duration=document["duration"],
-        tags=_tags(document),
-        process=_tags(process),
+        trace_id=_name(trace_id),
+        span_id=clean(document["spanID"]),
+        parent_id=clean(parents[0]) if parents else None,
+        service=_name(process["serviceName"]),
+        operation=_name(document["operationName"]),
+        start=int(document["startTime"]),
+        duration=int(document["duration"]),
+        tags=document.get("tags") or {},
+        process=process.get("tags") or {},
     )
 
 
-def _tags(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {tag["key"]: tag["value"] for tag in document.get("tags") or []}
+_name = lru_cache(maxsize=10_000)(clean)
+"""``clean`` for texts that come again and again: each is then in memory once."""

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from ktrace.components import KUBELET
 from ktrace.jaeger import Span, Trace
+from ktrace.podstart import sync_errors
+from ktrace.podstart.pod import INIT, Pod
 
 SYNC = "syncPod"
 SANDBOX = "RunPodSandbox"
 PULL = "PullImage"
 CREATE = "CreateContainer"
 START = "StartContainer"
-_METHODS = (SANDBOX, PULL, CREATE, START)
+EXEC = "ExecSync"
+"""Within a syncPod it is a container's postStart handler: probes have traces of their own."""
+_METHODS = (SANDBOX, PULL, CREATE, START, EXEC)
 _STOP = "StopContainer"
 _CRI_PREFIX = "runtime.v1."
 _CONTAINER_ID = "container.id"
 _CONTAINER_NAME = "container.name"
 _IMAGE_TAGS = ("container.image.ref", "image.ref", "image.name", "image")
-_BACK_OFF = "CrashLoopBackOff"
 
 
 @dataclass(frozen=True)
@@ -54,9 +57,17 @@ class Call:
         return self._tag(*_IMAGE_TAGS)
 
     @property
+    def failed(self) -> bool:
+        return bool(self.error)
+
+    @property
     def error(self) -> str:
-        """Why the call failed, from the outermost failed span; empty where it did not fail."""
-        return next((span.error for span in (self.span, *self.below) if span.failed), "")
+        """Why the call failed, from the outermost failed span; empty where it did not fail.
+
+        The runtime may go on after a failure inside a call: the call's own spans decide.
+        """
+        own = [span for span in (self.span, *self.below) if _method_name(span) == self.method]
+        return next((span.error for span in own if span.failed), "")
 
     def _tag(self, *keys: str) -> str:
         """The first of ``keys`` on the call's span or, as containerd sets them, below it."""
@@ -72,26 +83,58 @@ def has_calls(trace: Trace) -> bool:
     return any(_method(span) in _METHODS for span in trace.spans)
 
 
-def first_calls(syncs: Sequence[Trace]) -> list[Call]:
-    """The calls up to each container's first start, ordered by start; restarts are left out."""
-    calls = sorted(
-        (Call(trace, span) for trace in syncs for span in trace.spans if _method(span) in _METHODS),
-        key=lambda call: call.span.start,
-    )
+def all_calls(syncs: Iterable[Trace]) -> list[Call]:
+    """Ordered by start."""
+    calls = [
+        Call(trace, span) for trace in syncs for span in trace.spans if _method(span) in _METHODS
+    ]
+    return sorted(calls, key=lambda call: call.span.start)
+
+
+def first_calls(
+    syncs: Sequence[Trace], pod: Pod | None = None, until: float = float("inf")
+) -> list[Call]:
+    """The calls up to each container's first start, ordered by start.
+
+    Left out are restarts, ephemeral containers, and what begins after ``until``, in microseconds.
+    """
+    calls = [call for call in all_calls(syncs) if call.span.start < until]
     if names := container_names(calls):
-        restarted = _restarted(calls, names)
-        calls = [call for call in calls if call.container_id not in restarted]
-    else:
-        end = _first_known_end(syncs)
-        calls = [call for call in calls if call.span.start < end]
+        others = set(pod.ephemeral) if pod else set()
+        left_out = _restarted(calls, names) | {
+            container_id for container_id, name in names.items() if name in others
+        }
+        return [call for call in calls if call.container_id not in left_out or call.method == EXEC]
+    return _without_restarts(calls, syncs, pod)
+
+
+def up_to_last_start(calls: Sequence[Call]) -> list[Call]:
+    """Without what follows the last start; all of ``calls`` where nothing was started."""
     starts = [index for index, call in enumerate(calls) if call.method == START]
-    return calls[: starts[-1] + 1] if starts else calls
+    return list(calls[: starts[-1] + 1] if starts else calls)
 
 
 def container_names(calls: Iterable[Call]) -> dict[str, str]:
     """Containers' names by their ids; only containerd's spans, from 2.0 on, tell them."""
     names = {call.container_id: call.container_name for call in calls if call.method == CREATE}
-    return {container_id: name for container_id, name in names.items() if container_id}
+    return {container_id: name for container_id, name in names.items() if container_id and name}
+
+
+def missing_by_error(syncs: Iterable[Span], started: Collection[str], last_start: int) -> list[str]:
+    """Containers that the last failed sync could not start, though they were never started.
+
+    ``started`` are the names of the containers that were; where no span has names, only errors
+    after ``last_start`` count.
+    """
+    failed = [sync for sync in syncs if sync.failed]
+    if not failed or (not started and failed[-1].start < last_start):
+        return []
+    names = [
+        error.container
+        for error in sync_errors.parse(failed[-1].error)
+        if error.container and error.reason != sync_errors.CRASH_LOOP
+    ]
+    return [name for name in dict.fromkeys(names) if name not in started]
 
 
 def _restarted(calls: Iterable[Call], names: Mapping[str, str]) -> set[str]:
@@ -102,24 +145,55 @@ def _restarted(calls: Iterable[Call], names: Mapping[str, str]) -> set[str]:
         name = names.get(call.container_id, "")
         if call.method == CREATE and name in started:
             restarted.add(call.container_id)
-        if call.method == START and name and not call.span.failed:
+        if call.method == START and name and not call.failed:
             started.add(name)
     return restarted
 
 
-def _first_known_end(syncs: Iterable[Trace]) -> float:
-    """When the kubelet first stopped a container, or first knew that one had crashed."""
-    ends = (
-        span.start
+def _without_restarts(calls: Sequence[Call], syncs: Sequence[Trace], pod: Pod | None) -> list[Call]:
+    """Where no span names a container: as many starts as are known to be first ones."""
+    end, crashed = _first_known_end(syncs)
+    calls = [call for call in calls if call.span.start < end]
+    starts = [index for index, call in enumerate(calls) if call.method == START and not call.failed]
+    if pod and pod.containers:
+        # The kubelet goes on to the next container only after the last try of an init container.
+        first = sum(
+            1 + (container.restarts if container.kind == INIT else 0)
+            for container in pod.containers
+        )
+    else:
+        # A container is in back-off only after it was started a second time.
+        first = len(starts) - crashed
+    if not 0 < first < len(starts):
+        return calls
+    return calls[: starts[first - 1] + 1]
+
+
+def _first_known_end(syncs: Iterable[Trace]) -> tuple[float, int]:
+    """When the kubelet first stopped a container, or knew that one had crashed; and how many."""
+    ends = [
+        (span.start, _crashed(span))
         for trace in syncs
         for span in trace.spans
-        if _method(span) == _STOP or (span.operation == SYNC and _BACK_OFF in span.error)
-    )
-    return min(ends, default=float("inf"))
+        if _method(span) == _STOP or _crashed(span)
+    ]
+    return min(ends, default=(float("inf"), 0))
+
+
+def _crashed(span: Span) -> int:
+    """Number of the containers in back-off that the error of a syncPod names."""
+    if span.operation != SYNC or not span.failed:
+        return 0
+    errors = sync_errors.parse(span.error)
+    return len({error.container for error in errors if error.reason == sync_errors.CRASH_LOOP})
 
 
 def _method(span: Span) -> str:
     """The CRI method that a span of the kubelet's stands for; empty for any other span."""
-    if span.service != KUBELET or not span.operation.startswith(_CRI_PREFIX):
+    return _method_name(span) if span.service == KUBELET else ""
+
+
+def _method_name(span: Span) -> str:
+    if not span.operation.startswith(_CRI_PREFIX):
         return ""
     return span.operation.rpartition("/")[2]

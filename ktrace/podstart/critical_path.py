@@ -1,4 +1,4 @@
-"""The steps that a start waited for."""
+"""The few steps that made the length of a start, with the share of each."""
 
 from __future__ import annotations
 
@@ -9,28 +9,71 @@ from ktrace.podstart.model import Step
 
 _ROUNDING_MS = 0.0005
 """Half a microsecond: Jaeger's times are whole microseconds."""
+_MOST = 5
+_ENOUGH = 0.9
+"""Of the start: what is left after that is not worth a mark."""
+_SMALLEST = 0.05
+"""Of the start, for a mark."""
 
 
-def mark(steps: Sequence[Step]) -> list[Step]:
-    """``steps`` with the critical ones marked.
+def mark(steps: Sequence[Step], length_ms: float) -> list[Step]:
+    """``steps`` with their shares of a start of ``length_ms``, and the few that made it marked.
 
     From the end of the start backwards, the start waited for the step that ended last, then for
-    the one that ended last before that step began, and so on.
+    the one that ended last before that step began, and so on. Of a step with details it waited for
+    these in the same way, and for the step itself in the time that no detail covers.
     """
-    critical: set[int] = set()
-    candidates = [
-        index for index, step in enumerate(steps) if step.depth == 0 and step.duration_ms > 0
+    top = [index for index, step in enumerate(steps) if step.depth == 0]
+    waited: dict[int, float] = {}
+    for index, begin, end in _path(steps, top, 0.0, length_ms):
+        details = _path(steps, _details(steps, index), begin, end)
+        for detail, detail_begin, detail_end in details:
+            waited[detail] = detail_end - detail_begin
+        waited[index] = end - begin - sum(until - since for _, since, until in details)
+    shares = {index: time / length_ms for index, time in waited.items()} if length_ms > 0 else {}
+    chosen = _longest(shares)
+    return [
+        replace(step, critical=index in chosen, share=max(0.0, shares.get(index, 0.0)))
+        for index, step in enumerate(steps)
     ]
-    time_ms = max((step.end_ms for step in steps if step.depth == 0), default=0.0)
-    while earlier := [
-        index
-        for index in candidates
-        if index not in critical and steps[index].start_ms < time_ms - _ROUNDING_MS
-    ]:
+
+
+def _path(
+    steps: Sequence[Step], candidates: Sequence[int], begin: float, end: float
+) -> list[tuple[int, float, float]]:
+    """The candidates that were waited for between ``begin`` and ``end``, each with its part."""
+    found = []
+    left = {index for index in candidates if steps[index].duration_ms > 0}
+    time = end
+    while earlier := [index for index in left if steps[index].start_ms < time - _ROUNDING_MS]:
         latest = max(
             earlier,
-            key=lambda index: (min(steps[index].end_ms, time_ms), steps[index].duration_ms),
+            key=lambda index: (min(steps[index].end_ms, time), steps[index].duration_ms, -index),
         )
-        critical.add(latest)
-        time_ms = steps[latest].start_ms
-    return [replace(step, critical=index in critical) for index, step in enumerate(steps)]
+        left.discard(latest)
+        since, until = max(begin, steps[latest].start_ms), min(steps[latest].end_ms, time)
+        if until > since:
+            found.append((latest, since, until))
+        time = steps[latest].start_ms
+    return found
+
+
+def _details(steps: Sequence[Step], index: int) -> list[int]:
+    """The details of the step at ``index`` follow it."""
+    found = []
+    for number in range(index + 1, len(steps)):
+        if steps[number].depth == 0:
+            break
+        found.append(number)
+    return found
+
+
+def _longest(shares: dict[int, float]) -> set[int]:
+    chosen: set[int] = set()
+    told = 0.0
+    for index in sorted(shares, key=lambda index: -shares[index]):
+        if chosen and (told >= _ENOUGH or len(chosen) >= _MOST or shares[index] < _SMALLEST):
+            break
+        chosen.add(index)
+        told += shares[index]
+    return chosen

@@ -1,12 +1,62 @@
-"""The time between the kubelet's calls, which no span covers: when it is shown, and its name."""
+"""The time between the kubelet's calls: when it is shown, and what is known to have filled it."""
 
 from __future__ import annotations
 
-from ktrace.podstart.calls import SANDBOX, START, Call
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from ktrace.jaeger import Span
+from ktrace.podstart import sync_errors
+from ktrace.podstart.calls import PULL, SANDBOX, START, Call
+from ktrace.podstart.model import Pull
+from ktrace.podstart.pod import EXEC, INIT, SECOND, SIDECAR, Container, Pod, PodEvent
+
+NOT_TRACED = "not traced"
+VOLUMES = "the volume manager looks every 300 ms"
 _SHORTEST_MS = 5.0
 _SMALLEST_SHARE = 0.01
 _ALWAYS_SHOWN_MS = 100.0
+_LOOK = 300_000
+"""How often the kubelet's volume manager looks whether a pod's volumes are mounted, in microseconds
+(podAttachAndMountRetryInterval in pkg/kubelet/volumemanager of Kubernetes). The first look, at
+once, finds nothing mounted."""
+_LATE = 50_000
+"""What the kubelet may still do after a look."""
+_CAUSES = (
+    "FailedMount",
+    "FailedAttachVolume",
+    "FailedCreatePodSandBox",
+    "FailedPostStartHook",
+    "NetworkNotReady",
+)
+"""Reasons of Events that tell why the kubelet did not go on."""
+_UNHEALTHY = "Unhealthy"
+_STARTUP = "Startup probe"
+_TOLERANCE = 20_000
+"""Between the end of another pod's pull and the beginning of the one that waited for it."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is known of the pod besides its calls; times are those of the node's clock."""
+
+    syncs: Sequence[Span] = ()
+    """The syncPods that have ended, ordered by start."""
+    pod: Pod | None = None
+    events: Sequence[PodEvent] = ()
+    pulls: Sequence[Pull] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Containers' names by their ids."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a gap, in microseconds; ``known`` is whether its name is known to be its cause."""
+
+    name: str
+    start: int
+    end: int
+    known: bool = True
 
 
 def is_shown(gap_ms: float, start_ms: float) -> bool:
@@ -14,21 +64,117 @@ def is_shown(gap_ms: float, start_ms: float) -> bool:
     return gap_ms >= min(_ALWAYS_SHOWN_MS, max(_SHORTEST_MS, start_ms * _SMALLEST_SHARE))
 
 
-def name_of(previous: Call | None, following: Call, *, synced_again: bool, named: bool) -> str:
-    """What most likely happened between two calls.
+def parts(
+    previous: Call | None, following: Call | None, begin: int, end: int, known: Context
+) -> list[Part]:
+    """The gap from ``begin`` to ``end``, between two calls, by what filled it.
 
-    ``synced_again``: whether another syncPod began in between. ``named``: whether spans name the
-    containers, so that no restart is among the calls.
+    ``previous`` is None before the first call; ``following`` is None after the last one.
     """
-    if previous is None:
-        return "before the sandbox: volumes, cgroups, secrets"
-    if synced_again and previous.method == START and not previous.span.failed:
-        activity = "an init container runs" if named else "a container runs or is restarted"
-        return f"{activity}, then the kubelet's next sync"
-    if synced_again:
-        return "the kubelet waits before it goes on (back-off, next sync)"
-    if previous.method == SANDBOX:
-        return "between the sandbox and the first container"
-    if following.method == START:
-        return "between a container's creation and its start"
-    return f"between {previous.method} and {following.method}"
+    if cause := _failure(begin, end, known):
+        return [Part(cause, begin, end)]
+    if following and following.method == PULL and (held := _held(begin, end, known.pulls)):
+        return held
+    if previous and (cause := _after_start(previous, following, begin, end, known)):
+        return [Part(cause, begin, end)]
+    if previous is None and following and following.method == SANDBOX:
+        return _before_sandbox(begin, end, known.pod)
+    return [Part(NOT_TRACED, begin, end, known=False)]
+
+
+def _failure(begin: int, end: int, known: Context) -> str:
+    """What the kubelet told in Events and in the errors of its syncs; empty if it told nothing.
+
+    A sync that ends after the gap made the call that follows: its error came later.
+    """
+    told = [
+        event
+        for event in known.events
+        if event.reason in _CAUSES and event.first < end and event.last + SECOND > begin
+    ]
+    if told:
+        return f"waits ({told[-1].reason}): {told[-1].message}"
+    failed = [sync for sync in known.syncs if sync.failed and begin <= sync.end <= end]
+    if not failed:
+        return ""
+    errors = dict.fromkeys(map(_told, sync_errors.parse(failed[-1].error)))
+    return "; ".join(errors)
+
+
+def _told(error: sync_errors.SyncError) -> str:
+    reason = f" ({error.reason})" if error.reason else ""
+    return f"waits{reason}: {sync_errors.short(error.message)}"
+
+
+def _held(begin: int, end: int, pulls: Sequence[Pull]) -> list[Part]:
+    """The pulls of other pods that the kubelet ended before it began the one that follows."""
+    before = sorted(
+        (pull for pull in pulls if pull.start < end and begin < pull.end <= end + _TOLERANCE),
+        key=lambda pull: pull.start,
+    )
+    found: list[Part] = []
+    covered = begin
+    for pull in before:
+        start, until = max(covered, pull.start), min(pull.end, end)
+        if until <= start:
+            continue
+        if is_shown((start - covered) / 1000, (end - begin) / 1000):
+            found.append(Part(NOT_TRACED, covered, start, known=False))
+        else:
+            start = covered
+        whose = pull.pod or "another pod"
+        what = f" of {pull.image}" if pull.image else ""
+        found.append(Part(f"waits for the pull{what} by {whose}", start, until))
+        covered = until
+    if found and is_shown((end - covered) / 1000, (end - begin) / 1000):
+        found.append(Part(NOT_TRACED, covered, end, known=False))
+    return found
+
+
+def _after_start(
+    previous: Call, following: Call | None, begin: int, end: int, known: Context
+) -> str:
+    """What the pod's specification says that the kubelet waits for after a container's start."""
+    container = _container(previous, known)
+    if container is None or previous.method != START or previous.failed:
+        return ""
+    same_sync = following is not None and following.trace is previous.trace
+    if same_sync and container.post_start:
+        if container.post_start == EXEC:
+            return ""  # it has a span of its own
+        return f"postStart of {container.name} ({container.post_start})"
+    if same_sync or not any(begin < sync.start <= end for sync in known.syncs):
+        return ""
+    if container.kind == INIT:
+        return f"init container {container.name} runs, then the kubelet's next sync"
+    if container.kind == SIDECAR:
+        if container.startup_probe:
+            failures = [
+                event
+                for event in known.events
+                if event.reason == _UNHEALTHY
+                and event.container == container.name
+                and event.message.startswith(_STARTUP)
+            ]
+            why = f": {failures[-1].message}" if failures else ""
+            return f"start-up probe of sidecar {container.name}{why}"
+        return f"sidecar {container.name} has started, then the kubelet's next sync"
+    return ""
+
+
+def _container(call: Call, known: Context) -> Container | None:
+    name = known.names.get(call.container_id, "")
+    return known.pod.container(name) if known.pod and name else None
+
+
+def _before_sandbox(begin: int, end: int, pod: Pod | None) -> list[Part]:
+    has_volumes = pod is None or pod.has_volumes
+    if not has_volumes or not _LOOK <= end - begin < 2 * _LOOK:
+        return [Part(NOT_TRACED, begin, end, known=False)]
+    looked = end if end - begin <= _LOOK + _LATE else begin + _LOOK
+    return [Part(VOLUMES, begin, looked), *_rest(looked, end)]
+
+
+def _rest(begin: int, end: int) -> Iterator[Part]:
+    if begin < end:
+        yield Part(NOT_TRACED, begin, end, known=False)

@@ -25,9 +25,13 @@ def relay(answer: HTTPResponse, client: BaseHTTPRequestHandler, body: Iterable[b
     if length is not None:
         client.send_header("Content-Length", length)
     without_body = client.command == "HEAD" or answer.status in (204, 304)
-    chunked = length is None and not without_body
+    is_endless = length is None and not without_body
+    chunked = is_endless and client.request_version != "HTTP/1.0"
     if chunked:
         client.send_header("Transfer-Encoding", "chunked")
+    elif is_endless:
+        client.close_connection = True
+        client.send_header("Connection", "close")
     client.end_headers()
     for part in body:
         client.wfile.write(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
@@ -56,7 +60,7 @@ def relay_upgrade(
 
 
 def refuse(client: BaseHTTPRequestHandler, status: int, message: str) -> None:
-    """In the API server's form, a Status, so that clients show the message."""
+    """In the API server's form, a Status, so that clients show the message; ends the connection."""
     document = {
         "kind": "Status",
         "apiVersion": "v1",
@@ -68,5 +72,7 @@ def refuse(client: BaseHTTPRequestHandler, status: int, message: str) -> None:
     client.send_response_only(status)
     client.send_header("Content-Type", "application/json")
     client.send_header("Content-Length", str(len(text)))
+    client.send_header("Connection", "close")
     client.end_headers()
-    client.wfile.write(text)
+    if client.command != "HEAD":
+        client.wfile.write(text)

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import socket
+import threading
+from contextlib import suppress
 from email.message import Message
 from http.client import HTTPConnection, HTTPResponse
 
-from urllib3.util import wait_for_read
-
 from ktrace.recording.api_server import ApiServer
 from ktrace.recording.headers import end_to_end
+from ktrace.recording.sockets import is_readable
 
 _WRITING = ("POST", "PUT", "PATCH", "DELETE")
 
 
 class ApiConnection:
-    """Opened by the first request; reopened for another user and after the server has ended it."""
+    """Opened by the first request; reopened for another user and after the server has ended it.
+
+    One thread uses it; any thread may shut it.
+    """
 
     def __init__(self, api_server: ApiServer) -> None:
         self._api_server = api_server
         self._connection: HTTPConnection | None = None
+        self._socket: socket.socket | None = None
         self._own_user = False
         self._answer: HTTPResponse | None = None
+        self._is_shut = False
+        self._lock = threading.Lock()
 
     def exchange(
         self, method: str, path: str, headers: Message, body: bytes | None
@@ -49,12 +56,22 @@ class ApiConnection:
 
     def upgraded_socket(self) -> socket.socket:
         """The connection's, for bytes both ways after an answer that switched protocols."""
-        if self._connection is None:
+        if self._socket is None:
             raise ConnectionError("no connection to the API server is open")
-        opened: socket.socket = self._connection.sock
-        return opened
+        return self._socket
+
+    def shut(self) -> None:
+        """Ends what is being sent or received, and opens no connection any more."""
+        with self._lock:
+            self._is_shut = True
+            if self._socket:
+                with suppress(OSError):
+                    # Not that of an SSL socket, after which a reader would read encrypted bytes.
+                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def close(self) -> None:
+        with self._lock:
+            self._socket = None
         if self._connection:
             self._connection.close()
             self._connection = None
@@ -65,6 +82,10 @@ class ApiConnection:
         if self._connection is None:
             self._connection = self._api_server.connect(own_user=own_user)
             self._own_user = own_user
+            with self._lock:
+                self._socket = self._connection.sock
+        if self._is_shut:
+            raise ConnectionError("the command has ended")
         return self._connection
 
     def _is_reusable(self, *, own_user: bool) -> bool:
@@ -75,5 +96,5 @@ class ApiConnection:
             and self._own_user == own_user
             and self._answer is not None
             and self._answer.isclosed()
-            and not wait_for_read(self._connection.sock, timeout=0)
+            and not is_readable(self._connection.sock)
         )

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from ktrace.errors import UnreachableError, UsageError
 from ktrace.recording import kubeconfig
+from ktrace.text import clean
 from runtime_observability.host import kubeapi
 
 _CONNECT_SECONDS = 15
@@ -77,6 +78,6 @@ class ApiServer:
             self.connect().close()
         except (OSError, http.client.HTTPException) as error:
             raise UnreachableError(
-                f"the API server {self.host} of {file} cannot be reached: {error}; is the cluster "
-                "running?"
+                f"the API server {self.host} of {file} cannot be reached: {clean(str(error))}; is "
+                "the cluster running?"
             ) from None

@@ -8,6 +8,7 @@ kubeconfig says.
 
 from __future__ import annotations
 
+import os
 import secrets
 import sys
 import tempfile
@@ -23,13 +24,16 @@ from typing import Any
 
 import yaml
 
+from ktrace.errors import UsageError
 from ktrace.recording.api_server import ApiServer
+from ktrace.recording.connections import Connections
+from ktrace.recording.environment import without_proxy
 from ktrace.recording.handler import Handler
 from ktrace.recording.kubeconfig import redirected
 from ktrace.recording.requests import RecordedRequest
 from runtime_observability.host.files import write_private
 
-_SHUTDOWN_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 
 
 class Recorder:
@@ -37,11 +41,21 @@ class Recorder:
 
     def __init__(self) -> None:
         self._requests: list[RecordedRequest] = []
+        self._closed = False
         self._lock = threading.Lock()
+        self.problem = ""
+        """Why a request could not be handled; empty if all were."""
 
-    def add(self, request: RecordedRequest) -> None:
+    def add(self, request: RecordedRequest) -> bool:
+        """Returns whether it is recorded: not after ``close``, and then it must not be sent."""
         with self._lock:
-            self._requests.append(request)
+            if not self._closed:
+                self._requests.append(request)
+            return not self._closed
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
 
     @property
     def requests(self) -> list[RecordedRequest]:
@@ -56,21 +70,45 @@ class Recorder:
 def recording(kubeconfig: Path) -> Iterator[tuple[dict[str, str], Recorder]]:
     """Environment variables for a command whose requests are recorded within this context.
 
-    Raises the errors of ApiServer before anything listens.
+    After it no request is forwarded, and what was is recorded. Raises the errors of ApiServer
+    before anything listens, and UsageError if this machine has no place for a kubeconfig.
     """
     recorder = Recorder()
-    forwarder = _Forwarder(ApiServer(kubeconfig), recorder)
-    serve = partial(forwarder.serve_forever, poll_interval=_SHUTDOWN_POLL_SECONDS)
+    api_server = ApiServer(kubeconfig)
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="ktrace-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise UsageError(
+            f"no temporary folder can be created for the command's kubeconfig: {error.strerror}; "
+            "name a folder with TMPDIR"
+        ) from None
+    with folder as path, _forwarder(api_server, recorder) as forwarder:
+        own = Path(path) / "kubeconfig"
+        write_private(own, yaml.safe_dump(redirected(kubeconfig, forwarder.url)))
+        yield (
+            {
+                "KUBECONFIG": str(own),
+                # kubectl caches a server's API by its URL, which is different for every command.
+                "KUBECACHEDIR": str(Path(path) / "cache"),
+                **without_proxy(os.environ),
+            },
+            recorder,
+        )
+
+
+@contextmanager
+def _forwarder(api_server: ApiServer, recorder: Recorder) -> Iterator[_Forwarder]:
+    """Serves within the context."""
+    forwarder = _Forwarder(api_server, recorder)
+    serve = partial(forwarder.serve_forever, poll_interval=_POLL_SECONDS)
     threading.Thread(target=serve, daemon=True).start()
     try:
-        with tempfile.TemporaryDirectory(prefix="ktrace-", ignore_cleanup_errors=True) as folder:
-            own = Path(folder) / "kubeconfig"
-            write_private(own, yaml.safe_dump(redirected(kubeconfig, forwarder.url)))
-            # kubectl caches a server's API by its URL, which is different for every command.
-            yield {"KUBECONFIG": str(own), "KUBECACHEDIR": str(Path(folder) / "cache")}, recorder
+        yield forwarder
     finally:
+        recorder.close()
         forwarder.shutdown()
         forwarder.server_close()
+        forwarder.connections.close()
 
 
 class _Forwarder(ThreadingHTTPServer):
@@ -80,16 +118,29 @@ class _Forwarder(ThreadingHTTPServer):
 
     def __init__(self, api_server: ApiServer, recorder: Recorder) -> None:
         self._secret_path = f"/{secrets.token_urlsafe(32)}"
+        self._recorder = recorder
+        self.connections = Connections()
         handler = partial(
-            Handler, api_server=api_server, secret_path=self._secret_path, record=recorder.add
+            Handler,
+            api_server=api_server,
+            secret_path=self._secret_path,
+            record=recorder.add,
+            open_connections=self.connections,
         )
         super().__init__(("127.0.0.1", 0), handler)
+
+    def service_actions(self) -> None:
+        self.connections.look()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}{self._secret_path}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Silent about a client that ends its connection: the terminal is the command's."""
-        if not isinstance(sys.exception(), OSError):
-            super().handle_error(request, client_address)
+        """Nothing on the terminal, which is the command's: the report tells of it.
+
+        A client that ends its connection is no error.
+        """
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            self._recorder.problem = f"a request could not be handled: {error!r}"

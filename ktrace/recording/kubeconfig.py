@@ -18,6 +18,12 @@ def user(kubeconfig: Path) -> dict[str, Any]:
     return (entries[0].get("user") if entries else None) or {}
 
 
+def namespace(kubeconfig: Path) -> str:
+    """The namespace of the current context."""
+    context = _current_context(yaml.safe_load(kubeconfig.read_text()))["context"]
+    return str(context.get("namespace") or "default")
+
+
 def redirected(kubeconfig: Path, url: str) -> dict[str, Any]:
     """The current context with its cluster at ``url``.
 

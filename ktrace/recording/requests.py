@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote
 
 from ktrace.recording.object_reference import NO_OBJECT, ObjectReference
+from ktrace.text import clean
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get"}
 _WRITING_VERBS = {"create", "update", "patch", "delete", "deletecollection"}
+_REVIEWING_GROUPS = {
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "authorization.openshift.io",
+    "security.openshift.io",
+}
+"""Of the resources ...reviews: a question in the form of an object, which is not stored."""
+_CONNECTING = {"exec", "attach", "portforward", "proxy"}
+"""Subresources behind which a pod or a node answers, and not the API server."""
+_FALSE = ("0", "false", "")
+
+WRITE, DRY_RUN, WATCH, CONNECT, READ = "write", "dryRun", "watch", "connect", "read"
 
 
 @dataclass
@@ -25,10 +38,18 @@ class RecordedRequest:
     audit_id: str = ""
     written: ObjectReference = NO_OBJECT
     """The object that the answer to a write names."""
+    collection: tuple[ObjectReference, ...] = ()
+    """The objects that the answer to a deletion of a collection lists."""
+    dry_run: bool | None = None
+    """Whether the body makes it a dry run; None if that depends on the query."""
 
     @property
     def info(self) -> RequestInfo:
-        return parse(self.method, self.path, self.written)
+        return parse(self.method, self.path, self.written, self.dry_run)
+
+    @property
+    def succeeded(self) -> bool:
+        return 200 <= self.status < 300
 
 
 @dataclass(frozen=True)
@@ -43,22 +64,41 @@ class RequestInfo:
     name: str = ""
     uid: str = ""
     dry_run: bool = False
+    follows_log: bool = False
+    """Whether the answer goes on as long as a container writes, or until the client leaves."""
+
+    @property
+    def kind(self) -> str:
+        """WRITE, DRY_RUN, WATCH, CONNECT or READ."""
+        if self._connects:
+            return CONNECT
+        if self.verb in _WRITING_VERBS and self.resource and not self._reviews:
+            return DRY_RUN if self.dry_run else WRITE
+        return WATCH if self.verb == "watch" or self.follows_log else READ
 
     @property
     def writes(self) -> bool:
-        return self.verb in _WRITING_VERBS and bool(self.resource) and not self.dry_run
+        return self.kind == WRITE
 
     @property
-    def is_answered_by_object(self) -> bool:
-        """Whether the answer is one object: that of a proxy subresource is anything, or endless."""
-        return self.writes and "proxy" not in self.resource.split("/")
+    def _reviews(self) -> bool:
+        return self.group in _REVIEWING_GROUPS and self.resource.endswith("reviews")
+
+    @property
+    def _connects(self) -> bool:
+        return not _CONNECTING.isdisjoint(self.resource.split("/")[1:2])
 
 
-def parse(method: str, path: str, written: ObjectReference = NO_OBJECT) -> RequestInfo:
+def parse(
+    method: str,
+    path: str,
+    written: ObjectReference = NO_OBJECT,
+    dry_run_in_body: bool | None = None,
+) -> RequestInfo:
     """Splits a path as the API server does (RequestInfo in apiserver's pkg/endpoints/request)."""
-    url = urlsplit(path)
-    query = parse_qs(url.query)
-    parts = [part for part in url.path.split("/") if part]
+    encoded, _, query_text = path.partition("?")
+    query = parse_qs(query_text)
+    parts = [clean(part) for part in unquote(encoded).split("/") if part]
     verb = _VERBS.get(method, method.lower())
     if len(parts) >= 3 and parts[0] == "api":
         group, rest = "", parts[2:]
@@ -66,15 +106,18 @@ def parse(method: str, path: str, written: ObjectReference = NO_OBJECT) -> Reque
         group, rest = parts[1], parts[3:]
     else:
         return RequestInfo(verb)
+    watches = query.get("watch", ["0"])[0].lower() not in _FALSE
+    if rest[0] == "watch" and len(rest) > 1:
+        watches, rest = True, rest[1:]
     namespace = ""
     if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in ("status", "finalize"):
         namespace, rest = rest[1], rest[2:]
     resource, name = "/".join([rest[0], *rest[2:]]), rest[1] if len(rest) > 1 else ""
     if verb == "get" and not name:
-        watches = query.get("watch", ["0"])[0] not in ("0", "false", "")
         verb = "watch" if watches else "list"
     if verb == "delete" and not name:
         verb = "deletecollection"
+    follows_log = resource == "pods/log" and query.get("follow", ["0"])[0].lower() not in _FALSE
     return RequestInfo(
         verb,
         group,
@@ -82,5 +125,6 @@ def parse(method: str, path: str, written: ObjectReference = NO_OBJECT) -> Reque
         namespace,
         name or (written.name if verb == "create" else ""),
         written.uid,
-        "dryRun" in query,
+        "dryRun" in query if dry_run_in_body is None else dry_run_in_body,
+        verb == "get" and follows_log,
     )

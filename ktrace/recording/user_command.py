@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 from ktrace.errors import UsageError
+from ktrace.text import clean
 
 _FORWARDED = (signal.SIGTERM, signal.SIGHUP)
 
@@ -46,7 +47,7 @@ def run(command: Sequence[str], environment: Mapping[str, str]) -> Outcome:
             child.send_signal(number)
         code = child.wait()
     except OSError as error:
-        raise UsageError(f"{command[0]} cannot be run: {error.strerror}") from None
+        raise UsageError(f"{clean(command[0])} cannot be run: {error.strerror}") from None
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -67,11 +67,13 @@ _COMPONENTS = (APISERVER, SCHEDULER, KUBELET, CONTAINERD)
 def render(start: PodStart, jaeger_url: str) -> str:
     """The whole document."""
     heading = f"Why pod {start.pod} took {milliseconds(start.duration_ms)}"
-    if not start.complete:
+    if start.incomplete:
         heading = f"How far pod {start.pod} got in {milliseconds(start.duration_ms)}"
     moment = start.started_at.isoformat(sep=" ", timespec="milliseconds").replace("+00:00", " UTC")
+    where = f", node {escape(start.node)}" if start.node else ""
     rows = "\n".join(
-        _row(step, start.duration_ms, slowest=step is start.slowest) for step in start.steps
+        _row(step, start.length_ms, slowest=step is start.slowest)
+        for step in (*start.steps, *start.ready.steps)
     )
     links = "\n".join(
         f'<li><a href="{escape(url)}">{escape(url)}</a></li>'
@@ -96,22 +98,23 @@ def render(start: PodStart, jaeger_url: str) -> str:
 <body>
 <main>
 <h1>{escape(heading)}</h1>
-<p class="when">namespace {escape(start.namespace)}, from {moment}</p>
+<p class="when">namespace {escape(start.namespace)}{where}, from {moment}</p>
+<p class="when">{escape(title(start))}</p>
 <dl class="facts">
 {_facts(start)}
 </dl>
 <table>
 <thead><tr><th class="step">step</th><th class="who">component</th>
 <th class="number">start</th><th class="number">took</th>
-<th>0 to {milliseconds(start.duration_ms)}</th></tr></thead>
+<th>0 to {milliseconds(start.length_ms)}</th></tr></thead>
 <tbody>
 {rows}
 </tbody>
 </table>
 <p class="legend">
 {legend}
-<span><i class="mark"></i>the start waited for it</span>
-<span><i class="hatch"></i>no span covers it</span>
+<span><i class="mark"></i>made the length of the start</span>
+<span><i class="hatch"></i>nothing is known of it</span>
 </p>
 <h2>In short</h2>
 <ul>
@@ -131,7 +134,9 @@ def _facts(start: PodStart) -> str:
     cards = [("from the request to the last start", milliseconds(start.duration_ms), "")]
     if slowest := start.slowest:
         cards.append(("slowest step", milliseconds(slowest.duration_ms), slowest.name))
-    cards.append(("unexplained", milliseconds(start.unexplained_ms), "no span covers it"))
+    if start.ready.after_ms is not None:
+        cards.append(("Ready", milliseconds(start.ready.after_ms), "since the request"))
+    cards.append(("unexplained", milliseconds(start.unexplained_ms), "nothing is known of it"))
     return "\n".join(
         f"<div><dt>{escape(name)}</dt><dd>{escape(value)}"
         f"{f'<small>{escape(remark)}</small>' if remark else ''}</dd></div>"
@@ -149,12 +154,13 @@ def _row(step: Step, total_ms: float, *, slowest: bool) -> str:
     classes = " ".join(kind for kind, applies in kinds.items() if applies)
     left = step.start_ms / total_ms * 100 if total_ms else 0
     width = step.duration_ms / total_ms * 100 if total_ms else 0
+    share = f"<br>{step.share:.0%}" if step.critical else ""
     error = f'<br><span class="error">{escape(step.error)}</span>' if step.error else ""
     return (
         f'<tr class="{classes}"><td class="step">{escape(step.name)}{error}</td>'
         f'<td class="who">{escape(step.component)}</td>'
         f'<td class="number">{milliseconds(step.start_ms)}</td>'
-        f'<td class="number took">{milliseconds(step.duration_ms)}</td>'
+        f'<td class="number took">{milliseconds(step.duration_ms)}{share}</td>'
         f'<td><div class="lane"><div class="bar {escape(step.component)}" '
         f'style="left:{left:.2f}%;width:{width:.2f}%"></div></div></td></tr>'
     )

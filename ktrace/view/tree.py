@@ -5,9 +5,9 @@ from __future__ import annotations
 from rich.text import Text
 from rich.tree import Tree
 
-from ktrace.following.follower import FollowedPod
+from ktrace.following.followed_pod import FollowedPod
 from ktrace.following.report import Report
-from ktrace.recording.requests import RecordedRequest
+from ktrace.recording.requests import CONNECT, DRY_RUN, READ, WATCH, WRITE, RecordedRequest
 from ktrace.view import terminal
 from ktrace.view.terminal import counted, milliseconds
 
@@ -23,24 +23,34 @@ def render(report: Report) -> Tree:
     pods = tree.add(terminal.text(f"what followed: {counted(len(report.followed.pods), 'pod')}"))
     for pod in report.followed.pods:
         _add_pod(pods, report, pod)
+    if not report.followed.quiet:
+        tree.add(terminal.text("still changing when following ended: --for SECONDS follows longer"))
+    for note in report.notes:
+        tree.add(terminal.text(f"note: {note}"))
     if report.problem:
         tree.add(terminal.text(f"problem: {report.problem}"))
-    elif not report.followed.quiet:
-        tree.add(terminal.text("still changing when following ended: --for SECONDS follows longer"))
     return tree
 
 
 def _add_requests(tree: Tree, report: Report) -> None:
-    reads = []
+    of_kind: dict[str, list[RecordedRequest]] = {}
     for request in report.requests:
-        info = request.info
-        if info.writes:
-            name = "/".join(part for part in (info.namespace, info.name) if part)
-            tree.add(_line(report, request, f"{info.verb} {info.resource} {name}"))
-        else:
-            reads.append(request)
-    if not reads:
-        return
+        of_kind.setdefault(request.info.kind, []).append(request)
+    for request in (*of_kind.get(WRITE, ()), *of_kind.get(DRY_RUN, ())):
+        prefix = "dry run: " if request.info.kind == DRY_RUN else ""
+        tree.add(_line(report, request, f"{prefix}{_subject(request)}"))
+    for kind, noun in ((WATCH, "stream"), (CONNECT, "session")):
+        if requests := of_kind.get(kind):
+            longest_ms = max(map(report.duration_ms, requests))
+            title = f"{counted(len(requests), noun)}  open for up to {milliseconds(longest_ms)}"
+            branch = tree.add(terminal.text(title))
+            for request in requests:
+                branch.add(_line(report, request, _subject(request)))
+    if reads := of_kind.get(READ):
+        _add_reads(tree, report, reads)
+
+
+def _add_reads(tree: Tree, report: Report, reads: list[RecordedRequest]) -> None:
     total_ms = sum(map(report.duration_ms, reads))
     title = f"{counted(len(reads), 'read request')}  {milliseconds(total_ms)}"
     branch = tree.add(terminal.text(title))
@@ -48,6 +58,12 @@ def _add_requests(tree: Tree, report: Report) -> None:
     for request in slowest_first[:_SHOWN_READS]:
         path = request.path.partition("?")[0]
         branch.add(_line(report, request, f"{request.info.verb} {path}"))
+
+
+def _subject(request: RecordedRequest) -> str:
+    info = request.info
+    name = "/".join(part for part in (info.namespace, info.name) if part)
+    return f"{info.verb} {info.resource} {name}".rstrip()
 
 
 def _line(report: Report, request: RecordedRequest, title: str) -> Text:
@@ -58,25 +74,48 @@ def _line(report: Report, request: RecordedRequest, title: str) -> Text:
 
 
 def _add_pod(tree: Tree, report: Report, pod: FollowedPod) -> None:
-    title = f"pod {pod.namespace}/{pod.name}"
-    if pod.duration_ms is None:
-        tree.add(terminal.text(f"{title}  {pod.phase or 'gone'}, no trace of its own"))
-        return
-    duration_ms = pod.start.duration_ms if pod.start else pod.duration_ms
-    branch = tree.add(
-        terminal.text(
-            f"{title}  {_outcome(pod)} {milliseconds(duration_ms)}  "
-            f"{', '.join(pod.services)}  {report.trace_url(pod.longest)}"
-        )
-    )
+    node = f" on {pod.node}" if pod.node else ""
+    parts = [f"pod {pod.namespace}/{pod.name}{node}", _outcome(pod)]
+    if pod.traces:
+        parts += [", ".join(pod.services), report.trace_url(pod.longest) or ""]
+    branch = tree.add(terminal.text("  ".join(parts)))
+    if pod.cause:
+        branch.add(terminal.text(pod.cause))
     for step in pod.start.steps if pod.start else ():
-        is_long = step.duration_ms >= duration_ms * _STEP_SHARE
+        is_long = step.duration_ms >= (pod.duration_ms or 0.0) * _STEP_SHARE
         if step.depth == 0 and (step.error or is_long):
             error = f"  FAILED: {step.error}" if step.error else ""
             branch.add(terminal.text(f"{step.name}  {milliseconds(step.duration_ms)}{error}"))
+    for waiting in pod.start.waiting if pod.start else ():
+        branch.add(terminal.text(f"now: {waiting.what}"))
+    for note in pod.start.notes if pod.start else ():
+        branch.add(terminal.text(f"note: {note}"))
 
 
 def _outcome(pod: FollowedPod) -> str:
-    if pod.start is None:
-        return "ended in"
-    return "started in" if pod.start.complete else "not started after"
+    duration = "" if pod.duration_ms is None else milliseconds(pod.duration_ms)
+    match pod.outcome:
+        case "waiting":
+            return f"{pod.phase or 'gone'}, no trace of its own"
+        case "unread":
+            return "its start could not be read from Jaeger in time"
+        case "changed":
+            return f"containers started in a pod that ran already: {duration}"
+        case "ended":
+            return f"ended in {duration}"
+        case _:
+            told = _started(pod, duration)
+    if pod.termination_ms is None:
+        return told
+    return f"{told}, ended in {milliseconds(pod.termination_ms)}"
+
+
+def _started(pod: FollowedPod, duration: str) -> str:
+    if pod.complete:
+        return f"started in {duration}"
+    if pod.wanted is not None:
+        return f"{pod.started} of {counted(pod.wanted, 'container')} started, {duration} so far"
+    if pod.outcome == "starting":
+        return f"not started after {duration}"
+    started = f"{counted(pod.started, 'container')} started in {duration}"
+    return f"{started} (whether more were wanted is not known)"

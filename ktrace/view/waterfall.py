@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich.table import Table
 from rich.text import Text
 
 from ktrace.components import APISERVER, CONTAINERD, KUBELET, SCHEDULER
-from ktrace.podstart.model import PodStart, Step
-from ktrace.view.terminal import milliseconds
+from ktrace.podstart.model import PodStart, Step, Waiting
+from ktrace.podstart.readiness import CONDITION, SPAN
+from ktrace.view.terminal import counted, milliseconds
 
 _LONGEST_BAR = 36
 _NARROW = 100
@@ -20,14 +23,37 @@ _STYLES = {
 }
 
 
+_READY_SOURCES = {
+    SPAN: "by the span of the kubelet's status patch",
+    CONDITION: "by the pod's condition, to the second",
+}
+
+
 def title(start: PodStart) -> str:
-    state = " started in" if start.complete else ": no container start seen in"
-    return f"pod {start.namespace}/{start.pod}{state} {milliseconds(start.duration_ms)}"
+    """How far the start is, and since when."""
+    return f"pod {start.namespace}/{start.pod}{_state(start)}"
+
+
+def _state(start: PodStart) -> str:
+    took = milliseconds(start.duration_ms)
+    if start.complete:
+        ready = start.ready.after_ms
+        return f" started in {took}" + (f", Ready after {milliseconds(ready)}" if ready else "")
+    if start.wanted is not None:
+        started = f"{start.started} of {counted(start.wanted, 'container')} started"
+        return f": {started}, {took} so far"
+    if not start.started:
+        return f": no container start seen in {took}"
+    started = f"{counted(start.started, 'container')} started"
+    if start.incomplete:
+        missing = ", ".join(found.name for found in start.containers if not found.started)
+        return f": {started}, {missing} not, {took} so far"
+    return f": {started} in {took}; whether more were wanted is not known"
 
 
 def summary(start: PodStart) -> list[str]:
-    """The slowest step, the unexplained time, notes and errors; one line for each."""
-    lines = []
+    """The slowest step, Ready, what is waited for, notes and errors; one line for each."""
+    lines = [f"now: {waiting}" for waiting in map(_waiting_in(start), start.waiting)]
     slowest = start.slowest
     if slowest and start.duration_ms:
         share = slowest.duration_ms / start.duration_ms
@@ -35,19 +61,46 @@ def summary(start: PodStart) -> list[str]:
             f"slowest: {slowest.name}, {milliseconds(slowest.duration_ms)} "
             f"({share:.0%} of the total)"
         )
-    gaps = [step for step in start.steps if step.unexplained]
-    details = "; ".join(f"{step.name} {milliseconds(step.duration_ms)}" for step in gaps)
-    lines.append(
-        f"unexplained: {milliseconds(start.unexplained_ms)} that no span covers"
-        + (f": {details}" if details else "")
-    )
+    if start.node:
+        lines.append(f"node: {start.node}")
+    if start.ready.after_ms is not None:
+        source = _READY_SOURCES.get(start.ready.source, start.ready.source)
+        note = f"; {start.ready.note}" if start.ready.note else ""
+        lines.append(f"Ready after {milliseconds(start.ready.after_ms)}, {source}{note}")
+    elif start.ready.note and not start.waiting:
+        lines.append(start.ready.note)
+    lines.append(f"unexplained: {milliseconds(start.unexplained_ms)} of which nothing is known")
     if start.spans_without_parent:
         lines.append(
             f"spans whose parent is lost or has not arrived yet: {start.spans_without_parent}"
         )
+    if start.missing:
+        lines.append(f"without {'; without '.join(start.missing)}")
     lines += start.notes
-    errors = [f"error in {step.name}: {step.error}" for step in start.steps if step.error]
+    steps = (*start.steps, *start.ready.steps)
+    errors = [f"error in {step.name}: {step.error}" for step in steps if step.error]
     return lines + list(dict.fromkeys(errors))
+
+
+def _waiting_in(start: PodStart) -> Callable[[Waiting], str]:
+    def told(waiting: Waiting) -> str:
+        if waiting.since is None or start.looked_at is None:
+            return waiting.what
+        seconds = (start.looked_at - waiting.since).total_seconds()
+        return f"{waiting.what}, for {duration(seconds)}" if seconds > 0 else waiting.what
+
+    return told
+
+
+def duration(seconds: float) -> str:
+    """A time that is known to the second: ``20 s``, ``3 min 5 s``, ``2 h 10 min``, ``4 d 1 h``."""
+    whole = round(seconds)
+    days, hours, minutes, rest = whole // 86400, whole // 3600 % 24, whole // 60 % 60, whole % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def bar_width(columns: int) -> int:
@@ -56,27 +109,27 @@ def bar_width(columns: int) -> int:
 
 
 def table(start: PodStart, columns: int) -> Table:
-    """One line for each step; ``*`` marks the steps that the start waited for."""
+    """One line for each step; ``*`` marks the few that made the length, with their share of it."""
     waterfall = Table(
         box=None, pad_edge=False, padding=(0, 1), show_header=True, header_style="bold"
     )
     waterfall.add_column("start", justify="right", no_wrap=True)
     waterfall.add_column("took", justify="right", no_wrap=True)
-    waterfall.add_column("", no_wrap=True)
+    waterfall.add_column("share", no_wrap=True)
     waterfall.add_column("component", no_wrap=True)
     if width := bar_width(columns):
         waterfall.add_column("", no_wrap=True, width=width)
     waterfall.add_column("step", overflow="fold")
-    for step in start.steps:
+    for step in (*start.steps, *start.ready.steps):
         style = "dim" if step.unexplained else _STYLES.get(step.component, "")
         label = Text("  " * step.depth + step.name, "dim" if step.unexplained else "")
         if step.error:
             label.append("  FAILED", "bold red")
-        bars = [Text(bar(step, start.duration_ms, width), style)] if width else []
+        bars = [Text(bar(step, start.length_ms, width), style)] if width else []
         waterfall.add_row(
             milliseconds(step.start_ms),
             milliseconds(step.duration_ms),
-            Text("*" if step.critical else "", "bold yellow"),
+            Text(f"* {step.share:.0%}" if step.critical else "", "bold yellow"),
             Text(step.component, style),
             *bars,
             label,

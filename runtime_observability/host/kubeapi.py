@@ -1,31 +1,81 @@
-"""Clients for the Kubernetes API of a stack's cluster, or of any that a kubeconfig names."""
+"""Clients for the Kubernetes API of a stack's cluster, or of any that a kubeconfig names.
+
+The Kubernetes client is imported on first use: that takes half a second, for which --help and
+completion would wait.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import ssl
+from http import HTTPStatus
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from kubernetes import client, config
 
-_UNUSABLE = (
-    config.ConfigException,
-    OSError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    yaml.YAMLError,
-)
-"""What the Kubernetes client raises for a text that is not a kubeconfig."""
+if TYPE_CHECKING:
+    from kubernetes import client
+
+_UNUSABLE = (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError)
+"""What the Kubernetes client raises besides its own error for a text that is not a kubeconfig."""
+_PASSING = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT)
+"""With these, and with all from 500 on, a server says that the same request may work later."""
 
 
 class KubeconfigError(Exception):
     """A kubeconfig that cannot be used; the message has the reason."""
 
 
+class RequestError(Exception):
+    """A request without a usable answer; the message has the reason.
+
+    ``status`` is the answer's, None without an answer. ``passing``: a server is there, and the same
+    request may work a moment later.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, passing: bool) -> None:
+        super().__init__(message)
+        self.status = status
+        self.passing = passing
+
+
 def core(kubeconfig: Path) -> client.CoreV1Api:
+    from kubernetes import client  # noqa: PLC0415
+
     return client.CoreV1Api(client.ApiClient(configuration(kubeconfig)))
+
+
+def get(kubeconfig: Path, path: str, seconds: float) -> dict[str, Any]:
+    """The JSON object at ``path``. Raises KubeconfigError and RequestError."""
+    import urllib3  # noqa: PLC0415
+    from kubernetes import client  # noqa: PLC0415
+
+    access = configuration(kubeconfig)
+    access.retries = False  # by itself urllib3 waits four times
+    api = client.ApiClient(access)
+    request = api.param_serialize(
+        "GET", path, header_params={"Accept": "application/json"}, auth_settings=["BearerToken"]
+    )
+    try:
+        answer = api.call_api(*request, _request_timeout=seconds)
+        status, text = answer.status, answer.read()  # type: ignore[no-untyped-call]
+    except (client.ApiException, urllib3.exceptions.HTTPError) as error:
+        inner = getattr(error, "reason", None) or error
+        passing = not isinstance(inner, urllib3.exceptions.NewConnectionError)
+        raise RequestError(reason(error), passing=passing) from None
+    try:
+        document = json.loads(text)
+    except ValueError:
+        document = None
+    if status == HTTPStatus.OK and isinstance(document, dict):
+        return document
+    message = document.get("message") if isinstance(document, dict) else ""
+    told = f"{status} {message or answer.reason or ''}".strip()
+    if status == HTTPStatus.OK:
+        told += " without a JSON object: is that a Kubernetes API server?"
+    raise RequestError(told, status=status, passing=status >= 500 or status in _PASSING)
 
 
 def configuration(kubeconfig: Path) -> client.Configuration:
@@ -33,11 +83,13 @@ def configuration(kubeconfig: Path) -> client.Configuration:
 
     Ignores the environment's proxy: a stack's API server is on 127.0.0.1. Raises KubeconfigError.
     """
+    from kubernetes import client, config  # noqa: PLC0415
+
     access = client.Configuration(proxy="")
     try:
         config.load_kube_config(str(kubeconfig), client_configuration=access)  # type: ignore[no-untyped-call]
         tls(access)
-    except _UNUSABLE as error:
+    except (config.ConfigException, *_UNUSABLE) as error:
         # ConfigException repeats the entry that it is about, and with it credentials.
         why = re.sub(r"\{.*\}", "…", " ".join(str(error).split()))
         raise KubeconfigError(f"{kubeconfig} cannot be used: {why}") from None
@@ -63,6 +115,8 @@ def tls(access: client.Configuration, *, with_certificate: bool = True) -> ssl.S
 
 def reason(error: Exception) -> str:
     """The root cause of ``error`` in one line: urllib3 wraps it in errors of its own."""
+    from kubernetes import client  # noqa: PLC0415
+
     if isinstance(error, client.ApiException):
         return f"{error.status} {error.reason}"
     inner = getattr(error, "reason", None) or error

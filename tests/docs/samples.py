@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from ktrace.components import APISERVER, CONTAINERD, KUBELET
 from ktrace.expect import judge, schema, shipped
-from ktrace.following.follower import Followed, FollowedPod
+from ktrace.following.followed_pod import FollowedPod
+from ktrace.following.follower import Followed
 from ktrace.following.report import Report
 from ktrace.jaeger import Span, Trace
-from ktrace.jaeger.model import trace_of
+from ktrace.jaeger.model import read, trace_of
 from ktrace.pipeline import hops
 from ktrace.pipeline.coverage import Coverage
 from ktrace.pipeline.hops import BrokenHop
 from ktrace.pipeline.synthetic_span import Synthetic
 from ktrace.pipeline.verification import Verification
+from ktrace.podstart.cluster import FromCluster
 from ktrace.podstart.model import PodStart, Step
+from ktrace.podstart.pod import INIT, READY, Condition, Container, Pod
 from ktrace.podstart.search import look_for_start
 from ktrace.recording.object_reference import ObjectReference
 from ktrace.recording.requests import RecordedRequest
@@ -69,9 +71,25 @@ def trace() -> str:
     return block(f"kubectl run {POD} --image=busybox:1.35 --restart=Never -- echo hello", lines)
 
 
+_WITH_INIT = Pod(
+    uids=("fdfeb56c-202f-4d01-ad5c-fc00251c3ffe",),
+    node=NODE,
+    phase="Running",
+    containers=(
+        Container("first", INIT, started=True),
+        Container("main", started=True),
+        Container("side", started=True),
+    ),
+    conditions=(Condition(READY, status=True),),
+)
+"""The pod object of the recorded start: it was not recorded with it, so it has no times."""
+
+
 def show() -> str:
     """The start of a pod with an init container; details of the containers are left out."""
-    start = look_for_start(recorded.replay("with-init"), "default", "with-init")
+    start = look_for_start(
+        recorded.replay("with-init"), "default", "with-init", known=FromCluster(_WITH_INIT)
+    )
     assert start is not None
     table = terminal.plain(waterfall.table(start, terminal.PIPE_WIDTH)).splitlines()
     heading, rows = table[0], table[1:]
@@ -101,7 +119,7 @@ def assert_() -> str:
 
 
 def _traces(name: str) -> Iterable[Trace]:
-    answers = [entry["answer"] for entry in json.loads(recorded.text(name))]
+    answers = [entry["answer"] for entry in read(recorded.text(name).encode())]
     found = [trace_of(document) for answer in answers for document in answer["data"] or []]
     return {trace.id: trace for trace in found}.values()
 
@@ -158,7 +176,7 @@ def _request(
 
 def _pod(name: str, trace_id: str, milliseconds: float) -> FollowedPod:
     durations = (
-        ("before the sandbox: volumes, cgroups, secrets", 307),
+        ("the volume manager looks every 300 ms", 307),
         ("sandbox", 142),
         ("start container c", 79),
     )

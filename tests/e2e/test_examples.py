@@ -48,7 +48,7 @@ def test_a_program_has_a_traced_cluster_and_its_own_chart(own_chart: Program) ->
     outputs = own_chart.up()
     (pod,) = _pods("greeter", outputs["kubeconfig"], own_chart.environment)
     with Jaeger(outputs["jaegerUrl"]) as jaeger:
-        start = wait_for_start(jaeger, "default", pod, START_SECONDS)
+        start = wait_for_start(jaeger, "default", pod, START_SECONDS, outputs["kubeconfig"])
     assert start is not None
     assert start.complete
     assert {"apiserver", "kubelet", "containerd"} <= {step.component for step in start.steps}

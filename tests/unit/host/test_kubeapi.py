@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import yaml
 from kubernetes import client
 
 from runtime_observability.host import kubeapi
-from tests.fakes.http import write_kubeconfig
+from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
 
 POOL = urllib3.HTTPConnectionPool("127.0.0.1", 9)
 CONNECTION = urllib3.connection.HTTPConnection("127.0.0.1", 9)
@@ -72,3 +73,50 @@ def test_what_is_no_kubeconfig_is_told_in_one_line(tmp_path: Path, text: str) ->
         kubeapi.configuration(path)
     assert str(refused.value).startswith(f"{path} cannot be used: ")
     assert "\n" not in str(refused.value)
+
+
+# --- a request ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reply", "told", "passing"),
+    [
+        (Reply(403, {"message": "nodes is forbidden"}), "403 nodes is forbidden", False),
+        (Reply(503, "starting"), "503 Service Unavailable", True),
+        (Reply(429, {"message": "slow down"}), "429 slow down", True),
+        (Reply(200, "<html>"), "without a JSON object", False),
+        (Reply(200, ["a"]), "without a JSON object", False),
+    ],
+)
+def test_what_is_no_answer_is_told_and_whether_it_passes(
+    server: FakeServer, tmp_path: Path, reply: Reply, told: str, passing: bool
+) -> None:
+    write_kubeconfig(tmp_path / "config", server.url)
+    server.answer = lambda _: reply
+    with pytest.raises(kubeapi.RequestError) as failed:
+        kubeapi.get(tmp_path / "config", "/api/v1/nodes", 5)
+    assert told in str(failed.value)
+    assert failed.value.passing is passing
+    assert len(server.requests) == 1, "whoever asks decides how often"
+
+
+def test_where_nothing_listens_waiting_does_not_help(tmp_path: Path) -> None:
+    write_kubeconfig(tmp_path / "config", "http://127.0.0.1:9")
+    with pytest.raises(kubeapi.RequestError, match="Connection refused") as failed:
+        kubeapi.get(tmp_path / "config", "/api", 5)
+    assert (failed.value.passing, failed.value.status) == (False, None)
+
+
+def test_a_slow_answer_may_come_the_next_time(server: FakeServer, tmp_path: Path) -> None:
+    write_kubeconfig(tmp_path / "config", server.url)
+    ended = threading.Event()
+
+    def late(_: Request) -> Reply:
+        ended.wait(10)
+        return Reply(200, {})
+
+    server.answer = late
+    with pytest.raises(kubeapi.RequestError, match=r"timed out|timeout") as failed:
+        kubeapi.get(tmp_path / "config", "/api", 0.1)
+    ended.set()
+    assert failed.value.passing

@@ -41,13 +41,15 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def jaeger(server: FakeServer) -> str:
     """The URL of a Jaeger with one span: a syncPod of 10 µs that began at the epoch."""
-    server.answer = served(
-        lambda request: (
-            data()
-            if request.url.params.get("operation") == "deletePod"
-            else data(trace(span("kubelet", "syncPod")))
-        )
-    )
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/operations"):
+            return data("syncPod")
+        if request.url.params.get("operation") == "deletePod":
+            return data()
+        return data(trace(span("kubelet", "syncPod")))
+
+    server.answer = served(answer)
     return server.url
 
 

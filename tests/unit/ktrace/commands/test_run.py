@@ -4,18 +4,53 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ktrace.cli import main
+from tests import schemas
 from tests.fakes.http import FakeServer, Reply, write_kubeconfig
 
 COMMAND = """\
 import os, re, urllib.request as u; \
 url = re.search('server: (.*)', open(os.environ['KUBECONFIG']).read())[1]; \
 u.urlopen(url + '/version').read(); print('it ran')"""
+
+HOSTILE = COMMAND.replace(
+    "u.urlopen(url + '/version')",
+    "u.urlopen(u.Request(url + '/api/v1/namespaces/n%1b/pods', method='POST', data=b'{}'))",
+)
+"""Creates a pod in a namespace whose name has an escape character."""
+OUTLIVED = """\
+import http.client, os, re, time, urllib.parse
+folder = os.environ["FOLDER"]
+address = re.search("server: (.*)", open(os.environ["KUBECONFIG"]).read())[1]
+url = urllib.parse.urlsplit(address)
+connection = http.client.HTTPConnection(url.netloc)
+connection.request("GET", url.path + "/before")
+connection.getresponse().read()
+if not os.fork():
+    os.setsid()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nothing, number)
+    while not os.path.exists(folder + "/go"):
+        time.sleep(0.01)
+    connection.auto_open = 0
+    try:
+        connection.request("GET", url.path + "/after")
+        connection.getresponse()
+        said = "answered"
+    except (OSError, http.client.HTTPException):
+        said = "refused"
+    open(folder + "/doing", "w").write(said)
+    os.rename(folder + "/doing", folder + "/done")
+    os._exit(0)
+"""
+"""Its child keeps an open connection, and uses it after the command has ended."""
 
 
 @pytest.fixture
@@ -60,6 +95,65 @@ def test_a_report_that_cannot_be_written_is_said_first_or_costs_no_code(
     assert ktrace_run("--report", "/dev/full", code=7) == 7
     assert "the report cannot be written: No space left" in capfd.readouterr().err
     assert ktrace_run("--report", "/dev/full") == 2
+
+
+def test_errors_are_json_where_the_report_would_be(
+    ktrace_run: Callable[..., int], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_kubeconfig(tmp_path / "broken", "http://127.0.0.1:9")
+    assert ktrace_run("--json", kubeconfig=tmp_path / "broken") == 3
+    printed = capfd.readouterr()
+    document = json.loads(printed.err)
+    schemas.validate("error", document)
+    assert document["error"]["exitCode"] == 3
+    assert "127.0.0.1:9" in document["error"]["message"]
+    assert printed.out == ""
+    report = tmp_path / "report.json"
+    absent = tmp_path / "absent"
+    assert ktrace_run("--json", "--report", str(report), kubeconfig=absent) == 2
+    assert json.loads(report.read_text())["error"]["exitCode"] == 2
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_report_is_valid_and_plain_whatever_its_names_contain(
+    ktrace_run: Callable[..., int],
+    server: FakeServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    answer = {"data": [], "items": [], "kind": "Pod", "metadata": {"name": "e\x1b[31m", "uid": "u"}}
+    server.answer = lambda request: Reply(200, answer, {"Audit-Id": "\x9b31m"})
+    monkeypatch.setattr(sys.modules[__name__], "COMMAND", HOSTILE)
+    assert ktrace_run() == 0
+    text = capfd.readouterr().err
+    assert all(line.isprintable() for line in text.splitlines())
+    assert "create pods n\\x1b/e\\x1b[31m" in text
+    assert ktrace_run("--json") == 0
+    document = json.loads(capfd.readouterr().err)
+    schemas.validate("run", document)
+    assert document["apiVersion"] == "ktrace/v1"
+    texts = [*document["command"], *map(str, document["requests"][0].values())]
+    assert all(text.isprintable() for text in texts)
+
+
+def test_a_process_that_outlives_the_command_sends_nothing_unreported(
+    ktrace_run: Callable[..., int],
+    server: FakeServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "COMMAND", f"exec({OUTLIVED!r}); 0")
+    monkeypatch.setenv("FOLDER", str(tmp_path))
+    assert ktrace_run("--json") == 0
+    (tmp_path / "go").touch()
+    end = time.monotonic() + 60
+    while not (tmp_path / "done").exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert (tmp_path / "done").read_text() == "refused"
+    document = json.loads(capfd.readouterr().err)
+    assert [request["resource"] for request in document["requests"]] == ["/before"]
+    assert not [request for request in server.requests if request.path == "/after"]
 
 
 def test_ctrl_c_ends_the_following_and_not_the_report(

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from ktrace.podstart import search
 from tests.fakes import recorded
 from tests.fakes.clock import Clock
-from tests.fakes.http import FakeServer
+from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
 from tests.fakes.jaeger import URL, data, served, span, trace
 from tests.fakes.ktrace import Ktrace
+from tests.fakes.starts import Document
 
 SNAPSHOTS = Path(__file__).resolve().parent.parent / "podstart" / "snapshots"
 
@@ -34,7 +37,7 @@ def jaeger(server: FakeServer) -> str:
 
 def test_a_start_is_shown_as_a_waterfall_with_its_traces(ktrace: Ktrace, jaeger: str) -> None:
     shown = ktrace("show", "pod/echo-one", "--jaeger", jaeger)
-    assert (shown.returncode, shown.stderr) == (0, "")
+    assert (shown.returncode, shown.stderr) == (1, ""), "no pod object says that it is complete"
     expected = (SNAPSHOTS / "echo-one.txt").read_text().splitlines()
     assert [line for line in shown.lines if not line.startswith(jaeger)] == expected
     links = [line for line in shown.lines if line.startswith(jaeger)]
@@ -48,8 +51,148 @@ def snapshot(pod: str, jaeger: str) -> Any:
 @pytest.mark.parametrize("pod", ["echo-one", "pod/echo-one", "pods/echo-one"])
 def test_the_json_is_that_of_the_start(ktrace: Ktrace, jaeger: str, pod: str) -> None:
     shown = ktrace("show", pod, "--jaeger", jaeger, "--json")
-    assert shown.returncode == 0
+    assert shown.returncode == 1
     assert shown.document == snapshot("echo-one", jaeger)
+
+
+@pytest.fixture
+def api() -> Iterator[FakeServer]:
+    fake = FakeServer(lambda _: Reply(404))
+    yield fake
+    fake.stop()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, api: FakeServer) -> Callable[..., str]:
+    """Writes a kubeconfig of a cluster that has a pod and its Events."""
+
+    def with_pod(pod: Document | None, *events: Document, status: int = 404) -> str:
+        def answer(request: Request) -> Reply:
+            if "/events?" in request.path:
+                return Reply(body={"items": list(events)})
+            return Reply(body=pod) if pod else Reply(status, {"message": "no such thing"})
+
+        file = tmp_path / "kubeconfig"
+        api.answer = answer
+        write_kubeconfig(file, api.url)
+        return str(file)
+
+    return with_pod
+
+
+def test_a_start_is_complete_when_the_pod_says_so(
+    ktrace: Ktrace, jaeger: str, cluster: Callable[..., str]
+) -> None:
+    started = echo(running=True)
+    shown = ktrace("show", "echo-one", "--jaeger", jaeger, "--kubeconfig", cluster(started))
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.lines[0] == "pod default/echo-one started in 600 ms"
+    document = ktrace(
+        "show", "echo-one", "--jaeger", jaeger, "--kubeconfig", cluster(started), "--json"
+    ).document
+    assert (document["complete"], document["containersWanted"], document["missing"]) == (
+        True,
+        1,
+        [],
+    )
+
+
+def test_a_start_that_is_not_complete_is_shown_and_ends_with_1(
+    ktrace: Ktrace, jaeger: str, cluster: Callable[..., str]
+) -> None:
+    kubeconfig = cluster(echo(running=True, others=("second",)))
+    shown = ktrace("show", "echo-one", "--jaeger", jaeger, "--kubeconfig", kubeconfig)
+    assert (shown.returncode, shown.stderr) == (1, "")
+    assert "pod default/echo-one: 1 of 2 containers started, 600 ms so far" in shown.lines
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        (404, "the pod object: no pod of that name exists any more"),
+        (403, "the pod object: 403 no such thing"),
+    ],
+)
+def test_what_the_cluster_does_not_tell_is_named_in_one_line(
+    ktrace: Ktrace, jaeger: str, cluster: Callable[..., str], status: int, why: str
+) -> None:
+    kubeconfig = cluster(None, status=status)
+    shown = ktrace("show", "echo-one", "--jaeger", jaeger, "--kubeconfig", kubeconfig)
+    assert shown.returncode == 1
+    assert f"without {why}" in shown.lines
+
+
+def test_a_cluster_that_does_not_answer_is_named_too(
+    ktrace: Ktrace, jaeger: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "kubeconfig"
+    write_kubeconfig(file, "http://127.0.0.1:9")
+    shown = ktrace("show", "echo-one", "--jaeger", jaeger, "--kubeconfig", str(file))
+    assert shown.returncode == 1
+    (line,) = [line for line in shown.lines if line.startswith("without")]
+    assert line.startswith("without the pod object and its Events: ")
+
+
+@pytest.mark.parametrize("user", [{"username": "a", "password": "b"}, {"tokenFile": "token"}])
+def test_any_kubeconfig_is_read_with_the_kubernetes_client(
+    ktrace: Ktrace,
+    jaeger: str,
+    tmp_path: Path,
+    cluster: Callable[..., str],
+    user: dict[str, str],
+) -> None:
+    (tmp_path / "token").write_text("secret")
+    file = Path(cluster(echo(running=True)))
+    document = yaml.safe_load(file.read_text())
+    document["users"][0]["user"] = user
+    file.write_text(yaml.safe_dump(document))
+    shown = ktrace("show", "echo-one", "--jaeger", jaeger, "--kubeconfig", str(file))
+    assert (shown.returncode, shown.stderr) == (0, "")
+
+
+def test_a_file_that_is_no_kubeconfig_is_named(ktrace: Ktrace, jaeger: str, tmp_path: Path) -> None:
+    absent = tmp_path / "absent"
+    shown = ktrace("show", "echo-one", "--jaeger", jaeger, "--kubeconfig", str(absent))
+    assert shown.returncode == 1
+    (line,) = [line for line in shown.lines if line.startswith("without")]
+    assert f"{absent} cannot be used" in line
+
+
+def test_an_unschedulable_pod_is_answered_at_once(
+    ktrace: Ktrace, server: FakeServer, cluster: Callable[..., str], clock: Clock
+) -> None:
+    server.answer = served(lambda _: data())
+    document = echo(running=False)
+    document["spec"]["nodeName"] = ""
+    document["status"]["conditions"] = [
+        {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available"}
+    ]
+    begin = clock.now
+    shown = ktrace("show", "echo-one", "--jaeger", server.url, "--kubeconfig", cluster(document))
+    assert shown.returncode == 1
+    assert "now: unschedulable: 0/1 nodes are available" in shown.lines
+    assert clock.now - begin == 1
+
+
+def echo(*, running: bool, others: tuple[str, ...] = ()) -> Document:
+    """The pod of the recording: one container, or some more that have not started."""
+    traces = recorded_traces("echo-one")
+    tags = {tag["key"]: tag["value"] for span in traces for tag in span["tags"]}
+    state = {"running": {"startedAt": "2026-11-23T13:21:17Z"}} if running else {"waiting": {}}
+    names = ("echo-one", *others)
+    return {
+        "metadata": {"uid": tags["k8s.pod.uid"], "creationTimestamp": "2026-11-23T13:21:16Z"},
+        "spec": {"nodeName": "n", "containers": [{"name": name} for name in names]},
+        "status": {
+            "startTime": "2026-11-23T13:21:16Z",
+            "containerStatuses": [{"name": "echo-one", "state": state}],
+        },
+    }
+
+
+def recorded_traces(name: str) -> list[Any]:
+    answers = [entry["answer"] for entry in json.loads(recorded.text(name))]
+    return [span for answer in answers for found in answer["data"] or [] for span in found["spans"]]
 
 
 def test_a_page_is_written_and_named(ktrace: Ktrace, jaeger: str, tmp_path: Path) -> None:

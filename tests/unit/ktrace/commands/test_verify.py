@@ -330,7 +330,7 @@ def test_a_cluster_that_refuses_its_user_is_3(
     server.answer = lambda _: Reply(401, {"message": "Unauthorized"})
     refused = ktrace("verify")
     assert (refused.returncode, refused.stdout) == (3, "")
-    assert "cannot be reached: 401 Unauthorized" in refused.stderr
+    assert "refuses the list of its nodes: 401 Unauthorized" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -129,9 +128,13 @@ def start_of(name: str, uid: str) -> dict[str, Any]:
 
 
 def follow(
-    jaeger: Jaeger, owners: PodOwners, *requests: RecordedRequest, seconds: float = 30
+    jaeger: Jaeger,
+    owners: PodOwners,
+    *requests: RecordedRequest,
+    seconds: float = 30,
+    since: float = 0,
 ) -> Report:
-    follower = Follower(jaeger, owners, requests, since=0)
+    follower = Follower(jaeger, owners, requests, since)
     follower.follow(seconds)
     return Report(("x",), 0, requests, follower.followed, URL)
 
@@ -148,22 +151,121 @@ def test_a_pod_that_waits_is_told_without_a_trace(
     assert "pod n/a  Pending, no trace of its own" in terminal.plain(tree.render(report))
 
 
-def test_a_pod_is_shown_with_what_its_start_or_its_end_took(
-    owners: Callable[..., PodOwners], clock: Clock
-) -> None:
+def test_text_and_json_tell_one_start(owners: Callable[..., PodOwners], clock: Clock) -> None:
+    """The kubelet's later syncs of a pod make its traces longer than its start."""
     started = start_of("a", "u-new")
     started["spans"][0]["duration"] = 5_000_000
-    known = owners([], [pod("a", "u-new")])
+    started["processes"]["kubelet"]["tags"] = [{"key": "k8s.node.name", "value": "node-1"}]
+    listed_pod = pod("a", "u-new")
+    listed_pod["spec"] = {"containers": [{"name": "a"}]}
+    state = {"running": {"startedAt": "1970-01-01T00:00:00.001010Z"}}
+    listed_pod["status"]["containerStatuses"] = [{"name": "a", "state": state}]
+    known = owners([], [listed_pod])
     report = follow(jaeger_with(clock, started), known, NEW, seconds=5)
     (found,) = report.followed.pods
     assert found.start is not None
-    assert found.duration_ms != found.start.duration_ms
+    (listed,) = report.document()["pods"]
+    assert listed["durationMs"] == round(found.start.duration_ms, 1)
+    assert (listed["uid"], listed["node"], listed["outcome"]) == ("u-new", "node-1", "started")
+    assert listed["complete"] is True
+    assert [step["name"] for step in listed["steps"]] == [step.name for step in found.start.steps]
+    assert listed["terminationMs"] is None
     shown = terminal.plain(tree.render(report))
-    assert f"pod n/a  started in {terminal.milliseconds(found.start.duration_ms)}  kubelet" in shown
-    assert found.duration_ms is not None
-    report.followed.pods[0] = replace(found, start=None)
+    took = terminal.milliseconds(found.start.duration_ms)
+    assert f"pod n/a on node-1  started in {took}  kubelet" in shown
+
+
+def end_of(name: str, uid: str, start: int, duration: int) -> dict[str, Any]:
+    tags = {"k8s.pod": f"n/{name}", "k8s.pod.uid": uid}
+    ending = span("kubelet", "syncTerminatingPod", start, **tags)
+    ending["duration"] = duration
+    return trace(ending, trace_id=f"end-{uid}")
+
+
+def test_a_pods_end_is_as_long_as_its_termination(
+    owners: Callable[..., PodOwners], clock: Clock
+) -> None:
+    """And not as long as everything that Jaeger has of the pod."""
+    known = owners([pod("a", "u-a")], [])
+    removed = RecordedRequest("DELETE", "/api/v1/namespaces/n/pods/a", 0, 1, 200)
+    ended = end_of("a", "u-a", 90_000_000, 2_680_000)
+    report = follow(jaeger_with(clock, ended), known, removed)
+    (listed,) = report.document()["pods"]
+    assert (listed["outcome"], listed["durationMs"], listed["complete"]) == ("ended", 2680.0, None)
+    assert "pod n/a  ended in 2.68 s" in terminal.plain(tree.render(report))
+    both = follow(jaeger_with(clock, start_of("a", "u-a"), ended), owners([], []), NEW)
+    (listed,) = both.document()["pods"]
+    assert (listed["outcome"], listed["terminationMs"]) == ("started", 2680.0)
+    assert listed["durationMs"] < 1
+    shown = terminal.plain(tree.render(both))
+    assert "1 container started in 0.0 ms (whether more were wanted is not known), ended" in shown
+
+
+def test_containers_of_a_pod_that_ran_before_the_command_are_no_start(
+    owners: Callable[..., PodOwners], clock: Clock
+) -> None:
+    """As with `kubectl debug`, or a container that is restarted."""
+    tags = {"k8s.pod": "n/a", "k8s.pod.uid": "u-a"}
+    later = trace(
+        span("kubelet", "syncPod", 600_000_000, **tags),
+        span("kubelet", "runtime.v1.RuntimeService/StartContainer", 600_000_010, "syncPod"),
+        trace_id="later",
+    )
+    known = owners([pod("a", "u-a")])
+    patched = RecordedRequest(
+        "PATCH", "/api/v1/namespaces/n/pods/a/ephemeralcontainers", 0, 1, 200, "id-1"
+    )
+    # What the command caused begins after 500 s; Jaeger has the first start too.
+    jaeger = jaeger_with(clock, start_of("a", "u-a"), later)
+    report = follow(jaeger, known, patched, seconds=5, since=500)
+    (listed,) = report.document()["pods"]
+    assert (listed["outcome"], listed["complete"], listed["steps"]) == ("changed", None, [])
     shown = terminal.plain(tree.render(report))
-    assert f"pod n/a  ended in {terminal.milliseconds(found.duration_ms)}  kubelet" in shown
+    assert "pod n/a  containers started in a pod that ran already: 0.0 ms" in shown
+
+
+@pytest.mark.parametrize(
+    ("statuses", "complete", "text"),
+    [
+        (["running", "waiting"], False, "1 of 2 containers started, 0.0 ms so far"),
+        (["running", "running"], True, "started in 0.0 ms"),
+        (["running", "failed"], False, "1 of 2 containers started, 0.0 ms so far"),
+    ],
+)
+def test_a_start_is_complete_when_every_container_has_started(
+    owners: Callable[..., PodOwners],
+    clock: Clock,
+    statuses: list[str],
+    complete: bool,
+    text: str,
+) -> None:
+    states = {
+        "running": {"running": {"startedAt": "1970-01-01T00:00:00.001010Z"}},
+        "waiting": {"waiting": {"reason": "ImagePullBackOff"}},
+        "failed": {"terminated": {"reason": "StartError"}},
+    }
+    listed_pod = pod("a", "u-new", ready=complete)
+    listed_pod["spec"] = {"nodeName": "node-2", "containers": [{"name": "a"}, {"name": "b"}]}
+    listed_pod["status"]["containerStatuses"] = [
+        {"name": name, "state": states[status]} for name, status in zip("ab", statuses, strict=True)
+    ]
+    known = owners([], [listed_pod])
+    report = follow(jaeger_with(clock, start_of("a", "u-new")), known, NEW, seconds=5)
+    (listed,) = report.document()["pods"]
+    assert (listed["complete"], listed["node"]) == (complete, "node-2")
+    assert listed["outcome"] == ("started" if complete else "starting")
+    assert listed["containersWanted"] == 2
+    assert text in terminal.plain(tree.render(report))
+
+
+def test_a_start_that_is_not_read_in_time_is_not_called_an_end(
+    owners: Callable[..., PodOwners], clock: Clock
+) -> None:
+    known = owners([], [pod("a", "u-new")])
+    report = follow(jaeger_with(clock, start_of("a", "u-new"), seconds=1), known, NEW, seconds=0)
+    (listed,) = report.document()["pods"]
+    assert (listed["outcome"], listed["durationMs"]) == ("unread", None)
+    assert "could not be read from Jaeger in time" in terminal.plain(tree.render(report))
 
 
 def test_what_failed_in_a_start_is_told_however_short_it_was(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ktrace.following.owners import PodInfo
+from ktrace.following.pods import PodInfo
 from ktrace.following.written_objects import written_objects
 from ktrace.recording.object_reference import NO_OBJECT, ObjectReference
 from ktrace.recording.requests import RecordedRequest

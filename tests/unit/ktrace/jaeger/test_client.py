@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import httpx
 import pytest
@@ -190,3 +191,69 @@ def test_the_outermost_span_of_a_service_is_found_past_those_of_others() -> None
     assert found.outermost(spans["List"], "apiserver") is spans["List"]
     assert found.outermost(spans["admit"], "nosuch") is spans["admit"]
     assert found.outermost(spans["itself"], "apiserver") is spans["itself"]
+
+
+def test_a_deep_and_large_trace_is_read_once_through() -> None:
+    """Each level of a chain was once a pass over all spans: 50,000 would take an hour."""
+    spans = [
+        span("a", "0"),
+        *(span("a", str(at), at, parent=str(at - 1)) for at in range(1, 50_000)),
+    ]
+    (found,) = answers(data(trace(*spans))).find("a")
+    root, last = found.spans[0], found.spans[-1]
+    assert len(found.below(root)) == 49_999
+    assert found.below(found.spans[-2]) == [last]
+    assert found.outermost(last, "a") is root
+    assert found.spans_without_parent == 0
+
+
+def test_what_is_below_several_is_found_once_and_without_them() -> None:
+    document = trace(
+        span("a", "root"),
+        span("a", "left", 1, parent="root"),
+        span("a", "leaf", 2, parent="left"),
+        span("a", "other", 3),
+        span("a", "loop", 4, parent="loop"),
+    )
+    (found,) = answers(data(document)).find("a")
+    spans = {span.operation: span for span in found.spans}
+    assert found.below(spans["root"], spans["left"]) == [spans["leaf"]]
+    assert found.below(spans["loop"]) == []
+    assert found.below() == []
+
+
+def test_the_same_text_is_in_memory_once() -> None:
+    tags = [{"key": "node", "type": "string", "value": "x"}]
+    spans = [span("service", f"{number}") | {"tags": tags} for number in range(2)]
+    first, second = answers(data(trace(*spans))).find("a")[0].spans
+    assert first.service is second.service
+    assert next(iter(first.tags)) is next(iter(second.tags))
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        "text",
+        5,
+        {"spans": []},
+        {"traceID": "t", "spans": [{"spanID": "s"}], "processes": {}},
+        {"traceID": "t", "spans": 7},
+        trace(span("a", "b") | {"startTime": "noon"}),
+        trace(span("a", "b") | {"tags": [{"key": "k"}]}),
+        trace(span("a", "b") | {"operationName": None}),
+    ],
+)
+def test_data_of_another_shape_is_an_error_and_no_traceback(found: Any) -> None:
+    with pytest.raises(JaegerError, match="is that Jaeger") as refused:
+        answers(data(found)).find("a")
+    assert "\n" not in str(refused.value)
+
+
+def test_an_answer_that_nests_without_end_is_an_error() -> None:
+    with pytest.raises(JaegerError, match="is that Jaeger"):
+        answers(httpx.Response(200, text="[" * 100_000)).find("a")
+
+
+def test_an_address_that_is_none_is_an_error() -> None:
+    with pytest.raises(JaegerError, match="is not Jaeger's address"):
+        Jaeger("http://a:port")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+import time
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from ktrace.podstart import search
+from ktrace.podstart import cluster, search
 from ktrace.podstart.search import look_for_start, recent_pods, settled, wait_for_start
-from tests.fakes import recorded
+from tests.fakes import recorded, starts
 from tests.fakes.clock import Clock
 from tests.fakes.jaeger import client, data, span, trace
+from tests.fakes.starts import BEGIN, Api, pod, running, waiting
 
 SYNCED = 1_700_000_000_000_000
 SECOND = 1_000_000
@@ -22,26 +27,25 @@ def sync() -> dict[str, Any]:
     return trace(span("kubelet", "syncPod", SYNCED, **{"k8s.pod": "default/a"}))
 
 
-def test_a_start_is_searched_for_around_its_first_sync() -> None:
-    """An hour for what creates a pod and half an hour for its containers; else Jaeger reads all."""
-    asked: list[tuple[str, str, int, int, int]] = []
+def test_a_start_is_searched_for_without_a_bound() -> None:
+    """From its first sync to the present, and its requests from any time before."""
+    asked: list[tuple[str, int, int]] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         query = request.url.params
         if "start" in query:
-            times = (int(query["start"]) - SYNCED, int(query["end"]) - SYNCED)
-            asked.append(
-                (query["service"], query.get("operation", ""), *times, int(query["limit"]))
-            )
+            asked.append((query["service"], int(query["start"]), int(query["end"])))
         return data(sync()) if query["service"] == "kubelet" else data()
 
     assert look_for_start(client(answer), "default", "a")
-    kubelet, *requests = asked[-4:]
-    assert kubelet == ("kubelet", "syncPod", -SECOND, 30 * MINUTE, 500)
-    assert [(service, operation, *times) for service, operation, *times, _ in requests] == [
-        ("apiserver", operation, -60 * MINUTE, 0)
-        for operation in ("Create etcd3", "Create etcd3", "")
-    ]
+    kubelet = [times for service, *times in asked if service == "kubelet"]
+    assert kubelet[0] == [SYNCED - SECOND, SYNCED + 30 * MINUTE - SECOND]
+    assert all(later[0] == earlier[1] + 1 for earlier, later in itertools.pairwise(kubelet))
+    now = int(time.time() * SECOND)
+    assert now < kubelet[-1][1] <= now + 2 * MINUTE
+    requests = [times for service, *times in asked if service == "apiserver"]
+    assert len(requests) == 4, "the key with two prefixes, the binding, ephemeral containers"
+    assert all(start in (0, SYNCED) and end > now for start, end in requests)
 
 
 @pytest.mark.parametrize(("second_request", "chosen"), [(-2, -2), (0, 0), (1, -5)])
@@ -109,3 +113,48 @@ def test_what_a_sync_has_done_is_not_waited_for_even_if_it_failed(pod: str, cloc
     start = wait_for_start(jaeger, "default", pod, 60)
     assert clock.now - begin == 1
     assert start == look_for_start(jaeger, "default", pod)
+
+
+def in_progress(reason: str) -> Api:
+    return Api(pod({"main": waiting(reason, "why")}))
+
+
+@pytest.mark.parametrize(
+    ("api", "spans", "options", "seconds"),
+    [
+        (in_progress("ErrImagePull"), False, {}, 1),
+        (in_progress("ContainerCreating"), False, {}, 60),
+        (in_progress("ContainerCreating"), False, {"in_progress": True}, 1),
+        (Api(pod({"main": running(90)})), False, {}, 60),
+        (Api(pod({"main": running(90)})), True, {}, 1),
+    ],
+    ids=["stuck", "in progress", "in progress is an answer", "its spans are on their way", "whole"],
+)
+def test_a_start_is_waited_for_while_it_goes_on_or_its_spans_arrive(
+    *,
+    api: Api,
+    spans: bool,
+    options: dict[str, bool],
+    seconds: float,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cluster, "connected", lambda _: nullcontext(api))
+    clock.now = begin = BEGIN / 1e6 + 1
+    calls = starts.started("main", 80) if spans else []
+    jaeger = starts.jaeger(starts.created(), starts.sync(20, calls, update="create"))
+    start = wait_for_start(jaeger, "default", "a", 60, Path("kubeconfig"), **options)
+    assert start is not None
+    assert clock.now - begin == seconds
+
+
+def test_spans_of_an_old_start_are_not_waited_for(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = Api(pod({"main": running(90)}))
+    monkeypatch.setattr(cluster, "connected", lambda _: nullcontext(api))
+    clock.now = begin = BEGIN / 1e6 + 3600
+    start = wait_for_start(starts.jaeger(), "default", "a", 60, Path("kubeconfig"))
+    assert start is not None
+    assert start.complete
+    assert clock.now - begin == 1

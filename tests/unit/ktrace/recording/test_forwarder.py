@@ -24,22 +24,16 @@ import yaml
 from ktrace.errors import UnreachableError, UsageError
 from ktrace.following.owners import PodOwners
 from ktrace.recording.api_server import ApiServer
-from ktrace.recording.forwarder import Recorder, recording
+from ktrace.recording.forwarder import recording
 from ktrace.recording.handler import Handler
 from runtime_observability.host.kubeapi import KubeconfigError
 from tests.fakes.http import FakeServer, Reply, write_kubeconfig
 from tests.fakes.upgrade import KNOWN, UNKNOWN, Certificate, EchoServer
+from tests.unit.ktrace.recording.forwarding import forwarded, scripted
 
 POD = {"kind": "Pod", "metadata": {"name": "a-x1", "namespace": "n", "uid": "u1"}}
 EXEC = "client.authentication.k8s.io/v1"
 CREDENTIAL = f'{{"apiVersion":"{EXEC}","kind":"ExecCredential","status":{{"token":"of-plugin"}}}}'
-
-
-@contextmanager
-def forwarded(kubeconfig: Path) -> Iterator[tuple[str, Recorder]]:
-    with recording(kubeconfig) as (environment, recorder):
-        document = yaml.safe_load(Path(environment["KUBECONFIG"]).read_text())
-        yield document["clusters"][0]["cluster"]["server"], recorder
 
 
 @contextmanager
@@ -55,30 +49,6 @@ def upgraded(url: str, *more: str) -> Iterator[tuple[socket.socket, bytes]]:
             assert part, got
             got += part
         yield connection, got.partition(b"\r\n\r\n")[2]
-
-
-@contextmanager
-def scripted(*pieces: bytes, ends: bool = False) -> Iterator[str]:
-    """A server that answers with ``pieces``, and ends the connection then or never."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        kept = []
-
-        def serve() -> None:
-            while True:
-                try:
-                    accepted, _ = listener.accept()
-                except OSError:
-                    return
-                kept.append(accepted)
-                if accepted.recv(1 << 16):
-                    for piece in pieces:
-                        accepted.sendall(piece)
-                if ends:
-                    accepted.close()
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        listener.shutdown(socket.SHUT_RDWR)
 
 
 def test_every_answer_is_passed_on_and_its_audit_id_kept(

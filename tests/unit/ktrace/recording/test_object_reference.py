@@ -64,3 +64,38 @@ def in_protobuf(kind: bytes, message: bytes) -> bytes:
 )
 def test_an_answer_names_its_object(body: bytes, wanted: ObjectReference) -> None:
     assert object_reference.read(body) == wanted
+
+
+LIST = {"kind": "PodList", "items": [{"metadata": {"name": "a", "uid": "u1"}}, {"metadata": {}}]}
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        (json.dumps(LIST).encode(), (ObjectReference("a", "u1"), NO_OBJECT)),
+        (
+            in_protobuf(
+                b"PodList",
+                field(1, b"")
+                + field(2, field(1, field(1, b"a") + field(5, b"u1")))
+                + field(2, field(1, field(1, b"b") + field(5, b"u2"))),
+            ),
+            (ObjectReference("a", "u1"), ObjectReference("b", "u2")),
+        ),
+        (json.dumps({"kind": "Status", "status": "Success"}).encode(), ()),
+        (in_protobuf(b"Status", field(2, b"Success")), ()),
+        (b"[]", ()),
+        (b"ok", ()),
+        (b"k8s\0", ()),
+    ],
+)
+def test_a_deleted_collection_names_its_objects(
+    body: bytes, wanted: tuple[ObjectReference, ...]
+) -> None:
+    assert object_reference.read_items(body) == wanted
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b"k8s\0" + b"\xff" * 100_000])
+def test_an_answer_that_no_reader_survives_names_nothing(body: bytes) -> None:
+    assert object_reference.read(body) == NO_OBJECT
+    assert object_reference.read_items(body) == ()

@@ -94,6 +94,42 @@ def test_a_method_is_a_verb_that_writes_or_not(method: str, verb: str, writes: b
     assert (found.verb, found.writes) == (verb, writes)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "kind"),
+    [
+        ("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", "read"),
+        ("POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", "read"),
+        ("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", "read"),
+        ("POST", "/apis/authorization.k8s.io/v1/namespaces/n/localsubjectaccessreviews", "read"),
+        ("POST", "/apis/authentication.k8s.io/v1/tokenreviews", "read"),
+        ("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", "read"),
+        ("POST", "/apis/authorization.openshift.io/v1/subjectaccessreviews", "read"),
+        ("POST", "/apis/example.com/v1/namespaces/n/codereviews", "write"),
+        ("DELETE", "/apis/example.com/v1/namespaces/n/codereviews/a", "write"),
+        ("POST", "/api/v1/namespaces/n/serviceaccounts/a/token", "write"),
+        ("POST", "/api/v1/namespaces/n/pods/a/eviction", "write"),
+        ("POST", "/api/v1/namespaces/n/pods/a/exec?command=ls", "connect"),
+        ("GET", "/api/v1/namespaces/n/pods/a/portforward", "connect"),
+        ("GET", "/api/v1/namespaces/n/pods/a/attach", "connect"),
+        ("POST", "/api/v1/namespaces/n/services/a/proxy/x", "connect"),
+        ("GET", "/api/v1/namespaces/n/pods/proxy", "read"),
+        ("GET", "/api/v1/namespaces/n/pods/a/log?follow=true", "watch"),
+        ("GET", "/api/v1/namespaces/n/pods/a/log?follow=false", "read"),
+        ("GET", "/api/v1/pods?watch=True", "watch"),
+        ("GET", "/api/v1/pods?watch=False", "read"),
+        ("GET", "/api/v1/watch/namespaces/n/pods", "watch"),
+        ("GET", "//[x/y", "read"),
+    ],
+)
+def test_a_request_is_of_one_kind(method: str, path: str, kind: str) -> None:
+    assert parse(method, path).kind == kind
+
+
+def test_names_are_read_as_they_are_meant() -> None:
+    found = parse("GET", "/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode")
+    assert found.name == "system:node"
+
+
 def test_deleting_a_collection_writes() -> None:
     assert parse("DELETE", "/api/v1/namespaces/n/pods").writes
 
@@ -106,6 +142,6 @@ def test_a_dry_run_and_a_read_write_nothing() -> None:
 
 
 def test_what_is_proxied_to_a_pod_is_no_object() -> None:
-    assert parse("PATCH", "/api/v1/namespaces/n/pods/a").is_answered_by_object
-    assert not parse("POST", "/api/v1/namespaces/n/pods/a/proxy/x").is_answered_by_object
-    assert not parse("GET", "/api/v1/namespaces/n/pods/a").is_answered_by_object
+    assert parse("PATCH", "/api/v1/namespaces/n/pods/a").writes
+    assert not parse("POST", "/api/v1/namespaces/n/pods/a/proxy/x").writes
+    assert not parse("GET", "/api/v1/namespaces/n/pods/a").writes

@@ -1,0 +1,133 @@
+"""A pod, and what kubelet and containerd did for it since the command began."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ktrace.following.pods import PodInfo
+from ktrace.jaeger import Trace
+from ktrace.podstart.calls import has_calls
+from ktrace.podstart.model import PodStart
+
+TERMINATION = "syncTerminatingPod"
+_NODE = "k8s.node.name"
+
+Outcome = Literal["started", "starting", "changed", "ended", "waiting", "unread"]
+"""``changed``: containers of a pod that ran already were started. ``waiting``: no trace of its own.
+``unread``: its start could not be read from Jaeger in time."""
+
+
+@dataclass(frozen=True)
+class FollowedPod:
+    """The one source of what the report says of a pod, as text and as JSON."""
+
+    namespace: str
+    name: str
+    uid: str
+    phase: str
+    """As last listed; empty for a pod that never was."""
+    traces: tuple[Trace, ...] = field(repr=False)
+    start: PodStart | None = field(default=None, repr=False)
+    listed_node: str = ""
+    cause: str = ""
+    """Why it follows from the command, if neither it nor an owner was written."""
+    ran_before: bool = False
+    """Whether it had begun to run before the command."""
+    start_was_read: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        pod: PodInfo,
+        traces: tuple[Trace, ...],
+        cause: str,
+        *,
+        ran_before: bool,
+    ) -> FollowedPod:
+        return cls(
+            pod.namespace,
+            pod.name,
+            pod.uid,
+            pod.phase,
+            traces,
+            listed_node=pod.node,
+            cause=cause,
+            ran_before=ran_before,
+        )
+
+    @property
+    def services(self) -> list[str]:
+        return sorted({service for trace in self.traces for service in trace.counts})
+
+    @property
+    def node(self) -> str:
+        """As the pod object or else its spans name it; empty if neither does."""
+        spans = (span for trace in self.traces for span in trace.spans)
+        named = (str(span.process[_NODE]) for span in spans if _NODE in span.process)
+        told = self.listed_node or (self.start.node if self.start else "")
+        return told or next(named, "")
+
+    @property
+    def started(self) -> int:
+        """Number of its containers that are known to have started."""
+        return self.start.started if self.start else 0
+
+    @property
+    def wanted(self) -> int | None:
+        """Number of its containers that must start; None if that is not known."""
+        return self.start.wanted if self.start else None
+
+    @property
+    def complete(self) -> bool | None:
+        """Whether every container that must start is known to have; None without a start."""
+        return self.start.complete if self.start else None
+
+    @property
+    def outcome(self) -> Outcome:
+        if self.start:
+            return "starting" if self.start.incomplete else "started"
+        if any(map(terminates, self.traces)):
+            return "ended"
+        if any(map(has_calls, self.traces)):
+            return "changed" if self.start_was_read else "unread"
+        return "waiting"
+
+    @property
+    def errors(self) -> list[str]:
+        """The failures of its start, without repetitions."""
+        steps = self.start.steps if self.start else ()
+        return list(dict.fromkeys(f"{step.name}: {step.error}" for step in steps if step.error))
+
+    @property
+    def duration_ms(self) -> float | None:
+        """How long the outcome took; None where no span tells."""
+        if self.start:
+            return self.start.duration_ms
+        if self.outcome == "ended":
+            return self.termination_ms
+        if self.outcome == "changed":
+            return sum(_length_ms(trace) or 0.0 for trace in self.traces if has_calls(trace))
+        return None
+
+    @property
+    def termination_ms(self) -> float | None:
+        """From the kubelet's first span of the pod's end to the last; None if it did not end."""
+        return _length_ms(*filter(terminates, self.traces))
+
+    @property
+    def longest(self) -> Trace | None:
+        """The trace with the most spans."""
+        return max(self.traces, key=lambda trace: len(trace.spans), default=None)
+
+
+def terminates(trace: Trace) -> bool:
+    return any(span.operation == TERMINATION for span in trace.spans)
+
+
+def _length_ms(*traces: Trace) -> float | None:
+    """From the first span's start to the last span's end."""
+    spans = [span for trace in traces for span in trace.spans]
+    if not spans:
+        return None
+    return (max(span.end for span in spans) - min(span.start for span in spans)) / 1000

@@ -1,0 +1,103 @@
+"""Reads the pod object and its Events from the cluster of a kubeconfig.
+
+Only what k3d writes is read without the Kubernetes client, whose import costs a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import yaml
+
+from ktrace.podstart.pod import Pod, PodEvent, events_of, pod_of
+from runtime_observability.host import api_server
+from runtime_observability.host.api_server import ApiError, ApiServer, UnusableKubeconfigError
+
+NO_CLUSTER = "the pod object and its Events: no kubeconfig is known (--kubeconfig PATH, or a stack)"
+_GONE = "the pod object: no pod of that name exists any more"
+_NOT_FOUND = 404
+_CLUSTER_KEYS = {"server", "certificate-authority-data"}
+_USER_KEYS = {"token", "client-certificate-data", "client-key-data"}
+
+
+@dataclass(frozen=True)
+class FromCluster:
+    """``missing`` has one line for each source that could not be read, with the reason."""
+
+    pod: Pod | None = None
+    events: tuple[PodEvent, ...] = ()
+    missing: tuple[str, ...] = (NO_CLUSTER,)
+    gone: bool = False
+    """Whether the API server has no pod of that name."""
+
+
+class Api(Protocol):
+    """Raises what ``api_server.FAILURES`` lists."""
+
+    def get(self, path: str) -> dict[str, Any]: ...
+
+
+@contextmanager
+def connected(kubeconfig: Path | None) -> Iterator[Api | str]:
+    """The API of the cluster, or the reason why there is none."""
+    if kubeconfig is None:
+        yield NO_CLUSTER
+        return
+    try:
+        server = _plain(kubeconfig)
+    except UnusableKubeconfigError:
+        from ktrace.podstart.any_cluster import AnyCluster, KubeconfigError  # noqa: PLC0415
+
+        try:
+            any_cluster = AnyCluster(kubeconfig)
+        except KubeconfigError as error:
+            yield f"the pod object and its Events: {error}"
+        else:
+            yield any_cluster
+        return
+    with server:
+        yield server
+
+
+def _plain(kubeconfig: Path) -> ApiServer:
+    """UnusableKubeconfigError for one that has more than k3d writes."""
+    server = ApiServer(kubeconfig)
+    document = yaml.safe_load(kubeconfig.read_text())
+    others = _other_keys(document, "clusters", "cluster", _CLUSTER_KEYS)
+    others |= _other_keys(document, "users", "user", _USER_KEYS)
+    if others:
+        with server:
+            raise UnusableKubeconfigError(f"{kubeconfig} has {', '.join(sorted(others))}")
+    return server
+
+
+def _other_keys(document: Any, entries: str, kind: str, known: set[str]) -> set[str]:
+    return {key for entry in document[entries] for key in entry.get(kind) or {}} - known
+
+
+def read(api: Api | str, namespace: str, name: str) -> FromCluster:
+    """What the cluster has of the pod of that name now; never raises for a cluster that fails."""
+    if isinstance(api, str):
+        return FromCluster(missing=(api,))
+    missing: list[str] = []
+    path = f"/api/v1/namespaces/{quote(namespace, safe='')}"
+    pod, gone = None, False
+    try:
+        pod = pod_of(api.get(f"{path}/pods/{quote(name, safe='')}"))
+    except ApiError as error:
+        gone = error.status == _NOT_FOUND
+        missing.append(_GONE if gone else f"the pod object: {api_server.reason(error)}")
+    except api_server.FAILURES as error:
+        return FromCluster(missing=(f"the pod object and its Events: {api_server.reason(error)}",))
+    selector = quote(f"involvedObject.kind=Pod,involvedObject.name={name}", safe="")
+    events: tuple[PodEvent, ...] = ()
+    try:
+        events = events_of(api.get(f"{path}/events?fieldSelector={selector}"), pod)
+    except api_server.FAILURES as error:
+        missing.append(f"the pod's Events: {api_server.reason(error)}")
+    return FromCluster(pod, events, tuple(missing), gone)

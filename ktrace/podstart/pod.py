@@ -1,0 +1,280 @@
+"""The pod object and its Events as ktrace reads them: which containers must start, and which have.
+
+Times are in microseconds since the Unix epoch. Those of the pod object have a resolution of one
+second. Whatever a document lacks is empty: an API server of any release, and any pod, can be read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+SECOND = 1_000_000
+"""In microseconds."""
+INIT = "init container"
+SIDECAR = "sidecar"
+APP = "container"
+EXEC = "exec"
+READY = "Ready"
+SCHEDULED = "PodScheduled"
+_CONFIG_ANNOTATIONS = ("kubernetes.io/config.hash", "kubernetes.io/config.mirror")
+"""On a mirror pod: the uid of the static pod that it stands for."""
+_MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
+_NEVER_RAN = ("StartError", "ContainerCannotRun", "ContainerStatusUnknown")
+_FIELD_PATH = re.compile(r"\{(.+)\}")
+_LONGEST_MESSAGE = 300
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container that must start: no ephemeral one."""
+
+    name: str
+    kind: str = APP
+    """INIT, SIDECAR (an init container that is restarted always) or APP."""
+    image: str = ""
+    post_start: str = ""
+    """The kind of its postStart handler, such as EXEC or ``httpGet``; empty without one."""
+    startup_probe: bool = False
+    readiness_probe: bool = False
+    started: bool = False
+    """Whether it has been started at least once."""
+    running: bool = False
+    passed_startup: bool = False
+    started_at: int | None = None
+    """When it was first started; None if that is not known."""
+    restarts: int = 0
+    reason: str = ""
+    """Why it waits, or why it has ended."""
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Condition:
+    type: str
+    status: bool
+    since: int | None = None
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Pod:
+    """``uids`` are those that spans and Events know the pod by; a mirror pod has several."""
+
+    uids: tuple[str, ...] = ()
+    node: str = ""
+    created: int | None = None
+    deleted: bool = False
+    mirror: bool = False
+    """Whether it stands for a static pod: the kubelet began before the API server had it."""
+    phase: str = ""
+    reason: str = ""
+    message: str = ""
+    acknowledged: int | None = None
+    """When the kubelet first saw it."""
+    containers: tuple[Container, ...] = ()
+    ephemeral: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    scheduling_gates: tuple[str, ...] = ()
+    readiness_gates: tuple[str, ...] = ()
+    has_volumes: bool = True
+
+    @property
+    def complete(self) -> bool:
+        """Whether every container that must start has started."""
+        return bool(self.containers) and all(container.started for container in self.containers)
+
+    def condition(self, kind: str) -> Condition | None:
+        return next((found for found in self.conditions if found.type == kind), None)
+
+    def container(self, name: str) -> Container | None:
+        return next((found for found in self.containers if found.name == name), None)
+
+
+@dataclass(frozen=True)
+class PodEvent:
+    """One Event of the pod; ``container`` is empty where it is about the whole pod.
+
+    ``uid`` is that of the pod, empty where the Event does not tell.
+    """
+
+    reason: str
+    message: str
+    first: int
+    last: int
+    count: int = 1
+    container: str = ""
+    uid: str = ""
+
+
+def pod_of(document: Any) -> Pod:
+    """A pod from its JSON."""
+    meta, spec, status = (_map(_map(document).get(key)) for key in ("metadata", "spec", "status"))
+    annotations = _map(meta.get("annotations"))
+    uids = [_text(meta.get("uid")), *(_text(annotations.get(key)) for key in _CONFIG_ANNOTATIONS)]
+    init = [
+        (SIDECAR if container.get("restartPolicy") == "Always" else INIT, container)
+        for container in _maps(spec.get("initContainers"))
+    ]
+    app = [(APP, container) for container in _maps(spec.get("containers"))]
+    statuses = {
+        _text(found.get("name")): found
+        for key in ("initContainerStatuses", "containerStatuses")
+        for found in _maps(status.get(key))
+    }
+    containers = [
+        _container(kind, container, statuses.get(_text(container.get("name")), {}))
+        for kind, container in (*init, *app)
+    ]
+    return Pod(
+        uids=tuple(dict.fromkeys(uid for uid in uids if uid)),
+        node=_text(spec.get("nodeName")),
+        created=moment(meta.get("creationTimestamp")),
+        deleted="deletionTimestamp" in meta,
+        mirror=_MIRROR_ANNOTATION in annotations,
+        phase=_text(status.get("phase")),
+        reason=_text(status.get("reason")),
+        message=_text(status.get("message")),
+        acknowledged=moment(status.get("startTime")),
+        containers=_with_earlier_ones(containers),
+        ephemeral=_names(spec.get("ephemeralContainers")),
+        conditions=tuple(map(_condition, _maps(status.get("conditions")))),
+        scheduling_gates=_names(spec.get("schedulingGates")),
+        readiness_gates=tuple(
+            _text(gate.get("conditionType")) for gate in _maps(spec.get("readinessGates"))
+        ),
+        has_volumes=bool(spec.get("volumes")),
+    )
+
+
+def events_of(document: Any, pod: Pod | None) -> tuple[PodEvent, ...]:
+    """The Events of ``pod`` from the JSON of a list, ordered by time.
+
+    Those of another pod that had the same name are left out.
+    """
+    found = []
+    for item in _maps(_map(document).get("items")):
+        involved = _map(item.get("involvedObject"))
+        uid = _text(involved.get("uid"))
+        if pod and uid and uid not in pod.uids:
+            continue
+        if event := _event(item, _text(involved.get("fieldPath"))):
+            found.append(replace(event, uid=uid))
+    return tuple(sorted(found, key=lambda event: (event.first, event.last)))
+
+
+def moment(value: Any) -> int | None:
+    """A timestamp of Kubernetes; None for anything else, and for the time zero of Go and Unix."""
+    try:
+        found = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+        if found.tzinfo is None:
+            found = found.replace(tzinfo=UTC)
+        microseconds = round(found.timestamp() * SECOND)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return microseconds if microseconds > 0 else None
+
+
+def _event(item: Mapping[str, Any], field_path: str) -> PodEvent | None:
+    """None without any time: it could not be placed."""
+    series = _map(item.get("series"))
+    meta = _map(item.get("metadata"))
+    beginnings = (item.get("firstTimestamp"), item.get("eventTime"), meta.get("creationTimestamp"))
+    ends = (item.get("lastTimestamp"), series.get("lastObservedTime"), *beginnings)
+    first = next(filter(None, map(moment, beginnings)), None)
+    last = max(filter(None, map(moment, ends)), default=None)
+    if first is None or last is None:
+        return None
+    name = _FIELD_PATH.search(field_path)
+    counts = (item.get("count"), series.get("count"))
+    return PodEvent(
+        reason=_text(item.get("reason")),
+        message=_text(item.get("message")),
+        first=first,
+        last=last,
+        count=next((count for count in counts if isinstance(count, int) and count > 0), 1),
+        container=name[1] if name else "",
+    )
+
+
+def _container(kind: str, spec: Mapping[str, Any], status: Mapping[str, Any]) -> Container:
+    state, last_state = _map(status.get("state")), _map(status.get("lastState"))
+    running, ended = _map(state.get("running")), _map(state.get("terminated"))
+    waiting, ended_before = _map(state.get("waiting")), _map(last_state.get("terminated"))
+    restarts = status.get("restartCount")
+    restarts = restarts if isinstance(restarts, int) and restarts > 0 else 0
+    times = [moment(found.get("startedAt")) for found in (running, ended) if found]
+    told = waiting or ended
+    handler = _map(_map(spec.get("lifecycle")).get("postStart"))
+    return Container(
+        name=_text(spec.get("name")),
+        kind=kind,
+        image=_text(spec.get("image")),
+        post_start=next(map(_text, handler), ""),
+        startup_probe=bool(spec.get("startupProbe")),
+        readiness_probe=bool(spec.get("readinessProbe")) and kind != INIT,
+        started="running" in state or _has_run(ended) or _has_run(ended_before),
+        running="running" in state,
+        passed_startup=status.get("started") is True,
+        started_at=next(filter(None, times), None) if restarts == 0 else None,
+        restarts=restarts,
+        reason=_text(told.get("reason")),
+        message=_text(told.get("message")),
+    )
+
+
+def _has_run(terminated: Mapping[str, Any]) -> bool:
+    """Whether a container that has ended ever ran: a failed start has the time zero."""
+    if not terminated or terminated.get("reason") in _NEVER_RAN:
+        return False
+    return moment(terminated.get("startedAt")) is not None
+
+
+def _with_earlier_ones(containers: Sequence[Container]) -> tuple[Container, ...]:
+    """An init container has started if a container after it has: the kubelet forgets old ones."""
+    last = max((number for number, found in enumerate(containers) if found.started), default=-1)
+    return tuple(
+        replace(container, started=True, reason="", message="")
+        if number < last and container.kind != APP and not container.started
+        else container
+        for number, container in enumerate(containers)
+    )
+
+
+def _condition(document: Mapping[str, Any]) -> Condition:
+    return Condition(
+        type=_text(document.get("type")),
+        status=document.get("status") == "True",
+        since=moment(document.get("lastTransitionTime")),
+        reason=_text(document.get("reason")),
+        message=_text(document.get("message")),
+    )
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    return tuple(_text(entry.get("name")) for entry in _maps(value))
+
+
+def _map(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _maps(value: Any) -> Iterator[Mapping[str, Any]]:
+    return (entry for entry in (value if isinstance(value, list) else ()) if _map(entry))
+
+
+def _text(value: Any) -> str:
+    """One printable line: neither escape sequences nor bidi controls reach a terminal."""
+    if not isinstance(value, str):
+        return ""
+    line = " ".join(value.split())
+    printable = "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line
+    )
+    if len(printable) <= _LONGEST_MESSAGE:
+        return printable
+    return f"{printable[: _LONGEST_MESSAGE - 1]}…"

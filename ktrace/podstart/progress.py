@@ -1,0 +1,150 @@
+"""What a start that is not complete waits for, as the pod object and its Events tell."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+
+from ktrace.jaeger import Span
+from ktrace.podstart import sync_errors
+from ktrace.podstart.model import Waiting
+from ktrace.podstart.pod import APP, INIT, READY, SCHEDULED, SECOND, Container, Pod, PodEvent
+
+_CREATING = ("ContainerCreating", "PodInitializing", "")
+"""Reasons that only say that the kubelet is at work."""
+_VOLUMES = ("FailedMount", "FailedAttachVolume")
+_SANDBOX = ("FailedCreatePodSandBox", "NetworkNotReady")
+_PULLING = "Pulling"
+_PULL_ENDED = ("Pulled", "Failed", "BackOff")
+_UNHEALTHY = "Unhealthy"
+
+
+def of_pod(pod: Pod, events: Sequence[PodEvent], started: Collection[str]) -> tuple[Waiting, ...]:
+    """``started`` are the containers that are known to have started, from spans too."""
+    if pod.deleted:
+        return (Waiting("the pod is being deleted", stuck=True),)
+    if pod.phase == "Failed":
+        why = ": ".join(filter(None, (pod.reason, pod.message)))
+        return (Waiting(f"the pod has failed{f': {why}' if why else ''}", stuck=True),)
+    if not pod.node:
+        return _unscheduled(pod, events)
+    missing = [container for container in pod.containers if container.name not in started]
+    if not missing:
+        return _not_ready(pod, events)
+    if pod.acknowledged is None and not any(container.reason for container in pod.containers):
+        return (Waiting(f"waiting for the kubelet of {pod.node}"),)
+    return _containers(pod, missing, events)
+
+
+def of_errors(syncs: Sequence[Span]) -> tuple[Waiting, ...]:
+    """What the kubelet's last sync says, where the pod object is not known."""
+    if not syncs or not syncs[-1].failed:
+        return ()
+    errors = sync_errors.parse(syncs[-1].error)
+    return tuple(
+        Waiting(f"{error.container}: {error}" if error.container else str(error), stuck=True)
+        for error in errors
+    )
+
+
+def _unscheduled(pod: Pod, events: Sequence[PodEvent]) -> tuple[Waiting, ...]:
+    if pod.scheduling_gates:
+        return (Waiting(f"scheduling gates: {', '.join(pod.scheduling_gates)}", stuck=True),)
+    condition = pod.condition(SCHEDULED)
+    if condition and not condition.status and condition.message:
+        return (Waiting(f"unschedulable: {condition.message}", at(condition.since), stuck=True),)
+    if event := _last(events, ("FailedScheduling",)):
+        return (Waiting(f"unschedulable: {event.message}", at(event.first), stuck=True),)
+    return (Waiting("waiting for the scheduler", at(pod.created)),)
+
+
+def _containers(
+    pod: Pod, missing: Sequence[Container], events: Sequence[PodEvent]
+) -> tuple[Waiting, ...]:
+    if any(container.started for container in pod.containers):
+        began = True
+    else:
+        began = False
+        if event := _last(events, _VOLUMES, since_reason="Pulling"):
+            return (Waiting(f"waiting for a volume: {event.message}", at(event.first), stuck=True),)
+        if event := _last(events, _SANDBOX, since_reason="Pulling"):
+            return (Waiting(f"no sandbox: {event.message}", at(event.first), stuck=True),)
+    found = [
+        Waiting(_told(container), stuck=True)
+        for container in missing
+        if container.reason not in _CREATING
+    ]
+    if pulling := _pulling(missing, events):
+        found.append(pulling)
+    if not found and began:
+        found += _running_ones(pod, missing)
+    return tuple(found or [Waiting(f"{missing[0].name} is being created")])
+
+
+def _told(container: Container) -> str:
+    why = f": {container.message}" if container.message else ""
+    return f"{container.name}: {container.reason}{why}"
+
+
+def _pulling(missing: Sequence[Container], events: Sequence[PodEvent]) -> Waiting | None:
+    """A pull that has begun and not ended."""
+    for container in missing:
+        own = [event for event in events if event.container == container.name]
+        begun = [event for event in own if event.reason == _PULLING]
+        if not begun:
+            continue
+        last = begun[-1]
+        if any(event.reason in _PULL_ENDED and event.last >= last.last for event in own):
+            continue
+        return Waiting(f"pulling {container.image or 'an image'}", at(last.last))
+    return None
+
+
+def _running_ones(pod: Pod, missing: Sequence[Container]) -> list[Waiting]:
+    """What the kubelet waits for among the containers before the first missing one."""
+    first = pod.containers.index(missing[0])
+    before = pod.containers[:first]
+    if not before:
+        return []
+    last = before[-1]
+    if last.restarts and last.reason not in (*_CREATING, "Completed"):
+        return [Waiting(_told(last), stuck=True)]
+    if last.kind == INIT and last.running:
+        return [Waiting(f"init container {last.name} runs", at(last.started_at))]
+    if last.startup_probe and last.running and not last.passed_startup and last.kind != APP:
+        return [Waiting(f"start-up probe of sidecar {last.name}", at(last.started_at))]
+    if last.post_start and last.running and last.kind == APP:
+        return [Waiting(f"postStart of {last.name} runs", at(last.started_at))]
+    return []
+
+
+def _not_ready(pod: Pod, events: Sequence[PodEvent]) -> tuple[Waiting, ...]:
+    """What lies between the last start and Ready."""
+    condition = pod.condition(READY)
+    if condition is None or condition.status or condition.reason == "PodCompleted":
+        return ()
+    if event := _last(events, (_UNHEALTHY,)):
+        times = f" ({event.count} times)" if event.count > 1 else ""
+        where = f"{event.container}: " if event.container else ""
+        return (Waiting(f"not Ready: {where}{event.message}{times}", at(event.first)),)
+    why = condition.message or condition.reason
+    return (Waiting(f"not Ready{f': {why}' if why else ''}", at(condition.since)),)
+
+
+def _last(
+    events: Sequence[PodEvent], reasons: Collection[str], since_reason: str = ""
+) -> PodEvent | None:
+    """The last Event with one of ``reasons`` after any with ``since_reason``."""
+    later = max((event.last for event in events if event.reason == since_reason), default=0)
+    found = [event for event in events if event.reason in reasons and event.last + SECOND > later]
+    return max(found, key=lambda event: event.last, default=None)
+
+
+def at(microseconds: int | None) -> datetime | None:
+    """The moment, as far as a datetime can be that one."""
+    if microseconds is None:
+        return None
+    try:
+        return datetime.fromtimestamp(microseconds / SECOND, tz=UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
