@@ -53,7 +53,7 @@ def lines(verification: Verification, now: float) -> Iterator[RenderableType]:
 def _table(parts: Sequence[Coverage], now: float) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in ("", "component", "node", "last span"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for part in parts:
         age = _age(part, now)
         last_span = "never" if age is None else f"{age:.1f} s ago"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -24,6 +27,7 @@ from tests.configuration import PROJECT, parsed
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.http import write_kubeconfig
 from tests.fakes.ktrace import Ktrace
+from tests.schemas import validate
 
 COMMANDS = ("doctor", "verify", "run", "show", "assert", "render", "open")
 
@@ -36,6 +40,109 @@ def test_help_has_examples_and_exit_codes(ktrace: Ktrace, command: str) -> None:
     assert "Exit codes:" in shown.stdout
     assert "--json" in shown.stdout
     assert "\x1b" not in shown.stdout
+
+
+def test_help_has_the_whole_summary_of_each_command(
+    ktrace: Ktrace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also on a narrow terminal, where typer would cut them."""
+    monkeypatch.setenv("COLUMNS", "60")
+    shown = ktrace("--help")
+    assert max(map(len, shown.lines)) <= 60
+    told = " ".join(shown.stdout.split())
+    for command in COMMANDS:
+        summary = " ".join(ktrace(command, "--help").stdout.split("\n\n")[1].split())
+        assert f"{command} {summary}" in told
+
+
+def test_the_version_is_that_of_the_distribution(ktrace: Ktrace) -> None:
+    shown = ktrace("--version")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    with (PROJECT / "pyproject.toml").open("rb") as file:
+        assert shown.lines == [f"ktrace {tomllib.load(file)['project']['version']}"]
+
+
+def test_without_a_command_the_help_is_shown_and_it_is_wrong_usage(ktrace: Ktrace) -> None:
+    shown = ktrace()
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert shown.stderr.startswith("Usage: ktrace ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("shw",), "No such command 'shw'. Did you mean 'show'? `ktrace --help` shows"),
+        (("show",), "Missing argument 'pod/NAME'. `ktrace show --help` shows"),
+        (("show", "a", "--jsn"), "No such option: --jsn (Possible options: --json). `ktrace show"),
+        (("show", "a", "--timeout", "soon"), "Invalid value for '--timeout': "),
+        (("show", "a", "--timeout", "nan"), "Invalid value for '--timeout': "),
+        (("verify", "--timeout", "inf"), "inf is not a number of seconds"),
+        (("show", "a", "--timeout", "-1"), "Invalid value for '--timeout': "),
+        (("verify", "surplus\x1b[2J"), "Got unexpected extra argument(s) (surplus\\x1b[2J)"),
+    ],
+)
+def test_wrong_usage_is_one_line_with_the_cure(
+    ktrace: Ktrace, arguments: tuple[str, ...], told: str
+) -> None:
+    done = ktrace(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("ktrace: ")
+    assert told in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("show", "a", "--jaeger", "http://127.0.0.1:9", "--json"), 3),
+        (("verify", "--json", "--jaeger", "http://127.0.0.1:9"), 2),
+        (("open", "nosuch", "--json", "--jaeger", "http://127.0.0.1:9"), 2),
+        (("render", "--stack", "nosuch", "--json"), 2),
+        (("show", "--json"), 2),
+        (("show", "a", "--json", "--nosuch"), 2),
+    ],
+)
+def test_an_error_is_a_document_too(ktrace: Ktrace, arguments: tuple[str, ...], code: int) -> None:
+    done = ktrace(*arguments)
+    assert done.returncode == code
+    validate("error", done.document)
+    assert done.document["error"]["exitCode"] == code
+    assert done.stderr == f"ktrace: {done.document['error']['message']}\n"
+
+
+def test_stdout_of_a_command_that_is_run_has_no_document(ktrace: Ktrace) -> None:
+    done = ktrace("run", *NOWHERE, "--kubeconfig", "absent", "--json", "--", "true")
+    assert (done.returncode, done.stdout) == (3, "")
+    validate("error", json.loads(done.stderr))
+
+
+def test_the_json_of_a_command_that_is_run_is_not_ktraces(ktrace: Ktrace) -> None:
+    done = ktrace("run", "--nosuch", "--", "kubectl", "get", "--json")
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_a_reader_that_stops_is_no_traceback() -> None:
+    program = subprocess.run(
+        ["/bin/sh", "-c", f"{sys.executable} -m ktrace render --stack lab | head -n 1"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(program.stdout.splitlines()) == 1
+    assert program.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full device")
+def test_a_full_disk_is_one_line() -> None:
+    program = subprocess.run(
+        ["/bin/sh", "-c", f"{sys.executable} -m ktrace render --stack lab > /dev/full"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (program.returncode, program.stderr) == (2, "ktrace: No space left on device\n")
 
 
 @pytest.mark.parametrize("dashes", [("--",), ()])

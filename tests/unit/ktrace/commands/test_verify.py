@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -350,3 +352,18 @@ def test_without_a_stack_that_is_up_it_is_wrong_usage(
     assert (refused.returncode, refused.stdout) == (2, "")
     (line,) = refused.stderr.splitlines()
     assert problem in line
+
+
+def test_a_narrow_terminal_cuts_nothing_off(
+    ktrace: Ktrace, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    stack.silent = {"kubelet"}
+    shown = ktrace("verify", "--timeout", "0")
+    assert shown.returncode == 1
+    text = re.sub(r"\x1b\[[0-9;]*m", "", shown.stdout)
+    assert max(map(len, text.splitlines())) <= 60
+    assert "…" not in text
+    assert stack.node in "".join(text.split())
