@@ -33,6 +33,7 @@ def part_document(part: Coverage, now: float) -> dict[str, Any]:
         "expected": part.expected,
         "ok": part.ok,
         "lastSpanAgeSeconds": None if age is None else round(age, 1),
+        "nodeKnown": part.node_known,
         "brokenHop": asdict(part.broken) if part.broken else None,
     }
 
@@ -57,6 +58,8 @@ def _table(parts: Sequence[Coverage], now: float) -> Table:
     for part in parts:
         age = _age(part, now)
         last_span = "never" if age is None else f"{age:.1f} s ago"
+        if not part.node_known:
+            last_span += ", from a node that its spans do not name"
         if not part.expected and not part.ok:
             last_span += ", not expected: not traced, or sampled"
         table.add_row(_state(part), part.component, part.node, last_span)

@@ -142,7 +142,10 @@ def test_a_span_from_here_that_does_not_arrive_is_jaegers(pipeline: StackPipelin
 
 def test_of_a_cluster_of_others_only_jaeger_is_asked() -> None:
     answering = Pipeline(client(lambda _: data()))
-    assert hops.first_broken(answering, "n", "kubelet").hop == hops.EXPORTS
+    broken = hops.first_broken(answering, "n", "kubelet")
+    assert broken.hop == hops.NOT_KNOWN
+    assert "cannot be seen from here" in broken.evidence
+    assert "docker" not in broken.cure, "its nodes are not containers of this project"
     silent = Pipeline(client(lambda _: httpx.Response(500, json={})))
     assert hops.first_broken(silent, "n", "kubelet").hop == hops.STORES
 
