@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from ktrace.checks.examine import examine
+from ktrace.document import versioned
 from ktrace.errors import FINDING, UsageError
 from ktrace.target import options, stack_settings
 from ktrace.target.stack import is_this_project, project_folder, selected_stack
@@ -38,7 +39,7 @@ def doctor(*, stack: options.StackOption = None, as_json: options.JsonOption = F
     found = examine(Names(name or _WITHOUT_STACK, folder), settings, configured)
     ok = all(finding.status != "failure" for finding in found)
     if as_json:
-        terminal.print_json(findings.document(found, ok=ok))
+        terminal.print_json(versioned(findings.document(found, ok=ok)))
     else:
         console = terminal.console()
         for line in findings.lines(found):

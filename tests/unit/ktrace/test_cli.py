@@ -227,6 +227,7 @@ def test_render_needs_no_docker_and_gives_the_same_twice(ktrace: Ktrace, tmp_pat
     first, second = (ktrace("render", "--stack", "lab", "--json") for _ in range(2))
     assert first.returncode == 0, first.stderr
     assert first.stdout == second.stdout
+    validate("render", first.document)
     files = json.loads(first.stdout)["files"]
     assert {"k3d.yaml", "collector.yaml", "jaeger.yaml", "node/kubelet-tracing.yaml"} <= set(files)
     written = ktrace("render", "--stack", "lab", "-o", str(tmp_path))
@@ -269,6 +270,69 @@ def test_the_project_is_found_from_any_folder_of_it(
     assert project_folder() == tmp_path
     (tmp_path / "Pulumi.yaml").write_text("name: shop")
     assert project_folder() == PROJECT, "a checkout is its own project"
+
+
+BROKEN_PROJECTS = ["", "[", "[]", "text", "name: ''", "name: 3", "\x00", "{}"]
+
+
+@pytest.mark.parametrize("text", BROKEN_PROJECTS)
+def test_a_broken_project_above_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """An empty Pulumi.yaml above the folder was a traceback (finding 35)."""
+    inner = tmp_path / "a"
+    inner.mkdir()
+    monkeypatch.chdir(inner)
+    (inner / "Pulumi.yaml").write_text(text)
+    assert not is_this_project(inner)
+    assert project_folder() == PROJECT
+    (tmp_path / "Pulumi.yaml").write_text("name: runtime-observability")
+    assert project_folder() == tmp_path
+
+
+@pytest.mark.parametrize("command", ["verify", "render", "open"])
+@pytest.mark.parametrize("text", BROKEN_PROJECTS)
+def test_a_broken_project_alone_is_one_line(
+    ktrace: Ktrace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, command: str
+) -> None:
+    monkeypatch.setattr(stack, "__file__", str(tmp_path / "site-packages/ktrace/target/stack.py"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Pulumi.yaml").write_text(text)
+    refused = ktrace(command, "--stack", "dev")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    (line,) = refused.stderr.splitlines()
+    assert f"{tmp_path}/Pulumi.yaml is not a Pulumi project: it has no name. Correct it" in line
+
+
+@pytest.mark.parametrize("text", ["[", "config: []x", "config: 5", "config: [1]", "\x00"])
+def test_a_broken_stack_file_is_one_line(
+    ktrace: Ktrace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Pulumi.yaml").write_text("name: runtime-observability")
+    (tmp_path / "Pulumi.dev.yaml").write_text(text)
+    refused = ktrace("render", "--stack", "dev")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    (line,) = refused.stderr.splitlines()
+    assert f"{tmp_path}/Pulumi.dev.yaml cannot be read: " in line
+
+
+@pytest.mark.parametrize("printed", ["no json", "[]", "5"])
+def test_outputs_that_are_none_are_one_line(
+    ktrace: Ktrace, daemon: FakeDaemon, printed: str
+) -> None:
+    daemon.executables.script("pulumi", f"#!/bin/sh\necho '{printed}'\n")
+    refused = ktrace("verify", "--stack", "dev")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    (line,) = refused.stderr.splitlines()
+    assert "stack dev cannot be read (`pulumi stack output --json` prints no JSON object)" in line
+
+
+def test_an_output_of_another_kind_is_no_output(ktrace: Ktrace, daemon: FakeDaemon) -> None:
+    daemon.executables.script("pulumi", "#!/bin/sh\necho '{\"jaegerUrl\": 5}'\n")
+    refused = ktrace("verify", "--stack", "dev")
+    assert refused.returncode == 2
+    assert "is not up: it has no output jaegerUrl" in refused.stderr
 
 
 def test_an_installed_ktrace_finds_the_program_that_uses_it(

@@ -21,6 +21,7 @@ from runtime_observability.host.daemon import resolved
 from tests.configuration import PROJECT, parsed
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.ktrace import Done, Ktrace
+from tests.schemas import validate
 
 GIB = 1 << 30
 NAMES = Names("dev", PROJECT)
@@ -146,6 +147,7 @@ def needed() -> int:
 def test_the_json_has_each_finding(ktrace: Ktrace, computer: Machine) -> None:
     shown = ktrace("doctor", "--json")
     assert (shown.returncode, shown.stderr) == (0, "")
+    validate("doctor", shown.document)
     assert shown.document["ok"] is True
     assert shown.document["findings"][0] == {
         "check": "pulumi",
@@ -180,6 +182,7 @@ def test_a_failure_is_told_with_its_cure_and_is_1(ktrace: Ktrace, computer: Mach
     assert shown.lines[2].startswith(f"{'':33}cure: install pulumi ")
     as_json = ktrace("doctor", "--json")
     assert as_json.returncode == 1
+    validate("doctor", as_json.document)
     assert as_json.document["ok"] is False
     held = by_check(as_json)["ports"]
     assert held["status"] == "failure"
