@@ -108,7 +108,7 @@ class Trace:
         return children
 
 
-def read(text: bytes) -> Any:
+def read(text: bytes | bytearray) -> Any:
     """An answer of Jaeger's, with the tags of spans and processes as a map, and without logs.
 
     Jaeger has an object for each tag. If all of them were kept until the answer is read, 10,000
