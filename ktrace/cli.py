@@ -103,7 +103,7 @@ class _Command(TyperCommand):
 
 
 class _Unloaded(TyperCommand):
-    """Stands for a command in the list of commands until its context is needed."""
+    """A command in the list of commands, which is imported when its context is needed."""
 
     def get_short_help_str(self, limit: int = 45) -> str:
         return _ENTRIES[str(self.name)].summary()
@@ -159,15 +159,28 @@ def main() -> None:
         sys.stdout.flush()
     except _UsageError as error:
         own = itertools.takewhile(lambda argument: argument != "--", sys.argv)
-        _end(_usage(error), USAGE, in_json="--json" in own)
+        entry = _ENTRIES.get(error.ctx.info_name) if error.ctx else None
+        _end(
+            _usage(error),
+            USAGE,
+            in_json="--json" in own,
+            owns_stdout=entry is None or entry.owns_stdout,
+        )
     except OSError as error:
-        # What is still to be written must not fail once more when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_output()
         if isinstance(error, BrokenPipeError):
             sys.exit(FINDING)  # as typer ends where a command's own output is cut off
         file = f"{error.filename}: " if error.filename else ""
         _end(f"{file}{error.strerror or error}", USAGE)
     sys.exit(code)
+
+
+def _abandon_output() -> None:
+    """What cannot be written now must not fail once more when the interpreter ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _code(error: Exception) -> int:

@@ -155,4 +155,4 @@ def _span_of(document: Mapping[str, Any], processes: Mapping[str, Mapping[str, A
 
 
 _name = lru_cache(maxsize=10_000)(clean)
-"""``clean`` for texts that come again and again: each is then in memory once."""
+"""``clean`` for texts that occur in many spans: each is in memory once."""

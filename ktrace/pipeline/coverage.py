@@ -84,7 +84,7 @@ def watch(
 ) -> list[Coverage]:
     """Waits until every expected part has a span that ended after ``since``, or time is up.
 
-    A Jaeger that does not answer is asked again until then.
+    A Jaeger that does not answer is queried again until then.
     """
     deadline = time.monotonic() + seconds
     watched = list(parts)

@@ -52,7 +52,7 @@ def verify(
 
 
 def _services(jaeger: Jaeger, deadline: float) -> list[str]:
-    """What is expected depends on them, so a Jaeger that does not answer is asked again."""
+    """What is expected depends on them, so a Jaeger that does not answer is queried again."""
     while True:
         try:
             return jaeger.services()

@@ -119,6 +119,10 @@ def test_stdout_of_a_command_that_is_run_has_no_document(ktrace: Ktrace) -> None
 def test_the_json_of_a_command_that_is_run_is_not_ktraces(ktrace: Ktrace) -> None:
     done = ktrace("run", "--nosuch", "--", "kubectl", "get", "--json")
     assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("ktrace: No such option: --nosuch")
+    done = ktrace("run", "--json", "--nosuch", "--", "kubectl", "get")
+    assert (done.returncode, done.stdout) == (2, "")
+    validate("error", json.loads(done.stderr))
 
 
 def test_a_reader_that_stops_is_no_traceback() -> None:

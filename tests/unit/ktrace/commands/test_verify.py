@@ -378,7 +378,7 @@ def test_a_narrow_terminal_cuts_nothing_off(
 # --- an answer that is slow or lost ---------------------------------------------------------------
 
 
-def test_answers_that_jaeger_owes_are_waited_for(
+def test_a_jaeger_that_fails_for_a_while_is_waited_for(
     ktrace: Ktrace, stack: Stack, clock: Clock
 ) -> None:
     """One time-out was a broken hop (finding 35), and made containerd something not expected."""
@@ -432,7 +432,7 @@ def test_what_could_not_be_read_is_not_called_silent(
     assert (broken["hop"], broken["evidence"]) == ("Jaeger has them", "timed out")
 
 
-def test_a_slow_list_of_nodes_is_asked_for_again(
+def test_a_slow_list_of_nodes_is_read_again(
     ktrace: Ktrace, stack: Stack, server: FakeServer
 ) -> None:
     real, failures = server.answer, [Reply(503, "starting"), Reply(429, {"message": "busy"})]

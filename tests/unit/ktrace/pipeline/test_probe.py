@@ -481,7 +481,7 @@ def test_a_pod_that_stays_is_told_with_the_cure(cluster: Cluster) -> None:
         cluster.probe(seconds=0.3)
 
 
-def test_one_answer_that_jaeger_owes_is_not_the_end(cluster: Cluster, clock: Clock) -> None:
+def test_one_failed_answer_of_jaeger_is_not_the_end(cluster: Cluster, clock: Clock) -> None:
     cluster.fails = httpx.Response(503, text="slow")
 
     def recovers() -> None:
