@@ -36,7 +36,8 @@ def doctor(*, stack: options.StackOption = None, as_json: options.JsonOption = F
     known = name is not None and is_this_project(folder)
     settings = stack_settings.read(folder, name if known else None, without_secrets=True)
     configured = stack_settings.of_docker(folder, name) if name else {}
-    found = examine(Names(name or _WITHOUT_STACK, folder), settings, configured)
+    names = Names(name or _WITHOUT_STACK, folder)
+    found = [finding.cleaned() for finding in examine(names, settings, configured)]
     ok = all(finding.status != "failure" for finding in found)
     if as_json:
         terminal.print_json(versioned(findings.document(found, ok=ok)))

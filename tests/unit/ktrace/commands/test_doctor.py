@@ -210,6 +210,34 @@ def test_a_full_disk_is_told_before_it_evicts_pods(
     assert shown.returncode == int(status == "failure")
 
 
+@pytest.mark.parametrize("printed", ["nonsense", "[]", "5", '{"ServerVersion": "28.2.2"}'])
+def test_a_docker_that_prints_something_else_is_a_finding(
+    ktrace: Ktrace, computer: Machine, printed: str
+) -> None:
+    computer.daemon.executables.script("docker", f"#!/bin/sh\necho '{printed}'\n")
+    shown = ktrace("doctor", "--json")
+    assert shown.returncode == 1
+    validate("doctor", shown.document)
+    assert "prints what is not a Docker daemon's" in by_check(shown)["docker"]["seen"]
+
+
+@pytest.mark.parametrize("printed", ["nonsense", "[]", "5", '{"clientVersion": []}'])
+def test_a_kubectl_that_prints_something_else_is_a_finding(
+    ktrace: Ktrace, computer: Machine, printed: str
+) -> None:
+    computer.kubectl(f"echo '{printed}'")
+    shown = ktrace("doctor", "--json")
+    assert shown.returncode == 0
+    assert by_check(shown)["kubectl"]["status"] == "warning"
+
+
+def test_what_a_tool_prints_is_shown_as_text(ktrace: Ktrace, computer: Machine) -> None:
+    computer.kubectl(r"printf '\033[2Jbroken\nFAKE' >&2; exit 1")
+    shown = ktrace("doctor")
+    assert "\x1b" not in shown.stdout
+    assert "\\x1b[2Jbroken FAKE" in shown.stdout
+
+
 def test_limits_that_the_kernel_does_not_tell_are_no_findings(
     ktrace: Ktrace, computer: Machine
 ) -> None:
