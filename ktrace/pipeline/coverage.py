@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -159,8 +159,12 @@ def _newest_end(jaeger: Jaeger, part: Coverage, places: Sequence[str]) -> float 
         traces = jaeger.find(part.component, tags={tag: part.node}, start=start, limit=1)
         if not traces and part.component == CONTAINERD and tag == _HOST_TAG and not alone:
             traces = jaeger.find(KUBELET, tags={tag: part.node}, start=start, limit=20)
-        others = {place for place in places if place != part.node}
-        if newest := _last_end(_of(part.component, traces), without=others):
+        spans = [
+            span
+            for span in _of(part.component, traces)
+            if part.node in _names(span) or _names(span).isdisjoint(places)
+        ]
+        if newest := _last_end(spans):
             return newest
     if alone:
         return _last_end(_of(part.component, jaeger.find(part.component, start=start, limit=1)))
@@ -182,7 +186,8 @@ def _newest_end_anywhere(jaeger: Jaeger, component: str, places: Sequence[str]) 
     have another name than the node.
     """
     traces = jaeger.find(component, start=_look_back(), limit=_UNNAMED_TRACES)
-    return _last_end(_of(component, traces), without=set(places))
+    unnamed = (span for span in _of(component, traces) if _names(span).isdisjoint(places))
+    return _last_end(unnamed)
 
 
 def _look_back() -> int:
@@ -193,12 +198,12 @@ def _of(component: str, traces: Sequence[Trace]) -> list[Span]:
     return [span for trace in traces for span in trace.spans if span.service == component]
 
 
-def _last_end(spans: Sequence[Span], without: Collection[str] = ()) -> float | None:
-    """The newest end, but for spans that name a node which is in ``without``."""
-    ends = [span.end for span in spans if _names(span).isdisjoint(without)]
+def _last_end(spans: Iterable[Span]) -> float | None:
+    ends = [span.end for span in spans]
     return max(ends) / 1_000_000 if ends else None
 
 
 def _names(span: Span) -> set[str]:
+    """The node that ``span`` names; two where somebody gave the node another one's name."""
     tags = (source.get(tag) for tag in _NODE_TAGS for source in (span.tags, span.process))
     return {str(name) for name in tags if name}
