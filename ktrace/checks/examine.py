@@ -40,8 +40,7 @@ def examine(
         releases.kubernetes(settings.k3s_version, date.today()),
     ]
     try:
-        output = runner.run(docker.INFO).checked()
-        engine, info = docker.Daemon.read(output), json.loads(output)
+        engine, info = _engine()
         unfit = engines.refuse_others(engine, names.folder, Path.home(), docker.program())
         containers, networks = docker.containers(), docker.networks()
         hosts = [*chosen.problems, *own_container.refuse(names, containers)]
@@ -79,6 +78,17 @@ def examine(
         machine.disk(Path(info.get("DockerRootDir", "/"))),
         *machine.memory(settings),
     ]
+
+
+def _engine() -> tuple[docker.Daemon, dict[str, Any]]:
+    """The daemon, and the JSON of `docker info`. Raises CommandError."""
+    output = runner.run(docker.INFO).checked()
+    try:
+        return docker.Daemon.read(output), json.loads(output)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise runner.CommandError(
+            f"`{' '.join(docker.INFO)}` prints what is not a Docker daemon's ({error})"
+        ) from None
 
 
 def _without_daemon(chosen: daemons.Choice, error: runner.CommandError) -> list[Problem]:

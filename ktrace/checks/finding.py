@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from ktrace.text import clean
 from runtime_observability.core.problem import Problem
 
 Status = Literal["ok", "warning", "failure"]
@@ -21,6 +22,12 @@ class Finding:
     breaks: str = ""
     """What does not work because of it; empty for ok, as is ``cure``."""
     cure: str = ""
+
+    def cleaned(self) -> Finding:
+        """The same as plain text: what a tool or the daemon prints is in it."""
+        return replace(
+            self, seen=clean(self.seen), breaks=clean(self.breaks), cure=clean(self.cure)
+        )
 
 
 def problems(check: str, found: Sequence[Problem], fine: str) -> list[Finding]:

@@ -56,5 +56,5 @@ def _tool(
         return Finding(name, missing, "not on PATH", breaks, cure)
     try:
         return judge(runner.run(argv).checked())
-    except (runner.CommandError, ValueError, KeyError) as error:
+    except (runner.CommandError, ValueError, LookupError, TypeError) as error:
         return Finding(name, missing, str(error), breaks, f"see what `{' '.join(argv)}` prints")

@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from ktrace.checks.examine import examine
+from ktrace.document import versioned
 from ktrace.errors import FINDING, UsageError
 from ktrace.target import options, stack_settings
 from ktrace.target.stack import is_this_project, project_folder, selected_stack
@@ -35,10 +36,11 @@ def doctor(*, stack: options.StackOption = None, as_json: options.JsonOption = F
     known = name is not None and is_this_project(folder)
     settings = stack_settings.read(folder, name if known else None, without_secrets=True)
     configured = stack_settings.of_docker(folder, name) if name else {}
-    found = examine(Names(name or _WITHOUT_STACK, folder), settings, configured)
+    names = Names(name or _WITHOUT_STACK, folder)
+    found = [finding.cleaned() for finding in examine(names, settings, configured)]
     ok = all(finding.status != "failure" for finding in found)
     if as_json:
-        terminal.print_json(findings.document(found, ok=ok))
+        terminal.print_json(versioned(findings.document(found, ok=ok)))
     else:
         console = terminal.console()
         for line in findings.lines(found):

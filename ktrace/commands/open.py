@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from ktrace.document import versioned
 from ktrace.errors import UsageError
 from ktrace.target import options, target
 from ktrace.target.target import Target
@@ -45,7 +46,7 @@ def open_(
         if has_desktop():
             webbrowser.open(found[name])
     if as_json:
-        terminal.print_json(found)
+        terminal.print_json(versioned(found))
         return
     width = max(map(len, found))
     for search, url in found.items():

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from ktrace.document import versioned
 from ktrace.errors import UsageError
 from ktrace.target import options, stack_settings
 from ktrace.target.stack import is_this_project, project_folder, selected_stack
@@ -76,9 +77,8 @@ def render(
             except OSError as error:
                 raise UsageError(f"{path} cannot be written: {error.strerror}") from None
     if as_json:
-        terminal.print_json(
-            {"stack": name, "files": files, "command": command, "environment": environment}
-        )
+        content = {"stack": name, "files": files, "command": command, "environment": environment}
+        terminal.print_json(versioned(content))
     elif output:
         print(*(str(output / file) for file in files), line, sep="\n")
     else:

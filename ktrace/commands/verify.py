@@ -6,6 +6,7 @@ import time
 
 import typer
 
+from ktrace.document import versioned
 from ktrace.errors import FINDING
 from ktrace.jaeger import Jaeger
 from ktrace.pipeline import verification
@@ -27,7 +28,8 @@ def verify(
     Every component must send a new span within the timeout. For a silent one the hops from its
     node to Jaeger are tried in order: the collector's name resolves, TCP 4317 opens, the collector
     accepts spans, its exporter delivers, Jaeger has them. A span from this machine is sent as well.
-    Nothing is changed.
+    Nothing is changed. Where several nodes run a component whose spans do not name their node, it
+    is told that the node is not known.
 
     Examples:
 
@@ -44,12 +46,12 @@ def verify(
     if chosen.outputs:
         docker_daemon.use_that_of(stack)
     begin = time.time()
-    nodes = list_nodes(chosen.cluster)
+    nodes = list_nodes(chosen.cluster, timeout)
     activity = f"waiting up to {timeout:g} s for a new span of every component"
     with Jaeger(chosen.jaeger, timeout=5) as jaeger, terminal.waiting(activity):
         verified = verification.verify(jaeger, nodes, chosen.outputs, since=begin, seconds=timeout)
     if as_json:
-        terminal.print_json(coverage.document(verified, time.time()))
+        terminal.print_json(versioned(coverage.document(verified, time.time())))
     else:
         console = terminal.console()
         for line in coverage.lines(verified, time.time()):

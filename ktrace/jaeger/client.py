@@ -142,23 +142,29 @@ class Jaeger:
             ) from None
 
     def _data(self, path: str, query: Mapping[str, str | int]) -> Any:
-        try:
-            response = self._http.get(path, params=dict(query))
-        except self._failures as error:
-            reason = clean(str(error)) or type(error).__name__
-            raise JaegerError(f"Jaeger at {self.url} cannot be reached: {reason}") from error
-        if response.status_code == HTTPStatus.NOT_FOUND:
+        status, text = self._get(path, query)
+        if status == HTTPStatus.NOT_FOUND:
             return None
         try:
-            document = model.read(response.content)
+            document = model.read(text)
         except (ValueError, TypeError, RecursionError):
             document = None
         if not isinstance(document, dict):
             raise JaegerError(
-                f"{self.url}{path} answers {response.status_code} without a JSON object: "
-                "is that Jaeger?"
+                f"{self.url}{path} answers {status} without a JSON object: is that Jaeger?"
             )
-        if response.is_error:
-            errors = clean(str(document.get("errors")))
-            raise JaegerError(f"Jaeger answers {response.status_code}: {errors}")
+        if status >= HTTPStatus.BAD_REQUEST:
+            raise JaegerError(f"Jaeger answers {status}: {clean(str(document.get('errors')))}")
         return document.get("data")
+
+    def _get(self, path: str, query: Mapping[str, str | int]) -> tuple[int, bytearray]:
+        """The status and the body, which is in memory once: httpx itself has it twice."""
+        text = bytearray()
+        try:
+            with self._http.stream("GET", path, params=dict(query)) as response:
+                for chunk in response.iter_bytes():
+                    text += chunk
+        except self._failures as error:
+            reason = clean(str(error)) or type(error).__name__
+            raise JaegerError(f"Jaeger at {self.url} cannot be reached: {reason}") from error
+        return response.status_code, text

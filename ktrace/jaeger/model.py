@@ -108,7 +108,7 @@ class Trace:
         return children
 
 
-def read(text: bytes) -> Any:
+def read(text: bytes | bytearray) -> Any:
     """An answer of Jaeger's, with the tags of spans and processes as a map, and without logs.
 
     Jaeger has an object for each tag. If all of them were kept until the answer is read, 10,000
@@ -155,4 +155,4 @@ def _span_of(document: Mapping[str, Any], processes: Mapping[str, Mapping[str, A
 
 
 _name = lru_cache(maxsize=10_000)(clean)
-"""``clean`` for texts that come again and again: each is then in memory once."""
+"""``clean`` for texts that occur in many spans: each is in memory once."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ktrace.components import APISERVER, CONTAINERD, ETCD, KUBELET
-from ktrace.jaeger import Jaeger, JaegerError, Trace
+from ktrace.jaeger import Jaeger, JaegerError, Span, Trace
 from ktrace.pipeline import hops
 from ktrace.pipeline.hops import BrokenHop
 from ktrace.pipeline.pipelines import Pipeline
@@ -19,6 +19,10 @@ _HOST_TAG = "host.name"
 """Set by the kubelet of its own accord."""
 _NODE_TAGS = ("k8s.node.name", _HOST_TAG)
 """The first is on all spans of a node, but only where the node is configured to set it."""
+_UNNAMED_TRACES = 50
+"""The newest traces among which to look for a span that names no node."""
+CONTROL_PLANE = "(control plane)"
+"""Stands for the node of an API server that is on none of the cluster's nodes."""
 _LOOK_BACK_SECONDS = 3600
 _POLL_SECONDS = 0.5
 
@@ -38,6 +42,11 @@ class Coverage:
     expected: bool
     last_span: float | None = None
     ok: bool = False
+    node_known: bool = True
+    """False where ``last_span`` is of a span that names none of the cluster's nodes: it may have
+    come from another node that runs the component."""
+    problem: str = ""
+    """Why the last look at it failed."""
     broken: BrokenHop | None = None
 
 
@@ -55,14 +64,19 @@ def expected_components(outputs: Mapping[str, Any], services: Sequence[str]) -> 
 
 
 def parts_of(nodes: Sequence[Node], expected: set[str]) -> list[Coverage]:
-    """Each component on each node that runs it; etcd only where it is ``expected``."""
-    return [
+    """Each component on each node that runs it; etcd only where it is ``expected``.
+
+    Where no node is a server, somebody else runs the control plane: its part is not demanded.
+    """
+    parts = [
         Coverage(component, node.name, component in expected)
         for node in nodes
         for component in (*_ON_SERVERS, *_ON_ALL_NODES)
         if (node.server or component in _ON_ALL_NODES)
         and (component != ETCD or component in expected)
     ]
+    managed = [] if any(node.server for node in nodes) else [CONTROL_PLANE]
+    return [*(Coverage(APISERVER, place, expected=False) for place in managed), *parts]
 
 
 def watch(
@@ -70,55 +84,126 @@ def watch(
 ) -> list[Coverage]:
     """Waits until every expected part has a span that ended after ``since``, or time is up.
 
-    A Jaeger that does not answer ends the wait: then a hop is broken, which ``explain`` names.
+    A Jaeger that does not answer is queried again until then.
     """
     deadline = time.monotonic() + seconds
     watched = list(parts)
     while True:
-        try:
-            watched = [part if part.ok else look(jaeger, part, parts, since) for part in watched]
-        except JaegerError:
-            return watched
+        watched = _look_at_all(jaeger, watched, since, deadline)
         if all(part.ok or not part.expected for part in watched) or time.monotonic() > deadline:
             return watched
         time.sleep(_POLL_SECONDS)
 
 
+def _look_at_all(
+    jaeger: Jaeger, parts: Sequence[Coverage], since: float, deadline: float
+) -> list[Coverage]:
+    """After ``deadline`` the first error is that of all parts which are not known to be traced."""
+    looked: list[Coverage] = []
+    problem = ""
+    for part in parts:
+        if part.ok:
+            looked.append(part)
+            continue
+        if not problem or time.monotonic() <= deadline:
+            try:
+                looked.append(look(jaeger, part, parts, since))
+                continue
+            except JaegerError as error:
+                problem = str(error)
+        looked.append(replace(part, problem=problem))
+    return looked
+
+
 def look(jaeger: Jaeger, part: Coverage, parts: Sequence[Coverage], since: float) -> Coverage:
     """``part`` with its newest span; it is ok if that span ended after ``since``."""
-    on_one_node = sum(other.component == part.component for other in parts) == 1
-    newest = _newest_end(jaeger, part, on_one_node=on_one_node)
-    return replace(part, last_span=newest, ok=newest is not None and newest >= since)
+    places = [other.node for other in parts if other.component == part.component]
+    newest, node_known = _newest_end(jaeger, part, places), True
+    is_new = newest is not None and newest >= since
+    if not is_new and len(places) > 1 and not _is_told_by_kubelet(jaeger, part):
+        anywhere = _newest_end_anywhere(jaeger, part.component, places)
+        if anywhere is not None and anywhere > (newest or 0):
+            newest, node_known = anywhere, False
+    return replace(
+        part,
+        last_span=newest,
+        ok=newest is not None and newest >= since,
+        node_known=node_known,
+        problem="",
+    )
 
 
 def explain(parts: Sequence[Coverage], pipeline: Pipeline) -> list[Coverage]:
     """Adds the first broken hop to every expected part that is silent."""
     return [
-        part
-        if part.ok or not part.expected
-        else replace(part, broken=hops.first_broken(pipeline, part.node, part.component))
+        part if part.ok or not part.expected else replace(part, broken=_broken(part, pipeline))
         for part in parts
     ]
 
 
-def _newest_end(jaeger: Jaeger, part: Coverage, *, on_one_node: bool) -> float | None:
+def _broken(part: Coverage, pipeline: Pipeline) -> BrokenHop:
+    if part.problem:
+        return hops.unread(part.problem)
+    return hops.first_broken(pipeline, part.node, part.component)
+
+
+def _newest_end(jaeger: Jaeger, part: Coverage, places: Sequence[str]) -> float | None:
     """When the newest span of a component on a node ended, as Unix time in seconds.
 
     Where nodes do not set their names, the kubelet still sets its host's, containerd's spans are
-    found in the kubelet's traces, and a component that runs on one node only needs no name.
+    found in the kubelet's traces, and a component that runs in one of ``places`` only needs no
+    name.
     """
-    start = int((time.time() - _LOOK_BACK_SECONDS) * 1_000_000)
+    start, alone = _look_back(), len(places) == 1
     for tag in _NODE_TAGS:
         traces = jaeger.find(part.component, tags={tag: part.node}, start=start, limit=1)
-        if not traces and part.component == CONTAINERD and tag == _HOST_TAG and not on_one_node:
+        if not traces and part.component == CONTAINERD and tag == _HOST_TAG and not alone:
             traces = jaeger.find(KUBELET, tags={tag: part.node}, start=start, limit=20)
-        if newest := _last_end(traces, part.component):
+        spans = [
+            span
+            for span in _of(part.component, traces)
+            if part.node in _names(span) or _names(span).isdisjoint(places)
+        ]
+        if newest := _last_end(spans):
             return newest
-    if on_one_node:
-        return _last_end(jaeger.find(part.component, start=start, limit=1), part.component)
+    if alone:
+        return _last_end(_of(part.component, jaeger.find(part.component, start=start, limit=1)))
     return None
 
 
-def _last_end(traces: Sequence[Trace], component: str) -> float | None:
-    ends = [span.end for trace in traces for span in trace.spans if span.service == component]
+def _is_told_by_kubelet(jaeger: Jaeger, part: Coverage) -> bool:
+    """Whether a containerd whose spans name no node would be found by the kubelet's traces."""
+    return part.component == CONTAINERD and any(
+        jaeger.find(KUBELET, tags={tag: part.node}, start=_look_back(), limit=1)
+        for tag in _NODE_TAGS
+    )
+
+
+def _newest_end_anywhere(jaeger: Jaeger, component: str, places: Sequence[str]) -> float | None:
+    """When the newest span of ``component`` ended that names none of ``places``.
+
+    The API server names its node only where somebody has configured that, and a node's host may
+    have another name than the node.
+    """
+    traces = jaeger.find(component, start=_look_back(), limit=_UNNAMED_TRACES)
+    unnamed = (span for span in _of(component, traces) if _names(span).isdisjoint(places))
+    return _last_end(unnamed)
+
+
+def _look_back() -> int:
+    return int((time.time() - _LOOK_BACK_SECONDS) * 1_000_000)
+
+
+def _of(component: str, traces: Sequence[Trace]) -> list[Span]:
+    return [span for trace in traces for span in trace.spans if span.service == component]
+
+
+def _last_end(spans: Iterable[Span]) -> float | None:
+    ends = [span.end for span in spans]
     return max(ends) / 1_000_000 if ends else None
+
+
+def _names(span: Span) -> set[str]:
+    """The node that ``span`` names; two where somebody gave the node another one's name."""
+    tags = (source.get(tag) for tag in _NODE_TAGS for source in (span.tags, span.process))
+    return {str(name) for name in tags if name}

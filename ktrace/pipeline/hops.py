@@ -18,7 +18,10 @@ ACCEPTS = "collector accepts spans"
 DELIVERS = "collector's exporter delivers"
 STORES = "Jaeger has them"
 EXPORTS = "component exports spans"
+NOT_KNOWN = "not known: the component, or a hop to Jaeger"
+"""Of a cluster that this project did not make nothing between a node and Jaeger can be observed."""
 
+_START_JAEGER = "start Jaeger, or name another with --jaeger URL"
 _OTLP_GRPC_PORT = 4317
 _UP = "run `pulumi up`, which repairs it"
 _REPAIRS = {
@@ -55,15 +58,24 @@ class Hop(Generic[P]):
 
 def first_broken(pipeline: Pipeline, node: str, component: str) -> BrokenHop:
     """Why no span of ``component`` on ``node`` arrives: if all hops work, it exports none."""
-    if isinstance(pipeline, StackPipeline):
-        broken = _first_broken(_STACK_HOPS, pipeline, node)
-    else:
-        broken = _first_broken(_ANY_CLUSTER_HOPS, pipeline, node)
-    return broken or BrokenHop(
+    if not isinstance(pipeline, StackPipeline):
+        return _first_broken(_ANY_CLUSTER_HOPS, pipeline, node) or BrokenHop(
+            NOT_KNOWN,
+            f"Jaeger answers, but no span of {component} on {node} arrives; what is between them "
+            "cannot be seen from here",
+            f"see the tracing configuration of {component}, the log of the collector that it "
+            "sends to, and whether sampling keeps its spans",
+        )
+    return _first_broken(_STACK_HOPS, pipeline, node) or BrokenHop(
         EXPORTS,
         f"every hop from {node} to Jaeger works, but no span of {component} arrives",
         _cure_of_silence(node, component),
     )
+
+
+def unread(problem: str) -> BrokenHop:
+    """Jaeger could not be read to the end: whether spans arrive is not known."""
+    return BrokenHop(STORES, problem, _START_JAEGER)
 
 
 def _first_broken(hops: Sequence[Hop[P]], pipeline: P, node: str) -> BrokenHop | None:
@@ -97,8 +109,7 @@ def _closed_port(pipeline: StackPipeline, node: str) -> Fault | None:
     if failure is None:
         return None
     collector = pipeline.names.collector
-    lines = failure.reason.splitlines()
-    reason = lines[-1] if lines else f"no answer within {node_shell.CONNECT_SECONDS} s"
+    reason = failure.reason or f"no answer within {node_shell.CONNECT_SECONDS} s"
     return Fault(
         f"{node} cannot connect to {naming.COLLECTOR_ALIAS}:{_OTLP_GRPC_PORT} ({reason}); "
         f"{pipeline.described(collector)}",
@@ -139,7 +150,7 @@ def _nothing_sent(pipeline: StackPipeline, node: str) -> Fault | None:
 def _silent_jaeger(pipeline: Pipeline, node: str) -> Fault | None:
     if not pipeline.jaeger_error:
         return None
-    return Fault(pipeline.jaeger_error, "start Jaeger, or name another with --jaeger URL")
+    return Fault(pipeline.jaeger_error, _START_JAEGER)
 
 
 def _lost_span(pipeline: StackPipeline, node: str) -> Fault | None:

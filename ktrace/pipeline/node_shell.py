@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ktrace.text import clean
 from runtime_observability.host import runner
 
 CONNECT_SECONDS = 4
@@ -27,7 +28,7 @@ else exit {_NO_TOOL}; fi
 @dataclass(frozen=True)
 class Failure:
     reason: str
-    """What was printed; may be empty."""
+    """The last line that was printed; may be empty."""
     of_node: bool
     """Whether nothing could be run in the node at all."""
 
@@ -51,4 +52,5 @@ def _run(node: str, script: str, *arguments: str) -> Failure | None:
     if result.code in (0, _NO_TOOL):
         return None
     # Docker's own errors begin with Error, the scripts' tools' do not.
-    return Failure(result.stderr.strip(), of_node=result.stderr.startswith("Error"))
+    *_, reason = ["", *result.stderr.splitlines()]
+    return Failure(clean(reason), of_node=result.stderr.startswith("Error"))

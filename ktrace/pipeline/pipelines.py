@@ -18,6 +18,7 @@ from runtime_observability.host.docker import Owned
 
 _METRICS_PORT = 8888
 _OTLP_HTTP_PORT = 4318
+_ATTEMPTS = 2
 
 
 @dataclass
@@ -28,12 +29,16 @@ class Pipeline:
 
     @cached_property
     def jaeger_error(self) -> str:
-        """Why Jaeger does not answer; empty when it does."""
-        try:
-            self.jaeger.services()
-        except JaegerError as error:
-            return str(error)
-        return ""
+        """Why Jaeger does not answer, also when it is tried again; empty when it does."""
+        error = ""
+        for _ in range(_ATTEMPTS):
+            try:
+                self.jaeger.services()
+            except JaegerError as failure:
+                error = str(failure)
+            else:
+                return ""
+        return error
 
 
 @dataclass

@@ -32,12 +32,15 @@ from ktrace.pipeline import hops, pipelines
 from ktrace.pipeline.pipelines import StackPipeline
 from ktrace.pipeline.probe_pod import (
     ProbeError,
+    StartWatch,
+    never_ran,
     probe_pod,
     state_of,
     wait_until_started,
 )
 from ktrace.pipeline.probe_trace import Wanted, services_since, silence, wait_for_trace
 from ktrace.pipeline.span_tree import tree
+from ktrace.text import cleaned
 from runtime_observability.host import api_server
 from runtime_observability.host.api_server import ApiServer
 from runtime_observability.host.files import write_private
@@ -54,11 +57,12 @@ FAILURES = (
 
 
 class SilenceError(ProbeError):
-    """``components`` sent nothing."""
+    """``components`` sent nothing, although the pod ran on ``node``; empty: it may have run."""
 
-    def __init__(self, message: str, components: Sequence[str]) -> None:
+    def __init__(self, message: str, components: Sequence[str], node: str) -> None:
         super().__init__(message)
         self.components = tuple(components)
+        self.node = node
 
 
 @dataclass(frozen=True)
@@ -83,15 +87,21 @@ def probe(
     seconds: float,
     wanted: Wanted,
 ) -> dict[str, object]:
-    """The report with its tree; ProbeError when a wanted component is silent."""
+    """The report with its tree; ProbeError when a wanted component is silent.
+
+    A pod that did not run proves nothing of the components: it is a ProbeError of its own.
+    """
     with probe_pod(api, image, seconds) as pod:
         print(f"pod {pod.key} created, waiting for its trace", file=sys.stderr, flush=True)
-        found, waited = wait_for_trace(jaeger, pod, wanted, seconds)
+        watch = StartWatch(api, pod)
+        found, waited = wait_for_trace(jaeger, pod, wanted, seconds, watch.look)
         if waited is None:
-            pod_state = state_of(api, pod)
+            state = state_of(api, pod)
+            if state.ran is False:
+                raise never_ran(pod, state)
             services = services_since(jaeger, pod)
-            message = silence(found, wanted, services, seconds, pod_state)
-            raise SilenceError(message, wanted.missing(found))
+            message = silence(found, wanted, services, seconds, state.summary)
+            raise SilenceError(message, wanted.missing(found), state.node)
         wait_until_started(api, pod, seconds)
     return {
         "pod": pod.key,
@@ -104,16 +114,23 @@ def probe(
     }
 
 
-def broken_hops(jaeger_url: str, api: ApiServer, silent: Sequence[str]) -> list[str]:
-    """What ``ktrace verify`` would say of the first node; empty where that cannot be found out."""
+def broken_hops(
+    jaeger_url: str, api: ApiServer, silent: Sequence[str], node: str = ""
+) -> list[str]:
+    """What ``ktrace verify`` would say of ``node``, or else of the first node.
+
+    Empty where that cannot be found out.
+    """
     try:
-        nodes = [node["metadata"]["name"] for node in api.get("/api/v1/nodes")["items"]]
+        listed = cleaned(api.get("/api/v1/nodes"))
+        nodes = [entry["metadata"]["name"] for entry in listed["items"]]
         with Jaeger(jaeger_url) as jaeger:
             pipeline = pipelines.of_nodes(jaeger, nodes)
             if not isinstance(pipeline, StackPipeline) or not nodes:
                 return []
-            broken = dict.fromkeys(hops.first_broken(pipeline, nodes[0], name) for name in silent)
-    except (*api_server.FAILURES, CommandError, ValueError, LookupError):
+            place = node or nodes[0]
+            broken = dict.fromkeys(hops.first_broken(pipeline, place, name) for name in silent)
+    except (*api_server.FAILURES, CommandError, JaegerError, ValueError, LookupError, TypeError):
         return []
     return [f"broken hop: {hop.hop}: {hop.evidence}; {hop.cure}" for hop in broken]
 
@@ -135,7 +152,8 @@ def main() -> int:
     except FAILURES as error:
         print(f"error: {error}", file=sys.stderr)
         if isinstance(error, SilenceError):
-            print(*broken_hops(request.jaegerUrl, api, error.components), sep="\n", file=sys.stderr)
+            broken = broken_hops(request.jaegerUrl, api, error.components, error.node)
+            print(*broken, sep="\n", file=sys.stderr)
         return 1
     if report["seconds"] is not None:
         outcome = f"joined trace after {report['seconds']} s, {report['traceUrl']}"

@@ -1,21 +1,65 @@
-"""The probe's pod: created, waited for, and deleted."""
+"""The probe's pod: created, watched, and deleted."""
 
 from __future__ import annotations
 
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
+
+from ktrace.text import clean, cleaned
 from runtime_observability.host import api_server
 from runtime_observability.host.api_server import ApiError, ApiServer
 
 NAMESPACE = "default"
 _PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
-_FORBIDDEN = 403
+_FORBIDDEN, _NOT_FOUND = 403, 404
 _POLL_SECONDS = 0.2
+_LOOK_SECONDS = 1.0
+"""Between two looks at the pod: each is a request whose spans end up in Jaeger, too."""
+_UNSCHEDULABLE_SECONDS = 10.0
+"""How long the pod may find no node: a taint of a node that becomes ready goes away sooner."""
+_DELETE_ATTEMPTS = 3
+_STOPPED_BY = (
+    (
+        "violates PodSecurity",
+        f"the Pod Security of namespace {NAMESPACE} stopped it: lower the level in the namespace's "
+        "label pod-security.kubernetes.io/enforce",
+    ),
+    (
+        "quota",
+        f"a ResourceQuota of namespace {NAMESPACE} stopped it: raise it, `kubectl -n {NAMESPACE} "
+        "describe resourcequota` shows what is used",
+    ),
+    (
+        "per Container is",
+        f"a LimitRange of namespace {NAMESPACE} stopped it: `kubectl -n {NAMESPACE} describe "
+        "limitrange` shows its bounds",
+    ),
+    (
+        "failed calling webhook",
+        "this webhook stopped it: start it, or set its failurePolicy to Ignore",
+    ),
+    (
+        "admission webhook",
+        f"this webhook stopped it: let it admit pods trace-probe-* of namespace {NAMESPACE}",
+    ),
+    (
+        "ValidatingAdmissionPolicy",
+        f"this policy stopped it: let it admit pods trace-probe-* of namespace {NAMESPACE}",
+    ),
+    (
+        "cannot create resource",
+        f"RBAC stopped it: the kubeconfig's user must create pods in namespace {NAMESPACE}",
+    ),
+)
+"""By a part of the API server's message: who refused the pod, and the cure."""
+_CONSTRAINING = ("violates PodSecurity", "must specify")
+"""In messages of Pod Security, and of a ResourceQuota that wants requests and limits."""
 
 
 class ProbeError(Exception):
@@ -40,68 +84,222 @@ class CreatedPod:
         return int((self.created_at - 1) * 1_000_000)
 
 
+@dataclass(frozen=True)
+class PodState:
+    """What the API server knows of the pod at one moment."""
+
+    summary: str
+    """Its phase and what its containers wait for, such as ``Pending, ErrImagePull``."""
+    ran: bool | None = None
+    """Whether a container has started; None where the pod cannot be read."""
+    ended: bool = False
+    """Whether it never changes any more."""
+    node: str = ""
+    """Empty before it is scheduled."""
+    unschedulable: str = ""
+    """The scheduler's reason; empty where the scheduler has not refused the pod."""
+
+
 @contextmanager
 def probe_pod(api: ApiServer, image: str, seconds: float) -> Iterator[CreatedPod]:
     """A pod that does nothing and is deleted at the end, whatever happens.
 
     Tries for up to ``seconds`` to create it; raises ProbeError when it is refused.
     """
-    name = f"trace-probe-{secrets.token_hex(4)}"
-    created_at, audit_id = _create(api, _manifest(name, image), seconds)
+    pod = _create(api, image, seconds)
     try:
-        yield CreatedPod(name, audit_id, created_at)
-    finally:
-        api.delete(f"{_PODS}/{name}", gracePeriodSeconds=0)
+        yield pod
+    except BaseException:
+        with suppress(ProbeError):  # the first error says more
+            _delete(api, pod)
+        raise
+    _delete(api, pod)
+
+
+class StartWatch:
+    """Ends a wait for the trace of a pod that cannot run."""
+
+    def __init__(self, api: ApiServer, pod: CreatedPod) -> None:
+        self._api = api
+        self._pod = pod
+        self._looked_at = 0.0
+        self._unschedulable_since: float | None = None
+
+    def look(self) -> None:
+        """ProbeError when the pod has had no node for ``_UNSCHEDULABLE_SECONDS``."""
+        now = time.time()
+        if now - self._looked_at < _LOOK_SECONDS:
+            return
+        self._looked_at = now
+        state = state_of(self._api, self._pod)
+        if state.ran is False and state.ended:
+            raise never_ran(self._pod, state)
+        if not state.unschedulable:
+            self._unschedulable_since = None
+            return
+        if self._unschedulable_since is None:
+            self._unschedulable_since = now
+        if now - self._unschedulable_since >= _UNSCHEDULABLE_SECONDS:
+            raise never_ran(self._pod, state)
+
+
+def never_ran(pod: CreatedPod, state: PodState) -> ProbeError:
+    """Why there can be no trace of the pod's start: no hop has to be broken for that."""
+    if state.unschedulable:
+        return ProbeError(
+            f"pod {pod.key} did not run: it is unschedulable: {state.unschedulable}. Let a node "
+            "take it (`kubectl describe nodes` shows taints, capacity and conditions)"
+        )
+    if not state.node and not state.ended:
+        return ProbeError(
+            f"pod {pod.key} did not run: {state.summary}, and no scheduler has looked at it. See "
+            "whether the cluster's scheduler runs"
+        )
+    where = f" on node {state.node}" if state.node else ""
+    return ProbeError(
+        f"pod {pod.key} did not run{where}: {state.summary}. Nothing follows from that about the "
+        "spans' way to Jaeger; if the image cannot be pulled, set probeImage to one that can"
+    )
 
 
 def wait_until_started(api: ApiServer, pod: CreatedPod, seconds: float) -> None:
     """ProbeError when it stays pending: a start that fails leaves a trace too, but proves less."""
-    while (state := state_of(api, pod)).startswith("Pending"):
+    while (state := state_of(api, pod)).ran is False:
+        if state.ended:
+            raise never_ran(pod, state)
         if time.time() > pod.created_at + seconds:
             raise ProbeError(
                 f"the trace of pod {pod.key} arrived, but within {seconds:g} s the pod did not "
-                f"start: {state}. Set probeImage to an image that the nodes can pull"
+                f"start: {state.unschedulable or state.summary}. Set probeImage to an image that "
+                "the nodes can pull"
             )
         time.sleep(_POLL_SECONDS)
 
 
-def state_of(api: ApiServer, pod: CreatedPod) -> str:
-    """The pod's phase, and what its containers wait for."""
+def state_of(api: ApiServer, pod: CreatedPod) -> PodState:
     try:
-        status = api.get(f"{_PODS}/{pod.name}")["status"]
+        document = cleaned(api.get(f"{_PODS}/{pod.name}"))
     except api_server.FAILURES as error:
-        return f"cannot be read ({error})"
-    states = (container.get("state", {}) for container in status.get("containerStatuses", []))
-    waiting = (state["waiting"].get("reason") for state in states if "waiting" in state)
-    return ", ".join([str(status.get("phase")), *map(str, waiting)])
+        return PodState(f"cannot be read ({clean(str(error))})")
+    status, spec = document.get("status") or {}, document.get("spec") or {}
+    containers = status.get("containerStatuses") or []
+    states = [container.get("state") or {} for container in containers]
+    waiting = [state["waiting"] for state in states if state.get("waiting")]
+    phase = str(status.get("phase"))
+    reasons = [status, *waiting] if phase != "Running" else waiting
+    return PodState(
+        summary=", ".join([phase, *filter(None, map(_reason, reasons))]),
+        ran=phase in ("Running", "Succeeded") or any(map(_has_started, containers)),
+        ended=phase in ("Succeeded", "Failed"),
+        node=str(spec.get("nodeName") or ""),
+        unschedulable=_unschedulable(status.get("conditions") or []),
+    )
 
 
-def _create(api: ApiServer, pod: dict[str, Any], seconds: float) -> tuple[float, str]:
-    """The Unix time of the request that succeeded, and its audit id."""
+def _reason(of: dict[str, Any]) -> str:
+    return ": ".join(str(of[key]) for key in ("reason", "message") if of.get(key))
+
+
+def _has_started(container: dict[str, Any]) -> bool:
+    states = (container.get("state") or {}, container.get("lastState") or {})
+    return any("running" in state or "terminated" in state for state in states)
+
+
+def _unschedulable(conditions: list[dict[str, Any]]) -> str:
+    for condition in conditions:
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            return _reason(condition) or "the scheduler names no reason"
+    return ""
+
+
+def _create(api: ApiServer, image: str, seconds: float) -> CreatedPod:
+    """Without constraints first: a CPU limit would slow down the start that is measured."""
     deadline = time.monotonic() + seconds
+    constrained = False
     while True:
+        name = f"trace-probe-{secrets.token_hex(4)}"
         created_at = time.time()
         try:
-            created = api.post(_PODS, pod)
+            created = api.post(_PODS, _manifest(name, image, constrained=constrained))
         except ApiError as error:
-            # A new cluster creates a namespace's service account a moment after the namespace.
-            if error.status != _FORBIDDEN or time.monotonic() > deadline:
-                raise ProbeError(f"the probe's pod cannot be created: {error}") from error
+            if not constrained and any(text in str(error) for text in _CONSTRAINING):
+                constrained = True
+                continue
+            if not _is_of_a_new_namespace(error) or time.monotonic() > deadline:
+                raise ProbeError(_refusal(str(error))) from error
+        except httpx.HTTPError as error:
+            # The answer may be lost, and the pod be there.
+            with suppress(*api_server.FAILURES):
+                api.delete(f"{_PODS}/{name}", gracePeriodSeconds=0)
+            if isinstance(error, httpx.ConnectError) or time.monotonic() > deadline:
+                raise
+        else:
+            return CreatedPod(name, created.headers.get("audit-id", ""), created_at)
+        time.sleep(_POLL_SECONDS)
+
+
+def _is_of_a_new_namespace(error: ApiError) -> bool:
+    """A new cluster creates a namespace's service account a moment after the namespace."""
+    return error.status == _FORBIDDEN and "service account" in str(error)
+
+
+def _refusal(message: str) -> str:
+    line = f"the probe's pod cannot be created: {clean(message)}"
+    cures = (cure for part, cure in _STOPPED_BY if part in message)
+    cure = next(cures, "")
+    return f"{line.rstrip('.')}. {cure[:1].upper()}{cure[1:]}" if cure else line
+
+
+def _delete(api: ApiServer, pod: CreatedPod) -> None:
+    """A pod that is gone is deleted. ProbeError when it stays."""
+    for attempt in range(_DELETE_ATTEMPTS):
+        try:
+            api.delete(f"{_PODS}/{pod.name}", gracePeriodSeconds=0)
+        except api_server.FAILURES as error:
+            if isinstance(error, ApiError) and error.status == _NOT_FOUND:
+                return
+            if attempt + 1 == _DELETE_ATTEMPTS:
+                raise ProbeError(
+                    f"pod {pod.key} cannot be deleted: {clean(api_server.reason(error))}; "
+                    f"`kubectl -n {NAMESPACE} delete pod {pod.name}` does so"
+                ) from error
             time.sleep(_POLL_SECONDS)
-            continue
-        return created_at, created.headers.get("audit-id", "")
+        else:
+            return
 
 
-def _manifest(name: str, image: str) -> dict[str, Any]:
+def _manifest(name: str, image: str, *, constrained: bool) -> dict[str, Any]:
+    """``constrained``: for a namespace under Pod Security ``restricted`` or a ResourceQuota."""
+    container = {"name": "probe", "image": image, "imagePullPolicy": "IfNotPresent"}
+    spec = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 0,
+    }
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": name, "labels": {"app": "trace-probe"}},
-        "spec": {
-            "restartPolicy": "Never",
-            "automountServiceAccountToken": False,
-            "enableServiceLinks": False,
-            "terminationGracePeriodSeconds": 0,
-            "containers": [{"name": "probe", "image": image, "imagePullPolicy": "IfNotPresent"}],
-        },
+        "spec": spec
+        | (_POD_CONSTRAINTS if constrained else {})
+        | {"containers": [container | (_CONTAINER_CONSTRAINTS if constrained else {})]},
     }
+
+
+_POD_CONSTRAINTS: dict[str, Any] = {
+    "securityContext": {
+        "runAsNonRoot": True,
+        "runAsUser": 65535,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+}
+_CONTAINER_CONSTRAINTS: dict[str, Any] = {
+    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    "resources": {
+        "requests": {"cpu": "10m", "memory": "16Mi", "ephemeral-storage": "1Mi"},
+        "limits": {"cpu": "100m", "memory": "64Mi", "ephemeral-storage": "16Mi"},
+    },
+}
+"""What the level ``restricted`` demands (Kubernetes docs, Pod Security Standards), and a value for
+every resource of which a ResourceQuota may demand one."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ktrace.components import APISERVER, CONTAINERD, KUBELET
-from ktrace.jaeger import Jaeger, Trace
+from ktrace.jaeger import Jaeger, JaegerError, Trace
 from ktrace.pipeline.probe_pod import CreatedPod
 
 _POLL_SECONDS = 0.2
@@ -40,7 +40,7 @@ class Found:
         if self.start is None:
             return set()
         kubelet = [span for span in self.start.spans if span.service == KUBELET]
-        return {span.service for parent in kubelet for span in (parent, *self.start.below(parent))}
+        return {span.service for span in (*kubelet, *self.start.below(*kubelet))}
 
     @property
     def complete(self) -> bool:
@@ -68,32 +68,45 @@ class Wanted:
         return silent + [name for name in self.expected if name not in found.others]
 
 
-def look(jaeger: Jaeger, pod: CreatedPod, expected: Sequence[str]) -> Found:
-    """The pod's start and the request that created it, as far as Jaeger has them now."""
+def look(jaeger: Jaeger, pod: CreatedPod, expected: Sequence[str], previous: Found) -> Found:
+    """The pod's start and the request that created it, as far as Jaeger has them now.
+
+    Only the start grows: what else ``previous`` has is not read again.
+    """
     starts = jaeger.find(KUBELET, "syncPod", tags={"k8s.pod": pod.key}, start=pod.since)
-    requests = (
-        jaeger.find(APISERVER, tags={"audit-id": pod.audit_id}, start=pod.since)
-        if pod.audit_id
-        else []
-    )
+    request = previous.request
+    if pod.audit_id and request is None:
+        request = next(
+            iter(jaeger.find(APISERVER, tags={"audit-id": pod.audit_id}, start=pod.since)), None
+        )
     widest = max(starts, key=lambda trace: (len(trace.counts), len(trace.spans)), default=None)
-    others = frozenset(name for name in expected if jaeger.find(name, start=pod.since, limit=1))
-    return Found(widest, requests[0] if requests else None, others)
+    silent = [name for name in expected if name not in previous.others]
+    heard = {name for name in silent if jaeger.find(name, start=pod.since, limit=1)}
+    return Found(widest, request, previous.others | heard)
 
 
 def wait_for_trace(
-    jaeger: Jaeger, pod: CreatedPod, wanted: Wanted, seconds: float
+    jaeger: Jaeger,
+    pod: CreatedPod,
+    wanted: Wanted,
+    seconds: float,
+    while_missing: Callable[[], object] = lambda: None,
 ) -> tuple[Found, float | None]:
     """What was found, and after how many seconds nothing was missing; None: something still is.
 
     When nothing is missing, the trace is read again until no span lacks its parent and, some time
-    after its last span, two consecutive results agree.
+    after its last span, two consecutive results agree. ``while_missing`` may end the wait with an
+    error. Raises JaegerError when Jaeger does not answer at the end.
     """
     deadline = pod.created_at + seconds
     complete_at: float | None = None
     found = Found()
     while True:
-        previous, found = found, look(jaeger, pod, wanted.expected)
+        try:
+            previous, found = found, look(jaeger, pod, wanted.expected, found)
+        except JaegerError:
+            if complete_at is None and time.time() > deadline:
+                raise
         now = time.time()
         if not wanted.missing(found):
             complete_at = complete_at or now
@@ -104,6 +117,8 @@ def wait_for_trace(
             time.sleep(max(0.0, found.ended_at + _GROWTH_SECONDS - now))
         elif now > deadline:
             return found, None
+        else:
+            while_missing()
         time.sleep(_POLL_SECONDS)
 
 

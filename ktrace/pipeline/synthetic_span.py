@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import httpx
 
 from ktrace.jaeger import Jaeger, JaegerError
+from ktrace.text import clean
 
 _SERVICE = "ktrace"
 _REQUEST_SECONDS = 5
@@ -30,14 +31,20 @@ def send_and_wait(otlp_http: str, jaeger: Jaeger) -> Synthetic:
     begin = time.monotonic()
     try:
         trace_id = send(otlp_http)
-        while time.monotonic() - begin < _ARRIVAL_SECONDS:
+    except httpx.HTTPError as error:
+        reason = clean(str(error)) or type(error).__name__
+        return Synthetic(False, evidence=f"the collector did not accept it: {reason}")
+    problem = ""
+    while time.monotonic() - begin < _ARRIVAL_SECONDS:
+        try:
             if jaeger.trace(trace_id):
                 return Synthetic(True, round(time.monotonic() - begin, 2))
-            time.sleep(_POLL_SECONDS)
-    except httpx.HTTPError as error:
-        return Synthetic(False, evidence=f"the collector did not accept it: {error}")
-    except JaegerError as error:
-        return Synthetic(False, evidence=str(error))
+            problem = ""
+        except JaegerError as error:
+            problem = str(error)
+        time.sleep(_POLL_SECONDS)
+    if problem:
+        return Synthetic(False, evidence=problem)
     return Synthetic(
         False,
         evidence=f"the collector accepted it, but after {_ARRIVAL_SECONDS:g} s Jaeger does not "

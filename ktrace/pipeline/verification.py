@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ from ktrace.pipeline import coverage, pipelines
 from ktrace.pipeline.coverage import Coverage, Node
 from ktrace.pipeline.pipelines import StackPipeline
 from ktrace.pipeline.synthetic_span import Synthetic
+
+_POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -38,16 +41,22 @@ def verify(
 
     ``outputs`` are the stack's; empty for a cluster that this project did not make.
     """
-    expected = coverage.expected_components(outputs, _services(jaeger))
-    parts = coverage.watch(jaeger, coverage.parts_of(nodes, expected), since, seconds)
+    deadline = time.monotonic() + seconds
+    expected = coverage.expected_components(outputs, _services(jaeger, deadline))
+    left = max(0.0, deadline - time.monotonic())
+    parts = coverage.watch(jaeger, coverage.parts_of(nodes, expected), since, left)
     pipeline = pipelines.of_nodes(jaeger, [node.name for node in nodes])
     explained = coverage.explain(parts, pipeline)
     synthetic = pipeline.synthetic if isinstance(pipeline, StackPipeline) and expected else None
     return Verification(explained, synthetic)
 
 
-def _services(jaeger: Jaeger) -> list[str]:
-    try:
-        return jaeger.services()
-    except JaegerError:
-        return []  # the hop "Jaeger has them" reports this error
+def _services(jaeger: Jaeger, deadline: float) -> list[str]:
+    """What is expected depends on them, so a Jaeger that does not answer is queried again."""
+    while True:
+        try:
+            return jaeger.services()
+        except JaegerError:
+            if time.monotonic() >= deadline:
+                return []  # the hop "Jaeger has them" reports this error
+        time.sleep(_POLL_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -29,9 +30,22 @@ KubeconfigOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+
+def finite(seconds: float) -> float:
+    """Refuses nan and inf, with which no wait would ever end."""
+    if not math.isfinite(seconds):
+        raise typer.BadParameter(f"{seconds} is not a number of seconds")
+    return seconds
+
+
 TimeoutOption = Annotated[
     float,
     typer.Option(
-        "--timeout", metavar="SECONDS", min=0, help="How long to wait for spans to arrive."
+        "--timeout",
+        metavar="SECONDS",
+        min=0,
+        callback=finite,
+        help="How long to wait for spans to arrive.",
     ),
 ]

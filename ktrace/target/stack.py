@@ -13,21 +13,28 @@ from runtime_observability.core.naming import PROJECT
 from runtime_observability.host import runner
 
 _PULUMI_SECONDS = 30
+_NEEDED = ("jaegerUrl", "kubeconfig")
 
 
 def project_folder() -> Path:
     """The Pulumi project that a command is about.
 
     That is this project around the current folder, else the checkout that this file belongs to,
-    else (where ktrace is installed as a package) any project around the current folder. UsageError
-    where there is none.
+    else (where ktrace is installed as a package) any project around the current folder. A
+    Pulumi.yaml that cannot be read is passed over. UsageError where there is none.
     """
     here = Path.cwd()
-    around = [folder for folder in (here, *here.parents) if (folder / "Pulumi.yaml").is_file()]
+    files = [folder for folder in (here, *here.parents) if (folder / "Pulumi.yaml").is_file()]
+    around = [folder for folder in files if _name(folder)]
     own = [folder for folder in around if is_this_project(folder)]
     checkout = Path(__file__).resolve().parents[2]
     if not own and (checkout / "Pulumi.yaml").is_file():
         return checkout
+    if files and not around:
+        raise UsageError(
+            f"{files[0] / 'Pulumi.yaml'} is not a Pulumi project: it has no name. Correct it, "
+            "change to another project's folder, or give --jaeger URL and --kubeconfig PATH"
+        )
     if not around:
         raise UsageError(
             f"there is no Pulumi project around {here}: change to its folder, or give --jaeger URL "
@@ -38,8 +45,16 @@ def project_folder() -> Path:
 
 def is_this_project(folder: Path) -> bool:
     """Whether ``folder`` holds this project, and not a program that uses it as a package."""
-    document = yaml.safe_load((folder / "Pulumi.yaml").read_text())
-    return bool(document.get("name") == PROJECT)
+    return _name(folder) == PROJECT
+
+
+def _name(folder: Path) -> str | None:
+    """The project's name; None where Pulumi.yaml is broken, empty or cannot be read."""
+    try:
+        name = yaml.safe_load((folder / "Pulumi.yaml").read_text())["name"]
+    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):
+        return None
+    return name if isinstance(name, str) and name else None
 
 
 def selected_stack() -> str | None:
@@ -60,10 +75,18 @@ def stack_outputs(stack: str | None) -> dict[str, Any]:
             f"{label} cannot be read ({reason}): choose one with --stack NAME, or give --jaeger "
             "URL and --kubeconfig PATH"
         )
-    outputs: dict[str, Any] = json.loads(shown.stdout or "{}")
-    missing = {"jaegerUrl", "kubeconfig"} - outputs.keys()
+    try:
+        outputs = json.loads(shown.stdout or "{}")
+    except ValueError:
+        outputs = None
+    if not isinstance(outputs, dict):
+        raise UsageError(
+            f"{label} cannot be read (`pulumi stack output --json` prints no JSON object): see "
+            "what it prints, or give --jaeger URL and --kubeconfig PATH"
+        )
+    missing = [name for name in _NEEDED if not isinstance(outputs.get(name), str)]
     if missing:
-        raise UsageError(f"{label} is not up: it has no output {min(missing)}. Run `make up`")
+        raise UsageError(f"{label} is not up: it has no output {missing[0]}. Run `make up`")
     return outputs
 
 

@@ -55,11 +55,16 @@ def _of_stack(folder: Path, stack: str) -> dict[str, Any]:
 
 def _keys(file: Path, namespace: str) -> dict[str, Any]:
     try:
-        config = (yaml.safe_load(file.read_text()) or {}).get("config") or {}
-    except (yaml.YAMLError, AttributeError) as error:
+        document = yaml.safe_load(file.read_text()) or {}
+        config = dict(document.get("config") or {})
+    except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise UsageError(f"{file} cannot be read: {error}") from None
     own = f"{namespace}:"
-    return {key.removeprefix(own): value for key, value in config.items() if key.startswith(own)}
+    return {
+        str(key).removeprefix(own): value
+        for key, value in config.items()
+        if str(key).startswith(own)
+    }
 
 
 def _is_secret(value: Any) -> bool:

@@ -33,6 +33,7 @@ def part_document(part: Coverage, now: float) -> dict[str, Any]:
         "expected": part.expected,
         "ok": part.ok,
         "lastSpanAgeSeconds": None if age is None else round(age, 1),
+        "nodeKnown": part.node_known,
         "brokenHop": asdict(part.broken) if part.broken else None,
     }
 
@@ -53,10 +54,12 @@ def lines(verification: Verification, now: float) -> Iterator[RenderableType]:
 def _table(parts: Sequence[Coverage], now: float) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in ("", "component", "node", "last span"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for part in parts:
         age = _age(part, now)
         last_span = "never" if age is None else f"{age:.1f} s ago"
+        if not part.node_known:
+            last_span += ", from a node that its spans do not name"
         if not part.expected and not part.ok:
             last_span += ", not expected: not traced, or sampled"
         table.add_row(_state(part), part.component, part.node, last_span)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from rich.console import Console, RenderableType
-from rich.status import Status
 from rich.text import Text
 
 PIPE_WIDTH = 400
@@ -16,20 +17,25 @@ PIPE_WIDTH = 400
 
 
 def console(*, error: bool = False) -> Console:
+    """Stdout, or stderr. In a pipe there is no colour unless FORCE_COLOR is set; NO_COLOR wins."""
     stream = sys.stderr if error else sys.stdout
-    plain = not stream.isatty()
+    is_terminal = stream.isatty()
+    forced = bool(os.environ.get("FORCE_COLOR")) and not os.environ.get("NO_COLOR")
     return Console(
         stderr=error,
         highlight=False,
         emoji=False,
-        soft_wrap=plain,
-        no_color=plain or None,
-        width=PIPE_WIDTH if plain else None,
+        soft_wrap=not is_terminal,
+        force_terminal=is_terminal or forced,
+        no_color=None if is_terminal or forced else True,
+        width=None if is_terminal else PIPE_WIDTH,
     )
 
 
-def waiting(what: str) -> Status:
+def waiting(what: str) -> AbstractContextManager[object]:
     """A context manager that shows one line on stderr, and removes it; only on a terminal."""
+    if not sys.stderr.isatty():
+        return nullcontext()
     return console(error=True).status(text(f"{what}; Ctrl-C ends it"))
 
 

@@ -1,14 +1,13 @@
 """Clients for the Kubernetes API of a stack's cluster, or of any that a kubeconfig names.
 
-The Kubernetes client is imported on first use: that takes half a second, for which --help and
-completion would wait.
+The Kubernetes client and TLS are imported on first use: that takes half a second, for which --help
+and completion would wait.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import ssl
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 if TYPE_CHECKING:
+    import ssl
+
     from kubernetes import client
 
 _UNUSABLE = (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError)
@@ -103,6 +104,8 @@ def tls(access: client.Configuration, *, with_certificate: bool = True) -> ssl.S
 
     Without ``with_certificate`` the user's certificate is left out.
     """
+    import ssl  # noqa: PLC0415
+
     if not access.host.startswith("https:"):
         return None
     context = ssl.create_default_context(cafile=access.ssl_ca_cert or None)

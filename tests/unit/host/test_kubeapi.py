@@ -97,7 +97,7 @@ def test_what_is_no_answer_is_told_and_whether_it_passes(
         kubeapi.get(tmp_path / "config", "/api/v1/nodes", 5)
     assert told in str(failed.value)
     assert failed.value.passing is passing
-    assert len(server.requests) == 1, "whoever asks decides how often"
+    assert len(server.requests) == 1, "the caller decides how often to try"
 
 
 def test_where_nothing_listens_waiting_does_not_help(tmp_path: Path) -> None:

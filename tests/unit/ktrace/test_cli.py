@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -24,6 +27,7 @@ from tests.configuration import PROJECT, parsed
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.http import write_kubeconfig
 from tests.fakes.ktrace import Ktrace
+from tests.schemas import validate
 
 COMMANDS = ("doctor", "verify", "run", "show", "assert", "render", "open")
 
@@ -36,6 +40,113 @@ def test_help_has_examples_and_exit_codes(ktrace: Ktrace, command: str) -> None:
     assert "Exit codes:" in shown.stdout
     assert "--json" in shown.stdout
     assert "\x1b" not in shown.stdout
+
+
+def test_help_has_the_whole_summary_of_each_command(
+    ktrace: Ktrace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also on a narrow terminal, where typer would cut them."""
+    monkeypatch.setenv("COLUMNS", "60")
+    shown = ktrace("--help")
+    assert max(map(len, shown.lines)) <= 60
+    told = " ".join(shown.stdout.split())
+    for command in COMMANDS:
+        summary = " ".join(ktrace(command, "--help").stdout.split("\n\n")[1].split())
+        assert f"{command} {summary}" in told
+
+
+def test_the_version_is_that_of_the_distribution(ktrace: Ktrace) -> None:
+    shown = ktrace("--version")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    with (PROJECT / "pyproject.toml").open("rb") as file:
+        assert shown.lines == [f"ktrace {tomllib.load(file)['project']['version']}"]
+
+
+def test_without_a_command_the_help_is_shown_and_it_is_wrong_usage(ktrace: Ktrace) -> None:
+    shown = ktrace()
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert shown.stderr.startswith("Usage: ktrace ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("shw",), "No such command 'shw'. Did you mean 'show'? `ktrace --help` shows"),
+        (("show",), "Missing argument 'pod/NAME'. `ktrace show --help` shows"),
+        (("show", "a", "--jsn"), "No such option: --jsn (Possible options: --json). `ktrace show"),
+        (("show", "a", "--timeout", "soon"), "Invalid value for '--timeout': "),
+        (("show", "a", "--timeout", "nan"), "Invalid value for '--timeout': "),
+        (("verify", "--timeout", "inf"), "inf is not a number of seconds"),
+        (("show", "a", "--timeout", "-1"), "Invalid value for '--timeout': "),
+        (("verify", "surplus\x1b[2J"), "(surplus\\x1b[2J)"),
+    ],
+)
+def test_wrong_usage_is_one_line_with_the_cure(
+    ktrace: Ktrace, arguments: tuple[str, ...], told: str
+) -> None:
+    done = ktrace(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("ktrace: ")
+    assert told in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("show", "a", "--jaeger", "http://127.0.0.1:9", "--json"), 3),
+        (("verify", "--json", "--jaeger", "http://127.0.0.1:9"), 2),
+        (("open", "nosuch", "--json", "--jaeger", "http://127.0.0.1:9"), 2),
+        (("render", "--stack", "nosuch", "--json"), 2),
+        (("show", "--json"), 2),
+        (("show", "a", "--json", "--nosuch"), 2),
+    ],
+)
+def test_an_error_is_a_document_too(ktrace: Ktrace, arguments: tuple[str, ...], code: int) -> None:
+    done = ktrace(*arguments)
+    assert done.returncode == code
+    validate("error", done.document)
+    assert done.document["error"]["exitCode"] == code
+    assert done.stderr == f"ktrace: {done.document['error']['message']}\n"
+
+
+def test_stdout_of_a_command_that_is_run_has_no_document(ktrace: Ktrace) -> None:
+    done = ktrace("run", *NOWHERE, "--kubeconfig", "absent", "--json", "--", "true")
+    assert (done.returncode, done.stdout) == (3, "")
+    validate("error", json.loads(done.stderr))
+
+
+def test_the_json_of_a_command_that_is_run_is_not_ktraces(ktrace: Ktrace) -> None:
+    done = ktrace("run", "--nosuch", "--", "kubectl", "get", "--json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("ktrace: No such option: --nosuch")
+    done = ktrace("run", "--json", "--nosuch", "--", "kubectl", "get")
+    assert (done.returncode, done.stdout) == (2, "")
+    validate("error", json.loads(done.stderr))
+
+
+def test_a_reader_that_stops_is_no_traceback() -> None:
+    program = subprocess.run(
+        ["/bin/sh", "-c", f"{sys.executable} -m ktrace render --stack lab | head -n 1"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(program.stdout.splitlines()) == 1
+    assert program.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full device")
+def test_a_full_disk_is_one_line() -> None:
+    program = subprocess.run(
+        ["/bin/sh", "-c", f"{sys.executable} -m ktrace render --stack lab > /dev/full"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (program.returncode, program.stderr) == (2, "ktrace: No space left on device\n")
 
 
 @pytest.mark.parametrize("dashes", [("--",), ()])
@@ -120,6 +231,7 @@ def test_render_needs_no_docker_and_gives_the_same_twice(ktrace: Ktrace, tmp_pat
     first, second = (ktrace("render", "--stack", "lab", "--json") for _ in range(2))
     assert first.returncode == 0, first.stderr
     assert first.stdout == second.stdout
+    validate("render", first.document)
     files = json.loads(first.stdout)["files"]
     assert {"k3d.yaml", "collector.yaml", "jaeger.yaml", "node/kubelet-tracing.yaml"} <= set(files)
     written = ktrace("render", "--stack", "lab", "-o", str(tmp_path))
@@ -162,6 +274,69 @@ def test_the_project_is_found_from_any_folder_of_it(
     assert project_folder() == tmp_path
     (tmp_path / "Pulumi.yaml").write_text("name: shop")
     assert project_folder() == PROJECT, "a checkout is its own project"
+
+
+BROKEN_PROJECTS = ["", "[", "[]", "text", "name: ''", "name: 3", "\x00", "{}"]
+
+
+@pytest.mark.parametrize("text", BROKEN_PROJECTS)
+def test_a_broken_project_above_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """An empty Pulumi.yaml above the folder was a traceback (finding 35)."""
+    inner = tmp_path / "a"
+    inner.mkdir()
+    monkeypatch.chdir(inner)
+    (inner / "Pulumi.yaml").write_text(text)
+    assert not is_this_project(inner)
+    assert project_folder() == PROJECT
+    (tmp_path / "Pulumi.yaml").write_text("name: runtime-observability")
+    assert project_folder() == tmp_path
+
+
+@pytest.mark.parametrize("command", ["verify", "render", "open"])
+@pytest.mark.parametrize("text", BROKEN_PROJECTS)
+def test_a_broken_project_alone_is_one_line(
+    ktrace: Ktrace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, command: str
+) -> None:
+    monkeypatch.setattr(stack, "__file__", str(tmp_path / "site-packages/ktrace/target/stack.py"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Pulumi.yaml").write_text(text)
+    refused = ktrace(command, "--stack", "dev")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    (line,) = refused.stderr.splitlines()
+    assert f"{tmp_path}/Pulumi.yaml is not a Pulumi project: it has no name. Correct it" in line
+
+
+@pytest.mark.parametrize("text", ["[", "config: []x", "config: 5", "config: [1]", "\x00"])
+def test_a_broken_stack_file_is_one_line(
+    ktrace: Ktrace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Pulumi.yaml").write_text("name: runtime-observability")
+    (tmp_path / "Pulumi.dev.yaml").write_text(text)
+    refused = ktrace("render", "--stack", "dev")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    (line,) = refused.stderr.splitlines()
+    assert f"{tmp_path}/Pulumi.dev.yaml cannot be read: " in line
+
+
+@pytest.mark.parametrize("printed", ["no json", "[]", "5"])
+def test_outputs_that_are_none_are_one_line(
+    ktrace: Ktrace, daemon: FakeDaemon, printed: str
+) -> None:
+    daemon.executables.script("pulumi", f"#!/bin/sh\necho '{printed}'\n")
+    refused = ktrace("verify", "--stack", "dev")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    (line,) = refused.stderr.splitlines()
+    assert "stack dev cannot be read (`pulumi stack output --json` prints no JSON object)" in line
+
+
+def test_an_output_of_another_kind_is_no_output(ktrace: Ktrace, daemon: FakeDaemon) -> None:
+    daemon.executables.script("pulumi", "#!/bin/sh\necho '{\"jaegerUrl\": 5}'\n")
+    refused = ktrace("verify", "--stack", "dev")
+    assert refused.returncode == 2
+    assert "is not up: it has no output jaegerUrl" in refused.stderr
 
 
 def test_an_installed_ktrace_finds_the_program_that_uses_it(

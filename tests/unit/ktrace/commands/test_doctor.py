@@ -21,6 +21,7 @@ from runtime_observability.host.daemon import resolved
 from tests.configuration import PROJECT, parsed
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.ktrace import Done, Ktrace
+from tests.schemas import validate
 
 GIB = 1 << 30
 NAMES = Names("dev", PROJECT)
@@ -146,6 +147,7 @@ def needed() -> int:
 def test_the_json_has_each_finding(ktrace: Ktrace, computer: Machine) -> None:
     shown = ktrace("doctor", "--json")
     assert (shown.returncode, shown.stderr) == (0, "")
+    validate("doctor", shown.document)
     assert shown.document["ok"] is True
     assert shown.document["findings"][0] == {
         "check": "pulumi",
@@ -180,6 +182,7 @@ def test_a_failure_is_told_with_its_cure_and_is_1(ktrace: Ktrace, computer: Mach
     assert shown.lines[2].startswith(f"{'':33}cure: install pulumi ")
     as_json = ktrace("doctor", "--json")
     assert as_json.returncode == 1
+    validate("doctor", as_json.document)
     assert as_json.document["ok"] is False
     held = by_check(as_json)["ports"]
     assert held["status"] == "failure"
@@ -205,6 +208,34 @@ def test_a_full_disk_is_told_before_it_evicts_pods(
     shown = ktrace("doctor", "--json")
     assert by_check(shown)["disk"]["status"] == status
     assert shown.returncode == int(status == "failure")
+
+
+@pytest.mark.parametrize("printed", ["nonsense", "[]", "5", '{"ServerVersion": "28.2.2"}'])
+def test_a_docker_that_prints_something_else_is_a_finding(
+    ktrace: Ktrace, computer: Machine, printed: str
+) -> None:
+    computer.daemon.executables.script("docker", f"#!/bin/sh\necho '{printed}'\n")
+    shown = ktrace("doctor", "--json")
+    assert shown.returncode == 1
+    validate("doctor", shown.document)
+    assert "prints what is not a Docker daemon's" in by_check(shown)["docker"]["seen"]
+
+
+@pytest.mark.parametrize("printed", ["nonsense", "[]", "5", '{"clientVersion": []}'])
+def test_a_kubectl_that_prints_something_else_is_a_finding(
+    ktrace: Ktrace, computer: Machine, printed: str
+) -> None:
+    computer.kubectl(f"echo '{printed}'")
+    shown = ktrace("doctor", "--json")
+    assert shown.returncode == 0
+    assert by_check(shown)["kubectl"]["status"] == "warning"
+
+
+def test_what_a_tool_prints_is_shown_as_text(ktrace: Ktrace, computer: Machine) -> None:
+    computer.kubectl(r"printf '\033[2Jbroken\nFAKE' >&2; exit 1")
+    shown = ktrace("doctor")
+    assert "\x1b" not in shown.stdout
+    assert "\\x1b[2Jbroken FAKE" in shown.stdout
 
 
 def test_limits_that_the_kernel_does_not_tell_are_no_findings(

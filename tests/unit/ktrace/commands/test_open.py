@@ -12,6 +12,7 @@ from ktrace.commands import open as command
 from runtime_observability.core import links
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.ktrace import Ktrace
+from tests.schemas import validate
 
 JAEGER = "http://127.0.0.1:16686"
 WEBHOOKS = ("mutatingWebhooks", "validatingWebhooks")
@@ -57,7 +58,8 @@ def test_without_a_desktop_a_named_search_is_only_printed(
     ktrace: Ktrace, opened: list[str]
 ) -> None:
     shown = ktrace("open", "podStarts", "--jaeger", JAEGER, "--json")
-    assert list(shown.document) == ["podStarts"]
+    validate("open", shown.document)
+    assert list(shown.document) == ["apiVersion", "podStarts"]
     assert opened == []
 
 
@@ -73,7 +75,8 @@ def test_a_stack_has_its_own_links_unless_another_jaeger_is_named(
         assert "own" not in shown
         assert shown["podStarts"].startswith("http://127.0.0.1:1/")
     else:
-        assert list(shown) == ["own", *WEBHOOKS]
+        validate("open", shown)
+        assert list(shown) == ["apiVersion", "own", *WEBHOOKS]
 
 
 def test_an_unknown_search_is_wrong_usage_and_the_known_ones_are_named(ktrace: Ktrace) -> None:

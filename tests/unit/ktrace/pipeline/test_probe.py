@@ -47,7 +47,10 @@ class Cluster:
         self.kubeconfig = folder / "kubeconfig"
         write_kubeconfig(self.kubeconfig, server.url)
         self.refusals: list[Reply] = []
+        self.undeletable: list[Reply] = []
+        self.created: list[str] = []
         self.phase: dict[str, Any] = {"phase": "Running"}
+        self.node = ""
         self.audited = True
         self.services = list(ALL)
         self.starts: list[list[Any]] = [[joined()]]
@@ -61,10 +64,9 @@ class Cluster:
     @property
     def pods(self) -> list[str]:
         """Names of the pods that were created and not deleted."""
-        created = [post.body["metadata"]["name"] for post in self.server.asked("POST", PODS)]
         deletes = [request.path for request in self.server.requests if request.method == "DELETE"]
         deleted = {path.partition("?")[0] for path in deletes}
-        return [name for name in created if f"{PODS}/{name}" not in deleted]
+        return [name for name in self.created if f"{PODS}/{name}" not in deleted]
 
     def probe(
         self,
@@ -83,7 +85,12 @@ class Cluster:
     def _api(self, request: Request) -> Reply:
         if request.method == "POST" and self.refusals:
             return self.refusals.pop(0)
-        pod = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "p"}, "status": self.phase}
+        if request.method == "DELETE" and self.undeletable:
+            return self.undeletable.pop(0)
+        if request.method == "POST":
+            self.created.append(request.body["metadata"]["name"])
+        pod = {"kind": "Pod", "metadata": {"name": "p"}, "status": self.phase}
+        pod["spec"] = {"nodeName": self.node}
         headers = {"Audit-Id": AUDIT_ID} if self.audited else {}
         return Reply(201 if request.method == "POST" else 200, pod, headers)
 
@@ -206,10 +213,11 @@ def test_the_widest_trace_is_the_pods_start(cluster: Cluster) -> None:
     assert cluster.probe()["traceUrl"] == f"{URL}/trace/t1"
 
 
-def failure(cluster: Cluster, **arguments: Any) -> str:
+def failure(cluster: Cluster, *, kind: type[ProbeError] | None = None, **arguments: Any) -> str:
     with pytest.raises(ProbeError) as failed:
-        cluster.probe(seconds=0.3, **arguments)
+        cluster.probe(**{"seconds": 0.3, **arguments})
     assert cluster.pods == [], "the pod goes when the probe fails, too"
+    assert kind is None or type(failed.value) is kind
     return str(failed.value)
 
 
@@ -236,11 +244,81 @@ def test_all_that_are_silent_are_named(cluster: Cluster) -> None:
 
 
 def test_a_pod_that_waits_is_told(cluster: Cluster) -> None:
+    """It never ran, so nothing is said of hops and components."""
     cluster.starts = [[]]
-    waiting = {"name": "probe", "state": {"waiting": {"reason": "ErrImagePull"}}}
+    cluster.node = "n1"
+    reason = {"reason": "ErrImagePull", "message": "no such\nimage\x1b[2J"}
+    waiting = {"name": "probe", "state": {"waiting": reason}}
     rest = {"image": "i", "imageID": "", "ready": False, "restartCount": 0}
     cluster.phase = {"phase": "Pending", "containerStatuses": [waiting | rest]}
-    assert "the pod: Pending, ErrImagePull;" in failure(cluster)
+    said = failure(cluster, kind=ProbeError)
+    assert "did not run on node n1: Pending, ErrImagePull: no such image\\x1b[2J. " in said
+    assert "probeImage" in said
+    assert "no trace of" not in said
+    assert len(said.splitlines()) == 1
+
+
+TAINT = "0/1 nodes are available: 1 node(s) had untolerated taint {dedicated: gpu}"
+
+
+def unschedulable(message: str = TAINT) -> dict[str, Any]:
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    return {"phase": "Pending", "conditions": [condition | {"message": message}]}
+
+
+def test_an_unschedulable_pod_ends_the_probe_early_with_the_schedulers_reason(
+    cluster: Cluster, clock: Clock
+) -> None:
+    """Every component exports, and a hop is not broken (seen on a real k3s)."""
+    cluster.starts = [[]]
+    cluster.phase = unschedulable()
+    begin = clock.now
+    said = failure(cluster, seconds=60, kind=ProbeError)
+    assert f"it is unschedulable: Unschedulable: {TAINT}. Let a node take it" in said
+    assert len(said.splitlines()) == 1
+    assert 10 <= clock.now - begin < 13
+
+
+def test_a_taint_that_goes_away_is_waited_for(cluster: Cluster, clock: Clock) -> None:
+    cluster.starts = [[]]
+    cluster.phase = unschedulable()
+    begin = clock.now
+
+    def becomes_ready() -> None:
+        if clock.now - begin > 8:
+            cluster.phase, cluster.starts = {"phase": "Running"}, [[joined()]]
+
+    clock.while_sleeping = becomes_ready
+    assert cluster.probe(seconds=60)["traced"] == ALL
+
+
+def test_a_pod_that_nobody_scheduled_is_told(cluster: Cluster) -> None:
+    cluster.starts = [[]]
+    cluster.phase = {"phase": "Pending"}
+    said = failure(cluster, kind=ProbeError)
+    assert "did not run: Pending, and no scheduler has looked at it" in said
+
+
+def test_a_pod_that_its_kubelet_rejects_is_told(cluster: Cluster, clock: Clock) -> None:
+    cluster.starts, cluster.node = [[]], "n1"
+    cluster.phase = {"phase": "Failed", "reason": "OutOfpods", "message": "Node has no room"}
+    begin = clock.now
+    said = failure(cluster, seconds=60, kind=ProbeError)
+    assert "did not run on node n1: Failed, OutOfpods: Node has no room. " in said
+    assert clock.now - begin < 2
+    cluster.starts = [[joined()]]
+    assert "did not run on node n1: Failed" in failure(cluster, kind=ProbeError)
+
+
+def test_a_pod_that_has_run_is_no_excuse_for_silence(cluster: Cluster) -> None:
+    cluster.starts, cluster.node = [[]], "n2"
+    cluster.phase = {
+        "phase": "Failed",
+        "containerStatuses": [{"name": "probe", "state": {"terminated": {"exitCode": 1}}}],
+    }
+    with pytest.raises(probe.SilenceError) as failed:
+        cluster.probe(seconds=0.3)
+    assert failed.value.node == "n2"
 
 
 def test_a_pod_that_does_not_start_is_no_proof(cluster: Cluster) -> None:
@@ -307,6 +385,119 @@ def test_a_pod_that_is_refused_says_why(cluster: Cluster, status: int) -> None:
     cluster.refusals = [Reply(status, {"message": "quota exceeded"})] * 1000
     with pytest.raises(ProbeError, match="the probe's pod cannot be created: quota exceeded"):
         cluster.probe(seconds=0.2)
+
+
+PODS_ARE_FORBIDDEN = 'pods "trace-probe-1" is forbidden: '
+REFUSALS = [
+    (403, PODS_ARE_FORBIDDEN + "exceeded quota: few, requested: pods=1", "A ResourceQuota of"),
+    (403, PODS_ARE_FORBIDDEN + "maximum cpu usage per Container is 1m", "A LimitRange of"),
+    (403, 'admission webhook "no.io" denied the request: never', "This webhook stopped it"),
+    (400, 'admission webhook "no.io" denied the request: never', "This webhook stopped it"),
+    (500, 'failed calling webhook "no.io": timeout', "This webhook stopped it: start it"),
+    (403, PODS_ARE_FORBIDDEN + "ValidatingAdmissionPolicy 'no' denied request", "This policy"),
+    (403, 'pods is forbidden: User "u" cannot create resource "pods" in API group', "RBAC stop"),
+    (403, "the moon is full", "the moon is full"),
+]
+
+
+@pytest.mark.parametrize(("status", "message", "told"), REFUSALS)
+def test_a_refusal_is_told_at_once_and_who_refused(
+    cluster: Cluster, clock: Clock, status: int, message: str, told: str
+) -> None:
+    cluster.refusals = [Reply(status, {"message": f"{message}\n"})] * 1000
+    begin = clock.now
+    said = failure(cluster, seconds=60)
+    assert told in said
+    assert message in said
+    assert len(said.splitlines()) == 1
+    assert clock.now == begin
+    assert len(cluster.server.asked("POST", PODS)) == 1
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false',
+        "failed quota: compute: must specify limits.cpu for: probe; requests.memory for: probe",
+    ],
+)
+def test_in_a_constrained_namespace_the_pod_complies(cluster: Cluster, message: str) -> None:
+    cluster.refusals = [Reply(403, {"message": PODS_ARE_FORBIDDEN + message})]
+    assert cluster.probe()["traced"] == ALL
+    assert cluster.pods == []
+    plain, constrained = (post.body["spec"] for post in cluster.server.asked("POST", PODS))
+    assert "securityContext" not in plain
+    assert "resources" not in plain["containers"][0], "a CPU limit slows down the start"
+    assert constrained["securityContext"]["runAsNonRoot"] is True
+    assert constrained["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    (container,) = constrained["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert set(container["resources"]["limits"]) >= {"cpu", "memory"}
+    assert set(container["resources"]["requests"]) >= {"cpu", "memory"}
+
+
+def test_where_compliance_does_not_help_it_is_told_who_stopped_it(cluster: Cluster) -> None:
+    message = f'{PODS_ARE_FORBIDDEN}violates PodSecurity "custom"'
+    cluster.refusals = [Reply(403, {"message": message})] * 1000
+    assert "The Pod Security of namespace default stopped it" in failure(cluster, seconds=60)
+    assert len(cluster.server.asked("POST", PODS)) == 2
+
+
+def test_a_lost_answer_leaves_no_pod_and_is_tried_again(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API server may have created the pod although its answer was too slow."""
+    real, lost = ApiServer.post, ["the first"]
+
+    def post(self: ApiServer, path: str, document: dict[str, Any]) -> Any:
+        created = real(self, path, document)
+        if lost:
+            lost.clear()
+            raise httpx.ReadTimeout("timed out")
+        return created
+
+    monkeypatch.setattr(ApiServer, "post", post)
+    assert cluster.probe()["traced"] == ALL
+    assert len(cluster.server.asked("POST", PODS)) == 2
+    assert cluster.pods == []
+
+
+def test_a_delete_is_tried_again_and_a_pod_that_is_gone_is_deleted(cluster: Cluster) -> None:
+    cluster.undeletable = [Reply(500, {"message": "etcd"}), Reply(404, {"message": "not found"})]
+    assert cluster.probe()["traced"] == ALL
+    assert cluster.undeletable == []
+
+
+def test_a_pod_that_stays_is_told_with_the_cure(cluster: Cluster) -> None:
+    cluster.undeletable = [Reply(500, {"message": "etcd"})] * 9
+    with pytest.raises(ProbeError, match="kubectl -n default delete pod trace-probe-") as failed:
+        cluster.probe()
+    assert "cannot be deleted: 500 etcd" in str(failed.value)
+    cluster.undeletable, cluster.starts = [Reply(500, {"message": "etcd"})] * 9, [[]]
+    with pytest.raises(probe.SilenceError):
+        cluster.probe(seconds=0.3)
+
+
+def test_one_failed_answer_of_jaeger_is_not_the_end(cluster: Cluster, clock: Clock) -> None:
+    cluster.fails = httpx.Response(503, text="slow")
+
+    def recovers() -> None:
+        cluster.fails = None
+
+    clock.while_sleeping = recovers
+    assert cluster.probe()["traced"] == ALL
+
+
+def test_what_is_found_is_not_read_again(cluster: Cluster) -> None:
+    cluster.starts = [[], [], [], [joined()]]
+    cluster.probe(demanded=ALL, expected=["etcd"])
+    services = [(search["service"], "tags" in search) for search in cluster.searches]
+    assert services.count(("apiserver", True)) == 1
+    assert services.count(("etcd", False)) == 1
+    assert services.count(("kubelet", True)) >= 4
 
 
 def test_the_pod_goes_when_jaeger_does(cluster: Cluster) -> None:
@@ -452,6 +643,7 @@ def test_the_hop_that_breaks_the_silent_component_is_named(
     daemon.in_nodes = lambda _: Answer(code=1)
     api = ApiServer(cluster.kubeconfig)
     (told,) = probe.broken_hops(cluster.server.url, api, ["kubelet", "containerd"])
+    assert probe.broken_hops(cluster.server.url, api, ["kubelet"], node.name) == [told]
     assert told.startswith(
         f"broken hop: name resolves in the node: otel-collector is unknown in {node.name}; "
     )

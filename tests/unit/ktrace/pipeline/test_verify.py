@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from typing import Any
 
 import httpx
 import pytest
@@ -142,7 +143,10 @@ def test_a_span_from_here_that_does_not_arrive_is_jaegers(pipeline: StackPipelin
 
 def test_of_a_cluster_of_others_only_jaeger_is_asked() -> None:
     answering = Pipeline(client(lambda _: data()))
-    assert hops.first_broken(answering, "n", "kubelet").hop == hops.EXPORTS
+    broken = hops.first_broken(answering, "n", "kubelet")
+    assert broken.hop == hops.NOT_KNOWN
+    assert "cannot be seen from here" in broken.evidence
+    assert "docker" not in broken.cure, "its nodes are not containers of this project"
     silent = Pipeline(client(lambda _: httpx.Response(500, json={})))
     assert hops.first_broken(silent, "n", "kubelet").hop == hops.STORES
 
@@ -190,6 +194,29 @@ def test_only_a_span_since_the_beginning_counts() -> None:
     assert not late.ok
     assert late.last_span == pytest.approx(50.00001)
     assert part_document(late, 60)["lastSpanAgeSeconds"] == 10.0
+
+
+@pytest.mark.parametrize(
+    ("own", "last_span"),
+    [
+        ({"host.name": "b"}, 50),
+        ({"host.name": "b", "k8s.node.name": "a"}, 50),
+        ({"k8s.node.name": "a"}, None),
+        ({}, 50),
+    ],
+)
+def test_a_span_that_names_another_node_in_the_trace_found_is_not_this_nodes(
+    own: dict[str, Any], last_span: float | None
+) -> None:
+    found = span("kubelet", "syncPod", 50_000_000, **own)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return data(trace(found)) if "host.name" in request.url.params.get("tags", "") else data()
+
+    parts = [Coverage("kubelet", node, True) for node in ("a", "b")]
+    looked = coverage.look(client(answer), parts[1], parts, since=49)
+    assert (looked.last_span and int(looked.last_span)) == last_span
+    assert looked.node_known
 
 
 def test_what_never_comes_is_given_up_and_explained(

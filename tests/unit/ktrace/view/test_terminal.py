@@ -38,3 +38,46 @@ def test_an_address_holds_no_emoji(capsys: pytest.CaptureFixture[str]) -> None:
     terminal.console().print(table)
     assert capsys.readouterr().out.count("fd00:a:b::1") == 2
     assert "fd00:a:b::1" in terminal.plain(table)
+
+
+@pytest.mark.parametrize(
+    ("variables", "coloured"),
+    [
+        ({}, False),
+        ({"FORCE_COLOR": "1"}, True),
+        ({"FORCE_COLOR": ""}, False),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ({"TTY_COMPATIBLE": "1"}, False),
+    ],
+)
+def test_a_pipe_has_colours_only_where_they_are_forced(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    coloured: bool,
+) -> None:
+    for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    terminal.console().print("x" * 300, style="bold red")
+    with terminal.waiting("waiting"):
+        pass
+    printed = capsys.readouterr()
+    assert ("\x1b[" in printed.out) is coloured
+    assert len(printed.out.splitlines()) == 1, "nothing is wrapped"
+    assert printed.err == "", "nothing moves in a log"
+
+
+@pytest.mark.parametrize(("variable", "coloured"), [("NO_COLOR", False), ("FORCE_COLOR", True)])
+def test_a_terminal_has_colours_unless_they_are_unwanted(
+    monkeypatch: pytest.MonkeyPatch, variable: str, coloured: bool
+) -> None:
+    for name in ("FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, "1")
+    monkeypatch.setenv("TERM", "xterm")
+    screen = Screen()
+    monkeypatch.setattr(sys, "stdout", screen)
+    terminal.console().print("red", style="red")
+    assert ("\x1b[31m" in screen.getvalue()) is coloured
