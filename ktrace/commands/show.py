@@ -10,7 +10,6 @@ import typer
 
 from ktrace.errors import FINDING, KtraceError, UsageError
 from ktrace.jaeger import Jaeger
-from ktrace.podstart import search
 from ktrace.podstart.model import PodStart
 from ktrace.target import options, target
 from ktrace.view import page, terminal, waterfall
@@ -56,6 +55,8 @@ def show(
     kind, _, name = pod.rpartition("/")
     if kind not in ("", "pod", "pods") or not name:
         raise UsageError(f"{pod!r} is not a pod: write pod/NAME or NAME")
+    from ktrace.podstart import search  # noqa: PLC0415  --help would wait for its HTTP client
+
     chosen = target.choose(stack, jaeger_url, kubeconfig)
     with Jaeger(chosen.jaeger) as jaeger:
         activity = f"waiting up to {timeout:g} s for the start of pod {namespace}/{name}"
