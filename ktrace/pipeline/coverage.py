@@ -136,15 +136,14 @@ def look(jaeger: Jaeger, part: Coverage, parts: Sequence[Coverage], since: float
 def explain(parts: Sequence[Coverage], pipeline: Pipeline) -> list[Coverage]:
     """Adds the first broken hop to every expected part that is silent."""
     return [
-        part if part.ok or not part.expected else replace(part, broken=_broken(part, pipeline))
+        part
+        if part.ok or not part.expected
+        else replace(
+            part,
+            broken=hops.first_broken(pipeline, part.node, part.component, unread=part.problem),
+        )
         for part in parts
     ]
-
-
-def _broken(part: Coverage, pipeline: Pipeline) -> BrokenHop:
-    if part.problem:
-        return hops.unread(part.problem)
-    return hops.first_broken(pipeline, part.node, part.component)
 
 
 def _newest_end(jaeger: Jaeger, part: Coverage, places: Sequence[str]) -> float | None:

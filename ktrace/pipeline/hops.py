@@ -56,26 +56,34 @@ class Hop(Generic[P]):
     """Of a pipeline, for a node."""
 
 
-def first_broken(pipeline: Pipeline, node: str, component: str) -> BrokenHop:
-    """Why no span of ``component`` on ``node`` arrives: if all hops work, it exports none."""
+def first_broken(pipeline: Pipeline, node: str, component: str, unread: str = "") -> BrokenHop:
+    """Why no span of ``component`` on ``node`` arrives: if all hops work, it exports none.
+
+    ``unread`` is why Jaeger could not be read to the end: then that is what is known if all hops
+    work by now.
+    """
+    broken = (
+        _first_broken(_STACK_HOPS, pipeline, node)
+        if isinstance(pipeline, StackPipeline)
+        else _first_broken(_ANY_CLUSTER_HOPS, pipeline, node)
+    )
+    if broken:
+        return broken
+    if unread:
+        return BrokenHop(STORES, unread, _START_JAEGER)
     if not isinstance(pipeline, StackPipeline):
-        return _first_broken(_ANY_CLUSTER_HOPS, pipeline, node) or BrokenHop(
+        return BrokenHop(
             NOT_KNOWN,
             f"Jaeger answers, but no span of {component} on {node} arrives; what is between them "
             "cannot be seen from here",
             f"see the tracing configuration of {component}, the log of the collector that it "
             "sends to, and whether sampling keeps its spans",
         )
-    return _first_broken(_STACK_HOPS, pipeline, node) or BrokenHop(
+    return BrokenHop(
         EXPORTS,
         f"every hop from {node} to Jaeger works, but no span of {component} arrives",
         _cure_of_silence(node, component),
     )
-
-
-def unread(problem: str) -> BrokenHop:
-    """Jaeger could not be read to the end: whether spans arrive is not known."""
-    return BrokenHop(STORES, problem, _START_JAEGER)
 
 
 def _first_broken(hops: Sequence[Hop[P]], pipeline: P, node: str) -> BrokenHop | None:

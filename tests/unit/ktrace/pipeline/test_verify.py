@@ -136,6 +136,16 @@ def test_a_stopped_jaeger_is_told_with_its_cure(pipeline: StackPipeline, names: 
     assert f"docker start {names.jaeger}" in broken.cure
 
 
+def test_a_jaeger_that_cannot_be_read_is_named_if_no_earlier_hop_is_broken(
+    pipeline: StackPipeline,
+) -> None:
+    broken = hops.first_broken(pipeline, NODE, "kubelet", unread="Jaeger timed out")
+    assert (broken.hop, broken.evidence) == (hops.STORES, "Jaeger timed out")
+    pipeline.__dict__["readings"] = Readings(Counters(), Counters(accepted=9))
+    broken = hops.first_broken(pipeline, NODE, "kubelet", unread="Jaeger timed out")
+    assert broken.hop == hops.DELIVERS
+
+
 def test_a_span_from_here_that_does_not_arrive_is_jaegers(pipeline: StackPipeline) -> None:
     pipeline.__dict__["synthetic"] = Synthetic(False, evidence="not there")
     assert hops.first_broken(pipeline, NODE, "kubelet").hop == hops.STORES
