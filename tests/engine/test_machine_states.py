@@ -125,6 +125,6 @@ def test_a_renamed_stack_is_refused_with_the_cure_and_nothing_is_touched(
     standing.up()
     now = standing.ids()
     assert now[standing.server] == before[standing.server]
-    if containers == "running":  # Pulumi's provider makes a stopped container anew
+    if containers == "running":  # Pulumi's provider replaces a stopped container
         assert now == before
     standing.expect_no_changes()
