@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import pytest
 
 from tests.live.fixtures import stack_in
 from tests.live.stack import Stack
+from tests.live.starts import RETRY_SECONDS, boot_of
+from tests.live.waiting import until
 from tests.soak.footprint import Footprint, checkpoint_bytes
 
 pytestmark = pytest.mark.timeout(900)
@@ -43,8 +46,14 @@ class Rounds:
         return Footprint.of(self.stack, *self._private)
 
     def turn(self) -> None:
-        """One `up` and one `destroy`. AssertionError if anything of the stack is left."""
+        """One `up` and one `destroy`. AssertionError if anything of the stack is left.
+
+        The nodes boot beside the collector: their first spans are in Jaeger.
+        """
         self.stack.up()
+        for service in ("apiserver", "kubelet"):
+            boot = partial(boot_of, self.stack, service)
+            until(f"the spans of {service}'s boot", boot, RETRY_SECONDS)
         volumes = self._volumes()
         assert volumes
         self.standing = self.footprint().counts
