@@ -464,13 +464,11 @@ _REGISTRIES = (
             st.sampled_from(["docker.io", "example.org:5000"]),
             st.sampled_from(
                 [
-                    "mirrors: {NAME: {endpoint: [5000]}}\n",
                     "mirrors: {NAME: {endpoint: [{}]}}\n",
                     "mirrors:\n  NAME:\n    rewrite: [a]\n",
                     "configs: {NAME: {tls: 5}}\n",
                     "configs: {NAME: {tls: {ca_file: [a]}}}\n",
                     "configs: {NAME: {tls: {insecure_skip_verify: maybe}}}\n",
-                    "mirrors: {NAME: {}}\nmirrors: {NAME: {}}\n",
                 ]
             ),
         ),
