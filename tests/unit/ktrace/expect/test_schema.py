@@ -128,8 +128,8 @@ def test_a_pod_is_refused_where_no_span_says_of_which_pod_it_is(file: Path) -> N
         ("expectations: [{name: a}]", "expectation 1 'a', select: is missing: add it"),
         ("expectations: [{name: '', select: {component: a}}]", "expectation 1, name: is empty"),
         (
-            "expectations: [{name: a, select: {component: k, compnent: 1}}]",
-            "expectation 1 'a', select.compnent: is not a known key, perhaps component: the keys "
+            "expectations: [{name: a, select: {component: k, komponent: 1}}]",
+            "expectation 1 'a', select.komponent: is not a known key, perhaps component: the keys "
             "here are component, operation, pod, attributes",
         ),
         (
