@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -31,41 +30,24 @@ class ClusterApi:
     """GET requests as the user of the kubeconfig; the text of the answers is clean."""
 
     def __init__(self, kubeconfig: Path) -> None:
-        from kubernetes import client  # noqa: PLC0415  --help would wait half a second for it
-
-        access = kubeapi.configuration(kubeconfig)
-        access.retries = False  # urllib3 would warn of each on the terminal
-        self._api = client.ApiClient(access)
+        self._api = kubeapi.Reader(kubeconfig)
         self._resources: dict[str, dict[str, tuple[str, bool]]] = {}
         self.first_answer: datetime | None = None
         """By the API server's clock."""
 
     def get(self, path: str) -> dict[str, Any]:
         """Raises ReadError."""
-        import urllib3  # noqa: PLC0415
-        from kubernetes import client  # noqa: PLC0415
-
-        request = self._api.param_serialize(
-            "GET",
-            path,
-            header_params={"Accept": "application/json"},
-            auth_settings=["BearerToken"],
-        )
         try:
-            answer = self._api.call_api(*request, _request_timeout=_API_SECONDS)
-            status, body = answer.status, answer.read()  # type: ignore[no-untyped-call]
-        except (client.ApiException, urllib3.exceptions.HTTPError) as error:
-            raise ReadError(clean(kubeapi.reason(error))) from None
+            answer = self._api.read(path, _API_SECONDS)
+        except kubeapi.RequestError as error:
+            raise ReadError(clean(str(error))) from None
         if self.first_answer is None:
-            self.first_answer = _date(answer.getheader("Date"))  # type: ignore[no-untyped-call]
-        if status != HTTPStatus.OK:
-            raise ReadError(clean(f"{status} {answer.reason}"), status)
-        try:
-            document = json.loads(body)
-        except (ValueError, RecursionError):
-            document = None
-        if not isinstance(document, dict):
-            raise ReadError("the answer is not a JSON object", status)
+            self.first_answer = _date(answer.date)
+        if answer.status != HTTPStatus.OK:
+            raise ReadError(clean(f"{answer.status} {answer.reason}"), answer.status)
+        document = answer.document
+        if document is None:
+            raise ReadError("the answer is not a JSON object", answer.status)
         harmless: dict[str, Any] = cleaned(document)
         return harmless
 

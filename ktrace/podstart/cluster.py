@@ -14,9 +14,11 @@ from urllib.parse import quote
 
 import yaml
 
+from ktrace.podstart.any_cluster import AnyCluster
 from ktrace.podstart.pod import Pod, PodEvent, events_of, pod_of
 from runtime_observability.host import api_server
 from runtime_observability.host.api_server import ApiError, ApiServer, UnusableKubeconfigError
+from runtime_observability.host.kubeapi import KubeconfigError
 
 NO_CLUSTER = "the pod object and its Events: no kubeconfig is known (--kubeconfig PATH, or a stack)"
 _GONE = "the pod object: no pod of that name exists any more"
@@ -51,8 +53,6 @@ def connected(kubeconfig: Path | None) -> Iterator[Api | str]:
     try:
         server = _plain(kubeconfig)
     except UnusableKubeconfigError:
-        from ktrace.podstart.any_cluster import AnyCluster, KubeconfigError  # noqa: PLC0415
-
         try:
             any_cluster = AnyCluster(kubeconfig)
         except KubeconfigError as error:

@@ -61,10 +61,8 @@ def _unscheduled(pod: Pod, events: Sequence[PodEvent]) -> tuple[Waiting, ...]:
 def _containers(
     pod: Pod, missing: Sequence[Container], events: Sequence[PodEvent]
 ) -> tuple[Waiting, ...]:
-    if any(container.started for container in pod.containers):
-        began = True
-    else:
-        began = False
+    began = any(container.started for container in pod.containers)
+    if not began:
         if event := _last(events, _VOLUMES, since_reason="Pulling"):
             return (Waiting(f"waiting for a volume: {event.message}", at(event.first), stuck=True),)
         if event := _last(events, _SANDBOX, since_reason="Pulling"):

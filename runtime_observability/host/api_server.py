@@ -50,8 +50,8 @@ FAILURES = (ApiError, httpx.HTTPError)
 
 
 @dataclass(frozen=True)
-class Created:
-    """An object as the API server made it, and the headers of its answer."""
+class Answer:
+    """The JSON document and the headers of an answer."""
 
     document: dict[str, Any]
     headers: Mapping[str, str]
@@ -89,17 +89,17 @@ class ApiServer:
     def get(self, path: str) -> dict[str, Any]:
         return self._checked(self._client.get(path)).document
 
-    def post(self, path: str, document: Mapping[str, Any]) -> Created:
+    def post(self, path: str, document: Mapping[str, Any]) -> Answer:
         return self._checked(self._client.post(path, json=dict(document), timeout=_WRITE_SECONDS))
 
     def delete(self, path: str, **parameters: Any) -> None:
         self._checked(self._client.delete(path, params=parameters, timeout=_WRITE_SECONDS))
 
-    def _checked(self, response: httpx.Response) -> Created:
+    def _checked(self, response: httpx.Response) -> Answer:
         if response.is_error:
             raise ApiError(response)
         try:
-            return Created(response.json(), response.headers)
+            return Answer(response.json(), response.headers)
         except ValueError:
             raise ApiError(response) from None
 

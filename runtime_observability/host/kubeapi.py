@@ -1,4 +1,4 @@
-"""Clients for the Kubernetes API of a stack's cluster, or of any that a kubeconfig names.
+"""The Kubernetes API of any kubeconfig, through the Kubernetes client.
 
 The Kubernetes client and TLS are imported on first use: that takes half a second, for which --help
 and completion would wait.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,38 +43,62 @@ class RequestError(Exception):
         self.passing = passing
 
 
-def core(kubeconfig: Path) -> client.CoreV1Api:
-    from kubernetes import client  # noqa: PLC0415
+@dataclass(frozen=True)
+class Answer:
+    """What an API server answered, whatever its status."""
 
-    return client.CoreV1Api(client.ApiClient(configuration(kubeconfig)))
+    status: int
+    reason: str
+    """The words after the status."""
+    text: bytes
+    date: str | None
+    """The header Date."""
+
+    @property
+    def document(self) -> dict[str, Any] | None:
+        """The JSON object that it is; None if it is none."""
+        try:
+            document = json.loads(self.text)
+        except (ValueError, RecursionError):
+            return None
+        return document if isinstance(document, dict) else None
+
+
+class Reader:
+    """GET requests as the user of a kubeconfig. Raises KubeconfigError."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        from kubernetes import client  # noqa: PLC0415
+
+        access = configuration(kubeconfig)
+        access.retries = False  # by itself urllib3 waits four times, and warns on the terminal
+        self._api = client.ApiClient(access)
+
+    def read(self, path: str, seconds: float) -> Answer:
+        """Raises RequestError where there is no answer."""
+        import urllib3  # noqa: PLC0415
+        from kubernetes import client  # noqa: PLC0415
+
+        request = self._api.param_serialize(
+            "GET", path, header_params={"Accept": "application/json"}, auth_settings=["BearerToken"]
+        )
+        try:
+            answer = self._api.call_api(*request, _request_timeout=seconds)
+            text, date = answer.read(), answer.getheader("Date")  # type: ignore[no-untyped-call]
+        except (client.ApiException, urllib3.exceptions.HTTPError) as error:
+            inner = getattr(error, "reason", None) or error
+            passing = not isinstance(inner, urllib3.exceptions.NewConnectionError)
+            raise RequestError(reason(error), passing=passing) from None
+        return Answer(answer.status, answer.reason or "", text, date)
 
 
 def get(kubeconfig: Path, path: str, seconds: float) -> dict[str, Any]:
     """The JSON object at ``path``. Raises KubeconfigError and RequestError."""
-    import urllib3  # noqa: PLC0415
-    from kubernetes import client  # noqa: PLC0415
-
-    access = configuration(kubeconfig)
-    access.retries = False  # by itself urllib3 waits four times
-    api = client.ApiClient(access)
-    request = api.param_serialize(
-        "GET", path, header_params={"Accept": "application/json"}, auth_settings=["BearerToken"]
-    )
-    try:
-        answer = api.call_api(*request, _request_timeout=seconds)
-        status, text = answer.status, answer.read()  # type: ignore[no-untyped-call]
-    except (client.ApiException, urllib3.exceptions.HTTPError) as error:
-        inner = getattr(error, "reason", None) or error
-        passing = not isinstance(inner, urllib3.exceptions.NewConnectionError)
-        raise RequestError(reason(error), passing=passing) from None
-    try:
-        document = json.loads(text)
-    except ValueError:
-        document = None
-    if status == HTTPStatus.OK and isinstance(document, dict):
+    answer = Reader(kubeconfig).read(path, seconds)
+    status, document = answer.status, answer.document
+    if status == HTTPStatus.OK and document is not None:
         return document
-    message = document.get("message") if isinstance(document, dict) else ""
-    told = f"{status} {message or answer.reason or ''}".strip()
+    told = f"{status} {(document or {}).get('message') or answer.reason}".strip()
     if status == HTTPStatus.OK:
         told += " without a JSON object: is that a Kubernetes API server?"
     raise RequestError(told, status=status, passing=status >= 500 or status in _PASSING)
