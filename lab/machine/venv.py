@@ -33,6 +33,8 @@ FULL_BYTES = 1 << 20
 WHEELS = Path("/usr/share/python-wheels")
 """Where Debian's python3-pip-whl has pip."""
 BOOTSTRAP = LAB / "bootstrap.txt"
+PACKAGES = ("components", "runtime_observability", "ktrace", "lab")
+"""The project's own packages that a stack's processes import."""
 PROGRAM, STAND_INS, TESTS = (
     PROJECT / "requirements.txt",
     LAB / "requirements.txt",
@@ -109,12 +111,19 @@ class _Installer:
             MADE_BY_LAB.write_text(_digest(BOOTSTRAP))
 
     def install(self, file: Path) -> None:
-        """Install what a requirements file names and, once, the project by reference."""
-        uv: list[str | Path] = [SCRIPTS / "uv", "pip", "install", "--python", PYTHON]
+        """Install what a requirements file names and, once, the project by reference.
+
+        Modules are compiled here, as pip does: `pulumi up` starts a dozen interpreters, which
+        compile them each time where PYTHONDONTWRITEBYTECODE is set (1.6 s of a preview's 6.2 s).
+        """
+        uv: list[str | Path] = [
+            SCRIPTS / "uv", "pip", "install", "--python", PYTHON, "--compile-bytecode",
+        ]  # fmt: skip
         self._run([*uv, "--require-hashes", "--requirement", file])
         if file == BOOTSTRAP or file.parent == LAB:
             return
         self._run([*uv, "--no-deps", "--no-build-isolation", "--editable", PROJECT])
+        self._run([PYTHON, "-m", "compileall", "-q", *(PROJECT / name for name in PACKAGES)])
 
     def _venv(self) -> None:
         pip = [] if importlib.util.find_spec("ensurepip") else ["--without-pip"]

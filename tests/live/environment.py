@@ -17,7 +17,10 @@ from tests.configuration import PROJECT
 
 DEFAULT_STACK = "RUNTIME_OBSERVABILITY_STACK"
 """The committed stack that fits this machine's images; `make test` sets it and all the others."""
-_NOT_INHERITED = ("KUBECONFIG", "PULUMI_STACK", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+_NOT_INHERITED = (
+    "KUBECONFIG", "PULUMI_STACK", "MAKEFLAGS", "MAKELEVEL", "MFLAGS",
+    "PYTHONDONTWRITEBYTECODE",  # a copy of the project is compiled once, not in each process
+)  # fmt: skip
 
 
 def of_make() -> dict[str, str]:

@@ -78,3 +78,16 @@ def test_without_pip_in_the_venv_that_of_the_machines_debian_is_used(
     wheel = pip_of_debian(tmp_path, monkeypatch)
     make(tmp_path)
     assert commands[1][:3] == [str(venv.PYTHON), f"{wheel}/pip", "install"]
+
+
+def test_all_modules_are_compiled_when_they_are_installed(
+    tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pip_of_debian(tmp_path, monkeypatch)
+    make(tmp_path)
+    uv = [command for command in commands if command[0].endswith("/uv")]
+    assert uv[0][-1] == str(venv.PROGRAM)
+    assert "--compile-bytecode" in uv[0]
+    folders = commands[-1][-len(venv.PACKAGES) :]
+    assert commands[-1][1:3] == ["-m", "compileall"]
+    assert all((Path(folder) / "__init__.py").is_file() for folder in folders)
