@@ -15,6 +15,9 @@ SITE = "https://get.pulumi.com/releases/plugins"
 IGNORE_PATH = "PULUMI_IGNORE_AMBIENT_PLUGINS"
 """Pulumi's variable: with 1 or true, PATH is not searched for plugins."""
 
+NO_DOWNLOADS = "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"
+"""Pulumi's variable: with true, a plugin that is not installed is an error."""
+
 OVERRIDES = "PULUMI_PLUGIN_DOWNLOAD_URL_OVERRIDES"
 """Pulumi's variable: other addresses for the plugins of a site."""
 

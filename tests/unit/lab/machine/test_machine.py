@@ -13,6 +13,7 @@ from lab.build.steps import prepare
 from lab.errors import LabError
 from lab.machine import machine, plugins, shell
 from lab.machine.machine import REGISTRY, Machine
+from lab.machine.plugins import NO_DOWNLOADS
 from lab.paths import Cache
 from lab.providers import VERSIONS
 from lab.releases.platforms import this_platform
@@ -241,7 +242,9 @@ def test_a_shell_that_used_stand_ins_finds_the_users_plugins_again(
     found = machine.examine(cache)
     assert not found.stand_ins
     assert reason(found, "provider plugins") == f"{PLUGINS}, installed in {own / 'plugins'}"
-    assert shell.variables(found, bare.host)["PULUMI_HOME"] == str(own)
+    variables = shell.variables(found, bare.host)
+    assert variables["PULUMI_HOME"] == str(own)
+    assert variables[NO_DOWNLOADS] == "false"
     monkeypatch.setenv("PULUMI_HOME", str(own))
     assert "PULUMI_HOME" not in shell.variables(found, bare.host)
 

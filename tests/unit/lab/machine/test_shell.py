@@ -10,7 +10,7 @@ import pytest
 from lab.build import programs
 from lab.machine import shell
 from lab.machine.machine import Machine
-from lab.machine.plugins import OVERRIDES
+from lab.machine.plugins import NO_DOWNLOADS, OVERRIDES
 from lab.machine.venv import SCRIPTS
 from lab.paths import PROJECT, Cache
 from runtime_observability.host.downloads import MIRROR
@@ -93,6 +93,7 @@ def test_stand_ins_have_a_folder_of_their_own_and_the_users_login(cache: Cache, 
         "PATH": f"{tools(cache)}:{PATH}",
         "DOCKER_HOST": "unix:///lab.sock",
         "PULUMI_HOME": str(cache.pulumi_home),
+        NO_DOWNLOADS: "true",
         "PULUMI_CREDENTIALS_PATH": str(home),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_CONFIG_PASSPHRASE": "",
