@@ -161,7 +161,7 @@ class _Seen:
         last = calls[-1]
         return [
             call
-            for call in all_calls([last.trace])
+            for call in all_calls([last.trace], self.pod)
             if call.method == EXEC and call.span.start >= last.span.start
         ]
 
@@ -472,8 +472,19 @@ class _Start:
         seen = self.seen
         if seen.pod:
             started = [container.name for container in seen.containers if container.started]
-            return progress.of_pod(seen.pod, seen.events, started)
+            return progress.of_pod(seen.pod, seen.events, started, self._open_handler())
         return progress.of_errors(seen.syncs) if seen.incomplete else ()
+
+    def _open_handler(self) -> Waiting | None:
+        """The postStart handler of the last started container, until its end is known."""
+        last = self.seen.calls[-1:]
+        if not last or last[0].method != START or last[0].failed or not self.seen.pod:
+            return None
+        container = self.seen.pod.container(self.seen.names.get(last[0].container_id, ""))
+        if container is None or not container.post_start or container.started:
+            return None
+        since = progress.at(last[0].span.end + self._clock.offset)
+        return Waiting(f"postStart of {container.name} has not been seen to end", since)
 
     def _missing_spans(self) -> list[str]:
         """The spans that a start has and Jaeger has not."""

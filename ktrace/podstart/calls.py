@@ -9,6 +9,7 @@ from functools import cached_property
 from ktrace.components import KUBELET
 from ktrace.jaeger import Span, Trace
 from ktrace.podstart import sync_errors
+from ktrace.podstart.pod import EXEC as EXEC_HANDLER
 from ktrace.podstart.pod import INIT, Pod
 
 SYNC = "syncPod"
@@ -17,7 +18,7 @@ PULL = "PullImage"
 CREATE = "CreateContainer"
 START = "StartContainer"
 EXEC = "ExecSync"
-"""Within a syncPod it is a container's postStart handler: probes have traces of their own."""
+"""A container's postStart handler: those of probes are left out, see ``_is_handler``."""
 _METHODS = (SANDBOX, PULL, CREATE, START, EXEC)
 _STOP = "StopContainer"
 _CRI_PREFIX = "runtime.v1."
@@ -83,12 +84,42 @@ def has_calls(trace: Trace) -> bool:
     return any(_method(span) in _METHODS for span in trace.spans)
 
 
-def all_calls(syncs: Iterable[Trace]) -> list[Call]:
+def all_calls(syncs: Iterable[Trace], pod: Pod | None = None) -> list[Call]:
     """Ordered by start."""
     calls = [
         Call(trace, span) for trace in syncs for span in trace.spans if _method(span) in _METHODS
     ]
+    names = container_names(calls)
+    ends = {call.trace.id: _end_of_sync(call.trace) for call in calls if call.method == EXEC}
+    calls = [
+        call
+        for call in calls
+        if call.method != EXEC or _is_handler(call, ends[call.trace.id], names, pod)
+    ]
     return sorted(calls, key=lambda call: call.span.start)
+
+
+def _end_of_sync(trace: Trace) -> int | None:
+    """None for a syncPod that has not ended."""
+    return max((span.end for span in trace.spans if span.operation == SYNC), default=None)
+
+
+def _is_handler(
+    call: Call, end_of_sync: int | None, names: Mapping[str, str], pod: Pod | None
+) -> bool:
+    """Whether an ExecSync is a postStart handler, and no probe.
+
+    A syncPod ends after the handlers that it runs. The probes that it sets up may have it as their
+    parent for as long as the container runs (seen with Kubernetes 1.36), but begin after its end.
+    """
+    name = names.get(call.container_id, "")
+    of_pod = pod.containers if pod else ()
+    has_handler = any(
+        found.post_start == EXEC_HANDLER for found in of_pod if name in ("", found.name)
+    )
+    if end_of_sync is None:
+        return has_handler
+    return call.span.start < end_of_sync and (has_handler or not of_pod)
 
 
 def first_calls(
@@ -98,7 +129,7 @@ def first_calls(
 
     Left out are restarts, ephemeral containers, and what begins after ``until``, in microseconds.
     """
-    calls = [call for call in all_calls(syncs) if call.span.start < until]
+    calls = [call for call in all_calls(syncs, pod) if call.span.start < until]
     if names := container_names(calls):
         others = set(pod.ephemeral) if pod else set()
         left_out = _restarted(calls, names) | {

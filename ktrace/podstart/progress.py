@@ -19,8 +19,17 @@ _PULL_ENDED = ("Pulled", "Failed", "BackOff")
 _UNHEALTHY = "Unhealthy"
 
 
-def of_pod(pod: Pod, events: Sequence[PodEvent], started: Collection[str]) -> tuple[Waiting, ...]:
-    """``started`` are the containers that are known to have started, from spans too."""
+def of_pod(
+    pod: Pod,
+    events: Sequence[PodEvent],
+    started: Collection[str],
+    handler: Waiting | None = None,
+) -> tuple[Waiting, ...]:
+    """``started`` are the containers that are known to have started, from spans too.
+
+    ``handler`` is the postStart handler that follows the last call to the runtime. The kubelet
+    reports no container of a sync before the handler has ended.
+    """
     if pod.deleted:
         return (Waiting("the pod is being deleted", stuck=True),)
     if pod.phase == "Failed":
@@ -29,6 +38,8 @@ def of_pod(pod: Pod, events: Sequence[PodEvent], started: Collection[str]) -> tu
     if not pod.node:
         return _unscheduled(pod, events)
     missing = [container for container in pod.containers if container.name not in started]
+    if handler and all(container.reason in _CREATING for container in missing):
+        return (handler,)
     if not missing:
         return _not_ready(pod, events)
     if pod.acknowledged is None and not any(container.reason for container in pod.containers):

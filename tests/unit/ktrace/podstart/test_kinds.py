@@ -125,6 +125,14 @@ INCOMPLETE = {
         "main",
         "postStart of main runs",
     ),
+    "postStart has not ended, so the kubelet has reported no container": (
+        pod(
+            {"main": waiting(), "side": waiting(), "c": waiting()},
+            specs={"main": {"lifecycle": {"postStart": {"exec": {}}}}},
+        ),
+        "main",
+        "postStart of main has not been seen to end",
+    ),
     "a sidecar's start-up probe has not succeeded": (
         pod(
             {"main": waiting("PodInitializing"), "side": waiting("PodInitializing")},
@@ -226,7 +234,8 @@ def test_what_ready_waited_for_is_the_readiness_probe() -> None:
 
 def test_the_last_containers_post_start_comes_before_its_probe() -> None:
     calls = (started("main", 80), call("ExecSync", 101, 5000))
-    start = shown(*REQUESTS, first_sync(*calls), pod=ready_pod(6))
+    handler = {"main": {"lifecycle": {"postStart": {"exec": {}}}}}
+    start = shown(*REQUESTS, first_sync(*calls), pod=ready_pod(6, specs=handler))
     assert start.duration_ms == 100
     assert [step.name for step in start.ready.steps] == [
         "postStart of main",
@@ -363,6 +372,40 @@ def test_post_start_is_named_by_its_span() -> None:
     start = shown(*REQUESTS, first_sync(*calls))
     (hook,) = [step for step in start.steps if step.name == "postStart of main"]
     assert (hook.duration_ms, hook.critical, hook.unexplained) == (5000, True, False)
+
+
+def probed(*calls: Any) -> dict[str, Any]:
+    """A sync that ended at 105 ms, and exec probes, which have it as their parent."""
+    probes = [call("ExecSync", 106 + 1000 * second, container="main") for second in range(1, 40)]
+    return first_sync(*calls, *probes, end=105)
+
+
+def test_probes_that_a_sync_is_the_parent_of_are_no_steps() -> None:
+    """Kubernetes 1.36: the first sync's trace grows for as long as the container runs."""
+    traces = (*REQUESTS, probed(started("main", 80)))
+    probe = {"main": {"readinessProbe": {"exec": {}}}}
+    start = shown(*traces, pod=ready_pod(6, specs=probe))
+    assert start.duration_ms == 100
+    assert [step.name for step in start.ready.steps] == ["readiness probe of main"]
+    for known in (start, shown(*traces)):
+        assert not any("postStart" in name for name in names(known))
+
+
+def test_probes_before_the_next_container_are_its_start_up_probe() -> None:
+    traces = (*REQUESTS, probed(started("first", 80)), sync(4000, started("main", 4010)))
+    spec = {"restartPolicy": "Always", "startupProbe": {"exec": {}}}
+    document = pod({"main": running(4020)}, {"first": running(80)}, specs={"first": spec})
+    assert gap(shown(*traces, pod=document)) == ["start-up probe of sidecar first"]
+    assert gap(shown(*traces)) == ["not traced"]
+
+
+def test_an_exec_of_a_sync_that_has_not_ended_is_a_handler_if_the_pod_has_one() -> None:
+    calls = (started("main", 80), call("ExecSync", 105, 5000, container="main"))
+    traces = (*REQUESTS, first_sync(*calls, running=True))
+    handler = {"main": {"lifecycle": {"postStart": {"exec": {}}}}}
+    containers = {"main": running(90), "side": waiting()}
+    assert "postStart of main" in names(shown(*traces, pod=pod(containers, specs=handler)))
+    assert "postStart of main" not in names(shown(*traces, pod=pod(containers)))
 
 
 def test_post_start_without_a_span_is_named_by_the_pod() -> None:
