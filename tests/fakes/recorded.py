@@ -60,18 +60,20 @@ def _query(request: httpx.Request) -> str:
     return f"{request.url.path} {json.dumps(parameters, sort_keys=True)}"
 
 
+def without_unread_tags(answer: dict[str, Any]) -> dict[str, Any]:
+    """Jaeger's ``answer``, changed in place."""
+    for trace in answer["data"] or []:
+        for part in (*trace["spans"], *trace["processes"].values()):
+            part["tags"] = [tag for tag in part["tags"] if not tag["key"].startswith(_DROPPED_TAGS)]
+    return answer
+
+
 def _record(url: str, pod: str) -> list[dict[str, Any]]:
     answers: dict[str, Any] = {}
 
     def keep(response: httpx.Response) -> None:
         response.read()
-        document = response.json()
-        for trace in document["data"] or []:
-            for part in (*trace["spans"], *trace["processes"].values()):
-                part["tags"] = [
-                    tag for tag in part["tags"] if not tag["key"].startswith(_DROPPED_TAGS)
-                ]
-        answers.setdefault(_query(response.request), document)
+        answers.setdefault(_query(response.request), without_unread_tags(response.json()))
 
     with Jaeger(url) as jaeger:
         jaeger._http.event_hooks["response"] = [keep]

@@ -234,7 +234,7 @@ def test_what_ready_waited_for_is_the_readiness_probe() -> None:
 
 def test_the_last_containers_post_start_comes_before_its_probe() -> None:
     calls = (started("main", 80), call("ExecSync", 101, 5000))
-    handler = {"main": {"lifecycle": {"postStart": {"exec": {}}}}}
+    handler: dict[str, Document] = {"main": {"lifecycle": {"postStart": {"exec": {}}}}}
     start = shown(*REQUESTS, first_sync(*calls), pod=ready_pod(6, specs=handler))
     assert start.duration_ms == 100
     assert [step.name for step in start.ready.steps] == [
@@ -383,7 +383,7 @@ def probed(*calls: Any) -> dict[str, Any]:
 def test_probes_that_a_sync_is_the_parent_of_are_no_steps() -> None:
     """Kubernetes 1.36: the first sync's trace grows for as long as the container runs."""
     traces = (*REQUESTS, probed(started("main", 80)))
-    probe = {"main": {"readinessProbe": {"exec": {}}}}
+    probe: dict[str, Document] = {"main": {"readinessProbe": {"exec": {}}}}
     start = shown(*traces, pod=ready_pod(6, specs=probe))
     assert start.duration_ms == 100
     assert [step.name for step in start.ready.steps] == ["readiness probe of main"]
@@ -402,7 +402,7 @@ def test_probes_before_the_next_container_are_its_start_up_probe() -> None:
 def test_an_exec_of_a_sync_that_has_not_ended_is_a_handler_if_the_pod_has_one() -> None:
     calls = (started("main", 80), call("ExecSync", 105, 5000, container="main"))
     traces = (*REQUESTS, first_sync(*calls, running=True))
-    handler = {"main": {"lifecycle": {"postStart": {"exec": {}}}}}
+    handler: dict[str, Document] = {"main": {"lifecycle": {"postStart": {"exec": {}}}}}
     containers = {"main": running(90), "side": waiting()}
     assert "postStart of main" in names(shown(*traces, pod=pod(containers, specs=handler)))
     assert "postStart of main" not in names(shown(*traces, pod=pod(containers)))

@@ -1,0 +1,123 @@
+"""Every kind of start as a real Jaeger and API server told it (Kubernetes 1.36.3 and 1.37.2).
+
+The pods are those of tests/e2e/pod_kinds.yaml.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from ktrace.podstart import search
+from ktrace.podstart.model import PodStart
+from ktrace.view import waterfall
+from tests.fakes import recorded_pods
+from tests.fakes.clock import Clock
+
+VERSIONS = ("v1.36", "v1.37")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What has to be said of a start: the beginnings of names, or whole ones."""
+
+    started: str
+    """Of the containers, such as ``1 of 2``."""
+    steps: tuple[str, ...] = ()
+    waiting: str = ""
+    after: tuple[str, ...] = ()
+    """The steps between the last start and Ready."""
+    complete: bool = False
+
+
+KINDS = {
+    "missing-secret": Said(
+        "1 of 2",
+        ("start container first", "waits (CreateContainerConfigError): secret"),
+        'second: CreateContainerConfigError: secret "absent" not found',
+    ),
+    "missing-volume": Said(
+        "0 of 1",
+        ('waits (FailedMount): MountVolume.SetUp failed for volume "data"',),
+        "waiting for a volume: MountVolume.SetUp failed",
+    ),
+    "unpullable": Said(
+        "1 of 2",
+        ("start container main", "pull registry.invalid/none:1", "waits ("),
+        "other: ",
+    ),
+    "unschedulable": Said("0 of 1", (), "unschedulable: 0/1 nodes are available"),
+    "init-sidecar-app": Said(
+        "3 of 3",
+        (
+            "start container prepare",
+            "init container prepare runs, then the kubelet's next sync",
+            "start container proxy",
+            "start-up probe of sidecar proxy",
+            "start container app",
+        ),
+        after=("the kubelet reports that the pod is Ready",),
+        complete=True,
+    ),
+    "post-start-running": Said(
+        "1 of 2", ("start container main",), "postStart of main has not been seen to end"
+    ),
+    "post-start": Said(
+        "2 of 2",
+        ("start container main", "postStart of main", "start container after"),
+        after=("the kubelet reports that the pod is Ready",),
+        complete=True,
+    ),
+    "slow-ready": Said(
+        "1 of 1", ("start container web",), after=("readiness probe of web",), complete=True
+    ),
+    "crash-loop": Said("1 of 1", ("start container main",), complete=True),
+}
+
+WITHOUT_SYNCS = {"missing-volume", "unschedulable", "post-start-running"}
+"""Kinds of which Jaeger has no ended syncPod: without the pod object nothing is known."""
+
+
+@pytest.fixture(params=[(version, kind) for version in VERSIONS for kind in KINDS], ids="/".join)
+def recording(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> recorded_pods.Recorded:
+    found = recorded_pods.load(*request.param)
+    Clock(found.now / 1e6).drive(monkeypatch, search)
+    return found
+
+
+def top(start: PodStart) -> list[str]:
+    return [step.name for step in start.steps if step.depth == 0]
+
+
+def test_a_start_of_each_kind_is_told(recording: recorded_pods.Recorded) -> None:
+    start, said = recording.start(), KINDS[recording.kind]
+    assert start
+    assert f"{start.started} of {start.wanted}" == said.started
+    assert start.complete is said.complete
+    found = iter(top(start))
+    for beginning in said.steps:
+        assert any(name.startswith(beginning) for name in found), (beginning, top(start))
+    assert "; ".join(waiting.what for waiting in start.waiting).startswith(said.waiting)
+    assert tuple(step.name for step in start.ready.steps) == said.after
+    assert (start.ready.after_ms is not None) is bool(said.after)
+    assert start.node.endswith("-server-0") is (recording.kind != "unschedulable")
+
+
+def test_no_probe_is_a_handler(recording: recorded_pods.Recorded) -> None:
+    if recording.kind.startswith("post-start"):
+        return
+    for start in (recording.start(), recording.start(with_cluster=False)):
+        assert not any("postStart" in name for name in (top(start) if start else ()))
+
+
+def test_without_the_pod_object_no_start_is_called_complete(
+    recording: recorded_pods.Recorded,
+) -> None:
+    start = recording.start(with_cluster=False)
+    assert (start is None) is (recording.kind in WITHOUT_SYNCS)
+    if start:
+        assert not start.complete
+        assert start.incomplete or "whether more were wanted is not known" in waterfall.title(start)
