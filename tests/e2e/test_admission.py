@@ -1,0 +1,133 @@
+"""What stops a pod before its node: a webhook, a quota, a pod security level, a taint."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.e2e.ktrace import document
+from tests.live.pods import pods, wait_for_api
+from tests.live.stack import Stack
+from tests.live.waiting import until
+
+_NAMESPACE = ("namespace", "default")
+_RESTRICTED = "pod-security.kubernetes.io/enforce"
+
+
+@contextmanager
+def slow_webhook(stack: Stack, address: str) -> Iterator[None]:
+    """A webhook that never answers, of which the API server waits one second."""
+    hook = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": "slow"},
+        "webhooks": [
+            {
+                "name": "slow.example.com",
+                "clientConfig": {"url": f"https://{address}:8443/"},
+                "rules": [
+                    {
+                        "apiGroups": [""], "apiVersions": ["v1"],
+                        "operations": ["CREATE"], "resources": ["pods"],
+                    }
+                ],
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "default"}},
+                "failurePolicy": "Ignore",
+                "timeoutSeconds": 1,
+                "sideEffects": "None",
+                "admissionReviewVersions": ["v1"],
+            }
+        ],
+    }  # fmt: skip
+    stack.kubectl("apply", "-f", "-", stdin=json.dumps(hook))
+    try:
+        yield
+    finally:
+        stack.kubectl("delete", "validatingwebhookconfiguration", "slow", check=False)
+
+
+def test_a_webhook_that_times_out_and_fails_open_is_named(stack: Stack) -> None:
+    wait_for_api(stack)
+    silent = ("nc", "-lk", "-p", "8443", "-e", "sleep", "600")
+    with pods(stack, *silent) as server:
+        server.wait_for("Running")
+        address = stack.kubectl("get", "pod", f"{server.name}-0", "-o", "jsonpath={.status.podIP}")
+        with slow_webhook(stack, address):
+
+            def called() -> list[dict[str, object]]:
+                """The step of the call; the API server learns of a new webhook after a moment."""
+                with pods(stack, "true") as single:
+                    single.wait_for("Succeeded")
+                    start = document(stack, "show", f"{single.name}-0")
+                return [step for step in start["steps"] if step["name"].startswith("webhook")]
+
+            (step,) = until("a pod that the webhook was asked about", called, 60)
+    assert step["name"] == "webhook slow.example.com, failed open"
+    assert step["component"] == "apiserver"
+    assert 900 < float(str(step["durationMs"])) < 3000
+    assert "deadline exceeded" in str(step["error"])
+
+
+def probe(stack: Stack) -> subprocess.CompletedProcess[str]:
+    """The proof that ends `pulumi up`, run again as the stack's Command runs it."""
+    inputs = stack.state["probe-run"]["inputs"]
+    return subprocess.run(
+        [str(stack.folder / ".venv/bin/python"), "-m", "ktrace.pipeline.probe"],
+        cwd=stack.folder,
+        env={**stack.environment, **inputs["environment"]},
+        input=json.dumps({**json.loads(inputs["stdin"]), "seconds": 10}),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@contextmanager
+def quota(stack: Stack, hard: str) -> Iterator[None]:
+    stack.kubectl("create", "quota", "limit", f"--hard={hard}")
+    used = ("get", "quota", "limit", "-o", "jsonpath={.status.used}")
+    try:
+        until("a quota that is counted", lambda: stack.kubectl(*used), 60)
+        yield
+    finally:
+        stack.kubectl("delete", "quota", "limit")
+
+
+def test_the_probe_runs_under_restricted_with_a_quota_of_resources(stack: Stack) -> None:
+    wait_for_api(stack)
+    stack.kubectl("label", *_NAMESPACE, f"{_RESTRICTED}=restricted")
+    try:
+        with quota(stack, "requests.cpu=1,limits.memory=1Gi"):
+            done = probe(stack)
+    finally:
+        stack.kubectl("label", *_NAMESPACE, f"{_RESTRICTED}-")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["traced"] == stack.outputs["tracedComponents"]
+
+
+def test_a_quota_that_has_no_room_for_the_probe_is_named_at_once(stack: Stack) -> None:
+    wait_for_api(stack)
+    with quota(stack, "pods=0"):
+        done = probe(stack)
+    assert done.returncode == 1
+    (line,) = done.stderr.strip().splitlines()
+    assert "exceeded quota: limit" in line
+
+
+@pytest.mark.parametrize("effect", ["NoSchedule", "NoExecute"])
+def test_a_taint_is_named_and_breaks_no_hop(stack: Stack, effect: str) -> None:
+    wait_for_api(stack)
+    stack.kubectl("taint", "node", "--all", f"only=others:{effect}")
+    try:
+        done = probe(stack)
+    finally:
+        stack.kubectl("taint", "node", "--all", "only-")
+    assert done.returncode == 1
+    assert "is unschedulable: " in done.stderr
+    assert "untolerated taint" in done.stderr
+    assert "hop" not in done.stderr

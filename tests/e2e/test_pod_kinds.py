@@ -1,0 +1,202 @@
+"""``ktrace show`` of every kind of start: what is complete, what it waits for, and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.ktrace import ktrace
+from tests.live.pods import BUSYBOX, PULL_SECONDS, pods, wait_for_api
+from tests.live.stack import Stack
+from tests.live.waiting import until
+
+_PODS = Path(__file__).with_name("pod_kinds.yaml")
+Start = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def kinds(_stack: Stack) -> Iterator[Stack]:
+    """A stack with the pods of pod_kinds.yaml, all created at once."""
+    _stack.settle()
+    wait_for_api(_stack)
+    manifest = _PODS.read_text().replace("BUSYBOX", BUSYBOX)
+    _stack.kubectl("apply", "-f", "-", stdin=manifest)
+    yield _stack
+    _stack.kubectl("delete", "-f", "-", "--now", "--wait=false", stdin=manifest, check=False)
+
+
+def show(stack: Stack, pod: str) -> Start:
+    """What is known of the start now, complete or not."""
+    done = ktrace(stack, "show", pod, "--json", "--timeout", "0", "--stack", stack.name)
+    assert done.returncode in (0, 1), done.stderr
+    start: Start = json.loads(done.stdout)
+    assert (done.returncode == 0) is start.get("complete", False)
+    return start
+
+
+def shown(stack: Stack, pod: str, holds: Callable[[Start], bool]) -> Start:
+    """The start, once what the test waits for is there."""
+
+    def look() -> Start | None:
+        start = show(stack, pod)
+        return start if "steps" in start and holds(start) else None
+
+    return until(f"that of {pod}", look, PULL_SECONDS, every=1)
+
+
+def waiting(start: Start) -> str:
+    return "; ".join(entry["what"] for entry in start["waitingFor"])
+
+
+def started(start: Start) -> dict[str, bool]:
+    return {container["name"]: container["started"] for container in start["containers"]}
+
+
+def names(start: Start) -> list[str]:
+    return [step["name"] for step in (*start["steps"], *start["ready"]["steps"])]
+
+
+def took(start: Start, beginning: str) -> float:
+    """Milliseconds of all steps whose names begin so."""
+    steps = (*start["steps"], *start["ready"]["steps"])
+    own = [step for step in steps if step["name"].startswith(beginning)]
+    return sum((float(step["durationMs"]) for step in own), 0.0)
+
+
+def complete(start: Start) -> bool:
+    return bool(start["complete"])
+
+
+def whole(start: Start) -> bool:
+    """Complete, Ready and with all of its spans."""
+    return complete(start) and bool(start["ready"]["afterMs"]) and not start["spansWithoutParent"]
+
+
+# Before the others, which take longer than its handler.
+def test_a_post_start_handler_is_told_while_it_runs_and_measured_after(kinds: Stack) -> None:
+    running = shown(kinds, "post-start", lambda start: "postStart of main" in waiting(start))
+    assert started(running) == {"main": True, "after": False}
+    start = shown(kinds, "post-start", whole)
+    assert started(start) == {"main": True, "after": True}
+    assert 8000 <= took(start, "postStart of main") < 12_000
+
+
+WAITING = {
+    "missing-secret": ({"first": True, "second": False}, "second: CreateContainerConfigError: "),
+    "missing-volume": ({"main": False}, "waiting for a volume: MountVolume.SetUp failed"),
+    "unpullable": ({"main": True, "other": False}, "other: "),
+    "unschedulable": ({"main": False}, "unschedulable: 0/1 nodes are available"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("pod", WAITING)
+def test_a_start_that_cannot_go_on_says_what_it_waits_for(kinds: Stack, pod: str) -> None:
+    containers, why = WAITING[pod]
+    start = shown(
+        kinds, pod, lambda start: started(start) == containers and waiting(start).startswith(why)
+    )
+    assert not start["complete"]
+    assert start["ready"]["afterMs"] is None
+    assert all(entry["stuck"] for entry in start["waitingFor"])
+
+
+FILLED = {
+    "missing-secret": "waits (CreateContainerConfigError): secret",
+    "missing-volume": "waits (FailedMount): MountVolume.SetUp failed",
+    "unpullable": "waits (",
+    "unschedulable": "unschedulable: 0/1 nodes are available",
+}
+
+
+@pytest.mark.parametrize("pod", FILLED)
+def test_the_time_after_the_last_call_has_the_name_of_the_error(kinds: Stack, pod: str) -> None:
+    start = shown(kinds, pod, lambda start: took(start, FILLED[pod]) > 0)
+    assert took(start, FILLED[pod]) > start["unexplainedMs"]
+
+
+def test_init_container_sidecar_and_app_are_one_start(kinds: Stack) -> None:
+    start = shown(kinds, "init-sidecar-app", whole)
+    assert [(found["name"], found["kind"]) for found in start["containers"]] == [
+        ("prepare", "init container"), ("proxy", "sidecar"), ("app", "container"),
+    ]  # fmt: skip
+    assert took(start, "init container prepare runs") >= 1000
+    assert took(start, "start-up probe of sidecar proxy") >= 1000
+    assert not any("postStart" in name for name in names(start))
+
+
+def test_what_lies_between_the_start_and_ready_is_the_readiness_probe(kinds: Stack) -> None:
+    start = shown(kinds, "slow-ready", whole)
+    (probe,) = start["ready"]["steps"]
+    assert probe["name"] == "readiness probe of web"
+    assert start["ready"]["afterMs"] - start["durationMs"] >= 2000
+    assert not any("postStart" in name for name in names(start))
+
+
+def test_crashes_come_after_the_start(kinds: Stack) -> None:
+    def restarts(start: Start) -> int:
+        told = [note for note in start["notes"] if note.startswith("main has been restarted")]
+        return int(told[0].split()[-2]) if told else 0
+
+    once = shown(kinds, "crash-loop", lambda start: restarts(start) >= 1)
+    twice = shown(kinds, "crash-loop", lambda start: restarts(start) >= 2)
+    assert complete(once)
+    assert names(twice).count("start container main") == 1
+    assert twice["durationMs"] == once["durationMs"]
+
+
+def test_a_debug_container_is_no_part_of_the_start(stack: Stack) -> None:
+    with pods(stack, "sleep", "300") as single:
+        pod = f"{single.name}-0"
+        start = shown(stack, pod, whole)
+        debug = (f"--image={BUSYBOX}", "--container=debugger", "--", "sleep", "300")
+        stack.kubectl("debug", pod, *debug)
+        running = (
+            "get",
+            "pod",
+            pod,
+            "-o",
+            "jsonpath={.status.ephemeralContainerStatuses[*].state.running}",
+        )
+        until("the debug container", lambda: stack.kubectl(*running), PULL_SECONDS)
+        again = shown(stack, pod, whole)
+        assert started(again) == {"main": True}
+        assert (again["durationMs"], names(again)) == (start["durationMs"], names(start))
+
+
+def test_a_pod_that_was_created_again_is_a_start_of_its_own(stack: Stack) -> None:
+    manifest = json.dumps({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "again"},
+        "spec": {
+            "terminationGracePeriodSeconds": 0,
+            "containers": [{"name": "main", "image": BUSYBOX, "command": ["sleep", "300"]}],
+        },
+    })  # fmt: skip
+    try:
+        starts = []
+        for _ in range(2):
+            stack.kubectl("apply", "-f", "-", stdin=manifest)
+            starts.append(shown(stack, "again", whole))
+            stack.kubectl("delete", "pod", "again", "--now")
+        assert starts[0]["uid"] != starts[1]["uid"]
+        assert starts[0]["startedAt"] < starts[1]["startedAt"]
+        assert starts[1]["containersStarted"] == 1
+        gone = show(stack, "again")
+        assert (gone["uid"], gone["complete"]) == (starts[1]["uid"], False)
+    finally:
+        stack.kubectl("delete", "pod", "again", "--now", check=False)
+
+
+def test_the_node_of_an_agent_s_pod_is_told(two_nodes: Stack) -> None:
+    agent = f"k3d-{two_nodes.cluster}-agent-0"
+    with pods(two_nodes, "sleep", "300", nodeName=agent) as single:
+        start = shown(two_nodes, f"{single.name}-0", whole)
+        assert start["node"] == agent
+        nodes = {(step["component"], step["node"]) for step in start["steps"]}
+        assert {("kubelet", agent), ("containerd", agent), ("apiserver", None)} <= nodes
+        assert {node for component, node in nodes if component in ("kubelet", "containerd")} == {
+            agent
+        }
