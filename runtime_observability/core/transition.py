@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from runtime_observability.core.cluster_spec import ClusterSpec
@@ -44,6 +44,12 @@ def transition(before: ClusterSpec, after: ClusterSpec) -> Transition:
     if _fixed(one, common) != _fixed(other, common) or (agents and not named_by_docker(other)):
         return Transition(replaces=True)
     return Transition(restarts=content(before) != content(after), agents=agents)
+
+
+def with_agents(spec: ClusterSpec, agents: int) -> ClusterSpec:
+    """The same cluster with another number of agents."""
+    settings = spec.settings | ({"agents": agents} if "agents" in spec.settings else {})
+    return replace(spec, config=spec.config | {"agents": agents}, settings=settings)
 
 
 def content(spec: ClusterSpec) -> str:

@@ -46,6 +46,10 @@ _EXTRA_SECONDS = 120
 """Time for k3d itself, in addition to its timeout for the nodes."""
 
 
+class AgentsError(runner.CommandError):
+    """New agents did not start, and are removed again; the rest of the cluster works."""
+
+
 class Action(Enum):
     CREATE = "create"
     START = "start"
@@ -289,10 +293,14 @@ class Ensure:
             timeout = f"{self.spec.start_seconds}s"
             self.k3d(["cluster", "start", self.names.cluster, "--timeout", timeout], watch)
             self.wait(self.nodes, watch, dict.fromkeys(missing, begin))
-        except runner.CommandError:
+        except runner.CommandError as error:
             for name in missing:
                 agents.discard(name, server=self.nodes[0])
-            raise
+            left = self.spec.config["agents"] - len(missing)
+            raise AgentsError(
+                f"{error}\nthe new agents are removed again, and the cluster works as before: "
+                f"correct what they get, or `pulumi config set agents {left}`"
+            ) from None
         self.note(content={**self.record.content, **dict.fromkeys(missing, self.content)})
 
     def k3d(self, argv: list[str], watch: NodeWatch, stdin: str = "") -> None:
@@ -364,7 +372,8 @@ def main() -> int:
             instance = Ensure(names, spec, record, lock).run()
     except (runner.CommandError, api_server.UnusableKubeconfigError, OSError) as error:
         print(f"error: cluster {names.cluster}: {error}", file=sys.stderr)
-        if any(node.cluster == names.cluster for node in docker.containers()):
+        there = any(node.cluster == names.cluster for node in docker.containers())
+        if there and not isinstance(error, AgentsError):
             print(
                 f"to create it anew, without its workloads: `k3d cluster delete {names.cluster}`, "
                 "then `pulumi up`",

@@ -10,18 +10,21 @@ import hashlib
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import httpx
 
 from runtime_observability.core import naming
+from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.compatibility import OLDEST_K3D
 from runtime_observability.core.naming import NODE_IMAGE, Names
 from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.problem import Problem
 from runtime_observability.core.settings.model import MOST_PORT_OFFSET, PORT_DEFAULTS
 from runtime_observability.core.settings.node_extras import split_node_volume
+from runtime_observability.core.transition import with_agents
 from runtime_observability.core.versions import Version
 from runtime_observability.host import (
     api_server,
@@ -85,7 +88,7 @@ def observe(
         cgroup_v1=engine.cgroup_version == "1",
         limits_swap=engine.limits_swap,
         architecture=engine.architecture,
-        record=record,
+        record=_standing(names, record, containers),
         held_ports={
             container.name: frozenset(container.host_ports())
             for container in containers
@@ -94,6 +97,21 @@ def observe(
         notices=tuple(advise_on_added_nodes(names, containers)),
         today=date.today(),
     )
+
+
+def _standing(names: Names, record: Record | None, containers: list[Owned]) -> Record | None:
+    """``record`` with the agents that exist: ensure writes down what it wants before it adds them.
+
+    New agents that did not start were removed again: no change of theirs replaces the cluster.
+    """
+    if record is None:
+        return None
+    spec = ClusterSpec.read(record.spec)
+    there = {container.name for container in containers}
+    agents = spec.config["agents"]
+    while agents and names.node("agent", agents - 1) not in there:
+        agents -= 1
+    return replace(record, spec=with_agents(spec, agents).document)
 
 
 def check_folders(names: Names) -> list[Problem]:

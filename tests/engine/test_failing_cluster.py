@@ -54,6 +54,24 @@ def test_a_cluster_stands_as_long_as_the_image_of_the_next_one_cannot_be_had(
     standing.expect_no_changes()
 
 
+def test_the_arguments_of_agents_that_did_not_start_are_corrected_in_place(
+    standing: Stack,
+) -> None:
+    before = standing.ids()
+    standing.configure(agents=1, k3sArgs=["--kubelet-arg=no-such-flag=1@agent:*"])
+    refused = standing.refused_up().said
+    assert "no-such-flag" in refused
+    assert "the cluster works as before" in refused
+    assert "k3d cluster delete" not in refused
+    assert standing.ids() == before
+    standing.configure(agents=1, k3sArgs=["--kubelet-arg=max-pods=50@agent:*"])
+    assert "agents will be added, 1 of them" in standing.up().said
+    assert before.items() < standing.ids().items()
+    pods = "jsonpath={.items[*].status.capacity.pods}"
+    assert "50" in standing.kubectl("get", "nodes", "-o", pods).split()
+    standing.expect_no_changes()
+
+
 def test_a_container_image_that_cannot_be_had_is_named_and_the_next_up_goes_on(
     absent: Stack,
 ) -> None:

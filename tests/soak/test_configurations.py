@@ -141,7 +141,7 @@ def test_what_k3d_refuses_is_refused_by_the_rules_or_in_the_rehearsal(
 REFUSALS = {
     Judge.PREFLIGHT: r"nothing was touched, because:((?s:.*?))\n\n",
     Judge.IMAGES: r"(?:error|fatal): (.*)",
-    Judge.ADDITION: r"error: cluster [\w-]+: ((?s:.*?))to create it anew",
+    Judge.ADDITION: r"error: cluster [\w-]+: ((?s:.*?))the new agents are removed again",
     Judge.REHEARSAL: r"does not start, so the cluster stays as it is: ((?s:.*?))`pulumi config set",
 }
 """What ``up`` says, with the refusal in the words of the one who refuses."""

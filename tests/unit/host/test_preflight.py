@@ -19,8 +19,10 @@ import pytest
 import yaml
 
 from runtime_observability.core import naming
+from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import NODE_IMAGE, Names
 from runtime_observability.core.observation import Observation, Record
+from runtime_observability.core.transition import Transition, transition
 from runtime_observability.host import ownership, preflight, runner, store
 from runtime_observability.host.docker import Owned
 from runtime_observability.host.preflight import observe
@@ -306,6 +308,23 @@ def test_nothing_has_changed(names: Names) -> None:
     observed = seen(names)
     assert (observed.problems, observed.drift, observed.generation) == ((), (), 7)
     assert observed.notices == ()
+
+
+@pytest.mark.parametrize("there", [0, 1, 2])
+def test_only_agents_that_exist_count_in_a_change(
+    names: Names, record: Record, daemon: FakeDaemon, there: int
+) -> None:
+    """Those that did not start were removed again: their arguments can still be corrected."""
+    wanted = {"containerdTracing": "off", "agents": 2}
+    tried = spec_of(names, parsed(**wanted, k3sArgs=["--no-such-flag@agent:*"]))
+    store.save(names, replace(record, complete=False, spec=tried.document))
+    for number in range(there):
+        daemon.node(names, "agent", number)
+    standing = seen(names).record
+    assert standing
+    corrected = spec_of(names, parsed(**wanted, k3sArgs=["--node-label=a=b@agent:*"]))
+    change = transition(ClusterSpec.read(standing.spec), corrected)
+    assert change == (Transition(replaces=True) if there else Transition(agents=2))
 
 
 @pytest.mark.usefixtures("record")
