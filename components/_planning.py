@@ -24,7 +24,7 @@ from .environment_args import TracedEnvironmentArgs
 _SHORTEST_SECRET = 3
 """Characters; hiding a shorter text would only spoil the words around it."""
 
-_claims: WeakKeyDictionary[Any, list[tuple[Names, set[int]]]] = WeakKeyDictionary()
+_claims: WeakKeyDictionary[Any, list[tuple[Names, set[str]]]] = WeakKeyDictionary()
 """The environments of a run with their ports, by the engine's monitor: each run has another one."""
 
 
@@ -118,16 +118,22 @@ def _claim(names: Names, settings: Settings) -> None:
     Two of one owner would take each other's containers for orphans.
     """
     others = _claims.setdefault(get_monitor(), [])
+    own = {
+        f"{port}{protocol}": key
+        for protocol, ports in (("", settings.host_ports), ("/udp", settings.host_udp_ports))
+        for key, port in ports.items()
+    }
     for other, ports in others:
         if names.owner == other.owner:
             raise pulumi.RunError(
                 f"this program makes two environments of the name {names.stack} in {names.folder}. "
                 "Give each a name of its own: TracedEnvironmentArgs(stack=…, port_offset=…)"
             )
-        taken = [f"{key} {port}" for key, port in settings.host_ports.items() if port in ports]
+        taken = [f"{key} {port}" for port, key in own.items() if port in ports]
         if taken:
             raise pulumi.RunError(
                 f"environment {names.stack} has ports of environment {other.stack} of this "
-                f"program: {', '.join(taken)}. Give it others: TracedEnvironmentArgs(port_offset=…)"
+                f"program: {', '.join(taken)}. Give it others: "
+                "TracedEnvironmentArgs(port_offset=…) moves all but published_ports"
             )
-    others.append((names, set(settings.host_ports.values())))
+    others.append((names, set(own)))

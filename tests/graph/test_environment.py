@@ -125,6 +125,24 @@ def test_two_environments_on_the_same_ports_are_refused(tmp_path: Path) -> None:
     assert "TracedEnvironmentArgs(port_offset=" in str(refused.error)
 
 
+def test_two_environments_on_one_udp_port_are_refused(tmp_path: Path) -> None:
+    """A TCP port of the same number is another port."""
+
+    def environment(stack: str, offset: int, port: str) -> TracedEnvironmentArgs:
+        folder = str(tmp_path)
+        return TracedEnvironmentArgs(
+            stack=stack, folder=folder, port_offset=offset, published_ports=[port]
+        )
+
+    a, b, c = (
+        environment("a", 100, "8053:53/udp"),
+        environment("b", 200, "8053:53/udp"),
+        environment("c", 300, "8053:53"),
+    )
+    assert "publishedPorts '8053:53/udp' 8053/udp" in str(made(("one", a), ("two", b)).error)
+    assert made(("one", a), ("two", c)).error is None
+
+
 def test_state_lies_where_it_is_told(tmp_path: Path) -> None:
     args = TracedEnvironmentArgs(folder=str(PROJECT), state_folder=str(tmp_path))
     stack = made(("lab", args))
