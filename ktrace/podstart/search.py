@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ktrace.components import APISERVER, CONTAINERD, KUBELET
-from ktrace.jaeger import Jaeger, Span, Trace
+from ktrace.jaeger import Jaeger, JaegerError, Reader, Span, Trace
 from ktrace.podstart import cluster, gaps
 from ktrace.podstart.build import build, node_of
 from ktrace.podstart.calls import PULL, START, SYNC, all_calls, container_names, first_calls
@@ -26,6 +26,7 @@ _ARRIVAL = 60 * SECOND
 _SKEW = 60 * SECOND
 """How far a node's clock may be behind the API server's."""
 _MOST_TRACES = 20_000
+"""For one search."""
 _FIRST_PERIOD = 30 * 60 * SECOND
 _LONGEST_PULL = 60 * 60 * SECOND
 _RECENT_TRACES = 200
@@ -41,21 +42,29 @@ _KUBELETS = ("kubelet/", "k3s/", "rke2/", "k0s/")
 """How the user agent of a kubelet begins: these distributions run it in a process of theirs."""
 _STATIC_UID = re.compile(r"[0-9a-f]{32}")
 """The kubelet's hash of a static pod's manifest; the API server gives UUIDs."""
-_TOO_MANY = f"more than {_MOST_TRACES} traces of the kubelet: the oldest are not read"
-
 T = TypeVar("T")
 
 
 def settled(look: Callable[[], T], complete: Callable[[T], bool], seconds: float) -> T:
-    """The first result that is ``complete`` and twice the same; after ``seconds`` the last one."""
+    """The first result that is ``complete`` and twice the same; after ``seconds`` the last one.
+
+    A look at Jaeger that fails is repeated, but not the first and not the last one: JaegerError.
+    """
     deadline = time.monotonic() + seconds
     previous = look()
-    while time.monotonic() < deadline:
-        time.sleep(min(_POLL_SECONDS, max(0.0, deadline - time.monotonic())))
-        current = look()
-        if complete(current) and current == previous:
+    failure: JaegerError | None = None
+    while (left := deadline - time.monotonic()) > 0:
+        time.sleep(min(_POLL_SECONDS, left))
+        try:
+            current = look()
+        except JaegerError as error:
+            failure = error
+            continue
+        if failure is None and complete(current) and current == previous:
             return current
-        previous = current
+        previous, failure = current, None
+    if failure:
+        raise failure
     return previous
 
 
@@ -72,18 +81,29 @@ def wait_for_start(
 
     After ``seconds`` it is what has arrived by then, or None. A start that cannot go on is not
     waited for; one in progress neither, if ``in_progress``. Without ``kubeconfig`` the pod object
-    is not read, and no start is known to be complete.
+    is not read, and no start is known to be complete. Raises JaegerError if Jaeger fails at first
+    or in the end.
     """
+    reader = Reader(jaeger)
+
+    def is_whole(start: PodStart | None) -> bool:
+        return start is not None and _is_whole(start, in_progress=in_progress)
+
     with cluster.connected(Path(kubeconfig) if kubeconfig else None) as api:
-        return settled(
-            lambda: look_for_start(jaeger, namespace, pod, known=cluster.read(api, namespace, pod)),
-            lambda start: start is not None and _is_whole(start, in_progress=in_progress),
-            seconds,
-        )
+
+        def look() -> PodStart | None:
+            known = cluster.read(api, namespace, pod)
+            return look_for_start(reader, namespace, pod, known=known)
+
+        start = settled(look, is_whole, seconds)
+        if is_whole(start) or not seconds:
+            return start
+        reader.forget()
+        return look()
 
 
 def look_for_start(
-    jaeger: Jaeger,
+    jaeger: Jaeger | Reader,
     namespace: str,
     pod: str,
     uid: str | None = None,
@@ -92,7 +112,8 @@ def look_for_start(
 ) -> PodStart | None:
     """The newest start of a pod of that name, or that of ``uid``, as far as Jaeger has it now.
 
-    ``known`` is what the cluster has of it; the pod object says which of several pods is meant.
+    ``known`` is what the cluster has of it; the pod object says which of several pods is meant. A
+    Reader is for whoever looks again. Raises JaegerError.
     """
     known = known or FromCluster()
     if uid and known.pod and uid not in known.pod.uids:
@@ -108,7 +129,7 @@ def look_for_start(
 
 def recent_pods(jaeger: Jaeger) -> set[str]:
     """namespace/name of the pods in the newest of the kubelet's traces."""
-    traces = jaeger.find(KUBELET, SYNC, limit=_RECENT_TRACES)
+    traces = jaeger.find(KUBELET, SYNC, start=0, limit=_RECENT_TRACES)
     return {str(span.tags[_POD]) for trace in traces for span in trace.spans if _POD in span.tags}
 
 
@@ -126,11 +147,16 @@ def _is_whole(start: PodStart, *, in_progress: bool) -> bool:
 class _Search:
     """Searches Jaeger for what belongs to one pod."""
 
-    def __init__(self, jaeger: Jaeger, namespace: str, name: str, pod: Pod | None) -> None:
+    def __init__(
+        self, jaeger: Jaeger | Reader, namespace: str, name: str, pod: Pod | None
+    ) -> None:
         self._jaeger = jaeger
         self._namespace, self._name, self._pod = namespace, name, pod
         self._key = f"{namespace}/{name}"
-        self._now = int(time.time() * SECOND)
+        self._present = int(time.time() * SECOND) + _SKEW
+        created = pod.created if pod and not pod.mirror else None
+        self._since = created - _SKEW if created else 0
+        """Nothing of the pod is older; without a time Jaeger looks back two days only."""
         self.missing: list[str] = []
         """What was too much to read."""
 
@@ -149,15 +175,41 @@ class _Search:
         spans = Spans(syncs, beginning_lost=lost, other_pulls=self._other_pulls(syncs, first))
         return self._with_requests(spans, first, others), uid
 
+    def _all(
+        self,
+        what: str,
+        service: str,
+        operation: str,
+        tags: Mapping[str, str] | None,
+        start: int | None = None,
+        end: int | None = None,
+    ) -> list[Trace]:
+        """All traces from ``start`` to ``end``; if they are too many, the newest, and it is told.
+
+        ``what`` names them. Times are in microseconds since the Unix epoch.
+        """
+        traces, whole = self._jaeger.find_all(
+            service,
+            operation,
+            tags=tags,
+            start=self._since if start is None else max(0, start),
+            end=self._present if end is None else end,
+            most=_MOST_TRACES,
+        )
+        if not whole:
+            self.missing.append(
+                f"the oldest {what}: there are more than the {len(traces):,} that were read"
+            )
+        return traces
+
     # --- the kubelet ------------------------------------------------------------------------------
 
     def _first_sync(self, uids: Sequence[str]) -> tuple[Span | None, list[Span]]:
         """The first syncPod of the pod, and those of other pods that had its name."""
-        found = self._syncs_with({_POD: self._key})
+        found = self._first_syncs({_POD: self._key})
         if uids and not any(str(span.tags.get(_POD_UID, "")) in ("", *uids) for span in found):
-            # Newer pods of the name may fill the answer.
             found += [
-                span for uid in uids for span in self._syncs_with({_POD: self._key, _POD_UID: uid})
+                span for uid in uids for span in self._first_syncs({_POD: self._key, _POD_UID: uid})
             ]
         wanted = [
             span for span in found if not uids or str(span.tags.get(_POD_UID, "")) in ("", *uids)
@@ -168,11 +220,25 @@ class _Search:
         newest_uid = newest.tags.get(_POD_UID)
         same = [span for span in found if span.tags.get(_POD_UID) == newest_uid]
         others = [span for span in found if span.tags.get(_POD_UID) != newest_uid]
-        return min(same, key=lambda span: span.start), others
+        first = min(same, key=lambda span: span.start)
+        return self._before(first) or first, others
 
-    def _syncs_with(self, tags: Mapping[str, str]) -> list[Span]:
-        created = self._jaeger.find(KUBELET, SYNC, tags={**tags, _UPDATE_TYPE: "create"}, limit=20)
-        return _syncs(created) or _syncs(self._jaeger.find(KUBELET, SYNC, tags=tags))
+    def _first_syncs(self, tags: Mapping[str, str]) -> list[Span]:
+        """Those in which a kubelet first saw a pod; all syncs where Jaeger has none of these."""
+        what = f"of the kubelet's traces of pods named {self._key}"
+        created = self._all(what, KUBELET, SYNC, {**tags, _UPDATE_TYPE: "create"})
+        return _syncs(created) or _syncs(self._all(what, KUBELET, SYNC, tags))
+
+    def _before(self, first: Span) -> Span | None:
+        """The pod's oldest sync before ``first``: a kubelet that was restarted sees it anew."""
+        if not (uid := str(first.tags.get(_POD_UID, ""))):
+            return None
+        what = "of the kubelet's traces of this pod"
+        tags = {_POD: self._key, _POD_UID: uid}
+        earlier = _syncs(self._all(what, KUBELET, SYNC, tags, end=first.start - 1))
+        own = [span for span in earlier if str(span.tags.get(_POD_UID, "")) == uid]
+        own = [span for span in own if span.start < first.start]
+        return min(own, key=lambda span: span.start, default=None)
 
     def _syncs_of(self, uid: str, first: Span) -> list[Trace]:
         """The syncs of the pod until all of its containers have started.
@@ -182,15 +248,12 @@ class _Search:
         """
         found: dict[str, Trace] = {}
         begin, length = first.start - SECOND, _FIRST_PERIOD
-        present = max(self._now, first.start) + _SKEW
+        present = max(self._present, first.start + _SKEW)
+        what = "of the kubelet's traces of this pod"
         while begin <= present:
             end = min(begin + length, present)
-            traces, whole = self._jaeger.find_all(
-                KUBELET, SYNC, tags={_POD: self._key}, start=begin, end=end, most=_MOST_TRACES
-            )
+            traces = self._all(what, KUBELET, SYNC, {_POD: self._key}, begin, end)
             found |= {trace.id: trace for trace in traces if _is_of(trace, uid)}
-            if not whole:
-                self.missing.append(_TOO_MANY)
             if self._pod and _shows_all(self._pod, list(found.values())):
                 break
             begin, length = end + 1, length * 2
@@ -206,7 +269,8 @@ class _Search:
             ]
             searches = [("sandbox.name", owner), *(("container.name", name) for name in names)]
             for tag, value in searches:
-                for trace in self._jaeger.find(CONTAINERD, tags={tag: value}, limit=20):
+                what = "of containerd's traces of this pod"
+                for trace in self._all(what, CONTAINERD, "", {tag: value}):
                     if not _syncs([trace]):
                         found[trace.id] = trace
         return list(found.values())
@@ -230,12 +294,13 @@ class _Search:
         if not held:
             return []
         own, node = {trace.id for trace in syncs}, node_of(first)
-        traces, _ = self._jaeger.find_all(
+        traces = self._all(
+            "of the pulls of other pods on all nodes",
             KUBELET,
             _PULL_OPERATION,
-            start=min(begin for begin, _ in held) - _LONGEST_PULL,
-            end=max(end for _, end in held),
-            most=_MOST_TRACES,
+            None,
+            min(begin for begin, _ in held) - _LONGEST_PULL,
+            max(end for _, end in held),
         )
         return [
             Pull(call.span.start, call.span.end, call.image, _pod_in(trace))
@@ -307,9 +372,8 @@ class _Search:
         self, operation: str, tags: Mapping[str, str], start: int
     ) -> list[tuple[Trace, Span]]:
         """The API server's spans with ``tags``, of requests that succeeded."""
-        traces = self._jaeger.find(
-            APISERVER, operation, tags=tags, start=max(0, start), end=self._now + _SKEW, limit=100
-        )
+        what = f"of the API server's traces with {' and '.join(tags.values())}"
+        traces = self._all(what, APISERVER, operation, tags, start)
         return [
             (trace, span)
             for trace in traces

@@ -23,6 +23,8 @@ POD = "default/a"
 UID = "0a1b2c3d-0000-4000-8000-000000000001"
 NODE = "agent-1"
 _CRI = "runtime.v1."
+_LOOK_BACK = 48 * 3600 * 1_000_000
+"""Of a search without a start, in microseconds."""
 
 
 def call(
@@ -155,27 +157,36 @@ def read(*traces: Mapping[str, Any]) -> list[Trace]:
     return [trace_of(found) for found in traces]
 
 
-def jaeger(*traces: Mapping[str, Any]) -> Jaeger:
-    """A Jaeger that searches in ``traces`` as the real one does."""
-    return client(handler(*traces))
+def jaeger(*traces: Mapping[str, Any], newest: int | None = None) -> Jaeger:
+    """A Jaeger that searches in ``traces`` as the real one does, and holds the ``newest`` of them.
+
+    Traces arrive there in the order in which they begin.
+    """
+    return client(handler(*traces, newest=newest))
 
 
-def handler(*traces: Mapping[str, Any]) -> Handler:
+def handler(*traces: Mapping[str, Any], newest: int | None = None) -> Handler:
+    in_order = sorted(traces, key=_begin)
+    held = in_order if newest is None else in_order[len(in_order) - newest :]
+
     def answer(request: httpx.Request) -> httpx.Response:
         query = request.url.params
         tags = json.loads(query.get("tags", "{}"))
         found = [
             trace
-            for trace in traces
+            for trace in held
             if any(
                 _matches(span, query, tags, trace["processes"][span["processID"]]["serviceName"])
                 for span in trace["spans"]
             )
         ]
-        newest = sorted(found, key=lambda trace: -min(s["startTime"] for s in trace["spans"]))
-        return data(*newest[: int(query.get("limit", 20))])
+        return data(*found[::-1][: int(query.get("limit", 100))])
 
     return answer
+
+
+def _begin(trace: Mapping[str, Any]) -> int:
+    return min(int(span["startTime"]) for span in trace["spans"])
 
 
 def _matches(span: Any, query: Mapping[str, str], tags: Mapping[str, str], service: str) -> bool:
@@ -183,7 +194,9 @@ def _matches(span: Any, query: Mapping[str, str], tags: Mapping[str, str], servi
     return (
         service == query.get("service", service)
         and query.get("operation", span["operationName"]) == span["operationName"]
-        and int(query.get("start", 0)) <= span["startTime"] <= int(query.get("end", 1 << 62))
+        and int(query.get("start", BEGIN - _LOOK_BACK)) <= span["startTime"]
+        and span["startTime"] <= int(query.get("end", 1 << 62))
+        and span["duration"] >= int(query.get("minDuration", "0us").removesuffix("us"))
         and all(own.get(key) == value for key, value in tags.items())
     )
 

@@ -28,17 +28,18 @@ def sync() -> dict[str, Any]:
 
 
 def test_a_start_is_searched_for_without_a_bound() -> None:
-    """From its first sync to the present, and its requests from any time before."""
+    """From any time on: without a time Jaeger looks back two days only."""
     asked: list[tuple[str, int, int]] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         query = request.url.params
-        if "start" in query:
-            asked.append((query["service"], int(query["start"]), int(query["end"])))
+        asked.append((query["service"], int(query["start"]), int(query["end"])))
         return data(sync()) if query["service"] == "kubelet" else data()
 
     assert look_for_start(client(answer), "default", "a")
-    kubelet = [times for service, *times in asked if service == "kubelet"]
+    first, *kubelet = [times for service, *times in asked if service == "kubelet"]
+    assert first[0] == 0
+    assert first[1] > time.time() * SECOND
     assert kubelet[0] == [SYNCED - SECOND, SYNCED + 30 * MINUTE - SECOND]
     assert all(later[0] == earlier[1] + 1 for earlier, later in itertools.pairwise(kubelet))
     now = int(time.time() * SECOND)
