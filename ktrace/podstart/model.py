@@ -101,6 +101,9 @@ class PodStart:
     lacks_spans: bool = False
     """Whether spans of containers that have started are not in Jaeger."""
     looked_at: datetime | None = field(default=None, compare=False)
+    beginning_lost: bool = False
+    """Whether Jaeger has no span of the beginning. The pod object then tells when it was; without
+    that, ``duration_ms`` is that of the spans that are left."""
 
     @property
     def started(self) -> int:
@@ -179,6 +182,8 @@ class Spans:
     """Pulls of other pods on the same node while the pod's own pulls may have waited."""
     beginning_lost: bool = False
     """Whether the kubelet's first sync of the pod is not among the spans."""
+    limits: Sequence[str] = ()
+    """What was too much to read, in words."""
 
 
 def _covered_ms(steps: Sequence[Step]) -> float:

@@ -42,6 +42,12 @@ def _state(start: PodStart) -> str:
     if start.wanted is not None:
         started = f"{start.started} of {counted(start.wanted, 'container')} started"
         return f": {started}, {took} so far"
+    if start.beginning_lost:
+        seen = counted(start.started, "container start")
+        return (
+            f": {seen} seen; how long the start took is not known: Jaeger no longer has its "
+            "beginning"
+        )
     if not start.started:
         return f": no container start seen in {took}"
     started = f"{counted(start.started, 'container')} started"

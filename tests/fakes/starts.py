@@ -186,7 +186,7 @@ def handler(*traces: Mapping[str, Any], newest: int | None = None) -> Handler:
 
 
 def _begin(trace: Mapping[str, Any]) -> int:
-    return min(int(span["startTime"]) for span in trace["spans"])
+    return min((int(span["startTime"]) for span in trace["spans"]), default=0)
 
 
 def _matches(span: Any, query: Mapping[str, str], tags: Mapping[str, str], service: str) -> bool:
