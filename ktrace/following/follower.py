@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from ktrace.components import APISERVER, KUBELET
-from ktrace.following.followed_pod import TERMINATION, FollowedPod, terminates
+from ktrace.following.followed_pod import FollowedPod, terminates
 from ktrace.following.owners import PodOwners
 from ktrace.following.pods import PodInfo
 from ktrace.following.written_objects import written_objects
@@ -91,8 +91,8 @@ class Follower:
     def follow(self, seconds: float) -> None:
         """Until nothing changes for ``_QUIET_SECONDS`` and no pod is starting or ending.
 
-        At most for ``seconds``, and ``_READ_SECONDS`` more to read from Jaeger. A read that fails is
-        repeated in that time. Raises JaegerError if the last one failed.
+        At most for ``seconds``, and ``_READ_SECONDS`` more to read from Jaeger. What fails is
+        repeated in that time; JaegerError if the last time failed.
         """
         deadline = time.monotonic() + seconds
         read_deadline = deadline + _READ_SECONDS
@@ -112,6 +112,9 @@ class Follower:
         if failure:
             raise failure
         self._add_starts(read_deadline)
+        # A trace was read once, when its first spans had arrived.
+        grown = [key for key, trace in self._traces.items() if trace.spans_without_parent]
+        self._read_requests(grown, read_deadline)
 
     def _progress(self) -> object:
         """Differs after an update that found anything new."""
@@ -136,18 +139,17 @@ class Follower:
                     cause,
                     ran_before=self._owners.ran_before(pod),
                 )
-        for audit_id in _before(deadline, list(filter(self._is_expected, self._audit_ids))):
+        missing = [audit_id for audit_id in self._audit_ids if audit_id not in self._traces]
+        self._read_requests(missing, deadline)
+        return all(pod.settled for pod, _ in candidates if self._owners.exists(pod))
+
+    def _read_requests(self, audit_ids: Iterable[str], deadline: float) -> None:
+        for audit_id in _before(deadline, audit_ids):
             traces_of_request = self._jaeger.find(
                 APISERVER, tags={"audit-id": audit_id}, start=self._since - 1_000_000, limit=1
             )
             if traces_of_request:
                 self._traces[audit_id] = traces_of_request[0]
-        return all(pod.settled for pod, _ in candidates if self._owners.exists(pod))
-
-    def _is_expected(self, audit_id: str) -> bool:
-        """Whether spans of the request are not there yet."""
-        trace = self._traces.get(audit_id)
-        return trace is None or trace.spans_without_parent > 0
 
     def _candidates(self) -> list[tuple[PodInfo, str]]:
         """Pods, each with the reason if it is not that its object or an owner was written.

@@ -80,6 +80,9 @@ class Clock(SimpleNamespace):
     def __init__(self) -> None:
         super().__init__(now=0.0)
 
+    def time(self) -> float:
+        return float(self.now)
+
     def monotonic(self) -> float:
         return float(self.now)
 
