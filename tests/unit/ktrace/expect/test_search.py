@@ -14,7 +14,7 @@ from ktrace.expect import search
 from ktrace.expect.judge import Verdict
 from ktrace.expect.schema import File
 from ktrace.expect.search import wait_for_verdicts
-from ktrace.jaeger import JaegerError
+from ktrace.jaeger import JaegerError, reader
 from tests.fakes.clock import Clock
 from tests.fakes.jaeger import client, data, span, trace
 from tests.unit.ktrace.expect.expectation import expect
@@ -25,7 +25,7 @@ SECONDS = 15.0
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock().drive(monkeypatch, search)
+    return Clock().drive(monkeypatch, search, reader)
 
 
 class Arrivals:
