@@ -5,7 +5,6 @@ Times are in milliseconds after BEGIN.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +14,8 @@ import httpx
 from ktrace.jaeger import Jaeger, Trace
 from ktrace.jaeger.model import trace_of
 from runtime_observability.host.api_server import ApiError
-from tests.fakes.jaeger import Handler, client, data
+from tests.fakes.jaeger import Handler, client
+from tests.fakes.store import Store
 
 BEGIN = 1_700_000_000_000_000
 """In microseconds; a whole second."""
@@ -23,8 +23,6 @@ POD = "default/a"
 UID = "0a1b2c3d-0000-4000-8000-000000000001"
 NODE = "agent-1"
 _CRI = "runtime.v1."
-_LOOK_BACK = 48 * 3600 * 1_000_000
-"""Of a search without a start, in microseconds."""
 
 
 def call(
@@ -166,39 +164,11 @@ def jaeger(*traces: Mapping[str, Any], newest: int | None = None) -> Jaeger:
 
 
 def handler(*traces: Mapping[str, Any], newest: int | None = None) -> Handler:
-    in_order = sorted(traces, key=_begin)
-    held = in_order if newest is None else in_order[len(in_order) - newest :]
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        query = request.url.params
-        tags = json.loads(query.get("tags", "{}"))
-        found = [
-            trace
-            for trace in held
-            if any(
-                _matches(span, query, tags, trace["processes"][span["processID"]]["serviceName"])
-                for span in trace["spans"]
-            )
-        ]
-        return data(*found[::-1][: int(query.get("limit", 100))])
-
-    return answer
+    return Store(sorted(traces, key=_begin), newest).answer
 
 
 def _begin(trace: Mapping[str, Any]) -> int:
     return min((int(span["startTime"]) for span in trace["spans"]), default=0)
-
-
-def _matches(span: Any, query: Mapping[str, str], tags: Mapping[str, str], service: str) -> bool:
-    own = {tag["key"]: str(tag["value"]) for tag in span["tags"]}
-    return (
-        service == query.get("service", service)
-        and query.get("operation", span["operationName"]) == span["operationName"]
-        and int(query.get("start", BEGIN - _LOOK_BACK)) <= span["startTime"]
-        and span["startTime"] <= int(query.get("end", 1 << 62))
-        and span["duration"] >= int(query.get("minDuration", "0us").removesuffix("us"))
-        and all(own.get(key) == value for key, value in tags.items())
-    )
 
 
 # --- the API server -------------------------------------------------------------------------------
