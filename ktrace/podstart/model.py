@@ -123,6 +123,11 @@ class PodStart:
         return not self.started or any(not found.started for found in self.containers)
 
     @property
+    def length_known(self) -> bool:
+        """Whether ``duration_ms`` is the start's, and not that of the spans that are left of it."""
+        return not self.beginning_lost or self.wanted_known
+
+    @property
     def length_ms(self) -> float:
         """Until Ready, where that is known, else until the end of the start."""
         ends = [step.end_ms for step in self.ready.steps]

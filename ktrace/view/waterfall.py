@@ -42,7 +42,7 @@ def _state(start: PodStart) -> str:
     if start.wanted is not None:
         started = f"{start.started} of {counted(start.wanted, 'container')} started"
         return f": {started}, {took} so far"
-    if start.beginning_lost:
+    if not start.length_known:
         seen = counted(start.started, "container start")
         return (
             f": {seen} seen; how long the start took is not known: Jaeger no longer has its "

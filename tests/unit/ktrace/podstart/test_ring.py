@@ -9,7 +9,7 @@ import pytest
 from ktrace.podstart import cluster, search
 from ktrace.podstart.model import PodStart
 from ktrace.podstart.search import look_for_start
-from ktrace.view import waterfall
+from ktrace.view import page, waterfall
 from ktrace.view.start import document
 from tests.fakes.clock import Clock
 from tests.fakes.jaeger import URL
@@ -85,6 +85,9 @@ def test_without_the_pod_object_no_length_is_told(newest: int) -> None:
         "longer has its beginning"
     )
     assert document(start, URL)["complete"] is False
+    shown_page = page.render(start, URL)
+    assert "What is left of the start of pod a" in shown_page
+    assert "<dd>?</dd>" in shown_page
 
 
 def test_a_kubelet_that_was_restarted_did_not_begin_the_start() -> None:
