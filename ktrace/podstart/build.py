@@ -125,8 +125,9 @@ class _Seen:
         """Those that must start, where the pod object tells, else those that spans show."""
         names = [self.names.get(call.container_id, "") for call in self.starts]
         if self.pod and self.pod.containers:
+            seen = set(names)
             return tuple(
-                ContainerStart(known.name, known.kind, known.started or known.name in names)
+                ContainerStart(known.name, known.kind, known.started or known.name in seen)
                 for known in self.pod.containers
             )
         last_start = max((call.span.start for call in self.starts), default=0)
@@ -572,11 +573,12 @@ def _sync_of(trace: Trace) -> Span | None:
 def _request(request: Request, name: str, clock: _Clock) -> list[Step]:
     """The request and the webhooks that it called; the pod was stored, whatever they said."""
     steps = [clock.step_of(request.span, name, APISERVER)]
+    below = Trace(request.span.trace_id, tuple(request.below))
     for span in request.below:
         if span.operation not in _WEBHOOKS:
             continue
         webhook = str(span.tags.get("webhook") or span.tags.get("configuration") or "")
-        within = (span, *Trace(span.trace_id, tuple(request.below)).below(span))
+        within = (span, *below.below(span))
         error = next((other.error for other in within if other.failed), "")
         title = f"webhook {webhook}".strip() + (", failed open" if error else "")
         steps.append(

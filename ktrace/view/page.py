@@ -73,8 +73,9 @@ def render(start: PodStart, jaeger_url: str) -> str:
         heading = f"What is left of the start of pod {start.pod}"
     moment = start.started_at.isoformat(sep=" ", timespec="milliseconds").replace("+00:00", " UTC")
     where = f", node {escape(start.node)}" if start.node else ""
+    slowest, length_ms = start.slowest, start.length_ms
     rows = "\n".join(
-        _row(step, start.length_ms, slowest=step is start.slowest)
+        _row(step, length_ms, slowest=step is slowest)
         for step in (*start.steps, *start.ready.steps)
     )
     links = "\n".join(
