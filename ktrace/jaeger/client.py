@@ -146,16 +146,22 @@ class Jaeger:
         status, text = self._get(path, query)
         if status == HTTPStatus.NOT_FOUND:
             return None
+        told = f"{self.url}{path} answers {status}"
+        document = None
         try:
             document = model.read(text)
+        except json.JSONDecodeError:
+            if text.lstrip().startswith(b"{"):
+                raise JaegerError(f"{told} with JSON that is not complete: try again") from None
         except (ValueError, TypeError, RecursionError):
-            document = None
+            pass
         if not isinstance(document, dict):
             raise JaegerError(
-                f"{self.url}{path} answers {status} without a JSON object: is that Jaeger?"
+                f"{told} without a JSON object: is that Jaeger? --jaeger names its address"
             )
         if status >= HTTPStatus.BAD_REQUEST:
-            raise JaegerError(f"Jaeger answers {status}: {clean(str(document.get('errors')))}")
+            reason = clean(str(document.get("errors")))
+            raise JaegerError(f"Jaeger answers {status}: {reason}. Its log says more")
         return document.get("data")
 
     def _get(self, path: str, query: Mapping[str, str | int]) -> tuple[int, bytearray]:
@@ -167,5 +173,8 @@ class Jaeger:
                     text += chunk
         except self._failures as error:
             reason = clean(str(error)) or type(error).__name__
-            raise JaegerError(f"Jaeger at {self.url} cannot be reached: {reason}") from error
+            raise JaegerError(
+                f"Jaeger at {self.url} cannot be reached: {reason}. Start it, or name another one "
+                "with --jaeger"
+            ) from error
         return response.status_code, text
