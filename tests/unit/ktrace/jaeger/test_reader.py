@@ -140,7 +140,7 @@ def test_a_limit_that_was_hit_is_told_in_every_search(repeated: Repeated, clock:
 
 def test_searches_do_not_share_what_they_found(repeated: Repeated) -> None:
     repeated.arrive("a", -1, color="red")
-    search = {"start": 0, "end": 1 << 60, "most": 10}
+    search: dict[str, Any] = {"start": 0, "end": 1 << 60, "most": 10}
     assert repeated.reader.find_all("kubelet", tags={"color": "red"}, **search)[0]
     assert not repeated.reader.find_all("kubelet", tags={"color": "blue"}, **search)[0]
     assert not repeated.reader.find_all("kubelet", "other", **search)[0]

@@ -24,11 +24,11 @@ SPANS = 10_000
 SECONDS = 3.0
 """Of the processor: three times what is promised, for a slow and busy machine."""
 MEGABYTES = 100
-TAGS = {f"attribute.{number}": f"value {number}" for number in range(12)}
+TAGS: dict[str, Any] = {f"attribute.{number}": f"value {number}" for number in range(12)}
 
 
 def one_sync() -> list[Any]:
-    """One syncPod that starts 1,000 containers, each with 10 spans."""
+    """One syncPod that starts 1,000 containers, each with 8 or more spans."""
     containers = range(SPANS // 10)
     return [starts.sync(20, *(container(number) for number in containers), update="create")]
 
@@ -57,7 +57,7 @@ def many_syncs() -> list[Any]:
 
 
 def webhooks() -> list[Any]:
-    """A request that calls 3,000 webhooks, and a sync."""
+    """A request that calls 5,000 webhooks, and a sync."""
     hooks = [starts.webhook(f"w{at}", at * 3, 2, error="timeout") for at in range(SPANS // 2)]
     spans = [span for hook in hooks for span in hook]
     return [starts.created(0, SPANS * 3, below=spans), starts.sync(20 + SPANS * 3, update="create")]
