@@ -130,7 +130,7 @@ def _run(command: Sequence[str], seconds: float, chosen: target.Target) -> Repor
             follower.followed,
             jaeger.url,
             "; ".join(filter(None, problems)),
-            _notes(owners),
+            (*_notes(owners), *follower.limits),
         )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ktrace.expect import matching
 from ktrace.expect.judge import Verdict, judge, queries
 from ktrace.expect.schema import Expectation, File
 from ktrace.expect.watermark import Watermark
-from ktrace.jaeger import Jaeger, JaegerError, Trace
+from ktrace.jaeger import Jaeger, JaegerError, Reader, Trace
 
 _POLL_SECONDS = 1.0
 _MOST_TRACES = 10_000
@@ -24,64 +25,90 @@ def wait_for_verdicts(jaeger: Jaeger, file: File, seconds: float) -> list[Verdic
     """
     begin = time.time()
     since = max(0, int((begin - file.sinceSeconds) * 1_000_000))
-    watermark = Watermark(jaeger, int(begin * 1_000_000))
+    search = _Search(jaeger, since, int(begin * 1_000_000), seconds)
     deadline = time.monotonic() + seconds
     has_answered = had_settled = False
     while True:
-        watermark.look_again()
+        is_last = time.monotonic() >= deadline
         try:
-            verdicts = [
-                _verdict(jaeger, expectation, since, watermark, seconds)
-                for expectation in file.expectations
-            ]
+            verdicts = search.verdicts(file.expectations, is_last=is_last)
         except JaegerError:
-            if not has_answered or time.monotonic() >= deadline:
+            if not has_answered or is_last:
                 raise
             has_settled = False
         else:
             has_answered = True
             has_settled = all(verdict.ok and not verdict.notes for verdict in verdicts)
-            if (has_settled and had_settled) or time.monotonic() >= deadline:
+            if (has_settled and had_settled) or is_last:
                 return verdicts
         had_settled = has_settled
         time.sleep(_POLL_SECONDS)
 
 
-def _verdict(
-    jaeger: Jaeger, expectation: Expectation, since: int, watermark: Watermark, seconds: float
-) -> Verdict:
-    # Before the search: it then sees all that the watermark promises.
-    missing = watermark.missing(expectation) if expectation.expect.can_be_broken else []
-    verdict = _searched(jaeger, expectation, since)
-    if not missing or not verdict.ok:
-        return verdict
-    components = " and ".join(missing)
-    unseen = (
-        f"within {seconds:g} s no span of {components} arrived that began after this assertion, so "
-        "others may still be on their way"
-    )
-    if not expectation.expect.is_of_absence:
-        return replace(verdict, notes=(unseen,))
-    failure = (
-        f"not known: {unseen}. Check the name, run `ktrace verify`, or wait longer with --timeout; "
-        "only count: {min: N} can be judged of a component that has ended"
-    )
-    return replace(verdict, failures=(failure,), judged=False)
+class _Search:
+    """Searches of the spans since ``since``, repeated for ``seconds`` from ``begin`` on.
 
+    Both times are in microseconds since the Unix epoch.
+    """
 
-def _searched(jaeger: Jaeger, expectation: Expectation, since: int) -> Verdict:
-    """If nothing is found, judged on the component's newest traces, for their nearest spans."""
-    select = expectation.select
-    by_pattern = matching.is_pattern(select.operation) and select.operation != "*"
-    operations = jaeger.operations(select.component) if by_pattern else []
-    now = int(time.time() * 1_000_000)
-    found: dict[str, Trace] = {}
-    for query in queries(select, operations):
-        traces, complete = jaeger.find_all(
-            **query, start=since, end=now, most=_MOST_TRACES - len(found)
+    def __init__(self, jaeger: Jaeger, since: int, begin: int, seconds: float) -> None:
+        self._jaeger = jaeger
+        self._reader = Reader(jaeger)
+        self._watermark = Watermark(self._reader, begin)
+        self._since = since
+        self._seconds = seconds
+        self._missing: list[list[str]] = []
+
+    def verdicts(self, expectations: Sequence[Expectation], *, is_last: bool) -> list[Verdict]:
+        """The verdicts of now. Raises JaegerError."""
+        # Before the searches: they then see all that the watermark promises.
+        self._watermark.look_again()
+        missing = [
+            self._watermark.missing(expectation) if expectation.expect.can_be_broken else []
+            for expectation in expectations
+        ]
+        if is_last or missing != self._missing:
+            self._reader.forget()
+            self._missing = missing
+        return [
+            self._qualified(expectation, self._searched(expectation, is_last=is_last), components)
+            for expectation, components in zip(expectations, missing, strict=True)
+        ]
+
+    def _qualified(
+        self, expectation: Expectation, verdict: Verdict, missing: Sequence[str]
+    ) -> Verdict:
+        """``verdict``, or that it is not known; ``missing`` is behind the watermark."""
+        if not missing or not verdict.ok:
+            return verdict
+        components = " and ".join(missing)
+        unseen = (
+            f"within {self._seconds:g} s no span of {components} arrived that began after this "
+            "assertion, so others may still be on their way"
         )
-        found |= {trace.id: trace for trace in traces}
-        if not complete:
-            return judge(expectation, list(found.values()), complete=False)
-    newest = [] if found else jaeger.find(select.component, start=since)
-    return judge(expectation, [*found.values(), *newest])
+        if not expectation.expect.is_of_absence:
+            return replace(verdict, notes=(unseen,))
+        failure = (
+            f"not known: {unseen}. Check the name, run `ktrace verify`, or wait longer with "
+            "--timeout; only count: {min: N} can be judged of a component that has ended"
+        )
+        return replace(verdict, failures=(failure,), judged=False)
+
+    def _searched(self, expectation: Expectation, *, is_last: bool) -> Verdict:
+        """If nothing is found at last, judged on the component's newest traces: the nearest."""
+        select = expectation.select
+        by_pattern = matching.is_pattern(select.operation) and select.operation != "*"
+        operations = self._jaeger.operations(select.component) if by_pattern else []
+        now = int(time.time() * 1_000_000)
+        found: dict[str, Trace] = {}
+        for query in queries(select, operations):
+            traces, complete = self._reader.find_all(
+                **query, start=self._since, end=now, most=_MOST_TRACES - len(found)
+            )
+            found |= {trace.id: trace for trace in traces}
+            if not complete:
+                return judge(expectation, list(found.values()), complete=False)
+        newest = []
+        if is_last and not found:
+            newest = self._jaeger.find(select.component, start=self._since)
+        return judge(expectation, [*found.values(), *newest])

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from ktrace.expect import matching
 from ktrace.expect.schema import Expectation
-from ktrace.jaeger import Jaeger, Span
+from ktrace.jaeger import Reader, Span
 
 _SECOND = 1_000_000
 _HOUR = 3600 * _SECOND
 _RECENT = 30 * _SECOND
 """A process that sent a span so long before is taken to be alive; an idle node sends some each
 second."""
-_TRACES = 200
-"""The newest ones show every node: an idle one makes four in a second."""
+_TRACES = 5_000
+"""The newest ones show every node: an idle one makes four in a second, and a busy one hundreds."""
 _NODE = "k8s.node.name"
 
 
@@ -26,8 +26,8 @@ class Watermark:
     have arrived that ended before. The node's clock says when it began.
     """
 
-    def __init__(self, jaeger: Jaeger, begin: int) -> None:
-        self._jaeger = jaeger
+    def __init__(self, reader: Reader, begin: int) -> None:
+        self._reader = reader
         self._begin = begin
         self._recent: dict[str, list[Span]] = {}
         self._newer: dict[str, list[Span]] = {}
@@ -64,9 +64,10 @@ class Watermark:
 
     def _spans(self, component: str, start: int, end: int) -> list[Span]:
         """Those of the component that began at ``start`` or later, of traces in the period."""
+        traces, _ = self._reader.find_all(component, start=start, end=end, most=_TRACES)
         return [
             span
-            for trace in self._jaeger.find(component, start=start, end=end, limit=_TRACES)
+            for trace in traces
             for span in trace.spans
             if span.service == component and span.start >= start
         ]

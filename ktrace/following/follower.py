@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from ktrace.components import APISERVER, KUBELET
-from ktrace.following.followed_pod import TERMINATION, FollowedPod, terminates
+from ktrace.following.followed_pod import FollowedPod, terminates
 from ktrace.following.owners import PodOwners
 from ktrace.following.pods import PodInfo
 from ktrace.following.written_objects import written_objects
-from ktrace.jaeger import Jaeger, Trace
+from ktrace.jaeger import Jaeger, JaegerError, Reader, Trace
 from ktrace.podstart.calls import has_calls
 from ktrace.podstart.cluster import FromCluster
 from ktrace.podstart.pod import pod_of
@@ -25,6 +25,10 @@ _QUIET_SECONDS = 2.5
 """Longer than an exporter's delay, and than a controller takes to react."""
 _READ_SECONDS = 2.0
 """After the time to follow, for what has not been read from Jaeger yet."""
+_SKEW = 60 * 1_000_000
+"""How far a node's clock may be ahead, in microseconds."""
+_MOST_TRACES = 5_000
+"""Of one pod."""
 T = TypeVar("T")
 
 
@@ -44,6 +48,8 @@ class Follower:
         self, jaeger: Jaeger, owners: PodOwners, requests: Sequence[RecordedRequest], since: float
     ) -> None:
         self._jaeger = jaeger
+        self._reader = Reader(jaeger)
+        self._limits: dict[str, str] = {}
         self._owners = owners
         self._since = int(since * 1_000_000)
         writes_first = sorted(requests, key=lambda request: not request.info.writes)
@@ -72,6 +78,11 @@ class Follower:
         return f"the owners of new pod {pod.namespace}/{pod.name}{more} are not known: {reason}"
 
     @property
+    def limits(self) -> tuple[str, ...]:
+        """What was too much to read from Jaeger, in words."""
+        return tuple(self._limits.values())
+
+    @property
     def followed(self) -> Followed:
         """As far as it is known; also while ``follow`` runs or after it was interrupted."""
         pods = sorted(self._pods.values(), key=lambda pod: (pod.namespace, pod.name))
@@ -80,20 +91,30 @@ class Follower:
     def follow(self, seconds: float) -> None:
         """Until nothing changes for ``_QUIET_SECONDS`` and no pod is starting or ending.
 
-        At most for ``seconds``, and ``_READ_SECONDS`` more to read from Jaeger.
+        At most for ``seconds``, and ``_READ_SECONDS`` more to read from Jaeger. What fails is
+        repeated in that time; JaegerError if the last time failed.
         """
         deadline = time.monotonic() + seconds
         read_deadline = deadline + _READ_SECONDS
         before, unchanged_since = self._progress(), time.monotonic()
         while True:
-            settled = self._update(read_deadline)
+            failure: JaegerError | None = None
+            try:
+                settled = self._update(read_deadline)
+            except JaegerError as error:
+                settled, failure = False, error
             if (now := self._progress()) != before:
                 before, unchanged_since = now, time.monotonic()
             self._quiet = settled and time.monotonic() - unchanged_since >= _QUIET_SECONDS
             if self._quiet or time.monotonic() >= deadline:
                 break
             time.sleep(min(_POLL_SECONDS, max(0.0, deadline - time.monotonic())))
+        if failure:
+            raise failure
         self._add_starts(read_deadline)
+        # A trace was read once, when its first spans had arrived.
+        grown = [key for key, trace in self._traces.items() if trace.spans_without_parent]
+        self._read_requests(grown, read_deadline)
 
     def _progress(self) -> object:
         """Differs after an update that found anything new."""
@@ -119,13 +140,16 @@ class Follower:
                     ran_before=self._owners.ran_before(pod),
                 )
         missing = [audit_id for audit_id in self._audit_ids if audit_id not in self._traces]
-        for audit_id in _before(deadline, missing):
+        self._read_requests(missing, deadline)
+        return all(pod.settled for pod, _ in candidates if self._owners.exists(pod))
+
+    def _read_requests(self, audit_ids: Iterable[str], deadline: float) -> None:
+        for audit_id in _before(deadline, audit_ids):
             traces_of_request = self._jaeger.find(
                 APISERVER, tags={"audit-id": audit_id}, start=self._since - 1_000_000, limit=1
             )
             if traces_of_request:
                 self._traces[audit_id] = traces_of_request[0]
-        return all(pod.settled for pod, _ in candidates if self._owners.exists(pod))
 
     def _candidates(self) -> list[tuple[PodInfo, str]]:
         """Pods, each with the reason if it is not that its object or an owner was written.
@@ -148,20 +172,20 @@ class Follower:
 
     def _traces_of(self, pod: PodInfo) -> tuple[Trace, ...]:
         """Without those in which the kubelet only checked the pod."""
-        found = {
-            trace.id: trace
-            for operation in ("syncPod", TERMINATION)
-            for trace in self._jaeger.find(
-                KUBELET,
-                operation,
-                tags={"k8s.pod": f"{pod.namespace}/{pod.name}"},
-                start=self._since,
-                limit=100,
-            )
-        }
+        name = f"{pod.namespace}/{pod.name}"
+        found, whole = self._reader.find_all(
+            KUBELET,
+            tags={"k8s.pod": name},
+            start=self._since,
+            end=int(time.time() * 1_000_000) + _SKEW,
+            most=_MOST_TRACES,
+        )
+        if not whole:
+            told = f"only the newest {len(found):,} of the kubelet's traces of pod {name} were read"
+            self._limits[name] = told
         return tuple(
             trace
-            for trace in found.values()
+            for trace in found
             if _is_of(trace, pod) and (has_calls(trace) or terminates(trace))
         )
 
@@ -171,7 +195,7 @@ class Follower:
             if any(map(has_calls, pod.traces)):
                 known = self._known(pod.uid)
                 start = look_for_start(
-                    self._jaeger, pod.namespace, pod.name, pod.uid or None, known=known
+                    self._reader, pod.namespace, pod.name, pod.uid or None, known=known
                 )
                 if start and pod.ran_before:
                     began = start.started_at.timestamp() * 1_000_000

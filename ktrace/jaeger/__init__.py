@@ -2,5 +2,6 @@
 
 from ktrace.jaeger.client import Jaeger, JaegerError
 from ktrace.jaeger.model import Span, Trace
+from ktrace.jaeger.reader import Reader
 
-__all__ = ["Jaeger", "JaegerError", "Span", "Trace"]
+__all__ = ["Jaeger", "JaegerError", "Reader", "Span", "Trace"]

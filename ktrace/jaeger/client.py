@@ -14,13 +14,9 @@ from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from ktrace.jaeger import model
+from ktrace.jaeger import model, paging
 from ktrace.jaeger.model import Trace
 from ktrace.text import clean
-
-_PAGE = 500
-"""Traces in one response, when all matching traces are wanted: at most some 15 MB."""
-
 
 T = TypeVar("T")
 
@@ -69,11 +65,13 @@ class Jaeger:
         tags: Mapping[str, str] | None = None,
         start: int | None = None,
         end: int | None = None,
+        shortest: int = 0,
         limit: int = 20,
     ) -> list[Trace]:
-        """Traces with a matching span of ``service``; empty when there are none.
+        """At most ``limit`` traces with a matching span of ``service``; empty when there are none.
 
-        ``start`` and ``end`` are microseconds since the Unix epoch. Raises JaegerError.
+        ``start`` and ``end`` are microseconds since the Unix epoch: the span began between them.
+        ``shortest`` is its least duration in microseconds. Raises JaegerError.
         """
         query: dict[str, str | int] = {"service": service, "limit": limit}
         if operation:
@@ -84,6 +82,8 @@ class Jaeger:
             query["start"] = start
         if end is not None:
             query["end"] = end
+        if shortest:
+            query["minDuration"] = f"{shortest}us"
         return self._traces("/api/traces", query)
 
     def find_all(
@@ -95,25 +95,26 @@ class Jaeger:
         start: int,
         end: int,
         most: int,
+        shortest: int = 0,
     ) -> tuple[list[Trace], bool]:
         """All matching traces and True, or about the newest ``most`` of them and False.
 
-        A period with more traces than one response holds is halved. Continuing before the oldest
-        trace of a response would miss some: a trace that began earlier can match by a later span.
+        The caller tells the user about False. Without ``start`` in a search Jaeger looks back two
+        days only, so it has no default here. Raises JaegerError.
         """
-        found: dict[str, Trace] = {}
-        periods = [(start, end)]
-        while periods:
-            start, end = periods.pop()
-            page = self.find(service, operation, tags=tags, start=start, end=end, limit=_PAGE)
-            if len(page) >= _PAGE and start < end:
-                middle = (start + end) // 2
-                periods += [(start, middle), (middle + 1, end)]
-                continue
-            found |= {trace.id: trace for trace in page}
-            if len(page) >= _PAGE or (periods and len(found) >= most):
-                return list(found.values()), False
-        return list(found.values()), True
+
+        def page(start: int, end: int) -> list[Trace]:
+            return self.find(
+                service,
+                operation,
+                tags=tags,
+                start=start,
+                end=end,
+                shortest=shortest,
+                limit=paging.PAGE,
+            )
+
+        return paging.newest(page, start, end, most)
 
     def trace(self, trace_id: str) -> Trace | None:
         """None while Jaeger has no span of it."""
@@ -135,7 +136,7 @@ class Jaeger:
         """What ``parse`` makes of the answer's data; empty where there is none."""
         try:
             return parse(self._data(path, query) or [])
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise JaegerError(
                 f"{self.url}{path} answers with data that is not Jaeger's "
                 f"({type(error).__name__}: {clean(str(error))}): is that Jaeger?"
@@ -145,16 +146,22 @@ class Jaeger:
         status, text = self._get(path, query)
         if status == HTTPStatus.NOT_FOUND:
             return None
+        told = f"{self.url}{path} answers {status}"
+        document = None
         try:
             document = model.read(text)
+        except json.JSONDecodeError:
+            if text.lstrip().startswith(b"{"):
+                raise JaegerError(f"{told} with JSON that is not complete: try again") from None
         except (ValueError, TypeError, RecursionError):
-            document = None
+            pass
         if not isinstance(document, dict):
             raise JaegerError(
-                f"{self.url}{path} answers {status} without a JSON object: is that Jaeger?"
+                f"{told} without a JSON object: is that Jaeger? --jaeger names its address"
             )
         if status >= HTTPStatus.BAD_REQUEST:
-            raise JaegerError(f"Jaeger answers {status}: {clean(str(document.get('errors')))}")
+            reason = clean(str(document.get("errors")))
+            raise JaegerError(f"Jaeger answers {status}: {reason}. Its log says more")
         return document.get("data")
 
     def _get(self, path: str, query: Mapping[str, str | int]) -> tuple[int, bytearray]:
@@ -166,5 +173,8 @@ class Jaeger:
                     text += chunk
         except self._failures as error:
             reason = clean(str(error)) or type(error).__name__
-            raise JaegerError(f"Jaeger at {self.url} cannot be reached: {reason}") from error
+            raise JaegerError(
+                f"Jaeger at {self.url} cannot be reached: {reason}. Start it, or name another one "
+                "with --jaeger"
+            ) from error
         return response.status_code, text

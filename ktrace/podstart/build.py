@@ -56,6 +56,8 @@ _NO_CALLS = (
 )
 _LOST = "Jaeger no longer has the beginning of the start"
 _TO_THE_SECOND = "its times are those of the pod object, to the second"
+_LATE = 2 * SECOND
+"""After the second in which a pod was created, a span is not of its creation."""
 
 
 def build(
@@ -123,8 +125,9 @@ class _Seen:
         """Those that must start, where the pod object tells, else those that spans show."""
         names = [self.names.get(call.container_id, "") for call in self.starts]
         if self.pod and self.pod.containers:
+            seen = set(names)
             return tuple(
-                ContainerStart(known.name, known.kind, known.started or known.name in names)
+                ContainerStart(known.name, known.kind, known.started or known.name in seen)
                 for known in self.pod.containers
             )
         last_start = max((call.span.start for call in self.starts), default=0)
@@ -262,6 +265,7 @@ class _Start:
             missing=(*self.missing, *self._missing_spans()),
             lacks_spans=seen.lacks_spans,
             looked_at=self.now,
+            beginning_lost=seen.spans.beginning_lost or self._untraced_since is not None,
         )
 
     # --- times ------------------------------------------------------------------------------------
@@ -272,15 +276,30 @@ class _Start:
         own = [*(span.start for span in self._syncs), *(call.span.start for call in seen.steps_of)]
         begins = [request.span.start for request in seen.requests]
         begins += [time + offset for time in own]
-        pod = seen.pod
-        if pod and pod.created is not None and (seen.spans.beginning_lost or not begins):
-            begins.append(pod.created)
+        if self._untraced_since is not None:
+            begins.append(self._untraced_since)
+        elif not begins and seen.pod and seen.pod.created is not None:
+            begins.append(seen.pod.created)
         begin = min(begins, default=0)
         ends = [self._node_end + offset] if self._node_end else []
         if not ends:
             ends = [request.span.end for request in seen.requests]
             ends += [event.last for event in seen.events]
         return _Clock(begin, max([begin, *ends]), offset, seen.node)
+
+    @cached_property
+    def _untraced_since(self) -> int | None:
+        """When the pod was created, to the second, if there is no span of that time."""
+        seen, pod = self.seen, self.seen.pod
+        if pod is None or pod.created is None or pod.mirror or seen.spans.creation:
+            return None
+        if seen.spans.beginning_lost:
+            return pod.created
+        begins = [request.span.start for request in seen.requests]
+        begins += [] if self._first_on_node is None else [self._first_on_node + self._offset]
+        if not begins:
+            return pod.created if seen.lacks_spans else None
+        return pod.created if min(begins) - pod.created > _LATE else None
 
     @cached_property
     def _offset(self) -> int:
@@ -329,9 +348,12 @@ class _Start:
         """From the request that creates the pod until the kubelet begins with it."""
         clock, spans = self._clock, self.seen.spans
         if not self.seen.requests:
-            return []
+            return self._steps_of_untraced()
         creation, binding = spans.creation, spans.binding
         steps: list[Step] = []
+        if binding and self._untraced_since is not None:
+            begin, end = clock.begin, binding.span.start
+            steps.append(clock.step(self._scheduling(begin, end), SCHEDULER, begin, end))
         if creation:
             steps += _request(creation, "create request", clock)
         if creation and binding:
@@ -343,9 +365,13 @@ class _Start:
             first += clock.offset
             answered = min(max(request.span.end for request in self.seen.requests), first)
             learns = "the kubelet learns of the pod"
-            if not self._syncs:
+            lost = spans.beginning_lost and first - answered > _LATE
+            if lost:
+                learns = gaps.NOT_TRACED
+            elif not self._syncs:
                 learns = "the kubelet's sync has not ended: its beginning is not traced yet"
-            steps.append(clock.step(learns, KUBELET, answered - clock.offset, first - clock.offset))
+            begin, end = answered - clock.offset, first - clock.offset
+            steps.append(clock.step(learns, KUBELET, begin, end, unexplained=lost))
         elif self.seen.incomplete and creation and not binding:
             begin = creation.span.end
             steps.append(
@@ -353,15 +379,33 @@ class _Start:
             )
         return steps
 
-    def _scheduling(self, begin: int, end: int) -> str:
-        refused = [
+    def _steps_of_untraced(self) -> list[Step]:
+        """From the pod's creation to its oldest span, if no span tells of that."""
+        clock, first = self._clock, self._first_on_node
+        if self._untraced_since is None or first is None:
+            return []
+        begin, end = clock.begin, first + clock.offset
+        refused = self._refusals(begin, end)
+        scheduled = min(refused[-1].last, end) if refused else begin
+        steps = [
+            clock.step(self._scheduling(begin, scheduled), SCHEDULER, begin, scheduled)
+            for _ in refused[-1:]
+        ]
+        known = gaps.Context(self.seen.syncs, self.seen.pod, self.seen.events)
+        return steps + self._gap(None, None, scheduled - clock.offset, first, known)
+
+    def _refusals(self, begin: int, end: int) -> list[PodEvent]:
+        """The scheduler's Events that say why it found no node for the pod."""
+        return [
             event
             for event in self.seen.events
             if event.reason == "FailedScheduling"
             and event.first < end
             and event.last + SECOND > begin
         ]
-        if refused:
+
+    def _scheduling(self, begin: int, end: int) -> str:
+        if refused := self._refusals(begin, end):
             return f"unschedulable: {refused[-1].message}"
         return "scheduling (queue and decision)"
 
@@ -498,11 +542,13 @@ class _Start:
 
     def _notes(self, steps: Sequence[Step]) -> list[str]:
         seen, pod = self.seen, self.seen.pod
-        notes = []
+        notes = list(seen.spans.limits)
         if seen.spans.beginning_lost:
             notes.append(f"{_LOST}{f': {_TO_THE_SECOND}' if pod and pod.created else ''}")
         elif seen.lacks_spans and not seen.syncs:
             notes.append(_TO_THE_SECOND)
+        elif self._untraced_since is not None:
+            notes.append(f"{_LOST}, or never had it: {_TO_THE_SECOND}")
         if self._offset:
             behind = max(r.span.start for r in seen.requests) - (self._first_on_node or 0)
             notes.append(
@@ -538,11 +584,12 @@ def _sync_of(trace: Trace) -> Span | None:
 def _request(request: Request, name: str, clock: _Clock) -> list[Step]:
     """The request and the webhooks that it called; the pod was stored, whatever they said."""
     steps = [clock.step_of(request.span, name, APISERVER)]
+    below = Trace(request.span.trace_id, tuple(request.below))
     for span in request.below:
         if span.operation not in _WEBHOOKS:
             continue
         webhook = str(span.tags.get("webhook") or span.tags.get("configuration") or "")
-        within = (span, *Trace(span.trace_id, tuple(request.below)).below(span))
+        within = (span, *below.below(span))
         error = next((other.error for other in within if other.failed), "")
         title = f"webhook {webhook}".strip() + (", failed open" if error else "")
         steps.append(

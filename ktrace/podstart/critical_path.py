@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -41,20 +42,36 @@ def mark(steps: Sequence[Step], length_ms: float) -> list[Step]:
 def _path(
     steps: Sequence[Step], candidates: Sequence[int], begin: float, end: float
 ) -> list[tuple[int, float, float]]:
-    """The candidates that were waited for between ``begin`` and ``end``, each with its part."""
+    """The candidates that were waited for between ``begin`` and ``end``, each with its part.
+
+    Of those that go on until ``time`` it is the longest, of the others the one that ends last.
+    """
     found = []
-    left = {index for index in candidates if steps[index].duration_ms > 0}
+    ending = [
+        (-steps[index].end_ms, -steps[index].duration_ms, index)
+        for index in candidates
+        if steps[index].duration_ms > 0
+    ]
+    heapq.heapify(ending)
+    going_on: list[tuple[float, int]] = []
     time = end
-    while earlier := [index for index in left if steps[index].start_ms < time - _ROUNDING_MS]:
-        latest = max(
-            earlier,
-            key=lambda index: (min(steps[index].end_ms, time), steps[index].duration_ms, -index),
-        )
-        left.discard(latest)
-        since, until = max(begin, steps[latest].start_ms), min(steps[latest].end_ms, time)
+    while time > begin:
+        while ending and -ending[0][0] >= time:
+            _, negative_duration, index = heapq.heappop(ending)
+            heapq.heappush(going_on, (negative_duration, index))
+        if going_on:
+            latest = heapq.heappop(going_on)[1]
+        elif ending:
+            latest = heapq.heappop(ending)[2]
+        else:
+            break
+        step = steps[latest]
+        if step.start_ms >= time - _ROUNDING_MS:
+            continue
+        since, until = max(begin, step.start_ms), min(step.end_ms, time)
         if until > since:
             found.append((latest, since, until))
-        time = steps[latest].start_ms
+        time = step.start_ms
     return found
 
 

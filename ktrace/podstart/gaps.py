@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ktrace.jaeger import Span
 from ktrace.podstart import sync_errors
@@ -48,6 +50,35 @@ class Context:
     names: Mapping[str, str] = field(default_factory=dict)
     """Containers' names by their ids."""
 
+    def last_failure(self, begin: int, end: int) -> Span | None:
+        """The failed sync that ended last between ``begin`` and ``end``."""
+        place = bisect_right(self._failures, end, key=_end) - 1
+        last = self._failures[place] if place >= 0 else None
+        return last if last and last.end >= begin else None
+
+    def begins_sync(self, begin: int, end: int) -> bool:
+        """Whether a sync begins after ``begin``, and not after ``end``."""
+        place = bisect_right(self.syncs, begin, key=_start)
+        return place < len(self.syncs) and self.syncs[place].start <= end
+
+    def pulls_ended(self, begin: int, end: int) -> list[Pull]:
+        """Those that end after ``begin``, and not after ``end``."""
+        since, until = (bisect_right(self._pulls, time, key=_end) for time in (begin, end))
+        return self._pulls[since:until]
+
+    @cached_property
+    def causes(self) -> list[PodEvent]:
+        """The Events that tell why the kubelet did not go on."""
+        return [event for event in self.events if event.reason in _CAUSES]
+
+    @cached_property
+    def _failures(self) -> list[Span]:
+        return sorted((sync for sync in self.syncs if sync.failed), key=_end)
+
+    @cached_property
+    def _pulls(self) -> list[Pull]:
+        return sorted(self.pulls, key=_end)
+
 
 @dataclass(frozen=True)
 class Part:
@@ -57,6 +88,14 @@ class Part:
     start: int
     end: int
     known: bool = True
+
+
+def _start(timed: Span | Pull) -> int:
+    return timed.start
+
+
+def _end(timed: Span | Pull) -> int:
+    return timed.end
 
 
 def is_shown(gap_ms: float, start_ms: float) -> bool:
@@ -73,7 +112,7 @@ def parts(
     """
     if cause := _failure(begin, end, known):
         return [Part(cause, begin, end)]
-    if following and following.method == PULL and (held := _held(begin, end, known.pulls)):
+    if following and following.method == PULL and (held := _held(begin, end, known)):
         return held
     if previous and (cause := _after_start(previous, following, begin, end, known)):
         return [Part(cause, begin, end)]
@@ -87,17 +126,13 @@ def _failure(begin: int, end: int, known: Context) -> str:
 
     A sync that ends after the gap made the call that follows: its error came later.
     """
-    told = [
-        event
-        for event in known.events
-        if event.reason in _CAUSES and event.first < end and event.last + SECOND > begin
-    ]
+    told = [event for event in known.causes if event.first < end and event.last + SECOND > begin]
     if told:
         return f"waits ({told[-1].reason}): {told[-1].message}"
-    failed = [sync for sync in known.syncs if sync.failed and begin <= sync.end <= end]
+    failed = known.last_failure(begin, end)
     if not failed:
         return ""
-    errors = dict.fromkeys(map(_told, sync_errors.parse(failed[-1].error)))
+    errors = dict.fromkeys(map(_told, sync_errors.parse(failed.error)))
     return "; ".join(errors)
 
 
@@ -106,10 +141,10 @@ def _told(error: sync_errors.SyncError) -> str:
     return f"waits{reason}: {sync_errors.short(error.message)}"
 
 
-def _held(begin: int, end: int, pulls: Sequence[Pull]) -> list[Part]:
+def _held(begin: int, end: int, known: Context) -> list[Part]:
     """The pulls of other pods that the kubelet ended before it began the one that follows."""
     before = sorted(
-        (pull for pull in pulls if pull.start < end and begin < pull.end <= end + _TOLERANCE),
+        (pull for pull in known.pulls_ended(begin, end + _TOLERANCE) if pull.start < end),
         key=lambda pull: pull.start,
     )
     found: list[Part] = []
@@ -143,7 +178,7 @@ def _after_start(
         if container.post_start == EXEC:
             return ""  # it has a span of its own
         return f"postStart of {container.name} ({container.post_start})"
-    if same_sync or not any(begin < sync.start <= end for sync in known.syncs):
+    if same_sync or not known.begins_sync(begin, end):
         return ""
     if container.kind == INIT:
         return f"init container {container.name} runs, then the kubelet's next sync"

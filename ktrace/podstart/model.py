@@ -101,6 +101,9 @@ class PodStart:
     lacks_spans: bool = False
     """Whether spans of containers that have started are not in Jaeger."""
     looked_at: datetime | None = field(default=None, compare=False)
+    beginning_lost: bool = False
+    """Whether Jaeger has no span of the beginning. The pod object then tells when it was; without
+    that, ``duration_ms`` is that of the spans that are left."""
 
     @property
     def started(self) -> int:
@@ -118,6 +121,11 @@ class PodStart:
         if self.complete or self.wanted_known:
             return not self.complete
         return not self.started or any(not found.started for found in self.containers)
+
+    @property
+    def length_known(self) -> bool:
+        """Whether ``duration_ms`` is the start's, and not that of the spans that are left of it."""
+        return not self.beginning_lost or self.wanted_known
 
     @property
     def length_ms(self) -> float:
@@ -179,6 +187,8 @@ class Spans:
     """Pulls of other pods on the same node while the pod's own pulls may have waited."""
     beginning_lost: bool = False
     """Whether the kubelet's first sync of the pod is not among the spans."""
+    limits: Sequence[str] = ()
+    """What was too much to read, in words."""
 
 
 def _covered_ms(steps: Sequence[Step]) -> float:

@@ -69,10 +69,13 @@ def render(start: PodStart, jaeger_url: str) -> str:
     heading = f"Why pod {start.pod} took {milliseconds(start.duration_ms)}"
     if start.incomplete:
         heading = f"How far pod {start.pod} got in {milliseconds(start.duration_ms)}"
+    if not start.length_known:
+        heading = f"What is left of the start of pod {start.pod}"
     moment = start.started_at.isoformat(sep=" ", timespec="milliseconds").replace("+00:00", " UTC")
     where = f", node {escape(start.node)}" if start.node else ""
+    slowest, length_ms = start.slowest, start.length_ms
     rows = "\n".join(
-        _row(step, start.length_ms, slowest=step is start.slowest)
+        _row(step, length_ms, slowest=step is slowest)
         for step in (*start.steps, *start.ready.steps)
     )
     links = "\n".join(
@@ -131,7 +134,8 @@ def render(start: PodStart, jaeger_url: str) -> str:
 
 
 def _facts(start: PodStart) -> str:
-    cards = [("from the request to the last start", milliseconds(start.duration_ms), "")]
+    took = milliseconds(start.duration_ms)
+    cards = [("from the request to the last start", took if start.length_known else "?", "")]
     if slowest := start.slowest:
         cards.append(("slowest step", milliseconds(slowest.duration_ms), slowest.name))
     if start.ready.after_ms is not None:

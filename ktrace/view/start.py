@@ -18,6 +18,7 @@ def document(start: PodStart, jaeger_url: str) -> dict[str, Any]:
         "startedAt": _moment(start.started_at),
         "durationMs": round(start.duration_ms, 1),
         "unexplainedMs": round(start.unexplained_ms, 1),
+        "beginningLost": start.beginning_lost,
         "complete": start.complete,
         "containersStarted": start.started,
         "containersWanted": start.wanted,

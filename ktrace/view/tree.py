@@ -115,6 +115,9 @@ def _started(pod: FollowedPod, duration: str) -> str:
         return f"started in {duration}"
     if pod.wanted is not None:
         return f"{pod.started} of {counted(pod.wanted, 'container')} started, {duration} so far"
+    if pod.start and not pod.start.length_known:
+        seen = counted(pod.started, "container start")
+        return f"{seen} seen, the beginning is no longer in Jaeger"
     if pod.outcome == "starting":
         return f"not started after {duration}"
     started = f"{counted(pod.started, 'container')} started in {duration}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +15,8 @@ from ktrace.view.terminal import counted, milliseconds
 _LONGEST_BAR = 36
 _NARROW = 100
 """Columns below which bars would leave too little room for the steps' names."""
+_MOST_LINES = 500
+"""The terminal's library takes a second for 1,000."""
 _STYLES = {
     APISERVER: "blue",
     SCHEDULER: "magenta",
@@ -42,6 +44,12 @@ def _state(start: PodStart) -> str:
     if start.wanted is not None:
         started = f"{start.started} of {counted(start.wanted, 'container')} started"
         return f": {started}, {took} so far"
+    if not start.length_known:
+        seen = counted(start.started, "container start")
+        return (
+            f": {seen} seen; how long the start took is not known: Jaeger no longer has its "
+            "beginning"
+        )
     if not start.started:
         return f": no container start seen in {took}"
     started = f"{counted(start.started, 'container')} started"
@@ -109,7 +117,10 @@ def bar_width(columns: int) -> int:
 
 
 def table(start: PodStart, columns: int) -> Table:
-    """One line for each step; ``*`` marks the few that made the length, with their share of it."""
+    """One line for each step; ``*`` marks the few that made the length, with their share of it.
+
+    Of very many steps, the longest and those that failed.
+    """
     waterfall = Table(
         box=None, pad_edge=False, padding=(0, 1), show_header=True, header_style="bold"
     )
@@ -120,12 +131,14 @@ def table(start: PodStart, columns: int) -> Table:
     if width := bar_width(columns):
         waterfall.add_column("", no_wrap=True, width=width)
     waterfall.add_column("step", overflow="fold")
-    for step in (*start.steps, *start.ready.steps):
+    steps = (*start.steps, *start.ready.steps)
+    shown, length_ms = _most_important(steps), start.length_ms
+    for step in shown:
         style = "dim" if step.unexplained else _STYLES.get(step.component, "")
         label = Text("  " * step.depth + step.name, "dim" if step.unexplained else "")
         if step.error:
             label.append("  FAILED", "bold red")
-        bars = [Text(bar(step, start.length_ms, width), style)] if width else []
+        bars = [Text(bar(step, length_ms, width), style)] if width else []
         waterfall.add_row(
             milliseconds(step.start_ms),
             milliseconds(step.duration_ms),
@@ -134,7 +147,18 @@ def table(start: PodStart, columns: int) -> Table:
             *bars,
             label,
         )
+    if left_out := len(steps) - len(shown):
+        waterfall.add_row(*[""] * (len(waterfall.columns) - 1), f"… {left_out:,} more: see --json")
     return waterfall
+
+
+def _most_important(steps: Sequence[Step]) -> list[Step]:
+    """All of ``steps`` in their order, or of too many the marked, the failed and the longest."""
+    places = sorted(
+        range(len(steps)),
+        key=lambda at: (not steps[at].critical, not steps[at].error, -steps[at].duration_ms),
+    )
+    return [steps[at] for at in sorted(places[:_MOST_LINES])]
 
 
 def bar(step: Step, total_ms: float, width: int) -> str:

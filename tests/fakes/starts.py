@@ -5,7 +5,6 @@ Times are in milliseconds after BEGIN.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +14,8 @@ import httpx
 from ktrace.jaeger import Jaeger, Trace
 from ktrace.jaeger.model import trace_of
 from runtime_observability.host.api_server import ApiError
-from tests.fakes.jaeger import Handler, client, data
+from tests.fakes.jaeger import Handler, client
+from tests.fakes.store import Store
 
 BEGIN = 1_700_000_000_000_000
 """In microseconds; a whole second."""
@@ -155,37 +155,20 @@ def read(*traces: Mapping[str, Any]) -> list[Trace]:
     return [trace_of(found) for found in traces]
 
 
-def jaeger(*traces: Mapping[str, Any]) -> Jaeger:
-    """A Jaeger that searches in ``traces`` as the real one does."""
-    return client(handler(*traces))
+def jaeger(*traces: Mapping[str, Any], newest: int | None = None) -> Jaeger:
+    """A Jaeger that searches in ``traces`` as the real one does, and holds the ``newest`` of them.
+
+    Traces arrive there in the order in which they begin.
+    """
+    return client(handler(*traces, newest=newest))
 
 
-def handler(*traces: Mapping[str, Any]) -> Handler:
-    def answer(request: httpx.Request) -> httpx.Response:
-        query = request.url.params
-        tags = json.loads(query.get("tags", "{}"))
-        found = [
-            trace
-            for trace in traces
-            if any(
-                _matches(span, query, tags, trace["processes"][span["processID"]]["serviceName"])
-                for span in trace["spans"]
-            )
-        ]
-        newest = sorted(found, key=lambda trace: -min(s["startTime"] for s in trace["spans"]))
-        return data(*newest[: int(query.get("limit", 20))])
-
-    return answer
+def handler(*traces: Mapping[str, Any], newest: int | None = None) -> Handler:
+    return Store(sorted(traces, key=_begin), newest).answer
 
 
-def _matches(span: Any, query: Mapping[str, str], tags: Mapping[str, str], service: str) -> bool:
-    own = {tag["key"]: str(tag["value"]) for tag in span["tags"]}
-    return (
-        service == query.get("service", service)
-        and query.get("operation", span["operationName"]) == span["operationName"]
-        and int(query.get("start", 0)) <= span["startTime"] <= int(query.get("end", 1 << 62))
-        and all(own.get(key) == value for key, value in tags.items())
-    )
+def _begin(trace: Mapping[str, Any]) -> int:
+    return min((int(span["startTime"]) for span in trace["spans"]), default=0)
 
 
 # --- the API server -------------------------------------------------------------------------------

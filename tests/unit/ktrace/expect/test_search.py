@@ -14,9 +14,10 @@ from ktrace.expect import search
 from ktrace.expect.judge import Verdict
 from ktrace.expect.schema import File
 from ktrace.expect.search import wait_for_verdicts
-from ktrace.jaeger import JaegerError
+from ktrace.jaeger import JaegerError, reader
 from tests.fakes.clock import Clock
 from tests.fakes.jaeger import client, data, span, trace
+from tests.fakes.store import Store
 from tests.unit.ktrace.expect.expectation import expect
 
 SYNC = {"component": "kubelet", "operation": "syncPod"}
@@ -25,7 +26,7 @@ SECONDS = 15.0
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock().drive(monkeypatch, search)
+    return Clock().drive(monkeypatch, search, reader)
 
 
 class Arrivals:
@@ -267,3 +268,84 @@ def test_a_span_older_than_the_newest_thousand_traces_counts() -> None:
     (verdict,) = wait_for_verdicts(client(answer), File(expectations=[fast]), 0)
     assert verdict.found == 1500
     assert len(verdict.failures) == 1
+
+
+# --- what is read ---------------------------------------------------------------------------------
+
+
+def idle_node(clock: Clock, traces: int) -> Store:
+    """A node whose spans all ended before the assertion, the last of them 30 s ago."""
+    latest = int((clock.now - 30) * 1_000_000)
+    return Store(
+        trace(span("kubelet", "syncPod", latest - number * 100_000), trace_id=f"t{number}")
+        for number in range(traces)
+    )
+
+
+@pytest.mark.parametrize(
+    ("what", "ok"), [({"count": {"min": 2000}}, False), ({"noErrors": True}, True)]
+)
+def test_polls_do_not_read_again_what_they_have(
+    clock: Clock, what: dict[str, Any], ok: bool
+) -> None:
+    """60 polls in a minute: of spans that never come, and of a watermark that never passes."""
+    store = idle_node(clock, 1000)
+    assert judged(store.answer, SYNC, 0, **what).found == 1000
+    once = store.sent
+    store.sent = 0
+    verdict = judged(store.answer, SYNC, 60, **what)
+    assert (verdict.found, verdict.ok) == (1000, ok)
+    assert store.sent < 6 * once
+
+
+def test_a_span_that_comes_very_late_is_judged_in_the_end(clock: Clock) -> None:
+    """Its exporter had to try again, or its node's clock is slow."""
+    store = idle_node(clock, 10)
+    begin = clock.now
+
+    def arrive() -> None:
+        if clock.now == begin + 57:
+            late = span("kubelet", "syncPod", int((begin - 300) * 1_000_000), error="true")
+            store.add(trace(late, trace_id="late"))
+
+    clock.while_sleeping = arrive
+    verdict = judged(store.answer, SYNC, 60, noErrors=True)
+    assert (verdict.found, verdict.ok) == (11, False)
+
+
+def test_a_span_that_comes_late_but_before_the_watermark_is_judged(clock: Clock) -> None:
+    store = idle_node(clock, 10)
+    begin = clock.now
+
+    def arrive() -> None:
+        if clock.now == begin + 2:
+            late = span("kubelet", "syncPod", int((begin - 300) * 1_000_000), error="true")
+            newer = span("kubelet", "other", int((begin + 1) * 1_000_000))
+            store.add(trace(late, trace_id="late"))
+            store.add(trace(newer, trace_id="newer"))
+
+    clock.while_sleeping = arrive
+    assert not judged(store.answer, SYNC, 60, noErrors=True).ok
+
+
+def test_a_quiet_node_is_awaited_however_busy_the_others_are(clock: Clock) -> None:
+    begin = int(clock.now * 1_000_000)
+    store = Store()
+
+    def add(name: str, node: str, at: int) -> None:
+        document = trace(span("kubelet", "other", at), trace_id=name)
+        document["processes"]["kubelet"]["tags"] = [{"key": "k8s.node.name", "value": node}]
+        store.add(document)
+
+    add("quiet", "quiet", begin - 20_000_000)
+    for number in range(1200):
+        add(f"busy-{number}", "busy", begin - 600_000 + number * 1000)
+    (failure,) = judged(store.answer, SYNC, 5, count=0).failures
+    assert "no span of kubelet on quiet arrived" in failure
+
+
+def test_a_limit_that_was_hit_is_told(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "_MOST_TRACES", 600)
+    (failure,) = judged(idle_node(clock, 2000).answer, SYNC, 0).failures
+    assert failure.startswith("only the newest ")
+    assert failure.endswith(" traces were read: narrow select or sinceSeconds")

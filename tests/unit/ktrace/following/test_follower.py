@@ -15,12 +15,13 @@ from ktrace.following import follower
 from ktrace.following.follower import Follower
 from ktrace.following.owners import PodOwners
 from ktrace.following.report import Report
-from ktrace.jaeger import Jaeger
+from ktrace.jaeger import Jaeger, JaegerError, reader
 from ktrace.recording.object_reference import ObjectReference
 from ktrace.recording.requests import RecordedRequest
 from ktrace.view import terminal, tree
 from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
 from tests.fakes.jaeger import URL, client, data, span, trace
+from tests.fakes.store import Store
 
 NEW = RecordedRequest(
     "POST", "/api/v1/namespaces/n/pods", 0, 1, 201, "id-1", ObjectReference("a", "u-new")
@@ -79,6 +80,9 @@ class Clock(SimpleNamespace):
 
     def __init__(self) -> None:
         super().__init__(now=0.0)
+
+    def time(self) -> float:
+        return float(self.now)
 
     def monotonic(self) -> float:
         return float(self.now)
@@ -387,4 +391,90 @@ def test_a_requests_time_is_not_that_of_its_clients_trace(
     for number, duration in enumerate((1_500_000, 900_000, 800_000, 7000, 5000)):
         whole["spans"][number]["duration"] = duration
     report = follow(jaeger_with(clock, whole), owners([]), NEW)
+    assert report.document()["requests"][0]["durationMs"] == 7.0
+
+
+# --- what is read, and what fails -----------------------------------------------------------------
+
+
+def checked_pod(seconds: int) -> Store:
+    """Pod a has a start, and two syncs in each second after it, the last 30 s ago."""
+    store = Store([start_of("a", "u-new")])
+    for number in range(2 * seconds):
+        tags = {"k8s.pod": "n/a", "k8s.pod.uid": "u-new"}
+        check = span("kubelet", "syncPod", 2_000_000 + number * 500_000, **tags)
+        call = span("kubelet", "runtime.v1.ImageService/PullImage", number, "syncPod")
+        store.add(trace(check, call, trace_id=f"check-{number}"))
+    return store
+
+
+def test_polls_do_not_read_again_what_they_have(
+    owners: Callable[..., PodOwners], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "time", clock)
+    store = checked_pod(200)
+    clock.now = 240.0
+    known = owners([], [pod("a", "u-new", "Pending")])
+    follow(client(store.answer), known, NEW, seconds=0)
+    once = store.sent
+    store.sent = 0
+    report = follow(client(store.answer), known, NEW, seconds=30)
+    assert not report.followed.quiet
+    assert store.sent < 4 * once, "43 polls"
+
+
+def test_a_limit_that_was_hit_is_told(
+    owners: Callable[..., PodOwners], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower, "_MOST_TRACES", 150)
+    clock.now = 1000.0
+    following = Follower(client(checked_pod(400).answer), owners([], [pod("a", "u-new")]), [NEW], 0)
+    following.follow(0)
+    (limit,) = following.limits
+    assert limit.startswith("only the newest ")
+    assert limit.endswith(" of the kubelet's traces of pod n/a were read")
+
+
+def failing(clock: Clock, until: float) -> Jaeger:
+    """A Jaeger that answers with 500 before ``until``."""
+    store = Store([start_of("a", "u-new")])
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if clock.now < until:
+            return httpx.Response(500, json={"errors": [{"msg": "no storage"}]})
+        return store.answer(request)
+
+    return client(answer)
+
+
+def test_a_read_that_fails_is_repeated(owners: Callable[..., PodOwners], clock: Clock) -> None:
+    report = follow(failing(clock, 3), owners([], [pod("a", "u-new")]), NEW)
+    assert [found.outcome for found in report.followed.pods] == ["started"]
+    assert report.followed.quiet
+
+
+def test_a_jaeger_that_fails_to_the_end_is_an_error(
+    owners: Callable[..., PodOwners], clock: Clock
+) -> None:
+    with pytest.raises(JaegerError, match="no storage"):
+        follow(failing(clock, 100), owners([], [pod("a", "u-new")]), NEW, seconds=10)
+    assert clock.now < 11
+
+
+def test_a_trace_that_grew_after_it_was_read_is_told_whole(
+    owners: Callable[..., PodOwners], clock: Clock
+) -> None:
+    """The API server sends the spans of a request in the order in which they end."""
+    outer, inner = span("apiserver", "POST /y", 20), span("apiserver", "Create", 21, "POST /y")
+    outer["duration"] = 7000
+    inner["tags"] = [{"key": "audit-id", "type": "string", "value": "id-1"}]
+    first = trace(inner)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.params["service"] != "apiserver":
+            return data()
+        clock.sleep(0.1)
+        return data(first if clock.now < 1 else trace(outer, inner))
+
+    report = follow(client(answer), owners([]), NEW)
     assert report.document()["requests"][0]["durationMs"] == 7.0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from typing import Any
 
 import httpx
@@ -30,6 +32,7 @@ def test_nothing_yet_is_nothing(response: httpx.Response) -> None:
     assert jaeger.trace("0123") is None
 
 
+CUT = httpx.Response(200, text='{"data": [{"traceID": "a", "spans"')
 PAGE = httpx.Response(200, text="<!doctype html><html>", headers={"Content-Type": "text/html"})
 NO_OBJECT = httpx.Response(200, json=["a", "list"])
 BROKEN = httpx.Response(500, json={"data": None, "errors": [{"code": 500, "msg": "no storage"}]})
@@ -41,10 +44,11 @@ GATEWAY = httpx.Response(502, text="Bad Gateway")
     [
         (PAGE, f"{URL}/api/services answers 200 without a JSON object: is that Jaeger?"),
         (NO_OBJECT, f"{URL}/api/services answers 200 without a JSON object: is that Jaeger?"),
+        (CUT, f"{URL}/api/services answers 200 with JSON that is not complete: try again"),
         (BROKEN, "Jaeger answers 500: .*no storage"),
         (GATEWAY, f"{URL}/api/services answers 502 without a JSON object: is that Jaeger?"),
     ],
-    ids=["page", "no object", "error", "gateway"],
+    ids=["page", "no object", "cut", "error", "gateway"],
 )
 def test_what_is_not_jaegers_answer_is_an_error(response: httpx.Response, message: str) -> None:
     with pytest.raises(JaegerError, match=message.replace("?", r"\?")):
@@ -239,13 +243,15 @@ def test_the_same_text_is_in_memory_once() -> None:
         {"traceID": "t", "spans": [{"spanID": "s"}], "processes": {}},
         {"traceID": "t", "spans": 7},
         trace(span("a", "b") | {"startTime": "noon"}),
+        trace(span("a", "b") | {"duration": float("inf")}),
         trace(span("a", "b") | {"tags": [{"key": "k"}]}),
         trace(span("a", "b") | {"operationName": None}),
     ],
 )
 def test_data_of_another_shape_is_an_error_and_no_traceback(found: Any) -> None:
+    text = json.dumps({"data": [found]})
     with pytest.raises(JaegerError, match="is that Jaeger") as refused:
-        answers(data(found)).find("a")
+        answers(httpx.Response(200, text=text)).find("a")
     assert "\n" not in str(refused.value)
 
 
@@ -257,3 +263,28 @@ def test_an_answer_that_nests_without_end_is_an_error() -> None:
 def test_an_address_that_is_none_is_an_error() -> None:
     with pytest.raises(JaegerError, match="is not Jaeger's address"):
         Jaeger("http://a:port")
+
+
+@pytest.mark.parametrize(
+    "sent", ["", "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n", "HTTP/1.1 2"]
+)
+def test_a_connection_that_ends_in_the_middle_is_an_error(sent: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(sent.encode() + b'{"data": [')
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            with (
+                Jaeger(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=5) as jaeger,
+                pytest.raises(JaegerError, match=r"cannot be reached: .*--jaeger") as refused,
+            ):
+                jaeger.find("a")
+        finally:
+            thread.join()
+    assert "\n" not in str(refused.value)

@@ -662,7 +662,8 @@ def test_of_a_pod_that_was_made_again_the_current_one_is_shown() -> None:
     assert gone.missing == ("the pod object: another pod has that name now",)
 
 
-def test_a_static_pod_begins_with_its_kubelet_and_not_with_its_mirror() -> None:
+def test_a_static_pod_begins_with_its_kubelet_and_not_with_its_mirror(clock: Clock) -> None:
+    clock.now += 2_400
     static = sync(2_400_000, started("main", 2_400_100, uid=STATIC), update="create", uid=STATIC)
     mirror = {"kubernetes.io/config.mirror": STATIC, "kubernetes.io/config.hash": STATIC}
     document = pod({"main": running(2_400_110)}, annotations=mirror, startTime=None)

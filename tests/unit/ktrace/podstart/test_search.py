@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,16 @@ from typing import Any
 import httpx
 import pytest
 
-from ktrace.podstart import cluster, search
+from ktrace.jaeger import JaegerError, reader
+from ktrace.podstart import cluster, pod_spans, search
 from ktrace.podstart.search import look_for_start, recent_pods, settled, wait_for_start
+from ktrace.view import waterfall
+from ktrace.view.start import document
 from tests.fakes import recorded, starts
 from tests.fakes.clock import Clock
-from tests.fakes.jaeger import client, data, span, trace
+from tests.fakes.jaeger import URL, client, data, span, trace
 from tests.fakes.starts import BEGIN, Api, pod, running, waiting
+from tests.fakes.store import Store
 
 SYNCED = 1_700_000_000_000_000
 SECOND = 1_000_000
@@ -28,17 +33,18 @@ def sync() -> dict[str, Any]:
 
 
 def test_a_start_is_searched_for_without_a_bound() -> None:
-    """From its first sync to the present, and its requests from any time before."""
+    """From any time on: without a time Jaeger looks back two days only."""
     asked: list[tuple[str, int, int]] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         query = request.url.params
-        if "start" in query:
-            asked.append((query["service"], int(query["start"]), int(query["end"])))
+        asked.append((query["service"], int(query["start"]), int(query["end"])))
         return data(sync()) if query["service"] == "kubelet" else data()
 
     assert look_for_start(client(answer), "default", "a")
-    kubelet = [times for service, *times in asked if service == "kubelet"]
+    first, *kubelet = [times for service, *times in asked if service == "kubelet"]
+    assert first[0] == 0
+    assert first[1] > time.time() * SECOND
     assert kubelet[0] == [SYNCED - SECOND, SYNCED + 30 * MINUTE - SECOND]
     assert all(later[0] == earlier[1] + 1 for earlier, later in itertools.pairwise(kubelet))
     now = int(time.time() * SECOND)
@@ -90,7 +96,7 @@ def test_recent_pods_are_those_of_the_newest_200_traces() -> None:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock().drive(monkeypatch, search)
+    return Clock().drive(monkeypatch, search, reader)
 
 
 def test_what_is_the_same_twice_is_settled(clock: Clock) -> None:
@@ -158,3 +164,69 @@ def test_spans_of_an_old_start_are_not_waited_for(
     assert start is not None
     assert start.complete
     assert clock.now - begin == 1
+
+
+# --- what is read, and what fails -----------------------------------------------------------------
+
+
+def long_running() -> Store:
+    """A pod with a first sync two hours ago and one that checks it every six seconds."""
+    checks = (starts.sync(1000 + number * 6000) for number in range(1200))
+    first = starts.sync(20, starts.started("main", 80), update="create")
+    return Store([starts.created(), first, *checks])
+
+
+def test_polls_do_not_read_again_what_they_have(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second container's span never comes."""
+    api = Api(pod({"main": running(90), "side": running(7_150_000)}))
+    monkeypatch.setattr(cluster, "connected", lambda _: nullcontext(api))
+    clock.now = BEGIN / 1e6 + 7200
+    store = long_running()
+    jaeger = client(store.answer)
+    assert wait_for_start(jaeger, "default", "a", 0, Path("kubeconfig"))
+    once = store.sent
+    store.sent = 0
+    start = wait_for_start(jaeger, "default", "a", 30, Path("kubeconfig"))
+    assert start is not None
+    assert start.lacks_spans
+    assert store.sent < 6 * once
+
+
+def test_a_limit_that_was_hit_is_a_note(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pod_spans, "_MOST_TRACES", 200)
+    clock.now = BEGIN / 1e6 + 7200
+    start = look_for_start(client(long_running().answer), "default", "a")
+    assert start is not None
+    (note,) = [note for note in start.notes if note.startswith("only the newest")]
+    assert note.endswith("of the kubelet's traces of this pod were read")
+    assert note in document(start, URL)["notes"]
+    assert note in waterfall.summary(start)
+
+
+def failing_looks(clock: Clock, *seconds: int) -> Callable[[httpx.Request], httpx.Response]:
+    begin, answer = clock.now, recorded.handler("echo-one")
+
+    def answered(request: httpx.Request) -> httpx.Response:
+        if clock.now - begin in seconds:
+            return httpx.Response(500, json={"errors": [{"msg": "no storage"}]})
+        return answer(request)
+
+    return answered
+
+
+def test_one_look_that_fails_ends_nothing(clock: Clock) -> None:
+    begin = clock.now
+    assert wait_for_start(client(failing_looks(clock, 1, 2)), "default", "echo-one", 60)
+    assert clock.now - begin == 4, "twice the same after the failure"
+
+
+@pytest.mark.parametrize("seconds", [[0], range(1, 11)])
+def test_a_jaeger_that_never_answered_or_answers_no_more_is_an_error(
+    clock: Clock, seconds: list[int]
+) -> None:
+    begin = clock.now
+    with pytest.raises(JaegerError, match="no storage"):
+        wait_for_start(client(failing_looks(clock, *seconds)), "default", "echo-one", 10)
+    assert clock.now - begin == (0 if 0 in seconds else 10)

@@ -1,0 +1,90 @@
+"""Searches that are repeated while traces arrive, without reading again what cannot change."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ktrace.jaeger.client import Jaeger
+from ktrace.jaeger.model import Trace
+
+_SECOND = 1_000_000
+_ARRIVAL = 10 * _SECOND
+"""Longer than an exporter's delay (5 s by default). What ended longer ago has arrived, unless an
+exporter had to try again or a node's clock is slow: the complete searches are for these."""
+_COMPLETE_AFTER = 5 * _SECOND
+"""Between the first two complete searches; the time doubles with each."""
+
+_Key = tuple[str, str, tuple[tuple[str, str], ...], int]
+
+
+@dataclass
+class _Search:
+    """What is known of one search; times are in microseconds since the Unix epoch."""
+
+    end: int
+    """How far it has read."""
+    looked: int
+    complete_at: int
+    """When it is time for the next complete search."""
+    pause: int
+    whole: bool
+    found: dict[str, Trace] = field(default_factory=dict)
+
+
+class Reader:
+    """Repeats searches of one Jaeger.
+
+    Jaeger's API tells nothing of a trace but the trace itself, and a trace may grow. So a search
+    that is repeated reads the traces of which a matching span ended since shortly before the last
+    time, and everything only now and then. What Jaeger has deleted since is kept.
+    """
+
+    def __init__(self, jaeger: Jaeger) -> None:
+        self._jaeger = jaeger
+        self._searches: dict[_Key, _Search] = {}
+
+    def find_all(
+        self,
+        service: str,
+        operation: str = "",
+        *,
+        tags: Mapping[str, str] | None = None,
+        start: int,
+        end: int,
+        most: int,
+    ) -> tuple[list[Trace], bool]:
+        """Like ``Jaeger.find_all``; a search is the same again if only ``end`` is later."""
+        key = (service, operation, tuple(sorted((tags or {}).items())), start)
+        now = int(time.time() * _SECOND)
+        known = self._searches.get(key)
+
+        def read(start: int, end: int, shortest: int = 0) -> tuple[dict[str, Trace], bool]:
+            traces, whole = self._jaeger.find_all(
+                service, operation, tags=tags, start=start, end=end, most=most, shortest=shortest
+            )
+            return {trace.id: trace for trace in traces}, whole
+
+        if known is None or end < known.end or now >= known.complete_at:
+            found, whole = read(start, end)
+            pause = 2 * known.pause if known else _COMPLETE_AFTER
+            kept = known.found if known and end >= known.end else {}
+            self._searches[key] = _Search(end, now, now + pause, pause, whole, kept | found)
+        else:
+            # A matching span that has arrived since ended after ``looked - _ARRIVAL``: it began
+            # after ``recent``, or it is long.
+            recent = max(start, min(known.looked - 2 * _ARRIVAL, known.end + 1))
+            for begin, until, shortest in ((recent, end, 0), (start, recent - 1, _ARRIVAL)):
+                if begin <= until:
+                    found, whole = read(begin, until, shortest)
+                    known.found |= found
+                    known.whole &= whole
+            known.end, known.looked = end, now
+        search = self._searches[key]
+        return list(search.found.values()), search.whole
+
+    def forget(self) -> None:
+        """Makes each search complete when it is repeated next."""
+        for search in self._searches.values():
+            search.complete_at = 0

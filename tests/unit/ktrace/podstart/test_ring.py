@@ -1,0 +1,106 @@
+"""A start of which Jaeger's memory store, which holds the newest traces, no longer has all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ktrace.podstart import cluster, search
+from ktrace.podstart.model import PodStart
+from ktrace.podstart.search import look_for_start
+from ktrace.view import page, waterfall
+from ktrace.view.start import document
+from tests.fakes.clock import Clock
+from tests.fakes.jaeger import URL
+from tests.fakes.starts import (
+    BEGIN,
+    Api,
+    Document,
+    bound,
+    call,
+    created,
+    event,
+    jaeger,
+    pod,
+    running,
+    second,
+    started,
+    sync,
+)
+
+HOUR = 3600 * 1000
+LATER = 2 * HOUR
+"""Milliseconds after the pod's creation, at which the kubelet began."""
+START = (
+    created(0),
+    bound(LATER - 12),
+    sync(LATER, call("RunPodSandbox", LATER + 10), started("first", LATER + 30), update="create"),
+    sync(LATER + HOUR, call("PullImage", LATER + HOUR + 10)),
+    sync(LATER + HOUR + 60_000, started("main", LATER + HOUR + 60_010)),
+)
+END = LATER + HOUR + 60_030
+WHOLE = pod({"main": running(END)}, {"first": running(LATER + 50)}, startTime=second(LATER))
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Four days after the creation: twice as far as Jaeger looks back by itself."""
+    return Clock(BEGIN / 1e6 + 96 * 3600).drive(monkeypatch, search)
+
+
+def shown(newest: int, pod: Document | None = None, *events: Document, **more: Any) -> PodStart:
+    known = cluster.read(Api(pod, *events), "default", "a") if pod else None
+    traces = more.get("traces", START)
+    start = look_for_start(jaeger(*traces, newest=newest), "default", "a", known=known)
+    assert start is not None
+    return start
+
+
+@pytest.mark.parametrize("known", [None, WHOLE])
+def test_a_start_of_days_ago_is_found_and_nothing_of_it_is_lost(known: Document | None) -> None:
+    start = shown(5, known)
+    assert (start.duration_ms, start.started, start.beginning_lost) == (END, 2, False)
+    assert not any("no longer" in note for note in start.notes)
+
+
+@pytest.mark.parametrize("newest", [4, 3, 2, 1, 0])
+def test_with_the_pod_object_a_start_is_as_long_as_it_was(newest: int) -> None:
+    start = shown(newest, WHOLE)
+    assert start.complete
+    assert start.duration_ms == pytest.approx(END, abs=1000)
+    assert start.beginning_lost
+    assert "its times are those of the pod object, to the second" in start.notes[0]
+    assert newest == 0 or start.notes[0].startswith("Jaeger no longer has the beginning")
+    assert document(start, URL)["beginningLost"] is True
+    assert start.steps[0].start_ms == 0, "nothing is left out"
+
+
+@pytest.mark.parametrize("newest", [2, 1])
+def test_without_the_pod_object_no_length_is_told(newest: int) -> None:
+    start = shown(newest)
+    assert start.beginning_lost
+    assert waterfall.title(start) == (
+        "pod default/a: 1 container start seen; how long the start took is not known: Jaeger no "
+        "longer has its beginning"
+    )
+    assert document(start, URL)["complete"] is False
+    shown_page = page.render(start, URL)
+    assert "What is left of the start of pod a" in shown_page
+    assert "<dd>?</dd>" in shown_page
+
+
+def test_a_kubelet_that_was_restarted_did_not_begin_the_start() -> None:
+    """It sees every pod as a new one."""
+    restarted = sync(END + HOUR, started("main", END + HOUR + 10, attempt=1), update="create")
+    start = shown(2, traces=(*START, restarted))
+    assert start.beginning_lost
+    assert start.uid
+    assert shown(6, traces=(*START, restarted)).duration_ms == END
+
+
+def test_the_scheduler_is_named_for_the_time_before_the_oldest_span() -> None:
+    refused = event("FailedScheduling", "0/1 nodes are available", 0, LATER - 1000)
+    start = shown(4, WHOLE, refused)
+    assert start.steps[0].name == "unschedulable: 0/1 nodes are available"
+    assert start.steps[0].duration_ms == pytest.approx(LATER, abs=1000)
