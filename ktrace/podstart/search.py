@@ -13,11 +13,12 @@ from typing import TypeVar
 from ktrace.components import APISERVER, CONTAINERD, KUBELET
 from ktrace.jaeger import Jaeger, Span, Trace
 from ktrace.podstart import cluster, gaps
-from ktrace.podstart.build import build, node_of
+from ktrace.podstart.build import build
 from ktrace.podstart.calls import PULL, START, SYNC, all_calls, container_names, first_calls
 from ktrace.podstart.cluster import FromCluster
 from ktrace.podstart.model import PodStart, Pull, Request, Spans
 from ktrace.podstart.pod import SECOND, Pod
+from ktrace.podstart.seen import node_of
 
 _POLL_SECONDS = 1.0
 """Longer than an exporter's delay of 500 ms: two equal results mean that nothing is on its way."""
