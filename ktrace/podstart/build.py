@@ -9,11 +9,12 @@ from functools import cached_property
 
 from ktrace.components import KUBELET
 from ktrace.podstart import critical_path, progress, readiness
+from ktrace.podstart.layout import laid
 from ktrace.podstart.model import PodStart, Ready, Spans, Step, Waiting
 from ktrace.podstart.pod import APP, Pod, PodEvent
 from ktrace.podstart.seen import Seen
 from ktrace.podstart.steps import Steps
-from ktrace.podstart.timeline import Timeline
+from ktrace.podstart.timeline import Clock, Timeline
 
 _NO_NAMES = (
     "no span names a container (containerd is not traced, or older than 2.0): a restart may count "
@@ -24,7 +25,7 @@ _NO_CALLS = (
     "separately (kubernetes#121192)"
 )
 _LOST = "Jaeger no longer has the beginning of the start"
-_TO_THE_SECOND = "its times are those of the pod object, to the second"
+_TO_THE_SECOND = "times that no span has are those of the pod object, to the second"
 
 
 def build(
@@ -69,7 +70,8 @@ class _Start:
         seen = self.seen
         clock = self.times.clock
         length_ms = (clock.end - clock.begin) / 1000
-        steps = critical_path.mark([*self.steps.of_requests(), *self.steps.of_node()], length_ms)
+        found = [*self.steps.of_requests(), *self.steps.of_node()]
+        steps = critical_path.mark(laid(found, 0.0, length_ms, seen.node), length_ms)
         complete = seen.wanted_known and not seen.incomplete
         called = {call.trace.id: call.trace for call in seen.steps_of}
         sources = [request.span for request in seen.requests] + seen.syncs[:1]
@@ -92,6 +94,10 @@ class _Start:
             ready=self._ready() if complete else Ready(),
             missing=(*self.missing, *self._missing_spans()),
             lacks_spans=seen.lacks_spans,
+            goes_on=seen.goes_on,
+            beginning_known=self.times.beginning_known,
+            length_known=seen.incomplete or seen.end_known,
+            to_the_second=self.times.to_the_second,
             looked_at=self.now,
         )
 
@@ -105,7 +111,8 @@ class _Start:
         handlers_end = max((call.span.end + clock.offset for call in seen.after), default=clock.end)
         if found.at is None:
             later = replace(clock, end=max(clock.end, handlers_end))
-            return Ready(note=found.note, steps=tuple(self.steps.after_the_last_start(later)))
+            handlers = self.steps.after_the_last_start(later)
+            return Ready(note=found.note, steps=self._laid_after(handlers, later))
         at = found.at + (clock.offset if found.source == readiness.CONDITION else 0)
         until = replace(clock, end=max(at, clock.end))
         steps = self.steps.after_the_last_start(until)
@@ -113,7 +120,14 @@ class _Start:
         if until.end > covered:
             begin, end = covered - clock.offset, until.end - clock.offset
             steps.append(until.step(readiness.waits(seen.pod), KUBELET, begin, end))
-        return Ready((until.end - clock.begin) / 1000, found.source, tuple(steps), found.note)
+        after_ms = (until.end - clock.begin) / 1000
+        return Ready(after_ms, found.source, self._laid_after(steps, until), found.note)
+
+    def _laid_after(self, steps: Sequence[Step], clock: Clock) -> tuple[Step, ...]:
+        """What follows the start, until the end of ``clock``."""
+        begin_ms = (self.times.clock.end - clock.begin) / 1000
+        end_ms = (clock.end - clock.begin) / 1000
+        return tuple(laid(steps, begin_ms, end_ms, self.seen.node))
 
     def _waiting(self) -> tuple[Waiting, ...]:
         seen = self.seen
@@ -135,9 +149,10 @@ class _Start:
     def _notes(self, steps: Sequence[Step]) -> list[str]:
         seen, pod = self.seen, self.seen.pod
         notes = []
+        exact = f": {_TO_THE_SECOND}" if self.times.begins_with_object else ""
         if seen.spans.beginning_lost:
-            notes.append(f"{_LOST}{f': {_TO_THE_SECOND}' if pod and pod.created else ''}")
-        elif seen.lacks_spans and not seen.syncs:
+            notes.append(f"{_LOST}{exact}")
+        elif self.times.to_the_second:
             notes.append(_TO_THE_SECOND)
         if self.times.offset:
             behind = max(r.span.start for r in seen.requests) - (self.times.first_on_node or 0)

@@ -33,6 +33,9 @@ class Step:
     """The node whose kubelet or containerd did it; empty for a step of the control plane."""
     share: float = 0.0
     """The part of the start, from 0 to 1, that the start waited for this step and no other."""
+    placed: bool = False
+    """Whether its times are not those of its span: it was moved or cut so that it neither follows
+    nor overlaps what it caused."""
 
     @property
     def end_ms(self) -> float:
@@ -100,7 +103,18 @@ class PodStart:
     """The sources that could not be read, each with the reason."""
     lacks_spans: bool = False
     """Whether spans of containers that have started are not in Jaeger."""
+    goes_on: bool = False
+    """Whether the pod object tells that containers will still be started."""
+    beginning_known: bool = False
+    """Whether ``started_at`` is the pod's beginning, and not only that of what is known of it."""
+    so_far: bool = False
+    """Whether ``duration_ms`` is the time until ``looked_at``: see ``in_progress``."""
+    length_known: bool = True
+    """Whether ``duration_ms`` is that of the whole start, or of how far it has got."""
+    to_the_second: bool = False
+    """Whether its beginning or its end is known from the pod object alone, to the second."""
     looked_at: datetime | None = field(default=None, compare=False)
+    """When the sources were read."""
 
     @property
     def started(self) -> int:
@@ -138,6 +152,13 @@ class PodStart:
             key=lambda step: step.duration_ms,
             default=None,
         )
+
+    def waited_seconds(self, waiting: Waiting) -> float | None:
+        """Since when it waits for that, until ``looked_at``; None if either is not known."""
+        if waiting.since is None or self.looked_at is None:
+            return None
+        seconds = (self.looked_at - waiting.since).total_seconds()
+        return seconds if seconds > 0 else None
 
     def trace_urls(self, jaeger_url: str) -> list[str]:
         return [f"{jaeger_url}/trace/{trace_id}" for trace_id in self.trace_ids]

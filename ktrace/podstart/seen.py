@@ -21,6 +21,7 @@ from ktrace.podstart.calls import (
 from ktrace.podstart.model import ContainerStart, Request, Spans
 from ktrace.podstart.pod import APP, Pod, PodEvent
 
+_ENDED = ("Failed", "Succeeded")
 _NODE_TAGS = ("k8s.node.name", "host.name")
 
 
@@ -86,6 +87,13 @@ class Seen:
         started = [container.started for container in self.containers]
         return not all(started) or not any(started)
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the pod object tells that containers will still be started."""
+        pod = self.pod
+        ended = pod is None or pod.deleted or pod.phase in _ENDED
+        return self.wanted_known and self.incomplete and not ended
+
     @cached_property
     def steps_of(self) -> list[Call]:
         """The calls that become steps: while a start goes on, all of them."""
@@ -129,6 +137,20 @@ class Seen:
     def lacks_spans(self) -> bool:
         """Whether more containers have started than spans show."""
         return sum(container.started for container in self.containers) > len(self.starts)
+
+    @cached_property
+    def end_known(self) -> bool:
+        """Whether each app container that has started has a span of that, or a time in the pod
+        object, which has none of the first start after a restart; they start last."""
+        if self.pod is None or not self.wanted_known or not self.lacks_spans:
+            return True
+        named = {self.names.get(call.container_id, "") for call in self.starts}
+        started = [
+            container
+            for container, found in zip(self.pod.containers, self.containers, strict=True)
+            if found.started and container.kind == APP
+        ]
+        return all(found.name in named or found.started_at is not None for found in started)
 
 
 def node_of(span: Span) -> str:

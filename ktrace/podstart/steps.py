@@ -30,6 +30,9 @@ _DETAILS = {
     "pkg.unpack.unpacker.unpack": "unpack",
 }
 """containerd's spans that become details, as 1.7 to 2.3 name them; older ones have none."""
+_SCHEDULING = "scheduling (queue and decision)"
+_WRITES = ("Create etcd3", "GuaranteedUpdate etcd3")
+"""The API server's spans that store an object: a pod, or the node that it is bound to."""
 _WEBHOOKS = ("Call mutating webhook", "Call validating webhook")
 
 
@@ -41,32 +44,48 @@ class Steps:
     times: Timeline
 
     def of_requests(self) -> list[Step]:
-        """From the request that creates the pod until the kubelet begins with it."""
+        """From the pod's creation until the kubelet begins with it.
+
+        Who acts on a request learns of it from a watch, which may be before the request's end: the
+        request's step then ends there.
+        """
         clock, spans = self.times.clock, self.seen.spans
+        creation, binding = spans.creation, spans.binding
         if not self.seen.requests:
             return []
-        creation, binding = spans.creation, spans.binding
+        first = self.times.first_on_node
+        first = None if first is None else first + clock.offset
         steps: list[Step] = []
+        done = created = clock.begin
         if creation:
-            steps += _request(creation, "create request", clock)
-        if creation and binding:
-            begin, end = creation.span.end, binding.span.start
-            steps.append(clock.step(self._scheduling(begin, end), SCHEDULER, begin, end))
+            done = created = _caused(creation, binding.span.start if binding else first)
+            steps += _request(creation, "create request", clock, created)
         if binding:
-            steps += _request(binding, "bind to a node", clock)
-        if (first := self.times.first_on_node) is not None:
-            first += clock.offset
-            answered = min(max(request.span.end for request in self.seen.requests), first)
-            learns = "the kubelet learns of the pod"
-            if not self.times.syncs:
-                learns = "the kubelet's sync has not ended: its beginning is not traced yet"
-            steps.append(clock.step(learns, KUBELET, answered - clock.offset, first - clock.offset))
-        elif self.seen.incomplete and creation and not binding:
-            begin = creation.span.end
+            steps += self._until_bound(created, binding.span.start)
+            done = _caused(binding, first)
+            steps += _request(binding, "bind to a node", clock, done)
+        elif first is None and self.seen.incomplete and clock.end > created:
             steps.append(
-                clock.step(self._scheduling(begin, clock.end), SCHEDULER, begin, clock.end)
+                clock.step(self._scheduling(created, clock.end), SCHEDULER, created, clock.end)
             )
+        if first is not None:
+            steps.append(self._until_on_node(done, first))
         return steps
+
+    def _until_bound(self, created: int, bound: int) -> list[Step]:
+        """The scheduler's time; where no span tells the creation, its end is not known."""
+        step = self.times.clock.step(self._scheduling(created, bound), SCHEDULER, created, bound)
+        if self.seen.spans.creation or step.name != _SCHEDULING:
+            return [step]
+        return [replace(step, name=gaps.NOT_TRACED, unexplained=True)] if step.duration_ms else []
+
+    def _until_on_node(self, done: int, first: int) -> Step:
+        """``first`` is when the kubelet began; both are on the API server's clock."""
+        clock = self.times.clock
+        learns = "the kubelet learns of the pod"
+        if not self.times.syncs:
+            learns = "the kubelet's sync has not ended: its beginning is not traced yet"
+        return clock.step(learns, KUBELET, min(done, first) - clock.offset, first - clock.offset)
 
     def _scheduling(self, begin: int, end: int) -> str:
         refused = [
@@ -77,8 +96,8 @@ class Steps:
             and event.last + SECOND > begin
         ]
         if refused:
-            return f"unschedulable: {refused[-1].message}"
-        return "scheduling (queue and decision)"
+            return refused[-1].explaining("unschedulable")
+        return _SCHEDULING
 
     def of_node(self) -> list[Step]:
         """From the first syncPod on: the calls with their details, and the gaps between them."""
@@ -166,19 +185,31 @@ class Steps:
         return steps
 
 
-def _request(request: Request, name: str, clock: Clock) -> list[Step]:
-    """The request and the webhooks that it called; the pod was stored, whatever they said."""
-    steps = [clock.step_of(request.span, name, APISERVER)]
-    for span in request.below:
-        if span.operation not in _WEBHOOKS:
+def _caused(request: Request, effect: int | None) -> int:
+    """When ``request`` had done what ``effect`` followed from; both in microseconds.
+
+    That is its end, or before that the end of the write to etcd, or at the latest ``effect``.
+    """
+    if effect is None or not request.span.start <= effect < request.span.end:
+        return request.span.end
+    stored = [span.end for span in request.below if span.operation in _WRITES]
+    return max((end for end in stored if request.span.start <= end <= effect), default=effect)
+
+
+def _request(request: Request, name: str, clock: Clock, end: int) -> list[Step]:
+    """The request until ``end``, and the webhooks that it called; whatever these said, the pod was
+    stored."""
+    span = replace(request.span, duration=end - request.span.start)
+    step = clock.step_of(span, name, APISERVER)
+    steps = [replace(step, placed=end != request.span.end)]
+    for below in request.below:
+        if below.operation not in _WEBHOOKS:
             continue
-        webhook = str(span.tags.get("webhook") or span.tags.get("configuration") or "")
-        within = (span, *Trace(span.trace_id, tuple(request.below)).below(span))
+        webhook = str(below.tags.get("webhook") or below.tags.get("configuration") or "")
+        within = (below, *Trace(below.trace_id, tuple(request.below)).below(below))
         error = next((other.error for other in within if other.failed), "")
         title = f"webhook {webhook}".strip() + (", failed open" if error else "")
-        steps.append(
-            clock.step_of(_within(span, request.span), title, APISERVER, depth=1, error=error)
-        )
+        steps.append(clock.step_of(_within(below, span), title, APISERVER, depth=1, error=error))
     return steps
 
 

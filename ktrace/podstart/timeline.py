@@ -8,6 +8,7 @@ from functools import cached_property
 from ktrace.components import CONTAINERD, KUBELET
 from ktrace.jaeger import Span
 from ktrace.podstart.model import Step
+from ktrace.podstart.pod import SECOND
 from ktrace.podstart.seen import Seen
 
 
@@ -53,19 +54,56 @@ class Timeline:
 
     @cached_property
     def clock(self) -> Clock:
-        seen, offset = self.seen, self.offset
-        own = [*(span.start for span in self.syncs), *(call.span.start for call in seen.steps_of)]
-        begins = [request.span.start for request in seen.requests]
-        begins += [time + offset for time in own]
-        pod = seen.pod
-        if pod and pod.created is not None and (seen.spans.beginning_lost or not begins):
-            begins.append(pod.created)
-        begin = min(begins, default=0)
-        ends = [self._node_end + offset] if self._node_end else []
-        if not ends:
-            ends = [request.span.end for request in seen.requests]
-            ends += [event.last for event in seen.events]
-        return Clock(begin, max([begin, *ends]), offset, seen.node)
+        begin = self._begin
+        ends = [request.span.end for request in self.seen.requests]
+        if self._node_end:
+            ends.append(self._node_end + self.offset)
+        elif not self.seen.goes_on:
+            ends += [event.last for event in self.seen.events]
+        return Clock(begin, max([begin, *ends]), self.offset, self.seen.node)
+
+    @cached_property
+    def begins_with_object(self) -> bool:
+        """Whether only the pod object tells the beginning, to the second.
+
+        It was created within the second after that time: spans that begin in it are more exact.
+        """
+        seen = self.seen
+        created = seen.pod.created if seen.pod else None
+        if created is None:
+            return False
+        first = min(self._span_begins, default=None)
+        if first is None or seen.spans.beginning_lost:
+            return True
+        if seen.spans.creation or (seen.pod and seen.pod.mirror):
+            return False
+        return created + SECOND < first
+
+    @property
+    def beginning_known(self) -> bool:
+        """Whether the start begins with the pod, and not only with what is known of it."""
+        seen = self.seen
+        if seen.pod and seen.pod.mirror:
+            return bool(seen.syncs) and not seen.spans.beginning_lost
+        return bool(seen.spans.creation or (seen.pod and seen.pod.created is not None))
+
+    @property
+    def to_the_second(self) -> bool:
+        """Whether the pod object alone tells the beginning or the end."""
+        return self.begins_with_object or (not self.seen.incomplete and self.seen.lacks_spans)
+
+    @cached_property
+    def _begin(self) -> int:
+        begins = list(self._span_begins)
+        if self.begins_with_object and self.seen.pod and self.seen.pod.created is not None:
+            begins.append(self.seen.pod.created)
+        return min(begins, default=0)
+
+    @cached_property
+    def _span_begins(self) -> list[int]:
+        own = [*self.syncs, *(call.span for call in self.seen.steps_of)]
+        requests = [request.span.start for request in self.seen.requests]
+        return [*requests, *(span.start + self.offset for span in own)]
 
     @cached_property
     def offset(self) -> int:
