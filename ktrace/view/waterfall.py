@@ -65,7 +65,7 @@ def _state(start: PodStart) -> str:
 
 def summary(start: PodStart) -> list[str]:
     """The slowest step, Ready, what is waited for, notes and errors; one line for each."""
-    lines = [f"now: {_told(start, waiting)}" for waiting in start.waiting]
+    lines = [f"now: {waits_for(start, waiting)}" for waiting in start.waiting]
     missing = [found for found in start.containers if not found.started]
     if missing and start.wanted_known:
         names = (f"{found.name} ({found.kind})" for found in missing)
@@ -106,7 +106,8 @@ def moment(start: PodStart) -> str:
     return start.started_at.isoformat(sep=" ", timespec="milliseconds").replace("+00:00", " UTC")
 
 
-def _told(start: PodStart, waiting: Waiting) -> str:
+def waits_for(start: PodStart, waiting: Waiting) -> str:
+    """``pulling busybox, for 20 s``."""
     seconds = start.waited_seconds(waiting)
     return waiting.what if seconds is None else f"{waiting.what}, for {duration(seconds)}"
 
