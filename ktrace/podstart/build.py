@@ -71,12 +71,12 @@ class _Start:
         clock = self.times.clock
         length_ms = (clock.end - clock.begin) / 1000
         found = [*self.steps.of_requests(), *self.steps.of_node()]
-        steps = critical_path.mark(laid(found, 0.0, length_ms, seen.node), length_ms)
+        steps = laid(found, 0.0, length_ms, seen.node)
         complete = seen.wanted_known and not seen.incomplete
         called = {call.trace.id: call.trace for call in seen.steps_of}
         sources = [request.span for request in seen.requests] + seen.syncs[:1]
         trace_ids = [*(span.trace_id for span in sources), *called]
-        return PodStart(
+        start = PodStart(
             namespace=self.namespace,
             pod=self.name,
             started_at=progress.at(clock.begin) or datetime.fromtimestamp(0, tz=UTC),
@@ -100,6 +100,7 @@ class _Start:
             to_the_second=self.times.to_the_second,
             looked_at=self.now,
         )
+        return critical_path.marked(start)
 
     def _ready(self) -> Ready:
         seen, clock = self.seen, self.times.clock

@@ -20,13 +20,8 @@ def until_observed(start: PodStart) -> PodStart:
     so_far_ms = _so_far_ms(start)
     if so_far_ms is None:
         return start
-    steps = [*start.steps, *_since_the_last_step(start, so_far_ms)]
-    return replace(
-        start,
-        duration_ms=so_far_ms,
-        so_far=True,
-        steps=tuple(critical_path.mark(steps, so_far_ms)),
-    )
+    steps = (*start.steps, *_since_the_last_step(start, so_far_ms))
+    return critical_path.marked(replace(start, duration_ms=so_far_ms, so_far=True, steps=steps))
 
 
 def _so_far_ms(start: PodStart) -> float | None:

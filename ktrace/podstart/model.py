@@ -13,6 +13,8 @@ from datetime import datetime
 
 from ktrace.jaeger import Span, Trace
 
+_SECOND_MS = 1000
+
 
 @dataclass(frozen=True)
 class Step:
@@ -132,6 +134,12 @@ class PodStart:
         if self.complete or self.wanted_known:
             return not self.complete
         return not self.started or any(not found.started for found in self.containers)
+
+    @property
+    def measured(self) -> bool:
+        """Whether its length is known well enough for a step to have a share of it."""
+        exact = not self.to_the_second or self.duration_ms >= _SECOND_MS
+        return self.length_known and exact
 
     @property
     def length_ms(self) -> float:

@@ -135,7 +135,7 @@ def _facts(start: PodStart) -> str:
     if start.incomplete:
         label = "so far" if start.so_far else "as far as it is known"
     cards = [(label, length(start) or "not known", "")]
-    if slowest := start.slowest:
+    if start.measured and (slowest := start.slowest):
         cards.append(("slowest step", milliseconds(slowest.duration_ms), slowest.name))
     if start.ready.after_ms is not None:
         cards.append(("Ready", milliseconds(start.ready.after_ms), "since the request"))

@@ -71,7 +71,7 @@ def summary(start: PodStart) -> list[str]:
         names = (f"{found.name} ({found.kind})" for found in missing)
         lines.append(f"not started: {', '.join(names)}")
     slowest = start.slowest
-    if slowest and start.duration_ms:
+    if slowest and start.measured and start.duration_ms:
         share = slowest.duration_ms / start.duration_ms
         lines.append(
             f"slowest: {slowest.name}, {milliseconds(slowest.duration_ms)} "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import httpx
@@ -16,6 +16,7 @@ from ktrace.podstart.build import build
 from ktrace.podstart.in_progress import until_observed
 from ktrace.podstart.model import PodStart, Request, Spans, Step
 from ktrace.podstart.search import look_for_start
+from ktrace.text import cleaned
 from ktrace.view import page, terminal, waterfall
 from ktrace.view.start import document
 from tests.fakes import starts
@@ -108,7 +109,7 @@ events = st.builds(
     st.sampled_from(
         ("Pulling", "Pulled", "Failed", "FailedMount", "FailedScheduling", "Unhealthy", "BackOff")
     ),
-    st.sampled_from(("", "why", "Startup probe failed: x")),
+    st.sampled_from(("", "why", "Startup probe failed: x", "\x1b[2J\u202e\r\nnow: b")),
     times,
     times,
     st.sampled_from(("", *NAMES)),
@@ -211,6 +212,11 @@ def check(start: PodStart) -> None:
     assert start.incomplete == (not start.complete) or not start.wanted_known
     assert sum(step.share for step in start.steps) <= 1.0001
     assert all(0 <= step.share <= 1.0001 for step in start.steps)
+    marked = [step for step in start.steps if step.critical]
+    assert len(marked) <= 5
+    assert not marked or start.measured
+    for step in start.steps:
+        assert step.share * start.duration_ms <= step.duration_ms + _ROUNDING
     if start.ready.after_ms is not None:
         assert start.complete
         assert start.ready.after_ms >= start.duration_ms - _ROUNDING
@@ -259,7 +265,16 @@ def drawn(start: PodStart) -> None:
     for columns in (60, 120):
         terminal.plain(waterfall.table(start, columns))
     assert page.render(start, URL).endswith("</html>\n")
+    assert all(character.isprintable() for line in strings(told) for character in line)
     same_in_text(start, told)
+
+
+def strings(document: Any) -> Iterator[str]:
+    if isinstance(document, str):
+        yield document
+    values = document.values() if isinstance(document, dict) else document
+    for value in values if isinstance(document, dict | list) else ():
+        yield from strings(value)
 
 
 def same_in_text(start: PodStart, told: dict[str, Any]) -> None:
@@ -309,9 +324,10 @@ def unique(traces: list[Any]) -> list[Any]:
 @given(junk)
 @example({"metadata": [], "spec": {"containers": ["a", {"name": 1}]}, "status": "x"})
 def test_any_answer_of_an_api_server_is_read(answer: Any) -> None:
-    found = pod.pod_of(answer)
-    pod.events_of(answer, found)
-    start = build("default", "a", Spans(), found, pod.events_of({"items": [answer]}, None))
+    document = cleaned(answer)
+    found = pod.pod_of(document)
+    pod.events_of(document, found)
+    start = build("default", "a", Spans(), found, pod.events_of({"items": [document]}, None))
     assert start is not None
     check(start)
 

@@ -84,6 +84,7 @@ def test_a_start_is_accounted_for_from_its_request_to_its_last_container(pod: st
     assert 0.85 < sum(step.share for step in start.steps) <= 1.0001
     marked = [step.share for step in start.steps if step.critical]
     assert 0 < len(marked) <= 5
+    assert 0.5 < sum(marked) <= 1.0001
     assert min(marked) >= max(step.share for step in start.steps if not step.critical)
 
 
