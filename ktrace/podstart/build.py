@@ -73,6 +73,9 @@ class _Start:
         found = [*self.steps.of_requests(), *self.steps.of_node()]
         steps = laid(found, 0.0, length_ms, seen.node)
         complete = seen.wanted_known and not seen.incomplete
+        # The API server's object of a static pod may be younger than the pod.
+        mirror_alone = bool(seen.pod and seen.pod.mirror) and not self.times.beginning_known
+        length_known = not complete or (seen.end_known and not mirror_alone)
         called = {call.trace.id: call.trace for call in seen.steps_of}
         sources = [request.span for request in seen.requests] + seen.syncs[:1]
         trace_ids = [*(span.trace_id for span in sources), *called]
@@ -91,12 +94,12 @@ class _Start:
             containers=seen.containers,
             wanted_known=seen.wanted_known,
             waiting=self._waiting(),
-            ready=self._ready() if complete else Ready(),
+            ready=self._ready() if complete and not mirror_alone else Ready(),
             missing=(*self.missing, *self._missing_spans()),
             lacks_spans=seen.lacks_spans,
             goes_on=seen.goes_on,
             beginning_known=self.times.beginning_known,
-            length_known=seen.incomplete or seen.end_known,
+            length_known=length_known,
             to_the_second=self.times.to_the_second,
             looked_at=self.now,
         )

@@ -132,6 +132,9 @@ def _not_ready(pod: Pod, events: Sequence[PodEvent]) -> tuple[Waiting, ...]:
     condition = pod.condition(READY)
     if condition is None or condition.status or condition.reason == "PodCompleted":
         return ()
+    broken = [found for found in pod.containers if _has_ended_badly(found)]
+    if broken:
+        return tuple(Waiting(f"not Ready: {_told(found)}", stuck=True) for found in broken)
     if event := _last(events, (_UNHEALTHY,)):
         times = f" ({event.count} times)" if event.count > 1 else ""
         where = f"{event.container}: " if event.container else ""
@@ -139,6 +142,12 @@ def _not_ready(pod: Pod, events: Sequence[PodEvent]) -> tuple[Waiting, ...]:
         return (Waiting(f"not Ready{why}", at(event.first)),)
     why = condition.message or condition.reason
     return (Waiting(f"not Ready{f': {why}' if why else ''}", at(condition.since)),)
+
+
+def _has_ended_badly(container: Container) -> bool:
+    """Whether it was started and does not run: it has crashed, or waits to be restarted."""
+    ended = not container.running and container.reason not in (*_CREATING, "Completed")
+    return container.kind != INIT and ended
 
 
 def _last(

@@ -70,14 +70,12 @@ class Timeline:
         """
         seen = self.seen
         created = seen.pod.created if seen.pod else None
-        if created is None:
+        if created is None or seen.spans.creation:
             return False
         first = min(self._span_begins, default=None)
         if first is None or seen.spans.beginning_lost:
             return True
-        if seen.spans.creation or (seen.pod and seen.pod.mirror):
-            return False
-        return created + SECOND < first
+        return created + SECOND < first and not (seen.pod and seen.pod.mirror)
 
     @property
     def beginning_known(self) -> bool:

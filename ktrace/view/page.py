@@ -69,7 +69,8 @@ def render(start: PodStart, jaeger_url: str) -> str:
     took = length(start)
     heading = f"Why pod {start.pod} took {took}" if took else f"The start of pod {start.pod}"
     if start.incomplete:
-        heading = f"How far pod {start.pod} got in {took}"
+        told = start.so_far or not start.wanted_known
+        heading = f"How far pod {start.pod} got" + (f" in {took}" if told else "")
     where = f", node {escape(start.node)}" if start.node else ""
     rows = "\n".join(
         _row(step, start.length_ms, slowest=step is start.slowest)

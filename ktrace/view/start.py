@@ -18,6 +18,7 @@ def document(start: PodStart, jaeger_url: str) -> dict[str, Any]:
             "uid": start.uid or None,
             "node": start.node or None,
             "startedAt": _moment(start.started_at),
+            "beginningKnown": start.beginning_known,
             "observedAt": _moment(start.looked_at) if start.looked_at else None,
             "durationMs": round(start.duration_ms, 1) if start.length_known else None,
             "soFarMs": round(start.duration_ms, 1) if start.so_far else None,

@@ -77,7 +77,7 @@ def summary(start: PodStart) -> list[str]:
             f"slowest: {slowest.name}, {milliseconds(slowest.duration_ms)} "
             f"({share:.0%} of the total)"
         )
-    lines.append(f"began: {moment(start)}")
+    lines.append(f"{'began' if start.beginning_known else 'known from'}: {moment(start)}")
     if start.uid:
         lines.append(f"uid: {start.uid}")
     if start.node:

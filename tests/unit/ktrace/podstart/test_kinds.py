@@ -721,9 +721,11 @@ def test_a_crash_loop_without_names_counts_each_container_once() -> None:
         sync(14_000, started("", 14_010, traced=False)),
     )
     status = {**waiting("CrashLoopBackOff"), "lastState": ended(80)["state"], "restartCount": 2}
-    for document in (None, pod({"main": status})):
+    crashing = pod({"main": status}, not_ready="containers with unready status: [main]")
+    for document in (None, crashing):
         start = shown(*REQUESTS, *crashes, pod=document)
         assert (start.started, start.duration_ms) == (1, 100)
+    assert "now: not Ready: main: CrashLoopBackOff" in waterfall.summary(start)
 
 
 def test_of_a_pod_that_was_made_again_the_current_one_is_shown() -> None:
@@ -750,6 +752,15 @@ def test_a_static_pod_begins_with_its_kubelet_and_not_with_its_mirror() -> None:
         assert start.duration_ms == 120
         assert "create request" not in names(start)
     assert shown(created(0), static, pod=document).complete
+
+
+def test_a_static_pod_of_which_only_the_mirror_is_known_has_no_length() -> None:
+    mirror = {"kubernetes.io/config.mirror": STATIC}
+    document = pod({"main": running(-9_000)}, annotations=mirror, ready=0)
+    start = shown(pod=document)
+    assert waterfall.title(start) == "pod default/a started; how long that took is not known"
+    assert start.ready.after_ms is None
+    assert "known from: 2023-11-14 22:13:20.000 UTC" in waterfall.summary(start)
 
 
 # --- long and skewed ------------------------------------------------------------------------------

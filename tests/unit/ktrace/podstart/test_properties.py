@@ -307,6 +307,8 @@ def same_in_text(start: PodStart, told: dict[str, Any]) -> None:
     assert (told["durationMs"] is None) == (waterfall.length(start) == "")
     assert (told["soFarMs"] is not None) == title.endswith("so far")
     assert (" started in " in title or " started; how long" in title) >= told["complete"]
+    began = any(line.startswith("began: ") for line in lines)
+    assert began == told["beginningKnown"]
     ready = told["ready"]["afterMs"]
     assert (ready is not None) == any(line.startswith("Ready after ") for line in lines)
 
