@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -17,9 +18,14 @@ def validate(name: str, document: Any) -> None:
 
     The published schemas allow further keys, because later releases add some.
     """
+    _validator(name).validate(document)
+
+
+@cache
+def _validator(name: str) -> Draft202012Validator:
     schema = json.loads((FOLDER / f"{name}.json").read_text())
     Draft202012Validator.check_schema(schema)
-    Draft202012Validator(_closed(schema)).validate(document)
+    return Draft202012Validator(_closed(schema))
 
 
 def _closed(schema: Any) -> Any:

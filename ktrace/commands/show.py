@@ -55,7 +55,8 @@ def show(
     kind, _, name = pod.rpartition("/")
     if kind not in ("", "pod", "pods") or not name:
         raise UsageError(f"{pod!r} is not a pod: write pod/NAME or NAME")
-    from ktrace.podstart import search  # noqa: PLC0415  --help would wait for its HTTP client
+    # --help would wait for search's HTTP client.
+    from ktrace.podstart import in_progress, search  # noqa: PLC0415
 
     chosen = target.choose(stack, jaeger_url, kubeconfig)
     with Jaeger(chosen.jaeger) as jaeger:
@@ -68,7 +69,7 @@ def show(
             reason = f"Jaeger has no start of pod {namespace}/{name} (waited {timeout:g} s)"
             hint = _hint(f"{namespace}/{name}", search.recent_pods(jaeger))
             raise KtraceError(f"{reason}{hint}")
-        url = jaeger.url
+        start, url = in_progress.until_observed(start), jaeger.url
     if html:
         _write(html, page.render(start, url))
     if as_json:
@@ -99,5 +100,8 @@ def _print(start: PodStart, jaeger_url: str) -> None:
     console = terminal.console()
     console.print(waterfall.title(start), style="bold", markup=False)
     console.print(waterfall.table(start, console.width))
-    for line in (*waterfall.summary(start), *start.trace_urls(jaeger_url)):
+    for line in waterfall.summary(start):
         console.print(line, markup=False)
+    for url in start.trace_urls(jaeger_url):
+        # A terminal opens a link that it wraps itself.
+        console.print(url, markup=False, soft_wrap=True)

@@ -103,7 +103,7 @@ class FollowedPod:
     def duration_ms(self) -> float | None:
         """How long the outcome took; None where no span tells."""
         if self.start:
-            return self.start.duration_ms
+            return self.start.duration_ms if self.start.length_known else None
         if self.outcome == "ended":
             return self.termination_ms
         if self.outcome == "changed":

@@ -16,6 +16,7 @@ from ktrace.following.written_objects import written_objects
 from ktrace.jaeger import Jaeger, JaegerError, Reader, Trace
 from ktrace.podstart.calls import has_calls
 from ktrace.podstart.cluster import FromCluster
+from ktrace.podstart.in_progress import until_observed
 from ktrace.podstart.pod import pod_of
 from ktrace.podstart.search import look_for_start
 from ktrace.recording.requests import RecordedRequest
@@ -200,6 +201,7 @@ class Follower:
                 if start and pod.ran_before:
                     began = start.started_at.timestamp() * 1_000_000
                     start = start if began >= self._since else None
+                start = until_observed(start) if start else None
                 self._pods[key] = replace(pod, start=start, start_was_read=True)
 
     def _known(self, uid: str) -> FromCluster:

@@ -16,6 +16,7 @@ import yaml
 
 from ktrace.podstart.any_cluster import AnyCluster
 from ktrace.podstart.pod import Pod, PodEvent, events_of, pod_of
+from ktrace.text import clean, cleaned
 from runtime_observability.host import api_server
 from runtime_observability.host.api_server import ApiError, ApiServer, UnusableKubeconfigError
 from runtime_observability.host.kubeapi import KubeconfigError
@@ -56,7 +57,7 @@ def connected(kubeconfig: Path | None) -> Iterator[Api | str]:
         try:
             any_cluster = AnyCluster(kubeconfig)
         except KubeconfigError as error:
-            yield f"the pod object and its Events: {error}"
+            yield f"the pod object and its Events: {clean(str(error))}"
         else:
             yield any_cluster
         return
@@ -88,16 +89,20 @@ def read(api: Api | str, namespace: str, name: str) -> FromCluster:
     path = f"/api/v1/namespaces/{quote(namespace, safe='')}"
     pod, gone = None, False
     try:
-        pod = pod_of(api.get(f"{path}/pods/{quote(name, safe='')}"))
+        pod = pod_of(cleaned(api.get(f"{path}/pods/{quote(name, safe='')}")))
     except ApiError as error:
         gone = error.status == _NOT_FOUND
-        missing.append(_GONE if gone else f"the pod object: {api_server.reason(error)}")
+        missing.append(_GONE if gone else f"the pod object: {_reason(error)}")
     except api_server.FAILURES as error:
-        return FromCluster(missing=(f"the pod object and its Events: {api_server.reason(error)}",))
+        return FromCluster(missing=(f"the pod object and its Events: {_reason(error)}",))
     selector = quote(f"involvedObject.kind=Pod,involvedObject.name={name}", safe="")
     events: tuple[PodEvent, ...] = ()
     try:
-        events = events_of(api.get(f"{path}/events?fieldSelector={selector}"), pod)
+        events = events_of(cleaned(api.get(f"{path}/events?fieldSelector={selector}")), pod)
     except api_server.FAILURES as error:
-        missing.append(f"the pod's Events: {api_server.reason(error)}")
+        missing.append(f"the pod's Events: {_reason(error)}")
     return FromCluster(pod, events, tuple(missing), gone)
+
+
+def _reason(error: Exception) -> str:
+    return clean(api_server.reason(error))

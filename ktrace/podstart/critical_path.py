@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ktrace.podstart.model import Step
+from ktrace.podstart.model import PodStart, Step
 
 _ROUNDING_MS = 0.0005
 """Half a microsecond: Jaeger's times are whole microseconds."""
@@ -15,6 +15,13 @@ _ENOUGH = 0.9
 """Of the start: what is left after that is not worth a mark."""
 _SMALLEST = 0.05
 """Of the start, for a mark."""
+
+
+def marked(start: PodStart) -> PodStart:
+    """``start`` with the marks of its steps: none, if its length is not known well enough."""
+    if not start.measured:
+        return start
+    return replace(start, steps=tuple(mark(start.steps, start.duration_ms)))
 
 
 def mark(steps: Sequence[Step], length_ms: float) -> list[Step]:

@@ -128,7 +128,7 @@ def _failure(begin: int, end: int, known: Context) -> str:
     """
     told = [event for event in known.causes if event.first < end and event.last + SECOND > begin]
     if told:
-        return f"waits ({told[-1].reason}): {told[-1].message}"
+        return told[-1].explaining(f"waits ({told[-1].reason})")
     failed = known.last_failure(begin, end)
     if not failed:
         return ""
@@ -191,8 +191,8 @@ def _after_start(
                 and event.container == container.name
                 and event.message.startswith(_STARTUP)
             ]
-            why = f": {failures[-1].message}" if failures else ""
-            return f"start-up probe of sidecar {container.name}{why}"
+            probe = f"start-up probe of sidecar {container.name}"
+            return failures[-1].explaining(probe) if failures else probe
         return f"sidecar {container.name} has started, then the kubelet's next sync"
     return ""
 

@@ -13,6 +13,8 @@ from datetime import datetime
 
 from ktrace.jaeger import Span, Trace
 
+_SECOND_MS = 1000
+
 
 @dataclass(frozen=True)
 class Step:
@@ -33,6 +35,9 @@ class Step:
     """The node whose kubelet or containerd did it; empty for a step of the control plane."""
     share: float = 0.0
     """The part of the start, from 0 to 1, that the start waited for this step and no other."""
+    placed: bool = False
+    """Whether its times are not those of its span: it was moved or cut so that it neither follows
+    nor overlaps what it caused."""
 
     @property
     def end_ms(self) -> float:
@@ -100,10 +105,21 @@ class PodStart:
     """The sources that could not be read, each with the reason."""
     lacks_spans: bool = False
     """Whether spans of containers that have started are not in Jaeger."""
-    looked_at: datetime | None = field(default=None, compare=False)
+    goes_on: bool = False
+    """Whether the pod object tells that containers will still be started."""
+    beginning_known: bool = False
+    """Whether ``started_at`` is the pod's beginning, and not only that of what is known of it."""
+    so_far: bool = False
+    """Whether ``duration_ms`` is the time until ``looked_at``: see ``in_progress``."""
     beginning_lost: bool = False
     """Whether Jaeger has no span of the beginning. The pod object then tells when it was; without
-    that, ``duration_ms`` is that of the spans that are left."""
+    that, ``started_at`` is that of the spans that are left."""
+    length_known: bool = True
+    """Whether ``duration_ms`` is that of the whole start, or of how far it has got."""
+    to_the_second: bool = False
+    """Whether its beginning or its end is known from the pod object alone, to the second."""
+    looked_at: datetime | None = field(default=None, compare=False)
+    """When the sources were read."""
 
     @property
     def started(self) -> int:
@@ -123,9 +139,10 @@ class PodStart:
         return not self.started or any(not found.started for found in self.containers)
 
     @property
-    def length_known(self) -> bool:
-        """Whether ``duration_ms`` is the start's, and not that of the spans that are left of it."""
-        return not self.beginning_lost or self.wanted_known
+    def measured(self) -> bool:
+        """Whether its length is known well enough for a step to have a share of it."""
+        exact = not self.to_the_second or self.duration_ms >= _SECOND_MS
+        return self.length_known and exact
 
     @property
     def length_ms(self) -> float:
@@ -146,6 +163,13 @@ class PodStart:
             key=lambda step: step.duration_ms,
             default=None,
         )
+
+    def waited_seconds(self, waiting: Waiting) -> float | None:
+        """Since when it waits for that, until ``looked_at``; None if either is not known."""
+        if waiting.since is None or self.looked_at is None:
+            return None
+        seconds = (self.looked_at - waiting.since).total_seconds()
+        return seconds if seconds > 0 else None
 
     def trace_urls(self, jaeger_url: str) -> list[str]:
         return [f"{jaeger_url}/trace/{trace_id}" for trace_id in self.trace_ids]

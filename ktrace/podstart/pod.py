@@ -69,6 +69,8 @@ class Pod:
     node: str = ""
     created: int | None = None
     deleted: bool = False
+    deletion_requested: int | None = None
+    """When its deletion was requested; None if it was not, or that is not known."""
     mirror: bool = False
     """Whether it stands for a static pod: the kubelet began before the API server had it."""
     phase: str = ""
@@ -110,6 +112,10 @@ class PodEvent:
     container: str = ""
     uid: str = ""
 
+    def explaining(self, what: str) -> str:
+        """``what`` with the Event's message as its reason, if it has one."""
+        return f"{what}: {self.message}" if self.message else what
+
 
 def pod_of(document: Any) -> Pod:
     """A pod from its JSON."""
@@ -135,6 +141,7 @@ def pod_of(document: Any) -> Pod:
         node=_text(spec.get("nodeName")),
         created=moment(meta.get("creationTimestamp")),
         deleted="deletionTimestamp" in meta,
+        deletion_requested=_deletion_requested(meta),
         mirror=_MIRROR_ANNOTATION in annotations,
         phase=_text(status.get("phase")),
         reason=_text(status.get("reason")),
@@ -177,6 +184,12 @@ def moment(value: Any) -> int | None:
     except (ValueError, OverflowError, OSError):
         return None
     return microseconds if microseconds > 0 else None
+
+
+def _deletion_requested(meta: Mapping[str, Any]) -> int | None:
+    """The API server notes the end of the grace period."""
+    end, grace = moment(meta.get("deletionTimestamp")), meta.get("deletionGracePeriodSeconds")
+    return end - grace * SECOND if end is not None and isinstance(grace, int) else None
 
 
 def _event(item: Mapping[str, Any], field_path: str) -> PodEvent | None:
@@ -268,13 +281,8 @@ def _maps(value: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _text(value: Any) -> str:
-    """One printable line: neither escape sequences nor bidi controls reach a terminal."""
+    """One line of at most _LONGEST_MESSAGE characters; whoever reads a document cleans it."""
     if not isinstance(value, str):
         return ""
     line = " ".join(value.split())
-    printable = "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line
-    )
-    if len(printable) <= _LONGEST_MESSAGE:
-        return printable
-    return f"{printable[: _LONGEST_MESSAGE - 1]}…"
+    return line if len(line) <= _LONGEST_MESSAGE else f"{line[: _LONGEST_MESSAGE - 1]}…"

@@ -11,10 +11,10 @@ from datetime import datetime
 from ktrace.components import APISERVER, CONTAINERD, KUBELET
 from ktrace.jaeger import Jaeger, Reader, Span, Trace
 from ktrace.podstart import gaps
-from ktrace.podstart.build import node_of
 from ktrace.podstart.calls import PULL, START, SYNC, all_calls, container_names, first_calls
 from ktrace.podstart.model import Pull, Request, Spans
 from ktrace.podstart.pod import SECOND, Pod
+from ktrace.podstart.seen import node_of
 
 POD = "k8s.pod"
 _SKEW = 60 * SECOND

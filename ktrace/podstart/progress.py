@@ -16,6 +16,7 @@ _VOLUMES = ("FailedMount", "FailedAttachVolume")
 _SANDBOX = ("FailedCreatePodSandBox", "NetworkNotReady")
 _PULLING = "Pulling"
 _PULL_ENDED = ("Pulled", "Failed", "BackOff")
+_FAILURES = ("Failed", "BackOff")
 _UNHEALTHY = "Unhealthy"
 
 
@@ -31,7 +32,7 @@ def of_pod(
     reports no container of a sync before the handler has ended.
     """
     if pod.deleted:
-        return (Waiting("the pod is being deleted", stuck=True),)
+        return (Waiting("the pod is being deleted", at(pod.deletion_requested), stuck=True),)
     if pod.phase == "Failed":
         why = ": ".join(filter(None, (pod.reason, pod.message)))
         return (Waiting(f"the pod has failed{f': {why}' if why else ''}", stuck=True),)
@@ -43,7 +44,9 @@ def of_pod(
     if not missing:
         return _not_ready(pod, events)
     if pod.acknowledged is None and not any(container.reason for container in pod.containers):
-        return (Waiting(f"waiting for the kubelet of {pod.node}"),)
+        scheduled = pod.condition(SCHEDULED)
+        since = scheduled.since if scheduled and scheduled.status else None
+        return (Waiting(f"waiting for the kubelet of {pod.node}", at(since)),)
     return _containers(pod, missing, events)
 
 
@@ -60,12 +63,14 @@ def of_errors(syncs: Sequence[Span]) -> tuple[Waiting, ...]:
 
 def _unscheduled(pod: Pod, events: Sequence[PodEvent]) -> tuple[Waiting, ...]:
     if pod.scheduling_gates:
-        return (Waiting(f"scheduling gates: {', '.join(pod.scheduling_gates)}", stuck=True),)
+        # A pod may lose gates after it was created, but gets none.
+        gates = ", ".join(pod.scheduling_gates)
+        return (Waiting(f"scheduling gates: {gates}", at(pod.created), stuck=True),)
     condition = pod.condition(SCHEDULED)
     if condition and not condition.status and condition.message:
         return (Waiting(f"unschedulable: {condition.message}", at(condition.since), stuck=True),)
     if event := _last(events, ("FailedScheduling",)):
-        return (Waiting(f"unschedulable: {event.message}", at(event.first), stuck=True),)
+        return (Waiting(event.explaining("unschedulable"), at(event.first), stuck=True),)
     return (Waiting("waiting for the scheduler", at(pod.created)),)
 
 
@@ -75,11 +80,11 @@ def _containers(
     began = any(container.started for container in pod.containers)
     if not began:
         if event := _last(events, _VOLUMES, since_reason="Pulling"):
-            return (Waiting(f"waiting for a volume: {event.message}", at(event.first), stuck=True),)
+            return (Waiting(event.explaining("waiting for a volume"), at(event.first), stuck=True),)
         if event := _last(events, _SANDBOX, since_reason="Pulling"):
-            return (Waiting(f"no sandbox: {event.message}", at(event.first), stuck=True),)
+            return (Waiting(event.explaining("no sandbox"), at(event.first), stuck=True),)
     found = [
-        Waiting(_told(container), stuck=True)
+        Waiting(_told(container), _failing_since(container, events), stuck=True)
         for container in missing
         if container.reason not in _CREATING
     ]
@@ -93,6 +98,12 @@ def _containers(
 def _told(container: Container) -> str:
     why = f": {container.message}" if container.message else ""
     return f"{container.name}: {container.reason}{why}"
+
+
+def _failing_since(container: Container, events: Sequence[PodEvent]) -> datetime | None:
+    """Of a container that has never started: its first failure, as far as Events are kept."""
+    own = [event for event in events if event.container == container.name]
+    return at(min((event.first for event in own if event.reason in _FAILURES), default=None))
 
 
 def _pulling(missing: Sequence[Container], events: Sequence[PodEvent]) -> Waiting | None:
@@ -132,12 +143,22 @@ def _not_ready(pod: Pod, events: Sequence[PodEvent]) -> tuple[Waiting, ...]:
     condition = pod.condition(READY)
     if condition is None or condition.status or condition.reason == "PodCompleted":
         return ()
+    broken = [found for found in pod.containers if _has_ended_badly(found)]
+    if broken:
+        return tuple(Waiting(f"not Ready: {_told(found)}", stuck=True) for found in broken)
     if event := _last(events, (_UNHEALTHY,)):
         times = f" ({event.count} times)" if event.count > 1 else ""
         where = f"{event.container}: " if event.container else ""
-        return (Waiting(f"not Ready: {where}{event.message}{times}", at(event.first)),)
+        why = f": {where}{event.message or event.reason}{times}"
+        return (Waiting(f"not Ready{why}", at(event.first)),)
     why = condition.message or condition.reason
     return (Waiting(f"not Ready{f': {why}' if why else ''}", at(condition.since)),)
+
+
+def _has_ended_badly(container: Container) -> bool:
+    """Whether it was started and does not run: it has crashed, or waits to be restarted."""
+    ended = not container.running and container.reason not in (*_CREATING, "Completed")
+    return container.kind != INIT and ended
 
 
 def _last(

@@ -7,7 +7,7 @@ from html import escape
 from ktrace.components import APISERVER, CONTAINERD, KUBELET, SCHEDULER
 from ktrace.podstart.model import PodStart, Step
 from ktrace.view.terminal import milliseconds
-from ktrace.view.waterfall import summary, title
+from ktrace.view.waterfall import length, moment, summary, title
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1b2733; --soft: #5d6b7a; --line: #dfe5eb; --paper: #fff;
@@ -66,12 +66,13 @@ _COMPONENTS = (APISERVER, SCHEDULER, KUBELET, CONTAINERD)
 
 def render(start: PodStart, jaeger_url: str) -> str:
     """The whole document."""
-    heading = f"Why pod {start.pod} took {milliseconds(start.duration_ms)}"
+    took = length(start)
+    heading = f"Why pod {start.pod} took {took}" if took else f"The start of pod {start.pod}"
     if start.incomplete:
-        heading = f"How far pod {start.pod} got in {milliseconds(start.duration_ms)}"
-    if not start.length_known:
+        told = start.so_far or not start.wanted_known
+        heading = f"How far pod {start.pod} got" + (f" in {took}" if told and took else "")
+    elif not start.complete and not took:
         heading = f"What is left of the start of pod {start.pod}"
-    moment = start.started_at.isoformat(sep=" ", timespec="milliseconds").replace("+00:00", " UTC")
     where = f", node {escape(start.node)}" if start.node else ""
     slowest, length_ms = start.slowest, start.length_ms
     rows = "\n".join(
@@ -101,7 +102,7 @@ def render(start: PodStart, jaeger_url: str) -> str:
 <body>
 <main>
 <h1>{escape(heading)}</h1>
-<p class="when">namespace {escape(start.namespace)}{where}, from {moment}</p>
+<p class="when">namespace {escape(start.namespace)}{where}, from {moment(start)}</p>
 <p class="when">{escape(title(start))}</p>
 <dl class="facts">
 {_facts(start)}
@@ -134,9 +135,11 @@ def render(start: PodStart, jaeger_url: str) -> str:
 
 
 def _facts(start: PodStart) -> str:
-    took = milliseconds(start.duration_ms)
-    cards = [("from the request to the last start", took if start.length_known else "?", "")]
-    if slowest := start.slowest:
+    label = "from the beginning to the last start"
+    if start.incomplete:
+        label = "so far" if start.so_far else "as far as it is known"
+    cards = [(label, length(start) or "not known", "")]
+    if start.measured and (slowest := start.slowest):
         cards.append(("slowest step", milliseconds(slowest.duration_ms), slowest.name))
     if start.ready.after_ms is not None:
         cards.append(("Ready", milliseconds(start.ready.after_ms), "since the request"))
@@ -159,9 +162,10 @@ def _row(step: Step, total_ms: float, *, slowest: bool) -> str:
     left = step.start_ms / total_ms * 100 if total_ms else 0
     width = step.duration_ms / total_ms * 100 if total_ms else 0
     share = f"<br>{step.share:.0%}" if step.critical else ""
+    placed = " (placed)" if step.placed else ""
     error = f'<br><span class="error">{escape(step.error)}</span>' if step.error else ""
     return (
-        f'<tr class="{classes}"><td class="step">{escape(step.name)}{error}</td>'
+        f'<tr class="{classes}"><td class="step">{escape(step.name)}{placed}{error}</td>'
         f'<td class="who">{escape(step.component)}</td>'
         f'<td class="number">{milliseconds(step.start_ms)}</td>'
         f'<td class="number took">{milliseconds(step.duration_ms)}{share}</td>'

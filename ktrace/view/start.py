@@ -5,50 +5,64 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from ktrace.podstart.model import PodStart, Step
+from ktrace.document import versioned
+from ktrace.podstart.model import PodStart, Ready, Step, Waiting
 
 
 def document(start: PodStart, jaeger_url: str) -> dict[str, Any]:
-    """The shape that ``show --json`` promises."""
+    """The shape that ``show --json`` promises: docs/schemas/show.json."""
+    return versioned(
+        {
+            "namespace": start.namespace,
+            "pod": start.pod,
+            "uid": start.uid or None,
+            "node": start.node or None,
+            "startedAt": _moment(start.started_at),
+            "beginningKnown": start.beginning_known,
+            "observedAt": _moment(start.looked_at) if start.looked_at else None,
+            "durationMs": round(start.duration_ms, 1) if start.length_known else None,
+            "soFarMs": round(start.duration_ms, 1) if start.so_far else None,
+            "toTheSecond": start.to_the_second,
+            "beginningLost": start.beginning_lost,
+            "unexplainedMs": round(start.unexplained_ms, 1),
+            "complete": start.complete,
+            "containersStarted": start.started,
+            "containersWanted": start.wanted,
+            "containers": [
+                {
+                    "name": container.name or None,
+                    "kind": container.kind,
+                    "started": container.started,
+                }
+                for container in start.containers
+            ],
+            "ready": _ready(start.ready),
+            "waitingFor": [_waiting(start, waiting) for waiting in start.waiting],
+            "missing": list(start.missing),
+            "spansWithoutParent": start.spans_without_parent,
+            "notes": list(start.notes),
+            "steps": list(map(_step, start.steps)),
+            "traceUrls": start.trace_urls(jaeger_url),
+        }
+    )
+
+
+def _ready(ready: Ready) -> dict[str, Any]:
     return {
-        "namespace": start.namespace,
-        "pod": start.pod,
-        "uid": start.uid or None,
-        "node": start.node or None,
-        "startedAt": _moment(start.started_at),
-        "durationMs": round(start.duration_ms, 1),
-        "unexplainedMs": round(start.unexplained_ms, 1),
-        "beginningLost": start.beginning_lost,
-        "complete": start.complete,
-        "containersStarted": start.started,
-        "containersWanted": start.wanted,
-        "containers": [
-            {
-                "name": container.name or None,
-                "kind": container.kind,
-                "started": container.started,
-            }
-            for container in start.containers
-        ],
-        "ready": {
-            "afterMs": None if start.ready.after_ms is None else round(start.ready.after_ms, 1),
-            "source": start.ready.source or None,
-            "note": start.ready.note or None,
-            "steps": [_step(step) for step in start.ready.steps],
-        },
-        "waitingFor": [
-            {
-                "what": waiting.what,
-                "since": _moment(waiting.since) if waiting.since else None,
-                "stuck": waiting.stuck,
-            }
-            for waiting in start.waiting
-        ],
-        "missing": list(start.missing),
-        "spansWithoutParent": start.spans_without_parent,
-        "notes": list(start.notes),
-        "steps": [_step(step) for step in start.steps],
-        "traceUrls": start.trace_urls(jaeger_url),
+        "afterMs": None if ready.after_ms is None else round(ready.after_ms, 1),
+        "source": ready.source or None,
+        "note": ready.note or None,
+        "steps": list(map(_step, ready.steps)),
+    }
+
+
+def _waiting(start: PodStart, waiting: Waiting) -> dict[str, Any]:
+    seconds = start.waited_seconds(waiting)
+    return {
+        "what": waiting.what,
+        "since": _moment(waiting.since) if waiting.since else None,
+        "forSeconds": None if seconds is None else round(seconds),
+        "stuck": waiting.stuck,
     }
 
 
@@ -62,6 +76,7 @@ def _step(step: Step) -> dict[str, Any]:
         "critical": step.critical,
         "share": round(step.share, 3),
         "unexplained": step.unexplained,
+        "placed": step.placed,
         "depth": step.depth,
         "error": step.error or None,
     }

@@ -8,7 +8,7 @@ from rich.tree import Tree
 from ktrace.following.followed_pod import FollowedPod
 from ktrace.following.report import Report
 from ktrace.recording.requests import CONNECT, DRY_RUN, READ, WATCH, WRITE, RecordedRequest
-from ktrace.view import terminal
+from ktrace.view import terminal, waterfall
 from ktrace.view.terminal import counted, milliseconds
 
 _SHOWN_READS = 3
@@ -86,10 +86,11 @@ def _add_pod(tree: Tree, report: Report, pod: FollowedPod) -> None:
         if step.depth == 0 and (step.error or is_long):
             error = f"  FAILED: {step.error}" if step.error else ""
             branch.add(terminal.text(f"{step.name}  {milliseconds(step.duration_ms)}{error}"))
-    for waiting in pod.start.waiting if pod.start else ():
-        branch.add(terminal.text(f"now: {waiting.what}"))
-    for note in pod.start.notes if pod.start else ():
-        branch.add(terminal.text(f"note: {note}"))
+    if pod.start:
+        for waiting in pod.start.waiting:
+            branch.add(terminal.text(f"now: {waterfall.waits_for(pod.start, waiting)}"))
+        for note in pod.start.notes:
+            branch.add(terminal.text(f"note: {note}"))
 
 
 def _outcome(pod: FollowedPod) -> str:
@@ -112,13 +113,14 @@ def _outcome(pod: FollowedPod) -> str:
 
 def _started(pod: FollowedPod, duration: str) -> str:
     if pod.complete:
-        return f"started in {duration}"
+        return f"started in {duration}" if duration else "started; how long that took is not known"
     if pod.wanted is not None:
-        return f"{pod.started} of {counted(pod.wanted, 'container')} started, {duration} so far"
+        started = f"{pod.started} of {counted(pod.wanted, 'container')} started"
+        return f"{started}, {duration} so far" if pod.start and pod.start.so_far else started
     if pod.start and not pod.start.length_known:
         seen = counted(pod.started, "container start")
         return f"{seen} seen, the beginning is no longer in Jaeger"
     if pod.outcome == "starting":
-        return f"not started after {duration}"
+        return f"no container start seen in {duration}"
     started = f"{counted(pod.started, 'container')} started in {duration}"
     return f"{started} (whether more were wanted is not known)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from rich.table import Table
 from rich.text import Text
@@ -36,14 +36,28 @@ def title(start: PodStart) -> str:
     return f"pod {start.namespace}/{start.pod}{_state(start)}"
 
 
+def length(start: PodStart) -> str:
+    """How long it took, as exactly as that is known; empty where it is not."""
+    if not start.length_known:
+        return ""
+    if not start.to_the_second:
+        return milliseconds(start.duration_ms)
+    seconds = start.duration_ms / 1000
+    if seconds < 1:
+        return "less than a second"
+    return duration(seconds) if start.so_far else f"{duration(seconds)}, to the second"
+
+
 def _state(start: PodStart) -> str:
-    took = milliseconds(start.duration_ms)
+    took = length(start)
     if start.complete:
+        if not took:
+            return " started; how long that took is not known"
         ready = start.ready.after_ms
         return f" started in {took}" + (f", Ready after {milliseconds(ready)}" if ready else "")
     if start.wanted is not None:
         started = f"{start.started} of {counted(start.wanted, 'container')} started"
-        return f": {started}, {took} so far"
+        return f": {started}, {took} so far" if start.so_far else f": {started}"
     if not start.length_known:
         seen = counted(start.started, "container start")
         return (
@@ -55,20 +69,27 @@ def _state(start: PodStart) -> str:
     started = f"{counted(start.started, 'container')} started"
     if start.incomplete:
         missing = ", ".join(found.name for found in start.containers if not found.started)
-        return f": {started}, {missing} not, {took} so far"
+        return f": {started}, {missing} not, in {took}"
     return f": {started} in {took}; whether more were wanted is not known"
 
 
 def summary(start: PodStart) -> list[str]:
     """The slowest step, Ready, what is waited for, notes and errors; one line for each."""
-    lines = [f"now: {waiting}" for waiting in map(_waiting_in(start), start.waiting)]
+    lines = [f"now: {waits_for(start, waiting)}" for waiting in start.waiting]
+    missing = [found for found in start.containers if not found.started]
+    if missing and start.wanted_known:
+        names = (f"{found.name} ({found.kind})" for found in missing)
+        lines.append(f"not started: {', '.join(names)}")
     slowest = start.slowest
-    if slowest and start.duration_ms:
+    if slowest and start.measured and start.duration_ms:
         share = slowest.duration_ms / start.duration_ms
         lines.append(
             f"slowest: {slowest.name}, {milliseconds(slowest.duration_ms)} "
             f"({share:.0%} of the total)"
         )
+    lines.append(f"{'began' if start.beginning_known else 'known from'}: {moment(start)}")
+    if start.uid:
+        lines.append(f"uid: {start.uid}")
     if start.node:
         lines.append(f"node: {start.node}")
     if start.ready.after_ms is not None:
@@ -90,14 +111,15 @@ def summary(start: PodStart) -> list[str]:
     return lines + list(dict.fromkeys(errors))
 
 
-def _waiting_in(start: PodStart) -> Callable[[Waiting], str]:
-    def told(waiting: Waiting) -> str:
-        if waiting.since is None or start.looked_at is None:
-            return waiting.what
-        seconds = (start.looked_at - waiting.since).total_seconds()
-        return f"{waiting.what}, for {duration(seconds)}" if seconds > 0 else waiting.what
+def moment(start: PodStart) -> str:
+    """When it began: ``2023-11-14 22:13:20.000 UTC``."""
+    return start.started_at.isoformat(sep=" ", timespec="milliseconds").replace("+00:00", " UTC")
 
-    return told
+
+def waits_for(start: PodStart, waiting: Waiting) -> str:
+    """``pulling busybox, for 20 s``."""
+    seconds = start.waited_seconds(waiting)
+    return waiting.what if seconds is None else f"{waiting.what}, for {duration(seconds)}"
 
 
 def duration(seconds: float) -> str:
@@ -136,6 +158,8 @@ def table(start: PodStart, columns: int) -> Table:
     for step in shown:
         style = "dim" if step.unexplained else _STYLES.get(step.component, "")
         label = Text("  " * step.depth + step.name, "dim" if step.unexplained else "")
+        if step.placed:
+            label.append("  (placed)", "dim")
         if step.error:
             label.append("  FAILED", "bold red")
         bars = [Text(bar(step, length_ms, width), style)] if width else []

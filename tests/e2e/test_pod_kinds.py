@@ -106,7 +106,7 @@ def test_a_start_that_cannot_go_on_says_what_it_waits_for(kinds: Stack, pod: str
 
 FILLED = {
     "missing-secret": "waits (CreateContainerConfigError): secret",
-    "missing-volume": "waits (FailedMount): MountVolume.SetUp failed",
+    "missing-volume": "waiting for a volume: MountVolume.SetUp failed",
     "unpullable": "waits (",
     "unschedulable": "unschedulable: 0/1 nodes are available",
 }

@@ -18,6 +18,7 @@ import httpx
 
 from ktrace.jaeger import Jaeger
 from ktrace.podstart import cluster
+from ktrace.podstart.in_progress import until_observed
 from ktrace.podstart.model import PodStart
 from ktrace.podstart.search import look_for_start
 from tests.fakes import starts
@@ -41,7 +42,8 @@ class Recorded:
         name = self.pod["metadata"]["name"]
         known = cluster.read(starts.Api(self.pod, *self.events), "default", name)
         jaeger = starts.jaeger(*self.traces)
-        return look_for_start(jaeger, "default", name, known=known if with_cluster else None)
+        found = look_for_start(jaeger, "default", name, known=known if with_cluster else None)
+        return until_observed(found) if found else None
 
 
 def load(version: str, kind: str) -> Recorded:

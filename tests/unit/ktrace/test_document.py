@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
 from ktrace import document
+from tests.configuration import PROJECT
 from tests.schemas import FOLDER, validate
+from tests.unit.ktrace.test_cli import COMMANDS
 
 
 def test_the_version_comes_first() -> None:
@@ -35,3 +38,11 @@ def test_every_schema_is_one_and_demands_the_version(file: Path) -> None:
     Draft202012Validator.check_schema(schema)
     assert "apiVersion" in schema["required"]
     assert schema["properties"]["apiVersion"] == {"const": document.API_VERSION}
+
+
+def test_every_command_has_one_schema_and_one_row_of_exit_codes() -> None:
+    schemas = {file.stem for file in FOLDER.glob("*.json")}
+    assert schemas == {*COMMANDS, "error"}
+    page = (PROJECT / "docs" / "commands.md").read_text()
+    rows = re.findall(r"^\| `ktrace (\w+)", page, re.MULTILINE)
+    assert sorted(rows) == sorted(COMMANDS)

@@ -103,4 +103,5 @@ def test_a_failure_in_between_changes_nothing(
     clock.now = begin
     done = ktrace(*arguments, "--jaeger", failing(failure, 1, 3), "--timeout", "9", "--json")
     assert (done.returncode, done.stderr) == (whole.returncode, whole.stderr)
-    assert done.document == whole.document
+    moments = {"observedAt": None}  # of the last look
+    assert {**done.document, **moments} == {**whole.document, **moments}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -98,12 +99,42 @@ def test_a_start_is_complete_when_the_pod_says_so(
 
 
 def test_a_start_that_is_not_complete_is_shown_and_ends_with_1(
+    ktrace: Ktrace, jaeger: str, cluster: Callable[..., str], clock: Clock
+) -> None:
+    kubeconfig = cluster(echo(running=True, others=("second",)))
+    options = ("--jaeger", jaeger, "--kubeconfig", kubeconfig)
+    began = datetime.fromisoformat("2026-11-23T13:21:16.732Z").timestamp()
+    clock.now = began + 7
+    shown = ktrace("show", "echo-one", *options)
+    assert (shown.returncode, shown.stderr) == (1, "")
+    assert shown.lines[0] == "pod default/echo-one: 1 of 2 containers started, 8.00 s so far"
+    assert "not started: second (container)" in shown.lines
+    clock.now = began + 7
+    document = ktrace("show", "echo-one", *options, "--json").document
+    assert document["soFarMs"] == document["durationMs"] == pytest.approx(8000, abs=1)
+    assert document["observedAt"] == "2026-11-23T13:21:24.732Z"
+
+
+def test_how_long_a_start_has_taken_is_not_told_by_a_clock_that_is_behind(
     ktrace: Ktrace, jaeger: str, cluster: Callable[..., str]
 ) -> None:
     kubeconfig = cluster(echo(running=True, others=("second",)))
+    options = ("--jaeger", jaeger, "--kubeconfig", kubeconfig)
+    shown = ktrace("show", "echo-one", *options)
+    assert shown.lines[0] == "pod default/echo-one: 1 of 2 containers started"
+    assert ktrace("show", "echo-one", *options, "--json").document["soFarMs"] is None
+
+
+def test_what_the_cluster_contains_is_text(
+    ktrace: Ktrace, jaeger: str, cluster: Callable[..., str]
+) -> None:
+    document = echo(running=True, others=("second",))
+    waiting = {"reason": "Er\x1b[2Jr", "message": "a\u202e\r\nb"}
+    second = {"name": "second", "state": {"waiting": waiting}}
+    document["status"]["containerStatuses"].append(second)
+    kubeconfig = cluster(document)
     shown = ktrace("show", "echo-one", "--jaeger", jaeger, "--kubeconfig", kubeconfig)
-    assert (shown.returncode, shown.stderr) == (1, "")
-    assert "pod default/echo-one: 1 of 2 containers started, 600 ms so far" in shown.lines
+    assert "now: second: Er\\x1b[2Jr: a\\u202e b" in shown.lines
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from ktrace.podstart import cluster, search
+from ktrace.podstart.in_progress import until_observed
 from ktrace.podstart.model import PodStart
 from ktrace.podstart.search import look_for_start
-from ktrace.view import waterfall
+from ktrace.view import page, waterfall
+from ktrace.view import start as view
 from tests.fakes.clock import Clock
+from tests.fakes.jaeger import URL
 from tests.fakes.starts import (
     BEGIN,
     NODE,
@@ -26,11 +29,13 @@ from tests.fakes.starts import (
     patched,
     pod,
     running,
+    second,
     started,
     sync,
     waiting,
     webhook,
 )
+from tests.unit.ktrace.podstart.test_properties import check
 
 OLDER, STATIC = "0a1b2c3d-0000-4000-8000-000000000000", "0123456789abcdef0123456789abcdef"
 REQUESTS = (created(0), bound(8))
@@ -52,8 +57,10 @@ def shown(
 ) -> PodStart:
     """The start of default/a; without ``pod`` no cluster is known, or the pod is ``gone``."""
     known = cluster.read(Api(pod, *events), "default", "a") if pod or gone else None
-    start = look_for_start(jaeger(*traces), "default", "a", uid, known=known)
-    assert start is not None
+    found = look_for_start(jaeger(*traces), "default", "a", uid, known=known)
+    assert found is not None
+    start = until_observed(found)
+    check(start)
     return start
 
 
@@ -151,7 +158,7 @@ def test_a_start_with_a_container_missing_is_told_as_far_as_it_got(
 ) -> None:
     start = shown(*REQUESTS, first_sync(started(first, 80)), pod=document)
     assert not start.complete
-    assert waterfall.title(start) == "pod default/a: 1 of 3 containers started, 100 ms so far"
+    assert waterfall.title(start) == "pod default/a: 1 of 3 containers started, 90.00 s so far"
     assert [found.what for found in start.waiting] == [why]
     assert start.ready.after_ms is None
 
@@ -163,7 +170,7 @@ def test_a_container_that_the_kubelet_could_not_start_is_missing_without_the_pod
         sync(5_000, error=PULL_ERROR),
     )
     assert start.incomplete
-    assert waterfall.title(start) == ("pod default/a: 1 container started, side not, 5.00 s so far")
+    assert waterfall.title(start) == ("pod default/a: 1 container started, side not, in 5.00 s")
     assert [(found.what, found.stuck) for found in start.waiting] == [
         ("side: ImagePullBackOff: Back-off pulling image", True)
     ]
@@ -511,7 +518,7 @@ IN_PROGRESS = {
     "gated": (
         pod({"main": {}}, node="", spec={"schedulingGates": [{"name": "quota"}]}, startTime=None),
         (),
-        "scheduling gates: quota",
+        "scheduling gates: quota, for 1 min 30 s",
     ),
     "no kubelet": (
         pod({"main": {}}, startTime=None),
@@ -534,7 +541,7 @@ IN_PROGRESS = {
             event("Pulling", 'Pulling image "main:1"', 70_000, container="main"),
             event("Failed", "refused", 70_000, container="main"),
         ),
-        "main: ErrImagePull: refused",
+        "main: ErrImagePull: refused, for 20 s",
     ),
     "failed": (
         pod({"main": {}}, phase="Failed", reason="Evicted", message="disk"),
@@ -558,8 +565,9 @@ def test_a_start_without_spans_of_the_kubelet_is_answered_by_the_pod(
 def test_what_a_sync_that_has_not_ended_waits_for_is_named_by_its_event() -> None:
     failed = event("FailedMount", "secret not found", 1000, 50_000)
     start = shown(*REQUESTS, pod=pod({"main": waiting()}), events=(failed,))
-    assert gap(start) == ["waits (FailedMount): secret not found"]
-    assert start.duration_ms == 50_000
+    assert gap(start) == ["not traced", "waiting for a volume: secret not found"]
+    assert [step.start_ms for step in start.steps[-2:]] == [12, 1000]
+    assert start.duration_ms == 90_000
 
 
 def test_where_the_calls_are_not_traced_the_time_after_the_sync_is_not_traced() -> None:
@@ -568,6 +576,116 @@ def test_where_the_calls_are_not_traced_the_time_after_the_sync_is_not_traced() 
     assert names(start)[-2:] == ["syncPod, without a call to the runtime", "not traced"]
     assert start.complete
     assert [step.name for step in start.steps if step.critical] == ["not traced"]
+
+
+def test_a_start_that_goes_on_has_taken_the_time_since_its_beginning() -> None:
+    """Seen on a real cluster: "7.0 ms so far" beside "unschedulable, for 8 s"."""
+    since = {**UNSCHEDULABLE, "lastTransitionTime": second(0)}
+    document = pod({"main": {}}, node="", conditions=[since], startTime=None)
+    start = shown(created(200, 7), pod=document)
+    assert waterfall.title(start).endswith("0 of 1 container started, 89.80 s so far")
+    assert [(step.name, step.start_ms, step.end_ms) for step in start.steps] == [
+        ("create request", 0, 7),
+        (f"unschedulable: {UNSCHEDULABLE['message']}", 7, 89_800),
+    ]
+    assert [round(step.share, 3) for step in start.steps if step.critical] == [1]
+    assert start.steps[-1].component == "scheduler"
+
+
+def test_what_a_start_waits_for_is_its_last_step_from_when_it_is_known_to_have_begun() -> None:
+    pulling = event("Pulling", 'Pulling image "main:1"', 70_000, container="main")
+    start = shown(*REQUESTS, first_sync(), pod=pod({"main": waiting()}), events=(pulling,))
+    assert [(step.name, step.start_ms, step.end_ms) for step in start.steps[-2:]] == [
+        ("not traced", 70, 70_000),
+        ("pulling main:1", 70_000, 90_000),
+    ]
+    assert start.unexplained_ms == 69_940, "with the 10 ms before the sandbox"
+    unknown = shown(*REQUESTS, first_sync(), pod=pod({"main": waiting("ErrImagePull")}))
+    assert (unknown.steps[-1].name, unknown.steps[-1].end_ms) == ("not traced", 90_000)
+
+
+FAILING = {
+    "a missing Secret": ("CreateContainerConfigError", "Failed"),
+    "an image that cannot be pulled": ("ImagePullBackOff", "BackOff"),
+    "a start that fails": ("RunContainerError", "Failed"),
+}
+
+
+@pytest.mark.parametrize(("reason", "told"), FAILING.values(), ids=FAILING)
+def test_a_failure_goes_on_since_its_first_event(reason: str, told: str) -> None:
+    events = (event(told, "why", 30_000, 80_000, "main"), event(told, "why", 5_000, 5_000, "side"))
+    document = pod({"main": waiting(reason, "why"), "side": running(90)})
+    start = shown(*REQUESTS, first_sync(started("side", 80)), pod=document, events=events)
+    assert f"now: main: {reason}: why, for 1 min" in "".join(waterfall.summary(start))
+    assert (start.steps[-1].name, start.steps[-1].start_ms) == (f"main: {reason}: why", 30_000)
+
+
+def test_a_kubelet_that_does_not_begin_is_waited_for_since_the_bind() -> None:
+    bound_at = {"type": "PodScheduled", "status": "True", "lastTransitionTime": second(0)}
+    start = shown(*REQUESTS, pod=pod({"main": {}}, conditions=[bound_at], startTime=None))
+    assert start.steps[-1].name == f"waiting for the kubelet of {NODE}"
+    assert (start.steps[-1].start_ms, start.steps[-1].end_ms) == (12, 90_000)
+
+
+ENDED = {
+    "deleted": (
+        {"deletionTimestamp": second(60_000), "deletionGracePeriodSeconds": 30},
+        {},
+        "now: the pod is being deleted, for 1 min 0 s",
+    ),
+    "evicted": ({}, {"phase": "Failed", "reason": "Evicted"}, "now: the pod has failed: Evicted"),
+}
+
+
+@pytest.mark.parametrize(("meta", "status", "now"), ENDED.values(), ids=ENDED)
+def test_how_long_a_start_took_that_will_not_go_on_is_not_told(
+    meta: Document, status: Document, now: str
+) -> None:
+    document = pod({"main": waiting()}, **status)
+    document["metadata"] |= meta
+    start = shown(*REQUESTS, first_sync(), pod=document)
+    assert waterfall.title(start) == "pod default/a: 0 of 1 container started"
+    assert now in waterfall.summary(start)
+    assert start.duration_ms == 70
+
+
+def test_a_start_whose_pod_is_gone_does_not_go_on() -> None:
+    start = shown(*REQUESTS, first_sync(error=PULL_ERROR), gone=True)
+    assert waterfall.title(start) == "pod default/a: no container start seen in 70 ms"
+
+
+def test_a_pod_that_was_made_long_before_its_first_span_began_then() -> None:
+    """The API server is not traced, or Jaeger no longer has its spans."""
+    waited = first_sync(started("main", 80))
+    document = pod({"main": running(90)})
+    document["metadata"]["creationTimestamp"] = second(-5000)
+    start = shown(bound(8), waited, pod=document)
+    assert [(step.name, step.duration_ms) for step in start.steps][:2] == [
+        ("not traced", 5008),
+        ("bind to a node", 4),
+    ]
+    assert waterfall.title(start) == "pod default/a started in 5 s, to the second"
+    refused = event("FailedScheduling", "no node", -4000, -1000)
+    assert names(shown(bound(8), waited, pod=document, events=(refused,)))[0] == (
+        "unschedulable: no node"
+    )
+    assert names(shown(waited, pod=document))[0] == "not traced"
+
+
+def test_a_start_of_which_the_end_is_not_known_has_no_length() -> None:
+    """The container has been restarted, and Jaeger no longer has the spans of the first start."""
+    document = pod({"main": running(80_000, restartCount=3)})
+    start = shown(pod=document)
+    assert waterfall.title(start) == "pod default/a started; how long that took is not known"
+    assert view.document(start, URL)["durationMs"] is None
+    assert "made the length" in page.render(start, URL)
+
+
+def test_a_start_within_the_second_of_its_request_is_not_told_as_shorter() -> None:
+    start = shown(created(400), pod=pod({"main": running(900)}, ready=900))
+    assert waterfall.title(start).startswith("pod default/a started in less than a second")
+    assert not any(step.critical for step in start.steps), "of a length that is not known"
+    assert not any(line.startswith("slowest") for line in waterfall.summary(start))
 
 
 @pytest.mark.parametrize(
@@ -592,7 +710,7 @@ def test_the_calls_of_a_sync_that_has_not_ended_are_shown() -> None:
         events=(event("Pulling", "Pulling", 1000, container="side"),),
     )
     assert {"sandbox", "start container main"} <= set(names(start))
-    assert waterfall.title(start) == "pod default/a: 1 of 2 containers started, 470 ms so far"
+    assert waterfall.title(start) == "pod default/a: 1 of 2 containers started, 90.00 s so far"
     assert "now: pulling side:1, for 1 min 29 s" in waterfall.summary(start)
 
 
@@ -600,7 +718,11 @@ def test_a_pod_of_which_jaeger_has_nothing_is_told_to_the_second() -> None:
     start = shown(pod=pod({"main": running(3000)}, ready=4000))
     assert (start.complete, start.duration_ms, start.ready.after_ms) == (True, 3000, 4000)
     assert names(start) == ["not traced"]
-    assert "its times are those of the pod object, to the second" in start.notes
+    assert waterfall.title(start) == (
+        "pod default/a started in 3 s, to the second, Ready after 4.00 s"
+    )
+    (note,) = start.notes
+    assert note.endswith("those of the pod object, to the second")
 
 
 # --- what came later ------------------------------------------------------------------------------
@@ -642,9 +764,11 @@ def test_a_crash_loop_without_names_counts_each_container_once() -> None:
         sync(14_000, started("", 14_010, traced=False)),
     )
     status = {**waiting("CrashLoopBackOff"), "lastState": ended(80)["state"], "restartCount": 2}
-    for document in (None, pod({"main": status})):
+    crashing = pod({"main": status}, not_ready="containers with unready status: [main]")
+    for document in (None, crashing):
         start = shown(*REQUESTS, *crashes, pod=document)
         assert (start.started, start.duration_ms) == (1, 100)
+    assert "now: not Ready: main: CrashLoopBackOff" in waterfall.summary(start)
 
 
 def test_of_a_pod_that_was_made_again_the_current_one_is_shown() -> None:
@@ -672,6 +796,15 @@ def test_a_static_pod_begins_with_its_kubelet_and_not_with_its_mirror(clock: Clo
         assert start.duration_ms == 120
         assert "create request" not in names(start)
     assert shown(created(0), static, pod=document).complete
+
+
+def test_a_static_pod_of_which_only_the_mirror_is_known_has_no_length() -> None:
+    mirror = {"kubernetes.io/config.mirror": STATIC}
+    document = pod({"main": running(-9_000)}, annotations=mirror, ready=0)
+    start = shown(pod=document)
+    assert waterfall.title(start) == "pod default/a started; how long that took is not known"
+    assert start.ready.after_ms is None
+    assert "known from: 2023-11-14 22:13:20.000 UTC" in waterfall.summary(start)
 
 
 # --- long and skewed ------------------------------------------------------------------------------
@@ -708,6 +841,29 @@ def test_a_node_whose_clock_is_behind_keeps_its_requests(behind: float) -> None:
     assert start.duration_ms == pytest.approx(92)
     assert any("node's clock is at least" in note for note in start.notes)
     assert all(step.start_ms >= 12 for step in start.steps if step.node)
+
+
+def test_a_request_ends_for_the_start_where_what_it_caused_begins() -> None:
+    """Seen on a real cluster: scheduling was drawn after the bind that followed from it."""
+    start = shown(created(0, 15), bound(13, 9), sync(20, call("RunPodSandbox", 30)))
+    assert [(step.name, step.start_ms, step.end_ms, step.placed) for step in start.steps][:4] == [
+        ("create request", 0, 13, True),
+        ("scheduling (queue and decision)", 13, 13, False),
+        ("bind to a node", 13, 20, True),
+        ("the kubelet learns of the pod", 20, 20, False),
+    ]
+    assert "create request  (placed)" in {
+        str(cell) for cell in waterfall.table(start, 200).columns[5].cells
+    }
+
+
+def test_the_scheduler_begins_when_the_pod_is_stored() -> None:
+    start = shown(created(0, 15), bound(14.5), sync(20, call("RunPodSandbox", 30)))
+    assert [(step.name, step.start_ms, step.end_ms, step.placed) for step in start.steps][:3] == [
+        ("create request", 0, 14, True),
+        ("scheduling (queue and decision)", 14, 14.5, False),
+        ("bind to a node", 14.5, 18.5, False),
+    ]
 
 
 def test_a_request_that_failed_is_not_the_one_that_created_the_pod() -> None:

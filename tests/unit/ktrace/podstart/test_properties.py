@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import httpx
@@ -10,15 +11,18 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ktrace.podstart import cluster, pod, search
+from ktrace.podstart import cluster, gaps, pod, search
 from ktrace.podstart.build import build
+from ktrace.podstart.in_progress import until_observed
 from ktrace.podstart.model import PodStart, Request, Spans, Step
 from ktrace.podstart.search import look_for_start
+from ktrace.text import cleaned
 from ktrace.view import page, terminal, waterfall
 from ktrace.view.start import document
 from tests.fakes import starts
 from tests.fakes.clock import Clock
 from tests.fakes.jaeger import URL, Handler, client
+from tests.schemas import validate
 
 CALLS = ("RunPodSandbox", "PullImage", "CreateContainer", "StartContainer", "ExecSync")
 OTHERS = ("StopContainer", "ImageStatus", "PodSandboxStatus")
@@ -105,7 +109,7 @@ events = st.builds(
     st.sampled_from(
         ("Pulling", "Pulled", "Failed", "FailedMount", "FailedScheduling", "Unhealthy", "BackOff")
     ),
-    st.sampled_from(("", "why", "Startup probe failed: x")),
+    st.sampled_from(("", "why", "Startup probe failed: x", "\x1b[2J\u202e\r\nnow: b")),
     times,
     times,
     st.sampled_from(("", *NAMES)),
@@ -164,6 +168,9 @@ def test_any_start_is_told_without_a_contradiction(
         assert pod is None
         return
     check(start)
+    observed = until_observed(start)
+    check(observed)
+    check_so_far(observed)
     assert start.complete == (pod is not None and start.started == start.wanted)
     if known and known.pod:
         check_containers(start, known.pod)
@@ -192,18 +199,51 @@ def check(start: PodStart) -> None:
     for step in start.ready.steps:
         assert start.duration_ms - _ROUNDING <= step.start_ms
         assert step.end_ms <= start.length_ms + _ROUNDING
+    check_covered(top, 0.0, start.duration_ms)
+    check_covered(start.ready.steps, start.duration_ms, start.length_ms)
     for detail, outer in details(start.steps):
         assert outer.start_ms - _ROUNDING <= detail.start_ms
         assert detail.end_ms <= outer.end_ms + _ROUNDING
     assert 0 <= start.unexplained_ms <= start.duration_ms + _ROUNDING
     unknown = sum(step.duration_ms for step in top if step.unexplained)
-    assert start.unexplained_ms <= unknown + start.duration_ms
+    assert start.unexplained_ms >= unknown - _ROUNDING
+    known = sum(step.duration_ms for step in top if not step.unexplained)
+    assert start.unexplained_ms == pytest.approx(start.duration_ms - known, abs=_ROUNDING)
+    assert start.incomplete == (not start.complete) or not start.wanted_known
     assert sum(step.share for step in start.steps) <= 1.0001
     assert all(0 <= step.share <= 1.0001 for step in start.steps)
+    marked = [step for step in start.steps if step.critical]
+    assert len(marked) <= 5
+    assert not marked or start.measured
+    for step in start.steps:
+        assert step.share * start.duration_ms <= step.duration_ms + _ROUNDING
     if start.ready.after_ms is not None:
         assert start.complete
         assert start.ready.after_ms >= start.duration_ms - _ROUNDING
     drawn(start)
+
+
+def check_covered(steps: Sequence[Step], begin_ms: float, end_ms: float) -> None:
+    """They follow one another without an overlap; what is left between them is not worth a step."""
+    covered = begin_ms
+    for step in steps:
+        assert step.start_ms >= covered - _ROUNDING
+        assert step.start_ms - covered < 100, "a gap of this length is always a step"
+        assert not gaps.is_shown(step.start_ms - covered - _ROUNDING, end_ms)
+        covered = max(covered, step.end_ms)
+    assert not gaps.is_shown(end_ms - covered - _ROUNDING, end_ms)
+
+
+def check_so_far(start: PodStart) -> None:
+    """What is claimed of a start that goes on."""
+    if not start.so_far:
+        assert "so far" not in waterfall.title(start)
+        return
+    assert start.incomplete
+    assert start.looked_at is not None
+    passed = start.looked_at - start.started_at
+    assert start.duration_ms == pytest.approx(passed.total_seconds() * 1000)
+    assert waterfall.title(start).endswith("so far")
 
 
 def details(steps: tuple[Step, ...]) -> list[tuple[Step, Step]]:
@@ -220,11 +260,61 @@ def details(steps: tuple[Step, ...]) -> list[tuple[Step, Step]]:
 def drawn(start: PodStart) -> None:
     told = document(start, URL)
     assert json.loads(json.dumps(told, allow_nan=False)) == told
-    assert waterfall.title(start)
+    validate("show", told)
     assert all("\n" not in line for line in waterfall.summary(start))
     for columns in (60, 120):
         terminal.plain(waterfall.table(start, columns))
     assert page.render(start, URL).endswith("</html>\n")
+    assert all(character.isprintable() for line in strings(told) for character in line)
+    same_in_text(start, told)
+
+
+def strings(document: Any) -> Iterator[str]:
+    if isinstance(document, str):
+        yield document
+    values = document.values() if isinstance(document, dict) else document
+    for value in values if isinstance(document, dict | list) else ():
+        yield from strings(value)
+
+
+def same_in_text(start: PodStart, told: dict[str, Any]) -> None:
+    """The text has what the document has, and the same durations."""
+    title, lines = waterfall.title(start), waterfall.summary(start)
+    table = waterfall.table(start, 120)
+    begins, took, marks, components, _, names = (list(column.cells) for column in table.columns)
+    steps = [*told["steps"], *told["ready"]["steps"]]
+    assert len(steps) == table.row_count
+    for number, step in enumerate(steps):
+        assert begins[number] == terminal.milliseconds(start_times(start)[number][0])
+        assert round(start_times(start)[number][0], 1) == step["startMs"]
+        assert took[number] == terminal.milliseconds(start_times(start)[number][1])
+        assert round(start_times(start)[number][1], 1) == step["durationMs"]
+        assert bool(str(marks[number])) == step["critical"]
+        assert str(components[number]) == step["component"]
+        name = str(names[number])
+        assert name.strip().startswith(step["name"])
+        assert ("FAILED" in name) == bool(step["error"]) or "FAILED" in step["name"]
+        assert name.endswith("(placed)") == (step["placed"] and not step["error"])
+        assert not step["error"] or f"error in {step['name']}: {step['error']}" in lines
+    for waiting in told["waitingFor"]:
+        (line,) = {line for line in lines if line.startswith(f"now: {waiting['what']}")} or {""}
+        assert line, waiting
+        assert line.endswith(waiting["what"]) or waiting["forSeconds"] is not None
+    for note in told["notes"]:
+        assert note in lines
+    for source in told["missing"]:
+        assert any(source in line for line in lines if line.startswith("without "))
+    assert (told["durationMs"] is None) == (waterfall.length(start) == "")
+    assert (told["soFarMs"] is not None) == title.endswith("so far")
+    assert (" started in " in title or " started; how long" in title) >= told["complete"]
+    began = any(line.startswith("began: ") for line in lines)
+    assert began == told["beginningKnown"]
+    ready = told["ready"]["afterMs"]
+    assert (ready is not None) == any(line.startswith("Ready after ") for line in lines)
+
+
+def start_times(start: PodStart) -> list[tuple[float, float]]:
+    return [(step.start_ms, step.duration_ms) for step in (*start.steps, *start.ready.steps)]
 
 
 def unique(traces: list[Any]) -> list[Any]:
@@ -236,9 +326,10 @@ def unique(traces: list[Any]) -> list[Any]:
 @given(junk)
 @example({"metadata": [], "spec": {"containers": ["a", {"name": 1}]}, "status": "x"})
 def test_any_answer_of_an_api_server_is_read(answer: Any) -> None:
-    found = pod.pod_of(answer)
-    pod.events_of(answer, found)
-    start = build("default", "a", Spans(), found, pod.events_of({"items": [answer]}, None))
+    document = cleaned(answer)
+    found = pod.pod_of(document)
+    pod.events_of(document, found)
+    start = build("default", "a", Spans(), found, pod.events_of({"items": [document]}, None))
     assert start is not None
     check(start)
 

@@ -39,7 +39,7 @@ KINDS = {
     ),
     "missing-volume": Said(
         "0 of 1",
-        ('waits (FailedMount): MountVolume.SetUp failed for volume "data"',),
+        ('waiting for a volume: MountVolume.SetUp failed for volume "data"',),
         "waiting for a volume: MountVolume.SetUp failed",
     ),
     "unpullable": Said(
@@ -47,7 +47,11 @@ KINDS = {
         ("start container main", "pull registry.invalid/none:1", "waits ("),
         "other: ",
     ),
-    "unschedulable": Said("0 of 1", (), "unschedulable: 0/1 nodes are available"),
+    "unschedulable": Said(
+        "0 of 1",
+        ("unschedulable: 0/1 nodes are available",),
+        "unschedulable: 0/1 nodes are available",
+    ),
     "init-sidecar-app": Said(
         "3 of 3",
         (

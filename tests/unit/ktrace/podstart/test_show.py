@@ -16,6 +16,7 @@ import pytest
 from rich.console import Console
 
 from ktrace.jaeger import Jaeger, Trace
+from ktrace.podstart import search
 from ktrace.podstart.build import build
 from ktrace.podstart.model import PodStart, Spans, Step
 from ktrace.podstart.search import look_for_start
@@ -23,11 +24,19 @@ from ktrace.view import page, terminal, waterfall
 from ktrace.view.start import document
 from tests import golden
 from tests.fakes import recorded
+from tests.fakes.clock import Clock
 from tests.fakes.jaeger import URL, client, data, span, trace
+from tests.schemas import validate
 
 SNAPSHOTS = Path(__file__).resolve().parent / "snapshots"
 PODS = ("echo-one", "with-init", "no-image", "crashing", "with-init-137", "kubelet-only")
 """The last two: Kubernetes 1.37.2, and a node whose containerd does not trace."""
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """When the command looks for the second time: tests of the command have the same snapshots."""
+    return Clock(1_700_000_001.0).drive(monkeypatch, search)
 
 
 def start_of(pod: str) -> PodStart:
@@ -53,7 +62,9 @@ def test_the_waterfall_is_as_it_was(pod: str) -> None:
 
 @pytest.mark.parametrize("pod", PODS)
 def test_the_json_is_as_it_was(pod: str) -> None:
-    check(f"{pod}.json", json.dumps(document(start_of(pod), URL), indent=2) + "\n")
+    told = document(start_of(pod), URL)
+    validate("show", told)
+    check(f"{pod}.json", json.dumps(told, indent=2) + "\n")
 
 
 @pytest.mark.parametrize("pod", ["with-init", "no-image"])
@@ -73,6 +84,7 @@ def test_a_start_is_accounted_for_from_its_request_to_its_last_container(pod: st
     assert 0.85 < sum(step.share for step in start.steps) <= 1.0001
     marked = [step.share for step in start.steps if step.critical]
     assert 0 < len(marked) <= 5
+    assert 0.5 < sum(marked) <= 1.0001
     assert min(marked) >= max(step.share for step in start.steps if not step.critical)
 
 

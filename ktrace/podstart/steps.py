@@ -1,0 +1,220 @@
+"""The steps of a pod's start: requests, the kubelet's calls, and the gaps between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ktrace.components import APISERVER, CONTAINERD, KUBELET, SCHEDULER
+from ktrace.jaeger import Span, Trace
+from ktrace.podstart import gaps
+from ktrace.podstart.calls import CREATE, EXEC, PULL, SANDBOX, START, Call
+from ktrace.podstart.model import Request, Step
+from ktrace.podstart.pod import SECOND
+from ktrace.podstart.seen import Seen
+from ktrace.podstart.timeline import Clock, Timeline
+
+_CALLS = {
+    SANDBOX: "sandbox",
+    PULL: "pull",
+    CREATE: "create container",
+    START: "start container",
+    EXEC: "postStart of",
+}
+_DETAILS = {
+    "cni.setup_pod_network": "network set-up",
+    "client.NewContainer": "snapshot and container record",
+    "container.NewTask": "task created (shim, runc)",
+    "client.task.Start": "task started",
+    "task.Start": "task started",
+    "pull.fetch": "download",
+    "pkg.unpack.unpacker.unpack": "unpack",
+}
+"""containerd's spans that become details, as 1.7 to 2.3 name them; older ones have none."""
+_SCHEDULING = "scheduling (queue and decision)"
+_WRITES = ("Create etcd3", "GuaranteedUpdate etcd3")
+"""The API server's spans that store an object: a pod, or the node that it is bound to."""
+_WEBHOOKS = ("Call mutating webhook", "Call validating webhook")
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Made of what was seen, in the order of ``times``."""
+
+    seen: Seen
+    times: Timeline
+
+    def of_requests(self) -> list[Step]:
+        """From the pod's creation until the kubelet begins with it.
+
+        Who acts on a request learns of it from a watch, which may be before the request's end: the
+        request's step then ends there.
+        """
+        clock, spans = self.times.clock, self.seen.spans
+        creation, binding = spans.creation, spans.binding
+        if not self.seen.requests:
+            return []
+        first = self.times.first_on_node
+        first = None if first is None else first + clock.offset
+        steps: list[Step] = []
+        done = created = clock.begin
+        if creation:
+            done = created = _caused(creation, binding.span.start if binding else first)
+            steps += _request(creation, "create request", clock, created)
+        if binding:
+            steps += self._until_bound(created, binding.span.start)
+            done = _caused(binding, first)
+            steps += _request(binding, "bind to a node", clock, done)
+        elif first is None and self.seen.incomplete and clock.end > created:
+            steps.append(
+                clock.step(self._scheduling(created, clock.end), SCHEDULER, created, clock.end)
+            )
+        if first is not None:
+            steps.append(self._until_on_node(done, first))
+        return steps
+
+    def _until_bound(self, created: int, bound: int) -> list[Step]:
+        """The scheduler's time; where no span tells the creation, its end is not known."""
+        step = self.times.clock.step(self._scheduling(created, bound), SCHEDULER, created, bound)
+        if self.seen.spans.creation or step.name != _SCHEDULING:
+            return [step]
+        return [replace(step, name=gaps.NOT_TRACED, unexplained=True)] if step.duration_ms else []
+
+    def _until_on_node(self, done: int, first: int) -> Step:
+        """``first`` is when the kubelet began; both are on the API server's clock."""
+        clock = self.times.clock
+        learns = "the kubelet learns of the pod"
+        if not self.times.syncs:
+            learns = "the kubelet's sync has not ended: its beginning is not traced yet"
+        return clock.step(learns, KUBELET, min(done, first) - clock.offset, first - clock.offset)
+
+    def _scheduling(self, begin: int, end: int) -> str:
+        refused = [
+            event
+            for event in self.seen.events
+            if event.reason == "FailedScheduling"
+            and event.first < end
+            and event.last + SECOND > begin
+        ]
+        if refused:
+            return refused[-1].explaining("unschedulable")
+        return _SCHEDULING
+
+    def of_node(self) -> list[Step]:
+        """From the first syncPod on: the calls with their details, and the gaps between them."""
+        seen, clock = self.seen, self.times.clock
+        calls = seen.steps_of
+        known = gaps.Context(
+            self.times.syncs, seen.pod, seen.events, seen.spans.other_pulls, seen.names
+        )
+        if not calls and not self.times.syncs:
+            return self._untraced(known)
+        last = clock.end - clock.offset
+        if not calls and not any(sync.failed for sync in self.times.syncs):
+            name = "syncPod, without a call to the runtime"
+            sync = self.times.syncs[0]
+            return [
+                clock.step_of(sync, name, KUBELET),
+                *self._gap(None, None, sync.end, last, known),
+            ]
+        steps: list[Step] = []
+        first = self.times.first_on_node
+        covered_until = last if first is None else first
+        previous: Call | None = None
+        for call in calls:
+            steps += self._gap(previous, call, covered_until, call.span.start, known)
+            steps += self._call_steps(call, previous)
+            covered_until = max(covered_until, call.span.end)
+            previous = call
+        return steps + self._gap(previous, None, covered_until, last, known)
+
+    def _untraced(self, known: gaps.Context) -> list[Step]:
+        """Where Jaeger has nothing of the kubelet: the whole time, if the pod object tells it."""
+        clock = self.times.clock
+        begin = max((request.span.end for request in self.seen.requests), default=clock.begin)
+        return self._gap(None, None, begin, clock.end, known) if self.seen.node else []
+
+    def _gap(
+        self,
+        previous: Call | None,
+        following: Call | None,
+        begin: int,
+        end: int,
+        known: gaps.Context,
+    ) -> list[Step]:
+        total_ms = (self.times.clock.end - self.times.clock.begin) / 1000
+        if not gaps.is_shown((end - begin) / 1000, total_ms):
+            return []
+        return [
+            self.times.clock.step(
+                part.name, KUBELET, part.start, part.end, unexplained=not part.known
+            )
+            for part in gaps.parts(previous, following, begin, end, known)
+        ]
+
+    def _call_steps(self, call: Call, previous: Call | None) -> list[Step]:
+        """The call and what containerd's spans tell of it."""
+        clock = self.times.clock
+        container = self.seen.names.get(call.container_id, "")
+        if call.method == EXEC and previous and previous.trace is call.trace:
+            container = container or self.seen.names.get(previous.container_id, "")
+        subject = call.image if call.method == PULL else container
+        name = f"{_CALLS[call.method]} {subject}".strip()
+        if call.method == SANDBOX:
+            name = _CALLS[SANDBOX]
+        if call.method == EXEC and not subject:
+            name = "a container's postStart"
+        component = CONTAINERD if call.below else KUBELET
+        details = [
+            clock.step_of(_within(span, call.span), _DETAILS[span.operation], CONTAINERD, depth=1)
+            for span in call.below
+            if span.service == CONTAINERD and span.operation in _DETAILS
+        ]
+        return [clock.step_of(call.span, name, component, error=call.error), *details]
+
+    def after_the_last_start(self, clock: Clock) -> list[Step]:
+        """The postStart handler of the last container."""
+        last = self.seen.steps_of[-1:]
+        container = self.seen.names.get(last[0].container_id, "") if last else ""
+        name = f"postStart of {container}" if container else "a container's postStart"
+        steps = []
+        for call in self.seen.after:
+            begin = max(call.span.start, self.times.clock.end - clock.offset)
+            component = CONTAINERD if call.below else KUBELET
+            step = clock.step(name, component, begin, max(begin, call.span.end))
+            steps.append(replace(step, error=call.error))
+        return steps
+
+
+def _caused(request: Request, effect: int | None) -> int:
+    """When ``request`` had done what ``effect`` followed from; both in microseconds.
+
+    That is its end, or before that the end of the write to etcd, or at the latest ``effect``.
+    """
+    if effect is None or not request.span.start <= effect < request.span.end:
+        return request.span.end
+    stored = [span.end for span in request.below if span.operation in _WRITES]
+    return max((end for end in stored if request.span.start <= end <= effect), default=effect)
+
+
+def _request(request: Request, name: str, clock: Clock, end: int) -> list[Step]:
+    """The request until ``end``, and the webhooks that it called; whatever these said, the pod was
+    stored."""
+    span = replace(request.span, duration=end - request.span.start)
+    step = clock.step_of(span, name, APISERVER)
+    steps = [replace(step, placed=end != request.span.end)]
+    trace = Trace(request.span.trace_id, tuple(request.below))
+    for below in request.below:
+        if below.operation not in _WEBHOOKS:
+            continue
+        webhook = str(below.tags.get("webhook") or below.tags.get("configuration") or "")
+        within = (below, *trace.below(below))
+        error = next((other.error for other in within if other.failed), "")
+        title = f"webhook {webhook}".strip() + (", failed open" if error else "")
+        steps.append(clock.step_of(_within(below, span), title, APISERVER, depth=1, error=error))
+    return steps
+
+
+def _within(span: Span, outer: Span) -> Span:
+    """``span`` cut to the time of ``outer``: a detail may outlive the call that began it."""
+    start = min(max(span.start, outer.start), outer.end)
+    return replace(span, start=start, duration=max(0, min(span.end, outer.end) - start))
