@@ -17,20 +17,11 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ktrace import document
-from ktrace.errors import FINDING, UNREACHABLE, USAGE, KtraceError
-from ktrace.jaeger import JaegerError
+from ktrace.errors import FINDING, USAGE
+from ktrace.failures import FAILURES, code_of, line_of
 from ktrace.text import clean
-from runtime_observability.host.kubeapi import KubeconfigError
-from runtime_observability.host.runner import CommandError
 
 _DISTRIBUTION = "runtime-observability"
-_CODES: dict[type[Exception], int] = {
-    KubeconfigError: USAGE,
-    JaegerError: UNREACHABLE,
-    CommandError: UNREACHABLE,
-}
-"""Exit codes of the errors that have none of their own."""
-_FAILURES: tuple[type[Exception], ...] = (KtraceError, *_CODES)
 _UsageError: Any = typer.BadParameter.__bases__[0]
 """What typer raises for options and arguments that it does not understand."""
 _PLAIN: dict[str, Any] = {
@@ -90,13 +81,22 @@ _ENTRIES = {
 class _Command(TyperCommand):
     """A command whose failures are one line, with the exit code that its help documents."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if ctx.resilient_parsing:  # for completion, which reads no values
+            for parameter in self.get_params(ctx):
+                # typer imports pydantic, which takes 0.1 s, to convert them.
+                vars(parameter)["process_value"] = lambda _, value: value
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         try:
             return super().invoke(ctx)
-        except _FAILURES as error:
+        except BrokenPipeError:
+            raise  # whoever read what this prints has left
+        except FAILURES as error:
             _end(
-                str(error),
-                _code(error),
+                line_of(error),
+                code_of(error),
                 in_json=bool(ctx.params.get("as_json")),
                 owns_stdout=_ENTRIES[str(self.name)].owns_stdout,
             )
@@ -181,12 +181,6 @@ def _abandon_output() -> None:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _code(error: Exception) -> int:
-    if isinstance(error, KtraceError):
-        return error.code
-    return next(code for kind, code in _CODES.items() if isinstance(error, kind))
 
 
 def _usage(error: Any) -> str:
