@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from ktrace import streams
 from ktrace.commands import output_file
 from ktrace.document import of_error
 from ktrace.errors import FINDING, UNREACHABLE, USAGE
@@ -158,7 +159,7 @@ def _end(failure: Exception, file: IO[str]) -> NoReturn:
     """The failure's document is in ``file``, where the report would be; its line is on stderr."""
     line, code = line_of(failure), code_of(failure)
     unwritten = _print(terminal.as_json(of_error(line, code)), file)
-    print(f"ktrace: {line}{unwritten and f'; {unwritten}'}", file=sys.stderr)
+    streams.tell("; ".join(filter(None, (line, unwritten))))
     raise typer.Exit(code)
 
 
@@ -178,12 +179,14 @@ def _write(report: Report, file: IO[str] | None, *, as_json: bool) -> bool:
     """Returns whether it was written; an error must not hide the command's exit code."""
     from ktrace.view import tree
 
-    if file is None and not as_json:
-        terminal.console(error=True).print(tree.render(report))
-        return True
-    text = terminal.as_json(report.document()) if as_json else terminal.plain(tree.render(report))
+    if as_json:
+        text = terminal.as_json(report.document())
+    elif file is None:
+        text = terminal.coloured(tree.render(report), error=True)
+    else:
+        text = terminal.plain(tree.render(report))
     if unwritten := _print(text, file):
-        print(f"ktrace: {unwritten}", file=sys.stderr)
+        streams.tell(unwritten)
     return not unwritten
 
 

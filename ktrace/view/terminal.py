@@ -72,6 +72,14 @@ def text(line: str) -> Text:
     return Text(line)
 
 
+def coloured(what: RenderableType, *, error: bool = False) -> str:
+    """``what`` as ``console(error=error)`` would print it."""
+    target = console(error=error)
+    with target.capture() as captured:
+        target.print(what)
+    return captured.get().rstrip("\n")
+
+
 def plain(what: RenderableType) -> str:
     """``what`` as a pipe would receive it."""
     from rich.console import Console  # noqa: PLC0415
