@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,13 +89,17 @@ def test_wrong_usage_is_one_line_with_the_cure(
     assert told in line
 
 
-NUMERIC = [
-    (command, option)
-    for command in COMMANDS
-    for parameter in load(command).params
-    if parameter.type_descriptor.annotation in (int, float)
-    for option in parameter.opts
-]
+def numeric_options(command: str) -> list[str]:
+    parameters: list[Any] = list(load(command).params)
+    return [
+        option
+        for parameter in parameters
+        if parameter.type_descriptor.annotation in (int, float)
+        for option in parameter.opts
+    ]
+
+
+NUMERIC = [(command, option) for command in COMMANDS for option in numeric_options(command)]
 """Every option of every command whose value is a number."""
 
 
