@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib
-import io
 import itertools
 import json
-import os
 import pkgutil
 import sys
 from dataclasses import dataclass, field
@@ -16,21 +14,12 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from ktrace import document
-from ktrace.errors import FINDING, UNREACHABLE, USAGE, KtraceError
-from ktrace.jaeger import JaegerError
+from ktrace import document, streams
+from ktrace.errors import FINDING, USAGE
+from ktrace.failures import FAILURES, code_of, line_of
 from ktrace.text import clean
-from runtime_observability.host.kubeapi import KubeconfigError
-from runtime_observability.host.runner import CommandError
 
 _DISTRIBUTION = "runtime-observability"
-_CODES: dict[type[Exception], int] = {
-    KubeconfigError: USAGE,
-    JaegerError: UNREACHABLE,
-    CommandError: UNREACHABLE,
-}
-"""Exit codes of the errors that have none of their own."""
-_FAILURES: tuple[type[Exception], ...] = (KtraceError, *_CODES)
 _UsageError: Any = typer.BadParameter.__bases__[0]
 """What typer raises for options and arguments that it does not understand."""
 _PLAIN: dict[str, Any] = {
@@ -49,14 +38,6 @@ class _Entry:
     settings: dict[str, Any] = field(default_factory=dict)
     owns_stdout: bool = True
     """Whether stdout is the command's, and not that of a program that it runs."""
-
-    def load(self, name: str) -> TyperCommand:
-        app = typer.Typer(**_PLAIN)
-        function = getattr(importlib.import_module(self.module), self.function)
-        app.command(name, cls=_Command, **self.settings)(function)
-        command = typer.main.get_command(app)
-        assert isinstance(command, TyperCommand)  # noqa: S101  one function is one command
-        return command
 
     def summary(self) -> str:
         """The first line of the function's docstring, read without an import."""
@@ -90,16 +71,33 @@ _ENTRIES = {
 class _Command(TyperCommand):
     """A command whose failures are one line, with the exit code that its help documents."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if ctx.resilient_parsing:  # for completion, which reads no values
+            for parameter in self.get_params(ctx):
+                # typer imports pydantic, which takes 0.1 s, to convert them.
+                vars(parameter)["process_value"] = lambda _, value: value
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         try:
             return super().invoke(ctx)
-        except _FAILURES as error:
-            _end(
-                str(error),
-                _code(error),
-                in_json=bool(ctx.params.get("as_json")),
-                owns_stdout=_ENTRIES[str(self.name)].owns_stdout,
-            )
+        except FAILURES as error:
+            if isinstance(error, OSError) and streams.is_of_stdout(error):
+                raise
+            code, in_json = code_of(error), bool(ctx.params.get("as_json"))
+            owns_stdout = _ENTRIES[str(self.name)].owns_stdout
+            _tell(line_of(error), code, in_json=in_json, owns_stdout=owns_stdout)
+            raise typer.Exit(code) from None
+
+
+def load(name: str) -> TyperCommand:
+    """A command with its options and arguments; imports it."""
+    entry, app = _ENTRIES[name], typer.Typer(**_PLAIN)
+    function = getattr(importlib.import_module(entry.module), entry.function)
+    app.command(name, cls=_Command, **entry.settings)(function)
+    command = typer.main.get_command(app)
+    assert isinstance(command, TyperCommand)  # noqa: S101  one function is one command
+    return command
 
 
 class _Unloaded(TyperCommand):
@@ -109,8 +107,7 @@ class _Unloaded(TyperCommand):
         return _ENTRIES[str(self.name)].summary()
 
     def make_context(self, info_name: str | None, args: list[str], *rest: Any, **more: Any) -> Any:
-        name = str(self.name)
-        return _ENTRIES[name].load(name).make_context(info_name, args, *rest, **more)
+        return load(str(self.name)).make_context(info_name, args, *rest, **more)
 
 
 class _Commands(TyperGroup):
@@ -151,56 +148,45 @@ def _root(
 
 
 def main() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # where output is ASCII, a bar is ?
+    streams.prepare()
     try:
-        code = app(standalone_mode=False, prog_name="ktrace")
+        code = _run()
         sys.stdout.flush()
-    except _UsageError as error:
-        own = itertools.takewhile(lambda argument: argument != "--", sys.argv)
-        entry = _ENTRIES.get(error.ctx.info_name) if error.ctx else None
-        _end(
-            _usage(error),
-            USAGE,
-            in_json="--json" in own,
-            owns_stdout=entry is None or entry.owns_stdout,
-        )
-    except OSError as error:
-        _abandon_output()
-        if isinstance(error, BrokenPipeError):
-            sys.exit(FINDING)  # as typer ends where a command's own output is cut off
-        file = f"{error.filename}: " if error.filename else ""
-        _end(f"{file}{error.strerror or error}", USAGE)
+    except OSError as error:  # of stdout: a command's own are told by _Command
+        streams.abandon(sys.stdout)
+        code = FINDING
+        if not isinstance(error, BrokenPipeError):
+            streams.tell(f"stdout cannot be written: {line_of(error)}. Redirect it to another file")
+            code = USAGE
     sys.exit(code)
 
 
-def _abandon_output() -> None:
-    """What cannot be written now must not fail once more when the interpreter ends."""
+def _run() -> int:
+    """The exit code of what the command line names."""
     try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _code(error: Exception) -> int:
-    if isinstance(error, KtraceError):
-        return error.code
-    return next(code for kind, code in _CODES.items() if isinstance(error, kind))
+        return app(standalone_mode=False, prog_name="ktrace") or 0
+    except _UsageError as error:
+        own = itertools.takewhile(lambda argument: argument != "--", sys.argv)
+        entry = _ENTRIES.get(error.ctx.info_name) if error.ctx else None
+        in_json, owns_stdout = "--json" in own, entry is None or entry.owns_stdout
+        _tell(_usage(error), USAGE, in_json=in_json, owns_stdout=owns_stdout)
+        return USAGE
 
 
 def _usage(error: Any) -> str:
     path = error.ctx.command_path if error.ctx else "ktrace"
     message = error.format_message()
     end = "" if message.endswith((".", "?")) else "."
-    return f"{message}{end} `{path} --help` shows what there is"
+    return clean(f"{message}{end} `{path} --help` shows what there is")
 
 
-def _end(message: str, code: int, *, in_json: bool = False, owns_stdout: bool = True) -> None:
-    line = clean(message)
-    if in_json:
-        stream = sys.stdout if owns_stdout else sys.stderr
-        print(json.dumps(document.of_error(line, code), indent=2), file=stream)
+def _tell(line: str, code: int, *, in_json: bool, owns_stdout: bool) -> None:
+    """Why ktrace ends with ``code``: on stderr, and under --json as a document where that goes."""
     if owns_stdout or not in_json:
-        print(f"ktrace: {line}", file=sys.stderr)
-    sys.exit(code)
+        streams.tell(line)
+    if in_json:
+        text = json.dumps(document.of_error(line, code), indent=2)
+        if owns_stdout:
+            print(text)
+        else:
+            streams.write_error(text)

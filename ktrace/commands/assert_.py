@@ -8,12 +8,11 @@ from typing import Annotated
 
 import typer
 
+from ktrace.commands import output_file
 from ktrace.errors import FINDING, UsageError
-from ktrace.expect import schema, shipped
-from ktrace.expect.search import wait_for_verdicts
 from ktrace.jaeger import Jaeger, JaegerError
 from ktrace.target import options, target
-from ktrace.view import junit, terminal, verdicts
+from ktrace.view import terminal
 
 
 def assert_(
@@ -62,6 +61,12 @@ def assert_(
     Exit codes: 0 all are met, 1 one is not met or cannot be judged, 2 a broken file, wrong usage
     or no stack, 3 Jaeger cannot be reached.
     """
+    from ktrace.expect import schema, shipped
+    from ktrace.expect.search import wait_for_verdicts
+    from ktrace.view import junit, verdicts
+
+    if junit_file:
+        output_file.refuse_unwritable(junit_file)
     path = shipped.find(file)
     expected = schema.load(path, dict(_pair(text) for text in values or ()))
     chosen = target.choose(stack, jaeger_url, None)
@@ -77,10 +82,10 @@ def assert_(
         if junit_file:
             names = [expectation.name for expectation in expected.expectations]
             seconds = time.monotonic() - begin
-            _write(junit_file, junit.render_error(path.stem, names, str(error), seconds))
+            output_file.write(junit_file, junit.render_error(path.stem, names, str(error), seconds))
         raise
     if junit_file:
-        _write(junit_file, junit.render(path.stem, found, time.monotonic() - begin))
+        output_file.write(junit_file, junit.render(path.stem, found, time.monotonic() - begin))
     if as_json:
         terminal.print_json(verdicts.document(found))
     else:
@@ -89,13 +94,6 @@ def assert_(
             console.print(line)
     if not all(verdict.ok for verdict in found):
         raise typer.Exit(FINDING)
-
-
-def _write(file: Path, report: str) -> None:
-    try:
-        file.write_text(report, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error.strerror}") from None
 
 
 def _pair(text: str) -> tuple[str, str]:

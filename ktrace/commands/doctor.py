@@ -6,13 +6,11 @@ from pathlib import Path
 
 import typer
 
-from ktrace.checks.examine import examine
 from ktrace.document import versioned
 from ktrace.errors import FINDING, UsageError
-from ktrace.target import options, stack_settings
+from ktrace.target import options
 from ktrace.target.stack import is_this_project, project_folder, selected_stack
-from ktrace.view import findings, terminal
-from runtime_observability.core.naming import Names
+from ktrace.view import terminal
 
 _WITHOUT_STACK = "dev"
 
@@ -31,6 +29,11 @@ def doctor(*, stack: options.StackOption = None, as_json: options.JsonOption = F
 
     Exit codes: 0 it can (there may be warnings), 1 a check failed, 2 wrong usage or no such stack.
     """
+    from ktrace.checks.examine import examine
+    from ktrace.target import stack_settings
+    from ktrace.view import findings
+    from runtime_observability.core.naming import Names
+
     folder, name = _subject(stack)
     # The settings of another program are in its code: then the defaults are checked.
     known = name is not None and is_this_project(folder)

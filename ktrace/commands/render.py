@@ -6,21 +6,19 @@ import json
 import shlex
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ktrace.commands import output_file
 from ktrace.document import versioned
 from ktrace.errors import UsageError
-from ktrace.target import options, stack_settings
+from ktrace.target import options
 from ktrace.target.stack import is_this_project, project_folder, selected_stack
 from ktrace.view import terminal
-from runtime_observability.core import documents
-from runtime_observability.core.naming import Names
-from runtime_observability.core.observation import Observation
-from runtime_observability.core.plan import Plan, make_plan
-from runtime_observability.core.problem import ProblemsError
-from runtime_observability.host import node_image
+
+if TYPE_CHECKING:
+    from runtime_observability.core.plan import Plan
 
 _K3D_FILE = "k3d.yaml"
 
@@ -49,6 +47,13 @@ def render(
 
     Exit codes: 0 rendered, 2 wrong usage or no stack.
     """
+    from ktrace.target import stack_settings
+    from runtime_observability.core.naming import Names
+    from runtime_observability.core.observation import Observation
+    from runtime_observability.core.plan import make_plan
+    from runtime_observability.core.problem import ProblemsError
+    from runtime_observability.host import node_image
+
     folder = project_folder()
     name = stack or selected_stack()
     if name is None:
@@ -73,9 +78,9 @@ def render(
             path = output / file
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text)
             except OSError as error:
-                raise UsageError(f"{path} cannot be written: {error.strerror}") from None
+                raise output_file.failed(path, error) from None
+            output_file.write(path, text)
     if as_json:
         content = {"stack": name, "files": files, "command": command, "environment": environment}
         terminal.print_json(versioned(content))
@@ -87,6 +92,8 @@ def render(
 
 def rendered(plan: Plan) -> dict[str, str]:
     """Every generated file's text by its path."""
+    from runtime_observability.core import documents
+
     files = {f"node/{name}": text for name, text in plan.files.files.items()}
     for name, container in (
         ("collector", plan.collector.container),

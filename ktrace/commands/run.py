@@ -7,25 +7,24 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO, TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from ktrace import streams
+from ktrace.commands import output_file
 from ktrace.document import of_error
-from ktrace.errors import FINDING, UNREACHABLE, USAGE, KtraceError, UsageError
-from ktrace.following.follower import Follower
-from ktrace.following.owners import PodOwners
-from ktrace.following.report import Report
+from ktrace.errors import FINDING, UNREACHABLE, USAGE
+from ktrace.failures import FAILURES, code_of, line_of
 from ktrace.jaeger import Jaeger, JaegerError
-from ktrace.recording import user_command
-from ktrace.recording.forwarder import recording
 from ktrace.target import options, target
 from ktrace.text import clean
-from ktrace.view import terminal, tree
-from runtime_observability.host.kubeapi import KubeconfigError
-from runtime_observability.host.runner import CommandError
+from ktrace.view import terminal
 
-_FAILURES = (KtraceError, KubeconfigError, JaegerError, CommandError)
+if TYPE_CHECKING:
+    from ktrace.following.follower import Follower
+    from ktrace.following.owners import PodOwners
+    from ktrace.following.report import Report
 
 
 def run(
@@ -39,6 +38,7 @@ def run(
             "--for",
             metavar="SECONDS",
             min=0,
+            callback=options.finite,
             help="How long to follow what it caused, at most; reading that may take 2 s more.",
         ),
     ] = 30,
@@ -78,17 +78,13 @@ def run(
     Exit codes: the command's own if that is not 0; else 0 reported, 1 no request was recorded,
     2 wrong usage or no stack, 3 Jaeger or the cluster cannot be reached.
     """
-    file: IO[str] | None = None
+    file = _open(report_to)
     try:
-        chosen = target.choose(stack, jaeger_url, kubeconfig)
-        file = _open(report_to)
-        report = _run(command, seconds, chosen)
-    except _FAILURES as error:
-        if not as_json:
-            raise
-        code = _code(error)
-        _print(terminal.as_json(of_error(clean(str(error)), code)), file)
-        raise typer.Exit(code) from None
+        report = _run(command, seconds, target.choose(stack, jaeger_url, kubeconfig))
+    except FAILURES as error:
+        if file is None or not as_json:
+            raise  # it is told on stderr
+        _end(error, file)
     written = _write(report, file, as_json=as_json)
     if report.code or not report.requests:
         raise typer.Exit(report.code or FINDING)
@@ -100,6 +96,12 @@ def run(
 
 def _run(command: Sequence[str], seconds: float, chosen: target.Target) -> Report:
     """Runs the command, follows what it caused for ``seconds`` at most, and reports both."""
+    from ktrace.following.follower import Follower
+    from ktrace.following.owners import PodOwners
+    from ktrace.following.report import Report
+    from ktrace.recording import user_command
+    from ktrace.recording.forwarder import recording
+
     with Jaeger(chosen.jaeger) as jaeger:
         jaeger.services()  # fails before the command runs if Jaeger cannot be reached
         owners = PodOwners(chosen.cluster)
@@ -141,20 +143,24 @@ def _notes(owners: PodOwners) -> tuple[str, ...]:
     return (f"pods were listed in {where} only: this user may not list those of all namespaces",)
 
 
-def _code(error: Exception) -> int:
-    if isinstance(error, KtraceError):
-        return error.code
-    return USAGE if isinstance(error, KubeconfigError) else UNREACHABLE
-
-
 def _open(report_to: str | None) -> IO[str] | None:
     """Before the command runs, so that its report is not lost; None for stderr."""
-    if report_to in (None, "-"):
+    if report_to is None or report_to == "-":
         return None
+    path = Path(report_to)
+    output_file.refuse_unwritable(path)
     try:
-        return Path(str(report_to)).open("w", encoding="utf-8")
+        return path.open("w", encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{clean(str(report_to))} cannot be written: {error.strerror}") from None
+        raise output_file.failed(path, error) from None
+
+
+def _end(failure: Exception, file: IO[str]) -> NoReturn:
+    """The failure's document is in ``file``, where the report would be; its line is on stderr."""
+    line, code = line_of(failure), code_of(failure)
+    unwritten = _print(terminal.as_json(of_error(line, code)), file)
+    streams.tell("; ".join(filter(None, (line, unwritten))))
+    raise typer.Exit(code)
 
 
 def _follow(follower: Follower, seconds: float) -> str:
@@ -170,20 +176,25 @@ def _follow(follower: Follower, seconds: float) -> str:
 
 
 def _write(report: Report, file: IO[str] | None, *, as_json: bool) -> bool:
-    """Returns whether it was written."""
-    if file is None and not as_json:
-        terminal.console(error=True).print(tree.render(report))
-        return True
-    text = terminal.as_json(report.document()) if as_json else terminal.plain(tree.render(report))
-    return _print(text, file)
-
-
-def _print(text: str, file: IO[str] | None) -> bool:
     """Returns whether it was written; an error must not hide the command's exit code."""
+    from ktrace.view import tree
+
+    if as_json:
+        text = terminal.as_json(report.document())
+    elif file is None:
+        text = terminal.coloured(tree.render(report), error=True)
+    else:
+        text = terminal.plain(tree.render(report))
+    if unwritten := _print(text, file):
+        streams.tell(unwritten)
+    return not unwritten
+
+
+def _print(text: str, file: IO[str] | None) -> str:
+    """Returns why it could not be written, or an empty text."""
     try:
         with file or nullcontext(sys.stderr) as output:
             print(text, file=output)
     except OSError as error:
-        print(f"ktrace: the report cannot be written: {error.strerror}", file=sys.stderr)
-        return False
-    return True
+        return f"the report cannot be written: {error.strerror}: name another file"
+    return ""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ktrace.commands import output_file
 from ktrace.errors import FINDING, KtraceError, UsageError
 from ktrace.jaeger import Jaeger
-from ktrace.podstart.model import PodStart
 from ktrace.target import options, target
-from ktrace.view import page, terminal, waterfall
-from ktrace.view import start as start_view
+from ktrace.view import terminal
+
+if TYPE_CHECKING:
+    from ktrace.podstart.model import PodStart
 
 
 def show(
@@ -55,8 +57,11 @@ def show(
     kind, _, name = pod.rpartition("/")
     if kind not in ("", "pod", "pods") or not name:
         raise UsageError(f"{pod!r} is not a pod: write pod/NAME or NAME")
-    # --help would wait for search's HTTP client.
-    from ktrace.podstart import in_progress, search  # noqa: PLC0415
+    if html:
+        output_file.refuse_unwritable(html)
+    from ktrace.podstart import in_progress, search
+    from ktrace.view import page
+    from ktrace.view import start as start_view
 
     chosen = target.choose(stack, jaeger_url, kubeconfig)
     with Jaeger(chosen.jaeger) as jaeger:
@@ -71,7 +76,7 @@ def show(
             raise KtraceError(f"{reason}{hint}")
         start, url = in_progress.until_observed(start), jaeger.url
     if html:
-        _write(html, page.render(start, url))
+        output_file.write(html, page.render(start, url))
     if as_json:
         terminal.print_json(start_view.document(start, url))
     else:
@@ -89,14 +94,9 @@ def _hint(pod: str, known: set[str]) -> str:
     return f"; similar names are {', '.join(similar)}" if similar else ""
 
 
-def _write(file: Path, text: str) -> None:
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error.strerror}") from None
-
-
 def _print(start: PodStart, jaeger_url: str) -> None:
+    from ktrace.view import waterfall
+
     console = terminal.console()
     console.print(waterfall.title(start), style="bold", markup=False)
     console.print(waterfall.table(start, console.width))

@@ -9,10 +9,8 @@ import typer
 from ktrace.document import versioned
 from ktrace.errors import FINDING
 from ktrace.jaeger import Jaeger
-from ktrace.pipeline import verification
-from ktrace.pipeline.nodes import list_nodes
-from ktrace.target import docker_daemon, options, target
-from ktrace.view import coverage, terminal
+from ktrace.target import options, target
+from ktrace.view import terminal
 
 
 def verify(
@@ -42,6 +40,11 @@ def verify(
     Exit codes: 0 everything is traced, 1 a hop is broken, 2 wrong usage or no stack, 3 the cluster
     cannot be reached.
     """
+    from ktrace.pipeline import verification
+    from ktrace.pipeline.nodes import list_nodes
+    from ktrace.target import docker_daemon
+    from ktrace.view import coverage
+
     chosen = target.choose(stack, jaeger_url, kubeconfig)
     if chosen.outputs:
         docker_daemon.use_that_of(stack)

@@ -30,17 +30,11 @@ from pathlib import Path
 from ktrace.jaeger import Jaeger, JaegerError
 from ktrace.pipeline import hops, pipelines
 from ktrace.pipeline.pipelines import StackPipeline
-from ktrace.pipeline.probe_pod import (
-    ProbeError,
-    StartWatch,
-    never_ran,
-    probe_pod,
-    state_of,
-    wait_until_started,
-)
+from ktrace.pipeline.pod_watch import StartWatch, never_ran, wait_until_started
+from ktrace.pipeline.probe_pod import ProbeError, probe_pod
 from ktrace.pipeline.probe_trace import Wanted, services_since, silence, wait_for_trace
 from ktrace.pipeline.span_tree import tree
-from ktrace.text import cleaned
+from ktrace.text import clean, cleaned
 from runtime_observability.host import api_server
 from runtime_observability.host.api_server import ApiServer
 from runtime_observability.host.files import write_private
@@ -96,9 +90,9 @@ def probe(
         watch = StartWatch(api, pod)
         found, waited = wait_for_trace(jaeger, pod, wanted, seconds, watch.look)
         if waited is None:
-            state = state_of(api, pod)
+            state = watch.state()
             if state.ran is False:
-                raise never_ran(pod, state)
+                raise never_ran(api, pod, state)
             services = services_since(jaeger, pod)
             message = silence(found, wanted, services, seconds, state.summary)
             raise SilenceError(message, wanted.missing(found), state.node)
@@ -150,7 +144,8 @@ def main() -> int:
         saved = {"k3sVersion": request.k3sVersion, **report}
         write_private(Path(request.report), json.dumps(saved, indent=2))
     except FAILURES as error:
-        print(f"error: {error}", file=sys.stderr)
+        told = str(error) if isinstance(error, ProbeError) else clean(api_server.reason(error))
+        print(f"error: {told}", file=sys.stderr)
         if isinstance(error, SilenceError):
             broken = broken_hops(request.jaegerUrl, api, error.components, error.node)
             print(*broken, sep="\n", file=sys.stderr)

@@ -19,11 +19,13 @@ NAMESPACE = "default"
 _PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 _FORBIDDEN, _NOT_FOUND = 403, 404
 _POLL_SECONDS = 0.2
-_LOOK_SECONDS = 1.0
-"""Between two looks at the pod: each is a request whose spans end up in Jaeger, too."""
-_UNSCHEDULABLE_SECONDS = 10.0
-"""How long the pod may find no node: a taint of a node that becomes ready goes away sooner."""
 _DELETE_ATTEMPTS = 3
+_LIMIT_RANGE_STOPPED = (
+    f"a LimitRange of namespace {NAMESPACE} stopped it: `kubectl -n {NAMESPACE} describe "
+    "limitrange` shows its bounds"
+)
+_NEVER_STARTED = ("StartError", "ContainerCannotRun", "ContainerStatusUnknown")
+"""Reasons of a container's end that is none: its process was never seen to run."""
 _STOPPED_BY = (
     (
         "violates PodSecurity",
@@ -35,10 +37,20 @@ _STOPPED_BY = (
         f"a ResourceQuota of namespace {NAMESPACE} stopped it: raise it, `kubectl -n {NAMESPACE} "
         "describe resourcequota` shows what is used",
     ),
+    *((part, _LIMIT_RANGE_STOPPED) for part in ("per Container is", "per Pod is")),
     (
-        "per Container is",
-        f"a LimitRange of namespace {NAMESPACE} stopped it: `kubectl -n {NAMESPACE} describe "
-        "limitrange` shows its bounds",
+        "service account",
+        f"ServiceAccount default of namespace {NAMESPACE} is missing: see whether the cluster's "
+        f"controller manager runs, or `kubectl -n {NAMESPACE} create serviceaccount default`",
+    ),
+    (
+        "being terminated",
+        f"namespace {NAMESPACE} is being deleted: `kubectl get namespace {NAMESPACE} -o yaml` "
+        "shows the finalizers that it waits for",
+    ),
+    (
+        f'namespaces "{NAMESPACE}" not found',
+        f"create it: `kubectl create namespace {NAMESPACE}`",
     ),
     (
         "failed calling webhook",
@@ -58,8 +70,9 @@ _STOPPED_BY = (
     ),
 )
 """By a part of the API server's message: who refused the pod, and the cure."""
-_CONSTRAINING = ("violates PodSecurity", "must specify")
-"""In messages of Pod Security, and of a ResourceQuota that wants requests and limits."""
+_CONSTRAINING = ("violates PodSecurity", "must specify", "request is spec", "limit is spec")
+"""In messages of Pod Security, of a ResourceQuota that wants requests and limits, and of a
+LimitRange that does: ``No limit is specified``."""
 
 
 class ProbeError(Exception):
@@ -98,6 +111,10 @@ class PodState:
     """Empty before it is scheduled."""
     unschedulable: str = ""
     """The scheduler's reason; empty where the scheduler has not refused the pod."""
+    waits_for: str = ""
+    """Its container's reason for waiting, such as ``ErrImagePull``; empty if it does not wait."""
+    gone: bool = False
+    """Whether somebody has deleted it."""
 
 
 @contextmanager
@@ -116,83 +133,28 @@ def probe_pod(api: ApiServer, image: str, seconds: float) -> Iterator[CreatedPod
     _delete(api, pod)
 
 
-class StartWatch:
-    """Ends a wait for the trace of a pod that cannot run."""
-
-    def __init__(self, api: ApiServer, pod: CreatedPod) -> None:
-        self._api = api
-        self._pod = pod
-        self._looked_at = 0.0
-        self._unschedulable_since: float | None = None
-
-    def look(self) -> None:
-        """ProbeError when the pod has had no node for ``_UNSCHEDULABLE_SECONDS``."""
-        now = time.time()
-        if now - self._looked_at < _LOOK_SECONDS:
-            return
-        self._looked_at = now
-        state = state_of(self._api, self._pod)
-        if state.ran is False and state.ended:
-            raise never_ran(self._pod, state)
-        if not state.unschedulable:
-            self._unschedulable_since = None
-            return
-        if self._unschedulable_since is None:
-            self._unschedulable_since = now
-        if now - self._unschedulable_since >= _UNSCHEDULABLE_SECONDS:
-            raise never_ran(self._pod, state)
-
-
-def never_ran(pod: CreatedPod, state: PodState) -> ProbeError:
-    """Why there can be no trace of the pod's start: no hop has to be broken for that."""
-    if state.unschedulable:
-        return ProbeError(
-            f"pod {pod.key} did not run: it is unschedulable: {state.unschedulable}. Let a node "
-            "take it (`kubectl describe nodes` shows taints, capacity and conditions)"
-        )
-    if not state.node and not state.ended:
-        return ProbeError(
-            f"pod {pod.key} did not run: {state.summary}, and no scheduler has looked at it. See "
-            "whether the cluster's scheduler runs"
-        )
-    where = f" on node {state.node}" if state.node else ""
-    return ProbeError(
-        f"pod {pod.key} did not run{where}: {state.summary}. Nothing follows from that about the "
-        "spans' way to Jaeger; if the image cannot be pulled, set probeImage to one that can"
-    )
-
-
-def wait_until_started(api: ApiServer, pod: CreatedPod, seconds: float) -> None:
-    """ProbeError when it stays pending: a start that fails leaves a trace too, but proves less."""
-    while (state := state_of(api, pod)).ran is False:
-        if state.ended:
-            raise never_ran(pod, state)
-        if time.time() > pod.created_at + seconds:
-            raise ProbeError(
-                f"the trace of pod {pod.key} arrived, but within {seconds:g} s the pod did not "
-                f"start: {state.unschedulable or state.summary}. Set probeImage to an image that "
-                "the nodes can pull"
-            )
-        time.sleep(_POLL_SECONDS)
-
-
 def state_of(api: ApiServer, pod: CreatedPod) -> PodState:
     try:
         document = cleaned(api.get(f"{_PODS}/{pod.name}"))
     except api_server.FAILURES as error:
-        return PodState(f"cannot be read ({clean(str(error))})")
+        gone = isinstance(error, ApiError) and error.status == _NOT_FOUND
+        return PodState(f"cannot be read ({clean(api_server.reason(error))})", gone=gone)
     status, spec = document.get("status") or {}, document.get("spec") or {}
     containers = status.get("containerStatuses") or []
     states = [container.get("state") or {} for container in containers]
     waiting = [state["waiting"] for state in states if state.get("waiting")]
     phase = str(status.get("phase"))
     reasons = [status, *waiting] if phase != "Running" else waiting
+    conditions = status.get("conditions") or []
+    disruptions = [condition for condition in conditions if _disrupts(condition)]
+    ended = [state["terminated"] for state in states if _never_started(state)]
     return PodState(
-        summary=", ".join([phase, *filter(None, map(_reason, reasons))]),
+        summary=", ".join([phase, *filter(None, map(_reason, [*reasons, *ended, *disruptions]))]),
         ran=phase in ("Running", "Succeeded") or any(map(_has_started, containers)),
         ended=phase in ("Succeeded", "Failed"),
         node=str(spec.get("nodeName") or ""),
-        unschedulable=_unschedulable(status.get("conditions") or []),
+        unschedulable=_unschedulable(conditions),
+        waits_for=next((str(wait["reason"]) for wait in waiting if wait.get("reason")), ""),
     )
 
 
@@ -202,7 +164,19 @@ def _reason(of: dict[str, Any]) -> str:
 
 def _has_started(container: dict[str, Any]) -> bool:
     states = (container.get("state") or {}, container.get("lastState") or {})
-    return any("running" in state or "terminated" in state for state in states)
+    return any(
+        bool(state.get("running")) or (bool(state.get("terminated")) and not _never_started(state))
+        for state in states
+    )
+
+
+def _never_started(state: dict[str, Any]) -> bool:
+    return (state.get("terminated") or {}).get("reason") in _NEVER_STARTED
+
+
+def _disrupts(condition: dict[str, Any]) -> bool:
+    """An eviction, a preemption or a taint, since Kubernetes 1.26."""
+    return condition.get("type") == "DisruptionTarget" and condition.get("status") == "True"
 
 
 def _unschedulable(conditions: list[dict[str, Any]]) -> str:

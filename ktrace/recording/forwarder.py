@@ -78,13 +78,13 @@ def recording(kubeconfig: Path) -> Iterator[tuple[dict[str, str], Recorder]]:
     try:
         folder = tempfile.TemporaryDirectory(prefix="ktrace-", ignore_cleanup_errors=True)
     except OSError as error:
-        raise UsageError(
-            f"no temporary folder can be created for the command's kubeconfig: {error.strerror}; "
-            "name a folder with TMPDIR"
-        ) from None
+        raise _no_place(error) from None
     with folder as path, _forwarder(api_server, recorder) as forwarder:
         own = Path(path) / "kubeconfig"
-        write_private(own, yaml.safe_dump(redirected(kubeconfig, forwarder.url)))
+        try:
+            write_private(own, yaml.safe_dump(redirected(kubeconfig, forwarder.url)))
+        except OSError as error:
+            raise _no_place(error) from None
         yield (
             {
                 "KUBECONFIG": str(own),
@@ -94,6 +94,13 @@ def recording(kubeconfig: Path) -> Iterator[tuple[dict[str, str], Recorder]]:
             },
             recorder,
         )
+
+
+def _no_place(error: OSError) -> UsageError:
+    return UsageError(
+        f"the command's kubeconfig cannot be written to a temporary folder: {error.strerror}; name "
+        "a folder with TMPDIR"
+    )
 
 
 @contextmanager

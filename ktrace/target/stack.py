@@ -52,7 +52,7 @@ def _name(folder: Path) -> str | None:
     """The project's name; None where Pulumi.yaml is broken, empty or cannot be read."""
     try:
         name = yaml.safe_load((folder / "Pulumi.yaml").read_text())["name"]
-    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, yaml.YAMLError):
         return None
     return name if isinstance(name, str) and name else None
 

@@ -12,6 +12,9 @@ from runtime_observability.core.naming import PROJECT
 from runtime_observability.core.settings.model import Settings
 from runtime_observability.core.settings.parse import SettingsError, parse
 
+_BROKEN = (ValueError, TypeError, AttributeError, RecursionError, yaml.YAMLError)
+"""What a text raises that is not YAML of the expected shape."""
+
 
 def read(folder: Path, stack: str | None, *, without_secrets: bool = False) -> Settings:
     """The settings in Pulumi.<stack>.yaml, and the defaults for the others.
@@ -57,8 +60,8 @@ def _keys(file: Path, namespace: str) -> dict[str, Any]:
     try:
         document = yaml.safe_load(file.read_text()) or {}
         config = dict(document.get("config") or {})
-    except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as error:
-        raise UsageError(f"{file} cannot be read: {error}") from None
+    except (OSError, *_BROKEN) as error:
+        raise UsageError(f"{file} cannot be read: {error}: correct it") from None
     own = f"{namespace}:"
     return {
         str(key).removeprefix(own): value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,10 @@ import yaml
 
 from ktrace.errors import UsageError
 from ktrace.target.stack import stack_outputs
+
+_BROKEN = (ValueError, LookupError, TypeError, AttributeError, RecursionError, yaml.YAMLError)
+"""What a text raises that is not YAML of the expected shape."""
+_HOST = re.compile(r"[^\s\x00-\x1f\x7f]+")
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,8 @@ def choose(stack: str | None, jaeger: str | None, kubeconfig: Path | None) -> Ta
 
 
 def refuse_a_broken_kubeconfig(file: Path) -> None:
-    """UsageError unless it has a current context, and the cluster that the context names."""
+    """UsageError unless it has a current context, and that context's cluster has an address."""
+    server = None
     try:
         document = yaml.safe_load(file.read_text())
         (context,) = (
@@ -71,22 +77,35 @@ def refuse_a_broken_kubeconfig(file: Path) -> None:
             for entry in document["contexts"]
             if entry["name"] == document["current-context"]
         )
-        clusters = [entry["name"] for entry in document["clusters"]]
-        usable = context["cluster"] in clusters
-    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError):
-        usable = False
-    if not usable:
-        raise UsageError(f"{file} is not a kubeconfig with a current context and its cluster")
+        clusters = {entry["name"]: entry["cluster"] for entry in document["clusters"]}
+        server = clusters[context["cluster"]].get("server")
+    except (OSError, *_BROKEN):
+        raise UsageError(
+            f"{file} is not a kubeconfig with a current context and its cluster: name another with "
+            "--kubeconfig PATH"
+        ) from None
+    if not is_url(server):
+        raise UsageError(
+            f"{file}: the server of its cluster, {server!r}, is not https://HOST:PORT: correct it, "
+            "or name another file with --kubeconfig PATH"
+        )
 
 
 def refuse_what_is_no_url(jaeger: str) -> None:
     """UsageError unless ``jaeger`` is http://HOST:PORT or https://HOST:PORT."""
-    try:
-        url = urlsplit(jaeger)
-        usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-    except ValueError:  # the port is not a port number
-        usable = False
-    if not usable:
+    if not is_url(jaeger):
         raise UsageError(
             f"--jaeger {jaeger!r} is not http://HOST:PORT, the address of Jaeger's page"
         )
+
+
+def is_url(text: object) -> bool:
+    """Whether ``text`` is http://HOST:PORT or https://HOST:PORT, with or without port and path."""
+    if not isinstance(text, str):
+        return False
+    try:
+        url = urlsplit(text)
+        host, port = url.hostname or "", url.port
+    except ValueError:  # the port is not a port number
+        return False
+    return url.scheme in ("http", "https") and bool(_HOST.fullmatch(host)) and port != 0

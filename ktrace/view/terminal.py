@@ -1,4 +1,7 @@
-"""What a command prints: colour and width for a person, plain lines for a pipe, or JSON."""
+"""What a command prints: colour and width for a person, plain lines for a pipe, or JSON.
+
+rich is imported on first use: --help, completion and --json do not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ import json
 import os
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, RenderableType
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.text import Text
 
 PIPE_WIDTH = 400
 """Columns without a terminal: enough that nothing is cut."""
@@ -18,6 +22,8 @@ PIPE_WIDTH = 400
 
 def console(*, error: bool = False) -> Console:
     """Stdout, or stderr. In a pipe there is no colour unless FORCE_COLOR is set; NO_COLOR wins."""
+    from rich.console import Console  # noqa: PLC0415
+
     stream = sys.stderr if error else sys.stdout
     is_terminal = stream.isatty()
     forced = bool(os.environ.get("FORCE_COLOR")) and not os.environ.get("NO_COLOR")
@@ -61,11 +67,23 @@ def as_json(document: Any) -> str:
 
 def text(line: str) -> Text:
     """A line as it is: the name of an object is not markup."""
+    from rich.text import Text  # noqa: PLC0415
+
     return Text(line)
+
+
+def coloured(what: RenderableType, *, error: bool = False) -> str:
+    """``what`` as ``console(error=error)`` would print it."""
+    target = console(error=error)
+    with target.capture() as captured:
+        target.print(what)
+    return captured.get().rstrip("\n")
 
 
 def plain(what: RenderableType) -> str:
     """``what`` as a pipe would receive it."""
+    from rich.console import Console  # noqa: PLC0415
+
     target = Console(
         file=io.StringIO(),
         width=PIPE_WIDTH,

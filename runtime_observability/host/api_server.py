@@ -27,6 +27,7 @@ _UNUSABLE = (
     LookupError,
     TypeError,
     AttributeError,
+    RecursionError,
     yaml.YAMLError,
     httpx.InvalidURL,
 )
@@ -99,9 +100,12 @@ class ApiServer:
         if response.is_error:
             raise ApiError(response)
         try:
-            return Answer(response.json(), response.headers)
-        except ValueError:
-            raise ApiError(response) from None
+            document = response.json()
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict):
+            raise ApiError(response)
+        return Answer(document, response.headers)
 
 
 def reason(error: Exception) -> str:

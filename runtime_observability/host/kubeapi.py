@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from kubernetes import client
 
-_UNUSABLE = (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError)
+_UNUSABLE = (OSError, ValueError, TypeError, AttributeError, RecursionError, yaml.YAMLError)
 """What the Kubernetes client raises besides its own error for a text that is not a kubeconfig."""
 _PASSING = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT)
 """With these, and with all from 500 on, a server says that the same request may work later."""

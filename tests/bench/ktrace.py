@@ -26,6 +26,7 @@ _TAGS = 15
 _HELP_SECONDS = 0.3
 _READ_SECONDS = 1.0
 _READ_MEGABYTES = 100
+_COMMANDS = ("doctor", "verify", "run", "show", "assert", "render", "open")
 _COMPLETION = {
     "_KTRACE_COMPLETE": "complete_bash",
     "COMP_WORDS": "ktrace show --j",
@@ -47,7 +48,11 @@ print(seconds, int(largest) / 1024)
 
 def main() -> int:
     rows = [
-        ("ktrace show --help", "s", _HELP_SECONDS, _seconds("show", "--help")),
+        ("ktrace --help", "s", _HELP_SECONDS, _seconds("--help")),
+        *(
+            (f"ktrace {command} --help", "s", _HELP_SECONDS, _seconds(command, "--help"))
+            for command in _COMMANDS
+        ),
         ("completion of an option", "s", _HELP_SECONDS, _seconds(**_COMPLETION)),
         *_reading(),
     ]

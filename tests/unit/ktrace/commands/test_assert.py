@@ -156,7 +156,7 @@ def test_a_report_that_cannot_be_written_is_wrong_usage(
     options = ("--jaeger", jaeger, "--timeout", "0", "--junit", str(tmp_path))
     refused = ktrace("assert", str(file), *options)
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr == f"ktrace: {tmp_path} cannot be written: Is a directory\n"
+    assert refused.stderr == f"ktrace: {tmp_path} cannot be written: it is a folder: name a file\n"
 
 
 @pytest.mark.parametrize("pair", ["POD", "=x", ""])

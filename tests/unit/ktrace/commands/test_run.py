@@ -91,7 +91,7 @@ def test_a_report_that_cannot_be_written_is_said_first_or_costs_no_code(
     assert ktrace_run("--report", str(tmp_path)) == 2
     printed = capfd.readouterr()
     assert printed.out == ""
-    assert printed.err == f"ktrace: {tmp_path} cannot be written: Is a directory\n"
+    assert printed.err == f"ktrace: {tmp_path} cannot be written: it is a folder: name a file\n"
     assert ktrace_run("--report", "/dev/full", code=7) == 7
     assert "the report cannot be written: No space left" in capfd.readouterr().err
     assert ktrace_run("--report", "/dev/full") == 2
@@ -111,8 +111,10 @@ def test_errors_are_json_where_the_report_would_be(
     report = tmp_path / "report.json"
     absent = tmp_path / "absent"
     assert ktrace_run("--json", "--report", str(report), kubeconfig=absent) == 2
-    assert json.loads(report.read_text())["error"]["exitCode"] == 2
-    assert capfd.readouterr() == ("", "")
+    failed = json.loads(report.read_text())
+    schemas.validate("error", failed)
+    assert failed["error"]["exitCode"] == 2
+    assert capfd.readouterr() == ("", f"ktrace: {failed['error']['message']}\n")
 
 
 def test_a_report_is_valid_and_plain_whatever_its_names_contain(

@@ -241,7 +241,7 @@ def test_a_page_that_cannot_be_written_is_wrong_usage(
 ) -> None:
     refused = ktrace("show", "echo-one", "--jaeger", jaeger, "--html", str(tmp_path))
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr == f"ktrace: {tmp_path} cannot be written: Is a directory\n"
+    assert refused.stderr == f"ktrace: {tmp_path} cannot be written: it is a folder: name a file\n"
 
 
 @pytest.mark.parametrize("pod", ["deployment/a", "pod/", ""])

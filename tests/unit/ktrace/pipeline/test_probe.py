@@ -12,9 +12,10 @@ import httpx
 import pytest
 
 from ktrace.jaeger import Jaeger, JaegerError
-from ktrace.pipeline import probe, probe_pod, probe_trace
+from ktrace.pipeline import pod_watch, probe, probe_pod, probe_trace
 from ktrace.pipeline.probe_pod import CreatedPod, ProbeError
 from ktrace.pipeline.probe_trace import Wanted
+from ktrace.text import clean
 from runtime_observability.core.naming import Names
 from runtime_observability.host.api_server import ApiServer
 from tests.fakes.clock import Clock
@@ -27,7 +28,7 @@ from tests.fakes.jaeger import URL, client, data, span, trace
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """No test waits, and no deadline depends on the machine."""
-    return Clock().drive(monkeypatch, probe_trace, probe_pod)
+    return Clock().drive(monkeypatch, probe_trace, probe_pod, pod_watch)
 
 
 PODS = "/api/v1/namespaces/default/pods"
@@ -51,6 +52,10 @@ class Cluster:
         self.created: list[str] = []
         self.phase: dict[str, Any] = {"phase": "Running"}
         self.node = ""
+        self.gone = False
+        """Whether somebody else has deleted the pod."""
+        self.events: list[dict[str, Any]] = []
+        self.node_conditions: list[dict[str, Any]] = [{"type": "Ready", "status": "True"}]
         self.audited = True
         self.services = list(ALL)
         self.starts: list[list[Any]] = [[joined()]]
@@ -87,6 +92,13 @@ class Cluster:
             return self.refusals.pop(0)
         if request.method == "DELETE" and self.undeletable:
             return self.undeletable.pop(0)
+        if request.path.startswith("/api/v1/namespaces/default/events?"):
+            assert request.path.endswith(f"=involvedObject.name%3D{self.created[-1]}")
+            return Reply(200, {"kind": "EventList", "items": self.events})
+        if request.path == f"/api/v1/nodes/{self.node}":
+            return Reply(200, {"kind": "Node", "status": {"conditions": self.node_conditions}})
+        if request.method == "GET" and self.gone:
+            return Reply(404, {"message": f'pods "{self.created[-1]}" not found'})
         if request.method == "POST":
             self.created.append(request.body["metadata"]["name"])
         pod = {"kind": "Pod", "metadata": {"name": "p"}, "status": self.phase}
@@ -387,6 +399,18 @@ def test_a_pod_that_is_refused_says_why(cluster: Cluster, status: int) -> None:
         cluster.probe(seconds=0.2)
 
 
+def test_a_service_account_that_never_comes_is_told(cluster: Cluster, clock: Clock) -> None:
+    missing = PODS_ARE_FORBIDDEN + (
+        'error looking up service account default/default: serviceaccount "default" not found'
+    )
+    cluster.refusals = [Reply(403, {"message": missing})] * 1000
+    begin = clock.now
+    said = failure(cluster, seconds=5)
+    assert "ServiceAccount default of namespace default is missing: see whether" in said
+    assert len(said.splitlines()) == 1
+    assert 5 <= clock.now - begin < 6
+
+
 PODS_ARE_FORBIDDEN = 'pods "trace-probe-1" is forbidden: '
 REFUSALS = [
     (403, PODS_ARE_FORBIDDEN + "exceeded quota: few, requested: pods=1", "A ResourceQuota of"),
@@ -397,6 +421,18 @@ REFUSALS = [
     (403, PODS_ARE_FORBIDDEN + "ValidatingAdmissionPolicy 'no' denied request", "This policy"),
     (403, 'pods is forbidden: User "u" cannot create resource "pods" in API group', "RBAC stop"),
     (403, "the moon is full", "the moon is full"),
+    (
+        403,
+        PODS_ARE_FORBIDDEN + "minimum memory usage per Pod is 1Gi, but request is 16777216",
+        "A LimitRange of namespace default stopped it",
+    ),
+    (
+        403,
+        PODS_ARE_FORBIDDEN
+        + "unable to create new content in namespace default because it is being terminated",
+        "Namespace default is being deleted: `kubectl get namespace default",
+    ),
+    (404, 'namespaces "default" not found', "Create it: `kubectl create namespace default`"),
 ]
 
 
@@ -419,6 +455,10 @@ def test_a_refusal_is_told_at_once_and_who_refused(
     [
         'violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false',
         "failed quota: compute: must specify limits.cpu for: probe; requests.memory for: probe",
+        "maximum cpu usage per Container is 1.  No limit is specified",
+        "minimum memory usage per Pod is 1Mi.  No request is specified",
+        "cpu max limit to request ratio per Container is 2, but no request is specified or "
+        "request is 0",
     ],
 )
 def test_in_a_constrained_namespace_the_pod_complies(cluster: Cluster, message: str) -> None:
@@ -613,6 +653,23 @@ def test_an_api_server_that_is_gone_is_an_error(
     write_kubeconfig(cluster.kubeconfig, "http://127.0.0.1:9")
     assert command(cluster, tmp_path / "probe.json", monkeypatch) == 1
     assert "error: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [httpx.ReadTimeout(""), httpx.ReadError("a\nb"), OSError()])
+def test_an_error_without_a_text_is_one_line_too(
+    cluster: Cluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(probe, "probe", fails)
+    assert command(cluster, tmp_path / "probe.json", monkeypatch) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.removeprefix("error: ") == (clean(str(error)) or type(error).__name__)
 
 
 @pytest.mark.parametrize("broken", ["kubeconfig", "report"])

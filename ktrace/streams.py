@@ -1,0 +1,53 @@
+"""Stdout and stderr, which may be closed, full, ASCII, or a pipe whose reader has left."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from typing import TextIO
+
+_OF_WRITING = {
+    errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF,
+}  # fmt: skip
+
+
+def prepare() -> None:
+    """Makes both usable: what one that is closed would get is dropped."""
+    # A file that is opened later would get the number of a closed one, and with it the output.
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # where output is ASCII, a bar is ?
+
+
+def tell(line: str) -> None:
+    """One line of ktrace on stderr; none where stderr cannot be written."""
+    write_error(f"ktrace: {line}")
+
+
+def write_error(text: str) -> None:
+    """``text`` on stderr, if that can be written: the exit code tells the rest."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        abandon(sys.stderr)
+
+
+def is_of_stdout(error: OSError) -> bool:
+    """Whether a print to stdout failed: files have names, and other errors other numbers."""
+    return error.filename is None and error.errno in _OF_WRITING
+
+
+def abandon(stream: TextIO) -> None:
+    """What cannot be written now must not fail once more when the interpreter ends."""
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123  open until the end
