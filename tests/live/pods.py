@@ -87,9 +87,13 @@ def expect_a_pod_to_run(stack: Stack) -> None:
 
 @contextmanager
 def a_bare_pod(stack: Stack) -> Iterator[Callable[[], tuple[str, int]]]:
-    """A running pod that nothing would recreate: its uid, and how often its container restarted."""
+    """A running pod that nothing would recreate: its uid, and how often its container restarted.
+
+    It is on the first server: one on an agent goes with that.
+    """
     wait_for_api(stack)
-    with pods(stack, "sleep", "3600", restartPolicy="Always") as bare:
+    command = ("sleep", "3600")
+    with pods(stack, *command, restartPolicy="Always", nodeName=stack.server) as bare:
         bare.wait_for("Running")
 
         def seen() -> tuple[str, int]:
