@@ -1,6 +1,7 @@
 """A pod that never ran is never a broken hop: one line names what stopped it.
 
-The objects are those of a real API server and kubelet, cut down to what an explanation may read.
+The objects are written by hand, with the fields and messages that Kubernetes' sources have; taints
+and quotas on a real cluster are in tests/e2e/test_admission.py.
 """
 
 from __future__ import annotations
