@@ -22,8 +22,8 @@ _OF_IMAGES = (
     "ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed",
 )  # fmt: skip
 """What a container waits for whose image is not there (pkg/kubelet/images/types.go)."""
-_REPEATING = ("BackOff", "FailedScheduling")
-"""Reasons of Events that repeat another one's, or are over once the pod has a node."""
+_NO_CAUSES = ("BackOff", "FailedScheduling", "MissingClusterDNS", "DNSConfigForming")
+"""Reasons of warnings that repeat another one's, are over once the pod has a node, or stop none."""
 _NO_CONCLUSION = "Nothing follows from that about the spans' way to Jaeger"
 _IMAGE_CURE = "Set probeImage to an image that the nodes can pull"
 _SCHEDULER_CURE = (
@@ -153,7 +153,7 @@ def _last_warning(api: ApiServer, pod: CreatedPod) -> tuple[str, str]:
         (reason, message)
         for _, reason, message in sorted(told)
         # The kubelet tells "Error: ErrImagePull" after the error itself.
-        if reason not in _REPEATING and not message.startswith("Error: ")
+        if reason not in _NO_CAUSES and not message.startswith("Error: ")
     ]
     return causes[-1] if causes else ("", "")
 

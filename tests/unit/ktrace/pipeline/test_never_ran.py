@@ -107,7 +107,10 @@ STOPPED = {
     "a volume that cannot be mounted": Stopped(
         pending(waiting("ContainerCreating")),
         [f"FailedMount: {NO_MOUNT}", "See which volume a webhook or a policy adds"],
-        [warning("FailedMount", NO_MOUNT)],
+        [
+            warning("FailedMount", NO_MOUNT),
+            warning("MissingClusterDNS", "kubelet has no ClusterDNS", "2026-01-01T00:00:11Z"),
+        ],
     ),
     "a node that became not ready": Stopped(
         pending(),
