@@ -34,7 +34,7 @@ class Call:
     trace: Trace
     span: Span
 
-    @property
+    @cached_property
     def method(self) -> str:
         """``StartContainer``, without the CRI service's name."""
         return _method(self.span)

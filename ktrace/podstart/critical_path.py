@@ -41,9 +41,15 @@ def mark(steps: Sequence[Step], length_ms: float) -> list[Step]:
     shares = {index: time / length_ms for index, time in waited.items()} if length_ms > 0 else {}
     chosen = _longest(shares)
     return [
-        replace(step, critical=index in chosen, share=max(0.0, shares.get(index, 0.0)))
+        _marked(step, critical=index in chosen, share=max(0.0, shares.get(index, 0.0)))
         for index, step in enumerate(steps)
     ]
+
+
+def _marked(step: Step, *, critical: bool, share: float) -> Step:
+    if (step.critical, step.share) == (critical, share):
+        return step
+    return replace(step, critical=critical, share=share)
 
 
 def _path(

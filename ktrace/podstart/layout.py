@@ -50,6 +50,8 @@ def _between(step: Step, begin_ms: float, end_ms: float) -> tuple[float, float]:
 
 def _moved(step: Step, start_ms: float, end_ms: float) -> Step:
     change_ms = max(abs(step.start_ms - start_ms), abs(step.end_ms - end_ms))
+    if not change_ms:
+        return step
     placed = step.placed or change_ms > _ROUNDING_MS
     return replace(step, start_ms=start_ms, duration_ms=end_ms - start_ms, placed=placed)
 

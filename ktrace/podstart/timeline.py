@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from ktrace.components import CONTAINERD, KUBELET
@@ -32,18 +32,34 @@ class Clock:
         return (min(max(time, self.begin), self.end) - self.begin) / 1000
 
     def step(
-        self, name: str, component: str, start: int, end: int, *, unexplained: bool = False
+        self,
+        name: str,
+        component: str,
+        start: int,
+        end: int,
+        *,
+        unexplained: bool = False,
+        depth: int = 0,
+        error: str = "",
     ) -> Step:
         start_ms = self.at(start, component)
         duration_ms = max(0.0, self.at(end, component) - start_ms)
         node = self.node if component in (KUBELET, CONTAINERD) else ""
-        return Step(name, component, start_ms, duration_ms, unexplained=unexplained, node=node)
+        return Step(
+            name,
+            component,
+            start_ms,
+            duration_ms,
+            unexplained=unexplained,
+            depth=depth,
+            error=error,
+            node=node,
+        )
 
     def step_of(
         self, span: Span, name: str, component: str, *, depth: int = 0, error: str = ""
     ) -> Step:
-        step = self.step(name, component, span.start, span.end)
-        return replace(step, depth=depth, error=error)
+        return self.step(name, component, span.start, span.end, depth=depth, error=error)
 
 
 @dataclass(frozen=True)
