@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from ktrace.podstart.pod import NEVER_RAN
 from ktrace.text import clean, cleaned
 from runtime_observability.host import api_server
 from runtime_observability.host.api_server import ApiError, ApiServer
@@ -24,8 +25,6 @@ _LIMIT_RANGE_STOPPED = (
     f"a LimitRange of namespace {NAMESPACE} stopped it: `kubectl -n {NAMESPACE} describe "
     "limitrange` shows its bounds"
 )
-_NEVER_STARTED = ("StartError", "ContainerCannotRun", "ContainerStatusUnknown")
-"""Reasons of a container's end that is none: its process was never seen to run."""
 _STOPPED_BY = (
     (
         "violates PodSecurity",
@@ -171,7 +170,7 @@ def _has_started(container: dict[str, Any]) -> bool:
 
 
 def _never_started(state: dict[str, Any]) -> bool:
-    return (state.get("terminated") or {}).get("reason") in _NEVER_STARTED
+    return (state.get("terminated") or {}).get("reason") in NEVER_RAN
 
 
 def _disrupts(condition: dict[str, Any]) -> bool:

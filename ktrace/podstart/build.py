@@ -76,9 +76,8 @@ class _Start:
         complete = seen.wanted_known and not seen.incomplete
         # The API server's object of a static pod may be younger than the pod.
         mirror_alone = bool(seen.pod and seen.pod.mirror) and not self.times.beginning_known
-        known = seen.wanted_known or seen.spans.creation
-        left_overs = seen.spans.beginning_lost and not known
-        length_known = not left_overs and (not complete or (seen.end_known and not mirror_alone))
+        beginning_gone = seen.spans.beginning_lost and not self.times.beginning_known
+        end_known = not complete or (seen.end_known and not mirror_alone)
         called = {call.trace.id: call.trace for call in seen.steps_of}
         sources = [request.span for request in seen.requests] + seen.syncs[:1]
         trace_ids = [*(span.trace_id for span in sources), *called]
@@ -103,7 +102,7 @@ class _Start:
             goes_on=seen.goes_on,
             beginning_known=self.times.beginning_known,
             beginning_lost=seen.spans.beginning_lost or self.times.begins_with_object,
-            length_known=length_known,
+            length_known=end_known and not beginning_gone,
             to_the_second=self.times.to_the_second,
             looked_at=self.now,
         )

@@ -23,7 +23,8 @@ SCHEDULED = "PodScheduled"
 _CONFIG_ANNOTATIONS = ("kubernetes.io/config.hash", "kubernetes.io/config.mirror")
 """On a mirror pod: the uid of the static pod that it stands for."""
 _MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
-_NEVER_RAN = ("StartError", "ContainerCannotRun", "ContainerStatusUnknown")
+NEVER_RAN = ("StartError", "ContainerCannotRun", "ContainerStatusUnknown")
+"""Reasons of a container's end that is none: its process was never seen to run."""
 _FIELD_PATH = re.compile(r"\{(.+)\}")
 _LONGEST_MESSAGE = 300
 
@@ -242,7 +243,7 @@ def _container(kind: str, spec: Mapping[str, Any], status: Mapping[str, Any]) ->
 
 def _has_run(terminated: Mapping[str, Any]) -> bool:
     """Whether a container that has ended ever ran: a failed start has the time zero."""
-    if not terminated or terminated.get("reason") in _NEVER_RAN:
+    if not terminated or terminated.get("reason") in NEVER_RAN:
         return False
     return moment(terminated.get("startedAt")) is not None
 
