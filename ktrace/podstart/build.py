@@ -98,7 +98,7 @@ class _Start:
             waiting=self._waiting(),
             ready=self._ready() if complete and not mirror_alone else Ready(),
             missing=(*self.missing, *self._missing_spans()),
-            lacks_spans=seen.lacks_spans,
+            lacks_spans=seen.lacks_spans or bool(seen.calls_without_runtime),
             goes_on=seen.goes_on,
             beginning_known=self.times.beginning_known,
             beginning_lost=seen.spans.beginning_lost or self.times.begins_with_object,
@@ -162,6 +162,9 @@ class _Start:
             missing.append("spans of the kubelet: Jaeger has none of this pod")
         if not seen.spans.creation and not (seen.pod and seen.pod.mirror):
             missing.append("the span of the request that created the pod")
+        if silent := [call.method for call in seen.calls_without_runtime]:
+            calls = ", ".join(dict.fromkeys(silent))
+            missing.append(f"the runtime's spans of {calls}, which are lost or have not arrived")
         return missing
 
     def _notes(self, steps: Sequence[Step]) -> list[str]:

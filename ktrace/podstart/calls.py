@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ktrace.components import KUBELET
@@ -33,6 +33,8 @@ class Call:
 
     trace: Trace
     span: Span
+    created: Call | None = None
+    """Of a StartContainer: the CreateContainer before it, which is of the same container."""
 
     @cached_property
     def method(self) -> str:
@@ -41,12 +43,13 @@ class Call:
 
     @cached_property
     def below(self) -> Sequence[Span]:
-        """What the runtime did for the call; empty where the runtime is not traced."""
+        """What the runtime did for the call; empty where that is not traced or has not arrived."""
         return self.trace.below(self.span)
 
     @property
     def container_id(self) -> str:
-        return self._tag(_CONTAINER_ID)
+        found = self._tag(_CONTAINER_ID)
+        return found or (self.created.container_id if self.created else "")
 
     @property
     def container_name(self) -> str:
@@ -96,7 +99,19 @@ def all_calls(syncs: Iterable[Trace], pod: Pod | None = None) -> list[Call]:
         for call in calls
         if call.method != EXEC or _is_handler(call, ends[call.trace.id], names, pod)
     ]
-    return sorted(calls, key=lambda call: call.span.start)
+    return _paired(sorted(calls, key=lambda call: call.span.start))
+
+
+def _paired(calls: Iterable[Call]) -> list[Call]:
+    """With ``created``: within a syncPod the kubelet starts each container before the next."""
+    created: dict[str, Call] = {}
+    paired = []
+    for call in calls:
+        if call.method == CREATE:
+            created[call.trace.id] = call
+        before = created.pop(call.trace.id, None) if call.method == START else None
+        paired.append(replace(call, created=before))
+    return paired
 
 
 def _end_of_sync(trace: Trace) -> int | None:

@@ -104,7 +104,7 @@ class PodStart:
     missing: tuple[str, ...] = ()
     """The sources that could not be read, each with the reason."""
     lacks_spans: bool = False
-    """Whether spans of containers that have started are not in Jaeger."""
+    """Whether spans of containers that have started, or of the runtime, are not in Jaeger."""
     goes_on: bool = False
     """Whether the pod object tells that containers will still be started."""
     beginning_known: bool = False

@@ -140,6 +140,12 @@ class Seen:
         return sum(container.started for container in self.containers) > len(self.starts)
 
     @cached_property
+    def calls_without_runtime(self) -> list[Call]:
+        """Calls of the start of which the runtime's part has not arrived, though it is traced."""
+        silent = [call for call in self.steps_of if not call.below]
+        return silent if len(silent) < len(self.steps_of) else []
+
+    @cached_property
     def end_known(self) -> bool:
         """Whether each app container that has started has a span of that, or a time in the pod
         object, which has none of the first start after a restart; they start last."""

@@ -73,7 +73,8 @@ def complete(start: Start) -> bool:
 
 def whole(start: Start) -> bool:
     """Complete, Ready and with all of its spans."""
-    return complete(start) and bool(start["ready"]["afterMs"]) and not start["spansWithoutParent"]
+    lacks = start["missing"] or start["spansWithoutParent"]
+    return complete(start) and bool(start["ready"]["afterMs"]) and not lacks
 
 
 # Before the others, which take longer than its handler.

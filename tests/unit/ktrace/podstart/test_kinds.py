@@ -753,6 +753,28 @@ def test_a_restarted_container_is_no_part_of_the_start_but_a_note() -> None:
     assert "main has been restarted since: 1 time" in start.notes
 
 
+def test_spans_of_the_runtime_that_do_not_come_are_told() -> None:
+    lost = call("StartContainer", 90, container="main", traced=False)
+    calls = first_sync([*call("CreateContainer", 80, container="main"), *lost])
+    start = shown(*REQUESTS, calls, pod=pod({"main": running(90)}))
+    assert (start.complete, start.duration_ms) == (True, 100)
+    assert start.missing == (
+        "the runtime's spans of StartContainer, which are lost or have not arrived",
+    )
+    untraced = sync(20, started("", 80, traced=False), update="create")
+    assert not shown(*REQUESTS, untraced, pod=pod({"main": running(90)})).missing
+
+
+def test_a_restart_is_known_before_the_runtime_s_span_of_it_arrives() -> None:
+    again = [
+        *call("CreateContainer", 30_010, container="main", attempt=1),
+        *call("StartContainer", 30_020, container="main", attempt=1, traced=False),
+    ]
+    document = pod({"main": running(30_020, restartCount=1)})
+    start = shown(*REQUESTS, first_sync(started("main", 80)), sync(30_000, again), pod=document)
+    assert (start.complete, start.duration_ms, start.missing) == (True, 100, ())
+
+
 BACK_OFF = 'failed to "StartContainer" for "main" with CrashLoopBackOff: "back-off 10s"'
 
 

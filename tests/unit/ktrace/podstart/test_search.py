@@ -121,25 +121,41 @@ def test_what_a_sync_has_done_is_not_waited_for_even_if_it_failed(pod: str, cloc
     assert start == look_for_start(jaeger, "default", pod)
 
 
+WITHOUT_THE_LAST = [
+    *starts.call("CreateContainer", 80, container="main"),
+    *starts.call("StartContainer", 90, container="main", traced=False),
+]
+
+
 def in_progress(reason: str) -> Api:
     return Api(pod({"main": waiting(reason, "why")}))
 
 
 @pytest.mark.parametrize(
-    ("api", "spans", "options", "seconds"),
+    ("api", "calls", "options", "seconds"),
     [
-        (in_progress("ErrImagePull"), False, {}, 1),
-        (in_progress("ContainerCreating"), False, {}, 60),
-        (in_progress("ContainerCreating"), False, {"in_progress": True}, 1),
-        (Api(pod({"main": running(90)})), False, {}, 60),
-        (Api(pod({"main": running(90)})), True, {}, 1),
+        (in_progress("ErrImagePull"), [], {}, 1),
+        (in_progress("ContainerCreating"), [], {}, 60),
+        (in_progress("ContainerCreating"), [], {"in_progress": True}, 1),
+        (Api(pod({"main": running(90)})), [], {}, 60),
+        (Api(pod({"main": running(90)})), WITHOUT_THE_LAST, {}, 60),
+        (Api(pod({"main": running(90)})), starts.started("main", 80), {}, 1),
+        (Api(pod({"main": running(90)})), starts.started("", 80, traced=False), {}, 1),
     ],
-    ids=["stuck", "in progress", "in progress is an answer", "its spans are on their way", "whole"],
+    ids=[
+        "stuck",
+        "in progress",
+        "in progress is an answer",
+        "its spans are on their way",
+        "the runtime's last spans are on their way",
+        "whole",
+        "whole, and its runtime is not traced",
+    ],
 )
 def test_a_start_is_waited_for_while_it_goes_on_or_its_spans_arrive(
     *,
     api: Api,
-    spans: bool,
+    calls: list[dict[str, Any]],
     options: dict[str, bool],
     seconds: float,
     clock: Clock,
@@ -147,7 +163,6 @@ def test_a_start_is_waited_for_while_it_goes_on_or_its_spans_arrive(
 ) -> None:
     monkeypatch.setattr(cluster, "connected", lambda _: nullcontext(api))
     clock.now = begin = BEGIN / 1e6 + 1
-    calls = starts.started("main", 80) if spans else []
     jaeger = starts.jaeger(starts.created(), starts.sync(20, calls, update="create"))
     start = wait_for_start(jaeger, "default", "a", 60, Path("kubeconfig"), **options)
     assert start is not None
