@@ -8,7 +8,7 @@ import pulumi
 import pulumi_docker as docker
 
 from runtime_observability.core.args import ContainerArgs
-from runtime_observability.core.naming import NETWORK_LABEL
+from runtime_observability.core.naming import MADE_LABEL, NETWORK_LABEL
 
 from . import _commands, _handovers, _orphans, _pulls
 from .network import StackNetwork
@@ -40,6 +40,8 @@ class Backend(pulumi.ComponentResource):
             f"{name}-image",
             name=args.image,
             keep_locally=True,  # other stacks use it too
+            # Where the container was removed, its image may be gone too.
+            pull_triggers=[args.labels[MADE_LABEL]] if MADE_LABEL in args.labels else None,
             # The old container stays while the next image cannot be pulled.
             opts=pulumi.ResourceOptions(
                 parent=self, hooks=_pulls.before(f"{name}-image", args.image)

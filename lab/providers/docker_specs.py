@@ -27,6 +27,7 @@ NETWORK: Schema = {
 REMOTE_IMAGE: Schema = {
     "name": _REQUIRED,
     "keepLocally": Field(bool, required=True, only=True),
+    "pullTriggers": Field(set),
     "imageId": Field(str, computed=True, output=True),
 }
 

@@ -18,6 +18,8 @@ STACK_LABEL = f"{PROJECT}.stack"
 FOLDER_LABEL = f"{PROJECT}.folder"
 SPEC_LABEL = f"{PROJECT}.spec"
 NETWORK_LABEL = f"{PROJECT}.network"
+MADE_LABEL = f"{PROJECT}.made"
+"""When the run began that made a container or network: another one has another time."""
 
 NODE_IMAGE = f"{PROJECT}/k3s"
 """Repository of the node images built with an upstream containerd; all stacks share them."""

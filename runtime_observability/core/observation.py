@@ -53,6 +53,12 @@ class Observation:
     record: Record | None = field(default=None, repr=False)
     held_ports: Mapping[str, frozenset[int]] = field(default_factory=dict)
     """The host's ports that the stack's own containers hold, by the container's name."""
+    made: Mapping[str, str] = field(default_factory=dict)
+    """By the name of a container or network of the stack: the value of its MADE_LABEL.
+
+    That of the object while it is as Pulumi made it, else one that no object has had, so that
+    Pulumi makes another. An object of a release that had no such label is not in it.
+    """
     notices: tuple[str, ...] = ()
     """What a user should know; none of it stops a run."""
     today: date | None = None

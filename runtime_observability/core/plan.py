@@ -86,7 +86,9 @@ def make_plan(
             str(names.directory),
             names.claim,
         ),
-        network=StackNetworkArgs(names.network, names.owner, names.labels),
+        network=StackNetworkArgs(
+            names.network, names.owner, _labels(names, names.network, observed)
+        ),
         jaeger=jaeger,
         collector=collector,
         node_image=NodeImageArgs(image, upstream, observed.generation),
@@ -116,6 +118,12 @@ def _held(observed: Observation, *containers: str) -> set[int]:
     return {port for name in containers for port in observed.held_ports.get(name, ())}
 
 
+def _labels(names: Names, name: str, observed: Observation) -> dict[str, str]:
+    """Of the container or network ``name``: with another MADE_LABEL, Pulumi makes it again."""
+    made = observed.made.get(name)
+    return names.labels | ({naming.MADE_LABEL: made} if made else {})
+
+
 def _jaeger(settings: Settings, names: Names, observed: Observation) -> JaegerArgs:
     """v2 is configured by a file, v1 by its environment."""
     url = _jaeger_url(settings)
@@ -126,7 +134,7 @@ def _jaeger(settings: Settings, names: Names, observed: Observation) -> JaegerAr
         image=settings.images.jaeger,
         alias=naming.JAEGER_ALIAS,
         owner=names.owner,
-        labels=names.labels,
+        labels=_labels(names, names.jaeger, observed),
         command=("--config", _JAEGER_CONFIG) if by_file else (),
         uploads={_JAEGER_CONFIG: documents.jaeger(max_traces)} if by_file else {},
         ports={settings.jaeger_ui_port: 16686},
@@ -153,7 +161,7 @@ def _collector(settings: Settings, names: Names, observed: Observation) -> Colle
         image=settings.images.collector,
         alias=naming.COLLECTOR_ALIAS,
         owner=names.owner,
-        labels=names.labels,
+        labels=_labels(names, names.collector, observed),
         command=("--config", _COLLECTOR_CONFIG),
         uploads={_COLLECTOR_CONFIG: configuration},
         ports={

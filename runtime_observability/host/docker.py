@@ -23,6 +23,7 @@ _LABELS = {
     "stack": naming.STACK_LABEL,
     "folder": naming.FOLDER_LABEL,
     "spec": naming.SPEC_LABEL,
+    "made": naming.MADE_LABEL,
     "cluster": "k3d.cluster",
     "role": "k3d.role",
 }
@@ -38,6 +39,7 @@ class Owned:
     stack: str
     folder: str
     spec: str = ""
+    made: str = ""
     cluster: str = ""
     role: str = ""
     state: str = ""

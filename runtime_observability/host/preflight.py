@@ -31,6 +31,7 @@ from runtime_observability.host import (
     daemon,
     disk,
     docker,
+    docker_drift,
     engines,
     own_container,
     ownership,
@@ -79,6 +80,7 @@ def observe(
         address = runner.variables.get("DOCKER_HOST", "")
         problems += ownership.refuse_another_daemon(names, record, engine, address)
     drift = find_drift(names, record, containers) if record else []
+    found = docker_drift.find(names, containers, networks)
     if record and is_gone(record.spec["k3d"]["image"]):
         drift.append(f"image {record.spec['k3d']['image']} is gone")
     return Observation(
@@ -94,7 +96,11 @@ def observe(
             for container in containers
             if container.owner == names.owner
         },
-        notices=tuple(advise_on_added_nodes(names, containers)),
+        made=found.made,
+        notices=(
+            *(f"{reason}: up will make it again" for reason in found.reasons if record),
+            *advise_on_added_nodes(names, containers),
+        ),
         today=date.today(),
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runtime_observability.core import compatibility, support
+from runtime_observability.core import compatibility, naming, support
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.problem import Problem
@@ -115,6 +115,23 @@ def test_a_new_generation_runs_files_cluster_and_probe_again(default: Run) -> No
     assert found == {name: {"environment"} for name in FILES | NODE_IMAGE | {"cluster-ensure"}}
     assert drifted["cluster-ensure"].environment["GENERATION"] == "8"
     assert drifted.warnings() == ["node x is gone: up will repair it"]
+
+
+def test_a_container_that_is_gone_is_made_again_with_its_image(default: Run) -> None:
+    again = run(observed=Observation(generation=7, made={"traced-dev-jaeger": "today"}))
+    assert changed(default, again) == {
+        "jaeger-container": {"labels"},
+        "jaeger-image": {"pullTriggers"},
+    }
+    assert {"label": naming.MADE_LABEL, "value": "today"} in again["jaeger-container"].inputs[
+        "labels"
+    ]
+    assert again["jaeger-image"].inputs["pullTriggers"] == ["today"]
+
+
+def test_a_network_that_is_gone_is_made_again(default: Run) -> None:
+    again = run(observed=Observation(generation=7, made={"traced-dev": "today"}))
+    assert changed(default, again) == {"network-network": {"labels"}}
 
 
 def test_what_a_look_has_noticed_is_a_warning_and_no_change(default: Run) -> None:

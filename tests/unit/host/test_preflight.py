@@ -10,7 +10,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -286,8 +286,11 @@ def test_a_k3d_that_fails_is_refused_with_what_it_says(daemon: FakeDaemon) -> No
 
 @pytest.fixture
 def record(names: Names, daemon: FakeDaemon, server: FakeServer) -> Record:
-    """A stack as ensure left it: node, file, kubeconfig, and an API server that is ready."""
+    """A stack as `up` left it: network, containers, file, kubeconfig, and a ready API server."""
     node = daemon.node(names, spec=DIGEST)
+    for name in (names.jaeger, names.collector):
+        daemon.container(name, labels=names.labels)
+    daemon.network(names.network, labels=names.labels)
     names.node_directory.mkdir(parents=True)
     (names.node_directory / FILE).write_text("kind: TracingConfiguration\n")
     sha256 = hashlib.sha256(b"kind: TracingConfiguration\n").hexdigest()
@@ -308,6 +311,7 @@ def test_nothing_has_changed(names: Names) -> None:
     observed = seen(names)
     assert (observed.problems, observed.drift, observed.generation) == ((), (), 7)
     assert observed.notices == ()
+    assert observed.made == {}, "a release that did not label them made them"
 
 
 @pytest.mark.parametrize("there", [0, 1, 2])
@@ -334,6 +338,58 @@ def test_a_node_that_somebody_added_is_no_drift(names: Names, daemon: FakeDaemon
     observed = seen(names)
     assert (observed.problems, observed.drift, observed.generation) == ((), (), 7)
     assert "`k3d node delete k3d-extra-0`" in observed.notices[0]
+
+
+MADE = "2026-11-26T20:00:00.000000+00:00"
+
+
+@pytest.mark.parametrize("state", ["gone", "exited", "created", "dead"])
+@pytest.mark.usefixtures("record")
+def test_a_container_that_is_not_as_it_was_made_is_made_again(
+    names: Names, daemon: FakeDaemon, state: str
+) -> None:
+    for found in (*daemon.containers, *daemon.networks):
+        found.labels[naming.MADE_LABEL] = MADE
+    (jaeger,) = [found for found in daemon.containers if found.name == names.jaeger]
+    if state == "gone":
+        daemon.containers.remove(jaeger)
+    jaeger.state = state
+    observed = seen(names)
+    assert observed.notices == (f"container {names.jaeger} is {state}: up will make it again",)
+    assert observed.made[names.collector] == observed.made[names.network] == MADE
+    assert datetime.fromisoformat(observed.made[names.jaeger]) > datetime.fromisoformat(MADE)
+    assert (observed.drift, observed.generation) == ((), 7), "the cluster has not changed"
+
+
+@pytest.mark.parametrize("state", ["restarting", "paused"])
+@pytest.mark.usefixtures("record")
+def test_a_container_that_has_not_ended_is_left(
+    names: Names, daemon: FakeDaemon, state: str
+) -> None:
+    (jaeger,) = [found for found in daemon.containers if found.name == names.jaeger]
+    jaeger.state = state
+    assert (seen(names).made, seen(names).notices) == ({}, ())
+
+
+@pytest.mark.parametrize("owner", [None, STRANGER])
+@pytest.mark.usefixtures("record")
+def test_a_network_that_is_gone_is_made_again(
+    names: Names, daemon: FakeDaemon, owner: str | None
+) -> None:
+    daemon.networks.clear()
+    if owner:
+        labels = {naming.OWNER_LABEL: owner, naming.MADE_LABEL: MADE}
+        daemon.network(names.network, labels=labels)
+    observed = seen(names)
+    assert observed.notices == (f"network {names.network} is gone: up will make it again",)
+    assert observed.made.keys() == {names.network}
+    assert observed.made[names.network] != MADE
+
+
+def test_before_the_first_up_nothing_is_told(names: Names, daemon: FakeDaemon) -> None:
+    observed = seen(names)
+    assert observed.notices == ()
+    assert observed.made.keys() == {names.jaeger, names.collector, names.network}
 
 
 @pytest.mark.usefixtures("record", "proxy_of_the_user")
