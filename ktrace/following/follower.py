@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from ktrace.components import APISERVER, KUBELET
+from ktrace.following.cluster_api import ReadError
 from ktrace.following.followed_pod import FollowedPod, terminates
 from ktrace.following.owners import PodOwners
 from ktrace.following.pods import PodInfo
+from ktrace.following.refusals import REASON, Refusal
 from ktrace.following.written_objects import written_objects
 from ktrace.jaeger import Jaeger, JaegerError, Reader, Trace
 from ktrace.podstart.calls import has_calls
@@ -40,6 +42,8 @@ class Followed:
     pods: list[FollowedPod]
     traces: dict[str, Trace]
     quiet: bool
+    refusals: tuple[Refusal, ...] = ()
+    """Of controllers that were written, or that belong to what was."""
 
 
 class Follower:
@@ -60,6 +64,7 @@ class Follower:
         self._traces: dict[str, Trace] = {}
         self._pods: dict[str, FollowedPod] = {}
         self._quiet = False
+        self._refusals: tuple[Refusal, ...] = ()
 
     @property
     def problem(self) -> str:
@@ -87,7 +92,7 @@ class Follower:
     def followed(self) -> Followed:
         """As far as it is known; also while ``follow`` runs or after it was interrupted."""
         pods = sorted(self._pods.values(), key=lambda pod: (pod.namespace, pod.name))
-        return Followed(pods, self._traces, self._quiet)
+        return Followed(pods, self._traces, self._quiet, self._refusals)
 
     def follow(self, seconds: float) -> None:
         """Until nothing changes for ``_QUIET_SECONDS`` and no pod is starting or ending.
@@ -112,10 +117,25 @@ class Follower:
             time.sleep(min(_POLL_SECONDS, max(0.0, deadline - time.monotonic())))
         if failure:
             raise failure
+        self._refusals = self._read_refusals()
         self._add_starts(read_deadline)
         # A trace was read once, when its first spans had arrived.
         grown = [key for key, trace in self._traces.items() if trace.spans_without_parent]
         self._read_requests(grown, read_deadline)
+
+    def _read_refusals(self) -> tuple[Refusal, ...]:
+        if not self._written.uids:
+            return ()
+        known = self._owners.pods.values()
+        caused = self._written.uids | set(self._owners.replacing(self._written.removed(known)))
+        try:
+            found = self._owners.refusals()
+        except ReadError as error:
+            self._limits[REASON] = (
+                f"whether a controller could create its pods is not known: {error}"
+            )
+            return ()
+        return tuple(refusal for refusal, uids in found if not caused.isdisjoint(uids))
 
     def _progress(self) -> object:
         """Differs after an update that found anything new."""

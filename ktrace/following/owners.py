@@ -12,6 +12,7 @@ from typing import Any
 from ktrace.following import pods
 from ktrace.following.cluster_api import ClusterApi, ReadError
 from ktrace.following.pods import Owner, PodInfo
+from ktrace.following.refusals import REASON, Refusal, refusals
 from ktrace.recording import kubeconfig as kubeconfig_file
 
 _POLL_SECONDS = 0.7
@@ -119,6 +120,22 @@ class PodOwners:
     def unread_owner(self, pod: PodInfo) -> str:
         """Why not all of its owners are known; empty if they are."""
         return next((self._unread[uid] for uid in pod.owners if uid in self._unread), "")
+
+    def refusals(self) -> list[tuple[Refusal, tuple[str, ...]]]:
+        """What controllers could not create since the first refresh, and their and their owners'
+        uids.
+
+        Raises ReadError if the Events cannot be read.
+        """
+        found: list[Refusal] = []
+        for namespace in self.namespaces or [_WHOLE_CLUSTER]:
+            place = f"/namespaces/{namespace}" if namespace else ""
+            listed = self._api.get(f"/api/v1{place}/events?fieldSelector=reason%3D{REASON}")
+            try:
+                found += refusals(listed, self._api.first_answer)
+            except (LookupError, TypeError, AttributeError, ValueError):
+                raise ReadError("the answer is not a list of Events", HTTPStatus.OK) from None
+        return [(one, self._all_owners(one.namespace, [one.controller])) for one in found]
 
     def replacing(self, removed: Collection[str]) -> dict[str, str]:
         """By the uid of each controller of an object in ``removed``: the reason for its new pods.

@@ -71,7 +71,7 @@ def pod_info(pod: dict[str, Any], owners: tuple[str, ...]) -> PodInfo:
         settled="deletionTimestamp" not in meta and _is_settled(status),
         node=spec.get("nodeName", ""),
         controller=controller(owners_of(pod)),
-        created=_time(meta.get("creationTimestamp")),
+        created=time_of(meta.get("creationTimestamp")),
         document=pod,
     )
 
@@ -88,8 +88,8 @@ def _is_settled(status: dict[str, Any]) -> bool:
     return phase in ("Succeeded", "Failed")
 
 
-def _time(text: str | None) -> datetime | None:
-    """Kubernetes writes UTC, ``2026-01-31T12:00:00Z``."""
+def time_of(text: str | None) -> datetime | None:
+    """Kubernetes writes UTC, ``2026-01-31T12:00:00Z``; None for anything else."""
     try:
         return datetime.fromisoformat(text or "").replace(tzinfo=UTC)
     except ValueError:

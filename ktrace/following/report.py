@@ -9,6 +9,7 @@ from ktrace.components import APISERVER
 from ktrace.document import versioned
 from ktrace.following.followed_pod import FollowedPod
 from ktrace.following.follower import Followed
+from ktrace.following.refusals import Refusal
 from ktrace.jaeger import Trace
 from ktrace.recording.requests import RecordedRequest
 from ktrace.view import start as start_view
@@ -38,6 +39,7 @@ class Report:
                 "notes": list(self.notes),
                 "requests": list(map(self._request_document, self.requests)),
                 "pods": list(map(self._pod_document, self.followed.pods)),
+                "refusals": list(map(_refusal_document, self.followed.refusals)),
             }
         )
 
@@ -99,6 +101,16 @@ class Report:
 
     def _trace_of(self, request: RecordedRequest) -> Trace | None:
         return self.followed.traces.get(request.audit_id)
+
+
+def _refusal_document(refusal: Refusal) -> dict[str, Any]:
+    return {
+        "namespace": refusal.namespace,
+        "kind": refusal.controller.kind,
+        "name": refusal.controller.name,
+        "message": refusal.message,
+        "times": refusal.times,
+    }
 
 
 def _rounded(milliseconds: float | None) -> float | None:

@@ -6,6 +6,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from ktrace.following.followed_pod import FollowedPod
+from ktrace.following.refusals import REASON
 from ktrace.following.report import Report
 from ktrace.recording.requests import CONNECT, DRY_RUN, READ, WATCH, WRITE, RecordedRequest
 from ktrace.view import terminal, waterfall
@@ -23,6 +24,11 @@ def render(report: Report) -> Tree:
     pods = tree.add(terminal.text(f"what followed: {counted(len(report.followed.pods), 'pod')}"))
     for pod in report.followed.pods:
         _add_pod(pods, report, pod)
+    for refusal in report.followed.refusals:
+        controller = refusal.controller
+        subject = f"{controller.kind} {refusal.namespace}/{controller.name}"
+        times = f", {refusal.times} times" if refusal.times > 1 else ""
+        pods.add(terminal.text(f"{subject}  {REASON}{times}: {refusal.message}"))
     if not report.followed.quiet:
         tree.add(terminal.text("still changing when following ended: --for SECONDS follows longer"))
     for note in report.notes:

@@ -6,11 +6,12 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from tests.e2e.ktrace import document
-from tests.live.pods import pods, wait_for_api
+from tests.e2e.ktrace import document, ktrace
+from tests.live.pods import BUSYBOX, pods, wait_for_api
 from tests.live.stack import Stack
 from tests.live.waiting import until
 
@@ -118,6 +119,26 @@ def test_a_quota_that_has_no_room_for_the_probe_is_named_at_once(stack: Stack) -
     assert done.returncode == 1
     (line,) = done.stderr.strip().splitlines()
     assert "exceeded quota: limit" in line
+
+
+def test_run_tells_that_a_quota_refused_the_pods_of_a_deployment(
+    stack: Stack, tmp_path: Path
+) -> None:
+    wait_for_api(stack)
+    file = tmp_path / "report.json"
+    create = ("kubectl", "create", "deployment", "refused", f"--image={BUSYBOX}", "--replicas=2")
+    with quota(stack, "pods=0"):
+        try:
+            done = ktrace(stack, "run", "--json", "--report", str(file), "--", *create)
+        finally:
+            stack.kubectl("delete", "deployment", "refused", "--ignore-not-found")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(file.read_text())
+    assert report["pods"] == []
+    (refusal,) = report["refusals"]
+    assert (refusal["kind"], refusal["namespace"]) == ("ReplicaSet", "default")
+    assert refusal["name"].startswith("refused-")
+    assert "exceeded quota: limit" in refusal["message"]
 
 
 @pytest.mark.parametrize("effect", ["NoSchedule", "NoExecute"])

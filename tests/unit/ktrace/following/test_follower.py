@@ -58,10 +58,12 @@ def pod(name: str, uid: str, phase: str = "Running", **more: Any) -> dict[str, A
 def owners(server: FakeServer, tmp_path: Path) -> Callable[..., PodOwners]:
     """``lists``: the pods that each refresh finds, the first of them done; the last list stays."""
 
-    def make(*lists: list[dict[str, Any]]) -> PodOwners:
+    def make(*lists: list[dict[str, Any]], events: Any = ()) -> PodOwners:
         left = list(lists)
 
         def answer(request: Request) -> Reply:
+            if request.path == "/api/v1/events?fieldSelector=reason%3DFailedCreate":
+                return Reply(200, {"items": events})
             if request.path != "/api/v1/pods":
                 return Reply(404, {})
             return Reply(200, {"items": left.pop(0) if len(left) > 1 else left[0]})
@@ -422,6 +424,48 @@ def test_polls_do_not_read_again_what_they_have(
     report = follow(client(store.answer), known, NEW, seconds=30)
     assert not report.followed.quiet
     assert store.sent < 4 * once, "43 polls"
+
+
+def failed_create(uid: str, message: str, last: str, **more: Any) -> dict[str, Any]:
+    controller = {"kind": "ReplicaSet", "apiVersion": "apps/v1", "name": "d-1", "namespace": "n"}
+    return {
+        "reason": "FailedCreate",
+        "message": message,
+        "involvedObject": {**controller, "uid": uid},
+        "lastTimestamp": last,
+        **more,
+    }
+
+
+def test_what_a_controller_could_not_create_is_told(
+    owners: Callable[..., PodOwners], clock: Clock
+) -> None:
+    quota = 'Error creating: pods "d-1-x" is forbidden: exceeded quota'
+    events = [
+        failed_create("u-new", quota, "2999-01-01T00:00:02Z", count=4),
+        failed_create("u-new", "an earlier one", "2999-01-01T00:00:01Z"),
+        failed_create("u-new", "of last week", "2020-01-01T00:00:00Z"),
+        failed_create("u-of-another", quota, "2999-01-01T00:00:02Z"),
+    ]
+    following = Follower(client(lambda _: data()), owners([], events=events), [NEW], 0)
+    following.follow(0)
+    report = Report(("kubectl",), 0, (NEW,), following.followed, URL)
+    told = {"namespace": "n", "kind": "ReplicaSet", "name": "d-1", "message": quota, "times": 5}
+    assert report.document()["refusals"] == [told]
+    shown = terminal.plain(tree.render(report))
+    assert f"ReplicaSet n/d-1 FailedCreate, 5 times: {quota}" in " ".join(shown.split())
+
+
+@pytest.mark.parametrize(
+    "events", [None, [{}], "no list", [{"reason": "FailedCreate", "involvedObject": 7}]]
+)
+def test_events_that_cannot_be_read_are_told(
+    owners: Callable[..., PodOwners], clock: Clock, events: Any
+) -> None:
+    following = Follower(client(lambda _: data()), owners([], events=events), [NEW], 0)
+    following.follow(0)
+    expected = "whether a controller could create its pods is not known: "
+    assert [limit.startswith(expected) for limit in following.limits] == ([True] if events else [])
 
 
 def test_a_limit_that_was_hit_is_told(
