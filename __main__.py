@@ -1,5 +1,6 @@
 """One stack: a Kubernetes cluster whose pod starts are traces in Jaeger."""
 
+import gc
 from pathlib import Path
 
 import pulumi
@@ -12,3 +13,5 @@ environment = TracedEnvironment("traced", config)
 
 for name, value in environment.outputs.items():
     pulumi.export(name, value)
+
+gc.freeze()  # else the exit looks through all modules for garbage: 0.2 s of a preview
