@@ -29,7 +29,7 @@ class Jaeger:
     """A client of the Jaeger at ``url``; ``timeout`` in seconds applies to each request."""
 
     def __init__(self, url: str, timeout: float = 10) -> None:
-        import httpx  # noqa: PLC0415  --help and completion would wait 0.1 s for it
+        from runtime_observability.host.http import httpx  # noqa: PLC0415  --help and completion would wait 0.1 s for it
 
         self.url = url.rstrip("/")
         self._failures = (httpx.HTTPError,)

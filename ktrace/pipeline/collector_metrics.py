@@ -6,7 +6,7 @@ import re
 import time
 from dataclasses import dataclass
 
-import httpx
+from runtime_observability.host.http import httpx
 
 WATCH_SECONDS = 2.0
 """Between two readings: a cluster at rest sends hundreds of spans in this time."""

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import httpx
-
 from ktrace.jaeger import Jaeger, JaegerError
 from ktrace.pipeline import collector_metrics, synthetic_span
 from ktrace.pipeline.collector_metrics import Readings
@@ -15,6 +13,7 @@ from ktrace.pipeline.synthetic_span import Synthetic
 from runtime_observability.core.naming import Names
 from runtime_observability.host import docker, runner
 from runtime_observability.host.docker import Owned
+from runtime_observability.host.http import httpx
 
 _METRICS_PORT = 8888
 _OTLP_HTTP_PORT = 4318

@@ -9,12 +9,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-
 from ktrace.podstart.pod import NEVER_RAN
 from ktrace.text import clean, cleaned
 from runtime_observability.host import api_server
 from runtime_observability.host.api_server import ApiError, ApiServer
+from runtime_observability.host.http import httpx
 
 NAMESPACE = "default"
 _PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"

@@ -6,10 +6,9 @@ import secrets
 import time
 from dataclasses import dataclass
 
-import httpx
-
 from ktrace.jaeger import Jaeger, JaegerError
 from ktrace.text import clean
+from runtime_observability.host.http import httpx
 
 _SERVICE = "ktrace"
 _REQUEST_SECONDS = 5

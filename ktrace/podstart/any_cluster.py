@@ -6,10 +6,9 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from runtime_observability.host import kubeapi
 from runtime_observability.host.api_server import ApiError
+from runtime_observability.host.http import httpx
 
 _SECONDS = 5
 

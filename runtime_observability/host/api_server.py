@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import httpx
 import yaml
+
+from runtime_observability.host.http import httpx
 
 _SECONDS = 5
 """Without a limit, one lost answer would take the whole time of a wait."""

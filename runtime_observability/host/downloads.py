@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-import httpx
 import truststore
+
+from runtime_observability.host.http import httpx
 
 MIRROR = "RUNTIME_OBSERVABILITY_RELEASES"
 """The variable with the address below which a mirror has every file as HOST/PATH."""

@@ -16,8 +16,6 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
-import httpx
-
 from runtime_observability.core import cluster_spec, documents, naming, transition
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import NODE_IMAGE, Names
@@ -39,6 +37,7 @@ from runtime_observability.host.api_server import ApiServer
 from runtime_observability.host.cluster_lock import locked
 from runtime_observability.host.docker import Owned
 from runtime_observability.host.files import write_private
+from runtime_observability.host.http import httpx
 from runtime_observability.host.k3d import NodeWatch
 from runtime_observability.host.progress import log
 

@@ -15,8 +15,6 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-import httpx
-
 from runtime_observability.core import naming
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.compatibility import OLDEST_K3D
@@ -42,6 +40,7 @@ from runtime_observability.host import (
 )
 from runtime_observability.host.api_server import ApiServer
 from runtime_observability.host.docker import ClusterNodes, Owned
+from runtime_observability.host.http import httpx
 
 _K3D_SECONDS = 10
 _FIRST_GENERATION = 1

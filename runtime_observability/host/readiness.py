@@ -10,9 +10,8 @@ import json
 import sys
 import time
 
-import httpx
-
 from runtime_observability.host import runner
+from runtime_observability.host.http import httpx
 
 
 def wait(container: str, url: str, seconds: float) -> float:

@@ -35,6 +35,21 @@ def test_what_only_reads_or_runs_commands_loads_no_pulumi(module: str) -> None:
     assert "pulumi" not in loaded(module)
 
 
+@pytest.mark.parametrize(
+    "module",
+    [
+        "components",
+        "ktrace.pipeline.probe",
+        "runtime_observability.host.readiness",
+        "runtime_observability.host.ensure",
+    ],
+)
+def test_what_up_waits_for_loads_no_command_line(module: str) -> None:
+    modules = loaded(module)
+    assert "httpx" in modules
+    assert modules & {"rich", "click", "pygments"} == set()
+
+
 SLOW = {"pulumi", "kubernetes", "pydantic", "rich", "httpx", "urllib3", "ssl", "asyncio", "jinja2"}
 """What is imported by the work of a command, and never to tell its options."""
 COMMANDS = ("doctor", "verify", "run", "show", "assert", "render", "open")
