@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tests.bench import load
@@ -64,9 +64,9 @@ def _measure(
     try:
         for number in range(options.rounds):
             _by_hand(figures, hand, with_costs=number == 0)
+        empty = _empty_program(scratch / "empty", stack)
         for _ in range(options.rounds):
-            _by_pulumi(figures, stack)
-        _empty_program(figures, scratch / "empty", stack, options.rounds)
+            _by_pulumi(figures, stack, empty)
         stack.up()
         load.of_stack_at_rest(figures, stack)
         kubeconfig = stack.directory / "kubeconfig"
@@ -92,15 +92,19 @@ def _by_hand(figures: Figures, hand: ByHand, *, with_costs: bool) -> None:
         figures.time(REMOVE, "by hand", hand.down)
 
 
-def _by_pulumi(figures: Figures, stack: Stack) -> None:
+def _by_pulumi(figures: Figures, stack: Stack, empty: Callable[..., None]) -> None:
+    """``empty`` runs Pulumi on an empty program: the rows can take no less than that, measured
+    beside the same running cluster."""
     figures.time(UP, "pulumi", stack.up)
     figures.time(UP_AGAIN, "pulumi", stack.up)
+    figures.time(UP_AGAIN, "empty program", lambda: empty("up", "--yes", "--skip-preview"))
     figures.time(PREVIEW, "pulumi", lambda: stack.pulumi("preview"))
+    figures.time(PREVIEW, "empty program", lambda: empty("preview"))
     figures.time(REMOVE, "pulumi", stack.destroy)
 
 
-def _empty_program(figures: Figures, folder: Path, stack: Stack, rounds: int) -> None:
-    """What Pulumi itself takes: the rows with `pulumi` can take no less."""
+def _empty_program(folder: Path, stack: Stack) -> Callable[..., None]:
+    """Makes a project with an empty program, and returns what runs Pulumi in it."""
     folder.mkdir()
     (folder / "Pulumi.yaml").write_text(_EMPTY)
     (folder / "__main__.py").write_text("")
@@ -112,9 +116,7 @@ def _empty_program(figures: Figures, folder: Path, stack: Stack, rounds: int) ->
         Running(argv, folder, variables, folder / "runs").wait(UP_SECONDS).succeeded()
 
     pulumi("stack", "init", "empty")
-    for _ in range(rounds):
-        figures.time(UP_AGAIN, "empty program", lambda: pulumi("up", "--yes", "--skip-preview"))
-        figures.time(PREVIEW, "empty program", lambda: pulumi("preview"))
+    return pulumi
 
 
 if __name__ == "__main__":
