@@ -56,9 +56,10 @@ def observe(
     udp_ports: Mapping[str, int] | None = None,
 ) -> Observation:
     """Looks at Docker, the ports and the stack's own folder; about 0.3 s."""
-    with ThreadPoolExecutor() as looks:  # each waits for a command of its own
+    with ThreadPoolExecutor() as looks:  # each waits for a command, or for the API server
         of_k3d, of_engine = looks.submit(check_k3d), looks.submit(docker.daemon)
         of_containers, of_networks = looks.submit(docker.containers), looks.submit(docker.networks)
+        of_api = looks.submit(find_api_drift, names)
     problems = [
         *check_folders(names),
         *refuse_missing_sources(names, volumes),
@@ -81,7 +82,7 @@ def observe(
     if record:
         address = runner.variables.get("DOCKER_HOST", "")
         problems += ownership.refuse_another_daemon(names, record, engine, address)
-    drift = find_drift(names, record, containers) if record else []
+    drift = (find_drift(names, record, containers) or of_api.result()) if record else []
     found = docker_drift.find(names, containers, networks)
     if record and is_gone(record.spec["k3d"]["image"]):
         drift.append(f"image {record.spec['k3d']['image']} is gone")
@@ -280,7 +281,7 @@ def _former_name(names: Names, holder: Owned | None, containers: list[Owned]) ->
 
 
 def find_drift(names: Names, record: Record, containers: list[Owned]) -> list[str]:
-    """How the cluster and its files differ from what ensure made; empty when they are the same."""
+    """How the nodes and their files differ from what ensure made; empty when they are the same."""
     if not record.complete:
         return [f"the last run ended before cluster {names.cluster} was complete"]
     nodes = {node.name: node for node in containers if node.owner == names.owner}
@@ -304,11 +305,14 @@ def find_drift(names: Names, record: Record, containers: list[Owned]) -> list[st
             drift.append(f"{path} is gone")
         except (OSError, ValueError) as error:
             drift.append(f"{path} cannot be read: {error}")
-    return drift or _api_drift(names)
+    return drift
 
 
-def _api_drift(names: Names) -> list[str]:
-    """A node's container can run while k3s in it is dead: k3d's entrypoint outlives k3s."""
+def find_api_drift(names: Names) -> list[str]:
+    """Why the API server cannot be used; empty if it can.
+
+    A node's container can run while k3s in it is dead: k3d's entrypoint outlives k3s.
+    """
     try:
         with ApiServer(names.kubeconfig) as api:
             status = api.status("/readyz")
