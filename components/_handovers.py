@@ -16,7 +16,7 @@ from runtime_observability.host import docker, runner
 def free(ports: Collection[int], name: str, owner: str) -> pulumi.ResourceHook:
     """Before container ``name`` is created: stops what else of ``owner`` holds one of ``ports``.
 
-    It is not removed: the provider's delete stops it first, and fails for a container that is gone.
+    It is not removed: the provider's delete does that, later in the same up.
     A cluster's nodes are never stopped: ``Plan`` puts them in order.
     """
 
