@@ -1,7 +1,8 @@
 """Which of a stack's containers and networks Pulumi has to make again. Read-only.
 
 Pulumi itself sees that in a refresh alone, which takes longer than all else of an `up` with nothing
-to do: 2 s for a network (reference of the real plugins), and another start of every plugin.
+to do: the plugin needs 2 s for a network (it waits before its first look), and every plugin is
+started once more.
 """
 
 from __future__ import annotations
@@ -29,21 +30,22 @@ def find(names: Names, containers: Sequence[Owned], networks: Sequence[Owned]) -
     """``containers`` and ``networks`` are all that Docker has."""
     own = {found.name: found for found in (*containers, *networks) if found.owner == names.owner}
     reasons = {
-        name: f"{kind} {name} is {state}"
-        for kind, name in (
-            ("container", names.jaeger),
-            ("container", names.collector),
-            ("network", names.network),
-        )
+        name: f"container {name} is {state}: up will make it again"
+        for name in (names.jaeger, names.collector)
         if (state := _fault(own.get(name)))
     }
+    if names.network not in own:
+        reasons[names.network] = (
+            f"network {names.network} is gone: up will make it again, and the cluster that was on "
+            "it, without its workloads"
+        )
     now = datetime.now(UTC).isoformat(timespec="microseconds")
     kept = {name: found.made for name, found in own.items() if found.made}
     return DockerDrift(kept | dict.fromkeys(reasons, now), tuple(reasons.values()))
 
 
-def _fault(found: Owned | None) -> str:
-    """Why it is not as it was made; a network has no state."""
-    if found is None:
+def _fault(container: Owned | None) -> str:
+    """Why it is not as it was made; empty if it is."""
+    if container is None:
         return "gone"
-    return "" if found.state in ("", *_STARTED) else found.state
+    return "" if container.state in _STARTED else container.state

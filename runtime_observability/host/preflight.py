@@ -101,7 +101,7 @@ def observe(
         },
         made=found.made,
         notices=(
-            *(f"{reason}: up will make it again" for reason in found.reasons if record),
+            *(found.reasons if record else ()),
             *advise_on_added_nodes(names, containers),
         ),
         today=date.today(),
