@@ -16,7 +16,16 @@ from runtime_observability.core.naming import Names
 from runtime_observability.core.problem import Problem
 from runtime_observability.core.settings.model import Settings
 from runtime_observability.host import daemon as daemons
-from runtime_observability.host import docker, engines, own_container, ownership, preflight, runner
+from runtime_observability.host import (
+    disk,
+    docker,
+    engines,
+    own_container,
+    ownership,
+    preflight,
+    runner,
+    store,
+)
 
 
 def examine(
@@ -34,9 +43,13 @@ def examine(
         *problems("k3d", preflight.check_k3d(), "on PATH, new enough"),
         *problems(
             "project folder",
-            naming.refuse_a_folder_the_nodes_cannot_mount(names.folder),
+            [
+                *naming.refuse_a_folder_the_nodes_cannot_mount(names.folder),
+                *disk.refuse_read_only(names),
+            ],
             str(names.folder),
         ),
+        *_volumes(names, settings),
         releases.kubernetes(settings.k3s_version, date.today()),
     ]
     try:
@@ -56,7 +69,7 @@ def examine(
         *findings,
         daemon.release(engine.version),
         *problems("engine", unfit, "Docker's own"),
-        *problems("one daemon", hosts, chosen.address),
+        *problems("one daemon", [*hosts, *_elsewhere(names, engine, chosen)], chosen.address),
         daemon.rootless(engine),
         daemon.cgroup(info, settings.k3s_version),
         daemon.address_pools(
@@ -73,11 +86,30 @@ def examine(
             ],
             ", ".join(map(str, sorted([*host_ports.values(), *udp_ports.values()]))),
         ),
+        *_registries(settings, containers),
         daemon.images(settings),
         *machine.inotify(),
         machine.disk(Path(info.get("DockerRootDir", "/"))),
         *machine.memory(settings),
     ]
+
+
+def _volumes(names: Names, settings: Settings) -> list[Finding]:
+    volumes = settings.node_volumes
+    missing = preflight.refuse_missing_sources(names, volumes)
+    return problems("volumes", missing, ", ".join(volumes)) if volumes else []
+
+
+def _registries(settings: Settings, containers: list[docker.Owned]) -> list[Finding]:
+    use = settings.registries.use
+    missing = preflight.refuse_missing_registries(use, containers)
+    return problems("registries", missing, ", ".join(use)) if use else []
+
+
+def _elsewhere(names: Names, engine: docker.Daemon, chosen: daemons.Choice) -> list[Problem]:
+    """Why the stack cannot use this daemon: it is in another one."""
+    record = store.load(names)
+    return ownership.refuse_another_daemon(names, record, engine, chosen.address) if record else []
 
 
 def _engine() -> tuple[docker.Daemon, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from datetime import timedelta
@@ -14,11 +15,12 @@ import pytest
 from ktrace.checks import machine
 from ktrace.checks.finding import UP_STOPS
 from ktrace.target import stack as stack_module
-from runtime_observability.core import support
+from runtime_observability.core import naming, support
 from runtime_observability.core.naming import Names
-from runtime_observability.host import ports
+from runtime_observability.core.observation import Record
+from runtime_observability.host import ports, store
 from runtime_observability.host.daemon import resolved
-from tests.configuration import PROJECT, parsed
+from tests.configuration import PROJECT, parsed, spec_of
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.ktrace import Done, Ktrace
 from tests.schemas import validate
@@ -330,6 +332,40 @@ def test_a_key_that_docker_would_not_follow_is_a_finding(
     finding = by_check(shown)["one daemon"]
     assert (finding["status"], finding["breaks"]) == ("failure", UP_STOPS)
     assert "pulumi config rm docker:context" in finding["cure"]
+
+
+def test_what_the_nodes_would_miss_is_a_failure(
+    ktrace: Ktrace, computer: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: runtime-observability")
+    monkeypatch.chdir(tmp_path)
+    keys = {"nodeVolumes": ["ca.pem:/etc/ca.pem:ro"], "registries": {"use": ["mirror:5000"]}}
+    config = {f"{naming.PROJECT}:{key}": value for key, value in keys.items()}
+    (tmp_path / "Pulumi.mine.yaml").write_text(json.dumps({"config": config}))
+    checks = by_check(ktrace("doctor", "--stack", "mine", "--json"))
+    assert checks["volumes"]["seen"].startswith(f"{tmp_path}/ca.pem does not exist")
+    assert checks["registries"]["seen"].startswith("k3d has no registry mirror")
+    (tmp_path / "ca.pem").touch()
+    labels = {"k3d.cluster": "none", "k3d.role": "registry"}
+    computer.daemon.container("k3d-mirror", labels=labels)
+    checks = by_check(ktrace("doctor", "--stack", "mine", "--json"))
+    assert checks["volumes"]["status"] == checks["registries"]["status"] == "ok"
+
+
+def test_a_stack_of_another_daemon_is_a_failure(
+    ktrace: Ktrace, computer: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: runtime-observability")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Pulumi.mine.yaml").touch()
+    names = Names("mine", tmp_path)
+    names.directory.mkdir(parents=True)
+    spec = spec_of(names, parsed()).document
+    elsewhere = Record(1, True, "0" * 16, spec, (), daemon="other", docker_host="tcp://far:2376")
+    store.save(names, elsewhere)
+    finding = by_check(ktrace("doctor", "--stack", "mine", "--json"))["one daemon"]
+    assert finding["seen"].startswith("stack mine is in the daemon at tcp://far:2376")
+    assert "DOCKER_HOST=tcp://far:2376" in finding["cure"]
 
 
 def test_the_stack_that_is_named_is_checked(ktrace: Ktrace, computer: Machine) -> None:
