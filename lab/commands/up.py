@@ -27,6 +27,9 @@ def run(cache: Cache, wanted: str | None) -> int:
     if code == 0 and mirror and settings_file.mirror(stack) != mirror:
         print(f"{REGISTRY}: written as registryMirror to Pulumi.{stack}.yaml", flush=True)
         code = pulumi.run(["config", "set", "registryMirror", mirror], stack)
+    if code == 0 and pulumi.has_interrupted_creates(stack):
+        # What they began is found by the program; the state would tell of them in every command.
+        code = pulumi.run(["refresh", "--clear-pending-creates", "--yes", "--skip-preview"], stack)
     # The outputs are printed below, in a form of our own.
     code = code or pulumi.run(["up", "--yes", "--skip-preview", "--suppress-outputs"], stack)
     if code == 0:

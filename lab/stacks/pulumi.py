@@ -69,6 +69,13 @@ def outputs(stack: str) -> dict[str, Any]:
     return document
 
 
+def has_interrupted_creates(stack: str) -> bool:
+    """Whether the state has creates that a killed run has begun; False when Pulumi fails."""
+    exported = json.loads(_output("stack", "export", "--stack", stack) or "{}")
+    pending = (exported.get("deployment") or {}).get("pending_operations") or ()
+    return any(operation.get("type") == "creating" for operation in pending)
+
+
 def _output(*arguments: str) -> str:
     """Return what a pulumi command prints on stdout; nothing when it fails."""
     command = ["pulumi", *arguments]

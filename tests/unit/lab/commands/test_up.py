@@ -29,6 +29,7 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(settings_file, "mirror", lambda _: "old.example")
     monkeypatch.setattr(pulumi, "run", run)
     monkeypatch.setattr(pulumi, "outputs", lambda _: {})
+    monkeypatch.setattr(pulumi, "has_interrupted_creates", lambda _: False)
     monkeypatch.delenv(REGISTRY, raising=False)
     return ran
 
@@ -37,6 +38,18 @@ def test_a_stack_is_selected_and_brought_up(commands: list[str], cache: Cache) -
     assert up.run(cache, "mine") == 0
     assert commands == [
         "stack select --create mine",
+        "up --yes --skip-preview --suppress-outputs",
+    ]
+
+
+def test_creates_that_a_killed_run_began_are_cleared_first(
+    commands: list[str], cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pulumi, "has_interrupted_creates", lambda stack: stack == "mine")
+    assert up.run(cache, "mine") == 0
+    assert commands == [
+        "stack select --create mine",
+        "refresh --clear-pending-creates --yes --skip-preview",
         "up --yes --skip-preview --suppress-outputs",
     ]
 

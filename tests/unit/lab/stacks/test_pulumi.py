@@ -94,3 +94,22 @@ def test_a_ctrl_c_that_pulumis_display_reads_as_a_key_ends_the_run(
 ) -> None:
     monkeypatch.setenv("SCRIPT", f"exit {pulumi.CANCELLED}")
     assert end_of_run("up") == "interrupted"
+
+
+@pytest.mark.usefixtures("called")
+@pytest.mark.parametrize(
+    ("exported", "expected"),
+    [
+        ('{"deployment": {"pending_operations": [{"type": "creating"}]}}', True),
+        ('{"deployment": {"pending_operations": [{"type": "deleting"}]}}', False),
+        ('{"deployment": {"resources": []}}', False),
+        ('{"deployment": null}', False),
+    ],
+)
+def test_creates_of_a_killed_run_are_seen_in_the_state(
+    monkeypatch: pytest.MonkeyPatch, exported: str, expected: bool
+) -> None:
+    monkeypatch.setenv("SCRIPT", f"echo '{exported}'")
+    assert pulumi.has_interrupted_creates("dev") is expected
+    monkeypatch.setenv("SCRIPT", f"echo '{exported}'; exit 1")
+    assert not pulumi.has_interrupted_creates("dev")
