@@ -7,6 +7,8 @@ import hashlib
 import shutil
 import socket
 import ssl
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -227,6 +229,32 @@ def test_a_port_that_one_may_not_bind_is_not_busy(
 
     monkeypatch.setattr(socket.socket, "bind", refuse)
     assert preflight.refuse_taken_ports(names, {"publishedPorts '80:80'": 80}, []) == []
+
+
+def test_a_port_that_docker_kept_for_no_container_is_cured_by_its_restart(names: Names) -> None:
+    """docker-proxy has these options."""
+    listen = "import socket; s = socket.create_server(('127.0.0.1', 0)); "
+    told = "print(s.getsockname()[1], flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", listen + told], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout
+        port = int(other.stdout.readline())
+        (problem,) = preflight.refuse_taken_ports(names, {"jaegerUiPort": port}, [])
+        assert "held by another program on this machine" in str(problem)
+        options = ["-proto", "tcp", "-host-ip", "127.0.0.1", "-host-port", str(port)]
+        with subprocess.Popen(
+            [sys.executable, "-c", "print(flush=True); input()", *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as proxy:
+            assert proxy.stdout
+            proxy.stdout.readline()
+            (problem,) = preflight.refuse_taken_ports(names, {"jaegerUiPort": port}, [])
+            proxy.communicate(b"\n")
+        other.communicate(b"\n")
+    assert "is held by Docker, though no container has it" in str(problem)
+    assert "restart Docker" in str(problem)
 
 
 # --- daemon and k3d -------------------------------------------------------------------------------
