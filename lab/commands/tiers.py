@@ -34,7 +34,7 @@ class Tier:
     needs_browser: bool = False
 
 
-SHELL_FILES = (".ci/*", ".github/scripts/*.sh")
+SHELL_FILES = (".ci/*", ".github/scripts/*.sh", "tests/e2e/*.sh")
 DELETES = ("runtime_observability/host/scripts/*.sh",)
 """Texts that Pulumi hands to sh. Their lists of Docker ids are split into words on purpose."""
 YAML_FILES = (

@@ -5,9 +5,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from typing import Any
 
+from tests.live.pods import PULL_SECONDS
 from tests.live.stack import Stack
+from tests.live.waiting import until
+
+Start = dict[str, Any]
+"""What ``ktrace show --json`` prints."""
 
 
 def ktrace(
@@ -32,3 +38,36 @@ def document(stack: Stack, *arguments: str, code: int = 0) -> dict[str, Any]:
     assert done.returncode == code, done.stdout + done.stderr
     output: dict[str, Any] = json.loads(done.stdout)
     return output
+
+
+def show(stack: Stack, pod: str) -> Start:
+    """What is known of the start now, complete or not."""
+    done = ktrace(stack, "show", pod, "--json", "--timeout", "0", "--stack", stack.name)
+    assert done.returncode in (0, 1), done.stderr
+    start: Start = json.loads(done.stdout)
+    assert (done.returncode == 0) is start.get("complete", False)
+    return start
+
+
+def shown(stack: Stack, pod: str, holds: Callable[[Start], bool]) -> Start:
+    """The start, once what the test waits for is there."""
+
+    def look() -> Start | None:
+        start = show(stack, pod)
+        return start if "steps" in start and holds(start) else None
+
+    return until(f"that of {pod}", look, PULL_SECONDS, every=1)
+
+
+def waiting(start: Start) -> str:
+    return "; ".join(entry["what"] for entry in start["waitingFor"])
+
+
+def complete(start: Start) -> bool:
+    return bool(start["complete"])
+
+
+def whole(start: Start) -> bool:
+    """Complete, Ready and with all of its spans."""
+    lacks = start["missing"] or start["spansWithoutParent"]
+    return complete(start) and bool(start["ready"]["afterMs"]) and not lacks

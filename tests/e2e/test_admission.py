@@ -53,8 +53,9 @@ def slow_webhook(stack: Stack, address: str) -> Iterator[None]:
 
 def test_a_webhook_that_times_out_and_fails_open_is_named(stack: Stack) -> None:
     wait_for_api(stack)
-    silent = ("nc", "-lk", "-p", "8443", "-e", "sleep", "600")
-    with pods(stack, *silent) as server:
+    # -lk or -ll: busybox has two programs of that name, and either knows one of these.
+    silent = "nc -lk -p 8443 -e sleep 600 || nc -ll -p 8443 -e sleep 600"
+    with pods(stack, "sh", "-c", silent) as server:
         server.wait_for("Running")
         address = stack.kubectl("get", "pod", f"{server.name}-0", "-o", "jsonpath={.status.podIP}")
         with slow_webhook(stack, address):

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.e2e.ktrace import ktrace
+from tests.e2e.ktrace import Start, complete, show, shown, waiting, whole
 from tests.live.pods import BUSYBOX, PULL_SECONDS, pods, wait_for_api
 from tests.live.stack import Stack
 from tests.live.waiting import until
 
 _PODS = Path(__file__).with_name("pod_kinds.yaml")
-Start = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -27,29 +25,6 @@ def kinds(_stack: Stack) -> Iterator[Stack]:
     _stack.kubectl("apply", "-f", "-", stdin=manifest)
     yield _stack
     _stack.kubectl("delete", "-f", "-", "--now", "--wait=false", stdin=manifest, check=False)
-
-
-def show(stack: Stack, pod: str) -> Start:
-    """What is known of the start now, complete or not."""
-    done = ktrace(stack, "show", pod, "--json", "--timeout", "0", "--stack", stack.name)
-    assert done.returncode in (0, 1), done.stderr
-    start: Start = json.loads(done.stdout)
-    assert (done.returncode == 0) is start.get("complete", False)
-    return start
-
-
-def shown(stack: Stack, pod: str, holds: Callable[[Start], bool]) -> Start:
-    """The start, once what the test waits for is there."""
-
-    def look() -> Start | None:
-        start = show(stack, pod)
-        return start if "steps" in start and holds(start) else None
-
-    return until(f"that of {pod}", look, PULL_SECONDS, every=1)
-
-
-def waiting(start: Start) -> str:
-    return "; ".join(entry["what"] for entry in start["waitingFor"])
 
 
 def started(start: Start) -> dict[str, bool]:
@@ -65,16 +40,6 @@ def took(start: Start, beginning: str) -> float:
     steps = (*start["steps"], *start["ready"]["steps"])
     own = [step for step in steps if step["name"].startswith(beginning)]
     return sum((float(step["durationMs"]) for step in own), 0.0)
-
-
-def complete(start: Start) -> bool:
-    return bool(start["complete"])
-
-
-def whole(start: Start) -> bool:
-    """Complete, Ready and with all of its spans."""
-    lacks = start["missing"] or start["spansWithoutParent"]
-    return complete(start) and bool(start["ready"]["afterMs"]) and not lacks
 
 
 # Before the others, which take longer than its handler.

@@ -1,0 +1,41 @@
+# shellcheck shell=sh
+# A registry of one image under any name, for the node it runs on: its layer takes $1 seconds.
+# The image has busybox alone, and a file that makes its layer another one each time.
+set -eu
+mkdir -p /srv/root/bin && cd /srv
+cp /bin/busybox root/bin/busybox
+cat /proc/sys/kernel/random/uuid >root/uuid
+tar -cf layer -C root .
+
+digest() { sha256sum "$1" | cut -d ' ' -f 1; }
+size() { wc -c <"$1" | tr -d ' '; }
+described() { # MEDIA_TYPE FILE
+  printf '{"mediaType":"%s","digest":"sha256:%s","size":%s}' "$1" "$(digest "$2")" "$(size "$2")"
+}
+
+case $(uname -m) in aarch64) architecture=arm64 ;; *) architecture=amd64 ;; esac
+printf '{"architecture":"%s","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' \
+  "$architecture" "$(digest layer)" >config
+manifest=application/vnd.oci.image.manifest.v1+json
+printf '{"schemaVersion":2,"mediaType":"%s","config":%s,"layers":[%s]}' "$manifest" \
+  "$(described application/vnd.oci.image.config.v1+json config)" \
+  "$(described application/vnd.oci.image.layer.v1.tar layer)" >manifest
+for file in config layer manifest; do ln -sf "/srv/$file" "/srv/$(digest $file)"; done
+
+cat >answer <<'ANSWER'
+read -r method path _
+while read -r header && [ "${header%?}" ]; do :; done
+case $path in
+*/manifests/*) file=/srv/manifest type=MANIFEST ;;
+*/blobs/*) file=/srv/${path##*sha256:} type=application/octet-stream ;;
+*) file=/dev/null type=text/plain ;;
+esac
+[ "$method" = GET ] && [ /srv/layer -ef "$file" ] && sleep SECONDS
+printf 'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: %s\r\n' \
+  "$type" "$(wc -c <"$file" | tr -d ' ')"
+printf 'Docker-Content-Digest: sha256:%s\r\n\r\n' "$(sha256sum "$file" | cut -d ' ' -f 1)"
+[ "$method" = HEAD ] || cat "$file"
+ANSWER
+sed -i "s|MANIFEST|$manifest|; s|SECONDS|$1|" answer
+# -lk or -ll: busybox has two programs of that name, and either knows one of these.
+nc -lk -p 5000 -e sh /srv/answer || exec nc -ll -p 5000 -e sh /srv/answer

@@ -1,0 +1,62 @@
+"""A pull that runs is told while it runs, and the pull that waits for it names it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.ktrace import shown, waiting, whole
+from tests.live.pods import Pods, pods, wait_for_api
+from tests.live.stack import Stack
+from tests.live.waiting import until
+
+_SCRIPT = Path(__file__).with_name("slow_registry.sh")
+_REGISTRY = "localhost:5000"
+"""containerd asks a registry of this name over http, whatever its configuration."""
+_SECONDS = 8
+
+
+@pytest.fixture
+def registry(stack: Stack) -> Iterator[str]:
+    """A registry on the first server's own loopback, whose layer comes after ``_SECONDS``."""
+    wait_for_api(stack)
+    command = ("sh", "-c", _SCRIPT.read_text(), "registry", str(_SECONDS))
+    with pods(stack, *command, hostNetwork=True, nodeName=stack.server) as single:
+        single.wait_for("Running")
+        asked = ("exec", f"{single.name}-0", "--", "sh", "-c", "nc -z 127.0.0.1 5000 && echo yes")
+        until("a registry that listens", lambda: stack.kubectl(*asked, check=False), 30)
+        yield _REGISTRY
+
+
+def test_a_running_pull_is_told_and_named_by_the_pull_that_waits_for_it(
+    stack: Stack, registry: str
+) -> None:
+    def pulling(name: str) -> AbstractContextManager[Pods]:
+        container = {
+            "name": "main",
+            "image": f"{registry}/{name}:1",
+            "command": ["/bin/busybox", "sleep", "600"],
+        }
+        return pods(stack, nodeName=stack.server, containers=[container])
+
+    with pulling("first") as first, pulling("second") as second:
+        one, other = f"{first.name}-0", f"{second.name}-0"
+        told = f"pulling {registry}/first:1"
+        running = shown(stack, one, lambda start: waiting(start) == told)
+        assert not running["complete"]
+        (entry,) = running["waitingFor"]
+        assert not entry["stuck"]
+        start = shown(stack, one, whole)
+        (pull,) = [step for step in start["steps"] if step["name"] == f"pull {registry}/first:1"]
+        assert _SECONDS * 1000 <= pull["durationMs"] < _SECONDS * 1000 + 5000
+        assert pull["critical"]
+        start = shown(stack, other, whole)
+        waited = [
+            step
+            for step in start["steps"]
+            if step["name"] == f"waits for the pull of {registry}/first:1 by default/{one}"
+        ]
+        assert sum(step["durationMs"] for step in waited) > _SECONDS * 1000 / 2
