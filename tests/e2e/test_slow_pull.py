@@ -26,7 +26,14 @@ def registry(stack: Stack) -> Iterator[str]:
     command = ("sh", "-c", _SCRIPT.read_text(), "registry", str(_SECONDS))
     with pods(stack, *command, hostNetwork=True, nodeName=stack.server) as single:
         single.wait_for("Running")
-        asked = ("exec", f"{single.name}-0", "--", "sh", "-c", "nc -z 127.0.0.1 5000 && echo yes")
+        asked = (
+            "exec",
+            f"{single.name}-0",
+            "--",
+            "sh",
+            "-c",
+            "wget -qO- 127.0.0.1:5000 && echo yes",
+        )
         until("a registry that listens", lambda: stack.kubectl(*asked, check=False), 30)
         yield _REGISTRY
 
