@@ -16,7 +16,8 @@ from tests.live.waiting import until
 _SCRIPT = Path(__file__).with_name("slow_registry.sh")
 _REGISTRY = "localhost:5000"
 """containerd asks a registry of this name over http, whatever its configuration."""
-_SECONDS = 8
+_SECONDS = 3
+"""containerd asks for a layer more than once."""
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_a_running_pull_is_told_and_named_by_the_pull_that_waits_for_it(
         assert not entry["stuck"]
         start = shown(stack, one, whole)
         (pull,) = [step for step in start["steps"] if step["name"] == f"pull {registry}/first:1"]
-        assert _SECONDS * 1000 <= pull["durationMs"] < _SECONDS * 1000 + 5000
+        assert pull["durationMs"] >= _SECONDS * 1000
         assert pull["critical"]
         start = shown(stack, other, whole)
         waited = [
@@ -66,4 +67,4 @@ def test_a_running_pull_is_told_and_named_by_the_pull_that_waits_for_it(
             for step in start["steps"]
             if step["name"] == f"waits for the pull of {registry}/first:1 by default/{one}"
         ]
-        assert sum(step["durationMs"] for step in waited) > _SECONDS * 1000 / 2
+        assert pull["durationMs"] / 2 < sum(step["durationMs"] for step in waited)
