@@ -23,7 +23,7 @@ printf '{"schemaVersion":2,"mediaType":"%s","config":%s,"layers":[%s]}' "$manife
 for file in config layer manifest; do ln -sf "/srv/$file" "/srv/$(digest $file)"; done
 
 cat >answer <<'ANSWER'
-read -r method path _
+read -r -t 1 method path _ || exit # containerd tries TLS first
 while read -r header && [ "${header%?}" ]; do :; done
 case $path in
 */manifests/*) file=/srv/manifest type=MANIFEST ;;

@@ -16,13 +16,15 @@ from tests.live.waiting import until
 _SCRIPT = Path(__file__).with_name("slow_registry.sh")
 _REGISTRY = "localhost:5000"
 """containerd asks a registry of this name over http, whatever its configuration."""
-_SECONDS = 3
-"""containerd asks for a layer more than once."""
+_SECONDS = 8
+_ONE_AFTER_THE_OTHER = ["--kubelet-arg=serialize-image-pulls=true@server:*"]
+"""The kubelet's default, but not k3s' (pkg/daemons/agent/agent_linux.go)."""
 
 
 @pytest.fixture
 def registry(stack: Stack) -> Iterator[str]:
     """A registry on the first server's own loopback, whose layer comes after ``_SECONDS``."""
+    stack.settle(k3sArgs=_ONE_AFTER_THE_OTHER)
     wait_for_api(stack)
     command = ("sh", "-c", _SCRIPT.read_text(), "registry", str(_SECONDS))
     with pods(stack, *command, hostNetwork=True, nodeName=stack.server) as single:
