@@ -22,8 +22,9 @@ _ONE_AFTER_THE_OTHER = ["--kubelet-arg=serialize-image-pulls=true@server:*"]
 
 
 @pytest.fixture
-def registry(stack: Stack) -> Iterator[str]:
+def registry(unsettled: Stack) -> Iterator[str]:
     """A registry on the first server's own loopback, whose layer comes after ``_SECONDS``."""
+    stack = unsettled
     stack.settle(k3sArgs=_ONE_AFTER_THE_OTHER)
     wait_for_api(stack)
     command = ("sh", "-c", _SCRIPT.read_text(), "registry", str(_SECONDS))
@@ -42,8 +43,10 @@ def registry(stack: Stack) -> Iterator[str]:
 
 
 def test_a_running_pull_is_told_and_named_by_the_pull_that_waits_for_it(
-    stack: Stack, registry: str
+    unsettled: Stack, registry: str
 ) -> None:
+    stack = unsettled
+
     def pulling(name: str) -> AbstractContextManager[Pods]:
         container = {
             "name": "main",
