@@ -88,7 +88,8 @@ def _record(url: str, kubeconfig: Path, pod: str) -> dict[str, Any]:
         jaeger._http.event_hooks["response"] = [keep]
         known = cluster.read(kept, "default", pod)
         now = round(time.time() * 1_000_000)
-        look_for_start(jaeger, "default", pod, known=known)
+        for source in (known, None):  # without the pod object, more is searched for
+            look_for_start(jaeger, "default", pod, known=source)
     return {"now": now, "pod": kept.pod, "events": kept.events, "traces": list(traces.values())}
 
 

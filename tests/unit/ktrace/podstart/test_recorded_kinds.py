@@ -1,6 +1,7 @@
-"""Every kind of start as a real Jaeger and API server told it (Kubernetes 1.36.3 and 1.37.2).
+"""Every kind of start as a real Jaeger and API server told it (Kubernetes 1.34.4, 1.36.3, 1.37.2).
 
-The pods are those of tests/e2e/pod_kinds.yaml.
+The pods are those of tests/e2e/pod_kinds.yaml, one with a debug container, one that was made again
+under its name, and one that a webhook held up.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ktrace.view import waterfall
 from tests.fakes import recorded_pods
 from tests.fakes.clock import Clock
 
-VERSIONS = ("v1.36", "v1.37")
+VERSIONS = ("v1.34", "v1.36", "v1.37")
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,24 @@ KINDS = {
         "1 of 1", ("start container web",), after=("readiness probe of web",), complete=True
     ),
     "crash-loop": Said("1 of 1", ("start container main",), complete=True),
+    "debugged": Said(
+        "1 of 1",
+        ("start container main",),
+        after=("the kubelet reports that the pod is Ready",),
+        complete=True,
+    ),
+    "recreated": Said(
+        "1 of 1",
+        ("create request", "start container main"),
+        after=("the kubelet reports that the pod is Ready",),
+        complete=True,
+    ),
+    "webhook-open": Said(
+        "1 of 1",
+        ("create request", "start container main"),
+        after=("the kubelet reports that the pod is Ready",),
+        complete=True,
+    ),
 }
 
 WITHOUT_SYNCS = {"missing-volume", "unschedulable", "post-start-running"}
@@ -125,3 +144,28 @@ def test_without_the_pod_object_no_start_is_called_complete(
     if start:
         assert not start.complete
         assert start.incomplete or "whether more were wanted is not known" in waterfall.title(start)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_came_before_and_after_a_start_is_no_part_of_it(
+    version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(kind: str, *, with_cluster: bool = True) -> PodStart:
+        found = recorded_pods.load(version, kind)
+        Clock(found.now / 1e6).drive(monkeypatch, search)
+        shown = found.start(with_cluster=with_cluster)
+        assert shown
+        assert shown.uid == found.pod["metadata"]["uid"]
+        return shown
+
+    again = start("recreated")
+    assert again.duration_ms < 2000, "the pod of before began seconds earlier"
+    debugged = start("debugged", with_cluster=False)
+    assert debugged.started == 1
+    assert debugged.duration_ms == start("debugged").duration_ms
+    assert any("kubectl debug" in note for note in debugged.notes)
+    (webhook,) = [step for step in start("webhook-open").steps if step.name.startswith("webhook")]
+    assert webhook.name == "webhook slow.example.com, failed open"
+    assert 1000 <= webhook.duration_ms < 1500
+    assert "deadline exceeded" in webhook.error
+    assert webhook.critical
