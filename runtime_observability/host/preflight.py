@@ -44,9 +44,6 @@ from runtime_observability.host.http import httpx
 
 _K3D_SECONDS = 10
 _FIRST_GENERATION = 1
-_LEFT = "Docker, though no container has it"
-_WHY_LEFT = "a Docker that was killed can leave that to the next one"
-_CURE_LEFT = "run this again; if it says the same, restart Docker: `sudo systemctl restart docker`"
 
 
 def observe(
@@ -240,14 +237,27 @@ def refuse_taken_ports(
             continue
         if holder is None and ports.is_free(port, protocol):
             continue
-        seen = f"port {port} on 127.0.0.1 is held by "
         if holder is None and ports.is_published_by_docker(port, protocol):
-            problems.append(Problem(key, f"{seen}{_LEFT}", _WHY_LEFT, _CURE_LEFT))
+            problems.append(_left_to_docker(key, port))
             continue
         who = f"container {holder.whose}" if holder else "another program on this machine"
-        cure = _other_port(key, port, port_offset) + _former_name(names, holder, containers)
-        problems.append(Problem(key, f"{seen}{who}", cure=cure))
+        problems.append(
+            Problem(
+                key,
+                f"port {port} on 127.0.0.1 is held by {who}",
+                cure=_other_port(key, port, port_offset) + _former_name(names, holder, containers),
+            )
+        )
     return problems
+
+
+def _left_to_docker(key: str, port: int) -> Problem:
+    return Problem(
+        key,
+        f"port {port} on 127.0.0.1 is held by Docker, though no container has it",
+        "a Docker that was killed can leave that to the next one",
+        "run this again; if it says the same, restart Docker: `sudo systemctl restart docker`",
+    )
 
 
 def _other_port(key: str, port: int, port_offset: int) -> str:

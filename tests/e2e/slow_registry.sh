@@ -2,10 +2,10 @@
 # A registry of one image under any name, for the node it runs on: its layer takes $1 seconds.
 # The image has busybox alone, and a file that makes its layer another one each time.
 set -eu
-mkdir -p /srv/root/bin && cd /srv
-cp /bin/busybox root/bin/busybox
-cat /proc/sys/kernel/random/uuid >root/uuid
-tar -cf layer -C root .
+mkdir -p /srv/files/bin && cd /srv
+cp /bin/busybox files/bin/busybox
+cat /proc/sys/kernel/random/uuid >files/uuid
+tar -cf layer -C files .
 
 digest() { sha256sum "$1" | cut -d ' ' -f 1; }
 size() { wc -c <"$1" | tr -d ' '; }

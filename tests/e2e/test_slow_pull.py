@@ -15,7 +15,7 @@ from tests.live.waiting import until
 
 _SCRIPT = Path(__file__).with_name("slow_registry.sh")
 _REGISTRY = "localhost:5000"
-"""containerd asks a registry of this name over http, whatever its configuration."""
+"""containerd asks a registry of this name over http if TLS fails, whatever its configuration."""
 _SECONDS = 8
 _ONE_AFTER_THE_OTHER = ["--kubelet-arg=serialize-image-pulls=true@server:*"]
 """The kubelet's default, but not k3s' (pkg/daemons/agent/agent_linux.go)."""

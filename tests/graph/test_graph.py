@@ -536,7 +536,7 @@ def test_exported_addresses_follow_the_ports() -> None:
 def test_the_project_asks_for_what_the_design_needs() -> None:
     project = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())
     assert project["name"] == naming.PROJECT
-    assert "options" not in project, "a refresh takes longer than all else of an up"
+    assert "options" not in project, "a refresh more than doubles an up with nothing to do"
     assert project["runtime"]["options"] == {"toolchain": "pip", "virtualenv": ".venv"}
     assert project["requiredPulumiVersion"] == f">={compatibility.OLDEST_PULUMI}"
     assert "backend" not in project, "a user who is logged in stays so"
