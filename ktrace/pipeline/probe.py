@@ -96,7 +96,8 @@ def probe(
             services = services_since(jaeger, pod)
             message = silence(found, wanted, services, seconds, state.summary)
             raise SilenceError(message, wanted.missing(found), state.node)
-        wait_until_started(api, pod, seconds)
+        if not found.whole:
+            wait_until_started(api, pod, seconds)
     return {
         "pod": pod.key,
         "seconds": waited if wanted.demanded else None,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ktrace.components import APISERVER, CONTAINERD, KUBELET
 from ktrace.jaeger import Jaeger, JaegerError, Trace
 from ktrace.pipeline.probe_pod import CreatedPod
+from ktrace.podstart.calls import whole_start
 
 _POLL_SECONDS = 0.2
 _GROWTH_SECONDS = 0.9
@@ -45,6 +46,11 @@ class Found:
     @property
     def complete(self) -> bool:
         return self.start is None or not self.start.spans_without_parent
+
+    @property
+    def whole(self) -> bool:
+        """Whether the pod's container has started, and nothing more of its start can come."""
+        return self.start is not None and self.complete and whole_start(self.start)
 
     @property
     def ended_at(self) -> float:
@@ -94,9 +100,10 @@ def wait_for_trace(
 ) -> tuple[Found, float | None]:
     """What was found, and after how many seconds nothing was missing; None: something still is.
 
-    When nothing is missing, the trace is read again until no span lacks its parent and, some time
-    after its last span, two consecutive results agree. ``while_missing`` may end the wait with an
-    error. Raises JaegerError when Jaeger does not answer at the end.
+    When nothing is missing, the trace is read again until it is whole or, where that cannot be
+    known, until no span lacks its parent and, some time after its last span, two consecutive
+    results agree. ``while_missing`` may end the wait with an error. Raises JaegerError when Jaeger
+    does not answer at the end.
     """
     deadline = pod.created_at + seconds
     complete_at: float | None = None
@@ -111,8 +118,8 @@ def wait_for_trace(
         if not wanted.missing(found):
             complete_at = complete_at or now
             quiet = now >= found.ended_at + _GROWTH_SECONDS
-            settled = quiet and found.complete and found.counts() == previous.counts()
-            if settled or now - complete_at > _SETTLE_SECONDS:
+            agreed = quiet and found.complete and found.counts() == previous.counts()
+            if found.whole or agreed or now - complete_at > _SETTLE_SECONDS:
                 return found, round(complete_at - pod.created_at, 2)
             time.sleep(max(0.0, found.ended_at + _GROWTH_SECONDS - now))
         elif now > deadline:

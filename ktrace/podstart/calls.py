@@ -82,6 +82,15 @@ class Call:
         return ""
 
 
+def whole_start(trace: Trace) -> bool:
+    """Whether a container has started in this ended syncPod, and the runtime's part of every call
+    is there: then nothing more of it comes, as every exporter sends spans in the order they end."""
+    calls = [Call(trace, span) for span in trace.spans if _method(span)]
+    started = any(call.method == START and not call.failed for call in calls)
+    ended = any(span.operation == SYNC for span in trace.spans)
+    return started and ended and all(call.below for call in calls)
+
+
 def has_calls(trace: Trace) -> bool:
     """Whether the kubelet changed something in it: most syncPods only look at the pod."""
     return any(_method(span) in _METHODS for span in trace.spans)

@@ -193,6 +193,38 @@ def test_a_trace_that_grows_is_read_whole(cluster: Cluster) -> None:
     assert cluster.probe()["spans"] == {"containerd": 3, "kubelet": 1}
 
 
+START = "runtime.v1.RuntimeService/StartContainer"
+
+
+def started(*more: dict[str, Any], at: float = 0, **tags: Any) -> Any:
+    """A start whose StartContainer has a span of the kubelet's with ``tags``, and ``more``."""
+    return joined(span("kubelet", START, int(at * 1_000_000), "syncPod", **tags), *more)
+
+
+def test_a_start_that_is_whole_is_not_waited_for(cluster: Cluster, clock: Clock) -> None:
+    """The trace says that the container started, before the kubelet has told the API server."""
+    begin = clock.now
+    runtime = span("containerd", "StartContainer", parent=START)
+    cluster.starts = [[started(runtime, at=begin)]]
+    cluster.phase = {"phase": "Pending"}
+    assert cluster.probe()["traced"] == ALL
+    assert clock.now - begin < 0.1
+
+
+def test_a_call_without_the_runtimes_part_is_waited_for(cluster: Cluster, clock: Clock) -> None:
+    begin = clock.now
+    cluster.starts = [[started(at=begin)]]
+    cluster.probe()
+    assert clock.now - begin >= 0.9
+
+
+def test_a_container_that_did_not_start_proves_nothing(cluster: Cluster) -> None:
+    runtime = span("containerd", "StartContainer", parent=START)
+    cluster.starts = [[started(runtime, error=True)]]
+    cluster.phase = {"phase": "Pending"}
+    assert "did not start" in failure(cluster)
+
+
 def test_a_trace_with_holes_is_read_until_they_are_filled(cluster: Cluster) -> None:
     """A batch of a component's spans may leave before the one that holds their parents."""
     inner = span("containerd", "metadata.sandbox.Create", parent="CreateContainer")
