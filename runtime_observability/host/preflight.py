@@ -56,10 +56,12 @@ def observe(
     udp_ports: Mapping[str, int] | None = None,
 ) -> Observation:
     """Looks at Docker, the ports and the stack's own folder; about 0.3 s."""
+    record = store.load(names)
+    image = str(record.spec["k3d"]["image"]) if record else ""
     with ThreadPoolExecutor() as looks:  # each waits for a command, or for the API server
         of_k3d, of_engine = looks.submit(check_k3d), looks.submit(docker.daemon)
         of_containers, of_networks = looks.submit(docker.containers), looks.submit(docker.networks)
-        of_api = looks.submit(find_api_drift, names)
+        of_api, of_image = looks.submit(find_api_drift, names), looks.submit(is_gone, image)
     problems = [
         *check_folders(names),
         *refuse_missing_sources(names, volumes),
@@ -78,14 +80,13 @@ def observe(
     problems += refuse_taken_ports(names, host_ports, containers, port_offset)
     problems += refuse_taken_ports(names, udp_ports or {}, containers, protocol="udp")
     problems += refuse_missing_registries(registries, containers)
-    record = store.load(names)
     if record:
         address = runner.variables.get("DOCKER_HOST", "")
         problems += ownership.refuse_another_daemon(names, record, engine, address)
     drift = (find_drift(names, record, containers) or of_api.result()) if record else []
     found = docker_drift.find(names, containers, networks)
-    if record and is_gone(record.spec["k3d"]["image"]):
-        drift.append(f"image {record.spec['k3d']['image']} is gone")
+    if of_image.result():
+        drift.append(f"image {image} is gone")
     return Observation(
         tuple(problems),
         tuple(drift),
