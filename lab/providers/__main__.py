@@ -32,7 +32,7 @@ def _command(engine: str | None) -> Servicer:
 
 
 def _docker(engine: str | None) -> Servicer:
-    from lab.providers import docker_types  # Docker's SDK is slow to load
+    from lab.providers import docker_types
 
     return docker_types.make(engine)
 

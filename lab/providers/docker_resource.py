@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
-
-import docker
-from docker.errors import APIError, DockerException, NotFound
-from requests.exceptions import RequestException
 
 from lab.providers import properties
 from lab.providers.properties import Changes, Field, Schema
@@ -33,9 +30,23 @@ Connect = Callable[[str, int], Any]
 """Returns a client of Docker's API for an address, whose requests last so many seconds at most."""
 
 
+def sdk() -> Any:
+    """Return Docker's SDK, which the first call loads.
+
+    That would be half of the time that this plugin needs to start; the engine starts the next one
+    before it configures this one.
+    """
+    return importlib.import_module("docker")
+
+
+def _unreachable() -> tuple[type[Exception], ...]:
+    """Return what the SDK raises where there is no daemon."""
+    return sdk().errors.DockerException, importlib.import_module("requests").RequestException
+
+
 def connect(address: str, seconds: int) -> Any:
     """Return a client of the newest API version that both sides know."""
-    return docker.APIClient(address, version="auto", timeout=seconds)
+    return sdk().APIClient(address, version="auto", timeout=seconds)
 
 
 class Host:
@@ -70,7 +81,7 @@ class Host:
         self._address = self.effective(config)["host"]
         try:
             self._connect(self._address, SECONDS_OF_A_LOOK).close()
-        except (DockerException, RequestException) as error:
+        except _unreachable() as error:
             raise ProviderError(NO_DAEMON) from error
 
     @contextlib.contextmanager
@@ -80,9 +91,9 @@ class Host:
         try:
             client = self._connect(self._address, SECONDS_OF_A_REQUEST)
             yield client
-        except APIError as error:
+        except sdk().errors.APIError as error:
             raise ProviderError(daemon_says(error)) from error
-        except (DockerException, RequestException) as error:
+        except _unreachable() as error:
             raise ProviderError(
                 f"Cannot connect to the Docker daemon at {self._address}."
                 f" Is the docker daemon running? ({error})"
@@ -92,7 +103,7 @@ class Host:
                 client.close()
 
 
-def daemon_says(error: APIError) -> str:
+def daemon_says(error: Any) -> str:
     """Return the daemon's message, as Docker's Go client formats it."""
     return f"Error response from daemon: {error.explanation or error}"
 
@@ -102,7 +113,7 @@ def saying(prefix: str) -> Iterator[None]:
     """Put the real plugin's prefix before the daemon's message."""
     try:
         yield
-    except APIError as error:
+    except sdk().errors.APIError as error:
         raise ProviderError(prefix + daemon_says(error)) from error
     except ProviderError as error:
         raise ProviderError(f"{prefix}{error}") from error
@@ -113,7 +124,7 @@ def ignoring(*texts: str) -> Iterator[None]:
     """Treat an error of the daemon that contains one of `texts` as success."""
     try:
         yield
-    except APIError as error:
+    except sdk().errors.APIError as error:
         if not any(text in str(error.explanation) for text in texts):
             raise
 
@@ -186,7 +197,7 @@ class DockerResource(Resource):
         with self._host.api() as api:
             try:
                 return self._read(api, identity, state)
-            except NotFound:
+            except sdk().errors.NotFound:
                 return None
 
     def delete(self, call: Call, identity: str, state: Properties) -> None:
@@ -212,9 +223,9 @@ def remove_patiently(remove: Callable[[], None], busy: str, last_state: str) -> 
     while True:
         try:
             return remove()
-        except NotFound:
+        except sdk().errors.NotFound:
             return None
-        except APIError as error:
+        except sdk().errors.APIError as error:
             if busy not in str(error.explanation):
                 raise
         if time.monotonic() > deadline:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 from typing import Any, ClassVar
 
-from docker.errors import NotFound
-
 from lab.providers import VERSIONS
 from lab.providers import docker_specs as specs
 from lab.providers.docker_resource import (
@@ -17,6 +15,7 @@ from lab.providers.docker_resource import (
     ignoring,
     remove_patiently,
     saying,
+    sdk,
 )
 from lab.providers.properties import Schema
 from lab.providers.server import Configuration, ProviderError, Servicer
@@ -74,13 +73,13 @@ class RemoteImage(DockerResource):
 
 def pulled(api: Any, name: str) -> Properties:
     """Return the image's description; pull the image only if the daemon lacks it (findImage)."""
-    with contextlib.suppress(NotFound):
+    with contextlib.suppress(sdk().errors.NotFound):
         return dict(api.inspect_image(name))
     with saying(f"unable to pull image {name}: "), saying(f"error pulling image {name}: "):
         api.pull(name)
     try:
         return dict(api.inspect_image(name))
-    except NotFound as error:
+    except sdk().errors.NotFound as error:
         raise ProviderError(f"unable to find or pull image {name}") from error
 
 
