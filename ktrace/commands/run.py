@@ -171,7 +171,7 @@ def _follow(follower: Follower, seconds: float) -> str:
     except JaegerError as error:
         return str(error)
     except KeyboardInterrupt:
-        pass  # the report has what is known by now
+        pass  # the second Ctrl-C: the report has what was read by now
     return ""
 
 

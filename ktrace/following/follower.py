@@ -97,31 +97,38 @@ class Follower:
     def follow(self, seconds: float) -> None:
         """Until nothing changes for ``_QUIET_SECONDS`` and no pod is starting or ending.
 
-        At most for ``seconds``, and ``_READ_SECONDS`` more to read from Jaeger. What fails is
-        repeated in that time; JaegerError if the last time failed.
+        At most for ``seconds``, or until Ctrl-C, and ``_READ_SECONDS`` more to read what has
+        happened by then. What fails is repeated in that time; JaegerError if the last time failed.
         """
         deadline = time.monotonic() + seconds
+        try:
+            failure = self._follow(deadline)
+        except KeyboardInterrupt:
+            failure, deadline = None, time.monotonic()
+        self._refusals = self._read_refusals()
+        if failure:
+            raise failure
         read_deadline = deadline + _READ_SECONDS
+        self._add_starts(read_deadline)
+        # A trace was read once, when its first spans had arrived.
+        grown = [key for key, trace in self._traces.items() if trace.spans_without_parent]
+        self._read_requests(grown, read_deadline)
+
+    def _follow(self, deadline: float) -> JaegerError | None:
+        """Returns how the last update failed."""
         before, unchanged_since = self._progress(), time.monotonic()
         while True:
             failure: JaegerError | None = None
             try:
-                settled = self._update(read_deadline)
+                settled = self._update(deadline + _READ_SECONDS)
             except JaegerError as error:
                 settled, failure = False, error
             if (now := self._progress()) != before:
                 before, unchanged_since = now, time.monotonic()
             self._quiet = settled and time.monotonic() - unchanged_since >= _QUIET_SECONDS
             if self._quiet or time.monotonic() >= deadline:
-                break
+                return failure
             time.sleep(min(_POLL_SECONDS, max(0.0, deadline - time.monotonic())))
-        if failure:
-            raise failure
-        self._refusals = self._read_refusals()
-        self._add_starts(read_deadline)
-        # A trace was read once, when its first spans had arrived.
-        grown = [key for key, trace in self._traces.items() if trace.spans_without_parent]
-        self._read_requests(grown, read_deadline)
 
     def _read_refusals(self) -> tuple[Refusal, ...]:
         if not self._written.uids:

@@ -456,6 +456,22 @@ def test_what_a_controller_could_not_create_is_told(
     assert f"ReplicaSet n/d-1 FailedCreate, 5 times: {quota}" in " ".join(shown.split())
 
 
+def test_ctrl_c_ends_the_following_and_what_has_happened_is_read(
+    owners: Callable[..., PodOwners], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    jaeger = client(Store([start_of("a", "u-new")]).answer)
+    events = [failed_create("u-new", "exceeded quota", "2999-01-01T00:00:02Z")]
+    following = Follower(jaeger, owners([pod("a", "u-new")], events=events), [NEW], 0)
+    monkeypatch.setattr(clock, "sleep", interrupted)
+    following.follow(30)
+    assert [found.outcome for found in following.followed.pods] == ["started"]
+    assert [refusal.message for refusal in following.followed.refusals] == ["exceeded quota"]
+    assert not following.followed.quiet
+
+
 @pytest.mark.parametrize(
     "events", [None, [{}], "no list", [{"reason": "FailedCreate", "involvedObject": 7}]]
 )
@@ -501,9 +517,13 @@ def test_a_read_that_fails_is_repeated(owners: Callable[..., PodOwners], clock: 
 def test_a_jaeger_that_fails_to_the_end_is_an_error(
     owners: Callable[..., PodOwners], clock: Clock
 ) -> None:
+    events = [failed_create("u-new", "exceeded quota", "2999-01-01T00:00:02Z")]
+    known = owners([], [pod("a", "u-new")], events=events)
+    following = Follower(failing(clock, 100), known, [NEW], 0)
     with pytest.raises(JaegerError, match="no storage"):
-        follow(failing(clock, 100), owners([], [pod("a", "u-new")]), NEW, seconds=10)
+        following.follow(10)
     assert clock.now < 11
+    assert following.followed.refusals, "the API server has answered"
 
 
 def test_a_trace_that_grew_after_it_was_read_is_told_whole(
