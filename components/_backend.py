@@ -73,10 +73,7 @@ class Backend(pulumi.ComponentResource):
                 docker.ContainerPortArgs(internal=inside, external=outside, ip="127.0.0.1")
                 for outside, inside in sorted(args.ports.items(), key=lambda port: port[1])
             ],
-            uploads=[
-                docker.ContainerUploadArgs(file=file, content=content)
-                for file, content in args.uploads.items()
-            ],
+            uploads=_uploads(args),
             user="10001",
             capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
             security_opts=["no-new-privileges:true"],
@@ -90,6 +87,7 @@ class Backend(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 delete_before_replace=True,
+                additional_secret_outputs=["uploads"] if args.secret_uploads else None,
                 hooks=pulumi.ResourceHookBinding(
                     before_create=[
                         _orphans.no_container(args.name, args.owner),
@@ -110,3 +108,13 @@ class Backend(pulumi.ComponentResource):
         self.image = image
         self.container_id = container.id
         self.register_outputs({"containerId": self.container_id})
+
+
+def _uploads(args: ContainerArgs) -> pulumi.Input[list[docker.ContainerUploadArgs]]:
+    """All files of the container. One secret among them makes all secret: the provider reads them
+    back as a set, in which no single one can be marked."""
+    files = [
+        docker.ContainerUploadArgs(file=file, content=content)
+        for file, content in {**args.uploads, **args.secret_uploads}.items()
+    ]
+    return pulumi.Output.secret(files) if args.secret_uploads else files

@@ -16,7 +16,14 @@ from runtime_observability.core.plan import Plan, make_plan
 from runtime_observability.core.problem import UNTOUCHED, ProblemsError
 from runtime_observability.core.settings.model import Settings
 from runtime_observability.core.settings.parse import parse
-from runtime_observability.host import daemon, node_image, preflight, runner
+from runtime_observability.host import (
+    certificates,
+    daemon,
+    node_image,
+    passphrase,
+    preflight,
+    runner,
+)
 
 from . import stack_config
 from .environment_args import TracedEnvironmentArgs
@@ -47,7 +54,11 @@ def plan(args: TracedEnvironmentArgs) -> Plan:
         ),
     )
     try:
-        settings = parse(args.values(), args.secret_keys)
+        settings = certificates.with_texts(parse(args.values(), args.secret_keys), names.folder)
+        if "exporters" in args.secret_keys:
+            published = passphrase.problem_of("exporters", pulumi.get_stack(), names.folder)
+            if published:
+                raise ProblemsError(UNTOUCHED, [published])
         chosen = daemon.choose(stack_config.of_docker())
         daemon.use(chosen)
         observed = preflight.observe(
@@ -75,10 +86,22 @@ def plan(args: TracedEnvironmentArgs) -> Plan:
 def _without_secrets(line: str, args: TracedEnvironmentArgs) -> str:
     """``line`` without the texts that are secret in the configuration."""
     values = args.values()
-    secrets = {text for key in args.secret_keys for text in _texts(values.get(key))}
+    secrets = {
+        text for key in args.secret_keys for text in _texts(_secret_part(key, values.get(key)))
+    }
     for secret in sorted(secrets, key=len, reverse=True):
         line = line.replace(secret, "[secret]")
     return line
+
+
+def _secret_part(key: str, value: Any) -> Any:
+    """Of an exporter its headers and its key: the rest has words that any line may have."""
+    if key != "exporters" or not isinstance(value, list):
+        return value
+    entries = [entry for entry in value if isinstance(entry, Mapping)]
+    tls = [entry.get("tls") for entry in entries]
+    keys = [part.get("clientKey") for part in tls if isinstance(part, Mapping)]
+    return [*(entry.get("headers") for entry in entries), *filter(None, keys)]
 
 
 def _texts(value: Any) -> Iterator[str]:

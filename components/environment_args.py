@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from runtime_observability.core.settings.model import Settings
 
 
@@ -19,6 +21,45 @@ class RegistriesArgs:
     """Registries of k3d that the nodes use, as NAME or NAME:PORT."""
     config: str | None = None
     """The text of a registries.yaml without logins."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExporterTlsArgs:
+    """How a connection to a destination is encrypted. A path or the text of a PEM file each."""
+
+    ca_file: str | None = None
+    """Certificates that the destination's is verified with, instead of the public ones."""
+    client_cert: str | None = None
+    """The collector's own certificate."""
+    client_key: str | None = None
+    """The key of client_cert."""
+    insecure: bool | None = None
+    """Whether nothing is encrypted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExporterArgs:
+    """An OTLP destination beside Jaeger."""
+
+    endpoint: str
+    """HOST:PORT for grpc, and a URL for http."""
+    name: str | None = None
+    """Its name in messages and in ktrace verify. Default: made of the endpoint's host."""
+    protocol: str | None = None
+    """grpc or http. Default: grpc."""
+    headers: dict[str, str] | None = None
+    """Sent with every request; the values are kept secret."""
+    tls: ExporterTlsArgs | None = None
+    """How the connection is encrypted. Default: TLS with public certificates, or what the scheme
+    of the URL says."""
+    compression: str | None = None
+    """gzip, zstd, snappy or none. Default: gzip."""
+    signals: list[str] | None = None
+    """Of traces, metrics and logs those that are sent. Default: traces."""
+    only: list[str] | None = None
+    """Of apiserver, kubelet, containerd and etcd those that are sent. Default: everything."""
+    sampling_per_million: int | None = None
+    """How many of a million traces are sent. Default: all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +164,14 @@ class TracedEnvironmentArgs:
     """Registries of the nodes, as in k3d's configuration: use (list of NAME:PORT), config (text of
     a registries.yaml without logins). A change of config restarts the nodes one after the
     other, if none is in use; any other replaces the cluster."""
+    exporters: list[ExporterArgs] | None = None
+    """Further OTLP destinations of what the collector receives: endpoint, name, protocol (grpc,
+    http), headers (kept secret), tls (caFile, clientCert, clientKey, insecure), compression,
+    signals (traces, metrics, logs), only (apiserver, kubelet, containerd, etcd),
+    samplingPerMillion; docs/destinations.md has examples. None of them costs Jaeger a span."""
+    allowed_origins: list[str] | None = None
+    """Origins of web pages that may send to the collector's OTLP HTTP receiver (CORS), for instance
+    http://localhost:*."""
     jaeger_max_traces: int | None = None
     """How many traces Jaeger keeps in memory; beyond that it drops the oldest (1000 to 1000000)."""
     jaeger_memory_mib: int | None = None
@@ -154,15 +203,18 @@ class TracedEnvironmentArgs:
     @property
     def has_texts_to_hide(self) -> bool:
         """Whether a plan's details must not show what Commands read: a secret, or the text of a
-        registries.yaml, which tells of a company's machines. Only for valid values."""
+        registries.yaml, which tells of a company's machines. No Command reads ``exporters``. Only
+        for valid values."""
         registries = self.values().get("registries") or {}
-        return bool(self.secret_keys or registries.get("config"))
+        return bool(self.secret_keys - {"exporters"} or registries.get("config"))
 
     def values(self) -> dict[str, Any]:
         """What is set, keyed as in Pulumi.yaml; not validated."""
         keys = {name: field.alias for name, field in Settings.model_fields.items()}
         chosen = {field.name: getattr(self, field.name) for field in fields(self)}
         chosen["registries"] = _registries(self.registries)
+        if self.exporters is not None:
+            chosen["exporters"] = [_exporter(entry) for entry in self.exporters]
         return {
             str(keys[name]): value
             for name, value in chosen.items()
@@ -175,3 +227,13 @@ def _registries(args: RegistriesArgs | Mapping[str, Any] | None) -> dict[str, An
         return None
     values = args if isinstance(args, Mapping) else asdict(args)
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _exporter(args: ExporterArgs | Mapping[str, Any]) -> dict[str, Any]:
+    """Keyed as in Pulumi.yaml, without what is not set."""
+    values: Mapping[str, Any] = args if isinstance(args, Mapping) else asdict(args)
+    return {
+        to_camel(name): _exporter(value) if name == "tls" and value else value
+        for name, value in values.items()
+        if value is not None
+    }

@@ -52,7 +52,7 @@ def render(
     from runtime_observability.core.observation import Observation
     from runtime_observability.core.plan import make_plan
     from runtime_observability.core.problem import ProblemsError
-    from runtime_observability.host import node_image
+    from runtime_observability.host import certificates, node_image
 
     folder = project_folder()
     name = stack or selected_stack()
@@ -66,6 +66,7 @@ def render(
     settings = stack_settings.read(folder, name)
     observed = Observation(cgroup_v1=cgroup_v1)
     try:
+        settings = certificates.with_texts(settings, folder)
         upstream = node_image.node_image(settings, observed.architecture)
     except ProblemsError as error:
         raise UsageError(str(error)) from None
@@ -99,7 +100,10 @@ def rendered(plan: Plan) -> dict[str, str]:
         ("collector", plan.collector.container),
         ("jaeger", plan.jaeger.container),
     ):
-        files |= {f"{name}.yaml": text for text in container.uploads.values()}
+        for path, text in container.uploads.items():
+            is_configuration = path in container.command
+            files[f"{name}.yaml" if is_configuration else f"{name}/{Path(path).name}"] = text
+        files |= {f"{name}/{Path(path).name}": "[secret]\n" for path in container.secret_uploads}
         if container.environment:
             lines = (f"{variable}={value}\n" for variable, value in container.environment.items())
             files[f"{name}.env"] = "".join(lines)

@@ -9,21 +9,27 @@ import yaml
 
 from ktrace.errors import UsageError
 from runtime_observability.core.naming import PROJECT
+from runtime_observability.core.settings.exporter import PEM
 from runtime_observability.core.settings.model import Settings
 from runtime_observability.core.settings.parse import SettingsError, parse
 
 _BROKEN = (ValueError, TypeError, AttributeError, RecursionError, yaml.YAMLError)
 """What a text raises that is not YAML of the expected shape."""
 
+_PLACEHOLDER = f"[secret] {PEM}"
+"""What a secret header or key is taken for."""
+
 
 def read(folder: Path, stack: str | None, *, without_secrets: bool = False) -> Settings:
     """The settings in Pulumi.<stack>.yaml, and the defaults for the others.
 
     ``stack`` None: the defaults alone. Pulumi alone decrypts a secret: UsageError for a stack that
-    has one, or its default ``without_secrets``.
+    has one, or its default ``without_secrets``. Secrets inside ``exporters`` are placeholders.
     """
     try:
         raw = _of_stack(folder, stack) if stack else {}
+        if isinstance(raw.get("exporters"), list):
+            raw["exporters"] = _with_placeholders(raw["exporters"])
         secret = sorted(key for key, value in raw.items() if _is_secret(value))
         if secret and not without_secrets:
             raise UsageError(
@@ -75,3 +81,14 @@ def _is_secret(value: Any) -> bool:
     if isinstance(value, dict):
         return "secure" in value or any(map(_is_secret, value.values()))
     return isinstance(value, list) and any(map(_is_secret, value))
+
+
+def _with_placeholders(value: Any) -> Any:
+    """``value`` with a text in place of every secret in it: a header's value may be any text."""
+    if isinstance(value, list):
+        return [_with_placeholders(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "secure" in value:
+        return _PLACEHOLDER
+    return {key: _with_placeholders(item) for key, item in value.items()}

@@ -46,6 +46,8 @@ class ContainerArgs:
     command: tuple[str, ...]
     uploads: Mapping[str, str]
     """Contents of files in the container, by path."""
+    secret_uploads: Mapping[str, str]
+    """More of them, which nobody may read in Pulumi's state or in a plan."""
     ports: Mapping[int, int]
     memory_mib: int
     limits_swap: bool

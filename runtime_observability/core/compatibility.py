@@ -232,6 +232,27 @@ OTLP_EXPORTER = Timeline(
 )
 """Component type of the exporter for OTLP over gRPC."""
 
+OTLP_HTTP_EXPORTER = Timeline(
+    Since("0.54.0", "otlphttp", "opentelemetry-collector v0.80.0 exporter/otlphttpexporter"),
+    Since("0.144.0", "otlp_http", "opentelemetry-collector CHANGELOG 0.144.0: `otlphttp` renamed"),
+)
+"""Component type of the exporter for OTLP over HTTP."""
+
+OLDEST_WITH_EXPORTERS = Version.parse("0.132.0")
+"""The first release whose queues are bounded as ``destinations`` needs it. Its core image has the
+filter processor (contrib v0.119.0 processor/filterprocessor/metadata.yaml)."""
+
+TAKES_EVERYTHING = Timeline(
+    Since("0.54.0", False, "exporter v0.124.0 exporterhelper/internal/queuebatch/config.go"),
+    Since(
+        "0.132.0",
+        True,
+        "exporter v0.132.0 exporterhelper/internal/queuebatch/config.go splits batches by bytes, "
+        "whatever its queue counts in; exporter/nopexporter v0.124.0 metadata.yaml: in core",
+    ),
+)
+"""Whether every signal is accepted, and messages larger than what Jaeger takes."""
+
 COLLECTOR_METRICS: Timeline[Literal["address", "readers"]] = Timeline(
     Since("0.54.0", "address", "opentelemetry-collector v0.54.0 config/telemetry.go"),
     Since("0.111.0", "readers", "opentelemetry-collector CHANGELOG 0.111.0: address deprecated"),

@@ -6,15 +6,17 @@ is pasted together. k3d's configuration is ``cluster_spec``'s.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from runtime_observability.core import compatibility, naming
+from runtime_observability.core import compatibility, destinations, naming
 from runtime_observability.core.versions import Version
 
 if TYPE_CHECKING:  # its library takes longer to load than everything else here
+    from runtime_observability.core.settings.exporter import Exporter
     from runtime_observability.core.settings.model import Settings
 
 _IN_WHEEL, _IN_CHECKOUT = (
@@ -96,7 +98,14 @@ def node_files(settings: Settings, *, cgroup_v1: bool) -> dict[str, str]:
     return files
 
 
-def collector(version: Version, per_million: int, memory_mib: int) -> str:
+def collector(
+    version: Version,
+    per_million: int,
+    memory_mib: int,
+    *,
+    exporters: Sequence[Exporter] = (),
+    allowed_origins: Sequence[str] = (),
+) -> str:
     """The collector's configuration; ``memory_mib`` is its container's limit in MiB.
 
     The limiter's share leaves room for the process itself, as the memory_limiter's README advises.
@@ -121,6 +130,9 @@ def collector(version: Version, per_million: int, memory_mib: int) -> str:
     pipeline["exporters"] = [exporter]
     if compatibility.COLLECTOR_METRICS.at(version) == "address":
         document["service"]["telemetry"]["metrics"] = {"address": "0.0.0.0:8888"}
+    destinations.add(
+        document, version, exporters, memory_mib=memory_mib, allowed_origins=allowed_origins
+    )
     return dump(document)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from runtime_observability.core import advice, compatibility, documents, links, naming
+from runtime_observability.core import advice, compatibility, destinations, documents, links, naming
 from runtime_observability.core.args import (
     ClusterGuardArgs,
     ClusterRehearsalArgs,
@@ -137,6 +137,7 @@ def _jaeger(settings: Settings, names: Names, observed: Observation) -> JaegerAr
         labels=_labels(names, names.jaeger, observed),
         command=("--config", _JAEGER_CONFIG) if by_file else (),
         uploads={_JAEGER_CONFIG: documents.jaeger(max_traces)} if by_file else {},
+        secret_uploads={},
         ports={settings.jaeger_ui_port: 16686},
         memory_mib=settings.jaeger_memory_mib,
         limits_swap=observed.limits_swap,
@@ -155,6 +156,8 @@ def _collector(settings: Settings, names: Names, observed: Observation) -> Colle
         settings.collector_version,
         settings.collector_sampling_per_million,
         settings.collector_memory_mib,
+        exporters=settings.exporters,
+        allowed_origins=settings.allowed_origins,
     )
     container = ContainerArgs(
         name=names.collector,
@@ -163,7 +166,8 @@ def _collector(settings: Settings, names: Names, observed: Observation) -> Colle
         owner=names.owner,
         labels=_labels(names, names.collector, observed),
         command=("--config", _COLLECTOR_CONFIG),
-        uploads={_COLLECTOR_CONFIG: configuration},
+        uploads={_COLLECTOR_CONFIG: configuration, **destinations.files(settings.exporters)},
+        secret_uploads=destinations.secret_files(settings.exporters),
         ports={
             settings.otlp_grpc_port: 4317,
             settings.otlp_http_port: 4318,

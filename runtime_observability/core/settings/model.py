@@ -16,12 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from runtime_observability.core import compatibility, support
 from runtime_observability.core.compatibility import ContainerdPlan, ContainerdTracing
+from runtime_observability.core.settings.exporter import Exporter
 from runtime_observability.core.settings.values import (
     Agents,
     Image,
     K3sArgument,
     NodeEnvironment,
     NodeVolume,
+    Origin,
     PerMillion,
     Port,
     PublishedPort,
@@ -140,6 +142,9 @@ class Settings(_Model):
     registry_mirror: RegistryMirror = ""
     registries: Registries = Registries()
 
+    exporters: tuple[Exporter, ...] = ()
+    allowed_origins: tuple[Origin, ...] = ()
+
     jaeger_max_traces: Annotated[int, Field(ge=1_000, le=1_000_000)] = 50_000
     jaeger_memory_mib: Annotated[int, Field(ge=128, le=65_536, alias="jaegerMemoryMiB")] = 1024
     collector_memory_mib: Annotated[int, Field(ge=64, le=65_536, alias="collectorMemoryMiB")] = 256
@@ -156,6 +161,10 @@ class Settings(_Model):
         kept = self.model_copy()
         kept._secret_keys = frozenset(keys)
         return kept
+
+    def having(self, exporters: tuple[Exporter, ...]) -> Settings:
+        """The same settings with ``exporters``, which may be secret as before."""
+        return self.model_copy(update={"exporters": exporters})
 
     @property
     def secret_keys(self) -> frozenset[str]:

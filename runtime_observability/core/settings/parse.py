@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Collection, Mapping
-from typing import Any, get_args
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
-from runtime_observability.core.compatibility import ContainerdTracing
 from runtime_observability.core.problem import Problem, ProblemsError
 from runtime_observability.core.settings import rules, secret_texts
+from runtime_observability.core.settings.exporter import Exporter, Tls
 from runtime_observability.core.settings.model import PORT_DEFAULTS, Registries, Settings
 from runtime_observability.core.settings.values import whole_number
 
@@ -60,7 +62,7 @@ def _problem(error: Any, raw: Mapping[str, Any], secret_keys: Collection[str]) -
     value = _shown(error["input"], key, is_secret=location[0] in secret_keys)
     match error["type"]:
         case "extra_forbidden":
-            fields = (Settings if len(location) == 1 else Registries).model_fields
+            fields = _fields(location)
             known = [field.alias or name for name, field in fields.items()]
             near = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
             cure = f"did you mean {near[0]}?" if near else "Pulumi.yaml lists every key"
@@ -75,13 +77,16 @@ def _problem(error: Any, raw: Mapping[str, Any], secret_keys: Collection[str]) -
                 f"the maximum is {context['le']}",
             )
         case "literal_error":
-            near = difflib.get_close_matches(str(error["input"]), get_args(ContainerdTracing), n=1)
+            known = re.findall(r"'([^']+)'", context["expected"])
+            near = difflib.get_close_matches(str(error["input"]), known, n=1)
             cure = f"did you mean {near[0]}?" if near else ""
             return Problem(key, f"{value} is not one of {context['expected']}", cure=cure)
+        case "missing":
+            return Problem(key, "is not set", f"{'.'.join(location[:-1])} needs it")
         case "tuple_type":
             cure = f"use `pulumi config set --path '{key}[0]' VALUE`"
             return Problem(key, f"{value} is not a list", cure=cure)
-        case "value_error" if location[0] in secret_keys:
+        case "value_error" if location[0] in secret_keys and location[0] != "exporters":
             why = "the reason may repeat it and is not shown"
             cure = "docs/configuration.md has the rules of each key"
             return Problem(key, f"{value} cannot be used", why, cure)
@@ -93,12 +98,29 @@ def _problem(error: Any, raw: Mapping[str, Any], secret_keys: Collection[str]) -
             return Problem(key, f"{value} cannot be used", error["msg"])
 
 
+def _fields(location: Sequence[str]) -> Mapping[str, FieldInfo]:
+    """The fields of what has the last key of ``location``."""
+    match location:
+        case [_]:
+            return Settings.model_fields
+        case ["exporters", *_, "tls", _]:
+            return Tls.model_fields
+        case ["exporters", *_]:
+            return Exporter.model_fields
+        case _:
+            return Registries.model_fields
+
+
 def _shown(value: object, key: str, *, is_secret: bool) -> str:
     """The value in a message; what is secret, or may have a login or a token, is not repeated."""
     if is_secret:
         return "its secret value"
     if key == "registries.config":
         return "its text"
+    if key.startswith("exporters") and (
+        not isinstance(value, str | int) or {"headers", "tls"} & set(key.split("."))
+    ):
+        return "its value"
     text = json.dumps(value, default=str, ensure_ascii=False)
     return "its value" if key == "registries" or secret_texts.may_hold_a_secret(text) else text
 

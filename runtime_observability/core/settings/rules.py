@@ -8,6 +8,7 @@ from typing import Any
 
 from runtime_observability.core import compatibility
 from runtime_observability.core.problem import Problem
+from runtime_observability.core.settings.exporter import OF_JAEGER
 from runtime_observability.core.settings.k3s_arguments import (
     NO_NETWORK_PLUGIN,
     NODE_FILTER,
@@ -51,6 +52,8 @@ def refuse_broken_rules(settings: Settings) -> list[Problem]:
         *_refuse_arguments_for_no_node(settings),
         *_refuse_untraceable_etcd(settings),
         *_refuse_a_probe_without_network(settings),
+        *_refuse_exporters_of_one_name(settings),
+        *_refuse_exporters_of_an_old_collector(settings),
         *_refuse_unpublished(settings),
     ]
 
@@ -110,6 +113,49 @@ def _refuse_a_probe_without_network(settings: Settings) -> list[Problem]:
             f"true cannot be used with {NO_NETWORK_PLUGIN}",
             "no pod starts before you have added a network plugin",
             "run `pulumi config set traceProbe false`, and `ktrace verify` once there is one",
+        )
+    ]
+
+
+def _refuse_exporters_of_one_name(settings: Settings) -> list[Problem]:
+    """A name is that of a pipeline, and what `ktrace verify` calls the destination."""
+    problems = []
+    labels: dict[str, int] = {}
+    for number, exporter in enumerate(settings.exporters):
+        label = exporter.label
+        if label == OF_JAEGER and not exporter.name:
+            problems.append(
+                Problem(
+                    f"exporters.{number}.name",
+                    f"the endpoint's host gives it the name {label}",
+                    "that is the name of the stack's own Jaeger",
+                    "give it another name",
+                )
+            )
+        elif label in labels:
+            problems.append(
+                Problem(
+                    f"exporters.{number}.name",
+                    f"{label} is also the name of exporters.{labels[label]}",
+                    "every destination needs a name of its own, by default made of its host",
+                    "give one of them another name",
+                )
+            )
+        labels.setdefault(label, number)
+    return problems
+
+
+def _refuse_exporters_of_an_old_collector(settings: Settings) -> list[Problem]:
+    oldest = compatibility.OLDEST_WITH_EXPORTERS
+    if not settings.exporters or settings.collector_version >= oldest:
+        return []
+    return [
+        Problem(
+            "exporters",
+            f"it cannot be used with collector {settings.collector_version}",
+            f"before {oldest} no queue can be bounded so that a dead destination costs Jaeger "
+            "nothing",
+            f"set collectorVersion to {oldest} or newer",
         )
     ]
 

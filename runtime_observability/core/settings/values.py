@@ -22,6 +22,7 @@ _MIRROR = re.compile(
 )
 """A host with a dot or a port, or localhost: Docker takes another first name for a part of an
 image's name on Docker Hub."""
+_ORIGIN = re.compile(r"https?://[\w.*-]+(:(\d{1,5}|\*))?", re.ASCII)
 _REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?\Z")
 """As k3d reads it, without a protocol (k3d v5.9.0 pkg/util/registry.go)."""
 
@@ -142,6 +143,16 @@ def _registry(text: str) -> str:
     return text
 
 
+def _origin(text: str) -> str:
+    if text != "*" and not _ORIGIN.fullmatch(text):
+        raise RuleError(
+            "an origin is http://HOST[:PORT] or https://HOST[:PORT] without a path, and * stands "
+            "for any text",
+            "for instance http://localhost:*",
+        )
+    return text
+
+
 Port = Annotated[int, Field(ge=1024, le=65535)]
 PerMillion = Annotated[int, Field(ge=0, le=1_000_000)]
 Image = Annotated[str, AfterValidator(_image)]
@@ -152,6 +163,7 @@ Agents = Annotated[int, Field(ge=0, le=MOST_AGENTS)]
 Servers = Annotated[int, Field(ge=1, le=5), AfterValidator(_odd)]
 K3sArgument = Annotated[str, AfterValidator(k3s_argument)]
 PublishedPort = Annotated[str, AfterValidator(_published_port)]
+Origin = Annotated[str, AfterValidator(_origin)]
 Registry = Annotated[str, AfterValidator(_registry)]
 RegistryMirror = Annotated[str, AfterValidator(_registry_mirror)]
 NodeEnvironment = Annotated[Mapping[str, str], AfterValidator(node_environment)]

@@ -17,7 +17,13 @@ from runtime_observability.core.versions import Timeline, Version
 TIMELINES: dict[str, Timeline[Any]] = {
     name: value for name, value in vars(compatibility).items() if isinstance(value, Timeline)
 }
-COLLECTOR_TIMELINES = {"OTLP_EXPORTER", "COLLECTOR_METRICS", "SAMPLER_OPTIONS"}
+COLLECTOR_TIMELINES = {
+    "OTLP_EXPORTER",
+    "OTLP_HTTP_EXPORTER",
+    "TAKES_EVERYTHING",
+    "COLLECTOR_METRICS",
+    "SAMPLER_OPTIONS",
+}
 JAEGER_TIMELINES = {"JAEGER_GENERATION"}
 LATER = {"ETCD_TRACING_PREFIX"}
 """Tables that begin after the oldest release; settings refuse the feature for earlier releases."""

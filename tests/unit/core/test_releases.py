@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from runtime_observability.core import cluster_spec, compatibility, documents, naming
 from runtime_observability.core.naming import Names
+from runtime_observability.core.settings.exporter import Exporter
 from runtime_observability.core.settings.parse import SettingsError
 from runtime_observability.core.versions import Since, Timeline, Version
 from runtime_observability.host import node_image
@@ -45,15 +46,15 @@ RELEASES = {
         "1.36.2", "1.36.3", "1.37.1",
     ],
     "collector": [
-        "0.54.0", "0.110.99", "0.111.0", "0.129.0", "0.134.0", "0.143.99", "0.144.0", "0.150.0",
-        "0.159.0",
+        "0.54.0", "0.110.99", "0.111.0", "0.129.0", "0.131.99", "0.132.0", "0.134.0",
+        "0.143.99", "0.144.0", "0.150.0", "0.159.0",
     ],
     "jaeger": ["1.35.0", "1.45.0", "1.76.0", "2.0.0", "2.13.0", "2.20.0"],
 }  # fmt: skip
 """The releases of the table; patch 99 stands for the last of its minor."""
 IN_FULL = {
     "k3s": ["1.27.1", "1.37.1"],
-    "collector": ["0.54.0", "0.111.0", "0.159.0"],
+    "collector": ["0.54.0", "0.111.0", "0.132.0", "0.159.0"],
     "jaeger": ["1.76.0", "2.20.0"],
 }
 """Releases whose files are golden files; those of each other release are one of them, with facts
@@ -115,11 +116,15 @@ def collector_files(release: str) -> dict[str, str]:
 
 
 def collector_facts(release: str) -> dict[str, str]:
-    document = yaml.safe_load(documents.collector(Version.parse(release), 500_000, 256))
-    (exporter,) = document["exporters"]
+    version = Version.parse(release)
+    over_http = Exporter(protocol="http", endpoint="https://a.test", name="team")
+    document = yaml.safe_load(documents.collector(version, 500_000, 256, exporters=[over_http]))
+    exporter, http_exporter, *others = document["exporters"]
     (metrics,) = document["service"]["telemetry"]["metrics"]
     return {
         "exporter": exporter,
+        "over HTTP": http_exporter.partition("/")[0],
+        "takes": "everything" if "nop" in others else "traces",
         "metrics": metrics,
         "sampler": document["processors"]["probabilistic_sampler"].get("mode", "-"),
         "official image": _official_image("collectorVersion", release),
@@ -367,6 +372,18 @@ COLLECTOR_KEYS = {
     "service.telemetry.metrics.readers.pull.exporter.prometheus.port": ("0.111.0", NEVER),
     # contrib#31894, merged in June 2024 after 0.103.0
     "processors.probabilistic_sampler.mode": ("0.104.0", NEVER),
+    # config/configgrpc v0.111.0 configgrpc.go
+    "receivers.otlp.protocols.grpc.max_recv_msg_size_mib": ("0.111.0", NEVER),
+    # exporter v0.132.0 exporterhelper/internal/queuebatch/config.go
+    **{
+        f"exporters.otlp/jaeger.sending_queue.batch.{key}": ("0.132.0", NEVER)
+        for key in ("sizer", "flush_timeout", "min_size", "max_size")
+    },
+    **{
+        f"service.pipelines.{signal}.{key}": ("0.54.0", NEVER)
+        for signal in ("metrics", "logs")
+        for key in ("receivers", "exporters")
+    },
 }
 COLLECTOR_KEYS |= {
     # opentelemetry-collector CHANGELOG 0.144.0: the new name of the same exporter
@@ -460,7 +477,7 @@ def test_a_collector_is_given_nothing_it_does_not_know(version: Version, kept: i
     document = yaml.safe_load(documents.collector(version, kept, 256))
     assert unknown(leaves(document), COLLECTOR_KEYS, version) == []
     assert document["receivers"]["otlp"]["protocols"]["grpc"]["endpoint"] == "0.0.0.0:4317"
-    (exporter,) = document["exporters"].values()
+    exporter, *_ = document["exporters"].values()
     assert exporter["endpoint"] == f"{naming.JAEGER_ALIAS}:4317"
 
 

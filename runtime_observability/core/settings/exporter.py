@@ -1,0 +1,194 @@
+"""An entry of ``exporters``: a further OTLP destination of the collector, and what it may be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from runtime_observability.core.settings.rule import RuleError
+
+Protocol = Literal["grpc", "http"]
+Signal = Literal["traces", "metrics", "logs"]
+Component = Literal["apiserver", "kubelet", "containerd", "etcd"]
+
+OF_JAEGER = "jaeger"
+"""The name of the stack's own destination."""
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
+_HOST_PORT = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1,5})", re.ASCII)
+_HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+_OF_THE_PROTOCOL = frozenset(
+    {"connection", "content-encoding", "content-length", "content-type", "host", "te",
+     "transfer-encoding", "user-agent"}
+)  # fmt: skip
+PEM = "-----BEGIN "
+"""How the text of a certificate or key begins; any other text is the path of a file."""
+
+
+def _name(text: str) -> str:
+    if text == OF_JAEGER:
+        raise RuleError("it is the name of the stack's own Jaeger", "choose another name")
+    if text and not _NAME.fullmatch(text):
+        raise RuleError("a name has up to 32 lower-case letters, digits and -", "for instance team")
+    return text
+
+
+def _headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Raises RuleError without the value of any header."""
+    seen: set[str] = set()
+    for name, value in headers.items():
+        lower = name.lower()
+        if not _HEADER.fullmatch(name):
+            raise RuleError(
+                f"the name of header {name!r} has characters beside letters, digits, -, _ and .",
+                "for instance authorization",
+            )
+        if lower in _OF_THE_PROTOCOL or lower.startswith("grpc-"):
+            raise RuleError(f"the protocol itself sets the header {name}", "leave it out")
+        if lower in seen:
+            raise RuleError(f"the header {name} is there twice", "keep one of them")
+        if not value:
+            raise RuleError(f"the header {name} has no value", "leave it out or give it a value")
+        if not (value.isascii() and value.isprintable()):
+            raise RuleError(
+                f"the value of the header {name} has a line break or a character that no header "
+                "can have",
+                "a value has printable ASCII characters",
+            )
+        if value != value.strip():
+            raise RuleError(
+                f"the value of the header {name} begins or ends with a blank", "leave it out"
+            )
+        seen.add(lower)
+    return headers
+
+
+def _certificate(text: str) -> str:
+    if "PRIVATE KEY" in text:
+        raise RuleError("it is a private key, not a certificate", "the key belongs to clientKey")
+    return text
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, coerce_numbers_to_str=True
+    )
+
+
+class Tls(_Model):
+    """``ca_file``, ``client_cert`` and ``client_key``: the path of a PEM file, or its text."""
+
+    ca_file: Annotated[str, AfterValidator(_certificate)] = ""
+    client_cert: Annotated[str, AfterValidator(_certificate)] = ""
+    client_key: str = ""
+    insecure: bool = False
+    """Whether nothing is encrypted."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Tls:
+        if self.insecure and (self.ca_file or self.client_cert or self.client_key):
+            raise RuleError(
+                "insecure sends without TLS, which uses no certificate",
+                "leave out insecure, or caFile, clientCert and clientKey",
+            )
+        if bool(self.client_cert) != bool(self.client_key):
+            missing = "clientKey" if self.client_cert else "clientCert"
+            raise RuleError(f"a client certificate needs {missing} too", f"set {missing}")
+        return self
+
+
+class Exporter(_Model):
+    """A destination beside Jaeger. Messages never repeat a header's value or a key."""
+
+    name: Annotated[str, AfterValidator(_name)] = ""
+    protocol: Protocol = "grpc"
+    tls: Tls = Tls()
+    endpoint: str
+    headers: Annotated[Mapping[str, str], AfterValidator(_headers)] = {}
+    compression: Literal["gzip", "zstd", "snappy", "none"] = "gzip"
+    signals: Annotated[tuple[Signal, ...], Field(min_length=1)] = ("traces",)
+    only: tuple[Component, ...] = ()
+    """The services whose telemetry is sent; empty for all."""
+    sampling_per_million: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000_000
+
+    @field_validator("endpoint")
+    @classmethod
+    def _endpoint(cls, endpoint: str, info: ValidationInfo) -> str:
+        """The fields before it are absent where they cannot be used themselves."""
+        match info.data.get("protocol"):
+            case "grpc":
+                _refuse_no_host_and_port(endpoint)
+            case "http":
+                _refuse_no_url(endpoint, info.data.get("tls", Tls()))
+        return endpoint
+
+    @field_validator("sampling_per_million")
+    @classmethod
+    def _sampling(cls, per_million: int, info: ValidationInfo) -> int:
+        if per_million < 1_000_000 and "traces" not in info.data.get("signals", ("traces",)):
+            raise RuleError(
+                "it is about traces, which this exporter does not get",
+                "add traces to signals, or leave out samplingPerMillion",
+            )
+        return per_million
+
+    @property
+    def label(self) -> str:
+        """Its name, or one made of the endpoint's host."""
+        if self.name:
+            return self.name
+        host = urlsplit(self.endpoint if "://" in self.endpoint else f"//{self.endpoint}").hostname
+        return re.sub(r"[^a-z0-9]+", "-", str(host).lower()).strip("-")[:32].strip("-")
+
+
+def _refuse_no_host_and_port(endpoint: str) -> None:
+    if "://" in endpoint:
+        raise RuleError(
+            "the endpoint of protocol grpc has no scheme: it uses TLS unless tls.insecure is true",
+            "write HOST:PORT, or set protocol to http",
+        )
+    match = _HOST_PORT.fullmatch(endpoint)
+    if not match or not 0 < int(match["port"]) < 65536:
+        raise RuleError(
+            "the endpoint of protocol grpc is HOST:PORT", "for instance collector.example:4317"
+        )
+
+
+def _refuse_no_url(endpoint: str, tls: Tls) -> None:
+    if not endpoint.startswith(("http://", "https://")):
+        raise RuleError(
+            "the endpoint of protocol http is a URL", "for instance https://collector.example:4318"
+        )
+    try:
+        url = urlsplit(endpoint)
+        _ = url.port
+    except ValueError:
+        raise RuleError("its port is not a number up to 65535") from None
+    if "@" in url.netloc:
+        raise RuleError("the endpoint has a login, which every message would show", "use headers")
+    if not url.hostname or re.search(r"[\s$]", endpoint) or url.query or url.fragment:
+        raise RuleError(
+            "the endpoint is http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]",
+            "for instance https://collector.example:4318",
+        )
+    if re.search(r"/v1/(traces|metrics|logs)/?$", url.path):
+        raise RuleError(
+            "the collector appends the path of each signal, for instance /v1/traces",
+            "leave that path out",
+        )
+    if url.scheme == "https" and tls.insecure:
+        raise RuleError("https:// is with TLS, and tls.insecure without", "use one of them")
+    if url.scheme == "http" and tls != Tls() and not tls.insecure:
+        raise RuleError("http:// is without TLS, and uses no certificate", "write https://")
