@@ -17,7 +17,7 @@ import (
 func main() {
 	info := component.BuildInfo{
 		Command:     "otelcol",
-		Description: "The components of the core distribution that the project's pipelines use",
+		Description: "The components of the contrib distribution that the project's pipelines use",
 		Version:     "0.159.0",
 	}
 
