@@ -27,7 +27,15 @@ _LARGEST_EXPORT = 3_500_000
 otherwise, and Jaeger's is one of them."""
 _SHARE_OF_MEMORY = 16
 """All queues of destinations together have this part of the collector's memory, as bytes of
-protobuf. In memory a span takes several times as much."""
+protobuf. In memory a span takes four times as much: with twice this share, four dead destinations
+had the memory limiter refuse spans of a burst of 70,000 a second, for Jaeger too."""
+MIB_FOR_A_QUEUE = 64
+"""Of the collector's memory, for each signal of each destination: its queue then has 4 MiB, room
+for a few of the largest batches."""
+_REQUESTS_AT_ONCE = 2
+"""Each holds a message in memory while a slow destination takes its time."""
+_SPANS_AT_ONCE = 1024
+"""In a batch of a destination's pipeline: a queue refuses what is larger than the whole queue."""
 
 
 def add(
@@ -47,7 +55,14 @@ def add(
         protocols["grpc"]["max_recv_msg_size_mib"] = LARGEST_MESSAGE_MIB
         (to_jaeger,) = document["exporters"].values()
         to_jaeger["sending_queue"]["batch"] = _batches()
-    queue_bytes = memory_mib * _MIB // _SHARE_OF_MEMORY // max(1, len(exporters))
+    queues = sum(len(set(exporter.signals)) for exporter in exporters)
+    queue_bytes = memory_mib * _MIB // _SHARE_OF_MEMORY // max(1, queues)
+    if exporters:
+        document["processors"]["batch/destinations"] = {
+            **document["processors"]["batch"],
+            "send_batch_size": _SPANS_AT_ONCE,
+            "send_batch_max_size": _SPANS_AT_ONCE,
+        }
     for exporter in exporters:
         _add(document, version, exporter, queue_bytes)
     if takes_everything:
@@ -103,7 +118,7 @@ def _add(document: dict[str, Any], version: Version, exporter: Exporter, queue_b
             own.append(sampler)
         document["service"]["pipelines"][f"{signal}/{label}"] = {
             "receivers": ["otlp"],
-            "processors": [*own, "batch"],
+            "processors": [*own, "batch/destinations"],
             "exporters": [name],
         }
 
@@ -121,6 +136,7 @@ def _exporter(exporter: Exporter, queue_bytes: int) -> dict[str, Any]:
         "sending_queue": {
             "sizer": "bytes",
             "queue_size": queue_bytes,
+            "num_consumers": _REQUESTS_AT_ONCE,
             "block_on_overflow": False,
             "batch": _batches(),
         },

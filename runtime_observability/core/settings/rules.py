@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from runtime_observability.core import compatibility
+from runtime_observability.core.destinations import MIB_FOR_A_QUEUE
 from runtime_observability.core.problem import Problem
 from runtime_observability.core.settings.exporter import OF_JAEGER
 from runtime_observability.core.settings.k3s_arguments import (
@@ -54,6 +55,7 @@ def refuse_broken_rules(settings: Settings) -> list[Problem]:
         *_refuse_a_probe_without_network(settings),
         *_refuse_exporters_of_one_name(settings),
         *_refuse_exporters_of_an_old_collector(settings),
+        *_refuse_exporters_without_memory(settings),
         *_refuse_unpublished(settings),
     ]
 
@@ -156,6 +158,23 @@ def _refuse_exporters_of_an_old_collector(settings: Settings) -> list[Problem]:
             f"before {oldest} no queue can be bounded so that a dead destination costs Jaeger "
             "nothing",
             f"set collectorVersion to {oldest} or newer",
+        )
+    ]
+
+
+def _refuse_exporters_without_memory(settings: Settings) -> list[Problem]:
+    """A queue is a part of the collector's memory: a small one drops what comes at once."""
+    queues = sum(len(set(exporter.signals)) for exporter in settings.exporters)
+    wanted = queues * MIB_FOR_A_QUEUE
+    if settings.collector_memory_mib >= wanted:
+        return []
+    return [
+        Problem(
+            "exporters",
+            f"{queues} {'queue' if queues == 1 else 'queues'} cannot be used with "
+            f"collectorMemoryMiB: {settings.collector_memory_mib}",
+            f"each signal of each exporter has a queue, which needs {MIB_FOR_A_QUEUE} MiB",
+            f"set collectorMemoryMiB to {wanted} or more",
         )
     ]
 
