@@ -162,7 +162,8 @@ def _refuse_no_host_and_port(endpoint: str) -> None:
     match = _HOST_PORT.fullmatch(endpoint)
     if not match or not 0 < int(match["port"]) < 65536:
         raise RuleError(
-            "the endpoint of protocol grpc is HOST:PORT", "for instance collector.example:4317"
+            "the endpoint of protocol grpc is HOST:PORT, with a PORT up to 65535",
+            "for instance collector.example:4317",
         )
 
 

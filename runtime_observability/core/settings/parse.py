@@ -81,6 +81,9 @@ def _problem(error: Any, raw: Mapping[str, Any], secret_keys: Collection[str]) -
             near = difflib.get_close_matches(str(error["input"]), known, n=1)
             cure = f"did you mean {near[0]}?" if near else ""
             return Problem(key, f"{value} is not one of {context['expected']}", cure=cure)
+        case "model_type" if location[0] == "exporters" and len(location) == 2:
+            cure = "for instance {endpoint: collector.example:4317}"
+            return Problem(key, f"{value} cannot be used", "an exporter is a mapping", cure)
         case "missing":
             return Problem(key, "is not set", f"{'.'.join(location[:-1])} needs it")
         case "tuple_type":
