@@ -4,28 +4,52 @@ from __future__ import annotations
 
 import re
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 
+from runtime_observability.core.settings.exporter import OF_JAEGER
 from runtime_observability.host.http import httpx
 
 WATCH_SECONDS = 2.0
 """Between two readings: a cluster at rest sends hundreds of spans in this time."""
 _LINE = re.compile(
-    r"^otelcol_(?P<name>\w+?)(?:_total)?(?:\{[^}]*\})? (?P<value>[0-9.eE+-]+)$", re.M
+    r"^otelcol_(?P<name>\w+?)(?:_total)?(?:\{(?P<labels>[^}]*)\})? (?P<value>[0-9.eE+-]+)$", re.M
 )
+_EXPORTER = re.compile(r'\bexporter="(?P<type>[^"/]*)/?(?P<name>[^"]*)"')
+_ITEMS = ("spans", "metric_points", "log_records")
 _REQUEST_SECONDS = 5
 
 
 @dataclass(frozen=True)
 class Counters:
-    """Spans since the collector started, summed over its receivers and exporters."""
+    """Spans since the collector started, summed over its receivers, and those for Jaeger."""
 
     accepted: int = 0
     refused: int = 0
     sent: int = 0
     failed: int = 0
     waiting: int = 0
-    """Batches in the exporters' queues."""
+    """Batches in the queue of the exporter to Jaeger."""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A destination beside Jaeger: spans, metric points and log records since the start."""
+
+    name: str
+    sent: int = 0
+    failed: int = 0
+    """Lost because it refused them, or did not take them for minutes."""
+    dropped: int = 0
+    """Lost because its queue was full."""
+    queued_bytes: int = 0
+    queue_bytes: int = 0
+    """What its queues hold at most."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it has lost nothing."""
+        return not (self.failed or self.dropped)
 
 
 @dataclass(frozen=True)
@@ -57,19 +81,60 @@ def watch(url: str) -> Readings:
 
 def read(url: str) -> Counters:
     """Raises httpx.HTTPError when the collector does not answer."""
+    return parse(_text(url))
+
+
+def read_destinations(url: str) -> list[Destination]:
+    """Raises httpx.HTTPError when the collector does not answer."""
+    return parse_destinations(_text(url))
+
+
+def _text(url: str) -> str:
     response = httpx.get(url, timeout=_REQUEST_SECONDS, trust_env=False)
-    return parse(response.raise_for_status().text)
+    return response.raise_for_status().text
 
 
 def parse(text: str) -> Counters:
     """Reads the Prometheus format; collector 0.111 and later may end names in ``_total``."""
-    sums: dict[str, float] = {}
-    for match in _LINE.finditer(text):
-        sums[match["name"]] = sums.get(match["name"], 0) + float(match["value"])
+    everything = _sums(text)
+    to_jaeger = {
+        name: everything[destination][name]
+        for destination in ("", OF_JAEGER)
+        for name in everything[destination]
+    }
+
+    def sum_of(name: str) -> int:
+        return int(to_jaeger.get(name, 0))
+
     return Counters(
-        accepted=int(sums.get("receiver_accepted_spans", 0)),
-        refused=int(sums.get("receiver_refused_spans", 0)),
-        sent=int(sums.get("exporter_sent_spans", 0)),
-        failed=int(sums.get("exporter_send_failed_spans", 0)),
-        waiting=int(sums.get("exporter_queue_size", 0)),
+        accepted=sum_of("receiver_accepted_spans"),
+        refused=sum_of("receiver_refused_spans"),
+        sent=sum_of("exporter_sent_spans"),
+        failed=sum_of("exporter_send_failed_spans"),
+        waiting=sum_of("exporter_queue_size"),
     )
+
+
+def parse_destinations(text: str) -> list[Destination]:
+    """Every destination but Jaeger, by name."""
+    return [
+        Destination(
+            name,
+            sent=int(sum(sums[f"exporter_sent_{items}"] for items in _ITEMS)),
+            failed=int(sum(sums[f"exporter_send_failed_{items}"] for items in _ITEMS)),
+            dropped=int(sum(sums[f"exporter_enqueue_failed_{items}"] for items in _ITEMS)),
+            queued_bytes=int(sums["exporter_queue_size"]),
+            queue_bytes=int(sums["exporter_queue_capacity"]),
+        )
+        for name, sums in sorted(_sums(text).items())
+        if name not in ("", OF_JAEGER)
+    ]
+
+
+def _sums(text: str) -> dict[str, dict[str, float]]:
+    """Destination → metric → sum; "" is the destination of what belongs to no named exporter."""
+    sums: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for match in _LINE.finditer(text):
+        exporter = _EXPORTER.search(match["labels"] or "")
+        sums[exporter["name"] if exporter else ""][match["name"]] += float(match["value"])
+    return sums

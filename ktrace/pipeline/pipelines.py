@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ktrace.jaeger import Jaeger, JaegerError
 from ktrace.pipeline import collector_metrics, synthetic_span
-from ktrace.pipeline.collector_metrics import Readings
+from ktrace.pipeline.collector_metrics import Destination, Readings
 from ktrace.pipeline.synthetic_span import Synthetic
 from runtime_observability.core.naming import Names
 from runtime_observability.host import docker, runner
@@ -66,6 +66,15 @@ class StackPipeline(Pipeline):
             return collector_metrics.watch(f"{url}/metrics")
         except httpx.HTTPError as error:
             return f"{url}/metrics: {error}; {self.described(collector)}"
+
+    @cached_property
+    def destinations(self) -> list[Destination]:
+        """Those beside Jaeger; none where the collector's counters cannot be read."""
+        url = _published_url(self.names.collector, _METRICS_PORT)
+        try:
+            return collector_metrics.read_destinations(f"{url}/metrics") if url else []
+        except httpx.HTTPError:
+            return []
 
     @cached_property
     def synthetic(self) -> Synthetic:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ktrace.jaeger import Jaeger, JaegerError
 from ktrace.pipeline import coverage, pipelines
+from ktrace.pipeline.collector_metrics import Destination
 from ktrace.pipeline.coverage import Coverage, Node
 from ktrace.pipeline.pipelines import StackPipeline
 from ktrace.pipeline.synthetic_span import Synthetic
@@ -21,6 +22,8 @@ class Verification:
     parts: list[Coverage]
     synthetic: Synthetic | None
     """None where no span was sent: the collector is not known, or drops nearly all spans."""
+    destinations: list[Destination] = field(default_factory=list)
+    """Those beside Jaeger. What they lose breaks nothing that leads to Jaeger."""
 
     @property
     def ok(self) -> bool:
@@ -48,7 +51,8 @@ def verify(
     pipeline = pipelines.of_nodes(jaeger, [node.name for node in nodes])
     explained = coverage.explain(parts, pipeline)
     synthetic = pipeline.synthetic if isinstance(pipeline, StackPipeline) and expected else None
-    return Verification(explained, synthetic)
+    destinations = pipeline.destinations if isinstance(pipeline, StackPipeline) else []
+    return Verification(explained, synthetic, destinations)
 
 
 def _services(jaeger: Jaeger, deadline: float) -> list[str]:

@@ -16,7 +16,7 @@ from runtime_observability.core.settings.parse import SettingsError, parse
 _BROKEN = (ValueError, TypeError, AttributeError, RecursionError, yaml.YAMLError)
 """What a text raises that is not YAML of the expected shape."""
 
-_PLACEHOLDER = f"[secret] {PEM}"
+_PLACEHOLDER = f"[secret] {PEM}PEM"
 """What a secret header or key is taken for."""
 
 

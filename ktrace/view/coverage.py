@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ktrace.pipeline.collector_metrics import Destination
 from ktrace.pipeline.coverage import Coverage
 from ktrace.pipeline.hops import BrokenHop
 from ktrace.pipeline.verification import Verification
@@ -22,6 +23,18 @@ def document(verification: Verification, now: float) -> dict[str, Any]:
         "ok": verification.ok,
         "components": [part_document(part, now) for part in verification.parts],
         "synthetic": asdict(synthetic) if synthetic else None,
+        "destinations": [
+            {
+                "name": destination.name,
+                "ok": destination.ok,
+                "sent": destination.sent,
+                "failed": destination.failed,
+                "dropped": destination.dropped,
+                "queuedBytes": destination.queued_bytes,
+                "queueBytes": destination.queue_bytes,
+            }
+            for destination in verification.destinations
+        ],
     }
 
 
@@ -44,11 +57,28 @@ def lines(verification: Verification, now: float) -> Iterator[RenderableType]:
     if synthetic := verification.synthetic:
         outcome = f"in Jaeger after {synthetic.seconds} s" if synthetic.ok else synthetic.evidence
         yield Text(f"a span from this machine: {outcome}")
+    for destination in verification.destinations:
+        yield _destination(destination)
     for hop, affected in _by_broken_hop(verification.parts).items():
         yield Text(f"\nbroken: {hop.hop}", "bold red")
         yield Text(f"  seen: {hop.evidence}")
         yield Text(f"  cure: {hop.cure}")
         yield Text(f"  affects: {', '.join(affected)}")
+
+
+def _destination(destination: Destination) -> Text:
+    """What it got and what it lost; an `up` or a restart of the collector begins a new count."""
+    told = [f"{destination.sent} sent"]
+    if destination.queued_bytes:
+        share = destination.queued_bytes / max(1, destination.queue_bytes)
+        told.append(f"{share:.0%} of its queue waits")
+    if destination.failed:
+        told.append(f"{destination.failed} lost: it refused them, or did not answer for minutes")
+    if destination.dropped:
+        told.append(f"{destination.dropped} dropped: its queue was full")
+    return Text(
+        f"destination {destination.name}: {', '.join(told)}", "" if destination.ok else "yellow"
+    )
 
 
 def _table(parts: Sequence[Coverage], now: float) -> Table:

@@ -423,16 +423,16 @@ def test_images_stay_for_other_stacks(any_run: Run) -> None:
 
 # --- secrets and exports --------------------------------------------------------------------------
 
-_MARK = "4dabf18193072939515e22adb298388d"
+MARK = "4dabf18193072939515e22adb298388d"
 """The key of a secret on the wire (pulumi 3.272.0 runtime/rpc.py)."""
 
 
 def test_no_secret_enters_the_state(any_run: Run) -> None:
     everything = json.dumps([dict(resource.inputs) for resource in any_run.resources])
-    assert _MARK not in everything
+    assert MARK not in everything
     for sign in ("PRIVATE KEY", "client-key-data", "K3S_TOKEN", "token"):
         assert sign not in everything
-    assert _MARK not in json.dumps(any_run.exports)
+    assert MARK not in json.dumps(any_run.exports)
 
 
 SECRET = {
@@ -446,23 +446,23 @@ def test_a_secret_of_the_configuration_stays_one(key: str, default: Run) -> None
     secret = run({key: SECRET[key]}, secret_keys=[key])
     assert secret.error is None
     ensure = secret["cluster-ensure"]
-    assert ensure.inputs["stdin"][_MARK], "the engine keeps it encrypted"
+    assert ensure.inputs["stdin"][MARK], "the engine keeps it encrypted"
     assert "hush-hush" in ensure.inputs["stdin"]["value"]
     for resource in secret.resources:
         readable = {name: value for name, value in resource.inputs.items() if name != "stdin"}
         assert "hush-hush" not in json.dumps(readable), resource.name
-        assert _MARK not in json.dumps(readable), resource.name
+        assert MARK not in json.dumps(readable), resource.name
     for command in secret.of_type(COMMAND):
         if "stdin" in command.inputs:
-            assert _MARK in command.inputs["stdin"], command.name
+            assert MARK in command.inputs["stdin"], command.name
     assert secret.exports == default.exports
 
 
 def test_no_plan_shows_the_text_of_registries() -> None:
     """`pulumi preview --diff` shows the stdin of a Command that changes."""
     stdin = run({"registries": SECRET["registries"]})["cluster-ensure"].inputs["stdin"]
-    assert stdin[_MARK]
-    assert _MARK not in run({"registries": {"use": ["a:5000"]}})["cluster-ensure"].inputs["stdin"]
+    assert stdin[MARK]
+    assert MARK not in run({"registries": {"use": ["a:5000"]}})["cluster-ensure"].inputs["stdin"]
 
 
 def test_without_a_secret_nothing_is_one() -> None:

@@ -48,7 +48,7 @@ some_exporters = st.lists(
         },
     ),
     max_size=4,
-    unique_by=lambda exporter: exporter["name"],
+    unique_by=lambda exporter: str(exporter["name"]),
 )
 
 

@@ -103,3 +103,32 @@ def test_a_secret_cannot_be_rendered(
     assert refused.stderr == (
         "ktrace: Pulumi.new.yaml: registries: secret, and only Pulumi can decrypt it\n"
     )
+
+
+def test_the_files_of_destinations_are_there_without_their_secrets(
+    ktrace: Ktrace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pulumi alone decrypts a header; what is generated does not depend on it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "Pulumi.yaml").write_text("name: runtime-observability")
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    exporter = {
+        "name": "team",
+        "endpoint": "collector.example:4317",
+        "headers": {"authorization": {"secure": "v1:abc"}, "plain": "hush"},
+        "tls": {"caFile": "ca.pem", "clientCert": "ca.pem", "clientKey": {"secure": "v1:def"}},
+    }
+    (tmp_path / "Pulumi.new.yaml").write_text(
+        yaml.safe_dump({"config": {"runtime-observability:exporters": [exporter]}})
+    )
+    files = ktrace("render", "--stack", "new", "--json").document["files"]
+    configuration = yaml.safe_load(files["collector.yaml"])
+    assert "otlp_grpc/team" in configuration["exporters"]
+    assert files["collector/team-ca.pem"] == "-----BEGIN CERTIFICATE-----\n"
+    secret = {file for file, text in files.items() if text == "[secret]\n"}
+    assert secret == {
+        "collector/team-client-key.pem",
+        "collector/team-authorization.header",
+        "collector/team-plain.header",
+    }
+    assert "hush" not in str(files)

@@ -43,6 +43,7 @@ class Stack:
     ) -> None:
         self.silent: set[str] = set()
         self.accepted = self.sent = 100
+        self.of_destinations = ""
         self.keeps_spans = True
         self.jaeger_status = 200
         self.node = names.node("server", 0)
@@ -78,9 +79,8 @@ class Stack:
                     "receiver_accepted_spans": self._readings * self.accepted,
                     "exporter_sent_spans": self._readings * self.sent,
                 }
-                return Reply(
-                    200, "".join(f"otelcol_{name} {value}\n" for name, value in counters.items())
-                )
+                own = "".join(f"otelcol_{name} {value}\n" for name, value in counters.items())
+                return Reply(200, own + self.of_destinations)
             case "/v1/traces":
                 (resource,) = request.body["resourceSpans"]
                 self._sent += [sent["traceId"] for sent in resource["scopeSpans"][0]["spans"]]
@@ -163,6 +163,27 @@ def test_a_stack_in_which_everything_is_traced(ktrace: Ktrace, stack: Stack, clo
     assert clock.now == begin, "what is there is not waited for"
 
 
+def test_what_a_destination_loses_is_told_and_breaks_nothing(ktrace: Ktrace, stack: Stack) -> None:
+    stack.of_destinations = (
+        'otelcol_exporter_enqueue_failed_spans{exporter="otlp_grpc/dead"} 8929\n'
+        'otelcol_exporter_queue_capacity{exporter="otlp_grpc/dead"} 4e+06\n'
+        'otelcol_exporter_queue_size{exporter="otlp_grpc/dead"} 3e+06\n'
+        'otelcol_exporter_sent_spans{exporter="otlp_http/team"} 12\n'
+        'otelcol_exporter_send_failed_spans{exporter="otlp_http/wrong"} 6144\n'
+    )
+    shown, as_json = ktrace("verify"), ktrace("verify", "--json")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.lines[-3:] == [
+        "destination dead: 0 sent, 75% of its queue waits, 8929 dropped: its queue was full",
+        "destination team: 12 sent",
+        "destination wrong: 0 sent, 6144 lost: it refused them, or did not answer for minutes",
+    ]
+    validate("verify", as_json.document)
+    assert as_json.document["ok"]
+    found = {one["name"]: one["ok"] for one in as_json.document["destinations"]}
+    assert found == {"dead": False, "team": True, "wrong": False}
+
+
 def test_the_json_has_each_component_and_the_span(ktrace: Ktrace, stack: Stack) -> None:
     shown = ktrace("verify", "--stack", "dev", "--json")
     assert (shown.returncode, shown.stderr) == (0, "")
@@ -172,6 +193,7 @@ def test_the_json_has_each_component_and_the_span(ktrace: Ktrace, stack: Stack) 
         "ok": True,
         "components": [part(stack, component) for component in COMPONENTS],
         "synthetic": {"ok": True, "seconds": 0.0, "evidence": ""},
+        "destinations": [],
     }
 
 

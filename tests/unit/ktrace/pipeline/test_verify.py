@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from ktrace.pipeline import collector_metrics, coverage, hops, pipelines
-from ktrace.pipeline.collector_metrics import Counters, Readings
+from ktrace.pipeline.collector_metrics import Counters, Destination, Readings
 from ktrace.pipeline.coverage import Coverage, Node
 from ktrace.pipeline.hops import BrokenHop
 from ktrace.pipeline.pipelines import Pipeline, StackPipeline
@@ -54,6 +54,38 @@ def test_every_counter_is_read_from_its_own_name() -> None:
     assert collector_metrics.parse(text + others) == Counters(
         accepted=1, refused=2, sent=4, failed=8, waiting=16
     )
+
+
+WITH_DESTINATIONS = """
+otelcol_exporter_enqueue_failed_spans_total{exporter="otlp_grpc/dead"} 8929
+otelcol_exporter_queue_capacity{data_type="logs",exporter="otlp_http/team"} 1e+06
+otelcol_exporter_queue_capacity{data_type="traces",exporter="otlp_grpc/dead"} 3.355443e+06
+otelcol_exporter_queue_capacity{data_type="traces",exporter="otlp_grpc/jaeger"} 5000
+otelcol_exporter_queue_capacity{data_type="traces",exporter="otlp_http/team"} 2e+06
+otelcol_exporter_queue_size{data_type="traces",exporter="otlp_grpc/dead"} 3.296373e+06
+otelcol_exporter_queue_size{data_type="traces",exporter="otlp_grpc/jaeger"} 7
+otelcol_exporter_send_failed_log_records{exporter="otlp_http/team",server_port="24502"} 4
+otelcol_exporter_send_failed_spans{exporter="otlp_http/team",server_port="24502"} 6144
+otelcol_exporter_sent_metric_points{exporter="otlp_http/team",url_path="/v1/metrics"} 1
+otelcol_exporter_sent_spans{exporter="otlp_grpc/jaeger",server_port="4317"} 12000
+otelcol_exporter_sent_spans{exporter="otlp_http/team",url_path="/v1/traces"} 3072
+otelcol_receiver_accepted_spans{receiver="otlp",transport="grpc"} 12001
+"""
+"""As collector 0.159.0 wrote them."""
+
+
+def test_what_other_destinations_get_does_not_count_for_jaeger() -> None:
+    assert collector_metrics.parse(WITH_DESTINATIONS) == Counters(
+        accepted=12001, sent=12000, failed=0, waiting=7
+    )
+
+
+def test_every_destination_has_its_own_counters_of_every_signal() -> None:
+    dead, team = collector_metrics.parse_destinations(WITH_DESTINATIONS)
+    assert dead == Destination("dead", dropped=8929, queued_bytes=3296373, queue_bytes=3355443)
+    assert team == Destination("team", sent=3073, failed=6148, queue_bytes=3_000_000)
+    assert (dead.ok, team.ok, Destination("new").ok) == (False, False, True)
+    assert collector_metrics.parse_destinations(PLAIN) == []
 
 
 @pytest.fixture

@@ -1,0 +1,95 @@
+"""Further destinations: their files in the collector's container, and what of them is secret."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from components import TracedEnvironment, TracedEnvironmentArgs
+from components.environment_args import ExporterArgs, ExporterTlsArgs
+from runtime_observability.host import passphrase
+from tests.graph.program import CONTAINER, ENVIRONMENT, Run, run, run_program
+from tests.graph.test_graph import MARK
+
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
+ONE = {
+    "name": "team",
+    "endpoint": "collector.example:4317",
+    "headers": {"authorization": "Bearer hush-hush"},
+    "tls": {"caFile": CERTIFICATE},
+}
+
+
+@pytest.fixture(autouse=True)
+def _private(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "of my own")
+
+
+def uploads(done: Run) -> Any:
+    assert done.error is None
+    return done["collector-container"].inputs["uploads"]
+
+
+@pytest.mark.parametrize("secret_keys", [[], ["exporters"]])
+def test_a_header_is_in_a_secret_file_whether_or_not_it_was_set_as_one(
+    secret_keys: list[str],
+) -> None:
+    done = run({"exporters": [ONE]}, secret_keys=secret_keys)
+    found = uploads(done)
+    assert found[MARK]
+    contents = {upload["file"]: upload["content"] for upload in found["value"]}
+    assert contents.pop("/etc/otelcol/team-authorization.header") == "Bearer hush-hush"
+    assert contents.pop("/etc/otelcol/team-ca.pem") == CERTIFICATE
+    (configuration,) = contents.values()
+    assert "hush" not in configuration
+    inputs = {**done["collector-container"].inputs, "uploads": None}
+    assert "hush" not in json.dumps(inputs)
+    for resource in done.custom:
+        if resource.name != "collector-container":
+            assert "hush" not in json.dumps(dict(resource.inputs), default=str)
+
+
+def test_without_a_secret_file_the_files_are_shown() -> None:
+    found = uploads(run({"exporters": [{"endpoint": "collector.example:4317"}]}))
+    assert [upload["file"] for upload in found] == ["/etc/otelcol/config.yaml"]
+
+
+def test_destinations_replace_the_collector_alone() -> None:
+    without, having = run(), run({"exporters": [ONE]})
+    assert sorted(having.names) == sorted(without.names)
+    for name in without.names:
+        if name != "collector-container":
+            assert having[name].inputs == without[name].inputs, name
+    assert len(having.of_type(CONTAINER)) == 2
+
+
+def test_a_secret_of_a_published_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This project's own stack files are in git, with the empty passphrase."""
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "")
+    monkeypatch.setattr(passphrase, "_is_in_git", lambda file: file.name == "Pulumi.dev.yaml")
+    refused = run({"exporters": [ONE]}, secret_keys=["exporters"])
+    assert refused.resources == ()
+    assert "Pulumi.dev.yaml is in git, and its passphrase is empty" in str(refused.error)
+    assert "hush" not in str(refused.error)
+    assert run({"exporters": [ONE]}).error is None
+
+
+def test_a_certificate_that_is_not_there_is_refused() -> None:
+    refused = run({"exporters": [{**ONE, "tls": {"caFile": "absent.pem"}}]})
+    assert "exporters.0.tls.caFile: absent.pem cannot be used: No such file" in str(refused.error)
+
+
+def test_a_program_writes_them_with_types() -> None:
+    exporter = ExporterArgs(
+        endpoint="collector.example:4317",
+        name="team",
+        headers={"authorization": "Bearer hush-hush"},
+        tls=ExporterTlsArgs(ca_file=CERTIFICATE),
+        sampling_per_million=5,
+    )
+    args = TracedEnvironmentArgs(exporters=[exporter])
+    assert args.values()["exporters"] == [{**ONE, "samplingPerMillion": 5}]
+    done = run_program(lambda: TracedEnvironment(ENVIRONMENT, args), project="shop")
+    assert uploads(done)[MARK]
