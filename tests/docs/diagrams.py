@@ -118,7 +118,7 @@ def addresses(run: Run) -> dict[str, str]:
     spec = run["cluster-ensure"].stdin["spec"]["k3d"]
     variables = dict(entry["envVar"].split("=", 1) for entry in spec["env"])
     (upload,) = run["collector-container"].inputs["uploads"]
-    (exporter,) = yaml.safe_load(upload["content"])["exporters"].values()
+    exporter, *_ = yaml.safe_load(upload["content"])["exporters"].values()
     return {
         "apiserver": apiserver,
         "kubelet": kubelet["endpoint"],

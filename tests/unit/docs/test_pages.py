@@ -11,7 +11,7 @@ import pytest
 from runtime_observability.core import compatibility
 from tests import golden
 from tests.configuration import PROJECT, SCHEMA
-from tests.docs import pages, samples, tables
+from tests.docs import destinations, pages, samples, tables
 from tests.unit.test_architecture import tracked
 
 GENERATORS = {
@@ -27,6 +27,7 @@ GENERATORS = {
     "run": samples.run,
     "verify": samples.verify,
     "assert": samples.assert_,
+    "destination": destinations.central,
 }
 PAGES = pages.pages()
 WITH_PARTS = [page for page in PAGES if pages.parts(page.read_text())]
