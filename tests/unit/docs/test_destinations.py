@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
-from lab.build import programs
-from lab.paths import Cache
+from tests import collector
 from tests.docs.destinations import examples, rendered
 
 EXAMPLES = examples()
-
-
-def collector_program() -> str | None:
-    """The lab's collector if it has been built, or one that is on PATH."""
-    built = programs.collector.output(Cache.of_this_user()) / "collector"
-    return str(built) if built.is_file() else shutil.which("otelcol")
 
 
 def test_every_destination_of_the_page_has_an_example() -> None:
@@ -46,7 +38,7 @@ def test_it_is_sent_where_the_example_says(name: str) -> None:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_collector_finds_it_valid(name: str, tmp_path: Path) -> None:
-    program = collector_program()
+    program = collector.program()
     if program is None:
         pytest.skip("no collector is built or on PATH")
     file = tmp_path / "config.yaml"
