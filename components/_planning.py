@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -118,11 +118,22 @@ def _texts(value: Any) -> Iterator[str]:
 def _refuse_outputs(args: TracedEnvironmentArgs) -> None:
     """An Output is not known when the resources are chosen, nor in every preview."""
     for field in fields(args):
-        if isinstance(getattr(args, field.name), pulumi.Output):
+        if _holds_an_output(getattr(args, field.name)):
             raise pulumi.RunError(
-                f"{field.name} is an Output, and TracedEnvironmentArgs takes plain values alone: "
-                "they decide which resources there are"
+                f"{field.name} is an Output, or has one inside, and TracedEnvironmentArgs takes "
+                "plain values alone: they decide which resources there are"
             )
+
+
+def _holds_an_output(value: Any) -> bool:
+    """Whether ``value`` is an Output, or has one anywhere inside."""
+    if is_dataclass(value):
+        value = [getattr(value, field.name) for field in fields(value)]
+    elif isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return any(map(_holds_an_output, value))
+    return isinstance(value, pulumi.Output)
 
 
 def warn_of_a_docker_provider(environment: pulumi.Resource) -> None:

@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass
 
-from runtime_observability.core.settings.exporter import OF_JAEGER
+from runtime_observability.core.naming import JAEGER_ALIAS
 from runtime_observability.host.http import httpx
 
 WATCH_SECONDS = 2.0
@@ -99,7 +99,7 @@ def parse(text: str) -> Counters:
     everything = _sums(text)
     to_jaeger = {
         name: everything[destination][name]
-        for destination in ("", OF_JAEGER)
+        for destination in ("", JAEGER_ALIAS)
         for name in everything[destination]
     }
 
@@ -127,7 +127,7 @@ def parse_destinations(text: str) -> list[Destination]:
             queue_bytes=int(sums["exporter_queue_capacity"]),
         )
         for name, sums in sorted(_sums(text).items())
-        if name not in ("", OF_JAEGER)
+        if name not in ("", JAEGER_ALIAS)
     ]
 
 

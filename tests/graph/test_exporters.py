@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pulumi
 import pytest
 
 from components import TracedEnvironment, TracedEnvironmentArgs
@@ -93,3 +94,16 @@ def test_a_program_writes_them_with_types() -> None:
     assert args.values()["exporters"] == [{**ONE, "samplingPerMillion": 5}]
     done = run_program(lambda: TracedEnvironment(ENVIRONMENT, args), project="shop")
     assert uploads(done)[MARK]
+
+
+def test_an_output_inside_is_refused() -> None:
+    secret = pulumi.Output.secret("Bearer hush-hush")
+    exporter = ExporterArgs(endpoint="a.example:4317", headers={"authorization": secret})  # type: ignore[dict-item]
+    args = TracedEnvironmentArgs(exporters=[exporter])
+    refused = run_program(lambda: TracedEnvironment(ENVIRONMENT, args), project="shop")
+    assert str(refused.error).startswith("exporters is an Output, or has one inside")
+
+
+def test_words_of_an_exporter_are_not_taken_for_secrets() -> None:
+    done = run({"exporters": [{**ONE, "only": ["kubelet"]}]}, secret_keys=["exporters"])
+    assert done.outlook() == run().outlook()

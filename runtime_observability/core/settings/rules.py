@@ -149,16 +149,22 @@ def _refuse_exporters_of_one_name(settings: Settings) -> list[Problem]:
 
 def _refuse_exporters_of_an_old_collector(settings: Settings) -> list[Problem]:
     oldest = compatibility.OLDEST_WITH_EXPORTERS
-    if not settings.exporters or settings.collector_version >= oldest:
+    if settings.collector_version >= oldest:
         return []
+    why = {
+        "exporters": "no queue can be bounded so that a dead destination costs Jaeger nothing",
+        "allowedOrigins": "it has not been checked",
+    }
+    used = {"exporters": settings.exporters, "allowedOrigins": settings.allowed_origins}
     return [
         Problem(
-            "exporters",
+            key,
             f"it cannot be used with collector {settings.collector_version}",
-            f"before {oldest} no queue can be bounded so that a dead destination costs Jaeger "
-            "nothing",
+            f"before {oldest} {why[key]}",
             f"set collectorVersion to {oldest} or newer",
         )
+        for key, value in used.items()
+        if value
     ]
 
 
