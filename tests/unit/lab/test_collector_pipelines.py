@@ -105,9 +105,8 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Collector]]:
         yield start
     finally:
         for process in running:
-            process.terminate()
-        for process in running:
-            process.wait(20)
+            process.kill()
+            process.wait()
 
 
 def _that_drops(text: str) -> str:
