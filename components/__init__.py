@@ -5,6 +5,17 @@ relatively.
 """
 
 from .environment import TracedEnvironment
-from .environment_args import RegistriesArgs, TracedEnvironmentArgs
+from .environment_args import (
+    ExporterArgs,
+    ExporterTlsArgs,
+    RegistriesArgs,
+    TracedEnvironmentArgs,
+)
 
-__all__ = ["RegistriesArgs", "TracedEnvironment", "TracedEnvironmentArgs"]
+__all__ = [
+    "ExporterArgs",
+    "ExporterTlsArgs",
+    "RegistriesArgs",
+    "TracedEnvironment",
+    "TracedEnvironmentArgs",
+]

@@ -14,7 +14,12 @@ from typing import Any
 import pulumi
 import pytest
 
-from components import RegistriesArgs, TracedEnvironment, TracedEnvironmentArgs
+from components import (
+    ExporterArgs,
+    RegistriesArgs,
+    TracedEnvironment,
+    TracedEnvironmentArgs,
+)
 from runtime_observability.core.settings.model import Settings
 from tests.configuration import PROJECT, SCHEMA
 from tests.graph.program import ENVIRONMENT, IMAGE, Run, run, run_program
@@ -196,6 +201,7 @@ def _type(annotation: Any) -> str:
         list[str]: "array",
         dict[str, str]: "object",
         RegistriesArgs: "object",
+        list[ExporterArgs]: "array",
     }
     return kinds[kind]
 

@@ -8,8 +8,12 @@ from typing import Any
 import pulumi
 import pytest
 
-from components import TracedEnvironment, TracedEnvironmentArgs
-from components.environment_args import ExporterArgs, ExporterTlsArgs
+from components import (
+    ExporterArgs,
+    ExporterTlsArgs,
+    TracedEnvironment,
+    TracedEnvironmentArgs,
+)
 from runtime_observability.host import passphrase
 from tests.graph.program import CONTAINER, ENVIRONMENT, Run, run, run_program
 from tests.graph.test_graph import MARK
