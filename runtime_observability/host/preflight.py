@@ -23,6 +23,7 @@ from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.problem import Problem
 from runtime_observability.core.settings.model import MOST_PORT_OFFSET, PORT_DEFAULTS
 from runtime_observability.core.settings.node_extras import split_node_volume
+from runtime_observability.core.trace_store import MEMORY
 from runtime_observability.core.transition import with_agents
 from runtime_observability.core.versions import Version
 from runtime_observability.host import (
@@ -101,11 +102,24 @@ def observe(
             if container.owner == names.owner
         },
         made=found.made,
+        trace_store=_trace_store(names, containers),
         notices=(
             *(found.reasons if record else ()),
             *advise_on_added_nodes(names, containers),
         ),
         today=date.today(),
+    )
+
+
+def _trace_store(names: Names, containers: Sequence[Owned]) -> str:
+    """That of the stack's Jaeger; one that is gone or has ended has none in memory."""
+    return next(
+        (
+            found.store or MEMORY
+            for found in containers
+            if (found.name, found.owner) == (names.jaeger, names.owner)
+        ),
+        "",
     )
 
 

@@ -176,6 +176,16 @@ class FakeDaemon:
                 return _remove(self.containers, names)
             case ["volume", "rm", "-f", *names]:
                 return _remove(self.volumes, names)
+            case ["volume", "rm", name]:
+                return _remove(self.volumes, [name])
+            case ["volume", "create", *labels, name]:
+                self.volume(name, labels=_labels(labels))
+                return Answer(f"{name}\n")
+            case ["volume", "inspect", "--format", "{{json .Labels}}", name]:
+                (volume,) = (found for found in self.volumes if found.name == name)
+                return Answer(json.dumps(volume.labels or None))
+            case ["volume", "inspect", name]:
+                return Answer(code=0 if name in {found.name for found in self.volumes} else 1)
             case ["network", "rm", network]:
                 if any(network in container.networks for container in self.containers):
                     return Answer(stderr=f"network {network} has active endpoints\n", code=1)
@@ -185,6 +195,8 @@ class FakeDaemon:
                 return Answer()
             case ["logs", "--tail", _, name] | ["logs", "--tail", _, "--since", _, name]:
                 return self._output(name, "log", "errors")
+            case ["cp", "-", target]:
+                return self._unpack(target, stdin)
             case ["cp", source, target] if ":" in target:
                 name, _, path = target.partition(":")
                 self._container(name).files[path] = Path(source).read_text()
@@ -206,6 +218,11 @@ class FakeDaemon:
                 return Answer()
             case ["inspect", name]:
                 return Answer(json.dumps([self.inspected | {"Name": f"/{name}"}]))
+            case ["create", volume, *labels, _] if volume.startswith("--volume="):
+                made = self.container("taker", labels=_labels(labels), state="created")
+                name, _, path = volume.removeprefix("--volume=").partition(":")
+                made.mounts.append({"Name": name, "Destination": path})
+                return Answer(f"{made.id}\n")
             case ["create", "--name", name, "--hostname", _, *options]:
                 return self._create_agent(name, options)
             case ["exec", name, "kubectl", verb, *_]:
@@ -300,6 +317,19 @@ class FakeDaemon:
         agent.variables = Path(variables).read_text().splitlines()
         return Answer(f"{agent.id}\n")
 
+    def _unpack(self, target: str, archive: str) -> Answer:
+        """Into the volume that the container mounts: the owner of each folder, by its path."""
+        (mount,) = self._container(target.partition(":")[0]).mounts
+        (volume,) = (found for found in self.volumes if found.name == mount["Name"])
+        packed = io.BytesIO(archive.encode(errors="surrogateescape"))
+        with tarfile.open(fileobj=packed) as tar:
+            for folder in tar:
+                path = f"/{folder.name}"
+                assert folder.isdir()
+                assert path.startswith(mount["Destination"])
+                volume.files[path] = f"{folder.uid}:{folder.gid} {folder.mode:o}"
+        return Answer()
+
     def _container(self, name: str) -> DockerObject:
         return next(
             container for container in self.containers if name in (container.name, container.id)
@@ -317,6 +347,11 @@ class FakeDaemon:
         self._pending = [(checks - 1, container) for checks, container in self._pending]
         self.containers += [container for checks, container in self._pending if checks < 0]
         self._pending = [(checks, container) for checks, container in self._pending if checks >= 0]
+
+
+def _labels(options: list[str]) -> dict[str, str]:
+    pairs = [option.removeprefix("--label=").partition("=") for option in options]
+    return {label: value for label, _, value in pairs}
 
 
 def _unpacked(context: str) -> dict[str, tuple[int, str]]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Collection, Mapping
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import ValidationError
 
-from runtime_observability.core.compatibility import ContainerdTracing
 from runtime_observability.core.problem import Problem, ProblemsError
 from runtime_observability.core.settings import rules, secret_texts
 from runtime_observability.core.settings.model import PORT_DEFAULTS, Registries, Settings
@@ -75,7 +75,7 @@ def _problem(error: Any, raw: Mapping[str, Any], secret_keys: Collection[str]) -
                 f"the maximum is {context['le']}",
             )
         case "literal_error":
-            near = difflib.get_close_matches(str(error["input"]), get_args(ContainerdTracing), n=1)
+            near = difflib.get_close_matches(str(error["input"]), _quoted(context["expected"]), n=1)
             cure = f"did you mean {near[0]}?" if near else ""
             return Problem(key, f"{value} is not one of {context['expected']}", cure=cure)
         case "tuple_type":
@@ -91,6 +91,11 @@ def _problem(error: Any, raw: Mapping[str, Any], secret_keys: Collection[str]) -
             return Problem(key, f"{value} cannot be used", str(broken), cure)
         case _:
             return Problem(key, f"{value} cannot be used", error["msg"])
+
+
+def _quoted(text: str) -> list[str]:
+    """The values that a message lists: ``'on' or 'off'``."""
+    return re.findall(r"'([^']*)'", text)
 
 
 def _shown(value: object, key: str, *, is_secret: bool) -> str:
