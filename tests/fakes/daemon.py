@@ -39,6 +39,8 @@ class DockerObject:
     """What `docker logs` writes to stderr."""
     top: str = ""
     restarts: int = 0
+    started: str = "2026-11-27T04:07:20.050510484Z"
+    """When its life began; all are created at 04:07:16 of that day."""
     files: dict[str, str] = field(default_factory=dict)
     published: dict[str, str] = field(default_factory=dict)
     """Addresses on this machine by port, for instance 4318/tcp."""
@@ -104,6 +106,8 @@ class FakeDaemon:
         self.k3d_fails_after: int | None = None
         """Number of nodes that `k3d cluster create` creates before it fails; None: no failure."""
         self.start_fails = False
+        self.out_of_memory = False
+        """Whether Docker remembers that a container ran out of memory."""
         self.kubectl: dict[str, Answer] = {}
         """The result of kubectl in a node, by its verb."""
         self.inspected: dict[str, Any] = INSPECTED_SERVER
@@ -235,6 +239,10 @@ class FakeDaemon:
             case ["inspect", "--format", "{{.State.Status}} {{.RestartCount}}", name]:
                 container = self._container(name)
                 return Answer(f"{container.state} {container.restarts}\n")
+            case ["inspect", "--format", template, name] if ".State.StartedAt" in template:
+                return self._life(template, name)
+            case ["events", "--since", "24h", "--until", "0s", "--format", "{{.Action}}", *_]:
+                return Answer("oom\n" if self.out_of_memory else "")
             case ["inspect", "--format", template, name] if ".Mounts" in template:
                 container = self._container(name)
                 return Answer(
@@ -329,6 +337,21 @@ class FakeDaemon:
                 assert path.startswith(mount["Destination"])
                 volume.files[path] = f"{folder.uid}:{folder.gid} {folder.mode:o}"
         return Answer()
+
+    def _life(self, template: str, name: str) -> Answer:
+        if not any(container.name == name for container in self.containers):
+            return Answer(stderr=f"Error: No such object: {name}\n", code=1)
+        container = self._container(name)
+        store = json.dumps(container.labels.get(naming.STORE_LABEL, ""))
+        for placeholder, value in (
+            ("{{.RestartCount}}", str(container.restarts)),
+            ("{{json .Created}}", '"2026-11-27T04:07:16.943200747Z"'),
+            ("{{json .State.StartedAt}}", json.dumps(container.started)),
+            (f'{{{{json (index .Config.Labels "{naming.STORE_LABEL}")}}}}', store),
+        ):
+            assert placeholder in template
+            template = template.replace(placeholder, value)
+        return Answer(template)
 
     def _container(self, name: str) -> DockerObject:
         return next(
