@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.ktrace import Start, shown, whole
+from tests.e2e.ktrace import Start, ktrace, shown, whole
 from tests.live import traces
 from tests.live.pods import pods, wait_for_api
 from tests.live.stack import Stack
@@ -59,3 +60,28 @@ def test_traces_outlive_jaeger_and_then_the_cluster(badger: Stack) -> None:
     assert found["uid"] == before["uid"]
     _, new = start_of(stack)
     assert new["complete"]
+
+
+def test_a_jaeger_that_ran_out_of_memory_is_told(stack: Stack) -> None:
+    """A thousand traces fit by their number; these are too large."""
+    stack.settle(jaegerMemoryMiB=128, jaegerMaxTraces=1000)
+    pod, _ = start_of(stack)
+    endpoint = stack.outputs["otlpHttpEndpoint"]
+
+    def restarts() -> int:
+        traces.send(endpoint, "large", secrets.token_hex(250_000))
+        return int(stack.docker("inspect", "--format", "{{.RestartCount}}", stack.jaeger))
+
+    with stack.disturbed():
+        until("a Jaeger that Docker has restarted", restarts, 180, every=0.3)
+        until("an answer from Jaeger", lambda: traces.answers(stack.jaeger_url), 60)
+        lost = show_error(stack, pod)
+        assert "Jaeger restarted at" in lost
+        assert "Docker restarted it once: it ran out of memory. Raise jaegerMemoryMiB" in lost
+        assert "traces are lost: Jaeger restarted at" in stack.up().said
+
+
+def show_error(stack: Stack, pod: str) -> str:
+    shown = ktrace(stack, "show", pod, "--timeout", "0", "--stack", stack.name)
+    assert shown.returncode == 1, shown.stdout
+    return " ".join((shown.stdout + shown.stderr).split())
