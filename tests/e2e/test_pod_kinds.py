@@ -185,7 +185,7 @@ def test_a_static_pod_starts_without_the_api_server(stack: Stack, static_pod: st
     assert started(start) == {"main": True}
     assert {step["component"] for step in start["steps"]} <= {"kubelet", "containerd"}
     first = mirror()
-    stack.kubectl("delete", "pod", static_pod, "--now")
+    stack.kubectl("delete", "pod", static_pod, "--now", "--wait=false")
     until("another mirror of the pod", lambda: mirror() not in ("", first), PULL_SECONDS)
     again = shown(stack, static_pod, complete)
     assert (again["startedAt"], again["steps"]) == (start["startedAt"], start["steps"])
