@@ -10,7 +10,7 @@ import pulumi_docker as docker
 from runtime_observability.core.args import ContainerArgs
 from runtime_observability.core.naming import MADE_LABEL, NETWORK_LABEL
 
-from . import _commands, _handovers, _orphans, _pulls
+from . import _commands, _handovers, _orphans, _pulls, _volumes
 from .network import StackNetwork
 
 _READY_SECONDS = 60
@@ -47,6 +47,8 @@ class Backend(pulumi.ComponentResource):
                 parent=self, hooks=_pulls.before(f"{name}-image", args.image)
             ),
         )
+        volume = args.volume
+        guards = [_volumes.guard(name, volume, self)] if volume else []
         container = docker.Container(
             f"{name}-container",
             name=args.name,
@@ -74,6 +76,11 @@ class Backend(pulumi.ComponentResource):
                 for outside, inside in sorted(args.ports.items(), key=lambda port: port[1])
             ],
             uploads=_uploads(args),
+            volumes=[
+                docker.ContainerVolumeArgs(volume_name=volume.name, container_path=volume.path)
+            ]
+            if volume
+            else None,
             user="10001",
             capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
             security_opts=["no-new-privileges:true"],
@@ -83,15 +90,17 @@ class Backend(pulumi.ComponentResource):
             restart="unless-stopped",
             log_driver="json-file",
             log_opts={"max-size": "10m", "max-file": "2"},
-            destroy_grace_seconds=5,
+            destroy_grace_seconds=args.stop_seconds,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 delete_before_replace=True,
                 additional_secret_outputs=["uploads"] if args.secret_uploads else None,
+                depends_on=guards,
                 hooks=pulumi.ResourceHookBinding(
                     before_create=[
                         _orphans.no_container(args.name, args.owner),
                         _handovers.free(args.ports, args.name, args.owner),
+                        *([_volumes.make(args.name, volume, args.image)] if volume else []),
                     ]
                 ),
             ),

@@ -172,8 +172,20 @@ class TracedEnvironmentArgs:
     allowed_origins: list[str] | None = None
     """Origins of web pages that may send to the collector's OTLP HTTP receiver (CORS), for instance
     http://localhost:*."""
+    trace_store: str | None = None
+    """Where Jaeger keeps traces. memory: in its own memory, the newest jaegerMaxTraces, until it
+    restarts; badger: in a Docker volume of the stack for traceRetention, also when Jaeger or the
+    cluster is made again. A change replaces Jaeger, not the cluster; the old store's traces are
+    lost."""
+    trace_retention: str | None = None
+    """How long badger keeps a trace: hours or days, as 48h or 14d (1h to 365d). A change replaces
+    Jaeger, which keeps its traces."""
+    keep_traces: bool | None = None
+    """Whether the volume of badger stays when the stack is destroyed: the next up finds its traces.
+    Run up once before destroy after a change."""
     jaeger_max_traces: int | None = None
-    """How many traces Jaeger keeps in memory; beyond that it drops the oldest (1000 to 1000000)."""
+    """How many traces Jaeger keeps in memory; beyond that it drops the oldest (1000 to 1000000).
+    They must fit into jaegerMemoryMiB; with badger it is not used."""
     jaeger_memory_mib: int | None = None
     """Memory limit of the Jaeger container in MiB (128 to 65536)."""
     collector_memory_mib: int | None = None

@@ -1,4 +1,4 @@
-"""Jaeger: the traces' store, page and query API, in memory."""
+"""Jaeger: the traces' store, page and query API."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .network import StackNetwork
 
 
 class Jaeger(Backend):
-    """Jaeger, which keeps the newest traces; only on 127.0.0.1, as it has no login."""
+    """Jaeger with its store; only on 127.0.0.1, as it has no login."""
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ import typer
 from ktrace.commands import output_file
 from ktrace.errors import FINDING, KtraceError, UsageError
 from ktrace.jaeger import Jaeger
-from ktrace.target import options, target
+from ktrace.target import losses, options, target
 from ktrace.view import terminal
 
 if TYPE_CHECKING:
@@ -70,10 +71,14 @@ def show(
             start = search.wait_for_start(
                 jaeger, namespace, name, timeout, chosen.kubeconfig, in_progress=True
             )
+        loss = losses.of(chosen, stack)
         if start is None:
             reason = f"Jaeger has no start of pod {namespace}/{name} (waited {timeout:g} s)"
+            reason += f"; {loss}" if loss else ""
             hint = _hint(f"{namespace}/{name}", search.recent_pods(jaeger))
             raise KtraceError(f"{reason}{hint}")
+        if loss and start.started_at < loss.at:
+            start = replace(start, missing=(*start.missing, f"what came before: {loss}"))
         start, url = in_progress.until_observed(start), jaeger.url
     if html:
         output_file.write(html, page.render(start, url))

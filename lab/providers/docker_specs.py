@@ -105,6 +105,7 @@ CONTAINER: Schema = {
     ),
     "networksAdvanced": Field(set, nested={"name": _REQUIRED, "aliases": Field(set)}),
     "uploads": Field(set, nested={"file": _REQUIRED, "content": _REQUIRED}),
+    "volumes": Field(set, nested={"volumeName": _REQUIRED, "containerPath": _REQUIRED}),
     "mustRun": Field(bool, replaces=False, default=True),
     "destroyGraceSeconds": Field(int, replaces=False),
     "networkDatas": Field(list, replaces=False, computed=True, output=True, pending=True),
@@ -142,14 +143,17 @@ def create_request(inputs: Properties) -> Properties:
         key = f"{port['internal']}/{port['protocol']}"
         host["PortBindings"].setdefault(key, []).append(binding)
     config["ExposedPorts"] = {key: {} for key in host["PortBindings"]}
+    volumes = inputs.get("volumes", [])  # as volumeSetToDockerVolumes, of named volumes alone
+    config["Volumes"] = {volume["containerPath"]: {} for volume in volumes}
+    host["Binds"] = [f"{volume['volumeName']}:{volume['containerPath']}:rw" for volume in volumes]
     return {**config, "HostConfig": host}
 
 
 def observed(container: Properties, state: Properties) -> Properties:
     """Return the state of an inspected container; `state` is the state before.
 
-    Labels, environment, networks and uploads are never read back, nor is anything that only the
-    plugin knows, such as the grace period.
+    Labels, environment, networks, volumes and uploads are never read back, nor is anything that
+    only the plugin knows, such as the grace period.
     """
     host, networks = container["HostConfig"], container["NetworkSettings"]
     running = container["State"]["Running"]

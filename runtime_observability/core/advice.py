@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 
-from runtime_observability.core import compatibility, spec_changes, support
+from runtime_observability.core import compatibility, spec_changes, support, trace_store
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Observation
@@ -20,6 +20,7 @@ def warnings(
     return [
         *(f"{drift}: up will repair it" for drift in observed.drift),
         *_change(names, spec, observed, settings),
+        *_other_store(names, observed, settings),
         *observed.notices,
         *_ended_support(settings, observed.today),
         *_unchecked_releases(settings),
@@ -52,6 +53,21 @@ def _change(
             "containers restart once"
         )
     return [f"{line}: {changed}" for line in lines]
+
+
+def _other_store(names: Names, observed: Observation, settings: Settings) -> list[str]:
+    """What happens to the traces when Jaeger gets another store."""
+    before, after = observed.trace_store, settings.trace_store
+    if before in ("", after):
+        return []
+    if before == trace_store.MEMORY:
+        fate = "the traces in its memory are lost"
+    else:
+        fate = (
+            f"volume {names.traces} is removed with its traces, unless keepTraces was on at the "
+            "last up"
+        )
+    return [f'traceStore: "{before}" → "{after}": Jaeger will be replaced, and {fate}']
 
 
 def _ended_support(settings: Settings, today: date | None) -> list[str]:

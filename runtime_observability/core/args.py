@@ -24,6 +24,8 @@ class StackGuardArgs:
     """The stack's own folder, removed with it."""
     claim: str
     """Written into the folder before anything is created: whose it is."""
+    kept_volume: str = ""
+    """Name of the volume that stays when the stack goes; empty: none."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,21 @@ class StackNetworkArgs:
     name: str
     owner: str
     labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class VolumeArgs:
+    """A Docker volume that outlives the container which it is mounted in."""
+
+    name: str
+    path: str
+    """Where it is mounted."""
+    folders: tuple[str, ...]
+    """What the container's user needs in it."""
+    labels: Mapping[str, str]
+    owner: str
+    keep: bool
+    """Whether it stays when the stack goes."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +72,9 @@ class ContainerArgs:
     environment: Mapping[str, str]
     ready_url: str
     """Answers 200 on the host once the container serves."""
+    volume: VolumeArgs | None = None
+    stop_seconds: int = 5
+    """How long it may take to end before it is killed."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from runtime_observability.core import compatibility, destinations, naming
+from runtime_observability.core import compatibility, destinations, naming, trace_store
 from runtime_observability.core.versions import Version
 
 if TYPE_CHECKING:  # its library takes longer to load than everything else here
@@ -136,15 +136,17 @@ def collector(
     return dump(document)
 
 
-def jaeger(max_traces: int) -> str:
+def jaeger(settings: Settings) -> str:
     document = template("jaeger.yaml")
-    document["extensions"]["jaeger_storage"]["backends"]["memory"]["memory"] = {
-        "max_traces": max_traces
-    }
+    store = settings.trace_store
+    document["exporters"]["jaeger_storage_exporter"]["trace_storage"] = store
+    extensions = document["extensions"]
+    extensions["jaeger_storage"]["backends"] = {store: trace_store.backend(settings)}
+    extensions["jaeger_query"]["storage"]["traces"] = store
     return dump(document)
 
 
-def jaeger_v1_environment(max_traces: int) -> dict[str, str]:
+def jaeger_v1_environment(settings: Settings) -> dict[str, str]:
     """Configures Jaeger v1's all-in-one; a release ignores the variables that it does not know.
 
     OTLP had to be enabled up to 1.45, and listened on localhost only in 1.59.0 (jaeger#5737).
@@ -154,7 +156,7 @@ def jaeger_v1_environment(max_traces: int) -> dict[str, str]:
     return {
         "COLLECTOR_OTLP_ENABLED": "true",
         "COLLECTOR_OTLP_GRPC_HOST_PORT": "0.0.0.0:4317",
-        "MEMORY_MAX_TRACES": str(max_traces),
+        **trace_store.v1_environment(settings),
         "JAEGER_DISABLED": "true",
         "OTEL_TRACES_SAMPLER": "always_off",
     }

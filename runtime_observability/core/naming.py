@@ -18,6 +18,8 @@ STACK_LABEL = f"{PROJECT}.stack"
 FOLDER_LABEL = f"{PROJECT}.folder"
 SPEC_LABEL = f"{PROJECT}.spec"
 NETWORK_LABEL = f"{PROJECT}.network"
+STORE_LABEL = f"{PROJECT}.store"
+"""The trace store of a Jaeger; one without it keeps traces in memory."""
 MADE_LABEL = f"{PROJECT}.made"
 """When the run began that made a container or network: another one has another time."""
 
@@ -91,6 +93,11 @@ class Names:
     @property
     def jaeger(self) -> str:
         return f"{self.base}-jaeger"
+
+    @property
+    def traces(self) -> str:
+        """The volume in which Jaeger keeps traces, where it does not keep them in memory."""
+        return f"{self.base}-traces"
 
     @property
     def collector(self) -> str:

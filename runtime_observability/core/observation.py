@@ -59,6 +59,8 @@ class Observation:
     That of the object while it is as Pulumi made it, else one that no object has had, so that
     Pulumi makes another. An object of a release that had no such label is not in it.
     """
+    trace_store: str = ""
+    """The store of the Jaeger that is there; empty: there is none."""
     notices: tuple[str, ...] = ()
     """What a user should know; none of it stops a run."""
     today: date | None = None

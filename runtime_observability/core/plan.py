@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from runtime_observability.core import advice, compatibility, destinations, documents, links, naming
+from runtime_observability.core import (
+    advice,
+    compatibility,
+    destinations,
+    documents,
+    links,
+    naming,
+    trace_store,
+)
 from runtime_observability.core.args import (
     ClusterGuardArgs,
     ClusterRehearsalArgs,
@@ -22,6 +30,7 @@ from runtime_observability.core.args import (
     StackNetworkArgs,
     TracedClusterArgs,
     TraceProbeArgs,
+    VolumeArgs,
 )
 from runtime_observability.core.cluster_spec import ClusterSpec, cluster_spec
 from runtime_observability.core.naming import Names
@@ -33,6 +42,7 @@ from runtime_observability.core.transition import content, identity, transition
 
 _JAEGER_CONFIG = "/etc/jaeger/config.yaml"
 _COLLECTOR_CONFIG = "/etc/otelcol/config.yaml"
+_BADGER_STOP_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -85,6 +95,7 @@ def make_plan(
             names.rehearsal,
             str(names.directory),
             names.claim,
+            names.traces if settings.keep_traces else "",
         ),
         network=StackNetworkArgs(
             names.network, names.owner, _labels(names, names.network, observed)
@@ -128,23 +139,39 @@ def _jaeger(settings: Settings, names: Names, observed: Observation) -> JaegerAr
     """v2 is configured by a file, v1 by its environment."""
     url = _jaeger_url(settings)
     by_file = compatibility.JAEGER_GENERATION.at(settings.jaeger_version) == "v2"
-    max_traces = settings.jaeger_max_traces
+    volume = _trace_volume(settings, names)
     container = ContainerArgs(
         name=names.jaeger,
         image=settings.images.jaeger,
         alias=naming.JAEGER_ALIAS,
         owner=names.owner,
-        labels=_labels(names, names.jaeger, observed),
+        labels=_labels(names, names.jaeger, observed)
+        | ({naming.STORE_LABEL: settings.trace_store} if volume else {}),
         command=("--config", _JAEGER_CONFIG) if by_file else (),
-        uploads={_JAEGER_CONFIG: documents.jaeger(max_traces)} if by_file else {},
+        uploads={_JAEGER_CONFIG: documents.jaeger(settings)} if by_file else {},
         secret_uploads={},
         ports={settings.jaeger_ui_port: 16686},
         memory_mib=settings.jaeger_memory_mib,
         limits_swap=observed.limits_swap,
-        environment={} if by_file else documents.jaeger_v1_environment(max_traces),
+        environment={} if by_file else documents.jaeger_v1_environment(settings),
         ready_url=f"{url}/api/services",
+        volume=volume,
+        **({"stop_seconds": _BADGER_STOP_SECONDS} if volume else {}),
     )
     return JaegerArgs(container, url)
+
+
+def _trace_volume(settings: Settings, names: Names) -> VolumeArgs | None:
+    if settings.trace_store == "memory":
+        return None
+    return VolumeArgs(
+        names.traces,
+        trace_store.VOLUME_PATH,
+        trace_store.BADGER_FOLDERS,
+        names.labels,
+        names.owner,
+        keep=settings.keep_traces,
+    )
 
 
 def _jaeger_url(settings: Settings) -> str:

@@ -24,6 +24,7 @@ _LABELS = {
     "folder": naming.FOLDER_LABEL,
     "spec": naming.SPEC_LABEL,
     "made": naming.MADE_LABEL,
+    "store": naming.STORE_LABEL,
     "cluster": "k3d.cluster",
     "role": "k3d.role",
 }
@@ -40,6 +41,7 @@ class Owned:
     folder: str
     spec: str = ""
     made: str = ""
+    store: str = ""
     cluster: str = ""
     role: str = ""
     state: str = ""

@@ -98,14 +98,11 @@ class NodeWatch:
             logs = runner.run(["docker", "logs", "--tail", "2000", *self._since, node])
             if logs.code:
                 continue
-            before, now = self._logs[node], time.monotonic()
-            self._logs[node] = (logs.stdout + logs.stderr) or before
+            self._logs[node] = (logs.stdout + logs.stderr) or self._logs[node]
             if "containerd exited" in self._logs[node]:
                 self._containerd[node] = _end_of_containerd_log(node)
-            if self._logs[node] != before:
-                self._alive_at[node] = now  # something in it has logged this
-                continue
             top = runner.run(["docker", "top", node])
+            now = time.monotonic()
             if top.code or re.search(r"k3s (server|agent)", top.stdout):
                 self._alive_at[node] = now
             elif now - self._alive_at.setdefault(node, now) > _DEAD_SECONDS:

@@ -23,6 +23,7 @@ from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.problem import Problem
 from runtime_observability.core.settings.model import MOST_PORT_OFFSET, PORT_DEFAULTS
 from runtime_observability.core.settings.node_extras import split_node_volume
+from runtime_observability.core.trace_store import MEMORY
 from runtime_observability.core.transition import with_agents
 from runtime_observability.core.versions import Version
 from runtime_observability.host import (
@@ -32,6 +33,7 @@ from runtime_observability.host import (
     docker,
     docker_drift,
     engines,
+    memory_loss,
     own_container,
     ownership,
     ports,
@@ -41,6 +43,7 @@ from runtime_observability.host import (
 from runtime_observability.host.api_server import ApiServer
 from runtime_observability.host.docker import ClusterNodes, Owned
 from runtime_observability.host.http import httpx
+from runtime_observability.host.memory_loss import MemoryLoss
 
 _K3D_SECONDS = 10
 _FIRST_GENERATION = 1
@@ -61,6 +64,7 @@ def observe(
     with ThreadPoolExecutor() as looks:  # each waits for a command, or for the API server
         of_k3d, of_engine = looks.submit(check_k3d), looks.submit(docker.daemon)
         of_containers, of_networks = looks.submit(docker.containers), looks.submit(docker.networks)
+        of_loss = looks.submit(memory_loss.find, names.jaeger)
         of_api, of_image = looks.submit(find_api_drift, names), looks.submit(is_gone, image)
     problems = [
         *check_folders(names),
@@ -101,11 +105,25 @@ def observe(
             if container.owner == names.owner
         },
         made=found.made,
+        trace_store=_trace_store(names, containers),
         notices=(
             *(found.reasons if record else ()),
+            *advise_on_lost_traces(of_loss.result()),
             *advise_on_added_nodes(names, containers),
         ),
         today=date.today(),
+    )
+
+
+def _trace_store(names: Names, containers: Sequence[Owned]) -> str:
+    """That of the stack's Jaeger; one that is gone or has ended has none in memory."""
+    return next(
+        (
+            found.store or MEMORY
+            for found in containers
+            if (found.name, found.owner) == (names.jaeger, names.owner)
+        ),
+        "",
     )
 
 
@@ -218,6 +236,11 @@ def advise_on_added_nodes(names: Names, containers: list[Owned]) -> list[str]:
         f"goes with the cluster, and `k3d node delete {node.name}` removes it alone"
         for node in added
     ]
+
+
+def advise_on_lost_traces(loss: MemoryLoss | None) -> list[str]:
+    """What a person restarted is known to that person."""
+    return [f"traces are lost: {loss}"] if loss and loss.restarts else []
 
 
 def refuse_taken_ports(

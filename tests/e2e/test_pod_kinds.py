@@ -157,6 +157,40 @@ def test_a_pod_that_was_created_again_is_a_start_of_its_own(stack: Stack) -> Non
         stack.kubectl("delete", "pod", "again", "--now", check=False)
 
 
+@pytest.fixture
+def static_pod(stack: Stack) -> Iterator[str]:
+    """A pod that the kubelet itself reads from a file, where k3s has its static pods."""
+    file = "/var/lib/rancher/k3s/agent/pod-manifests/static.json"
+    manifest = json.dumps({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "static"},
+        "spec": {
+            "terminationGracePeriodSeconds": 0,
+            "containers": [{"name": "main", "image": BUSYBOX, "command": ["sleep", "300"]}],
+        },
+    })  # fmt: skip
+    write = ("sh", "-c", 'printf %s "$1" > "$2"', "write", manifest, file)
+    stack.docker("exec", stack.server, *write)
+    try:
+        yield f"static-{stack.server}"
+    finally:
+        stack.docker("exec", stack.server, "rm", file)
+
+
+def test_a_static_pod_starts_without_the_api_server(stack: Stack, static_pod: str) -> None:
+    def mirror() -> str:
+        uid = ("get", "pod", static_pod, "-o", "jsonpath={.metadata.uid}")
+        return stack.kubectl(*uid, check=False)
+
+    start = shown(stack, static_pod, whole)
+    assert started(start) == {"main": True}
+    assert {step["component"] for step in start["steps"]} <= {"kubelet", "containerd"}
+    first = mirror()
+    stack.kubectl("delete", "pod", static_pod, "--now", "--wait=false")
+    until("another mirror of the pod", lambda: mirror() not in ("", first), PULL_SECONDS)
+    again = shown(stack, static_pod, complete)
+    assert (again["startedAt"], again["steps"]) == (start["startedAt"], start["steps"])
+
+
 def test_the_node_of_an_agent_s_pod_is_told(two_nodes: Stack) -> None:
     agent = f"k3d-{two_nodes.cluster}-agent-0"
     with pods(two_nodes, "sleep", "300", nodeName=agent) as single:

@@ -39,6 +39,8 @@ class DockerObject:
     """What `docker logs` writes to stderr."""
     top: str = ""
     restarts: int = 0
+    started: str = "2026-11-27T04:07:20.050510484Z"
+    """When its life began; all are created at 04:07:16 of that day."""
     files: dict[str, str] = field(default_factory=dict)
     published: dict[str, str] = field(default_factory=dict)
     """Addresses on this machine by port, for instance 4318/tcp."""
@@ -104,6 +106,8 @@ class FakeDaemon:
         self.k3d_fails_after: int | None = None
         """Number of nodes that `k3d cluster create` creates before it fails; None: no failure."""
         self.start_fails = False
+        self.out_of_memory = False
+        """Whether Docker remembers that a container ran out of memory."""
         self.kubectl: dict[str, Answer] = {}
         """The result of kubectl in a node, by its verb."""
         self.inspected: dict[str, Any] = INSPECTED_SERVER
@@ -176,6 +180,16 @@ class FakeDaemon:
                 return _remove(self.containers, names)
             case ["volume", "rm", "-f", *names]:
                 return _remove(self.volumes, names)
+            case ["volume", "rm", name]:
+                return _remove(self.volumes, [name])
+            case ["volume", "create", *labels, name]:
+                self.volume(name, labels=_labels(labels))
+                return Answer(f"{name}\n")
+            case ["volume", "inspect", "--format", "{{json .Labels}}", name]:
+                (volume,) = (found for found in self.volumes if found.name == name)
+                return Answer(json.dumps(volume.labels or None))
+            case ["volume", "inspect", name]:
+                return Answer(code=0 if name in {found.name for found in self.volumes} else 1)
             case ["network", "rm", network]:
                 if any(network in container.networks for container in self.containers):
                     return Answer(stderr=f"network {network} has active endpoints\n", code=1)
@@ -185,6 +199,8 @@ class FakeDaemon:
                 return Answer()
             case ["logs", "--tail", _, name] | ["logs", "--tail", _, "--since", _, name]:
                 return self._output(name, "log", "errors")
+            case ["cp", "-", target]:
+                return self._unpack(target, stdin)
             case ["cp", source, target] if ":" in target:
                 name, _, path = target.partition(":")
                 self._container(name).files[path] = Path(source).read_text()
@@ -206,6 +222,11 @@ class FakeDaemon:
                 return Answer()
             case ["inspect", name]:
                 return Answer(json.dumps([self.inspected | {"Name": f"/{name}"}]))
+            case ["create", volume, *labels, _] if volume.startswith("--volume="):
+                made = self.container("taker", labels=_labels(labels), state="created")
+                name, _, path = volume.removeprefix("--volume=").partition(":")
+                made.mounts.append({"Name": name, "Destination": path})
+                return Answer(f"{made.id}\n")
             case ["create", "--name", name, "--hostname", _, *options]:
                 return self._create_agent(name, options)
             case ["exec", name, "kubectl", verb, *_]:
@@ -218,6 +239,10 @@ class FakeDaemon:
             case ["inspect", "--format", "{{.State.Status}} {{.RestartCount}}", name]:
                 container = self._container(name)
                 return Answer(f"{container.state} {container.restarts}\n")
+            case ["inspect", "--format", template, name] if ".State.StartedAt" in template:
+                return self._life(template, name)
+            case ["events", "--since", "24h", "--until", "0s", "--format", "{{.Action}}", *_]:
+                return Answer("oom\n" if self.out_of_memory else "")
             case ["inspect", "--format", template, name] if ".Mounts" in template:
                 container = self._container(name)
                 return Answer(
@@ -300,6 +325,34 @@ class FakeDaemon:
         agent.variables = Path(variables).read_text().splitlines()
         return Answer(f"{agent.id}\n")
 
+    def _unpack(self, target: str, archive: str) -> Answer:
+        """Into the volume that the container mounts: the owner of each folder, by its path."""
+        (mount,) = self._container(target.partition(":")[0]).mounts
+        (volume,) = (found for found in self.volumes if found.name == mount["Name"])
+        packed = io.BytesIO(archive.encode(errors="surrogateescape"))
+        with tarfile.open(fileobj=packed) as tar:
+            for folder in tar:
+                path = f"/{folder.name}"
+                assert folder.isdir()
+                assert path.startswith(mount["Destination"])
+                volume.files[path] = f"{folder.uid}:{folder.gid} {folder.mode:o}"
+        return Answer()
+
+    def _life(self, template: str, name: str) -> Answer:
+        if not any(container.name == name for container in self.containers):
+            return Answer(stderr=f"Error: No such object: {name}\n", code=1)
+        container = self._container(name)
+        store = json.dumps(container.labels.get(naming.STORE_LABEL, ""))
+        for placeholder, value in (
+            ("{{.RestartCount}}", str(container.restarts)),
+            ("{{json .Created}}", '"2026-11-27T04:07:16.943200747Z"'),
+            ("{{json .State.StartedAt}}", json.dumps(container.started)),
+            (f'{{{{json (index .Config.Labels "{naming.STORE_LABEL}")}}}}', store),
+        ):
+            assert placeholder in template
+            template = template.replace(placeholder, value)
+        return Answer(template)
+
     def _container(self, name: str) -> DockerObject:
         return next(
             container for container in self.containers if name in (container.name, container.id)
@@ -317,6 +370,11 @@ class FakeDaemon:
         self._pending = [(checks - 1, container) for checks, container in self._pending]
         self.containers += [container for checks, container in self._pending if checks < 0]
         self._pending = [(checks, container) for checks, container in self._pending if checks >= 0]
+
+
+def _labels(options: list[str]) -> dict[str, str]:
+    pairs = [option.removeprefix("--label=").partition("=") for option in options]
+    return {label: value for label, _, value in pairs}
 
 
 def _unpacked(context: str) -> dict[str, tuple[int, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import logging
@@ -202,14 +203,18 @@ def run(
     ``--secret``.
     """
     values = {key: _as_text(value) for key, value in (defaults() | dict(changes or {})).items()}
-    return run_program(
-        lambda: runpy.run_path(str(PROJECT / "__main__.py"), run_name="__main__"),
-        {f"{PROJECT_NAME}:{key}": value for key, value in values.items()} | dict(others or {}),
-        stack=stack,
-        observed=observed,
-        preview=preview,
-        secret_keys=[f"{PROJECT_NAME}:{key}" for key in secret_keys],
-    )
+    try:
+        return run_program(
+            lambda: runpy.run_path(str(PROJECT / "__main__.py"), run_name="__main__"),
+            {f"{PROJECT_NAME}:{key}": value for key, value in values.items()} | dict(others or {}),
+            stack=stack,
+            observed=observed,
+            preview=preview,
+            secret_keys=[f"{PROJECT_NAME}:{key}" for key in secret_keys],
+        )
+    finally:  # the program is the last thing that its own process does; the tests go on
+        gc.unfreeze()
+        gc.enable()
 
 
 def run_program(

@@ -60,6 +60,11 @@ def test_a_preview_is_given_what_the_up_is_given(default: Run) -> None:
         ({"otlpGrpcPort": 20_000}, {"collector-container"}),
         ({"collectorHealthPort": 20_000}, {"collector-container", "collector-ready"}),
         ({"jaegerMaxTraces": 1000}, {"jaeger-container"}),
+        ({"traceStore": "badger"}, {"jaeger-container", "jaeger-volume"}),
+        (
+            {"traceStore": "badger", "keepTraces": True},
+            {"jaeger-container", "jaeger-volume", "stack-sweep"},
+        ),
         ({"jaegerImage": "mine:1"}, {"jaeger-container", "jaeger-image"}),
         ({"jaegerUiPort": 20_000}, {"jaeger-container", "jaeger-ready", "probe-run"}),
         ({"agents": 2}, IN_PLACE),
@@ -96,6 +101,36 @@ def test_what_a_key_changes(default: Run, change: dict[str, Any], differs: set[s
         # The probe demands fewer components when fewer traces are kept; nothing else changes.
         assert found.pop("probe-run") == {"stdin"}
     assert found.keys() == differs
+
+
+def test_badgers_container_ends_before_its_volume_goes(default: Run) -> None:
+    badger = run({"traceStore": "badger"})
+    assert "jaeger-volume" in badger.before("jaeger-container")
+    (volume,) = badger["jaeger-container"].inputs["volumes"]
+    assert volume == {"volumeName": "traced-dev-traces", "containerPath": "/data"}
+    assert badger["jaeger-volume"].environment["KEEP"] == ""
+    kept = run({"traceStore": "badger", "keepTraces": True})
+    assert kept["jaeger-volume"].environment["KEEP"] == "true"
+    assert kept["stack-sweep"].environment["KEPT_VOLUME"] == "traced-dev-traces"
+    assert changed(badger, kept).keys() == {"jaeger-volume", "stack-sweep"}, "Jaeger goes on"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "fate"),
+    [
+        ("", "badger", None),
+        ("memory", "memory", None),
+        ("badger", "badger", None),
+        ("memory", "badger", "the traces in its memory are lost"),
+        ("badger", "memory", "volume traced-dev-traces is removed with its traces"),
+    ],
+)
+def test_another_store_is_announced(before: str, after: str, fate: str | None) -> None:
+    observed = Observation(generation=7, trace_store=before)
+    warnings = run({"traceStore": after}, observed=observed).warnings()
+    told = [line for line in warnings if line.startswith("traceStore: ")]
+    assert bool(told) is bool(fate)
+    assert all(str(fate) in line and f'"{before}" → "{after}"' in line for line in told)
 
 
 def test_only_what_cannot_change_in_place_replaces(default: Run) -> None:

@@ -15,7 +15,7 @@ ENVIRONMENT = {"K3S_TOKEN", "K3S_URL", "K3S_KUBECONFIG_OUTPUT"}
 REFUSED_FILES = (
     (CONTAINERD_CONFIG, "*.tmpl"), (CONTAINERD_CONFIG, "*.d"), (KUBECONFIG.parent, "config.yaml*"),
     (KUBECONFIG.parent, "registries.yaml"), (COREDNS.parent, "*"),
-    (AGENT / "pod-manifests", "*"), (AGENT / "images", "*[!r]"),
+    (AGENT / "images", "*[!r]"),
 )  # fmt: skip
 WHY = "this node is a stand-in for k3s and supports few of its settings"
 

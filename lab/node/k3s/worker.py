@@ -21,6 +21,7 @@ from .processes import Components, FatalError, log, merged, run
 
 CONTAINERD_SOCKET = "/run/k3s/containerd/containerd.sock"
 KUBELET_CONFIG = AGENT / "etc" / "kubelet.conf.d"
+STATIC_PODS = AGENT / "pod-manifests"
 CONTAINERD_PREFIX = "CONTAINERD_"
 
 
@@ -121,10 +122,12 @@ def start_kubelet(node: Node, components: Components) -> None:
         "evictionMinimumReclaim": {"imagefs.available": "10%", "nodefs.available": "10%"},
         # Never, unlike k3s: where the lab is needed, no node can pull an image again.
         "imageGCHighThresholdPercent": 100,
+        "staticPodPath": str(STATIC_PODS),
         "tlsCertFile": certificate("kubelet-serving"), "tlsPrivateKeyFile": key("kubelet-serving"),
     }  # fmt: skip
     if lacks_sys_resource():  # otherwise the kubelet exits: it cannot set its OOM score
         defaults["featureGates"] = {"KubeletInUserNamespace": True}
+    STATIC_PODS.mkdir(parents=True, exist_ok=True)
     KUBELET_CONFIG.mkdir(parents=True, exist_ok=True)
     (KUBELET_CONFIG / "00-k3s-defaults.conf").write_text(json.dumps(defaults, indent=1))
     # From 1.37 on, cAdvisor's containerd client and its flags are removed.

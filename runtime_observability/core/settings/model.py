@@ -31,11 +31,13 @@ from runtime_observability.core.settings.values import (
     RegistryConfiguration,
     RegistryMirror,
     Release,
+    Retention,
     Servers,
     VersionedImage,
     host_port,
     since,
 )
+from runtime_observability.core.trace_store import TraceStore
 from runtime_observability.core.versions import Version
 
 CLUSTER_KEYS = (
@@ -145,6 +147,9 @@ class Settings(_Model):
     exporters: tuple[Exporter, ...] = ()
     allowed_origins: tuple[Origin, ...] = ()
 
+    trace_store: TraceStore = "memory"
+    trace_retention: Retention = "48h"
+    keep_traces: bool = False
     jaeger_max_traces: Annotated[int, Field(ge=1_000, le=1_000_000)] = 50_000
     jaeger_memory_mib: Annotated[int, Field(ge=128, le=65_536, alias="jaegerMemoryMiB")] = 1024
     collector_memory_mib: Annotated[int, Field(ge=64, le=65_536, alias="collectorMemoryMiB")] = 256

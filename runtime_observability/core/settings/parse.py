@@ -77,8 +77,7 @@ def _problem(error: Any, raw: Mapping[str, Any], secret_keys: Collection[str]) -
                 f"the maximum is {context['le']}",
             )
         case "literal_error":
-            known = re.findall(r"'([^']+)'", context["expected"])
-            near = difflib.get_close_matches(str(error["input"]), known, n=1)
+            near = difflib.get_close_matches(str(error["input"]), _quoted(context["expected"]), n=1)
             cure = f"did you mean {near[0]}?" if near else ""
             return Problem(key, f"{value} is not one of {context['expected']}", cure=cure)
         case "model_type" if location[0] == "exporters" and len(location) == 2:
@@ -112,6 +111,11 @@ def _fields(location: Sequence[str]) -> Mapping[str, FieldInfo]:
             return Exporter.model_fields
         case _:
             return Registries.model_fields
+
+
+def _quoted(text: str) -> list[str]:
+    """The values that a message lists: ``'on' or 'off'``."""
+    return re.findall(r"'([^']*)'", text)
 
 
 def _shown(value: object, key: str, *, is_secret: bool) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from runtime_observability.core import compatibility
+from runtime_observability.core import compatibility, trace_store
 from runtime_observability.core.destinations import MIB_FOR_A_QUEUE
 from runtime_observability.core.problem import Problem
 from runtime_observability.core.settings.exporter import OF_JAEGER
@@ -56,6 +56,8 @@ def refuse_broken_rules(settings: Settings) -> list[Problem]:
         *_refuse_exporters_of_one_name(settings),
         *_refuse_exporters_of_an_old_collector(settings),
         *_refuse_exporters_without_memory(settings),
+        *_refuse_more_than_the_store_holds(settings),
+        *_refuse_an_unfit_store(settings),
         *_refuse_unpublished(settings),
     ]
 
@@ -183,6 +185,48 @@ def _refuse_exporters_without_memory(settings: Settings) -> list[Problem]:
             f"set collectorMemoryMiB to {wanted} or more",
         )
     ]
+
+
+def _refuse_more_than_the_store_holds(settings: Settings) -> list[Problem]:
+    """Jaeger bounds its memory store by traces alone: the kernel would end it at its limit."""
+    memory, traces = settings.jaeger_memory_mib, settings.jaeger_max_traces
+    needed = trace_store.memory_for(traces)
+    if settings.trace_store != trace_store.MEMORY or memory >= needed:
+        return []
+    average = f"{trace_store.SPANS_OF_A_TRACE} spans of {trace_store.SPAN_KIB} KiB"
+    fit = trace_store.traces_for(memory)
+    fewer = f", or jaegerMaxTraces {fit}" if fit else ""
+    return [
+        Problem(
+            "jaegerMaxTraces",
+            f"{traces} traces do not fit into jaegerMemoryMiB {memory}",
+            f"a trace has {average} on average, and more where many pods start",
+            f"use jaegerMemoryMiB {needed}{fewer}",
+        )
+    ]
+
+
+def _refuse_an_unfit_store(settings: Settings) -> list[Problem]:
+    problems = []
+    if settings.trace_store == trace_store.MEMORY and settings.keep_traces:
+        problems.append(
+            Problem(
+                "keepTraces",
+                "true cannot be used with traceStore memory",
+                "what is in memory ends with Jaeger",
+                "use traceStore badger",
+            )
+        )
+    least = trace_store.LEAST_BADGER_MIB
+    if settings.trace_store != trace_store.MEMORY and settings.jaeger_memory_mib < least:
+        problems.append(
+            Problem(
+                "jaegerMemoryMiB",
+                f"{settings.jaeger_memory_mib} is too small for traceStore {settings.trace_store}",
+                f"the minimum is {least}",
+            )
+        )
+    return problems
 
 
 def _refuse_unpublished(settings: Settings) -> list[Problem]:

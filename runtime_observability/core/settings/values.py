@@ -13,6 +13,7 @@ from runtime_observability.core.naming import MOST_AGENTS
 from runtime_observability.core.settings.k3s_arguments import k3s_argument
 from runtime_observability.core.settings.node_extras import node_environment, node_volume
 from runtime_observability.core.settings.rule import RuleError, without_dollar
+from runtime_observability.core.trace_store import retention
 from runtime_observability.core.versions import Version
 
 _PUBLISHED = re.compile(r"(\d{1,5}):(\d{1,5})(?:/(tcp|udp))?\Z", re.ASCII)
@@ -168,4 +169,6 @@ Registry = Annotated[str, AfterValidator(_registry)]
 RegistryMirror = Annotated[str, AfterValidator(_registry_mirror)]
 NodeEnvironment = Annotated[Mapping[str, str], AfterValidator(node_environment)]
 NodeVolume = Annotated[str, AfterValidator(node_volume)]
+Retention = Annotated[str, AfterValidator(retention)]
+"""Hours, as 48h."""
 RegistryConfiguration = Annotated[str, AfterValidator(_registry_configuration)]

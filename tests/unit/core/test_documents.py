@@ -57,6 +57,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "registries": {"use": ["k3d-registry:5000"], "config": "mirrors: {}\n"},
         "jaegerMaxTraces": 1000,
     },
+    "badger": {"traceStore": "badger", "traceRetention": "14d"},
 }
 
 
@@ -67,7 +68,7 @@ def rendered(settings: Settings, *, cgroup_v1: bool = False) -> dict[str, str]:
     labels = NAMES.labels | {naming.SPEC_LABEL: transition.identity(spec)}
     return files | {
         "k3d.yaml": documents.dump(cluster_spec.with_labels(spec.config, labels)),
-        "jaeger.yaml": documents.jaeger(settings.jaeger_max_traces),
+        "jaeger.yaml": documents.jaeger(settings),
         "collector.yaml": documents.collector(
             settings.collector_version,
             settings.collector_sampling_per_million,

@@ -144,9 +144,9 @@ def jaeger_files(release: str) -> dict[str, str]:
     version = Version.parse(release)
     image: dict[str, Any] = {"image": compatibility.jaeger_image(version)}
     if compatibility.JAEGER_GENERATION.at(version) == "v1":
-        image |= {"environment": documents.jaeger_v1_environment(50_000)}
+        image |= {"environment": documents.jaeger_v1_environment(parsed())}
         return {"container": documents.dump(image)}
-    return {"container": documents.dump(image), "jaeger.yaml": documents.jaeger(50_000)}
+    return {"container": documents.dump(image), "jaeger.yaml": documents.jaeger(parsed())}
 
 
 def jaeger_facts(release: str) -> dict[str, str]:
@@ -483,7 +483,7 @@ def test_a_collector_is_given_nothing_it_does_not_know(version: Version, kept: i
 
 @given(releases(1, 35, 76))
 def test_a_jaeger_v1_is_given_nothing_it_does_not_know(version: Version) -> None:
-    variables = documents.jaeger_v1_environment(50_000)
+    variables = documents.jaeger_v1_environment(parsed())
     assert unknown(iter(variables), JAEGER_V1_VARIABLES, version) == []
 
 

@@ -55,6 +55,13 @@ def test_is_refused(path: Path) -> None:
     assert all(problem in str(refused.value) for problem in case["problems"])
 
 
+BESIDE = {
+    "jaegerMaxTraces": {"jaegerMemoryMiB": 65_536},
+    "jaegerMemoryMiB": {"jaegerMaxTraces": 1_000},
+}
+"""What another key needs for every number of a key to be possible."""
+
+
 @pytest.mark.parametrize(
     ("key", "least", "most"),
     [
@@ -74,10 +81,11 @@ def test_is_refused(path: Path) -> None:
 def test_a_number_ends_where_it_says(key: str, least: int, most: int) -> None:
     for number, cure in ((least - 1, f"the minimum is {least}"), (most + 1, f"maximum is {most}")):
         with pytest.raises(SettingsError, match=cure) as refused:
-            parsed(**{key: number})
+            parsed(**BESIDE.get(key, {}), **{key: number})
         assert len(refused.value.problems) == 1
     for number in (least, most):
-        assert parsed(**{key: number}).model_dump(by_alias=True)[key] == number
+        settings = parsed(**BESIDE.get(key, {}), **{key: number})
+        assert settings.model_dump(by_alias=True)[key] == number
 
 
 def test_the_offset_moves_a_default_that_is_text() -> None:

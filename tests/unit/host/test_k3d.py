@@ -143,17 +143,6 @@ def test_docker_is_not_asked_all_the_time(daemon: FakeDaemon, names: Names, cloc
     assert len(daemon.calls_to("docker", "logs")) == 2
 
 
-def test_a_node_that_logs_is_alive(daemon: FakeDaemon, names: Names, clock: Clock) -> None:
-    """Looking at its processes too would take time from a node that boots."""
-    node = daemon.node(names, log="1\n", top="/bin/sh")
-    watch = NodeWatch([node.name])
-    for line in range(8):
-        node.log += f"{line}\n"
-        assert check_later(watch, clock, 2) is None
-    assert not daemon.calls_to("docker", "top")
-    assert [check_later(watch, clock, 5) for _ in range(2)][-1], "its log has ended"
-
-
 def test_a_log_outlives_its_node(daemon: FakeDaemon, names: Names, clock: Clock) -> None:
     """k3d's rollback deletes the node, so its log must have been read before."""
     daemon.node(names, log=HEALTHY + 'level=fatal msg="port 6443 in use"\n')

@@ -246,6 +246,23 @@ def test_all_that_a_stack_owns_goes(daemon: FakeDaemon, names: Names, neighbour:
     assert not names.directory.exists()
 
 
+def test_traces_that_are_kept_stay_and_are_told(daemon: FakeDaemon, names: Names) -> None:
+    daemon.volume(names.traces, labels=names.labels)
+    daemon.volume(f"{names.traces}-of-before", labels=names.labels)
+    kubeconfig(names)
+    done = sh(STACK, daemon, **values(names), KEPT_VOLUME=names.traces)
+    assert done.returncode == 0
+    assert daemon.names == {names.traces}
+    assert not names.directory.exists()
+    (told,) = done.stderr.splitlines()
+    assert told == (
+        f"stack dev: its traces stay in Docker's volume {names.traces}, where the next up finds "
+        f"them; `docker volume rm {names.traces}` removes them"
+    )
+    daemon.volumes.clear()
+    assert sh(STACK, daemon, **values(names), KEPT_VOLUME=names.traces).stderr == ""
+
+
 def test_a_stranger_on_the_network_is_disconnected_and_kept(
     daemon: FakeDaemon, names: Names
 ) -> None:

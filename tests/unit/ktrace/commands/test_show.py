@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ import pytest
 import yaml
 
 from ktrace.podstart import search
+from ktrace.target import losses
+from runtime_observability.host.memory_loss import MemoryLoss
 from tests.fakes import recorded
 from tests.fakes.clock import Clock
 from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
@@ -267,6 +269,19 @@ def test_a_jaeger_without_any_pod_points_at_verify(ktrace: Ktrace, server: FakeS
         "ktrace: Jaeger has no start of pod default/web-0 (waited 0 s); it has no pod's start at "
         "all: `ktrace verify` says why\n"
     )
+
+
+@pytest.mark.parametrize(("year", "lost"), [(2999, True), (2000, False)])
+def test_what_a_restart_of_jaeger_lost_is_told(
+    ktrace: Ktrace, jaeger: str, monkeypatch: pytest.MonkeyPatch, year: int, *, lost: bool
+) -> None:
+    loss = MemoryLoss(datetime(year, 1, 1, tzinfo=UTC), 1, out_of_memory=True)
+    monkeypatch.setattr(losses, "of", lambda *_: loss)
+    shown = ktrace("show", "echo-one", "--jaeger", jaeger, "--json")
+    told = [line for line in shown.document["missing"] if line.startswith("what came before")]
+    assert [line.endswith("or use traceStore badger") for line in told] == [True] * lost
+    absent = ktrace("show", "web-0", "--jaeger", jaeger, "--timeout", "0")
+    assert "(waited 0 s); Jaeger restarted at" in absent.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,54 @@
+"""What a Jaeger that keeps traces in memory has lost, as Docker tells it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from runtime_observability.core import naming
+from runtime_observability.core.naming import Names
+from runtime_observability.host import memory_loss, preflight
+from tests.fakes.daemon import FakeDaemon
+
+LATER = "2026-11-27T06:00:00.000000000Z"
+
+
+def test_one_that_has_run_since_it_was_created_lost_nothing(
+    daemon: FakeDaemon, names: Names
+) -> None:
+    daemon.container(names.jaeger, labels=names.labels)
+    assert memory_loss.find(names.jaeger) is None
+
+
+def test_one_that_is_gone_tells_nothing(daemon: FakeDaemon, names: Names) -> None:
+    assert memory_loss.find(names.jaeger) is None
+    daemon.down = True
+    assert memory_loss.find(names.jaeger) is None
+
+
+def test_one_that_keeps_traces_elsewhere_lost_nothing(daemon: FakeDaemon, names: Names) -> None:
+    labels = names.labels | {naming.STORE_LABEL: "badger"}
+    daemon.container(names.jaeger, labels=labels, restarts=2, started=LATER)
+    assert memory_loss.find(names.jaeger) is None
+
+
+def test_one_that_a_person_restarted_lost_what_it_had(daemon: FakeDaemon, names: Names) -> None:
+    daemon.container(names.jaeger, labels=names.labels, started=LATER)
+    loss = memory_loss.find(names.jaeger)
+    assert loss
+    assert loss.at == datetime(2026, 11, 27, 6, tzinfo=UTC)
+    assert str(loss).startswith("Jaeger restarted at ")
+    assert str(loss).endswith(" and keeps its traces in memory")
+    assert preflight.advise_on_lost_traces(loss) == []
+
+
+def test_one_that_docker_restarted_says_why_and_the_cure(daemon: FakeDaemon, names: Names) -> None:
+    jaeger = daemon.container(names.jaeger, labels=names.labels, restarts=2, started=LATER)
+    loss = memory_loss.find(names.jaeger)
+    assert "Docker restarted it 2 times: perhaps it ran out of memory. Raise jaegerMemory" in str(
+        loss
+    )
+    daemon.out_of_memory, jaeger.restarts = True, 1
+    loss = memory_loss.find(names.jaeger)
+    assert "Docker restarted it once: it ran out of memory. Raise jaegerMemoryMiB" in str(loss)
+    (notice,) = preflight.advise_on_lost_traces(loss)
+    assert notice.startswith("traces are lost: Jaeger restarted at ")
