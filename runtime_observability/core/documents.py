@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from runtime_observability.core import compatibility, naming
+from runtime_observability.core.presets import EVERYTHING, Choice
 from runtime_observability.core.versions import Version
 
 if TYPE_CHECKING:  # its library takes longer to load than everything else here
@@ -96,7 +97,9 @@ def node_files(settings: Settings, *, cgroup_v1: bool) -> dict[str, str]:
     return files
 
 
-def collector(version: Version, per_million: int, memory_mib: int) -> str:
+def collector(
+    version: Version, per_million: int, memory_mib: int, tracing: Choice = EVERYTHING
+) -> str:
     """The collector's configuration; ``memory_mib`` is its container's limit in MiB.
 
     The limiter's share leaves room for the process itself, as the memory_limiter's README advises.
@@ -114,6 +117,9 @@ def collector(version: Version, per_million: int, memory_mib: int) -> str:
             "sampling_percentage": per_million / 10_000,
         }
         pipeline["processors"].insert(1, "probabilistic_sampler")
+    chosen = tracing.processors(memory_mib)
+    document["processors"] |= chosen
+    pipeline["processors"][-1:-1] = chosen
     exporter = f"{compatibility.OTLP_EXPORTER.at(version)}/jaeger"
     (options,) = document["exporters"].values()
     options["endpoint"] = f"{naming.JAEGER_ALIAS}:4317"

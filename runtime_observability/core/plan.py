@@ -110,7 +110,7 @@ def make_plan(
             request_span=compatibility.REQUEST_SPAN.at(settings.k3s_version),
         ),
         warnings=tuple(advice.warnings(settings, names, spec, observed)),
-        tracing=tuple(tracing.lines),
+        tracing=(*tracing.lines, *settings.preset.lines),
     )
 
 
@@ -155,6 +155,7 @@ def _collector(settings: Settings, names: Names, observed: Observation) -> Colle
         settings.collector_version,
         settings.collector_sampling_per_million,
         settings.collector_memory_mib,
+        settings.preset,
     )
     container = ContainerArgs(
         name=names.collector,

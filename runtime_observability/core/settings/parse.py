@@ -10,10 +10,16 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from runtime_observability.core.compatibility import ContainerdTracing
+from runtime_observability.core.presets import Preset
 from runtime_observability.core.problem import Problem, ProblemsError
 from runtime_observability.core.settings import rules, secret_texts
 from runtime_observability.core.settings.model import PORT_DEFAULTS, Registries, Settings
 from runtime_observability.core.settings.values import whole_number
+
+_ALLOWED: Mapping[str, tuple[str, ...]] = {
+    "containerdTracing": get_args(ContainerdTracing),
+    "tracing": get_args(Preset),
+}
 
 
 class SettingsError(ProblemsError):
@@ -75,7 +81,7 @@ def _problem(error: Any, raw: Mapping[str, Any], secret_keys: Collection[str]) -
                 f"the maximum is {context['le']}",
             )
         case "literal_error":
-            near = difflib.get_close_matches(str(error["input"]), get_args(ContainerdTracing), n=1)
+            near = difflib.get_close_matches(str(error["input"]), _ALLOWED[key], n=1)
             cure = f"did you mean {near[0]}?" if near else ""
             return Problem(key, f"{value} is not one of {context['expected']}", cure=cure)
         case "tuple_type":

@@ -51,6 +51,7 @@ def refuse_broken_rules(settings: Settings) -> list[Problem]:
         *_refuse_arguments_for_no_node(settings),
         *_refuse_untraceable_etcd(settings),
         *_refuse_a_probe_without_network(settings),
+        *_refuse_a_collector_without_tail_sampling(settings),
         *_refuse_unpublished(settings),
     ]
 
@@ -112,6 +113,43 @@ def _refuse_a_probe_without_network(settings: Settings) -> list[Problem]:
             "run `pulumi config set traceProbe false`, and `ktrace verify` once there is one",
         )
     ]
+
+
+def _refuse_a_collector_without_tail_sampling(settings: Settings) -> list[Problem]:
+    """What can be known of an image of the user's is its name."""
+    if not settings.preset.needs_tail_sampling:
+        return []
+    version, oldest = settings.collector_version, compatibility.OLDEST_TAIL_SAMPLING
+    problems = []
+    if version < oldest:
+        problems.append(
+            Problem(
+                "tracing",
+                f"{settings.tracing} cannot be used with collectorVersion {version}",
+                f"its tail_sampling is known to decide as spans arrive from {oldest} on",
+                f"use {oldest} or newer, or tracing: everything",
+            )
+        )
+    if compatibility.CORE_DISTRIBUTIONS.search(settings.collector_image):
+        problems.append(
+            Problem(
+                "tracing",
+                f"{settings.tracing} cannot be used with the image in collectorImage",
+                "the core distribution does not have the processor tail_sampling",
+                "leave collectorImage out, or name an image of the contrib distribution",
+            )
+        )
+    nearest = compatibility.UNPUBLISHED_CONTRIB.get(version.numbers)
+    if nearest and not settings.collector_image:
+        problems.append(
+            Problem(
+                "collectorVersion",
+                f"{version} has no official image of the contrib distribution",
+                f"tracing: {settings.tracing} needs it",
+                f"use {nearest}, or name an image in collectorImage",
+            )
+        )
+    return problems
 
 
 def _refuse_unpublished(settings: Settings) -> list[Problem]:
