@@ -34,6 +34,8 @@ _VARIABLE = "RUNTIME_OBSERVABILITY_COLLECTOR"
 _START_SECONDS = 30
 _STOP_SECONDS = 30
 _MEMORY_MIB = 256
+QUIET_SECONDS = 2.0
+"""Longer than batch processor and exporter hold anything back."""
 _EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 Span = tuple[str, str]
