@@ -14,6 +14,7 @@ _LINE = re.compile(
     r"^otelcol_(?P<name>\w+?)(?:_total)?(?:\{[^}]*\})? (?P<value>[0-9.eE+-]+)$", re.M
 )
 _REQUEST_SECONDS = 5
+_CHOICE = "processor_tail_sampling_"
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Counters:
     failed: int = 0
     waiting: int = 0
     """Batches in the exporters' queues."""
+    chooses: bool = False
+    """Whether it passes on chosen traces alone, as the presets of `tracing` do."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,11 @@ class Readings:
     @property
     def refused(self) -> int:
         return self.after.refused - self.before.refused
+
+    @property
+    def nothing_to_send(self) -> bool:
+        """Whether nothing waits for Jaeger, and nothing failed to reach it."""
+        return not self.after.waiting and self.after.failed == self.before.failed
 
     @property
     def sent(self) -> int:
@@ -72,4 +80,5 @@ def parse(text: str) -> Counters:
         sent=int(sums.get("exporter_sent_spans", 0)),
         failed=int(sums.get("exporter_send_failed_spans", 0)),
         waiting=int(sums.get("exporter_queue_size", 0)),
+        chooses=any(name.startswith(_CHOICE) for name in sums),
     )

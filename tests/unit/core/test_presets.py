@@ -14,7 +14,9 @@ from ktrace.pipeline import probe_pod, synthetic_span
 from ktrace.podstart import search
 from runtime_observability.core import documents, presets
 from runtime_observability.core.presets import PROCESSOR, Choice, Preset, milliseconds
+from runtime_observability.core.settings.parse import SettingsError
 from runtime_observability.core.support import DEFAULT_COLLECTOR
+from tests.configuration import of_stack_file, parsed
 from tests.fakes.clock import Clock
 from tests.replay import otlp, recordings, rules
 
@@ -338,3 +340,46 @@ def test_every_preset_has_one_line_of_its_own() -> None:
     assert len(set(lines)) == 4
     assert "1500 ms" in lines[-1]
     assert Choice().lines == ()
+
+
+# --- the image ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mirror", ["docker.io", "registry.example/hub"])
+def test_contrib_is_chosen_where_it_is_needed(mirror: str) -> None:
+    def image(tracing: str) -> str:
+        changes = {} if mirror == "docker.io" else {"registryMirror": mirror}
+        return parsed(tracing=tracing, **changes).images.collector
+
+    release = f":{DEFAULT_COLLECTOR}"
+    assert image("everything") == f"{mirror}/otel/opentelemetry-collector{release}"
+    for choice in REDUCING:
+        assert image(choice.preset) == f"{mirror}/otel/opentelemetry-collector-contrib{release}"
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        *of_stack_file("lab")["collectorImage"].splitlines(),
+        "otel/opentelemetry-collector-contrib:0.159.0",
+        "otel/opentelemetry-collector-k8s:0.159.0",
+        "registry.example/otel-collector@sha256:" + "0" * 64,
+    ],
+)
+def test_an_image_of_the_users_own_is_kept(image: str) -> None:
+    assert parsed(tracing="quiet", collectorImage=image).images.collector == image
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "otel/opentelemetry-collector:0.159.0",
+        "docker.io/otel/opentelemetry-collector@sha256:" + "0" * 64,
+        "otel/opentelemetry-collector-otlp:0.159.0",
+        "ghcr.io/open-telemetry/opentelemetry-collector-releases/opentelemetry-collector:0.159.0",
+    ],
+)
+def test_an_image_of_the_core_distribution_is_refused(image: str) -> None:
+    parsed(collectorImage=image)
+    with pytest.raises(SettingsError, match="core distribution does not have the processor"):
+        parsed(tracing="quiet", collectorImage=image)
