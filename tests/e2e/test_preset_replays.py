@@ -6,6 +6,7 @@ It is the program that the lab built, or RUNTIME_OBSERVABILITY_COLLECTOR; no sta
 from __future__ import annotations
 
 import random
+import subprocess
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +14,9 @@ from typing import Any
 
 import pytest
 
+from runtime_observability.core import documents
 from runtime_observability.core.presets import Choice
+from runtime_observability.core.support import DEFAULT_COLLECTOR
 from tests.live.waiting import until
 from tests.replay import collector, otlp, recordings, rules
 from tests.replay.collector import Span
@@ -74,6 +77,30 @@ def test_the_order_and_the_batches_of_spans_do_not_matter(program: Path, choice:
         for resource, span in spans
     )
     assert passed_on(program, choice, alone) == otlp.spans_of(rules.kept(choice, traces))
+
+
+@each_preset
+@pytest.mark.parametrize("per_million", [1_000_000, 10_000])
+@pytest.mark.parametrize("memory_mib", [64, 65_536])
+def test_every_configuration_is_valid(
+    program: Path, tmp_path: Path, choice: Choice, per_million: int, memory_mib: int
+) -> None:
+    file = tmp_path / "collector.yaml"
+    file.write_text(documents.collector(DEFAULT_COLLECTOR, per_million, memory_mib, choice))
+    subprocess.run([program, "validate", "--config", file], check=True)
+
+
+def test_what_a_share_leaves_is_chosen_from(program: Path) -> None:
+    """The sampler decides by trace, too, so what both leave is whole."""
+    traces = recordings.with_pod()
+    wanted = otlp.spans_of(rules.kept(Choice("quiet"), traces))
+    with collector.running(program, Choice("quiet"), per_million=500_000) as running:
+        running.send(*otlp.requests(traces))
+        time.sleep(collector.QUIET_SECONDS)
+    kept = set(running.arrived)
+    assert set() < kept < wanted
+    ids = {trace for trace, _ in kept}
+    assert kept == {span for span in wanted if span[0] in ids}
 
 
 # --- time -----------------------------------------------------------------------------------------

@@ -85,7 +85,11 @@ class Running:
 
 @contextmanager
 def running(
-    path: Path, choice: Choice, memory_mib: int = _MEMORY_MIB, **changed: Any
+    path: Path,
+    choice: Choice,
+    memory_mib: int = _MEMORY_MIB,
+    per_million: int = 1_000_000,
+    **changed: Any,
 ) -> Iterator[Running]:
     """A collector with the traces pipeline of ``choice``; ``changed`` are options of its sampler.
 
@@ -95,9 +99,10 @@ def running(
     arrived: dict[Span, float] = {}
     with tempfile.TemporaryDirectory() as folder, _receiver(arrived) as exported_to:
         file = Path(folder, "collector.yaml")
-        file.write_text(
-            yaml.safe_dump(configuration(choice, memory_mib, offset, exported_to, changed))
-        )
+        text = documents.collector(DEFAULT_COLLECTOR, per_million, memory_mib, choice)
+        document = _on_this_machine(yaml.safe_load(text), offset, exported_to)
+        document["processors"].get(PROCESSOR, {}).update(changed)
+        file.write_text(yaml.safe_dump(document))
         log = Path(folder, "log")
         with log.open("w") as output:
             process = subprocess.Popen([path, "--config", file], stdout=output, stderr=output)
@@ -111,13 +116,8 @@ def running(
             process.wait(_STOP_SECONDS)
 
 
-def configuration(
-    choice: Choice, memory_mib: int, offset: int, exported_to: int, changed: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The generated configuration on 127.0.0.1, on the default ports plus ``offset``."""
-    text = documents.collector(DEFAULT_COLLECTOR, 1_000_000, memory_mib, choice)
-    document: dict[str, Any] = yaml.safe_load(text)
-    document["processors"].get(PROCESSOR, {}).update(changed)
+def _on_this_machine(document: dict[str, Any], offset: int, exported_to: int) -> dict[str, Any]:
+    """``document`` on 127.0.0.1, on the default ports plus ``offset``."""
     protocols = document["receivers"]["otlp"]["protocols"]
     protocols["grpc"]["endpoint"] = f"127.0.0.1:{4317 + offset}"
     protocols["http"]["endpoint"] = f"127.0.0.1:{4318 + offset}"
