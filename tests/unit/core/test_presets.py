@@ -100,7 +100,9 @@ def test_a_users_request_is_kept_by_quiet(method: str, target: str) -> None:
     assert request_by(KUBECTL, method, target) == {"quiet"}
 
 
-@pytest.mark.parametrize("agent", [K3S, SCHEDULER, "kubelet/v1.36.3", "coredns/v0", "deploy@n"])
+@pytest.mark.parametrize(
+    "agent", [K3S, SCHEDULER, "kubelet/v1.36.3", "coredns/v0", "deploy@n", "k3s-supervisor/v1"]
+)
 @pytest.mark.parametrize("target", [PODS, f"{PODS}?watch=true", "/apis", "/openapi/v3"])
 def test_reads_and_watches_of_system_components_are_noise(agent: str, target: str) -> None:
     assert request_by(agent, "GET", target) == set()
@@ -109,8 +111,17 @@ def test_reads_and_watches_of_system_components_are_noise(agent: str, target: st
 
 
 def test_names_that_only_begin_like_a_components_are_users() -> None:
-    for agent in ("kubectl-dispatcher/v1.0", "kubeletctl/v1", "k3sup/1", "kube-schedulerx/1"):
+    for agent in ("kubectl-dispatcher/v1.0", "kubelet-csr-approver/v1", "k3sup/1", "deploy/v0.0.0"):
         assert request_by(agent, "GET", PODS) == {"quiet"}
+
+
+def test_reviews_are_noise_unless_a_user_asks() -> None:
+    for kind in (
+        "authentication.k8s.io/v1/tokenreviews",
+        "authorization.k8s.io/v1/subjectaccessreviews",
+    ):
+        assert work_by(K3S, "POST", f"/apis/{kind}") == set()
+        assert work_by(KUBECTL, "POST", f"/apis/{kind}") == {"quiet"}
 
 
 def test_releases_whose_request_has_no_target_are_judged_by_their_handlers() -> None:
@@ -220,6 +231,12 @@ def test_errors_and_what_was_slow(service: str) -> None:
 )
 def test_what_stays_open_is_neither_slow_nor_an_error(service: str, name: str, kind: str) -> None:
     assert kept_by(service, name, kind, nanoseconds=500 * SECOND, failed=True) == set()
+
+
+def test_the_same_names_of_other_programs_are_judged() -> None:
+    for name in ("HTTP GET", "WatchMovie", "queue.Wait"):
+        assert "errors-and-slow" in kept_by("shop", name, "client", failed=True)
+        assert "errors-and-slow" in kept_by("shop", name, "client", nanoseconds=2 * SECOND)
 
 
 @pytest.mark.parametrize(
