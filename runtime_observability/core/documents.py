@@ -98,7 +98,7 @@ def node_files(settings: Settings, *, cgroup_v1: bool) -> dict[str, str]:
 
 
 def collector(
-    version: Version, per_million: int, memory_mib: int, tracing: Choice = EVERYTHING
+    version: Version, per_million: int, memory_mib: int, *, tracing: Choice = EVERYTHING
 ) -> str:
     """The collector's configuration; ``memory_mib`` is its container's limit in MiB.
 

@@ -155,7 +155,7 @@ def _collector(settings: Settings, names: Names, observed: Observation) -> Colle
         settings.collector_version,
         settings.collector_sampling_per_million,
         settings.collector_memory_mib,
-        settings.preset,
+        tracing=settings.preset,
     )
     container = ContainerArgs(
         name=names.collector,

@@ -86,7 +86,7 @@ def test_every_configuration_is_valid(
     program: Path, tmp_path: Path, choice: Choice, per_million: int, memory_mib: int
 ) -> None:
     file = tmp_path / "collector.yaml"
-    file.write_text(documents.collector(DEFAULT_COLLECTOR, per_million, memory_mib, choice))
+    file.write_text(documents.collector(DEFAULT_COLLECTOR, per_million, memory_mib, tracing=choice))
     subprocess.run([program, "validate", "--config", file], check=True)
 
 

@@ -99,7 +99,7 @@ def running(
     arrived: dict[Span, float] = {}
     with tempfile.TemporaryDirectory() as folder, _receiver(arrived) as exported_to:
         file = Path(folder, "collector.yaml")
-        text = documents.collector(DEFAULT_COLLECTOR, per_million, memory_mib, choice)
+        text = documents.collector(DEFAULT_COLLECTOR, per_million, memory_mib, tracing=choice)
         document = _on_this_machine(yaml.safe_load(text), offset, exported_to)
         document["processors"].get(PROCESSOR, {}).update(changed)
         file.write_text(yaml.safe_dump(document))

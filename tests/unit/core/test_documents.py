@@ -75,7 +75,7 @@ def rendered(settings: Settings, *, cgroup_v1: bool = False) -> dict[str, str]:
             settings.collector_version,
             settings.collector_sampling_per_million,
             settings.collector_memory_mib,
-            settings.preset,
+            tracing=settings.preset,
         ),
     }
 

@@ -314,7 +314,7 @@ def test_traces_are_chosen_after_the_limiter_and_a_sampler(
     choice: Choice, per_million: int
 ) -> None:
     def document(tracing: Choice) -> dict[str, Any]:
-        text = documents.collector(DEFAULT_COLLECTOR, per_million, 512, tracing)
+        text = documents.collector(DEFAULT_COLLECTOR, per_million, 512, tracing=tracing)
         parsed: dict[str, Any] = yaml.safe_load(text)
         return parsed
 
