@@ -23,7 +23,10 @@ from tests.live.traces import search
 
 PRESETS = ("everything", "quiet", "starts", "errors-and-slow")
 _SERVICES = ("apiserver", "kubelet", "containerd")
+_PARTS = ("server", "collector", "Jaeger")
 _SETTLE_SECONDS = 30
+_SLICE = 10
+"""Seconds of one search, which has 1,000 traces at most."""
 _RING = 50_000
 """The default of jaegerMaxTraces."""
 
@@ -80,10 +83,6 @@ def measure(stack: Stack, seconds: float) -> Minute:
     )
 
 
-_SLICE = 10
-"""Seconds of one search, which has 1,000 traces at most."""
-
-
 def under_load(stack: Stack, seconds: float, number: int) -> Minute:
     """The same while ``number`` pods start."""
     with pods(stack, "sleep", "3600", count=number) as many:
@@ -112,9 +111,6 @@ def table(rows: Mapping[str, tuple[Minute, Minute]]) -> str:
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-_PARTS = ("server", "collector", "Jaeger")
 
 
 def main(arguments: Sequence[str]) -> int:
