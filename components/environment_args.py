@@ -104,6 +104,16 @@ class TracedEnvironmentArgs:
     collector_sampling_per_million: int | None = None
     """How many of a million traces the collector forwards to Jaeger (0 to 1000000). A change
     replaces only the collector, not the cluster: tune the sampling here."""
+    tracing: str | None = None
+    """Which traces the collector forwards to Jaeger, each whole or not at all. everything; quiet:
+    without health checks, leases, events, reads and watches of system components, and rounds of the
+    kubelet in which nothing happened; starts: pod starts and the requests that caused them;
+    errors-and-slow: with an error or a span that took longer than slowerThan. All but everything
+    need the collector's contrib distribution, which is then used. A change replaces only the
+    collector."""
+    slower_than: str | None = None
+    """How long a span takes at most that tracing: errors-and-slow does not keep, as a number and
+    ms, s or m (1ms to 10m)."""
     containerd_tracing: str | None = None
     """auto: the k3s image's own containerd if it can trace (v1.27.1), otherwise upstream; upstream:
     a node image with an upstream containerd is built; image: the k3s image's own containerd, which
@@ -136,7 +146,7 @@ class TracedEnvironmentArgs:
     official image of jaegerVersion."""
     collector_image: str | None = None
     """Image of the collector, with a tag or digest; {version} stands for collectorVersion. Empty:
-    the official core image of collectorVersion."""
+    the official image of collectorVersion, core or contrib as tracing needs."""
     k3s_image: str | None = None
     """Image of the nodes, with a tag or digest; {version} stands for k3sVersion. Empty: the
     official image of k3sVersion. A change replaces the cluster."""

@@ -364,6 +364,16 @@ _PORTS = (
         _plain("publishedPorts", ["8080:80", 8080, {"8080": "80"}, None, True]),
     ),
     Kind(
+        "a preset that does not exist",
+        Judge.RULES,
+        _plain("tracing", ["start", "Quiet", "", "errors", None, 1, True, ["quiet"]]),
+    ),
+    Kind(
+        "a duration that is none",
+        Judge.RULES,
+        _plain("slowerThan", ["0s", "2", "1.5s", "-1s", "1h", "601s", "", None, 2, True, ["2s"]]),
+    ),
+    Kind(
         "one port twice",
         Judge.RULES,
         _plain(

@@ -26,8 +26,9 @@ def verify(
     Every component must send a new span within the timeout. For a silent one the hops from its
     node to Jaeger are tried in order: the collector's name resolves, TCP 4317 opens, the collector
     accepts spans, its exporter delivers, Jaeger has them. A span from this machine is sent as well.
-    Nothing is changed. Where several nodes run a component whose spans do not name their node, it
-    is told that the node is not known.
+    Nothing is changed. Where `tracing` leaves traces out, components may be silent: then the
+    collector must accept spans, and the span from this machine must arrive. Where several nodes run
+    a component whose spans do not name their node, it is told that the node is not known.
 
     Examples:
 

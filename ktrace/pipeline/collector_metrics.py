@@ -18,6 +18,7 @@ _LINE = re.compile(
 _EXPORTER = re.compile(r'\bexporter="(?P<type>[^"/]*)/?(?P<name>[^"]*)"')
 _ITEMS = ("spans", "metric_points", "log_records")
 _REQUEST_SECONDS = 5
+_CHOICE = "processor_tail_sampling_"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Counters:
     failed: int = 0
     waiting: int = 0
     """Batches in the queue of the exporter to Jaeger."""
+    chooses: bool = False
+    """Whether it passes on chosen traces alone, as the presets of `tracing` do."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,11 @@ class Readings:
     @property
     def refused(self) -> int:
         return self.after.refused - self.before.refused
+
+    @property
+    def nothing_to_send(self) -> bool:
+        """Whether nothing waits for Jaeger, and nothing failed to reach it."""
+        return not self.after.waiting and self.after.failed == self.before.failed
 
     @property
     def sent(self) -> int:
@@ -112,6 +120,7 @@ def parse(text: str) -> Counters:
         sent=sum_of("exporter_sent_spans"),
         failed=sum_of("exporter_send_failed_spans"),
         waiting=sum_of("exporter_queue_size"),
+        chooses=any(name.startswith(_CHOICE) for name in everything[""]),
     )
 
 

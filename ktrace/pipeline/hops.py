@@ -144,6 +144,8 @@ def _nothing_sent(pipeline: StackPipeline, node: str) -> Fault | None:
     readings = pipeline.readings
     if isinstance(readings, str) or readings.sent > 0:
         return None
+    if readings.after.chooses and readings.nothing_to_send:
+        return None
     jaeger = pipeline.names.jaeger
     return Fault(
         f"{readings.accepted} spans accepted and {readings.sent} sent in {WATCH_SECONDS:g} s, "

@@ -67,6 +67,17 @@ class StackPipeline(Pipeline):
         except httpx.HTTPError as error:
             return f"{url}/metrics: {error}; {self.described(collector)}"
 
+    @property
+    def chooses(self) -> bool:
+        """Whether spans come in, and the collector passes on chosen traces alone."""
+        url = _published_url(self.names.collector, _METRICS_PORT)
+        try:
+            if url is None or not collector_metrics.read(f"{url}/metrics").chooses:
+                return False
+        except httpx.HTTPError:
+            return False
+        return not isinstance(self.readings, str) and self.readings.accepted > 0
+
     @cached_property
     def destinations(self) -> list[Destination]:
         """Those beside Jaeger; none where the collector's counters cannot be read."""

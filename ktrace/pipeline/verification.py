@@ -25,6 +25,9 @@ class Verification:
     destinations: list[Destination] = field(default_factory=list)
     """Those beside Jaeger. What they lose breaks nothing that leads to Jaeger."""
 
+    chooses: bool = False
+    """Whether the collector passes on chosen traces alone: then a silent component is no fault."""
+
     @property
     def ok(self) -> bool:
         return all(part.ok or not part.expected for part in self.parts) and (
@@ -45,14 +48,16 @@ def verify(
     ``outputs`` are the stack's; empty for a cluster that this project did not make.
     """
     deadline = time.monotonic() + seconds
-    expected = coverage.expected_components(outputs, _services(jaeger, deadline))
+    traced = coverage.expected_components(outputs, _services(jaeger, deadline))
+    pipeline = pipelines.of_nodes(jaeger, [node.name for node in nodes])
+    chooses = isinstance(pipeline, StackPipeline) and pipeline.chooses
+    expected = set() if chooses else traced
     left = max(0.0, deadline - time.monotonic())
     parts = coverage.watch(jaeger, coverage.parts_of(nodes, expected), since, left)
-    pipeline = pipelines.of_nodes(jaeger, [node.name for node in nodes])
     explained = coverage.explain(parts, pipeline)
-    synthetic = pipeline.synthetic if isinstance(pipeline, StackPipeline) and expected else None
+    synthetic = pipeline.synthetic if isinstance(pipeline, StackPipeline) and traced else None
     destinations = pipeline.destinations if isinstance(pipeline, StackPipeline) else []
-    return Verification(explained, synthetic, destinations)
+    return Verification(explained, synthetic, destinations, chooses)
 
 
 def _services(jaeger: Jaeger, deadline: float) -> list[str]:

@@ -54,6 +54,8 @@ def part_document(part: Coverage, now: float) -> dict[str, Any]:
 def lines(verification: Verification, now: float) -> Iterator[RenderableType]:
     """The table of components, the span from this machine, and every broken hop."""
     yield _table(verification.parts, now)
+    if verification.chooses:
+        yield Text("the collector accepts spans, and passes on the traces that `tracing` chooses")
     if synthetic := verification.synthetic:
         outcome = f"in Jaeger after {synthetic.seconds} s" if synthetic.ok else synthetic.evidence
         yield Text(f"a span from this machine: {outcome}")

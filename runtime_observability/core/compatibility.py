@@ -6,6 +6,7 @@ up here and does not compare versions itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -226,6 +227,21 @@ UNPUBLISHED_COLLECTORS: Mapping[str, str] = {
 }
 """Releases without a core image, because publishing it failed, and the next release with one."""
 
+OLDEST_TAIL_SAMPLING = Version.parse("0.154.0")
+"""The first release of contrib that was checked to have what the presets of `tracing` use.
+
+In processor/tailsamplingprocessor: sampling_strategy (config.go; 0.150.0 has it, 0.148.0 has not),
+and paths with their context's name (internal/sampling/ottl.go; 0.152.0 has them not).
+"""
+
+UNPUBLISHED_CONTRIB: Mapping[str, str] = {"0.162.0": "0.159.0"}
+"""Releases of contrib without an image for every architecture, and a release with one."""
+
+CORE_DISTRIBUTIONS = re.compile(
+    r"(?:^|/)(?:otel|opentelemetry-collector-releases)/opentelemetry-collector(?:-otlp)?[:@]"
+)
+"""Official images that lack the components of contrib."""
+
 OTLP_EXPORTER = Timeline(
     Since("0.54.0", "otlp", "opentelemetry-collector v0.54.0 exporter/otlpexporter"),
     Since("0.144.0", "otlp_grpc", "opentelemetry-collector CHANGELOG 0.144.0: `otlp` deprecated"),
@@ -309,6 +325,11 @@ def jaeger_image(version: Version) -> str:
 def collector_image(version: Version) -> str:
     """The core distribution, which has every component that this project uses."""
     return f"docker.io/otel/opentelemetry-collector:{version.numbers}"
+
+
+def contrib_collector_image(version: Version) -> str:
+    """The contrib distribution, which has every component."""
+    return f"docker.io/otel/opentelemetry-collector-contrib:{version.numbers}"
 
 
 K3D_TOOLS_IMAGE = "ghcr.io/k3d-io/k3d-tools:5.9.0"

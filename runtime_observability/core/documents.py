@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from runtime_observability.core import compatibility, destinations, naming, trace_store
+from runtime_observability.core.presets import EVERYTHING, Choice
 from runtime_observability.core.versions import Version
 
 if TYPE_CHECKING:  # its library takes longer to load than everything else here
@@ -105,6 +106,7 @@ def collector(
     *,
     exporters: Sequence[Exporter] = (),
     allowed_origins: Sequence[str] = (),
+    tracing: Choice = EVERYTHING,
 ) -> str:
     """The collector's configuration; ``memory_mib`` is its container's limit in MiB.
 
@@ -123,6 +125,9 @@ def collector(
             "sampling_percentage": per_million / 10_000,
         }
         pipeline["processors"].insert(1, "probabilistic_sampler")
+    chosen = tracing.processors(memory_mib)
+    document["processors"] |= chosen
+    pipeline["processors"][-1:-1] = chosen
     exporter = f"{compatibility.OTLP_EXPORTER.at(version)}/jaeger"
     (options,) = document["exporters"].values()
     options["endpoint"] = f"{naming.JAEGER_ALIAS}:4317"

@@ -121,7 +121,7 @@ def make_plan(
             request_span=compatibility.REQUEST_SPAN.at(settings.k3s_version),
         ),
         warnings=tuple(advice.warnings(settings, names, spec, observed)),
-        tracing=tuple(tracing.lines),
+        tracing=(*tracing.lines, *settings.preset.lines),
     )
 
 
@@ -185,6 +185,7 @@ def _collector(settings: Settings, names: Names, observed: Observation) -> Colle
         settings.collector_memory_mib,
         exporters=settings.exporters,
         allowed_origins=settings.allowed_origins,
+        tracing=settings.preset,
     )
     container = ContainerArgs(
         name=names.collector,

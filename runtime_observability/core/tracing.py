@@ -44,7 +44,12 @@ class Tracing:
 
     @property
     def expected(self) -> tuple[str, ...]:
-        """The others of which some span must be there, as its absence is all but impossible."""
+        """The others of which some span must be there, as its absence is all but impossible.
+
+        None where only errors and slow traces are kept: those of the probe's own pod are, too.
+        """
+        if self.settings.tracing == "errors-and-slow":
+            return ()
         demanded = self.demanded
         likely = (name for name, share in self.shares.items() if share >= _CERTAIN_SHARE)
         return tuple(name for name in likely if name not in demanded)

@@ -13,6 +13,13 @@ import time
 from runtime_observability.host import runner
 from runtime_observability.host.http import httpx
 
+_UNKNOWN_TAIL_SAMPLING = 'unknown type: "tail_sampling"'
+_WITHOUT_TAIL_SAMPLING = (
+    "Its image lacks the processor tail_sampling, which every preset of `tracing` but everything "
+    "needs: name an image of the contrib distribution in collectorImage, leave collectorImage out, "
+    "or run `pulumi config set tracing everything`"
+)
+
 
 def wait(container: str, url: str, seconds: float) -> float:
     """Waits at most ``seconds`` for ``url`` to answer 200; returns the seconds that it took.
@@ -55,7 +62,8 @@ def refuse_a_stopped_container(container: str) -> None:
 
 def _log(container: str) -> str:
     logs = runner.run(["docker", "logs", "--tail", "15", container])
-    return (logs.stdout + logs.stderr).strip()
+    text = (logs.stdout + logs.stderr).strip()
+    return f"{text}\n{_WITHOUT_TAIL_SAMPLING}" if _UNKNOWN_TAIL_SAMPLING in text else text
 
 
 def main() -> int:

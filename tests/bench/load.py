@@ -37,7 +37,7 @@ def pod_starts(figures: Figures, stack: Stack, number: int) -> None:
 
 def burst(figures: Figures, stack: Stack, number: int) -> None:
     """``number`` pods at once: how many of their starts are whole traces."""
-    containers = _parts(stack)
+    containers = parts(stack)
     title = f"burst of {number} pods on {len(containers) - 2} nodes"
     begin = time.monotonic()
     with pods(stack, "sleep", "3600", count=number) as many:
@@ -62,7 +62,7 @@ def at_rest(
 
 
 def of_stack_at_rest(figures: Figures, stack: Stack) -> None:
-    at_rest(figures, "pulumi", _parts(stack), stack.environment)
+    at_rest(figures, "pulumi", parts(stack), stack.environment)
 
 
 def requests(
@@ -72,17 +72,17 @@ def requests(
     taken = []
     with ApiServer(kubeconfig) as api:
         api.get("/api/v1/namespaces")
-        before = _used(node, environment)
+        before = used(node, environment)
         for _ in range(_REQUESTS):
             begin = time.monotonic()
             api.get("/api/v1/namespaces")
             taken.append((time.monotonic() - begin) * 1000)
-        cpu = _used(node, environment)[0] - before[0]
+        cpu = used(node, environment)[0] - before[0]
     figures.percentiles("list of namespaces", column, taken, "ms")
     figures.add(f"node's CPU for {_REQUESTS} lists", column, cpu)
 
 
-def _parts(stack: Stack) -> dict[str, str]:
+def parts(stack: Stack) -> dict[str, str]:
     """The stack's containers by the name of their part."""
     nodes = sorted(stack.docker.containers(f"label=k3d.cluster={stack.cluster}"))
     titles = ("server", "agent")
@@ -100,17 +100,17 @@ def _cost(
 ) -> Iterator[None]:
     """Memory at the end, and the processor's time per second of the clock."""
     begin = time.monotonic()
-    before = {part: _used(name, environment)[0] for part, name in containers.items()}
+    before = {part: used(name, environment)[0] for part, name in containers.items()}
     yield
     seconds = time.monotonic() - begin
     for part, name in containers.items():
-        cpu, memory = _used(name, environment)
+        cpu, memory = used(name, environment)
         figures.add(f"{part}'s memory {when} (MiB)", column, memory)
         percent = 100 * (cpu - before[part]) / seconds
         figures.add(f"{part}'s CPU {when} (% of one)", column, percent)
 
 
-def _used(container: str, environment: Mapping[str, str]) -> tuple[float, float]:
+def used(container: str, environment: Mapping[str, str]) -> tuple[float, float]:
     """Seconds of the processor since its start, and MiB of memory without the page cache.
 
     `docker stats` shows the first only as a share of its own second.

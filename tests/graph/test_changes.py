@@ -59,6 +59,12 @@ def test_a_preview_is_given_what_the_up_is_given(default: Run) -> None:
         ({"collectorMemoryMiB": 300}, {"collector-container"}),
         ({"otlpGrpcPort": 20_000}, {"collector-container"}),
         ({"collectorHealthPort": 20_000}, {"collector-container", "collector-ready"}),
+        ({"tracing": "quiet"}, {"collector-container", "collector-image"}),
+        (
+            {"tracing": "starts", "collectorImage": "mine:1"},
+            {"collector-container", "collector-image"},
+        ),
+        ({"slowerThan": "2s"}, set()),
         ({"jaegerMaxTraces": 1000}, {"jaeger-container"}),
         ({"traceStore": "badger"}, {"jaeger-container", "jaeger-volume"}),
         (
@@ -272,6 +278,12 @@ def test_each_component_has_its_line(default: Run, lab: Run) -> None:
         "kubelet will be traced: by the tracing in its file, on every node",
         "containerd will be traced: the containerd of k3s 1.27.1-k3s1 has the tracing plugin",
     ]
+
+
+def test_what_a_preset_keeps_is_said() -> None:
+    assert run({"tracing": "starts"}).outlook()[-1] == (
+        "Jaeger gets starts: pod starts, and the requests that caused them"
+    )
 
 
 def test_a_preview_says_the_same(default: Run) -> None:

@@ -14,11 +14,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from runtime_observability.core import compatibility, support
+from runtime_observability.core import compatibility, presets, support
 from runtime_observability.core.compatibility import ContainerdPlan, ContainerdTracing
 from runtime_observability.core.settings.exporter import Exporter
 from runtime_observability.core.settings.values import (
     Agents,
+    Duration,
     Image,
     K3sArgument,
     NodeEnvironment,
@@ -120,6 +121,8 @@ class Settings(_Model):
     apiserver_sampling_per_million: PerMillion = 1_000_000
     node_sampling_per_million: PerMillion = 1_000_000
     collector_sampling_per_million: PerMillion = 1_000_000
+    tracing: presets.Preset = "everything"
+    slower_than: Duration = "1s"
     containerd_tracing: ContainerdTracing = "auto"
     containerd_binary: str = ""
     etcd_tracing: bool = False
@@ -185,10 +188,18 @@ class Settings(_Model):
         return Images(
             jaeger=chosen(self.jaeger_image, self.jaeger_version, compatibility.jaeger_image),
             collector=chosen(
-                self.collector_image, self.collector_version, compatibility.collector_image
+                self.collector_image,
+                self.collector_version,
+                compatibility.contrib_collector_image
+                if self.preset.needs_tail_sampling
+                else compatibility.collector_image,
             ),
             nodes=chosen(self.k3s_image, self.k3s_version, compatibility.k3s_image),
         )
+
+    @property
+    def preset(self) -> presets.Choice:
+        return presets.Choice(self.tracing, presets.milliseconds(self.slower_than) or 0)
 
     @property
     def tools_image(self) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from runtime_observability.core import presets
 from runtime_observability.core.naming import MOST_AGENTS
 from runtime_observability.core.settings.k3s_arguments import k3s_argument
 from runtime_observability.core.settings.node_extras import node_environment, node_volume
@@ -154,6 +155,16 @@ def _origin(text: str) -> str:
     return text
 
 
+def _duration(text: str) -> str:
+    if presets.milliseconds(text) is None:
+        raise RuleError(
+            f"a duration is a number and ms, s or m, from 1ms to {presets.HELD_SECONDS // 60}m: "
+            "the collector holds no trace back for longer",
+            "for instance 500ms or 2s",
+        )
+    return text
+
+
 Port = Annotated[int, Field(ge=1024, le=65535)]
 PerMillion = Annotated[int, Field(ge=0, le=1_000_000)]
 Image = Annotated[str, AfterValidator(_image)]
@@ -171,4 +182,5 @@ NodeEnvironment = Annotated[Mapping[str, str], AfterValidator(node_environment)]
 NodeVolume = Annotated[str, AfterValidator(node_volume)]
 Retention = Annotated[str, AfterValidator(retention)]
 """Hours, as 48h."""
+Duration = Annotated[str, AfterValidator(_duration)]
 RegistryConfiguration = Annotated[str, AfterValidator(_registry_configuration)]

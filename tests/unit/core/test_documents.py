@@ -38,6 +38,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "collectorSamplingPerMillion": 10_000,
         "containerdTracing": "image",
     },
+    "quiet": {"tracing": "quiet"},
+    "starts": {"tracing": "starts"},
+    "errors-and-slow": {"tracing": "errors-and-slow", "slowerThan": "500ms"},
     "without-containerd": {"containerdTracing": "off"},
     "etcd-3.5": {"k3sVersion": "v1.33.6-k3s1", "servers": 3, "etcdTracing": True},
     "etcd-3.6": {"servers": 3, "etcdTracing": True},
@@ -73,6 +76,7 @@ def rendered(settings: Settings, *, cgroup_v1: bool = False) -> dict[str, str]:
             settings.collector_version,
             settings.collector_sampling_per_million,
             settings.collector_memory_mib,
+            tracing=settings.preset,
         ),
     }
 

@@ -23,6 +23,14 @@ def test_every_component_has_the_share_of_its_own_sampling() -> None:
     )
 
 
+@pytest.mark.parametrize("preset", ["everything", "quiet", "starts", "errors-and-slow"])
+def test_no_preset_changes_what_is_demanded_of_the_probes_pod(preset: str) -> None:
+    usual = Tracing(parsed(k3sVersion="v1.29.5-k3s1"))
+    chosen = Tracing(parsed(k3sVersion="v1.29.5-k3s1", tracing=preset))
+    assert chosen.demanded == usual.demanded == ("apiserver", "kubelet")
+    assert chosen.expected == (() if preset == "errors-and-slow" else ("containerd",))
+
+
 @pytest.mark.parametrize(
     ("per_million", "demanded", "expected"),
     [

@@ -50,6 +50,18 @@ def test_a_container_that_serves_something_else(
     assert str(failed.value).endswith("listening")
 
 
+def test_a_collector_without_tail_sampling_gets_the_cure(daemon: FakeDaemon) -> None:
+    log = (
+        '\'processors\' unknown type: "tail_sampling" for id: "tail_sampling" '
+        "(valid values: [batch memory_limiter probabilistic_sampler])\n"
+    )
+    daemon.container(NAME, state="restarting", restarts=3, log=log)
+    with pytest.raises(runner.CommandError) as failed:
+        readiness.wait(NAME, "http://127.0.0.1:9", 10)
+    assert log.strip() in str(failed.value)
+    assert "name an image of the contrib distribution in collectorImage" in str(failed.value)
+
+
 @pytest.mark.parametrize(
     ("state", "restarts"), [("exited", 0), ("dead", 0), ("restarting", 1), ("running", 2)]
 )

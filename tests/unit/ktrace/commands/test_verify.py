@@ -45,6 +45,7 @@ class Stack:
         self.accepted = self.sent = 100
         self.of_destinations = ""
         self.keeps_spans = True
+        self.chooses = False
         self.jaeger_status = 200
         self.node = names.node("server", 0)
         self.url = server.url
@@ -79,6 +80,8 @@ class Stack:
                     "receiver_accepted_spans": self._readings * self.accepted,
                     "exporter_sent_spans": self._readings * self.sent,
                 }
+                if self.chooses:
+                    counters["processor_tail_sampling_sampling_traces_on_memory"] = 0
                 own = "".join(f"otelcol_{name} {value}\n" for name, value in counters.items())
                 return Reply(200, own + self.of_destinations)
             case "/v1/traces":
@@ -343,6 +346,34 @@ def test_what_is_not_expected_may_be_silent(
         ["-", "kubelet", stack.node, "never, not expected: not traced, or sampled"],
         ["-", "containerd", stack.node, "0.0 s ago"],
     ]
+
+
+def test_under_a_preset_components_may_be_silent(ktrace: Ktrace, stack: Stack) -> None:
+    stack.chooses, stack.sent = True, 0
+    stack.silent = {"apiserver", "kubelet", "containerd"}
+    shown = ktrace("verify", "--timeout", "0")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "the collector accepts spans, and passes on the traces that `tracing` chooses" in (
+        shown.lines
+    )
+    assert any(line.startswith("a span from this machine: in Jaeger") for line in shown.lines)
+
+
+def test_under_a_preset_a_collector_that_nothing_reaches_is_broken(
+    ktrace: Ktrace, stack: Stack
+) -> None:
+    stack.chooses, stack.accepted, stack.sent = True, 0, 0
+    stack.silent = {"kubelet"}
+    shown = ktrace("verify", "--timeout", "0")
+    assert shown.returncode == 1
+    assert "broken: collector accepts spans" in shown.lines
+
+
+def test_under_a_preset_a_span_that_does_not_arrive_is_a_finding(
+    ktrace: Ktrace, stack: Stack
+) -> None:
+    stack.chooses, stack.keeps_spans = True, False
+    assert ktrace("verify", "--timeout", "0").returncode == 1
 
 
 def test_an_unreachable_cluster_is_3(ktrace: Ktrace, stack: Stack) -> None:

@@ -88,6 +88,29 @@ def test_every_destination_has_its_own_counters_of_every_signal() -> None:
     assert collector_metrics.parse_destinations(PLAIN) == []
 
 
+def test_a_collector_that_chooses_traces_is_known_by_its_metrics() -> None:
+    metric = "otelcol_processor_tail_sampling_sampling_traces_on_memory 0\n"
+    assert collector_metrics.parse(metric).chooses
+    assert not collector_metrics.parse(PLAIN).chooses
+
+
+@pytest.mark.parametrize(
+    ("after", "delivers"),
+    [
+        (Counters(accepted=9, chooses=True), True),
+        (Counters(accepted=9), False),
+        (Counters(accepted=9, chooses=True, waiting=1), False),
+        (Counters(accepted=9, chooses=True, failed=1), False),
+    ],
+)
+def test_a_collector_that_chooses_may_have_nothing_to_send(
+    pipeline: StackPipeline, after: Counters, delivers: bool
+) -> None:
+    pipeline.__dict__["readings"] = Readings(Counters(accepted=1), after)
+    found = hops.first_broken(pipeline, NODE, "kubelet").hop
+    assert found == (hops.EXPORTS if delivers else hops.DELIVERS)
+
+
 @pytest.fixture
 def pipeline(names: Names, monkeypatch: pytest.MonkeyPatch) -> StackPipeline:
     """Everything works until a test breaks it."""

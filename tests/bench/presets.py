@@ -1,0 +1,143 @@
+"""Measures what each preset of ``tracing`` costs and keeps, and prints the table of the README.
+
+``python -m tests.bench.presets``. The machine should be quiet, with all images there. Exit codes: 0
+measured, 1 something failed, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ktrace.pipeline import collector_metrics
+from tests.bench import load
+from tests.live import environment
+from tests.live.pods import pods
+from tests.live.stack import Stack, copy_project
+from tests.live.traces import search
+
+PRESETS = ("everything", "quiet", "starts", "errors-and-slow")
+_SERVICES = ("apiserver", "kubelet", "containerd")
+_PARTS = ("server", "collector", "Jaeger")
+_SETTLE_SECONDS = 30
+_SLICE = 10
+"""Seconds of one search, which has 1,000 traces at most."""
+_RING = 50_000
+"""The default of jaegerMaxTraces."""
+
+
+@dataclass(frozen=True)
+class Minute:
+    """What one minute of a stack made."""
+
+    accepted: float
+    sent: float
+    """Spans that came into the collector, and that went to Jaeger."""
+    traces: float
+    cpu: Mapping[str, float]
+    """Percent of one core, by the name of the part."""
+    collector_mib: float
+
+    @property
+    def ring(self) -> str:
+        """How long the default of Jaeger's memory lasts."""
+        if not self.traces:
+            return "no end"
+        hours = _RING / self.traces / 60
+        return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.0f} days"
+
+
+def measure(stack: Stack, seconds: float) -> Minute:
+    """What ``seconds`` of the running stack made, for a minute."""
+    metrics = f"http://127.0.0.1:{stack.ports['collectorMetricsPort']}/metrics"
+    containers = load.parts(stack)
+    begin = time.time()
+    before = collector_metrics.read(metrics)
+    used = {part: load.used(name, stack.environment)[0] for part, name in containers.items()}
+    time.sleep(seconds)
+    after = collector_metrics.read(metrics)
+    now = {part: load.used(name, stack.environment) for part, name in containers.items()}
+    passed = time.time() - begin
+    found = {
+        trace.document["traceID"]
+        for service in _SERVICES
+        for slice_ in range(int(seconds // _SLICE))
+        for trace in search(
+            stack.jaeger_url,
+            service,
+            since=begin + slice_ * _SLICE,
+            before=begin + (slice_ + 1) * _SLICE,
+        )
+    }
+    return Minute(
+        accepted=(after.accepted - before.accepted) * 60 / passed,
+        sent=(after.sent - before.sent) * 60 / passed,
+        traces=len(found) * 60 / passed,
+        cpu={part: 100 * (cpu - used[part]) / passed for part, (cpu, _) in now.items()},
+        collector_mib=now["collector"][1],
+    )
+
+
+def under_load(stack: Stack, seconds: float, number: int) -> Minute:
+    """The same while ``number`` pods start."""
+    with pods(stack, "sleep", "3600", count=number) as many:
+        measured = measure(stack, seconds)
+        many.wait_for("Running")
+    return measured
+
+
+def table(rows: Mapping[str, tuple[Minute, Minute]]) -> str:
+    """As Markdown; CPU is in percent of one core, at rest and under load."""
+    lines = [
+        "| `tracing` | spans a minute at rest: made, kept "
+        "| traces kept, and how long 50,000 last | under load: made, kept "
+        "| CPU of the server | of the collector | of Jaeger | memory of the collector |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for preset, (rest, busy) in rows.items():
+        cpu = [f"{rest.cpu[part]:.1f}, {busy.cpu[part]:.1f} %" for part in _PARTS]
+        cells = [
+            f"`{preset}`",
+            f"{rest.accepted:,.0f}, {rest.sent:,.0f}",
+            f"{rest.traces:,.0f}, {rest.ring}",
+            f"{busy.accepted:,.0f}, {busy.sent:,.0f}",
+            *cpu,
+            f"{busy.collector_mib:.0f} MiB",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.presets", description=__doc__)
+    parser.add_argument("--seconds", type=int, default=60, help="of a measurement (default: 60)")
+    parser.add_argument("--pods", type=int, default=20, help="under load (default: 20)")
+    options = parser.parse_args(arguments)
+    rows = {}
+    try:
+        with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+            stack = Stack(copy_project(Path(scratch) / "stack"), dict(environment.of_make()))
+            try:
+                for preset in PRESETS:
+                    stack.settle(tracing=preset)
+                    time.sleep(_SETTLE_SECONDS)
+                    rest = measure(stack, options.seconds)
+                    rows[preset] = rest, under_load(stack, options.seconds, options.pods)
+                    print(table({preset: rows[preset]}), file=sys.stderr, flush=True)
+            finally:
+                stack.finish()
+    except AssertionError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    finally:
+        print(table(rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,105 @@
+"""OTLP requests in JSON of traces as Jaeger has them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+_KINDS = {"internal": 1, "server": 2, "client": 3, "producer": 4, "consumer": 5}
+_OF_STATUS = ("span.kind", "error", "otel.status_code", "otel.status_description")
+_SPANS_PER_REQUEST = 100
+
+Trace = Mapping[str, Any]
+"""A trace of Jaeger's query API."""
+
+
+def service(trace: Trace, span: Mapping[str, Any]) -> str:
+    name: str = trace["processes"][span["processID"]]["serviceName"]
+    return name
+
+
+def spans_of(traces: Iterable[Trace]) -> set[tuple[str, str]]:
+    """The ids of trace and span, as hex."""
+    return {(trace["traceID"], span["spanID"]) for trace in traces for span in trace["spans"]}
+
+
+def requests(traces: Iterable[Trace]) -> Iterator[dict[str, Any]]:
+    """As nodes send them: each service in requests of its own, spans in the order they end."""
+    ended = [
+        (span["startTime"] + span["duration"], service(trace, span), span)
+        for trace in traces
+        for span in trace["spans"]
+    ]
+    ended.sort(key=lambda entry: entry[0])
+    waiting: dict[str, list[dict[str, Any]]] = {}
+    for _, name, span in ended:
+        waiting.setdefault(name, []).append(_span(span))
+        if len(waiting[name]) == _SPANS_PER_REQUEST:
+            yield request(name, waiting.pop(name))
+    for name, spans in waiting.items():
+        yield request(name, spans)
+
+
+def request(service_name: str, spans: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    resource = {"attributes": [_attribute("service.name", service_name)]}
+    return {"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": list(spans)}]}]}
+
+
+def _span(span: Mapping[str, Any]) -> dict[str, Any]:
+    tags = {tag["key"]: tag["value"] for tag in span["tags"]}
+    parent = next(
+        (
+            reference["spanID"]
+            for reference in span.get("references") or []
+            if reference["traceID"] == span["traceID"]
+        ),
+        "",
+    )
+    return made(
+        span["traceID"],
+        span["operationName"],
+        str(tags.get("span.kind", "internal")),
+        {key: value for key, value in tags.items() if key not in _OF_STATUS},
+        span_id=span["spanID"],
+        parent=parent,
+        start=span["startTime"] * 1_000,
+        nanoseconds=span["duration"] * 1_000,
+        failed=tags.get("error") is True,
+    )
+
+
+def made(
+    trace_id: str,
+    name: str,
+    kind: str = "internal",
+    tags: Mapping[str, object] | None = None,
+    *,
+    span_id: str = "",
+    parent: str = "",
+    start: int = 0,
+    nanoseconds: int = 1_000_000,
+    failed: bool = False,
+) -> dict[str, Any]:
+    """One span; ``start`` is Unix time in nanoseconds."""
+    return {
+        "traceId": trace_id,
+        "spanId": span_id or secrets.token_hex(8),
+        "parentSpanId": parent,
+        "name": name,
+        "kind": _KINDS[kind],
+        "startTimeUnixNano": str(start),
+        "endTimeUnixNano": str(start + nanoseconds),
+        "attributes": [_attribute(key, value) for key, value in (tags or {}).items()],
+        "status": {"code": 2} if failed else {},
+    }
+
+
+def _attribute(key: str, value: object) -> dict[str, Any]:
+    match value:
+        case bool():
+            return {"key": key, "value": {"boolValue": value}}
+        case int():
+            return {"key": key, "value": {"intValue": str(value)}}
+        case _:
+            return {"key": key, "value": {"stringValue": str(value)}}
