@@ -195,7 +195,7 @@ class TracedEnvironmentArgs:
     Run up once before destroy after a change."""
     jaeger_max_traces: int | None = None
     """How many traces Jaeger keeps in memory; beyond that it drops the oldest (1000 to 1000000).
-    They must fit into jaegerMemoryMiB; with badger it is not used."""
+    They must fit into jaegerMemoryMiB; badger ignores it."""
     jaeger_memory_mib: int | None = None
     """Memory limit of the Jaeger container in MiB (128 to 65536)."""
     collector_memory_mib: int | None = None
