@@ -4,7 +4,7 @@ PYTHON ?= python3
 LAB = @exec $(PYTHON) -m lab
 
 .PHONY: help up down env setup test test-fast test-versions test-examples lint \
-	soak bench mutants lock raise lab lab-stop clean
+	soak contract bench mutants lock raise lab lab-stop clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -38,6 +38,9 @@ lint: ## Python, shell, YAML, spelling, workflows and their schemas
 
 soak: ## kills, generated configurations, random changes, rounds of up and destroy: all of them
 	$(LAB) soak
+
+contract: ## ktrace's searches on real Jaegers with memory, Badger and OpenSearch
+	$(LAB) contract
 
 bench: ## what a stack costs, beside the same made by hand
 	$(LAB) bench

@@ -21,7 +21,17 @@ from lab.paths import Cache
 from runtime_observability.host.runner import CommandError
 
 OF_A_STACK = ("up", "down", "env", "setup")
-TESTS = ("lint", "test-fast", "test", "test-versions", "test-examples", "soak", "bench", "mutants")
+TESTS = (
+    "lint",
+    "test-fast",
+    "test",
+    "test-versions",
+    "test-examples",
+    "soak",
+    "contract",
+    "bench",
+    "mutants",
+)
 IN_VENV = (*OF_A_STACK, "lab", "lock", "raise", *TESTS)
 WITHOUT_VENV = {"stop": stop.run, "clean": clean.run}
 

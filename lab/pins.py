@@ -22,6 +22,8 @@ class Pins:
     """The MAJOR.MINOR of the default stack's nodes."""
     plugins: Mapping[str, str]
     """Provider plugins, by the name of their package for Python."""
+    java: Mapping[str, str]
+    """opensearch, log4j, and the plugin of Maven that fetches them."""
     modules: Mapping[str, str]
     """Go module versions of programs and plugins that have others: NAME-module."""
 
@@ -29,7 +31,7 @@ class Pins:
 def read(file: Path = FILE) -> Pins:
     """Read the pins; KeyError if a table is missing."""
     pins = tomllib.loads(file.read_text(encoding="utf-8"))
-    tables = {name: pins.pop(name) for name in ("kubernetes", "plugins", "modules")}
+    tables = {name: pins.pop(name) for name in ("kubernetes", "plugins", "java", "modules")}
     default = pins.pop("kubernetes-default")
     return Pins(programs=pins, kubernetes_default=default, **tables)
 

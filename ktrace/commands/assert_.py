@@ -74,7 +74,7 @@ def assert_(
     awaited = terminal.counted(len(expected.expectations), "expectation")
     try:
         with (
-            Jaeger(chosen.jaeger) as jaeger,
+            Jaeger(chosen.jaeger, store=chosen.store) as jaeger,
             terminal.waiting(f"waiting up to {timeout:g} s for {awaited} to be met"),
         ):
             found = wait_for_verdicts(jaeger, expected, timeout)

@@ -102,7 +102,7 @@ def _run(command: Sequence[str], seconds: float, chosen: target.Target) -> Repor
     from ktrace.recording import user_command
     from ktrace.recording.forwarder import recording
 
-    with Jaeger(chosen.jaeger) as jaeger:
+    with Jaeger(chosen.jaeger, store=chosen.store) as jaeger:
         jaeger.services()  # fails before the command runs if Jaeger cannot be reached
         owners = PodOwners(chosen.cluster)
         owners.refresh()

@@ -65,7 +65,7 @@ def show(
     from ktrace.view import start as start_view
 
     chosen = target.choose(stack, jaeger_url, kubeconfig)
-    with Jaeger(chosen.jaeger) as jaeger:
+    with Jaeger(chosen.jaeger, store=chosen.store) as jaeger:
         activity = f"waiting up to {timeout:g} s for the start of pod {namespace}/{name}"
         with terminal.waiting(activity):
             start = search.wait_for_start(

@@ -52,7 +52,7 @@ def verify(
     begin = time.time()
     nodes = list_nodes(chosen.cluster, timeout)
     activity = f"waiting up to {timeout:g} s for a new span of every component"
-    with Jaeger(chosen.jaeger, timeout=5) as jaeger, terminal.waiting(activity):
+    with Jaeger(chosen.jaeger, timeout=5, store=chosen.store) as jaeger, terminal.waiting(activity):
         verified = verification.verify(jaeger, nodes, chosen.outputs, since=begin, seconds=timeout)
     if as_json:
         terminal.print_json(versioned(coverage.document(verified, time.time())))

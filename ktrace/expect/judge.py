@@ -11,6 +11,7 @@ from ktrace.expect import matching
 from ktrace.expect.matching import matches
 from ktrace.expect.schema import Child, Expect, Expectation, Select
 from ktrace.jaeger import Span, Trace
+from ktrace.jaeger.tags import text_of
 from ktrace.text import clean
 
 _NEAREST = 3
@@ -163,7 +164,7 @@ def _differences(select: Select, span: Span) -> list[str]:
     for key, wanted in select.attributes.items():
         found = matching.values(span, key)
         if not any(matching.equals(wanted, value) for value in found):
-            shown = " and ".join(map(matching.text_of, found)) or '""' if found else "absent"
+            shown = " and ".join(map(text_of, found)) or '""' if found else "absent"
             differences.append(f"{key} is {shown}")
     if not matches(select.operation, span.operation):
         differences.append(f"operation is {span.operation}")

@@ -9,13 +9,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from ktrace.jaeger import Span
+from ktrace.jaeger import Span, tags
 from ktrace.text import clean
 
 _RENAMED = (
@@ -25,17 +24,8 @@ _RENAMED = (
     ("user_agent.original", "http.user_agent"),
 )
 """Attributes by older and newer name (otelhttp 0.61); an expectation may use either for both."""
-_MADE_BY_JAEGER = ("error", "span.kind", "service.name", "w3c.tracestate")
-_PREFIXES_MADE_BY_JAEGER = ("otel.", "internal.")
-"""Jaeger v2 shows these, but does not find them: it makes them from the status, the kind and the
-scope when it answers, and a search for ``error=true`` finds spans that did not fail (jaeger v1.76.0
-internal/storage/v2/memory/tenant.go, validSpan)."""
 _ERROR = "error"
-_SERVICE = "service.name"
 _BOOLEANS = ("true", "false")
-_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,4})?")
-_SPELLED_ALIKE = re.compile(r"0|-?[1-9][0-9]{0,8}")
-"""Numbers that Jaeger spells so whatever their type; it has ten digits for a float."""
 
 
 def is_pattern(text: str) -> bool:
@@ -70,7 +60,7 @@ def values(span: Span, key: str) -> list[Any]:
         for name in names(key)
         if name in attributes
     ]
-    if key == _SERVICE:
+    if key == tags.SERVICE:
         return [*found, span.service]
     if key == _ERROR and not found:  # Jaeger leaves it out where no error is
         return [False]
@@ -79,12 +69,12 @@ def values(span: Span, key: str) -> list[Any]:
 
 def equals(written: str, value: Any) -> bool:
     """Whether an attribute's ``value`` is what an expectation has ``written``."""
-    text = text_of(value)
+    text = tags.text_of(value)
     if is_pattern(written):
         return matches(written, text)
     if written.lower() in _BOOLEANS and text.lower() in _BOOLEANS:
         return written.lower() == text.lower()
-    if _is_number(value) and _NUMBER.fullmatch(written) and _NUMBER.fullmatch(text):
+    if _is_number(value) and tags.is_number(written) and tags.is_number(text):
         return Decimal(written) == Decimal(text)
     return clean(written) == text
 
@@ -93,17 +83,10 @@ def is_found_by_jaeger(key: str, written: str) -> bool:
     """Whether a search with this tag finds every span that ``equals`` accepts."""
     return not (
         is_pattern(written)
-        or key in _MADE_BY_JAEGER
-        or key.startswith(_PREFIXES_MADE_BY_JAEGER)
+        or not tags.is_findable(key, written)
         or written.lower() in _BOOLEANS
-        or (_NUMBER.fullmatch(written) and not _SPELLED_ALIKE.fullmatch(written))
         or clean(written) != written
     )
-
-
-def text_of(value: Any) -> str:
-    """A value as an expectation would write it."""
-    return value if isinstance(value, str) else clean(json.dumps(value, ensure_ascii=False))
 
 
 def _is_number(value: Any) -> bool:

@@ -42,7 +42,8 @@ def wait_for_verdicts(jaeger: Jaeger, file: File, seconds: float) -> list[Verdic
             if (has_settled and had_settled) or is_last:
                 return verdicts
         had_settled = has_settled
-        time.sleep(_POLL_SECONDS)
+        # What the watermark promises has arrived, and is visible in the search after it.
+        time.sleep(_POLL_SECONDS + jaeger.store.late)
 
 
 class _Search:

@@ -117,6 +117,7 @@ class Follower:
     def _follow(self, deadline: float) -> JaegerError | None:
         """Returns how the last update failed."""
         before, unchanged_since = self._progress(), time.monotonic()
+        quiet_seconds = _QUIET_SECONDS + self._jaeger.store.late
         while True:
             failure: JaegerError | None = None
             try:
@@ -125,7 +126,7 @@ class Follower:
                 settled, failure = False, error
             if (now := self._progress()) != before:
                 before, unchanged_since = now, time.monotonic()
-            self._quiet = settled and time.monotonic() - unchanged_since >= _QUIET_SECONDS
+            self._quiet = settled and time.monotonic() - unchanged_since >= quiet_seconds
             if self._quiet or time.monotonic() >= deadline:
                 return failure
             time.sleep(min(_POLL_SECONDS, max(0.0, deadline - time.monotonic())))

@@ -8,16 +8,45 @@ refused connection and anything that is not JSON are a JaegerError.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from ktrace.jaeger import model, paging
-from ktrace.jaeger.model import Trace
+from ktrace.jaeger.model import Trace, merged
+from ktrace.jaeger.paging import Page
+from ktrace.jaeger.search import Search
+from ktrace.jaeger.store import CASSANDRA, LUCENE, UNKNOWN, Store
 from ktrace.text import clean
 
+_SECOND = 1_000_000
+_LOOK_BACK = 48 * 3600 * _SECOND
+"""Of a search without a start."""
+_SKEW = 60 * _SECOND
+"""How far the clock of whoever sent a span may be ahead."""
+_MOST_READ_PAGES = 40
+"""Where the store cannot be searched for all that is wanted, and traces are read to see."""
+_NO_PATTERN = json.dumps({"ktrace": "["})
+"""A tag that no span has. Only a store that takes it for a regular expression refuses it."""
+_PROBED = (LUCENE.days or 0) * 24 * 3600 * _SECOND
+_MOST_READ_AGAIN = 200
+_TOLD = (
+    ("elastic: Error", LUCENE),
+    ("jaeger-span-", LUCENE),
+    ("all shards failed", LUCENE),
+    ("cannot query for duration and tags simultaneously", CASSANDRA),
+)
+"""What only Jaeger's reader of one kind of store says."""
+_LONGEST_REASON = 400
+"""Characters of a message: OpenSearch's may name an index for each day since 1970."""
+_TOO_MANY = "search depth must be"
+_PAUSES = (0.25, 0.5, 1.0, 2.0)
+"""Seconds before a request is repeated that failed because an index was being created."""
+
+R = TypeVar("R")
 T = TypeVar("T")
 
 
@@ -25,13 +54,31 @@ class JaegerError(Exception):
     """Jaeger cannot be reached, or what answers is not Jaeger."""
 
 
-class Jaeger:
-    """A client of the Jaeger at ``url``; ``timeout`` in seconds applies to each request."""
+class RefusalError(JaegerError):
+    """Jaeger cannot answer a request, for ``reason``."""
 
-    def __init__(self, url: str, timeout: float = 10) -> None:
+    def __init__(self, status: int, reason: str) -> None:
+        told = reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…"
+        super().__init__(f"Jaeger answers {status}: {told}. Its log says more")
+        self.reason = reason
+
+
+class Jaeger:
+    """A client of the Jaeger at ``url``; ``timeout`` in seconds applies to each request.
+
+    With every ``store`` it gives the same answers. UNKNOWN is replaced by what an answer tells.
+    """
+
+    def __init__(self, url: str, timeout: float = 10, store: Store = UNKNOWN) -> None:
         from runtime_observability.host.http import httpx  # noqa: PLC0415  --help and completion would wait 0.1 s for it
 
         self.url = url.rstrip("/")
+        self.store = store
+        self._most = paging.PAGE
+        self._cut: dict[str, tuple[int, Trace]] = {}
+        """Traces that were read again by their id, and how many spans a search had of them."""
+        self._takes_text = False
+        """Whether an UNKNOWN store has shown that it takes no patterns."""
         self._failures = (httpx.HTTPError,)
         try:
             # Jaeger is on 127.0.0.1, which no proxy of the user can reach.
@@ -70,21 +117,15 @@ class Jaeger:
     ) -> list[Trace]:
         """At most ``limit`` traces with a matching span of ``service``; empty when there are none.
 
-        ``start`` and ``end`` are microseconds since the Unix epoch: the span began between them.
-        ``shortest`` is its least duration in microseconds. Raises JaegerError.
+        ``start`` and ``end`` are microseconds since the Unix epoch: the span began between them,
+        which some stores see to the millisecond only. Without ``start`` Jaeger looks back two days.
+        ``shortest`` is its least duration in microseconds. The span or its process has all of
+        ``tags``. Raises JaegerError, also if too many traces would have to be read to find one.
         """
-        query: dict[str, str | int] = {"service": service, "limit": limit}
-        if operation:
-            query["operation"] = operation
-        if tags:
-            query["tags"] = json.dumps(dict(tags))
-        if start is not None:
-            query["start"] = start
-        if end is not None:
-            query["end"] = end
-        if shortest:
-            query["minDuration"] = f"{shortest}us"
-        return self._traces("/api/traces", query)
+        search = Search(service, operation, tags or {}, shortest)
+        return self._whole(
+            self._learning(lambda: self._some(search, start, end, limit) if limit > 0 else [])
+        )
 
     def find_all(
         self,
@@ -102,19 +143,11 @@ class Jaeger:
         The caller tells the user about False. Without ``start`` in a search Jaeger looks back two
         days only, so it has no default here. Raises JaegerError.
         """
-
-        def page(start: int, end: int) -> list[Trace]:
-            return self.find(
-                service,
-                operation,
-                tags=tags,
-                start=start,
-                end=end,
-                shortest=shortest,
-                limit=paging.PAGE,
-            )
-
-        return paging.newest(page, start, end, most)
+        search = Search(service, operation, tags or {}, shortest)
+        traces, complete = self._learning(
+            lambda: self._all(search, paging.periods(self.store, start, end), most)
+        )
+        return self._whole(traces), complete
 
     def trace(self, trace_id: str) -> Trace | None:
         """None while Jaeger has no span of it."""
@@ -123,6 +156,112 @@ class Jaeger:
 
     def link(self, trace: Trace) -> str:
         return f"{self.url}/trace/{trace.id}"
+
+    def _some(self, search: Search, start: int | None, end: int | None, limit: int) -> list[Trace]:
+        found: dict[str, Trace] = {}
+        if start is None or (end is None and self.store.days is None):
+            page = self._page(search, start, end, limit)
+            if not page.full or len(page.traces) >= limit:
+                return list(page.traces)
+        end = now() + _SKEW if end is None else end
+        start = end - _LOOK_BACK if start is None else start
+        for begin, until in paging.periods(self.store, start, end):
+            page = self._page(search, begin, until, limit)
+            paging.add(found, page.traces)
+            if page.full and len(found) < limit:
+                # Some that the store found do not belong to the search: others behind them may.
+                more, whole = self._all(search, [(begin, until)], limit)
+                paging.add(found, more)
+                if not whole and len(found) < limit:
+                    raise JaegerError(
+                        f"whether Jaeger has more traces of {search} is not known: its store "
+                        "cannot search for that, and has too many traces to read all of them. "
+                        "Choose a shorter time"
+                    )
+            if len(found) >= limit:
+                break
+        return list(found.values())[:limit]
+
+    def _all(
+        self, search: Search, periods: Sequence[paging.Period], most: int
+    ) -> tuple[list[Trace], bool]:
+        most_pages = paging.MOST_PAGES if search.is_sent_whole(self.store) else _MOST_READ_PAGES
+        return paging.newest(
+            lambda start, end: self._page(search, start, end, paging.PAGE),
+            periods,
+            most,
+            most_pages,
+        )
+
+    def _page(self, search: Search, start: int | None, end: int | None, limit: int) -> Page:
+        """An answer with at most ``limit`` traces, fewer where the store refuses so many."""
+        query = search.query(self.store)
+        if start is not None:
+            query["start"] = start
+        if end is not None:
+            # A span may begin within the last microsecond.
+            query["end"] = end + 1
+        was_asked = self._ask_for_the_store(query)
+        traces = self._first(query, limit)
+        # What has found a trace in the same period would have refused a broken pattern.
+        self._takes_text |= was_asked and bool(traces)
+        matching = [trace for trace in traces if search.finds(trace)]
+        begins = [span.start for trace in traces for span in trace.spans]
+        return Page(matching, len(traces) >= min(limit, self._most), begins)
+
+    def _ask_for_the_store(self, query: Mapping[str, str | int]) -> bool:
+        """RefusalError if ``query`` is for a store that is not known and takes patterns.
+
+        Returns whether the whole period of ``query`` was searched for one.
+        """
+        if self.store is not UNKNOWN or self._takes_text:
+            return False
+        until = int(query.get("end", now() + _SKEW))
+        recent = until - _PROBED
+        is_long = int(query.get("start", until)) < recent
+        if not (is_long or "tags" in query):
+            return False
+        # A longer period would be refused for its length alone, by a line that is as long.
+        start = {"start": recent} if is_long else {}
+        self._traces("/api/traces", {**query, **start, "tags": _NO_PATTERN, "limit": 1})
+        return not is_long
+
+    def _first(self, query: Mapping[str, str | int], limit: int) -> list[Trace]:
+        """What Jaeger finds first; its memory store refuses more traces than it can hold."""
+        while True:
+            try:
+                return self._traces("/api/traces", {**query, "limit": min(limit, self._most)})
+            except RefusalError as refusal:
+                if _TOO_MANY not in refusal.reason or self._most == 1:
+                    raise
+                self._most = min(limit, self._most) // 2
+
+    def _whole(self, traces: list[Trace]) -> list[Trace]:
+        """``traces``, with the spans that the search has cut off from a few of them."""
+        if not self.store.cuts or self._takes_text:
+            return traces
+        broken = [trace for trace in traces if trace.spans_without_parent]
+        for trace in broken:
+            known = self._cut.get(trace.id)
+            if known is None or known[0] != len(trace.spans):
+                if len(self._cut) >= _MOST_READ_AGAIN and known is None:
+                    break
+                self._cut[trace.id] = len(trace.spans), self.trace(trace.id) or trace
+        return [
+            merged(trace, self._cut[trace.id][1]) if trace.id in self._cut else trace
+            for trace in traces
+        ]
+
+    def _learning(self, look: Callable[[], R]) -> R:
+        """What ``look`` returns, repeated if a refusal has told which store Jaeger has."""
+        try:
+            return look()
+        except RefusalError as refusal:
+            told = [store for text, store in _TOLD if text in refusal.reason]
+            if self.store is not UNKNOWN or not told:
+                raise
+            self.store = told[0]
+            return look()
 
     def _names(self, path: str) -> list[str]:
         return self._read(path, {}, lambda data: sorted(clean(name) for name in data))
@@ -143,7 +282,12 @@ class Jaeger:
             ) from None
 
     def _data(self, path: str, query: Mapping[str, str | int]) -> Any:
-        status, text = self._get(path, query)
+        for pause in (*_PAUSES, None):
+            status, text = self._get(path, query)
+            if status < HTTPStatus.INTERNAL_SERVER_ERROR or not _is_transient(text):
+                break
+            if pause is not None:
+                time.sleep(pause)
         if status == HTTPStatus.NOT_FOUND:
             return None
         told = f"{self.url}{path} answers {status}"
@@ -161,7 +305,7 @@ class Jaeger:
             )
         if status >= HTTPStatus.BAD_REQUEST:
             reason = clean(str(document.get("errors")))
-            raise JaegerError(f"Jaeger answers {status}: {reason}. Its log says more")
+            raise RefusalError(status, reason)
         return document.get("data")
 
     def _get(self, path: str, query: Mapping[str, str | int]) -> tuple[int, bytearray]:
@@ -178,3 +322,13 @@ class Jaeger:
                 "with --jaeger"
             ) from error
         return response.status_code, text
+
+
+def now() -> int:
+    """Microseconds since the Unix epoch."""
+    return int(time.time() * _SECOND)
+
+
+def _is_transient(text: bytearray) -> bool:
+    """Whether an error is one of OpenSearch while it creates the first index of a day."""
+    return b"all shards failed" in text and b"Error 400" not in text

@@ -108,6 +108,21 @@ class Trace:
         return children
 
 
+def merged(known: Trace, newer: Trace) -> Trace:
+    """``newer`` with the spans that only ``known`` has; both are of one trace."""
+    spans = {_identity(span) for span in newer.spans}
+    missing = [span for span in known.spans if _identity(span) not in spans]
+    if not missing:
+        return newer
+    both = (*missing, *newer.spans)
+    return Trace(newer.id, tuple(sorted(both, key=lambda span: span.start)))
+
+
+def _identity(span: Span) -> tuple[object, ...]:
+    """A broken client may use an id twice."""
+    return span.span_id, span.service, span.operation, span.start, span.duration
+
+
 def read(text: bytes | bytearray) -> Any:
     """An answer of Jaeger's, with the tags of spans and processes as a map, and without logs.
 

@@ -2,50 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
-from ktrace.jaeger.model import Trace
+from ktrace.jaeger.model import Trace, merged
+from ktrace.jaeger.store import Store
 
 PAGE = 500
 """Traces in one answer: at most some 15 MB. Jaeger's memory store refuses a limit above its own
 number of traces, which is at least 1,000 in a stack."""
-_MOST_PAGES = 400
+MOST_PAGES = 400
 """For 20,000 traces it takes 160. A trace with matching spans in all periods is in many pages."""
+_DAY = 24 * 3600 * 1_000_000
+
+Period = tuple[int, int]
+"""From when to when, both included, in microseconds since the Unix epoch."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """One answer: ``traces`` are those of it that belong to the search."""
+
+    traces: Sequence[Trace]
+    full: bool
+    """Whether it has as many traces, with those of no search, as were asked for."""
+    begins: Sequence[int] = ()
+    """When the spans of the whole answer began."""
+
+
+def periods(store: Store, start: int, end: int) -> list[Period]:
+    """What to search one after another in place of ``start`` to ``end``, the newest first."""
+    if end < start:
+        return []
+    if store.look_back is not None:
+        start = max(start, end - store.look_back * _DAY)
+    if store.days is None:
+        return [(start, end)]
+    ends = range(end, start - 1, -store.days * _DAY)
+    return [(max(start, until - store.days * _DAY + 1), until) for until in ends]
 
 
 def newest(
-    page: Callable[[int, int], Sequence[Trace]], start: int, end: int, most: int
+    page: Callable[[int, int], Page],
+    periods: Iterable[Period],
+    most: int,
+    most_pages: int = MOST_PAGES,
 ) -> tuple[list[Trace], bool]:
-    """All traces of a period and True, or about the newest ``most`` of them and False.
+    """All traces of ``periods`` and True, or about the newest ``most`` of them and False.
 
-    ``page`` returns at most ``PAGE`` traces with a matching span that begins in a period. Jaeger's
-    API has no way to continue an answer, and no order that every store keeps: so a period with more
-    traces than fit is divided. Continuing before the oldest trace of an answer would miss some: a
-    trace that began earlier can match by a later span.
+    ``page`` returns traces with a matching span that begins in a period. Jaeger's API has no way to
+    continue an answer, and no order that every store keeps: so a period with more traces than fit
+    is divided. Continuing before the oldest trace of an answer would miss some: a trace that began
+    earlier can match by a later span.
     """
     found: dict[str, Trace] = {}
-    periods = [(start, end)]
+    waiting = list(periods)[::-1]
     pages = 0
-    while periods:
-        start, end = periods.pop()
-        traces = page(start, end)
+    while waiting:
+        start, end = waiting.pop()
+        answer = page(start, end)
         pages += 1
-        if len(traces) >= PAGE and start < end and pages < _MOST_PAGES:
-            middle = _middle(traces, start, end)
-            periods += [(start, middle - 1), (middle, end)]
+        if answer.full and start < end and pages < most_pages:
+            middle = _middle(answer.begins, start, end)
+            waiting += [(start, middle - 1), (middle, end)]
             continue
-        found |= {trace.id: trace for trace in traces}
-        if len(traces) >= PAGE or (periods and (len(found) >= most or pages >= _MOST_PAGES)):
+        add(found, answer.traces)
+        if answer.full or (waiting and (len(found) >= most or pages >= most_pages)):
             return list(found.values()), False
     return list(found.values()), True
 
 
-def _middle(traces: Sequence[Trace], start: int, end: int) -> int:
-    """Where half of the spans of ``traces`` begin later; after ``start``, and not after ``end``.
+def add(found: dict[str, Trace], traces: Iterable[Trace]) -> None:
+    """Adds ``traces`` to those in ``found``, by id.
+
+    A store may cut a trace to the period of the search, so one that is in both keeps its spans.
+    """
+    for trace in traces:
+        known = found.get(trace.id)
+        found[trace.id] = merged(known, trace) if known else trace
+
+
+def _middle(begins: Sequence[int], start: int, end: int) -> int:
+    """Where half of ``begins`` are later; after ``start``, and not after ``end``.
 
     Half of the period itself could be empty: it may begin years before the first trace.
     """
-    begins = sorted(
-        span.start for trace in traces for span in trace.spans if start < span.start <= end
-    )
-    return begins[len(begins) // 2] if begins else (start + end + 1) // 2
+    inside = sorted(begin for begin in begins if start < begin <= end)
+    return inside[len(inside) // 2] if inside else (start + end + 1) // 2

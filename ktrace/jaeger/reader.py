@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ktrace.jaeger import paging
 from ktrace.jaeger.client import Jaeger
 from ktrace.jaeger.model import Trace
 
@@ -60,25 +61,26 @@ class Reader:
         now = int(time.time() * _SECOND)
         known = self._searches.get(key)
 
-        def read(start: int, end: int, shortest: int = 0) -> tuple[dict[str, Trace], bool]:
-            traces, whole = self._jaeger.find_all(
+        def read(start: int, end: int, shortest: int = 0) -> tuple[list[Trace], bool]:
+            return self._jaeger.find_all(
                 service, operation, tags=tags, start=start, end=end, most=most, shortest=shortest
             )
-            return {trace.id: trace for trace in traces}, whole
 
         if known is None or end < known.end or now >= known.complete_at:
             found, whole = read(start, end)
             pause = 2 * known.pause if known else _COMPLETE_AFTER
             kept = known.found if known and end >= known.end else {}
-            self._searches[key] = _Search(end, now, now + pause, pause, whole, kept | found)
+            paging.add(kept, found)
+            self._searches[key] = _Search(end, now, now + pause, pause, whole, kept)
         else:
-            # A matching span that has arrived since ended after ``looked - _ARRIVAL``: it began
+            # A matching span that has arrived since ended after ``looked - arrival``: it began
             # after ``recent``, or it is long.
-            recent = max(start, min(known.looked - 2 * _ARRIVAL, known.end + 1))
-            for begin, until, shortest in ((recent, end, 0), (start, recent - 1, _ARRIVAL)):
+            arrival = _ARRIVAL + int(self._jaeger.store.late * _SECOND)
+            recent = max(start, min(known.looked - 2 * arrival, known.end + 1))
+            for begin, until, shortest in ((recent, end, 0), (start, recent - 1, arrival)):
                 if begin <= until:
                     found, whole = read(begin, until, shortest)
-                    known.found |= found
+                    paging.add(known.found, found)
                     known.whole &= whole
             known.end, known.looked = end, now
         search = self._searches[key]

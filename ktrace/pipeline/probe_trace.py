@@ -106,6 +106,7 @@ def wait_for_trace(
     does not answer at the end.
     """
     deadline = pod.created_at + seconds
+    growth = _GROWTH_SECONDS + jaeger.store.late
     complete_at: float | None = None
     found = Found()
     while True:
@@ -117,11 +118,11 @@ def wait_for_trace(
         now = time.time()
         if not wanted.missing(found):
             complete_at = complete_at or now
-            quiet = now >= found.ended_at + _GROWTH_SECONDS
+            quiet = now >= found.ended_at + growth
             agreed = quiet and found.complete and found.counts() == previous.counts()
             if found.whole or agreed or now - complete_at > _SETTLE_SECONDS:
                 return found, round(complete_at - pod.created_at, 2)
-            time.sleep(max(0.0, found.ended_at + _GROWTH_SECONDS - now))
+            time.sleep(max(0.0, found.ended_at + growth - now))
         elif now > deadline:
             return found, None
         else:

@@ -27,16 +27,19 @@ _RECENT_TRACES = 200
 T = TypeVar("T")
 
 
-def settled(look: Callable[[], T], complete: Callable[[T], bool], seconds: float) -> T:
+def settled(
+    look: Callable[[], T], complete: Callable[[T], bool], seconds: float, late: float = 0
+) -> T:
     """The first result that is ``complete`` and twice the same; after ``seconds`` the last one.
 
-    A look at Jaeger that fails is repeated, but not the first and not the last one: JaegerError.
+    ``late`` is how many seconds a span that has arrived may be invisible. A look at Jaeger that
+    fails is repeated, but not the first and not the last one: JaegerError.
     """
     deadline = time.monotonic() + seconds
     previous = look()
     failure: JaegerError | None = None
     while (left := deadline - time.monotonic()) > 0:
-        time.sleep(min(_POLL_SECONDS, left))
+        time.sleep(min(_POLL_SECONDS + late, left))
         try:
             current = look()
         except JaegerError as error:
@@ -77,7 +80,7 @@ def wait_for_start(
             known = cluster.read(api, namespace, pod)
             return look_for_start(reader, namespace, pod, known=known)
 
-        start = settled(look, is_whole, seconds)
+        start = settled(look, is_whole, seconds, jaeger.store.late)
         if is_whole(start) or not seconds:
             return start
         reader.forget()

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 import yaml
 
 from ktrace.errors import UsageError
+from ktrace.jaeger import store as stores
+from ktrace.jaeger.store import Store
 from ktrace.target.stack import stack_outputs
 
 _BROKEN = (ValueError, LookupError, TypeError, AttributeError, RecursionError, yaml.YAMLError)
@@ -35,6 +37,14 @@ class Target:
                 "--stack NAME"
             )
         return self.jaeger_url
+
+    @property
+    def store(self) -> Store:
+        """What that Jaeger keeps its traces in; a stack without the output has only memory."""
+        if self.jaeger_url != self.outputs.get("jaegerUrl"):
+            return stores.UNKNOWN
+        retention = self.outputs.get("traceRetention")
+        return stores.of(self.outputs.get("traceStore", stores.MEMORY.name), retention)
 
     @property
     def cluster(self) -> Path:

@@ -7,6 +7,7 @@ the hash of its inputs, so that it is imported only into a daemon that lacks it.
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import tarfile
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from lab.build import programs
+from lab.build import opensearch, programs
 from lab.build.steps import Step
 from lab.errors import LabError
 from lab.node import image as node
@@ -159,6 +160,64 @@ K3D_TOOLS = Image(
     ),
     _write_tools,
 )
+
+
+_HOME = "/usr/share/opensearch"
+_OPENSEARCH_USER = 1000  # as in the official image
+
+
+def _write_opensearch(built: Mapping[str, Path], stream: IO[bytes]) -> None:
+    """Write Java's packages and OpenSearch; its user owns the folders that it writes.
+
+    The configuration is one: OpenSearch makes its keystore there.
+    """
+
+    def readable(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        entry.uid = entry.gid = _OPENSEARCH_USER if entry.name.endswith("/config") else 0
+        entry.uname = entry.gname = ""
+        entry.mode = 0o755 if entry.isdir() else 0o644
+        return entry
+
+    with tarfile.open(fileobj=stream, mode="w|") as tree:
+        with tarfile.open(built["java"] / "java.tar") as packages:
+            for entry in packages:
+                tree.addfile(entry, packages.extractfile(entry) if entry.isreg() else None)
+        tree.add(built["opensearch"], _HOME.lstrip("/"), filter=readable)
+        for folder in ("data", "logs", "temporary"):
+            entry = tarfile.TarInfo(f"{_HOME.lstrip('/')}/{folder}")
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o750
+            entry.uid = entry.gid = _OPENSEARCH_USER
+            tree.addfile(entry)
+
+
+OPENSEARCH = Image(
+    f"{PREFIX}/opensearch:{opensearch.OPENSEARCH}",
+    (opensearch.java, opensearch.opensearch),
+    (
+        f"WORKDIR {_HOME}",
+        "ENTRYPOINT "
+        + json.dumps(
+            [
+                f"/{opensearch.JAVA}",
+                *opensearch.OPTIONS,
+                f"-Djava.io.tmpdir={_HOME}/temporary",
+                f"-Dopensearch.path.home={_HOME}",
+                f"-Dopensearch.path.conf={_HOME}/config",
+                "-cp",
+                f"{_HOME}/lib/*",
+                opensearch.MAIN,
+            ]
+        ),
+        "CMD " + json.dumps(["-Ehttp.host=0.0.0.0", "-Etransport.host=127.0.0.1"]),
+        # The heap: half of the memory that a container of 1 GiB has.
+        "ENV JAVA_TOOL_OPTIONS=-Xms512m -Xmx512m",
+        "EXPOSE 9200",
+        f"VOLUME {_HOME}/data",
+        f"USER {_OPENSEARCH_USER}",
+    ),
+    _write_opensearch,
+)
+"""No stack of the lab's needs it unless its traces go there."""
 
 
 def _node(name: str, *needed: Step) -> Image:

@@ -52,6 +52,13 @@ def _run_quick(tier: Tier, python: Path, cache: Cache) -> Outcome:
     if program is None:
         reason = f"no {tier.program} is on PATH, and no Go that could build it"
         return Outcome(tier, NOT_RUN, detail=reason, good=not os.environ.get("CI"))
+    if tier.steps and not shutil.which("go"):
+        reason = "no Go is on PATH, which builds what it needs"
+        return Outcome(tier, NOT_RUN, detail=reason, good=not os.environ.get("CI"))
+    try:
+        prepare(cache, tier.steps)
+    except LabError as error:
+        return Outcome(tier, NOT_RUN, detail=str(error), good=False)
     return _run(tier, program, {})
 
 

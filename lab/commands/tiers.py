@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.build import images, programs
+from lab.build import images, opensearch, programs
 from lab.build.steps import Step
 from lab.providers import install
 from lab.providers.install import Plugin
@@ -26,6 +26,8 @@ class Tier:
     """Patterns, relative to the project's folder, of the files that the program gets at its end."""
     step: Step | None = None
     """Builds the program, which is no Python package, where PATH does not have it."""
+    steps: tuple[Step, ...] = ()
+    """What else has to be built for it."""
     needs_lab: bool = False
     nodes: tuple[images.Image, ...] = ()
     """The nodes that its tests need besides the default one."""
@@ -92,6 +94,7 @@ FAST = (
 )
 ALL = (
     *FAST,
+    Tier("contract, of what Jaeger has", (*PYTEST, "tests/contract"), steps=(programs.jaeger,)),
     Tier("engine", (*PYTEST, VERBOSE, "tests/engine"), needs_lab=True),
     Tier(
         "e2e",
@@ -119,6 +122,13 @@ EXAMPLES = (
         plugins=(install.KUBERNETES,),
     ),
 )
+CONTRACT = (
+    Tier(
+        "contract",
+        (*PYTEST, "tests/contract"),
+        steps=(programs.jaeger, opensearch.opensearch),
+    ),
+)
 BENCH = (Tier("bench", ("-m", "tests.bench"), needs_lab=True),)
 MUTANTS = (Tier("mutants", ("-m", "tests.mutants")),)
 TIERS = {
@@ -128,6 +138,7 @@ TIERS = {
     "test-versions": VERSIONS,
     "test-examples": EXAMPLES,
     "soak": SOAK,
+    "contract": CONTRACT,
     "bench": BENCH,
     "mutants": MUTANTS,
 }

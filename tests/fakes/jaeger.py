@@ -8,15 +8,16 @@ from typing import Any
 import httpx
 
 from ktrace.jaeger import Jaeger
+from ktrace.jaeger.store import MEMORY, Store
 from tests.fakes.http import Reply, Request
 
 Handler = Callable[[httpx.Request], httpx.Response]
 URL = "http://127.0.0.1:16686"
 
 
-def client(handler: Handler) -> Jaeger:
-    """A Jaeger client whose requests ``handler`` answers."""
-    jaeger = Jaeger(URL)
+def client(handler: Handler, store: Store = MEMORY) -> Jaeger:
+    """A Jaeger client whose requests ``handler`` answers, as a Jaeger with ``store`` would."""
+    jaeger = Jaeger(URL, store=store)
     jaeger._http = httpx.Client(base_url=URL, transport=httpx.MockTransport(handler))
     return jaeger
 

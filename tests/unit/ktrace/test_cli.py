@@ -226,7 +226,7 @@ def test_ctrl_c_is_no_traceback(ktrace: Ktrace, monkeypatch: pytest.MonkeyPatch)
     def pressed(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Jaeger, "find", pressed)
+    monkeypatch.setattr(Jaeger, "find_all", pressed)
     done = ktrace("show", "a", *NOWHERE)
     assert done.returncode == 130
     assert "Traceback" not in done.stderr

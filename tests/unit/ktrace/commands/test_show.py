@@ -28,7 +28,7 @@ SNAPSHOTS = Path(__file__).resolve().parent.parent / "podstart" / "snapshots"
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """No test waits for spans."""
-    return Clock().drive(monkeypatch, search)
+    return Clock(1_800_000_000.0).drive(monkeypatch, search)
 
 
 @pytest.fixture
@@ -118,10 +118,11 @@ def test_a_start_that_is_not_complete_is_shown_and_ends_with_1(
 
 
 def test_how_long_a_start_has_taken_is_not_told_by_a_clock_that_is_behind(
-    ktrace: Ktrace, jaeger: str, cluster: Callable[..., str]
+    ktrace: Ktrace, jaeger: str, cluster: Callable[..., str], clock: Clock
 ) -> None:
     kubeconfig = cluster(echo(running=True, others=("second",)))
     options = ("--jaeger", jaeger, "--kubeconfig", kubeconfig)
+    clock.now = datetime.fromisoformat("2026-11-23T13:21:16.732Z").timestamp() - 30
     shown = ktrace("show", "echo-one", *options)
     assert shown.lines[0] == "pod default/echo-one: 1 of 2 containers started"
     assert ktrace("show", "echo-one", *options, "--json").document["soFarMs"] is None

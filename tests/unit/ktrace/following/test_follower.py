@@ -221,6 +221,7 @@ def test_containers_of_a_pod_that_ran_before_the_command_are_no_start(
     patched = RecordedRequest(
         "PATCH", "/api/v1/namespaces/n/pods/a/ephemeralcontainers", 0, 1, 200, "id-1"
     )
+    clock.now = 700
     # What the command caused begins after 500 s; Jaeger has the first start too.
     jaeger = jaeger_with(clock, start_of("a", "u-a"), later)
     report = follow(jaeger, known, patched, seconds=5, since=500)

@@ -229,7 +229,7 @@ def test_what_is_below_several_is_found_once_and_without_them() -> None:
 def test_the_same_text_is_in_memory_once() -> None:
     tags = [{"key": "node", "type": "string", "value": "x"}]
     spans = [span("service", f"{number}") | {"tags": tags} for number in range(2)]
-    first, second = answers(data(trace(*spans))).find("a")[0].spans
+    first, second = answers(data(trace(*spans))).find("service")[0].spans
     assert first.service is second.service
     assert next(iter(first.tags)) is next(iter(second.tags))
 

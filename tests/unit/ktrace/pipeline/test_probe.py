@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,8 +116,18 @@ class Cluster:
         if "tags" not in query:
             return data(*([trace(span(query["service"], "any"))] * self.others))
         if query["service"] == "apiserver":
-            return data(*self.requests)
-        return data(*(self.starts.pop(0) if len(self.starts) > 1 else self.starts[0]))
+            return data(*tagged(query["tags"], self.requests))
+        starts = self.starts.pop(0) if len(self.starts) > 1 else self.starts[0]
+        return data(*tagged(query["tags"], starts))
+
+
+def tagged(searched: str, traces: Iterable[Any]) -> list[Any]:
+    """``traces`` with the tags in all spans by which a search has found them."""
+    tags = [{"key": key, "value": value} for key, value in json.loads(searched).items()]
+    return [
+        {**trace, "spans": [{**span, "tags": [*span["tags"], *tags]} for span in trace["spans"]]}
+        for trace in traces
+    ]
 
 
 def joined(*more: dict[str, Any]) -> Any:
@@ -252,7 +262,7 @@ def test_holes_that_stay_do_not_fail_the_probe(cluster: Cluster, clock: Clock) -
 
 def test_the_widest_trace_is_the_pods_start(cluster: Cluster) -> None:
     """Every later syncPod of the pod is a trace of its own, of the kubelet alone."""
-    later = trace(*(span("kubelet", f"syncPod{n}") for n in range(5)), trace_id="t9")
+    later = trace(*(span("kubelet", "syncPod", n) for n in range(5)), trace_id="t9")
     cluster.starts = [[later, joined()]]
     assert cluster.probe()["traceUrl"] == f"{URL}/trace/t1"
 

@@ -36,7 +36,7 @@ PODS = ("echo-one", "with-init", "no-image", "crashing", "with-init-137", "kubel
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """When the command looks for the second time: tests of the command have the same snapshots."""
-    return Clock(1_700_000_001.0).drive(monkeypatch, search)
+    return Clock(1_800_000_001.0).drive(monkeypatch, search)
 
 
 def start_of(pod: str) -> PodStart:
@@ -332,7 +332,8 @@ def test_a_request_in_the_trace_of_a_client_that_traces_itself_is_told_from_the_
         span("apiserver", "POST", 850_000, parent="reconcile") | {"duration": 40_000},
         span("apiserver", "Create etcd3", 860_000, parent="POST", key="/pods/default/a"),
     )
-    sync = trace(span("kubelet", "syncPod", 900_000), trace_id="t2")
+    seen = {"k8s.pod": "default/a", "k8s.pod.update_type": "create"}
+    sync = trace(span("kubelet", "syncPod", 900_000, **seen), trace_id="t2")
 
     def answer(request: httpx.Request) -> httpx.Response:
         service, tags = question(request)
@@ -350,9 +351,13 @@ def test_of_pods_of_one_name_that_of_the_uid_is_shown() -> None:
         _, tags = question(request)
         uids = {"older": 0, "newer": 5_000_000}
         wanted = [uid for uid in uids if tags.get("k8s.pod.uid", uid) == uid]
+        seen = {"k8s.pod": "default/a", "k8s.pod.update_type": "create"}
         return data(
             *(
-                trace(span("kubelet", "syncPod", uids[uid], **{"k8s.pod.uid": uid}), trace_id=uid)
+                trace(
+                    span("kubelet", "syncPod", uids[uid], **seen, **{"k8s.pod.uid": uid}),
+                    trace_id=uid,
+                )
                 for uid in wanted
             )
         )

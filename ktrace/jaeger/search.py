@@ -1,0 +1,69 @@
+"""One search for traces: what a store is sent of it, and which of its answers belong to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ktrace.jaeger import tags
+from ktrace.jaeger.model import Span, Trace
+from ktrace.jaeger.store import Store
+from ktrace.text import clean
+
+
+@dataclass(frozen=True)
+class Search:
+    """For traces with a span of ``service`` that is all of this; ``shortest`` in microseconds."""
+
+    service: str
+    operation: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    shortest: int = 0
+
+    def query(self, store: Store) -> dict[str, str | int]:
+        """The parameters for ``store``, without its limit and period.
+
+        By these it finds all traces of the search, and perhaps others.
+        """
+        query: dict[str, str | int] = {"service": self.service}
+        if self.operation and not tags.is_too_long_for(store, self.operation):
+            query["operation"] = self.operation
+        if sent := self._sent(store):
+            spell = tags.escaped if store.patterns else str
+            query["tags"] = json.dumps({key: spell(value) for key, value in sent.items()})
+        if self.shortest and (store.both or not sent):
+            query["minDuration"] = f"{self.shortest}us"
+        return query
+
+    def is_sent_whole(self, store: Store) -> bool:
+        """Whether ``store`` can be searched for all of it."""
+        return len(self._sent(store)) == len(self.tags) and not tags.is_too_long_for(
+            store, self.operation
+        )
+
+    def finds(self, trace: Trace) -> bool:
+        """Whether one span of ``trace`` is all of it, whatever made a store find the trace.
+
+        Times are the store's to compare: Jaeger may correct the clocks in its answers.
+        """
+        service, operation = clean(self.service), clean(self.operation)
+        return any(self._is(span, service, operation) for span in trace.spans)
+
+    def _is(self, span: Span, service: str, operation: str) -> bool:
+        return (
+            span.service == service
+            and (not operation or span.operation == operation)
+            and span.duration >= self.shortest
+            and tags.are_of(span, self.tags)
+        )
+
+    def _sent(self, store: Store) -> dict[str, str]:
+        return {
+            key: value for key, value in self.tags.items() if tags.is_findable_in(store, key, value)
+        }
+
+    def __str__(self) -> str:
+        """The search in a message."""
+        wanted = [self.service, self.operation, *(f"{key}={self.tags[key]}" for key in self.tags)]
+        return clean(" ".join(filter(None, wanted)))

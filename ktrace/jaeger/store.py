@@ -1,0 +1,72 @@
+"""Where a Jaeger keeps its traces, as far as that changes how it is searched.
+
+Read in jaeger v1.76.0 (the commit of v2.13.0), internal/storage: v2/memory/tenant.go and spanstore
+in v1/badger, v1/cassandra and v1/elasticsearch, which OpenSearch shares.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, replace
+
+_DAY = 24 * 3600
+_DURATION = re.compile(r"([0-9]+)(h|m|s)")
+_SECONDS = {"h": 3600, "m": 60, "s": 1}
+
+
+@dataclass(frozen=True)
+class Store:
+    """What a search of one kind of store must respect."""
+
+    name: str
+    patterns: bool = False
+    """Whether a tag's value is a regular expression of Lucene's."""
+    longest: int | None = None
+    """Values and operations of more bytes may never be found; None: all are."""
+    days: int | None = None
+    """The longest period of one search; None: any."""
+    look_back: int | None = None
+    """Days before its end that a search reads at most; None: all."""
+    both: bool = True
+    """Whether one search can be for tags and a duration."""
+    cuts: bool = False
+    """Whether a search leaves out a trace's spans of more than an hour before its period. After the
+    period those may be missing that began on a later day (UTC), and nothing tells of these."""
+    late: float = 0.0
+    """How long, in seconds, a span may be invisible after the store has accepted it."""
+
+
+MEMORY = Store("memory")
+BADGER = Store("badger")
+# The writer's shouldIndexTag and the reader's validateQuery.
+CASSANDRA = Store("cassandra", longest=255, both=False)
+# The mapping's ignore_above is 256. A search names the index of each day in one line of HTTP, which
+# OpenSearch limits to 4,096 bytes: 30 days leave 136 bytes for the name of each.
+LUCENE = Store(
+    "opensearch", patterns=True, longest=256, days=30, look_back=365, cuts=True, late=1.5
+)
+UNKNOWN = Store("unknown", longest=255, cuts=True)
+"""Its answers are the same as those of any other, once the client has learned what they need."""
+
+_BY_NAME = {
+    "memory": MEMORY,
+    "badger": BADGER,
+    "cassandra": CASSANDRA,
+    "opensearch": LUCENE,
+    "elasticsearch": replace(LUCENE, name="elasticsearch"),
+}
+
+
+def of(name: str | None, retention: str | None = None) -> Store:
+    """The store that a stack calls ``name``, which keeps traces for ``retention``: ``48h``, say.
+
+    UNKNOWN for any other name.
+    """
+    store = _BY_NAME.get(name or "", UNKNOWN)
+    parts = _DURATION.findall(retention or "")
+    if store.look_back is None or not parts:
+        return store
+    seconds = sum(int(number) * _SECONDS[unit] for number, unit in parts)
+    # An index goes as a whole, a day after its first span.
+    return replace(store, look_back=min(store.look_back, math.ceil(seconds / _DAY) + 1))

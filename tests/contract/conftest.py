@@ -1,0 +1,80 @@
+"""Every store with the same spans."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from ktrace.jaeger import Jaeger
+from ktrace.jaeger import store as stores
+from tests.contract import jaeger_process, opensearch_process, recordings, spans
+from tests.contract.jaeger_process import Process
+
+_VISIBLE_SECONDS = 60
+STORES = ("memory", "badger", "opensearch")
+KNOWN = {"memory": stores.MEMORY, "badger": stores.BADGER, "opensearch": stores.LUCENE}
+
+
+@pytest.fixture(scope="package")
+def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Process]]:
+    """A Jaeger with each store that this machine has, by the store's name."""
+    file = jaeger_process.program()
+    if file is None:
+        told = f"no Jaeger: build the lab's, or name one with {jaeger_process.PROGRAM}"
+        if os.environ.get("CI"):
+            pytest.fail(told)
+        pytest.skip(told)
+    sent = [*spans.hostile(), *spans.others(), *spans.crowd(), *recordings.spans()]
+    with ExitStack() as stack:
+        found = {}
+        for name in STORES:
+            url = ""
+            if name == "opensearch":
+                url = os.environ.get(jaeger_process.OPENSEARCH, "")
+                if not url and (built := opensearch_process.built()):
+                    url = stack.enter_context(opensearch_process.running(built))
+                if not url:
+                    continue
+            folder = tmp_path_factory.mktemp(name)
+            found[name] = stack.enter_context(jaeger_process.running(file, name, folder, url))
+        for process in found.values():
+            for batch in spans.batches(sent):
+                jaeger_process.send(process, spans.otlp(batch))
+        for process in found.values():
+            _wait_until_visible(process)
+        yield found
+
+
+@pytest.fixture(params=STORES)
+def process(request: pytest.FixtureRequest, processes: dict[str, Process]) -> Process:
+    if request.param not in processes:
+        pytest.skip(
+            f"no OpenSearch: `make contract` builds it; {jaeger_process.OPENSEARCH} names one"
+        )
+    return processes[request.param]
+
+
+@pytest.fixture(params=["known", "unknown"])
+def jaeger(request: pytest.FixtureRequest, process: Process) -> Iterator[Jaeger]:
+    """A client that has been told the store, and one that has not."""
+    told = KNOWN[process.store] if request.param == "known" else stores.UNKNOWN
+    with Jaeger(process.url, store=told) as client:
+        yield client
+
+
+def _wait_until_visible(process: Process) -> None:
+    deadline = time.monotonic() + _VISIBLE_SECONDS
+    with Jaeger(process.url, store=KNOWN[process.store]) as jaeger:
+        while True:
+            crowd, _ = jaeger.find_all(
+                spans.CROWD, start=spans.NOW - spans.HOUR, end=spans.NOW + spans.HOUR, most=10_000
+            )
+            missing = recordings.missing(jaeger)
+            if len(crowd) == spans.IN_THE_CROWD and not missing:
+                return
+            assert time.monotonic() < deadline, (process.store, len(crowd), missing)
+            time.sleep(0.5)
