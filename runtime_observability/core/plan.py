@@ -65,6 +65,8 @@ class Plan:
     """Jaeger or the collector takes a port that the cluster has until it is replaced."""
     cluster_name: str
     links: dict[str, str]
+    store_outputs: dict[str, str]
+    """What `ktrace` has to know of a store that is not Jaeger's memory, by the output's name."""
     warnings: tuple[str, ...]
     tracing: tuple[str, ...]
     """A line for each component: whether it will be traced, and why."""
@@ -119,6 +121,11 @@ def make_plan(
             jaeger.url,
             containerd=settings.containerd_plan.traced,
             request_span=compatibility.REQUEST_SPAN.at(settings.k3s_version),
+        ),
+        store_outputs=(
+            {"traceStore": settings.trace_store, "traceRetention": settings.trace_retention}
+            if settings.trace_store != trace_store.MEMORY
+            else {}
         ),
         warnings=tuple(advice.warnings(settings, names, spec, observed)),
         tracing=(*tracing.lines, *settings.preset.lines),

@@ -115,6 +115,8 @@ def test_badgers_container_ends_before_its_volume_goes(default: Run) -> None:
     (volume,) = badger["jaeger-container"].inputs["volumes"]
     assert volume == {"volumeName": "traced-dev-traces", "containerPath": "/data"}
     assert badger["jaeger-volume"].environment["KEEP"] == ""
+    told = {key: badger.exports[key] for key in badger.exports.keys() - default.exports.keys()}
+    assert told == {"traceStore": "badger", "traceRetention": "48h"}
     kept = run({"traceStore": "badger", "keepTraces": True})
     assert kept["jaeger-volume"].environment["KEEP"] == "true"
     assert kept["stack-sweep"].environment["KEPT_VOLUME"] == "traced-dev-traces"
