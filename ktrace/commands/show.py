@@ -12,7 +12,7 @@ import typer
 from ktrace.commands import output_file
 from ktrace.errors import FINDING, KtraceError, UsageError
 from ktrace.jaeger import Jaeger
-from ktrace.target import losses, options, target
+from ktrace.target import options, target
 from ktrace.view import terminal
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def show(
     if html:
         output_file.refuse_unwritable(html)
     from ktrace.podstart import in_progress, search
+    from ktrace.target import losses
     from ktrace.view import page
     from ktrace.view import start as start_view
 

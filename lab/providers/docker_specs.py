@@ -143,9 +143,9 @@ def create_request(inputs: Properties) -> Properties:
         key = f"{port['internal']}/{port['protocol']}"
         host["PortBindings"].setdefault(key, []).append(binding)
     config["ExposedPorts"] = {key: {} for key in host["PortBindings"]}
-    volumes = inputs.get("volumes", [])  # as volumeSetToDockerVolumes, of named volumes alone
-    config["Volumes"] = {volume["containerPath"]: {} for volume in volumes}
-    host["Binds"] = [f"{volume['volumeName']}:{volume['containerPath']}:rw" for volume in volumes]
+    if volumes := inputs.get("volumes"):  # terraform: volumeSetToDockerVolumes, of named ones alone
+        config["Volumes"] = {volume["containerPath"]: {} for volume in volumes}
+        host["Binds"] = [f"{one['volumeName']}:{one['containerPath']}:rw" for one in volumes]
     return {**config, "HostConfig": host}
 
 

@@ -232,6 +232,15 @@ def test_a_port_that_docker_chose_is_read_and_is_no_change() -> None:
     assert diff(read, known) == {}
 
 
+def test_a_named_volume_is_mounted_as_the_real_plugin_mounts_it() -> None:
+    mounted = inputs(volumes=[{"volumeName": "traces", "containerPath": "/data"}])
+    request = specs.create_request(mounted)
+    assert request["Volumes"] == {"/data": {}}
+    assert request["HostConfig"]["Binds"] == ["traces:/data:rw"]
+    assert diff(state(mounted), mounted) == {}, "it is never read back"
+    assert diff(state(mounted), inputs()) == {"volumes": ("DELETE", True)}
+
+
 def test_the_create_request_is_what_docker_expects() -> None:
     assert specs.create_request(inputs(capabilities={"adds": ["CAP_CHOWN"], "drops": ["ALL"]})) == {
         "Image": "sha256:1",
