@@ -77,24 +77,24 @@ class Load:
         )
 
 
-@pytest.fixture(params=PRESETS)
-def preset(request: pytest.FixtureRequest, stack: Stack) -> str:
-    """Its stack is up with it; nothing of the load is slow."""
+@pytest.fixture(scope="module", params=PRESETS)
+def preset(request: pytest.FixtureRequest, _stack: Stack) -> str:
+    """Its stack is up with it, for all tests of one preset; nothing of the load is slow."""
     name: str = request.param
-    before = stack.ids()
-    stack.configure(**({} if name == "everything" else {"tracing": name, "slowerThan": "10m"}))
-    stack.up()
-    after = stack.ids()
-    assert (after[stack.server], after[stack.jaeger]) == (
-        before[stack.server],
-        before[stack.jaeger],
-    )
+    if name == "everything":
+        _stack.settle()
+        return name
+    before = _stack.ids()
+    _stack.settle(tracing=name, slowerThan="10m")
+    after = _stack.ids()
+    kept = (_stack.server, _stack.jaeger)
+    assert [after[container] for container in kept] == [before[container] for container in kept]
     return name
 
 
 @pytest.fixture
-def load(preset: str, stack: Stack) -> Iterator[Load]:
-    begin, name = time.time(), f"load-{secrets.token_hex(3)}"
+def load(preset: str, unsettled: Stack) -> Iterator[Load]:
+    stack, begin, name = unsettled, time.time(), f"load-{secrets.token_hex(3)}"
     path = "/api/v1/namespaces/default/configmaps"
     for index in range(NUMBER):
         one = f"{name}-{index}"
@@ -123,7 +123,8 @@ def test_a_preset_keeps_exactly_what_it_says(preset: str, load: Load) -> None:
     assert (load.lone() > 0) is (preset == "everything")
 
 
-def test_a_start_that_fails_is_kept_by_every_preset(preset: str, stack: Stack) -> None:
+def test_a_start_that_fails_is_kept_by_every_preset(preset: str, unsettled: Stack) -> None:
+    stack = unsettled
     container = {"name": "main", "image": f"registry.invalid/{secrets.token_hex(4)}:1"}
     with pods(stack, containers=[container]) as broken:
 
@@ -137,7 +138,7 @@ def test_a_start_that_fails_is_kept_by_every_preset(preset: str, stack: Stack) -
 
 
 @pytest.mark.usefixtures("preset")
-def test_verify_finds_nothing_broken_with_any_preset(stack: Stack) -> None:
-    report = document(stack, "verify")
+def test_verify_finds_nothing_broken_with_any_preset(unsettled: Stack) -> None:
+    report = document(unsettled, "verify")
     assert report["ok"]
     assert report["synthetic"]["ok"]
