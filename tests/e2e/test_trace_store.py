@@ -31,7 +31,7 @@ def badger(stack: Stack) -> Iterator[Stack]:
 
 
 def start_of(stack: Stack) -> tuple[str, Start]:
-    with pods(stack, "true") as single:
+    with pods(stack, "sleep", "300") as single:
         pod = f"{single.name}-0"
         return pod, shown(stack, pod, whole)
 
