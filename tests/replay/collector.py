@@ -24,7 +24,7 @@ import yaml
 from ktrace.recording.protobuf import fields
 from lab.build import programs
 from lab.paths import Cache
-from runtime_observability.core import documents
+from runtime_observability.core import compatibility, documents
 from runtime_observability.core.presets import PROCESSOR, Choice
 from runtime_observability.core.support import DEFAULT_COLLECTOR
 from tests.live.ports import free_offset
@@ -124,7 +124,7 @@ def _on_this_machine(document: dict[str, Any], offset: int, exported_to: int) ->
     document["extensions"]["health_check"]["endpoint"] = f"127.0.0.1:{13133 + offset}"
     (reader,) = document["service"]["telemetry"]["metrics"]["readers"]
     reader["pull"]["exporter"]["prometheus"] = {"host": "127.0.0.1", "port": 8888 + offset}
-    (exporter,) = document["exporters"].values()
+    exporter = document["exporters"][f"{compatibility.OTLP_EXPORTER.at(DEFAULT_COLLECTOR)}/jaeger"]
     exporter["endpoint"] = f"127.0.0.1:{exported_to}"
     return document
 
