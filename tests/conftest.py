@@ -20,7 +20,7 @@ _OF_REAL_STACKS = ("engine", "e2e")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Real stacks take minutes, and the first one may pull every image."""
     for item in items:
-        if item.path.parent.name == "contract":
+        if item.path.parent.name in ("contract", "pipelines"):
             item.add_marker(pytest.mark.timeout(300))
         if item.path.parent.name in _OF_REAL_STACKS:
             item.add_marker(pytest.mark.timeout(900))

@@ -58,21 +58,25 @@ class StackPipeline(Pipeline):
     @cached_property
     def readings(self) -> Readings | str:
         """The collector's counters, or why they cannot be read."""
-        collector = self.names.collector
-        url = _published_url(collector, _METRICS_PORT)
-        if url is None:
+        collector, metrics = self.names.collector, self._metrics
+        if not metrics:
             return f"its metrics port is not published; {self.described(collector)}"
         try:
-            return collector_metrics.watch(f"{url}/metrics")
+            return collector_metrics.watch(metrics)
         except httpx.HTTPError as error:
-            return f"{url}/metrics: {error}; {self.described(collector)}"
+            return f"{metrics}: {error}; {self.described(collector)}"
+
+    @cached_property
+    def _metrics(self) -> str:
+        """The URL of the collector's counters; empty where they are not published."""
+        url = _published_url(self.names.collector, _METRICS_PORT)
+        return f"{url}/metrics" if url else ""
 
     @property
     def chooses(self) -> bool:
         """Whether spans come in, and the collector passes on chosen traces alone."""
-        url = _published_url(self.names.collector, _METRICS_PORT)
         try:
-            if url is None or not collector_metrics.read(f"{url}/metrics").chooses:
+            if not self._metrics or not collector_metrics.read(self._metrics).chooses:
                 return False
         except httpx.HTTPError:
             return False
@@ -81,9 +85,8 @@ class StackPipeline(Pipeline):
     @cached_property
     def destinations(self) -> list[Destination]:
         """Those beside Jaeger; none where the collector's counters cannot be read."""
-        url = _published_url(self.names.collector, _METRICS_PORT)
         try:
-            return collector_metrics.read_destinations(f"{url}/metrics") if url else []
+            return collector_metrics.read_destinations(self._metrics) if self._metrics else []
         except httpx.HTTPError:
             return []
 

@@ -95,6 +95,7 @@ FAST = (
 ALL = (
     *FAST,
     Tier("contract, of what Jaeger has", (*PYTEST, "tests/contract"), steps=(programs.jaeger,)),
+    Tier("pipelines", (*PYTEST, "tests/pipelines"), steps=(programs.collector,)),
     Tier("engine", (*PYTEST, VERBOSE, "tests/engine"), needs_lab=True),
     Tier(
         "e2e",

@@ -72,9 +72,9 @@ class ContainerArgs:
     environment: Mapping[str, str]
     ready_url: str
     """Answers 200 on the host once the container serves."""
-    volume: VolumeArgs | None = None
-    stop_seconds: int = 5
+    stop_seconds: int
     """How long it may take to end before it is killed."""
+    volume: VolumeArgs | None = None
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ from runtime_observability.core.transition import content, identity, transition
 
 _JAEGER_CONFIG = "/etc/jaeger/config.yaml"
 _COLLECTOR_CONFIG = "/etc/otelcol/config.yaml"
+_STOP_SECONDS = 5
 _BADGER_STOP_SECONDS = 30
 
 
@@ -163,13 +164,13 @@ def _jaeger(settings: Settings, names: Names, observed: Observation) -> JaegerAr
         environment={} if by_file else documents.jaeger_v1_environment(settings),
         ready_url=f"{url}/api/services",
         volume=volume,
-        **({"stop_seconds": _BADGER_STOP_SECONDS} if volume else {}),
+        stop_seconds=_BADGER_STOP_SECONDS if volume else _STOP_SECONDS,
     )
     return JaegerArgs(container, url)
 
 
 def _trace_volume(settings: Settings, names: Names) -> VolumeArgs | None:
-    if settings.trace_store == "memory":
+    if settings.trace_store == trace_store.MEMORY:
         return None
     return VolumeArgs(
         names.traces,
@@ -213,6 +214,7 @@ def _collector(settings: Settings, names: Names, observed: Observation) -> Colle
         limits_swap=observed.limits_swap,
         environment={},
         ready_url=f"http://127.0.0.1:{settings.collector_health_port}/",
+        stop_seconds=_STOP_SECONDS,
     )
     return CollectorArgs(
         container,

@@ -1,4 +1,4 @@
-"""Measures what each preset of ``tracing`` costs and keeps, and prints the table of the README.
+"""Measures what each preset of ``tracing`` costs and keeps, and prints it as a table.
 
 ``python -m tests.bench.presets``. The machine should be quiet, with all images there. Exit codes: 0
 measured, 1 something failed, 2 wrong usage.

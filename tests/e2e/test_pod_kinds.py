@@ -134,14 +134,19 @@ def test_a_debug_container_is_no_part_of_the_start(stack: Stack) -> None:
         assert again["steps"] == start["steps"]
 
 
-def test_a_pod_that_was_created_again_is_a_start_of_its_own(stack: Stack) -> None:
-    manifest = json.dumps({
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "again"},
+def _sleeping(name: str) -> str:
+    """The manifest of a pod."""
+    return json.dumps({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
         "spec": {
             "terminationGracePeriodSeconds": 0,
             "containers": [{"name": "main", "image": BUSYBOX, "command": ["sleep", "300"]}],
         },
     })  # fmt: skip
+
+
+def test_a_pod_that_was_created_again_is_a_start_of_its_own(stack: Stack) -> None:
+    manifest = _sleeping("again")
     try:
         starts = []
         for _ in range(2):
@@ -161,13 +166,7 @@ def test_a_pod_that_was_created_again_is_a_start_of_its_own(stack: Stack) -> Non
 def static_pod(stack: Stack) -> Iterator[str]:
     """A pod that the kubelet itself reads from a file, where k3s has its static pods."""
     file = "/var/lib/rancher/k3s/agent/pod-manifests/static.json"
-    manifest = json.dumps({
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "static"},
-        "spec": {
-            "terminationGracePeriodSeconds": 0,
-            "containers": [{"name": "main", "image": BUSYBOX, "command": ["sleep", "300"]}],
-        },
-    })  # fmt: skip
+    manifest = _sleeping("static")
     write = ("sh", "-c", 'printf %s "$1" > "$2"', "write", manifest, file)
     stack.docker("exec", stack.server, *write)
     try:

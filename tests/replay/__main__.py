@@ -6,6 +6,7 @@ import sys
 import time
 
 from runtime_observability.core.presets import Choice
+from tests.collector import program as find_program
 from tests.replay import collector, otlp, recordings
 
 _PRESETS = (Choice(), Choice("quiet"), Choice("starts"), Choice("errors-and-slow", 1_000))
@@ -17,9 +18,8 @@ _TRAFFIC = {
 
 
 def main() -> int:
-    program = collector.program()
-    if program is None:
-        print("no collector with tail_sampling: see tests/replay/collector.py", file=sys.stderr)
+    if (program := find_program()) is None:
+        print("no collector: see tests/collector.py", file=sys.stderr)
         return 1
     print(f"| traffic | {' | '.join(choice.preset for choice in _PRESETS)} |")
     print("|---|" + "---|" * len(_PRESETS))

@@ -1,6 +1,6 @@
 """A real collector with a generated configuration, and a receiver for what it exports.
 
-The program is the one that RUNTIME_OBSERVABILITY_COLLECTOR names, else the one that the lab built.
+It needs the processor tail_sampling, which the lab's has.
 """
 
 from __future__ import annotations
@@ -22,15 +22,12 @@ import httpx
 import yaml
 
 from ktrace.recording.protobuf import fields
-from lab.build import programs
-from lab.paths import Cache
 from runtime_observability.core import compatibility, documents
 from runtime_observability.core.presets import PROCESSOR, Choice
 from runtime_observability.core.support import DEFAULT_COLLECTOR
 from tests.live.ports import free_offset
 from tests.live.waiting import until
 
-_VARIABLE = "RUNTIME_OBSERVABILITY_COLLECTOR"
 _START_SECONDS = 30
 _STOP_SECONDS = 30
 _MEMORY_MIB = 256
@@ -40,17 +37,6 @@ _EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 Span = tuple[str, str]
 """The ids of a trace and of a span in it, as hex."""
-
-
-def program() -> Path | None:
-    """The collector, if it is there and has what the presets need."""
-    named = os.environ.get(_VARIABLE)
-    built = programs.collector.output(Cache.of_this_user()) / "collector"
-    path = Path(named) if named else built
-    if not path.is_file():
-        return None
-    components = subprocess.run([path, "components"], capture_output=True, text=True, check=True)
-    return path if PROCESSOR in components.stdout else None
 
 
 @dataclass(frozen=True)

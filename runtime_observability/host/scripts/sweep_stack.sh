@@ -10,7 +10,8 @@ clean=0 attempts=0 errors=
 while :; do
   containers=$(docker ps -a --filter "$owned" --format '{{.Names}}')
   networks=$(docker network ls -q --filter "$owned") # by id: two networks can have the same name
-  volumes=$(docker volume ls -q --filter "$owned" | grep -vxF "${kept:-/}") || :
+  volumes=$(docker volume ls -q --filter "$owned")
+  [ -z "$kept" ] || volumes=$(echo "$volumes" | grep -vxF "$kept") || :
   if [ -z "$containers$networks$volumes" ]; then
     clean=$((clean + 1))
     [ -e "$DIRECTORY/cluster.busy" ] && [ "$clean" -lt 2 ] || break

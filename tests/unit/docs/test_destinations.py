@@ -1,14 +1,10 @@
-"""Every example of docs/destinations.md is accepted, sends where it says, and is valid."""
+"""Every example of docs/destinations.md is accepted, and sends where it says."""
 
 from __future__ import annotations
-
-import subprocess
-from pathlib import Path
 
 import pytest
 import yaml
 
-from tests import collector
 from tests.docs.destinations import examples, rendered
 
 EXAMPLES = examples()
@@ -34,24 +30,3 @@ def test_it_is_sent_where_the_example_says(name: str) -> None:
     assert pipelines == set(written.get("signals", ["traces"]))
     for values in written.get("headers", {}).values():
         assert values not in rendered(EXAMPLES[name])
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_the_collector_finds_it_valid(name: str, tmp_path: Path) -> None:
-    program = collector.program()
-    if program is None:
-        pytest.skip("no collector is built or on PATH")
-    file = tmp_path / "config.yaml"
-    text = rendered(EXAMPLES[name]).replace("/etc/otelcol", str(tmp_path))
-    file.write_text(text)
-    for header in EXAMPLES[name]["exporters"][0].get("headers", {}):
-        (tmp_path / f"{name}-{header}.header").write_text("a value: #1")
-    valid = subprocess.run(
-        [program, "validate", f"--config={file}"], capture_output=True, text=True, check=False
-    )
-    assert (valid.returncode, valid.stderr) == (0, "")
-    file.write_text(text.replace("queue_size", "queue_sizes"))
-    broken = subprocess.run(
-        [program, "validate", f"--config={file}"], capture_output=True, text=True, check=False
-    )
-    assert broken.returncode != 0, "the collector accepts anything"

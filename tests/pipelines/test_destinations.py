@@ -1,7 +1,6 @@
 """The lab's collector with rendered configurations: what a destination gets, and what Jaeger does.
 
-Jaeger and the destinations are collectors and HTTP servers on 127.0.0.1; the test is skipped where
-the collector has not been built.
+Jaeger and the destinations are collectors and HTTP servers on 127.0.0.1; no stack is needed.
 """
 
 from __future__ import annotations
@@ -31,8 +30,6 @@ from tests import collector
 from tests.configuration import parsed
 from tests.live.waiting import until
 
-PROGRAM = collector.program() or ""
-pytestmark = pytest.mark.skipif(not PROGRAM, reason="no collector is built or on PATH")
 HEADER = """Basic a: b #c "d' {e} [f] %g &h *i ${env:HOME} $$ $X | > @`"""
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
@@ -94,7 +91,7 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Collector]]:
         (folder / "config.yaml").write_text(text)
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
-                [PROGRAM, "--config", folder / "config.yaml"], stdout=log, stderr=log
+                [collector.needed(), "--config", folder / "config.yaml"], stdout=log, stderr=log
             )
         running.append(process)
         health = f"http://127.0.0.1:{ports[2]}/"

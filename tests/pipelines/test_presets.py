@@ -17,6 +17,7 @@ import pytest
 from runtime_observability.core import documents
 from runtime_observability.core.presets import Choice
 from runtime_observability.core.support import DEFAULT_COLLECTOR
+from tests.collector import needed
 from tests.live.waiting import until
 from tests.replay import collector, otlp, recordings, rules
 from tests.replay.collector import Span
@@ -31,10 +32,7 @@ each_preset = pytest.mark.parametrize("choice", PRESETS, ids=lambda choice: choi
 
 @pytest.fixture(scope="module")
 def program() -> Path:
-    found = collector.program()
-    if found is None:
-        pytest.skip("no collector with tail_sampling: name one in RUNTIME_OBSERVABILITY_COLLECTOR")
-    return found
+    return needed()
 
 
 def passed_on(program: Path, choice: Choice, requests: Iterable[dict[str, Any]]) -> set[Span]:

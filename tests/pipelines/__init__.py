@@ -1,0 +1,1 @@
+"""The collector as a process with generated configurations: no stack is needed."""
