@@ -49,6 +49,7 @@ def examine(
             ],
             str(names.folder),
         ),
+        *_claim(names),
         *_volumes(names, settings),
         releases.kubernetes(settings.k3s_version, date.today()),
     ]
@@ -92,6 +93,14 @@ def examine(
         machine.disk(Path(info.get("DockerRootDir", "/"))),
         *machine.memory(settings),
     ]
+
+
+def _claim(names: Names) -> list[Finding]:
+    """Whose the stack's own folder is; nothing where Pulumi does not know the stack yet."""
+    if not names.pulumi_stack:
+        return []
+    claimed = ownership.refuse_a_claimed_folder(names)
+    return problems("stack name", claimed, names.pulumi_stack)
 
 
 def _volumes(names: Names, settings: Settings) -> list[Finding]:

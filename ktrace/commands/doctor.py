@@ -9,7 +9,7 @@ import typer
 from ktrace.document import versioned
 from ktrace.errors import FINDING, UsageError
 from ktrace.target import options
-from ktrace.target.stack import is_this_project, project_folder, selected_stack
+from ktrace.target.stack import is_this_project, project_folder, qualified_name, selected_stack
 from ktrace.view import terminal
 
 _WITHOUT_STACK = "dev"
@@ -39,7 +39,8 @@ def doctor(*, stack: options.StackOption = None, as_json: options.JsonOption = F
     known = name is not None and is_this_project(folder)
     settings = stack_settings.read(folder, name if known else None, without_secrets=True)
     configured = stack_settings.of_docker(folder, name) if name else {}
-    names = Names(name or _WITHOUT_STACK, folder)
+    pulumi_stack = qualified_name(name) if name else ""
+    names = Names(name or _WITHOUT_STACK, folder, pulumi_stack=pulumi_stack)
     found = [finding.cleaned() for finding in examine(names, settings, configured)]
     ok = all(finding.status != "failure" for finding in found)
     if as_json:

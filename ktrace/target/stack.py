@@ -63,6 +63,15 @@ def selected_stack() -> str | None:
     return shown.stdout.strip() or None if shown.code == 0 else None
 
 
+def qualified_name(stack: str) -> str:
+    """``stack`` as ORGANIZATION/PROJECT/STACK; empty where Pulumi does not know it."""
+    try:
+        shown = _pulumi("stack", "--fully-qualify-stack-names", "--show-name", "--stack", stack)
+    except UsageError:
+        return ""
+    return shown.stdout.strip() if shown.code == 0 else ""
+
+
 def stack_outputs(stack: str | None) -> dict[str, Any]:
     """The exports of ``stack``, or of the selected stack; UsageError when it is not up."""
     option = ["--stack", stack] if stack else []

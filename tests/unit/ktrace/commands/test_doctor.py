@@ -73,7 +73,7 @@ class Machine:
         self.daemon.executables.script(
             "pulumi",
             f"#!/bin/sh\ncase $* in version) echo {version} ;; *--show-name) {selected} ;; "
-            "*) exit 64 ;; esac\n",
+            '*--fully-qualify-stack-names*) eval "echo acme/shop/\\${$#}" ;; *) exit 64 ;; esac\n',
         )
 
     def kubectl(self, script: str) -> None:
@@ -123,6 +123,7 @@ def test_a_machine_that_can_run_it(ktrace: Ktrace, computer: Machine) -> None:
         "ok   kubectl                     v1.34.1",
         "ok   k3d                         on PATH, new enough",
         f"ok   project folder              {PROJECT}",
+        "ok   stack name                  acme/shop/dev",
         f"ok   Kubernetes support          {K3S}, until {end_of_support()}",
         "ok   docker                      20.10.24",
         "ok   engine                      Docker's own",
@@ -158,7 +159,7 @@ def test_the_json_has_each_finding(ktrace: Ktrace, computer: Machine) -> None:
         "breaks": "",
         "cure": "",
     }
-    assert len(shown.document["findings"]) == 18
+    assert len(shown.document["findings"]) == 19
 
 
 def test_a_warning_is_told_with_its_cure_and_is_0(ktrace: Ktrace, computer: Machine) -> None:
@@ -332,6 +333,23 @@ def test_a_key_that_docker_would_not_follow_is_a_finding(
     finding = by_check(shown)["one daemon"]
     assert (finding["status"], finding["breaks"]) == ("failure", UP_STOPS)
     assert "pulumi config rm docker:context" in finding["cure"]
+
+
+def test_a_folder_that_another_pulumi_stack_has_is_a_failure(
+    ktrace: Ktrace, computer: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: runtime-observability")
+    (tmp_path / "Pulumi.mine.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    other = Names("mine", tmp_path, pulumi_stack="me/shop/mine")
+    other.directory.mkdir(parents=True)
+    other.claim_file.write_text(other.claim)
+    shown = ktrace("doctor", "--stack", "mine", "--json")
+    assert shown.returncode == 1
+    finding = by_check(shown)["stack name"]
+    assert finding["status"] == "failure"
+    assert finding["seen"].startswith(f"{other.directory} belongs to the Pulumi stack me/shop/mine")
+    assert "pulumi destroy --stack me/shop/mine" in finding["cure"]
 
 
 def test_what_the_nodes_would_miss_is_a_failure(
