@@ -11,6 +11,7 @@ from lab.providers.install import Plugin
 
 PYTHON = "python"
 PYTEST = ("-m", "pytest")
+SIDE_BY_SIDE = ("--numprocesses", "logical")  # one for each core; a stack is for one test at a time
 VERBOSE = "-vv"  # these tests take minutes: the user sees which one runs
 
 
@@ -90,7 +91,10 @@ LINT = (
 )
 FAST = (
     *LINT,
-    Tier("unit, graph, wheel", (*PYTEST, "tests/unit", "tests/graph", "tests/packaging")),
+    Tier(
+        "unit, graph, wheel",
+        (*PYTEST, *SIDE_BY_SIDE, "tests/unit", "tests/graph", "tests/packaging"),
+    ),
 )
 ALL = (
     *FAST,
