@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from runtime_observability.core import naming
 from runtime_observability.core.naming import Names
@@ -39,6 +39,15 @@ def test_one_that_a_person_restarted_lost_what_it_had(daemon: FakeDaemon, names:
     assert str(loss).startswith("Jaeger restarted at ")
     assert str(loss).endswith(" and keeps its traces in memory")
     assert preflight.advise_on_lost_traces(loss) == []
+
+
+def test_the_day_is_told_unless_it_is_today() -> None:
+    now = datetime.now(UTC)
+    today = memory_loss.MemoryLoss(now, 0, out_of_memory=False)
+    assert str(today).startswith(f"Jaeger restarted at {now.astimezone():%H:%M:%S} and ")
+    before = now - timedelta(days=2)
+    loss = memory_loss.MemoryLoss(before, 0, out_of_memory=False)
+    assert str(loss).startswith(f"Jaeger restarted at {before.astimezone():%Y-%m-%d %H:%M:%S} and")
 
 
 def test_one_that_docker_restarted_says_why_and_the_cure(daemon: FakeDaemon, names: Names) -> None:
