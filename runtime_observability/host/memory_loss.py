@@ -10,11 +10,12 @@ from runtime_observability.core import naming
 from runtime_observability.host import runner
 
 _FORMAT = (
-    '{"restarts":{{.RestartCount}},"created":{{json .Created}},"started":{{json .State.StartedAt}},'
+    '{"restarts":{{.RestartCount}},"started":{{json .State.StartedAt}},'
+    '"ended":{{json .State.FinishedAt}},'
     f'"store":{{{{json (index .Config.Labels "{naming.STORE_LABEL}")}}}}}}'
 )
-_START_SECONDS = 30
-"""Within this time after its creation a container starts for the first time."""
+_NEVER = datetime.min.replace(tzinfo=UTC)
+"""When one ended that has run without an end since it was created: Go's zero time."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,10 @@ def read(container: str) -> Memory | None:
         if shown.code:
             return None
         life = json.loads(shown.stdout)
-        created, started = (datetime.fromisoformat(life[key]) for key in ("created", "started"))
+        started, ended = (datetime.fromisoformat(life[key]) for key in ("started", "ended"))
         if life["store"]:
             return None
-        if not life["restarts"] and (started - created).total_seconds() <= _START_SECONDS:
+        if ended == _NEVER:
             return Memory(started)
         out_of_memory = life["restarts"] > 0 and _ran_out(container)
     except (runner.CommandError, ValueError, LookupError, TypeError):

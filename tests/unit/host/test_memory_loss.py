@@ -27,12 +27,12 @@ def test_one_that_is_gone_tells_nothing(daemon: FakeDaemon, names: Names) -> Non
 
 def test_one_that_keeps_traces_elsewhere_lost_nothing(daemon: FakeDaemon, names: Names) -> None:
     labels = names.labels | {naming.STORE_LABEL: "badger"}
-    daemon.container(names.jaeger, labels=labels, restarts=2, started=LATER)
+    daemon.container(names.jaeger, labels=labels, restarts=2, started=LATER, ended=LATER)
     assert memory_loss.find(names.jaeger) is None
 
 
 def test_one_that_a_person_restarted_lost_what_it_had(daemon: FakeDaemon, names: Names) -> None:
-    daemon.container(names.jaeger, labels=names.labels, started=LATER)
+    daemon.container(names.jaeger, labels=names.labels, started=LATER, ended=LATER)
     loss = memory_loss.find(names.jaeger)
     assert loss
     assert loss.at == datetime(2026, 11, 27, 6, tzinfo=UTC)
@@ -51,7 +51,9 @@ def test_the_day_is_told_unless_it_is_today() -> None:
 
 
 def test_one_that_docker_restarted_says_why_and_the_cure(daemon: FakeDaemon, names: Names) -> None:
-    jaeger = daemon.container(names.jaeger, labels=names.labels, restarts=2, started=LATER)
+    jaeger = daemon.container(
+        names.jaeger, labels=names.labels, restarts=2, started=LATER, ended=LATER
+    )
     loss = memory_loss.find(names.jaeger)
     assert "Docker restarted it 2 times: perhaps it ran out of memory. Raise jaegerMemory" in str(
         loss

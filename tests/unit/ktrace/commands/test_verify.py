@@ -191,6 +191,7 @@ def test_what_a_restart_of_jaeger_lost_is_told_and_breaks_nothing(
     ktrace: Ktrace, stack: Stack, daemon: FakeDaemon
 ) -> None:
     stack.jaeger.restarts, stack.jaeger.started = 1, "2026-11-27T06:00:00.25Z"
+    stack.jaeger.ended = stack.jaeger.started
     daemon.out_of_memory = True
     shown, as_json = ktrace("verify"), ktrace("verify", "--json")
     assert (shown.returncode, shown.stderr) == (0, "")

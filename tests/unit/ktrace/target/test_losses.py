@@ -11,13 +11,20 @@ from ktrace.target.target import Target
 from runtime_observability.core.naming import Names
 from tests.fakes.daemon import FakeDaemon
 
+NEVER = "0001-01-01T00:00:00Z"
 URL = "http://127.0.0.1:16686"
 
 
 @pytest.fixture(autouse=True)
 def _daemon(daemon: FakeDaemon, names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(docker_daemon, "use_that_of", lambda _: None)
-    daemon.container(names.jaeger, labels=names.labels, restarts=1, started="2026-11-27T06:00:00Z")
+    daemon.container(
+        names.jaeger,
+        labels=names.labels,
+        restarts=1,
+        started="2026-11-27T06:00:00Z",
+        ended="2026-11-27T05:59:59Z",
+    )
 
 
 def target(names: Names, url: str = URL, **outputs: Any) -> Target:
@@ -35,7 +42,8 @@ def test_that_of_a_stack_is_read(names: Names) -> None:
 def test_one_that_runs_since_it_was_made_has_a_beginning_and_no_loss(
     names: Names, daemon: FakeDaemon
 ) -> None:
-    daemon.containers[0].restarts, daemon.containers[0].started = 0, "2026-11-27T04:07:20Z"
+    jaeger = daemon.containers[0]
+    jaeger.restarts, jaeger.started, jaeger.ended = 0, "2026-11-27T04:07:20Z", NEVER
     memory = losses.memory_of(target(names), "dev")
     assert memory
     assert (memory.since.isoformat(), memory.loss) == ("2026-11-27T04:07:20+00:00", None)
