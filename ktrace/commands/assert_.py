@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -50,7 +51,9 @@ def assert_(
 
     Expectations are judged again until all are met twice in a row, or the time is up. One that
     later spans could break is met only once spans of its components have arrived that began after
-    the assertion. A select that needs more than 10,000 traces fails.
+    the assertion. What Jaeger may have had and lost since is not known: of a stack, where it keeps
+    traces in memory and has restarted, or dropped its oldest. A select that needs more than 10,000
+    traces fails.
 
     Examples:
 
@@ -63,6 +66,7 @@ def assert_(
     """
     from ktrace.expect import schema, shipped
     from ktrace.expect.search import wait_for_verdicts
+    from ktrace.target import losses
     from ktrace.view import junit, verdicts
 
     if junit_file:
@@ -77,7 +81,8 @@ def assert_(
             Jaeger(chosen.jaeger, store=chosen.store) as jaeger,
             terminal.waiting(f"waiting up to {timeout:g} s for {awaited} to be met"),
         ):
-            found = wait_for_verdicts(jaeger, expected, timeout)
+            memory = partial(losses.memory_of, chosen, stack)
+            found = wait_for_verdicts(jaeger, expected, timeout, memory)
     except JaegerError as error:
         if junit_file:
             names = [expectation.name for expectation in expected.expectations]

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, NoReturn
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ktrace.following.follower import Follower
     from ktrace.following.owners import PodOwners
     from ktrace.following.report import Report
+    from runtime_observability.host.memory_loss import MemoryLoss
 
 
 def run(
@@ -76,11 +78,17 @@ def run(
       ktrace run --for 60 -- kubectl rollout restart deployment/web
 
     Exit codes: the command's own if that is not 0; else 0 reported, 1 no request was recorded,
-    2 wrong usage or no stack, 3 Jaeger or the cluster cannot be reached.
+    2 wrong usage or no stack, 3 Jaeger or the cluster cannot be reached, or Jaeger restarted and
+    lost spans that are missing.
     """
+    from ktrace.target import losses
+
     file = _open(report_to)
     try:
-        report = _run(command, seconds, target.choose(stack, jaeger_url, kubeconfig))
+        chosen = target.choose(stack, jaeger_url, kubeconfig)
+        begin = time.time()
+        report = _run(command, seconds, chosen)
+        report = _with_losses(report, losses.of(chosen, stack), begin)
     except FAILURES as error:
         if file is None or not as_json:
             raise  # it is told on stderr
@@ -134,6 +142,16 @@ def _run(command: Sequence[str], seconds: float, chosen: target.Target) -> Repor
             "; ".join(filter(None, problems)),
             (*_notes(owners), *follower.limits),
         )
+
+
+def _with_losses(report: Report, loss: MemoryLoss | None, begin: float) -> Report:
+    """``begin`` is a Unix time in seconds: what was lost before that is not missing."""
+    if loss is None or loss.at.timestamp() < begin:
+        return report
+    told = f"spans from before may be lost: {loss}"
+    if report.whole:
+        return replace(report, notes=(*report.notes, told))
+    return replace(report, problem="; ".join(filter(None, (report.problem, told))))
 
 
 def _notes(owners: PodOwners) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import typer
 
@@ -28,7 +29,9 @@ def verify(
     accepts spans, its exporter delivers, Jaeger has them. A span from this machine is sent as well.
     Nothing is changed. Where `tracing` leaves traces out, components may be silent: then the
     collector must accept spans, and the span from this machine must arrive. Where several nodes run
-    a component whose spans do not name their node, it is told that the node is not known.
+    a component whose spans do not name their node, it is told that the node is not known. A Jaeger
+    that has restarted and keeps traces in memory has lost those of before: that is told, and breaks
+    nothing.
 
     Examples:
 
@@ -43,7 +46,7 @@ def verify(
     """
     from ktrace.pipeline import verification
     from ktrace.pipeline.nodes import list_nodes
-    from ktrace.target import docker_daemon
+    from ktrace.target import docker_daemon, losses
     from ktrace.view import coverage
 
     chosen = target.choose(stack, jaeger_url, kubeconfig)
@@ -54,6 +57,7 @@ def verify(
     activity = f"waiting up to {timeout:g} s for a new span of every component"
     with Jaeger(chosen.jaeger, timeout=5, store=chosen.store) as jaeger, terminal.waiting(activity):
         verified = verification.verify(jaeger, nodes, chosen.outputs, since=begin, seconds=timeout)
+    verified = replace(verified, loss=losses.of(chosen, stack))
     if as_json:
         terminal.print_json(versioned(coverage.document(verified, time.time())))
     else:

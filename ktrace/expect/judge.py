@@ -31,13 +31,23 @@ class Verdict:
     found: int = 0
     """Number of selected spans."""
     judged: bool = True
-    """False if spans that decide may still be on their way; ``failures`` says which."""
+    """False if spans that decide may be on their way, or gone; ``failures`` says which."""
     notes: tuple[str, ...] = ()
     """What limits a verdict that holds."""
+    lacks_since: int | None = None
+    """Where it fails for lack of spans alone: those began after this time, in microseconds since
+    the Unix epoch."""
 
     @property
     def ok(self) -> bool:
         return not self.failures
+
+
+@dataclass(frozen=True)
+class _Failure:
+    text: str
+    lacks_since: int | None = None
+    """As a verdict's; None where a span is the failure."""
 
 
 def queries(select: Select, operations: Sequence[str]) -> list[dict[str, Any]]:
@@ -88,9 +98,8 @@ def judge(expectation: Expectation, traces: Sequence[Trace], *, complete: bool =
     count = len(selected)
     failures = []
     if not complete:
-        failures.append(
-            f"only the newest {len(traces)} traces were read: narrow select or sinceSeconds"
-        )
+        read = f"only the newest {len(traces)} traces were read: narrow select or sinceSeconds"
+        failures.append(_Failure(read))
     spans = [span for _, span in selected.values()]
     failures += _count_failures(expectation, traces, spans)
     for trace, span in selected.values():
@@ -104,43 +113,52 @@ def judge(expectation: Expectation, traces: Sequence[Trace], *, complete: bool =
     nearest = _nearest(select, others) if count < expect.least else ()
     return Verdict(
         clean(expectation.name),
-        tuple(map(clean, dict.fromkeys(failures))),
+        tuple(map(clean, dict.fromkeys(failure.text for failure in failures))),
         tuple(map(clean, nearest)),
         count,
+        lacks_since=_lacks_since(failures),
     )
+
+
+def _lacks_since(failures: Sequence[_Failure]) -> int | None:
+    times = [failure.lacks_since for failure in failures if failure.lacks_since is not None]
+    return max(times) if times and len(times) == len(failures) else None
 
 
 def _count_failures(
     expectation: Expectation, traces: Sequence[Trace], selected: Sequence[Span]
-) -> list[str]:
+) -> list[_Failure]:
     expect, pod, count = expectation.expect, expectation.select.pod, len(selected)
     wrong = f"number of spans: expected {_count_words(expect)}, found {count}"
     if expect.most is not None and count > expect.most:
         newest = sorted(selected, key=lambda span: span.start)[-_NEAREST:]
         more = ", …" if count > len(newest) else ""
-        return [f"{wrong}: {', '.join(map(_description, reversed(newest)))}{more}"]
+        return [_Failure(f"{wrong}: {', '.join(map(_description, reversed(newest)))}{more}")]
     if count >= expect.least:
         return []
+    failures = [_Failure(wrong, 0)]
     if pod and not any(pod in _pods(trace) for trace in traces):
-        return [wrong, f"there is no trace of pod {pod}: check its namespace and name"]
-    return [wrong]
+        unknown = f"there is no trace of pod {pod}: check its namespace and name"
+        failures.append(_Failure(unknown, 0))
+    return failures
 
 
-def _span_failures(expect: Expect, trace: Trace, span: Span) -> list[str]:
+def _span_failures(expect: Expect, trace: Trace, span: Span) -> list[_Failure]:
     failures = []
     below = trace.below(span) if expect.child or expect.noErrors else []
     if expect.child and not any(_is_child(other, expect.child) for other in below):
         found = sorted({f"{other.service} {other.operation}" for other in below})
-        failures.append(
+        childless = (
             f"{_description(span)} has no child {expect.child.component or 'any component'} "
             f"{expect.child.operation}; below it: {', '.join(found[:6]) or 'nothing'}"
         )
+        failures.append(_Failure(childless, span.start))
     bound = expect.durationBelowMs
     if bound is not None and span.duration / 1000 >= bound:
-        failures.append(f"{_description(span)} is not below {bound:g} ms")
+        failures.append(_Failure(f"{_description(span)} is not below {bound:g} ms"))
     if expect.noErrors:
         failed = [other for other in (span, *below) if other.failed]
-        failures += [f"{_description(other)} {_error(other)}" for other in failed]
+        failures += [_Failure(f"{_description(other)} {_error(other)}") for other in failed]
     return failures
 
 

@@ -6,7 +6,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ktrace.expect import matching
+from ktrace.expect import gone, matching
+from ktrace.expect.gone import ReadMemory
 from ktrace.expect.judge import Verdict, judge, queries
 from ktrace.expect.schema import Expectation, File
 from ktrace.expect.watermark import Watermark
@@ -17,11 +18,14 @@ _MOST_TRACES = 10_000
 """For one expectation; the kubelet of an idle node makes 2,400 in ten minutes."""
 
 
-def wait_for_verdicts(jaeger: Jaeger, file: File, seconds: float) -> list[Verdict]:
+def wait_for_verdicts(
+    jaeger: Jaeger, file: File, seconds: float, memory: ReadMemory = lambda: None
+) -> list[Verdict]:
     """The verdicts once all hold in two searches in a row, or when time is up.
 
-    One that spans on their way could break holds only after the watermark. A search that fails is
-    repeated once Jaeger has answered one. Raises JaegerError.
+    One that spans on their way could break holds only after the watermark, and one that spans could
+    change which ``memory`` no longer has is not known. A search that fails is repeated once Jaeger
+    has answered one. Raises JaegerError.
     """
     begin = time.time()
     since = max(0, int((begin - file.sinceSeconds) * 1_000_000))
@@ -32,18 +36,34 @@ def wait_for_verdicts(jaeger: Jaeger, file: File, seconds: float) -> list[Verdic
         is_last = time.monotonic() >= deadline
         try:
             verdicts = search.verdicts(file.expectations, is_last=is_last)
+            has_settled = all(verdict.ok and not verdict.notes for verdict in verdicts)
+            if (has_settled and had_settled) or is_last:
+                return _as_far_as_known(jaeger, file, verdicts, since, memory)
         except JaegerError:
             if not has_answered or is_last:
                 raise
             has_settled = False
         else:
             has_answered = True
-            has_settled = all(verdict.ok and not verdict.notes for verdict in verdicts)
-            if (has_settled and had_settled) or is_last:
-                return verdicts
         had_settled = has_settled
         # What the watermark promises has arrived, and is visible in the search after it.
         time.sleep(_POLL_SECONDS + jaeger.store.late)
+
+
+def _as_far_as_known(
+    jaeger: Jaeger, file: File, verdicts: Sequence[Verdict], since: int, memory: ReadMemory
+) -> list[Verdict]:
+    """``verdicts`` on what began after ``since``, and what Jaeger no longer has of that."""
+    judged = list(zip(file.expectations, verdicts, strict=True))
+    if not any(gone.needs_all(expectation, verdict) for expectation, verdict in judged):
+        return list(verdicts)
+    lost = gone.find(jaeger, memory(), since, int(time.time() * 1_000_000))
+    if lost is None:
+        return list(verdicts)
+    return [
+        gone.qualified(expectation, verdict, lost, file.sinceSeconds)
+        for expectation, verdict in judged
+    ]
 
 
 class _Search:

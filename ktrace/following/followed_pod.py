@@ -94,6 +94,13 @@ class FollowedPod:
         return "waiting"
 
     @property
+    def whole(self) -> bool:
+        """Whether no span is known to be missing."""
+        if self.start:
+            return not self.start.incomplete and not self.start.spans_without_parent
+        return self.outcome in ("changed", "ended")
+
+    @property
     def errors(self) -> list[str]:
         """The failures of its start, without repetitions."""
         steps = self.start.steps if self.start else ()

@@ -28,6 +28,12 @@ class Report:
     notes: tuple[str, ...] = ()
     """What limits the report without making it incomplete."""
 
+    @property
+    def whole(self) -> bool:
+        """Whether each request has its trace, and no span of a pod is known to be missing."""
+        has_traces = all(self._trace_of(request) for request in self.requests)
+        return has_traces and all(pod.whole for pod in self.followed.pods)
+
     def document(self) -> dict[str, Any]:
         """The shape that ``run --json`` promises: docs/schemas/run.json."""
         return versioned(

@@ -13,6 +13,7 @@ from ktrace.pipeline.collector_metrics import Destination
 from ktrace.pipeline.coverage import Coverage, Node
 from ktrace.pipeline.pipelines import StackPipeline
 from ktrace.pipeline.synthetic_span import Synthetic
+from runtime_observability.host.memory_loss import MemoryLoss
 
 _POLL_SECONDS = 0.5
 
@@ -27,6 +28,9 @@ class Verification:
 
     chooses: bool = False
     """Whether the collector passes on chosen traces alone: then a silent component is no fault."""
+
+    loss: MemoryLoss | None = None
+    """What a restart of Jaeger has lost. New traces arrive all the same."""
 
     @property
     def ok(self) -> bool:

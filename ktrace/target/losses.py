@@ -1,17 +1,24 @@
-"""What the Jaeger of a stack has lost."""
+"""What the Jaeger of a stack has in its memory, and what it has lost."""
 
 from __future__ import annotations
 
+from ktrace.jaeger import store
 from ktrace.target import docker_daemon
 from ktrace.target.target import Target
 from runtime_observability.host import memory_loss
-from runtime_observability.host.memory_loss import MemoryLoss
+from runtime_observability.host.memory_loss import Memory, MemoryLoss
 
 
 def of(target: Target, stack: str | None) -> MemoryLoss | None:
     """None where nothing was lost, and where that is not known: ``stack`` is --stack's value."""
+    memory = memory_of(target, stack)
+    return memory.loss if memory else None
+
+
+def memory_of(target: Target, stack: str | None) -> Memory | None:
+    """None where it keeps its traces elsewhere, and where that is not known."""
     cluster = target.outputs.get("clusterName")
-    if not cluster or target.jaeger_url != target.outputs.get("jaegerUrl"):
+    if not cluster or target.store is not store.MEMORY:
         return None
     docker_daemon.use_that_of(stack)
-    return memory_loss.find(f"{cluster}-jaeger")
+    return memory_loss.read(f"{cluster}-jaeger")

@@ -10,10 +10,12 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ktrace.document import moment
 from ktrace.pipeline.collector_metrics import Destination
 from ktrace.pipeline.coverage import Coverage
 from ktrace.pipeline.hops import BrokenHop
 from ktrace.pipeline.verification import Verification
+from runtime_observability.host.memory_loss import MemoryLoss
 
 
 def document(verification: Verification, now: float) -> dict[str, Any]:
@@ -35,6 +37,16 @@ def document(verification: Verification, now: float) -> dict[str, Any]:
             }
             for destination in verification.destinations
         ],
+        "lostTraces": _loss_document(verification.loss) if verification.loss else None,
+    }
+
+
+def _loss_document(loss: MemoryLoss) -> dict[str, Any]:
+    return {
+        "before": moment(loss.at),
+        "restarts": loss.restarts,
+        "outOfMemory": loss.out_of_memory,
+        "why": str(loss),
     }
 
 
@@ -61,6 +73,8 @@ def lines(verification: Verification, now: float) -> Iterator[RenderableType]:
         yield Text(f"a span from this machine: {outcome}")
     for destination in verification.destinations:
         yield _destination(destination)
+    if verification.loss:
+        yield Text(f"traces are lost: {verification.loss}", "yellow")
     for hop, affected in _by_broken_hop(verification.parts).items():
         yield Text(f"\nbroken: {hop.hop}", "bold red")
         yield Text(f"  seen: {hop.evidence}")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
-from ktrace.document import versioned
+from ktrace.document import moment, versioned
 from ktrace.podstart.model import PodStart, Ready, Step, Waiting
 
 
@@ -17,9 +16,9 @@ def document(start: PodStart, jaeger_url: str) -> dict[str, Any]:
             "pod": start.pod,
             "uid": start.uid or None,
             "node": start.node or None,
-            "startedAt": _moment(start.started_at),
+            "startedAt": moment(start.started_at),
             "beginningKnown": start.beginning_known,
-            "observedAt": _moment(start.looked_at) if start.looked_at else None,
+            "observedAt": moment(start.looked_at) if start.looked_at else None,
             "durationMs": round(start.duration_ms, 1) if start.length_known else None,
             "soFarMs": round(start.duration_ms, 1) if start.so_far else None,
             "toTheSecond": start.to_the_second,
@@ -60,7 +59,7 @@ def _waiting(start: PodStart, waiting: Waiting) -> dict[str, Any]:
     seconds = start.waited_seconds(waiting)
     return {
         "what": waiting.what,
-        "since": _moment(waiting.since) if waiting.since else None,
+        "since": moment(waiting.since) if waiting.since else None,
         "forSeconds": None if seconds is None else round(seconds),
         "stuck": waiting.stuck,
     }
@@ -80,7 +79,3 @@ def _step(step: Step) -> dict[str, Any]:
         "depth": step.depth,
         "error": step.error or None,
     }
-
-
-def _moment(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

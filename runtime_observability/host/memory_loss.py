@@ -1,20 +1,21 @@
-"""Whether a Jaeger that keeps traces in memory has started again, and so lost them. Read-only."""
+"""Since when a Jaeger keeps traces in its memory, and what a restart has lost. Read-only."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from runtime_observability.core import naming
 from runtime_observability.host import runner
 
 _FORMAT = (
-    '{"restarts":{{.RestartCount}},"created":{{json .Created}},"started":{{json .State.StartedAt}},'
+    '{"restarts":{{.RestartCount}},"started":{{json .State.StartedAt}},'
+    '"ended":{{json .State.FinishedAt}},'
     f'"store":{{{{json (index .Config.Labels "{naming.STORE_LABEL}")}}}}}}'
 )
-_START_SECONDS = 30
-"""Within this time after its creation a container starts for the first time."""
+_NEVER = datetime.min.replace(tzinfo=UTC)
+"""When one ended that has run without an end since it was created: Go's zero time."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class MemoryLoss:
 
     def __str__(self) -> str:
         """A clause, such as: Jaeger restarted at 14:03:05 and keeps its traces in memory."""
-        text = f"Jaeger restarted at {self.at.astimezone():%H:%M:%S} and keeps its traces in memory"
+        text = f"Jaeger restarted at {_clock(self.at)} and keeps its traces in memory"
         if not self.restarts:
             return text
         times = "once" if self.restarts == 1 else f"{self.restarts} times"
@@ -40,20 +41,36 @@ class MemoryLoss:
         )
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What a Jaeger's memory holds arrived after ``since``."""
+
+    since: datetime
+    loss: MemoryLoss | None = None
+
+
 def find(container: str) -> MemoryLoss | None:
     """That of a Jaeger; None where nothing was lost, or Docker cannot tell."""
+    memory = read(container)
+    return memory.loss if memory else None
+
+
+def read(container: str) -> Memory | None:
+    """That of a Jaeger; None where it keeps its traces elsewhere, or Docker cannot tell."""
     try:
         shown = runner.run(["docker", "inspect", "--format", _FORMAT, container])
         if shown.code:
             return None
         life = json.loads(shown.stdout)
-        created, started = (datetime.fromisoformat(life[key]) for key in ("created", "started"))
+        started, ended = (datetime.fromisoformat(life[key]) for key in ("started", "ended"))
+        if life["store"]:
+            return None
+        if ended == _NEVER:
+            return Memory(started)
+        out_of_memory = life["restarts"] > 0 and _ran_out(container)
     except (runner.CommandError, ValueError, LookupError, TypeError):
         return None
-    again = life["restarts"] or (started - created).total_seconds() > _START_SECONDS
-    if life["store"] or not again:
-        return None
-    return MemoryLoss(started, life["restarts"], _ran_out(container) if life["restarts"] else False)
+    return Memory(started, MemoryLoss(started, life["restarts"], out_of_memory))
 
 
 def _ran_out(container: str) -> bool:
@@ -61,3 +78,10 @@ def _ran_out(container: str) -> bool:
     events = ["docker", "events", "--since", "24h", "--until", "0s", "--format", "{{.Action}}"]
     filters = ["--filter", f"container={container}", "--filter", "event=oom"]
     return bool(runner.run([*events, *filters]).stdout.strip())
+
+
+def _clock(at: datetime) -> str:
+    """The time of day here; with the date if that is not today's."""
+    here = at.astimezone()
+    today = here.date() == datetime.now(UTC).astimezone().date()
+    return f"{here:%H:%M:%S}" if today else f"{here:%Y-%m-%d %H:%M:%S}"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from tests.e2e.ktrace import document, ktrace
 from tests.live import traces
@@ -87,6 +90,39 @@ def test_a_killed_jaeger_is_an_exporter_that_does_not_deliver(stack: Stack) -> N
             assert len(shown.stderr.splitlines()) == 1
         finally:
             stack.docker("start", stack.jaeger)
+
+
+ABSENCE = """\
+sinceSeconds: {seconds}
+expectations:
+- name: no pod is evicted
+  select: {{component: kubelet, operation: evictPod}}
+  expect: {{count: 0}}
+"""
+
+
+def test_what_a_restarted_jaeger_lost_is_told(stack: Stack, tmp_path: Path) -> None:
+    file = tmp_path / "absence.yaml"
+
+    def verdict(seconds: int, *, code: int) -> Any:
+        file.write_text(ABSENCE.format(seconds=seconds))
+        (found,) = document(stack, "assert", str(file), code=code)["expectations"]
+        return found
+
+    with repaired(stack):
+        stack.docker("restart", "--time", "2", stack.jaeger)
+        restarted = time.monotonic()
+    report = document(stack, "verify")
+    assert report["ok"], "new traces arrive all the same"
+    assert report["lostTraces"]["why"].startswith("Jaeger restarted at ")
+    text = ktrace(stack, "verify", "--stack", stack.name).stdout
+    assert "traces are lost: Jaeger restarted at " in text
+    lost = verdict(600, code=1)
+    assert not lost["judged"]
+    (failure,) = lost["failures"]
+    assert failure.startswith("not known: spans of the 600 s that are judged are lost: Jaeger")
+    time.sleep(max(0.0, restarted + 15 - time.monotonic()))
+    assert verdict(5, code=0)["judged"], "the restart was before that"
 
 
 def test_an_agents_components_are_told_apart_from_the_servers(two_nodes: Stack) -> None:

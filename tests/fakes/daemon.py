@@ -40,7 +40,9 @@ class DockerObject:
     top: str = ""
     restarts: int = 0
     started: str = "2026-11-27T04:07:20.050510484Z"
-    """When its life began; all are created at 04:07:16 of that day."""
+    """When its life began."""
+    ended: str = "0001-01-01T00:00:00Z"
+    """When the life before that ended: Docker's word for never."""
     files: dict[str, str] = field(default_factory=dict)
     published: dict[str, str] = field(default_factory=dict)
     """Addresses on this machine by port, for instance 4318/tcp."""
@@ -345,8 +347,8 @@ class FakeDaemon:
         store = json.dumps(container.labels.get(naming.STORE_LABEL, ""))
         for placeholder, value in (
             ("{{.RestartCount}}", str(container.restarts)),
-            ("{{json .Created}}", '"2026-11-27T04:07:16.943200747Z"'),
             ("{{json .State.StartedAt}}", json.dumps(container.started)),
+            ("{{json .State.FinishedAt}}", json.dumps(container.ended)),
             (f'{{{{json (index .Config.Labels "{naming.STORE_LABEL}")}}}}', store),
         ):
             assert placeholder in template

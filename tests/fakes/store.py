@@ -41,7 +41,14 @@ class Store:
                 del self._traces[oldest]
 
     def answer(self, request: httpx.Request) -> httpx.Response:
-        if request.url.path.endswith(("/services", "/operations")):
+        if request.url.path.endswith("/services"):
+            services = {
+                process["serviceName"]
+                for held in self._traces.values()
+                for process in held["processes"].values()
+            }
+            return httpx.Response(200, json={"data": sorted(services)})
+        if request.url.path.endswith("/operations"):
             names = {
                 span["operationName"] for held in self._traces.values() for span in held["spans"]
             }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from runtime_observability.core import naming
 from runtime_observability.core.naming import Names
@@ -27,12 +27,12 @@ def test_one_that_is_gone_tells_nothing(daemon: FakeDaemon, names: Names) -> Non
 
 def test_one_that_keeps_traces_elsewhere_lost_nothing(daemon: FakeDaemon, names: Names) -> None:
     labels = names.labels | {naming.STORE_LABEL: "badger"}
-    daemon.container(names.jaeger, labels=labels, restarts=2, started=LATER)
+    daemon.container(names.jaeger, labels=labels, restarts=2, started=LATER, ended=LATER)
     assert memory_loss.find(names.jaeger) is None
 
 
 def test_one_that_a_person_restarted_lost_what_it_had(daemon: FakeDaemon, names: Names) -> None:
-    daemon.container(names.jaeger, labels=names.labels, started=LATER)
+    daemon.container(names.jaeger, labels=names.labels, started=LATER, ended=LATER)
     loss = memory_loss.find(names.jaeger)
     assert loss
     assert loss.at == datetime(2026, 11, 27, 6, tzinfo=UTC)
@@ -41,8 +41,19 @@ def test_one_that_a_person_restarted_lost_what_it_had(daemon: FakeDaemon, names:
     assert preflight.advise_on_lost_traces(loss) == []
 
 
+def test_the_day_is_told_unless_it_is_today() -> None:
+    now = datetime.now(UTC)
+    today = memory_loss.MemoryLoss(now, 0, out_of_memory=False)
+    assert str(today).startswith(f"Jaeger restarted at {now.astimezone():%H:%M:%S} and ")
+    before = now - timedelta(days=2)
+    loss = memory_loss.MemoryLoss(before, 0, out_of_memory=False)
+    assert str(loss).startswith(f"Jaeger restarted at {before.astimezone():%Y-%m-%d %H:%M:%S} and")
+
+
 def test_one_that_docker_restarted_says_why_and_the_cure(daemon: FakeDaemon, names: Names) -> None:
-    jaeger = daemon.container(names.jaeger, labels=names.labels, restarts=2, started=LATER)
+    jaeger = daemon.container(
+        names.jaeger, labels=names.labels, restarts=2, started=LATER, ended=LATER
+    )
     loss = memory_loss.find(names.jaeger)
     assert "Docker restarted it 2 times: perhaps it ran out of memory. Raise jaegerMemory" in str(
         loss

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,6 +12,8 @@ import pytest
 
 from ktrace.commands import assert_ as command
 from ktrace.expect import search, shipped
+from ktrace.target import losses
+from runtime_observability.host.memory_loss import Memory, MemoryLoss
 from tests.configuration import PROJECT
 from tests.fakes import recorded
 from tests.fakes.clock import Clock
@@ -244,6 +247,30 @@ def test_an_absence_that_nothing_shows_is_1_and_says_so(
         "assert", str(file), "--jaeger", jaeger, "--timeout", "0", "--json"
     ).document["expectations"]
     assert (verdict["ok"], verdict["judged"]) == (False, False)
+
+
+def test_an_absence_in_what_a_restart_of_jaeger_lost_is_1(
+    ktrace: Ktrace, jaeger: str, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loss = MemoryLoss(datetime(2999, 1, 1, tzinfo=UTC), 0, out_of_memory=False)
+    monkeypatch.setattr(losses, "memory_of", lambda *_: Memory(loss.at, loss))
+    file.write_text(
+        "expectations: [{name: no pod is deleted, "
+        "select: {component: kubelet, operation: deletePod}, expect: {count: 0}}]"
+    )
+    report = tmp_path / "report.xml"
+    options = ("--jaeger", jaeger, "--timeout", "0", "--junit", str(report), "--json")
+    shown = ktrace("assert", str(file), *options)
+    assert shown.returncode == 1
+    validate("assert", shown.document)
+    (verdict,) = shown.document["expectations"]
+    assert (verdict["ok"], verdict["judged"]) == (False, False)
+    assert verdict["failures"][0] == (
+        f"not known: spans of the 600 s that are judged are lost: {loss}. Repeat what is expected, "
+        "or lower sinceSeconds"
+    )
+    suite = ElementTree.fromstring(report.read_text())  # noqa: S314  ktrace has written it
+    assert suite.get("failures") == "1"
 
 
 def test_a_verdict_with_a_limit_says_so(ktrace: Ktrace, jaeger: str, file: Path) -> None:

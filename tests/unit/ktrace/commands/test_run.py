@@ -6,13 +6,18 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ktrace.cli import main
+from ktrace.target import losses
+from runtime_observability.host.memory_loss import MemoryLoss
 from tests import schemas
 from tests.fakes.http import FakeServer, Reply, write_kubeconfig
+from tests.fakes.jaeger import span, trace
 
 COMMAND = """\
 import os, re, urllib.request as u; \
@@ -177,6 +182,44 @@ def test_a_problem_with_the_cluster_is_in_the_report(
     server.answer = lambda request: Reply(403 if request.path.endswith("/pods") else 200, {})
     assert ktrace_run() == 3
     assert "problem: the cluster's pods cannot be listed: 403" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("year", "code"), [(2999, 3), (2000, 0)])
+def test_what_a_restart_of_jaeger_may_have_lost_meanwhile_is_a_problem(
+    ktrace_run: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    year: int,
+    code: int,
+) -> None:
+    """The request has no trace: that may be what was lost."""
+    loss = MemoryLoss(datetime(year, 1, 1, tzinfo=UTC), 1, out_of_memory=True)
+    monkeypatch.setattr(losses, "of", lambda *_: loss)
+    assert ktrace_run("--json") == code
+    document = json.loads(capfd.readouterr().err)
+    schemas.validate("run", document)
+    assert document["notes"] == []
+    told = f"spans from before may be lost: {loss}" if code else None
+    assert document["problem"] == told
+
+
+def test_a_restart_of_jaeger_that_cost_nothing_is_a_note(
+    ktrace_run: Callable[..., int],
+    server: FakeServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    loss = MemoryLoss(datetime(2999, 1, 1, tzinfo=UTC), 0, out_of_memory=False)
+    monkeypatch.setattr(losses, "of", lambda *_: loss)
+    tags: dict[str, Any] = {"audit-id": "one"}
+    body = {"data": [trace(span("apiserver", "GET", **tags))], "items": []}
+    names = {"data": ["apiserver"]}
+    server.answer = lambda request: Reply(
+        200, names if request.path.endswith("/services") else body, {"Audit-Id": "one"}
+    )
+    assert ktrace_run() == 0
+    told = " ".join(capfd.readouterr().err.split())
+    assert "note: spans from before may be lost: Jaeger restarted at 2999-01-0" in told
 
 
 def test_a_kubeconfig_that_cannot_be_used_is_wrong_usage(

@@ -66,7 +66,7 @@ class Stack:
         )
         self.jaeger: DockerObject = daemon.container(names.jaeger, labels=names.labels)
         outputs = {"jaegerUrl": server.url, "kubeconfig": str(self.kubeconfig), "links": {}}
-        outputs["tracedComponents"] = list(COMPONENTS)
+        outputs |= {"tracedComponents": list(COMPONENTS), "clusterName": names.cluster}
         daemon.executables.script("pulumi", f"#!/bin/sh\necho '{json.dumps(outputs)}'\n")
 
     def _answer(self, request: Request) -> Reply:
@@ -187,6 +187,25 @@ def test_what_a_destination_loses_is_told_and_breaks_nothing(ktrace: Ktrace, sta
     assert found == {"dead": False, "team": True, "wrong": False}
 
 
+def test_what_a_restart_of_jaeger_lost_is_told_and_breaks_nothing(
+    ktrace: Ktrace, stack: Stack, daemon: FakeDaemon
+) -> None:
+    stack.jaeger.restarts, stack.jaeger.started = 1, "2026-11-27T06:00:00.25Z"
+    stack.jaeger.ended = stack.jaeger.started
+    daemon.out_of_memory = True
+    shown, as_json = ktrace("verify"), ktrace("verify", "--json")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    told = " ".join(shown.lines)
+    assert "traces are lost: Jaeger restarted at " in told
+    assert "Docker restarted it once: it ran out of memory. Raise jaegerMemoryMiB" in told
+    validate("verify", as_json.document)
+    assert as_json.document["ok"]
+    lost = as_json.document["lostTraces"]
+    assert lost["why"].startswith("Jaeger restarted at ")
+    assert (lost["before"], lost["restarts"]) == ("2026-11-27T06:00:00.250Z", 1)
+    assert lost["outOfMemory"]
+
+
 def test_the_json_has_each_component_and_the_span(ktrace: Ktrace, stack: Stack) -> None:
     shown = ktrace("verify", "--stack", "dev", "--json")
     assert (shown.returncode, shown.stderr) == (0, "")
@@ -197,6 +216,7 @@ def test_the_json_has_each_component_and_the_span(ktrace: Ktrace, stack: Stack) 
         "components": [part(stack, component) for component in COMPONENTS],
         "synthetic": {"ok": True, "seconds": 0.0, "evidence": ""},
         "destinations": [],
+        "lostTraces": None,
     }
 
 

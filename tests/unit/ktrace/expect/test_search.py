@@ -51,6 +51,8 @@ class Arrivals:
         query = request.url.params
         if request.url.path.endswith("/operations"):
             return httpx.Response(200, json={"data": ["syncPod", "other"]})
+        if request.url.path.endswith("/services"):
+            return httpx.Response(200, json={"data": ["kubelet"]})
         return data(
             *(
                 document
@@ -337,6 +339,7 @@ def test_a_quiet_node_is_awaited_however_busy_the_others_are(clock: Clock) -> No
         document["processes"]["kubelet"]["tags"] = [{"key": "k8s.node.name", "value": node}]
         store.add(document)
 
+    add("older than what is judged", "quiet", begin - 700_000_000)
     add("quiet", "quiet", begin - 20_000_000)
     for number in range(1200):
         add(f"busy-{number}", "busy", begin - 600_000 + number * 1000)

@@ -1,0 +1,60 @@
+"""Whose memory may have lost traces: only that of a stack's own Jaeger, if it keeps them there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ktrace.target import docker_daemon, losses
+from ktrace.target.target import Target
+from runtime_observability.core.naming import Names
+from tests.fakes.daemon import FakeDaemon
+
+NEVER = "0001-01-01T00:00:00Z"
+URL = "http://127.0.0.1:16686"
+
+
+@pytest.fixture(autouse=True)
+def _daemon(daemon: FakeDaemon, names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker_daemon, "use_that_of", lambda _: None)
+    daemon.container(
+        names.jaeger,
+        labels=names.labels,
+        restarts=1,
+        started="2026-11-27T06:00:00Z",
+        ended="2026-11-27T05:59:59Z",
+    )
+
+
+def target(names: Names, url: str = URL, **outputs: Any) -> Target:
+    return Target(url, None, {"jaegerUrl": URL, "clusterName": names.cluster, **outputs})
+
+
+def test_that_of_a_stack_is_read(names: Names) -> None:
+    memory = losses.memory_of(target(names), "dev")
+    assert memory
+    assert memory.loss
+    assert memory.since == memory.loss.at
+    assert losses.of(target(names), "dev") == memory.loss
+
+
+def test_one_that_runs_since_it_was_made_has_a_beginning_and_no_loss(
+    names: Names, daemon: FakeDaemon
+) -> None:
+    jaeger = daemon.containers[0]
+    jaeger.restarts, jaeger.started, jaeger.ended = 0, "2026-11-27T04:07:20Z", NEVER
+    memory = losses.memory_of(target(names), "dev")
+    assert memory
+    assert (memory.since.isoformat(), memory.loss) == ("2026-11-27T04:07:20+00:00", None)
+
+
+def test_of_any_other_nothing_is_known(names: Names) -> None:
+    for other in (
+        target(names, "http://jaeger.example:16686"),
+        target(names, traceStore="badger"),
+        target(names, traceStore="opensearch"),
+        Target(URL, None),
+    ):
+        assert losses.memory_of(other, None) is None
+        assert losses.of(other, None) is None
