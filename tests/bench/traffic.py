@@ -2,7 +2,8 @@
 
 Each minute is one of a real k3s at rest, and in each a pod starts. Everything that identifies is
 new in each copy: traces, spans, requests, pods, sandboxes and containers. So a store has as many
-different values to index as it has of a cluster.
+different values to index as it has of a cluster. The recordings lack what nothing reads: that is
+given again, as OpenTelemetry's semantic conventions and SDK for Go have it.
 """
 
 from __future__ import annotations
@@ -23,9 +24,35 @@ _RECORDED = "v1.36"
 _KINDS = ("init-sidecar-app", "post-start", "debugged", "recreated")
 """Pods whose start the kubelet and containerd traced to its end."""
 _TEXT_ID = re.compile(
-    rb"(?<!sha256:)\b(?:[0-9a-f]{64}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\b"
+    rb"(?<!sha256:)(?<![0-9a-f])(?:[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+    rb"(?![0-9a-f])"
 )
 """A sandbox or container, or an object's uid or a request's audit id; not the digest of an image."""
+_SDK = {
+    "telemetry.sdk.language": "go",
+    "telemetry.sdk.name": "opentelemetry",
+    "telemetry.sdk.version": "1.40.0",
+}
+_OF_HTTP = {
+    "client.address": "172.18.0.3",
+    "http.response.body.size": 1_234,
+    "network.peer.address": "172.18.0.3",
+    "network.peer.port": 40_000,
+    "network.protocol.version": "2",
+    "server.address": "172.18.0.3",
+    "server.port": 6_443,
+    "url.scheme": "https",
+}
+_OF_RPC = {
+    "rpc.grpc.status_code": 0,
+    "rpc.method": "Method",
+    "rpc.service": "package.v1.Service",
+    "rpc.system": "grpc",
+    "server.address": "unix:///run/service.sock",
+}
+_SCOPE = {"name": "k8s.io/component-base/tracing", "version": "0.65.0"}
+_CALLS = (2, 3)
+"""The kinds server and client in OTLP."""
 _DIGITS = 5
 _ONE = 0x80
 """In an id's first byte: Jaeger leaves out zeros at the beginning."""
@@ -46,7 +73,7 @@ class Minute:
     """What the cluster sent of one minute; ``begin`` is in microseconds since the Unix epoch."""
 
     begin: int
-    parts: tuple[Part, Part]
+    parts: tuple[Part, ...]
     pod: str
     """Of namespace default; it began to start in this minute."""
     trace: str
@@ -59,17 +86,12 @@ class Template:
 
     def __init__(self, traces: Sequence[Mapping[str, Any]], name: str = "") -> None:
         """``name`` is a pod's; the last characters of it become a number."""
-        (first, *others) = otlp.requests(traces)
-        whole = {"resourceSpans": [*first["resourceSpans"]]}
-        for request in others:
-            whole["resourceSpans"] += request["resourceSpans"]
-        spans = [
-            span
-            for part in whole["resourceSpans"]
-            for scope in part["scopeSpans"]
-            for span in scope["spans"]
+        parts = [
+            part for request in otlp.requests(traces) for part in request["resourceSpans"]
         ]
-        body = protobuf.encoded(whole)
+        spans = [span for part in parts for scope in part["scopeSpans"] for span in scope["spans"]]
+        _give_what_is_unread(parts, spans)
+        body = protobuf.encoded({"resourceSpans": parts})
         self._spans = [bytes.fromhex(span["spanId"]) for span in spans]
         self._traces = list(dict.fromkeys(bytes.fromhex(span["traceId"]) for span in spans))
         self._times = sorted({time for span in spans for time in _times(span)})
@@ -80,8 +102,7 @@ class Template:
         self._ids = [*self._traces, *sorted({*self._spans, *parents})]
         replaced = [*self._ids, *map(_packed, self._times), *self._texts]
         replaced += [name.encode()] if name else []
-        pattern = b"|".join(map(re.escape, sorted(replaced, key=len, reverse=True)))
-        self._pieces = re.split(b"(" + pattern + b")", body)
+        self._pieces = _split(body, frozenset(replaced))
 
     def copy(self, begin: int, number: int, random: Random) -> tuple[Part, Mapping[bytes, bytes]]:
         """A copy that begins at ``begin``, in microseconds, and what is new in place of what."""
@@ -132,6 +153,22 @@ def minutes(spans: int, end: int, seed: int = 1) -> Iterator[Minute]:
         )
 
 
+def _give_what_is_unread(
+    parts: Sequence[Mapping[str, Any]], spans: Sequence[Mapping[str, Any]]
+) -> None:
+    """Adds attributes of the SDK, of HTTP and of RPC to the parts of a request in JSON."""
+    for part in parts:
+        part["resource"]["attributes"].extend(otlp.attributes(_SDK))
+        for scope in part["scopeSpans"]:
+            scope["scope"] = _SCOPE
+    for span in spans:
+        if span["kind"] in _CALLS:
+            keys = {attribute["key"] for attribute in span["attributes"]}
+            unread = _OF_HTTP if "http.request.method" in keys else _OF_RPC
+            own = {key: value for key, value in unread.items() if key not in keys}
+            span["attributes"].extend(otlp.attributes(own))
+
+
 def _trace_of_first_sync(traces: Sequence[Mapping[str, Any]]) -> str:
     """The id of the trace in which the kubelet first saw the pod."""
     syncs = [
@@ -149,6 +186,21 @@ def _audit_id(traces: Sequence[Mapping[str, Any]]) -> str:
         for tag in span["tags"]
         if tag["key"] == "audit-id"
     )
+
+
+def _split(body: bytes, values: frozenset[bytes]) -> list[bytes]:
+    """``body`` in pieces: each second one is one of ``values``."""
+    sizes = sorted(set(map(len, values)), reverse=True)
+    pieces, end, at = [], 0, 0
+    while at < len(body):
+        for size in sizes:
+            if body[at : at + size] in values:
+                pieces += [body[end:at], body[at : at + size]]
+                end = at = at + size
+                break
+        else:
+            at += 1
+    return [*pieces, body[end:]]
 
 
 def _times(span: Mapping[str, Any]) -> Iterator[int]:

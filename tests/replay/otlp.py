@@ -49,8 +49,7 @@ def request(
     resource: Mapping[str, object] | None = None,
 ) -> dict[str, Any]:
     """``resource`` are the process' attributes beside its service's name."""
-    attributes = {"service.name": service_name, **(resource or {})}
-    described = {"attributes": [_attribute(key, value) for key, value in attributes.items()]}
+    described = {"attributes": attributes({"service.name": service_name, **(resource or {})})}
     return {"resourceSpans": [{"resource": described, "scopeSpans": [{"spans": list(spans)}]}]}
 
 
@@ -92,11 +91,11 @@ def _span(span: Mapping[str, Any]) -> dict[str, Any]:
 
 def _event(log: Mapping[str, Any]) -> dict[str, Any]:
     """Jaeger has an event's name as a field beside its attributes."""
-    attributes = {entry["key"]: entry["value"] for entry in log["fields"]}
+    fields = {entry["key"]: entry["value"] for entry in log["fields"]}
     return {
         "timeUnixNano": str(log["timestamp"] * 1_000),
-        "name": str(attributes.pop("event", "")),
-        "attributes": [_attribute(key, value) for key, value in attributes.items()],
+        "name": str(fields.pop("event", "")),
+        "attributes": attributes(fields),
     }
 
 
@@ -121,9 +120,13 @@ def made(
         "kind": _KINDS[kind],
         "startTimeUnixNano": str(start),
         "endTimeUnixNano": str(start + nanoseconds),
-        "attributes": [_attribute(key, value) for key, value in (tags or {}).items()],
+        "attributes": attributes(tags or {}),
         "status": {"code": 2} if failed else {},
     }
+
+
+def attributes(values: Mapping[str, object]) -> list[dict[str, Any]]:
+    return [_attribute(key, value) for key, value in values.items()]
 
 
 def _attribute(key: str, value: object) -> dict[str, Any]:

@@ -16,8 +16,13 @@ def encoded(request: Mapping[str, Any]) -> bytes:
 
 def _resource_spans(part: Mapping[str, Any]) -> bytes:
     resource = _bytes(1, _attributes(1, part["resource"]))
-    scopes = [b"".join(_bytes(2, _span(span)) for span in it["spans"]) for it in part["scopeSpans"]]
-    return resource + b"".join(_bytes(2, spans) for spans in scopes)
+    return resource + b"".join(_bytes(2, _scope_spans(scope)) for scope in part["scopeSpans"])
+
+
+def _scope_spans(part: Mapping[str, Any]) -> bytes:
+    scope = part.get("scope", {})
+    named = [_bytes(field, scope[key].encode()) for field, key in ((1, "name"), (2, "version")) if key in scope]
+    return _bytes(1, b"".join(named)) + b"".join(_bytes(2, _span(span)) for span in part["spans"])
 
 
 def _span(span: Mapping[str, Any]) -> bytes:
