@@ -2,10 +2,10 @@
 
 ``python -m tests.bench.stores``. Real processes on 127.0.0.1: Jaeger with its store in memory, with
 Badger, and with one node of OpenSearch. They are sent what one cluster makes in some hours, as fast
-as they take it, and are then searched as ktrace does. Needs the lab's Jaeger, and its OpenSearch for
-that store: `make stores` builds both. Other programs change the seconds of the clock, but hardly
-those of the processor. Exit codes: 0 measured, 1 a store lost spans or did not find them, 2 wrong
-usage.
+as they take it, and are then searched as ktrace does. Needs the lab's Jaeger, and its OpenSearch
+for that store: `make stores` builds both. Other programs change the seconds of the clock, but
+hardly those of the processor. Exit codes: 0 measured, 1 a store lost spans or did not find them, 2
+wrong usage.
 """
 
 from __future__ import annotations
@@ -201,7 +201,8 @@ def _send(jaeger: Process, spans: int, end: int) -> _Sent:
             for part in minute.parts:
                 answer = client.post(url, content=part.body)
                 told = f"Jaeger answers {answer.status_code}: {answer.content!r}"
-                assert answer.status_code == 200 and answer.content in _ALL_TAKEN, told
+                assert answer.is_success, told
+                assert answer.content in _ALL_TAKEN, told
                 sent.spans.update(part.spans)
                 sent.traces += part.traces
                 sent.size += len(part.body)
@@ -282,9 +283,7 @@ def _searches(jaeger: Jaeger, end: int) -> dict[str, Callable[[Minute], object]]
     namespace = "default"
     expected = schema.load(shipped.find("control-plane"), {})
     wanted = [
-        query
-        for expectation in expected.expectations
-        for query in queries(expectation.select, [])
+        query for expectation in expected.expectations for query in queries(expectation.select, [])
     ]
 
     def first_sync(minute: Minute) -> object:
@@ -293,9 +292,9 @@ def _searches(jaeger: Jaeger, end: int) -> dict[str, Callable[[Minute], object]]
 
     def slow(minute: Minute) -> object:
         begin, until = minute.begin - 30 * MINUTE, minute.begin + 30 * MINUTE
-        return jaeger.find_all(
-            KUBELET, SYNC, start=begin, end=until, shortest=_SECOND, most=_MOST
-        )[0]
+        return jaeger.find_all(KUBELET, SYNC, start=begin, end=until, shortest=_SECOND, most=_MOST)[
+            0
+        ]
 
     def asserted(minute: Minute) -> object:
         begin, until = minute.begin - 5 * MINUTE, minute.begin + 5 * MINUTE
@@ -328,7 +327,7 @@ def table(stores: Mapping[str, Taken]) -> str:
     rows: list[tuple[str, Callable[[Taken], str]]] = [
         ("spans sent, stored", lambda taken: f"{taken.spans:,}, {taken.stored:,}"),
         ("traces", lambda taken: f"{taken.traces:,}"),
-        ("bytes of a span on the wire", lambda taken: f"{taken.wire_mib * 2**20 / taken.spans:.0f}"),
+        ("MiB on the wire", lambda taken: f"{taken.wire_mib:.0f}"),
         ("until all are found", lambda taken: f"{taken.seconds:.0f} s"),
         ("processor: Jaeger", lambda taken: f"{taken.jaeger_cpu:.1f} s"),
         ("processor: OpenSearch", lambda taken: _or_none(taken.opensearch_cpu, "s")),
@@ -341,7 +340,11 @@ def table(stores: Mapping[str, Taken]) -> str:
     ]
     lines = [_line("", *stores), _line("---", *("---" for _ in stores))]
     lines += [_line(title, *map(shown, stores.values())) for title, shown in rows]
-    lines += ["", _line("p50, p99, processor (ms)", *stores), _line("---", *("---" for _ in stores))]
+    lines += [
+        "",
+        _line("p50, p99, processor (ms)", *stores),
+        _line("---", *("---" for _ in stores)),
+    ]
     titles = dict.fromkeys(title for taken in stores.values() for title in taken.searches)
     lines += [
         _line(title, *(_shown(taken.searches[title]) for taken in stores.values()))

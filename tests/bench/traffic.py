@@ -27,7 +27,7 @@ _TEXT_ID = re.compile(
     rb"(?<!sha256:)(?<![0-9a-f])(?:[0-9a-f]{64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
     rb"(?![0-9a-f])"
 )
-"""A sandbox or container, or an object's uid or a request's audit id; not the digest of an image."""
+"""A sandbox or container, an object's uid or a request's audit id; not the digest of an image."""
 _SDK = {
     "telemetry.sdk.language": "go",
     "telemetry.sdk.name": "opentelemetry",
@@ -86,9 +86,7 @@ class Template:
 
     def __init__(self, traces: Sequence[Mapping[str, Any]], name: str = "") -> None:
         """``name`` is a pod's; the last characters of it become a number."""
-        parts = [
-            part for request in otlp.requests(traces) for part in request["resourceSpans"]
-        ]
+        parts = [part for request in otlp.requests(traces) for part in request["resourceSpans"]]
         spans = [span for part in parts for scope in part["scopeSpans"] for span in scope["spans"]]
         _give_what_is_unread(parts, spans)
         body = protobuf.encoded({"resourceSpans": parts})
@@ -180,7 +178,7 @@ def _trace_of_first_sync(traces: Sequence[Mapping[str, Any]]) -> str:
 
 def _audit_id(traces: Sequence[Mapping[str, Any]]) -> str:
     return next(
-        tag["value"]
+        str(tag["value"])
         for trace in traces
         for span in trace["spans"]
         for tag in span["tags"]

@@ -78,7 +78,7 @@ def running(
     store: str,
     folder: Path,
     opensearch: Sequence[str] = (),
-    size: Size = Size(),  # noqa: B008  frozen
+    size: Size = Size(),
 ) -> Iterator[Process]:
     """A Jaeger of the program ``file``, ended at the end.
 

@@ -21,7 +21,11 @@ def _resource_spans(part: Mapping[str, Any]) -> bytes:
 
 def _scope_spans(part: Mapping[str, Any]) -> bytes:
     scope = part.get("scope", {})
-    named = [_bytes(field, scope[key].encode()) for field, key in ((1, "name"), (2, "version")) if key in scope]
+    named = [
+        _bytes(field, scope[key].encode())
+        for field, key in ((1, "name"), (2, "version"))
+        if key in scope
+    ]
     return _bytes(1, b"".join(named)) + b"".join(_bytes(2, _span(span)) for span in part["spans"])
 
 
