@@ -28,6 +28,7 @@ write indices of their own prefix."""
 MOST_TRACES = 2_500
 """The memory store of the tests holds so many."""
 _START_SECONDS = 60
+_STOP_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,11 @@ def running(
             yield Process(store, url, f"http://127.0.0.1:{otlp}", process.pid, log)
         finally:
             process.terminate()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                # It waits for an OpenSearch that does not answer.
+                process.kill()
 
 
 def send(process: Process, document: Mapping[str, Any]) -> None:
