@@ -45,6 +45,8 @@ _RETENTION = "48h"
 _SECOND = 1_000_000
 _MOST = 20_000
 """Traces in one answer when all are read back."""
+_PAGE = 2_000
+"""Documents in one answer of OpenSearch's."""
 _SPAN = re.compile(rb'"traceID":"[0-9a-f]+","spanID":"([0-9a-f]+)","(?:flags|operationName)"')
 """A span in Jaeger's answer; the reference to a parent goes on differently."""
 _ALL_TAKEN = (b"", b"\n\0")
@@ -226,13 +228,13 @@ def _wait_until_counted(node: Node, spans: int) -> None:
 def _in_opensearch(node: Node) -> set[bytes]:
     """The ids of all spans, read from its indices."""
     found: set[bytes] = set()
-    search = {"size": _MOST // 2, "sort": ["_doc"], "_source": False, "docvalue_fields": ["spanID"]}
+    search = {"size": _PAGE, "sort": ["_doc"], "_source": False, "docvalue_fields": ["spanID"]}
     with httpx.Client(base_url=node.url, timeout=_ANSWER_SECONDS, trust_env=False) as client:
-        answer = client.post("/*jaeger-span-*/_search?scroll=5m", json=search).json()
-        while hits := answer["hits"]["hits"]:
+        answer = client.post("/*jaeger-span-*/_search?scroll=5m", json=search)
+        while hits := answer.raise_for_status().json()["hits"]["hits"]:
             found |= {bytes.fromhex(hit["fields"]["spanID"][0]) for hit in hits}
-            more = {"scroll": "5m", "scroll_id": answer["_scroll_id"]}
-            answer = client.post("/_search/scroll", json=more).json()
+            more = {"scroll": "5m", "scroll_id": answer.json()["_scroll_id"]}
+            answer = client.post("/_search/scroll", json=more)
     return found
 
 
