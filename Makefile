@@ -4,7 +4,7 @@ PYTHON ?= python3
 LAB = @exec $(PYTHON) -m lab
 
 .PHONY: help up down env setup test test-fast test-versions test-examples lint \
-	soak contract bench mutants lock raise lab lab-stop clean
+	soak contract stores bench mutants lock raise lab lab-stop clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -41,6 +41,9 @@ soak: ## kills, generated configurations, random changes, rounds of up and destr
 
 contract: ## ktrace's searches on real Jaegers with memory, Badger and OpenSearch
 	$(LAB) contract
+
+stores: ## a million spans into each trace store, and OpenSearch's manager killed under load
+	$(LAB) stores
 
 bench: ## what a stack costs, beside the same made by hand
 	$(LAB) bench

@@ -29,6 +29,7 @@ TESTS = (
     "test-examples",
     "soak",
     "contract",
+    "stores",
     "bench",
     "mutants",
 )

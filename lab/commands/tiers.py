@@ -134,6 +134,18 @@ CONTRACT = (
         steps=(programs.jaeger, opensearch.opensearch),
     ),
 )
+STORES = (
+    Tier(
+        "a killed manager",
+        (*PYTEST, VERBOSE, "--capture=no", "tests/stores"),
+        steps=(programs.jaeger, opensearch.opensearch),
+    ),
+    Tier(
+        "a million spans",
+        ("-m", "tests.bench.stores"),
+        steps=(programs.jaeger, opensearch.opensearch),
+    ),
+)
 BENCH = (Tier("bench", ("-m", "tests.bench"), needs_lab=True),)
 MUTANTS = (Tier("mutants", ("-m", "tests.mutants")),)
 TIERS = {
@@ -144,6 +156,7 @@ TIERS = {
     "test-examples": EXAMPLES,
     "soak": SOAK,
     "contract": CONTRACT,
+    "stores": STORES,
     "bench": BENCH,
     "mutants": MUTANTS,
 }

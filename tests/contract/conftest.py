@@ -34,13 +34,13 @@ def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Pr
     with ExitStack() as stack:
         found = {}
         for name in STORES:
-            url = ""
+            urls = []
             if name == "opensearch":
-                url = os.environ.get(jaeger_process.OPENSEARCH, "")
-                if not url and (built := opensearch_process.built()):
-                    url = stack.enter_context(opensearch_process.running(built))
+                urls = [url] if (url := os.environ.get(jaeger_process.OPENSEARCH)) else []
+                if not urls and (built := opensearch_process.built()):
+                    urls = [stack.enter_context(opensearch_process.running(built)).url]
             folder = tmp_path_factory.mktemp(name)
-            found[name] = stack.enter_context(jaeger_process.running(file, name, folder, url))
+            found[name] = stack.enter_context(jaeger_process.running(file, name, folder, urls))
         for process in found.values():
             for batch in spans.batches(sent):
                 jaeger_process.send(process, spans.otlp(batch))

@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +26,9 @@ OPENSEARCH = "RUNTIME_OBSERVABILITY_OPENSEARCH"
 """The variable with the URL of an OpenSearch; without it the lab's runs, if it is built. The tests
 write indices of their own prefix."""
 MOST_TRACES = 2_500
-"""The memory store holds so many."""
+"""The memory store of the tests holds so many."""
 _START_SECONDS = 60
+_STOP_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,19 @@ class Process:
     store: str
     url: str
     otlp: str
+    pid: int
+    log: Path
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a store is made for."""
+
+    traces: int = MOST_TRACES
+    """The memory store holds so many."""
+    shards: int = 1
+    replicas: int = 0
+    """Of each of OpenSearch's indices."""
 
 
 def program() -> Path | None:
@@ -45,32 +59,38 @@ def program() -> Path | None:
     return Path(named) if named else built if built.is_file() else None
 
 
-def backend(store: str, folder: Path, opensearch: str) -> dict[str, Any]:
+def backend(store: str, folder: Path, opensearch: Sequence[str], size: Size) -> dict[str, Any]:
     """A store's part of Jaeger's configuration; the store is empty."""
     if store == "memory":
-        return {"memory": {"max_traces": MOST_TRACES}}
+        return {"memory": {"max_traces": size.traces}}
     if store == "badger":
         directories = {"keys": f"{folder}/keys", "values": f"{folder}/values"}
         # The recordings are from long ago, and a store counts from when a span arrives.
         return {"badger": {"directories": directories, "ephemeral": False, "ttl": {"spans": "48h"}}}
-    index = {"shards": 1, "replicas": 0}
+    index = {"shards": size.shards, "replicas": size.replicas}
     kinds = ("spans", "services", "dependencies", "sampling")
     indices = {"index_prefix": f"contract-{os.getpid()}", **dict.fromkeys(kinds, index)}
-    return {"opensearch": {"server_urls": [opensearch], "indices": indices}}
+    return {"opensearch": {"server_urls": list(opensearch), "indices": indices}}
 
 
 @contextmanager
-def running(file: Path, store: str, folder: Path, opensearch: str = "") -> Iterator[Process]:
+def running(
+    file: Path,
+    store: str,
+    folder: Path,
+    opensearch: Sequence[str] = (),
+    size: Size = Size(),
+) -> Iterator[Process]:
     """A Jaeger of the program ``file``, ended at the end.
 
-    ``folder`` is empty; ``opensearch`` is the URL of the one to use.
+    ``folder`` is empty; ``opensearch`` are the URLs of the nodes to use.
     """
     http, grpc, otlp, health = free_ports(4)
     configuration = {
         "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{otlp}"}}}},
         "exporters": {"jaeger_storage_exporter": {"trace_storage": "main"}},
         "extensions": {
-            "jaeger_storage": {"backends": {"main": backend(store, folder, opensearch)}},
+            "jaeger_storage": {"backends": {"main": backend(store, folder, opensearch, size)}},
             "jaeger_query": {
                 "storage": {"traces": "main"},
                 "enable_tracing": False,
@@ -98,9 +118,14 @@ def running(file: Path, store: str, folder: Path, opensearch: str = "") -> Itera
         try:
             url = f"http://127.0.0.1:{http}"
             _wait(url, process, log)
-            yield Process(store, url, f"http://127.0.0.1:{otlp}")
+            yield Process(store, url, f"http://127.0.0.1:{otlp}", process.pid, log)
         finally:
             process.terminate()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                # It waits for an OpenSearch that does not answer.
+                process.kill()
 
 
 def send(process: Process, document: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The lab's OpenSearch as a process of this machine's Java, for the time of the tests."""
+"""The lab's OpenSearch as processes of this machine's Java, for the time of the tests."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -17,9 +18,31 @@ from lab.build import opensearch
 from lab.paths import Cache
 from tests.contract.jaeger_process import free_ports
 
-_START_SECONDS = 120
+_START_SECONDS = 180
 _NOBODY = 65534
 """OpenSearch refuses to run as root."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """An OpenSearch that runs: the URL of its API, and where its files are."""
+
+    name: str
+    url: str
+    process: subprocess.Popen[bytes]
+    home: Path
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def data(self) -> Path:
+        return self.home / "data"
+
+    @property
+    def log(self) -> Path:
+        return self.home / "log"
 
 
 def built() -> Path | None:
@@ -29,18 +52,56 @@ def built() -> Path | None:
 
 
 @contextmanager
-def running(built: Path) -> Iterator[str]:
-    """The URL of an empty OpenSearch, ended and removed at the end."""
+def running(built: Path) -> Iterator[Node]:
+    """An empty OpenSearch, ended and removed at the end."""
+    http, transport = free_ports(2)
+    with _started(built, "only", http, transport, {}) as node:
+        _wait(node, "")
+        yield node
+
+
+@contextmanager
+def cluster(built: Path, number: int) -> Iterator[list[Node]]:
+    """``number`` nodes of one empty cluster, each of which may become its manager."""
+    ports = free_ports(2 * number)
+    https, transports = ports[:number], ports[number:]
+    names = [f"node-{index}" for index in range(1, number + 1)]
+    settings = {
+        "discovery.type": "zen",
+        "discovery.seed_hosts": ",".join(f"127.0.0.1:{port}" for port in transports),
+        "cluster.initial_cluster_manager_nodes": ",".join(names),
+    }
+    with ExitStack() as stack:
+        nodes = [
+            stack.enter_context(_started(built, name, http, transport, settings))
+            for name, http, transport in zip(names, https, transports, strict=True)
+        ]
+        for node in nodes:
+            _wait(node, f"?wait_for_nodes={number}&timeout=1s")
+        yield nodes
+
+
+@contextmanager
+def _started(
+    built: Path, name: str, http: int, transport: int, settings: Mapping[str, str]
+) -> Iterator[Node]:
     # Not in a folder of pytest's: those are closed to the user that runs it.
-    with tempfile.TemporaryDirectory(prefix="opensearch-") as name:
-        home = Path(name) / "home"
+    with tempfile.TemporaryDirectory(prefix="opensearch-") as folder:
+        home = Path(folder) / "home"
         shutil.copytree(built, home)
         (home / "temporary").mkdir()
         user = _NOBODY if os.geteuid() == 0 else None
         if user is not None:
-            for path in (Path(name), *Path(name).rglob("*")):
+            for path in (Path(folder), *Path(folder).rglob("*")):
                 os.chown(path, user, user)
-        http, transport = free_ports(2)
+        chosen = {
+            **settings,
+            "node.name": name,
+            "http.host": "127.0.0.1",
+            "transport.host": "127.0.0.1",
+            "http.port": http,
+            "transport.port": transport,
+        }
         command = [
             "java",
             "-Xms512m",
@@ -52,33 +113,27 @@ def running(built: Path) -> Iterator[str]:
             "-cp",
             f"{home}/lib/*",
             opensearch.MAIN,
-            "-Ehttp.host=127.0.0.1",
-            "-Etransport.host=127.0.0.1",
-            f"-Ehttp.port={http}",
-            f"-Etransport.port={transport}",
+            *(f"-E{key}={value}" for key, value in chosen.items()),
         ]
-        log = Path(name) / "log"
         with (
-            log.open("wb") as stream,
+            (home / "log").open("wb") as stream,
             subprocess.Popen(
                 command, cwd=home, user=user, group=user, stdout=stream, stderr=subprocess.STDOUT
             ) as process,
         ):
             try:
-                url = f"http://127.0.0.1:{http}"
-                _wait(url, process, log)
-                yield url
+                yield Node(name, f"http://127.0.0.1:{http}", process, home)
             finally:
                 process.terminate()
 
 
-def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait(node: Node, query: str) -> None:
     deadline = time.monotonic() + _START_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
+    while node.process.poll() is None and time.monotonic() < deadline:
         try:
-            if httpx.get(f"{url}/_cluster/health", trust_env=False).is_success:
+            if httpx.get(f"{node.url}/_cluster/health{query}", trust_env=False).is_success:
                 return
         except httpx.HTTPError:
             pass
         time.sleep(0.5)
-    raise AssertionError(f"OpenSearch has not started:\n{log.read_text()[-3000:]}")
+    raise AssertionError(f"OpenSearch has not started:\n{node.log.read_text()[-3000:]}")

@@ -5,7 +5,6 @@ It needs the processor tail_sampling, which the lab's has.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import tempfile
 import threading
@@ -25,6 +24,7 @@ from ktrace.recording.protobuf import fields
 from runtime_observability.core import compatibility, documents
 from runtime_observability.core.presets import PROCESSOR, Choice
 from runtime_observability.core.support import DEFAULT_COLLECTOR
+from tests import processes
 from tests.live.ports import free_offset
 from tests.live.waiting import until
 
@@ -58,15 +58,11 @@ class Running:
 
     @property
     def resident_mib(self) -> float:
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
-        return int(line.split()[1]) / 1024
+        return processes.resident_mib(self.pid)
 
     @property
     def cpu_seconds(self) -> float:
-        """Of user and system since its start."""
-        values = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(values[11]) + int(values[12])) / os.sysconf("SC_CLK_TCK")
+        return processes.cpu_seconds(self.pid)
 
 
 @contextmanager

@@ -12,6 +12,8 @@ _SPANS_PER_REQUEST = 100
 
 Trace = Mapping[str, Any]
 """A trace of Jaeger's query API."""
+_Process = tuple[str, tuple[tuple[str, object], ...]]
+"""A service and the attributes of one of its processes."""
 
 
 def service(trace: Trace, span: Mapping[str, Any]) -> str:
@@ -25,25 +27,40 @@ def spans_of(traces: Iterable[Trace]) -> set[tuple[str, str]]:
 
 
 def requests(traces: Iterable[Trace]) -> Iterator[dict[str, Any]]:
-    """As nodes send them: each service in requests of its own, spans in the order they end."""
+    """As nodes send them: each process in requests of its own, spans in the order they end."""
     ended = [
-        (span["startTime"] + span["duration"], service(trace, span), span)
+        (span["startTime"] + span["duration"], _process(trace, span), span)
         for trace in traces
         for span in trace["spans"]
     ]
     ended.sort(key=lambda entry: entry[0])
-    waiting: dict[str, list[dict[str, Any]]] = {}
-    for _, name, span in ended:
-        waiting.setdefault(name, []).append(_span(span))
-        if len(waiting[name]) == _SPANS_PER_REQUEST:
-            yield request(name, waiting.pop(name))
-    for name, spans in waiting.items():
-        yield request(name, spans)
+    waiting: dict[_Process, list[dict[str, Any]]] = {}
+    for _, process, span in ended:
+        waiting.setdefault(process, []).append(_span(span))
+        if len(waiting[process]) == _SPANS_PER_REQUEST:
+            yield _request(process, waiting.pop(process))
+    for process, spans in waiting.items():
+        yield _request(process, spans)
 
 
-def request(service_name: str, spans: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    resource = {"attributes": [_attribute("service.name", service_name)]}
-    return {"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": list(spans)}]}]}
+def request(
+    service_name: str,
+    spans: Sequence[Mapping[str, Any]],
+    resource: Mapping[str, object] | None = None,
+) -> dict[str, Any]:
+    """``resource`` are the process' attributes beside its service's name."""
+    described = {"attributes": attributes({"service.name": service_name, **(resource or {})})}
+    return {"resourceSpans": [{"resource": described, "scopeSpans": [{"spans": list(spans)}]}]}
+
+
+def _process(trace: Trace, span: Mapping[str, Any]) -> _Process:
+    tags = trace["processes"][span["processID"]]["tags"]
+    return service(trace, span), tuple((tag["key"], tag["value"]) for tag in tags)
+
+
+def _request(process: _Process, spans: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    name, resource = process
+    return request(name, spans, dict(resource))
 
 
 def _span(span: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,7 +73,7 @@ def _span(span: Mapping[str, Any]) -> dict[str, Any]:
         ),
         "",
     )
-    return made(
+    document = made(
         span["traceID"],
         span["operationName"],
         str(tags.get("span.kind", "internal")),
@@ -67,6 +84,19 @@ def _span(span: Mapping[str, Any]) -> dict[str, Any]:
         nanoseconds=span["duration"] * 1_000,
         failed=tags.get("error") is True,
     )
+    if logs := span.get("logs"):
+        document["events"] = list(map(_event, logs))
+    return document
+
+
+def _event(log: Mapping[str, Any]) -> dict[str, Any]:
+    """Jaeger has an event's name as a field beside its attributes."""
+    fields = {entry["key"]: entry["value"] for entry in log["fields"]}
+    return {
+        "timeUnixNano": str(log["timestamp"] * 1_000),
+        "name": str(fields.pop("event", "")),
+        "attributes": attributes(fields),
+    }
 
 
 def made(
@@ -90,9 +120,13 @@ def made(
         "kind": _KINDS[kind],
         "startTimeUnixNano": str(start),
         "endTimeUnixNano": str(start + nanoseconds),
-        "attributes": [_attribute(key, value) for key, value in (tags or {}).items()],
+        "attributes": attributes(tags or {}),
         "status": {"code": 2} if failed else {},
     }
+
+
+def attributes(values: Mapping[str, object]) -> list[dict[str, Any]]:
+    return [_attribute(key, value) for key, value in values.items()]
 
 
 def _attribute(key: str, value: object) -> dict[str, Any]:

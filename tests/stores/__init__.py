@@ -1,0 +1,1 @@
+"""Heavy tests of trace stores, which `make stores` runs."""
