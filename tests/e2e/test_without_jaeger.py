@@ -21,7 +21,7 @@ COMPONENTS = {"apiserver", "kubelet", "containerd"}
 
 
 class Elsewhere:
-    """A Jaeger that is no part of the stack: the collector knows its name, this machine its port."""
+    """A Jaeger that is no part of the stack; the collector knows its name."""
 
     def __init__(self, stack: Stack, folder: Path) -> None:
         self.name = f"traced-{stack.name}-elsewhere-{secrets.token_hex(2)}"
