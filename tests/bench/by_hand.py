@@ -50,8 +50,8 @@ class ByHand:
 
     @property
     def _containers(self) -> list[ContainerArgs]:
-        backends = filter(None, (self.plan.jaeger, self.plan.collector))
-        return [backend.container for backend in backends]
+        jaeger = [self.plan.jaeger.container] if self.plan.jaeger else []
+        return [*jaeger, self.plan.collector.container]
 
     def up(self) -> None:
         """Until the node is Ready."""
