@@ -30,7 +30,7 @@ class TracedEnvironment(pulumi.ComponentResource):
     """
 
     jaeger_url: pulumi.Output[str]
-    """Jaeger's page and query API."""
+    """Page and query API of the Jaeger that has the traces; empty if none is known."""
     otlp_grpc_endpoint: pulumi.Output[str]
     """The collector's OTLP gRPC receiver, for programs on this machine."""
     otlp_http_endpoint: pulumi.Output[str]
@@ -91,18 +91,22 @@ class TracedEnvironment(pulumi.ComponentResource):
         # one answers. Only a port that one takes from another makes them wait. Images are pulled
         # at once: nothing owns them.
         before = [cluster_guard] if plan.backends_wait_for_ports else []
-        jaeger = Jaeger(f"{name}-jaeger", plan.jaeger, network=network, opts=own("jaeger", *before))
+        jaeger = (
+            Jaeger(f"{name}-jaeger", plan.jaeger, network=network, opts=own("jaeger", *before))
+            if plan.jaeger
+            else None
+        )
         collector = Collector(
             f"{name}-collector", plan.collector, network=network, opts=own("collector", *before)
         )
-        backends: list[pulumi.Resource] = [jaeger.image, collector.image]
-        if plan.cluster_waits_for_ports:
-            backends += [jaeger, collector]
+        backends = [jaeger, collector] if jaeger else [collector]
+        awaited = backends if plan.cluster_waits_for_ports else []
+        images = [backend.image for backend in backends]
         cluster = TracedCluster(
             f"{name}-cluster",
             plan.cluster,
             guard=cluster_guard,
-            opts=own("cluster", cluster_guard, *backends),
+            opts=own("cluster", cluster_guard, *images, *awaited),
         )
         probe = plan.probe and TraceProbe(
             f"{name}-probe",
@@ -110,10 +114,10 @@ class TracedEnvironment(pulumi.ComponentResource):
             jaeger=jaeger,
             collector=collector,
             cluster=cluster,
-            opts=own("probe", cluster, jaeger, collector),
+            opts=own("probe", cluster, *backends),
         )
 
-        self.jaeger_url = pulumi.Output.from_input(plan.jaeger.url)
+        self.jaeger_url = pulumi.Output.from_input(plan.jaeger_url)
         self.otlp_grpc_endpoint = pulumi.Output.from_input(plan.collector.grpc_endpoint)
         self.otlp_http_endpoint = pulumi.Output.from_input(plan.collector.http_endpoint)
         self.otlp_endpoint_in_cluster = pulumi.Output.from_input(plan.collector.in_cluster_endpoint)

@@ -185,8 +185,12 @@ class TracedEnvironmentArgs:
     trace_store: str | None = None
     """Where Jaeger keeps traces. memory: in its own memory, the newest jaegerMaxTraces, until it
     restarts; badger: in a Docker volume of the stack for traceRetention, also when Jaeger or the
-    cluster is made again. A change replaces Jaeger, not the cluster; the old store's traces are
-    lost."""
+    cluster is made again; none: the stack has no Jaeger, and the collector sends to exporters
+    alone. A change replaces Jaeger, not the cluster; the old store's traces are lost."""
+    query_url: str | None = None
+    """Address of the Jaeger that has what exporters send, or of another store with its query API,
+    for traceStore: none: http:// or https://HOST[:PORT][/PATH] without a login. The probe and
+    ktrace read traces there. Empty: they read none, and say what is not known."""
     trace_retention: str | None = None
     """How long badger keeps a trace: hours or days, as 48h or 14d (1h to 365d). A change replaces
     Jaeger, which keeps its traces."""

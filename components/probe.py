@@ -28,7 +28,7 @@ class TraceProbe(pulumi.ComponentResource):
         name: str,
         args: TraceProbeArgs,
         *,
-        jaeger: Jaeger,
+        jaeger: Jaeger | None,
         collector: Collector,
         cluster: TracedCluster,
         opts: pulumi.ResourceOptions | None = None,
@@ -40,6 +40,8 @@ class TraceProbe(pulumi.ComponentResource):
             stdin=json.dumps(
                 {
                     "jaegerUrl": args.jaeger_url,
+                    "metricsUrl": args.metrics_url,
+                    "destinations": list(args.destinations),
                     "kubeconfig": args.kubeconfig,
                     "image": args.image,
                     "seconds": args.seconds,
@@ -51,7 +53,7 @@ class TraceProbe(pulumi.ComponentResource):
             ),
             environment={"CONTENT": args.content},
             triggers=[
-                jaeger.container_id,
+                *([jaeger.container_id] if jaeger else []),
                 collector.container_id,
                 cluster.instance,
                 args.generation,

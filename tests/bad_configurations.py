@@ -674,7 +674,26 @@ _IMAGES = (
     ),
 )
 
-KINDS = (*_K3S_ARGUMENTS, *_PORTS, *_REGISTRIES, *_NODES, *_IMAGES)
+_STORES = (
+    Kind(
+        "an address of no Jaeger that can be asked",
+        Judge.RULES,
+        st.sampled_from(
+            ["jaeger.example", "ftp://jaeger.example", "http://", "http://jaeger.example:0",
+             "http://jaeger.example:65536", "http://a b", "http://ada:hush@jaeger.example",
+             "http://jaeger.example?query", "http://[::1", "http://$HOST", "http://jaeger.example"]
+        ).map(lambda url: ({"queryUrl": url}, "")),
+    ),
+    Kind(
+        "a stack that would keep and send no trace",
+        Judge.RULES,
+        st.sampled_from([[], [{"endpoint": "logs.example:4317", "signals": ["logs"]}]]).map(
+            lambda exporters: ({"traceStore": "none", "exporters": exporters}, "")
+        ),
+    ),
+)  # fmt: skip
+
+KINDS = (*_K3S_ARGUMENTS, *_PORTS, *_REGISTRIES, *_NODES, *_IMAGES, *_STORES)
 
 SINGLE = st.sampled_from(KINDS).flatmap(lambda kind: kind.bad)
 BAD = st.one_of(SINGLE, SINGLE, st.builds(Bad.beside, SINGLE, SINGLE))

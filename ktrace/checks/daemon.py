@@ -70,7 +70,11 @@ def images(settings: Settings) -> Finding:
     needed = settings.images
     missing = [
         image
-        for image in (needed.jaeger, needed.collector, needed.nodes)
+        for image in (
+            *([needed.jaeger] if settings.has_jaeger else []),
+            needed.collector,
+            needed.nodes,
+        )
         if not docker.has_image(image)
     ]
     unavailable = [image for image in missing if not docker.is_served(image)]

@@ -64,7 +64,8 @@ def memory(settings: Settings) -> Iterator[Finding]:
         return
     available = int(match[1]) // 1024
     nodes = (settings.servers + settings.agents) * _NODE_MIB
-    needed = settings.jaeger_memory_mib + settings.collector_memory_mib + nodes
+    jaeger = settings.jaeger_memory_mib if settings.has_jaeger else 0
+    needed = jaeger + settings.collector_memory_mib + nodes
     seen = f"{available} MiB available; this stack may take {needed} MiB"
     if available >= needed:
         yield Finding("memory", "ok", seen)

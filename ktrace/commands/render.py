@@ -98,7 +98,7 @@ def rendered(plan: Plan) -> dict[str, str]:
     files = {f"node/{name}": text for name, text in plan.files.files.items()}
     for name, container in (
         ("collector", plan.collector.container),
-        ("jaeger", plan.jaeger.container),
+        *([("jaeger", plan.jaeger.container)] if plan.jaeger else []),
     ):
         for path, text in container.uploads.items():
             is_configuration = path in container.command

@@ -7,13 +7,14 @@ refused connection and anything that is not JSON are a JaegerError.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from ktrace.jaeger import model, paging
 from ktrace.jaeger.model import Trace, merged
@@ -45,6 +46,8 @@ _LONGEST_REASON = 400
 _TOO_MANY = "search depth must be"
 _PAUSES = (0.25, 0.5, 1.0, 2.0)
 """Seconds before a request is repeated that failed because an index was being created."""
+
+_REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -81,8 +84,9 @@ class Jaeger:
         """Whether an UNKNOWN store has shown that it takes no patterns."""
         self._failures = (httpx.HTTPError,)
         try:
-            # Jaeger is on 127.0.0.1, which no proxy of the user can reach.
-            self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=False)
+            # No proxy of the user's can reach what is on this machine.
+            elsewhere = not _is_of_this_machine(self.url)
+            self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=elsewhere)
         except (httpx.InvalidURL, UnicodeError) as error:
             told = clean(f"{self.url} is not Jaeger's address: {error}")
             raise JaegerError(told) from None
@@ -291,6 +295,11 @@ class Jaeger:
         if status == HTTPStatus.NOT_FOUND:
             return None
         told = f"{self.url}{path} answers {status}"
+        if status in _REFUSALS:
+            raise JaegerError(
+                f"{told}: it wants a login, and ktrace sends none. Let a proxy on this machine add "
+                "it, and name that proxy as the address"
+            )
         document = None
         try:
             document = model.read(text)
@@ -327,6 +336,14 @@ class Jaeger:
 def now() -> int:
     """Microseconds since the Unix epoch."""
     return int(time.time() * _SECOND)
+
+
+def _is_of_this_machine(url: str) -> bool:
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:  # it is a name, or broken
+        return False
 
 
 def _is_transient(text: bytearray) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from runtime_observability.core import arrivals
 from runtime_observability.core.naming import JAEGER_ALIAS
 from runtime_observability.host.http import httpx
 
@@ -50,9 +52,33 @@ class Destination:
     """What its queues hold at most."""
 
     @property
+    def lost(self) -> int:
+        return self.failed + self.dropped
+
+    @property
     def ok(self) -> bool:
         """Whether it has lost nothing."""
-        return not (self.failed or self.dropped)
+        return not self.lost
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """Spans since the collector of a stack without a Jaeger started."""
+
+    of: Mapping[str, int] = field(default_factory=dict)
+    """Those that arrived, by component."""
+    sent: Mapping[str, int] = field(default_factory=dict)
+    """Those that a destination took, by its name."""
+    filters: bool = False
+    """Whether a destination leaves spans out, as `only` makes it."""
+
+    def since(self, earlier: Arrivals) -> list[str]:
+        """The components of which spans have arrived since ``earlier``."""
+        return [name for name, count in self.of.items() if count > earlier.of.get(name, 0)]
+
+    def took_since(self, earlier: Arrivals) -> list[str]:
+        """The destinations that have taken spans since ``earlier``."""
+        return [name for name, count in self.sent.items() if count > earlier.sent.get(name, 0)]
 
 
 @dataclass(frozen=True)
@@ -61,6 +87,8 @@ class Readings:
 
     before: Counters
     after: Counters
+    stuck: tuple[Destination, ...] = ()
+    """Destinations that took nothing in between, though something waited for them or was lost."""
 
     @property
     def accepted(self) -> int:
@@ -82,9 +110,10 @@ class Readings:
 
 def watch(url: str) -> Readings:
     """Reads twice; takes ``WATCH_SECONDS``. Raises httpx.HTTPError."""
-    before = read(url)
+    before = _text(url)
     time.sleep(WATCH_SECONDS)
-    return Readings(before, read(url))
+    after = _text(url)
+    return Readings(parse(before), parse(after), _stuck(before, after))
 
 
 def read(url: str) -> Counters:
@@ -95,6 +124,21 @@ def read(url: str) -> Counters:
 def read_destinations(url: str) -> list[Destination]:
     """Raises httpx.HTTPError when the collector does not answer."""
     return parse_destinations(_text(url))
+
+
+def read_arrivals(url: str) -> Arrivals:
+    """Raises httpx.HTTPError when the collector does not answer."""
+    return parse_arrivals(_text(url))
+
+
+def _stuck(before: str, after: str) -> tuple[Destination, ...]:
+    earlier = {found.name: found for found in parse_destinations(before)}
+    return tuple(
+        found
+        for found in parse_destinations(after)
+        for known in (earlier.get(found.name, Destination(found.name)),)
+        if found.sent == known.sent and (found.queued_bytes or found.lost > known.lost)
+    )
 
 
 def _text(url: str) -> str:
@@ -138,6 +182,24 @@ def parse_destinations(text: str) -> list[Destination]:
         for name, sums in sorted(_sums(text).items())
         if name not in ("", JAEGER_ALIAS)
     ]
+
+
+def parse_arrivals(text: str) -> Arrivals:
+    """Every component that core.arrivals counts, and every destination, with or without spans."""
+    of = dict.fromkeys(arrivals.COMPONENTS, 0)
+    filters = False
+    for match in _LINE.finditer(text):
+        if match["name"] == arrivals.METRIC:
+            component = arrivals.component_of(match["labels"] or "")
+            filters = filters or not component
+            if component:
+                of[component] += int(float(match["value"]))
+    sent = {
+        name: int(sums["exporter_sent_spans"])
+        for name, sums in sorted(_sums(text).items())
+        if name not in ("", JAEGER_ALIAS)
+    }
+    return Arrivals(of, sent, filters)
 
 
 def _sums(text: str) -> dict[str, dict[str, float]]:

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from ktrace.components import CONTAINERD
 from ktrace.pipeline import node_shell
-from ktrace.pipeline.collector_metrics import WATCH_SECONDS
+from ktrace.pipeline.collector_metrics import WATCH_SECONDS, Destination
 from ktrace.pipeline.pipelines import Pipeline, StackPipeline
 from runtime_observability.core import naming
 
@@ -79,11 +79,17 @@ def first_broken(pipeline: Pipeline, node: str, component: str, unread: str = ""
             f"see the tracing configuration of {component}, the log of the collector that it "
             "sends to, and whether sampling keeps its spans",
         )
+    end = "Jaeger" if pipeline.jaeger else "the collector's destinations"
     return BrokenHop(
         EXPORTS,
-        f"every hop from {node} to Jaeger works, but no span of {component} arrives",
+        f"every hop from {node} to {end} works, but no span of {component} arrives",
         _cure_of_silence(node, component),
     )
+
+
+def broken_on_the_way(pipeline: StackPipeline, node: str) -> BrokenHop | None:
+    """The first broken hop from ``node``, whatever its components do."""
+    return _first_broken(_STACK_HOPS, pipeline, node)
 
 
 def _first_broken(hops: Sequence[Hop[P]], pipeline: P, node: str) -> BrokenHop | None:
@@ -144,6 +150,8 @@ def _nothing_sent(pipeline: StackPipeline, node: str) -> Fault | None:
     readings = pipeline.readings
     if isinstance(readings, str) or readings.sent > 0:
         return None
+    if not pipeline.has_jaeger:
+        return _stuck_destinations(pipeline, readings.stuck)
     if readings.after.chooses and readings.nothing_to_send:
         return None
     jaeger = pipeline.names.jaeger
@@ -157,6 +165,21 @@ def _nothing_sent(pipeline: StackPipeline, node: str) -> Fault | None:
     )
 
 
+def _stuck_destinations(pipeline: StackPipeline, stuck: Sequence[Destination]) -> Fault | None:
+    if not stuck:
+        return None
+    told = "; ".join(
+        f"destination {found.name} took nothing in {WATCH_SECONDS:g} s, {found.queued_bytes} bytes "
+        f"wait, {found.failed} lost and {found.dropped} dropped since the collector started"
+        for found in stuck
+    )
+    return Fault(
+        told,
+        f"`docker logs {pipeline.names.collector}` says why; what is wrong is in exporters, or at "
+        "the destination",
+    )
+
+
 def _silent_jaeger(pipeline: Pipeline, node: str) -> Fault | None:
     if not pipeline.jaeger_error:
         return None
@@ -164,12 +187,14 @@ def _silent_jaeger(pipeline: Pipeline, node: str) -> Fault | None:
 
 
 def _lost_span(pipeline: StackPipeline, node: str) -> Fault | None:
-    if pipeline.synthetic.ok:
+    if pipeline.jaeger is None or pipeline.leaves_spans_out or pipeline.synthetic.ok:
         return None
     names = pipeline.names
     return Fault(
         f"a span from this machine did not arrive: {pipeline.synthetic.evidence}",
-        f"`docker logs {names.collector}` and `docker logs {names.jaeger}`",
+        f"`docker logs {names.collector}` and `docker logs {names.jaeger}`"
+        if pipeline.has_jaeger
+        else "see whether one of exporters leads to the Jaeger of queryUrl, and what is between",
     )
 
 

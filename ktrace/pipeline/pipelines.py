@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from ktrace.jaeger import Jaeger, JaegerError
 from ktrace.pipeline import collector_metrics, synthetic_span
-from ktrace.pipeline.collector_metrics import Destination, Readings
+from ktrace.pipeline.collector_metrics import Arrivals, Destination, Readings
 from ktrace.pipeline.synthetic_span import Synthetic
 from runtime_observability.core.naming import Names
+from runtime_observability.core.trace_store import NONE
 from runtime_observability.host import docker, runner
 from runtime_observability.host.docker import Owned
 from runtime_observability.host.http import httpx
@@ -19,16 +22,21 @@ _METRICS_PORT = 8888
 _OTLP_HTTP_PORT = 4318
 _ATTEMPTS = 2
 
+T = TypeVar("T")
+
 
 @dataclass
 class Pipeline:
     """The pipeline of any cluster. Without a stack, only its end is known: ``jaeger``."""
 
-    jaeger: Jaeger
+    jaeger: Jaeger | None
+    """None: no Jaeger can be asked."""
 
     @cached_property
     def jaeger_error(self) -> str:
         """Why Jaeger does not answer, also when it is tried again; empty when it does."""
+        if self.jaeger is None:
+            return ""
         error = ""
         for _ in range(_ATTEMPTS):
             try:
@@ -51,6 +59,12 @@ class StackPipeline(Pipeline):
         """The state of a container in Docker's word, or ``gone``."""
         return next((c.state for c in self.containers if c.name == name), "gone")
 
+    @property
+    def has_jaeger(self) -> bool:
+        """Whether the stack has a Jaeger of its own; the collector's label says that it has not."""
+        names = self.names
+        return all(c.store != NONE for c in self.containers if c.name == names.collector)
+
     def described(self, name: str) -> str:
         """The state of a container as a clause: ``container NAME is exited``."""
         return f"container {name} is {self.state(name)}"
@@ -58,11 +72,18 @@ class StackPipeline(Pipeline):
     @cached_property
     def readings(self) -> Readings | str:
         """The collector's counters, or why they cannot be read."""
+        return self._read(collector_metrics.watch)
+
+    def arrivals(self) -> Arrivals | str:
+        """The spans of each component by now, or why they cannot be read."""
+        return self._read(collector_metrics.read_arrivals)
+
+    def _read(self, read: Callable[[str], T]) -> T | str:
         collector, metrics = self.names.collector, self._metrics
         if not metrics:
             return f"its metrics port is not published; {self.described(collector)}"
         try:
-            return collector_metrics.watch(metrics)
+            return read(metrics)
         except httpx.HTTPError as error:
             return f"{metrics}: {error}; {self.described(collector)}"
 
@@ -90,17 +111,27 @@ class StackPipeline(Pipeline):
         except httpx.HTTPError:
             return []
 
+    @property
+    def leaves_spans_out(self) -> bool:
+        """Whether a Jaeger beyond a destination cannot be expected to have every span."""
+        if self.has_jaeger:
+            return False
+        counted = self.arrivals()
+        return isinstance(counted, Arrivals) and counted.filters
+
     @cached_property
     def synthetic(self) -> Synthetic:
         """Whether a span that this machine sends to the collector arrives in Jaeger."""
         url = _published_url(self.names.collector, _OTLP_HTTP_PORT)
+        if self.jaeger is None:
+            return Synthetic(False, evidence="no Jaeger can be asked for it")
         if url is None:
             reason = f"the collector's port {_OTLP_HTTP_PORT} is not published"
             return Synthetic(False, evidence=reason)
         return synthetic_span.send_and_wait(url, self.jaeger)
 
 
-def of_nodes(jaeger: Jaeger, nodes: list[str]) -> Pipeline:
+def of_nodes(jaeger: Jaeger | None, nodes: list[str]) -> Pipeline:
     """The pipeline of the cluster with ``nodes``.
 
     k3d's nodes are containers of the same name; their labels tell which stack they belong to.

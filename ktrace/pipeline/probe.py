@@ -11,6 +11,9 @@ Reads the document ``Request`` on stdin and prints what it found, which it also 
      "spans": {"kubelet": 12, …},          in the pod's trace, by service
      "traced": ["apiserver", …]}           the components that were found
 
+Where no Jaeger can be asked, ``traced`` are the components of which spans arrived in the collector,
+and ``sentTo`` is a list of the destinations that took spans (``counted_probe``).
+
 The file holds two more keys, to compare releases by::
 
     {"k3sVersion": "v1.34.4-k3s1",
@@ -24,14 +27,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ktrace.jaeger import Jaeger, JaegerError
-from ktrace.pipeline import hops, pipelines
+from ktrace.pipeline import counted_probe, hops, pipelines
 from ktrace.pipeline.pipelines import StackPipeline
 from ktrace.pipeline.pod_watch import StartWatch, never_ran, wait_until_started
-from ktrace.pipeline.probe_pod import ProbeError, probe_pod
+from ktrace.pipeline.probe_pod import ProbeError, SilenceError, probe_pod
 from ktrace.pipeline.probe_trace import Wanted, services_since, silence, wait_for_trace
 from ktrace.pipeline.span_tree import tree
 from ktrace.text import clean, cleaned
@@ -48,15 +52,11 @@ FAILURES = (
     OSError,
 )
 """What ends the probe with one line."""
-
-
-class SilenceError(ProbeError):
-    """``components`` sent nothing, although the pod ran on ``node``; empty: it may have run."""
-
-    def __init__(self, message: str, components: Sequence[str], node: str) -> None:
-        super().__init__(message)
-        self.components = tuple(components)
-        self.node = node
+_OF_ANOTHER_JAEGER = (
+    "the stack has no Jaeger of its own: the probe asks the one at {}. See whether an exporter "
+    "leads there, or name another with `pulumi config set queryUrl URL`; without queryUrl the "
+    "collector's counters are judged"
+)
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,8 @@ class Request:
     expected: list[str]
     report: str
     k3sVersion: str  # noqa: N815
+    metricsUrl: str = ""  # noqa: N815  of the collector's counters, where the stack has no Jaeger
+    destinations: list[str] = field(default_factory=list)
 
 
 def probe(
@@ -114,17 +116,22 @@ def broken_hops(
 ) -> list[str]:
     """What ``ktrace verify`` would say of ``node``, or else of the first node.
 
-    Empty where that cannot be found out.
+    Empty where that cannot be found out. ``silent`` is empty where no destination takes spans.
     """
     try:
         listed = cleaned(api.get("/api/v1/nodes"))
         nodes = [entry["metadata"]["name"] for entry in listed["items"]]
-        with Jaeger(jaeger_url) as jaeger:
+        with Jaeger(jaeger_url) if jaeger_url else nullcontext() as jaeger:
             pipeline = pipelines.of_nodes(jaeger, nodes)
             if not isinstance(pipeline, StackPipeline) or not nodes:
                 return []
             place = node or nodes[0]
-            broken = dict.fromkeys(hops.first_broken(pipeline, place, name) for name in silent)
+            found = (
+                [hops.first_broken(pipeline, place, name) for name in silent]
+                if silent
+                else [hops.broken_on_the_way(pipeline, place)]
+            )
+            broken = dict.fromkeys(filter(None, found))
     except (*api_server.FAILURES, CommandError, JaegerError, ValueError, LookupError, TypeError):
         return []
     return [f"broken hop: {hop.hop}: {hop.evidence}; {hop.cure}" for hop in broken]
@@ -134,14 +141,14 @@ def main() -> int:
     request = Request(**json.load(sys.stdin))
     try:
         api = ApiServer(Path(request.kubeconfig))
-        with Jaeger(request.jaegerUrl) as jaeger:
-            report = probe(
-                jaeger,
-                api,
-                image=request.image,
-                seconds=request.seconds,
-                wanted=Wanted(tuple(request.demanded), tuple(request.expected)),
-            )
+        wanted = Wanted(tuple(request.demanded), tuple(request.expected))
+        image, seconds = request.image, request.seconds
+        if request.jaegerUrl:
+            with Jaeger(request.jaegerUrl) as jaeger:
+                report = probe(jaeger, api, image=image, seconds=seconds, wanted=wanted)
+        else:
+            counted = counted_probe.Counted(request.metricsUrl, wanted, tuple(request.destinations))
+            report = counted_probe.probe(counted, api, image=image, seconds=seconds)
         saved = {"k3sVersion": request.k3sVersion, **report}
         write_private(Path(request.report), json.dumps(saved, indent=2))
     except FAILURES as error:
@@ -150,8 +157,12 @@ def main() -> int:
         if isinstance(error, SilenceError):
             broken = broken_hops(request.jaegerUrl, api, error.components, error.node)
             print(*broken, sep="\n", file=sys.stderr)
+        if request.jaegerUrl and request.metricsUrl:
+            print(_OF_ANOTHER_JAEGER.format(request.jaegerUrl), file=sys.stderr)
         return 1
-    if report["seconds"] is not None:
+    if not request.jaegerUrl:
+        outcome = counted_probe.outcome(report)
+    elif report["seconds"] is not None:
         outcome = f"joined trace after {report['seconds']} s, {report['traceUrl']}"
     else:
         outcome = f"sampling lets no trace be demanded; traced: {report['traced']}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -75,6 +75,15 @@ LimitRange that does: ``No limit is specified``."""
 
 class ProbeError(Exception):
     """The probe did not find what it must; the message names the cause and what was seen."""
+
+
+class SilenceError(ProbeError):
+    """``components`` sent nothing, although the pod ran on ``node``; empty: it may have run."""
+
+    def __init__(self, message: str, components: Sequence[str], node: str) -> None:
+        super().__init__(message)
+        self.components = tuple(components)
+        self.node = node
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,10 @@ class Wanted:
     demanded: tuple[str, ...]
     expected: tuple[str, ...] = ()
 
+    @property
+    def all(self) -> tuple[str, ...]:
+        return (*self.demanded, *self.expected)
+
     def missing(self, found: Found) -> list[str]:
         silent = [name for name in self.demanded if name not in found.components()]
         return silent + [name for name in self.expected if name not in found.others]

@@ -14,6 +14,7 @@ from ktrace.errors import UsageError
 from ktrace.jaeger import store as stores
 from ktrace.jaeger.store import Store
 from ktrace.target.stack import stack_outputs
+from runtime_observability.core.trace_store import NONE
 
 _BROKEN = (ValueError, LookupError, TypeError, AttributeError, RecursionError, yaml.YAMLError)
 """What a text raises that is not YAML of the expected shape."""
@@ -31,12 +32,23 @@ class Target:
     @property
     def jaeger(self) -> str:
         """Jaeger's URL; UsageError when none is known."""
+        if self.has_no_jaeger:
+            raise UsageError(
+                "the stack keeps no traces (traceStore: none), and no Jaeger that has them is "
+                "known: name it with `pulumi config set queryUrl URL` and `pulumi up`, or with "
+                "--jaeger URL"
+            )
         if self.jaeger_url is None:
             raise UsageError(
                 "no Jaeger is known: give its address with --jaeger URL, or a stack with "
                 "--stack NAME"
             )
         return self.jaeger_url
+
+    @property
+    def has_no_jaeger(self) -> bool:
+        """Whether it is a stack whose traces no known Jaeger has."""
+        return self.jaeger_url is None and self.outputs.get("traceStore") == NONE
 
     @property
     def store(self) -> Store:
@@ -71,7 +83,7 @@ def choose(stack: str | None, jaeger: str | None, kubeconfig: Path | None) -> Ta
         return Target(jaeger, kubeconfig)
     outputs = stack_outputs(stack)
     return Target(
-        jaeger or outputs["jaegerUrl"],
+        jaeger or outputs["jaegerUrl"] or None,
         kubeconfig or Path(outputs["kubeconfig"]),
         outputs,
     )

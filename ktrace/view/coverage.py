@@ -17,6 +17,8 @@ from ktrace.pipeline.hops import BrokenHop
 from ktrace.pipeline.verification import Verification
 from runtime_observability.host.memory_loss import MemoryLoss
 
+_NO_NODE = "from a node that its spans do not name"
+
 
 def document(verification: Verification, now: float) -> dict[str, Any]:
     """The shape that ``verify --json`` promises; ``now`` is a Unix time in seconds."""
@@ -38,6 +40,7 @@ def document(verification: Verification, now: float) -> dict[str, Any]:
             for destination in verification.destinations
         ],
         "lostTraces": _loss_document(verification.loss) if verification.loss else None,
+        "notKnown": list(verification.not_known),
     }
 
 
@@ -65,7 +68,7 @@ def part_document(part: Coverage, now: float) -> dict[str, Any]:
 
 def lines(verification: Verification, now: float) -> Iterator[RenderableType]:
     """The table of components, the span from this machine, and every broken hop."""
-    yield _table(verification.parts, now)
+    yield _table(verification.parts, now, counted=bool(verification.not_known))
     if verification.chooses:
         yield Text("the collector accepts spans, and passes on the traces that `tracing` chooses")
     if synthetic := verification.synthetic:
@@ -75,6 +78,11 @@ def lines(verification: Verification, now: float) -> Iterator[RenderableType]:
         yield _destination(destination)
     if verification.loss:
         yield Text(f"traces are lost: {verification.loss}", "yellow")
+    if verification.not_known:
+        yield Text(
+            "judged by the collector's counters, as no Jaeger can be asked. Not known: "
+            + ", ".join(verification.not_known)
+        )
     for hop, affected in _by_broken_hop(verification.parts).items():
         yield Text(f"\nbroken: {hop.hop}", "bold red")
         yield Text(f"  seen: {hop.evidence}")
@@ -97,7 +105,9 @@ def _destination(destination: Destination) -> Text:
     )
 
 
-def _table(parts: Sequence[Coverage], now: float) -> Table:
+def _table(parts: Sequence[Coverage], now: float, *, counted: bool) -> Table:
+    """``counted``: the collector has counted the spans, and tells of no node."""
+    no_node = "which of the nodes sent it is not known" if counted else _NO_NODE
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in ("", "component", "node", "last span"):
         table.add_column(column, overflow="fold")
@@ -105,7 +115,7 @@ def _table(parts: Sequence[Coverage], now: float) -> Table:
         age = _age(part, now)
         last_span = "never" if age is None else f"{age:.1f} s ago"
         if not part.node_known:
-            last_span += ", from a node that its spans do not name"
+            last_span += f", {no_node}"
         if not part.expected and not part.ok:
             last_span += ", not expected: not traced, or sampled"
         table.add_row(_state(part), part.component, part.node, last_span)

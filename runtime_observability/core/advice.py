@@ -60,6 +60,9 @@ def _other_store(names: Names, observed: Observation, settings: Settings) -> lis
     before, after = observed.trace_store, settings.trace_store
     if before in ("", after):
         return []
+    change = f'traceStore: "{before}" → "{after}": Jaeger will be'
+    if before == trace_store.NONE:
+        return [f"{change} made; earlier traces stay where exporters sent them"]
     if before == trace_store.MEMORY:
         fate = "the traces in its memory are lost"
     else:
@@ -67,7 +70,7 @@ def _other_store(names: Names, observed: Observation, settings: Settings) -> lis
             f"volume {names.traces} is removed with its traces, unless keepTraces was on at the "
             "last up"
         )
-    return [f'traceStore: "{before}" → "{after}": Jaeger will be replaced, and {fate}']
+    return [f"{change} {'replaced' if settings.has_jaeger else 'removed'}, and {fate}"]
 
 
 def _ended_support(settings: Settings, today: date | None) -> list[str]:
@@ -76,9 +79,10 @@ def _ended_support(settings: Settings, today: date | None) -> list[str]:
 
 
 def _unchecked_releases(settings: Settings) -> list[str]:
+    jaeger = {"Jaeger": (settings.jaeger_version, compatibility.NEWEST_KNOWN_JAEGER)}
     newest = {
         "k3s": (settings.k3s_version, compatibility.NEWEST_KNOWN_K3S),
-        "Jaeger": (settings.jaeger_version, compatibility.NEWEST_KNOWN_JAEGER),
+        **(jaeger if settings.has_jaeger else {}),
         "collector": (settings.collector_version, compatibility.NEWEST_KNOWN_COLLECTOR),
     }
     return [
@@ -100,6 +104,7 @@ def _versions_of_other_images(settings: Settings) -> list[str]:
             ("collector", settings.collector_version, images.collector),
             ("k3s", settings.k3s_version, images.nodes),
         )
+        if key != "jaeger" or settings.has_jaeger
         if (tagged := re.search(r":v?(\d+\.\d+\.\d+)", image)) and tagged[1] != version.numbers
     ]
 

@@ -155,6 +155,11 @@ class TraceProbeArgs:
     """Components as Jaeger names their services."""
 
     jaeger_url: str
+    """Empty: no Jaeger can be asked."""
+    metrics_url: str
+    """Of the collector's counters, where the stack has no Jaeger of its own; else empty."""
+    destinations: tuple[str, ...]
+    """Some of them must take spans, where no Jaeger can be asked."""
     kubeconfig: str
     image: str
     seconds: int

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from runtime_observability.core import compatibility, destinations, naming, trace_store
+from runtime_observability.core import arrivals, compatibility, destinations, naming, trace_store
 from runtime_observability.core.presets import EVERYTHING, Choice
 from runtime_observability.core.versions import Version
 
@@ -107,8 +107,11 @@ def collector(
     exporters: Sequence[Exporter] = (),
     allowed_origins: Sequence[str] = (),
     tracing: Choice = EVERYTHING,
+    to_jaeger: bool = True,
 ) -> str:
     """The collector's configuration; ``memory_mib`` is its container's limit in MiB.
+
+    Without ``to_jaeger`` the stack has no Jaeger: spans go to ``exporters`` alone, and are counted.
 
     The limiter's share leaves room for the process itself, as the memory_limiter's README advises.
     At full sampling the pipeline has no sampler: in hash_seed mode it drops spans whose tracestate
@@ -138,7 +141,17 @@ def collector(
     destinations.add(
         document, version, exporters, memory_mib=memory_mib, allowed_origins=allowed_origins
     )
+    if not to_jaeger:
+        _leave_jaeger_out(document, exporter)
     return dump(document)
+
+
+def _leave_jaeger_out(document: dict[str, Any], exporter: str) -> None:
+    """From the collector's whole ``document``, in which ``exporter`` leads to Jaeger."""
+    del document["exporters"][exporter]
+    del document["service"]["pipelines"]["traces"]
+    del document["processors"]["batch"]
+    arrivals.add(document)
 
 
 def jaeger(settings: Settings) -> str:

@@ -52,7 +52,8 @@ class Plan:
 
     stack_guard: StackGuardArgs
     network: StackNetworkArgs
-    jaeger: JaegerArgs
+    jaeger: JaegerArgs | None
+    """None where the stack has no Jaeger."""
     collector: CollectorArgs
     node_image: NodeImageArgs
     rehearsal: ClusterRehearsalArgs | None
@@ -65,6 +66,8 @@ class Plan:
     backends_wait_for_ports: bool
     """Jaeger or the collector takes a port that the cluster has until it is replaced."""
     cluster_name: str
+    jaeger_url: str
+    """Of the Jaeger that is queried; empty: there is none."""
     links: dict[str, str]
     store_outputs: dict[str, str]
     """What `ktrace` has to know of a store that is not Jaeger's memory, by the output's name."""
@@ -84,10 +87,11 @@ def make_plan(
     image = upstream.tag if upstream else settings.images.nodes
     spec = cluster_spec(settings, names, files, image)
     digest = _digest(spec, observed.record)
-    jaeger = _jaeger(settings, names, observed)
+    jaeger = _jaeger(settings, names, observed) if settings.has_jaeger else None
+    jaeger_url = _jaeger_url(settings)
     collector = _collector(settings, names, observed)
     tracing = Tracing(settings)
-    of_backends = {*jaeger.container.ports, *collector.container.ports}
+    of_backends = {*(jaeger.container.ports if jaeger else ()), *collector.container.ports}
     held_by_backends = _held(observed, names.jaeger, names.collector)
     held_by_nodes = _held(observed, *observed.record.nodes) if observed.record else set()
     return Plan(
@@ -118,19 +122,25 @@ def make_plan(
         ),
         backends_wait_for_ports=not held_by_nodes.isdisjoint(of_backends),
         cluster_name=names.cluster,
+        jaeger_url=jaeger_url,
         links=links.all_links(
-            jaeger.url,
+            jaeger_url,
             containerd=settings.containerd_plan.traced,
             request_span=compatibility.REQUEST_SPAN.at(settings.k3s_version),
-        ),
-        store_outputs=(
-            {"traceStore": settings.trace_store, "traceRetention": settings.trace_retention}
-            if settings.trace_store != trace_store.MEMORY
-            else {}
-        ),
+        )
+        if jaeger_url
+        else {},
+        store_outputs=_store_outputs(settings),
         warnings=tuple(advice.warnings(settings, names, spec, observed)),
         tracing=(*tracing.lines, *settings.preset.lines),
     )
+
+
+def _store_outputs(settings: Settings) -> dict[str, str]:
+    if settings.trace_store == trace_store.MEMORY:
+        return {}
+    retention = {"traceRetention": settings.trace_retention} if settings.has_jaeger else {}
+    return {"traceStore": settings.trace_store} | retention
 
 
 def _held(observed: Observation, *containers: str) -> set[int]:
@@ -183,7 +193,10 @@ def _trace_volume(settings: Settings, names: Names) -> VolumeArgs | None:
 
 
 def _jaeger_url(settings: Settings) -> str:
-    return f"http://127.0.0.1:{settings.jaeger_ui_port}"
+    """Of the Jaeger that is queried; empty: there is none."""
+    if settings.has_jaeger:
+        return f"http://127.0.0.1:{settings.jaeger_ui_port}"
+    return settings.query_url
 
 
 def _collector(settings: Settings, names: Names, observed: Observation) -> CollectorArgs:
@@ -194,13 +207,15 @@ def _collector(settings: Settings, names: Names, observed: Observation) -> Colle
         exporters=settings.exporters,
         allowed_origins=settings.allowed_origins,
         tracing=settings.preset,
+        to_jaeger=settings.has_jaeger,
     )
     container = ContainerArgs(
         name=names.collector,
         image=settings.images.collector,
         alias=naming.COLLECTOR_ALIAS,
         owner=names.owner,
-        labels=_labels(names, names.collector, observed),
+        labels=_labels(names, names.collector, observed)
+        | ({} if settings.has_jaeger else {naming.STORE_LABEL: trace_store.NONE}),
         command=("--config", _COLLECTOR_CONFIG),
         uploads={_COLLECTOR_CONFIG: configuration, **destinations.files(settings.exporters)},
         secret_uploads=destinations.secret_files(settings.exporters),
@@ -267,8 +282,11 @@ def _probe(
     tracing: Tracing,
     spec: ClusterSpec,
 ) -> TraceProbeArgs:
+    metrics = f"http://127.0.0.1:{settings.collector_metrics_port}/metrics"
     return TraceProbeArgs(
         jaeger_url=_jaeger_url(settings),
+        metrics_url="" if settings.has_jaeger else metrics,
+        destinations=() if settings.has_jaeger else tracing.destinations,
         kubeconfig=str(names.kubeconfig),
         image=settings.probe_image or compatibility.SANDBOX_IMAGE.at(settings.k3s_version),
         seconds=settings.probe_timeout_seconds,

@@ -10,8 +10,10 @@ from runtime_observability.core.settings.rule import RuleError
 if TYPE_CHECKING:  # its library takes longer to load than everything else here
     from runtime_observability.core.settings.model import Settings
 
-TraceStore = Literal["memory", "badger"]
+TraceStore = Literal["memory", "badger", "none"]
 MEMORY: TraceStore = "memory"
+NONE: TraceStore = "none"
+"""The stack has no Jaeger: the collector sends to `exporters` alone."""
 
 VOLUME_PATH = "/data"
 """Where the volume of the traces is mounted in Jaeger's container."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from runtime_observability.core import compatibility
 
 if TYPE_CHECKING:  # its library takes longer to load than everything else here
     from runtime_observability.core.settings.model import Settings
 
+Component = Literal["apiserver", "kubelet", "containerd", "etcd"]
+"""What can be traced, by its service name."""
 _MILLION = 1_000_000
 _CERTAIN_SHARE = 0.1
 """A cluster at rest makes over 150 traces a minute of each component: a tenth of them is enough."""
@@ -37,10 +40,46 @@ class Tracing:
         return shares
 
     @property
+    def readable(self) -> dict[str, float]:
+        """The share of its traces that can be found for certain, 0 to 1, by traced component.
+
+        The Jaeger of ``queryUrl`` has what one of the exporters sends; which one is not known.
+        """
+        settings = self.settings
+        if settings.has_jaeger or not settings.query_url:
+            return self.shares
+        ways = [exporter for exporter in settings.exporters if "traces" in exporter.signals]
+        return {
+            name: share
+            * min(
+                way.sampling_per_million / _MILLION if name in (way.only or (name,)) else 0
+                for way in ways
+            )
+            for name, share in self.shares.items()
+        }
+
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        """The exporters that must take spans while a pod starts, as their silence is all but
+        impossible."""
+        certain = {name for name, share in self.shares.items() if share >= _CERTAIN_SHARE}
+        return tuple(
+            exporter.label
+            for exporter in self.settings.exporters
+            if "traces" in exporter.signals
+            and exporter.sampling_per_million / _MILLION >= _CERTAIN_SHARE
+            and not certain.isdisjoint(exporter.only or certain)
+        )
+
+    @property
     def demanded(self) -> tuple[str, ...]:
         """The components whose spans of any one pod must be there: those sampled in full."""
-        shares = self.shares.items()
-        return tuple(name for name, share in shares if share == 1 and self._names_the_pod(name))
+        shares = self.readable
+        return tuple(
+            name
+            for name, share in shares.items()
+            if share == 1 and self._names_the_pod(name) and self._is_found_below(name, shares)
+        )
 
     @property
     def expected(self) -> tuple[str, ...]:
@@ -51,7 +90,7 @@ class Tracing:
         if self.settings.tracing == "errors-and-slow":
             return ()
         demanded = self.demanded
-        likely = (name for name, share in self.shares.items() if share >= _CERTAIN_SHARE)
+        likely = (name for name, share in self.readable.items() if share >= _CERTAIN_SHARE)
         return tuple(name for name in likely if name not in demanded)
 
     @property
@@ -86,6 +125,10 @@ class Tracing:
         if share < 1:
             line += f"; {share:.4%} is kept, so a pod may have no trace of it"
         return line
+
+    def _is_found_below(self, component: str, shares: Mapping[str, float]) -> bool:
+        """Containerd's spans of a pod are found below the kubelet's, which must be there too."""
+        return component != "containerd" or shares["kubelet"] == 1
 
     def _names_the_pod(self, component: str) -> bool:
         """Etcd's spans name no pod, nor do containerd's where they are in traces of their own."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from runtime_observability.core.naming import Names
+from runtime_observability.core.trace_store import NONE
 from runtime_observability.host.docker import Owned
 
 _STARTED = ("running", "restarting", "paused")
@@ -25,12 +26,14 @@ class DockerDrift:
     """What is to be made again, and why; of a stack that was never made, all of it."""
 
 
-def find(names: Names, containers: Sequence[Owned], networks: Sequence[Owned]) -> DockerDrift:
-    """``containers`` and ``networks`` are all that Docker has."""
+def find(
+    names: Names, containers: Sequence[Owned], networks: Sequence[Owned], *, has_jaeger: bool = True
+) -> DockerDrift:
+    """``containers`` and ``networks`` are all that Docker has; ``has_jaeger``: one is wanted."""
     own = {found.name: found for found in (*containers, *networks) if found.owner == names.owner}
     reasons = {
         name: f"container {name} is {state}: up will make it again"
-        for name in (names.jaeger, names.collector)
+        for name in ([names.jaeger] if has_jaeger else []) + [names.collector]
         if (state := _fault(own.get(name)))
     }
     if names.network not in own:
@@ -40,7 +43,10 @@ def find(names: Names, containers: Sequence[Owned], networks: Sequence[Owned]) -
         )
     now = datetime.now(UTC).isoformat(timespec="microseconds")
     kept = {name: found.made for name, found in own.items() if found.made}
-    return DockerDrift(kept | dict.fromkeys(reasons, now), tuple(reasons.values()))
+    made = kept | dict.fromkeys(reasons, now)
+    if names.collector in own and own[names.collector].store == NONE:
+        reasons.pop(names.jaeger, None)  # there was none
+    return DockerDrift(made, tuple(reasons.values()))
 
 
 def _fault(container: Owned | None) -> str:

@@ -57,8 +57,12 @@ def observe(
     volumes: Sequence[str] = (),
     *,
     udp_ports: Mapping[str, int] | None = None,
+    has_jaeger: bool = True,
 ) -> Observation:
-    """Looks at Docker, the ports and the stack's own folder; about 0.3 s."""
+    """Looks at Docker, the ports and the stack's own folder; about 0.3 s.
+
+    ``has_jaeger``: whether a Jaeger is to be part of the stack.
+    """
     record = store.load(names)
     image = str(record.spec["k3d"]["image"]) if record else ""
     with ThreadPoolExecutor() as looks:  # each waits for a command, or for the API server
@@ -88,7 +92,7 @@ def observe(
         address = runner.variables.get("DOCKER_HOST", "")
         problems += ownership.refuse_another_daemon(names, record, engine, address)
     drift = (find_drift(names, record, containers) or of_api.result()) if record else []
-    found = docker_drift.find(names, containers, networks)
+    found = docker_drift.find(names, containers, networks, has_jaeger=has_jaeger)
     if of_image.result():
         drift.append(f"image {image} is gone")
     return Observation(
@@ -108,7 +112,7 @@ def observe(
         trace_store=_trace_store(names, containers),
         notices=(
             *(found.reasons if record else ()),
-            *advise_on_lost_traces(of_loss.result()),
+            *(advise_on_lost_traces(of_loss.result()) if has_jaeger else ()),
             *advise_on_added_nodes(names, containers),
         ),
         today=date.today(),
@@ -116,15 +120,11 @@ def observe(
 
 
 def _trace_store(names: Names, containers: Sequence[Owned]) -> str:
-    """That of the stack's Jaeger; one that is gone or has ended has none in memory."""
-    return next(
-        (
-            found.store or MEMORY
-            for found in containers
-            if (found.name, found.owner) == (names.jaeger, names.owner)
-        ),
-        "",
-    )
+    """That of the stack's Jaeger; without one, what the collector says of it."""
+    own = {found.name: found for found in containers if found.owner == names.owner}
+    if names.jaeger in own:
+        return own[names.jaeger].store or MEMORY
+    return own[names.collector].store if names.collector in own else ""
 
 
 def _standing(names: Names, record: Record | None, containers: list[Owned]) -> Record | None:

@@ -48,10 +48,15 @@ class ByHand:
     def server(self) -> str:
         return f"k3d-{self.plan.cluster_name}-server-0"
 
+    @property
+    def _containers(self) -> list[ContainerArgs]:
+        jaeger = [self.plan.jaeger.container] if self.plan.jaeger else []
+        return [*jaeger, self.plan.collector.container]
+
     def up(self) -> None:
         """Until the node is Ready."""
         self._docker("network", "create", self.plan.network.name)
-        for container in (self.plan.jaeger.container, self.plan.collector.container):
+        for container in self._containers:
             self._start(container)
         directory = Path(self.plan.files.directory)
         directory.mkdir(parents=True, exist_ok=True)
@@ -62,7 +67,7 @@ class ByHand:
     def down(self) -> None:
         name = self.plan.cluster_name
         _run(["k3d", "cluster", "delete", name], self.environment)
-        containers = (self.plan.jaeger.container.name, self.plan.collector.container.name)
+        containers = [container.name for container in self._containers]
         self._docker("rm", "--force", "--volumes", *containers)
         self._docker("network", "rm", self.plan.network.name)
 

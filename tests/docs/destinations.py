@@ -31,6 +31,7 @@ def rendered(example: Mapping[str, Any]) -> str:
         settings.collector_memory_mib,
         exporters=settings.exporters,
         allowed_origins=settings.allowed_origins,
+        to_jaeger=settings.has_jaeger,
     )
 
 

@@ -27,6 +27,32 @@ def test_another_collector_sampling_replaces_the_collector_and_not_the_cluster(
     standing.expect_no_changes()
 
 
+def test_jaeger_goes_and_comes_back_beside_the_same_cluster(standing: Stack) -> None:
+    before = standing.ids()
+    exporter = {"endpoint": "127.0.0.1:1", "tls": {"insecure": True}}
+    standing.configure(traceStore="none", exporters=[exporter])
+    plan = standing.plan()
+    assert "Jaeger will be removed, and the traces in its memory are lost" in plan.diagnostics
+    assert all(name.startswith(("jaeger", "collector")) for name in plan.changes)
+
+    standing.up()
+    without = standing.ids()
+    assert before.keys() - without.keys() == {standing.jaeger}
+    assert without[standing.server] == before[standing.server]
+    assert (standing.outputs["jaegerUrl"], standing.outputs["traceStore"]) == ("", "none")
+    assert not any(name.startswith("jaeger") for name in standing.state)
+    standing.expect_no_changes()
+
+    standing.configure()
+    told = standing.plan().diagnostics
+    assert "Jaeger will be made; earlier traces stay where exporters sent them" in told
+    assert "is gone" not in told
+    standing.up()
+    assert standing.ids().keys() == before.keys()
+    assert standing.ids()[standing.server] == before[standing.server]
+    standing.expect_no_changes()
+
+
 def test_agents_are_added_and_removed_and_the_rest_goes_on(standing: Stack) -> None:
     before = standing.ids()
     agent = f"k3d-{standing.cluster}-agent-0"

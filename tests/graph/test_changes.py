@@ -123,9 +123,51 @@ def test_badgers_container_ends_before_its_volume_goes(default: Run) -> None:
     assert changed(badger, kept).keys() == {"jaeger-volume", "stack-sweep"}, "Jaeger goes on"
 
 
+WITHOUT = {
+    "traceStore": "none",
+    "exporters": [{"endpoint": "collector.example:4317", "name": "central"}],
+}
+
+
+def test_a_stack_without_a_jaeger_has_no_resource_of_one(default: Run) -> None:
+    without = run(WITHOUT)
+    jaeger = {"jaeger-image", "jaeger-container", "jaeger-ready"}
+    assert set(default.names) - set(without.names) == jaeger
+    assert set(without.names) <= set(default.names)
+    differs = changed(default, without).keys()
+    assert differs - jaeger == {"collector-container", "probe-run"}, "the cluster stays"
+    assert {"collector-ready", "cluster-ensure"} <= without.before("probe-run")
+    assert len(without["probe-run"].inputs["triggers"]) == 3
+    asked = without["probe-run"].stdin
+    assert (asked["jaegerUrl"], asked["destinations"]) == ("", ["central"])
+    assert asked["metricsUrl"] == "http://127.0.0.1:8888/metrics"
+    assert (without.exports["jaegerUrl"], without.exports["links"]) == ("", {})
+    assert without.exports["traceStore"] == "none"
+    assert "traceRetention" not in without.exports
+
+
+def test_another_query_url_runs_the_probe_alone_and_is_in_the_outputs() -> None:
+    without, asking = run(WITHOUT), run({**WITHOUT, "queryUrl": "https://jaeger.example/x/"})
+    assert changed(without, asking) == {"probe-run": {"stdin"}}
+    assert asking.exports["jaegerUrl"] == "https://jaeger.example/x"
+    assert asking.exports["links"]["podStarts"].startswith("https://jaeger.example/x/search?")
+
+
+def test_a_secret_query_url_is_refused() -> None:
+    settings = {**WITHOUT, "queryUrl": "https://hush.example"}
+    refused = str(run(settings, secret_keys=["queryUrl"]).error)
+    assert "queryUrl: its secret value cannot be used" in refused
+    assert "hush" not in refused
+
+
 @pytest.mark.parametrize(
     ("before", "after", "fate"),
     [
+        ("memory", "none", "Jaeger will be removed, and the traces in its memory are lost"),
+        ("badger", "none", "Jaeger will be removed, and volume traced-dev-traces is removed"),
+        ("none", "memory", "Jaeger will be made; earlier traces stay where exporters sent them"),
+        ("none", "none", None),
+        ("", "none", None),
         ("", "badger", None),
         ("memory", "memory", None),
         ("badger", "badger", None),
@@ -135,7 +177,8 @@ def test_badgers_container_ends_before_its_volume_goes(default: Run) -> None:
 )
 def test_another_store_is_announced(before: str, after: str, fate: str | None) -> None:
     observed = Observation(generation=7, trace_store=before)
-    warnings = run({"traceStore": after}, observed=observed).warnings()
+    settings = WITHOUT if after == "none" else {"traceStore": after}
+    warnings = run(settings, observed=observed).warnings()
     told = [line for line in warnings if line.startswith("traceStore: ")]
     assert bool(told) is bool(fate)
     assert all(str(fate) in line and f'"{before}" → "{after}"' in line for line in told)

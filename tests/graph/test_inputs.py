@@ -277,6 +277,8 @@ def test_a_command_reads_these_documents(stack: Run) -> None:
             "expected": [],
             "k3sVersion": f"v{support.DEFAULT_K3S}",
             "report": f"{folder}/probe.json",
+            "metricsUrl": "",
+            "destinations": [],
         },
     }
 

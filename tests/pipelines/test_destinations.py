@@ -25,6 +25,7 @@ import pytest
 import trustme
 import yaml
 
+from ktrace.pipeline import collector_metrics
 from runtime_observability.core import destinations, documents
 from tests import collector
 from tests.configuration import parsed
@@ -73,6 +74,7 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Collector]]:
             1_000_000,
             parse.collector_memory_mib,
             exporters=parse.exporters,
+            to_jaeger=parse.has_jaeger,
         )
         ports = tuple(free_port() for _ in range(4))
         for at, port in zip(("0.0.0.0:4317", "0.0.0.0:4318", "0.0.0.0:13133"), ports, strict=False):
@@ -83,7 +85,7 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Collector]]:
         text = text.replace("/etc/otelcol", str(folder))
         if jaeger:
             text = text.replace("jaeger:4317", f"127.0.0.1:{jaeger.ports[0]}")
-        else:
+        elif parse.has_jaeger:
             text = _that_drops(text)
         files = destinations.files(parse.exporters) | destinations.secret_files(parse.exporters)
         for path, content in files.items():
@@ -258,6 +260,37 @@ def test_only_what_is_named_is_sent_and_a_trace_is_kept_or_dropped_whole(
     kept = sender.counted("exporter_sent_spans", "team")
     assert kept % 2 == 0, "a trace has a span of each of the two"
     assert kept < 8000
+
+
+def test_without_a_jaeger_destinations_get_everything_and_components_are_counted(
+    run: Callable[..., Collector], backend: Backend
+) -> None:
+    """What ktrace reads of it, while one of the destinations is dead."""
+    asked = {**backend.exporter("team", HEADER), "signals": ["traces", "metrics", "logs"]}
+    dead = {"name": "dead", "endpoint": "127.0.0.1:1", "tls": {"insecure": True}}
+    sender = run(traceStore="none", exporters=[asked, dead])
+    metrics = f"http://127.0.0.1:{sender.ports[3]}/metrics"
+    empty = dict.fromkeys(("apiserver", "kubelet", "containerd", "etcd"), 0)
+    before = collector_metrics.read_arrivals(metrics)
+    assert (before.of, before.filters) == (empty, False)
+    for service, count in (("kubelet", 3000), ("containerd", 40), ("shop", 500)):
+        assert sender.post("traces", spans(service, count)) == 200
+    until("them all", lambda: sender.counted("exporter_sent_spans", "team") == 3540, 20)
+    now = collector_metrics.read_arrivals(metrics)
+    assert now.of == empty | {"kubelet": 3000, "containerd": 40}
+    assert sorted(now.since(before)) == ["containerd", "kubelet"]
+    assert now.took_since(before) == ["team"]
+    assert [found.name for found in collector_metrics.watch(metrics).stuck] == ["dead"]
+
+
+def test_a_destination_that_leaves_spans_out_is_known_by_the_counters(
+    run: Callable[..., Collector], backend: Backend
+) -> None:
+    asked = {**backend.exporter("team", HEADER), "only": ["kubelet"]}
+    sender = run(traceStore="none", exporters=[asked])
+    assert sender.post("traces", spans("shop", 5)) == 200
+    metrics = f"http://127.0.0.1:{sender.ports[3]}/metrics"
+    until("the counter", lambda: collector_metrics.read_arrivals(metrics).filters, 10)
 
 
 @pytest.mark.parametrize("transport", ["grpc", "http"])

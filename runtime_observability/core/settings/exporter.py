@@ -19,10 +19,10 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from runtime_observability.core.settings.rule import RuleError
+from runtime_observability.core.tracing import Component
 
 Protocol = Literal["grpc", "http"]
 Signal = Literal["traces", "metrics", "logs"]
-Component = Literal["apiserver", "kubelet", "containerd", "etcd"]
 
 OF_JAEGER = "jaeger"
 """The name of the stack's own destination."""

@@ -28,6 +28,7 @@ from runtime_observability.core.settings.values import (
     PerMillion,
     Port,
     PublishedPort,
+    QueryUrl,
     Registry,
     RegistryConfiguration,
     RegistryMirror,
@@ -38,7 +39,7 @@ from runtime_observability.core.settings.values import (
     host_port,
     since,
 )
-from runtime_observability.core.trace_store import TraceStore
+from runtime_observability.core.trace_store import NONE, TraceStore
 from runtime_observability.core.versions import Version
 
 CLUSTER_KEYS = (
@@ -69,6 +70,8 @@ def _key(field: str) -> str:
 
 
 MOST_PORT_OFFSET = 40_000
+JAEGER_PORT = "jaegerUiPort"
+"""The port that a stack without a Jaeger does not take."""
 
 
 class _Model(BaseModel):
@@ -151,6 +154,7 @@ class Settings(_Model):
     allowed_origins: tuple[Origin, ...] = ()
 
     trace_store: TraceStore = "memory"
+    query_url: QueryUrl = ""
     trace_retention: Retention = "48h"
     keep_traces: bool = False
     jaeger_max_traces: Annotated[int, Field(ge=1_000, le=1_000_000)] = 50_000
@@ -178,6 +182,11 @@ class Settings(_Model):
     def secret_keys(self) -> frozenset[str]:
         """Keys whose values Pulumi keeps secret; no message has them."""
         return self._secret_keys
+
+    @property
+    def has_jaeger(self) -> bool:
+        """Whether a Jaeger is part of the stack."""
+        return self.trace_store != NONE
 
     @property
     def images(self) -> Images:
@@ -228,7 +237,7 @@ class Settings(_Model):
     def ports(self) -> dict[str, int]:
         """The stack's ports by key, each on 127.0.0.1."""
         values = self.model_dump(by_alias=True)
-        return {key: values[key] for key in PORT_DEFAULTS}
+        return {key: values[key] for key in PORT_DEFAULTS if self.has_jaeger or key != JAEGER_PORT}
 
     @property
     def host_ports(self) -> dict[str, int]:

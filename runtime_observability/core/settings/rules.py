@@ -9,13 +9,19 @@ from typing import Any
 from runtime_observability.core import compatibility, trace_store
 from runtime_observability.core.destinations import MIB_FOR_A_QUEUE
 from runtime_observability.core.problem import Problem
+from runtime_observability.core.settings import without_jaeger
 from runtime_observability.core.settings.exporter import OF_JAEGER
 from runtime_observability.core.settings.k3s_arguments import (
     NO_NETWORK_PLUGIN,
     NODE_FILTER,
     split_k3s_argument,
 )
-from runtime_observability.core.settings.model import PORT_DEFAULTS, Settings, published_key
+from runtime_observability.core.settings.model import (
+    JAEGER_PORT,
+    PORT_DEFAULTS,
+    Settings,
+    published_key,
+)
 from runtime_observability.core.settings.values import host_port, whole_number
 
 
@@ -39,6 +45,8 @@ def refuse_clashes(raw: Mapping[str, Any]) -> list[Problem]:
 def _host_ports(raw: Mapping[str, Any]) -> Iterator[tuple[str, tuple[int, str]]]:
     """Each port with its protocol: one number on TCP and on UDP is two ports."""
     for key in PORT_DEFAULTS:
+        if key == JAEGER_PORT and raw.get("traceStore") == trace_store.NONE:
+            continue
         if (port := whole_number(raw.get(key))) is not None:
             yield key, (port, "tcp")
     entries = raw.get("publishedPorts", ())
@@ -58,6 +66,7 @@ def refuse_broken_rules(settings: Settings) -> list[Problem]:
         *_refuse_exporters_without_memory(settings),
         *_refuse_more_than_the_store_holds(settings),
         *_refuse_an_unfit_store(settings),
+        *without_jaeger.refuse(settings),
         *_refuse_a_collector_without_tail_sampling(settings),
         *_refuse_unpublished(settings),
     ]
@@ -219,7 +228,11 @@ def _refuse_an_unfit_store(settings: Settings) -> list[Problem]:
             )
         )
     least = trace_store.LEAST_BADGER_MIB
-    if settings.trace_store != trace_store.MEMORY and settings.jaeger_memory_mib < least:
+    if (
+        settings.has_jaeger
+        and settings.trace_store != trace_store.MEMORY
+        and settings.jaeger_memory_mib < least
+    ):
         problems.append(
             Problem(
                 "jaegerMemoryMiB",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from runtime_observability.core import presets
 from runtime_observability.core.naming import MOST_AGENTS
+from runtime_observability.core.settings import secret_texts
 from runtime_observability.core.settings.k3s_arguments import k3s_argument
 from runtime_observability.core.settings.node_extras import node_environment, node_volume
 from runtime_observability.core.settings.rule import RuleError, without_dollar
@@ -25,6 +27,9 @@ _MIRROR = re.compile(
 """A host with a dot or a port, or localhost: Docker takes another first name for a part of an
 image's name on Docker Hub."""
 _ORIGIN = re.compile(r"https?://[\w.*-]+(:(\d{1,5}|\*))?", re.ASCII)
+_QUERY_URL = re.compile(
+    r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?(/[\w.~!&'()*+,;=:%/-]*)?", re.ASCII
+)
 _REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?\Z")
 """As k3d reads it, without a protocol (k3d v5.9.0 pkg/util/registry.go)."""
 
@@ -165,6 +170,25 @@ def _duration(text: str) -> str:
     return text
 
 
+def _query_url(text: str) -> str:
+    """``text`` without a slash at its end."""
+    if secret_texts.LOGIN_IN_URL.search(text):
+        raise RuleError(
+            "it has a login, which the outputs would show",
+            "leave the login out, or name a proxy on this machine that adds it",
+        )
+    try:
+        is_url = bool(_QUERY_URL.fullmatch(text)) and urlsplit(text).port != 0
+    except ValueError:  # the port is too large, or the address no IPv6 address
+        is_url = False
+    if text and not is_url:
+        raise RuleError(
+            "the address of a Jaeger is http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]",
+            "for instance https://jaeger.example",
+        )
+    return text.rstrip("/")
+
+
 Port = Annotated[int, Field(ge=1024, le=65535)]
 PerMillion = Annotated[int, Field(ge=0, le=1_000_000)]
 Image = Annotated[str, AfterValidator(_image)]
@@ -176,6 +200,7 @@ Servers = Annotated[int, Field(ge=1, le=5), AfterValidator(_odd)]
 K3sArgument = Annotated[str, AfterValidator(k3s_argument)]
 PublishedPort = Annotated[str, AfterValidator(_published_port)]
 Origin = Annotated[str, AfterValidator(_origin)]
+QueryUrl = Annotated[str, AfterValidator(_query_url)]
 Registry = Annotated[str, AfterValidator(_registry)]
 RegistryMirror = Annotated[str, AfterValidator(_registry_mirror)]
 NodeEnvironment = Annotated[Mapping[str, str], AfterValidator(node_environment)]

@@ -61,6 +61,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "jaegerMaxTraces": 1000,
     },
     "badger": {"traceStore": "badger", "traceRetention": "14d"},
+    "without-jaeger": {
+        "traceStore": "none",
+        "exporters": [{"endpoint": "collector.example:4317", "name": "central"}],
+    },
 }
 
 
@@ -71,12 +75,14 @@ def rendered(settings: Settings, *, cgroup_v1: bool = False) -> dict[str, str]:
     labels = NAMES.labels | {naming.SPEC_LABEL: transition.identity(spec)}
     return files | {
         "k3d.yaml": documents.dump(cluster_spec.with_labels(spec.config, labels)),
-        "jaeger.yaml": documents.jaeger(settings),
+        **({"jaeger.yaml": documents.jaeger(settings)} if settings.has_jaeger else {}),
         "collector.yaml": documents.collector(
             settings.collector_version,
             settings.collector_sampling_per_million,
             settings.collector_memory_mib,
+            exporters=settings.exporters,
             tracing=settings.preset,
+            to_jaeger=settings.has_jaeger,
         ),
     }
 

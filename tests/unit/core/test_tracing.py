@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from runtime_observability.core.tracing import Tracing
@@ -29,6 +31,55 @@ def test_no_preset_changes_what_is_demanded_of_the_probes_pod(preset: str) -> No
     chosen = Tracing(parsed(k3sVersion="v1.29.5-k3s1", tracing=preset))
     assert chosen.demanded == usual.demanded == ("apiserver", "kubelet")
     assert chosen.expected == (() if preset == "errors-and-slow" else ("containerd",))
+
+
+WAYS = [{"endpoint": "one.example:4317"}, {"endpoint": "logs.example:4317", "signals": ["logs"]}]
+
+
+@pytest.mark.parametrize(
+    ("ways", "demanded", "expected"),
+    [
+        ([], ("apiserver", "kubelet", "containerd"), ()),
+        ([{"samplingPerMillion": 100_000}], (), ("apiserver", "kubelet", "containerd")),
+        ([{"samplingPerMillion": 99_999}], (), ()),
+        ([{"only": ["apiserver", "containerd"]}], ("apiserver",), ("containerd",)),
+        ([{"only": ["kubelet"]}, {"only": ["apiserver"]}], (), ()),
+    ],
+    ids=str,
+)
+def test_what_any_exporter_leaves_out_is_not_demanded_of_another_jaeger(
+    ways: list[dict[str, object]], demanded: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
+    """Which of the exporters leads to queryUrl is not known; containerd's spans are demanded below
+    the kubelet's."""
+    more = [{"endpoint": f"other-{number}.example:4317", **way} for number, way in enumerate(ways)]
+    settings: dict[str, Any] = {
+        "traceStore": "none",
+        "exporters": [*WAYS, *more],
+        "collectorMemoryMiB": 1024,
+    }
+    asked = Tracing(parsed(**settings, queryUrl="http://jaeger.example"))
+    assert (asked.demanded, asked.expected) == (demanded, expected)
+    counted = Tracing(parsed(**settings))
+    assert counted.demanded == ("apiserver", "kubelet", "containerd"), "they arrive all the same"
+
+
+@pytest.mark.parametrize(
+    ("way", "change", "certain"),
+    [
+        ({}, {}, True),
+        ({"only": ["kubelet"]}, {}, True),
+        ({"only": ["etcd"]}, {}, False),
+        ({"samplingPerMillion": 99_999}, {}, False),
+        ({"signals": ["metrics"]}, {}, False),
+        ({"only": ["kubelet"]}, {"nodeSamplingPerMillion": 1}, False),
+    ],
+)
+def test_a_destination_must_take_spans_if_it_gets_some_for_certain(
+    way: dict[str, Any], change: dict[str, Any], certain: bool
+) -> None:
+    settings = parsed(exporters=[{"endpoint": "one.example:4317", **way}], **change)
+    assert Tracing(settings).destinations == (("one-example",) if certain else ())
 
 
 @pytest.mark.parametrize(

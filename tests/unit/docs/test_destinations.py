@@ -11,7 +11,9 @@ EXAMPLES = examples()
 
 
 def test_every_destination_of_the_page_has_an_example() -> None:
-    assert list(EXAMPLES) == ["central", "lgtm", "grafana-cloud", "honeycomb", "signoz", "elastic"]
+    assert list(EXAMPLES) == [
+        "elsewhere", "central", "lgtm", "grafana-cloud", "honeycomb", "signoz", "elastic",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

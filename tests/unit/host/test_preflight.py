@@ -389,6 +389,22 @@ def test_a_container_that_is_not_as_it_was_made_is_made_again(
     assert (observed.drift, observed.generation) == ((), 7), "the cluster has not changed"
 
 
+@pytest.mark.usefixtures("record")
+def test_a_jaeger_that_is_not_wanted_is_not_missed_nor_one_that_was_not_there(
+    names: Names, daemon: FakeDaemon
+) -> None:
+    (jaeger,) = [found for found in daemon.containers if found.name == names.jaeger]
+    (collector,) = [found for found in daemon.containers if found.name == names.collector]
+    daemon.containers.remove(jaeger)
+    observed = observe(names, {}, has_jaeger=False)
+    assert (observed.notices, observed.trace_store) == ((), "")
+    assert names.jaeger not in observed.made
+    collector.labels[naming.STORE_LABEL] = "none"
+    observed = seen(names)
+    assert (observed.notices, observed.trace_store) == ((), "none")
+    assert names.jaeger in observed.made, "another one, whatever there was before"
+
+
 @pytest.mark.parametrize("state", ["restarting", "paused"])
 @pytest.mark.usefixtures("record")
 def test_a_container_that_has_not_ended_is_left(

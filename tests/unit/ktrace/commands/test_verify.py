@@ -13,8 +13,16 @@ import pytest
 
 from ktrace.commands import verify as command
 from ktrace.jaeger import Jaeger, JaegerError
-from ktrace.pipeline import collector_metrics, coverage, nodes, synthetic_span, verification
+from ktrace.pipeline import (
+    collector_metrics,
+    counted,
+    coverage,
+    nodes,
+    synthetic_span,
+    verification,
+)
 from ktrace.target import docker_daemon
+from runtime_observability.core import naming
 from runtime_observability.core.naming import Names
 from runtime_observability.host import runner
 from runtime_observability.host.daemon import resolved
@@ -44,6 +52,8 @@ class Stack:
         self.silent: set[str] = set()
         self.accepted = self.sent = 100
         self.of_destinations = ""
+        self.counted: dict[str, int] = {}
+        """Spans of each component since the last reading, where the stack has no Jaeger."""
         self.keeps_spans = True
         self.chooses = False
         self.jaeger_status = 200
@@ -83,7 +93,12 @@ class Stack:
                 if self.chooses:
                     counters["processor_tail_sampling_sampling_traces_on_memory"] = 0
                 own = "".join(f"otelcol_{name} {value}\n" for name, value in counters.items())
-                return Reply(200, own + self.of_destinations)
+                counted = "".join(
+                    "otelcol_processor_filter_spans_filtered_total"
+                    f'{{filter="filter/arrived_{component}"}} {self._readings * spans}\n'
+                    for component, spans in self.counted.items()
+                )
+                return Reply(200, own + self.of_destinations + counted)
             case "/v1/traces":
                 (resource,) = request.body["resourceSpans"]
                 self._sent += [sent["traceId"] for sent in resource["scopeSpans"][0]["spans"]]
@@ -106,7 +121,9 @@ class Stack:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    modules = (command, coverage, nodes, verification, collector_metrics, synthetic_span)
+    modules = (
+        command, counted, coverage, nodes, verification, collector_metrics, synthetic_span,
+    )  # fmt: skip
     return Clock().drive(monkeypatch, *modules)
 
 
@@ -217,6 +234,7 @@ def test_the_json_has_each_component_and_the_span(ktrace: Ktrace, stack: Stack) 
         "synthetic": {"ok": True, "seconds": 0.0, "evidence": ""},
         "destinations": [],
         "lostTraces": None,
+        "notKnown": [],
     }
 
 
@@ -366,6 +384,64 @@ def test_what_is_not_expected_may_be_silent(
         ["-", "kubelet", stack.node, "never, not expected: not traced, or sampled"],
         ["-", "containerd", stack.node, "0.0 s ago"],
     ]
+
+
+def without_jaeger(stack: Stack, daemon: FakeDaemon, counted: dict[str, int]) -> None:
+    """The stack keeps no traces; ``counted`` is added to each component's count at each reading."""
+    outputs = {"jaegerUrl": "", "kubeconfig": str(stack.kubeconfig), "traceStore": "none"}
+    outputs |= {"tracedComponents": list(COMPONENTS), "links": {}}
+    daemon.executables.script("pulumi", f"#!/bin/sh\necho '{json.dumps(outputs)}'\n")
+    daemon.containers.remove(stack.jaeger)
+    stack.collector.labels = {**stack.collector.labels, naming.STORE_LABEL: "none"}
+    stack.counted = counted
+    stack.of_destinations = 'otelcol_exporter_queue_size{exporter="otlp_grpc/central"} 0\n'
+
+
+def test_without_a_jaeger_the_collectors_counters_are_judged(
+    ktrace: Ktrace, stack: Stack, daemon: FakeDaemon
+) -> None:
+    without_jaeger(stack, daemon, dict.fromkeys(COMPONENTS, 5))
+    shown = ktrace("verify", "--timeout", "0")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert [line.split(maxsplit=2)[:2] for line in shown.lines[1:4]] == [
+        ["ok", component] for component in COMPONENTS
+    ]
+    assert "Not known: whether the spans of a pod's start are one trace" in shown.stdout
+    document = json.loads(ktrace("verify", "--json", "--timeout", "0").stdout)
+    validate("verify", document)
+    assert (document["ok"], document["synthetic"]) == (True, None)
+    assert len(document["notKnown"]) == 2
+
+
+def test_without_a_jaeger_a_silent_component_and_a_stuck_destination_are_named(
+    ktrace: Ktrace, stack: Stack, daemon: FakeDaemon
+) -> None:
+    without_jaeger(stack, daemon, {"apiserver": 5, "kubelet": 5})
+    shown = ktrace("verify", "--timeout", "0")
+    assert shown.returncode == 1
+    assert "broken: component exports spans" in shown.lines
+    assert f"  affects: containerd on {stack.node}" in shown.lines
+    stack.of_destinations = stack.of_destinations.replace(" 0", " 900")
+    stack.sent = 0
+    shown = ktrace("verify", "--timeout", "0")
+    assert "broken: collector's exporter delivers" in shown.lines
+    assert "destination central took nothing in 2 s, 900 bytes wait" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("show", "web-0"), ("run", "--", "true"), ("assert", "control-plane"), ("open",)],
+    ids=lambda words: words[0],
+)
+def test_without_a_jaeger_the_other_commands_end_with_one_line(
+    ktrace: Ktrace, stack: Stack, daemon: FakeDaemon, command: tuple[str, ...]
+) -> None:
+    without_jaeger(stack, daemon, {})
+    refused = ktrace(*command)
+    (line,) = refused.stderr.splitlines()
+    assert refused.returncode == 2
+    assert "the stack keeps no traces (traceStore: none)" in line
+    assert "pulumi config set queryUrl URL" in line
 
 
 def test_under_a_preset_components_may_be_silent(ktrace: Ktrace, stack: Stack) -> None:

@@ -36,6 +36,7 @@ CUT = httpx.Response(200, text='{"data": [{"traceID": "a", "spans"')
 PAGE = httpx.Response(200, text="<!doctype html><html>", headers={"Content-Type": "text/html"})
 NO_OBJECT = httpx.Response(200, json=["a", "list"])
 BROKEN = httpx.Response(500, json={"data": None, "errors": [{"code": 500, "msg": "no storage"}]})
+LOGIN = httpx.Response(401, text="<html>Sign in</html>")
 GATEWAY = httpx.Response(502, text="Bad Gateway")
 
 
@@ -47,12 +48,37 @@ GATEWAY = httpx.Response(502, text="Bad Gateway")
         (CUT, f"{URL}/api/services answers 200 with JSON that is not complete: try again"),
         (BROKEN, "Jaeger answers 500: .*no storage"),
         (GATEWAY, f"{URL}/api/services answers 502 without a JSON object: is that Jaeger?"),
+        (LOGIN, f"{URL}/api/services answers 401: it wants a login, and ktrace sends none."),
     ],
-    ids=["page", "no object", "cut", "error", "gateway"],
+    ids=["page", "no object", "cut", "error", "gateway", "login"],
 )
 def test_what_is_not_jaegers_answer_is_an_error(response: httpx.Response, message: str) -> None:
     with pytest.raises(JaegerError, match=message.replace("?", r"\?")):
         answers(response).services()
+
+
+@pytest.mark.parametrize(
+    ("url", "through_proxy"),
+    [
+        ("http://127.0.0.1:9", False),
+        ("http://localhost:9", False),
+        ("http://[::1]:9", False),
+        ("http://jaeger.example:9", True),
+    ],
+)
+def test_the_users_proxy_is_used_for_a_jaeger_elsewhere_alone(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch, url: str, through_proxy: bool
+) -> None:
+    server.answer = lambda _: Reply(200, {"data": ["shop"]})
+    for variable in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(variable, server.url)
+    with Jaeger(url, timeout=1) as jaeger:
+        if through_proxy:
+            assert jaeger.services() == ["shop"]
+        else:
+            with pytest.raises(JaegerError, match="cannot be reached"):
+                jaeger.services()
+    assert bool(server.requests) is through_proxy
 
 
 def test_a_jaeger_that_is_not_there_is_an_error() -> None:

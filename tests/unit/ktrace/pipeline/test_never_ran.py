@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from ktrace.pipeline import pod_watch, probe, probe_pod, probe_trace
-from ktrace.pipeline.probe_pod import ProbeError
+from ktrace.pipeline import pod_watch, probe_pod, probe_trace
+from ktrace.pipeline.probe_pod import ProbeError, SilenceError
 from tests.fakes.clock import Clock
 from tests.unit.ktrace.pipeline.test_probe import ALL, Cluster, joined
 from tests.unit.ktrace.pipeline.test_probe import cluster as cluster  # noqa: PLC0414  a fixture
@@ -271,5 +271,5 @@ def test_a_pod_that_ran_and_was_deleted_is_no_excuse_for_silence(
         cluster.gone = clock.now - begin > 3
 
     clock.while_sleeping = deleted
-    with pytest.raises(probe.SilenceError, match="no trace of kubelet and containerd"):
+    with pytest.raises(SilenceError, match="no trace of kubelet and containerd"):
         cluster.probe(demanded=ALL, seconds=6)

@@ -13,7 +13,7 @@ import pytest
 
 from ktrace.jaeger import Jaeger, JaegerError
 from ktrace.pipeline import pod_watch, probe, probe_pod, probe_trace
-from ktrace.pipeline.probe_pod import CreatedPod, ProbeError
+from ktrace.pipeline.probe_pod import CreatedPod, ProbeError, SilenceError
 from ktrace.pipeline.probe_trace import Wanted
 from ktrace.text import clean
 from runtime_observability.core.naming import Names
@@ -370,7 +370,7 @@ def test_a_pod_that_has_run_is_no_excuse_for_silence(cluster: Cluster) -> None:
         "phase": "Failed",
         "containerStatuses": [{"name": "probe", "state": {"terminated": {"exitCode": 1}}}],
     }
-    with pytest.raises(probe.SilenceError) as failed:
+    with pytest.raises(SilenceError) as failed:
         cluster.probe(seconds=0.3)
     assert failed.value.node == "n2"
 
@@ -559,7 +559,7 @@ def test_a_pod_that_stays_is_told_with_the_cure(cluster: Cluster) -> None:
         cluster.probe()
     assert "cannot be deleted: 500 etcd" in str(failed.value)
     cluster.undeletable, cluster.starts = [Reply(500, {"message": "etcd"})] * 9, [[]]
-    with pytest.raises(probe.SilenceError):
+    with pytest.raises(SilenceError):
         cluster.probe(seconds=0.3)
 
 

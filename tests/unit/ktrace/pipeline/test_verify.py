@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from ktrace.pipeline import collector_metrics, coverage, hops, pipelines
-from ktrace.pipeline.collector_metrics import Counters, Destination, Readings
+from ktrace.pipeline.collector_metrics import Arrivals, Counters, Destination, Readings
 from ktrace.pipeline.coverage import Coverage, Node
 from ktrace.pipeline.hops import BrokenHop
 from ktrace.pipeline.pipelines import Pipeline, StackPipeline
@@ -86,6 +86,79 @@ def test_every_destination_has_its_own_counters_of_every_signal() -> None:
     assert team == Destination("team", sent=3073, failed=6148, queue_bytes=3_000_000)
     assert (dead.ok, team.ok, Destination("new").ok) == (False, False, True)
     assert collector_metrics.parse_destinations(PLAIN) == []
+
+
+ARRIVED = """
+otelcol_exporter_sent_spans_total{exporter="otlp_grpc/central"} 30
+otelcol_processor_filter_spans_filtered_total{filter="filter/arrived_kubelet"} 5
+otelcol_processor_filter_spans_filtered_total{filter="filter/arrived_etcd"} 0
+"""
+
+
+def test_spans_that_arrived_are_counted_by_component() -> None:
+    before, now = Arrivals(), collector_metrics.parse_arrivals(ARRIVED)
+    assert now.of == {"apiserver": 0, "kubelet": 5, "containerd": 0, "etcd": 0}
+    assert (now.since(before), now.took_since(before), now.filters) == (
+        ["kubelet"],
+        ["central"],
+        False,
+    )
+    assert (now.since(now), now.took_since(now)) == ([], [])
+    only = ARRIVED.replace("filter/arrived_etcd", "filter/central")
+    assert collector_metrics.parse_arrivals(only).filters
+
+
+@pytest.mark.parametrize(
+    ("after", "stuck"),
+    [
+        ("queue_size 9", True),
+        ("send_failed_spans 1", True),
+        ("enqueue_failed_spans 1", True),
+        ("queue_size 0", False),
+        ("queue_size 9\nsent_spans 1", False),
+    ],
+)
+def test_a_destination_that_takes_nothing_of_what_waits_is_stuck(
+    monkeypatch: pytest.MonkeyPatch, after: str, stuck: bool
+) -> None:
+    def text(lines: str) -> str:
+        label = '{exporter="otlp_grpc/central"}'
+        samples = (line.split() for line in lines.splitlines())
+        return "".join(f"otelcol_exporter_{name}{label} {value}\n" for name, value in samples)
+
+    texts = iter([text("queue_size 0"), text(after)])
+    monkeypatch.setattr(collector_metrics, "_text", lambda _: next(texts))
+    Clock().drive(monkeypatch, collector_metrics)
+    found = collector_metrics.watch("http://collector")
+    assert [destination.name for destination in found.stuck] == (["central"] if stuck else [])
+
+
+def test_without_a_jaeger_every_destination_has_to_deliver(pipeline: StackPipeline) -> None:
+    pipeline.containers[0] = replace(pipeline.containers[0], store="none")
+    pipeline.jaeger = None
+    counters = Counters(accepted=1), Counters(accepted=9)
+    pipeline.__dict__["readings"] = Readings(*counters)
+    silent = hops.first_broken(pipeline, NODE, "kubelet")
+    assert silent.hop == hops.EXPORTS
+    assert "to the collector's destinations works" in silent.evidence
+    assert hops.broken_on_the_way(pipeline, NODE) is None
+    stuck = Destination("central", failed=3, dropped=2, queued_bytes=7)
+    pipeline.__dict__["readings"] = Readings(*counters, (stuck,))
+    broken = hops.broken_on_the_way(pipeline, NODE)
+    assert broken == hops.first_broken(pipeline, NODE, "kubelet")
+    assert broken.hop == hops.DELIVERS
+    assert "central took nothing in 2 s, 7 bytes wait, 3 lost and 2 dropped" in broken.evidence
+
+
+def test_another_jaeger_need_not_have_a_span_that_an_exporter_leaves_out(
+    pipeline: StackPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline.containers[0] = replace(pipeline.containers[0], store="none")
+    pipeline.__dict__["synthetic"] = Synthetic(False, evidence="gone")
+    monkeypatch.setattr(StackPipeline, "arrivals", lambda _: Arrivals())
+    assert hops.first_broken(pipeline, NODE, "kubelet").hop == hops.STORES
+    monkeypatch.setattr(StackPipeline, "arrivals", lambda _: Arrivals(filters=True))
+    assert hops.first_broken(pipeline, NODE, "kubelet").hop == hops.EXPORTS
 
 
 def test_a_collector_that_chooses_traces_is_known_by_its_metrics() -> None:
