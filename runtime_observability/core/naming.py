@@ -100,6 +100,20 @@ class Names:
         return f"{self.base}-traces"
 
     @property
+    def index_prefix(self) -> str:
+        """Of the stack's indices in OpenSearch or Elasticsearch, in lower case as those must be.
+
+        The pattern of Jaeger's templates begins with ``*``, so that one stack's would be another's
+        too if its prefix ended with it: the owner, at the end, has always 16 characters.
+        """
+        return f"{self.base}-{self.owner}"
+
+    @property
+    def keyspace(self) -> str:
+        """The stack's own in Cassandra: at most 48 letters, digits and ``_``."""
+        return f"traced_{self.owner}"
+
+    @property
     def collector(self) -> str:
         return f"{self.base}-collector"
 

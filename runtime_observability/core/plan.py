@@ -156,7 +156,7 @@ def _jaeger(settings: Settings, names: Names, observed: Observation) -> JaegerAr
         labels=_labels(names, names.jaeger, observed)
         | ({naming.STORE_LABEL: settings.trace_store} if volume else {}),
         command=("--config", _JAEGER_CONFIG) if by_file else (),
-        uploads={_JAEGER_CONFIG: documents.jaeger(settings)} if by_file else {},
+        uploads={_JAEGER_CONFIG: documents.jaeger(settings, names)} if by_file else {},
         secret_uploads={},
         ports={settings.jaeger_ui_port: 16686},
         memory_mib=settings.jaeger_memory_mib,

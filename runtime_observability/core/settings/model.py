@@ -19,6 +19,7 @@ from runtime_observability.core.compatibility import ContainerdPlan, ContainerdT
 from runtime_observability.core.settings.exporter import Exporter
 from runtime_observability.core.settings.values import (
     Agents,
+    CassandraServer,
     Duration,
     Image,
     K3sArgument,
@@ -34,11 +35,20 @@ from runtime_observability.core.settings.values import (
     Release,
     Retention,
     Servers,
+    StoreCertificates,
+    StorePassword,
+    StoreUrl,
+    StoreUser,
     VersionedImage,
     host_port,
     since,
 )
-from runtime_observability.core.trace_store import TraceStore
+from runtime_observability.core.trace_store import (
+    AS_THE_CLUSTER_HAS,
+    ELASTICSEARCH,
+    OPENSEARCH,
+    TraceStore,
+)
 from runtime_observability.core.versions import Version
 
 CLUSTER_KEYS = (
@@ -153,6 +163,14 @@ class Settings(_Model):
     trace_store: TraceStore = "memory"
     trace_retention: Retention = "48h"
     keep_traces: bool = False
+    open_search_urls: tuple[StoreUrl, ...] = ()
+    elasticsearch_urls: tuple[StoreUrl, ...] = ()
+    cassandra_servers: tuple[CassandraServer, ...] = ()
+    trace_store_user: StoreUser = ""
+    trace_store_password: StorePassword = ""
+    trace_store_ca_file: StoreCertificates = ""
+    trace_store_replicas: Annotated[int, Field(ge=AS_THE_CLUSTER_HAS, le=5)] = AS_THE_CLUSTER_HAS
+    trace_store_shards: Annotated[int, Field(ge=1, le=100)] = 1
     jaeger_max_traces: Annotated[int, Field(ge=1_000, le=1_000_000)] = 50_000
     jaeger_memory_mib: Annotated[int, Field(ge=128, le=65_536, alias="jaegerMemoryMiB")] = 1024
     collector_memory_mib: Annotated[int, Field(ge=64, le=65_536, alias="collectorMemoryMiB")] = 256
@@ -178,6 +196,12 @@ class Settings(_Model):
     def secret_keys(self) -> frozenset[str]:
         """Keys whose values Pulumi keeps secret; no message has them."""
         return self._secret_keys
+
+    @property
+    def store_urls(self) -> tuple[str, ...]:
+        """Of the search engine in which Jaeger keeps traces; empty where it uses none."""
+        urls = {OPENSEARCH: self.open_search_urls, ELASTICSEARCH: self.elasticsearch_urls}
+        return urls.get(self.trace_store, ())
 
     @property
     def images(self) -> Images:
