@@ -68,6 +68,7 @@ def plan(args: TracedEnvironmentArgs) -> Plan:
             settings.registries.use,
             settings.node_volumes,
             udp_ports=settings.host_udp_ports,
+            open_search=settings.has_own_open_search,
         )
         if problems := dict.fromkeys((*chosen.problems, *observed.problems)):
             raise ProblemsError(UNTOUCHED, problems)

@@ -186,21 +186,21 @@ class TracedEnvironmentArgs:
     trace_store: str | None = None
     """Where Jaeger keeps traces. memory: in its own memory, the newest jaegerMaxTraces, until it
     restarts; badger: in a Docker volume of the stack for traceRetention, also when Jaeger or the
-    cluster is made again; opensearch, elasticsearch, cassandra: in a cluster that exists, beside
-    what others keep there. A change replaces Jaeger, not the cluster; the old store's traces are
-    lost."""
+    cluster is made again; opensearch: in an OpenSearch of the stack's own beside Jaeger, with a
+    Docker volume, or in the cluster of openSearchUrls; elasticsearch, cassandra: in a cluster that
+    exists. A change replaces Jaeger, not the cluster; the old store's traces are lost."""
     trace_retention: str | None = None
     """How long badger or a cluster keeps a trace: hours or days, as 48h or 14d (1h to 365d); whole
     days for opensearch and elasticsearch, whose older indices go at the first up of a day (UTC).
     cassandra keeps that of its first up. A change replaces Jaeger, which keeps its traces."""
     keep_traces: bool | None = None
-    """Whether the volume of badger, or the indices of opensearch or elasticsearch, stay when the
-    stack is destroyed: the next up finds their traces. cassandra's keyspace always stays. Run up
-    once before destroy after a change."""
+    """Whether the volume of badger or of the stack's own opensearch, or the indices in a cluster of
+    opensearch or elasticsearch, stay when the stack is destroyed: the next up finds their traces.
+    cassandra's keyspace always stays. Run up once before destroy after a change."""
     open_search_urls: list[str] | None = None
-    """Nodes of the cluster of traceStore opensearch, as containers reach them: http or
-    https://HOST[:PORT]. Only indices and templates whose names begin with the stack's own prefix
-    are made or deleted there."""
+    """Nodes of an existing cluster for traceStore opensearch, in place of one node of the stack's
+    own, as containers reach them: http or https://HOST[:PORT]. Only indices and templates whose
+    names begin with the stack's own prefix are made or deleted there."""
     elasticsearch_urls: list[str] | None = None
     """Nodes of the cluster of traceStore elasticsearch, as openSearchUrls."""
     cassandra_servers: list[str] | None = None
@@ -221,6 +221,18 @@ class TracedEnvironmentArgs:
     the cluster has two nodes or more with data when Jaeger is made, none in cassandra."""
     trace_store_shards: int | None = None
     """Shards of each index of opensearch or elasticsearch (1 to 100); an index is one day's."""
+    open_search_version: str | None = None
+    """OpenSearch release of the stack's own node, which traceStore opensearch has without
+    openSearchUrls; chooses the default image. A change replaces the node, which keeps its
+    traces."""
+    open_search_image: str | None = None
+    """Image of that node; {version} stands for openSearchVersion. Empty: the official one of
+    openSearchVersion."""
+    open_search_heap_mib: int | None = None
+    """Java heap of that node in MiB (256 to 31744). With half as much for buffers and 512 MiB for
+    Java itself it must fit into openSearchMemoryMiB."""
+    open_search_memory_mib: int | None = None
+    """Memory limit of that node's container in MiB (512 to 65536)."""
     jaeger_max_traces: int | None = None
     """How many traces Jaeger keeps in memory; beyond that it drops the oldest (1000 to 1000000).
     They must fit into jaegerMemoryMiB; other stores ignore it."""

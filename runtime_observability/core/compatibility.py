@@ -340,6 +340,13 @@ uses the mappings of 8 from 2.9.0 on (internal/storage/v1/elasticsearch/mappings
 were not read.
 """
 
+# --- OpenSearch ----------------------------------------------------------------------------------
+
+OLDEST_OPENSEARCH = Version.parse("2.4.0")
+"""The first release that is green as one node: earlier ones were not checked for what is set."""
+
+NEWEST_KNOWN_OPENSEARCH = Version.parse("2.19.6")
+
 # --- Default images ------------------------------------------------------------------------------
 
 
@@ -361,6 +368,10 @@ def collector_image(version: Version) -> str:
 def contrib_collector_image(version: Version) -> str:
     """The contrib distribution, which has every component."""
     return f"docker.io/otel/opentelemetry-collector-contrib:{version.numbers}"
+
+
+def open_search_image(version: Version) -> str:
+    return f"docker.io/opensearchproject/opensearch:{version.numbers}"
 
 
 K3D_TOOLS_IMAGE = "ghcr.io/k3d-io/k3d-tools:5.9.0"

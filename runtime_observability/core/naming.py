@@ -33,6 +33,7 @@ An alias is unique per network, a container name per daemon, so every stack can 
 """
 
 JAEGER_ALIAS = "jaeger"
+OPENSEARCH_ALIAS = "opensearch"
 
 NODE_FOLDER = "/etc/runtime-observability"
 """Where the stack's files for the nodes are mounted in every node, read-only."""
@@ -112,6 +113,16 @@ class Names:
     def keyspace(self) -> str:
         """The stack's own in Cassandra: at most 48 letters, digits and ``_``."""
         return f"traced_{self.owner}"
+
+    @property
+    def open_search(self) -> str:
+        """The stack's own OpenSearch."""
+        return f"{self.base}-opensearch"
+
+    @property
+    def open_search_traces(self) -> str:
+        """Its volume. Another store's has another name: one may stay when the other is used."""
+        return f"{self.traces}-opensearch"
 
     @property
     def collector(self) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from runtime_observability.core import naming
 from runtime_observability.core.settings.rule import RuleError
 
 if TYPE_CHECKING:  # its library takes longer to load than everything else here
@@ -25,6 +26,24 @@ VOLUME_PATH = "/data"
 """Where the volume of the traces is mounted in Jaeger's container."""
 BADGER_FOLDERS = ("keys", "values")
 """Below ``VOLUME_PATH``: Badger's two kinds of files."""
+
+OWN_LABEL = f"{OPENSEARCH} (own)"
+"""As messages and Jaeger's label name a stack's own OpenSearch, whose traces are in its volume."""
+OWN_URL = f"http://{naming.OPENSEARCH_ALIAS}:9200"
+"""Of a stack's own OpenSearch, on the stack's network."""
+OWN_PATH = "/usr/share/opensearch/data"
+OWN_USER = 1000
+"""Where its volume is mounted, and its user (opensearch-build 4372bf71
+docker/release/dockerfiles/opensearch.al2023.dockerfile)."""
+OWN_READY = (
+    "curl", "--silent", "--show-error", "--fail", "--noproxy", "*", "--max-time", "5",
+    "--output", "/dev/null",
+    "http://127.0.0.1:9200/_cluster/health?wait_for_status=yellow&timeout=3s",
+)  # fmt: skip
+"""Ends with 0 in its container once every index can be searched. Its image is Amazon Linux's, which
+has curl (docs.aws.amazon.com/linux/al2023/ug/curl-minimal.html)."""
+JAVA_MIB = 512
+"""What Java takes beside its heap and buffers, in MiB, with the official image's plugins."""
 
 CREDENTIAL_FILE = "/etc/jaeger/store-password"
 CA_FILE = "/etc/jaeger/store-ca.pem"
@@ -75,6 +94,44 @@ def traces_for(memory_mib: int) -> int:
     return max(0, int(held_mib * 1024 / SPAN_KIB / SPANS_OF_A_TRACE) // 1000 * 1000)
 
 
+def own_memory_for(heap_mib: int) -> int:
+    """The smallest memory limit for a stack's own OpenSearch, in MiB.
+
+    Its buffers outside the heap may grow to half of the heap (OpenSearch 2.19.6
+    distribution/tools/launchers JvmErgonomics.java: MaxDirectMemorySize).
+    """
+    return heap_mib + heap_mib // 2 + JAVA_MIB
+
+
+def own_heap_for(memory_mib: int) -> int:
+    """The largest heap that fits into that memory limit, in MiB; negative where none does."""
+    return (memory_mib - JAVA_MIB) * 2 // 3
+
+
+def own_environment(heap_mib: int) -> dict[str, str]:
+    """Of a stack's own OpenSearch: variables that the official image documents.
+
+    Its HTTP is for the stack's network, and what nodes say to each other for nobody. It needs no
+    setting of the host's kernel. It has no login. A developer's disk may be nearly full: only a few
+    free GiB make OpenSearch refuse to write, not a share of the disk. The analyzer would be another
+    Java.
+    """
+    disk = "cluster.routing.allocation.disk.watermark"
+    return {
+        "OPENSEARCH_JAVA_OPTS": f"-Xms{heap_mib}m -Xmx{heap_mib}m",
+        "DISABLE_INSTALL_DEMO_CONFIG": "true",
+        "DISABLE_SECURITY_PLUGIN": "true",
+        "DISABLE_PERFORMANCE_ANALYZER_AGENT_CLI": "true",
+        "discovery.type": "single-node",
+        "http.host": "0.0.0.0",  # noqa: S104 - of a container that publishes no port
+        "transport.host": "127.0.0.1",
+        "node.store.allow_mmap": "false",
+        f"{disk}.low": "3gb",
+        f"{disk}.high": "2gb",
+        f"{disk}.flood_stage": "1gb",
+    }
+
+
 def days(retention: str) -> int:
     """Of ``retention`` in hours, rounded up."""
     return -(-int(retention.removesuffix("h")) // 24)
@@ -104,15 +161,19 @@ def backend(settings: Settings, names: Names) -> dict[str, Any]:
             names.index_prefix,
             settings.trace_retention,
             shards=settings.trace_store_shards,
-            replicas=(
-                f"${{env:{REPLICAS_VARIABLE}}}"
-                if settings.trace_store_replicas == AS_THE_CLUSTER_HAS
-                else settings.trace_store_replicas
-            ),
+            replicas=_replicas(settings),
             user=settings.trace_store_user,
             own_ca=bool(settings.trace_store_ca_file),
         )
     }
+
+
+def _replicas(settings: Settings) -> int | str:
+    if settings.has_own_open_search:
+        return 0
+    if settings.trace_store_replicas == AS_THE_CLUSTER_HAS:
+        return f"${{env:{REPLICAS_VARIABLE}}}"
+    return settings.trace_store_replicas
 
 
 def _badger(kept: str) -> dict[str, Any]:

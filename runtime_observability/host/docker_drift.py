@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from runtime_observability.core.naming import Names
+from runtime_observability.core.trace_store import OWN_LABEL
 from runtime_observability.host.docker import Owned
 
 _STARTED = ("running", "restarting", "paused")
@@ -25,12 +26,21 @@ class DockerDrift:
     """What is to be made again, and why; of a stack that was never made, all of it."""
 
 
-def find(names: Names, containers: Sequence[Owned], networks: Sequence[Owned]) -> DockerDrift:
-    """``containers`` and ``networks`` are all that Docker has."""
+def find(
+    names: Names,
+    containers: Sequence[Owned],
+    networks: Sequence[Owned],
+    *,
+    open_search: bool = False,
+) -> DockerDrift:
+    """``containers`` and ``networks`` are all that Docker has; ``open_search``: whether the stack
+    wants one of its own, which a Jaeger of another store has never had."""
     own = {found.name: found for found in (*containers, *networks) if found.owner == names.owner}
+    jaeger = own.get(names.jaeger)
+    store = [names.open_search] if jaeger is None or jaeger.store == OWN_LABEL else []
     reasons = {
         name: f"container {name} is {state}: up will make it again"
-        for name in (names.jaeger, names.collector)
+        for name in (names.jaeger, names.collector, *(store if open_search else []))
         if (state := _fault(own.get(name)))
     }
     if names.network not in own:

@@ -57,8 +57,12 @@ def observe(
     volumes: Sequence[str] = (),
     *,
     udp_ports: Mapping[str, int] | None = None,
+    open_search: bool = False,
 ) -> Observation:
-    """Looks at Docker, the ports and the stack's own folder; about 0.3 s."""
+    """Looks at Docker, the ports and the stack's own folder; about 0.3 s.
+
+    ``open_search``: whether the stack wants an OpenSearch of its own.
+    """
     record = store.load(names)
     image = str(record.spec["k3d"]["image"]) if record else ""
     with ThreadPoolExecutor() as looks:  # each waits for a command, or for the API server
@@ -88,7 +92,7 @@ def observe(
         address = runner.variables.get("DOCKER_HOST", "")
         problems += ownership.refuse_another_daemon(names, record, engine, address)
     drift = (find_drift(names, record, containers) or of_api.result()) if record else []
-    found = docker_drift.find(names, containers, networks)
+    found = docker_drift.find(names, containers, networks, open_search=open_search)
     if of_image.result():
         drift.append(f"image {image} is gone")
     return Observation(

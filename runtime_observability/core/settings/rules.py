@@ -16,6 +16,7 @@ from runtime_observability.core.settings.k3s_arguments import (
     split_k3s_argument,
 )
 from runtime_observability.core.settings.model import PORT_DEFAULTS, Settings, published_key
+from runtime_observability.core.settings.open_search_rules import refuse_an_unfit_open_search
 from runtime_observability.core.settings.store_rules import refuse_an_unfit_cluster
 from runtime_observability.core.settings.values import host_port, whole_number
 
@@ -60,6 +61,7 @@ def refuse_broken_rules(settings: Settings) -> list[Problem]:
         *_refuse_more_than_the_store_holds(settings),
         *_refuse_an_unfit_store(settings),
         *refuse_an_unfit_cluster(settings),
+        *refuse_an_unfit_open_search(settings),
         *_refuse_a_collector_without_tail_sampling(settings),
         *_refuse_unpublished(settings),
     ]

@@ -86,7 +86,7 @@ def _refuse_what_the_store_does_not_use(settings: Settings) -> list[Problem]:
 
 def _refuse_a_store_without_servers(settings: Settings) -> list[Problem]:
     (key,) = (key for key, stores in _SERVERS.items() if settings.trace_store in stores)
-    if _is_set(settings, key):
+    if _is_set(settings, key) or settings.has_own_open_search:
         return []
     return [
         Problem(
