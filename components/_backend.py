@@ -1,8 +1,11 @@
-"""What Jaeger and the collector have in common: one hardened container that must become ready."""
+"""What Jaeger, its store and the collector have in common: one hardened container that must become
+ready.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import pulumi
 import pulumi_docker as docker
@@ -13,14 +16,12 @@ from runtime_observability.core.naming import MADE_LABEL, NETWORK_LABEL
 from . import _commands, _handovers, _orphans, _pulls, _volumes
 from .network import StackNetwork
 
-_READY_SECONDS = 60
-
 
 class Backend(pulumi.ComponentResource):
     """RemoteImage, Container and the wait for it. Subclasses say which container that is.
 
-    The wait is a Command that polls from the host: the collector's image has no shell and no
-    client for a Docker healthcheck.
+    The wait is a Command that polls from the host, or in the container where that publishes no
+    port: the collector's image has no shell and no client for a Docker healthcheck.
     """
 
     image: docker.RemoteImage
@@ -34,7 +35,10 @@ class Backend(pulumi.ComponentResource):
         args: ContainerArgs,
         network: StackNetwork,
         opts: pulumi.ResourceOptions | None,
+        *,
+        after: Sequence[pulumi.Resource] = (),
     ) -> None:
+        """``after``: what the container, but not its image, has to wait for."""
         super().__init__(f"runtime-observability:index:{kind}", name, None, opts)
         image = docker.RemoteImage(
             f"{name}-image",
@@ -54,10 +58,7 @@ class Backend(pulumi.ComponentResource):
             name=args.name,
             image=image.image_id,
             command=list(args.command) or None,
-            envs=[
-                f"GOMEMLIMIT={args.memory_mib * 4 // 5}MiB",  # Go's heap stays below the limit
-                *(f"{variable}={value}" for variable, value in args.environment.items()),
-            ],
+            envs=[f"{variable}={value}" for variable, value in _environment(args).items()],
             labels=[
                 *(
                     docker.ContainerLabelArgs(label=label, value=value)
@@ -74,14 +75,15 @@ class Backend(pulumi.ComponentResource):
             ports=[
                 docker.ContainerPortArgs(internal=inside, external=outside, ip="127.0.0.1")
                 for outside, inside in sorted(args.ports.items(), key=lambda port: port[1])
-            ],
+            ]
+            or None,
             uploads=_uploads(args),
             volumes=[
                 docker.ContainerVolumeArgs(volume_name=volume.name, container_path=volume.path)
             ]
             if volume
             else None,
-            user="10001",
+            user=str(args.user),
             capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
             security_opts=["no-new-privileges:true"],
             memory=args.memory_mib,
@@ -95,7 +97,7 @@ class Backend(pulumi.ComponentResource):
                 parent=self,
                 delete_before_replace=True,
                 additional_secret_outputs=["uploads"] if args.secret_uploads else None,
-                depends_on=guards,
+                depends_on=[*guards, *after],
                 hooks=pulumi.ResourceHookBinding(
                     before_create=[
                         _orphans.no_container(args.name, args.owner),
@@ -109,7 +111,12 @@ class Backend(pulumi.ComponentResource):
             f"{name}-ready",
             "runtime_observability.host.readiness",
             stdin=json.dumps(
-                {"container": args.name, "url": args.ready_url, "seconds": _READY_SECONDS}
+                {
+                    "container": args.name,
+                    **({"url": args.ready_url} if args.ready_url else {}),
+                    **({"command": args.ready_command} if args.ready_command else {}),
+                    "seconds": args.ready_seconds,
+                }
             ),
             triggers=[container.id],
             opts=pulumi.ResourceOptions(parent=self, depends_on=[container]),
@@ -117,6 +124,12 @@ class Backend(pulumi.ComponentResource):
         self.image = image
         self.container_id = container.id
         self.register_outputs({"containerId": self.container_id})
+
+
+def _environment(args: ContainerArgs) -> dict[str, str]:
+    """Go's heap stays below the container's limit."""
+    limit = {"GOMEMLIMIT": f"{args.memory_mib * 4 // 5}MiB"} if args.is_go else {}
+    return limit | dict(args.environment)
 
 
 def _uploads(args: ContainerArgs) -> pulumi.Input[list[docker.ContainerUploadArgs]]:

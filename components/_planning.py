@@ -69,6 +69,7 @@ def plan(args: TracedEnvironmentArgs) -> Plan:
             settings.node_volumes,
             udp_ports=settings.host_udp_ports,
             has_jaeger=settings.has_jaeger,
+            open_search=settings.has_own_open_search,
         )
         if problems := dict.fromkeys((*chosen.problems, *observed.problems)):
             raise ProblemsError(UNTOUCHED, problems)

@@ -18,6 +18,7 @@ from .environment_args import TracedEnvironmentArgs
 from .jaeger import Jaeger
 from .network import StackNetwork
 from .node_image import NodeImage
+from .open_search import OpenSearch
 from .probe import TraceProbe
 from .stack_guard import StackGuard
 
@@ -91,8 +92,20 @@ class TracedEnvironment(pulumi.ComponentResource):
         # one answers. Only a port that one takes from another makes them wait. Images are pulled
         # at once: nothing owns them.
         before = [cluster_guard] if plan.backends_wait_for_ports else []
+        store = None
+        if plan.open_search:
+            opts_of_store = own("opensearch", *before)
+            store = OpenSearch(
+                f"{name}-opensearch", plan.open_search, network=network, opts=opts_of_store
+            )
         jaeger = (
-            Jaeger(f"{name}-jaeger", plan.jaeger, network=network, opts=own("jaeger", *before))
+            Jaeger(
+                f"{name}-jaeger",
+                plan.jaeger,
+                network=network,
+                store=store,
+                opts=own("jaeger", *before),
+            )
             if plan.jaeger
             else None
         )

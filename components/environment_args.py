@@ -11,6 +11,7 @@ from typing import Any
 from pydantic.alias_generators import to_camel
 
 from runtime_observability.core.settings.model import Settings
+from runtime_observability.core.settings.store_rules import CREDENTIAL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,21 +186,61 @@ class TracedEnvironmentArgs:
     trace_store: str | None = None
     """Where Jaeger keeps traces. memory: in its own memory, the newest jaegerMaxTraces, until it
     restarts; badger: in a Docker volume of the stack for traceRetention, also when Jaeger or the
-    cluster is made again; none: the stack has no Jaeger, and the collector sends to exporters
-    alone. A change replaces Jaeger, not the cluster; the old store's traces are lost."""
+    cluster is made again; opensearch: in an OpenSearch of the stack's own beside Jaeger, with a
+    Docker volume, or in the cluster of openSearchUrls; elasticsearch, cassandra: in a cluster that
+    exists; none: the stack has no Jaeger, and the collector sends to exporters alone. A change
+    replaces Jaeger, not the cluster; the old store's traces are lost."""
     query_url: str | None = None
     """Address of the Jaeger that has what exporters send, or of another store with its query API,
     for traceStore: none: http:// or https://HOST[:PORT][/PATH] without a login. The probe and
     ktrace read traces there. Empty: they read none, and say what is not known."""
     trace_retention: str | None = None
-    """How long badger keeps a trace: hours or days, as 48h or 14d (1h to 365d). A change replaces
-    Jaeger, which keeps its traces."""
+    """How long badger or a cluster keeps a trace: hours or days, as 48h or 14d (1h to 365d); whole
+    days for opensearch and elasticsearch, whose older indices go at the first up of a day (UTC).
+    cassandra keeps that of its first up. A change replaces Jaeger, which keeps its traces."""
     keep_traces: bool | None = None
-    """Whether the volume of badger stays when the stack is destroyed: the next up finds its traces.
-    Run up once before destroy after a change."""
+    """Whether the volume of badger or of the stack's own opensearch, or the indices in a cluster of
+    opensearch or elasticsearch, stay when the stack is destroyed: the next up finds their traces.
+    cassandra's keyspace always stays. Run up once before destroy after a change."""
+    open_search_urls: list[str] | None = None
+    """Nodes of an existing cluster for traceStore opensearch, in place of one node of the stack's
+    own, as containers reach them: http or https://HOST[:PORT]. Only indices and templates whose
+    names begin with the stack's own prefix are made or deleted there."""
+    elasticsearch_urls: list[str] | None = None
+    """Nodes of the cluster of traceStore elasticsearch, as openSearchUrls."""
+    cassandra_servers: list[str] | None = None
+    """Nodes of the cluster of traceStore cassandra, as containers reach them: HOST or HOST:PORT.
+    Jaeger makes a keyspace of the stack's own there."""
+    trace_store_user: str | None = None
+    """User with which Jaeger logs in to openSearchUrls, elasticsearchUrls or cassandraServers.
+    Empty: no login."""
+    trace_store_password: str | None = None
+    """Password of traceStoreUser, which must be a secret: pulumi config set --secret
+    traceStorePassword."""
+    trace_store_ca_file: str | None = None
+    """Certificates that those of openSearchUrls, elasticsearchUrls or cassandraServers are verified
+    with: the path of a PEM file, or its text. Empty: the public ones; cassandra uses TLS only with
+    it."""
+    trace_store_replicas: int | None = None
+    """Copies of each index beside the first, or of each row in cassandra (-1 to 5); -1: one where
+    the cluster has two nodes or more with data when Jaeger is made, none in cassandra."""
+    trace_store_shards: int | None = None
+    """Shards of each index of opensearch or elasticsearch (1 to 100); an index is one day's."""
+    open_search_version: str | None = None
+    """OpenSearch release of the stack's own node, which traceStore opensearch has without
+    openSearchUrls; chooses the default image. A change replaces the node, which keeps its
+    traces."""
+    open_search_image: str | None = None
+    """Image of that node; {version} stands for openSearchVersion. Empty: the official one of
+    openSearchVersion."""
+    open_search_heap_mib: int | None = None
+    """Java heap of that node in MiB (256 to 31744). With half as much for buffers and 512 MiB for
+    Java itself it must fit into openSearchMemoryMiB."""
+    open_search_memory_mib: int | None = None
+    """Memory limit of that node's container in MiB (512 to 65536)."""
     jaeger_max_traces: int | None = None
     """How many traces Jaeger keeps in memory; beyond that it drops the oldest (1000 to 1000000).
-    They must fit into jaegerMemoryMiB; badger ignores it."""
+    They must fit into jaegerMemoryMiB; other stores ignore it."""
     jaeger_memory_mib: int | None = None
     """Memory limit of the Jaeger container in MiB (128 to 65536)."""
     collector_memory_mib: int | None = None
@@ -223,16 +264,17 @@ class TracedEnvironmentArgs:
 
     @property
     def secret_keys(self) -> frozenset[str]:
-        """Keys whose values Pulumi keeps secret; a plain argument has no mark."""
-        return frozenset()
+        """Keys whose values Pulumi keeps secret: a plain argument has no mark, but a password is
+        one whatever it comes from."""
+        return frozenset({CREDENTIAL} if self.trace_store_password else ())
 
     @property
     def has_texts_to_hide(self) -> bool:
         """Whether a plan's details must not show what Commands read: a secret, or the text of a
-        registries.yaml, which tells of a company's machines. No Command reads ``exporters``. Only
-        for valid values."""
+        registries.yaml, which tells of a company's machines. No Command reads ``exporters``, and
+        those that read the store's password hide it by themselves. Only for valid values."""
         registries = self.values().get("registries") or {}
-        return bool(self.secret_keys - {"exporters"} or registries.get("config"))
+        return bool(self.secret_keys - {"exporters", CREDENTIAL} or registries.get("config"))
 
     def values(self) -> dict[str, Any]:
         """What is set, keyed as in Pulumi.yaml; not validated."""

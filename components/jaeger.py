@@ -8,6 +8,7 @@ from runtime_observability.core.args import JaegerArgs
 
 from ._backend import Backend
 from .network import StackNetwork
+from .open_search import OpenSearch
 
 
 class Jaeger(Backend):
@@ -19,6 +20,9 @@ class Jaeger(Backend):
         args: JaegerArgs,
         *,
         network: StackNetwork,
+        store: OpenSearch | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("Jaeger", name, args.container, network, opts)
+        """Jaeger ends where its ``store`` does not answer when it starts."""
+        after = [store] if store else []
+        super().__init__("Jaeger", name, args.container, network, opts, after=after)

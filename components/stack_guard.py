@@ -29,7 +29,7 @@ class StackGuard(pulumi.ComponentResource):
                 "REHEARSAL": args.rehearsal,
                 "DIRECTORY": args.directory,
                 "CLAIM": args.claim,
-                **({"KEPT_VOLUME": args.kept_volume} if args.kept_volume else {}),
+                **({"KEPT_VOLUMES": " ".join(args.kept_volumes)} if args.kept_volumes else {}),
             },
             create=_commands.in_turn(["claim_stack.sh"]),
             opts=pulumi.ResourceOptions(parent=self, hooks=_renames.refuse(args.stack)),

@@ -99,6 +99,7 @@ def rendered(plan: Plan) -> dict[str, str]:
     for name, container in (
         ("collector", plan.collector.container),
         *([("jaeger", plan.jaeger.container)] if plan.jaeger else []),
+        *([("opensearch", plan.open_search.container)] if plan.open_search else []),
     ):
         for path, text in container.uploads.items():
             is_configuration = path in container.command

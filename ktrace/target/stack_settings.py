@@ -12,6 +12,7 @@ from runtime_observability.core.naming import PROJECT
 from runtime_observability.core.settings.exporter import PEM
 from runtime_observability.core.settings.model import Settings
 from runtime_observability.core.settings.parse import SettingsError, parse
+from runtime_observability.core.settings.store_rules import CREDENTIAL
 
 _BROKEN = (ValueError, TypeError, AttributeError, RecursionError, yaml.YAMLError)
 """What a text raises that is not YAML of the expected shape."""
@@ -24,18 +25,21 @@ def read(folder: Path, stack: str | None, *, without_secrets: bool = False) -> S
     """The settings in Pulumi.<stack>.yaml, and the defaults for the others.
 
     ``stack`` None: the defaults alone. Pulumi alone decrypts a secret: UsageError for a stack that
-    has one, or its default ``without_secrets``. Secrets inside ``exporters`` are placeholders.
+    has one, or its default ``without_secrets``. Secrets inside ``exporters`` and the password of
+    a trace store are placeholders.
     """
     try:
         raw = _of_stack(folder, stack) if stack else {}
         if isinstance(raw.get("exporters"), list):
             raw["exporters"] = _with_placeholders(raw["exporters"])
+        hidden = {CREDENTIAL} if _is_secret(raw.get(CREDENTIAL)) else set()
+        raw |= dict.fromkeys(hidden, "[secret]")
         secret = sorted(key for key, value in raw.items() if _is_secret(value))
         if secret and not without_secrets:
             raise UsageError(
                 f"Pulumi.{stack}.yaml: {', '.join(secret)}: secret, and only Pulumi can decrypt it"
             )
-        return parse({key: raw[key] for key in raw.keys() - set(secret)})
+        return parse({key: raw[key] for key in raw.keys() - set(secret)}, hidden)
     except SettingsError as error:
         raise UsageError(f"Pulumi.{stack}.yaml: {error}") from None
 

@@ -7,7 +7,6 @@ the hash of its inputs, so that it is imported only into a daemon that lacks it.
 from __future__ import annotations
 
 import io
-import json
 import os
 import subprocess
 import tarfile
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from lab.build import opensearch, programs
+from lab.build import opensearch, packages, programs
 from lab.build.steps import Step
 from lab.errors import LabError
 from lab.node import image as node
@@ -164,6 +163,7 @@ K3D_TOOLS = Image(
 
 _HOME = "/usr/share/opensearch"
 _OPENSEARCH_USER = 1000  # as in the official image
+_ENTRYPOINT = "opensearch-docker-entrypoint.sh"
 
 
 def _write_opensearch(built: Mapping[str, Path], stream: IO[bytes]) -> None:
@@ -171,20 +171,26 @@ def _write_opensearch(built: Mapping[str, Path], stream: IO[bytes]) -> None:
 
     The configuration is one: OpenSearch makes its keystore there.
     """
+    home, of_image = _HOME.lstrip("/"), built["opensearch"] / opensearch.IMAGE
+    replaced = {f"{home}/config/opensearch.yml", f"{home}/{opensearch.IMAGE}"}
 
     def readable(entry: tarfile.TarInfo) -> tarfile.TarInfo:
         entry.uid = entry.gid = _OPENSEARCH_USER if entry.name.endswith("/config") else 0
         entry.uname = entry.gname = ""
-        entry.mode = 0o755 if entry.isdir() else 0o644
+        entry.mode = 0o755 if entry.isdir() or entry.name.endswith(".sh") else 0o644
         return entry
 
+    def kept(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        return None if entry.name in replaced else readable(entry)
+
     with tarfile.open(fileobj=stream, mode="w|") as tree:
-        with tarfile.open(built["java"] / "java.tar") as packages:
-            for entry in packages:
-                tree.addfile(entry, packages.extractfile(entry) if entry.isreg() else None)
-        tree.add(built["opensearch"], _HOME.lstrip("/"), filter=readable)
-        for folder in ("data", "logs", "temporary"):
-            entry = tarfile.TarInfo(f"{_HOME.lstrip('/')}/{folder}")
+        packages.add(built["java"], tree)
+        tree.add(built["opensearch"], home, filter=kept)
+        tree.add(of_image / _ENTRYPOINT, f"{home}/{_ENTRYPOINT}", filter=readable)
+        for name in ("opensearch.yml", "jvm.options"):
+            tree.add(of_image / name, f"{home}/config/{name}", filter=readable)
+        for folder in ("data", "logs"):
+            entry = tarfile.TarInfo(f"{home}/{folder}")
             entry.type, entry.mode = tarfile.DIRTYPE, 0o750
             entry.uid = entry.gid = _OPENSEARCH_USER
             tree.addfile(entry)
@@ -194,30 +200,37 @@ OPENSEARCH = Image(
     f"{PREFIX}/opensearch:{opensearch.OPENSEARCH}",
     (opensearch.java, opensearch.opensearch),
     (
+        # As in opensearch-build 4372bf71 docker/release/dockerfiles/opensearch.al2023.dockerfile.
+        f'ENTRYPOINT ["./{_ENTRYPOINT}"]',
+        'CMD ["opensearch"]',
         f"WORKDIR {_HOME}",
-        "ENTRYPOINT "
-        + json.dumps(
-            [
-                f"/{opensearch.JAVA}",
-                *opensearch.OPTIONS,
-                f"-Djava.io.tmpdir={_HOME}/temporary",
-                f"-Dopensearch.path.home={_HOME}",
-                f"-Dopensearch.path.conf={_HOME}/config",
-                "-cp",
-                f"{_HOME}/lib/*",
-                opensearch.MAIN,
-            ]
-        ),
-        "CMD " + json.dumps(["-Ehttp.host=0.0.0.0", "-Etransport.host=127.0.0.1"]),
-        # The heap: half of the memory that a container of 1 GiB has.
-        "ENV JAVA_TOOL_OPTIONS=-Xms512m -Xmx512m",
-        "EXPOSE 9200",
-        f"VOLUME {_HOME}/data",
+        f"ENV JAVA_HOME={opensearch.JAVA_HOME}",
+        "EXPOSE 9200 9300",
         f"USER {_OPENSEARCH_USER}",
     ),
     _write_opensearch,
 )
-"""No stack of the lab's needs it unless its traces go there."""
+"""For stacks whose traces go to an OpenSearch of their own."""
+
+
+def _write_curl(built: Mapping[str, Path], stream: IO[bytes]) -> None:
+    with tarfile.open(fileobj=stream, mode="w|") as tree:
+        packages.add(built["curl"], tree)
+
+
+CURL = Image(
+    f"{PREFIX}/curl:debian",
+    (packages.tree("curl", "curl", "ca-certificates"),),
+    (
+        # As in curl-container 96c8e58a create_base_image.sh, whose entrypoint adds the program.
+        'ENTRYPOINT ["/usr/bin/curl"]',
+        "USER 100",
+    ),
+    _write_curl,
+)
+"""For stacks whose traces go to a store with a REST API."""
+OF_OPENSEARCH = (OPENSEARCH, CURL)
+"""For stacks whose traces go there."""
 
 
 def _node(name: str, *needed: Step) -> Image:

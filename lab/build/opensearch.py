@@ -13,17 +13,16 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from lab.build import packages
 from lab.build.steps import Step
 from lab.build.workbench import Workbench
 from lab.errors import LabError
-from lab.machine import apt
-from lab.node import debian
 from lab.paths import LAB
 from lab.pins import PINS
 
 OPENSEARCH = PINS.java["opensearch"]
-JAVA = "usr/lib/jvm/default-java/bin/java"
-"""In the tree of packages, as Debian's default-java names the release of Java."""
+JAVA_HOME = "/usr/lib/jvm/default-java"
+"""In the tree of packages: Debian's name for the release of Java that it has."""
 OPTIONS = (
     # A compiler less: half of the CPU time of a start.
     "-XX:+UseSerialGC",
@@ -36,15 +35,14 @@ OPTIONS = (
     "-Dopensearch.distribution.type=tar",
     "-Dopensearch.bundled_jdk=false",
 )
+# As the official image has them: the environment's come after these.
+_OPTIONS_OF_IMAGE = ("-Xms1g", "-Xmx1g", *OPTIONS)
 MAIN = "org.opensearch.bootstrap.OpenSearch"
+IMAGE = "image"
+"""The folder of what only a container has: its entrypoint and its configuration."""
 _FOLDER = LAB / "opensearch"
 _MODULE = "modules/transport-netty4"
 _LOCK = "jars.sha256"
-_PACKAGES = ("base-files", "base-passwd", "default-jre-headless")
-_UNWANTED = (
-    "dev/*", "var/cache/*", "var/log/*", "usr/share/locale/*", "usr/share/doc/*",
-    "usr/share/man/*", "usr/share/info/*", "usr/share/lintian/*",
-)  # fmt: skip
 # The jar does not carry it, and OpenSearch loads no module without one.
 _DESCRIPTOR = f"""\
 name=transport-netty4
@@ -90,11 +88,16 @@ def install(jars: Path, lock: Mapping[str, str], home: Path) -> None:
         shutil.move(jar, place)
 
 
-def _build_opensearch(bench: Workbench) -> None:
+def refuse_a_machine_without_maven() -> None:
+    """Raise LabError where nothing can fetch the jars."""
     if not shutil.which("mvn"):
         raise LabError(
             "OpenSearch is fetched by Maven, and this machine has no mvn: install the package maven"
         )
+
+
+def _build_opensearch(bench: Workbench) -> None:
+    refuse_a_machine_without_maven()
     project, jars = bench.out / "project", bench.out / "jars"
     project.mkdir()
     shutil.copy(_FOLDER / "pom.xml", project)
@@ -106,22 +109,14 @@ def _build_opensearch(bench: Workbench) -> None:
     install(jars, locked((_FOLDER / _LOCK).read_text(encoding="utf-8")), bench.out)
     (bench.out / _MODULE / "plugin-descriptor.properties").write_text(_DESCRIPTOR, encoding="utf-8")
     shutil.copy(_FOLDER / "plugin-security.policy", bench.out / _MODULE)
-    shutil.copytree(_FOLDER / "config", bench.out / "config")
+    for name in ("config", IMAGE):
+        shutil.copytree(_FOLDER / name, bench.out / name)
+    (bench.out / IMAGE / "jvm.options").write_text("\n".join(_OPTIONS_OF_IMAGE), encoding="utf-8")
     # Empty, but OpenSearch would create them, and its user may not.
     for name in ("bin", "plugins"):
         (bench.out / name).mkdir()
     for folder in (project, jars, repository):
         shutil.rmtree(folder)
-
-
-def _build_java(bench: Workbench) -> None:
-    downloads = bench.out / "apt"
-    packages = apt.fetch(
-        bench, _PACKAGES, downloads, optional=("usr-is-merged",), installed=apt.NOTHING
-    )
-    with (bench.out / "java.tar").open("wb") as tar:
-        debian.write(packages, lambda name: debian.is_within(name, _UNWANTED), {}, tar)
-    shutil.rmtree(downloads)
 
 
 opensearch = Step(
@@ -130,4 +125,5 @@ opensearch = Step(
     _build_opensearch,
     minutes=1,
 )
-java = Step("java", (*_PACKAGES, *_UNWANTED, LAB / "node" / "debian.py"), _build_java, minutes=0.5)
+# The entrypoint needs a shell and its tools; curl is in the official image too.
+java = packages.tree("java", "default-jre-headless", "bash", "coreutils", "curl")

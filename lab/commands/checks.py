@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.build import images, opensearch
+from lab.build.images import Image
 from lab.build.steps import prepare
 from lab.commands.tiers import PYTHON, TIERS, Tier
 from lab.errors import LabError
@@ -94,9 +96,11 @@ def _prepare_lab(tiers: Sequence[Tier], cache: Cache) -> dict[str, str]:
     print("\n".join(found.reasons), flush=True)
     if any(tier.needs_browser for tier in tiers):
         _prepare_browser(cache)
-    nodes = tuple(node for tier in tiers for node in tier.nodes)
+    more = [image for tier in tiers for image in tier.images]
+    if any(tier.needs_opensearch for tier in tiers) and found.lab_images:
+        more += _images_of_opensearch()
     plugins = tuple(plugin for tier in tiers for plugin in tier.plugins)
-    variables = ready.make_ready(ready.Needs(found, nodes, plugins))
+    variables = ready.make_ready(ready.Needs(found, tuple(more), plugins))
     return {**variables, "RUNTIME_OBSERVABILITY_STACK": found.default_stack}
 
 
@@ -106,6 +110,16 @@ def _prepare_browser(cache: Cache) -> None:
         browser.provide(cache)
     except LabError as error:
         print(error, flush=True)
+
+
+def _images_of_opensearch() -> tuple[Image, ...]:
+    """Return what its tests need; nothing where it cannot be built, which they alone notice."""
+    try:
+        opensearch.refuse_a_machine_without_maven()
+    except LabError as error:
+        print(error, flush=True)
+        return ()
+    return images.OF_OPENSEARCH
 
 
 def _run(tier: Tier, program: Path, variables: Mapping[str, str]) -> Outcome:

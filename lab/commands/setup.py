@@ -21,5 +21,5 @@ def needs_of(cache: Cache, wanted: str | None) -> tuple[Needs, str]:
     """Return what the wanted stack, else the default one, needs here, and that stack's name."""
     machine = examine(cache)
     stack = wanted or machine.default_stack
-    nodes = settings_file.extra_nodes(stack) if machine.lab_images else []
-    return Needs(machine, tuple(nodes)), stack
+    more = settings_file.more_images(stack) if machine.lab_images else []
+    return Needs(machine, tuple(more)), stack

@@ -30,14 +30,16 @@ class Tier:
     steps: tuple[Step, ...] = ()
     """What else has to be built for it."""
     needs_lab: bool = False
-    nodes: tuple[images.Image, ...] = ()
-    """The nodes that its tests need besides the default one."""
+    images: tuple[images.Image, ...] = ()
+    """The images that its tests need besides those of the default stack."""
     plugins: tuple[Plugin, ...] = ()
     """The provider plugins that its tests need besides those of the project's program."""
     needs_browser: bool = False
+    needs_opensearch: bool = False
+    """Whether some of its tests need an OpenSearch in a container."""
 
 
-SHELL_FILES = (".ci/*", ".github/scripts/*.sh", "tests/e2e/*.sh")
+SHELL_FILES = (".ci/*", ".github/scripts/*.sh", "lab/opensearch/image/*.sh", "tests/e2e/*.sh")
 DELETES = ("runtime_observability/host/scripts/*.sh",)
 """Texts that Pulumi hands to sh. Their lists of Docker ids are split into words on purpose."""
 YAML_FILES = (
@@ -105,8 +107,9 @@ ALL = (
         "e2e",
         (*PYTEST, VERBOSE, "-m", "not every_version and not kubernetes_provider", "tests/e2e"),
         needs_lab=True,
-        nodes=(images.NODES[programs.NEWEST_KUBERNETES], images.STOCK_NODE),
+        images=(images.NODES[programs.NEWEST_KUBERNETES], images.STOCK_NODE),
         needs_browser=True,
+        needs_opensearch=True,
     ),
     Tier("soak, a sample", (*PYTEST, VERBOSE, "tests/soak"), needs_lab=True),
 )
@@ -116,7 +119,7 @@ VERSIONS = (
         "versions",
         (*PYTEST, VERBOSE, "tests/e2e/test_versions.py"),
         needs_lab=True,
-        nodes=(*images.NODES.values(), images.STOCK_NODE),
+        images=(*images.NODES.values(), images.STOCK_NODE),
     ),
 )
 EXAMPLES = (

@@ -24,7 +24,7 @@ class Needs:
     """What has to be on a machine before Pulumi can run there."""
 
     machine: Machine
-    nodes: tuple[Image, ...] = ()
+    more_images: tuple[Image, ...] = ()
     """Needed besides the default images, where the lab builds images at all."""
     plugins: tuple[Plugin, ...] = ()
     """Needed besides the stand-ins, where Pulumi cannot download plugins."""
@@ -32,7 +32,7 @@ class Needs:
     @property
     def images(self) -> tuple[Image, ...]:
         """The images that the daemon must have."""
-        return (*images.IMAGES, *self.nodes) if self.machine.lab_images else ()
+        return (*images.IMAGES, *self.more_images) if self.machine.lab_images else ()
 
     @property
     def not_downloaded(self) -> tuple[Plugin, ...]:

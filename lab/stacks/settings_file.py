@@ -1,9 +1,9 @@
-"""Pulumi.<stack>.yaml: written for a developer's own stack, and read for the node it needs."""
+"""Pulumi.<stack>.yaml: written for a developer's own stack, and read for the images it needs."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,23 +51,34 @@ def first_free_offset(defaults: Iterable[int], taken: set[int]) -> int:
     )
 
 
-def extra_nodes(stack: str) -> list[Image]:
-    """Return the lab's node of the k3s release in a stack's file, if the file names one.
+def more_images(stack: str) -> list[Image]:
+    """Return the lab's images that a stack's file names beside those of the default stack.
 
-    Raises LabError for a release that the lab does not build.
+    Raises LabError for a k3s release that the lab does not build.
     """
     file = PROJECT / f"Pulumi.{stack}.yaml"
     settings = _settings(file) if file.exists() else {}
+    return [*_node(settings, file.name), *_of_opensearch(settings)]
+
+
+def _node(settings: Mapping[str, Any], file: str) -> list[Image]:
     release = re.match(r"v?(\d+\.\d+\.\d+)", str(settings.get("k3sVersion", "")))
     image = str(settings.get("k3sImage", ""))
     if release is None or image != f"{images.PREFIX}/k3s:v{{version}}":
         return []
     if release[1] not in images.NODES:
         raise LabError(
-            f"{file.name} sets k3sVersion to {release[1]}, which the lab does not build; "
+            f"{file} sets k3sVersion to {release[1]}, which the lab does not build; "
             f"set one of {', '.join(images.NODES)}"
         )
     return [images.NODES[release[1]]]
+
+
+def _of_opensearch(settings: Mapping[str, Any]) -> list[Image]:
+    named = {str(value) for value in settings.values()}
+    if settings.get("traceStore") != "opensearch":
+        return []
+    return [image for image in images.OF_OPENSEARCH if image.reference in named]
 
 
 def mirror(stack: str) -> str:

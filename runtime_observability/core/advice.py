@@ -57,7 +57,7 @@ def _change(
 
 def _other_store(names: Names, observed: Observation, settings: Settings) -> list[str]:
     """What happens to the traces when Jaeger gets another store."""
-    before, after = observed.trace_store, settings.trace_store
+    before, after = observed.trace_store, settings.store_label
     if before in ("", after):
         return []
     change = f'traceStore: "{before}" → "{after}": Jaeger will be'
@@ -65,11 +65,13 @@ def _other_store(names: Names, observed: Observation, settings: Settings) -> lis
         return [f"{change} made; earlier traces stay where exporters sent them"]
     if before == trace_store.MEMORY:
         fate = "the traces in its memory are lost"
-    else:
+    elif before in (trace_store.BADGER, trace_store.OWN_LABEL):
+        volume = names.traces if before == trace_store.BADGER else names.open_search_traces
         fate = (
-            f"volume {names.traces} is removed with its traces, unless keepTraces was on at the "
-            "last up"
+            f"volume {volume} is removed with its traces, unless keepTraces was on at the last up"
         )
+    else:
+        fate = f"its traces stay in {before}"
     return [f"{change} {'replaced' if settings.has_jaeger else 'removed'}, and {fate}"]
 
 

@@ -12,6 +12,9 @@ from typing import Any
 from runtime_observability.core.cluster_spec import ClusterSpec, with_labels
 from runtime_observability.core.node_image import UpstreamImage
 
+USER = 10001
+"""Of Jaeger and the collector, in the official images too."""
+
 
 @dataclass(frozen=True)
 class StackGuardArgs:
@@ -24,8 +27,8 @@ class StackGuardArgs:
     """The stack's own folder, removed with it."""
     claim: str
     """Written into the folder before anything is created: whose it is."""
-    kept_volume: str = ""
-    """Name of the volume that stays when the stack goes; empty: none."""
+    kept_volumes: tuple[str, ...] = ()
+    """Names of the volumes that stay when the stack goes."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class VolumeArgs:
     """Where it is mounted."""
     folders: tuple[str, ...]
     """What the container's user needs in it."""
+    user: int
+    """The container's user, whose the volume and its folders are."""
     labels: Mapping[str, str]
     owner: str
     keep: bool
@@ -71,10 +76,17 @@ class ContainerArgs:
     """Whether the daemon can limit swap (host.docker.Daemon)."""
     environment: Mapping[str, str]
     ready_url: str
-    """Answers 200 on the host once the container serves."""
+    """Answers 200 on the host once the container serves; empty where it publishes no port."""
     stop_seconds: int
     """How long it may take to end before it is killed."""
     volume: VolumeArgs | None = None
+    user: int = USER
+    ready_command: tuple[str, ...] = ()
+    """Ends with 0 in the container once it serves, in place of ``ready_url``."""
+    ready_seconds: int = 60
+    """How long it may take to serve."""
+    is_go: bool = True
+    """Whether its program is written in Go, whose heap keeps to a limit that it is told."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +94,11 @@ class JaegerArgs:
     container: ContainerArgs
     url: str
     """Of Jaeger's page and query API on the host."""
+
+
+@dataclass(frozen=True)
+class OpenSearchArgs:
+    container: ContainerArgs
 
 
 @dataclass(frozen=True)

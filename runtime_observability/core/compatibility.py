@@ -309,6 +309,44 @@ JAEGER_GENERATION: Timeline[JaegerGeneration] = Timeline(
 )
 """Which of the two programs named Jaeger a release is: they are configured differently."""
 
+OLDEST_JAEGER_OF_STORE: Mapping[str, tuple[Version, str]] = {
+    "opensearch": (Version.parse("2.7.0"), "it takes 0 replicas for 1"),
+    "elasticsearch": (Version.parse("2.7.0"), "it takes 0 replicas for 1"),
+    "cassandra": (Version.parse("2.1.0"), "it does not create its schema"),
+}
+"""The first release of Jaeger that fits a cluster of that store, and what is wrong before it.
+
+In internal/storage/elasticsearch/config/config.go ``replicas`` is a pointer from 2.7.0 on; 2.0.0
+has the other options used here (pkg/es/config/config.go: ``auth.basic.password_file``, ``tls``).
+``schema.create`` of Cassandra came with 2.1.0 (pkg/cassandra/config/config.go; jaeger#5922).
+"""
+
+JAEGER_KNOWS_ENGINE: Mapping[str, Mapping[int, Version]] = {
+    "opensearch": {
+        1: Version.parse("2.7.0"),
+        2: Version.parse("2.7.0"),
+        3: Version.parse("2.9.0"),
+    },
+    "elasticsearch": {
+        7: Version.parse("2.7.0"),
+        8: Version.parse("2.7.0"),
+        9: Version.parse("2.9.0"),
+    },
+}
+"""By store and major version: the first release of Jaeger that has its mappings.
+
+internal/storage/elasticsearch/config/config.go detects OpenSearch 3 from 2.9.0 on; Elasticsearch 9
+uses the mappings of 8 from 2.9.0 on (internal/storage/v1/elasticsearch/mappings/mapping.go). Others
+were not read.
+"""
+
+# --- OpenSearch ----------------------------------------------------------------------------------
+
+OLDEST_OPENSEARCH = Version.parse("2.4.0")
+"""The first release that is green as one node: earlier ones were not checked for what is set."""
+
+NEWEST_KNOWN_OPENSEARCH = Version.parse("2.19.6")
+
 # --- Default images ------------------------------------------------------------------------------
 
 
@@ -330,6 +368,10 @@ def collector_image(version: Version) -> str:
 def contrib_collector_image(version: Version) -> str:
     """The contrib distribution, which has every component."""
     return f"docker.io/otel/opentelemetry-collector-contrib:{version.numbers}"
+
+
+def open_search_image(version: Version) -> str:
+    return f"docker.io/opensearchproject/opensearch:{version.numbers}"
 
 
 K3D_TOOLS_IMAGE = "ghcr.io/k3d-io/k3d-tools:5.9.0"

@@ -17,6 +17,7 @@ from runtime_observability.core.presets import EVERYTHING, Choice
 from runtime_observability.core.versions import Version
 
 if TYPE_CHECKING:  # its library takes longer to load than everything else here
+    from runtime_observability.core.naming import Names
     from runtime_observability.core.settings.exporter import Exporter
     from runtime_observability.core.settings.model import Settings
 
@@ -154,12 +155,12 @@ def _leave_jaeger_out(document: dict[str, Any], exporter: str) -> None:
     arrivals.add(document)
 
 
-def jaeger(settings: Settings) -> str:
+def jaeger(settings: Settings, names: Names) -> str:
     document = template("jaeger.yaml")
     store = settings.trace_store
     document["exporters"]["jaeger_storage_exporter"]["trace_storage"] = store
     extensions = document["extensions"]
-    extensions["jaeger_storage"]["backends"] = {store: trace_store.backend(settings)}
+    extensions["jaeger_storage"]["backends"] = {store: trace_store.backend(settings, names)}
     extensions["jaeger_query"]["storage"]["traces"] = store
     return dump(document)
 

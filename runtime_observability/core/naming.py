@@ -33,6 +33,7 @@ An alias is unique per network, a container name per daemon, so every stack can 
 """
 
 JAEGER_ALIAS = "jaeger"
+OPENSEARCH_ALIAS = "opensearch"
 
 NODE_FOLDER = "/etc/runtime-observability"
 """Where the stack's files for the nodes are mounted in every node, read-only."""
@@ -98,6 +99,30 @@ class Names:
     def traces(self) -> str:
         """The volume in which Jaeger keeps traces, where it does not keep them in memory."""
         return f"{self.base}-traces"
+
+    @property
+    def index_prefix(self) -> str:
+        """Of the stack's indices in OpenSearch or Elasticsearch, in lower case as those must be.
+
+        The pattern of Jaeger's templates begins with ``*``, so that one stack's would be another's
+        too if its prefix ended with it: the owner, at the end, has always 16 characters.
+        """
+        return f"{self.base}-{self.owner}"
+
+    @property
+    def keyspace(self) -> str:
+        """The stack's own in Cassandra: at most 48 letters, digits and ``_``."""
+        return f"traced_{self.owner}"
+
+    @property
+    def open_search(self) -> str:
+        """The stack's own OpenSearch."""
+        return f"{self.base}-opensearch"
+
+    @property
+    def open_search_traces(self) -> str:
+        """Its volume. Another store's has another name: one may stay when the other is used."""
+        return f"{self.traces}-opensearch"
 
     @property
     def collector(self) -> str:

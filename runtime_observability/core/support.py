@@ -21,6 +21,8 @@ DEFAULT_K3S = Version.parse("v1.36.3-k3s1")
 DEFAULT_JAEGER = Version.parse("2.13.0")
 # The newest whose configuration was checked (compatibility.NEWEST_KNOWN_COLLECTOR).
 DEFAULT_COLLECTOR = Version.parse("0.159.0")
+# The newest of 2.x that the lab can build: 3.x needs a newer Java than Debian's.
+DEFAULT_OPENSEARCH = Version.parse("2.19.6")
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,18 @@ COLLECTOR = Project(
     {
         "0.155.0": Release(date(2026, 6, 23), _tag("go.opentelemetry.io/collector@v0.155.0")),
         "0.159.0": Release(date(2026, 8, 17), _tag("go.opentelemetry.io/collector@v0.159.0")),
+    },
+)
+
+
+OPENSEARCH = Project(
+    12,
+    "OpenSearch fixes the newest minor of 2.x beside 3.x and publishes no day on which that ends: "
+    "this project's own limit",
+    {
+        "2.19.6": Release(
+            date(2026, 7, 1), "build_date that the release itself tells (GET /), of the lab's jars"
+        ),
     },
 )
 

@@ -3,22 +3,58 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from runtime_observability.core import naming
 from runtime_observability.core.settings.rule import RuleError
 
 if TYPE_CHECKING:  # its library takes longer to load than everything else here
+    from runtime_observability.core.naming import Names
     from runtime_observability.core.settings.model import Settings
 
-TraceStore = Literal["memory", "badger", "none"]
+TraceStore = Literal["memory", "badger", "opensearch", "elasticsearch", "cassandra", "none"]
 MEMORY: TraceStore = "memory"
+BADGER: TraceStore = "badger"
+OPENSEARCH: TraceStore = "opensearch"
+ELASTICSEARCH: TraceStore = "elasticsearch"
+CASSANDRA: TraceStore = "cassandra"
 NONE: TraceStore = "none"
 """The stack has no Jaeger: the collector sends to `exporters` alone."""
+SEARCH_ENGINES = (OPENSEARCH, ELASTICSEARCH)
+"""With an index a day (UTC), which Jaeger never deletes."""
 
 VOLUME_PATH = "/data"
 """Where the volume of the traces is mounted in Jaeger's container."""
 BADGER_FOLDERS = ("keys", "values")
 """Below ``VOLUME_PATH``: Badger's two kinds of files."""
+
+OWN_LABEL = f"{OPENSEARCH} (own)"
+"""As messages and Jaeger's label name a stack's own OpenSearch, whose traces are in its volume."""
+OWN_URL = f"http://{naming.OPENSEARCH_ALIAS}:9200"
+"""Of a stack's own OpenSearch, on the stack's network."""
+OWN_PATH = "/usr/share/opensearch/data"
+OWN_USER = 1000
+"""Where its volume is mounted, and its user (opensearch-build 4372bf71
+docker/release/dockerfiles/opensearch.al2023.dockerfile)."""
+OWN_READY = (
+    "curl", "--silent", "--show-error", "--fail", "--noproxy", "*", "--max-time", "5",
+    "--output", "/dev/null",
+    "http://127.0.0.1:9200/_cluster/health?wait_for_status=yellow&timeout=3s",
+)  # fmt: skip
+"""Ends with 0 in its container once every index can be searched. Its image is Amazon Linux's, which
+has curl (docs.aws.amazon.com/linux/al2023/ug/curl-minimal.html)."""
+JAVA_MIB = 512
+"""What Java takes beside its heap and buffers, in MiB, with the official image's plugins."""
+
+CREDENTIAL_FILE = "/etc/jaeger/store-password"
+CA_FILE = "/etc/jaeger/store-ca.pem"
+"""In Jaeger's container."""
+REPLICAS_VARIABLE = "TRACE_STORE_REPLICAS"
+"""Of Jaeger's container, where the cluster says how many copies of an index there are beside the
+first: what it said when Jaeger was made."""
+AS_THE_CLUSTER_HAS = -1
+"""Of ``traceStoreReplicas``: the cluster is asked when Jaeger is made."""
 
 SPAN_KIB = 1.35
 """What a span takes in Jaeger's memory store, in KiB (measured with Jaeger 2.13.0: 1.2 to 1.35)."""
@@ -60,17 +96,162 @@ def traces_for(memory_mib: int) -> int:
     return max(0, int(held_mib * 1024 / SPAN_KIB / SPANS_OF_A_TRACE) // 1000 * 1000)
 
 
-def backend(settings: Settings) -> dict[str, Any]:
+def own_memory_for(heap_mib: int) -> int:
+    """The smallest memory limit for a stack's own OpenSearch, in MiB.
+
+    Its buffers outside the heap may grow to half of the heap (OpenSearch 2.19.6
+    distribution/tools/launchers JvmErgonomics.java: MaxDirectMemorySize).
+    """
+    return heap_mib + heap_mib // 2 + JAVA_MIB
+
+
+def own_heap_for(memory_mib: int) -> int:
+    """The largest heap that fits into that memory limit, in MiB; negative where none does."""
+    return (memory_mib - JAVA_MIB) * 2 // 3
+
+
+def own_environment(heap_mib: int) -> dict[str, str]:
+    """Of a stack's own OpenSearch: variables that the official image documents.
+
+    Its HTTP is for the stack's network, and what nodes say to each other for nobody. It needs no
+    setting of the host's kernel. It has no login. A developer's disk may be nearly full: only a few
+    free GiB make OpenSearch refuse to write, not a share of the disk. The analyzer would be another
+    Java.
+    """
+    disk = "cluster.routing.allocation.disk.watermark"
+    return {
+        "OPENSEARCH_JAVA_OPTS": f"-Xms{heap_mib}m -Xmx{heap_mib}m",
+        "DISABLE_INSTALL_DEMO_CONFIG": "true",
+        "DISABLE_SECURITY_PLUGIN": "true",
+        "DISABLE_PERFORMANCE_ANALYZER_AGENT_CLI": "true",
+        "discovery.type": "single-node",
+        "http.host": "0.0.0.0",  # noqa: S104 - of a container that publishes no port
+        "transport.host": "127.0.0.1",
+        "node.store.allow_mmap": "false",
+        f"{disk}.low": "3gb",
+        f"{disk}.high": "2gb",
+        f"{disk}.flood_stage": "1gb",
+    }
+
+
+def days(retention: str) -> int:
+    """Of ``retention`` in hours, rounded up."""
+    return -(-int(retention.removesuffix("h")) // 24)
+
+
+def backend(settings: Settings, names: Names) -> dict[str, Any]:
     """Jaeger v2's backend: an entry of ``jaeger_storage.backends``, named after the store."""
-    if settings.trace_store == MEMORY:
+    store = settings.trace_store
+    if store == MEMORY:
         return {"memory": {"max_traces": settings.jaeger_max_traces}}
+    if store == BADGER:
+        return {"badger": _badger(settings.trace_retention)}
+    if store == CASSANDRA:
+        return {
+            "cassandra": cassandra(
+                settings.cassandra_servers,
+                names.keyspace,
+                settings.trace_retention,
+                copies=1 + max(0, settings.trace_store_replicas),
+                user=settings.trace_store_user,
+                tls=bool(settings.trace_store_ca_file),
+            )
+        }
+    return {
+        store: search_engine(
+            settings.store_urls,
+            names.index_prefix,
+            settings.trace_retention,
+            shards=settings.trace_store_shards,
+            replicas=_replicas(settings),
+            user=settings.trace_store_user,
+            own_ca=bool(settings.trace_store_ca_file),
+        )
+    }
+
+
+def _replicas(settings: Settings) -> int | str:
+    if settings.has_own_open_search:
+        return 0
+    if settings.trace_store_replicas == AS_THE_CLUSTER_HAS:
+        return f"${{env:{REPLICAS_VARIABLE}}}"
+    return settings.trace_store_replicas
+
+
+def _badger(kept: str) -> dict[str, Any]:
     keys, values = (f"{VOLUME_PATH}/{folder}" for folder in BADGER_FOLDERS)
     return {
-        "badger": {
-            "directories": {"keys": keys, "values": values},
-            "ephemeral": False,
-            "ttl": {"spans": settings.trace_retention},
-        }
+        "directories": {"keys": keys, "values": values},
+        "ephemeral": False,
+        "ttl": {"spans": kept},
+    }
+
+
+def search_engine(
+    urls: Sequence[str],
+    prefix: str,
+    kept: str,
+    *,
+    shards: int,
+    replicas: int | str,
+    user: str = "",
+    own_ca: bool = False,
+) -> dict[str, Any]:
+    """Jaeger's options for OpenSearch or Elasticsearch: daily indices whose names have ``prefix``.
+
+    ``kept`` is the retention in hours: Jaeger looks back no further (by default 72 h), so that
+    what is about to be deleted is not half found. With ``user`` the password is in
+    ``CREDENTIAL_FILE``; with ``own_ca`` the certificates to trust are in ``CA_FILE``.
+    """
+    options: dict[str, Any] = {
+        "server_urls": list(urls),
+        "indices": {
+            "index_prefix": prefix,
+            **{
+                kind: {"shards": shards, "replicas": replicas}
+                for kind in ("spans", "services", "dependencies", "sampling")
+            },
+        },
+        "max_span_age": kept,
+    }
+    if user:
+        options["auth"] = {"basic": {"username": user, "password_file": CREDENTIAL_FILE}}
+    if own_ca:
+        options["tls"] = {"ca_file": CA_FILE}
+    return options
+
+
+def cassandra(
+    servers: Sequence[str],
+    keyspace: str,
+    kept: str,
+    *,
+    copies: int,
+    user: str = "",
+    tls: bool = False,
+) -> dict[str, Any]:
+    """Jaeger's options for Cassandra, in which it makes ``keyspace`` unless it is there.
+
+    An existing keyspace keeps its retention and its number of copies. ``servers`` are HOST or
+    HOST:PORT, with 9042 by default. Jaeger reads a password from no file of its own, but its
+    configuration can name one.
+    """
+    connection: dict[str, Any] = {
+        "servers": list(servers),
+        "tls": {"ca_file": CA_FILE} if tls else {"insecure": True},
+    }
+    if user:
+        password = f"${{file:{CREDENTIAL_FILE}}}"
+        connection["auth"] = {"basic": {"username": user, "password": password}}
+    return {
+        "schema": {
+            "create": True,
+            "keyspace": keyspace,
+            "replication_factor": copies,
+            "trace_ttl": kept,
+            "dependencies_ttl": kept,
+        },
+        "connection": connection,
     }
 
 

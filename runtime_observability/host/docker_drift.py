@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from runtime_observability.core.naming import Names
-from runtime_observability.core.trace_store import NONE
+from runtime_observability.core.trace_store import OWN_LABEL
 from runtime_observability.host.docker import Owned
 
 _STARTED = ("running", "restarting", "paused")
@@ -27,13 +27,26 @@ class DockerDrift:
 
 
 def find(
-    names: Names, containers: Sequence[Owned], networks: Sequence[Owned], *, has_jaeger: bool = True
+    names: Names,
+    containers: Sequence[Owned],
+    networks: Sequence[Owned],
+    *,
+    has_jaeger: bool = True,
+    open_search: bool = False,
 ) -> DockerDrift:
-    """``containers`` and ``networks`` are all that Docker has; ``has_jaeger``: one is wanted."""
+    """``containers`` and ``networks`` are all that Docker has; ``has_jaeger``: one is wanted;
+    ``open_search``: whether the stack wants one of its own, which a Jaeger of another store has
+    never had."""
     own = {found.name: found for found in (*containers, *networks) if found.owner == names.owner}
+    jaeger = own.get(names.jaeger)
+    store = [names.open_search] if jaeger is None or jaeger.store == OWN_LABEL else []
     reasons = {
         name: f"container {name} is {state}: up will make it again"
-        for name in ([names.jaeger] if has_jaeger else []) + [names.collector]
+        for name in (
+            *([names.jaeger] if has_jaeger else []),
+            names.collector,
+            *(store if open_search else []),
+        )
         if (state := _fault(own.get(name)))
     }
     if names.network not in own:
@@ -45,7 +58,8 @@ def find(
     kept = {name: found.made for name, found in own.items() if found.made}
     made = kept | dict.fromkeys(reasons, now)
     if names.collector in own and own[names.collector].store == NONE:
-        reasons.pop(names.jaeger, None)  # there was none
+        for name in (names.jaeger, names.open_search):
+            reasons.pop(name, None)  # there was none
     return DockerDrift(made, tuple(reasons.values()))
 
 

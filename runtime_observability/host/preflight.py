@@ -58,10 +58,12 @@ def observe(
     *,
     udp_ports: Mapping[str, int] | None = None,
     has_jaeger: bool = True,
+    open_search: bool = False,
 ) -> Observation:
     """Looks at Docker, the ports and the stack's own folder; about 0.3 s.
 
-    ``has_jaeger``: whether a Jaeger is to be part of the stack.
+    ``has_jaeger``: whether a Jaeger is to be part of the stack. ``open_search``: whether it wants
+    an OpenSearch of its own.
     """
     record = store.load(names)
     image = str(record.spec["k3d"]["image"]) if record else ""
@@ -92,7 +94,9 @@ def observe(
         address = runner.variables.get("DOCKER_HOST", "")
         problems += ownership.refuse_another_daemon(names, record, engine, address)
     drift = (find_drift(names, record, containers) or of_api.result()) if record else []
-    found = docker_drift.find(names, containers, networks, has_jaeger=has_jaeger)
+    found = docker_drift.find(
+        names, containers, networks, has_jaeger=has_jaeger, open_search=open_search
+    )
     if of_image.result():
         drift.append(f"image {image} is gone")
     return Observation(

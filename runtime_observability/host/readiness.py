@@ -1,14 +1,17 @@
-"""Waits until a container answers over HTTP: run with ``python -m``.
+"""Waits until a container serves: run with ``python -m``.
 
-Reads ``{"container", "url", "seconds"}`` on stdin and prints ``{"seconds"}``; an error has the end
-of the container's log.
+Reads ``{"container", "seconds"}`` on stdin, and either ``"url"``, which answers 200 then, or
+``"command"``, which then ends with 0 in the container. It prints ``{"seconds"}``; an error has the
+end of the container's log.
 """
 
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
+from collections.abc import Callable, Sequence
 
 from runtime_observability.host import runner
 from runtime_observability.host.http import httpx
@@ -26,21 +29,45 @@ def wait(container: str, url: str, seconds: float) -> float:
 
     Raises CommandError when ``container`` stops or the time is up.
     """
+
+    def fault() -> str:
+        try:
+            response = httpx.get(url, timeout=2, trust_env=False)  # no proxy for 127.0.0.1
+        except httpx.HTTPError as error:
+            return str(error) or type(error).__name__
+        return "" if response.status_code == httpx.codes.OK else f"HTTP {response.status_code}"
+
+    return _wait(container, fault, f"{url} did not return 200", seconds)
+
+
+def wait_for_command(container: str, command: Sequence[str], seconds: float) -> float:
+    """Waits at most ``seconds`` for ``command`` to succeed in ``container``, which publishes no
+    port; returns the seconds that it took.
+
+    Raises CommandError when ``container`` stops or the time is up.
+    """
+
+    def fault() -> str:
+        ran = runner.run(["docker", "exec", container, *command])
+        said = (ran.stderr or ran.stdout).strip().splitlines()
+        return (said[-1] if said else f"exit code {ran.code}") if ran.code else ""
+
+    return _wait(container, fault, f"`{shlex.join(command)}` in it did not succeed", seconds)
+
+
+def _wait(container: str, fault: Callable[[], str], what: str, seconds: float) -> float:
+    """``fault`` is why it does not serve yet; empty if it does."""
     begin = time.monotonic()
     last = "no answer"
     while (waited := time.monotonic() - begin) < seconds:
-        try:
-            response = httpx.get(url, timeout=2, trust_env=False)  # no proxy for 127.0.0.1
-            if response.status_code == httpx.codes.OK:
-                return waited
-            last = f"HTTP {response.status_code}"
-        except httpx.HTTPError as error:
-            last = str(error) or type(error).__name__
+        last = fault()
+        if not last:
+            return waited
         refuse_a_stopped_container(container)
         time.sleep(0.1)
     raise runner.CommandError(
-        f"container {container} is running, but {url} did not return 200 within {seconds:g} s "
-        f"(last: {last}). End of its log:\n{_log(container)}"
+        f"container {container} is running, but {what} within {seconds:g} s (last: {last}). End of "
+        f"its log:\n{_log(container)}"
     )
 
 
@@ -69,7 +96,10 @@ def _log(container: str) -> str:
 def main() -> int:
     request = json.load(sys.stdin)
     try:
-        waited = wait(request["container"], request["url"], request["seconds"])
+        if "command" in request:
+            waited = wait_for_command(request["container"], request["command"], request["seconds"])
+        else:
+            waited = wait(request["container"], request["url"], request["seconds"])
     except runner.CommandError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -17,8 +17,6 @@ from runtime_observability.core import naming
 from runtime_observability.core.args import VolumeArgs
 from runtime_observability.host import runner
 
-USER = 10001
-"""Of Jaeger and the collector, in the official images too."""
 _SECONDS = 60
 
 
@@ -74,7 +72,7 @@ def _folders(volume: VolumeArgs) -> bytes:
         for folder in ("", *volume.folders):
             entry = tarfile.TarInfo(f"{volume.path}/{folder}".strip("/"))
             entry.type, entry.mode = tarfile.DIRTYPE, 0o700
-            entry.uid = entry.gid = USER
+            entry.uid = entry.gid = volume.user
             archive.addfile(entry)
     return buffer.getvalue()
 

@@ -59,6 +59,11 @@ def shown(stack: Stack, pod: str, holds: Callable[[Start], bool]) -> Start:
     return until(f"that of {pod}", look, PULL_SECONDS, every=1)
 
 
+def of_spans(start: Start) -> tuple[object, ...]:
+    """What is the same in every answer about the same start."""
+    return start["uid"], start["startedAt"], start["durationMs"], start["steps"]
+
+
 def waiting(start: Start) -> str:
     return "; ".join(entry["what"] for entry in start["waitingFor"])
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.ktrace import Start, ktrace, shown, whole
+from tests.e2e.ktrace import Start, ktrace, of_spans, shown, whole
 from tests.live import traces
 from tests.live.pods import pods, wait_for_api
 from tests.live.stack import Stack
@@ -34,10 +34,6 @@ def start_of(stack: Stack) -> tuple[str, Start]:
     with pods(stack, "sleep", "300") as single:
         pod = f"{single.name}-0"
         return pod, shown(stack, pod, whole)
-
-
-def of_spans(start: Start) -> tuple[object, ...]:
-    return start["uid"], start["startedAt"], start["durationMs"], start["steps"]
 
 
 def test_traces_outlive_jaeger_and_then_the_cluster(badger: Stack) -> None:

@@ -104,6 +104,8 @@ class FakeDaemon:
         """The result of `docker run`."""
         self.in_nodes: Callable[[str], Answer] = lambda _: Answer()
         """The result of a shell in a node, by the last of its arguments."""
+        self.curls: list[Answer] = []
+        """The results of curl in a container, in turn."""
         self.k3d_version = "5.9.0"
         self.k3d_fails_after: int | None = None
         """Number of nodes that `k3d cluster create` creates before it fails; None: no failure."""
@@ -234,6 +236,9 @@ class FakeDaemon:
             case ["exec", name, "kubectl", verb, *_]:
                 assert self._container(name).state == "running"
                 return self.kubectl.get(verb, Answer())
+            case ["exec", name, "curl", *_]:
+                assert self._container(name).state == "running"
+                return self.curls.pop(0)
             case ["exec", _, "sh", "-c", _, "sh", *arguments]:
                 return self.in_nodes(arguments[-1])
             case ["top", name]:

@@ -119,7 +119,9 @@ def test_badgers_container_ends_before_its_volume_goes(default: Run) -> None:
     assert told == {"traceStore": "badger", "traceRetention": "48h"}
     kept = run({"traceStore": "badger", "keepTraces": True})
     assert kept["jaeger-volume"].environment["KEEP"] == "true"
-    assert kept["stack-sweep"].environment["KEPT_VOLUME"] == "traced-dev-traces"
+    assert kept["stack-sweep"].environment["KEPT_VOLUMES"] == (
+        "traced-dev-traces traced-dev-traces-opensearch"
+    )
     assert changed(badger, kept).keys() == {"jaeger-volume", "stack-sweep"}, "Jaeger goes on"
 
 

@@ -19,6 +19,7 @@ from runtime_observability.core.compatibility import ContainerdPlan, ContainerdT
 from runtime_observability.core.settings.exporter import Exporter
 from runtime_observability.core.settings.values import (
     Agents,
+    CassandraServer,
     Duration,
     Image,
     K3sArgument,
@@ -35,11 +36,23 @@ from runtime_observability.core.settings.values import (
     Release,
     Retention,
     Servers,
+    StoreCertificates,
+    StorePassword,
+    StoreUrl,
+    StoreUser,
     VersionedImage,
     host_port,
     since,
 )
-from runtime_observability.core.trace_store import NONE, TraceStore
+from runtime_observability.core.trace_store import (
+    AS_THE_CLUSTER_HAS,
+    ELASTICSEARCH,
+    NONE,
+    OPENSEARCH,
+    OWN_LABEL,
+    OWN_URL,
+    TraceStore,
+)
 from runtime_observability.core.versions import Version
 
 CLUSTER_KEYS = (
@@ -72,6 +85,8 @@ def _key(field: str) -> str:
 MOST_PORT_OFFSET = 40_000
 JAEGER_PORT = "jaegerUiPort"
 """The port that a stack without a Jaeger does not take."""
+LEAST_HEAP_MIB = 256
+"""Of a stack's own OpenSearch."""
 
 
 class _Model(BaseModel):
@@ -101,6 +116,7 @@ class Images:
     jaeger: str
     collector: str
     nodes: str
+    open_search: str
 
 
 class Settings(_Model):
@@ -157,6 +173,25 @@ class Settings(_Model):
     query_url: QueryUrl = ""
     trace_retention: Retention = "48h"
     keep_traces: bool = False
+    open_search_urls: tuple[StoreUrl, ...] = ()
+    elasticsearch_urls: tuple[StoreUrl, ...] = ()
+    cassandra_servers: tuple[CassandraServer, ...] = ()
+    trace_store_user: StoreUser = ""
+    trace_store_password: StorePassword = ""
+    trace_store_ca_file: StoreCertificates = ""
+    trace_store_replicas: Annotated[int, Field(ge=AS_THE_CLUSTER_HAS, le=5)] = AS_THE_CLUSTER_HAS
+    trace_store_shards: Annotated[int, Field(ge=1, le=100)] = 1
+    open_search_version: Annotated[
+        Release,
+        since(compatibility.OLDEST_OPENSEARCH, "earlier releases were not checked"),
+    ] = support.DEFAULT_OPENSEARCH
+    open_search_image: VersionedImage = ""
+    open_search_heap_mib: Annotated[
+        int, Field(ge=LEAST_HEAP_MIB, le=31_744, alias="openSearchHeapMiB")
+    ] = 512
+    open_search_memory_mib: Annotated[
+        int, Field(ge=512, le=65_536, alias="openSearchMemoryMiB")
+    ] = 1536
     jaeger_max_traces: Annotated[int, Field(ge=1_000, le=1_000_000)] = 50_000
     jaeger_memory_mib: Annotated[int, Field(ge=128, le=65_536, alias="jaegerMemoryMiB")] = 1024
     collector_memory_mib: Annotated[int, Field(ge=64, le=65_536, alias="collectorMemoryMiB")] = 256
@@ -189,6 +224,24 @@ class Settings(_Model):
         return self.trace_store != NONE
 
     @property
+    def has_own_open_search(self) -> bool:
+        """Whether the stack makes the OpenSearch in which Jaeger keeps traces."""
+        return self.trace_store == OPENSEARCH and not self.open_search_urls
+
+    @property
+    def store_label(self) -> str:
+        """The store as Jaeger's label and messages name it."""
+        return OWN_LABEL if self.has_own_open_search else self.trace_store
+
+    @property
+    def store_urls(self) -> tuple[str, ...]:
+        """Of the search engine in which Jaeger keeps traces; empty where it uses none."""
+        if self.has_own_open_search:
+            return (OWN_URL,)
+        urls = {OPENSEARCH: self.open_search_urls, ELASTICSEARCH: self.elasticsearch_urls}
+        return urls.get(self.trace_store, ())
+
+    @property
     def images(self) -> Images:
         def chosen(own: str, version: Version, official: Callable[[Version], str]) -> str:
             own_image = own.replace("{version}", version.tag)
@@ -204,6 +257,11 @@ class Settings(_Model):
                 else compatibility.collector_image,
             ),
             nodes=chosen(self.k3s_image, self.k3s_version, compatibility.k3s_image),
+            open_search=chosen(
+                self.open_search_image,
+                self.open_search_version,
+                compatibility.open_search_image,
+            ),
         )
 
     @property

@@ -5,17 +5,20 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from runtime_observability.core.problem import Problem, ProblemsError
-from runtime_observability.core.settings import rules, secret_texts
+from runtime_observability.core.settings import rules, secret_texts, store_rules
 from runtime_observability.core.settings.exporter import Exporter, Tls
 from runtime_observability.core.settings.model import PORT_DEFAULTS, Registries, Settings
 from runtime_observability.core.settings.values import whole_number
+
+_WITHOUT_REPETITION = frozenset({"exporters", store_rules.CREDENTIAL})
+"""Keys whose rules repeat no part of a value."""
 
 
 class SettingsError(ProblemsError):
@@ -32,10 +35,11 @@ def parse(raw: Mapping[str, Any], secret_keys: Collection[str] = ()) -> Settings
     """
     moved = _move_default_ports(raw)
     clashes = rules.refuse_clashes(moved)
+    clashes += store_rules.refuse_a_plain_password(raw, secret_keys)
     try:
         settings = Settings.model_validate(moved).keeping_secret(secret_keys)
     except ValidationError as errors:
-        problems = [_problem(error, moved, secret_keys) for error in errors.errors()]
+        problems = [_problem(error, moved, frozenset(secret_keys)) for error in errors.errors()]
         raise SettingsError(problems + clashes) from None
     if problems := clashes + rules.refuse_broken_rules(settings):
         raise SettingsError(problems)
@@ -54,7 +58,7 @@ def _move_default_ports(raw: Mapping[str, Any]) -> dict[str, Any]:
     return moved
 
 
-def _problem(error: Any, raw: Mapping[str, Any], secret_keys: Collection[str]) -> Problem:
+def _problem(error: Any, raw: Mapping[str, Any], secret_keys: Set[str]) -> Problem:
     """The problem behind one of Pydantic's errors: the key, the value, the rule, the cure."""
     location = [str(part) for part in error["loc"]]
     key = ".".join(location)
@@ -88,7 +92,7 @@ def _problem(error: Any, raw: Mapping[str, Any], secret_keys: Collection[str]) -
         case "tuple_type":
             cure = f"use `pulumi config set --path '{key}[0]' VALUE`"
             return Problem(key, f"{value} is not a list", cure=cure)
-        case "value_error" if location[0] in secret_keys and location[0] != "exporters":
+        case "value_error" if location[0] in secret_keys - _WITHOUT_REPETITION:
             why = "the reason may repeat it and is not shown"
             cure = "docs/configuration.md has the rules of each key"
             return Problem(key, f"{value} cannot be used", why, cure)
@@ -120,10 +124,12 @@ def _quoted(text: str) -> list[str]:
 
 def _shown(value: object, key: str, *, is_secret: bool) -> str:
     """The value in a message; what is secret, or may have a login or a token, is not repeated."""
-    if is_secret:
+    if is_secret or key == store_rules.CREDENTIAL:
         return "its secret value"
-    if key == "registries.config":
+    if key in ("registries.config", "traceStoreCaFile"):
         return "its text"
+    if key == "traceStoreUser":  # a password may have been written behind it
+        return "its value"
     if key.startswith("exporters") and (
         not isinstance(value, str | int) or {"headers", "tls"} & set(key.split("."))
     ):

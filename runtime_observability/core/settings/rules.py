@@ -22,6 +22,8 @@ from runtime_observability.core.settings.model import (
     Settings,
     published_key,
 )
+from runtime_observability.core.settings.open_search_rules import refuse_an_unfit_open_search
+from runtime_observability.core.settings.store_rules import refuse_an_unfit_cluster
 from runtime_observability.core.settings.values import host_port, whole_number
 
 
@@ -67,6 +69,8 @@ def refuse_broken_rules(settings: Settings) -> list[Problem]:
         *_refuse_more_than_the_store_holds(settings),
         *_refuse_an_unfit_store(settings),
         *without_jaeger.refuse(settings),
+        *refuse_an_unfit_cluster(settings),
+        *refuse_an_unfit_open_search(settings),
         *_refuse_a_collector_without_tail_sampling(settings),
         *_refuse_unpublished(settings),
     ]
@@ -224,15 +228,11 @@ def _refuse_an_unfit_store(settings: Settings) -> list[Problem]:
                 "keepTraces",
                 "true cannot be used with traceStore memory",
                 "what is in memory ends with Jaeger",
-                "use traceStore badger",
+                "use another traceStore",
             )
         )
     least = trace_store.LEAST_BADGER_MIB
-    if (
-        settings.has_jaeger
-        and settings.trace_store != trace_store.MEMORY
-        and settings.jaeger_memory_mib < least
-    ):
+    if settings.trace_store == trace_store.BADGER and settings.jaeger_memory_mib < least:
         problems.append(
             Problem(
                 "jaegerMemoryMiB",

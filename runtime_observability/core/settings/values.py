@@ -36,6 +36,10 @@ _REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?\Z")
 
 _MOST_DIGITS = 9
 
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+", re.ASCII)
+_URL_PATH = re.compile(r"(/[\w.~-]+)*/?", re.ASCII)
+_SERVER = re.compile(r"(?P<host>[A-Za-z0-9._-]+)(?::(?P<port>\d{1,5}))?", re.ASCII)
+
 
 def _release(text: object) -> object:
     return Version.parse(text) if isinstance(text, str) else text
@@ -160,6 +164,77 @@ def _origin(text: str) -> str:
     return text
 
 
+def _store_url(text: str) -> str:
+    try:
+        url = urlsplit(text)
+        _ = url.port
+    except ValueError:
+        raise RuleError("its port is not a number up to 65535") from None
+    if "@" in url.netloc:
+        raise RuleError(
+            "it has a login, which every message would show",
+            "use traceStoreUser and traceStorePassword",
+        )
+    if (
+        url.scheme not in ("http", "https")
+        or not _HOST.fullmatch(url.hostname or "")
+        or not _URL_PATH.fullmatch(url.path)
+        or "?" in text
+        or "#" in text
+    ):
+        raise RuleError(
+            "the URL of a store is http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]",
+            "for instance https://search.example:9200",
+        )
+    _refuse_a_container_s_own(str(url.hostname))
+    return text.rstrip("/")
+
+
+def _cassandra_server(text: str) -> str:
+    match = _SERVER.fullmatch(text)
+    if not match or not 0 < int(match["port"] or 9042) < 65536:
+        raise RuleError(
+            "a server of Cassandra is HOST or HOST:PORT, with a PORT up to 65535",
+            "for instance cassandra.example:9042",
+        )
+    _refuse_a_container_s_own(match["host"])
+    return text
+
+
+def _refuse_a_container_s_own(host: str) -> None:
+    """Not known here is what other names mean in a container."""
+    if host.lower() == "localhost" or host.startswith("127.") or host == "::1":
+        raise RuleError(
+            f"{host} is Jaeger's own container there, not this machine",
+            "name an address that containers reach",
+        )
+
+
+def _store_user(text: str) -> str:
+    if not text.isprintable() or ":" in text or "$" in text or text != text.strip():
+        raise RuleError(
+            "a user has no colon, no $, no line break, and no blank at an end",
+            "for instance jaeger",
+        )
+    return text
+
+
+def _store_password(text: str) -> str:
+    """Raises RuleError without the password."""
+    if not text.isprintable() or text != text.strip():
+        raise RuleError(
+            "it has a line break or another control character, or a blank at an end",
+            "a password has printable characters alone",
+        )
+    return text
+
+
+def _store_certificates(text: str) -> str:
+    if "PRIVATE KEY" in text:
+        raise RuleError("it has a private key", "name certificates alone")
+    return text
+
+
 def _duration(text: str) -> str:
     if presets.milliseconds(text) is None:
         raise RuleError(
@@ -207,5 +282,11 @@ NodeEnvironment = Annotated[Mapping[str, str], AfterValidator(node_environment)]
 NodeVolume = Annotated[str, AfterValidator(node_volume)]
 Retention = Annotated[str, AfterValidator(retention)]
 """Hours, as 48h."""
+StoreUrl = Annotated[str, AfterValidator(_store_url)]
+"""Without a slash at its end."""
+CassandraServer = Annotated[str, AfterValidator(_cassandra_server)]
+StoreUser = Annotated[str, AfterValidator(_store_user)]
+StorePassword = Annotated[str, AfterValidator(_store_password)]
+StoreCertificates = Annotated[str, AfterValidator(_store_certificates)]
 Duration = Annotated[str, AfterValidator(_duration)]
 RegistryConfiguration = Annotated[str, AfterValidator(_registry_configuration)]

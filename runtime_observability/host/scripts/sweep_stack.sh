@@ -1,9 +1,9 @@
-# Removes everything of $OWNER that is left in Docker, but volume $KEPT_VOLUME, if that is set; then
-# the stack's folder $DIRECTORY.
+# Removes everything of $OWNER that is left in Docker, but the volumes $KEPT_VOLUMES, if any are named;
+# then the stack's folder $DIRECTORY.
 # Pulumi's state contains this script and runs it from there: it needs only docker and rm.
 set -eu
 
-kept=${KEPT_VOLUME:-}
+kept=${KEPT_VOLUMES:-}
 owned="label=runtime-observability.owner=$OWNER"
 # As in the sweep of the cluster: a k3d that outlived a killed run may still create nodes.
 clean=0 attempts=0 errors=
@@ -11,7 +11,9 @@ while :; do
   containers=$(docker ps -a --filter "$owned" --format '{{.Names}}')
   networks=$(docker network ls -q --filter "$owned") # by id: two networks can have the same name
   volumes=$(docker volume ls -q --filter "$owned")
-  [ -z "$kept" ] || volumes=$(echo "$volumes" | grep -vxF "$kept") || :
+  for volume in $kept; do
+    volumes=$(echo "$volumes" | grep -vxF "$volume") || :
+  done
   if [ -z "$containers$networks$volumes" ]; then
     clean=$((clean + 1))
     [ -e "$DIRECTORY/cluster.busy" ] && [ "$clean" -lt 2 ] || break
@@ -40,7 +42,8 @@ if [ -e "$DIRECTORY" ]; then
   echo "stack $STACK: could not remove $DIRECTORY" >&2
   exit 1
 fi
-if [ -n "$kept" ] && docker volume inspect "$kept" >/dev/null 2>&1; then
-  echo "stack $STACK: its traces stay in Docker's volume $kept, where the next up finds them;" \
-    "\`docker volume rm $kept\` removes them" >&2
-fi
+for volume in $kept; do
+  docker volume inspect "$volume" >/dev/null 2>&1 || continue
+  echo "stack $STACK: its traces stay in Docker's volume $volume, where the next up finds them;" \
+    "\`docker volume rm $volume\` removes them" >&2
+done

@@ -65,6 +65,24 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "traceStore": "none",
         "exporters": [{"endpoint": "collector.example:4317", "name": "central"}],
     },
+    "opensearch": {
+        "traceStore": "opensearch",
+        "traceRetention": "14d",
+        "openSearchUrls": ["https://a.search.example:9200", "https://b.search.example:9200/"],
+        "traceStoreShards": 3,
+    },
+    "elasticsearch": {
+        "traceStore": "elasticsearch",
+        "elasticsearchUrls": ["http://search.example:9200/proxied"],
+        "traceStoreReplicas": 0,
+    },
+    "cassandra": {
+        "traceStore": "cassandra",
+        "traceRetention": "12h",
+        "cassandraServers": ["a.cassandra.example", "b.cassandra.example:9142"],
+        "traceStoreReplicas": 2,
+        "traceStoreCaFile": "/etc/ssl/certs/ca-certificates.crt",
+    },
 }
 
 
@@ -75,7 +93,7 @@ def rendered(settings: Settings, *, cgroup_v1: bool = False) -> dict[str, str]:
     labels = NAMES.labels | {naming.SPEC_LABEL: transition.identity(spec)}
     return files | {
         "k3d.yaml": documents.dump(cluster_spec.with_labels(spec.config, labels)),
-        **({"jaeger.yaml": documents.jaeger(settings)} if settings.has_jaeger else {}),
+        **({"jaeger.yaml": documents.jaeger(settings, NAMES)} if settings.has_jaeger else {}),
         "collector.yaml": documents.collector(
             settings.collector_version,
             settings.collector_sampling_per_million,

@@ -146,7 +146,7 @@ def jaeger_files(release: str) -> dict[str, str]:
     if compatibility.JAEGER_GENERATION.at(version) == "v1":
         image |= {"environment": documents.jaeger_v1_environment(parsed())}
         return {"container": documents.dump(image)}
-    return {"container": documents.dump(image), "jaeger.yaml": documents.jaeger(parsed())}
+    return {"container": documents.dump(image), "jaeger.yaml": documents.jaeger(parsed(), NAMES)}
 
 
 def jaeger_facts(release: str) -> dict[str, str]:

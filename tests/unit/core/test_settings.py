@@ -237,7 +237,7 @@ def bounds(field: FieldInfo) -> tuple[int | None, int | None]:
 
 def said_range(key: str) -> tuple[int | None, int | None]:
     """``10 to 600`` in the description of a key in Pulumi.yaml."""
-    ranges = re.findall(r"\b(\d+) to (\d+)\b", SCHEMA[key]["description"])
+    ranges = re.findall(r"(-?\b\d+) to (\d+)\b", SCHEMA[key]["description"])
     assert len(ranges) <= 1, f"{key} states {len(ranges)} ranges"
     return (int(ranges[0][0]), int(ranges[0][1])) if ranges else (None, None)
 

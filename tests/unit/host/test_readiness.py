@@ -10,6 +10,7 @@ import pytest
 from runtime_observability.host import readiness, runner
 from tests.fakes.clock import Clock
 from tests.fakes.daemon import FakeDaemon
+from tests.fakes.executables import Answer
 from tests.fakes.http import FakeServer, Reply
 
 NAME = "traced-dev-jaeger"
@@ -48,6 +49,28 @@ def test_a_container_that_serves_something_else(
         f"{NAME} is running, but {server.url} did not return 200 within 0.2 s (last: HTTP 503)"
     ) in str(failed.value)
     assert str(failed.value).endswith("listening")
+
+
+REFUSED = Answer(stderr="curl: (7) Failed to connect\n", code=7)
+CURL = ["curl", "--fail", "http://127.0.0.1:9200"]
+
+
+def test_one_without_a_port_is_asked_inside(daemon: FakeDaemon) -> None:
+    daemon.container(NAME)
+    daemon.curls = [REFUSED, REFUSED, Answer("green\n")]
+    assert readiness.wait_for_command(NAME, CURL, 10) == pytest.approx(0.2)
+    assert not daemon.curls
+
+
+def test_one_that_never_succeeds_inside_tells_the_last_fault(daemon: FakeDaemon) -> None:
+    daemon.container(NAME, log="starting\n")
+    daemon.curls = [REFUSED] * 9
+    with pytest.raises(runner.CommandError) as failed:
+        readiness.wait_for_command(NAME, CURL, 0.3)
+    assert str(failed.value).startswith(
+        f"container {NAME} is running, but `curl --fail http://127.0.0.1:9200` in it did not "
+        "succeed within 0.3 s (last: curl: (7) Failed to connect)"
+    )
 
 
 def test_a_collector_without_tail_sampling_gets_the_cure(daemon: FakeDaemon) -> None:

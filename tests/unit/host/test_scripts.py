@@ -250,7 +250,7 @@ def test_traces_that_are_kept_stay_and_are_told(daemon: FakeDaemon, names: Names
     daemon.volume(names.traces, labels=names.labels)
     daemon.volume(f"{names.traces}-of-before", labels=names.labels)
     kubeconfig(names)
-    done = sh(STACK, daemon, **values(names), KEPT_VOLUME=names.traces)
+    done = sh(STACK, daemon, **values(names), KEPT_VOLUMES=names.traces)
     assert done.returncode == 0
     assert daemon.names == {names.traces}
     assert not names.directory.exists()
@@ -259,8 +259,12 @@ def test_traces_that_are_kept_stay_and_are_told(daemon: FakeDaemon, names: Names
         f"stack dev: its traces stay in Docker's volume {names.traces}, where the next up finds "
         f"them; `docker volume rm {names.traces}` removes them"
     )
+    daemon.volume(names.open_search_traces, labels=names.labels)
+    both = f"{names.traces} {names.open_search_traces}"
+    assert len(sh(STACK, daemon, **values(names), KEPT_VOLUMES=both).stderr.splitlines()) == 2
+    assert daemon.names == {names.traces, names.open_search_traces}
     daemon.volumes.clear()
-    assert sh(STACK, daemon, **values(names), KEPT_VOLUME=names.traces).stderr == ""
+    assert sh(STACK, daemon, **values(names), KEPT_VOLUMES=names.traces).stderr == ""
 
 
 def test_a_stranger_on_the_network_is_disconnected_and_kept(

@@ -18,7 +18,7 @@ IMAGE = "jaeger:2.13.0"
 @pytest.fixture
 def wanted(names: Names) -> VolumeArgs:
     return VolumeArgs(
-        names.traces, "/data", ("keys", "values"), names.labels, names.owner, keep=False
+        names.traces, "/data", ("keys", "values"), 10001, names.labels, names.owner, keep=False
     )
 
 
@@ -30,6 +30,11 @@ def test_it_is_made_with_folders_of_the_containers_user(
     assert (made.name, made.labels) == ("traced-dev-traces", names.labels)
     assert made.files == dict.fromkeys(("/data", "/data/keys", "/data/values"), "10001:10001 700")
     assert not daemon.containers, "the container that took the archive is gone"
+
+
+def test_a_container_of_another_user_has_its_own(daemon: FakeDaemon, wanted: VolumeArgs) -> None:
+    volume.ensure(replace(wanted, user=1000, folders=()), IMAGE)
+    assert daemon.volumes[0].files == {"/data": "1000:1000 700"}
 
 
 def test_one_that_is_there_is_kept(daemon: FakeDaemon, names: Names, wanted: VolumeArgs) -> None:

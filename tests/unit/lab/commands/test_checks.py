@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from lab.build import images
+from lab.build.images import Image
 from lab.build.steps import Step
 from lab.commands import checks, tiers
 from lab.commands.tiers import Tier
@@ -47,6 +49,25 @@ def checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., in
 
     monkeypatch.delenv("CI", raising=False)
     return run
+
+
+@pytest.mark.parametrize(("maven", "loaded"), [(True, images.OF_OPENSEARCH), (False, ())])
+def test_only_its_own_tests_need_opensearch(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    maven: bool,
+    loaded: tuple[Image, ...],
+) -> None:
+    found: Any = SimpleNamespace(reasons=(), default_stack="lab", lab_images=True)
+    needs: list[ready.Needs] = []
+    monkeypatch.setattr(machine, "examine", lambda _: found)
+    monkeypatch.setattr(ready, "make_ready", lambda needed: needs.append(needed) or {})
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/mvn" if maven else None)
+    tier = Tier("real", (), needs_lab=True, needs_opensearch=True)
+    checks._prepare_lab([tier], Cache(tmp_path))
+    assert needs[0].more_images == loaded
+    assert ("has no mvn: install the package maven" in capsys.readouterr().out) is not maven
 
 
 def prepared(*_: object) -> dict[str, str]:

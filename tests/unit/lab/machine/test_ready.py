@@ -94,7 +94,7 @@ def test_a_plugin_is_built_only_where_it_is_needed_and_cannot_be_downloaded(
 
 def test_images_are_built_for_the_daemon_that_lacks_them(cache: Cache, made: Made) -> None:
     node = images.NODES[programs.NEWEST_KUBERNETES]
-    ready.make_ready(Needs(machine(cache, lab_images=True), nodes=(node,)))
+    ready.make_ready(Needs(machine(cache, lab_images=True), more_images=(node,)))
     assert made.daemon_runs, "it was started"
     assert made.loaded == [*images.IMAGES, node]
     assert set(node.needs) < set(made.steps)

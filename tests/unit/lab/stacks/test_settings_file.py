@@ -23,16 +23,35 @@ def test_a_stack_is_given_the_node_of_its_release(
     newest = f"  runtime-observability:k3sVersion: v{programs.NEWEST_KUBERNETES}-k3s1\n"
     for name, settings in (("own", newest), ("usual", image), ("newest", image + newest)):
         (tmp_path / f"Pulumi.{name}.yaml").write_text(f"config:\n{settings}")
-    assert settings_file.extra_nodes("not-yet-there") == settings_file.extra_nodes("own") == []
-    assert settings_file.extra_nodes("usual") == []
-    assert settings_file.extra_nodes("newest") == [images.NODES[programs.NEWEST_KUBERNETES]]
+    assert settings_file.more_images("not-yet-there") == settings_file.more_images("own") == []
+    assert settings_file.more_images("usual") == []
+    assert settings_file.more_images("newest") == [images.NODES[programs.NEWEST_KUBERNETES]]
     (tmp_path / "Pulumi.old.yaml").write_text(
         f"config:\n{image}  runtime-observability:k3sVersion: v1.30.1-k3s1\n"
     )
     with pytest.raises(
         LabError, match=r"sets k3sVersion to 1\.30\.1, which the lab does not build"
     ):
-        settings_file.extra_nodes("old")
+        settings_file.more_images("old")
+
+
+def test_a_stack_is_given_opensearch_where_its_traces_go_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings_file, "PROJECT", tmp_path)
+    image = f"  runtime-observability:openSearchImage: {images.OPENSEARCH.reference}\n"
+    store = "  runtime-observability:traceStore: opensearch\n"
+    official = "  runtime-observability:openSearchImage: opensearchproject/opensearch:2.19.1\n"
+    for name, settings in (
+        ("usual", image),
+        ("own", image + store),
+        ("official", official + store),
+        ("badger", image + store.replace("opensearch\n", "badger\n")),
+    ):
+        (tmp_path / f"Pulumi.{name}.yaml").write_text(f"config:\n{settings}")
+    assert settings_file.more_images("own") == [images.OPENSEARCH]
+    for name in ("usual", "official", "badger"):
+        assert settings_file.more_images(name) == []
 
 
 def test_a_developers_stack_has_its_own_ports_and_no_salt() -> None:
@@ -91,7 +110,7 @@ def test_a_stack_file_that_is_not_yaml_is_named(
     monkeypatch.setattr(settings_file, "PROJECT", tmp_path)
     (tmp_path / "Pulumi.bad.yaml").write_text("config: [\n")
     with pytest.raises(LabError, match=r"Pulumi\.bad\.yaml is not YAML.*Correct it"):
-        settings_file.extra_nodes("bad")
+        settings_file.more_images("bad")
 
 
 def test_a_stacks_mirror_is_read_from_its_file(
