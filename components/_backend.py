@@ -7,10 +7,11 @@ import json
 import pulumi
 import pulumi_docker as docker
 
-from runtime_observability.core.args import ContainerArgs
+from runtime_observability.core.args import ContainerArgs, SearchEngineArgs
 from runtime_observability.core.naming import MADE_LABEL, NETWORK_LABEL
+from runtime_observability.core.trace_store import REPLICAS_VARIABLE
 
-from . import _commands, _handovers, _orphans, _pulls, _volumes
+from . import _commands, _handovers, _orphans, _pulls, _search_engine, _volumes
 from .network import StackNetwork
 
 _READY_SECONDS = 60
@@ -34,6 +35,8 @@ class Backend(pulumi.ComponentResource):
         args: ContainerArgs,
         network: StackNetwork,
         opts: pulumi.ResourceOptions | None,
+        *,
+        engine: SearchEngineArgs | None = None,
     ) -> None:
         super().__init__(f"runtime-observability:index:{kind}", name, None, opts)
         image = docker.RemoteImage(
@@ -49,6 +52,12 @@ class Backend(pulumi.ComponentResource):
         )
         volume = args.volume
         guards = [_volumes.guard(name, volume, self)] if volume else []
+        told: dict[str, pulumi.Input[str]] = {}
+        if engine:
+            checked = _search_engine.before(name, engine, network, self)
+            guards.append(checked)
+            if engine.replicas < 0:
+                told[REPLICAS_VARIABLE] = _search_engine.replicas(checked)
         container = docker.Container(
             f"{name}-container",
             name=args.name,
@@ -57,6 +66,7 @@ class Backend(pulumi.ComponentResource):
             envs=[
                 f"GOMEMLIMIT={args.memory_mib * 4 // 5}MiB",  # Go's heap stays below the limit
                 *(f"{variable}={value}" for variable, value in args.environment.items()),
+                *(pulumi.Output.concat(f"{variable}=", value) for variable, value in told.items()),
             ],
             labels=[
                 *(

@@ -21,4 +21,4 @@ class Jaeger(Backend):
         network: StackNetwork,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__("Jaeger", name, args.container, network, opts)
+        super().__init__("Jaeger", name, args.container, network, opts, engine=args.search_engine)

@@ -62,6 +62,13 @@ def _other_store(names: Names, observed: Observation, settings: Settings) -> lis
         return []
     if before == trace_store.MEMORY:
         fate = "the traces in its memory are lost"
+    elif before == trace_store.CASSANDRA:
+        fate = f"keyspace {names.keyspace} stays in Cassandra with its traces"
+    elif before in trace_store.SEARCH_ENGINES:
+        fate = (
+            f"indices {names.index_prefix}-jaeger-* are deleted from {before} with their traces, "
+            "unless keepTraces was on at the last up"
+        )
     else:
         fate = (
             f"volume {names.traces} is removed with its traces, unless keepTraces was on at the "

@@ -44,3 +44,6 @@ if [ -n "$kept" ] && docker volume inspect "$kept" >/dev/null 2>&1; then
   echo "stack $STACK: its traces stay in Docker's volume $kept, where the next up finds them;" \
     "\`docker volume rm $kept\` removes them" >&2
 fi
+if [ -n "${KEPT_ELSEWHERE:-}" ]; then
+  echo "stack $STACK: its traces stay in $KEPT_ELSEWHERE" >&2
+fi
