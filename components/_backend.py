@@ -10,10 +10,11 @@ from collections.abc import Sequence
 import pulumi
 import pulumi_docker as docker
 
-from runtime_observability.core.args import ContainerArgs
+from runtime_observability.core.args import ContainerArgs, SearchEngineArgs
 from runtime_observability.core.naming import MADE_LABEL, NETWORK_LABEL
+from runtime_observability.core.trace_store import REPLICAS_VARIABLE
 
-from . import _commands, _handovers, _orphans, _pulls, _volumes
+from . import _commands, _handovers, _orphans, _pulls, _search_engine, _volumes
 from .network import StackNetwork
 
 
@@ -37,8 +38,11 @@ class Backend(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None,
         *,
         after: Sequence[pulumi.Resource] = (),
+        engine: SearchEngineArgs | None = None,
     ) -> None:
-        """``after``: what the container, but not its image, has to wait for."""
+        """``after``: what the container, but not its image, has to wait for. ``engine``: where it
+        keeps traces; one of the stack's own is in ``after``.
+        """
         super().__init__(f"runtime-observability:index:{kind}", name, None, opts)
         image = docker.RemoteImage(
             f"{name}-image",
@@ -53,12 +57,23 @@ class Backend(pulumi.ComponentResource):
         )
         volume = args.volume
         guards = [_volumes.guard(name, volume, self)] if volume else []
+        told: dict[str, pulumi.Input[str]] = {}
+        if engine and engine.is_own:
+            _search_engine.expire(name, engine, network, after[0], self)
+        elif engine:
+            checked = _search_engine.before(name, engine, network, self)
+            guards.append(checked)
+            if engine.replicas < 0:
+                told[REPLICAS_VARIABLE] = _search_engine.replicas(checked)
         container = docker.Container(
             f"{name}-container",
             name=args.name,
             image=image.image_id,
             command=list(args.command) or None,
-            envs=[f"{variable}={value}" for variable, value in _environment(args).items()],
+            envs=[
+                *(f"{variable}={value}" for variable, value in _environment(args).items()),
+                *(pulumi.Output.concat(f"{variable}=", value) for variable, value in told.items()),
+            ],
             labels=[
                 *(
                     docker.ContainerLabelArgs(label=label, value=value)

@@ -18,7 +18,7 @@ LIBRARY_FOLDER = Path(runtime_observability.__file__).resolve().parents[1]
 """Where ``python -m`` finds the library, installed or not."""
 
 
-def _environment(values: Mapping[str, str]) -> dict[str, str]:
+def _environment(values: Mapping[str, pulumi.Input[str]]) -> dict[str, pulumi.Input[str]]:
     """``values`` and the Docker daemon in use: a delete in another shell uses it too."""
     return {**values, **runner.variables}
 
@@ -67,9 +67,10 @@ def in_turn(scripts: Sequence[str]) -> str:
 def guard(
     name: str,
     scripts: Sequence[str],
-    environment: Mapping[str, str],
+    environment: Mapping[str, pulumi.Input[str]],
     *,
     create: str = "true",
+    stdin: pulumi.Input[str] | None = None,
     triggers: Sequence[Any] = (),
     opts: pulumi.ResourceOptions,
 ) -> local.Command:
@@ -82,6 +83,7 @@ def guard(
         name,
         create=create,
         delete=in_turn(scripts),
+        stdin=stdin,
         environment=_environment(environment),
         triggers=list(triggers),
         logging=local.Logging.STDERR,
@@ -95,7 +97,7 @@ def python(
     module: str,
     *,
     stdin: pulumi.Input[str],
-    environment: Mapping[str, str] | None = None,
+    environment: Mapping[str, pulumi.Input[str]] | None = None,
     triggers: Sequence[Any] = (),
     unless: str = "",
     opts: pulumi.ResourceOptions,

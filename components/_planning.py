@@ -16,6 +16,7 @@ from runtime_observability.core.plan import Plan, make_plan
 from runtime_observability.core.problem import UNTOUCHED, ProblemsError
 from runtime_observability.core.settings.model import Settings
 from runtime_observability.core.settings.parse import parse
+from runtime_observability.core.settings.store_rules import CREDENTIAL
 from runtime_observability.host import (
     certificates,
     daemon,
@@ -55,10 +56,14 @@ def plan(args: TracedEnvironmentArgs) -> Plan:
     )
     try:
         settings = certificates.with_texts(parse(args.values(), args.secret_keys), names.folder)
-        if "exporters" in args.secret_keys:
-            published = passphrase.problem_of("exporters", pulumi.get_stack(), names.folder)
-            if published:
-                raise ProblemsError(UNTOUCHED, [published])
+        published = [
+            problem
+            for key in ("exporters", CREDENTIAL)
+            if key in args.secret_keys
+            and (problem := passphrase.problem_of(key, pulumi.get_stack(), names.folder))
+        ]
+        if published:
+            raise ProblemsError(UNTOUCHED, published)
         chosen = daemon.choose(stack_config.of_docker())
         daemon.use(chosen)
         observed = preflight.observe(

@@ -153,6 +153,9 @@ class TracedEnvironmentArgs:
     official image of k3sVersion. A change replaces the cluster."""
     k3d_tools_image: str | None = None
     """Image of k3d's tools container, with a tag or digest. Empty: k3d's default."""
+    curl_image: str | None = None
+    """Image of curl, with a tag or digest, which asks OpenSearch or Elasticsearch from the stack's
+    network. Empty: the official image."""
     registry_mirror: str | None = None
     """Registry that has the official images below their names, as HOST[:PORT][/PATH]: rancher/k3s
     is then HOST/PATH/rancher/k3s. The nodes pull images of Docker Hub from it too, over https,

@@ -24,5 +24,12 @@ class Jaeger(Backend):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Jaeger ends where its ``store`` does not answer when it starts."""
-        after = [store] if store else []
-        super().__init__("Jaeger", name, args.container, network, opts, after=after)
+        super().__init__(
+            "Jaeger",
+            name,
+            args.container,
+            network,
+            opts,
+            after=[store] if store else [],
+            engine=args.search_engine,
+        )

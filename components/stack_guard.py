@@ -30,6 +30,7 @@ class StackGuard(pulumi.ComponentResource):
                 "DIRECTORY": args.directory,
                 "CLAIM": args.claim,
                 **({"KEPT_VOLUMES": " ".join(args.kept_volumes)} if args.kept_volumes else {}),
+                **({"KEPT_ELSEWHERE": args.kept_elsewhere} if args.kept_elsewhere else {}),
             },
             create=_commands.in_turn(["claim_stack.sh"]),
             opts=pulumi.ResourceOptions(parent=self, hooks=_renames.refuse(args.stack)),

@@ -70,6 +70,13 @@ def _other_store(names: Names, observed: Observation, settings: Settings) -> lis
         fate = (
             f"volume {volume} is removed with its traces, unless keepTraces was on at the last up"
         )
+    elif before == trace_store.CASSANDRA:
+        fate = f"keyspace {names.keyspace} stays in Cassandra with its traces"
+    elif before in trace_store.SEARCH_ENGINES:
+        fate = (
+            f"indices {names.index_prefix}-jaeger-* are deleted from {before} with their traces, "
+            "unless keepTraces was on at the last up"
+        )
     else:
         fate = f"its traces stay in {before}"
     return [f"{change} {'replaced' if settings.has_jaeger else 'removed'}, and {fate}"]

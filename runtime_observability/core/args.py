@@ -6,7 +6,7 @@ Outputs of other resources are not values yet: a component takes those beside it
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from runtime_observability.core.cluster_spec import ClusterSpec, with_labels
@@ -29,6 +29,8 @@ class StackGuardArgs:
     """Written into the folder before anything is created: whose it is."""
     kept_volumes: tuple[str, ...] = ()
     """Names of the volumes that stay when the stack goes."""
+    kept_elsewhere: str = ""
+    """What stays outside Docker when the stack goes, and how to remove it; empty: nothing."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +92,43 @@ class ContainerArgs:
 
 
 @dataclass(frozen=True)
+class SearchEngineArgs:
+    """An OpenSearch or Elasticsearch in which Jaeger keeps traces."""
+
+    stack: str
+    is_own: bool
+    """Whether it is the stack's own, whose volume goes with the stack."""
+    store: str
+    urls: tuple[str, ...]
+    user: str
+    password: str = field(repr=False)
+    certificates: str = field(repr=False)
+    """PEM; empty: the public ones."""
+    image: str
+    """Of curl."""
+    owner: str
+    prefix: str
+    """Of the stack's own indices and templates: it touches no others."""
+    days: int
+    """How long an index is kept."""
+    replicas: int
+    """Negative: what the cluster has nodes for."""
+    keep: bool
+    """Whether the indices stay when the stack goes."""
+    jaeger: str
+    """Jaeger's release."""
+    of_container: str
+    """Identifies what Jaeger's container is made of: the cluster is checked before another."""
+    today: str
+    """The date in UTC; empty where it is not known."""
+
+
+@dataclass(frozen=True)
 class JaegerArgs:
     container: ContainerArgs
     url: str
     """Of Jaeger's page and query API on the host."""
+    search_engine: SearchEngineArgs | None = None
 
 
 @dataclass(frozen=True)

@@ -379,6 +379,11 @@ K3D_TOOLS_IMAGE = "ghcr.io/k3d-io/k3d-tools:5.9.0"
 Any k3d works with it: it sleeps, and runs a few shell commands (pkg/client/tools.go)."""
 
 
+CURL_IMAGE = "docker.io/curlimages/curl:8.16.0"
+"""Asks a search engine from where Jaeger runs. Any release from 7.75.0 on works: that one added
+``%{exitcode}`` and ``%{errormsg}`` of write-out (curl docs/cmdline-opts/write-out.md)."""
+
+
 def mirrored(image: str, registry: str) -> str:
     """An official image in the mirror ``registry``, which has it below its name without the host.
 

@@ -6,6 +6,8 @@ Pure: the same settings on the same machine give the same plan, which ``pulumi u
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -28,6 +30,7 @@ from runtime_observability.core.args import (
     JaegerArgs,
     NodeImageArgs,
     OpenSearchArgs,
+    SearchEngineArgs,
     StackGuardArgs,
     StackNetworkArgs,
     TracedClusterArgs,
@@ -39,13 +42,14 @@ from runtime_observability.core.naming import Names
 from runtime_observability.core.node_image import UpstreamImage
 from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.settings.model import Settings
+from runtime_observability.core.trace_store import BADGER, CASSANDRA
 from runtime_observability.core.tracing import Tracing
 from runtime_observability.core.transition import content, identity, transition
 
 _JAEGER_CONFIG = "/etc/jaeger/config.yaml"
 _COLLECTOR_CONFIG = "/etc/otelcol/config.yaml"
 _STOP_SECONDS = 5
-_BADGER_STOP_SECONDS = 30
+_STORE_STOP_SECONDS = 30
 _OPENSEARCH_STOP_SECONDS = 60
 """Stopping took it up to 31 s (measured with 2.19.6 on a busy machine)."""
 _OPENSEARCH_READY_SECONDS = 240
@@ -111,6 +115,7 @@ def make_plan(
             str(names.directory),
             names.claim,
             (names.traces, names.open_search_traces) if settings.keep_traces else (),
+            kept_elsewhere=_kept_elsewhere(settings, names),
         ),
         network=StackNetworkArgs(
             names.network, names.owner, _labels(names, names.network, observed)
@@ -204,33 +209,78 @@ def _jaeger(settings: Settings, names: Names, observed: Observation) -> JaegerAr
     url = _jaeger_url(settings)
     by_file = compatibility.JAEGER_GENERATION.at(settings.jaeger_version) == "v2"
     volume = _trace_volume(settings, names)
+    keeps = settings.trace_store != trace_store.MEMORY
     container = ContainerArgs(
         name=names.jaeger,
         image=settings.images.jaeger,
         alias=naming.JAEGER_ALIAS,
         owner=names.owner,
         labels=_labels(names, names.jaeger, observed)
-        | (
-            {naming.STORE_LABEL: settings.store_label}
-            if settings.trace_store != trace_store.MEMORY
+        | ({naming.STORE_LABEL: settings.store_label} if keeps else {}),
+        command=("--config", _JAEGER_CONFIG) if by_file else (),
+        uploads=(
+            {_JAEGER_CONFIG: documents.jaeger(settings, names), **trace_store.files(settings)}
+            if by_file
             else {}
         ),
-        command=("--config", _JAEGER_CONFIG) if by_file else (),
-        uploads={_JAEGER_CONFIG: documents.jaeger(settings, names)} if by_file else {},
-        secret_uploads={},
+        secret_uploads=trace_store.secret_files(settings),
         ports={settings.jaeger_ui_port: 16686},
         memory_mib=settings.jaeger_memory_mib,
         limits_swap=observed.limits_swap,
         environment={} if by_file else documents.jaeger_v1_environment(settings),
         ready_url=f"{url}/api/services",
         volume=volume,
-        stop_seconds=_BADGER_STOP_SECONDS if volume else _STOP_SECONDS,
+        stop_seconds=_STORE_STOP_SECONDS if keeps else _STOP_SECONDS,
     )
-    return JaegerArgs(container, url)
+    engine = _search_engine(settings, names, observed, container) if settings.store_urls else None
+    return JaegerArgs(container, url, engine)
+
+
+def _search_engine(
+    settings: Settings, names: Names, observed: Observation, container: ContainerArgs
+) -> SearchEngineArgs:
+    parts = {"image": container.image, "uploads": container.uploads, "labels": container.labels}
+    parts |= {"memory": container.memory_mib, "ports": container.ports, "owner": container.owner}
+    return SearchEngineArgs(
+        stack=names.stack,
+        is_own=settings.has_own_open_search,
+        store=settings.trace_store,
+        urls=settings.store_urls,
+        user=settings.trace_store_user,
+        password=settings.trace_store_password,
+        certificates=settings.trace_store_ca_file,
+        image=settings.client_image,
+        owner=names.owner,
+        prefix=names.index_prefix,
+        days=trace_store.days(settings.trace_retention),
+        replicas=0 if settings.has_own_open_search else settings.trace_store_replicas,
+        keep=settings.keep_traces,
+        jaeger=str(settings.jaeger_version),
+        of_container=hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16],
+        today=observed.today.isoformat() if observed.today else "",
+    )
+
+
+def _kept_elsewhere(settings: Settings, names: Names) -> str:
+    """What a destroy leaves in a cluster that this stack did not make."""
+    if settings.trace_store == CASSANDRA:
+        where = ", ".join(settings.cassandra_servers)
+        return (
+            f"keyspace {names.keyspace} of Cassandra at {where}, where the next up finds them; "
+            f"`cqlsh -e 'DROP KEYSPACE {names.keyspace}'` removes them"
+        )
+    if settings.has_own_open_search or not settings.store_urls or not settings.keep_traces:
+        return ""
+    first, login = settings.store_urls[0], "-u USER " if settings.trace_store_user else ""
+    return (
+        f"indices {names.index_prefix}-jaeger-* at {', '.join(settings.store_urls)}, where the "
+        f"next up finds them; `curl {login}-X DELETE '{first}/{names.index_prefix}-jaeger-*'` "
+        "removes them"
+    )
 
 
 def _trace_volume(settings: Settings, names: Names) -> VolumeArgs | None:
-    if settings.trace_store != trace_store.BADGER:
+    if settings.trace_store != BADGER:
         return None
     return VolumeArgs(
         names.traces,

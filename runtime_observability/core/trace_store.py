@@ -255,6 +255,20 @@ def cassandra(
     }
 
 
+def files(settings: Settings) -> dict[str, str]:
+    """Jaeger's further files by path: the certificates, whose text has been read."""
+    text = settings.trace_store_ca_file
+    return {CA_FILE: text} if text else {}
+
+
+def secret_files(settings: Settings) -> dict[str, str]:
+    """The file with the password. Where the configuration has it, ``$$`` is a dollar."""
+    password = settings.trace_store_password
+    if settings.trace_store == CASSANDRA:
+        password = password.replace("$", "$$")
+    return {CREDENTIAL_FILE: password} if password else {}
+
+
 def v1_environment(settings: Settings) -> dict[str, str]:
     """The variables that select and configure the store of Jaeger v1's all-in-one."""
     if settings.trace_store == MEMORY:

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 
 from runtime_observability.core import naming
@@ -119,7 +119,7 @@ def observe(
             *(advise_on_lost_traces(of_loss.result()) if has_jaeger else ()),
             *advise_on_added_nodes(names, containers),
         ),
-        today=date.today(),
+        today=datetime.now(UTC).date(),
     )
 
 

@@ -142,7 +142,7 @@ def _printed(create: str) -> dict[str, Any]:
         return {"traced": ["apiserver", "kubelet"], "seconds": 0.9, "traceUrl": "http://t/1"}
     if "runtime_observability.host.build_node_image" in create:
         return {"image": "runtime-observability/k3s:containerd-2.3.4-0123456789ab", "built": True}
-    return {"seconds": 0.1}
+    return {"seconds": 0.1, "replicas": 0}
 
 
 class _Recorder(mocks.MockMonitor):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -15,6 +16,7 @@ from runtime_observability.core.problem import Problem
 from runtime_observability.core.transition import identity
 from tests.configuration import PROJECT, of_stack_file, parsed, spec_of
 from tests.graph.program import Run, run
+from tests.graph.test_graph import MARK
 
 REHEARSAL = "rehearsal-run"
 IN_PLACE = {REHEARSAL, "cluster-ensure"}
@@ -160,6 +162,47 @@ def test_a_secret_query_url_is_refused() -> None:
     refused = str(run(settings, secret_keys=["queryUrl"]).error)
     assert "queryUrl: its secret value cannot be used" in refused
     assert "hush" not in refused
+
+
+OPENSEARCH = {
+    "traceStore": "opensearch",
+    "traceRetention": "7d",
+    "openSearchUrls": ["https://search.example:9200"],
+    "traceStoreUser": "ada",
+    "traceStorePassword": "hush-hush",
+}
+
+
+def test_a_cluster_is_checked_before_jaeger_and_left_after_it(
+    default: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "of my own")
+    done = run(OPENSEARCH, secret_keys=["traceStorePassword"])
+    differs = changed(default, done)
+    assert differs.pop("jaeger-container") >= {"uploads", "labels"}
+    assert differs.keys() == {f"jaeger-opensearch{end}" for end in ("", "-check", "-expire")}
+    before = done.before("jaeger-container")
+    assert {"jaeger-opensearch", "jaeger-opensearch-check"} <= set(before)
+    assert "network-network" in done.before("jaeger-opensearch")
+    told = {key: done.exports[key] for key in done.exports.keys() - default.exports.keys()}
+    assert told == {"traceStore": "opensearch", "traceRetention": "168h"}
+    for name in done.names:
+        inputs = dict(done[name].inputs)
+        for key in ("stdin", "uploads"):
+            if MARK in (inputs.get(key) or {}):
+                del inputs[key]
+        assert "hush" not in json.dumps(inputs, default=str), name
+    kept = run({**OPENSEARCH, "keepTraces": True}, secret_keys=["traceStorePassword"])
+    assert "traced-dev-" in kept["stack-sweep"].environment["KEPT_ELSEWHERE"]
+    assert kept["jaeger-opensearch"].environment["KEEP"] == "true"
+    assert changed(done, kept).keys() == {"jaeger-opensearch", "stack-sweep"}
+
+
+def test_a_plain_password_is_refused() -> None:
+    refused = run(OPENSEARCH)
+    assert refused.resources == ()
+    assert "traceStorePassword: its value is in plain text" in str(refused.error)
+    assert "hush" not in str(refused.error)
 
 
 @pytest.mark.parametrize(

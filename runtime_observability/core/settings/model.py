@@ -158,6 +158,7 @@ class Settings(_Model):
     collector_image: VersionedImage = ""
     k3s_image: VersionedImage = ""
     k3d_tools_image: Image = ""
+    curl_image: Image = ""
 
     k3s_args: tuple[K3sArgument, ...] = ()
     published_ports: tuple[PublishedPort, ...] = ()
@@ -209,9 +210,10 @@ class Settings(_Model):
         kept._secret_keys = frozenset(keys)
         return kept
 
-    def having(self, exporters: tuple[Exporter, ...]) -> Settings:
-        """The same settings with ``exporters``, which may be secret as before."""
-        return self.model_copy(update={"exporters": exporters})
+    def having(self, exporters: tuple[Exporter, ...], store_certificates: str) -> Settings:
+        """The same settings with these texts, which may be secret as before."""
+        texts = {"exporters": exporters, "trace_store_ca_file": store_certificates}
+        return self.model_copy(update=texts)
 
     @property
     def secret_keys(self) -> frozenset[str]:
@@ -274,6 +276,12 @@ class Settings(_Model):
         if self.k3d_tools_image or not self.registry_mirror:
             return self.k3d_tools_image
         return compatibility.mirrored(compatibility.K3D_TOOLS_IMAGE, self.registry_mirror)
+
+    @property
+    def client_image(self) -> str:
+        """The image of the container that asks a search engine."""
+        official = compatibility.mirrored(compatibility.CURL_IMAGE, self.registry_mirror)
+        return self.curl_image or official
 
     @property
     def containerd_plan(self) -> ContainerdPlan:

@@ -47,3 +47,6 @@ for volume in $kept; do
   echo "stack $STACK: its traces stay in Docker's volume $volume, where the next up finds them;" \
     "\`docker volume rm $volume\` removes them" >&2
 done
+if [ -n "${KEPT_ELSEWHERE:-}" ]; then
+  echo "stack $STACK: its traces stay in $KEPT_ELSEWHERE" >&2
+fi

@@ -1,0 +1,198 @@
+"""What is asked of an OpenSearch or Elasticsearch, and what its answers mean. Pure.
+
+It is asked by curl, whose whole configuration it reads from standard input: no secret is an
+argument or a variable.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from runtime_observability.core import compatibility
+from runtime_observability.core.trace_store import ELASTICSEARCH, OPENSEARCH
+from runtime_observability.core.versions import Version
+
+CA_FILE = "/store-ca.pem"
+"""Of the certificates to trust, in the container of curl."""
+_CONNECT_SECONDS = 10
+_SECONDS = 60
+_MARK = "runtime-observability-answer"
+_ANSWER = re.compile(rf"(.*?)\n{_MARK} (\d+) (\d+) ([^\n]*)\n", re.DOTALL)
+_TAGLINES = {
+    "The OpenSearch Project: https://opensearch.org/": OPENSEARCH,
+    "You Know, for Search": ELASTICSEARCH,
+}
+
+
+class UnfitError(Exception):
+    """The cluster cannot be used: the text says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """``code`` is curl's, 0 where there was an answer; ``status`` is of HTTP."""
+
+    body: str
+    status: int
+    code: int
+    error: str
+
+
+def options(user: str, password: str, *, own_ca: bool) -> str:
+    """The lines of curl's configuration that every request to a cluster has."""
+    lines = [
+        "silent",
+        "globoff",
+        'noproxy = "*"',  # Jaeger's container has none either
+        f"connect-timeout = {_CONNECT_SECONDS}",
+        f"max-time = {_SECONDS}",
+        f'write-out = "\\n{_MARK} %{{http_code}} %{{exitcode}} %{{errormsg}}\\n"',
+    ]
+    if user:
+        lines.append(f"user = {quoted(f'{user}:{password}')}")
+    if own_ca:
+        lines.append(f"cacert = {quoted(CA_FILE)}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def quoted(text: str) -> str:
+    """``text`` as a value in curl's configuration (curl docs/cmdline-opts/config.md)."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def requests(of_cluster: str, url: str, paths: Sequence[str], method: str = "GET") -> str:
+    """curl's configuration for one request after the other; ``of_cluster`` are its ``options``."""
+    return "next\n".join(
+        f"{of_cluster}request = {quoted(method)}\nurl = {quoted(url + path)}\n" for path in paths
+    )
+
+
+def answers(output: str) -> list[Answer]:
+    """Those in curl's ``output``, in the order of the requests."""
+    return [
+        Answer(body, int(status), int(code), error)
+        for body, status, code, error in _ANSWER.findall(output)
+    ]
+
+
+def unreachable(answer: Answer, url: str) -> str:
+    """Why there was no answer from ``url``, as curl's exit code tells (man curl, EXIT CODES)."""
+    told = answer.error or f"curl exited with {answer.code}"
+    match answer.code:
+        case 6:
+            return f"{url}: containers do not find that host: correct the name, or write an address"
+        case 7:
+            return f"{url}: nothing answers there: {told}"
+        case 28:
+            return f"{url}: no answer in time: {told}"
+        case 35:
+            return f"{url}: it does not speak TLS: {told}: write http:// if it does without"
+        case 52 | 56:
+            return f"{url}: it ends the connection: {told}: write https:// if it wants TLS"
+        case 60:
+            return (
+                f"{url}: its certificate is not trusted: {told}: name the one that signed it in "
+                "traceStoreCaFile, and the host as the certificate does"
+            )
+        case 77:
+            return f"{url}: traceStoreCaFile cannot be used: {told}"
+        case _:
+            return f"{url}: {told}"
+
+
+def refuse_another_engine(answer: Answer, store: str, user: str, jaeger: Version) -> None:
+    """Raises UnfitError unless the answer to ``GET /`` is that of a ``store`` for ``jaeger``."""
+    refuse_a_status(answer, user, "cluster:monitor/main")
+    try:
+        document = json.loads(answer.body)
+        found = _TAGLINES.get(document["tagline"])
+        number = str(document["version"]["number"])
+        major = int(number.partition(".")[0])
+    except (ValueError, LookupError, TypeError):
+        found = None
+    if found is None:
+        raise UnfitError(
+            f"it is neither OpenSearch nor Elasticsearch: GET / is answered with "
+            f"{answer.body.strip()[:60]!r}"
+        )
+    if found != store:
+        key = {OPENSEARCH: "openSearchUrls", ELASTICSEARCH: "elasticsearchUrls"}[found]
+        raise UnfitError(f"it is {found} {number}: set traceStore to {found}, and {key}")
+    known = dict(compatibility.JAEGER_KNOWS_ENGINE[store])
+    if store == OPENSEARCH:
+        known[7] = known[1]  # it can be told to call itself Elasticsearch 7.10.2
+    oldest = known.get(major)
+    if oldest is None:
+        majors = ", ".join(map(str, compatibility.JAEGER_KNOWS_ENGINE[store]))
+        raise UnfitError(f"it is {store} {number}, and Jaeger is known to write to {majors} alone")
+    if jaeger < oldest:
+        raise UnfitError(
+            f"it is {store} {number}, which Jaeger {jaeger} does not know: set jaegerVersion to "
+            f"{oldest} or newer"
+        )
+
+
+def refuse_a_status(answer: Answer, user: str, privilege: str) -> None:
+    """Raises UnfitError for an answer that is no success; ``privilege`` is what it takes."""
+    if answer.status == 401 and user:
+        raise UnfitError(f"it refuses traceStoreUser {user} and traceStorePassword (401)")
+    if answer.status == 401:
+        raise UnfitError("it wants a login (401): set traceStoreUser and traceStorePassword")
+    if answer.status == 403:
+        who = f"traceStoreUser {user}" if user else "who has no login"
+        raise UnfitError(f"{who} may not do this (403): grant {privilege}")
+    if not 200 <= answer.status < 300:
+        raise UnfitError(f"it answers {answer.status}: {answer.body.strip()[:200]}")
+
+
+def replicas(answer: Answer, user: str) -> int:
+    """As many as ``GET /_cluster/health`` shows nodes for, at most one.
+
+    Raises UnfitError where it cannot be seen.
+    """
+    try:
+        refuse_a_status(answer, user, "cluster:monitor/health")
+        nodes = int(json.loads(answer.body)["number_of_data_nodes"])
+    except (UnfitError, ValueError, LookupError, TypeError) as error:
+        raise UnfitError(
+            f"{error}: or set traceStoreReplicas, as nobody can see how many nodes there are"
+        ) from None
+    return max(0, min(1, nodes - 1))
+
+
+def names(answer: Answer) -> list[str]:
+    """Those of the indices that ``GET /_cat/indices`` lists, as JSON."""
+    found: list[dict[str, Any]] = json.loads(answer.body)
+    return [str(entry["index"]) for entry in found]
+
+
+def older(indices: Iterable[str], prefix: str, today: date, days: int) -> list[str]:
+    """Of ``indices`` Jaeger's daily ones of ``prefix`` whose last span is ``days`` old, sorted.
+
+    An index has the spans that began on its day, in UTC as ``today`` is.
+    """
+    pattern = re.compile(rf"{re.escape(prefix)}-jaeger-[a-z]+-(\d{{4}}-\d{{2}}-\d{{2}})")
+    first = today - timedelta(days=days)
+    return sorted(
+        index
+        for index in indices
+        if (match := pattern.fullmatch(index)) and (day := _date(match[1])) and day < first
+    )
+
+
+def _date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def listing(prefix: str) -> str:
+    """The path that lists the indices of ``prefix``, for ``names``."""
+    return f"/_cat/indices/{prefix}-jaeger-*?h=index&format=json"

@@ -1,0 +1,51 @@
+# Deletes what stack $STACK has in $STORE at $URLS: the indices and templates of $PREFIX, unless they
+# are to be kept ($KEEP is not empty). A cluster that cannot be asked is told and does not stop the
+# destroy. stdin has curl's options with the login, $CERTIFICATES an archive for %b of printf.
+# Pulumi's state contains this script and runs it from there: it needs only docker.
+set -eu
+
+[ -z "$KEEP" ] || exit 0
+options=$(cat)
+
+# The output of curl with the configuration on stdin, in a container on the stack's network.
+run_curl() {
+  container=$(docker create --rm --interactive --log-driver=none --network="$NETWORK" \
+    --label="runtime-observability.owner=$OWNER" --cap-drop=ALL --security-opt=no-new-privileges \
+    --user=10001 "$IMAGE" --config -) || return 1
+  [ -z "$CERTIFICATES" ] || printf '%b' "$CERTIFICATES" | docker cp - "$container:/" >&2
+  docker start --attach --interactive "$container" || :
+}
+
+# Requests of method $1 for the paths $3… at $2, one after the other.
+requests() {
+  method=$1 url=$2
+  shift 2
+  for path; do
+    printf '%s\nrequest = "%s"\nurl = "%s%s"\nnext\n' "$options" "$method" "$url" "$path"
+  done
+}
+
+# The status of each answer, as the options have curl write it.
+statuses() { sed -n 's/^runtime-observability-answer \([0-9]*\) .*/\1/p'; }
+
+left="indices and templates $PREFIX-jaeger-* of $STORE at $URLS"
+reason="docker cannot run $IMAGE"
+for url in $URLS; do
+  listed=$(requests GET "$url" "/_cat/indices/$PREFIX-jaeger-*?h=index" | run_curl 2>&1) || :
+  status=$(printf '%s\n' "$listed" | statuses)
+  reason="$url: $(printf '%s\n' "$listed" | tail -n 1)"
+  [ "$status" = 200 ] || continue
+  set -- "/_template/$PREFIX-jaeger-*" "/_index_template/$PREFIX-jaeger-*"
+  for index in $listed; do
+    case $index in
+      "$PREFIX"-jaeger-*) set -- "$@" "/$index" ;;
+    esac
+  done
+  failed=$(requests DELETE "$url" "$@" | run_curl 2>&1 | statuses | grep -vx -e 200 -e 404) || :
+  if [ -z "$failed" ]; then
+    exit 0
+  fi
+  reason="$url answers" && for status in $failed; do reason="$reason $status"; done
+  break
+done
+echo "stack $STACK: $left were NOT deleted ($reason): \`curl -X DELETE\` of each removes them" >&2

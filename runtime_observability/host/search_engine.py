@@ -1,0 +1,145 @@
+"""Asks an OpenSearch or Elasticsearch from where Jaeger runs: run with ``python -m``.
+
+What Jaeger's container reaches, this machine may not. So the client is curl in a container on the
+stack's network, which lives for a few requests and reads everything from its standard input.
+
+Reads on stdin a task, ``check`` or ``expire``, and the cluster, and prints ``{"replicas"}`` or
+``{"deleted"}``. An error is one line.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import tarfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from runtime_observability.core import naming, search_engine
+from runtime_observability.core.search_engine import Answer, UnfitError
+from runtime_observability.core.versions import Version
+from runtime_observability.host import runner
+from runtime_observability.host.progress import log
+
+_DOCKER_SECONDS = 900
+"""The image may have to be pulled."""
+_ASK_SECONDS = 180
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """How a cluster is reached: from ``network``, by ``image``, in the name of ``owner``."""
+
+    store: str
+    urls: tuple[str, ...]
+    user: str
+    password: str = field(repr=False)
+    certificates: str = field(repr=False)
+    """PEM; empty: the public ones."""
+    network: str
+    image: str
+    owner: str
+
+    def ask(self, paths: Sequence[str], method: str = "GET") -> list[Answer]:
+        """The answers of the first node that gives one.
+
+        Raises UnfitError where none does, with the reason of each, and CommandError where Docker
+        cannot run curl.
+        """
+        own = search_engine.options(self.user, self.password, own_ca=bool(self.certificates))
+        reasons = []
+        for url in self.urls:
+            found = self._run(search_engine.requests(own, url, paths, method))
+            if found[0].code == 0:
+                return found
+            reasons.append(search_engine.unreachable(found[0], url))
+        raise UnfitError("; ".join(reasons))
+
+    def _run(self, configuration: str) -> list[Answer]:
+        create = ["docker", "create", "--rm", "--interactive", "--log-driver=none"]
+        create += [f"--network={self.network}", f"--label={naming.OWNER_LABEL}={self.owner}"]
+        create += ["--cap-drop=ALL", "--security-opt=no-new-privileges", "--user=10001"]
+        created = runner.run([*create, self.image, "--config", "-"], timeout=_DOCKER_SECONDS)
+        container = created.checked().strip()
+        try:
+            if self.certificates:
+                copy = ["docker", "cp", "-", f"{container}:/"]
+                archive = archive_of(self.certificates)
+                runner.follow(copy, lambda _: None, stdin=archive, timeout=_ASK_SECONDS).checked()
+            start = ["docker", "start", "--attach", "--interactive", container]
+            asked = runner.run(start, stdin=configuration, timeout=_ASK_SECONDS)
+        finally:
+            runner.run(["docker", "rm", "--force", container])
+        found = search_engine.answers(asked.stdout)
+        if not found:
+            raise runner.CommandError(f"{self.image} does not run curl: {asked.stderr.strip()}")
+        return found
+
+
+def archive_of(certificates: str) -> bytes:
+    """A tar archive with the file of the certificates, to be unpacked at the root."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        content = certificates.encode()
+        entry = tarfile.TarInfo(search_engine.CA_FILE.lstrip("/"))
+        entry.size, entry.mode = len(content), 0o444
+        archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def check(cluster: Cluster, prefix: str, jaeger: Version, wanted: int) -> int:
+    """How many replicas indices are to have: ``wanted``, or what the cluster has nodes for if it
+    is negative. Raises UnfitError where Jaeger could not use the cluster."""
+    main, health, listed = cluster.ask(["/", "/_cluster/health", search_engine.listing(prefix)])
+    search_engine.refuse_another_engine(main, cluster.store, cluster.user, jaeger)
+    search_engine.refuse_a_status(listed, cluster.user, f"indices:* on {prefix}-*")
+    return search_engine.replicas(health, cluster.user) if wanted < 0 else wanted
+
+
+def expire(cluster: Cluster, prefix: str, today: date, days: int) -> list[str]:
+    """The names of the indices that were older than ``days`` and are deleted."""
+    (listed,) = cluster.ask([search_engine.listing(prefix)])
+    search_engine.refuse_a_status(listed, cluster.user, f"indices:monitor/* on {prefix}-*")
+    old = search_engine.older(search_engine.names(listed), prefix, today, days)
+    if not old:
+        return []
+    for answer in cluster.ask([f"/{index}" for index in old], "DELETE"):
+        if answer.status != 404:
+            search_engine.refuse_a_status(
+                answer, cluster.user, f"indices:admin/delete on {prefix}-*"
+            )
+    return old
+
+
+def main() -> int:
+    request: dict[str, Any] = json.load(sys.stdin)
+    of_cluster: dict[str, Any] = request["cluster"]
+    cluster = Cluster(**{**of_cluster, "urls": tuple(of_cluster["urls"])})
+    where = f"traceStore {cluster.store}"
+    try:
+        if request["task"] == "check":
+            jaeger = Version.parse(request["jaeger"])
+            told: dict[str, Any] = {
+                "replicas": check(cluster, request["prefix"], jaeger, request["replicas"])
+            }
+        else:
+            today = date.fromisoformat(request["today"])
+            told = {"deleted": expire(cluster, request["prefix"], today, request["days"])}
+            if told["deleted"]:
+                log(f"{where}: deleted {', '.join(told['deleted'])}: older than traceRetention")
+    except (UnfitError, runner.CommandError) as error:
+        if request["task"] == "check":
+            print(f"error: {where}: {error}", file=sys.stderr)
+            return 1
+        # The stack is as it was, and the next day's up tries again.
+        log(f"warning: {where}: indices older than traceRetention were not deleted: {error}")
+        told = {"deleted": []}
+    print(json.dumps(told))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
