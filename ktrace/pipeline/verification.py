@@ -74,8 +74,8 @@ def verify(
         explained,
         of_stack.synthetic if of_stack and traced and not incomplete else None,
         of_stack.destinations if of_stack else [],
-        chooses,
-        of_stack is None or of_stack.has_jaeger,
+        chooses=chooses,
+        has_jaeger=of_stack is None or of_stack.has_jaeger,
     )
 
 

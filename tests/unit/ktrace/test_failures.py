@@ -122,7 +122,7 @@ JAEGERS: dict[str, tuple[Callable[[Request], Reply], str]] = {
     "html": (lambda _: Reply(200, HTML), "answers 200 without a JSON object: is that Jaeger?"),
     "html of a proxy": (lambda _: Reply(503, HTML), "answers 503 without a JSON object"),
     "500": (lambda _: Reply(500, {"errors": [{"msg": "full"}]}), "Jaeger answers 500: "),
-    "401": (lambda _: Reply(401, {"errors": None}), "Jaeger answers 401: "),
+    "401": (lambda _: Reply(401, {"errors": None}), "answers 401: it wants a login"),
     "a list": (lambda _: Reply(200, []), "without a JSON object"),
     "no text": (lambda _: Reply(200, ""), "without a JSON object"),
     "other data": (lambda _: Reply(200, {"data": [5]}), "is that Jaeger?"),

@@ -388,8 +388,8 @@ def test_what_is_not_expected_may_be_silent(
 
 def without_jaeger(stack: Stack, daemon: FakeDaemon, counted: dict[str, int]) -> None:
     """The stack keeps no traces; ``counted`` is added to each component's count at each reading."""
-    outputs = {"jaegerUrl": "", "kubeconfig": str(stack.kubeconfig), "traceStore": "none"}
-    outputs |= {"tracedComponents": list(COMPONENTS), "links": {}}
+    outputs: dict[str, object] = {"jaegerUrl": "", "kubeconfig": str(stack.kubeconfig)}
+    outputs |= {"traceStore": "none", "tracedComponents": list(COMPONENTS), "links": {}}
     daemon.executables.script("pulumi", f"#!/bin/sh\necho '{json.dumps(outputs)}'\n")
     daemon.containers.remove(stack.jaeger)
     stack.collector.labels = {**stack.collector.labels, naming.STORE_LABEL: "none"}

@@ -382,10 +382,12 @@ def test_a_cancelled_command_is_killed_and_leaves_no_state(
             time.sleep(0.01)
         commands.cancel()
 
-    threading.Thread(target=cancel_once_it_runs).start()
+    cancel = threading.Thread(target=cancel_once_it_runs)
+    cancel.start()
     with pytest.raises(PluginError, match="signal: killed") as failed:
         commands.create(COMMAND, a_command(f"touch {mark}; exec sleep 40"))
     assert failed.value.left is None
+    cancel.join()
 
 
 @proves("SIGKILL of the engine during a command: the command finishes in the background")
