@@ -106,10 +106,11 @@ def _command(
         }
         return json.dumps({**task, "prefix": args.prefix, "cluster": cluster})
 
+    requested: pulumi.Output[str] = network.name.apply(request)
     return _commands.python(
         name,
         _MODULE,
-        stdin=pulumi.Output.secret(network.name).apply(request),
+        stdin=pulumi.Output.secret(requested),
         environment=environment,
         opts=pulumi.ResourceOptions(parent=parent, depends_on=[after]),
     )

@@ -239,8 +239,14 @@ def _jaeger(settings: Settings, names: Names, observed: Observation) -> JaegerAr
 def _search_engine(
     settings: Settings, names: Names, observed: Observation, container: ContainerArgs
 ) -> SearchEngineArgs:
-    parts = {"image": container.image, "uploads": container.uploads, "labels": container.labels}
-    parts |= {"memory": container.memory_mib, "ports": container.ports, "owner": container.owner}
+    parts = {
+        "image": container.image,
+        "uploads": container.uploads,
+        "labels": container.labels,
+        "memory": container.memory_mib,
+        "ports": container.ports,
+        "owner": container.owner,
+    }
     return SearchEngineArgs(
         stack=names.stack,
         is_own=settings.has_own_open_search,

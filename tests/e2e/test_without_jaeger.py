@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from runtime_observability.core import documents
+from runtime_observability.core.naming import Names
 from tests.configuration import parsed
 from tests.e2e.ktrace import document, ktrace, shown, whole
 from tests.live import traces
@@ -30,7 +31,9 @@ class Elsewhere:
             "create", "--name", self.name, "--network", f"traced-{stack.name}",
             "--publish", "127.0.0.1::16686", image, "--config", "/config.yaml",
         )  # fmt: skip
-        (folder / "config.yaml").write_text(documents.jaeger(parsed()))
+        (folder / "config.yaml").write_text(
+            documents.jaeger(parsed(), Names(stack.name, stack.folder))
+        )
         (folder / "config.yaml").chmod(0o644)
         stack.docker("cp", str(folder / "config.yaml"), f"{self.name}:/config.yaml")
         stack.docker("start", self.name)

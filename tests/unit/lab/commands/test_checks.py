@@ -62,7 +62,12 @@ def test_only_its_own_tests_need_opensearch(
     found: Any = SimpleNamespace(reasons=(), default_stack="lab", lab_images=True)
     needs: list[ready.Needs] = []
     monkeypatch.setattr(machine, "examine", lambda _: found)
-    monkeypatch.setattr(ready, "make_ready", lambda needed: needs.append(needed) or {})
+
+    def make_ready(needed: ready.Needs) -> dict[str, str]:
+        needs.append(needed)
+        return {}
+
+    monkeypatch.setattr(ready, "make_ready", make_ready)
     monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/mvn" if maven else None)
     tier = Tier("real", (), needs_lab=True, needs_opensearch=True)
     checks._prepare_lab([tier], Cache(tmp_path))
