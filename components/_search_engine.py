@@ -38,12 +38,9 @@ def before(
             "IMAGE": args.image,
             "OWNER": args.owner,
             "KEEP": "true" if args.keep else "",
-            "CERTIFICATES": _printf(archive_of(args.certificates)) if args.certificates else "",
             "NETWORK": network.name,
         },
-        stdin=pulumi.Output.secret(
-            search_engine.options(args.user, args.password, own_ca=bool(args.certificates))
-        ),
+        stdin=pulumi.Output.secret(_on_stdin(args)),
         opts=pulumi.ResourceOptions(parent=parent, depends_on=[network]),
     )
     check = _command(
@@ -114,6 +111,14 @@ def _command(
         environment=environment,
         opts=pulumi.ResourceOptions(parent=parent, depends_on=[after]),
     )
+
+
+def _on_stdin(args: SearchEngineArgs) -> str:
+    """curl's options, and after a line with -- the archive of the certificates: more than a
+    variable may hold."""
+    options = search_engine.options(args.user, args.password, own_ca=bool(args.certificates))
+    archive = _printf(archive_of(args.certificates)) if args.certificates else ""
+    return f"{options}--\n{archive}"
 
 
 def _printf(content: bytes) -> str:

@@ -277,11 +277,9 @@ def _kept_elsewhere(settings: Settings, names: Names) -> str:
         )
     if settings.has_own_open_search or not settings.store_urls or not settings.keep_traces:
         return ""
-    first, login = settings.store_urls[0], "-u USER " if settings.trace_store_user else ""
     return (
         f"indices {names.index_prefix}-jaeger-* at {', '.join(settings.store_urls)}, where the "
-        f"next up finds them; `curl {login}-X DELETE '{first}/{names.index_prefix}-jaeger-*'` "
-        "removes them"
+        "next up finds them; another up with keepTraces: false, and destroy, remove them"
     )
 
 

@@ -193,6 +193,11 @@ def _date(text: str) -> date | None:
         return None
 
 
+def trial(prefix: str) -> str:
+    """The path of an index that is made and deleted to see that it may be."""
+    return f"/{prefix}-jaeger-trial"
+
+
 def listing(prefix: str) -> str:
     """The path that lists the indices of ``prefix``, for ``names``."""
     return f"/_cat/indices/{prefix}-jaeger-*?h=index&format=json"

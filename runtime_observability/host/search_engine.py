@@ -95,7 +95,13 @@ def check(cluster: Cluster, prefix: str, jaeger: Version, wanted: int) -> int:
     is negative. Raises UnfitError where Jaeger could not use the cluster."""
     main, health, listed = cluster.ask(["/", "/_cluster/health", search_engine.listing(prefix)])
     search_engine.refuse_another_engine(main, cluster.store, cluster.user, jaeger)
-    search_engine.refuse_a_status(listed, cluster.user, f"indices:* on {prefix}-*")
+    privilege = f"indices:* on {prefix}-*"
+    search_engine.refuse_a_status(listed, cluster.user, privilege)
+    trial = search_engine.trial(prefix)
+    cluster.ask([trial], "DELETE")  # of a check that was cut off
+    for method in ("PUT", "DELETE"):
+        (answer,) = cluster.ask([trial], method)
+        search_engine.refuse_a_status(answer, cluster.user, privilege)
     return search_engine.replicas(health, cluster.user) if wanted < 0 else wanted
 
 

@@ -1,13 +1,18 @@
-"""A stack's own OpenSearch keeps traces when it or Jaeger restarts, and when the stack goes."""
+"""Traces in OpenSearch: in a node of the stack's own, and in a cluster that exists."""
 
 from __future__ import annotations
 
+import json
 import os
+import secrets
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from lab.build import images
+from runtime_observability.core import trace_store
+from runtime_observability.core.naming import Names
 from tests.e2e.ktrace import document, of_spans, shown, whole
 from tests.live import traces
 from tests.live.pods import pods, wait_for_api
@@ -80,3 +85,97 @@ def test_traces_outlive_jaeger_opensearch_and_then_the_cluster(opensearch: Stack
     assert (found["uid"], found["startedAt"]) == (before["uid"], before["startedAt"])
     # OpenSearch and then Jaeger have started beside the cluster, and later than it.
     assert boot_of(stack, "apiserver")
+
+
+# --- a cluster that exists ------------------------------------------------------------------------
+
+HEAP_MIB = 256
+OLD = "2020-01-31"
+FOREIGN = f"traced-other-0123456789abcdef-jaeger-span-{OLD}"
+
+
+class Elsewhere:
+    """An OpenSearch that is no part of the stack; the stack's containers reach it by its name."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.docker = stack.docker
+        self.name = f"traced-{stack.name}-elsewhere-{secrets.token_hex(2)}"
+        variables = trace_store.own_environment(HEAP_MIB)
+        given = [f"--env={name}={value}" for name, value in variables.items()]
+        self.docker(
+            "run", "--detach", "--name", self.name, "--network", stack.cluster, *given,
+            stack.config["openSearchImage"],
+        )  # fmt: skip
+        until("an answer from it", lambda: bool(self.ask("GET", "/_cluster/health")), 180)
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.name}:9200"
+
+    def ask(self, method: str, path: str) -> str:
+        """Empty without an answer."""
+        curl = ["curl", "--silent", "--request", method, f"http://127.0.0.1:9200{path}"]
+        return self.docker("exec", self.name, *curl, check=False)
+
+    def indices(self) -> set[str]:
+        listed: list[dict[str, Any]] = json.loads(self.ask("GET", "/_cat/indices?format=json"))
+        return {str(index["index"]) for index in listed}
+
+    def templates(self) -> set[str]:
+        return set(json.loads(self.ask("GET", "/_template")))
+
+
+@pytest.fixture
+def elsewhere(stack: Stack) -> Iterator[Elsewhere]:
+    refuse_a_lab_without_it(stack)
+    found = Elsewhere(stack)
+    try:
+        yield found
+    finally:
+        stack.settle()
+        stack.docker("rm", "--force", "--volumes", found.name)
+
+
+def test_a_cluster_that_exists_has_the_stacks_own_indices_and_no_others(
+    stack: Stack, elsewhere: Elsewhere
+) -> None:
+    prefix = Names(stack.name, stack.folder).index_prefix
+    expired = f"{prefix}-jaeger-span-{OLD}"
+    for index in (expired, FOREIGN):
+        assert "acknowledged" in elsewhere.ask("PUT", f"/{index}")
+    stays = {FOREIGN} | {name for name in elsewhere.indices() if not name.startswith(prefix)}
+    jaeger = stack.docker.inspect(stack.jaeger)["Id"]
+    closed = elsewhere.url.replace(":9200", ":9201")
+    stack.configure(**STORE, openSearchUrls=[closed])
+    refused = stack.refused_up()
+    assert f"error: traceStore opensearch: {closed}: nothing answers there" in refused.said
+    assert stack.docker.inspect(stack.jaeger)["Id"] == jaeger, "the old one goes on"
+
+    stack.settle(**STORE, openSearchUrls=[elsewhere.url])
+    stack.expect_no_changes()
+    with pods(stack, "sleep", "300") as single:
+        shown(stack, f"{single.name}-0", whole)
+    own = elsewhere.indices() - stays
+    assert expired not in own
+    assert any(index.startswith(f"{prefix}-jaeger-span-") for index in own)
+    assert all(index.startswith(f"{prefix}-jaeger-") for index in own)
+    replicas = json.loads(elsewhere.ask("GET", f"/{prefix}-jaeger-span-*/_settings"))
+    assert {index["settings"]["index"]["number_of_replicas"] for index in replicas.values()} == {
+        "0"
+    }
+
+    stack.settle()
+    assert elsewhere.indices() == stays
+    assert not [name for name in elsewhere.templates() if name.startswith(prefix)]
+
+
+def test_a_cluster_that_is_gone_keeps_no_stack_from_leaving_it(
+    stack: Stack, elsewhere: Elsewhere
+) -> None:
+    stack.settle(**STORE, openSearchUrls=[elsewhere.url])
+    stack.docker("stop", "--time", "60", elsewhere.name)
+    stack.configure()
+    said = stack.up().said
+    prefix = Names(stack.name, stack.folder).index_prefix
+    assert f"indices and templates {prefix}-jaeger-* of opensearch at {elsewhere.url}" in said
+    assert "were NOT deleted" in said

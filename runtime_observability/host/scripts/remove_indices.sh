@@ -1,18 +1,24 @@
 # Deletes what stack $STACK has in $STORE at $URLS: the indices and templates of $PREFIX, unless they
 # are to be kept ($KEEP is not empty). A cluster that cannot be asked is told and does not stop the
-# destroy. stdin has curl's options with the login, $CERTIFICATES an archive for %b of printf.
+# destroy. stdin has curl's options with the login, then a line with --, then the certificates as an
+# archive for %b of printf.
 # Pulumi's state contains this script and runs it from there: it needs only docker.
 set -eu
 
 [ -z "$KEEP" ] || exit 0
-options=$(cat)
+given=$(cat)
+end='
+--'
+options=${given%%"$end"*}
+certificates=${given#*"$end"}
+certificates=${certificates#?} # the line's end
 
 # The output of curl with the configuration on stdin, in a container on the stack's network.
 run_curl() {
   container=$(docker create --rm --interactive --log-driver=none --network="$NETWORK" \
     --label="runtime-observability.owner=$OWNER" --cap-drop=ALL --security-opt=no-new-privileges \
     --user=10001 "$IMAGE" --config -) || return 1
-  [ -z "$CERTIFICATES" ] || printf '%b' "$CERTIFICATES" | docker cp - "$container:/" >&2
+  [ -z "$certificates" ] || printf '%b' "$certificates" | docker cp - "$container:/" >&2
   docker start --attach --interactive "$container" || :
 }
 
@@ -48,4 +54,5 @@ for url in $URLS; do
   reason="$url answers" && for status in $failed; do reason="$reason $status"; done
   break
 done
-echo "stack $STACK: $left were NOT deleted ($reason): \`curl -X DELETE\` of each removes them" >&2
+echo "stack $STACK: $left were NOT deleted ($reason): \`pulumi up\` and \`pulumi destroy\` remove them" \
+  "once it answers" >&2
