@@ -200,6 +200,7 @@ def test_an_interrupted_fetch_is_not_used(
         (b"<html>", "cannot be unpacked"),
         (PULUMI_ARCHIVE[: len(PULUMI_ARCHIVE) // 2], "cannot be unpacked"),
     ],
+    ids=["no program", "no folder", "leaves its folder", "html", "cut"],
 )
 def test_an_archive_of_another_shape_is_refused(
     proxy: Proxy, cache: Cache, content: bytes, told: str
