@@ -691,6 +691,32 @@ _STORES = (
             lambda exporters: ({"traceStore": "none", "exporters": exporters}, "")
         ),
     ),
+    Kind(
+        "a cluster for traces that Jaeger cannot use so",
+        Judge.RULES,
+        st.sampled_from(
+            [
+                {"openSearchUrls": ["https://search.example:9200"]},
+                {"traceStore": "badger", "cassandraServers": ["cassandra.example"]},
+                {"traceStore": "opensearch", "elasticsearchUrls": ["https://search.example"]},
+                {"traceStore": "opensearch", "traceRetention": "36h"},
+                {"traceStore": "opensearch", "jaegerVersion": "1.60.0"},
+                {"traceStore": "opensearch", "openSearchVersion": "1.3.0"},
+                {"traceStore": "opensearch", "openSearchHeapMiB": 1200},
+                {"traceStore": "opensearch", "traceStoreReplicas": 6},
+                {"traceStore": "opensearch", "traceStoreShards": 0},
+            ]
+        ).map(lambda config: (config, "")),
+    ),
+    Kind(
+        "an address of no node of a cluster for traces",
+        Judge.RULES,
+        st.sampled_from(
+            ["search.example:9200", "ftp://search.example", "http://", "http://localhost:9200",
+             "http://127.0.0.1:9200", "http://ada:hush@search.example", "http://a b",
+             "http://search.example:0", "http://[::1", "http://$HOST", "http://search.example?x"]
+        ).map(lambda url: ({"traceStore": "opensearch", "openSearchUrls": [url]}, "")),
+    ),
 )  # fmt: skip
 
 KINDS = (*_K3S_ARGUMENTS, *_PORTS, *_REGISTRIES, *_NODES, *_IMAGES, *_STORES)

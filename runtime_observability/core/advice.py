@@ -89,9 +89,11 @@ def _ended_support(settings: Settings, today: date | None) -> list[str]:
 
 def _unchecked_releases(settings: Settings) -> list[str]:
     jaeger = {"Jaeger": (settings.jaeger_version, compatibility.NEWEST_KNOWN_JAEGER)}
+    node = {"OpenSearch": (settings.open_search_version, compatibility.NEWEST_KNOWN_OPENSEARCH)}
     newest = {
         "k3s": (settings.k3s_version, compatibility.NEWEST_KNOWN_K3S),
         **(jaeger if settings.has_jaeger else {}),
+        **(node if settings.has_own_open_search else {}),
         "collector": (settings.collector_version, compatibility.NEWEST_KNOWN_COLLECTOR),
     }
     return [

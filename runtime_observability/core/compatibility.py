@@ -342,8 +342,8 @@ were not read.
 
 # --- OpenSearch ----------------------------------------------------------------------------------
 
-OLDEST_OPENSEARCH = Version.parse("2.4.0")
-"""The first release that is green as one node: earlier ones were not checked for what is set."""
+OLDEST_OPENSEARCH = Version.parse("2.19.0")
+"""The first of the minor that was run as a node beside Jaeger (2.19.6)."""
 
 NEWEST_KNOWN_OPENSEARCH = Version.parse("2.19.6")
 

@@ -173,7 +173,7 @@ def test_a_cluster_that_is_gone_keeps_no_stack_from_leaving_it(
     stack: Stack, elsewhere: Elsewhere
 ) -> None:
     stack.settle(**STORE, openSearchUrls=[elsewhere.url])
-    stack.docker("stop", "--time", "60", elsewhere.name)
+    stack.docker("kill", elsewhere.name)
     stack.configure()
     said = stack.up().said
     prefix = Names(stack.name, stack.folder).index_prefix

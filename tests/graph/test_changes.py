@@ -164,6 +164,20 @@ def test_a_secret_query_url_is_refused() -> None:
     assert "hush" not in refused
 
 
+def test_jaeger_alone_waits_for_an_opensearch_of_the_stacks_own(default: Run) -> None:
+    own = run({"traceStore": "opensearch", "traceRetention": "7d"})
+    node = {"opensearch-image", "opensearch-container", "opensearch-ready", "opensearch-volume"}
+    more = {*node, "jaeger-opensearch-expire"}
+    assert set(own.names) - set(default.names) == more
+    assert node <= set(own.before("jaeger-container"))
+    assert not node & set(own.before("cluster-ensure")) - {"opensearch-image"}
+    container = own["opensearch-container"].inputs
+    assert not container.get("ports")
+    assert (container["user"], container["memory"]) == ("1000", 1536)
+    assert "opensearch-ready" in own.before("jaeger-opensearch-expire")
+    assert changed(default, own).keys() - more == {"jaeger-container"}
+
+
 OPENSEARCH = {
     "traceStore": "opensearch",
     "traceRetention": "7d",

@@ -174,9 +174,11 @@ def _refuse_no_url(endpoint: str, tls: Tls) -> None:
         )
     try:
         url = urlsplit(endpoint)
-        _ = url.port
+        port = url.port
     except ValueError:
-        raise RuleError("its port is not a number up to 65535") from None
+        port = 0
+    if port == 0:
+        raise RuleError("its port is not a number from 1 to 65535")
     if "@" in url.netloc:
         raise RuleError("the endpoint has a login, which every message would show", "use headers")
     if not url.hostname or re.search(r"[\s$]", endpoint) or url.query or url.fragment:

@@ -107,7 +107,9 @@ def _refuse_half_a_login(settings: Settings) -> list[Problem]:
     if all(login.values()) or not any(login.values()):
         return []
     given, missing = sorted(login, key=lambda key: not login[key])
-    return [Problem(missing, "is not set", f"{given} needs it")]
+    secretly = "--secret " if missing == CREDENTIAL else ""
+    cure = f"run `pulumi config set {secretly}{missing}`, or leave out {given}"
+    return [Problem(missing, "is not set", f"{given} needs it", cure)]
 
 
 def _refuse_certificates_without_tls(settings: Settings) -> list[Problem]:

@@ -167,9 +167,11 @@ def _origin(text: str) -> str:
 def _store_url(text: str) -> str:
     try:
         url = urlsplit(text)
-        _ = url.port
+        port = url.port
     except ValueError:
-        raise RuleError("its port is not a number up to 65535") from None
+        port = 0
+    if port == 0:
+        raise RuleError("its port is not a number from 1 to 65535")
     if "@" in url.netloc:
         raise RuleError(
             "it has a login, which every message would show",
