@@ -674,6 +674,18 @@ _IMAGES = (
     ),
 )
 
+_UNFIT_STORES: tuple[dict[str, Any], ...] = (
+    {"openSearchUrls": ["https://search.example:9200"]},
+    {"traceStore": "badger", "cassandraServers": ["cassandra.example"]},
+    {"traceStore": "opensearch", "elasticsearchUrls": ["https://search.example"]},
+    {"traceStore": "opensearch", "traceRetention": "36h"},
+    {"traceStore": "opensearch", "jaegerVersion": "1.60.0"},
+    {"traceStore": "opensearch", "openSearchVersion": "1.3.0"},
+    {"traceStore": "opensearch", "openSearchHeapMiB": 1200},
+    {"traceStore": "opensearch", "traceStoreReplicas": 6},
+    {"traceStore": "opensearch", "traceStoreShards": 0},
+)
+
 _STORES = (
     Kind(
         "an address of no Jaeger that can be asked",
@@ -694,19 +706,7 @@ _STORES = (
     Kind(
         "a cluster for traces that Jaeger cannot use so",
         Judge.RULES,
-        st.sampled_from(
-            [
-                {"openSearchUrls": ["https://search.example:9200"]},
-                {"traceStore": "badger", "cassandraServers": ["cassandra.example"]},
-                {"traceStore": "opensearch", "elasticsearchUrls": ["https://search.example"]},
-                {"traceStore": "opensearch", "traceRetention": "36h"},
-                {"traceStore": "opensearch", "jaegerVersion": "1.60.0"},
-                {"traceStore": "opensearch", "openSearchVersion": "1.3.0"},
-                {"traceStore": "opensearch", "openSearchHeapMiB": 1200},
-                {"traceStore": "opensearch", "traceStoreReplicas": 6},
-                {"traceStore": "opensearch", "traceStoreShards": 0},
-            ]
-        ).map(lambda config: (config, "")),
+        st.sampled_from(_UNFIT_STORES).map(lambda config: (config, "")),
     ),
     Kind(
         "an address of no node of a cluster for traces",
