@@ -13,9 +13,10 @@ import pytest
 from lab.build import images
 from runtime_observability.core import trace_store
 from runtime_observability.core.naming import Names
+from tests.e2e.kept import destroy_and_find_again
 from tests.e2e.ktrace import document, of_spans, shown, whole
 from tests.live import traces
-from tests.live.pods import pods, wait_for_api
+from tests.live.pods import pods
 from tests.live.stack import Stack
 from tests.live.starts import boot_of
 from tests.live.waiting import until
@@ -73,16 +74,8 @@ def test_traces_outlive_jaeger_opensearch_and_then_the_cluster(opensearch: Stack
             assert of_spans(shown(stack, pod, whole)) == of_spans(before)
     document(stack, "verify")
 
-    stack.settle(**STORE, keepTraces=True)
-    said = stack.destroy().said
     volume = f"traced-{stack.name}-traces-opensearch"
-    assert f"its traces stay in Docker's volume {volume}" in said
-    assert stack.objects() == {f"volume {volume}"}
-    again = stack.up().said
-    assert f"keeps on using volume {volume}" in again
-    wait_for_api(stack)
-    found = shown(stack, pod, lambda start: start["containersStarted"] == 1)
-    assert (found["uid"], found["startedAt"]) == (before["uid"], before["startedAt"])
+    destroy_and_find_again(stack, STORE, volume, pod, before)
     # OpenSearch and then Jaeger have started beside the cluster, and later than it.
     assert boot_of(stack, "apiserver")
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e.kept import destroy_and_find_again
 from tests.e2e.ktrace import Start, ktrace, of_spans, shown, whole
 from tests.live import traces
-from tests.live.pods import pods, wait_for_api
+from tests.live.pods import pods
 from tests.live.stack import Stack
 from tests.live.waiting import until
 
@@ -46,16 +47,7 @@ def test_traces_outlive_jaeger_and_then_the_cluster(badger: Stack) -> None:
         until("an answer from Jaeger", lambda: traces.answers(stack.jaeger_url), 60)
         assert of_spans(shown(stack, pod, whole)) == of_spans(before)
 
-    stack.settle(**BADGER, keepTraces=True)
-    said = stack.destroy().said
-    volume = f"traced-{stack.name}-traces"
-    assert f"its traces stay in Docker's volume {volume}" in said
-    assert stack.objects() == {f"volume {volume}"}
-    again = stack.up().said
-    assert f"keeps on using volume {volume}" in again
-    wait_for_api(stack)
-    found = shown(stack, pod, lambda start: start["containersStarted"] == 1)
-    assert (found["uid"], found["startedAt"]) == (before["uid"], before["startedAt"])
+    destroy_and_find_again(stack, BADGER, f"traced-{stack.name}-traces", pod, before)
     _, new = start_of(stack)
     assert new["complete"]
 

@@ -18,6 +18,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from runtime_observability.core.settings import urls
 from runtime_observability.core.settings.rule import RuleError
 from runtime_observability.core.tracing import Component
 
@@ -172,13 +173,7 @@ def _refuse_no_url(endpoint: str, tls: Tls) -> None:
         raise RuleError(
             "the endpoint of protocol http is a URL", "for instance https://collector.example:4318"
         )
-    try:
-        url = urlsplit(endpoint)
-        port = url.port
-    except ValueError:
-        port = 0
-    if port == 0:
-        raise RuleError("its port is not a number from 1 to 65535")
+    url = urls.parts(endpoint)
     if "@" in url.netloc:
         raise RuleError("the endpoint has a login, which every message would show", "use headers")
     if not url.hostname or re.search(r"[\s$]", endpoint) or url.query or url.fragment:

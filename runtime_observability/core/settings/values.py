@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from runtime_observability.core import presets
 from runtime_observability.core.naming import MOST_AGENTS
-from runtime_observability.core.settings import secret_texts
+from runtime_observability.core.settings import secret_texts, urls
 from runtime_observability.core.settings.k3s_arguments import k3s_argument
 from runtime_observability.core.settings.node_extras import node_environment, node_volume
 from runtime_observability.core.settings.rule import RuleError, without_dollar
@@ -165,13 +165,7 @@ def _origin(text: str) -> str:
 
 
 def _store_url(text: str) -> str:
-    try:
-        url = urlsplit(text)
-        port = url.port
-    except ValueError:
-        port = 0
-    if port == 0:
-        raise RuleError("its port is not a number from 1 to 65535")
+    url = urls.parts(text)
     if "@" in url.netloc:
         raise RuleError(
             "it has a login, which every message would show",

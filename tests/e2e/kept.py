@@ -1,0 +1,26 @@
+"""Traces that a stack keeps when it is destroyed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.e2e.ktrace import Start, shown
+from tests.live.pods import wait_for_api
+from tests.live.stack import Stack
+
+
+def destroy_and_find_again(
+    stack: Stack, store: Mapping[str, Any], volume: str, pod: str, before: Start
+) -> None:
+    """Destroy with ``keepTraces`` leaves ``volume`` alone, and after up it has the start of ``pod``
+    as it was ``before``."""
+    stack.settle(**store, keepTraces=True)
+    said = stack.destroy().said
+    assert f"its traces stay in Docker's volume {volume}" in said
+    assert stack.objects() == {f"volume {volume}"}
+    again = stack.up().said
+    assert f"keeps on using volume {volume}" in again
+    wait_for_api(stack)
+    found = shown(stack, pod, lambda start: start["containersStarted"] == 1)
+    assert (found["uid"], found["startedAt"]) == (before["uid"], before["startedAt"])
