@@ -67,7 +67,9 @@ def test_traces_outlive_jaeger_opensearch_and_then_the_cluster(opensearch: Stack
     stack.expect_no_changes()
     with pods(stack, "sleep", "300") as single:
         pod = f"{single.name}-0"
-        before = shown(stack, pod, whole)
+        shown(stack, pod, whole)
+        # What has arrived may be invisible for a while: this waits until nothing more comes.
+        before = document(stack, "show", pod)
         for restarted in (stack.jaeger, node(stack)):
             stack.docker("restart", "--time", "60", restarted)
             answers(stack)
