@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from runtime_observability.core import compatibility, destinations, naming, trace_store
+from runtime_observability.core.origin import Origin
 from runtime_observability.core.presets import EVERYTHING, Choice
 from runtime_observability.core.versions import Version
 
@@ -107,8 +108,11 @@ def collector(
     exporters: Sequence[Exporter] = (),
     allowed_origins: Sequence[str] = (),
     tracing: Choice = EVERYTHING,
+    origin: Origin | None = None,
 ) -> str:
     """The collector's configuration; ``memory_mib`` is its container's limit in MiB.
+
+    ``origin`` is the stack that everything is marked with.
 
     The limiter's share leaves room for the process itself, as the memory_limiter's README advises.
     At full sampling the pipeline has no sampler: in hash_seed mode it drops spans whose tracestate
@@ -138,6 +142,8 @@ def collector(
     destinations.add(
         document, version, exporters, memory_mib=memory_mib, allowed_origins=allowed_origins
     )
+    if origin:
+        origin.add_to(document)
     return dump(document)
 
 

@@ -16,6 +16,7 @@ from runtime_observability.core import (
     documents,
     links,
     naming,
+    origin,
     trace_store,
 )
 from runtime_observability.core.args import (
@@ -36,6 +37,7 @@ from runtime_observability.core.cluster_spec import ClusterSpec, cluster_spec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.node_image import UpstreamImage
 from runtime_observability.core.observation import Observation, Record
+from runtime_observability.core.origin import Origin
 from runtime_observability.core.settings.model import Settings
 from runtime_observability.core.tracing import Tracing
 from runtime_observability.core.transition import content, identity, transition
@@ -66,6 +68,8 @@ class Plan:
     """Jaeger or the collector takes a port that the cluster has until it is replaced."""
     cluster_name: str
     links: dict[str, str]
+    resource_attributes: dict[str, str]
+    """What the collector adds to everything, where its sender does not say otherwise."""
     store_outputs: dict[str, str]
     """What `ktrace` has to know of a store that is not Jaeger's memory, by the output's name."""
     warnings: tuple[str, ...]
@@ -85,7 +89,8 @@ def make_plan(
     spec = cluster_spec(settings, names, files, image)
     digest = _digest(spec, observed.record)
     jaeger = _jaeger(settings, names, observed)
-    collector = _collector(settings, names, observed)
+    marks = origin.of(names, settings.stack_owner)
+    collector = _collector(settings, names, observed, marks)
     tracing = Tracing(settings)
     of_backends = {*jaeger.container.ports, *collector.container.ports}
     held_by_backends = _held(observed, names.jaeger, names.collector)
@@ -123,6 +128,7 @@ def make_plan(
             containerd=settings.containerd_plan.traced,
             request_span=compatibility.REQUEST_SPAN.at(settings.k3s_version),
         ),
+        resource_attributes=marks.attributes,
         store_outputs=(
             {"traceStore": settings.trace_store, "traceRetention": settings.trace_retention}
             if settings.trace_store != trace_store.MEMORY
@@ -186,7 +192,9 @@ def _jaeger_url(settings: Settings) -> str:
     return f"http://127.0.0.1:{settings.jaeger_ui_port}"
 
 
-def _collector(settings: Settings, names: Names, observed: Observation) -> CollectorArgs:
+def _collector(
+    settings: Settings, names: Names, observed: Observation, marks: Origin
+) -> CollectorArgs:
     configuration = documents.collector(
         settings.collector_version,
         settings.collector_sampling_per_million,
@@ -194,6 +202,7 @@ def _collector(settings: Settings, names: Names, observed: Observation) -> Colle
         exporters=settings.exporters,
         allowed_origins=settings.allowed_origins,
         tracing=settings.preset,
+        origin=marks,
     )
     container = ContainerArgs(
         name=names.collector,

@@ -34,6 +34,7 @@ from runtime_observability.core.settings.values import (
     Release,
     Retention,
     Servers,
+    StackOwner,
     VersionedImage,
     host_port,
     since,
@@ -149,6 +150,7 @@ class Settings(_Model):
 
     exporters: tuple[Exporter, ...] = ()
     allowed_origins: tuple[Origin, ...] = ()
+    stack_owner: StackOwner = ""
 
     trace_store: TraceStore = "memory"
     trace_retention: Retention = "48h"
