@@ -6,16 +6,16 @@ import time
 
 import typer
 
+from ktrace import streams
 from ktrace.document import versioned
 from ktrace.errors import FINDING
-from ktrace.jaeger import Jaeger
 from ktrace.target import options, target
 from ktrace.view import terminal
 
 
 def verify(
     *,
-    stack: options.StackOption = None,
+    stack: options.TracesOption = None,
     jaeger_url: options.JaegerOption = None,
     kubeconfig: options.KubeconfigOption = None,
     as_json: options.JsonOption = False,
@@ -43,7 +43,7 @@ def verify(
     """
     from ktrace.pipeline import verification
     from ktrace.pipeline.nodes import list_nodes
-    from ktrace.target import docker_daemon
+    from ktrace.target import absence, docker_daemon
     from ktrace.view import coverage
 
     chosen = target.choose(stack, jaeger_url, kubeconfig)
@@ -52,13 +52,16 @@ def verify(
     begin = time.time()
     nodes = list_nodes(chosen.cluster, timeout)
     activity = f"waiting up to {timeout:g} s for a new span of every component"
-    with Jaeger(chosen.jaeger, timeout=5, store=chosen.store) as jaeger, terminal.waiting(activity):
+    with chosen.connect(timeout=5) as jaeger, terminal.waiting(activity):
         verified = verification.verify(jaeger, nodes, chosen.outputs, since=begin, seconds=timeout)
+        absent = "" if verified.ok else absence.of_stack(jaeger)
     if as_json:
         terminal.print_json(versioned(coverage.document(verified, time.time())))
     else:
         console = terminal.console()
         for line in coverage.lines(verified, time.time()):
             console.print(line)
+    if absent:
+        streams.tell(absent)
     if not verified.ok:
         raise typer.Exit(FINDING)
