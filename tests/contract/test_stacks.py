@@ -16,7 +16,7 @@ from tests.contract.spans import HOUR, NOW
 from tests.contract.stacks import ADA, ALONE, BOB, OLD, TWIN, uid
 from tests.fakes.ktrace import Ktrace
 
-PERIOD = {"start": NOW - HOUR, "end": NOW + HOUR}
+PERIOD: dict[str, Any] = {"start": NOW - HOUR, "end": NOW + HOUR}
 
 
 def shared(process: Process, stack: Origin | None = None) -> Jaeger:
