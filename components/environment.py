@@ -38,6 +38,8 @@ class TracedEnvironment(pulumi.ComponentResource):
     """The collector's OTLP HTTP receiver, for programs on this machine."""
     otlp_endpoint_in_cluster: pulumi.Output[str]
     """The collector's OTLP gRPC receiver, for pods."""
+    resource_attributes: pulumi.Output[dict[str, str]]
+    """What the collector adds to every span, metric and log record: whose stack it is."""
     kubeconfig: pulumi.Output[str]
     """Path of the cluster's kubeconfig, known once the cluster is ready."""
     cluster_name: pulumi.Output[str]
@@ -134,6 +136,7 @@ class TracedEnvironment(pulumi.ComponentResource):
         self.otlp_grpc_endpoint = pulumi.Output.from_input(plan.collector.grpc_endpoint)
         self.otlp_http_endpoint = pulumi.Output.from_input(plan.collector.http_endpoint)
         self.otlp_endpoint_in_cluster = pulumi.Output.from_input(plan.collector.in_cluster_endpoint)
+        self.resource_attributes = pulumi.Output.from_input(plan.resource_attributes)
         self.kubeconfig = cluster.kubeconfig
         self.cluster_name = pulumi.Output.from_input(plan.cluster_name)
         self.cluster_instance = cluster.instance
@@ -153,6 +156,7 @@ def _outputs(environment: TracedEnvironment, *, probed: bool) -> dict[str, pulum
         "otlpGrpcEndpoint": environment.otlp_grpc_endpoint,
         "otlpHttpEndpoint": environment.otlp_http_endpoint,
         "otlpEndpointInCluster": environment.otlp_endpoint_in_cluster,
+        "resourceAttributes": environment.resource_attributes,
         "kubeconfig": environment.kubeconfig,
         "clusterName": environment.cluster_name,
         "links": environment.links,

@@ -186,6 +186,11 @@ class TracedEnvironmentArgs:
     allowed_origins: list[str] | None = None
     """Origins of web pages that may send to the collector's OTLP HTTP receiver (CORS), for instance
     http://localhost:*."""
+    stack_owner: str | None = None
+    """Who has the stack, a person, a team or a CI job: the attribute runtime_observability.owner of
+    everything that the collector passes on, so that one Jaeger can hold the traces of many stacks
+    (up to 63 letters, digits and . _ / -). Empty: the digest that is on the stack's objects in
+    Docker. A change replaces the collector."""
     trace_store: str | None = None
     """Where Jaeger keeps traces. memory: in its own memory, the newest jaegerMaxTraces, until it
     restarts; badger: in a Docker volume of the stack for traceRetention, also when Jaeger or the

@@ -374,6 +374,11 @@ _PORTS = (
         _plain("slowerThan", ["0s", "2", "1.5s", "-1s", "1h", "601s", "", None, 2, True, ["2s"]]),
     ),
     Kind(
+        "an owner that is none",
+        Judge.RULES,
+        _plain("stackOwner", [" ", "ada bob", "-a", "a/", "a@b", "$A", "x" * 64, "é", None, 1, []]),
+    ),
+    Kind(
         "one port twice",
         Judge.RULES,
         _plain(

@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
+from ktrace import streams
 from ktrace.commands import output_file
 from ktrace.errors import FINDING, UsageError
-from ktrace.jaeger import Jaeger, JaegerError
+from ktrace.jaeger import JaegerError
 from ktrace.target import options, target
 from ktrace.view import terminal
 
@@ -34,7 +35,7 @@ def assert_(
     junit_file: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit report.")
     ] = None,
-    stack: options.StackOption = None,
+    stack: options.TracesOption = None,
     jaeger_url: options.JaegerOption = None,
     as_json: options.JsonOption = False,
     timeout: options.TimeoutOption = 15,
@@ -66,7 +67,7 @@ def assert_(
     """
     from ktrace.expect import schema, shipped
     from ktrace.expect.search import wait_for_verdicts
-    from ktrace.target import losses
+    from ktrace.target import absence, losses
     from ktrace.view import junit, verdicts
 
     if junit_file:
@@ -78,11 +79,13 @@ def assert_(
     awaited = terminal.counted(len(expected.expectations), "expectation")
     try:
         with (
-            Jaeger(chosen.jaeger, store=chosen.store) as jaeger,
+            chosen.connect() as jaeger,
             terminal.waiting(f"waiting up to {timeout:g} s for {awaited} to be met"),
         ):
             memory = partial(losses.memory_of, chosen, stack)
             found = wait_for_verdicts(jaeger, expected, timeout, memory)
+            all_met = all(verdict.ok for verdict in found)
+            absent = "" if all_met else absence.of_stack(jaeger)
     except JaegerError as error:
         if junit_file:
             names = [expectation.name for expectation in expected.expectations]
@@ -97,7 +100,9 @@ def assert_(
         console = terminal.console()
         for line in verdicts.lines(found):
             console.print(line)
-    if not all(verdict.ok for verdict in found):
+    if absent:
+        streams.tell(absent)
+    if not all_met:
         raise typer.Exit(FINDING)
 
 

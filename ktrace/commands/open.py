@@ -22,7 +22,7 @@ def open_(
         str | None, typer.Argument(metavar="[SEARCH]", help="Name of one search. Default: all.")
     ] = None,
     *,
-    stack: options.StackOption = None,
+    stack: options.TracesOption = None,
     jaeger_url: options.JaegerOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
@@ -54,14 +54,17 @@ def open_(
 
 
 def searches(chosen: Target) -> dict[str, str]:
-    """URLs by name: a stack's own links, or all links for another Jaeger; and the webhooks'."""
-    is_of_stack = chosen.jaeger == chosen.outputs.get("jaegerUrl")
-    stack_links = chosen.outputs.get("links") if is_of_stack else None
-    return {
-        **(stack_links or links.all_links(chosen.jaeger, containerd=True)),
-        "mutatingWebhooks": links.search(chosen.jaeger, "apiserver", "Call mutating webhook"),
-        "validatingWebhooks": links.search(chosen.jaeger, "apiserver", "Call validating webhook"),
+    """URLs by name: a stack's own links, or all links for another Jaeger; and the webhooks'.
+
+    In a Jaeger of many stacks they are searches for one stack's spans, if that is known.
+    """
+    tags = chosen.stack.tags if chosen.stack and chosen.is_shared else {}
+    stack_links = None if chosen.is_shared else chosen.outputs.get("links")
+    webhooks = {
+        name: links.search(chosen.jaeger, "apiserver", f"Call {kind} webhook", tags)
+        for name, kind in (("mutatingWebhooks", "mutating"), ("validatingWebhooks", "validating"))
     }
+    return (stack_links or links.all_links(chosen.jaeger, containerd=True, tags=tags)) | webhooks
 
 
 def has_desktop() -> bool:

@@ -17,7 +17,7 @@ from ktrace.commands import output_file
 from ktrace.document import of_error
 from ktrace.errors import FINDING, UNREACHABLE, USAGE
 from ktrace.failures import FAILURES, code_of, line_of
-from ktrace.jaeger import Jaeger, JaegerError
+from ktrace.jaeger import JaegerError, MixedStacksError
 from ktrace.target import options, target
 from ktrace.text import clean
 from ktrace.view import terminal
@@ -48,7 +48,7 @@ def run(
         str | None,
         typer.Option("--report", metavar="FILE", help="Write the report to FILE; - is stderr."),
     ] = None,
-    stack: options.StackOption = None,
+    stack: options.TracesOption = None,
     jaeger_url: options.JaegerOption = None,
     kubeconfig: options.KubeconfigOption = None,
     as_json: options.JsonOption = False,
@@ -109,8 +109,9 @@ def _run(command: Sequence[str], seconds: float, chosen: target.Target) -> Repor
     from ktrace.following.report import Report
     from ktrace.recording import user_command
     from ktrace.recording.forwarder import recording
+    from ktrace.target import absence
 
-    with Jaeger(chosen.jaeger, store=chosen.store) as jaeger:
+    with chosen.connect() as jaeger:
         jaeger.services()  # fails before the command runs if Jaeger cannot be reached
         owners = PodOwners(chosen.cluster)
         owners.refresh()
@@ -128,6 +129,8 @@ def _run(command: Sequence[str], seconds: float, chosen: target.Target) -> Repor
         if requests:
             problems += [_follow(follower, 0 if outcome.terminated else seconds)]
             problems += [owners.problem, follower.problem]
+            if not follower.followed.traces:
+                problems.append(absence.of_stack(jaeger))
         else:
             problems += [
                 f"no request of `{' '.join(told)}` was recorded: it sent none, or none to "
@@ -186,7 +189,7 @@ def _follow(follower: Follower, seconds: float) -> str:
     try:
         with terminal.waiting(f"following what the command caused, up to {seconds:g} s"):
             follower.follow(seconds)
-    except JaegerError as error:
+    except (JaegerError, MixedStacksError) as error:
         return str(error)
     except KeyboardInterrupt:
         pass  # the second Ctrl-C: the report has what was read by now

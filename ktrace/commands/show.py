@@ -11,7 +11,7 @@ import typer
 
 from ktrace.commands import output_file
 from ktrace.errors import FINDING, KtraceError, UsageError
-from ktrace.jaeger import Jaeger
+from ktrace.jaeger import MixedStacksError
 from ktrace.target import options, target
 from ktrace.view import terminal
 
@@ -31,7 +31,7 @@ def show(
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write one self-contained page."),
     ] = None,
-    stack: options.StackOption = None,
+    stack: options.TracesOption = None,
     jaeger_url: options.JaegerOption = None,
     kubeconfig: options.KubeconfigOption = None,
     as_json: options.JsonOption = False,
@@ -42,7 +42,7 @@ def show(
     The few steps that made the length are marked * with their share of it. Read are the spans in
     Jaeger, and the pod object with its Events where a cluster is known; what could not be read is
     named. A deleted pod can be shown as long as Jaeger has its traces; of several pods with the
-    same name, the newest is shown.
+    same name, the newest is shown. If they are of several stacks' clusters, --stack must name one.
 
     Examples:
 
@@ -53,7 +53,8 @@ def show(
       ktrace show web-0 --json | jq '.steps[] | select(.critical)'
 
     Exit codes: 0 every container has started, 1 not every one has or that is not known, or nothing
-    is known of that pod, 2 wrong usage or no stack, 3 Jaeger cannot be reached.
+    is known of that pod, 2 wrong usage, no stack, or pods of several stacks, 3 Jaeger cannot be
+    reached.
     """
     kind, _, name = pod.rpartition("/")
     if kind not in ("", "pod", "pods") or not name:
@@ -61,12 +62,12 @@ def show(
     if html:
         output_file.refuse_unwritable(html)
     from ktrace.podstart import in_progress, search
-    from ktrace.target import losses
+    from ktrace.target import absence, losses
     from ktrace.view import page
     from ktrace.view import start as start_view
 
     chosen = target.choose(stack, jaeger_url, kubeconfig)
-    with Jaeger(chosen.jaeger, store=chosen.store) as jaeger:
+    with chosen.connect() as jaeger:
         activity = f"waiting up to {timeout:g} s for the start of pod {namespace}/{name}"
         with terminal.waiting(activity):
             start = search.wait_for_start(
@@ -76,7 +77,12 @@ def show(
         if start is None:
             reason = f"Jaeger has no start of pod {namespace}/{name} (waited {timeout:g} s)"
             reason += f"; {loss}" if loss else ""
-            hint = _hint(f"{namespace}/{name}", search.recent_pods(jaeger))
+            if absent := absence.of_stack(jaeger):
+                raise KtraceError(f"{reason}; {absent}")
+            try:
+                hint = _hint(f"{namespace}/{name}", search.recent_pods(jaeger))
+            except MixedStacksError:  # other stacks' names are no hint
+                hint = ""
             raise KtraceError(f"{reason}{hint}")
         if loss and start.started_at < loss.at:
             start = replace(start, missing=(*start.missing, f"what came before: {loss}"))

@@ -7,16 +7,16 @@ from dataclasses import replace
 
 import typer
 
+from ktrace import streams
 from ktrace.document import versioned
 from ktrace.errors import FINDING
-from ktrace.jaeger import Jaeger
 from ktrace.target import options, target
 from ktrace.view import terminal
 
 
 def verify(
     *,
-    stack: options.StackOption = None,
+    stack: options.TracesOption = None,
     jaeger_url: options.JaegerOption = None,
     kubeconfig: options.KubeconfigOption = None,
     as_json: options.JsonOption = False,
@@ -50,7 +50,7 @@ def verify(
     """
     from ktrace.pipeline import counted, verification
     from ktrace.pipeline.nodes import list_nodes
-    from ktrace.target import docker_daemon, losses
+    from ktrace.target import absence, docker_daemon, losses
     from ktrace.view import coverage
 
     chosen = target.choose(stack, jaeger_url, kubeconfig)
@@ -58,14 +58,16 @@ def verify(
         docker_daemon.use_that_of(stack)
     begin = time.time()
     nodes = list_nodes(chosen.cluster, timeout)
+    absent = ""
     with terminal.waiting(f"waiting up to {timeout:g} s for a new span of every component"):
         if chosen.has_no_jaeger:
             verified = counted.verify(nodes, chosen.outputs, seconds=timeout)
         else:
-            with Jaeger(chosen.jaeger, timeout=5, store=chosen.store) as jaeger:
+            with chosen.connect(timeout=5) as jaeger:
                 verified = verification.verify(
                     jaeger, nodes, chosen.outputs, since=begin, seconds=timeout
                 )
+                absent = "" if verified.ok else absence.of_stack(jaeger)
     verified = replace(verified, loss=losses.of(chosen, stack))
     if as_json:
         terminal.print_json(versioned(coverage.document(verified, time.time())))
@@ -73,5 +75,7 @@ def verify(
         console = terminal.console()
         for line in coverage.lines(verified, time.time()):
             console.print(line)
+    if absent:
+        streams.tell(absent)
     if not verified.ok:
         raise typer.Exit(FINDING)

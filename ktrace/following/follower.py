@@ -15,7 +15,7 @@ from ktrace.following.owners import PodOwners
 from ktrace.following.pods import PodInfo
 from ktrace.following.refusals import REASON, Refusal
 from ktrace.following.written_objects import written_objects
-from ktrace.jaeger import Jaeger, JaegerError, Reader, Trace
+from ktrace.jaeger import Jaeger, JaegerError, MixedStacksError, Reader, Trace, origin
 from ktrace.podstart.calls import has_calls
 from ktrace.podstart.cluster import FromCluster
 from ktrace.podstart.in_progress import until_observed
@@ -98,7 +98,8 @@ class Follower:
         """Until nothing changes for ``_QUIET_SECONDS`` and no pod is starting or ending.
 
         At most for ``seconds``, or until Ctrl-C, and ``_READ_SECONDS`` more to read what has
-        happened by then. What fails is repeated in that time; JaegerError if the last time failed.
+        happened by then. What fails is repeated in that time; JaegerError or MixedStacksError if
+        the last time failed.
         """
         deadline = time.monotonic() + seconds
         try:
@@ -114,15 +115,15 @@ class Follower:
         grown = [key for key, trace in self._traces.items() if trace.spans_without_parent]
         self._read_requests(grown, read_deadline)
 
-    def _follow(self, deadline: float) -> JaegerError | None:
+    def _follow(self, deadline: float) -> JaegerError | MixedStacksError | None:
         """Returns how the last update failed."""
         before, unchanged_since = self._progress(), time.monotonic()
         quiet_seconds = _QUIET_SECONDS + self._jaeger.store.late
         while True:
-            failure: JaegerError | None = None
+            failure: JaegerError | MixedStacksError | None = None
             try:
                 settled = self._update(deadline + _READ_SECONDS)
-            except JaegerError as error:
+            except (JaegerError, MixedStacksError) as error:
                 settled, failure = False, error
             if (now := self._progress()) != before:
                 before, unchanged_since = now, time.monotonic()
@@ -156,6 +157,7 @@ class Follower:
     def _update(self, deadline: float) -> bool:
         """Returns whether every pod that exists is settled."""
         self._owners.refresh()
+        self._choose_stack(deadline)
         candidates = self._candidates()
         for pod, cause in _before(deadline, candidates):
             traces = self._traces_of(pod)
@@ -171,6 +173,19 @@ class Follower:
         missing = [audit_id for audit_id in self._audit_ids if audit_id not in self._traces]
         self._read_requests(missing, deadline)
         return all(pod.settled for pod, _ in candidates if self._owners.exists(pod))
+
+    def _choose_stack(self, deadline: float) -> None:
+        """In a Jaeger of many stacks another one's pods may have the names of these.
+
+        An Audit-Id is of one request alone, so its spans tell which stack is meant.
+        """
+        if not self._jaeger.shared or self._jaeger.stack or self._traces:
+            return
+        self._read_requests(self._audit_ids, deadline)
+        for audit_id, trace in self._traces.items():
+            for span in trace.spans:
+                if span.tags.get("audit-id") == audit_id:
+                    self._jaeger.narrow(origin.of(span))
 
     def _read_requests(self, audit_ids: Iterable[str], deadline: float) -> None:
         for audit_id in _before(deadline, audit_ids):

@@ -2,6 +2,7 @@
 
 from ktrace.jaeger.client import Jaeger, JaegerError
 from ktrace.jaeger.model import Span, Trace
+from ktrace.jaeger.origin import MixedStacksError, Origin
 from ktrace.jaeger.reader import Reader
 
-__all__ = ["Jaeger", "JaegerError", "Reader", "Span", "Trace"]
+__all__ = ["Jaeger", "JaegerError", "MixedStacksError", "Origin", "Reader", "Span", "Trace"]

@@ -16,8 +16,9 @@ from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
-from ktrace.jaeger import model, paging
+from ktrace.jaeger import model, origin, paging
 from ktrace.jaeger.model import Trace, merged
+from ktrace.jaeger.origin import MixedStacksError, Origin
 from ktrace.jaeger.paging import Page
 from ktrace.jaeger.search import Search
 from ktrace.jaeger.store import CASSANDRA, LUCENE, UNKNOWN, Store
@@ -34,6 +35,8 @@ _NO_PATTERN = json.dumps({"ktrace": "["})
 """A tag that no span has. Only a store that takes it for a regular expression refuses it."""
 _PROBED = (LUCENE.days or 0) * 24 * 3600 * _SECOND
 _MOST_READ_AGAIN = 200
+_COMPARED = 20
+"""Traces that are read of a shared Jaeger, however few are wanted."""
 _TOLD = (
     ("elastic: Error", LUCENE),
     ("jaeger-span-", LUCENE),
@@ -70,13 +73,28 @@ class Jaeger:
     """A client of the Jaeger at ``url``; ``timeout`` in seconds applies to each request.
 
     With every ``store`` it gives the same answers. UNKNOWN is replaced by what an answer tells.
+
+    A ``shared`` Jaeger may hold the traces of many stacks. Then only the spans of ``stack`` are
+    found; without one, all that is found must be of one stack, else MixedStacksError.
     """
 
-    def __init__(self, url: str, timeout: float = 10, store: Store = UNKNOWN) -> None:
+    def __init__(
+        self,
+        url: str,
+        timeout: float = 10,
+        store: Store = UNKNOWN,
+        *,
+        stack: Origin | None = None,
+        shared: bool = False,
+    ) -> None:
         from runtime_observability.host.http import httpx  # noqa: PLC0415  --help and completion would wait 0.1 s for it
 
         self.url = url.rstrip("/")
         self.store = store
+        self.stack = stack
+        self.shared = shared
+        self._origins: set[Origin | None] = set()
+        """Of everything that was found in a shared Jaeger."""
         self._most = paging.PAGE
         self._cut: dict[str, tuple[int, Trace]] = {}
         """Traces that were read again by their id, and how many spans a search had of them."""
@@ -126,10 +144,12 @@ class Jaeger:
         ``shortest`` is its least duration in microseconds. The span or its process has all of
         ``tags``. Raises JaegerError, also if too many traces would have to be read to find one.
         """
-        search = Search(service, operation, tags or {}, shortest)
-        return self._whole(
-            self._learning(lambda: self._some(search, start, end, limit) if limit > 0 else [])
-        )
+        search = self._search(service, operation, tags, shortest)
+        # One trace would not show that there are others of another stack.
+        asked = max(limit, _COMPARED) if self.shared and limit > 0 else limit
+        found = self._learning(lambda: self._some(search, start, end, asked) if asked > 0 else [])
+        self._refuse_several_stacks(search, found)
+        return self._whole(found[:limit])
 
     def find_all(
         self,
@@ -147,11 +167,24 @@ class Jaeger:
         The caller tells the user about False. Without ``start`` in a search Jaeger looks back two
         days only, so it has no default here. Raises JaegerError.
         """
-        search = Search(service, operation, tags or {}, shortest)
+        search = self._search(service, operation, tags, shortest)
         traces, complete = self._learning(
             lambda: self._all(search, paging.periods(self.store, start, end), most)
         )
+        self._refuse_several_stacks(search, traces)
         return self._whole(traces), complete
+
+    def stacks(self, service: str) -> set[Origin | None]:
+        """Those that the newest spans of ``service`` name; None is one that names none."""
+        search = Search(service)
+        found = self._learning(lambda: self._some(search, None, None, _MOST_READ_AGAIN))
+        return {origin.of(span) for trace in found for span in search.matching(trace)}
+
+    def narrow(self, stack: Origin | None) -> None:
+        """From now on only what is of ``stack`` is found; None changes nothing."""
+        if self.shared and stack:
+            self.stack = stack
+            self._origins.clear()
 
     def trace(self, trace_id: str) -> Trace | None:
         """None while Jaeger has no span of it."""
@@ -160,6 +193,19 @@ class Jaeger:
 
     def link(self, trace: Trace) -> str:
         return f"{self.url}/trace/{trace.id}"
+
+    def _search(
+        self, service: str, operation: str, tags: Mapping[str, str] | None, shortest: int
+    ) -> Search:
+        process = self.stack.tags if self.shared and self.stack else {}
+        return Search(service, operation, tags or {}, shortest, process)
+
+    def _refuse_several_stacks(self, search: Search, traces: Sequence[Trace]) -> None:
+        if not self.shared:
+            return
+        self._origins |= {origin.of(span) for trace in traces for span in search.matching(trace)}
+        if len(self._origins) > 1:
+            raise MixedStacksError(self._origins)
 
     def _some(self, search: Search, start: int | None, end: int | None, limit: int) -> list[Trace]:
         found: dict[str, Trace] = {}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ktrace.jaeger import paging
 from ktrace.jaeger.client import Jaeger
 from ktrace.jaeger.model import Trace
+from ktrace.jaeger.origin import Origin
 
 _SECOND = 1_000_000
 _ARRIVAL = 10 * _SECOND
@@ -17,7 +18,7 @@ exporter had to try again or a node's clock is slow: the complete searches are f
 _COMPLETE_AFTER = 5 * _SECOND
 """Between the first two complete searches; the time doubles with each."""
 
-_Key = tuple[str, str, tuple[tuple[str, str], ...], int]
+_Key = tuple[str, str, tuple[tuple[str, str], ...], int, Origin | None]
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Reader:
     """
 
     def __init__(self, jaeger: Jaeger) -> None:
-        self._jaeger = jaeger
+        self.jaeger = jaeger
         self._searches: dict[_Key, _Search] = {}
 
     def find_all(
@@ -57,12 +58,12 @@ class Reader:
         most: int,
     ) -> tuple[list[Trace], bool]:
         """Like ``Jaeger.find_all``; a search is the same again if only ``end`` is later."""
-        key = (service, operation, tuple(sorted((tags or {}).items())), start)
+        key = (service, operation, tuple(sorted((tags or {}).items())), start, self.jaeger.stack)
         now = int(time.time() * _SECOND)
         known = self._searches.get(key)
 
         def read(start: int, end: int, shortest: int = 0) -> tuple[list[Trace], bool]:
-            return self._jaeger.find_all(
+            return self.jaeger.find_all(
                 service, operation, tags=tags, start=start, end=end, most=most, shortest=shortest
             )
 
@@ -75,7 +76,7 @@ class Reader:
         else:
             # A matching span that has arrived since ended after ``looked - arrival``: it began
             # after ``recent``, or it is long.
-            arrival = _ARRIVAL + int(self._jaeger.store.late * _SECOND)
+            arrival = _ARRIVAL + int(self.jaeger.store.late * _SECOND)
             recent = max(start, min(known.looked - 2 * arrival, known.end + 1))
             for begin, until, shortest in ((recent, end, 0), (start, recent - 1, arrival)):
                 if begin <= until:

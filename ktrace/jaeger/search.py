@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ktrace.jaeger import tags
@@ -14,12 +14,16 @@ from ktrace.text import clean
 
 @dataclass(frozen=True)
 class Search:
-    """For traces with a span of ``service`` that is all of this; ``shortest`` in microseconds."""
+    """For traces with a span of ``service`` that is all of this; ``shortest`` in microseconds.
+
+    ``process`` are texts that its process has; ``tags`` are the span's or its process's.
+    """
 
     service: str
     operation: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     shortest: int = 0
+    process: Mapping[str, str] = field(default_factory=dict)
 
     def query(self, store: Store) -> dict[str, str | int]:
         """The parameters for ``store``, without its limit and period.
@@ -38,7 +42,8 @@ class Search:
 
     def is_sent_whole(self, store: Store) -> bool:
         """Whether ``store`` can be searched for all of it."""
-        return len(self._sent(store)) == len(self.tags) and not tags.is_too_long_for(
+        wanted = self.process.keys() | self.tags.keys()
+        return self._sent(store).keys() == wanted and not tags.is_too_long_for(
             store, self.operation
         )
 
@@ -47,8 +52,12 @@ class Search:
 
         Times are the store's to compare: Jaeger may correct the clocks in its answers.
         """
+        return any(self.matching(trace))
+
+    def matching(self, trace: Trace) -> Iterator[Span]:
+        """The spans of ``trace`` that are all of it."""
         service, operation = clean(self.service), clean(self.operation)
-        return any(self._is(span, service, operation) for span in trace.spans)
+        return (span for span in trace.spans if self._is(span, service, operation))
 
     def _is(self, span: Span, service: str, operation: str) -> bool:
         return (
@@ -56,10 +65,16 @@ class Search:
             and (not operation or span.operation == operation)
             and span.duration >= self.shortest
             and tags.are_of(span, self.tags)
+            and all(span.process.get(key) == clean(text) for key, text in self.process.items())
         )
 
     def _sent(self, store: Store) -> dict[str, str]:
-        return {
+        texts = {
+            key: text
+            for key, text in self.process.items()
+            if not tags.is_too_long_for(store, key, text)
+        }
+        return texts | {
             key: value for key, value in self.tags.items() if tags.is_findable_in(store, key, value)
         }
 

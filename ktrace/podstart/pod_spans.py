@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from ktrace.components import APISERVER, CONTAINERD, KUBELET
-from ktrace.jaeger import Jaeger, Reader, Span, Trace
+from ktrace.jaeger import Jaeger, Reader, Span, Trace, origin
 from ktrace.podstart import gaps
 from ktrace.podstart.calls import PULL, START, SYNC, all_calls, container_names, first_calls
 from ktrace.podstart.model import Pull, Request, Spans
@@ -49,6 +49,7 @@ class PodSpans:
         now: datetime,
     ) -> None:
         self._jaeger = jaeger
+        self._client = jaeger.jaeger if isinstance(jaeger, Reader) else jaeger
         self._namespace, self._name, self._pod = namespace, name, pod
         self._key = f"{namespace}/{name}"
         self._present = int(now.timestamp() * SECOND) + _SKEW
@@ -63,10 +64,13 @@ class PodSpans:
         return replace(spans, limits=tuple(dict.fromkeys(self._limits))), uid
 
     def _found(self, uids: Sequence[str]) -> tuple[Spans, str]:
+        self._choose_stack(uids)
         first, others = self._first_sync(uids)
         if first is None:
             running = self._running_syncs(uids)
             return self._with_requests(Spans(running), None, []), next(iter(uids), "")
+        # What else has the pod's name in another cluster is not of this pod.
+        self._client.narrow(origin.of(first))
         uid = str(first.tags.get(_POD_UID, ""))
         syncs = self._syncs_of(uid, first)
         if self._pod and not self._pod.complete:
@@ -102,6 +106,13 @@ class PodSpans:
         if not whole:
             self._limits.append(f"only the newest {len(traces):,} {what} were read")
         return traces
+
+    def _choose_stack(self, uids: Sequence[str]) -> None:
+        """In a Jaeger of many stacks the pod's uid tells which one is meant, if it is known."""
+        if self._client.shared and self._client.stack is None:
+            for uid in uids:
+                for span in self._first_syncs({POD: self._key, _POD_UID: uid}):
+                    self._client.narrow(origin.of(span))
 
     # --- the kubelet ------------------------------------------------------------------------------
 

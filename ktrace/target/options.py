@@ -12,6 +12,15 @@ StackOption = Annotated[
     str | None,
     typer.Option("--stack", metavar="NAME", help="Pulumi stack. Default: the selected one."),
 ]
+TracesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--stack",
+        metavar="NAME",
+        help="Pulumi stack; with --jaeger, whose traces are read of those that Jaeger has. "
+        "ORGANIZATION/PROJECT/STACK[@OWNER] for one that Pulumi does not know here.",
+    ),
+]
 JaegerOption = Annotated[
     str | None,
     typer.Option(

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from ktrace.errors import UsageError
+from ktrace.jaeger import Jaeger, Origin, origin
 from ktrace.jaeger import store as stores
 from ktrace.jaeger.store import Store
 from ktrace.target.stack import stack_outputs
@@ -28,6 +29,8 @@ class Target:
     jaeger_url: str | None
     kubeconfig: Path | None
     outputs: dict[str, Any] = field(default_factory=dict, repr=False)
+    named: Origin | None = None
+    """The stack that --stack names, where Pulumi does not know it."""
 
     @property
     def jaeger(self) -> str:
@@ -51,9 +54,24 @@ class Target:
         return self.jaeger_url is None and self.outputs.get("traceStore") == NONE
 
     @property
+    def is_shared(self) -> bool:
+        """Whether that Jaeger may have the traces of other stacks: it is not the stack's own."""
+        own = self.outputs.get("jaegerUrl")
+        return self.jaeger_url != own or self.outputs.get("traceStore") == NONE
+
+    @property
+    def stack(self) -> Origin | None:
+        """The stack as its spans name it; None without a stack, or if an older release made it."""
+        return self.named or origin.of_attributes(self.outputs.get("resourceAttributes"))
+
+    def connect(self, timeout: float = 10) -> Jaeger:
+        """A client of that Jaeger for this stack; ``timeout`` in seconds is that of a request."""
+        return Jaeger(self.jaeger, timeout, self.store, stack=self.stack, shared=self.is_shared)
+
+    @property
     def store(self) -> Store:
         """What that Jaeger keeps its traces in; a stack without the output has only memory."""
-        if self.jaeger_url != self.outputs.get("jaegerUrl"):
+        if self.is_shared:
             return stores.UNKNOWN
         retention = self.outputs.get("traceRetention")
         return stores.of(self.outputs.get("traceStore", stores.MEMORY.name), retention)
@@ -75,13 +93,28 @@ class Target:
 def choose(stack: str | None, jaeger: str | None, kubeconfig: Path | None) -> Target:
     """What the options name; the stack provides only what they leave open.
 
-    With --jaeger or --kubeconfig, and without --stack, Pulumi is not needed.
+    With --jaeger or --kubeconfig, and without --stack, Pulumi is not needed. With --jaeger a stack
+    that Pulumi does not know is named as its spans name it.
     """
     if jaeger is not None:
         refuse_what_is_no_url(jaeger)
     if stack is None and (jaeger or kubeconfig):
         return Target(jaeger, kubeconfig)
-    outputs = stack_outputs(stack)
+    try:
+        if stack and "@" in stack:
+            raise UsageError(
+                f"--stack {stack!r} is a stack of a Jaeger that many share: write "
+                "ORGANIZATION/PROJECT/STACK@OWNER, and name that Jaeger with --jaeger URL"
+            )
+        outputs = stack_outputs(stack)
+    except UsageError as error:
+        if jaeger is None or stack is None:
+            raise
+        if named := origin.named(stack):
+            return Target(jaeger, kubeconfig, named=named)
+        raise UsageError(
+            f"{error}. Of a stack that is not known here, write ORGANIZATION/PROJECT/STACK"
+        ) from None
     return Target(
         jaeger or outputs["jaegerUrl"] or None,
         kubeconfig or Path(outputs["kubeconfig"]),

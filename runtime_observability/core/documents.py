@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from runtime_observability.core import arrivals, compatibility, destinations, naming, trace_store
+from runtime_observability.core.origin import Origin
 from runtime_observability.core.presets import EVERYTHING, Choice
 from runtime_observability.core.versions import Version
 
@@ -109,10 +110,12 @@ def collector(
     allowed_origins: Sequence[str] = (),
     tracing: Choice = EVERYTHING,
     to_jaeger: bool = True,
+    origin: Origin | None = None,
 ) -> str:
     """The collector's configuration; ``memory_mib`` is its container's limit in MiB.
 
     Without ``to_jaeger`` the stack has no Jaeger: spans go to ``exporters`` alone, and are counted.
+    ``origin`` is the stack that everything is marked with.
 
     The limiter's share leaves room for the process itself, as the memory_limiter's README advises.
     At full sampling the pipeline has no sampler: in hash_seed mode it drops spans whose tracestate
@@ -144,6 +147,8 @@ def collector(
     )
     if not to_jaeger:
         _leave_jaeger_out(document, exporter)
+    if origin:
+        origin.add_to(document)
     return dump(document)
 
 

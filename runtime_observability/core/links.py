@@ -3,32 +3,47 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
 
-def search(jaeger_url: str, service: str, operation: str = "", **options: str) -> str:
+def search(
+    jaeger_url: str,
+    service: str,
+    operation: str = "",
+    tags: Mapping[str, str] | None = None,
+    **options: str,
+) -> str:
     """The URL of a search over the last hour.
 
-    ``options`` are Jaeger's query parameters: ``tags`` is a JSON object of strings, durations are
-    written like ``1s``. Empty values are left out.
+    ``tags`` are those of a span or its process; ``options`` are Jaeger's query parameters, in which
+    durations are written like ``1s``. Empty values are left out.
     """
     query = {"service": service, "operation": operation, "limit": "50", "lookback": "1h"} | options
+    query["tags"] = json.dumps(tags) if tags else ""
     return f"{jaeger_url}/search?{urlencode({key: value for key, value in query.items() if value})}"
 
 
-def all_links(jaeger_url: str, *, containerd: bool, request_span: str = "") -> dict[str, str]:
+def all_links(
+    jaeger_url: str,
+    *,
+    containerd: bool,
+    request_span: str = "",
+    tags: Mapping[str, str] | None = None,
+) -> dict[str, str]:
     """Searches for common questions, by name; image pulls only where containerd is traced.
 
     ``request_span`` is the operation of a request's root span in the API server; empty where it
-    depends on the route.
+    depends on the route. ``tags`` are of one stack's spans, in a Jaeger that has those of others.
     """
+    failed = {**(tags or {}), "error": "true"}
     links = {
-        "podStarts": search(jaeger_url, "kubelet", "syncPod"),
-        "slowApiRequests": search(jaeger_url, "apiserver", request_span, minDuration="500ms"),
-        "apiErrors": search(jaeger_url, "apiserver", tags=json.dumps({"error": "true"})),
-        "podErrors": search(jaeger_url, "kubelet", tags=json.dumps({"error": "true"})),
+        "podStarts": search(jaeger_url, "kubelet", "syncPod", tags),
+        "slowApiRequests": search(jaeger_url, "apiserver", request_span, tags, minDuration="500ms"),
+        "apiErrors": search(jaeger_url, "apiserver", tags=failed),
+        "podErrors": search(jaeger_url, "kubelet", tags=failed),
     }
     if containerd:
         pull = "runtime.v1.ImageService/PullImage"
-        links["imagePulls"] = search(jaeger_url, "containerd", pull)
+        links["imagePulls"] = search(jaeger_url, "containerd", pull, tags)
     return links

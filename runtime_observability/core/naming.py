@@ -45,6 +45,7 @@ MOST_AGENTS = 10
 """How many agents a cluster may have; their names have one digit of it, from 0."""
 
 _PREFIX = "traced-"
+_NO_ORGANIZATION = "organization"
 
 _LONGEST_FOLDER = 4095 - 128
 """Bytes of a path on Linux (PATH_MAX with its closing byte), less those of the files below it."""
@@ -72,6 +73,16 @@ class Names:
         """
         text = f"{self.stack}\0{self.folder}"
         return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
+
+    @property
+    def full_stack(self) -> str:
+        """ORGANIZATION/PROJECT/STACK, which names the stack outside of its folder and its machine.
+
+        An environment with a name of its own, one of several in a program, has it behind. Where
+        only the folder is known, the organization is what Pulumi calls it without its cloud.
+        """
+        full = self.pulumi_stack or f"{_NO_ORGANIZATION}/{PROJECT}/{self.stack}"
+        return full if full.rpartition("/")[2] == self.stack else f"{full}/{self.stack}"
 
     @property
     def base(self) -> str:

@@ -18,6 +18,7 @@ from runtime_observability.core import (
     documents,
     links,
     naming,
+    origin,
     trace_store,
 )
 from runtime_observability.core.args import (
@@ -41,6 +42,7 @@ from runtime_observability.core.cluster_spec import ClusterSpec, cluster_spec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.node_image import UpstreamImage
 from runtime_observability.core.observation import Observation, Record
+from runtime_observability.core.origin import Origin
 from runtime_observability.core.settings.model import Settings
 from runtime_observability.core.trace_store import BADGER, CASSANDRA
 from runtime_observability.core.tracing import Tracing
@@ -81,6 +83,8 @@ class Plan:
     jaeger_url: str
     """Of the Jaeger that is queried; empty: there is none."""
     links: dict[str, str]
+    resource_attributes: dict[str, str]
+    """What the collector adds to everything, where its sender does not say otherwise."""
     store_outputs: dict[str, str]
     """What `ktrace` has to know of a store that is not Jaeger's memory, by the output's name."""
     warnings: tuple[str, ...]
@@ -99,9 +103,10 @@ def make_plan(
     image = upstream.tag if upstream else settings.images.nodes
     spec = cluster_spec(settings, names, files, image)
     digest = _digest(spec, observed.record)
+    marks = origin.of(names, settings.stack_owner)
     jaeger = _jaeger(settings, names, observed) if settings.has_jaeger else None
     jaeger_url = _jaeger_url(settings)
-    collector = _collector(settings, names, observed)
+    collector = _collector(settings, names, observed, marks)
     tracing = Tracing(settings)
     of_backends = {*(jaeger.container.ports if jaeger else ()), *collector.container.ports}
     held_by_backends = _held(observed, names.jaeger, names.collector)
@@ -146,6 +151,7 @@ def make_plan(
         )
         if jaeger_url
         else {},
+        resource_attributes=marks.attributes,
         store_outputs=_store_outputs(settings),
         warnings=tuple(advice.warnings(settings, names, spec, observed)),
         tracing=(*tracing.lines, *settings.preset.lines),
@@ -304,7 +310,9 @@ def _jaeger_url(settings: Settings) -> str:
     return settings.query_url
 
 
-def _collector(settings: Settings, names: Names, observed: Observation) -> CollectorArgs:
+def _collector(
+    settings: Settings, names: Names, observed: Observation, marks: Origin
+) -> CollectorArgs:
     configuration = documents.collector(
         settings.collector_version,
         settings.collector_sampling_per_million,
@@ -313,6 +321,7 @@ def _collector(settings: Settings, names: Names, observed: Observation) -> Colle
         allowed_origins=settings.allowed_origins,
         tracing=settings.preset,
         to_jaeger=settings.has_jaeger,
+        origin=marks,
     )
     container = ContainerArgs(
         name=names.collector,

@@ -11,8 +11,9 @@ import pytest
 
 from ktrace.jaeger import Jaeger
 from ktrace.jaeger import store as stores
-from tests.contract import jaeger_process, opensearch_process, recordings, spans
+from tests.contract import jaeger_process, opensearch_process, recordings, spans, stacks
 from tests.contract.jaeger_process import Process
+from tests.fakes.ktrace import Ktrace
 
 _VISIBLE_SECONDS = 60
 _HAS_OPENSEARCH = bool(os.environ.get(jaeger_process.OPENSEARCH) or opensearch_process.built())
@@ -30,7 +31,7 @@ def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Pr
         if os.environ.get("CI"):
             pytest.fail(told)
         pytest.skip(told)
-    sent = [*spans.hostile(), *spans.others(), *spans.crowd(), *recordings.spans()]
+    sent = [*spans.hostile(), *spans.others(), *spans.crowd(), *recordings.spans(), *stacks.spans()]
     with ExitStack() as stack:
         found = {}
         for name in STORES:
@@ -60,6 +61,11 @@ def jaeger(request: pytest.FixtureRequest, process: Process) -> Iterator[Jaeger]
     told = KNOWN[process.store] if request.param == "known" else stores.UNKNOWN
     with Jaeger(process.url, store=told) as client:
         yield client
+
+
+@pytest.fixture
+def ktrace(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Ktrace:
+    return Ktrace(monkeypatch, capfd)
 
 
 def _wait_until_visible(process: Process) -> None:

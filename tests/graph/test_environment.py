@@ -25,8 +25,8 @@ from tests.configuration import PROJECT, SCHEMA
 from tests.graph.program import ENVIRONMENT, IMAGE, Run, run, run_program
 from tests.graph.test_changes import changed
 
-CLAIM = {"stack-sweep": {"environment"}}
-"""All that differs between two projects: whose the stack's folder is."""
+CLAIM = {"stack-sweep": {"environment"}, "collector-container": {"uploads"}}
+"""All that differs between two projects: whose the stack's folder and its spans are."""
 OWN_ARGS = {"stack", "folder", "state_folder"}
 
 

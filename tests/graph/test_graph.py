@@ -505,6 +505,12 @@ EXPORTS = {
     "otlpEndpointInCluster": "http://otel-collector:4317",
     "kubeconfig": str(PROJECT / ".stacks/dev/kubeconfig"),
     "clusterName": "traced-dev",
+    "resourceAttributes": {
+        "runtime_observability.stack": "organization/runtime-observability/dev",
+        "runtime_observability.owner": NAMES.owner,
+        "k8s.cluster.name": "traced-dev",
+        "deployment.environment.name": "dev",
+    },
 }
 
 

@@ -57,6 +57,7 @@ def test_every_output_is_described(resource: dict[str, Any]) -> None:
         "otlpGrpcEndpoint",
         "otlpHttpEndpoint",
         "otlpEndpointInCluster",
+        "resourceAttributes",
         "kubeconfig",
         "clusterName",
         "clusterInstance",

@@ -6,8 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import trustme
 
 from tests import collector
+from tests.configuration import PROJECT
 from tests.docs.destinations import examples, rendered
 
 EXAMPLES = examples()
@@ -30,3 +32,18 @@ def test_the_collector_finds_it_valid(name: str, tmp_path: Path) -> None:
         [program, "validate", f"--config={file}"], capture_output=True, text=True, check=False
     )
     assert broken.returncode != 0, "the collector accepts anything"
+
+
+def test_the_central_collector_is_valid(tmp_path: Path) -> None:
+    program = collector.needed()
+    authority = trustme.CA()
+    certificate = authority.issue_cert("otel.example.com")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "certificate")
+    certificate.private_key_pem.write_to_path(tmp_path / "key")
+    (tmp_path / "token").write_text("TOKEN")
+    text = (PROJECT / "examples/central/collector.yaml").read_text()
+    file = tmp_path / "config.yaml"
+    file.write_text(text.replace("/run/secrets", str(tmp_path)))
+    command = [program, "validate", f"--config={file}"]
+    valid = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (valid.returncode, valid.stderr) == (0, "")

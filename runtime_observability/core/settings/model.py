@@ -36,6 +36,7 @@ from runtime_observability.core.settings.values import (
     Release,
     Retention,
     Servers,
+    StackOwner,
     StoreCertificates,
     StorePassword,
     StoreUrl,
@@ -169,6 +170,7 @@ class Settings(_Model):
 
     exporters: tuple[Exporter, ...] = ()
     allowed_origins: tuple[Origin, ...] = ()
+    stack_owner: StackOwner = ""
 
     trace_store: TraceStore = "memory"
     query_url: QueryUrl = ""

@@ -30,6 +30,7 @@ _ORIGIN = re.compile(r"https?://[\w.*-]+(:(\d{1,5}|\*))?", re.ASCII)
 _QUERY_URL = re.compile(
     r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?(/[\w.~!&'()*+,;=:%/-]*)?", re.ASCII
 )
+_OWNER = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?", re.ASCII)
 _REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?\Z")
 """As k3d reads it, without a protocol (k3d v5.9.0 pkg/util/registry.go)."""
 
@@ -164,6 +165,15 @@ def _origin(text: str) -> str:
     return text
 
 
+def _stack_owner(text: str) -> str:
+    if text and not _OWNER.fullmatch(text):
+        raise RuleError(
+            "an owner is 1 to 63 letters, digits and . _ / - between them",
+            "for instance ada or ci/1234",
+        )
+    return text
+
+
 def _store_url(text: str) -> str:
     url = urls.parts(text)
     if "@" in url.netloc:
@@ -272,6 +282,7 @@ K3sArgument = Annotated[str, AfterValidator(k3s_argument)]
 PublishedPort = Annotated[str, AfterValidator(_published_port)]
 Origin = Annotated[str, AfterValidator(_origin)]
 QueryUrl = Annotated[str, AfterValidator(_query_url)]
+StackOwner = Annotated[str, AfterValidator(_stack_owner)]
 Registry = Annotated[str, AfterValidator(_registry)]
 RegistryMirror = Annotated[str, AfterValidator(_registry_mirror)]
 NodeEnvironment = Annotated[Mapping[str, str], AfterValidator(node_environment)]

@@ -15,7 +15,14 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime_observability.core import cluster_spec, documents, naming, spec_changes, transition
+from runtime_observability.core import (
+    cluster_spec,
+    documents,
+    naming,
+    origin,
+    spec_changes,
+    transition,
+)
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.settings.model import Settings
@@ -101,6 +108,7 @@ def rendered(settings: Settings, *, cgroup_v1: bool = False) -> dict[str, str]:
             exporters=settings.exporters,
             tracing=settings.preset,
             to_jaeger=settings.has_jaeger,
+            origin=origin.of(NAMES, settings.stack_owner),
         ),
     }
 

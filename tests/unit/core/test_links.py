@@ -27,7 +27,7 @@ def test_a_search_names_what_is_given_and_no_more() -> None:
 
 
 def test_what_a_url_cannot_hold_is_encoded() -> None:
-    link = links.search(URL, "kubelet", tags=json.dumps({"k8s.pod": "default/a&b=c #1"}))
+    link = links.search(URL, "kubelet", tags={"k8s.pod": "default/a&b=c #1"})
     assert json.loads(query(link)["tags"]) == {"k8s.pod": "default/a&b=c #1"}
     assert " " not in link
 

@@ -11,7 +11,7 @@ import pytest
 from runtime_observability.core import compatibility
 from tests import golden
 from tests.configuration import PROJECT, SCHEMA
-from tests.docs import destinations, pages, samples, tables
+from tests.docs import destinations, fleet, pages, samples, tables
 from tests.unit.test_architecture import tracked
 
 GENERATORS = {
@@ -28,6 +28,7 @@ GENERATORS = {
     "verify": samples.verify,
     "assert": samples.assert_,
     "destination": destinations.central,
+    "fleet": fleet.table,
 }
 PAGES = pages.pages()
 WITH_PARTS = [page for page in PAGES if pages.parts(page.read_text())]
