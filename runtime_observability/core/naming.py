@@ -20,6 +20,8 @@ SPEC_LABEL = f"{PROJECT}.spec"
 NETWORK_LABEL = f"{PROJECT}.network"
 STORE_LABEL = f"{PROJECT}.store"
 """The trace store of a Jaeger; one without it keeps traces in memory."""
+DISK_QUEUES_LABEL = f"{PROJECT}.disk-queues"
+"""The destinations of a collector whose queue is on disk, by name, with commas between them."""
 MADE_LABEL = f"{PROJECT}.made"
 """When the run began that made a container or network: another one has another time."""
 
@@ -102,6 +104,11 @@ class Names:
     @property
     def collector(self) -> str:
         return f"{self.base}-collector"
+
+    @property
+    def queues(self) -> str:
+        """The volume in which the collector keeps the queues that are on disk."""
+        return f"{self.base}-queues"
 
     def node(self, role: str, index: int) -> str:
         """Container name of a ``server`` or ``agent`` (k3d v5.9.0 pkg/client/node.go)."""

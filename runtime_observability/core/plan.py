@@ -195,12 +195,14 @@ def _collector(settings: Settings, names: Names, observed: Observation) -> Colle
         allowed_origins=settings.allowed_origins,
         tracing=settings.preset,
     )
+    volume = _queue_volume(settings, names)
     container = ContainerArgs(
         name=names.collector,
         image=settings.images.collector,
         alias=naming.COLLECTOR_ALIAS,
         owner=names.owner,
-        labels=_labels(names, names.collector, observed),
+        labels=_labels(names, names.collector, observed)
+        | ({naming.DISK_QUEUES_LABEL: ",".join(settings.disk_queues)} if volume else {}),
         command=("--config", _COLLECTOR_CONFIG),
         uploads={_COLLECTOR_CONFIG: configuration, **destinations.files(settings.exporters)},
         secret_uploads=destinations.secret_files(settings.exporters),
@@ -214,6 +216,7 @@ def _collector(settings: Settings, names: Names, observed: Observation) -> Colle
         limits_swap=observed.limits_swap,
         environment={},
         ready_url=f"http://127.0.0.1:{settings.collector_health_port}/",
+        volume=volume,
         stop_seconds=_STOP_SECONDS,
     )
     return CollectorArgs(
@@ -221,6 +224,19 @@ def _collector(settings: Settings, names: Names, observed: Observation) -> Colle
         grpc_endpoint=f"http://127.0.0.1:{settings.otlp_grpc_port}",
         http_endpoint=f"http://127.0.0.1:{settings.otlp_http_port}",
         in_cluster_endpoint=f"http://{naming.COLLECTOR_ALIAS}:4317",
+    )
+
+
+def _queue_volume(settings: Settings, names: Names) -> VolumeArgs | None:
+    if not settings.disk_queues:
+        return None
+    return VolumeArgs(
+        names.queues,
+        destinations.QUEUE_FOLDER,
+        folders=(),
+        labels=names.labels,
+        owner=names.owner,
+        keep=False,
     )
 
 

@@ -23,6 +23,7 @@ from runtime_observability.core.settings.rule import RuleError
 Protocol = Literal["grpc", "http"]
 Signal = Literal["traces", "metrics", "logs"]
 Component = Literal["apiserver", "kubelet", "containerd", "etcd"]
+Queue = Literal["memory", "disk"]
 
 OF_JAEGER = "jaeger"
 """The name of the stack's own destination."""
@@ -121,6 +122,8 @@ class Exporter(_Model):
     signals: Annotated[tuple[Signal, ...], Field(min_length=1)] = ("traces",)
     only: tuple[Component, ...] = ()
     """The services whose telemetry is sent; empty for all."""
+    queue: Queue = "memory"
+    """Where what the destination has not taken waits. On disk it outlives the collector."""
     sampling_per_million: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000_000
 
     @field_validator("endpoint")

@@ -191,7 +191,7 @@ class Settings(_Model):
                 self.collector_image,
                 self.collector_version,
                 compatibility.contrib_collector_image
-                if self.preset.needs_tail_sampling
+                if self.needs_contrib
                 else compatibility.collector_image,
             ),
             nodes=chosen(self.k3s_image, self.k3s_version, compatibility.k3s_image),
@@ -200,6 +200,16 @@ class Settings(_Model):
     @property
     def preset(self) -> presets.Choice:
         return presets.Choice(self.tracing, presets.milliseconds(self.slower_than) or 0)
+
+    @property
+    def disk_queues(self) -> tuple[str, ...]:
+        """The names of the exporters whose queue is on disk."""
+        return tuple(each.label for each in self.exporters if each.queue == "disk")
+
+    @property
+    def needs_contrib(self) -> bool:
+        """Whether the collector needs a component that its core distribution does not have."""
+        return self.preset.needs_tail_sampling or bool(self.disk_queues)
 
     @property
     def tools_image(self) -> str:
