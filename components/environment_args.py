@@ -61,6 +61,8 @@ class ExporterArgs:
     """Of apiserver, kubelet, containerd and etcd those that are sent. Default: everything."""
     sampling_per_million: int | None = None
     """How many of a million traces are sent. Default: all."""
+    queue: str | None = None
+    """memory, or disk: then what waits there outlives the collector. Default: memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +184,8 @@ class TracedEnvironmentArgs:
     """Further OTLP destinations of what the collector receives: endpoint, name, protocol (grpc,
     http), headers (kept secret), tls (caFile, clientCert, clientKey, insecure), compression,
     signals (traces, metrics, logs), only (apiserver, kubelet, containerd, etcd),
-    samplingPerMillion; docs/destinations.md has examples. None of them costs Jaeger a span."""
+    samplingPerMillion, queue (memory, disk); docs/destinations.md has examples. None of them costs
+    Jaeger a span."""
     allowed_origins: list[str] | None = None
     """Origins of web pages that may send to the collector's OTLP HTTP receiver (CORS), for instance
     http://localhost:*."""

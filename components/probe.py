@@ -42,6 +42,7 @@ class TraceProbe(pulumi.ComponentResource):
                     "jaegerUrl": args.jaeger_url,
                     "metricsUrl": args.metrics_url,
                     "destinations": list(args.destinations),
+                    "stack": dict(args.stack),
                     "kubeconfig": args.kubeconfig,
                     "image": args.image,
                     "seconds": args.seconds,

@@ -691,6 +691,11 @@ _UNFIT_STORES: tuple[dict[str, Any], ...] = (
     {"traceStore": "opensearch", "traceStoreShards": 0},
 )
 
+
+def _queue(where: object) -> dict[str, object]:
+    return {"exporters": [{"endpoint": "team.example:4317", "queue": where}]}
+
+
 _STORES = (
     Kind(
         "an address of no Jaeger that can be asked",
@@ -706,6 +711,17 @@ _STORES = (
         Judge.RULES,
         st.sampled_from([[], [{"endpoint": "logs.example:4317", "signals": ["logs"]}]]).map(
             lambda exporters: ({"traceStore": "none", "exporters": exporters}, "")
+        ),
+    ),
+    Kind(
+        "a queue that the collector cannot have",
+        Judge.RULES,
+        st.one_of(
+            st.sampled_from(["tape", "", True]).map(lambda queue: (_queue(queue), "")),
+            st.sampled_from(
+                [{"collectorVersion": "0.134.0"}, {"collectorVersion": "0.162.0"},
+                 {"collectorImage": "otel/opentelemetry-collector:{version}"}]
+            ).map(lambda collector: (_queue("disk") | collector, "")),
         ),
     ),
     Kind(

@@ -31,7 +31,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ktrace.jaeger import Jaeger, JaegerError
+from ktrace.jaeger import Jaeger, JaegerError, origin
 from ktrace.pipeline import counted_probe, hops, pipelines
 from ktrace.pipeline.pipelines import StackPipeline
 from ktrace.pipeline.pod_watch import StartWatch, never_ran, wait_until_started
@@ -73,6 +73,12 @@ class Request:
     k3sVersion: str  # noqa: N815
     metricsUrl: str = ""  # noqa: N815  of the collector's counters, where the stack has no Jaeger
     destinations: list[str] = field(default_factory=list)
+    stack: dict[str, str] = field(default_factory=dict)
+    """The attributes of the stack's spans, where that Jaeger may have those of others too."""
+
+    def connect(self) -> Jaeger:
+        stack = origin.of_attributes(self.stack)
+        return Jaeger(self.jaegerUrl, stack=stack, shared=stack is not None)
 
 
 def probe(
@@ -112,7 +118,7 @@ def probe(
 
 
 def broken_hops(
-    jaeger_url: str, api: ApiServer, silent: Sequence[str], node: str = ""
+    request: Request, api: ApiServer, silent: Sequence[str], node: str = ""
 ) -> list[str]:
     """What ``ktrace verify`` would say of ``node``, or else of the first node.
 
@@ -121,7 +127,7 @@ def broken_hops(
     try:
         listed = cleaned(api.get("/api/v1/nodes"))
         nodes = [entry["metadata"]["name"] for entry in listed["items"]]
-        with Jaeger(jaeger_url) if jaeger_url else nullcontext() as jaeger:
+        with request.connect() if request.jaegerUrl else nullcontext() as jaeger:
             pipeline = pipelines.of_nodes(jaeger, nodes)
             if not isinstance(pipeline, StackPipeline) or not nodes:
                 return []
@@ -144,7 +150,7 @@ def main() -> int:
         wanted = Wanted(tuple(request.demanded), tuple(request.expected))
         image, seconds = request.image, request.seconds
         if request.jaegerUrl:
-            with Jaeger(request.jaegerUrl) as jaeger:
+            with request.connect() as jaeger:
                 report = probe(jaeger, api, image=image, seconds=seconds, wanted=wanted)
         else:
             counted = counted_probe.Counted(request.metricsUrl, wanted, tuple(request.destinations))
@@ -155,7 +161,7 @@ def main() -> int:
         told = str(error) if isinstance(error, ProbeError) else clean(api_server.reason(error))
         print(f"error: {told}", file=sys.stderr)
         if isinstance(error, SilenceError):
-            broken = broken_hops(request.jaegerUrl, api, error.components, error.node)
+            broken = broken_hops(request, api, error.components, error.node)
             print(*broken, sep="\n", file=sys.stderr)
         if request.jaegerUrl and request.metricsUrl:
             print(_OF_ANOTHER_JAEGER.format(request.jaegerUrl), file=sys.stderr)

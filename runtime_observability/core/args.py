@@ -212,6 +212,8 @@ class TraceProbeArgs:
     """Of the collector's counters, where the stack has no Jaeger of its own; else empty."""
     destinations: tuple[str, ...]
     """Some of them must take spans, where no Jaeger can be asked."""
+    stack: Mapping[str, str]
+    """The resource attributes that name the stack, where its Jaeger may have others' spans too."""
     kubeconfig: str
     image: str
     seconds: int

@@ -234,6 +234,15 @@ In processor/tailsamplingprocessor: sampling_strategy (config.go; 0.150.0 has it
 and paths with their context's name (internal/sampling/ottl.go; 0.152.0 has them not).
 """
 
+OLDEST_DISK_QUEUES = Version.parse("0.135.0")
+"""The first release of contrib that was checked to have what queues on disk use.
+
+In extension/storage/filestorage: fsync, compaction.on_rebound, compaction.cleanup_on_start
+(config.go). Queues that count in bytes can be in files since 0.130.0 (opentelemetry-collector
+CHANGELOG). The core distribution has no file_storage (opentelemetry-collector-releases v0.90.0 to
+v0.159.0, distributions/otelcol/manifest.yaml).
+"""
+
 UNPUBLISHED_CONTRIB: Mapping[str, str] = {"0.162.0": "0.159.0"}
 """Releases of contrib without an image for every architecture, and a release with one."""
 

@@ -139,6 +139,11 @@ class Names:
     def collector(self) -> str:
         return f"{self.base}-collector"
 
+    @property
+    def queues(self) -> str:
+        """The volume in which the collector keeps the queues that are on disk."""
+        return f"{self.base}-queues"
+
     def node(self, role: str, index: int) -> str:
         """Container name of a ``server`` or ``agent`` (k3d v5.9.0 pkg/client/node.go)."""
         return f"k3d-{self.cluster}-{role}-{index}"

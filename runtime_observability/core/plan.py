@@ -137,7 +137,7 @@ def make_plan(
         files=ConfigFilesArgs(str(names.node_directory), files, observed.generation),
         cluster_guard=ClusterGuardArgs(names.owner, names.cluster, str(names.directory), digest),
         cluster=_cluster(names, spec, digest, observed),
-        probe=_probe(settings, names, observed, tracing, spec) if settings.trace_probe else None,
+        probe=_probe(settings, names, observed, marks, spec) if settings.trace_probe else None,
         cluster_waits_for_ports=not held_by_backends.isdisjoint(
             set(settings.host_ports.values()) - of_backends
         ),
@@ -323,6 +323,7 @@ def _collector(
         to_jaeger=settings.has_jaeger,
         origin=marks,
     )
+    volume = _queue_volume(settings, names)
     container = ContainerArgs(
         name=names.collector,
         image=settings.images.collector,
@@ -343,6 +344,7 @@ def _collector(
         limits_swap=observed.limits_swap,
         environment={},
         ready_url=f"http://127.0.0.1:{settings.collector_health_port}/",
+        volume=volume,
         stop_seconds=_STOP_SECONDS,
     )
     return CollectorArgs(
@@ -350,6 +352,20 @@ def _collector(
         grpc_endpoint=f"http://127.0.0.1:{settings.otlp_grpc_port}",
         http_endpoint=f"http://127.0.0.1:{settings.otlp_http_port}",
         in_cluster_endpoint=f"http://{naming.COLLECTOR_ALIAS}:4317",
+    )
+
+
+def _queue_volume(settings: Settings, names: Names) -> VolumeArgs | None:
+    if not settings.has_disk_queues:
+        return None
+    return VolumeArgs(
+        names.queues,
+        destinations.QUEUE_FOLDER,
+        (),
+        USER,
+        names.labels,
+        names.owner,
+        keep=False,
     )
 
 
@@ -393,14 +409,16 @@ def _probe(
     settings: Settings,
     names: Names,
     observed: Observation,
-    tracing: Tracing,
+    marks: Origin,
     spec: ClusterSpec,
 ) -> TraceProbeArgs:
+    tracing = Tracing(settings)
     metrics = f"http://127.0.0.1:{settings.collector_metrics_port}/metrics"
     return TraceProbeArgs(
         jaeger_url=_jaeger_url(settings),
         metrics_url="" if settings.has_jaeger else metrics,
         destinations=() if settings.has_jaeger else tracing.destinations,
+        stack={} if settings.has_jaeger else marks.own,
         kubeconfig=str(names.kubeconfig),
         image=settings.probe_image or compatibility.SANDBOX_IMAGE.at(settings.k3s_version),
         seconds=settings.probe_timeout_seconds,

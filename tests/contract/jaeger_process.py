@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import yaml
 
 from ktrace.jaeger import Jaeger, JaegerError
@@ -57,6 +58,16 @@ def program() -> Path | None:
     named = os.environ.get(PROGRAM) or shutil.which("jaeger")
     built = programs.jaeger.output(Cache.of_this_user()) / "jaeger"
     return Path(named) if named else built if built.is_file() else None
+
+
+def needed() -> Path:
+    """Its path; without one the test fails in CI and is skipped elsewhere."""
+    if found := program():
+        return found
+    told = f"no Jaeger: build the lab's, or name one with {PROGRAM}"
+    if os.environ.get("CI"):
+        pytest.fail(told)
+    pytest.skip(told)
 
 
 def backend(store: str, folder: Path, opensearch: Sequence[str], size: Size) -> dict[str, Any]:

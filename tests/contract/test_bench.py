@@ -17,8 +17,7 @@ NAMES = ("memory", "badger")
 def test_all_spans_are_stored_and_every_search_finds_some(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if jaeger_process.program() is None:
-        pytest.skip("no Jaeger: build the lab's")
+    jaeger_process.needed()
     file = tmp_path / "figures.json"
     chosen = [part for name in NAMES for part in ("--store", name)]
     code = stores.main([*chosen, f"--spans={SPANS}", "--samples=2", f"--json={file}"])

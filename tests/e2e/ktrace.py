@@ -50,13 +50,19 @@ def show(stack: Stack, pod: str) -> Start:
 
 
 def shown(stack: Stack, pod: str, holds: Callable[[Start], bool]) -> Start:
-    """The start, once what the test waits for is there."""
+    """The start, once what the test waits for is there; else a failure with the last answer."""
+    last: Start = {}
 
-    def look() -> Start | None:
-        start = show(stack, pod)
-        return start if "steps" in start and holds(start) else None
+    def look() -> bool:
+        last.clear()
+        last.update(show(stack, pod))
+        return "steps" in last and holds(last)
 
-    return until(f"that of {pod}", look, PULL_SECONDS, every=1)
+    try:
+        until(f"that of {pod}", look, PULL_SECONDS, every=1)
+    except AssertionError as error:
+        raise AssertionError(f"{error}; last answer: {json.dumps(last)}") from None
+    return last
 
 
 def of_spans(start: Start) -> tuple[object, ...]:

@@ -167,6 +167,38 @@ def test_a_destination_with_tls_and_a_header_receives_every_span(stack: Stack, s
         stack.expect_no_changes()
 
 
+def test_a_queue_on_disk_outlives_a_killed_and_a_replaced_collector(
+    stack: Stack, sink: Sink
+) -> None:
+    volume = f"traced-{stack.name}-queues"
+    one = {
+        "name": "central",
+        "endpoint": f"{sink.name}:4317",
+        "tls": {"caFile": sink.authority},
+        "queue": "disk",
+    }
+    with sending_to(stack, one, memory=512):
+        stack.docker("stop", "--time", "5", sink.name)
+        service = f"host-{secrets.token_hex(3)}"
+        send_spans(stack, service, 500)
+        until("its spans in Jaeger", lambda: spans_in_jaeger(stack, service) == 500, 30)
+        time.sleep(1)  # what is less than 0.2 s old can still be in a batch, in memory
+        waits = destinations(stack)["central"]["queuedBytes"]
+        assert waits > 0
+        stack.docker("kill", stack.collector)
+        stack.docker("start", stack.collector)
+        until("its queue", lambda: destinations(stack)["central"]["queuedBytes"] >= waits, 30)
+    with sending_to(stack, one, memory=600):
+        assert destinations(stack)["central"]["queuedBytes"] >= waits
+        stack.docker("start", sink.name)
+        until("every span", lambda: sink.accepted() >= 500, 60)
+        until("an empty queue", lambda: not destinations(stack)["central"]["queuedBytes"], 60)
+        stack.expect_no_changes()
+    assert volume in stack.docker("volume", "ls", "--quiet").split()
+    stack.settle()
+    assert volume not in stack.docker("volume", "ls", "--quiet").split()
+
+
 _OTHER_SIGNALS = (
     (
         "metrics",

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from runtime_observability.core import compatibility, naming, support
+from runtime_observability.core import compatibility, destinations, naming, origin, support
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.problem import Problem
@@ -68,6 +68,10 @@ def test_a_preview_is_given_what_the_up_is_given(default: Run) -> None:
         ),
         ({"slowerThan": "2s"}, set()),
         ({"jaegerMaxTraces": 1000}, {"jaeger-container"}),
+        (
+            {"exporters": [{"endpoint": "team.example:4317", "queue": "disk"}]},
+            {"collector-container", "collector-image", "collector-volume"},
+        ),
         ({"traceStore": "badger"}, {"jaeger-container", "jaeger-volume"}),
         (
             {"traceStore": "badger", "keepTraces": True},
@@ -127,6 +131,16 @@ def test_badgers_container_ends_before_its_volume_goes(default: Run) -> None:
     assert changed(badger, kept).keys() == {"jaeger-volume", "stack-sweep"}, "Jaeger goes on"
 
 
+def test_the_queues_on_disk_are_a_volume_of_the_collector() -> None:
+    made = run({"exporters": [{"endpoint": "team.example:4317", "queue": "disk"}]})
+    assert "collector-volume" in made.before("collector-container")
+    (volume,) = made["collector-container"].inputs["volumes"]
+    path = destinations.QUEUE_FOLDER
+    assert volume == {"volumeName": "traced-dev-queues", "containerPath": path}
+    assert made["collector-volume"].environment["KEEP"] == ""
+    assert "contrib" in made["collector-image"].inputs["name"]
+
+
 WITHOUT = {
     "traceStore": "none",
     "exporters": [{"endpoint": "collector.example:4317", "name": "central"}],
@@ -155,6 +169,10 @@ def test_another_query_url_runs_the_probe_alone_and_is_in_the_outputs() -> None:
     assert changed(without, asking) == {"probe-run": {"stdin"}}
     assert asking.exports["jaegerUrl"] == "https://jaeger.example/x"
     assert asking.exports["links"]["podStarts"].startswith("https://jaeger.example/x/search?")
+    assert "runtime_observability.stack" in asking.exports["links"]["podStarts"], "of this stack"
+    assert asking["probe-run"].stdin["stack"] == {
+        key: asking.exports["resourceAttributes"][key] for key in (origin.STACK, origin.OWNER)
+    }
 
 
 def test_a_secret_query_url_is_refused() -> None:

@@ -279,6 +279,7 @@ def test_a_command_reads_these_documents(stack: Run) -> None:
             "report": f"{folder}/probe.json",
             "metricsUrl": "",
             "destinations": [],
+            "stack": {},
         },
     }
 

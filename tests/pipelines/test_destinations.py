@@ -32,6 +32,7 @@ from tests.configuration import parsed
 from tests.live.waiting import until
 
 HEADER = """Basic a: b #c "d' {e} [f] %g &h *i ${env:HOME} $$ $X | > @`"""
+MIB = 1024 * 1024
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 
@@ -46,8 +47,25 @@ def free_port() -> int:
 class Collector:
     """One that runs; ``ports`` are those of gRPC, HTTP, health and metrics."""
 
-    process: subprocess.Popen[bytes]
+    folder: Path
+    """Has its configuration, its queues on disk and its log."""
     ports: tuple[int, int, int, int]
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [collector.needed(), "--config", self.folder / "config.yaml"],
+                stdout=log,
+                stderr=log,
+            )
+        health = f"http://127.0.0.1:{self.ports[2]}/"
+        until(f"a collector ({self.folder / 'log'})", functools.partial(_answers, health), 30)
+
+    def kill(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait()
 
     def counted(self, name: str, exporter: str = "") -> int:
         """The sum of a counter, of an exporter's where one is named."""
@@ -62,12 +80,15 @@ class Collector:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[Callable[..., Collector]]:
-    """Starts a collector with the configuration of a stack with these settings."""
-    running: list[subprocess.Popen[bytes]] = []
+    """Starts a collector with the configuration of a stack with these settings.
 
-    def start(jaeger: Collector | None = None, **settings: Any) -> Collector:
+    ``queue_mib`` is how large its queues on disk are, if not as large as those of a stack.
+    """
+    running: list[Collector] = []
+
+    def start(jaeger: Collector | None = None, *, queue_mib: int = 0, **settings: Any) -> Collector:
         folder = tmp_path / str(len(running))
-        folder.mkdir()
+        (folder / "queues").mkdir(parents=True)
         parse = parsed(**settings)
         text = documents.collector(
             parse.collector_version,
@@ -83,6 +104,11 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Collector]]:
             "port: 8888", f"port: {ports[3]}"
         )
         text = text.replace("/etc/otelcol", str(folder))
+        text = text.replace(destinations.QUEUE_FOLDER, str(folder / "queues"))
+        if queue_mib:
+            size = f"queue_size: {destinations.DISK_QUEUE_MIB * MIB}"
+            assert size in text
+            text = text.replace(size, f"queue_size: {queue_mib * MIB}")
         if jaeger:
             text = text.replace("jaeger:4317", f"127.0.0.1:{jaeger.ports[0]}")
         elif parse.has_jaeger:
@@ -91,21 +117,15 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Collector]]:
         for path, content in files.items():
             (folder / Path(path).name).write_text(content)
         (folder / "config.yaml").write_text(text)
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [collector.needed(), "--config", folder / "config.yaml"], stdout=log, stderr=log
-            )
-        running.append(process)
-        health = f"http://127.0.0.1:{ports[2]}/"
-        until(f"a collector ({folder / 'log'})", functools.partial(_answers, health), 30)
-        return Collector(process, ports)  # type: ignore[arg-type]
+        running.append(Collector(folder, ports))  # type: ignore[arg-type]
+        running[-1].start()
+        return running[-1]
 
     try:
         yield start
     finally:
-        for process in running:
-            process.kill()
-            process.wait()
+        for each in running:
+            each.kill()
 
 
 def _that_drops(text: str) -> str:
@@ -313,3 +333,65 @@ def test_a_batch_of_6_mb_arrives_and_one_of_25_mb_is_refused_to_its_sender(
 def test_other_signals_are_taken(run: Callable[..., Collector], signal: str) -> None:
     sender = run(run())
     assert sender.post(signal, b"{}", "application/json") == 200
+
+
+@pytest.fixture
+def team(run: Callable[..., Collector]) -> Collector:
+    """A destination, which is down until it is started."""
+    found = run()
+    found.kill()
+    return found
+
+
+def on_disk(team: Collector) -> dict[str, Any]:
+    return {
+        "name": "team",
+        "endpoint": f"127.0.0.1:{team.ports[0]}",
+        "tls": {"insecure": True},
+        "queue": "disk",
+    }
+
+
+def test_what_waits_on_disk_outlives_a_killed_collector(
+    run: Callable[..., Collector], team: Collector
+) -> None:
+    sender = run(run(), exporters=[on_disk(team)])
+    for _ in range(20):
+        assert sender.post("traces", spans("shop", 1000)) == 200
+    time.sleep(1)  # what is less than 0.2 s old can still be in a batch, in memory
+    waiting = queued(sender)
+    sender.kill()
+    sender.start()
+    assert queued(sender) == waiting
+    team.start()
+    until("every span", lambda: team.counted("receiver_accepted_spans") == 20_000, 60)
+    until("an empty queue", lambda: queued(sender) == 0, 10)
+    assert lost(sender) == 0
+    (file,) = (sender.folder / "queues").iterdir()
+    assert file.stat().st_mode & 0o077 == 0
+
+
+def test_a_full_queue_on_disk_costs_jaeger_nothing(
+    run: Callable[..., Collector], team: Collector
+) -> None:
+    jaeger = run()
+    sender = run(jaeger, queue_mib=8, exporters=[on_disk(team)])
+    for _ in range(40):
+        assert sender.post("traces", spans("shop", 500, padding=1000)) == 200
+    until("Jaeger's", lambda: jaeger.counted("receiver_accepted_spans") == 20_000, 60)
+    dropped = until("drops", lambda: lost(sender), 10)
+    assert 0.9 * 8 * MIB < queued(sender) <= 8 * MIB
+    team.start()
+    until("the rest", lambda: team.counted("receiver_accepted_spans") == 20_000 - dropped, 60)
+
+
+def queued(sender: Collector) -> int:
+    """Bytes of traces that wait for the team."""
+    return sender.counted("exporter_queue_size", "team")
+
+
+def lost(sender: Collector) -> int:
+    """Spans that the team does not get."""
+    return sum(
+        sender.counted(f"exporter_{why}_failed_spans", "team") for why in ("enqueue", "send")
+    )

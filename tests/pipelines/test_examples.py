@@ -10,6 +10,7 @@ import trustme
 
 from tests import collector
 from tests.configuration import PROJECT
+from tests.contract import jaeger_process
 from tests.docs.destinations import examples, rendered
 
 EXAMPLES = examples()
@@ -23,15 +24,9 @@ def test_the_collector_finds_it_valid(name: str, tmp_path: Path) -> None:
     file.write_text(text)
     for header in EXAMPLES[name]["exporters"][0].get("headers", {}):
         (tmp_path / f"{name}-{header}.header").write_text("a value: #1")
-    valid = subprocess.run(
-        [program, "validate", f"--config={file}"], capture_output=True, text=True, check=False
-    )
-    assert (valid.returncode, valid.stderr) == (0, "")
+    assert _problems(program, file) == (0, "")
     file.write_text(text.replace("queue_size", "queue_sizes"))
-    broken = subprocess.run(
-        [program, "validate", f"--config={file}"], capture_output=True, text=True, check=False
-    )
-    assert broken.returncode != 0, "the collector accepts anything"
+    assert _problems(program, file)[0] != 0, "the collector accepts anything"
 
 
 def test_the_central_collector_is_valid(tmp_path: Path) -> None:
@@ -44,6 +39,21 @@ def test_the_central_collector_is_valid(tmp_path: Path) -> None:
     text = (PROJECT / "examples/central/collector.yaml").read_text()
     file = tmp_path / "config.yaml"
     file.write_text(text.replace("/run/secrets", str(tmp_path)))
-    command = [program, "validate", f"--config={file}"]
-    valid = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (valid.returncode, valid.stderr) == (0, "")
+    assert _problems(program, file) == (0, "")
+
+
+def test_the_central_jaeger_is_valid(tmp_path: Path) -> None:
+    program = jaeger_process.needed()
+    file = PROJECT / "examples/central/jaeger.yaml"
+    code, told = _problems(program, file)
+    assert code == 0, told
+    broken = tmp_path / "jaeger.yaml"
+    broken.write_text(file.read_text().replace("max_span_age", "max_age_of_spans"))
+    assert _problems(program, broken)[0] != 0, "Jaeger accepts anything"
+
+
+def _problems(program: Path, file: Path) -> tuple[int, str]:
+    valid = subprocess.run(
+        [program, "validate", f"--config={file}"], capture_output=True, text=True, check=False
+    )
+    return valid.returncode, valid.stderr

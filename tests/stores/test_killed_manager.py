@@ -53,8 +53,7 @@ def nodes() -> Iterator[list[Node]]:
 
 @pytest.fixture
 def jaeger(nodes: Sequence[Node], tmp_path: Path) -> Iterator[Process]:
-    if (file := jaeger_process.program()) is None:
-        pytest.skip(f"no Jaeger: build the lab's, or name one with {jaeger_process.PROGRAM}")
+    file = jaeger_process.needed()
     urls = [node.url for node in nodes]
     # As many shards as nodes: each node has a part of what is written.
     size = Size(shards=NODES, replicas=1)

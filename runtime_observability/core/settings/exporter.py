@@ -24,6 +24,7 @@ from runtime_observability.core.tracing import Component
 
 Protocol = Literal["grpc", "http"]
 Signal = Literal["traces", "metrics", "logs"]
+Queue = Literal["memory", "disk"]
 
 OF_JAEGER = "jaeger"
 """The name of the stack's own destination."""
@@ -122,6 +123,8 @@ class Exporter(_Model):
     signals: Annotated[tuple[Signal, ...], Field(min_length=1)] = ("traces",)
     only: tuple[Component, ...] = ()
     """The services whose telemetry is sent; empty for all."""
+    queue: Queue = "memory"
+    """Where what the destination has not taken waits. On disk it outlives the collector."""
     sampling_per_million: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000_000
 
     @field_validator("endpoint")

@@ -257,7 +257,7 @@ class Settings(_Model):
                 self.collector_image,
                 self.collector_version,
                 compatibility.contrib_collector_image
-                if self.preset.needs_tail_sampling
+                if self.needs_contrib
                 else compatibility.collector_image,
             ),
             nodes=chosen(self.k3s_image, self.k3s_version, compatibility.k3s_image),
@@ -271,6 +271,15 @@ class Settings(_Model):
     @property
     def preset(self) -> presets.Choice:
         return presets.Choice(self.tracing, presets.milliseconds(self.slower_than) or 0)
+
+    @property
+    def has_disk_queues(self) -> bool:
+        return any(each.queue == "disk" for each in self.exporters)
+
+    @property
+    def needs_contrib(self) -> bool:
+        """Whether the collector needs a component that its core distribution does not have."""
+        return self.preset.needs_tail_sampling or self.has_disk_queues
 
     @property
     def tools_image(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from runtime_observability.core import compatibility, trace_store
 from runtime_observability.core.destinations import MIB_FOR_A_QUEUE
 from runtime_observability.core.problem import Problem
-from runtime_observability.core.settings import without_jaeger
+from runtime_observability.core.settings import contrib, without_jaeger
 from runtime_observability.core.settings.exporter import OF_JAEGER
 from runtime_observability.core.settings.k3s_arguments import (
     NO_NETWORK_PLUGIN,
@@ -71,7 +71,7 @@ def refuse_broken_rules(settings: Settings) -> list[Problem]:
         *without_jaeger.refuse(settings),
         *refuse_an_unfit_cluster(settings),
         *refuse_an_unfit_open_search(settings),
-        *_refuse_a_collector_without_tail_sampling(settings),
+        *contrib.refuse_a_collector_without_it(settings),
         *_refuse_unpublished(settings),
     ]
 
@@ -238,43 +238,6 @@ def _refuse_an_unfit_store(settings: Settings) -> list[Problem]:
                 "jaegerMemoryMiB",
                 f"{settings.jaeger_memory_mib} is too small for traceStore {settings.trace_store}",
                 f"the minimum is {least}",
-            )
-        )
-    return problems
-
-
-def _refuse_a_collector_without_tail_sampling(settings: Settings) -> list[Problem]:
-    """What can be known of an image of the user's is its name."""
-    if not settings.preset.needs_tail_sampling:
-        return []
-    version, oldest = settings.collector_version, compatibility.OLDEST_TAIL_SAMPLING
-    problems = []
-    if version < oldest:
-        problems.append(
-            Problem(
-                "tracing",
-                f"{settings.tracing} cannot be used with collectorVersion {version}",
-                f"its tail_sampling is known to decide as spans arrive from {oldest} on",
-                f"use {oldest} or newer, or tracing: everything",
-            )
-        )
-    if compatibility.CORE_DISTRIBUTIONS.search(settings.collector_image):
-        problems.append(
-            Problem(
-                "tracing",
-                f"{settings.tracing} cannot be used with the image in collectorImage",
-                "the core distribution does not have the processor tail_sampling",
-                "leave collectorImage out, or name an image of the contrib distribution",
-            )
-        )
-    nearest = compatibility.UNPUBLISHED_CONTRIB.get(version.numbers)
-    if nearest and not settings.collector_image:
-        problems.append(
-            Problem(
-                "collectorVersion",
-                f"{version} has no official image of the contrib distribution",
-                f"tracing: {settings.tracing} needs it",
-                f"use {nearest}, or name an image in collectorImage",
             )
         )
     return problems

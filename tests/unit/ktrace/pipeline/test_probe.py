@@ -741,12 +741,16 @@ def test_the_hop_that_breaks_the_silent_component_is_named(
     cluster.server.answer = lambda _: nodes
     daemon.in_nodes = lambda _: Answer(code=1)
     api = ApiServer(cluster.kubeconfig)
-    (told,) = probe.broken_hops(cluster.server.url, api, ["kubelet", "containerd"])
-    assert probe.broken_hops(cluster.server.url, api, ["kubelet"], node.name) == [told]
+    request = probe.Request(
+        jaegerUrl=cluster.server.url, kubeconfig=str(cluster.kubeconfig), image="", seconds=1,
+        demanded=[], expected=[], report="", k3sVersion="",
+    )  # fmt: skip
+    (told,) = probe.broken_hops(request, api, ["kubelet", "containerd"])
+    assert probe.broken_hops(request, api, ["kubelet"], node.name) == [told]
     assert told.startswith(
         f"broken hop: name resolves in the node: otel-collector is unknown in {node.name}; "
     )
     daemon.containers.clear()
-    assert probe.broken_hops(cluster.server.url, api, ["kubelet"]) == [], "not a node of ours"
+    assert probe.broken_hops(request, api, ["kubelet"]) == [], "not a node of ours"
     daemon.down = True
-    assert probe.broken_hops(cluster.server.url, api, ["kubelet"]) == []
+    assert probe.broken_hops(request, api, ["kubelet"]) == []
