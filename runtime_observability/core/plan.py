@@ -148,6 +148,7 @@ def make_plan(
             jaeger_url,
             containerd=settings.containerd_plan.traced,
             request_span=compatibility.REQUEST_SPAN.at(settings.k3s_version),
+            tags={} if settings.has_jaeger else marks.own,
         )
         if jaeger_url
         else {},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,6 +31,14 @@ def stack(_stack: Stack) -> Stack:
 def unsettled(_stack: Stack) -> Stack:
     """The stack as the previous test left it, for tests that change its configuration."""
     return _stack
+
+
+@pytest.fixture
+def neighbour(environ: dict[str, str], tmp_path: Path) -> Iterator[Stack]:
+    """The stack of another developer, which is up too."""
+    with stack_in(tmp_path, environ) as stack:
+        stack.up()
+        yield stack
 
 
 @pytest.fixture

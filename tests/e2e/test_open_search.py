@@ -132,7 +132,7 @@ def elsewhere(stack: Stack) -> Iterator[Elsewhere]:
 
 
 def test_a_cluster_that_exists_has_the_stacks_own_indices_and_no_others(
-    stack: Stack, elsewhere: Elsewhere
+    stack: Stack, elsewhere: Elsewhere, neighbour: Stack
 ) -> None:
     prefix = Names(stack.name, stack.folder).index_prefix
     expired = f"{prefix}-jaeger-span-{OLD}"
@@ -148,16 +148,29 @@ def test_a_cluster_that_exists_has_the_stacks_own_indices_and_no_others(
 
     stack.settle(**STORE, openSearchUrls=[elsewhere.url])
     stack.expect_no_changes()
-    with pods(stack, "sleep", "300") as single:
-        shown(stack, f"{single.name}-0", whole)
-    own = elsewhere.indices() - stays
-    assert expired not in own
-    assert any(index.startswith(f"{prefix}-jaeger-span-") for index in own)
-    assert all(index.startswith(f"{prefix}-jaeger-") for index in own)
-    replicas = json.loads(elsewhere.ask("GET", f"/{prefix}-jaeger-span-*/_settings"))
-    assert {index["settings"]["index"]["number_of_replicas"] for index in replicas.values()} == {
-        "0"
-    }
+    with pods(stack, "sleep", "600") as single:
+        pod = f"{single.name}-0"
+        shown(stack, pod, whole)
+        start = document(stack, "show", pod)
+        own = elsewhere.indices() - stays
+        assert expired not in own
+        assert any(index.startswith(f"{prefix}-jaeger-span-") for index in own)
+        assert all(index.startswith(f"{prefix}-jaeger-") for index in own)
+        replicas = json.loads(elsewhere.ask("GET", f"/{prefix}-jaeger-span-*/_settings"))
+        assert {
+            index["settings"]["index"]["number_of_replicas"] for index in replicas.values()
+        } == {"0"}
+
+        # Another stack in the same cluster, with a pod of the same name.
+        stack.docker("network", "connect", neighbour.cluster, elsewhere.name)
+        neighbour.settle(**STORE, openSearchUrls=[elsewhere.url])
+        with pods(neighbour, "sleep", "600", name=single.name):
+            assert shown(neighbour, pod, whole)["uid"] != start["uid"]
+            assert of_spans(document(stack, "show", pod)) == of_spans(start), "its own pod alone"
+        assert elsewhere.indices() > stays | own
+        neighbour.settle()
+        assert elsewhere.indices() == stays | own
+        assert of_spans(document(stack, "show", pod)) == of_spans(start)
 
     stack.settle()
     assert elsewhere.indices() == stays

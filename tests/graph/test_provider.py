@@ -10,6 +10,7 @@ import pytest
 from pulumi.provider.experimental.component import ComponentProvider
 
 from components import TracedEnvironment, TracedEnvironmentArgs
+from runtime_observability.core import origin
 from tests.configuration import PROJECT, SCHEMA
 from tests.graph.program import ENVIRONMENT, Run, run, run_program
 from tests.graph.test_changes import changed
@@ -85,11 +86,10 @@ def test_a_construction_is_the_same_program(provider: ComponentProvider) -> None
     inputs = {"agents": 1.0, "jaegerMemoryMib": 512.0, "registries": {"use": ["m:5000"]}}
     made = constructed(provider, inputs)
     assert changed(configured, made) == CLAIM
-    same = made.exports.keys() & configured.exports.keys()
-    assert {key: made.exports[key] for key in same} == {
-        key: configured.exports[key] for key in same
-    }
-    assert len(same) == len(configured.exports)
+    named = {origin.STACK: "organization/shop/dev"}
+    expected = dict(configured.exports)
+    expected["resourceAttributes"] = {**expected["resourceAttributes"], **named}
+    assert {key: made.exports[key] for key in expected} == expected
 
 
 def test_an_output_is_refused_by_name() -> None:

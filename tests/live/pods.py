@@ -40,9 +40,14 @@ class Pods:
 
 
 @contextmanager
-def pods(stack: Stack, *command: str, count: int = 1, **spec: Any) -> Iterator[Pods]:
-    """``count`` pods, created by one ``kubectl apply``; ``spec`` is merged into each pod's spec."""
-    name = f"test-{secrets.token_hex(3)}"
+def pods(
+    stack: Stack, *command: str, count: int = 1, name: str = "", **spec: Any
+) -> Iterator[Pods]:
+    """``count`` pods, created by one ``kubectl apply``; ``spec`` is merged into each pod's spec.
+
+    ``name`` is theirs without the number; by default one that nothing else has.
+    """
+    name = name or f"test-{secrets.token_hex(3)}"
     container = {"name": "main", "image": BUSYBOX, "command": list(command)}
     items = [
         {

@@ -16,6 +16,7 @@ from ktrace.pipeline import pod_watch, probe, probe_pod, probe_trace
 from ktrace.pipeline.probe_pod import CreatedPod, ProbeError, SilenceError
 from ktrace.pipeline.probe_trace import Wanted
 from ktrace.text import clean
+from runtime_observability.core import origin
 from runtime_observability.core.naming import Names
 from runtime_observability.host.api_server import ApiServer
 from tests.fakes.clock import Clock
@@ -635,7 +636,7 @@ def command(cluster: Cluster, report: Path, monkeypatch: pytest.MonkeyPatch, **r
         "k3sVersion": "v1.34.4-k3s1",
     }
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(document | request)))
-    monkeypatch.setattr(probe, "Jaeger", lambda _: cluster.jaeger)
+    monkeypatch.setattr(probe, "Jaeger", lambda *_, **__: cluster.jaeger)
     return probe.main()
 
 
@@ -730,6 +731,17 @@ def test_a_file_that_cannot_be_used_is_one_line(
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.splitlines()[-1].startswith("error: ")
+
+
+@pytest.mark.parametrize("stack", [{}, {origin.STACK: "acme/traced/dev", origin.OWNER: "ada"}])
+def test_a_jaeger_of_others_is_asked_for_the_stacks_own_spans(stack: dict[str, str]) -> None:
+    request = probe.Request(
+        jaegerUrl="http://jaeger.example", kubeconfig="", image="", seconds=1, demanded=[],
+        expected=[], report="", k3sVersion="", stack=stack,
+    )  # fmt: skip
+    with request.connect() as jaeger:
+        assert jaeger.shared is bool(stack)
+        assert (jaeger.stack.tags if jaeger.stack else {}) == stack
 
 
 def test_the_hop_that_breaks_the_silent_component_is_named(
