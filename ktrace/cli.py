@@ -62,6 +62,8 @@ _ENTRIES = {
         owns_stdout=False,
     ),
     "show": _Entry("ktrace.commands.show", "show"),
+    "bench": _Entry("ktrace.commands.bench", "bench"),
+    "diff": _Entry("ktrace.commands.diff", "diff"),
     "assert": _Entry("ktrace.commands.assert_", "assert_"),
     "render": _Entry("ktrace.commands.render", "render"),
     "open": _Entry("ktrace.commands.open", "open_"),

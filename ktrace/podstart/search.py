@@ -71,8 +71,8 @@ def wait_for_start(
     """
     reader = Reader(jaeger)
 
-    def is_whole(start: PodStart | None) -> bool:
-        return start is not None and _is_whole(start, in_progress=in_progress)
+    def ends(start: PodStart | None) -> bool:
+        return start is not None and is_whole(start, in_progress=in_progress)
 
     with cluster.connected(Path(kubeconfig) if kubeconfig else None) as api:
 
@@ -80,8 +80,8 @@ def wait_for_start(
             known = cluster.read(api, namespace, pod)
             return look_for_start(reader, namespace, pod, known=known)
 
-        start = settled(look, is_whole, seconds, jaeger.store.late)
-        if is_whole(start) or not seconds:
+        start = settled(look, ends, seconds, jaeger.store.late)
+        if ends(start) or not seconds:
             return start
         reader.forget()
         return look()
@@ -116,7 +116,7 @@ def recent_pods(jaeger: Jaeger) -> set[str]:
     return {str(span.tags[POD]) for trace in traces for span in trace.spans if POD in span.tags}
 
 
-def _is_whole(start: PodStart, *, in_progress: bool) -> bool:
+def is_whole(start: PodStart, *, in_progress: bool = False) -> bool:
     """Whether nothing more of ``start`` is to be waited for."""
     if start.wanted_known and start.incomplete:
         # The spans of a running sync have no parent until it has ended.

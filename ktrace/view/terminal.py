@@ -9,7 +9,8 @@ import io
 import json
 import os
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,6 +44,20 @@ def waiting(what: str) -> AbstractContextManager[object]:
     if not sys.stderr.isatty():
         return nullcontext()
     return console(error=True).status(text(f"{what}; Ctrl-C ends it"))
+
+
+@contextmanager
+def progress(what: str, of: int) -> Iterator[Callable[[int], None]]:
+    """Like ``waiting``, with how many of how many: the function that is given tells it."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+
+    def line(number: int) -> Text:
+        return text(f"{number} of {of} {what}; Ctrl-C ends it")
+
+    with console(error=True).status(line(0)) as status:
+        yield lambda number: status.update(line(number))
 
 
 def print_json(document: Any) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.ktrace import document, ktrace
+from tests.e2e.webhooks import slow_webhook
 from tests.live.pods import BUSYBOX, pods, wait_for_api
 from tests.live.stack import Stack
 from tests.live.waiting import until
@@ -19,59 +20,15 @@ _NAMESPACE = ("namespace", "default")
 _RESTRICTED = "pod-security.kubernetes.io/enforce"
 
 
-@contextmanager
-def slow_webhook(stack: Stack, address: str) -> Iterator[None]:
-    """A webhook that never answers, of which the API server waits one second."""
-    hook = {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingWebhookConfiguration",
-        "metadata": {"name": "slow"},
-        "webhooks": [
-            {
-                "name": "slow.example.com",
-                "clientConfig": {"url": f"https://{address}:8443/"},
-                "rules": [
-                    {
-                        "apiGroups": [""], "apiVersions": ["v1"],
-                        "operations": ["CREATE"], "resources": ["pods"],
-                    }
-                ],
-                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "default"}},
-                "failurePolicy": "Ignore",
-                "timeoutSeconds": 1,
-                "sideEffects": "None",
-                "admissionReviewVersions": ["v1"],
-            }
-        ],
-    }  # fmt: skip
-    stack.kubectl("apply", "-f", "-", stdin=json.dumps(hook))
-    try:
-        yield
-    finally:
-        stack.kubectl("delete", "validatingwebhookconfiguration", "slow", check=False)
-
-
 def test_a_webhook_that_times_out_and_fails_open_is_named(stack: Stack) -> None:
     wait_for_api(stack)
-    # -lk or -ll: busybox has two programs of that name, and either knows one of these.
-    silent = "nc -lk -p 8443 -e sleep 600 || nc -ll -p 8443 -e sleep 600"
-    with pods(stack, "sh", "-c", silent) as server:
-        server.wait_for("Running")
-        address = stack.kubectl("get", "pod", f"{server.name}-0", "-o", "jsonpath={.status.podIP}")
-        with slow_webhook(stack, address):
-
-            def called() -> list[dict[str, object]]:
-                """The step of the call; the API server learns of a new webhook after a moment."""
-                with pods(stack, "true") as single:
-                    single.wait_for("Succeeded")
-                    start = document(stack, "show", f"{single.name}-0")
-                calls = [step for step in start["steps"] if step["name"].startswith("webhook")]
-                return [step for step in calls if float(step["durationMs"]) > 900]  # it listens
-
-            (step,) = until("a pod that the webhook was asked about", called, 60)
+    with slow_webhook(stack, answers_after=600), pods(stack, "true") as single:
+        single.wait_for("Succeeded")
+        start = document(stack, "show", f"{single.name}-0")
+    (step,) = (step for step in start["steps"] if step["name"].startswith("webhook"))
     assert step["name"] == "webhook slow.example.com, failed open"
     assert step["component"] == "apiserver"
-    assert float(str(step["durationMs"])) < 3000
+    assert 900 < float(step["durationMs"]) < 3000
     assert "deadline exceeded" in str(step["error"])
 
 

@@ -1,0 +1,115 @@
+"""Measured starts, and the differences of two measurements, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ktrace.benchmark.samples import DETAIL, TOTALS, WHOLE, Measurement, rows
+from ktrace.benchmark.statistics import LEAST_FOR_P99, Shift, percentile
+from ktrace.view.terminal import counted, milliseconds
+
+_UNKNOWN = "-"
+
+
+def summary(measured: Measurement) -> Iterator[RenderableType]:
+    """What was measured, percentiles of the whole and of each step, and what is left out."""
+    yield Text(title(measured))
+    if measured.first:
+        yield Text(
+            f"first start, not in the table: {milliseconds(measured.first.start_ms)}"
+            + (f"  {measured.first.trace_url}" if measured.first.trace_url else ""),
+        )
+    if measured.warm:
+        yield _percentiles(measured)
+        slowest = max(measured.warm, key=lambda sample: sample.start_ms)
+        yield Text(
+            f"slowest: {slowest.pod}, {milliseconds(slowest.start_ms)}  {slowest.trace_url}".strip()
+        )
+    if 0 < len(measured.warm) < LEAST_FOR_P99:
+        yield Text(f"p99 needs {LEAST_FOR_P99} starts after the first: --pods {LEAST_FOR_P99 + 1}")
+    for pod, reason in measured.failures.items():
+        yield Text(f"not measured: {pod}: {reason}")
+
+
+def title(measured: Measurement) -> str:
+    where = ", ".join([f"Kubernetes {measured.kubernetes}", *measured.runtimes])
+    return f"{counted(len(measured.samples), 'start')} of {measured.image}, {where}"
+
+
+def _percentiles(measured: Measurement) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("")
+    for heading in ("p50", "p90", "p99", "most"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, values in rows(measured.warm).items():
+        found = [percentile(values, part) for part in (0.5, 0.9, 0.99)]
+        cells = [_UNKNOWN if value is None else milliseconds(value) for value in found]
+        style = "bold" if name in TOTALS else ""
+        table.add_row(_label(name), *cells, milliseconds(max(values)), style=style)
+    return table
+
+
+def _label(name: str) -> Text:
+    if name in TOTALS:
+        return Text(name)
+    step, _, detail = name.partition(DETAIL)
+    return Text(f"    {detail}" if detail else f"  {step}")
+
+
+def verdict(shifts: Mapping[str, Shift]) -> str:
+    """One line: whether the second's starts take longer."""
+    whole = shifts[WHOLE]
+    steps = [name for name, shift in shifts.items() if shift.shown and name not in TOTALS]
+    explained = {name.partition(DETAIL)[0] for name in steps if DETAIL in name}
+    told = [name for name in steps if name not in explained]
+    among = f"; differs: {'; '.join(told)}" if told else ""
+    if not whole.shown:
+        return f"no difference of the whole start shown{among}"
+    word = "slower" if whole.after > whole.before else "faster"
+    amount = milliseconds(abs(whole.after - whole.before))
+    return f"B starts {amount} {word} than A{among}"
+
+
+def differences(shifts: Mapping[str, Shift]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("median")
+    for heading in ("A", "B", "B - A", "99% interval"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("")
+    for name, shift in shifts.items():
+        style = "bold" if shift.shown else ""
+        table.add_row(
+            _label(name),
+            milliseconds(shift.before),
+            milliseconds(shift.after),
+            _signed(shift.after - shift.before),
+            f"{_signed(shift.low)} to {_signed(shift.high)}",
+            _word(shift),
+            style=style,
+        )
+    return table
+
+
+def _word(shift: Shift) -> str:
+    if not shift.shown:
+        return ""
+    return "slower" if shift.after > shift.before else "faster"
+
+
+def _signed(value: float) -> str:
+    sign = "-" if value < 0 else "+"
+    return f"{sign}{milliseconds(abs(value))}"
+
+
+def cautions(before: Measurement, after: Measurement) -> Sequence[str]:
+    """What else differs, so that a difference may come from it."""
+    found = []
+    if before.image != after.image:
+        found.append(f"the images differ: {before.image}, {after.image}")
+    if before.parallel != after.parallel:
+        found.append(f"the pods started {before.parallel} and {after.parallel} at once")
+    return found

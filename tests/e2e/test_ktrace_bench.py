@@ -1,0 +1,75 @@
+"""``ktrace bench`` and ``ktrace diff`` on a real cluster."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.ktrace import ktrace
+from tests.e2e.webhooks import slow_webhook
+from tests.live.pods import wait_for_api
+from tests.live.stack import Stack
+from tests.live.waiting import until
+
+PODS = 8
+
+
+def measured(stack: Stack, file: Path) -> dict[str, Any]:
+    done = ktrace(stack, "bench", f"--pods={PODS}", "--save", str(file), "--stack", stack.name)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(file.read_text())
+    return found
+
+
+def left(stack: Stack) -> str:
+    return stack.kubectl("get", "pods", "-l", "app=trace-probe", "-o", "name")
+
+
+def test_a_slow_webhook_is_the_step_that_differs(stack: Stack, tmp_path: Path) -> None:
+    wait_for_api(stack)
+    before = measured(stack, tmp_path / "before.json")
+    assert (len(before["starts"]), before["notMeasured"]) == (PODS - 1, [])
+    (whole,) = [row for row in before["summary"] if row["name"] == "start"]
+    assert whole["leastMs"] <= whole["p50Ms"] <= whole["mostMs"]
+    assert (whole["p90Ms"], whole["p99Ms"]) == (None, None), "from so few starts"
+    with slow_webhook(stack, answers_after=0.4):
+        measured(stack, tmp_path / "after.json")
+    files = (str(tmp_path / "before.json"), str(tmp_path / "after.json"))
+    found = ktrace(stack, "diff", *files, "--json")
+    assert found.returncode == 1, found.stdout + found.stderr
+    rows = {row["name"]: row for row in json.loads(found.stdout)["rows"]}
+    assert rows["start"]["shown"]
+    slower = {name for name, row in rows.items() if row["shown"] and row["lowMs"] > 300}
+    assert any("webhook" in name for name in slower), rows
+    text = ktrace(stack, "diff", *files).stdout
+    assert " slower than A; differs: " in text
+    assert left(stack) == ""
+
+
+def test_ctrl_c_leaves_no_pod(stack: Stack) -> None:
+    wait_for_api(stack)
+    command = [str(stack.folder / ".venv/bin/python"), "-m", "ktrace", "bench", "--pods=50",
+               "--parallel=3", "--stack", stack.name]  # fmt: skip
+    with subprocess.Popen(
+        command, cwd=stack.folder, env=dict(stack.environment), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as running:  # fmt: skip
+        until("the first pods", lambda: left(stack), 60)
+        running.send_signal(signal.SIGINT)
+        said = running.communicate(timeout=60)
+    assert running.returncode == 130, said
+    assert "Traceback" not in said[1]
+    assert left(stack) == ""
+
+
+def test_a_pod_that_cannot_start_ends_the_measurement(stack: Stack) -> None:
+    image = ("--image", "registry.invalid/none:1", "--timeout", "5")
+    done = ktrace(stack, "bench", "--pods=2", *image, "--stack", stack.name)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "did not start within 5 s" in line
+    assert "registry.invalid/none:1" in line
+    assert left(stack) == ""

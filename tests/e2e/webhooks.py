@@ -1,0 +1,69 @@
+"""Webhooks in a cluster that take their time and then fail open."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.e2e.ktrace import document
+from tests.live.pods import pods
+from tests.live.stack import Stack
+from tests.live.waiting import until
+
+
+@contextmanager
+def slow_webhook(stack: Stack, answers_after: float) -> Iterator[None]:
+    """A webhook for pods that hangs up after so many seconds, of which the API server waits one.
+
+    The API server uses it when the block begins.
+    """
+    # -lk or -ll: busybox has two programs of that name, and either knows one of these.
+    silent = f"nc -lk -p 8443 -e sleep {answers_after} || nc -ll -p 8443 -e sleep {answers_after}"
+    with pods(stack, "sh", "-c", silent) as server:
+        server.wait_for("Running")
+        address = stack.kubectl("get", "pod", f"{server.name}-0", "-o", "jsonpath={.status.podIP}")
+        with _configured(stack, address):
+            least = min(answers_after, 1) * 1000
+
+            def asked() -> bool:
+                """The API server learns of a new webhook after a moment, and of its pod."""
+                with pods(stack, "true") as single:
+                    single.wait_for("Succeeded")
+                    start = document(stack, "show", f"{single.name}-0")
+                calls = [step for step in start["steps"] if step["name"].startswith("webhook")]
+                return any(float(step["durationMs"]) > 0.9 * least for step in calls)
+
+            until("a pod that the webhook was asked about", asked, 60)
+            yield
+
+
+@contextmanager
+def _configured(stack: Stack, address: str) -> Iterator[None]:
+    hook = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": "slow"},
+        "webhooks": [
+            {
+                "name": "slow.example.com",
+                "clientConfig": {"url": f"https://{address}:8443/"},
+                "rules": [
+                    {
+                        "apiGroups": [""], "apiVersions": ["v1"],
+                        "operations": ["CREATE"], "resources": ["pods"],
+                    }
+                ],
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "default"}},
+                "failurePolicy": "Ignore",
+                "timeoutSeconds": 1,
+                "sideEffects": "None",
+                "admissionReviewVersions": ["v1"],
+            }
+        ],
+    }  # fmt: skip
+    stack.kubectl("apply", "-f", "-", stdin=json.dumps(hook))
+    try:
+        yield
+    finally:
+        stack.kubectl("delete", "validatingwebhookconfiguration", "slow", check=False)

@@ -1,0 +1,120 @@
+"""What a start becomes in a measurement, and the measurement as a file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ktrace.benchmark import file
+from ktrace.benchmark.samples import READY, WHOLE, WITHOUT_PULLS, Measurement, of_start, rows
+from ktrace.benchmark.statistics import compare
+from ktrace.errors import UsageError
+from ktrace.podstart.model import PodStart, Ready, Step
+from ktrace.view import benchmark, terminal
+from tests.schemas import validate
+
+STEPS = (
+    Step("create request", "apiserver", 0, 10),
+    Step("webhook policy", "apiserver", 1, 8, depth=1),
+    Step("not traced", "kubelet", 10, 5),
+    Step("waits for the pull of nginx by default/other", "kubelet", 15, 20),
+    Step("pull main", "containerd", 35, 40),
+    Step("download", "containerd", 36, 30, depth=1),
+    Step("not traced", "kubelet", 75, 5),
+    Step("start container main", "containerd", 80, 20),
+)
+START = PodStart(
+    namespace="default", pod="p", started_at=datetime.now(tz=UTC), duration_ms=100.0, steps=STEPS,
+    trace_ids=("a" * 32,), complete=True, node="node", ready=Ready(120.0, "span"),
+)  # fmt: skip
+SAMPLE = of_start(START, "http://127.0.0.1:16686")
+
+
+def measurement(number: int = 3) -> Measurement:
+    samples = [replace(SAMPLE, pod=f"p-{n}", start_ms=100.0 + n) for n in range(number)]
+    return Measurement(
+        "v1.34.3+k3s1", ["containerd://2.1.5"], "pause:3.6", 1, "2026-01-01T00:00:00.000Z", samples,
+        {"p-9": "Jaeger has no start of it"},
+    )  # fmt: skip
+
+
+def test_pulls_are_apart_and_steps_of_one_name_are_added_up() -> None:
+    assert (SAMPLE.start_ms, SAMPLE.pulls_ms, SAMPLE.ready_ms) == (100.0, 60.0, 120.0)
+    assert SAMPLE.steps["not traced"] == 10.0
+    assert SAMPLE.steps["create request: webhook policy"] == 8.0
+    assert SAMPLE.trace_url.endswith("/trace/" + "a" * 32)
+    found = rows([SAMPLE])
+    assert list(found)[:3] == [WHOLE, WITHOUT_PULLS, READY]
+    assert found[WITHOUT_PULLS] == [40.0]
+
+
+def test_a_step_that_a_start_does_not_have_took_no_time() -> None:
+    other = replace(SAMPLE, steps={"create request": 10.0}, ready_ms=None)
+    found = rows([SAMPLE, other])
+    assert found["pull main"] == [40.0, 0.0]
+    assert found[READY] == [120.0]
+
+
+def test_a_detail_is_behind_its_step_whoever_has_it() -> None:
+    first = replace(SAMPLE, steps={"create request": 1.0, "sandbox": 2.0})
+    second = replace(SAMPLE, steps={"create request": 9.0, "create request: webhook": 8.0})
+    steps = list(rows([first, second]))[3:]
+    assert steps == ["create request", "create request: webhook", "sandbox"]
+
+
+def test_the_verdict_names_the_detail_and_not_its_step_too() -> None:
+    before, after = measurement(9), measurement(9)
+    slow = {"create request": 300.0, "create request: webhook": 290.0}
+    after = replace(
+        after,
+        samples=[replace(s, start_ms=400.0, steps={**s.steps, **slow}) for s in after.samples],
+    )
+    shifts = compare(rows(before.warm), rows(after.warm))
+    assert benchmark.verdict(shifts) == (
+        "B starts 296 ms slower than A; differs: create request: webhook"
+    )
+    assert benchmark.verdict(compare(rows(before.warm), rows(before.warm))) == (
+        "no difference of the whole start shown"
+    )
+    assert "slower" in terminal.plain(benchmark.differences(shifts))
+
+
+def test_the_first_start_is_in_no_percentile() -> None:
+    document = file.document(measurement())
+    validate("bench", document)
+    assert document["firstStart"]["pod"] == "p-0"
+    (whole,) = [row for row in document["summary"] if row["name"] == WHOLE]
+    assert (whole["leastMs"], whole["p50Ms"], whole["mostMs"]) == (101.0, 101.5, 102.0)
+    assert (document["pods"], len(document["starts"])) == (4, 2)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 30])
+def test_a_file_is_read_as_it_was_written(number: int, tmp_path: Path) -> None:
+    path = tmp_path / "measurement.json"
+    path.write_text(json.dumps(file.document(measurement(number))))
+    assert file.read(path) == measurement(number)
+    validate("bench", file.document(file.read(path)))
+    for part in benchmark.summary(measurement(number)):
+        assert terminal.plain(part) or number < 2
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "1", '{"apiVersion": "ktrace/v1"}', "\x00"])
+def test_another_file_is_refused_in_one_line(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "other.json"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"is not a measurement: `ktrace bench --save FILE`"):
+        file.read(path)
+
+
+def test_what_a_file_contains_reaches_no_terminal_raw(tmp_path: Path) -> None:
+    path = tmp_path / "measurement.json"
+    document = file.document(measurement())
+    document["image"] = "\x1b[2Jpause"
+    document["starts"][0]["steps"] = {"\x1b[31mstep": 1.0}
+    path.write_text(json.dumps(document))
+    told = "".join(terminal.plain(part) for part in benchmark.summary(file.read(path)))
+    assert "\x1b" not in told
