@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
+from ktrace.benchmark import file
+from ktrace.benchmark.samples import rows
+from ktrace.benchmark.statistics import compare
 from ktrace.components import APISERVER, CONTAINERD, KUBELET
 from ktrace.expect import judge, schema, shipped
 from ktrace.following.followed_pod import FollowedPod
@@ -23,7 +27,7 @@ from ktrace.podstart.pod import INIT, READY, Condition, Container, Pod
 from ktrace.podstart.search import look_for_start
 from ktrace.recording.object_reference import ObjectReference
 from ktrace.recording.requests import RecordedRequest
-from ktrace.view import coverage, terminal, tree, verdicts, waterfall
+from ktrace.view import benchmark, coverage, terminal, tree, verdicts, waterfall
 from tests.fakes import recorded
 
 POD = "echo-one"
@@ -116,6 +120,27 @@ def assert_() -> str:
     assert all(verdict.ok for verdict in found)
     command = f"ktrace assert {EXPECTATIONS} --set POD=default/{POD} --junit report.xml"
     return block(command, (line.plain for line in verdicts.lines(found)))
+
+
+_MEASUREMENTS = Path(__file__).with_name("measurements")
+"""Recorded in the lab, before and after a validating webhook that hangs up after 0.3 s."""
+
+
+def bench() -> str:
+    """A measurement."""
+    command = "ktrace bench --pods 21 --save before.json"
+    parts = benchmark.summary(file.read(_MEASUREMENTS / "before.json"))
+    return block(command, (line for part in parts for line in terminal.plain(part).splitlines()))
+
+
+def diff() -> str:
+    """Its difference from another: the rows until all that differ are told."""
+    before, after = (file.read(_MEASUREMENTS / f"{name}.json") for name in ("before", "after"))
+    shifts = compare(rows(before.warm), rows(after.warm))
+    table = terminal.plain(benchmark.differences(shifts)).splitlines()
+    last = max(number for number, line in enumerate(table) if line.rstrip().endswith("slower"))
+    kept = [line.rstrip() for line in table[: last + 3]]
+    return block("ktrace diff before.json after.json", [benchmark.verdict(shifts), *kept, "  ..."])
 
 
 def _traces(name: str) -> Iterable[Trace]:

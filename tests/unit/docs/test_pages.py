@@ -27,6 +27,8 @@ GENERATORS = {
     "run": samples.run,
     "verify": samples.verify,
     "assert": samples.assert_,
+    "bench": samples.bench,
+    "diff": samples.diff,
     "destination": destinations.central,
     "fleet": fleet.table,
 }
