@@ -132,9 +132,12 @@ def _started(
 
 
 def measure(
-    jaeger: Jaeger, ran: Sequence[Ran], seconds: float
+    jaeger: Jaeger, ran: Sequence[Ran], seconds: float, *, runtime_traced: bool
 ) -> tuple[list[Sample], dict[str, str]]:
-    """The samples of the starts that are whole in Jaeger within ``seconds``, and why others not."""
+    """The samples of the starts that are whole in Jaeger within ``seconds``, and why others not.
+
+    With ``runtime_traced`` none is whole before it has spans of the node's runtime.
+    """
     readers = {pod.pod.name: Reader(jaeger) for pod in ran}
     last: dict[str, PodStart | None] = {}
     whole: dict[str, PodStart] = {}
@@ -144,7 +147,7 @@ def measure(
             name = each.pod.name
             if name in whole:
                 continue
-            start = _look(readers[name], each)
+            start = _look(readers[name], each, runtime_traced=runtime_traced)
             if start is not None and is_whole(start) and start == last.get(name):
                 whole[name] = start
             last[name] = start
@@ -155,9 +158,11 @@ def measure(
     return samples, {name: _why(last[name]) for name in last if name not in whole}
 
 
-def _look(reader: Reader, ran: Ran) -> PodStart | None:
+def _look(reader: Reader, ran: Ran, *, runtime_traced: bool) -> PodStart | None:
     try:
-        return look_for_start(reader, NAMESPACE, ran.pod.name, known=ran.known)
+        return look_for_start(
+            reader, NAMESPACE, ran.pod.name, known=ran.known, runtime_traced=runtime_traced
+        )
     except JaegerError:
         return None
 

@@ -82,7 +82,7 @@ def bench(
         jaeger.services()  # fails before a pod is started if Jaeger cannot be reached
         nodes = cleaned(api.get("/api/v1/nodes"))["items"]
         load = Load(image or pause_image(nodes), pods, parallel, timeout)
-        measured = _measured(jaeger, api, load, nodes)
+        measured = _measured(jaeger, api, load, nodes, runtime_traced=chosen.traces_runtime)
     found = file.document(measured)
     if save:
         output_file.write(save, terminal.as_json(found) + "\n")
@@ -115,7 +115,12 @@ def _connected(kubeconfig: Path) -> Iterator[ApiServer]:
 
 
 def _measured(
-    jaeger: Jaeger, api: ApiServer, load: Load, nodes: Sequence[Mapping[str, Any]]
+    jaeger: Jaeger,
+    api: ApiServer,
+    load: Load,
+    nodes: Sequence[Mapping[str, Any]],
+    *,
+    runtime_traced: bool,
 ) -> Measurement:
     from ktrace.benchmark import runner
     from ktrace.benchmark.samples import Measurement
@@ -128,7 +133,7 @@ def _measured(
         ran = runner.start_pods(api, load, tell)
     activity = f"waiting up to {load.seconds:g} s for the traces of {load.pods} pods"
     with terminal.waiting(activity):
-        samples, failures = runner.measure(jaeger, ran, load.seconds)
+        samples, failures = runner.measure(jaeger, ran, load.seconds, runtime_traced=runtime_traced)
     return Measurement(
         kubernetes=str(version),
         runtimes=sorted(runtimes),

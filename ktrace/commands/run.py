@@ -124,7 +124,8 @@ def _run(command: Sequence[str], seconds: float, chosen: target.Target) -> Repor
         # Only now is nothing forwarded any more that is not among them.
         requests = tuple(recorder.requests)
         told = tuple(map(clean, command))
-        follower = Follower(jaeger, owners, requests, begin)
+        traced = chosen.traces_runtime
+        follower = Follower(jaeger, owners, requests, begin, runtime_traced=traced)
         problems = [recorder.problem]
         if requests:
             problems += [_follow(follower, 0 if outcome.terminated else seconds)]

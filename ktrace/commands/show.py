@@ -71,12 +71,18 @@ def show(
         activity = f"waiting up to {timeout:g} s for the start of pod {namespace}/{name}"
         with terminal.waiting(activity):
             start = search.wait_for_start(
-                jaeger, namespace, name, timeout, chosen.kubeconfig, in_progress=True
+                jaeger,
+                namespace,
+                name,
+                timeout,
+                chosen.kubeconfig,
+                in_progress=True,
+                runtime_traced=chosen.traces_runtime,
             )
-        loss = losses.of(chosen, stack)
+        memory = losses.memory_of(chosen, stack)
         if start is None:
             reason = f"Jaeger has no start of pod {namespace}/{name} (waited {timeout:g} s)"
-            reason += f"; {loss}" if loss else ""
+            reason += f"; {memory}" if memory else ""
             if absent := absence.of_stack(jaeger):
                 raise KtraceError(f"{reason}; {absent}")
             try:
@@ -84,8 +90,8 @@ def show(
             except MixedStacksError:  # other stacks' names are no hint
                 hint = ""
             raise KtraceError(f"{reason}{hint}")
-        if loss and start.started_at < loss.at:
-            start = replace(start, missing=(*start.missing, f"what came before: {loss}"))
+        if memory and memory.lacks(start.started_at, unseen=start.beginning_lost):
+            start = replace(start, missing=(*start.missing, f"what came before: {memory}"))
         start, url = in_progress.until_observed(start), jaeger.url
     if html:
         output_file.write(html, page.render(start, url))

@@ -47,12 +47,22 @@ class Followed:
 
 
 class Follower:
-    """Follows what ``requests`` caused since ``since``, a Unix time in seconds."""
+    """Follows what ``requests`` caused since ``since``, a Unix time in seconds.
+
+    With ``runtime_traced`` a start is not whole before it has spans of the node's runtime.
+    """
 
     def __init__(
-        self, jaeger: Jaeger, owners: PodOwners, requests: Sequence[RecordedRequest], since: float
+        self,
+        jaeger: Jaeger,
+        owners: PodOwners,
+        requests: Sequence[RecordedRequest],
+        since: float,
+        *,
+        runtime_traced: bool = False,
     ) -> None:
         self._jaeger = jaeger
+        self._runtime_traced = runtime_traced
         self._reader = Reader(jaeger)
         self._limits: dict[str, str] = {}
         self._owners = owners
@@ -239,7 +249,12 @@ class Follower:
             if any(map(has_calls, pod.traces)):
                 known = self._known(pod.uid)
                 start = look_for_start(
-                    self._reader, pod.namespace, pod.name, pod.uid or None, known=known
+                    self._reader,
+                    pod.namespace,
+                    pod.name,
+                    pod.uid or None,
+                    known=known,
+                    runtime_traced=self._runtime_traced,
                 )
                 if start and pod.ran_before:
                     began = start.started_at.timestamp() * 1_000_000

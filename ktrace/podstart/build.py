@@ -38,12 +38,14 @@ def build(
     *,
     missing: Sequence[str] = (),
     now: datetime | None = None,
+    runtime_traced: bool = False,
 ) -> PodStart | None:
     """The start that the sources show; None where neither the kubelet's spans nor a pod do.
 
     ``missing`` names the sources that could not be read. ``now`` is when they were read.
+    With ``runtime_traced`` the start lacks spans as long as a call has none of the runtime.
     """
-    seen = Seen(spans, pod, events)
+    seen = Seen(spans, pod, events, runtime_traced)
     if not seen.syncs and not seen.calls and pod is None:
         return None
     return _Start(namespace, name, seen, tuple(missing), now).built()

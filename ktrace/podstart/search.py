@@ -61,6 +61,7 @@ def wait_for_start(
     kubeconfig: Path | str | None = None,
     *,
     in_progress: bool = False,
+    runtime_traced: bool = False,
 ) -> PodStart | None:
     """The newest start of a pod of that name, once no span of it is missing.
 
@@ -78,7 +79,9 @@ def wait_for_start(
 
         def look() -> PodStart | None:
             known = cluster.read(api, namespace, pod)
-            return look_for_start(reader, namespace, pod, known=known)
+            return look_for_start(
+                reader, namespace, pod, known=known, runtime_traced=runtime_traced
+            )
 
         start = settled(look, ends, seconds, jaeger.store.late)
         if ends(start) or not seconds:
@@ -94,6 +97,7 @@ def look_for_start(
     uid: str | None = None,
     *,
     known: FromCluster | None = None,
+    runtime_traced: bool = False,
 ) -> PodStart | None:
     """The newest start of a pod of that name, or that of ``uid``, as far as Jaeger has it now.
 
@@ -107,7 +111,16 @@ def look_for_start(
     now = datetime.fromtimestamp(time.time(), tz=UTC)
     spans, found_uid = PodSpans(jaeger, namespace, pod, pod=known.pod, now=now).found(uids)
     events = [event for event in known.events if event.uid in ("", found_uid, *uids)]
-    return build(namespace, pod, spans, known.pod, events, missing=known.missing, now=now)
+    return build(
+        namespace,
+        pod,
+        spans,
+        known.pod,
+        events,
+        missing=known.missing,
+        now=now,
+        runtime_traced=runtime_traced,
+    )
 
 
 def recent_pods(jaeger: Jaeger) -> set[str]:

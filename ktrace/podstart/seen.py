@@ -32,6 +32,8 @@ class Seen:
     spans: Spans
     pod: Pod | None
     events: Sequence[PodEvent]
+    runtime_traced: bool = False
+    """Whether the node's runtime is known to be traced: it must have spans of its own."""
 
     @cached_property
     def syncs(self) -> list[Span]:
@@ -143,7 +145,7 @@ class Seen:
     def calls_without_runtime(self) -> list[Call]:
         """Calls of the start of which the runtime's part has not arrived, though it is traced."""
         silent = [call for call in self.steps_of if not call.below]
-        return silent if len(silent) < len(self.steps_of) else []
+        return silent if self.runtime_traced or len(silent) < len(self.steps_of) else []
 
     @cached_property
     def end_known(self) -> bool:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from ktrace.components import CONTAINERD
 from ktrace.errors import UsageError
 from ktrace.jaeger import Jaeger, Origin, origin
 from ktrace.jaeger import store as stores
@@ -52,6 +53,11 @@ class Target:
     def has_no_jaeger(self) -> bool:
         """Whether it is a stack whose traces no known Jaeger has."""
         return self.jaeger_url is None and self.outputs.get("traceStore") == NONE
+
+    @property
+    def traces_runtime(self) -> bool:
+        """Whether the probe of the stack's last `up` has found spans of containerd."""
+        return CONTAINERD in (self.outputs.get("tracedComponents") or ())
 
     @property
     def is_shared(self) -> bool:

@@ -48,6 +48,20 @@ class Memory:
     since: datetime
     loss: MemoryLoss | None = None
 
+    def lacks(self, moment: datetime, *, unseen: bool) -> bool:
+        """Whether spans of ``moment`` cannot be in it.
+
+        A Jaeger that has never restarted is also sent what senders kept until it was there, so
+        that it lacks what is ``unseen`` alone.
+        """
+        return moment < self.since and (bool(self.loss) or unseen)
+
+    def __str__(self) -> str:
+        """A clause: what it holds, and why no more."""
+        if self.loss:
+            return str(self.loss)
+        return f"Jaeger was made at {_clock(self.since)} and keeps its traces in memory"
+
 
 def find(container: str) -> MemoryLoss | None:
     """That of a Jaeger; None where nothing was lost, or Docker cannot tell."""

@@ -41,6 +41,16 @@ def test_one_that_a_person_restarted_lost_what_it_had(daemon: FakeDaemon, names:
     assert preflight.advise_on_lost_traces(loss) == []
 
 
+def test_a_jaeger_that_never_restarted_lacks_only_what_is_not_seen() -> None:
+    made = datetime(2026, 11, 27, 6, tzinfo=UTC)
+    before, after = made - timedelta(seconds=1), made + timedelta(seconds=1)
+    memory = memory_loss.Memory(made)
+    assert [memory.lacks(at, unseen=True) for at in (before, after)] == [True, False]
+    assert not memory.lacks(before, unseen=False)
+    restarted = memory_loss.Memory(made, memory_loss.MemoryLoss(made, 0, out_of_memory=False))
+    assert [restarted.lacks(at, unseen=False) for at in (before, after)] == [True, False]
+
+
 def test_the_day_is_told_unless_it_is_today() -> None:
     now = datetime.now(UTC)
     today = memory_loss.MemoryLoss(now, 0, out_of_memory=False)

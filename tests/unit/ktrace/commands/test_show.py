@@ -14,7 +14,7 @@ import yaml
 
 from ktrace.podstart import search
 from ktrace.target import losses
-from runtime_observability.host.memory_loss import MemoryLoss
+from runtime_observability.host.memory_loss import Memory, MemoryLoss
 from tests.fakes import recorded
 from tests.fakes.clock import Clock
 from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
@@ -277,12 +277,25 @@ def test_what_a_restart_of_jaeger_lost_is_told(
     ktrace: Ktrace, jaeger: str, monkeypatch: pytest.MonkeyPatch, year: int, *, lost: bool
 ) -> None:
     loss = MemoryLoss(datetime(year, 1, 1, tzinfo=UTC), 1, out_of_memory=True)
-    monkeypatch.setattr(losses, "of", lambda *_: loss)
+    monkeypatch.setattr(losses, "memory_of", lambda *_: Memory(loss.at, loss))
     shown = ktrace("show", "echo-one", "--jaeger", jaeger, "--json")
     told = [line for line in shown.document["missing"] if line.startswith("what came before")]
     assert [line.endswith("or use traceStore badger") for line in told] == [True] * lost
     absent = ktrace("show", "web-0", "--jaeger", jaeger, "--timeout", "0")
     assert "(waited 0 s); Jaeger restarted at" in absent.stderr
+
+
+def test_a_jaeger_that_was_made_again_says_since_when_it_has_traces(
+    ktrace: Ktrace, jaeger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = Memory(datetime(2999, 1, 1, tzinfo=UTC))
+    monkeypatch.setattr(losses, "memory_of", lambda *_: memory)
+    absent = ktrace("show", "web-0", "--jaeger", jaeger, "--timeout", "0")
+    assert "(waited 0 s); Jaeger was made at 2999-01-01" in absent.stderr
+    shown = ktrace("show", "echo-one", "--jaeger", jaeger, "--json")
+    assert not any(line.startswith("what came before") for line in shown.document["missing"]), (
+        "the collector has kept it until Jaeger was there"
+    )
 
 
 @pytest.mark.parametrize(

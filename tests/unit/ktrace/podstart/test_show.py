@@ -145,6 +145,21 @@ def untraced(pod: str) -> PodStart:
     return found
 
 
+def test_a_runtime_that_is_traced_and_sends_nothing_is_missing() -> None:
+    """No start of such a stack is whole without it, although another's would be."""
+    assert not any("runtime" in line for line in untraced("echo-one").missing)
+    start = look_for_start(
+        recorded.replay("echo-one", without="containerd"), "default", "echo-one",
+        runtime_traced=True,
+    )  # fmt: skip
+    assert start is not None
+    assert start.lacks_spans
+    (line,) = [line for line in start.missing if "runtime" in line]
+    assert line.startswith("the runtime's spans of RunPodSandbox, ")
+    whole = look_for_start(recorded.replay("echo-one"), "default", "echo-one", runtime_traced=True)
+    assert whole == look_for_start(recorded.replay("echo-one"), "default", "echo-one")
+
+
 def test_where_no_span_names_a_container_a_start_ends_before_the_restart() -> None:
     """A container in back-off was started twice."""
     start = untraced("crashing")
