@@ -62,6 +62,7 @@ _ENTRIES = {
         owns_stdout=False,
     ),
     "show": _Entry("ktrace.commands.show", "show"),
+    "watch": _Entry("ktrace.commands.watch", "watch"),
     "bench": _Entry("ktrace.commands.bench", "bench"),
     "diff": _Entry("ktrace.commands.diff", "diff"),
     "assert": _Entry("ktrace.commands.assert_", "assert_"),

@@ -26,8 +26,10 @@ _LONGEST_PULL = 60 * 60 * SECOND
 _ETCD_PREFIXES = ("", "/registry")
 """Before a key in the API server's spans: none since 1.31 at the latest; /registry is the default,
 which k3s keeps."""
-_POD_UID = "k8s.pod.uid"
+POD_UID = "k8s.pod.uid"
 _UPDATE_TYPE = "k8s.pod.update_type"
+FIRST_SYNC = {_UPDATE_TYPE: "create"}
+"""The tag of a syncPod in which a kubelet first sees a pod, or sees it anew after a restart."""
 _PULL_OPERATION = "runtime.v1.ImageService/PullImage"
 _STATUS_CODES = ("http.response.status_code", "http.status_code")
 _KUBELETS = ("kubelet/", "k3s/", "rke2/", "k0s/")
@@ -71,7 +73,7 @@ class PodSpans:
             return self._with_requests(Spans(running), None, []), next(iter(uids), "")
         # What else has the pod's name in another cluster is not of this pod.
         self._client.narrow(origin.of(first))
-        uid = str(first.tags.get(_POD_UID, ""))
+        uid = str(first.tags.get(POD_UID, ""))
         syncs = self._syncs_of(uid, first)
         if self._pod and not self._pod.complete:
             ids = {trace.id for trace in syncs}
@@ -111,7 +113,7 @@ class PodSpans:
         """In a Jaeger of many stacks the pod's uid tells which one is meant, if it is known."""
         if self._client.shared and self._client.stack is None:
             for uid in uids:
-                for span in self._first_syncs({POD: self._key, _POD_UID: uid}):
+                for span in self._first_syncs({POD: self._key, POD_UID: uid}):
                     self._client.narrow(origin.of(span))
 
     # --- the kubelet ------------------------------------------------------------------------------
@@ -119,36 +121,36 @@ class PodSpans:
     def _first_sync(self, uids: Sequence[str]) -> tuple[Span | None, list[Span]]:
         """The first syncPod of the pod, and those of other pods that had its name."""
         found = self._first_syncs({POD: self._key})
-        if uids and not any(str(span.tags.get(_POD_UID, "")) in ("", *uids) for span in found):
+        if uids and not any(str(span.tags.get(POD_UID, "")) in ("", *uids) for span in found):
             found += [
-                span for uid in uids for span in self._first_syncs({POD: self._key, _POD_UID: uid})
+                span for uid in uids for span in self._first_syncs({POD: self._key, POD_UID: uid})
             ]
         wanted = [
-            span for span in found if not uids or str(span.tags.get(_POD_UID, "")) in ("", *uids)
+            span for span in found if not uids or str(span.tags.get(POD_UID, "")) in ("", *uids)
         ]
         if not wanted:
             return None, found
         newest = max(wanted, key=lambda span: span.start)
-        newest_uid = newest.tags.get(_POD_UID)
-        same = [span for span in found if span.tags.get(_POD_UID) == newest_uid]
-        others = [span for span in found if span.tags.get(_POD_UID) != newest_uid]
+        newest_uid = newest.tags.get(POD_UID)
+        same = [span for span in found if span.tags.get(POD_UID) == newest_uid]
+        others = [span for span in found if span.tags.get(POD_UID) != newest_uid]
         first = min(same, key=lambda span: span.start)
         return self._before(first) or first, others
 
     def _first_syncs(self, tags: Mapping[str, str]) -> list[Span]:
         """Those in which a kubelet first saw a pod; all syncs where Jaeger has none of these."""
         what = f"of the kubelet's traces of pods named {self._key}"
-        created = self._all(what, KUBELET, SYNC, tags={**tags, _UPDATE_TYPE: "create"})
+        created = self._all(what, KUBELET, SYNC, tags={**tags, **FIRST_SYNC})
         return _syncs(created) or _syncs(self._all(what, KUBELET, SYNC, tags=tags))
 
     def _before(self, first: Span) -> Span | None:
         """The pod's oldest sync before ``first``: a kubelet that was restarted sees it anew."""
-        if not (uid := str(first.tags.get(_POD_UID, ""))):
+        if not (uid := str(first.tags.get(POD_UID, ""))):
             return None
         what = "of the kubelet's traces of this pod"
-        tags = {POD: self._key, _POD_UID: uid}
+        tags = {POD: self._key, POD_UID: uid}
         earlier = _syncs(self._all(what, KUBELET, SYNC, tags=tags, end=first.start - 1))
-        own = [span for span in earlier if str(span.tags.get(_POD_UID, "")) == uid]
+        own = [span for span in earlier if str(span.tags.get(POD_UID, "")) == uid]
         own = [span for span in own if span.start < first.start]
         return min(own, key=lambda span: span.start, default=None)
 
@@ -230,7 +232,7 @@ class PodSpans:
         begin = None if spans.beginning_lost and self._pod is None else begin
         if self._pod and self._pod.mirror:
             return spans
-        if first and _STATIC_UID.fullmatch(str(first.tags.get(_POD_UID, ""))):
+        if first and _STATIC_UID.fullmatch(str(first.tags.get(POD_UID, ""))):
             return spans
         earlier = [span.start for span in others if first and span.start < first.start]
         creation = self._creation(begin, max(earlier, default=0))
@@ -332,7 +334,7 @@ def _is_kubelet(span: Span) -> bool:
 
 
 def _is_of(trace: Trace, uid: str) -> bool:
-    return any(str(span.tags.get(_POD_UID, "")) == uid for span in trace.spans)
+    return any(str(span.tags.get(POD_UID, "")) == uid for span in trace.spans)
 
 
 def _shows_all(pod: Pod, syncs: Sequence[Trace]) -> bool:

@@ -1,0 +1,59 @@
+"""``ktrace watch`` on a real cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.live.pods import pods, wait_for_api
+from tests.live.stack import Stack
+from tests.live.waiting import until
+from tests.schemas import validate
+
+
+@contextmanager
+def watching(stack: Stack, file: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """``ktrace watch`` while the block runs; its output is in ``file``."""
+    command = [str(stack.folder / ".venv/bin/python"), "-m", "ktrace", "watch", *arguments]
+    environment = {**stack.environment, "PATH": stack.environment.get("PATH", os.defpath)}
+    with (
+        file.open("w") as output,
+        subprocess.Popen(
+            [*command, "--stack", stack.name], cwd=stack.folder, env=environment, text=True,
+            stdout=output, stderr=subprocess.PIPE,
+        ) as running,
+    ):  # fmt: skip
+        assert running.stderr
+        running.stderr.readline()
+        try:
+            yield running
+        finally:
+            running.send_signal(signal.SIGINT)
+            running.wait(timeout=30)
+
+
+def test_each_start_is_a_line_and_ctrl_c_ends_it(stack: Stack, tmp_path: Path) -> None:
+    wait_for_api(stack)
+    every, slow = tmp_path / "every", tmp_path / "slow"
+    with (
+        pods(stack, "sleep", "60"),  # began before
+        watching(stack, every, "--json") as first,
+        watching(stack, slow, "--slower-than", "1m") as second,
+        pods(stack, "sleep", "60", count=3) as wanted,
+    ):
+        wanted.wait_for("Running")
+        names = set(wanted.phases)
+        until("their lines", lambda: len(every.read_text().splitlines()) >= 3, 60)
+    found = [json.loads(line) for line in every.read_text().splitlines()]
+    for document in found:
+        validate("watch", document)
+        assert (document["complete"], document["durationMs"] > 0) == (True, True)
+    assert {document["pod"] for document in found} == names
+    assert len(found) == 3
+    assert slow.read_text() == ""
+    assert (first.returncode, second.returncode) == (0, 0)
