@@ -60,7 +60,7 @@ class Watch:
         """
         self._find_new()
         now = time.time()
-        found = []
+        found: list[PodStart] = []
         for uid, pod in list(self._pending.items()):
             if now < pod.next_look:
                 continue
