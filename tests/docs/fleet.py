@@ -6,10 +6,11 @@ import math
 
 _SPANS_A_MINUTE = {"the lab's, everything": 1_014, "real k3s, everything": 2_082}
 """Of a cluster at rest (Kubernetes 1.34; k3s v1.34.3)."""
-_BYTES_A_SPAN = 360
-"""In OpenSearch without a replica: 36 MB for 100,000 spans."""
+_BYTES_A_SPAN = 400
+"""In OpenSearch without a replica: 382 MiB for 1,001,400 spans (`make stores`)."""
 _SHARD_GB = 30
-"""OpenSearch advises 10 to 30 GB for a shard that is searched."""
+"""10 to 30 GB are advised for a shard that is searched much (AWS Well-Architected, Amazon OpenSearch
+Service Lens, AOSPERF01-BP01)."""
 _DAYS = 7
 _COLLECTOR_SPANS = 10_000
 """A second and collector, a cautious assumption: one took 70,000 a second in a burst."""
