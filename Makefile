@@ -3,7 +3,7 @@
 PYTHON ?= python3
 LAB = @exec $(PYTHON) -m lab
 
-.PHONY: help up down env setup test test-fast test-versions test-examples lint \
+.PHONY: help up down env setup test test-fast test-versions test-stores test-examples lint \
 	soak contract stores bench mutants lock raise lab lab-stop clean
 
 help: ## this list
@@ -29,6 +29,9 @@ test-fast: ## the checks that need neither Pulumi nor Docker
 
 test-versions: ## a traced pod start on every Kubernetes that the lab can build
 	$(LAB) test-versions
+
+test-stores: ## stacks with each trace store: restarts, keeping, clusters that exist, a lack of memory
+	$(LAB) test-stores
 
 test-examples: ## the examples, with Pulumi's Kubernetes plugin: built once, 14 min on two cores
 	$(LAB) test-examples

@@ -26,6 +26,7 @@ TESTS = (
     "test-fast",
     "test",
     "test-versions",
+    "test-stores",
     "test-examples",
     "soak",
     "contract",

@@ -12,6 +12,8 @@ from lab.providers.install import Plugin
 PYTHON = "python"
 PYTEST = ("-m", "pytest")
 SIDE_BY_SIDE = ("--numprocesses", "logical")  # one for each core; a stack is for one test at a time
+_QUICK = "not every_version and not every_store and not kubernetes_provider"
+"""Without what has a target of its own."""
 VERBOSE = "-vv"  # these tests take minutes: the user sees which one runs
 
 
@@ -105,7 +107,7 @@ ALL = (
     Tier("engine", (*PYTEST, VERBOSE, "tests/engine"), needs_lab=True),
     Tier(
         "e2e",
-        (*PYTEST, VERBOSE, "-m", "not every_version and not kubernetes_provider", "tests/e2e"),
+        (*PYTEST, VERBOSE, "-m", _QUICK, "tests/e2e"),
         needs_lab=True,
         images=(images.NODES[programs.NEWEST_KUBERNETES], images.STOCK_NODE),
         needs_browser=True,
@@ -120,6 +122,14 @@ VERSIONS = (
         (*PYTEST, VERBOSE, "tests/e2e/test_versions.py"),
         needs_lab=True,
         images=(*images.NODES.values(), images.STOCK_NODE),
+    ),
+)
+STACK_STORES = (
+    Tier(
+        "trace stores of stacks",
+        (*PYTEST, VERBOSE, "tests/e2e/test_trace_store.py", "tests/e2e/test_open_search.py"),
+        needs_lab=True,
+        needs_opensearch=True,
     ),
 )
 EXAMPLES = (
@@ -156,6 +166,7 @@ TIERS = {
     "test-fast": FAST,
     "test": ALL,
     "test-versions": VERSIONS,
+    "test-stores": STACK_STORES,
     "test-examples": EXAMPLES,
     "soak": SOAK,
     "contract": CONTRACT,

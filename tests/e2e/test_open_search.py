@@ -131,6 +131,7 @@ def elsewhere(stack: Stack) -> Iterator[Elsewhere]:
         stack.docker("rm", "--force", "--volumes", found.name)
 
 
+@pytest.mark.every_store
 def test_a_cluster_that_exists_has_the_stacks_own_indices_and_no_others(
     stack: Stack, elsewhere: Elsewhere, neighbour: Stack
 ) -> None:
@@ -177,6 +178,7 @@ def test_a_cluster_that_exists_has_the_stacks_own_indices_and_no_others(
     assert not [name for name in elsewhere.templates() if name.startswith(prefix)]
 
 
+@pytest.mark.every_store
 def test_a_cluster_that_is_gone_keeps_no_stack_from_leaving_it(
     stack: Stack, elsewhere: Elsewhere
 ) -> None:

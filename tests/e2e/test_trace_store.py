@@ -52,6 +52,7 @@ def test_traces_outlive_jaeger_and_then_the_cluster(badger: Stack) -> None:
     assert new["complete"]
 
 
+@pytest.mark.every_store
 def test_a_jaeger_that_ran_out_of_memory_is_told(stack: Stack) -> None:
     """A thousand traces fit by their number; these are too large."""
     stack.settle(jaegerMemoryMiB=128, jaegerMaxTraces=1000)
