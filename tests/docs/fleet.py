@@ -9,8 +9,8 @@ _SPANS_A_MINUTE = {"the lab's, everything": 1_014, "real k3s, everything": 2_082
 _BYTES_A_SPAN = 400
 """In OpenSearch without a replica: 382 MiB for 1,001,400 spans (`make stores`)."""
 _SHARD_GB = 30
-"""10 to 30 GB are advised for a shard that is searched much (AWS Well-Architected, Amazon OpenSearch
-Service Lens, AOSPERF01-BP01)."""
+"""10 to 30 GB are advised for a shard that is searched much (AWS Well-Architected, Amazon
+OpenSearch Service Lens, AOSPERF01-BP01)."""
 _DAYS = 7
 _COLLECTOR_SPANS = 10_000
 """A second and collector, a cautious assumption: one took 70,000 a second in a burst."""
