@@ -21,4 +21,4 @@ def memory_of(target: Target, stack: str | None) -> Memory | None:
     if not cluster or target.store is not store.MEMORY:
         return None
     docker_daemon.use_that_of(stack)
-    return memory_loss.read(f"{cluster}-jaeger")
+    return memory_loss.read(f"{cluster}-jaeger", f"k3d-{cluster}-server-0")

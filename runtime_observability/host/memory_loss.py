@@ -1,19 +1,29 @@
-"""Since when a Jaeger keeps traces in its memory, and what a restart has lost. Read-only."""
+"""Since when a Jaeger keeps traces in its memory, and what was lost before. Read-only.
+
+It loses them when it is restarted, and when another container takes its place, which is then
+younger than the cluster.
+"""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from runtime_observability.core import naming
 from runtime_observability.host import runner
 
 _FORMAT = (
-    '{"restarts":{{.RestartCount}},"started":{{json .State.StartedAt}},'
+    '{"created":{{json .Created}},"restarts":{{.RestartCount}},'
+    '"started":{{json .State.StartedAt}},'
     '"ended":{{json .State.FinishedAt}},'
+    f'"made":{{{{json (index .Config.Labels "{naming.MADE_LABEL}")}}}},'
     f'"store":{{{{json (index .Config.Labels "{naming.STORE_LABEL}")}}}}}}'
 )
+_ONE_RUN = timedelta(minutes=10)
+"""A run makes a stack's first Jaeger beside the cluster, after it where Pulumi is slow. One that is
+younger than its cluster by less is taken for the first, unless a later run is known to have made
+it."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 """When one ended that has run without an end since it was created: Go's zero time."""
 
@@ -27,9 +37,14 @@ class MemoryLoss:
     """How often Docker has started it again because it ended by itself."""
     out_of_memory: bool
     """Whether Docker knows that it ended because of its memory limit; it soon forgets."""
+    replaced: bool = False
+    """Whether it was not restarted, but made later than its cluster."""
 
     def __str__(self) -> str:
         """A clause, such as: Jaeger restarted at 14:03:05 and keeps its traces in memory."""
+        if self.replaced:
+            made = f"Jaeger was made at {_clock(self.at)}, later than the cluster,"
+            return f"{made} and keeps its traces in memory"
         text = f"Jaeger restarted at {_clock(self.at)} and keeps its traces in memory"
         if not self.restarts:
             return text
@@ -63,14 +78,18 @@ class Memory:
         return f"Jaeger was made at {_clock(self.since)} and keeps its traces in memory"
 
 
-def find(container: str) -> MemoryLoss | None:
-    """That of a Jaeger; None where nothing was lost, or Docker cannot tell."""
+def find_restart(container: str) -> MemoryLoss | None:
+    """What a Jaeger's restarts lost; None where it had none, or Docker cannot tell."""
     memory = read(container)
     return memory.loss if memory else None
 
 
-def read(container: str) -> Memory | None:
-    """That of a Jaeger; None where it keeps its traces elsewhere, or Docker cannot tell."""
+def read(container: str, node: str = "") -> Memory | None:
+    """That of a Jaeger; None where it keeps its traces elsewhere, or Docker cannot tell.
+
+    ``node`` is the container of the cluster's first node: without it, and where Docker has none of
+    that name, it is not known whether the Jaeger took another's place.
+    """
     try:
         shown = runner.run(["docker", "inspect", "--format", _FORMAT, container])
         if shown.code:
@@ -80,11 +99,27 @@ def read(container: str) -> Memory | None:
         if life["store"]:
             return None
         if ended == _NEVER:
-            return Memory(started)
+            loss = MemoryLoss(started, 0, out_of_memory=False, replaced=True)
+            return Memory(started, loss if node and _is_replaced(life, node) else None)
         out_of_memory = life["restarts"] > 0 and _ran_out(container)
     except (runner.CommandError, ValueError, LookupError, TypeError):
         return None
     return Memory(started, MemoryLoss(started, life["restarts"], out_of_memory))
+
+
+def _is_replaced(life: dict[str, str], node: str) -> bool:
+    """Whether it was made by a later run than ``node``; False where that is not known.
+
+    MADE_LABEL is of the run that made one in place of one that was gone; where the configuration
+    has changed, it is that of the first one.
+    """
+    shown = runner.run(["docker", "inspect", "--format", "{{json .Created}}", node])
+    if shown.code:
+        return False
+    of_node = datetime.fromisoformat(json.loads(shown.stdout))
+    if life["made"] and datetime.fromisoformat(life["made"]) > of_node:
+        return True
+    return datetime.fromisoformat(life["created"]) > of_node + _ONE_RUN
 
 
 def _ran_out(container: str) -> bool:

@@ -70,7 +70,7 @@ def observe(
     with ThreadPoolExecutor() as looks:  # each waits for a command, or for the API server
         of_k3d, of_engine = looks.submit(check_k3d), looks.submit(docker.daemon)
         of_containers, of_networks = looks.submit(docker.containers), looks.submit(docker.networks)
-        of_loss = looks.submit(memory_loss.find, names.jaeger)
+        of_loss = looks.submit(memory_loss.find_restart, names.jaeger)
         of_api, of_image = looks.submit(find_api_drift, names), looks.submit(is_gone, image)
     problems = [
         *check_folders(names),

@@ -39,6 +39,7 @@ class DockerObject:
     """What `docker logs` writes to stderr."""
     top: str = ""
     restarts: int = 0
+    created: str = "2026-11-27T04:07:19.950510484Z"
     started: str = "2026-11-27T04:07:20.050510484Z"
     """When its life began."""
     ended: str = "0001-01-01T00:00:00Z"
@@ -248,6 +249,11 @@ class FakeDaemon:
                 return Answer(f"{container.state} {container.restarts}\n")
             case ["inspect", "--format", template, name] if ".State.StartedAt" in template:
                 return self._life(template, name)
+            case ["inspect", "--format", "{{json .Created}}", name]:
+                times = {known.name: known.created for known in self.containers}
+                return Answer(
+                    json.dumps(times[name]) if name in times else "", code=int(name not in times)
+                )
             case ["events", "--since", "24h", "--until", "0s", "--format", "{{.Action}}", *_]:
                 return Answer("oom\n" if self.out_of_memory else "")
             case ["inspect", "--format", template, name] if ".Mounts" in template:
@@ -349,12 +355,16 @@ class FakeDaemon:
         if not any(container.name == name for container in self.containers):
             return Answer(stderr=f"Error: No such object: {name}\n", code=1)
         container = self._container(name)
-        store = json.dumps(container.labels.get(naming.STORE_LABEL, ""))
+        labels = container.labels
         for placeholder, value in (
+            ("{{json .Created}}", json.dumps(container.created)),
             ("{{.RestartCount}}", str(container.restarts)),
             ("{{json .State.StartedAt}}", json.dumps(container.started)),
             ("{{json .State.FinishedAt}}", json.dumps(container.ended)),
-            (f'{{{{json (index .Config.Labels "{naming.STORE_LABEL}")}}}}', store),
+            *(
+                (f'{{{{json (index .Config.Labels "{key}")}}}}', json.dumps(labels.get(key, "")))
+                for key in (naming.STORE_LABEL, naming.MADE_LABEL)
+            ),
         ):
             assert placeholder in template
             template = template.replace(placeholder, value)

@@ -49,6 +49,15 @@ def test_one_that_runs_since_it_was_made_has_a_beginning_and_no_loss(
     assert (memory.since.isoformat(), memory.loss) == ("2026-11-27T04:07:20+00:00", None)
 
 
+def test_one_that_took_anothers_place_lost_what_that_had(names: Names, daemon: FakeDaemon) -> None:
+    jaeger = daemon.containers[0]
+    jaeger.restarts, jaeger.started, jaeger.ended = 0, "2026-11-27T04:07:20Z", NEVER
+    daemon.node(names, created="2026-11-26T04:00:00Z")
+    loss = losses.of(target(names), "dev")
+    assert loss
+    assert (loss.replaced, loss.at.isoformat()) == (True, "2026-11-27T04:07:20+00:00")
+
+
 def test_of_any_other_nothing_is_known(names: Names) -> None:
     for other in (
         target(names, "http://jaeger.example:16686"),
