@@ -24,7 +24,8 @@ from ktrace.podstart.search import look_for_start
 from tests.fakes import starts
 from tests.fakes.recorded import FOLDER, without_unread_tags
 
-_UNREAD_METADATA = ("managedFields", "annotations")
+_READ_ANNOTATIONS = "kubernetes.io/config."
+"""How those begin that tell a static pod; others may have anything in them."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,20 @@ class _Kept:
         answer = self._api.get(path)
         kept = answer["items"] if "/events?" in path else [answer]
         for document in kept:
-            for key in _UNREAD_METADATA:
-                document["metadata"].pop(key, None)
+            _drop_what_is_not_read(document["metadata"])
         if "/events?" in path:
             self.events = kept
         else:
             self.pod = answer
         return answer
+
+
+def _drop_what_is_not_read(metadata: dict[str, Any]) -> None:
+    metadata.pop("managedFields", None)
+    annotations = metadata.pop("annotations", {})
+    kept = {key: annotations[key] for key in annotations if key.startswith(_READ_ANNOTATIONS)}
+    if kept:
+        metadata["annotations"] = kept
 
 
 def _record(url: str, kubeconfig: Path, pod: str) -> dict[str, Any]:
