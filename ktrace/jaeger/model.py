@@ -140,8 +140,9 @@ def trace_of(document: Mapping[str, Any]) -> Trace:
 
 
 def _shrunk(value: dict[str, Any]) -> Any:
-    if value.keys() >= {"key", "value"}:
-        return _name(value["key"]), cleaned(value["value"])
+    if "key" in value and "value" in value:
+        content = value["value"]
+        return _name(value["key"]), _name(content) if type(content) is str else cleaned(content)
     if "tags" in value:
         value["tags"] = dict(value["tags"] or ())
         value.pop("logs", None)
