@@ -162,34 +162,31 @@ def _depth(found: Trace, span: Span) -> int:
 def run() -> str:
     """What `kubectl apply` of a Deployment with three replicas caused: its first pod."""
     lines = terminal.plain(tree.render(_report())).splitlines()
-    second = next(number for number, line in enumerate(lines) if "default/web-79b85f759c-b" in line)
-    shown = [line for line in lines[:second] if "/openapi/v3/apis/apps/v1/" not in line]
-    output = ["deployment.apps/web created", *shown, "    …"]
+    second = next(
+        number for number, line in enumerate(lines) if "default/web-957b6795d-pn7cq" in line
+    )
+    output = ["deployment.apps/web created", *lines[:second], "    …"]
     return block("ktrace run -- kubectl apply -f deployment.yaml", output)
 
 
 def _report() -> Report:
     requests = (
-        _request("POST", "/apis/apps/v1/namespaces/default/deployments", 3.5, 201, "create"),
-        _request("GET", "/openapi/v3/apis/apps/v1", 2.0, 200, "schema"),
-        _request("GET", "/apis/apps/v1/namespaces/default/deployments/web", 1.4, 404, "look"),
-        _request("GET", "/openapi/v3", 1.1, 200, "index"),
-        *(_request("GET", "/api", 0.8, 200, f"discovery-{number}") for number in range(3)),
+        _request("POST", "/apis/apps/v1/namespaces/default/deployments", 4.2, 201, "create"),
+        _request("GET", "/openapi/v3/apis/apps/v1", 4.0, 200, "schema"),
+        _request("GET", "/apis/apps/v1/namespaces/default/deployments/web", 3.0, 404, "look"),
+        _request("GET", "/apis", 0.9, 200, "groups"),
+        *(_request("GET", "/api", 0.57, 200, f"discovery-{number}") for number in range(3)),
     )
-    ids = {
-        "create": "981fc7763ccb584c8804cce07b7dc2cf",
-        "schema": "be4138770416649d15493f673aeca65d",
-        "look": "03af659d36dc77c869003d4ab1e711ac",
-        "index": "b0ad26f7a2cc5f4a063125ee0d7065d3",
-    }
+    own = "334c67c55e99230d6effffffffffffff"
     pods = [
-        _pod("5vrjc", "0523d3c3dae0ee834fe6bbad71fa6dc0", 568),
-        _pod("b", "0" * 32, 570),
-        _pod("c", "1" * 32, 572),
+        _pod("pc75d", "70d406278e43eb95a939d7e58c996130", 1620),
+        _pod("pn7cq", "4be9f01caf09c2dac395896e75652c04", 1480),
+        _pod("rzrj4", "fbf99bb339a52e2859b46e0a9e392a37", 1670),
     ]
-    traces = {audit_id: Trace(trace_id, ()) for audit_id, trace_id in ids.items()}
+    traces = {request.audit_id: Trace(own, ()) for request in requests}
     command = ("kubectl", "apply", "-f", "deployment.yaml")
-    return Report(command, 0, requests, Followed(pods, traces, quiet=True), JAEGER)
+    followed = Followed(pods, traces, quiet=True)
+    return Report(command, 0, requests, followed, JAEGER, trace_id=own)
 
 
 def _request(
@@ -201,13 +198,14 @@ def _request(
 
 def _pod(name: str, trace_id: str, milliseconds: float) -> FollowedPod:
     durations = (
-        ("the volume manager looks every 300 ms", 307),
-        ("sandbox", 142),
-        ("start container c", 79),
+        ("the volume manager looks every 300 ms", 331),
+        ("sandbox", 714),
+        ("create container c", 82),
+        ("start container c", 388),
     )
     steps = tuple(Step(what, KUBELET, 0, duration) for what, duration in durations)
-    started_at = datetime(2026, 11, 24, tzinfo=UTC)
-    full_name = f"web-79b85f759c-{name}"
+    started_at = datetime(2026, 11, 27, tzinfo=UTC)
+    full_name = f"web-957b6795d-{name}"
     start = PodStart("default", full_name, started_at, milliseconds, steps, (trace_id,), True)
     spans = tuple(
         Span(trace_id, service, None, service, "", 0, int(milliseconds * 1000), {})
