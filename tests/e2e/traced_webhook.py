@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import secrets
 import shutil
 import socket
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field
 import trustme
 
 from ktrace import otlp
+from tests.e2e.webhooks import configured
 from tests.fakes.http import FakeServer, Reply, Request
 from tests.live.pods import pods
 from tests.live.stack import Stack
@@ -66,7 +66,14 @@ def traced_webhook(stack: Stack) -> Iterator[TracedWebhook]:
         try:
             with _carried(stack, pod, int(server.url.rpartition(":")[2])):
                 trust = base64.b64encode(authority.cert_pem.bytes()).decode()
-                with _configured(stack, address, trust):
+                with configured(
+                    stack,
+                    "traced",
+                    f"https://{address}:{_PORT}/",
+                    "configmaps",
+                    authority=trust,
+                    seconds=5,
+                ):
                     yield webhook
         finally:
             server.stop()
@@ -118,34 +125,3 @@ def _pour(source: socket.socket, nc: subprocess.Popen[bytes]) -> None:
             nc.stdin.write(part)
             nc.stdin.flush()
         nc.stdin.close()
-
-
-@contextmanager
-def _configured(stack: Stack, address: str, authority: str) -> Iterator[None]:
-    hook = {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingWebhookConfiguration",
-        "metadata": {"name": "traced"},
-        "webhooks": [
-            {
-                "name": "traced.example.com",
-                "clientConfig": {"url": f"https://{address}:{_PORT}/", "caBundle": authority},
-                "rules": [
-                    {
-                        "apiGroups": [""], "apiVersions": ["v1"],
-                        "operations": ["CREATE"], "resources": ["configmaps"],
-                    }
-                ],
-                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "default"}},
-                "failurePolicy": "Ignore",
-                "timeoutSeconds": 5,
-                "sideEffects": "None",
-                "admissionReviewVersions": ["v1"],
-            }
-        ],
-    }  # fmt: skip
-    stack.kubectl("apply", "-f", "-", stdin=json.dumps(hook))
-    try:
-        yield
-    finally:
-        stack.kubectl("delete", "validatingwebhookconfiguration", "traced", check=False)

@@ -23,7 +23,7 @@ def slow_webhook(stack: Stack, answers_after: float) -> Iterator[None]:
     with pods(stack, "sh", "-c", silent) as server:
         server.wait_for("Running")
         address = stack.kubectl("get", "pod", f"{server.name}-0", "-o", "jsonpath={.status.podIP}")
-        with _configured(stack, address):
+        with configured(stack, "slow", f"https://{address}:8443/", "pods"):
             least = min(answers_after, 1) * 1000
 
             def asked() -> bool:
@@ -39,24 +39,31 @@ def slow_webhook(stack: Stack, answers_after: float) -> Iterator[None]:
 
 
 @contextmanager
-def _configured(stack: Stack, address: str) -> Iterator[None]:
+def configured(
+    stack: Stack, name: str, url: str, resource: str, *, authority: str = "", seconds: int = 1
+) -> Iterator[None]:
+    """A validating webhook ``name``.example.com for new objects of ``resource`` in default.
+
+    ``authority`` is its CA in base64. After ``seconds`` the API server goes on without it.
+    """
+    client = {"url": url, **({"caBundle": authority} if authority else {})}
     hook = {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingWebhookConfiguration",
-        "metadata": {"name": "slow"},
+        "metadata": {"name": name},
         "webhooks": [
             {
-                "name": "slow.example.com",
-                "clientConfig": {"url": f"https://{address}:8443/"},
+                "name": f"{name}.example.com",
+                "clientConfig": client,
                 "rules": [
                     {
                         "apiGroups": [""], "apiVersions": ["v1"],
-                        "operations": ["CREATE"], "resources": ["pods"],
+                        "operations": ["CREATE"], "resources": [resource],
                     }
                 ],
                 "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "default"}},
                 "failurePolicy": "Ignore",
-                "timeoutSeconds": 1,
+                "timeoutSeconds": seconds,
                 "sideEffects": "None",
                 "admissionReviewVersions": ["v1"],
             }
@@ -66,4 +73,4 @@ def _configured(stack: Stack, address: str) -> Iterator[None]:
     try:
         yield
     finally:
-        stack.kubectl("delete", "validatingwebhookconfiguration", "slow", check=False)
+        stack.kubectl("delete", "validatingwebhookconfiguration", name, check=False)

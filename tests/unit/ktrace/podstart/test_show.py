@@ -340,13 +340,8 @@ def question(request: httpx.Request) -> tuple[str, dict[str, str]]:
     return query["service"], json.loads(query.get("tags", "{}"))
 
 
-def test_a_request_in_the_trace_of_a_client_that_traces_itself_is_told_from_the_others() -> None:
-    created = trace(
-        span("operator", "reconcile", 0) | {"duration": 900_000},
-        span("apiserver", "LIST", 1_000, parent="reconcile") | {"duration": 800_000},
-        span("apiserver", "POST", 850_000, parent="reconcile") | {"duration": 40_000},
-        span("apiserver", "Create etcd3", 860_000, parent="POST", key="/pods/default/a"),
-    )
+def start_with(created: Any) -> PodStart:
+    """The start of a pod whose creation is in the trace ``created``."""
     seen = {"k8s.pod": "default/a", "k8s.pod.update_type": "create"}
     sync = trace(span("kubelet", "syncPod", 900_000, **seen), trace_id="t2")
 
@@ -358,6 +353,17 @@ def test_a_request_in_the_trace_of_a_client_that_traces_itself_is_told_from_the_
 
     start = look_for_start(client(answer), "default", "a")
     assert start is not None
+    return start
+
+
+def test_a_request_in_the_trace_of_a_client_that_traces_itself_is_told_from_the_others() -> None:
+    created = trace(
+        span("operator", "reconcile", 0) | {"duration": 900_000},
+        span("apiserver", "LIST", 1_000, parent="reconcile") | {"duration": 800_000},
+        span("apiserver", "POST", 850_000, parent="reconcile") | {"duration": 40_000},
+        span("apiserver", "Create etcd3", 860_000, parent="POST", key="/pods/default/a"),
+    )
+    start = start_with(created)
     assert (start.steps[0].name, start.steps[0].duration_ms) == ("create request", 40)
 
 
@@ -374,17 +380,7 @@ def test_what_a_webhook_asks_meanwhile_is_no_part_of_the_request_that_called_it(
         span("apiserver", "Update", 18_000, parent="PUT", key="/configmaps/default/x"),
         span("apiserver", "Create etcd3", 60_000, parent="POST", key="/pods/default/a"),
     )
-    seen = {"k8s.pod": "default/a", "k8s.pod.update_type": "create"}
-    sync = trace(span("kubelet", "syncPod", 900_000, **seen), trace_id="t2")
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        service, tags = question(request)
-        if service == "kubelet":
-            return data(sync)
-        return data(created) if "key" in tags else data()
-
-    start = look_for_start(client(answer), "default", "a")
-    assert start is not None
+    start = start_with(created)
     names = [step.name for step in start.steps]
     assert names[0] == "create request"
     assert [name for name in names if name.startswith("webhook")] == ["webhook one"]
