@@ -165,7 +165,10 @@ def test_the_commands_of_the_makefile(user: User) -> None:
     shown = user.done("up")
     assert "is up." in shown
     assert "firstTraceUrl" in shown
-    assert "KUBECONFIG" in user.shell()
+    shell = user.shell()
+    assert "KUBECONFIG" in shell
+    plugin = ["kubectl", "ktrace", "--version"]
+    assert subprocess.check_output(plugin, env=shell, text=True).startswith("ktrace ")
     first = docker.containers("name=server-0")
     user.done("up")
     assert docker.containers("name=server-0") == first, "the second up changes nothing"

@@ -146,10 +146,11 @@ def test_the_metadata_names_the_dependencies(wheel: Path) -> None:
     assert metadata.metadata["Requires-Python"] == project["requires-python"]
 
 
-def test_ktrace_is_a_command(wheel: Path) -> None:
-    assert [(script.name, script.value) for script in _metadata(wheel).entry_points] == [
-        ("ktrace", "ktrace.cli:main")
-    ]
+def test_ktrace_is_a_command_and_a_plugin_of_kubectl(wheel: Path) -> None:
+    assert {script.name: script.value for script in _metadata(wheel).entry_points} == {
+        "ktrace": "ktrace.cli:main",
+        "kubectl-ktrace": "ktrace.cli:main",
+    }
 
 
 def test_every_module_can_be_imported(elsewhere: Elsewhere, installed: Path) -> None:
