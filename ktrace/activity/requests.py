@@ -1,0 +1,133 @@
+"""The API server's requests in traces: one for each Audit-Id, never a span below one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from ktrace.components import APISERVER
+from ktrace.jaeger import Span, Trace
+
+NOT_KNOWN = "not known"
+REQUEST, LIST, WATCH = "request", "list", "watch"
+_ETCD = "etcdserverpb."
+_WEBHOOK = re.compile(r"Call (mutating|validating) webhook")
+_LOOPBACK = "kube-apiserver"
+"""First word of the API server's own user agent, before its slash."""
+_RESOURCE = re.compile(
+    r"/(?:api/[^/]+|apis/(?P<group>[^/]+)/[^/]+)"
+    r"(?:/namespaces/(?P<namespace>[^/]+)(?=/(?!status$|finalize$)))?"
+    r"/(?P<resource>[^/]+)(?:/(?P<name>[^/]+)(?:/(?P<sub>.+))?)?"
+)
+_CODES = ("http.response.status_code", "http.status_code")
+_METHODS = ("http.request.method", "http.method")
+_AGENTS = ("user_agent.original", "http.user_agent")
+_FAILURE = 400
+
+
+@dataclass(frozen=True)
+class ApiRequest:
+    """One request; times are in microseconds. What its spans do not tell is ``not known``."""
+
+    trace_id: str
+    start: int
+    duration: int
+    client: str
+    """The first word of the user agent."""
+    method: str
+    kind: str
+    """``request``, ``list`` (of a collection) or ``watch``, which lasts as long as it is wanted."""
+    resource: str
+    """``deployments.apps``, ``pods/status``, or the path of what is no resource."""
+    object: str
+    """``deployments.apps/NAMESPACE/NAME``; ``not known`` for a collection."""
+    failed: bool | None
+    """None where no status is told."""
+    etcd: int
+    """Time within the request in which a call to etcd was under way."""
+    webhooks: int
+    internal: bool
+    """Whether the API server asked itself."""
+
+
+def requests_in(traces: Iterable[Trace]) -> Iterator[ApiRequest]:
+    """Every request once, whatever the operation of its span is called in that Kubernetes."""
+    seen: set[tuple[str, str]] = set()
+    for trace in traces:
+        for span in trace.spans:
+            if _is_request(span) and (key := (span.trace_id, span.span_id)) not in seen:
+                seen.add(key)
+                yield _request(trace, span)
+
+
+def _is_request(span: Span) -> bool:
+    return (
+        span.service == APISERVER
+        and span.tags.get("span.kind") == "server"
+        and any(key in span.tags for key in _METHODS)
+    )
+
+
+def _request(trace: Trace, span: Span) -> ApiRequest:
+    below = trace.below(span)
+    handlers = [child for child in below if "user-agent" in child.tags]
+    agent = _first(span, _AGENTS) or next((str(h.tags["user-agent"]) for h in handlers), "")
+    client = (agent.split() or [NOT_KNOWN])[0]
+    target = _first(span, ("http.target", "url.path"))
+    target = target or next((str(h.tags.get("url", "")) for h in handlers), "")
+    method = _first(span, _METHODS)
+    parts = urlsplit(target)
+    resource, name = _named(parts.path)
+    code = _first(span, _CODES)
+    return ApiRequest(
+        trace_id=trace.id,
+        start=span.start,
+        duration=span.duration,
+        client=client,
+        method=method,
+        kind=_kind(method, parts.query, resource, name),
+        resource=resource,
+        object=name,
+        failed=int(code) >= _FAILURE if code.isdigit() else None,
+        etcd=_covered(span, (s for s in below if s.operation.startswith(_ETCD))),
+        webhooks=_covered(span, (s for s in below if _WEBHOOK.match(s.operation))),
+        internal=client.partition("/")[0] == _LOOPBACK,
+    )
+
+
+def _named(path: str) -> tuple[str, str]:
+    """The resource and the object of a request's path."""
+    found = _RESOURCE.fullmatch(path)
+    if found is None:
+        return path or NOT_KNOWN, NOT_KNOWN
+    group, namespace, plural, name, sub = found.group(
+        "group", "namespace", "resource", "name", "sub"
+    )
+    base = f"{plural}.{group}" if group else plural
+    resource = f"{base}/{sub.partition('/')[0]}" if sub else base
+    if not name:
+        return resource, NOT_KNOWN
+    return resource, "/".join(filter(None, (base, namespace, unquote(name))))
+
+
+def _kind(method: str, query: str, resource: str, name: str) -> str:
+    if method != "GET":
+        return REQUEST
+    if parse_qs(query).get("watch", [""])[0] in ("true", "1"):
+        return WATCH
+    return LIST if name == NOT_KNOWN and not resource.startswith(("/", NOT_KNOWN)) else REQUEST
+
+
+def _first(span: Span, keys: Iterable[str]) -> str:
+    return next((str(span.tags[key]) for key in keys if span.tags.get(key)), "")
+
+
+def _covered(span: Span, parts: Iterable[Span]) -> int:
+    """Microseconds of ``span`` that ``parts`` cover; two at once count once."""
+    total, reached = 0, span.start
+    for part in sorted(parts, key=lambda part: part.start):
+        total += max(0, min(part.end, span.end) - max(part.start, reached))
+        reached = max(reached, min(part.end, span.end))
+    return total
