@@ -51,6 +51,10 @@ class ApiRequest:
     internal: bool
     """Whether the API server asked itself."""
 
+    @property
+    def writes(self) -> bool:
+        return self.method in ("POST", "PUT", "PATCH", "DELETE")
+
 
 def requests_in(traces: Iterable[Trace]) -> Iterator[ApiRequest]:
     """Every request once, whatever the operation of its span is called in that Kubernetes."""

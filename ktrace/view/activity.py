@@ -1,0 +1,93 @@
+"""What the API server was asked, as a table or as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ktrace.activity.rows import Row
+from ktrace.activity.window import Window
+from ktrace.document import moment, versioned
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+def parts(rows: Sequence[Row], window: Window, heading: str, url: str) -> Iterator[RenderableType]:
+    """The period that was seen, and the rows."""
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    yield Text(period(window))
+    if not rows:
+        yield Text("no request")
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column(heading)
+    table.add_column("kind")
+    for name in ("count", "per s", "p50 ms", "p99 ms", "errors", "etcd", "webhooks"):
+        table.add_column(name, justify="right")
+    table.add_column("slowest", overflow="fold")
+    for row in rows:
+        table.add_row(
+            Text(row.key),
+            f"internal {row.kind}" if row.internal else row.kind,
+            str(row.count),
+            f"{row.per_second:.2f}",
+            f"{row.p50_ms:.1f}",
+            "-" if row.p99_ms is None else f"{row.p99_ms:.1f}",
+            str(row.errors),
+            f"{row.etcd_share:.0%}",
+            f"{row.webhook_share:.0%}",
+            f"{url}/trace/{row.slowest_trace}",
+        )
+    yield table
+
+
+def period(window: Window) -> str:
+    """Which period the answer is about, and what it lacks."""
+    told = [f"the last {window.seconds:.0f} s"]
+    if not window.reaches_back:
+        told.append("Jaeger has no older request of the period that was asked for")
+    if not window.complete:
+        told.append("it has more traces than are read: these are about the newest")
+    return "; ".join(told)
+
+
+def document(rows: Sequence[Row], window: Window, by: str, of: str, url: str) -> dict[str, Any]:
+    """The shape that ``top --json`` promises: docs/schemas/top.json."""
+    return versioned(
+        {
+            "by": by,
+            "object": of or None,
+            "window": {
+                "asked": _moment(window.asked),
+                "oldestRequest": None if window.oldest is None else _moment(window.oldest),
+                "until": _moment(window.until),
+                "seconds": round(window.seconds, 3),
+                "reachesBack": window.reaches_back,
+                "limitHit": not window.complete,
+            },
+            "rows": [
+                {
+                    "key": row.key,
+                    "kind": row.kind,
+                    "internal": row.internal,
+                    "count": row.count,
+                    "perSecond": round(row.per_second, 4),
+                    "p50Ms": row.p50_ms,
+                    "p99Ms": row.p99_ms,
+                    "errors": row.errors,
+                    "etcdShare": round(row.etcd_share, 4),
+                    "webhookShare": round(row.webhook_share, 4),
+                    "slowestTraceUrl": f"{url}/trace/{row.slowest_trace}",
+                }
+                for row in rows
+            ],
+        }
+    )
+
+
+def _moment(microseconds: int) -> str:
+    return moment(datetime.fromtimestamp(microseconds / 1_000_000, UTC))
