@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import select
 import sys
 from typing import TextIO
 
@@ -37,8 +38,19 @@ def write_error(text: str) -> None:
 
 
 def is_of_stdout(error: OSError) -> bool:
-    """Whether a print to stdout failed: files have names, and other errors other numbers."""
-    return error.filename is None and error.errno in _OF_WRITING
+    """Whether a print to stdout failed: files have names, and other errors other numbers.
+
+    A connection or another program's pipe may be broken too, while stdout is not.
+    """
+    if error.filename is not None or error.errno not in _OF_WRITING:
+        return False
+    return error.errno != errno.EPIPE or _has_lost_its_reader(sys.stdout)
+
+
+def _has_lost_its_reader(stream: TextIO) -> bool:
+    poll = select.poll()
+    poll.register(stream.fileno(), select.POLLOUT)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def abandon(stream: TextIO) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,17 @@ if TYPE_CHECKING:
     from ktrace.following.follower import Follower
     from ktrace.following.owners import PodOwners
     from ktrace.following.report import Report
+    from ktrace.jaeger import Jaeger
     from runtime_observability.host.memory_loss import MemoryLoss
+
+_NO_COLLECTOR = (
+    "the command has no trace of its own, as no collector is known that takes its spans: --stack "
+    "NAME names one"
+)
+_NOT_ARRIVED = (
+    "the collector accepted the command's own spans, but Jaeger does not have them (yet, or a "
+    "sampler dropped them)"
+)
 
 
 def run(
@@ -64,6 +75,10 @@ def run(
     The forwarder ends with the command: processes that still run are refused then. A pod that
     replaces one which the command deleted or evicted is shown too. A user who may not list the
     pods of all namespaces gets those of the namespaces that the command wrote to.
+
+    With a stack the command is a trace of its own, whose page is the report's first line: each
+    request has a traceparent, and the command has TRACEPARENT, to go on with. The API server's
+    spans join that trace if it trusts the user: members of system:masters, from Kubernetes 1.33 on.
 
     Not reported: requests to a cluster that --kubeconfig, --server or another context names.
     `kubectl --raw` is refused. kubectl sends neither --token nor --client-certificate through the
@@ -107,7 +122,7 @@ def _run(command: Sequence[str], seconds: float, chosen: target.Target) -> Repor
     from ktrace.following.follower import Follower
     from ktrace.following.owners import PodOwners
     from ktrace.following.report import Report
-    from ktrace.recording import user_command
+    from ktrace.recording import command_spans, trace_context, user_command
     from ktrace.recording.forwarder import recording
     from ktrace.target import absence
 
@@ -115,16 +130,25 @@ def _run(command: Sequence[str], seconds: float, chosen: target.Target) -> Repor
         jaeger.services()  # fails before the command runs if Jaeger cannot be reached
         owners = PodOwners(chosen.cluster)
         owners.refresh()
+        collector = chosen.collector
+        trace = trace_context.begin(os.environ) if collector else None
         begin = time.time()
         with (
-            recording(chosen.cluster) as (environment, recorder),
+            recording(chosen.cluster, trace) as (environment, recorder),
             owners.refreshing(lambda: {sent.info.namespace for sent in recorder.requests}),
         ):
             outcome = user_command.run(command, environment)
+            end = time.time()
         # Only now is nothing forwarded any more that is not among them.
         requests = tuple(recorder.requests)
         told = tuple(map(clean, command))
         traced = chosen.traces_runtime
+        unsent = _NO_COLLECTOR
+        if trace:
+            ended = command_spans.EndedCommand(command[0], outcome.code, begin, end)
+            spans = command_spans.of_command(trace, ended, requests)
+            unsent = command_spans.send(collector, spans)
+            unsent = unsent and f"the collector did not accept the command's own spans: {unsent}"
         follower = Follower(jaeger, owners, requests, begin, runtime_traced=traced)
         problems = [recorder.problem]
         if requests:
@@ -137,6 +161,10 @@ def _run(command: Sequence[str], seconds: float, chosen: target.Target) -> Repor
                 f"no request of `{' '.join(told)}` was recorded: it sent none, or none to "
                 "the cluster of KUBECONFIG, which --kubeconfig, --server and --context override"
             ]
+        trace_id, lost = "", ""
+        if trace:
+            ids = {found.id for found in follower.followed.traces.values()}
+            trace_id, lost = _own_page(jaeger, trace.trace_id, ids, sent=not unsent)
         return Report(
             told,
             outcome.code,
@@ -144,7 +172,8 @@ def _run(command: Sequence[str], seconds: float, chosen: target.Target) -> Repor
             follower.followed,
             jaeger.url,
             "; ".join(filter(None, problems)),
-            (*_notes(owners), *follower.limits),
+            (*_notes(owners), *follower.limits, *filter(None, (unsent, lost))),
+            trace_id,
         )
 
 
@@ -156,6 +185,19 @@ def _with_losses(report: Report, loss: MemoryLoss | None, begin: float) -> Repor
     if report.whole:
         return replace(report, notes=(*report.notes, told))
     return replace(report, problem="; ".join(filter(None, (report.problem, told))))
+
+
+def _own_page(
+    jaeger: Jaeger, trace_id: str, seen: Collection[str], *, sent: bool
+) -> tuple[str, str]:
+    """``trace_id`` if Jaeger has it, else an empty text; and why it is missing, if it was sent."""
+    if trace_id in seen:
+        return trace_id, ""
+    try:
+        arrived = jaeger.trace(trace_id) is not None
+    except JaegerError as error:
+        return "", f"whether Jaeger has the command's own trace is not known: {error}"
+    return trace_id if arrived else "", "" if arrived or not sent else _NOT_ARRIVED
 
 
 def _notes(owners: PodOwners) -> tuple[str, ...]:

@@ -20,6 +20,10 @@ _PAUSE_SECONDS = 1.5
 """Longer than an exporter's delay: a start that is the same twice is all there."""
 
 
+def _finite(seconds: float | None) -> float | None:
+    return None if seconds is None else options.finite(seconds)
+
+
 def watch(
     *,
     slower_than: Annotated[
@@ -31,7 +35,12 @@ def watch(
     for_seconds: Annotated[
         float | None,
         typer.Option(
-            "--for", metavar="SECONDS", min=0, help="End after so long.", show_default="Ctrl-C"
+            "--for",
+            metavar="SECONDS",
+            min=0,
+            callback=_finite,
+            help="End after so long.",
+            show_default="Ctrl-C",
         ),
     ] = None,
     stack: options.TracesOption = None,

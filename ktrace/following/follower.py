@@ -194,16 +194,25 @@ class Follower:
         self._read_requests(self._audit_ids, deadline)
         for audit_id, trace in self._traces.items():
             for span in trace.spans:
-                if span.tags.get("audit-id") == audit_id:
+                if span.service == APISERVER and span.tags.get("audit-id") == audit_id:
                     self._jaeger.narrow(origin.of(span))
 
     def _read_requests(self, audit_ids: Iterable[str], deadline: float) -> None:
-        for audit_id in _before(deadline, audit_ids):
+        """A trace that holds several of the requests is read once."""
+        unread = dict.fromkeys(audit_ids)
+        for audit_id in _before(deadline, list(unread)):
+            if audit_id not in unread:
+                continue
             traces_of_request = self._jaeger.find(
                 APISERVER, tags={"audit-id": audit_id}, start=self._since - 1_000_000, limit=1
             )
             if traces_of_request:
-                self._traces[audit_id] = traces_of_request[0]
+                found = traces_of_request[0]
+                spans = (span for span in found.spans if span.service == APISERVER)
+                others = unread.keys() & {span.tags.get("audit-id") for span in spans}
+                for held in others | {audit_id}:
+                    self._traces[held] = found
+                    del unread[held]
 
     def _candidates(self) -> list[tuple[PodInfo, str]]:
         """Pods, each with the reason if it is not that its object or an owner was written.

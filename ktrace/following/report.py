@@ -27,6 +27,8 @@ class Report:
     problem: str = ""
     notes: tuple[str, ...] = ()
     """What limits the report without making it incomplete."""
+    trace_id: str = ""
+    """Of the command's own trace; empty if it has none in Jaeger."""
 
     @property
     def whole(self) -> bool:
@@ -34,10 +36,30 @@ class Report:
         has_traces = all(self._trace_of(request) for request in self.requests)
         return has_traces and all(pod.whole for pod in self.followed.pods)
 
+    @property
+    def page(self) -> str | None:
+        """Jaeger's page of the command's own trace; None if it has none there."""
+        return f"{self.jaeger_url}/trace/{self.trace_id}" if self.trace_id else None
+
+    @property
+    def requests_in_trace(self) -> int | None:
+        """Of how many requests the API server's spans were seen in the command's own trace."""
+        if not self.trace_id:
+            return None
+        traces = filter(None, map(self._trace_of, self.requests))
+        return sum(trace.id == self.trace_id for trace in traces)
+
+    @property
+    def requests_seen(self) -> int:
+        """Number of requests of which the API server's spans were seen in any trace."""
+        return sum(self._trace_of(request) is not None for request in self.requests)
+
     def document(self) -> dict[str, Any]:
         """The shape that ``run --json`` promises: docs/schemas/run.json."""
         return versioned(
             {
+                "traceUrl": self.page,
+                "requestsInTrace": self.requests_in_trace,
                 "command": list(self.command),
                 "exitCode": self.code,
                 "quiet": self.followed.quiet,
@@ -89,11 +111,16 @@ class Report:
     def duration_ms(self, request: RecordedRequest) -> float:
         """The API server's own time if Jaeger has it, else the time that ktrace measured.
 
-        A trace may hold more than the request: that of a client which traces itself.
+        A trace may hold more than the request: the command's, or that of a client which traces
+        itself.
         """
         trace = self._trace_of(request)
         spans = trace.spans if trace else ()
-        own_spans = [span for span in spans if span.tags.get("audit-id") == request.audit_id]
+        own_spans = [
+            span
+            for span in spans
+            if span.service == APISERVER and span.tags.get("audit-id") == request.audit_id
+        ]
         if trace and own_spans:
             return trace.outermost(own_spans[0], APISERVER).duration / 1000
         return (request.ended - request.started) * 1000

@@ -69,14 +69,19 @@ class Trace:
         return [self.spans[place] for place in positions if id(self.spans[place]) not in excluded]
 
     def outermost(self, span: Span, service: str) -> Span:
-        """The topmost ancestor of ``span`` that belongs to ``service``, or ``span`` itself."""
+        """The topmost ancestor of ``span`` with none but spans of ``service`` between them.
+
+        ``span`` itself if its parent is of another service. Above a client, a webhook or an
+        operator that traces itself there may be another request to ``service``.
+        """
         visited: set[str] = set()
         topmost, parent = span, span.parent_id
         while parent is not None and parent not in visited and parent in self._places:
             visited.add(parent)
             ancestor = self.spans[self._places[parent][-1]]
-            topmost = ancestor if ancestor.service == service else topmost
-            parent = ancestor.parent_id
+            if ancestor.service != service:
+                break
+            topmost, parent = ancestor, ancestor.parent_id
         return topmost
 
     @cached_property

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from dataclasses import dataclass
 
+from ktrace import otlp
 from ktrace.jaeger import Jaeger, JaegerError
 from ktrace.text import clean
 from runtime_observability.host.http import httpx
 
-_SERVICE = "ktrace"
 _REQUEST_SECONDS = 5
 _ARRIVAL_SECONDS = 10.0
 _POLL_SECONDS = 0.2
@@ -52,25 +51,10 @@ def send_and_wait(otlp_http: str, jaeger: Jaeger) -> Synthetic:
 
 
 def send(otlp_http: str) -> str:
-    """Sends one span over OTLP/HTTP and returns its trace id; raises httpx.HTTPError.
-
-    The id ends in ones: a sampler in proportional mode keeps it at any rate but 0.
-    """
-    trace_id = secrets.token_hex(9) + "f" * 14
+    """Sends one span over OTLP/HTTP and returns its trace id; raises httpx.HTTPError."""
     now = time.time_ns()
-    span = {
-        "traceId": trace_id,
-        "spanId": secrets.token_hex(8),
-        "name": "ktrace verify",
-        "kind": 1,
-        "startTimeUnixNano": str(now - 1_000_000),
-        "endTimeUnixNano": str(now),
-    }
-    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": _SERVICE}}]}
-    httpx.post(
-        f"{otlp_http}/v1/traces",
-        json={"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [span]}]}]},
-        timeout=_REQUEST_SECONDS,
-        trust_env=False,
-    ).raise_for_status()
-    return trace_id
+    span = otlp.SentSpan(
+        otlp.new_trace_id(), otlp.new_span_id(), "ktrace verify", now - 1_000_000, now
+    )
+    otlp.send(otlp_http, [span], _REQUEST_SECONDS)
+    return span.trace_id

@@ -317,10 +317,16 @@ def _request_of(trace: Trace, span: Span) -> Request:
     """The outermost span of the request that holds ``span``.
 
     The trace's longest span would not do: if the client traces itself, its trace holds several
-    requests.
+    requests. What a webhook asks the API server meanwhile is a request of its own.
     """
     outermost = trace.outermost(span, APISERVER)
-    return Request(outermost, trace.below(outermost))
+    below = [
+        other
+        for other in trace.below(outermost)
+        if other.service != APISERVER
+        or trace.outermost(other, APISERVER).span_id == outermost.span_id
+    ]
+    return Request(outermost, below)
 
 
 def _succeeded(request: Span) -> bool:

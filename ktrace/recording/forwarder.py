@@ -31,6 +31,7 @@ from ktrace.recording.environment import without_proxy
 from ktrace.recording.handler import Handler
 from ktrace.recording.kubeconfig import redirected
 from ktrace.recording.requests import RecordedRequest
+from ktrace.recording.trace_context import TraceContext
 from runtime_observability.host.files import write_private
 
 _POLL_SECONDS = 0.05
@@ -67,8 +68,12 @@ class Recorder:
 
 
 @contextmanager
-def recording(kubeconfig: Path) -> Iterator[tuple[dict[str, str], Recorder]]:
+def recording(
+    kubeconfig: Path, trace: TraceContext | None = None
+) -> Iterator[tuple[dict[str, str], Recorder]]:
     """Environment variables for a command whose requests are recorded within this context.
+
+    They join ``trace``. Without one their headers and TRACEPARENT are the command's own.
 
     After it no request is forwarded, and what was is recorded. Raises the errors of ApiServer
     before anything listens, and UsageError if this machine has no place for a kubeconfig.
@@ -79,7 +84,7 @@ def recording(kubeconfig: Path) -> Iterator[tuple[dict[str, str], Recorder]]:
         folder = tempfile.TemporaryDirectory(prefix="ktrace-", ignore_cleanup_errors=True)
     except OSError as error:
         raise _no_place(error) from None
-    with folder as path, _forwarder(api_server, recorder) as forwarder:
+    with folder as path, _forwarder(api_server, recorder, trace) as forwarder:
         own = Path(path) / "kubeconfig"
         try:
             write_private(own, yaml.safe_dump(redirected(kubeconfig, forwarder.url)))
@@ -91,6 +96,7 @@ def recording(kubeconfig: Path) -> Iterator[tuple[dict[str, str], Recorder]]:
                 # kubectl caches a server's API by its URL, which is different for every command.
                 "KUBECACHEDIR": str(Path(path) / "cache"),
                 **without_proxy(os.environ),
+                **(trace.environment if trace else {}),
             },
             recorder,
         )
@@ -104,9 +110,11 @@ def _no_place(error: OSError) -> UsageError:
 
 
 @contextmanager
-def _forwarder(api_server: ApiServer, recorder: Recorder) -> Iterator[_Forwarder]:
+def _forwarder(
+    api_server: ApiServer, recorder: Recorder, trace: TraceContext | None
+) -> Iterator[_Forwarder]:
     """Serves within the context."""
-    forwarder = _Forwarder(api_server, recorder)
+    forwarder = _Forwarder(api_server, recorder, trace)
     serve = partial(forwarder.serve_forever, poll_interval=_POLL_SECONDS)
     threading.Thread(target=serve, daemon=True).start()
     try:
@@ -123,7 +131,9 @@ class _Forwarder(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 256
 
-    def __init__(self, api_server: ApiServer, recorder: Recorder) -> None:
+    def __init__(
+        self, api_server: ApiServer, recorder: Recorder, trace: TraceContext | None
+    ) -> None:
         self._secret_path = f"/{secrets.token_urlsafe(32)}"
         self._recorder = recorder
         self.connections = Connections()
@@ -133,6 +143,7 @@ class _Forwarder(ThreadingHTTPServer):
             secret_path=self._secret_path,
             record=recorder.add,
             open_connections=self.connections,
+            trace=trace,
         )
         super().__init__(("127.0.0.1", 0), handler)
 

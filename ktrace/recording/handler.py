@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler
 from io import BufferedReader
 from typing import Any
 
+from ktrace import otlp
 from ktrace.recording import (
     answers,
     connections,
@@ -18,12 +19,14 @@ from ktrace.recording import (
     malformed,
     object_reference,
     request_body,
+    trace_context,
 )
 from ktrace.recording.api_connection import ApiConnection
 from ktrace.recording.api_server import ApiServer
 from ktrace.recording.connections import Connection, Connections
 from ktrace.recording.malformed import MalformedError
 from ktrace.recording.requests import RecordedRequest
+from ktrace.recording.trace_context import TraceContext
 from ktrace.text import clean
 
 _CHUNK = 1 << 16
@@ -46,6 +49,7 @@ class Handler(BaseHTTPRequestHandler):
     """Serves only paths below ``secret_path``; has a connection of its own to the API server.
 
     ``record`` returns whether the request may be forwarded: none may after the command has ended.
+    With ``trace`` each request is a span of it, unless the command has its own traceparent.
     """
 
     protocol_version = "HTTP/1.1"
@@ -59,11 +63,13 @@ class Handler(BaseHTTPRequestHandler):
         secret_path: str,
         record: Callable[[RecordedRequest], bool],
         open_connections: Connections,
+        trace: TraceContext | None = None,
     ) -> None:
         self._api = ApiConnection(api_server)
         self._secret_path = secret_path
         self._record = record
         self._open_connections = open_connections
+        self._trace = trace
         super().__init__(*connection)  # which handles every request of the connection
 
     def setup(self) -> None:
@@ -121,6 +127,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         request = RecordedRequest(self.command, path, time.time())
         request.dry_run = _is_dry_run(request, body)
+        self._join_trace(request)
         self._own.forwards(request)
         if not self._record(request):
             self._refuse(http.client.SERVICE_UNAVAILABLE, "the command of ktrace run has ended")
@@ -150,6 +157,13 @@ class Handler(BaseHTTPRequestHandler):
         if length != 0 and self.headers.get("Expect", "").lower() == "100-continue":
             super().handle_expect_100()
         return request_body.read(self.headers, self.rfile)
+
+    def _join_trace(self, request: RecordedRequest) -> None:
+        if self._trace and trace_context.HEADER not in self.headers:
+            request.span_id = otlp.new_span_id()
+            self.headers[trace_context.HEADER] = self._trace.traceparent(request.span_id)
+            # It means nothing without the traceparent that it belongs to.
+            del self.headers[trace_context.STATE_HEADER]
 
     def _exchange(self, request: RecordedRequest, sent: bytes | None) -> None:
         answer = self._api.exchange(request.method, request.path, self.headers, sent)

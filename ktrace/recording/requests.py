@@ -40,6 +40,8 @@ class RecordedRequest:
     """The object that the answer to a write names."""
     collection: tuple[ObjectReference, ...] = ()
     """The objects that the answer to a deletion of a collection lists."""
+    span_id: str = ""
+    """Of ktrace's span for it; empty if it has none, as the command sent a traceparent itself."""
     dry_run: bool | None = None
     """Whether the body makes it a dry run; None if that depends on the query."""
 

@@ -60,6 +60,11 @@ class Target:
         return CONTAINERD in (self.outputs.get("tracedComponents") or ())
 
     @property
+    def collector(self) -> str:
+        """URL that takes spans over OTLP/HTTP; empty if none is known."""
+        return str(self.outputs.get("otlpHttpEndpoint") or "")
+
+    @property
     def is_shared(self) -> bool:
         """Whether that Jaeger may have the traces of other stacks: it is not the stack's own."""
         own = self.outputs.get("jaegerUrl")

@@ -16,10 +16,15 @@ _SHOWN_READS = 3
 """Read requests with a line each: the slowest."""
 _STEP_SHARE = 0.05
 """Of a pod's start, for a step to have a line."""
+_THAT_PAGE = "that page"
+"""The command's own, which is the first line."""
 
 
 def render(report: Report) -> Tree:
-    tree = Tree(terminal.text(f"{' '.join(report.command)}  (exit {report.code})"))
+    title = f"{' '.join(report.command)}  (exit {report.code})"
+    tree = Tree(terminal.text(f"{report.page}\n{title}" if report.page else title))
+    if report.page:
+        tree.add(terminal.text(_joined(report)))
     _add_requests(tree, report)
     pods = tree.add(terminal.text(f"what followed: {counted(len(report.followed.pods), 'pod')}"))
     for pod in report.followed.pods:
@@ -36,6 +41,20 @@ def render(report: Report) -> Tree:
     if report.problem:
         tree.add(terminal.text(f"problem: {report.problem}"))
     return tree
+
+
+def _joined(report: Report) -> str:
+    """Whether the page has what the API server did, by what was seen in Jaeger."""
+    seen, joined = report.requests_seen, report.requests_in_trace or 0
+    if not seen:
+        return f"{_THAT_PAGE}: the command; whether the API server's spans join it is not known"
+    told = f"the API server's spans of {joined} of {counted(seen, 'request')}"
+    if joined:
+        return f"{_THAT_PAGE}: the command and {told}"
+    return (
+        f"{_THAT_PAGE}: the command alone, and {told}: the API server begins its own traces, which "
+        "the Audit-Id links"
+    )
 
 
 def _add_requests(tree: Tree, report: Report) -> None:
@@ -73,9 +92,11 @@ def _subject(request: RecordedRequest) -> str:
 
 
 def _line(report: Report, request: RecordedRequest, title: str) -> Text:
+    url = report.request_url(request)
+    where = _THAT_PAGE if url and url == report.page else url or "no trace"
     return terminal.text(
         f"{title}  {request.status or 'no answer'}  {milliseconds(report.duration_ms(request))}  "
-        f"{report.request_url(request) or 'no trace'}"
+        f"{where}"
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any
 
 from tests.live.pods import PULL_SECONDS
 from tests.live.stack import Stack
@@ -30,6 +31,29 @@ def ktrace(
         timeout=seconds,
         check=False,
     )
+
+
+@contextmanager
+def running(
+    stack: Stack, *arguments: str, stdout: IO[str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """The command while the block runs, in which Ctrl-C can be sent to it.
+
+    What a script starts in the background ignores that, and what it starts too.
+    """
+    ktrace = [str(stack.folder / ".venv/bin/python"), "-m", "ktrace", *arguments]
+    with subprocess.Popen(
+        ["env", "--default-signal=INT", *ktrace, "--stack", stack.name],
+        cwd=stack.folder,
+        env={**stack.environment, "PATH": stack.environment.get("PATH", os.defpath)},
+        stdout=stdout or subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def document(stack: Stack, *arguments: str, code: int = 0) -> dict[str, Any]:

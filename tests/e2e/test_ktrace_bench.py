@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.ktrace import ktrace
+from tests.e2e.ktrace import ktrace, running
 from tests.e2e.webhooks import slow_webhook
 from tests.live.pods import wait_for_api
 from tests.live.stack import Stack
@@ -51,16 +50,11 @@ def test_a_slow_webhook_is_the_step_that_differs(stack: Stack, tmp_path: Path) -
 
 def test_ctrl_c_leaves_no_pod(stack: Stack) -> None:
     wait_for_api(stack)
-    command = [str(stack.folder / ".venv/bin/python"), "-m", "ktrace", "bench", "--pods=50",
-               "--parallel=3", "--stack", stack.name]  # fmt: skip
-    with subprocess.Popen(
-        command, cwd=stack.folder, env=dict(stack.environment), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    ) as running:  # fmt: skip
+    with running(stack, "bench", "--pods=50", "--parallel=3") as bench:
         until("the first pods", lambda: left(stack), 60)
-        running.send_signal(signal.SIGINT)
-        said = running.communicate(timeout=60)
-    assert running.returncode == 130, said
+        bench.send_signal(signal.SIGINT)
+        said = bench.communicate(timeout=60)
+    assert bench.returncode == 130, said
     assert "Traceback" not in said[1]
     assert left(stack) == ""
 

@@ -7,15 +7,19 @@ import secrets
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from runtime_observability.host.files import write_private
 from tests.e2e.ktrace import ktrace
-from tests.live.pods import BUSYBOX, PULL_SECONDS, pods
+from tests.e2e.traced_webhook import traced_webhook
+from tests.live import traces
+from tests.live.pods import BUSYBOX, PULL_SECONDS, pods, wait_for_api
 from tests.live.stack import Stack
 from tests.live.starts import promised
+from tests.live.waiting import until
 
 
 @pytest.fixture
@@ -126,3 +130,79 @@ def test_a_command_that_asks_no_cluster_is_a_finding(stack: Stack) -> None:
     done = ktrace(stack, "run", "--", "true")
     assert done.returncode == 1
     assert "no request of `true` was recorded" in done.stderr
+
+
+def parents(trace: traces.Trace, span: dict[str, Any]) -> list[str]:
+    """The services of the span's ancestors, from its parent to the trace's root."""
+    spans = {entry["spanID"]: entry for entry in trace.spans}
+    services = []
+    while span := next(
+        (spans[above["spanID"]] for above in span["references"] if above["spanID"] in spans), {}
+    ):
+        services.append(trace.document["processes"][span["processID"]]["serviceName"])
+    return services
+
+
+def test_one_trace_holds_the_command_its_request_and_the_webhooks_own_span(
+    stack: Stack, tmp_path: Path
+) -> None:
+    wait_for_api(stack)
+    name = f"traced-{secrets.token_hex(3)}"
+    file = tmp_path / "report.json"
+    with traced_webhook(stack) as webhook:
+
+        def asked() -> bool:
+            """The API server learns of a new webhook after a moment."""
+            made = ("create", "configmap", name, "--dry-run=server")
+            stack.kubectl(*made)
+            return bool(webhook.contexts)
+
+        until("a ConfigMap that the webhook is asked about", asked, 60)
+        command = ["kubectl", "create", "configmap", name]
+        try:
+            done = ktrace(stack, "run", "--json", "--report", str(file), "--", *command)
+        finally:
+            stack.kubectl("delete", "configmap", name, "--ignore-not-found")
+        assert done.returncode == 0, done.stderr
+        report = json.loads(file.read_text())
+        trace_id = report["traceUrl"].rpartition("/")[2]
+        assert trace_id in webhook.contexts[-1]
+
+        def found() -> traces.Trace | None:
+            """Spans of the API server and of the webhook arrive after the command's own."""
+            all_of_it = traces.search(stack.outputs["jaegerUrl"], "ktrace")
+            for entry in all_of_it:
+                names = {span["operationName"] for span in entry.spans}
+                if entry.document["traceID"] == trace_id and webhook.operation in names:
+                    return entry if entry.whole else None
+            return None
+
+        whole = until("a whole trace with the webhook's span", found, 20)
+    assert report["requestsInTrace"] == len(report["requests"])
+    assert {request["traceUrl"] for request in report["requests"]} == {report["traceUrl"]}
+    assert report["notes"] == []
+    assert whole.services >= {"ktrace", "apiserver"}
+    (root,) = (span for span in whole.spans if not span["references"])
+    assert root["operationName"] == "ktrace run kubectl"
+    (review,) = (span for span in whole.spans if span["operationName"] == webhook.operation)
+    above = parents(whole, review)
+    assert above[0] == "apiserver"
+    assert above[-2:] == ["ktrace", "ktrace"]
+
+
+def test_the_requests_of_a_user_who_is_not_trusted_are_linked_by_their_audit_ids(
+    stack: Stack, tmp_path: Path
+) -> None:
+    document = yaml.safe_load(Path(stack.outputs["kubeconfig"]).read_text())
+    token = stack.kubectl("create", "token", "default").strip()
+    document["users"][0]["user"] = {"token": token}
+    write_private(tmp_path / "config", yaml.safe_dump(document))
+    where = ["--kubeconfig", str(tmp_path / "config"), "--stack", stack.name, "--for", "6"]
+    file = tmp_path / "report.json"
+    command = ["kubectl", "auth", "can-i", "get", "pods"]
+    ktrace(stack, "run", *where, "--json", "--report", str(file), "--", *command)
+    report = json.loads(file.read_text())
+    assert report["requestsInTrace"] == 0
+    linked = [request["traceUrl"] for request in report["requests"] if request["traceUrl"]]
+    assert linked
+    assert report["traceUrl"] not in linked

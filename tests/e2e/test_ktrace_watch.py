@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.e2e.ktrace import running
 from tests.live.pods import pods, wait_for_api
 from tests.live.stack import Stack
 from tests.live.waiting import until
@@ -19,22 +19,14 @@ from tests.schemas import validate
 @contextmanager
 def watching(stack: Stack, file: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """``ktrace watch`` while the block runs; its output is in ``file``."""
-    command = [str(stack.folder / ".venv/bin/python"), "-m", "ktrace", "watch", *arguments]
-    environment = {**stack.environment, "PATH": stack.environment.get("PATH", os.defpath)}
-    with (
-        file.open("w") as output,
-        subprocess.Popen(
-            [*command, "--stack", stack.name], cwd=stack.folder, env=environment, text=True,
-            stdout=output, stderr=subprocess.PIPE,
-        ) as running,
-    ):  # fmt: skip
-        assert running.stderr
-        running.stderr.readline()
+    with file.open("w") as output, running(stack, "watch", *arguments, stdout=output) as watch:
+        assert watch.stderr
+        watch.stderr.readline()
         try:
-            yield running
+            yield watch
         finally:
-            running.send_signal(signal.SIGINT)
-            running.wait(timeout=30)
+            watch.send_signal(signal.SIGINT)
+            watch.wait(timeout=30)
 
 
 def test_each_start_is_a_line_and_ctrl_c_ends_it(stack: Stack, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktrace.pipeline import probe_pod, synthetic_span
+from ktrace import otlp as sent
+from ktrace.pipeline import probe_pod
 from ktrace.podstart import search
 from runtime_observability.core import documents, presets
 from runtime_observability.core.presets import PROCESSOR, Choice, Preset, milliseconds
@@ -265,8 +266,8 @@ def test_a_handler_that_watches_is_not_slow() -> None:
 
 def test_what_up_and_verify_wait_for_is_kept_by_all() -> None:
     everywhere = {choice.preset for choice in REDUCING}
-    service = synthetic_span._SERVICE
-    assert kept_by(service, "ktrace verify") == everywhere
+    for operation in ("ktrace verify", "ktrace run kubectl"):
+        assert kept_by(sent.SERVICE, operation) == everywhere
     name = f"{probe_pod.NAMESPACE}/trace-probe-0a1b2c3d"
     assert "errors-and-slow" in sync("create", name)
     for prefix in ("", "/registry"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
@@ -54,6 +56,21 @@ def jaeger(server: FakeServer) -> str:
 
     server.answer = served(answer)
     return server.url
+
+
+def test_a_broken_pipe_that_is_not_that_of_stdout_is_told(
+    ktrace: Ktrace, jaeger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended with 1 and without a word: a program's pipe or a connection was closed."""
+
+    def fails(*_: object) -> None:
+        raise OSError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+    monkeypatch.setattr(search, "wait_for_verdicts", fails)
+    failed = ktrace("assert", POD_START, "--set", "POD=a/b", "--jaeger", jaeger, "--json")
+    assert failed.returncode == 2
+    assert failed.document["error"] == {"message": "Broken pipe", "exitCode": 2}
+    assert failed.stderr == "ktrace: Broken pipe\n"
 
 
 @pytest.fixture

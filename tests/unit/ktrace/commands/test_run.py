@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from typing import Any
 import pytest
 
 from ktrace.cli import main
-from ktrace.target import losses
+from ktrace.commands import run as command_run
+from ktrace.target import losses, target
 from runtime_observability.host.memory_loss import MemoryLoss
 from tests import schemas
-from tests.fakes.http import FakeServer, Reply, write_kubeconfig
+from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
 from tests.fakes.jaeger import span, trace
 
 COMMAND = """\
@@ -198,7 +200,7 @@ def test_what_a_restart_of_jaeger_may_have_lost_meanwhile_is_a_problem(
     assert ktrace_run("--json") == code
     document = json.loads(capfd.readouterr().err)
     schemas.validate("run", document)
-    assert document["notes"] == []
+    assert document["notes"] == [command_run._NO_COLLECTOR]
     told = f"spans from before may be lost: {loss}" if code else None
     assert document["problem"] == told
 
@@ -232,3 +234,90 @@ def test_a_kubeconfig_that_cannot_be_used_is_wrong_usage(
     assert printed.out == ""
     assert printed.err.startswith(f"ktrace: {broken} cannot be used: ")
     assert len(printed.err.splitlines()) == 1
+
+
+@pytest.fixture
+def collected(
+    ktrace_run: Callable[..., int], server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., int]:
+    """``ktrace_run`` with a collector that answers with ``accepts``.
+
+    Jaeger has the command's trace, with the API server's spans of its request if it ``adopts``.
+    """
+    outputs = {"otlpHttpEndpoint": server.url}
+
+    def run(*options: str, accepts: int = 200, adopts: bool = False, arrives: bool = True) -> int:
+        def answer(request: Request) -> Reply:
+            if request.path == "/v1/traces":
+                return Reply(accepts)
+            if request.path.endswith("/services"):
+                return Reply(200, {"data": ["apiserver"]})
+            if "/api/traces" in request.path:
+                return Reply(200, {"data": found(request.path), "items": []})
+            return Reply(200, {"data": [], "items": []}, {"Audit-Id": "one"})
+
+        def found(path: str) -> list[dict[str, Any]]:
+            """Those of the API server for a search, the command's own for its id."""
+            (version,) = server.asked("GET", "/version")
+            own = version.headers["traceparent"].split("-")[1]
+            tags: dict[str, Any] = {"audit-id": "one"}
+            of_server = span("apiserver", "GET", **tags)
+            if "/api/traces/" in path:
+                return [trace(span("ktrace", "run"), trace_id=own)] if arrives else []
+            return [trace(of_server, trace_id=own if adopts else "t1")]
+
+        server.requests.clear()
+        server.answer = answer
+        return ktrace_run(*options)
+
+    original = target.choose
+    monkeypatch.setattr(
+        target,
+        "choose",
+        lambda *given: replace(original(*given), outputs=outputs),
+    )
+    return run
+
+
+def test_the_page_of_a_command_is_first_and_what_joins_it_was_seen(
+    collected: Callable[..., int], server: FakeServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for adopts in (False, True):
+        assert collected(adopts=adopts) == 0
+        first, *more = capfd.readouterr().err.splitlines()
+        (sent,) = server.asked("POST", "/v1/traces")
+        root, request = sent.body["resourceSpans"][0]["scopeSpans"][0]["spans"]
+        assert first == f"{server.url}/trace/{root['traceId']}"
+        assert request["parentSpanId"] == root["spanId"]
+        text = " ".join(" ".join(more).split())
+        assert ("the command alone" in text) is not adopts
+        assert ("the command and the API server's spans of 1 of 1 request" in text) is adopts
+        assert "note:" not in text
+        assert collected("--json", adopts=adopts) == 0
+        document = json.loads(capfd.readouterr().err)
+        schemas.validate("run", document)
+        assert document["requestsInTrace"] == int(adopts)
+        assert (document["requests"][0]["traceUrl"] == document["traceUrl"]) is adopts
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"accepts": 503, "arrives": False}, "did not accept the command's own spans: "),
+        ({"arrives": False}, "Jaeger does not have them"),
+    ],
+)
+def test_spans_that_do_not_arrive_are_one_note_and_cost_no_code(
+    collected: Callable[..., int],
+    capfd: pytest.CaptureFixture[str],
+    options: dict[str, Any],
+    told: str,
+) -> None:
+    assert collected("--json", **options) == 0
+    document = json.loads(capfd.readouterr().err)
+    schemas.validate("run", document)
+    (note,) = document["notes"]
+    assert told in note
+    assert document["traceUrl"] is None
+    assert document["requestsInTrace"] is None
+    assert document["problem"] is None

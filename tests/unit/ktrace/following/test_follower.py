@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -396,6 +397,35 @@ def test_a_requests_time_is_not_that_of_its_clients_trace(
         whole["spans"][number]["duration"] = duration
     report = follow(jaeger_with(clock, whole), owners([]), NEW)
     assert report.document()["requests"][0]["durationMs"] == 7.0
+
+
+def test_requests_of_one_trace_have_their_own_times_and_the_trace_is_read_once(
+    owners: Callable[..., PodOwners], clock: Clock
+) -> None:
+    """As where the API server joins the command's trace: ktrace's spans have the ids, too."""
+    ids: list[dict[str, Any]] = [{"audit-id": f"id-{number}"} for number in range(30)]
+    spans = [span("ktrace", "command")]
+    requests = []
+    for number, tags in enumerate(ids):
+        client_span = span("ktrace", f"client-{number}", number, "command", **tags)
+        own = span("apiserver", f"POST-{number}", number, f"client-{number}")
+        handler = span("apiserver", f"Create-{number}", number, f"POST-{number}", **tags)
+        own["duration"] = 1000 * (number + 1)
+        client_span["duration"] = 900_000
+        spans += [client_span, own, handler]
+        requests.append(replace(NEW, audit_id=f"id-{number}"))
+    searches: list[str] = []
+    jaeger = jaeger_with(clock, trace(*spans))
+    find = jaeger.find
+
+    def counted(service: str, *args: Any, **options: Any) -> Any:
+        searches.append(service)
+        return find(service, *args, **options)
+
+    jaeger.find = counted  # type: ignore[method-assign]
+    document = follow(jaeger, owners([]), *requests).document()
+    assert [entry["durationMs"] for entry in document["requests"]] == list(map(float, range(1, 31)))
+    assert searches == ["apiserver"]
 
 
 # --- what is read, and what fails -----------------------------------------------------------------

@@ -206,18 +206,19 @@ def test_a_trace_has_a_link() -> None:
     assert jaeger.link(found) == f"{URL}/trace/t1"
 
 
-def test_the_outermost_span_of_a_service_is_found_past_those_of_others() -> None:
+def test_the_outermost_span_of_a_request_is_not_that_of_the_request_that_caused_it() -> None:
     document = trace(
         span("operator", "reconcile"),
         span("apiserver", "POST", parent="reconcile"),
         span("webhook", "admit", parent="POST"),
-        span("apiserver", "Create", parent="admit"),
+        span("apiserver", "PUT", parent="admit"),
+        span("apiserver", "Create", parent="PUT"),
         span("apiserver", "List", parent="reconcile"),
         span("apiserver", "itself", parent="itself"),
     )
     (found,) = answers(data(document)).find("apiserver")
     spans = {span.operation: span for span in found.spans}
-    assert found.outermost(spans["Create"], "apiserver") is spans["POST"]
+    assert found.outermost(spans["Create"], "apiserver") is spans["PUT"]
     assert found.outermost(spans["List"], "apiserver") is spans["List"]
     assert found.outermost(spans["admit"], "nosuch") is spans["admit"]
     assert found.outermost(spans["itself"], "apiserver") is spans["itself"]

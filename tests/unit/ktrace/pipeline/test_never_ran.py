@@ -1,7 +1,8 @@
 """A pod that never ran is never a broken hop: one line names what stopped it.
 
-The objects are written by hand, with the fields and messages that Kubernetes' sources have; taints
-and quotas on a real cluster are in tests/e2e/test_admission.py.
+What one node can be made to do is recorded from a real API server (1.36.3). The other objects are
+written by hand, with the fields and messages that Kubernetes' sources have; taints and quotas on a
+real cluster are in tests/e2e/test_admission.py.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import pytest
 
 from ktrace.pipeline import pod_watch, probe_pod, probe_trace
 from ktrace.pipeline.probe_pod import ProbeError, SilenceError
+from tests.fakes import recorded_stops
 from tests.fakes.clock import Clock
 from tests.unit.ktrace.pipeline.test_probe import ALL, Cluster, joined
 from tests.unit.ktrace.pipeline.test_probe import cluster as cluster  # noqa: PLC0414  a fixture
@@ -76,10 +78,6 @@ class Stopped:
 
 NOT_READY = {"status": "False", "reason": "KubeletNotReady", "message": NO_CNI}
 STOPPED = {
-    "an image that no node can pull": Stopped(
-        pending(waiting("ErrImagePull", NO_IMAGE)),
-        [f"Pending, ErrImagePull: {NO_IMAGE}", "Set probeImage to an image that the nodes can"],
-    ),
     "the back-off of a pull": Stopped(
         pending(waiting("ImagePullBackOff", 'Back-off pulling image "pause:3.6"')),
         [f"Failed: {NO_IMAGE}. Set probeImage to an image"],
@@ -92,10 +90,6 @@ STOPPED = {
             normal("Pulling", "2026-01-01T00:00:09Z"),
         ],
     ),
-    "a policy of never pulling": Stopped(
-        pending(waiting("ErrImageNeverPull", 'Container image "pause:3.6" is not present')),
-        ["ErrImageNeverPull: ", "Set probeImage"],
-    ),
     "a sandbox without a network": Stopped(
         pending(waiting("ContainerCreating")),
         [
@@ -103,14 +97,6 @@ STOPPED = {
             "See whether the node's network plugin (CNI) is installed and runs",
         ],
         [warning("FailedCreatePodSandBox", NO_SANDBOX)],
-    ),
-    "a volume that cannot be mounted": Stopped(
-        pending(waiting("ContainerCreating")),
-        [f"FailedMount: {NO_MOUNT}", "See which volume a webhook or a policy adds"],
-        [
-            warning("FailedMount", NO_MOUNT),
-            warning("MissingClusterDNS", "kubelet has no ClusterDNS", "2026-01-01T00:00:11Z"),
-        ],
     ),
     "a node that became not ready": Stopped(
         pending(),
@@ -154,22 +140,6 @@ STOPPED = {
         ),
         ["PreemptionByScheduler: default-scheduler: preempting to accommodate"],
     ),
-    "a process that cannot be started": Stopped(
-        {
-            "phase": "Failed",
-            "containerStatuses": [terminated("StartError", "failed to create containerd task")],
-        },
-        ["did not run on node n1: Failed, StartError: failed to create containerd task"],
-    ),
-    "a container's configuration": Stopped(
-        pending(waiting("CreateContainerConfigError", 'secret "x" not found')),
-        ['CreateContainerConfigError: secret "x" not found. `kubectl -n default get events`'],
-        [warning("Failed", "Error: secret x not found")],
-    ),
-    "an admission by the kubelet": Stopped(
-        {"phase": "Failed", "reason": "OutOfcpu", "message": "Node didn't have enough resource"},
-        ["Failed, OutOfcpu: Node didn't have enough resource"],
-    ),
     "a node under disk pressure": Stopped(
         pending(
             conditions=[
@@ -184,20 +154,28 @@ STOPPED = {
         [f"it is unschedulable: Unschedulable: {DISK_PRESSURE}. Let a node take it"],
         node="",
     ),
-    "a scheduling gate": Stopped(
-        pending(
-            conditions=[
-                {
-                    "type": "PodScheduled",
-                    "status": "False",
-                    "reason": "SchedulingGated",
-                    "message": "Scheduling is blocked due to non-empty scheduling gates",
-                }
-            ]
-        ),
-        ["it is unschedulable: SchedulingGated: Scheduling is blocked due to non-empty"],
-        node="",
-    ),
+}
+
+
+TOLD_OF_RECORDED = {
+    "gated": ["it is unschedulable: SchedulingGated: Scheduling is blocked due to non-empty"],
+    "unschedulable": ["it is unschedulable: Unschedulable: 0/1 nodes are available: 1 node(s)"],
+    "tainted": ["it is unschedulable: Unschedulable: 0/1 nodes are available: 1 node(s) had untol"],
+    "missing-secret": ['Pending, CreateContainerConfigError: secret "x" not found. '],
+    "never-pulled": ["ErrImageNeverPull: Container image ", "Set probeImage"],
+    "unpullable": ["Pending, ImagePullBackOff", "lookup registry.invalid on ", "Set probeImage"],
+    "unmountable": [f"Pending, ContainerCreating; FailedMount: {NO_MOUNT}", "See which volume"],
+    "out-of-cpu": ["Failed, OutOfcpu: Pod was rejected: Node didn't have enough resource: cpu"],
+    "unstartable": ["Failed, StartError: failed to create containerd task: ", 'exec: "/none"'],
+}
+STOPPED |= {
+    f"recorded, {pod}": Stopped(
+        found["status"],
+        TOLD_OF_RECORDED[pod],
+        found["events"],
+        node="n1" if found["node"] else "",
+    )
+    for pod, found in recorded_stops.load("v1.36").items()
 }
 
 

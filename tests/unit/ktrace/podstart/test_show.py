@@ -361,6 +361,35 @@ def test_a_request_in_the_trace_of_a_client_that_traces_itself_is_told_from_the_
     assert (start.steps[0].name, start.steps[0].duration_ms) == ("create request", 40)
 
 
+def test_what_a_webhook_asks_meanwhile_is_no_part_of_the_request_that_called_it() -> None:
+    """A webhook that goes on with the trace creates an object, and another webhook is called."""
+    calls = {"duration": 20_000}
+    created = trace(
+        span("ktrace", "create pods", 0) | {"duration": 900_000},
+        span("apiserver", "POST", 1_000, parent="create pods") | {"duration": 90_000},
+        span("apiserver", "Call validating webhook", 2_000, parent="POST", webhook="one") | calls,
+        span("webhook", "admit", 3_000, parent="Call validating webhook") | {"duration": 18_000},
+        span("apiserver", "PUT", 4_000, parent="admit") | {"duration": 16_000},
+        span("apiserver", "Call mutating webhook", 5_000, parent="PUT", webhook="two"),
+        span("apiserver", "Update", 18_000, parent="PUT", key="/configmaps/default/x"),
+        span("apiserver", "Create etcd3", 60_000, parent="POST", key="/pods/default/a"),
+    )
+    seen = {"k8s.pod": "default/a", "k8s.pod.update_type": "create"}
+    sync = trace(span("kubelet", "syncPod", 900_000, **seen), trace_id="t2")
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        service, tags = question(request)
+        if service == "kubelet":
+            return data(sync)
+        return data(created) if "key" in tags else data()
+
+    start = look_for_start(client(answer), "default", "a")
+    assert start is not None
+    names = [step.name for step in start.steps]
+    assert names[0] == "create request"
+    assert [name for name in names if name.startswith("webhook")] == ["webhook one"]
+
+
 def test_of_pods_of_one_name_that_of_the_uid_is_shown() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         _, tags = question(request)

@@ -1,0 +1,51 @@
+"""What an API server told of pods that never ran: status, node and Events of each.
+
+``python -m tests.fakes.recorded_stops KUBECONFIG FILE POD...`` records pods of namespace default;
+``zcat FILE | jq`` shows them.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from ktrace.podstart import cluster
+from tests.fakes.recorded import FOLDER
+
+_PODS = "/api/v1/namespaces/default/pods"
+_EVENTS = "/api/v1/namespaces/default/events?fieldSelector=involvedObject.name%3D"
+_OF_AN_EVENT = ("type", "reason", "message", "firstTimestamp", "lastTimestamp", "count")
+_OF_A_SERIES = ("eventTime", "series")
+
+
+def load(version: str) -> dict[str, dict[str, Any]]:
+    """By the pod's name: ``status``, ``node`` and ``events``."""
+    packed = (FOLDER / "stopped" / f"{version}.json.gz").read_bytes()
+    found: dict[str, dict[str, Any]] = json.loads(gzip.decompress(packed))
+    return found
+
+
+def _record(api: cluster.Api, pod: str) -> dict[str, Any]:
+    document = api.get(f"{_PODS}/{pod}")
+    events = api.get(f"{_EVENTS}{pod}")["items"]
+    kept = (*_OF_AN_EVENT, *_OF_A_SERIES)
+    return {
+        "status": document["status"],
+        "node": document["spec"].get("nodeName", ""),
+        "events": [{key: event[key] for key in kept if key in event} for event in events],
+    }
+
+
+def main(kubeconfig: str, file: str, *pods: str) -> None:
+    with cluster.connected(Path(kubeconfig)) as api:
+        assert not isinstance(api, str), api
+        text = json.dumps({pod: _record(api, pod) for pod in pods}, separators=(",", ":"))
+    # Without a time of its own, so that the same answers are the same file.
+    Path(file).write_bytes(gzip.compress(text.encode(), mtime=0))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
