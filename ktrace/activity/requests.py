@@ -25,6 +25,11 @@ _CODES = ("http.response.status_code", "http.status_code")
 _METHODS = ("http.request.method", "http.method")
 _AGENTS = ("user_agent.original", "http.user_agent")
 _FAILURE = 400
+_CREATE = "Create etcd3"
+"""The operation of the span that stores a new object; its ``key`` ends with the object's name."""
+_WRITING = ("POST", "PUT", "PATCH", "DELETE")
+_CONNECTING = frozenset(("attach", "exec", "portforward", "proxy", "token"))
+"""Subresources: what is sent to them does not change the object."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,12 @@ class ApiRequest:
     resource: str
     """``deployments.apps``, ``pods/status``, or the path of what is no resource."""
     object: str
-    """``deployments.apps/NAMESPACE/NAME``; ``not known`` for a collection."""
+    """``deployments.apps/NAMESPACE/NAME``; ``not known`` for a collection.
+
+    Of a create, where the spans tell the key in etcd.
+    """
+    writes: bool
+    """Whether it is there to change the object: no dry run, no exec."""
     failed: bool | None
     """None where no status is told."""
     etcd: int
@@ -50,10 +60,6 @@ class ApiRequest:
     webhooks: int
     internal: bool
     """Whether the API server asked itself."""
-
-    @property
-    def writes(self) -> bool:
-        return self.method in ("POST", "PUT", "PATCH", "DELETE")
 
 
 def requests_in(traces: Iterable[Trace]) -> Iterator[ApiRequest]:
@@ -75,7 +81,7 @@ def _is_request(span: Span) -> bool:
 
 
 def _request(trace: Trace, span: Span) -> ApiRequest:
-    below = trace.below(span)
+    below = _own(trace, span)
     handlers = [child for child in below if "user-agent" in child.tags]
     agent = _first(span, _AGENTS) or next((str(h.tags["user-agent"]) for h in handlers), "")
     client = (agent.split() or [NOT_KNOWN])[0]
@@ -84,6 +90,9 @@ def _request(trace: Trace, span: Span) -> ApiRequest:
     method = _first(span, _METHODS)
     parts = urlsplit(target)
     resource, name = _named(parts.path)
+    kind = _kind(method, parts.query, resource, name)
+    if method == "POST" and name == NOT_KNOWN:
+        name = _created(parts.path, below)
     code = _first(span, _CODES)
     return ApiRequest(
         trace_id=trace.id,
@@ -91,14 +100,44 @@ def _request(trace: Trace, span: Span) -> ApiRequest:
         duration=span.duration,
         client=client,
         method=method,
-        kind=_kind(method, parts.query, resource, name),
+        kind=kind,
         resource=resource,
         object=name,
+        writes=method in _WRITING
+        and resource.rpartition("/")[2] not in _CONNECTING
+        and "dryRun" not in parse_qs(parts.query),
         failed=int(code) >= _FAILURE if code.isdigit() else None,
         etcd=_covered(span, (s for s in below if s.operation.startswith(_ETCD))),
         webhooks=_covered(span, (s for s in below if _WEBHOOK.match(s.operation))),
         internal=client.partition("/")[0] == _LOOPBACK,
     )
+
+
+def _own(trace: Trace, request: Span) -> list[Span]:
+    """What is below ``request``, without the requests that a webhook or an operator made for it."""
+    below = trace.below(request)
+    nested = [span for span in below if _is_request(span)]
+    if not nested:
+        return below
+    others = {span.span_id for span in (*nested, *trace.below(*nested))}
+    return [span for span in below if span.span_id not in others]
+
+
+def _created(path: str, below: Iterable[Span]) -> str:
+    """The object that a POST to the collection at ``path`` made, by its key in etcd."""
+    found = _RESOURCE.fullmatch(path)
+    if found is None:
+        return NOT_KNOWN
+    plural, group, namespace = found.group("resource", "group", "namespace")
+    names = set()
+    for span in below:
+        resource = str(span.tags.get("resource", plural)).partition(".")[0]
+        key = str(span.tags.get("key", "")).split("/")
+        if span.operation == _CREATE and resource == plural and key[-1]:
+            names.add(key[-1] if namespace in (None, *key[-2:-1]) else "")
+    name = names.pop() if len(names) == 1 else ""
+    base = f"{plural}.{group}" if group else plural
+    return "/".join(filter(None, (base, namespace, name))) if name else NOT_KNOWN
 
 
 def _named(path: str) -> tuple[str, str]:

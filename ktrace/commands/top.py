@@ -26,11 +26,14 @@ def top(
         str,
         typer.Argument(
             metavar="[OBJECT]",
-            help="With --by object: list who writes it. deployments.apps/NAMESPACE/NAME, as a row "
-            "names it.",
+            help="With --by object: list who writes it. deploy/NAME, or "
+            "deployments.apps/NAMESPACE/NAME as a row names it.",
         ),
     ] = "",
     *,
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", metavar="NS", help="The object's namespace.")
+    ] = "default",
     by: Annotated[By, typer.Option("--by", help="What a row is.")] = By.CLIENT,
     since: Annotated[
         str, typer.Option("--since", metavar="TIME", help="How far to look back: 30s, 10m.")
@@ -49,10 +52,11 @@ def top(
 
       ktrace top --by resource --since 2m
 
-      ktrace top --by object deployments.apps/default/web
+      ktrace top --by object deploy/web -n shop
 
     Exit codes: 0 told, 2 wrong usage or no stack, 3 Jaeger cannot be reached.
     """
+    from ktrace.activity.named_object import NamedObject
     from ktrace.activity.requests import requests_in
     from ktrace.activity.rows import rows
     from ktrace.activity.window import Window
@@ -66,6 +70,9 @@ def top(
         raise UsageError(f"--since {since!r} is not a time: write 30s, 10m or 500ms")
     if of and by is not By.OBJECT:
         raise UsageError(f"{of!r} needs --by object: only that lists the writers of one object")
+    wanted = NamedObject.of(of, namespace) if of else None
+    if of and wanted is None:
+        raise UsageError(f"{of!r} is not an object: write deploy/NAME or RESOURCE/NAMESPACE/NAME")
     chosen = target.choose(stack, jaeger_url, None)
     with chosen.connect() as jaeger:
         until = now()
@@ -73,8 +80,9 @@ def top(
         traces, complete = jaeger.find_all(APISERVER, start=begin, end=until, most=_MOST)
         found = [r for r in requests_in(traces) if begin <= r.start <= until]
         window = Window.seen(found, begin, until, complete=complete)
-        if of:
-            found = [replace(r, object=r.client) for r in found if r.object == of and r.writes]
+        if wanted:
+            writes = (r for r in found if r.writes and wanted.is_at(r.object))
+            found = [replace(r, object=r.client) for r in writes]
         made = rows(found, by.value, window.seconds)
         if as_json:
             terminal.print_json(activity.document(made, window, by.value, of, jaeger.url))

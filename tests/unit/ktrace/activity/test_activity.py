@@ -6,11 +6,13 @@ import gzip
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ktrace.activity.named_object import NamedObject
 from ktrace.activity.requests import NOT_KNOWN, ApiRequest, requests_in
 from ktrace.activity.rows import BY, rows
 from ktrace.jaeger import Trace, model
@@ -24,9 +26,18 @@ def _recorded(name: str) -> list[Trace]:
     return [model.trace_of(trace) for trace in model.read(text)]
 
 
-def _one(**tags: object) -> ApiRequest:
+def server_span(method: str, target: str) -> dict[str, Any]:
+    tags: dict[str, Any] = {"span.kind": "server", "http.method": method, "http.target": target}
+    return fake.span("apiserver", "request", **tags)
+
+
+def read(made: dict[str, Any]) -> list[ApiRequest]:
+    return list(requests_in([model.trace_of(model.read(json.dumps(made).encode()))]))
+
+
+def _one(**tags: Any) -> ApiRequest:
     made = fake.trace(fake.span("apiserver", "any", **{"span.kind": "server"}, **tags))
-    (request,) = requests_in([model.trace_of(model.read(json.dumps(made).encode()))])
+    (request,) = read(made)
     return request
 
 
@@ -78,6 +89,88 @@ def test_what_no_span_tells_is_not_known() -> None:
     assert request.failed is None
 
 
+@pytest.mark.parametrize(
+    ("path", "key", "name"),
+    [
+        ("/api/v1/namespaces/a/pods", "/registry/pods/a/web-x7", "pods/a/web-x7"),
+        ("/apis/apps/v1/namespaces/a/deployments", "/deployments/a/b", "deployments.apps/a/b"),
+        ("/api/v1/namespaces", "/namespaces/b", "namespaces/b"),
+        ("/api/v1/namespaces/a/pods", "/pods/other/b", NOT_KNOWN),
+        ("/api/v1/namespaces/a/pods", "", NOT_KNOWN),
+    ],
+)
+def test_the_key_in_etcd_names_what_a_post_created(path: str, key: str, name: str) -> None:
+    made = fake.trace(
+        server_span("POST", path),
+        fake.span("apiserver", "Create etcd3", 1, parent="request", key=key),
+    )
+    (request,) = read(made)
+    assert (request.object, request.writes, request.kind) == (name, True, "request")
+
+
+def test_a_recorded_create_has_the_name_of_its_object() -> None:
+    events = [r for r in requests_in(_recorded("pod")) if r.resource == "events" and r.writes]
+    assert events
+    assert all(r.object.startswith("events/") for r in events)
+
+
+def test_what_a_webhook_asks_is_a_request_of_its_own() -> None:
+    inner = server_span("POST", "/api/v1/namespaces/a/pods")
+    inner = {**inner, "spanID": "inner"}
+    inner["references"] = [{"refType": "CHILD_OF", "traceID": "t1", "spanID": "request"}]
+    made = fake.trace(
+        server_span("POST", "/api/v1/namespaces/a/pods"),
+        inner,
+        fake.span("apiserver", "Create etcd3", 1, parent="inner", key="/pods/a/b"),
+        fake.span("apiserver", "etcdserverpb.KV/Txn", 1, parent="inner"),
+    )
+    outer, asked = read(made)
+    assert (outer.object, outer.etcd) == (NOT_KNOWN, 0)
+    assert (asked.object, asked.etcd) == ("pods/a/b", 9)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "writes"),
+    [
+        ("PATCH", "/api/v1/namespaces/a/pods/b/status", True),
+        ("POST", "/api/v1/namespaces/a/pods/b/eviction", True),
+        ("DELETE", "/api/v1/namespaces/a/pods/b", True),
+        ("GET", "/api/v1/namespaces/a/pods/b", False),
+        ("POST", "/api/v1/namespaces/a/pods/b/exec?command=true", False),
+        ("PATCH", "/api/v1/namespaces/a/pods/b?dryRun=All", False),
+    ],
+)
+def test_only_what_may_change_the_object_writes(method: str, target: str, writes: bool) -> None:
+    (request,) = read(fake.trace(server_span(method, target)))
+    assert (request.object, request.writes) == ("pods/a/b", writes)
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("deploy/web", "deployments.apps/shop/web"),
+        ("Deployment/web", "deployments.apps/shop/web"),
+        ("deployments.apps/default/web", "deployments.apps/default/web"),
+        ("pod/x", "pods/shop/x"),
+        ("po/other/x", "pods/other/x"),
+        ("node/x", "nodes/x"),
+        ("widgets/x", "widgets.example.com/shop/x"),
+    ],
+)
+def test_an_object_may_be_named_as_for_kubectl(text: str, path: str) -> None:
+    wanted = NamedObject.of(text, "shop")
+    assert wanted
+    assert wanted.is_at(path)
+    resource, *_, name = path.split("/")
+    others = (f"{resource}/elsewhere/{name}", f"{path}-2", f"other{path}", "not known")
+    assert not any(map(wanted.is_at, others))
+
+
+@pytest.mark.parametrize("text", ["web", "deploy/", "/web", "a/b/c/d", "deploy//web"])
+def test_what_names_no_object_is_none(text: str) -> None:
+    assert NamedObject.of(text, "default") is None
+
+
 _REQUESTS = st.lists(
     st.builds(
         ApiRequest,
@@ -89,6 +182,7 @@ _REQUESTS = st.lists(
         kind=st.sampled_from(["request", "list", "watch"]),
         resource=st.sampled_from("cd"),
         object=st.sampled_from("ef"),
+        writes=st.booleans(),
         failed=st.sampled_from([True, False, None]),
         etcd=st.just(0),
         webhooks=st.just(0),

@@ -1,39 +1,192 @@
-"""``ktrace top`` on a Jaeger that answers with recorded traces."""
+"""``ktrace top`` on a Jaeger whose traces a test makes."""
 
 from __future__ import annotations
 
-import json
+import itertools
 import time
-from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
-from ktrace.activity.requests import requests_in
-from ktrace.activity.rows import rows
 from ktrace.activity.window import Window
-from ktrace.jaeger import model
 from ktrace.view import activity
 from tests.fakes import jaeger as fake
+from tests.fakes.http import FakeServer
+from tests.fakes.ktrace import Ktrace
+from tests.schemas import validate
 
-_SCHEMA = json.loads(
-    (Path(__file__).resolve().parents[4] / "docs" / "schemas" / "top.json").read_text()
+_SECOND = 1_000_000
+_numbers = itertools.count()
+Trace = dict[str, Any]
+
+
+def trace(
+    method: str,
+    target: str,
+    *,
+    agent: str = "kubectl/v1 (linux)",
+    status: int = 200,
+    seconds_ago: float = 60,
+    key: str = "",
+    duration: int = 4_000,
+) -> Trace:
+    """A request in a trace of its own, in which etcd takes a quarter of the time."""
+    name = f"t{next(_numbers)}"
+    tags: dict[str, Any] = {"span.kind": "server", "http.request.method": method}
+    tags |= {"url.path": target.partition("?")[0], "http.target": target}
+    tags |= {"http.response.status_code": str(status), "user_agent.original": agent}
+    start = int((time.time() - seconds_ago) * _SECOND)
+    request = fake.span("apiserver", "request", start, **tags)
+    spans = [request, fake.span("apiserver", "etcdserverpb.KV/Txn", start, parent="request")]
+    if key:
+        spans.append(fake.span("apiserver", "Create etcd3", start, parent="request", key=key))
+    request["duration"], spans[1]["duration"] = duration, duration // 4
+    for span in spans:
+        span["traceID"] = name
+        for reference in span["references"]:
+            reference["traceID"] = name
+    return fake.trace(*spans, trace_id=name)
+
+
+def serve(server: FakeServer, *traces: Trace) -> str:
+    """The URL of a Jaeger with ``traces``."""
+    server.answer = fake.served(lambda request: fake.data(*traces))
+    return server.url
+
+
+_WEB = "/apis/apps/v1/namespaces/shop/deployments"
+
+
+def writes() -> list[Trace]:
+    """Of deployments.apps/shop/web; the second is the slowest."""
+    return [
+        trace("POST", _WEB, key="/deployments/shop/web", status=201),
+        trace("PATCH", f"{_WEB}/web", duration=8_000),
+        trace("PATCH", f"{_WEB}/web", status=409),
+        trace("PUT", f"{_WEB}/web/status", agent="kube-controller-manager/v1 (linux) x"),
+    ]
+
+
+def others() -> list[Trace]:
+    return [
+        trace("GET", f"{_WEB}/web"),
+        trace("PATCH", f"{_WEB}/web?dryRun=All"),
+        trace("PATCH", f"{_WEB}/web-2"),
+        trace("PATCH", "/apis/apps/v1/namespaces/default/deployments/web"),
+        trace("POST", _WEB, status=403),
+        trace("GET", "/api/v1/pods"),
+        trace("GET", "/api/v1/pods?watch=true"),
+    ]
+
+
+def rows(document: dict[str, Any]) -> dict[str, tuple[int, int]]:
+    """Count and errors by key and kind."""
+    validate("top", document)
+    return {
+        f"{row['key']} {row['kind']}": (row["count"], row["errors"]) for row in document["rows"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("by", "expected"),
+    [
+        (
+            "client",
+            {
+                "kubectl/v1 request": (8, 2), "kube-controller-manager/v1 request": (1, 0),
+                "kubectl/v1 list": (1, 0), "kubectl/v1 watch": (1, 0),
+            },
+        ),
+        (
+            "resource",
+            {
+                "deployments.apps request": (8, 2), "deployments.apps/status request": (1, 0),
+                "pods list": (1, 0), "pods watch": (1, 0),
+            },
+        ),
+        (
+            "object",
+            {
+                "deployments.apps/shop/web request": (6, 1), "not known request": (1, 1),
+                "deployments.apps/shop/web-2 request": (1, 0),
+                "deployments.apps/default/web request": (1, 0),
+                "not known list": (1, 0), "not known watch": (1, 0),
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_requests_are_counted(
+    ktrace: Ktrace, server: FakeServer, by: str, expected: dict[str, tuple[int, int]]
+) -> None:
+    url = serve(server, *writes(), *others())
+    done = ktrace("top", "--by", by, "--jaeger", url, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert rows(done.document) == expected
+
+
+@pytest.mark.parametrize("name", ["deploy/web", "deployment/web", "deployments.apps/shop/web"])
+def test_an_object_has_its_writers(ktrace: Ktrace, server: FakeServer, name: str) -> None:
+    made = writes()
+    url = serve(server, *others(), *made)
+    done = ktrace("top", "--by", "object", name, "-n", "shop", "--jaeger", url, "--json")
+    assert rows(done.document) == {
+        "kubectl/v1 request": (3, 1),
+        "kube-controller-manager/v1 request": (1, 0),
+    }
+    row = done.document["rows"][0]
+    assert (row["p50Ms"], row["p99Ms"], row["etcdShare"]) == (4, None, 0.25)
+    assert row["slowestTraceUrl"] == f"{url}/trace/{made[1]['traceID']}"
+
+
+def test_the_table_has_a_line_for_each_row(ktrace: Ktrace, server: FakeServer) -> None:
+    url = serve(server, *writes())
+    done = ktrace("top", "--by", "object", "deploy/web", "-n", "shop", "--jaeger", url)
+    assert "s; Jaeger has no older request of the period that was asked for" in done.lines[0]
+    assert done.lines[1].split()[:3] == ["writer", "kind", "count"]
+    assert done.lines[2].split()[:3] == ["kubectl/v1", "request", "3"]
+    assert len(done.lines) == 4
+
+
+def test_a_period_without_requests_says_so(ktrace: Ktrace, server: FakeServer) -> None:
+    old = trace("GET", "/api/v1/namespaces/a/pods/b", seconds_ago=90)
+    done = ktrace("top", "--since", "1m", "--jaeger", serve(server, old))
+    assert done.returncode == 0
+    assert done.lines[-1] == "no request"
+
+
+def test_the_window_is_the_one_that_was_seen(ktrace: Ktrace, server: FakeServer) -> None:
+    url = serve(server, trace("GET", "/healthz", seconds_ago=60))
+    window = ktrace("top", "--jaeger", url, "--json").document["window"]
+    assert not window["reachesBack"]
+    assert 60 <= window["seconds"] < 65
+    window = ktrace("top", "--since", "65s", "--jaeger", url, "--json").document["window"]
+    assert (window["seconds"], window["reachesBack"]) == (65, True)
+    assert not window["limitHit"]
+
+
+def test_more_traces_than_are_read_are_told() -> None:
+    window = Window.seen([], 0, 60 * _SECOND, complete=False)
+    assert activity.document([], window, "client", "", "u")["window"]["limitHit"]
+    assert activity.period(window).endswith("these are about the newest")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--since", "soon"], "--since 'soon' is not a time: write 30s, 10m or 500ms"),
+        (["deploy/web"], "'deploy/web' needs --by object"),
+        (["web", "--by", "object"], "'web' is not an object: write deploy/NAME"),
+    ],
 )
+def test_wrong_usage_is_one_line(
+    ktrace: Ktrace, server: FakeServer, arguments: list[str], said: str
+) -> None:
+    done = ktrace("top", *arguments, "--jaeger", server.url)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert said in line
 
 
-@pytest.mark.parametrize("complete", [True, False])
-def test_the_document_fits_its_schema_and_tells_the_window(complete: bool) -> None:
-    now = int(time.time() * 1_000_000)
-    begin = now - 600_000_000
-    tags: dict[str, Any] = {"span.kind": "server", "http.method": "PUT"}
-    tags["http.target"] = "/api/v1/namespaces/a/configmaps/b"
-    made = fake.trace(fake.span("apiserver", "KubernetesAPI", now - 60_000_000, **tags))
-    found = list(requests_in([model.trace_of(model.read(json.dumps(made).encode()))]))
-    window = Window.seen(found, begin, now, complete=complete)
-    document = activity.document(rows(found, "object", window.seconds), window, "object", "", "u")
-    jsonschema.validate(document, _SCHEMA)
-    assert document["window"]["seconds"] == 60
-    assert not document["window"]["reachesBack"]
-    assert document["window"]["limitHit"] is not complete
-    assert [row["key"] for row in document["rows"]] == ["configmaps/a/b"]
+def test_a_jaeger_that_cannot_be_reached_is_told(ktrace: Ktrace) -> None:
+    done = ktrace("top", "--jaeger", "http://127.0.0.1:9")
+    assert (done.returncode, len(done.stderr.splitlines())) == (3, 1)
