@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from ktrace.components import APISERVER
+from ktrace.components import APISERVER, is_kubelet
 from ktrace.jaeger import Span, Trace
 
 NOT_KNOWN = "not known"
 REQUEST, LIST, WATCH = "request", "list", "watch"
 _ETCD = "etcdserverpb."
-_WEBHOOK = re.compile(r"Call (mutating|validating) webhook")
+_WEBHOOK = re.compile(r"Call (?P<kind>mutating|validating) webhook")
 _LOOPBACK = "kube-apiserver"
 """First word of the API server's own user agent, before its slash."""
 _RESOURCE = re.compile(
@@ -24,12 +24,28 @@ _RESOURCE = re.compile(
 _CODES = ("http.response.status_code", "http.status_code")
 _METHODS = ("http.request.method", "http.method")
 _AGENTS = ("user_agent.original", "http.user_agent")
+_PEERS = ("network.peer.address", "net.sock.peer.addr", "net.peer.ip")
+_PEER_PORTS = ("network.peer.port", "net.sock.peer.port", "net.peer.port")
 _FAILURE = 400
 _CREATE = "Create etcd3"
 """The operation of the span that stores a new object; its ``key`` ends with the object's name."""
 _WRITING = ("POST", "PUT", "PATCH", "DELETE")
 _CONNECTING = frozenset(("attach", "exec", "portforward", "proxy", "token"))
 """Subresources: what is sent to them does not change the object."""
+
+
+@dataclass(frozen=True)
+class WebhookCall:
+    """One call of an admission webhook; times are in microseconds."""
+
+    trace_id: str
+    duration: int
+    webhook: str
+    """``CONFIGURATION/WEBHOOK``: another configuration may have a webhook of the same name."""
+    kind: str
+    """``mutating`` or ``validating``."""
+    failed: bool
+    """No answer, or one that is an error. Spans do not tell what a webhook refused."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +74,11 @@ class ApiRequest:
     etcd: int
     """Time within the request in which a call to etcd was under way."""
     webhooks: int
+    """Time within the request in which a webhook was asked."""
+    calls: tuple[WebhookCall, ...]
+    connection: str
+    """The client's address and port, and the API server; empty where the span tells none."""
+    kubelet: bool
     internal: bool
     """Whether the API server asked itself."""
 
@@ -108,7 +129,10 @@ def _request(trace: Trace, span: Span) -> ApiRequest:
         and "dryRun" not in parse_qs(parts.query),
         failed=int(code) >= _FAILURE if code.isdigit() else None,
         etcd=_covered(span, (s for s in below if s.operation.startswith(_ETCD))),
-        webhooks=_covered(span, (s for s in below if _WEBHOOK.match(s.operation))),
+        webhooks=_covered(span, (s for s in below if _WEBHOOK.fullmatch(s.operation))),
+        calls=tuple(_calls(below)),
+        connection=_connection(span),
+        kubelet=is_kubelet(agent),
         internal=client.partition("/")[0] == _LOOPBACK,
     )
 
@@ -121,6 +145,28 @@ def _own(trace: Trace, request: Span) -> list[Span]:
         return below
     others = {span.span_id for span in (*nested, *trace.below(*nested))}
     return [span for span in below if span.span_id not in others]
+
+
+def _calls(below: Sequence[Span]) -> Iterator[WebhookCall]:
+    trace = Trace("", tuple(below))
+    for span in below:
+        if (found := _WEBHOOK.fullmatch(span.operation)) is None:
+            continue
+        within = (span, *trace.below(span))
+        names = (str(span.tags.get(key, "")) for key in ("configuration", "webhook"))
+        yield WebhookCall(
+            trace_id=span.trace_id,
+            duration=span.duration,
+            webhook="/".join(filter(None, names)) or NOT_KNOWN,
+            kind=found["kind"],
+            failed=any(s.failed for s in within if s.service == APISERVER),
+        )
+
+
+def _connection(span: Span) -> str:
+    address, port = _first(span, _PEERS), _first(span, _PEER_PORTS)
+    server = span.process.get("service.instance.id") or span.process.get("k8s.node.name", "")
+    return f"{address} {port} {server}" if address and port else ""
 
 
 def _created(path: str, below: Iterable[Span]) -> str:

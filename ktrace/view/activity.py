@@ -21,12 +21,14 @@ def parts(rows: Sequence[Row], window: Window, heading: str, url: str) -> Iterat
 
     yield Text(period(window))
     if not rows:
-        yield Text("no request")
+        yield Text("no call of a webhook" if heading == "webhook" else "no request")
         return
     table = Table(box=None, pad_edge=False)
     table.add_column(heading)
     table.add_column("kind")
-    for name in ("count", "per s", "p50 ms", "p99 ms", "errors", "etcd", "webhooks"):
+    calls = rows[0].etcd_share is None
+    own = ("errors", "failed requests", "total s") if calls else ("errors", "etcd", "webhooks")
+    for name in ("count", "per s", "p50 ms", "p99 ms", *own):
         table.add_column(name, justify="right")
     table.add_column("slowest", overflow="fold")
     for row in rows:
@@ -38,17 +40,23 @@ def parts(rows: Sequence[Row], window: Window, heading: str, url: str) -> Iterat
             f"{row.p50_ms:.1f}",
             "-" if row.p99_ms is None else f"{row.p99_ms:.1f}",
             str(row.errors),
-            f"{row.etcd_share:.0%}",
-            f"{row.webhook_share:.0%}",
+            *_own_cells(row),
             f"{url}/trace/{row.slowest_trace}",
         )
     yield table
 
 
+def _own_cells(row: Row) -> tuple[str, str]:
+    """What a webhook's calls or other requests alone have."""
+    if row.etcd_share is None or row.webhook_share is None:
+        return str(row.failed_requests), f"{row.total_ms / 1000:.2f}"
+    return f"{row.etcd_share:.0%}", f"{row.webhook_share:.0%}"
+
+
 def period(window: Window) -> str:
     """Which period the answer is about, and what it lacks."""
     told = [f"the last {window.seconds:.0f} s"]
-    if not window.reaches_back:
+    if window.oldest is not None and not window.reaches_back:
         told.append("Jaeger has no older request of the period that was asked for")
     if not window.complete:
         told.append("it has more traces than are read: these are about the newest")
@@ -78,15 +86,21 @@ def document(rows: Sequence[Row], window: Window, by: str, of: str, url: str) ->
                     "perSecond": round(row.per_second, 4),
                     "p50Ms": row.p50_ms,
                     "p99Ms": row.p99_ms,
+                    "totalMs": row.total_ms,
                     "errors": row.errors,
-                    "etcdShare": round(row.etcd_share, 4),
-                    "webhookShare": round(row.webhook_share, 4),
+                    "failedRequests": row.failed_requests,
+                    "etcdShare": _rounded(row.etcd_share),
+                    "webhookShare": _rounded(row.webhook_share),
                     "slowestTraceUrl": f"{url}/trace/{row.slowest_trace}",
                 }
                 for row in rows
             ],
         }
     )
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 4)
 
 
 def _moment(microseconds: int) -> str:

@@ -16,6 +16,7 @@ from tests.fakes.ktrace import Ktrace
 from tests.schemas import validate
 
 _SECOND = 1_000_000
+_HOOK: dict[str, Any] = {"configuration": "policies", "webhook": "check.example.com"}
 _numbers = itertools.count()
 Trace = dict[str, Any]
 
@@ -29,17 +30,25 @@ def trace(
     seconds_ago: float = 60,
     key: str = "",
     duration: int = 4_000,
+    hook: dict[str, Any] | None = None,
+    **tags_too: Any,
 ) -> Trace:
     """A request in a trace of its own, in which etcd takes a quarter of the time."""
     name = f"t{next(_numbers)}"
     tags: dict[str, Any] = {"span.kind": "server", "http.request.method": method}
     tags |= {"url.path": target.partition("?")[0], "http.target": target}
     tags |= {"http.response.status_code": str(status), "user_agent.original": agent}
+    tags |= tags_too
     start = int((time.time() - seconds_ago) * _SECOND)
     request = fake.span("apiserver", "request", start, **tags)
     spans = [request, fake.span("apiserver", "etcdserverpb.KV/Txn", start, parent="request")]
     if key:
         spans.append(fake.span("apiserver", "Create etcd3", start, parent="request", key=key))
+    if hook is not None:
+        operation = "Call validating webhook"
+        spans.append(fake.span("apiserver", operation, start, parent="request", **_HOOK))
+        spans.append(fake.span("apiserver", "HTTP POST", start, parent=operation, **hook))
+        spans[-2]["duration"] = duration // 2
     request["duration"], spans[1]["duration"] = duration, duration // 4
     for span in spans:
         span["traceID"] = name
@@ -147,11 +156,57 @@ def test_the_table_has_a_line_for_each_row(ktrace: Ktrace, server: FakeServer) -
     assert len(done.lines) == 4
 
 
+def test_the_calls_of_webhooks_are_counted(ktrace: Ktrace, server: FakeServer) -> None:
+    url = serve(
+        server,
+        trace("PATCH", f"{_WEB}/web", hook={}),
+        trace("PATCH", f"{_WEB}/web", hook={}, status=403, duration=20_000),
+        trace("PATCH", f"{_WEB}/web", hook={"error": "true"}, agent="kube-apiserver/v1"),
+        trace("PATCH", f"{_WEB}/web"),
+    )
+    done = ktrace("top", "--by", "webhook", "--jaeger", url, "--json")
+    assert rows(done.document) == {"policies/check.example.com validating": (3, 1)}
+    (row,) = done.document["rows"]
+    assert (row["failedRequests"], row["totalMs"], row["p50Ms"]) == (1, 14, 2)
+    assert (row["etcdShare"], row["webhookShare"], row["internal"]) == (None, None, False)
+    told = ktrace("top", "--by", "webhook", "--jaeger", url).lines
+    assert told[1].split()[:3] == ["webhook", "kind", "count"]
+    cells = told[2].split()
+    assert cells[:3] == ["policies/check.example.com", "validating", "3"]
+    assert cells[4:9] == ["2.0", "-", "1", "1", "0.01"]
+
+
+def test_a_kubelet_has_the_node_of_the_lease_on_its_connection(
+    ktrace: Ktrace, server: FakeServer
+) -> None:
+    def sent(port: str, method: str, target: str, agent: str = "kubelet/v1 (linux)") -> Trace:
+        peer: dict[str, Any] = {"network.peer.address": "127.0.0.1", "network.peer.port": port}
+        return trace(method, target, agent=agent, **peer)
+
+    leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+    pod = "/api/v1/namespaces/shop/pods/web"
+    url = serve(
+        server,
+        sent("1", "PUT", f"{leases}/one"),
+        sent("1", "PATCH", f"{pod}/status"),
+        sent("2", "PUT", f"{leases}/two"),
+        sent("3", "GET", pod),
+        sent("3", "GET", f"{leases}/one"),
+        sent("4", "PUT", f"{leases}/one"),
+        sent("4", "PUT", f"{leases}/two"),
+        sent("1", "GET", pod, agent="kubectl/v1"),
+        trace("GET", pod, agent="kubelet/v1"),
+    )
+    done = ktrace("top", "--by", "node", "--jaeger", url, "--json")
+    expected = {"one request": (2, 0), "two request": (1, 0), "not known request": (5, 0)}
+    assert rows(done.document) == expected
+
+
 def test_a_period_without_requests_says_so(ktrace: Ktrace, server: FakeServer) -> None:
     old = trace("GET", "/api/v1/namespaces/a/pods/b", seconds_ago=90)
     done = ktrace("top", "--since", "1m", "--jaeger", serve(server, old))
     assert done.returncode == 0
-    assert done.lines[-1] == "no request"
+    assert done.lines == ["the last 60 s", "no request"]
 
 
 def test_the_window_is_the_one_that_was_seen(ktrace: Ktrace, server: FakeServer) -> None:
