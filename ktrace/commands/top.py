@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ktrace.errors import UsageError
+from ktrace.jaeger import JaegerError
 from ktrace.target import options, target
 
-_MOST = 20_000
-"""Traces that are read."""
+if TYPE_CHECKING:
+    from ktrace.activity.look import Activity
+    from ktrace.activity.named_object import NamedObject
+    from ktrace.activity.rows import Row
+    from ktrace.activity.window import Window
+
+_PAUSE_SECONDS = 2.0
+_WIDTH_WITH_LINKS = 180
+"""Columns of a terminal on which the page of each row's slowest trace has room."""
 
 
 class By(StrEnum):
@@ -40,6 +51,9 @@ def top(
     since: Annotated[
         str, typer.Option("--since", metavar="TIME", help="How far to look back: 30s, 10m.")
     ] = "10m",
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Refresh in place, until Ctrl-C; on a terminal.")
+    ] = False,
     stack: options.TracesOption = None,
     jaeger_url: options.JaegerOption = None,
     as_json: options.JsonOption = False,
@@ -55,16 +69,14 @@ def top(
 
       ktrace top --by resource --since 2m
 
+      ktrace top --by webhook --watch
+
       ktrace top --by object deploy/web -n shop
 
     Exit codes: 0 told, 2 wrong usage or no stack, 3 Jaeger cannot be reached.
     """
+    from ktrace.activity.look import Activity
     from ktrace.activity.named_object import NamedObject
-    from ktrace.activity.requests import requests_in
-    from ktrace.activity.rows import rows
-    from ktrace.activity.window import Window
-    from ktrace.components import APISERVER
-    from ktrace.jaeger.client import now
     from ktrace.view import activity, terminal
     from runtime_observability.core.presets import milliseconds
 
@@ -76,20 +88,55 @@ def top(
     wanted = NamedObject.of(of, namespace) if of else None
     if of and wanted is None:
         raise UsageError(f"{of!r} is not an object: write deploy/NAME or RESOURCE/NAMESPACE/NAME")
+    if watch and (as_json or not sys.stdout.isatty()):
+        raise UsageError("--watch refreshes in place: it needs a terminal, and no --json")
     chosen = target.choose(stack, jaeger_url, None)
     with chosen.connect() as jaeger:
-        until = now()
-        begin = until - asked * 1000
-        traces, complete = jaeger.find_all(APISERVER, start=begin, end=until, most=_MOST)
-        found = [r for r in requests_in(traces) if begin <= r.start <= until]
-        window = Window.seen(found, begin, until, complete=complete)
-        if wanted:
-            writes = (r for r in found if r.writes and wanted.is_at(r.object))
-            found = [replace(r, object=r.client) for r in writes]
+        looks = Activity(jaeger, asked * 1000)
         heading = "writer" if wanted else by.value
-        made = rows(found, by.value, window.seconds)
+        if watch:
+            _watch(lambda: _counted(looks, by, wanted), heading, jaeger.url)
+            return
+        with terminal.waiting(f"reading the last {since} from {jaeger.url}"):
+            made, window = _counted(looks, by, wanted)
         if as_json:
             terminal.print_json(activity.document(made, window, by.value, of, jaeger.url))
         else:
             for part in activity.parts(made, window, heading, jaeger.url):
                 terminal.console().print(part)
+
+
+def _counted(looks: Activity, by: By, wanted: NamedObject | None) -> tuple[list[Row], Window]:
+    from ktrace.activity.rows import rows
+
+    found, window = looks.look()
+    if wanted:
+        writes = (request for request in found if request.writes and wanted.is_at(request.object))
+        found = [replace(request, object=request.client) for request in writes]
+    return rows(found, by.value, window.seconds), window
+
+
+def _watch(look: Callable[[], tuple[list[Row], Window]], heading: str, url: str) -> None:
+    """Until Ctrl-C; what it showed last stays."""
+    from rich.console import Group
+    from rich.live import Live
+
+    from ktrace.view import activity, terminal
+
+    console = terminal.console()
+    try:
+        rows, window = look()
+        with Live(console=console, auto_refresh=False) as live:
+            problem = ""
+            while True:
+                links = console.width >= _WIDTH_WITH_LINKS
+                parts = activity.parts(rows, window, heading, url, links=links)
+                live.update(Group(*parts, terminal.text(problem or "Ctrl-C ends it")), refresh=True)
+                time.sleep(_PAUSE_SECONDS)
+                try:
+                    rows, window = look()
+                    problem = ""
+                except JaegerError as error:
+                    problem = f"{error}; trying again"
+    except KeyboardInterrupt:
+        return

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-def parts(rows: Sequence[Row], window: Window, heading: str, url: str) -> Iterator[RenderableType]:
-    """The period that was seen, and the rows."""
+def parts(
+    rows: Sequence[Row], window: Window, heading: str, url: str, *, links: bool = True
+) -> Iterator[RenderableType]:
+    """The period that was seen, and the rows, each with the page of its slowest trace."""
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
@@ -30,7 +32,8 @@ def parts(rows: Sequence[Row], window: Window, heading: str, url: str) -> Iterat
     own = ("errors", "failed requests", "total s") if calls else ("errors", "etcd", "webhooks")
     for name in ("count", "per s", "p50 ms", "p99 ms", *own):
         table.add_column(name, justify="right")
-    table.add_column("slowest", overflow="fold")
+    if links:
+        table.add_column("slowest", overflow="fold")
     for row in rows:
         table.add_row(
             Text(row.key),
@@ -41,7 +44,7 @@ def parts(rows: Sequence[Row], window: Window, heading: str, url: str) -> Iterat
             "-" if row.p99_ms is None else f"{row.p99_ms:.1f}",
             str(row.errors),
             *_own_cells(row),
-            f"{url}/trace/{row.slowest_trace}",
+            *([f"{url}/trace/{row.slowest_trace}"] if links else []),
         )
     yield table
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
 import time
 from typing import Any
 
@@ -10,6 +18,7 @@ import pytest
 
 from ktrace.activity.window import Window
 from ktrace.view import activity
+from tests.configuration import PROJECT
 from tests.fakes import jaeger as fake
 from tests.fakes.http import FakeServer
 from tests.fakes.ktrace import Ktrace
@@ -230,6 +239,7 @@ def test_more_traces_than_are_read_are_told() -> None:
     [
         (["--since", "soon"], "--since 'soon' is not a time: write 30s, 10m or 500ms"),
         (["deploy/web"], "'deploy/web' needs --by object"),
+        (["--watch"], "--watch refreshes in place: it needs a terminal, and no --json"),
         (["web", "--by", "object"], "'web' is not an object: write deploy/NAME"),
     ],
 )
@@ -242,6 +252,45 @@ def test_wrong_usage_is_one_line(
     assert said in line
 
 
+def test_watch_with_json_is_refused(ktrace: Ktrace, server: FakeServer) -> None:
+    done = ktrace("top", "--watch", "--json", "--jaeger", server.url)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert server.requests == []
+
+
 def test_a_jaeger_that_cannot_be_reached_is_told(ktrace: Ktrace) -> None:
     done = ktrace("top", "--jaeger", "http://127.0.0.1:9")
     assert (done.returncode, len(done.stderr.splitlines())) == (3, 1)
+
+
+def test_watch_refreshes_in_place_until_ctrl_c(server: FakeServer) -> None:
+    served = serve(server, *writes())
+    controller, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    command = [sys.executable, "-m", "ktrace", "top", "--watch", "--jaeger", served]
+    with subprocess.Popen(
+        ["env", "--default-signal=INT", "TERM=xterm-256color", *command],
+        stdout=terminal,
+        stderr=subprocess.PIPE,
+        cwd=PROJECT,
+    ) as process:
+        os.close(terminal)
+        shown = until_shown(controller, "kubectl/v1")
+        serve(server, *writes(), *(trace("GET", "/healthz", agent="probe/2") for _ in range(9)))
+        shown += until_shown(controller, "probe/2")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 0
+        assert process.stderr
+        assert process.stderr.read() == b""
+    os.close(controller)
+    assert "\x1b[1A" in shown, "the cursor goes up: what was there is replaced"
+    assert "Ctrl-C ends it" in shown
+
+
+def until_shown(terminal: int, text: str) -> str:
+    """What a process wrote up to ``text`` and the line behind it."""
+    shown = ""
+    while text not in shown or "Ctrl-C" not in shown.rpartition(text)[2]:
+        shown += os.read(terminal, 65_536).decode()
+    return shown
