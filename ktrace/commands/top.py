@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ktrace.activity.window import Window
 
 _PAUSE_SECONDS = 2.0
+_OTHER_LINES = 5
+"""Of a terminal, besides rows: the period, which may take two, headings, and what is below."""
 _WIDTH_WITH_LINKS = 180
 """Columns of a terminal on which the page of each row's slowest trace has room."""
 
@@ -130,8 +132,12 @@ def _watch(look: Callable[[], tuple[list[Row], Window]], heading: str, url: str)
             problem = ""
             while True:
                 links = console.width >= _WIDTH_WITH_LINKS
-                parts = activity.parts(rows, window, heading, url, links=links)
-                live.update(Group(*parts, terminal.text(problem or "Ctrl-C ends it")), refresh=True)
+                fitting = rows[: max(1, console.height - _OTHER_LINES)]
+                parts = activity.parts(fitting, window, heading, url, links=links)
+                more = len(rows) - len(fitting)
+                ends = f"{terminal.counted(more, 'more row')}; " if more else ""
+                line = terminal.text(problem or f"{ends}Ctrl-C ends it")
+                live.update(Group(*parts, line), refresh=True)
                 time.sleep(_PAUSE_SECONDS)
                 try:
                     rows, window = look()

@@ -12,6 +12,8 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -264,18 +266,32 @@ def test_a_jaeger_that_cannot_be_reached_is_told(ktrace: Ktrace) -> None:
     assert (done.returncode, len(done.stderr.splitlines())) == (3, 1)
 
 
-def test_watch_refreshes_in_place_until_ctrl_c(server: FakeServer) -> None:
-    served = serve(server, *writes())
+@contextmanager
+def watching(
+    url: str, *arguments: str, lines: int = 40
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """``ktrace top --watch`` on a terminal, and the terminal's other end."""
     controller, terminal = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
-    command = [sys.executable, "-m", "ktrace", "top", "--watch", "--jaeger", served]
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, 120, 0, 0))
+    command = [sys.executable, "-m", "ktrace", "top", "--watch", *arguments, "--jaeger", url]
     with subprocess.Popen(
-        ["env", "--default-signal=INT", "TERM=xterm-256color", *command],
+        ["env", "--default-signal=INT", *command],
+        env={**os.environ, "TERM": "xterm-256color"},  # without LINES, which readline has put there
+        stdin=terminal,
         stdout=terminal,
         stderr=subprocess.PIPE,
         cwd=PROJECT,
     ) as process:
         os.close(terminal)
+        try:
+            yield process, controller
+        finally:
+            process.kill()
+            os.close(controller)
+
+
+def test_watch_refreshes_in_place_until_ctrl_c(server: FakeServer) -> None:
+    with watching(serve(server, *writes())) as (process, controller):
         shown = until_shown(controller, "kubectl/v1")
         serve(server, *writes(), *(trace("GET", "/healthz", agent="probe/2") for _ in range(9)))
         shown += until_shown(controller, "probe/2")
@@ -283,9 +299,18 @@ def test_watch_refreshes_in_place_until_ctrl_c(server: FakeServer) -> None:
         assert process.wait(timeout=20) == 0
         assert process.stderr
         assert process.stderr.read() == b""
-    os.close(controller)
     assert "\x1b[1A" in shown, "the cursor goes up: what was there is replaced"
     assert "Ctrl-C ends it" in shown
+
+
+def test_watch_shows_what_fits(server: FakeServer) -> None:
+    names = [f"/api/v1/namespaces/a/pods/p{number}" for number in range(30)]
+    served = serve(server, *(trace("GET", name) for name in names))
+    with watching(served, "--by", "object", lines=15) as (process, controller):
+        shown = until_shown(controller, "20 more rows")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 0
+    assert shown.count("pods/a/p") == 10
 
 
 def until_shown(terminal: int, text: str) -> str:
