@@ -63,6 +63,7 @@ _ENTRIES = {
     ),
     "show": _Entry("ktrace.commands.show", "show"),
     "watch": _Entry("ktrace.commands.watch", "watch"),
+    "top": _Entry("ktrace.commands.top", "top"),
     "bench": _Entry("ktrace.commands.bench", "bench"),
     "diff": _Entry("ktrace.commands.diff", "diff"),
     "assert": _Entry("ktrace.commands.assert_", "assert_"),

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from ktrace import components
 from ktrace.components import APISERVER, CONTAINERD, KUBELET
 from ktrace.jaeger import Jaeger, Reader, Span, Trace, origin
 from ktrace.podstart import gaps
@@ -32,8 +33,6 @@ FIRST_SYNC = {_UPDATE_TYPE: "create"}
 """The tag of a syncPod in which a kubelet first sees a pod, or sees it anew after a restart."""
 _PULL_OPERATION = "runtime.v1.ImageService/PullImage"
 _STATUS_CODES = ("http.response.status_code", "http.status_code")
-_KUBELETS = ("kubelet/", "k3s/", "rke2/", "k0s/")
-"""How the user agent of a kubelet begins: these distributions run it in a process of theirs."""
 _STATIC_UID = re.compile(r"[0-9a-f]{32}")
 """The kubelet's hash of a static pod's manifest; the API server gives UUIDs."""
 
@@ -335,8 +334,7 @@ def _succeeded(request: Span) -> bool:
 
 
 def _is_kubelet(span: Span) -> bool:
-    agent = str(span.tags.get("user-agent", ""))
-    return agent.startswith(_KUBELETS) and not agent.endswith(("/scheduler", "-controller"))
+    return components.is_kubelet(str(span.tags.get("user-agent", "")))
 
 
 def _is_of(trace: Trace, uid: str) -> bool:

@@ -31,7 +31,19 @@ from tests.fakes.http import write_kubeconfig
 from tests.fakes.ktrace import Ktrace
 from tests.schemas import validate
 
-COMMANDS = ("doctor", "verify", "run", "show", "watch", "bench", "diff", "assert", "render", "open")
+COMMANDS = (
+    "doctor",
+    "verify",
+    "run",
+    "show",
+    "watch",
+    "top",
+    "bench",
+    "diff",
+    "assert",
+    "render",
+    "open",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,0 +1,43 @@
+"""The requests of the last minutes, read again and again without reading all of them again."""
+
+from __future__ import annotations
+
+from ktrace.activity.requests import ApiRequest, requests_in
+from ktrace.activity.window import Window
+from ktrace.components import APISERVER
+from ktrace.jaeger import Jaeger, Reader
+from ktrace.jaeger.client import now
+
+_MOST = 20_000
+"""Traces that are read."""
+_SHORTEST = 60_000_000
+"""Microseconds after which everything is read again: the reader keeps what it has found."""
+
+
+class Activity:
+    """What a Jaeger has of the last ``period`` microseconds."""
+
+    def __init__(self, jaeger: Jaeger, period: int) -> None:
+        self._jaeger, self._period = jaeger, period
+        self._reader, self._start = Reader(jaeger), 0
+        self._known: dict[str, tuple[int, list[ApiRequest]]] = {}
+        """By trace: how many spans it had, and its requests."""
+
+    def look(self) -> tuple[list[ApiRequest], Window]:
+        """The requests that began in the period that ends now. Raises JaegerError."""
+        until = now()
+        begin = until - self._period
+        if begin - self._start > max(self._period, _SHORTEST):
+            self._reader, self._start = Reader(self._jaeger), begin
+        traces, complete = self._reader.find_all(
+            APISERVER, start=self._start, end=until, most=_MOST
+        )
+        known, self._known = self._known, {}
+        for trace in traces:
+            spans, requests = known.get(trace.id, (0, []))
+            if spans != len(trace.spans):
+                requests = list(requests_in([trace]))
+            self._known[trace.id] = len(trace.spans), requests
+        every = (request for _, requests in self._known.values() for request in requests)
+        found = [request for request in every if begin <= request.start <= until]
+        return found, Window.seen(found, begin, until, complete=complete)

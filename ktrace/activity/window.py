@@ -1,0 +1,39 @@
+"""The period that an answer is about: the one asked for, and the one seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ktrace.activity.requests import ApiRequest
+
+_QUIET = 10_000_000
+"""A cluster's own leases are renewed more often than this, in microseconds."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Times are in microseconds since the Unix epoch."""
+
+    asked: int
+    oldest: int | None
+    """Start of the oldest request that Jaeger has in the period; None if it has none."""
+    until: int
+    complete: bool
+    """False if there were more traces than are read."""
+
+    @classmethod
+    def seen(
+        cls, requests: Sequence[ApiRequest], asked: int, until: int, *, complete: bool
+    ) -> Window:
+        return cls(asked, min((r.start for r in requests), default=None), until, complete)
+
+    @property
+    def reaches_back(self) -> bool:
+        return self.oldest is not None and self.oldest - self.asked <= _QUIET
+
+    @property
+    def seconds(self) -> float:
+        """What rates are of: from the oldest request, unless that is as old as was asked for."""
+        begin = self.asked if self.reaches_back or self.oldest is None else self.oldest
+        return (self.until - begin) / 1_000_000

@@ -1,0 +1,110 @@
+"""What the API server was asked, as a table or as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ktrace.activity.rows import Row
+from ktrace.activity.window import Window
+from ktrace.document import moment, versioned
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+def parts(
+    rows: Sequence[Row], window: Window, heading: str, url: str, *, links: bool = True
+) -> Iterator[RenderableType]:
+    """The period that was seen, and the rows, each with the page of its slowest trace."""
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    yield Text(period(window))
+    if not rows:
+        yield Text("no call of a webhook" if heading == "webhook" else "no request")
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column(heading)
+    table.add_column("kind")
+    calls = rows[0].etcd_share is None
+    own = ("errors", "failed requests", "total s") if calls else ("errors", "etcd", "webhooks")
+    for name in ("count", "per s", "p50 ms", "p99 ms", *own):
+        table.add_column(name, justify="right")
+    if links:
+        table.add_column("slowest", overflow="fold")
+    for row in rows:
+        table.add_row(
+            Text(row.key),
+            f"internal {row.kind}" if row.internal else row.kind,
+            str(row.count),
+            f"{row.per_second:.2f}",
+            f"{row.p50_ms:.1f}",
+            "-" if row.p99_ms is None else f"{row.p99_ms:.1f}",
+            str(row.errors),
+            *_own_cells(row),
+            *([f"{url}/trace/{row.slowest_trace}"] if links else []),
+        )
+    yield table
+
+
+def _own_cells(row: Row) -> tuple[str, str]:
+    """What a webhook's calls or other requests alone have."""
+    if row.etcd_share is None or row.webhook_share is None:
+        return str(row.failed_requests), f"{row.total_ms / 1000:.2f}"
+    return f"{row.etcd_share:.0%}", f"{row.webhook_share:.0%}"
+
+
+def period(window: Window) -> str:
+    """Which period the answer is about, and what it lacks."""
+    told = [f"the last {window.seconds:.0f} s"]
+    if window.oldest is not None and not window.reaches_back:
+        told.append("Jaeger has no older request of the period that was asked for")
+    if not window.complete:
+        told.append("it has more traces than are read: these are about the newest")
+    return "; ".join(told)
+
+
+def document(rows: Sequence[Row], window: Window, by: str, of: str, url: str) -> dict[str, Any]:
+    """The shape that ``top --json`` promises: docs/schemas/top.json."""
+    return versioned(
+        {
+            "by": by,
+            "object": of or None,
+            "window": {
+                "asked": _moment(window.asked),
+                "oldestRequest": None if window.oldest is None else _moment(window.oldest),
+                "until": _moment(window.until),
+                "seconds": round(window.seconds, 3),
+                "reachesBack": window.reaches_back,
+                "limitHit": not window.complete,
+            },
+            "rows": [
+                {
+                    "key": row.key,
+                    "kind": row.kind,
+                    "internal": row.internal,
+                    "count": row.count,
+                    "perSecond": round(row.per_second, 4),
+                    "p50Ms": row.p50_ms,
+                    "p99Ms": row.p99_ms,
+                    "totalMs": row.total_ms,
+                    "errors": row.errors,
+                    "failedRequests": row.failed_requests,
+                    "etcdShare": _rounded(row.etcd_share),
+                    "webhookShare": _rounded(row.webhook_share),
+                    "slowestTraceUrl": f"{url}/trace/{row.slowest_trace}",
+                }
+                for row in rows
+            ],
+        }
+    )
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 4)
+
+
+def _moment(microseconds: int) -> str:
+    return moment(datetime.fromtimestamp(microseconds / 1_000_000, UTC))

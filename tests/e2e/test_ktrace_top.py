@@ -1,0 +1,156 @@
+"""``ktrace top`` against the counts of a scripted load.
+
+Of pod templates: nothing else in a cluster writes or gets any.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from runtime_observability.host.api_server import ApiServer
+from tests.e2e.ktrace import document
+from tests.live.pods import wait_for_api
+from tests.live.stack import Stack
+from tests.live.waiting import until
+from tests.schemas import validate
+
+_PATH = "/api/v1/namespaces/default/podtemplates"
+_MERGE = {"Content-Type": "application/merge-patch+json"}
+
+
+@contextmanager
+def client(stack: Stack, agent: str) -> Iterator[httpx.Client]:
+    """The API server's, with a user agent of its own."""
+    with ApiServer(stack.directory / "kubeconfig") as server:
+        server._client.headers["User-Agent"] = f"{agent} (e2e)"
+        yield server._client
+
+
+def template(name: str) -> dict[str, Any]:
+    containers = [{"name": "main", "image": "none"}]
+    return {"metadata": {"name": name}, "template": {"spec": {"containers": containers}}}
+
+
+def load(api: httpx.Client, name: str) -> None:
+    """30 creates, 30 patches of the first 10, 10 gets, 20 deletes and 5 gets of what is not there.
+
+    Each answer is asserted; objects 0 to 9 of ``name`` stay.
+    """
+    for number in range(30):
+        assert api.post(_PATH, json=template(f"{name}-{number}")).status_code == 201
+    for number in range(30):
+        changed = {"metadata": {"labels": {"load": str(number)}}}
+        answer = api.patch(f"{_PATH}/{name}-{number % 10}", json=changed, headers=_MERGE)
+        assert answer.status_code == 200
+    for number in range(10):
+        assert api.get(f"{_PATH}/{name}-{number}").status_code == 200
+    for number in range(10, 30):
+        assert api.delete(f"{_PATH}/{name}-{number}").status_code == 200
+    for number in range(5):
+        assert api.get(f"{_PATH}/{name}-none-{number}").status_code == 404
+
+
+def counts(stack: Stack, *arguments: str) -> dict[str, tuple[int, int]]:
+    """Requests and errors by key, without lists and watches."""
+    told = document(stack, "top", "--since", "5m", *arguments)
+    validate("top", told)
+    rows = (row for row in told["rows"] if row["kind"] == "request")
+    return {row["key"]: (row["count"], row["errors"]) for row in rows}
+
+
+def test_a_scripted_load_is_counted_exactly(stack: Stack) -> None:
+    wait_for_api(stack)
+    name = f"load-{secrets.token_hex(3)}"
+    agent = f"{name}/1"
+    with client(stack, agent) as api:
+        load(api, name)
+        stack.kubectl("label", "podtemplate", f"{name}-0", "by=kubectl")
+        try:
+            until("every request", lambda: counts(stack).get(agent, (0, 0))[0] >= 95, 60)
+            assert counts(stack)[agent] == (95, 5)
+            kubectls = 2  # a get and a patch
+            assert counts(stack, "--by", "resource")["podtemplates"] == (95 + kubectls, 5)
+            objects = counts(stack, "--by", "object")
+            assert {key: found for key, found in objects.items() if name in key} == {
+                f"podtemplates/default/{name}-0": (5 + kubectls, 0),
+                **{f"podtemplates/default/{name}-{n}": (5, 0) for n in range(1, 10)},
+                **{f"podtemplates/default/{name}-{n}": (2, 0) for n in range(10, 30)},
+                **{f"podtemplates/default/{name}-none-{n}": (1, 1) for n in range(5)},
+            }
+            writers = counts(stack, "--by", "object", f"podtemplates/{name}-0")
+            (kubectl,) = writers.keys() - {agent}
+            assert kubectl.startswith("kubectl/")
+            assert writers == {agent: (4, 0), kubectl: (1, 0)}
+        finally:
+            for number in range(10):
+                api.delete(f"{_PATH}/{name}-{number}")
+
+
+@contextmanager
+def refusing_webhook(stack: Stack) -> Iterator[str]:
+    """A webhook for limit ranges at an address where nothing listens; the name of its row."""
+    name = f"refuses-{secrets.token_hex(3)}"
+    hook = {
+        "name": "top.example.com",
+        "clientConfig": {"url": "https://127.0.0.1:1/"},
+        "rules": [
+            {
+                "apiGroups": [""], "apiVersions": ["v1"],
+                "operations": ["CREATE"], "resources": ["limitranges"],
+            }
+        ],
+        "failurePolicy": "Fail",
+        "timeoutSeconds": 1,
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+    }  # fmt: skip
+    configuration = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": name},
+        "webhooks": [hook],
+    }
+    stack.kubectl("apply", "-f", "-", stdin=json.dumps(configuration))
+    try:
+        yield f"{name}/top.example.com"
+    finally:
+        stack.kubectl("delete", "validatingwebhookconfiguration", name, check=False)
+
+
+def test_the_calls_of_a_webhook_are_counted(stack: Stack) -> None:
+    wait_for_api(stack)
+    with client(stack, "hooked/1") as api, refusing_webhook(stack) as row:
+
+        def refused() -> bool:
+            """The API server learns of a webhook after a moment; nothing is stored."""
+            dry = {"dryRun": "All"}
+            path = "/api/v1/namespaces/default/limitranges"
+            made = {"metadata": {"name": "hooked"}, "spec": {"limits": []}}
+            return api.post(path, json=made, params=dry).status_code == 500
+
+        until("a refusal", refused, 60)
+        for _ in range(4):
+            assert refused()
+    calls = until(
+        "every call",
+        lambda: [
+            found
+            for found in document(stack, "top", "--by", "webhook")["rows"]
+            if (found["key"], found["count"]) == (row, 5)
+        ],
+        60,
+    )
+    assert [(found["errors"], found["failedRequests"]) for found in calls] == [(5, 5)]
+
+
+def test_a_kubelet_is_told_by_its_node(stack: Stack) -> None:
+    wait_for_api(stack)
+    nodes = stack.kubectl("get", "nodes", "-o", "jsonpath={.items[*].metadata.name}").split()
+    until("its lease", lambda: set(nodes) <= counts(stack, "--by", "node").keys(), 60)
+    assert counts(stack, "--by", "node").keys() <= {*nodes, "not known"}

@@ -1,0 +1,50 @@
+"""Looks at the same Jaeger one after another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from ktrace.activity.look import Activity
+from ktrace.jaeger import client as client_module
+from ktrace.jaeger import reader
+from tests.fakes import jaeger as fake
+from tests.fakes.clock import Clock
+
+_SECOND = 1_000_000
+
+
+def request(name: str, start: int) -> dict[str, Any]:
+    tags: dict[str, Any] = {"span.kind": "server", "http.method": "GET"}
+    span = fake.span("apiserver", "request", start, **tags)
+    return fake.trace({**span, "traceID": name}, trace_id=name)
+
+
+def test_a_look_reads_what_is_new_and_forgets_what_is_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock().drive(monkeypatch, client_module, reader)
+    begun = int(clock.now * _SECOND)
+    made = {"old": begun - 50 * _SECOND, "new": begun - 5 * _SECOND}
+    asked: list[int] = []
+
+    def answer(sent: httpx.Request) -> httpx.Response:
+        start, end = (int(sent.url.params[name]) for name in ("start", "end"))
+        asked.append(start)
+        found = (name for name, at in made.items() if start <= at < end)
+        return fake.data(*(request(name, made[name]) for name in found))
+
+    with fake.client(answer) as jaeger:
+        activity = Activity(jaeger, 60 * _SECOND)
+        found, window = activity.look()
+        assert ({r.trace_id for r in found}, len(asked)) == ({"old", "new"}, 1)
+        assert (window.oldest, window.reaches_back) == (made["old"], True)
+        clock.now += 2
+        made["newest"] = begun + _SECOND
+        assert {r.trace_id for r in activity.look()[0]} == {"old", "new", "newest"}
+        assert asked[1] > asked[0], "only the end of the period is read again"
+        clock.now += 18
+        assert {r.trace_id for r in activity.look()[0]} == {"new", "newest"}
+        clock.now += 600
+        assert activity.look()[0] == []
+        assert asked[-1] == begun + 560 * _SECOND, "not from the first look's beginning on"

@@ -1,0 +1,321 @@
+"""``ktrace top`` on a Jaeger whose traces a test makes."""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from ktrace.activity.window import Window
+from ktrace.view import activity
+from tests.configuration import PROJECT
+from tests.fakes import jaeger as fake
+from tests.fakes.http import FakeServer
+from tests.fakes.ktrace import Ktrace
+from tests.schemas import validate
+
+_SECOND = 1_000_000
+_HOOK: dict[str, Any] = {"configuration": "policies", "webhook": "check.example.com"}
+_numbers = itertools.count()
+Trace = dict[str, Any]
+
+
+def trace(
+    method: str,
+    target: str,
+    *,
+    agent: str = "kubectl/v1 (linux)",
+    status: int = 200,
+    seconds_ago: float = 60,
+    key: str = "",
+    duration: int = 4_000,
+    hook: dict[str, Any] | None = None,
+    **tags_too: Any,
+) -> Trace:
+    """A request in a trace of its own, in which etcd takes a quarter of the time."""
+    name = f"t{next(_numbers)}"
+    tags: dict[str, Any] = {"span.kind": "server", "http.request.method": method}
+    tags |= {"url.path": target.partition("?")[0], "http.target": target}
+    tags |= {"http.response.status_code": str(status), "user_agent.original": agent}
+    tags |= tags_too
+    start = int((time.time() - seconds_ago) * _SECOND)
+    request = fake.span("apiserver", "request", start, **tags)
+    spans = [request, fake.span("apiserver", "etcdserverpb.KV/Txn", start, parent="request")]
+    if key:
+        spans.append(fake.span("apiserver", "Create etcd3", start, parent="request", key=key))
+    if hook is not None:
+        operation = "Call validating webhook"
+        spans.append(fake.span("apiserver", operation, start, parent="request", **_HOOK))
+        spans.append(fake.span("apiserver", "HTTP POST", start, parent=operation, **hook))
+        spans[-2]["duration"] = duration // 2
+    request["duration"], spans[1]["duration"] = duration, duration // 4
+    for span in spans:
+        span["traceID"] = name
+        for reference in span["references"]:
+            reference["traceID"] = name
+    return fake.trace(*spans, trace_id=name)
+
+
+def serve(server: FakeServer, *traces: Trace) -> str:
+    """The URL of a Jaeger with ``traces``."""
+    server.answer = fake.served(lambda request: fake.data(*traces))
+    return server.url
+
+
+_WEB = "/apis/apps/v1/namespaces/shop/deployments"
+
+
+def writes() -> list[Trace]:
+    """Of deployments.apps/shop/web; the second is the slowest."""
+    return [
+        trace("POST", _WEB, key="/deployments/shop/web", status=201),
+        trace("PATCH", f"{_WEB}/web", duration=8_000),
+        trace("PATCH", f"{_WEB}/web", status=409),
+        trace("PUT", f"{_WEB}/web/status", agent="kube-controller-manager/v1 (linux) x"),
+    ]
+
+
+def others() -> list[Trace]:
+    return [
+        trace("GET", f"{_WEB}/web"),
+        trace("PATCH", f"{_WEB}/web?dryRun=All"),
+        trace("PATCH", f"{_WEB}/web-2"),
+        trace("PATCH", "/apis/apps/v1/namespaces/default/deployments/web"),
+        trace("POST", _WEB, status=403),
+        trace("GET", "/api/v1/pods"),
+        trace("GET", "/api/v1/pods?watch=true"),
+    ]
+
+
+def rows(document: dict[str, Any]) -> dict[str, tuple[int, int]]:
+    """Count and errors by key and kind."""
+    validate("top", document)
+    return {
+        f"{row['key']} {row['kind']}": (row["count"], row["errors"]) for row in document["rows"]
+    }
+
+
+@pytest.mark.parametrize(
+    ("by", "expected"),
+    [
+        (
+            "client",
+            {
+                "kubectl/v1 request": (8, 2), "kube-controller-manager/v1 request": (1, 0),
+                "kubectl/v1 list": (1, 0), "kubectl/v1 watch": (1, 0),
+            },
+        ),
+        (
+            "resource",
+            {
+                "deployments.apps request": (8, 2), "deployments.apps/status request": (1, 0),
+                "pods list": (1, 0), "pods watch": (1, 0),
+            },
+        ),
+        (
+            "object",
+            {
+                "deployments.apps/shop/web request": (6, 1), "not known request": (1, 1),
+                "deployments.apps/shop/web-2 request": (1, 0),
+                "deployments.apps/default/web request": (1, 0),
+                "not known list": (1, 0), "not known watch": (1, 0),
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_requests_are_counted(
+    ktrace: Ktrace, server: FakeServer, by: str, expected: dict[str, tuple[int, int]]
+) -> None:
+    url = serve(server, *writes(), *others())
+    done = ktrace("top", "--by", by, "--jaeger", url, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert rows(done.document) == expected
+
+
+@pytest.mark.parametrize("name", ["deploy/web", "deployment/web", "deployments.apps/shop/web"])
+def test_an_object_has_its_writers(ktrace: Ktrace, server: FakeServer, name: str) -> None:
+    made = writes()
+    url = serve(server, *others(), *made)
+    done = ktrace("top", "--by", "object", name, "-n", "shop", "--jaeger", url, "--json")
+    assert rows(done.document) == {
+        "kubectl/v1 request": (3, 1),
+        "kube-controller-manager/v1 request": (1, 0),
+    }
+    row = done.document["rows"][0]
+    assert (row["p50Ms"], row["p99Ms"], row["etcdShare"]) == (4, None, 0.25)
+    assert row["slowestTraceUrl"] == f"{url}/trace/{made[1]['traceID']}"
+
+
+def test_the_table_has_a_line_for_each_row(ktrace: Ktrace, server: FakeServer) -> None:
+    url = serve(server, *writes())
+    done = ktrace("top", "--by", "object", "deploy/web", "-n", "shop", "--jaeger", url)
+    assert "s; Jaeger has no older request of the period that was asked for" in done.lines[0]
+    assert done.lines[1].split()[:3] == ["writer", "kind", "count"]
+    assert done.lines[2].split()[:3] == ["kubectl/v1", "request", "3"]
+    assert len(done.lines) == 4
+
+
+def test_the_calls_of_webhooks_are_counted(ktrace: Ktrace, server: FakeServer) -> None:
+    url = serve(
+        server,
+        trace("PATCH", f"{_WEB}/web", hook={}),
+        trace("PATCH", f"{_WEB}/web", hook={}, status=403, duration=20_000),
+        trace("PATCH", f"{_WEB}/web", hook={"error": "true"}, agent="kube-apiserver/v1"),
+        trace("PATCH", f"{_WEB}/web"),
+    )
+    done = ktrace("top", "--by", "webhook", "--jaeger", url, "--json")
+    assert rows(done.document) == {"policies/check.example.com validating": (3, 1)}
+    (row,) = done.document["rows"]
+    assert (row["failedRequests"], row["totalMs"], row["p50Ms"]) == (1, 14, 2)
+    assert (row["etcdShare"], row["webhookShare"], row["internal"]) == (None, None, False)
+    told = ktrace("top", "--by", "webhook", "--jaeger", url).lines
+    assert told[1].split()[:3] == ["webhook", "kind", "count"]
+    cells = told[2].split()
+    assert cells[:3] == ["policies/check.example.com", "validating", "3"]
+    assert cells[4:9] == ["2.0", "-", "1", "1", "0.01"]
+
+
+def test_a_kubelet_has_the_node_of_the_lease_on_its_connection(
+    ktrace: Ktrace, server: FakeServer
+) -> None:
+    def sent(port: str, method: str, target: str, agent: str = "kubelet/v1 (linux)") -> Trace:
+        peer: dict[str, Any] = {"network.peer.address": "127.0.0.1", "network.peer.port": port}
+        return trace(method, target, agent=agent, **peer)
+
+    leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+    pod = "/api/v1/namespaces/shop/pods/web"
+    url = serve(
+        server,
+        sent("1", "PUT", f"{leases}/one"),
+        sent("1", "PATCH", f"{pod}/status"),
+        sent("2", "PUT", f"{leases}/two"),
+        sent("3", "GET", pod),
+        sent("3", "GET", f"{leases}/one"),
+        sent("4", "PUT", f"{leases}/one"),
+        sent("4", "PUT", f"{leases}/two"),
+        sent("1", "GET", pod, agent="kubectl/v1"),
+        trace("GET", pod, agent="kubelet/v1"),
+    )
+    done = ktrace("top", "--by", "node", "--jaeger", url, "--json")
+    expected = {"one request": (2, 0), "two request": (1, 0), "not known request": (5, 0)}
+    assert rows(done.document) == expected
+
+
+def test_a_period_without_requests_says_so(ktrace: Ktrace, server: FakeServer) -> None:
+    old = trace("GET", "/api/v1/namespaces/a/pods/b", seconds_ago=90)
+    done = ktrace("top", "--since", "1m", "--jaeger", serve(server, old))
+    assert done.returncode == 0
+    assert done.lines == ["the last 60 s", "no request"]
+
+
+def test_the_window_is_the_one_that_was_seen(ktrace: Ktrace, server: FakeServer) -> None:
+    url = serve(server, trace("GET", "/healthz", seconds_ago=60))
+    window = ktrace("top", "--jaeger", url, "--json").document["window"]
+    assert not window["reachesBack"]
+    assert 60 <= window["seconds"] < 65
+    window = ktrace("top", "--since", "65s", "--jaeger", url, "--json").document["window"]
+    assert (window["seconds"], window["reachesBack"]) == (65, True)
+    assert not window["limitHit"]
+
+
+def test_more_traces_than_are_read_are_told() -> None:
+    window = Window.seen([], 0, 60 * _SECOND, complete=False)
+    assert activity.document([], window, "client", "", "u")["window"]["limitHit"]
+    assert activity.period(window).endswith("these are about the newest")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--since", "soon"], "--since 'soon' is not a time: write 30s, 10m or 500ms"),
+        (["deploy/web"], "'deploy/web' needs --by object"),
+        (["--watch"], "--watch refreshes in place: it needs a terminal, and no --json"),
+        (["web", "--by", "object"], "'web' is not an object: write deploy/NAME"),
+    ],
+)
+def test_wrong_usage_is_one_line(
+    ktrace: Ktrace, server: FakeServer, arguments: list[str], said: str
+) -> None:
+    done = ktrace("top", *arguments, "--jaeger", server.url)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert said in line
+
+
+def test_watch_with_json_is_refused(ktrace: Ktrace, server: FakeServer) -> None:
+    done = ktrace("top", "--watch", "--json", "--jaeger", server.url)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert server.requests == []
+
+
+def test_a_jaeger_that_cannot_be_reached_is_told(ktrace: Ktrace) -> None:
+    done = ktrace("top", "--jaeger", "http://127.0.0.1:9")
+    assert (done.returncode, len(done.stderr.splitlines())) == (3, 1)
+
+
+@contextmanager
+def watching(
+    url: str, *arguments: str, lines: int = 40
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """``ktrace top --watch`` on a terminal, and the terminal's other end."""
+    controller, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, 120, 0, 0))
+    command = [sys.executable, "-m", "ktrace", "top", "--watch", *arguments, "--jaeger", url]
+    with subprocess.Popen(
+        ["env", "--default-signal=INT", *command],
+        env={**os.environ, "TERM": "xterm-256color"},  # without LINES, which readline has put there
+        stdin=terminal,
+        stdout=terminal,
+        stderr=subprocess.PIPE,
+        cwd=PROJECT,
+    ) as process:
+        os.close(terminal)
+        try:
+            yield process, controller
+        finally:
+            process.kill()
+            os.close(controller)
+
+
+def test_watch_refreshes_in_place_until_ctrl_c(server: FakeServer) -> None:
+    with watching(serve(server, *writes())) as (process, controller):
+        shown = until_shown(controller, "kubectl/v1")
+        serve(server, *writes(), *(trace("GET", "/healthz", agent="probe/2") for _ in range(9)))
+        shown += until_shown(controller, "probe/2")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 0
+        assert process.stderr
+        assert process.stderr.read() == b""
+    assert "\x1b[1A" in shown, "the cursor goes up: what was there is replaced"
+    assert "Ctrl-C ends it" in shown
+
+
+def test_watch_shows_what_fits(server: FakeServer) -> None:
+    names = [f"/api/v1/namespaces/a/pods/p{number}" for number in range(30)]
+    served = serve(server, *(trace("GET", name) for name in names))
+    with watching(served, "--by", "object", lines=15) as (process, controller):
+        shown = until_shown(controller, "20 more rows")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 0
+    assert shown.count("pods/a/p") == 10
+
+
+def until_shown(terminal: int, text: str) -> str:
+    """What a process wrote up to ``text`` and the line behind it."""
+    shown = ""
+    while text not in shown or "Ctrl-C" not in shown.rpartition(text)[2]:
+        shown += os.read(terminal, 65_536).decode()
+    return shown
