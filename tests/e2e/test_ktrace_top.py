@@ -5,7 +5,6 @@ Of pod templates: nothing else in a cluster writes or gets any.
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import httpx
 
 from runtime_observability.host.api_server import ApiServer
 from tests.e2e.ktrace import document
+from tests.e2e.webhooks import configured
 from tests.live.pods import wait_for_api
 from tests.live.stack import Stack
 from tests.live.waiting import until
@@ -92,40 +92,11 @@ def test_a_scripted_load_is_counted_exactly(stack: Stack) -> None:
                 api.delete(f"{_PATH}/{name}-{number}")
 
 
-@contextmanager
-def refusing_webhook(stack: Stack) -> Iterator[str]:
-    """A webhook for limit ranges at an address where nothing listens; the name of its row."""
-    name = f"refuses-{secrets.token_hex(3)}"
-    hook = {
-        "name": "top.example.com",
-        "clientConfig": {"url": "https://127.0.0.1:1/"},
-        "rules": [
-            {
-                "apiGroups": [""], "apiVersions": ["v1"],
-                "operations": ["CREATE"], "resources": ["limitranges"],
-            }
-        ],
-        "failurePolicy": "Fail",
-        "timeoutSeconds": 1,
-        "sideEffects": "None",
-        "admissionReviewVersions": ["v1"],
-    }  # fmt: skip
-    configuration = {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingWebhookConfiguration",
-        "metadata": {"name": name},
-        "webhooks": [hook],
-    }
-    stack.kubectl("apply", "-f", "-", stdin=json.dumps(configuration))
-    try:
-        yield f"{name}/top.example.com"
-    finally:
-        stack.kubectl("delete", "validatingwebhookconfiguration", name, check=False)
-
-
 def test_the_calls_of_a_webhook_are_counted(stack: Stack) -> None:
     wait_for_api(stack)
-    with client(stack, "hooked/1") as api, refusing_webhook(stack) as row:
+    name = f"refuses-{secrets.token_hex(3)}"
+    nobody = configured(stack, name, "https://127.0.0.1:1/", "limitranges", fails="Fail")
+    with client(stack, "hooked/1") as api, nobody:
 
         def refused() -> bool:
             """The API server learns of a webhook after a moment; nothing is stored."""
@@ -142,7 +113,7 @@ def test_the_calls_of_a_webhook_are_counted(stack: Stack) -> None:
         lambda: [
             found
             for found in document(stack, "top", "--by", "webhook")["rows"]
-            if (found["key"], found["count"]) == (row, 5)
+            if (found["key"], found["count"]) == (f"{name}/{name}.example.com", 5)
         ],
         60,
     )

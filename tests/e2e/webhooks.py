@@ -40,11 +40,19 @@ def slow_webhook(stack: Stack, answers_after: float) -> Iterator[None]:
 
 @contextmanager
 def configured(
-    stack: Stack, name: str, url: str, resource: str, *, authority: str = "", seconds: int = 1
+    stack: Stack,
+    name: str,
+    url: str,
+    resource: str,
+    *,
+    authority: str = "",
+    seconds: int = 1,
+    fails: str = "Ignore",
 ) -> Iterator[None]:
     """A validating webhook ``name``.example.com for new objects of ``resource`` in default.
 
-    ``authority`` is its CA in base64. After ``seconds`` the API server goes on without it.
+    ``authority`` is its CA in base64. After ``seconds`` the API server goes on without it, or
+    refuses the object if ``fails`` is Fail.
     """
     client = {"url": url, **({"caBundle": authority} if authority else {})}
     hook = {
@@ -62,7 +70,7 @@ def configured(
                     }
                 ],
                 "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "default"}},
-                "failurePolicy": "Ignore",
+                "failurePolicy": fails,
                 "timeoutSeconds": seconds,
                 "sideEffects": "None",
                 "admissionReviewVersions": ["v1"],
