@@ -273,10 +273,13 @@ def watching(
     """``ktrace top --watch`` on a terminal, and the terminal's other end."""
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, 120, 0, 0))
+    # readline puts its own into the environment of what a test process starts.
+    sizes = ("LINES", "COLUMNS")
+    environment = {key: value for key, value in os.environ.items() if key not in sizes}
     command = [sys.executable, "-m", "ktrace", "top", "--watch", *arguments, "--jaeger", url]
     with subprocess.Popen(
         ["env", "--default-signal=INT", *command],
-        env={**os.environ, "TERM": "xterm-256color"},  # without LINES, which readline has put there
+        env={**environment, "TERM": "xterm-256color"},
         stdin=terminal,
         stdout=terminal,
         stderr=subprocess.PIPE,
