@@ -25,7 +25,7 @@ def document(measured: Measurement) -> dict[str, Any]:
             "image": measured.image,
             "parallel": measured.parallel,
             "startedAt": measured.started_at,
-            "pods": len(measured.samples) + len(measured.failures),
+            "pods": measured.number + len(measured.failures),
             "firstStart": _sample(first) if first else None,
             "starts": [_sample(sample) for sample in measured.warm],
             "notMeasured": [
@@ -69,14 +69,15 @@ def read(file: Path) -> Measurement:
         found = json.loads(file.read_text(encoding="utf-8"))
         if found["apiVersion"] != API_VERSION:
             raise ValueError
-        first = [found["firstStart"]] if found["firstStart"] else []
+        first = found["firstStart"]
         return Measurement(
             kubernetes=clean(found["kubernetes"]),
             runtimes=list(map(clean, found["runtimes"])),
             image=clean(found["image"]),
             parallel=int(found["parallel"]),
             started_at=clean(found["startedAt"]),
-            samples=[_read(sample) for sample in (*first, *found["starts"])],
+            first=_read(first) if first else None,
+            warm=list(map(_read, found["starts"])),
             failures={clean(of["pod"]): clean(of["reason"]) for of in found["notMeasured"]},
         )
     except _BROKEN:

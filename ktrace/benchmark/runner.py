@@ -133,8 +133,9 @@ def _started(
 
 def measure(
     jaeger: Jaeger, ran: Sequence[Ran], seconds: float, *, runtime_traced: bool
-) -> tuple[list[Sample], dict[str, str]]:
-    """The samples of the starts that are whole in Jaeger within ``seconds``, and why others not.
+) -> tuple[dict[str, Sample], dict[str, str]]:
+    """By the pod's name: samples of the starts that are whole in Jaeger within ``seconds``, and why
+    others are not.
 
     With ``runtime_traced`` none is whole before it has spans of the node's runtime.
     """
@@ -154,7 +155,7 @@ def measure(
         if len(whole) == len(ran) or time.monotonic() > deadline:
             break
         time.sleep(_LOOK_SECONDS + jaeger.store.late)
-    samples = [of_start(whole[name], jaeger.url) for name in last if name in whole]
+    samples = {name: of_start(start, jaeger.url) for name, start in whole.items()}
     return samples, {name: _why(last[name]) for name in last if name not in whole}
 
 

@@ -46,18 +46,18 @@ class Measurement:
     image: str
     parallel: int
     started_at: str
-    samples: Sequence[Sample]
+    first: Sample | None
+    """The cold start, which is told apart: later ones find warm caches. None if its trace is not
+    whole."""
+    warm: Sequence[Sample]
+    """All later ones."""
     failures: Mapping[str, str] = field(default_factory=dict)
     """Why a start counts nowhere, by the pod's name."""
 
     @property
-    def first(self) -> Sample | None:
-        """The cold start, which is told apart: later ones find warm caches."""
-        return self.samples[0] if self.samples else None
-
-    @property
-    def warm(self) -> Sequence[Sample]:
-        return self.samples[1:]
+    def number(self) -> int:
+        """Of starts that were measured."""
+        return len(self.warm) + bool(self.first)
 
 
 def of_start(start: PodStart, jaeger_url: str) -> Sample:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ktrace.benchmark.samples import WHOLE, in_order
+from ktrace.benchmark.samples import READY, WHOLE, in_order
 
 LEAST_FOR_P90 = 10
 LEAST_FOR_P99 = 100
@@ -57,12 +57,16 @@ class Shift:
 def compare(
     before: Mapping[str, Sequence[float]], after: Mapping[str, Sequence[float]]
 ) -> dict[str, Shift]:
-    """The shift of each row's median, by the row's name; a row that one lacks took no time there.
+    """The shift of each row's median, by the row's name; a step that one lacks took no time there.
+
+    Ready is compared where both know it.
 
     The interval is a percentile bootstrap of the difference of the medians, over both. It is not
     drawn at random: which value is the median of a resample has a distribution that is known.
     """
     names = in_order([*before, *after])
+    if not (READY in before and READY in after):
+        names = [name for name in names if name != READY]
     relevant = RELEVANT * _median(before[WHOLE])
     tail = _DOUBT / len(names) / 2
     found = {}

@@ -130,7 +130,7 @@ def _measured(
     runtimes = {str(node["status"]["nodeInfo"]["containerRuntimeVersion"]) for node in nodes}
     began = moment(datetime.now(tz=UTC))
     with terminal.progress("pods have started", load.pods) as tell:
-        ran = runner.start_pods(api, load, tell)
+        first, *others = ran = runner.start_pods(api, load, tell)
     activity = f"waiting up to {load.seconds:g} s for the traces of {load.pods} pods"
     with terminal.waiting(activity):
         samples, failures = runner.measure(jaeger, ran, load.seconds, runtime_traced=runtime_traced)
@@ -140,6 +140,7 @@ def _measured(
         image=load.image,
         parallel=load.parallel,
         started_at=began,
-        samples=samples,
+        first=samples.get(first.pod.name),
+        warm=[samples[later.pod.name] for later in others if later.pod.name in samples],
         failures=failures,
     )

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from ktrace.document import versioned
 from ktrace.errors import FINDING, UsageError
 from ktrace.target import options
 from ktrace.view import terminal
@@ -54,7 +53,7 @@ def diff(
     shifts = compare(rows(one.warm), rows(other.warm))
     cautions = benchmark.cautions(one, other)
     if as_json:
-        terminal.print_json(_document(shifts, cautions))
+        terminal.print_json(benchmark.document(shifts, cautions))
     else:
         console = terminal.console()
         console.print(benchmark.verdict(shifts), style="bold", markup=False)
@@ -66,23 +65,3 @@ def diff(
     whole = shifts[WHOLE]
     if whole.shown and whole.after > whole.before:
         raise typer.Exit(FINDING)
-
-
-def _document(shifts: Any, cautions: Any) -> dict[str, Any]:
-    return versioned(
-        {
-            "rows": [
-                {
-                    "name": name,
-                    "beforeMs": round(shift.before, 1),
-                    "afterMs": round(shift.after, 1),
-                    "lowMs": round(shift.low, 1),
-                    "highMs": round(shift.high, 1),
-                    "relevantMs": round(shift.relevant, 1),
-                    "shown": shift.shown,
-                }
-                for name, shift in shifts.items()
-            ],
-            "cautions": list(cautions),
-        }
-    )

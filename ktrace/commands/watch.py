@@ -27,11 +27,11 @@ def _finite(seconds: float | None) -> float | None:
 def watch(
     *,
     slower_than: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--slower-than", metavar="TIME", help="Leave out quicker starts: 2s, 500ms, 1m."
         ),
-    ] = "0ms",
+    ] = None,
     for_seconds: Annotated[
         float | None,
         typer.Option(
@@ -67,8 +67,8 @@ def watch(
     from ktrace.podstart.watch import Watch
     from runtime_observability.core.presets import milliseconds
 
-    least = milliseconds(slower_than)
-    if least is None and slower_than != "0ms":
+    least = milliseconds(slower_than) if slower_than else 0
+    if least is None:
         raise UsageError(f"--slower-than {slower_than!r} is not a time: write 2s, 500ms or 1m")
     chosen = target.choose(stack, jaeger_url, kubeconfig)
     with chosen.connect() as jaeger, cluster.connected(chosen.kubeconfig) as api:
@@ -80,7 +80,7 @@ def watch(
         try:
             while for_seconds is None or time.time() - began < for_seconds:
                 time.sleep(_PAUSE_SECONDS + jaeger.store.late)
-                problem = _look(watching, jaeger.url, least or 0, as_json=as_json)
+                problem = _look(watching, jaeger.url, least, as_json=as_json)
                 if problem and problem != told:
                     streams.tell(problem)
                 told = problem

@@ -81,7 +81,7 @@ class Watch:
                 pod.last = start
                 age = now - pod.seen
                 pod.next_look = now + (min(age / 10, _LONGEST_PAUSE) if age > _QUICK else 0)
-        return sorted(found, key=lambda start: start.started_at.timestamp() + start.duration_ms)
+        return sorted(found, key=_end)
 
     def _find_new(self) -> None:
         now = int(time.time() * SECOND)
@@ -113,3 +113,8 @@ class Watch:
         """Whether it is complete, as far as that can be known."""
         started = start.complete or (not start.wanted_known and bool(start.started))
         return started and is_whole(start)
+
+
+def _end(start: PodStart) -> float:
+    """Unix time in seconds."""
+    return start.started_at.timestamp() + start.duration_ms / 1000

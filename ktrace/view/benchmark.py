@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -10,6 +11,7 @@ from rich.text import Text
 
 from ktrace.benchmark.samples import DETAIL, TOTALS, WHOLE, Measurement, rows
 from ktrace.benchmark.statistics import LEAST_FOR_P99, Shift, percentile
+from ktrace.document import versioned
 from ktrace.view.terminal import counted, milliseconds
 
 _UNKNOWN = "-"
@@ -37,7 +39,7 @@ def summary(measured: Measurement) -> Iterator[RenderableType]:
 
 def title(measured: Measurement) -> str:
     where = ", ".join([f"Kubernetes {measured.kubernetes}", *measured.runtimes])
-    return f"{counted(len(measured.samples), 'start')} of {measured.image}, {where}"
+    return f"{counted(measured.number, 'start')} of {measured.image}, {where}"
 
 
 def _percentiles(measured: Measurement) -> Table:
@@ -92,6 +94,27 @@ def differences(shifts: Mapping[str, Shift]) -> Table:
             style=style,
         )
     return table
+
+
+def document(shifts: Mapping[str, Shift], cautions: Sequence[str]) -> dict[str, Any]:
+    """The shape that ``diff --json`` promises: docs/schemas/diff.json."""
+    return versioned(
+        {
+            "rows": [
+                {
+                    "name": name,
+                    "beforeMs": round(shift.before, 1),
+                    "afterMs": round(shift.after, 1),
+                    "lowMs": round(shift.low, 1),
+                    "highMs": round(shift.high, 1),
+                    "relevantMs": round(shift.relevant, 1),
+                    "shown": shift.shown,
+                }
+                for name, shift in shifts.items()
+            ],
+            "cautions": list(cautions),
+        }
+    )
 
 
 def _word(shift: Shift) -> str:

@@ -37,7 +37,8 @@ SAMPLE = of_start(START, "http://127.0.0.1:16686")
 def measurement(number: int = 3) -> Measurement:
     samples = [replace(SAMPLE, pod=f"p-{n}", start_ms=100.0 + n) for n in range(number)]
     return Measurement(
-        "v1.34.3+k3s1", ["containerd://2.1.5"], "pause:3.6", 1, "2026-01-01T00:00:00.000Z", samples,
+        "v1.34.3+k3s1", ["containerd://2.1.5"], "pause:3.6", 1, "2026-01-01T00:00:00.000Z",
+        samples[0] if samples else None, samples[1:],
         {"p-9": "Jaeger has no start of it"},
     )  # fmt: skip
 
@@ -59,6 +60,22 @@ def test_a_step_that_a_start_does_not_have_took_no_time() -> None:
     assert found[READY] == [120.0]
 
 
+def test_a_first_start_that_was_not_measured_makes_no_later_one_the_first() -> None:
+    lost = replace(measurement(), first=None)
+    document = file.document(lost)
+    validate("bench", document)
+    assert (document["firstStart"], len(document["starts"]), document["pods"]) == (None, 2, 3)
+    assert not any("first start" in terminal.plain(part) for part in benchmark.summary(lost))
+
+
+def test_ready_is_not_compared_with_what_is_not_known() -> None:
+    known = measurement(9).warm
+    unknown = [replace(sample, ready_ms=None) for sample in known]
+    assert READY not in compare(rows(unknown), rows(known))
+    assert READY not in compare(rows(known), rows(unknown))
+    assert READY in compare(rows(known), rows(known))
+
+
 def test_a_detail_is_behind_its_step_whoever_has_it() -> None:
     first = replace(SAMPLE, steps={"create request": 1.0, "sandbox": 2.0})
     second = replace(SAMPLE, steps={"create request": 9.0, "create request: webhook": 8.0})
@@ -67,12 +84,10 @@ def test_a_detail_is_behind_its_step_whoever_has_it() -> None:
 
 
 def test_the_verdict_names_the_detail_and_not_its_step_too() -> None:
-    before, after = measurement(9), measurement(9)
+    before = after = measurement(9)
     slow = {"create request": 300.0, "create request: webhook": 290.0}
-    after = replace(
-        after,
-        samples=[replace(s, start_ms=400.0, steps={**s.steps, **slow}) for s in after.samples],
-    )
+    warm = [replace(s, start_ms=400.0, steps={**s.steps, **slow}) for s in after.warm]
+    after = replace(after, warm=warm)
     shifts = compare(rows(before.warm), rows(after.warm))
     assert benchmark.verdict(shifts) == (
         "B starts 296 ms slower than A; differs: create request: webhook"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -68,6 +69,14 @@ def test_a_start_is_told_once_when_nothing_more_of_it_arrives(clock: Clock) -> N
     assert "slowest: " in line
     assert "whether more were wanted is not known" in line
     validate("watch", watched.document(start, URL))
+
+
+def test_starts_are_in_the_order_of_their_ends() -> None:
+    assert START
+    ends = watch._end(START)
+    assert ends == pytest.approx(BEGAN + START.duration_ms / 1000)
+    quick = replace(START, duration_ms=START.duration_ms - 100)
+    assert watch._end(quick) == pytest.approx(ends - 0.1)
 
 
 def test_what_began_before_is_not_told(clock: Clock) -> None:
