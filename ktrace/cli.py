@@ -70,6 +70,7 @@ _ENTRIES = {
     "render": _Entry("ktrace.commands.render", "render"),
     "open": _Entry("ktrace.commands.open", "open_"),
 }
+COMMANDS = tuple(_ENTRIES)
 
 
 class _Command(TyperCommand):
