@@ -28,8 +28,8 @@ from ktrace.podstart.timeline import Clock
 
 _TO_THE_SECOND = "times that no span has are those of the pod object, to the second"
 _NO_CALLS = (
-    "no call to the runtime is below the kubelet's syncTerminatingPod: Kubernetes 1.28 and 1.29 trace "
-    "those separately (kubernetes#121192)"
+    "no call to the runtime is below the kubelet's syncTerminatingPod: Kubernetes 1.28 and 1.29 "
+    "trace those separately (kubernetes#121192)"
 )
 _DISRUPTION = "DisruptionTarget"
 _LONG = 1900
