@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,8 +10,7 @@ import typer
 
 from ktrace import completion
 from ktrace.commands import output_file
-from ktrace.errors import FINDING, KtraceError, UsageError
-from ktrace.jaeger import MixedStacksError
+from ktrace.errors import FINDING, UsageError
 from ktrace.target import options, target
 from ktrace.view import terminal
 
@@ -40,6 +38,9 @@ def show(
             help="The pod's namespace.",
         ),
     ] = "default",
+    ending: Annotated[
+        bool, typer.Option("--ending", help="Show its end instead: why does it terminate slowly?")
+    ] = False,
     html: Annotated[
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write one self-contained page."),
@@ -57,6 +58,9 @@ def show(
     named. A deleted pod can be shown as long as Jaeger has its traces; of several pods with the
     same name, the newest is shown. If they are of several stacks' clusters, --stack must name one.
 
+    With --ending it is the pod's end: who asked for it, preStop, the container that did not end in
+    its grace period, the sandbox, the volumes, and the finalizers that hold the object.
+
     Examples:
 
       ktrace show pod/web-0 -n shop
@@ -65,17 +69,28 @@ def show(
 
       ktrace show web-0 --json | jq '.steps[] | select(.critical)'
 
-    Exit codes: 0 every container has started, 1 not every one has or that is not known, or nothing
-    is known of that pod, 2 wrong usage, no stack, or pods of several stacks, 3 Jaeger cannot be
-    reached.
+      ktrace show pod/web-0 --ending
+
+    Exit codes: 0 every container has started (with --ending: it has ended), 1 that is not so or not
+    known, or nothing is known of that pod, 2 wrong usage, no stack, or pods of several stacks, 3
+    Jaeger cannot be reached.
     """
     kind, _, name = pod.rpartition("/")
     if kind not in ("", "pod", "pods") or not name:
         raise UsageError(f"{pod!r} is not a pod: write pod/NAME or NAME")
+    if ending:
+        if html:
+            raise UsageError("--html shows a start: leave it out with --ending, or use --json")
+        from ktrace.commands import show_ending
+
+        chosen = target.choose(stack, jaeger_url, kubeconfig)
+        show_ending.show(chosen, stack, namespace, name, timeout=timeout, as_json=as_json)
+        return
     if html:
         output_file.refuse_unwritable(html)
+    from ktrace.commands import nothing_known
     from ktrace.podstart import in_progress, search
-    from ktrace.target import absence, losses
+    from ktrace.target import losses
     from ktrace.view import page
     from ktrace.view import start as start_view
 
@@ -94,15 +109,8 @@ def show(
             )
         memory = losses.memory_of(chosen, stack)
         if start is None:
-            reason = f"Jaeger has no start of pod {namespace}/{name} (waited {timeout:g} s)"
-            reason += f"; {memory}" if memory else ""
-            if absent := absence.of_stack(jaeger):
-                raise KtraceError(f"{reason}; {absent}")
-            try:
-                hint = _hint(f"{namespace}/{name}", search.recent_pods(jaeger))
-            except MixedStacksError:  # other stacks' names are no hint
-                hint = ""
-            raise KtraceError(f"{reason}{hint}")
+            pod = f"{namespace}/{name}"
+            raise nothing_known.error(jaeger, "start of pod", pod, timeout, memory)
         if memory and memory.lacks(start.started_at, unseen=start.beginning_lost):
             start = replace(start, missing=(*start.missing, f"what came before: {memory}"))
         start, url = in_progress.until_observed(start), jaeger.url
@@ -116,13 +124,6 @@ def show(
             terminal.console().print(f"page: {html}", markup=False)
     if not start.complete:
         raise typer.Exit(FINDING)
-
-
-def _hint(pod: str, known: set[str]) -> str:
-    if not known:
-        return "; it has no pod's start at all: `ktrace verify` says why"
-    similar = difflib.get_close_matches(pod, sorted(known), n=3)
-    return f"; similar names are {', '.join(similar)}" if similar else ""
 
 
 def _print(start: PodStart, jaeger_url: str) -> None:
