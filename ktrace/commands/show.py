@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
 def show(
     pod: Annotated[
-        str, typer.Argument(metavar="pod/NAME", help="The pod; it may already be deleted.")
-    ],
+        str,
+        typer.Argument(
+            metavar="pod/NAME", help="The pod; it may already be deleted.", show_default=False
+        ),
+    ] = "",
     *,
     namespace: Annotated[
         str, typer.Option("--namespace", "-n", metavar="NS", help="The pod's namespace.")
@@ -34,6 +37,8 @@ def show(
     stack: options.TracesOption = None,
     jaeger_url: options.JaegerOption = None,
     kubeconfig: options.KubeconfigOption = None,
+    save_to: options.SaveOption = None,
+    answer_from: options.FromOption = None,
     as_json: options.JsonOption = False,
     timeout: options.TimeoutOption = 15,
 ) -> None:
@@ -56,6 +61,8 @@ def show(
     is known of that pod, 2 wrong usage, no stack, or pods of several stacks, 3 Jaeger cannot be
     reached.
     """
+    if not pod:
+        raise UsageError("nothing is named: write pod/NAME")
     kind, _, name = pod.rpartition("/")
     if kind not in ("", "pod", "pods") or not name:
         raise UsageError(f"{pod!r} is not a pod: write pod/NAME or NAME")
