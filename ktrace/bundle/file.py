@@ -22,6 +22,7 @@ from ktrace.bundle.spans import Query, Searchable
 from ktrace.commands import output_file
 from ktrace.document import API_VERSION
 from ktrace.errors import UsageError
+from ktrace.target.target import is_url
 from ktrace.text import clean, cleaned
 
 KIND = "Bundle"
@@ -171,6 +172,8 @@ def _settings(found: Mapping[str, Any]) -> Mapping[str, Any]:
     for name in ("jaegerUrl", "stack", "store"):
         if found[name] is not None:
             _text(found[name])
+    if found["jaegerUrl"] is not None and not is_url(found["jaegerUrl"]):
+        raise ValueError(f"jaegerUrl is {found['jaegerUrl']!r}")
     for name in ("shared", "tracesRuntime"):
         if not isinstance(found[name], bool):
             raise TypeError(f"{name} is {found[name]!r}")

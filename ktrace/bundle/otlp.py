@@ -219,7 +219,7 @@ def _long(trace_id: str) -> str:
 
 def _jaegers(sent: Document, scope: Document, process: str) -> dict[str, Any]:
     """In the order of Jaeger's own tags: scope, attributes, kind, status."""
-    trace_id = _short(_string(sent["traceId"]))
+    trace_id = short_id(_string(sent["traceId"]))
     start, end = (_microseconds(sent[key]) for key in ("startTimeUnixNano", "endTimeUnixNano"))
     tags: dict[str, _Tag] = {}
     for key, tag in (("name", _SCOPE), ("version", _SCOPE_VERSION)):
@@ -258,7 +258,7 @@ def _referenced(sent: Document, trace_id: str) -> Iterator[dict[str, Any]]:
         told = _tags_of(link.get("attributes")).get(_REFERENCE, ("string", "follows_from"))[1]
         yield {
             "refType": _string(told).upper(),
-            "traceID": _short(_string(link["traceId"])),
+            "traceID": short_id(_string(link["traceId"])),
             "spanID": _string(link["spanId"]),
         }
 
@@ -304,7 +304,7 @@ def _tag(value: Document) -> _Tag:
     return "string", ""
 
 
-def _short(trace_id: str) -> str:
+def short_id(trace_id: str) -> str:
     zeros = "0" * _SHORT_ID
     is_short = len(trace_id) == _LONG_ID and trace_id.startswith(zeros)
     return trace_id[_SHORT_ID:] if is_short else trace_id

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+import typer
+
 from ktrace import clock
 from ktrace.bundle import file, memory, session
 from ktrace.bundle.file import Bundle
@@ -24,8 +26,6 @@ from runtime_observability.host.api_server import ApiError
 from runtime_observability.host.http import httpx
 
 if TYPE_CHECKING:
-    import typer
-
     from ktrace.jaeger import Jaeger
     from ktrace.podstart.cluster import Api
     from runtime_observability.host.memory_loss import Memory
@@ -74,10 +74,19 @@ class Replay(session.Live):
         """What the command line leaves open is asked as it was when the bundle was saved."""
         if context.command.name != self.bundle.asked.command:
             return
-        for name, value in self.bundle.asked.arguments.items():
+        for parameter in context.command.params:
+            name = str(parameter.name)
+            value = self.bundle.asked.arguments.get(name)
             source = context.get_parameter_source(name)
-            if name in context.params and source and source.name == "DEFAULT":
-                context.params[name] = value
+            if value is None or not (source and source.name == "DEFAULT"):
+                continue
+            try:
+                context.params[name] = parameter.process_value(context, value)
+            except (typer.BadParameter, TypeError, ValueError) as error:
+                raise UsageError(
+                    f"{self.name} is a broken bundle: asked.arguments.{name} ({error}). Save it "
+                    "again"
+                ) from None
 
     def target(self, choose: Callable[[], Target], *given: object) -> Target:
         if any(option is not None for option in given):
