@@ -33,11 +33,12 @@ _Tag = tuple[str, Any]
 
 
 def resource_spans(traces: Iterable[Document]) -> list[dict[str, Any]]:
-    """``traces`` of Jaeger's JSON as OTLP, by resource and scope.
+    """``traces`` of Jaeger's JSON as OTLP, in their order, and with the spans in theirs.
 
+    What follows one another and has one resource and scope is together.
     LookupError, TypeError, AttributeError or ValueError for what is not Jaeger's.
     """
-    resources: dict[str, dict[str, Any]] = {}
+    found: list[dict[str, Any]] = []
     for trace in traces:
         for span in trace.get("spans") or []:
             process = trace["processes"][span["processID"]]
@@ -45,20 +46,18 @@ def resource_spans(traces: Iterable[Document]) -> list[dict[str, Any]]:
             tags.pop(_SERVICE, None)
             service = {_SERVICE: ("string", process["serviceName"])}
             attributes = _attributes(service | tags)
-            resource = resources.setdefault(
-                repr(attributes), {"resource": {"attributes": attributes}, "scopes": {}}
-            )
             sent, scope = _span(span)
-            scopes = resource["scopes"]
-            scopes.setdefault(repr(scope), {"scope": scope, "spans": []})["spans"].append(sent)
-    return [
-        {"resource": found["resource"], "scopeSpans": list(found["scopes"].values())}
-        for found in resources.values()
-    ]
+            if not found or found[-1]["resource"]["attributes"] != attributes:
+                found.append({"resource": {"attributes": attributes}, "scopeSpans": []})
+            scopes = found[-1]["scopeSpans"]
+            if not scopes or scopes[-1]["scope"] != scope:
+                scopes.append({"scope": scope, "spans": []})
+            scopes[-1]["spans"].append(sent)
+    return found
 
 
 def traces_of(resource_spans: Iterable[Document]) -> list[dict[str, Any]]:
-    """OTLP's spans as traces of Jaeger's JSON, ordered by their first span.
+    """OTLP's spans as traces of Jaeger's JSON, in their order.
 
     LookupError, TypeError, AttributeError or ValueError for what is not OTLP.
     """
@@ -75,9 +74,7 @@ def traces_of(resource_spans: Iterable[Document]) -> list[dict[str, Any]]:
                 )
                 trace["spans"].append(span)
                 trace["processes"][f"p{number}"] = process
-    for trace in found.values():
-        trace["spans"].sort(key=lambda span: span["startTime"])
-    return sorted(found.values(), key=lambda trace: trace["spans"][0]["startTime"])
+    return list(found.values())
 
 
 def count(resource_spans: Iterable[Document]) -> int:

@@ -54,7 +54,7 @@ def send(bundle: Bundle, jaeger: Jaeger, collector: str) -> list[Sent]:
 
     Raises JaegerError, and UnreachableError if the collector takes none.
     """
-    traces = bundle.spans.traces
+    traces = sorted(bundle.spans.traces, key=lambda trace: trace.spans[0].start)
     missing = {trace.id for trace in traces if not _has(jaeger, trace)}
     try:
         for part in _parts(bundle.resource_spans, missing):

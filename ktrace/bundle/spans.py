@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -172,18 +173,14 @@ class Searchable:
         return f"[{text}]" if text else ""
 
     def search(self, query: Query, limit: int) -> str:
-        """JSON of the list of at most ``limit`` traces, the newest first."""
+        """JSON of the list of at most ``limit`` traces, in the order in which Jaeger had them."""
         search = Search(query.service, query.operation, query.tags, query.shortest)
-        newest = {}
-        for trace_id, trace in self._traces.items():
-            starts = [
-                span.start
-                for span in search.matching(trace)
-                if query.start <= span.start <= query.end
-            ]
-            if starts:
-                newest[trace_id] = max(starts)
-        found = sorted(newest, key=lambda trace_id: newest[trace_id], reverse=True)[:limit]
+        matching = (
+            trace_id
+            for trace_id, trace in self._traces.items()
+            if any(query.start <= span.start <= query.end for span in search.matching(trace))
+        )
+        found = itertools.islice(matching, limit)
         return f"[{','.join(self._texts[trace_id] for trace_id in found)}]"
 
 

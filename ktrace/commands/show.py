@@ -61,8 +61,6 @@ def show(
     is known of that pod, 2 wrong usage, no stack, or pods of several stacks, 3 Jaeger cannot be
     reached.
     """
-    if not pod:
-        raise UsageError("nothing is named: write pod/NAME")
     kind, _, name = pod.rpartition("/")
     if kind not in ("", "pod", "pods") or not name:
         raise UsageError(f"{pod!r} is not a pod: write pod/NAME or NAME")
