@@ -42,9 +42,12 @@ def of(path: Path) -> Iterator[Replay]:
 
 
 @contextmanager
-def answering(bundle: Bundle, name: str) -> Iterator[Replay]:
-    """As ``of``, for a bundle that is called ``name``."""
-    replay = Replay(bundle, name)
+def answering(bundle: Bundle, name: str, *, all_it_has: bool = False) -> Iterator[Replay]:
+    """As ``of``, for a bundle that is called ``name``.
+
+    With ``all_it_has`` a search that was never made finds what other searches have found.
+    """
+    replay = Replay(bundle, name, all_it_has=all_it_has)
     before = session.current()
     session.use(replay)
     clock.time.use(replay.clock)
@@ -64,11 +67,11 @@ class NotInBundleError(UsageError):
 
 
 class Replay(session.Live):
-    def __init__(self, bundle: Bundle, name: str) -> None:
+    def __init__(self, bundle: Bundle, name: str, *, all_it_has: bool = False) -> None:
         self.bundle, self.name = bundle, name
         self.clock = clock.Past(bundle.asked.first_look, bundle.asked.last_look)
         self.answer: Any = None
-        self._transport = _Transport(bundle, name)
+        self._transport = _Transport(bundle, name, all_it_has=all_it_has)
 
     def fill_in(self, context: typer.Context) -> None:
         """What the command line leaves open is asked as it was when the bundle was saved."""
@@ -160,8 +163,8 @@ class _Api:
 class _Transport(httpx.BaseTransport):
     """Answers as Jaeger's query API would that has the bundle's spans."""
 
-    def __init__(self, bundle: Bundle, name: str) -> None:
-        self._bundle, self._name = bundle, name
+    def __init__(self, bundle: Bundle, name: str, *, all_it_has: bool) -> None:
+        self._bundle, self._name, self._all_it_has = bundle, name, all_it_has
         self._patterns = _store(bundle.settings).patterns
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -172,7 +175,8 @@ class _Transport(httpx.BaseTransport):
         if parts == ["traces"]:
             parameters = dict(request.url.params)
             query = Query.of(parameters, self._patterns)
-            if not any(search.covers(query) for search in self._bundle.searches):
+            covered = any(search.covers(query) for search in self._bundle.searches)
+            if not (covered or self._all_it_has):
                 raise NotInBundleError(self._bundle, self._name)
             return _data(spans.search(query, int(parameters["limit"])))
         if parts[0] == "traces":
