@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ktrace import document, streams
+from ktrace.bundle import session
 from ktrace.errors import FINDING, USAGE
 from ktrace.failures import FAILURES, code_of, line_of
 from ktrace.text import clean
@@ -38,6 +39,8 @@ class _Entry:
     settings: dict[str, Any] = field(default_factory=dict)
     owns_stdout: bool = True
     """Whether stdout is the command's, and not that of a program that it runs."""
+    repeatable: bool = True
+    """Whether what it does can be done again with a recording of what it read."""
 
     def summary(self) -> str:
         """The first line of the function's docstring, read without an import."""
@@ -60,6 +63,7 @@ _ENTRIES = {
         "run",
         {"context_settings": {"allow_interspersed_args": False}},
         owns_stdout=False,
+        repeatable=False,
     ),
     "show": _Entry("ktrace.commands.show", "show"),
     "watch": _Entry("ktrace.commands.watch", "watch"),
@@ -86,7 +90,8 @@ class _Command(TyperCommand):
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         try:
-            return super().invoke(ctx)
+            with session.of(ctx, repeatable=_ENTRIES[str(self.name)].repeatable):
+                return super().invoke(ctx)
         except FAILURES as error:
             if isinstance(error, OSError) and streams.is_of_stdout(error):
                 raise

@@ -64,9 +64,14 @@ def send(otlp_http: str, spans: Sequence[SentSpan], seconds: float) -> None:
     """
     sent = [span.document() for span in spans]
     resource = {"attributes": _attributes({"service.name": SERVICE})}
+    post(otlp_http, [{"resource": resource, "scopeSpans": [{"spans": sent}]}], seconds)
+
+
+def post(otlp_http: str, resource_spans: Sequence[Mapping[str, Any]], seconds: float) -> None:
+    """Like ``send``, for spans that are OTLP's JSON already."""
     httpx.post(
         f"{otlp_http}/v1/traces",
-        json={"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": sent}]}]},
+        json={"resourceSpans": list(resource_spans)},
         timeout=seconds,
         trust_env=False,
     ).raise_for_status()

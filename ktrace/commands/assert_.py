@@ -37,6 +37,8 @@ def assert_(
     ] = None,
     stack: options.TracesOption = None,
     jaeger_url: options.JaegerOption = None,
+    save_to: options.SaveOption = None,
+    answer_from: options.FromOption = None,
     as_json: options.JsonOption = False,
     timeout: options.TimeoutOption = 15,
 ) -> None:

@@ -2,31 +2,58 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ktrace.errors import FINDING, UsageError
-from ktrace.target import options
+from ktrace.target import options, target
 from ktrace.view import terminal
+
+if TYPE_CHECKING:
+    from ktrace.benchmark.found import Tell
+    from ktrace.benchmark.samples import Measurement
 
 _LEAST = 5
 """Starts of each side after the first: the interval of fewer says nothing."""
+_WHAT = "A file of `ktrace bench --save`, a bundle, stack:NAME or window:FROM/TO."
 
 
 def diff(
-    before: Annotated[Path, typer.Argument(metavar="A", help="A file of `ktrace bench --save`.")],
-    after: Annotated[Path, typer.Argument(metavar="B", help="Another one.")],
+    before: Annotated[str, typer.Argument(metavar="A", help=_WHAT)],
+    after: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
     *,
+    pods: Annotated[
+        str,
+        typer.Option(
+            "--pods",
+            metavar="NS/NAME",
+            help="Whose pods are compared. Default: of what both have, that with most starts.",
+            show_default=False,
+        ),
+    ] = "",
+    since: Annotated[
+        str,
+        typer.Option("--since", metavar="TIME", help="How far back a stack's starts are read."),
+    ] = "1h",
+    stack: options.TracesOption = None,
+    jaeger_url: options.JaegerOption = None,
+    kubeconfig: options.KubeconfigOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Have starts become slower? Compares two measurements of `ktrace bench`, step by step.
+    """Have starts become slower? Compares those of two files, stacks or windows, step by step.
 
     Compared are the medians of the starts after the first. A difference is shown if the bootstrap
     interval of all rows together, at 99%, leaves out zero, and it is 5% of the whole start or more:
     less is what two runs on one machine differ by. Anything else is "no difference shown", which
     does not say that there is none.
+
+    stack:NAME are the starts of the last hour in that stack's Jaeger, window:FROM/TO those of a
+    time, of the selected stack or of --stack: window:30m/10m (ago), window:14:00/now. Of these only
+    the starts of like pods are compared: pods of one owner with the same containers.
 
     Examples:
 
@@ -34,24 +61,44 @@ def diff(
 
       ktrace diff before.json after.json
 
+      ktrace diff stack:one stack:two
+
+      ktrace diff window:1h/30m window:30m/now --pods shop/web
+
       ktrace diff before.json after.json --json | jq '.rows[] | select(.shown) | .name'
 
-    Exit codes: 0 no slower start is shown, 1 B's whole start is slower, 2 wrong usage.
+    Exit codes: 0 no slower start is shown, 1 B's whole start is slower, 2 wrong usage, 3 Jaeger
+    cannot be reached.
     """
-    from ktrace.benchmark import file
+    from ktrace.benchmark import alike, period, sources
     from ktrace.benchmark.samples import WHOLE, rows
     from ktrace.benchmark.statistics import compare
     from ktrace.view import benchmark
 
-    one, other = file.read(before), file.read(after)
+    back = period.duration(since)
+    if back is None:
+        raise UsageError(f"--since {since!r} is not a time: write 30s, 10m or 2h")
+    choose = partial(target.choose, stack, jaeger_url, kubeconfig)
+    one, other = (sources.read(text, back, choose, _progress) for text in (before, after))
+    cautions: list[str] = []
+    of_what = ""
+    if not (one.image and other.image):
+        kinds = alike.common(one, other, pods)
+        if not kinds:
+            raise UsageError(_nothing_alike(before, one, after, other, pods))
+        cautions += benchmark.not_compared(one, other, kinds[0])
+        of_what = f" of {kinds[0]}"
+        one, other = alike.only(one, kinds[0]), alike.only(other, kinds[0])
+    elif pods:
+        raise UsageError("--pods chooses among what clusters have: a measurement has its own pods")
     for name, measured in ((before, one), (after, other)):
         if len(measured.warm) < _LEAST:
             raise UsageError(
-                f"{name} has {terminal.counted(len(measured.warm), 'start')} after the first, and "
-                f"a comparison needs {_LEAST}: measure with --pods {_LEAST + 1} or more"
+                f"{name} has {terminal.counted(len(measured.warm), 'start')}{of_what} after the "
+                f"first, and a comparison needs {_LEAST}: measure with --pods {_LEAST + 1} or more"
             )
     shifts = compare(rows(one.warm), rows(other.warm))
-    cautions = benchmark.cautions(one, other)
+    cautions = [*benchmark.cautions(one, other), *cautions]
     if as_json:
         terminal.print_json(benchmark.document(shifts, cautions))
     else:
@@ -65,3 +112,33 @@ def diff(
     whole = shifts[WHOLE]
     if whole.shown and whole.after > whole.before:
         raise typer.Exit(FINDING)
+
+
+def _nothing_alike(
+    before: str, one: Measurement, after: str, other: Measurement, wanted: str
+) -> str:
+    from ktrace.benchmark import alike
+
+    def told(name: str, measured: Measurement) -> str:
+        owners = alike.owners(alike.counted(measured))
+        more = f" and {len(owners) - _LEAST} more" if len(owners) > _LEAST else ""
+        return f"{name} has starts of {', '.join(owners[:_LEAST]) or 'nothing'}{more}"
+
+    what = f"no starts of {wanted}" if wanted else "no starts of like pods"
+    return (
+        f"A and B have {what} in common: {told(before, one)}; {told(after, other)}. Start the same "
+        "pods in both, as `ktrace bench` does"
+    )
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Tell]:
+    """Tells how many starts of how many are read, on a terminal."""
+    with terminal.waiting(what) as status:
+        update = getattr(status, "update", None)
+
+        def tell(number: int, of: int) -> None:
+            if update:
+                update(terminal.text(f"{number} of {of} {what}; Ctrl-C ends it"))
+
+        yield tell

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import webbrowser
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ktrace import streams
 from ktrace.document import versioned
-from ktrace.errors import UsageError
+from ktrace.errors import FINDING, UsageError
 from ktrace.target import options, target
 from ktrace.target.target import Target
+from ktrace.text import clean
 from ktrace.view import terminal
 from runtime_observability.core import links
 
@@ -22,6 +25,12 @@ def open_(
         str | None, typer.Argument(metavar="[SEARCH]", help="Name of one search. Default: all.")
     ] = None,
     *,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="FILE", help="Send a bundle's traces to the stack's Jaeger."
+        ),
+    ] = None,
     stack: options.TracesOption = None,
     jaeger_url: options.JaegerOption = None,
     as_json: options.JsonOption = False,
@@ -36,8 +45,14 @@ def open_(
 
       ktrace open podStarts
 
-    Exit codes: 0 printed, 2 wrong usage or no stack.
+      ktrace open --from start.json
+
+    Exit codes: 0 printed, 1 Jaeger does not have all traces of the bundle after 10 s, 2 wrong
+    usage, a broken bundle or no stack, 3 Jaeger or the collector cannot be reached.
     """
+    if bundle:
+        _show_bundle(bundle, name, stack, jaeger_url, as_json=as_json)
+        return
     found = searches(target.choose(stack, jaeger_url, None))
     if name:
         if name not in found:
@@ -51,6 +66,39 @@ def open_(
     width = max(map(len, found))
     for search, url in found.items():
         print(f"{search:<{width}}  {url}")
+
+
+def _show_bundle(
+    path: Path, name: str | None, stack: str | None, jaeger_url: str | None, *, as_json: bool
+) -> None:
+    """Sends what is not there yet, and prints the page of each trace."""
+    from ktrace.bundle import file, sending
+
+    if name:
+        raise UsageError(f"{name!r} and --from: leave out one of them")
+    bundle = file.read(path)
+    chosen = target.choose(stack, jaeger_url, None)
+    if not chosen.collector:
+        raise UsageError(
+            "no collector is known that takes the bundle's spans: name a stack with --stack NAME"
+        )
+    with (
+        chosen.connect() as jaeger,
+        terminal.waiting(f"sending {clean(str(path))} to {chosen.collector}"),
+    ):
+        traces = sending.send(bundle, jaeger, chosen.collector)
+    if as_json:
+        terminal.print_json(versioned({"traces": [trace.document() for trace in traces]}))
+    else:
+        for trace in traces:
+            print(trace)
+    absent = sum(not trace.there for trace in traces)
+    if absent:
+        streams.tell(
+            f"Jaeger does not have {terminal.counted(absent, 'trace')} of them (yet, or a sampler "
+            "dropped them)"
+        )
+        raise typer.Exit(FINDING)
 
 
 def searches(chosen: Target) -> dict[str, str]:

@@ -14,9 +14,10 @@ from typing import IO, TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from ktrace import streams
+from ktrace.bundle import session
 from ktrace.commands import output_file
 from ktrace.document import of_error
-from ktrace.errors import FINDING, UNREACHABLE, USAGE
+from ktrace.errors import FINDING, UNREACHABLE, USAGE, UsageError
 from ktrace.failures import FAILURES, code_of, line_of
 from ktrace.jaeger import JaegerError, MixedStacksError
 from ktrace.target import options, target
@@ -42,8 +43,11 @@ _NOT_ARRIVED = (
 
 def run(
     command: Annotated[
-        list[str], typer.Argument(metavar="-- COMMAND...", help="Any command that uses a cluster.")
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="-- COMMAND...", help="Any command that uses a cluster.", show_default=False
+        ),
+    ] = None,
     *,
     seconds: Annotated[
         float,
@@ -62,6 +66,8 @@ def run(
     stack: options.TracesOption = None,
     jaeger_url: options.JaegerOption = None,
     kubeconfig: options.KubeconfigOption = None,
+    save_to: options.SaveOption = None,
+    answer_from: options.FromOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """What did this command cause? Its requests, and the pods that followed from them.
@@ -96,14 +102,12 @@ def run(
     2 wrong usage or no stack, 3 Jaeger or the cluster cannot be reached, or Jaeger restarted and
     lost spans that are missing.
     """
-    from ktrace.target import losses
-
+    if not command and answer_from is None:
+        raise UsageError("no command is given: write ktrace run -- COMMAND")
     file = _open(report_to)
     try:
         chosen = target.choose(stack, jaeger_url, kubeconfig)
-        begin = time.time()
-        report = _run(command, seconds, chosen)
-        report = _with_losses(report, losses.of(chosen, stack), begin)
+        report = _report(command or (), seconds, chosen, stack)
     except FAILURES as error:
         if file is None or not as_json:
             raise  # it is told on stderr
@@ -115,6 +119,23 @@ def run(
         raise typer.Exit(USAGE)
     if report.problem:
         raise typer.Exit(UNREACHABLE)
+
+
+def _report(
+    command: Sequence[str], seconds: float, chosen: target.Target, stack: str | None
+) -> Report:
+    """Of a command that is run now, or of one that a bundle tells of: it is not run again."""
+    from ktrace.bundle import ran
+    from ktrace.target import losses
+
+    if (facts := session.current().facts) is not None:
+        with chosen.connect() as jaeger:
+            return ran.report(facts, jaeger, runtime_traced=chosen.traces_runtime)
+    begin = time.time()
+    report = _run(command, seconds, chosen)
+    report = _with_losses(report, losses.of(chosen, stack), begin)
+    session.current().ran(lambda keep: ran.facts(report, keep))
+    return report
 
 
 def _run(command: Sequence[str], seconds: float, chosen: target.Target) -> Report:

@@ -25,8 +25,9 @@ def show(
             metavar="pod/NAME",
             autocompletion=completion.pods_and_workloads,
             help="The pod; it may already be deleted.",
+            show_default=False,
         ),
-    ],
+    ] = "",
     *,
     namespace: Annotated[
         str,
@@ -48,6 +49,8 @@ def show(
     stack: options.TracesOption = None,
     jaeger_url: options.JaegerOption = None,
     kubeconfig: options.KubeconfigOption = None,
+    save_to: options.SaveOption = None,
+    answer_from: options.FromOption = None,
     as_json: options.JsonOption = False,
     timeout: options.TimeoutOption = 15,
 ) -> None:

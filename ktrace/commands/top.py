@@ -66,6 +66,8 @@ def top(
     ] = False,
     stack: options.TracesOption = None,
     jaeger_url: options.JaegerOption = None,
+    save_to: options.SaveOption = None,
+    answer_from: options.FromOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Who asks the API server for what? Counts requests, with their times, errors and shares.

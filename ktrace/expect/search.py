@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ktrace.clock import time
 from ktrace.expect import gone, matching
 from ktrace.expect.gone import ReadMemory
 from ktrace.expect.judge import Verdict, judge, queries

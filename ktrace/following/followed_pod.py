@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from ktrace.following.pods import PodInfo
 from ktrace.jaeger import Trace
@@ -35,6 +36,8 @@ class FollowedPod:
     ran_before: bool = False
     """Whether it had begun to run before the command."""
     start_was_read: bool = False
+    document: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """The pod object as last listed; empty for a pod that never was."""
 
     @classmethod
     def of(
@@ -54,6 +57,7 @@ class FollowedPod:
             listed_node=pod.node,
             cause=cause,
             ran_before=ran_before,
+            document=pod.document,
         )
 
     @property

@@ -17,7 +17,7 @@ from ktrace.following.refusals import REASON, Refusal
 from ktrace.following.written_objects import written_objects
 from ktrace.jaeger import Jaeger, JaegerError, MixedStacksError, Reader, Trace, origin
 from ktrace.podstart.calls import has_calls
-from ktrace.podstart.cluster import FromCluster
+from ktrace.podstart.cluster import NEVER_LISTED, FromCluster
 from ktrace.podstart.in_progress import until_observed
 from ktrace.podstart.pod import pod_of
 from ktrace.podstart.search import look_for_start
@@ -275,7 +275,7 @@ class Follower:
         """The pod object as it was last listed. Its Events are not read."""
         listed = self._owners.pods.get(uid)
         if listed is None:
-            return FromCluster(missing=("the pod object: the pod was never listed",))
+            return NEVER_LISTED
         return FromCluster(pod_of(listed.document), missing=())
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
+from ktrace.clock import time
 from ktrace.jaeger import model, origin, paging
 from ktrace.jaeger.model import Trace, merged
 from ktrace.jaeger.origin import MixedStacksError, Origin
@@ -90,7 +90,9 @@ class Jaeger:
         *,
         stack: Origin | None = None,
         shared: bool = False,
+        http: Mapping[str, Any] | None = None,
     ) -> None:
+        """``http`` are further settings of the HTTP client."""
         from runtime_observability.host.http import httpx  # noqa: PLC0415  --help and completion would wait 0.1 s for it
 
         self.url = url.rstrip("/")
@@ -110,7 +112,9 @@ class Jaeger:
         try:
             # No proxy of the user's can reach what is on this machine.
             elsewhere = not _is_of_this_machine(self.url)
-            self._http = httpx.Client(base_url=self.url, timeout=timeout, trust_env=elsewhere)
+            self._http = httpx.Client(
+                base_url=self.url, timeout=timeout, trust_env=elsewhere, **(http or {})
+            )
         except (httpx.InvalidURL, UnicodeError) as error:
             told = clean(f"{self.url} is not Jaeger's address: {error}")
             raise JaegerError(told) from None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ktrace.clock import time
 from ktrace.jaeger import paging
 from ktrace.jaeger.client import Jaeger
 from ktrace.jaeger.model import Trace

@@ -6,7 +6,7 @@ Only what k3d writes is read without the Kubernetes client, whose import costs a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import yaml
 
+from ktrace.bundle import session
 from ktrace.podstart.any_cluster import AnyCluster
 from ktrace.podstart.pod import Pod, PodEvent, events_of, pod_of
 from ktrace.text import clean, cleaned
@@ -39,15 +40,22 @@ class FromCluster:
     """Whether the API server has no pod of that name."""
 
 
+NEVER_LISTED = FromCluster(missing=("the pod object: the pod was never listed",))
+
+
 class Api(Protocol):
     """Raises what ``api_server.FAILURES`` lists."""
 
     def get(self, path: str) -> dict[str, Any]: ...
 
 
-@contextmanager
-def connected(kubeconfig: Path | None) -> Iterator[Api | str]:
+def connected(kubeconfig: Path | None) -> AbstractContextManager[Api | str]:
     """The API of the cluster, or the reason why there is none."""
+    return session.current().api(lambda: _connected(kubeconfig))
+
+
+@contextmanager
+def _connected(kubeconfig: Path | None) -> Iterator[Api | str]:
     if kubeconfig is None:
         yield NO_CLUSTER
         return

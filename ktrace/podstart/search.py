@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from ktrace.clock import time
 from ktrace.components import KUBELET
 from ktrace.jaeger import Jaeger, JaegerError, Reader
 from ktrace.podstart import cluster

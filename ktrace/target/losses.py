@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ktrace.bundle import session
 from ktrace.jaeger import store
 from ktrace.target import docker_daemon
 from ktrace.target.target import Target
@@ -17,6 +18,10 @@ def of(target: Target, stack: str | None) -> MemoryLoss | None:
 
 def memory_of(target: Target, stack: str | None) -> Memory | None:
     """None where it keeps its traces elsewhere, and where that is not known."""
+    return session.current().memory(lambda: _read(target, stack))
+
+
+def _read(target: Target, stack: str | None) -> Memory | None:
     cluster = target.outputs.get("clusterName")
     if not cluster or target.store is not store.MEMORY:
         return None

@@ -46,6 +46,18 @@ KubeconfigOption = Annotated[
         help="Cluster to query instead of the stack's; needs --jaeger or a stack.",
     ),
 ]
+SaveOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--save", metavar="FILE", help="Write a bundle: what was asked, read and answered."
+    ),
+]
+FromOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--from", metavar="FILE", help="Answer from a bundle, without cluster, Jaeger and Pulumi."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 

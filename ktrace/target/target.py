@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from ktrace.bundle import session
 from ktrace.components import CONTAINERD
 from ktrace.errors import UsageError
 from ktrace.jaeger import Jaeger, Origin, origin
@@ -77,7 +78,16 @@ class Target:
 
     def connect(self, timeout: float = 10) -> Jaeger:
         """A client of that Jaeger for this stack; ``timeout`` in seconds is that of a request."""
-        return Jaeger(self.jaeger, timeout, self.store, stack=self.stack, shared=self.is_shared)
+        return session.current().jaeger(
+            lambda http: Jaeger(
+                self.jaeger,
+                timeout,
+                self.store,
+                stack=self.stack,
+                shared=self.is_shared,
+                http=http,
+            )
+        )
 
     @property
     def store(self) -> Store:
@@ -107,6 +117,11 @@ def choose(stack: str | None, jaeger: str | None, kubeconfig: Path | None) -> Ta
     With --jaeger or --kubeconfig, and without --stack, Pulumi is not needed. With --jaeger a stack
     that Pulumi does not know is named as its spans name it.
     """
+    given = stack, jaeger, kubeconfig
+    return session.current().target(lambda: _choose(stack, jaeger, kubeconfig), *given)
+
+
+def _choose(stack: str | None, jaeger: str | None, kubeconfig: Path | None) -> Target:
     if jaeger is not None:
         refuse_what_is_no_url(jaeger)
     if stack is None and (jaeger or kubeconfig):

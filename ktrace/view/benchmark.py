@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ktrace.benchmark import alike
 from ktrace.benchmark.samples import DETAIL, TOTALS, WHOLE, Measurement, rows
 from ktrace.benchmark.statistics import Shift
 from ktrace.document import versioned
@@ -129,11 +130,25 @@ def _signed(value: float) -> str:
     return f"{sign}{milliseconds(abs(value))}"
 
 
+def not_compared(before: Measurement, after: Measurement, kind: alike.Kind) -> Sequence[str]:
+    """Starts that A and B have besides those of ``kind``, in words."""
+    mine, theirs = alike.counted(before), alike.counted(after)
+    others = [other for other in alike.common(before, after) if other != kind]
+    found = []
+    if others:
+        told = ", ".join(f"{other.owner} ({mine[other]}, {theirs[other]})" for other in others)
+        found.append(f"in both but not compared: {told}; --pods NAMESPACE/NAME chooses")
+    for label, own, rest in (("A", mine, theirs), ("B", theirs, mine)):
+        if alone := alike.owners(kind for kind in own if kind not in rest):
+            found.append(f"only in {label}: {', '.join(alone)}")
+    return found
+
+
 def cautions(before: Measurement, after: Measurement) -> Sequence[str]:
     """What else differs, so that a difference may come from it."""
     found = []
-    if before.image != after.image:
+    if before.parallel and after.parallel and before.image != after.image:
         found.append(f"the images differ: {before.image}, {after.image}")
-    if before.parallel != after.parallel:
+    if before.parallel and after.parallel and before.parallel != after.parallel:
         found.append(f"the pods started {before.parallel} and {after.parallel} at once")
     return found

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from ktrace.bundle import session
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.text import Text
@@ -77,6 +79,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def as_json(document: Any) -> str:
+    session.current().answered(document)
     return json.dumps(document, indent=2)
 
 

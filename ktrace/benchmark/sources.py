@@ -1,0 +1,76 @@
+"""What ``ktrace diff`` compares: files, stacks, and windows of a stack."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ktrace.benchmark import file, found, period
+from ktrace.benchmark.period import Period
+from ktrace.benchmark.samples import Measurement
+from ktrace.bundle import file as bundles
+from ktrace.bundle import replay
+from ktrace.clock import time
+from ktrace.errors import UsageError
+from ktrace.podstart import cluster
+from ktrace.target import target
+from ktrace.target.target import Target
+
+STACK, WINDOW = "stack:", "window:"
+_SECOND = 1_000_000
+_EVER: Period = (0, 1 << 62)
+
+Progress = Callable[[str], AbstractContextManager[found.Tell]]
+
+
+def read(text: str, since: int, choose: Callable[[], Target], progress: Progress) -> Measurement:
+    """The measurement that ``text`` names: a file, ``stack:NAME`` or ``window:FROM/TO``.
+
+    ``since`` is how far back a stack's starts are read, in microseconds; ``choose`` finds the stack
+    of a window.
+    UsageError for anything else, JaegerError.
+    """
+    now = time.time()
+    if text.startswith(STACK):
+        chosen = target.choose(text.removeprefix(STACK), None, None)
+        last = max(0, int(now * _SECOND) - since), int(now * _SECOND)
+        return _of_target(chosen, last, text, progress)
+    if text.startswith(WINDOW):
+        here = datetime.fromtimestamp(now, tz=UTC).astimezone()
+        wanted = period.read(text.removeprefix(WINDOW), here)
+        return _of_target(choose(), wanted, text, progress)
+    path = Path(text)
+    if not path.exists():
+        raise UsageError(
+            f"there is no file {text}: name one of `ktrace bench --save`, a bundle, stack:NAME or "
+            "window:FROM/TO"
+        )
+    if not _is_bundle(path):
+        return file.read(path)
+    bundle = bundles.read(path)
+    with replay.answering(bundle, text, all_it_has=True):
+        return _of_target(target.choose(None, None, None), _EVER, text, progress)
+
+
+def _of_target(chosen: Target, wanted: Period, name: str, progress: Progress) -> Measurement:
+    with (
+        chosen.connect() as jaeger,
+        cluster.connected(chosen.kubeconfig) as api,
+        progress(f"starts of {name} read") as tell,
+    ):
+        traced = chosen.traces_runtime
+        return found.measure(jaeger, api, wanted, runtime_traced=traced, tell=tell)
+
+
+def _is_bundle(path: Path) -> bool:
+    """Whether it says so, or is packed as a measurement never is."""
+    try:
+        text = path.read_bytes()
+        document: Any = json.loads(text)
+    except (OSError, ValueError, RecursionError):
+        return path.is_file() and path.read_bytes()[:2] == b"\x1f\x8b"
+    return isinstance(document, dict) and document.get("kind") == bundles.KIND

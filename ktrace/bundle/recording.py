@@ -1,0 +1,230 @@
+"""What goes through the clients of one command is kept, and written when it has answered."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+import typer
+
+from ktrace import clock, streams
+from ktrace.bundle import command_line, file, memory, otlp, replay, session
+from ktrace.bundle.objects import Reducer
+from ktrace.bundle.spans import Kept, Query, joined
+from ktrace.document import of_error
+from ktrace.errors import FINDING, KtraceError
+from ktrace.failures import code_of, line_of
+from ktrace.text import clean
+from runtime_observability.host import api_server
+from runtime_observability.host.api_server import ApiError
+
+if TYPE_CHECKING:
+    from ktrace.jaeger import Jaeger
+    from ktrace.podstart.cluster import Api
+    from ktrace.target.target import Target
+    from runtime_observability.host.http import httpx
+    from runtime_observability.host.memory_loss import Memory
+
+_BROKEN = (LookupError, TypeError, ValueError, AttributeError, RecursionError)
+_TRACES = "/api/traces"
+
+
+@contextmanager
+def to(path: Path, context: typer.Context, *, repeatable: bool) -> Iterator[Recording]:
+    """Records the command that the block runs, and writes ``path`` if it has answered.
+
+    Not ``repeatable`` is a command of which the recording keeps what was gathered.
+    """
+    file.refuse_unwritable(path)
+    recording = Recording()
+    if repeatable:
+        clock.time.use(recording.clock)
+    session.use(recording)
+    failure: Exception | None = None
+    code = 0
+    try:
+        yield recording
+    except typer.Exit as ended:
+        failure, code = ended, ended.exit_code
+    except KtraceError as error:
+        failure, code = error, code_of(error)
+    finally:
+        clock.time.use(None)
+        session.use(session.Live())
+    if code in (0, FINDING) or recording.gathered:
+        _save(path, context, recording, failure, code)
+    if failure:
+        raise failure
+
+
+def _save(
+    path: Path, context: typer.Context, recording: Recording, failure: Exception | None, code: int
+) -> None:
+    found = recording.document(context)
+    found["exitCode"] = code
+    if isinstance(failure, KtraceError):
+        found["answer"] = of_error(line_of(failure), code)
+    else:
+        found["answer"] = _answered_again(context, path, found)
+    file.write(path, found)
+    spans = otlp.count(found["resourceSpans"])
+    kib = path.stat().st_size / 1024
+    streams.tell(f"saved {clean(str(path))}: {spans:,} spans, {kib:,.0f} KiB")
+
+
+def _answered_again(
+    context: typer.Context, path: Path, document: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """The answer by the bundle alone: nothing is in it that is not in the bundle."""
+    dropped = io.StringIO()
+    with (
+        replay.answering(file.parsed(document, str(path)), str(path)) as replayed,
+        contextlib.redirect_stdout(dropped),
+        contextlib.redirect_stderr(dropped),
+    ):
+        problem: KtraceError | None = None
+        try:
+            answer: Any = context.command.callback
+            context.invoke(answer, **session.to_answer_again(context))
+        except typer.Exit:
+            pass
+        except KtraceError as error:
+            problem = error
+    if problem:
+        streams.tell(f"{clean(str(path))} does not answer by itself: {line_of(problem)}")
+        return None
+    answered: dict[str, Any] | None = replayed.answer
+    return answered
+
+
+class Recording(session.Live):
+    def __init__(self) -> None:
+        self.clock = clock.Still()
+        self.gathered: dict[str, Any] | None = None
+        self._spans = Kept()
+        self._searches: list[Mapping[str, str]] = []
+        self._reduce = Reducer(secrets.token_bytes(32))
+        self._api: dict[str, dict[str, Any]] = {}
+        self._no_cluster: str | None = None
+        self._kubernetes: str | None = None
+        self._target: Target | None = None
+        self._jaeger: Jaeger | None = None
+        self._memory: Memory | None = None
+
+    def jaeger(self, connect: Callable[[Mapping[str, Any]], Jaeger]) -> Jaeger:
+        self._jaeger = connect({"event_hooks": {"response": [self._keep]}})
+        return self._jaeger
+
+    def target(self, choose: Callable[[], Target], *given: object) -> Target:
+        self._target = choose()
+        return self._target
+
+    @contextmanager
+    def _recorded(
+        self, connect: Callable[[], AbstractContextManager[Api | str]]
+    ) -> Iterator[Api | str]:
+        with connect() as api:
+            if isinstance(api, str):
+                self._no_cluster = api
+                yield api
+                return
+            with contextlib.suppress(*api_server.FAILURES):
+                self._kubernetes = clean(str(api.get("/version").get("gitVersion", "")))
+            yield _RecordingApi(api, self._keep_object)
+
+    def api(
+        self, connect: Callable[[], AbstractContextManager[Api | str]]
+    ) -> AbstractContextManager[Api | str]:
+        return self._recorded(connect)
+
+    def memory(self, read: Callable[[], Memory | None]) -> Memory | None:
+        self._memory = read()
+        return self._memory
+
+    def ran(self, facts: Callable[[session.Keep], dict[str, Any]]) -> None:
+        self.gathered = facts(self._reduce.kept)
+
+    def _keep(self, response: httpx.Response) -> None:
+        """An answer of Jaeger's; one that is broken is the client's to tell."""
+        path = response.request.url.path
+        response.read()
+        if response.is_error or _TRACES not in path:
+            return
+        try:
+            self._spans.add(json.loads(response.content).get("data") or [])
+        except _BROKEN:
+            return
+        if path.endswith(_TRACES):
+            self._searches.append(dict(response.request.url.params))
+
+    def _keep_object(self, path: str, found: dict[str, Any] | Exception) -> None:
+        if isinstance(found, ApiError):
+            self._api[path] = {"status": found.status, "message": clean(str(found))}
+        elif isinstance(found, Exception):
+            self._api[path] = {"status": 0, "message": clean(api_server.reason(found))}
+        elif (kept := self._reduce.kept(found)) is not None:
+            self._api[path] = {"status": 200, "document": kept}
+
+    def document(self, context: typer.Context) -> dict[str, Any]:
+        """The bundle, without the answer."""
+        target, jaeger = self._target, self._jaeger
+        patterns = bool(jaeger and jaeger.store.patterns)
+        searches = joined(Query.of(search, patterns) for search in self._searches)
+        return {
+            **file.HEAD,
+            "asked": {
+                "command": str(context.command.name),
+                "words": command_line.words(context),
+                "arguments": command_line.arguments(context),
+                "firstLookAt": self.clock.first,
+                "lastLookAt": self.clock.last,
+            },
+            "versions": {
+                "ktrace": metadata.version("runtime-observability"),
+                "kubernetes": self._kubernetes,
+            },
+            "settings": {
+                "jaegerUrl": _without_user(jaeger.url) if jaeger else None,
+                "stack": str(jaeger.stack) if jaeger and jaeger.stack else None,
+                "shared": bool(jaeger and jaeger.shared),
+                "store": jaeger.store.name if jaeger else None,
+                "lookBackDays": jaeger.store.look_back if jaeger else None,
+                "tracesRuntime": bool(target and target.traces_runtime),
+                "memory": memory.document(self._memory),
+            },
+            "exitCode": 0,
+            "answer": None,
+            "searches": [search.document() for search in searches],
+            "noCluster": self._no_cluster,
+            "api": self._api,
+            "run": self.gathered,
+            "resourceSpans": self._spans.resource_spans(),
+        }
+
+
+class _RecordingApi:
+    def __init__(self, api: Api, keep: Callable[[str, dict[str, Any] | Exception], None]) -> None:
+        self._api, self._keep = api, keep
+
+    def get(self, path: str) -> dict[str, Any]:
+        try:
+            found = self._api.get(path)
+        except api_server.FAILURES as error:
+            self._keep(path, error)
+            raise
+        self._keep(path, found)
+        return found
+
+
+def _without_user(url: str) -> str:
+    """``url`` without a user and a password."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

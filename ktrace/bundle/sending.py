@@ -1,0 +1,110 @@
+"""Sends a bundle's traces to a collector, so that they can be looked at on Jaeger's page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ktrace import otlp as http
+from ktrace.bundle import otlp
+from ktrace.bundle.file import Bundle
+from ktrace.clock import time
+from ktrace.errors import UnreachableError
+from ktrace.jaeger import Jaeger, Trace
+from ktrace.text import clean
+from runtime_observability.host.http import httpx
+
+_SECONDS = 10.0
+"""For a request, and for the spans to arrive."""
+_POLL_SECONDS = 0.5
+_MOST_SPANS = 1_000
+"""In one request: some 2 MB, of 20 that a collector takes by default."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A trace of the bundle; ``there`` is whether Jaeger has all of its spans."""
+
+    trace: Trace
+    url: str
+    sent: bool
+    """Whether Jaeger did not have it before."""
+    there: bool
+
+    def document(self) -> dict[str, Any]:
+        first = self.trace.spans[0]
+        return {
+            "traceId": self.trace.id,
+            "service": first.service,
+            "operation": first.operation,
+            "spans": len(self.trace.spans),
+            "sent": self.sent,
+            "url": self.url if self.there else None,
+        }
+
+    def __str__(self) -> str:
+        first = self.trace.spans[0]
+        told = f"{first.service} {first.operation}, {len(self.trace.spans):,} spans"
+        return f"{self.url}  {told}" if self.there else f"not there: {self.trace.id}  {told}"
+
+
+def send(bundle: Bundle, jaeger: Jaeger, collector: str) -> list[Sent]:
+    """In the order of the traces' beginnings. Jaeger gets none that it has.
+
+    Raises JaegerError, and UnreachableError if the collector takes none.
+    """
+    traces = sorted(bundle.spans.traces, key=lambda trace: trace.spans[0].start)
+    missing = {trace.id for trace in traces if not _has(jaeger, trace)}
+    try:
+        for part in _parts(bundle.resource_spans, missing):
+            http.post(collector, part, _SECONDS)
+    except httpx.HTTPError as error:
+        reason = clean(str(error)) or type(error).__name__
+        raise UnreachableError(
+            f"the collector at {collector} does not take the spans: {reason}. `ktrace verify` "
+            "says more"
+        ) from None
+    waited_for = [trace for trace in traces if trace.id in missing]
+    deadline = time.monotonic() + _SECONDS
+    while waited_for and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+        waited_for = [trace for trace in waited_for if not _has(jaeger, trace)]
+    absent = {trace.id for trace in waited_for}
+    return [
+        Sent(trace, jaeger.link(trace), trace.id in missing, trace.id not in absent)
+        for trace in traces
+    ]
+
+
+def _has(jaeger: Jaeger, trace: Trace) -> bool:
+    """Whether Jaeger has every span of ``trace``."""
+    found = jaeger.trace(trace.id)
+    return found is not None and {span.span_id for span in trace.spans} <= {
+        span.span_id for span in found.spans
+    }
+
+
+def _parts(
+    resource_spans: Sequence[Mapping[str, Any]], wanted: set[str]
+) -> Iterator[list[dict[str, Any]]]:
+    """The spans of the ``wanted`` traces, a request's worth at a time."""
+    part: list[dict[str, Any]] = []
+    number = 0
+    for resource in resource_spans:
+        for scoped in resource.get("scopeSpans") or []:
+            spans = [
+                span
+                for span in scoped.get("spans") or []
+                if otlp.short_id(span["traceId"]) in wanted
+            ]
+            for begin in range(0, len(spans), _MOST_SPANS):
+                some = spans[begin : begin + _MOST_SPANS]
+                if number + len(some) > _MOST_SPANS:
+                    yield part
+                    part, number = [], 0
+                scope = {"scope": scoped.get("scope") or {}, "spans": some}
+                part.append({"resource": resource.get("resource") or {}, "scopeSpans": [scope]})
+                number += len(some)
+    if part:
+        yield part

@@ -1,0 +1,105 @@
+"""What --save writes answers alike where there is no cluster, no Jaeger and no network."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.ktrace import document, ktrace
+from tests.live.pods import pods
+from tests.live.stack import Stack
+from tests.schemas import validate
+
+_OFFLINE = """\
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+refused = lambda event, _: event in ("socket.connect", "subprocess.Popen") and sys.exit(99)
+sys.addaudithook(refused)
+from ktrace.cli import main
+main()
+"""
+"""ktrace in a process that can neither connect to anything nor start anything."""
+
+
+def offline(stack: Stack, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    empty = folder / "empty"
+    empty.mkdir(exist_ok=True)
+    python = str(stack.folder / ".venv/bin/python")
+    return subprocess.run(
+        [python, "-c", _OFFLINE, str(stack.folder), *arguments],
+        cwd=empty,
+        env={"PATH": os.defpath, "HOME": str(empty)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("bundles")
+
+
+def test_a_start_a_command_and_a_count_are_answered_alike_offline(
+    stack: Stack, folder: Path
+) -> None:
+    start, ran, counted = (folder / name for name in ("start.json", "run.json.gz", "top.json"))
+    report = folder / "report.json"
+    with pods(stack, "true") as single:
+        single.wait_for("Succeeded")
+        name = f"{single.name}-0"
+        shown = ktrace(stack, "show", name, "--json", "--save", str(start), "--stack", stack.name)
+        assert shown.returncode == 0, shown.stderr
+        patch = ["kubectl", "label", "pod", name, "by=e2e"]
+        options = ["--for", "10", "--json", "--report", str(report), "--save", str(ran)]
+        done = ktrace(stack, "run", *options, "--stack", stack.name, "--", *patch)
+        assert done.returncode == 0, done.stderr
+    top = ktrace(
+        stack, "top", "--since", "20s", "--json", "--save", str(counted), "--stack", stack.name
+    )
+    assert top.returncode == 0, top.stderr
+    validate("bundle", json.loads(start.read_text()))
+
+    again = offline(stack, folder, "show", name, "--json", "--from", str(start))
+    assert (again.returncode, again.stdout, again.stderr) == (0, shown.stdout, "")
+    again = offline(stack, folder, "top", "--json", "--from", str(counted))
+    assert (again.returncode, again.stdout, again.stderr) == (0, top.stdout, "")
+    again = offline(stack, folder, "run", "--json", "--from", str(ran))
+    assert again.returncode == 0, again.stderr
+    live, replayed = json.loads(report.read_text()), json.loads(again.stderr)
+    assert live.pop("command") == [*patch[:-1], "by=e2e"]
+    assert replayed.pop("command") == [*patch[:-1], "by=…"]
+    assert replayed == live
+    other = offline(stack, folder, "show", "another", "--from", str(start))
+    assert (other.returncode, len(other.stderr.splitlines())) == (2, 1)
+    assert f"`ktrace show {name}`" in other.stderr
+    print(f"bundles: {[(file.name, file.stat().st_size) for file in folder.glob('*.json*')]}")
+
+
+def test_a_bundle_opens_in_a_jaeger_that_never_had_it(stack: Stack, folder: Path) -> None:
+    """Its traces get other ids, as if they were another cluster's."""
+    bundle = json.loads((folder / "start.json").read_text())
+    ids = {
+        span["traceId"]
+        for resource in bundle["resourceSpans"]
+        for scoped in resource["scopeSpans"]
+        for span in scoped["spans"]
+    }
+    text = json.dumps(bundle)
+    new = {trace_id: secrets.token_hex(9) + "f" * 14 for trace_id in ids}
+    for trace_id, other in new.items():
+        text = text.replace(trace_id, other)
+    (folder / "other.json").write_text(text)
+    sent: dict[str, Any] = document(stack, "open", "--from", str(folder / "other.json"))
+    validate("open", sent)
+    assert {trace["traceId"] for trace in sent["traces"]} == set(new.values())
+    assert all(trace["sent"] and trace["url"] for trace in sent["traces"])
+    again = document(stack, "open", "--from", str(folder / "other.json"))
+    assert not any(trace["sent"] for trace in again["traces"])

@@ -1,0 +1,207 @@
+"""``ktrace diff`` of what clusters have: windows of a stack, bundles, and files."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ktrace.benchmark import alike, file, period
+from ktrace.benchmark.samples import Measurement, Sample
+from ktrace.errors import UsageError
+from tests.fakes import starts
+from tests.fakes.http import FakeServer
+from tests.fakes.jaeger import served
+from tests.fakes.ktrace import Done, Ktrace
+from tests.schemas import validate
+
+BEGAN = datetime.fromtimestamp(starts.BEGIN / 1_000_000, tz=UTC)
+_RANDOM = "bcdfghjklmnpqrstvwxz2456789"
+
+
+def pod(number: int, at: float, *, slower: float = 0, owner: str = "web") -> list[Any]:
+    """The traces of a start at ``at`` milliseconds; the sandbox takes ``slower`` ms more."""
+    letters = _RANDOM[number % 27] + _RANDOM[number // 27]
+    name, uid = f"{owner}-5d4f8c7b9-xwz{letters}", f"00000000-0000-4000-8000-{number:012d}"
+    took = 80 + number % 7 + slower
+    made = [
+        starts.created(at),
+        starts.bound(at + 10),
+        starts.sync(
+            at + 20,
+            starts.call("RunPodSandbox", at + 30, took, uid=uid),
+            starts.started("main", at + 40 + took, uid=uid),
+            update="create",
+            uid=uid,
+        ),
+    ]
+    text = json.dumps(made)
+    for old, new in (
+        ("default/pods/a/", f"shop/pods/{name}/"),
+        ("default/a", f"shop/{name}"),
+        ("_a_default_", f"_{name}_shop_"),
+    ):
+        text = text.replace(old, new)
+    found: list[Any] = json.loads(text)
+    return found
+
+
+def moment(seconds: float) -> str:
+    return (BEGAN + timedelta(seconds=seconds)).isoformat()
+
+
+BEFORE = f"window:{moment(-1)}/{moment(99)}"
+AFTER = f"window:{moment(99)}/{moment(400)}"
+
+
+@pytest.fixture
+def jaeger(server: FakeServer) -> str:
+    """12 starts, and 12 later ones with a sandbox that is 60 ms slower; and others' starts."""
+    traces = [
+        *(made for number in range(12) for made in pod(number, number * 1000)),
+        *(made for n in range(12, 24) for made in pod(n, 100_000 + n * 1000, slower=60)),
+        *(made for n in range(24, 26) for made in pod(n, n * 1000, owner="db")),
+        *(made for n in range(26, 28) for made in pod(n, 200_000 + n * 1000, owner="db")),
+        *pod(28, 50_000, owner="old"),
+    ]
+    server.answer = served(starts.handler(*traces))
+    return server.url
+
+
+def test_two_windows_are_compared_by_the_pods_that_both_have(ktrace: Ktrace, jaeger: str) -> None:
+    done = ktrace("diff", BEFORE, AFTER, "--jaeger", jaeger)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.lines[0].startswith("B starts 5")
+    assert "slower than A; differs: sandbox" in done.lines[0]
+    assert "12 starts of shop/web (main)" in done.lines[1]
+    assert "in both but not compared: shop/db (2, 2); --pods NAMESPACE/NAME chooses" in done.lines
+    assert "only in A: shop/old" in done.lines
+    document = ktrace("diff", BEFORE, AFTER, "--jaeger", jaeger, "--json").document
+    validate("diff", document)
+    (sandbox,) = [row for row in document["rows"] if row["name"] == "sandbox"]
+    assert sandbox["shown"]
+    assert sandbox["afterMs"] - sandbox["beforeMs"] == pytest.approx(60, abs=7)
+
+
+def test_where_nothing_differs_none_is_shown(ktrace: Ktrace, jaeger: str) -> None:
+    done = ktrace("diff", BEFORE, BEFORE, "--jaeger", jaeger)
+    assert done.returncode == 0
+    assert done.lines[0] == "no difference of the whole start shown"
+
+
+def test_too_few_starts_are_told(ktrace: Ktrace, jaeger: str) -> None:
+    done = ktrace("diff", BEFORE, AFTER, "--jaeger", jaeger, "--pods", "shop/db")
+    assert done.returncode == 2
+    assert "has 1 start of shop/db (main) after the first, and a comparison needs 5" in done.stderr
+
+
+@pytest.mark.parametrize("chosen", [(), ("--pods", "shop/none")])
+def test_what_is_not_alike_is_not_compared(
+    ktrace: Ktrace, jaeger: str, chosen: tuple[str, ...]
+) -> None:
+    empty = f"window:{moment(500)}/{moment(600)}"
+    done = ktrace("diff", BEFORE, AFTER if chosen else empty, "--jaeger", jaeger, *chosen)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "in common: " in line
+    assert "has starts of shop/db, shop/old, shop/web" in line
+
+
+def test_bundles_are_compared(ktrace: Ktrace, jaeger: str, tmp_path: Path) -> None:
+    """Of what they have, whatever they were saved for."""
+    file = tmp_path / "starts.json"
+    (tmp_path / "e.yaml").write_text(
+        "sinceSeconds: 2000000000\n"
+        "expectations: [{name: x, select: {component: kubelet}, expect: {count: {min: 1}}},\n"
+        " {name: y, select: {component: apiserver}, expect: {count: {min: 1}}}]\n"
+    )
+    options = ("--jaeger", jaeger, "--timeout", "0", "--save", str(file))
+    assert ktrace("assert", str(tmp_path / "e.yaml"), *options).returncode == 0
+    done = ktrace("diff", str(file), str(file))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "24 starts of shop/web (main)" in done.lines[1]
+
+
+def test_a_measurement_is_not_compared_with_other_pods(
+    ktrace: Ktrace, jaeger: str, tmp_path: Path
+) -> None:
+    samples = [
+        Sample(f"trace-probe-{n:08x}", "n", 100 + n, 0, None, {"start container probe": 9.0})
+        for n in range(9)
+    ]
+    measured = Measurement(
+        "v1", [], "pause", 1, "2026-01-01T00:00:00.000Z", samples[0], samples[1:]
+    )
+    saved = tmp_path / "bench.json"
+    saved.write_text(json.dumps(file.document(measured)))
+    done = ktrace("diff", str(saved), BEFORE, "--jaeger", jaeger)
+    assert done.returncode == 2
+    assert "default/trace-probe" in done.stderr
+    refused = ktrace("diff", str(saved), str(saved), "--pods", "shop/web")
+    assert refused.returncode == 2
+    assert "a measurement has its own pods" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("none.json", "there is no file none.json: name one of"),
+        ("window:30m", "has no end"),
+        ("window:soon/now", "'soon' is no time of a window"),
+        ("window:now/30m", "ends before it begins"),
+    ],
+)
+def test_what_is_neither_is_one_line(ktrace: Ktrace, jaeger: str, what: str, told: str) -> None:
+    done: Done = ktrace("diff", what, what, "--jaeger", jaeger)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert told in line
+
+
+NOW = datetime(2026, 11, 27, 15, 0, tzinfo=timezone(timedelta(hours=2)))
+
+
+@pytest.mark.parametrize(
+    ("text", "begin", "end"),
+    [
+        ("1h/30m", "2026-11-27T14:00+02:00", "2026-11-27T14:30+02:00"),
+        ("30m/now", "2026-11-27T14:30+02:00", "2026-11-27T15:00+02:00"),
+        ("14:00/14:30:15", "2026-11-27T14:00+02:00", "2026-11-27T14:30:15+02:00"),
+        ("2026-11-26T14:00/2026-11-27T12:00Z", "2026-11-26T12:00Z", "2026-11-27T12:00Z"),
+    ],
+)
+def test_a_window_is_read_as_a_person_writes_it(text: str, begin: str, end: str) -> None:
+    expected = tuple(
+        int(datetime.fromisoformat(moment).timestamp() * 1_000_000) for moment in (begin, end)
+    )
+    assert period.read(text, NOW) == expected
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_a_window_or_wrong_usage(text: str) -> None:
+    try:
+        begin, end = period.read(text, NOW)
+    except UsageError:
+        return
+    assert begin < end
+
+
+@pytest.mark.parametrize(
+    ("name", "owner"),
+    [
+        ("shop/web-5d4f8c7b9-xk2zq", "shop/web"),
+        ("shop/my-web-78d6f9c5b4-4nq8x", "shop/my-web"),
+        ("kube-system/kube-proxy-x7k2z", "kube-system/kube-proxy"),
+        ("shop/db-0", "shop/db"),
+        ("trace-probe-9b0dd7c7", "default/trace-probe"),
+        ("shop/backup-29401230-m5x8q", "shop/backup"),
+        ("shop/single", "shop/single"),
+    ],
+)
+def test_a_pods_owner_is_its_name_without_what_was_made_up(name: str, owner: str) -> None:
+    assert alike.kind_of(Sample(name, "", 1, 0, None, {})).owner == owner
