@@ -32,6 +32,7 @@ _NO_CALLS = (
     "trace those separately (kubernetes#121192)"
 )
 _DISRUPTION = "DisruptionTarget"
+_NOTICED = SECOND // 2
 _LONG = 1900
 """Milliseconds: how long a container that is killed runs at least after its stop signal."""
 
@@ -246,6 +247,11 @@ class _Ending:
             )
         if seen.syncs and all(len(trace.spans) == 1 for trace in seen.terminating):
             yield _NO_CALLS
+        if seen.pod is None and (silent := seen.before_first_stop) >= _NOTICED:
+            yield (
+                f"nothing is traced for {silent / SECOND:.2f} s before the first stop: a preStop "
+                "handler that is no command has no span"
+            )
         for end in self._containers:
             if end.how == "" and end.stop_ms is not None and end.stop_ms >= _LONG:
                 yield (

@@ -11,7 +11,7 @@ from functools import cached_property
 
 from ktrace.jaeger import Span, Trace
 from ktrace.podend.model import Spans, Write
-from ktrace.podend.stops import TERMINATED, TERMINATING, Stop, stops_in, sync_of
+from ktrace.podend.stops import TERMINATED, TERMINATING, Stop, hooks_in, stops_in, sync_of
 from ktrace.podstart.pod import SECOND, Pod, PodEvent
 from ktrace.podstart.seen import node_of
 
@@ -110,6 +110,16 @@ class Seen:
         found = stops_in(self._all_terminating, self.spans.names, self.pod, self._only_container)
         last = {stop.name: stop for stop in found if stop.name}
         return [stop for stop in found if not stop.name or last[stop.name] is stop]
+
+    @property
+    def before_first_stop(self) -> int:
+        """Microseconds from the kubelet's beginning to the first stop or preStop command."""
+        if not self.terminating:
+            return 0
+        trace = self.terminating[0]
+        calls = [*(stop.call for stop in self.stops if stop.call.trace is trace), *hooks_in(trace)]
+        first = min((call.span.start for call in calls), default=0)
+        return max(0, first - _begin(trace))
 
     @property
     def _only_container(self) -> str:
