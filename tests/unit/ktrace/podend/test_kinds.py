@@ -178,6 +178,16 @@ def test_containers_that_stop_at_once_are_details_of_one_step() -> None:
     assert found.killed == ("a container",), "no span names it"
 
 
+@pytest.mark.parametrize(("told", "name"), [(["main"], "main"), (["main", "side"], ""), ([], "")])
+def test_the_event_of_the_one_stop_names_its_container(told: list[str], name: str) -> None:
+    """Where no span does: the runtime is not traced."""
+    stopped = endings.terminating(1010, endings.stop("main", 1010, traced=False))
+    events = [starts.event("Killing", "Stopping", 1010, container=found) for found in told]
+    earlier = starts.event("Killing", "failed its liveness probe", -90_000, container="other")
+    found = seen(endings.deleted(1000), stopped, pod=None, events=[*events, earlier])
+    assert [end.name for end in found.containers] == [name]
+
+
 def test_who_deleted_it_is_the_controller_where_the_agent_says_so() -> None:
     traces = [START, endings.deleted(1000, agent=endings.REPLICASETS), *clean()[2:]]
     found = seen(*traces, pod=None)
