@@ -71,7 +71,7 @@ KINDS = {
         True,
         BY_KUBECTL,
         (f"delete request by {KUBECTL}",),
-        note="its containers had ended on their own before",
+        note="its containers had ended before",
         seconds=(0, 0.5),
     ),
     "rolled-out": Said(
