@@ -59,6 +59,8 @@ def to(path: Path, context: typer.Context, *, repeatable: bool) -> Iterator[Reco
     finally:
         clock.time.use(None)
         session.use(session.Live())
+    if not repeatable:  # whatever it read, it is of the end
+        recording.clock = clock.Still()
     try:
         if code in (0, FINDING) or recording.gathered:
             _save(path, context, recording, failure, code)
