@@ -55,7 +55,7 @@ time = Clock()
 
 
 class Still:
-    """Stands still between two sleeps: all that one look reads has one time, the last one's."""
+    """Does not move between two sleeps: all that one look reads has one time."""
 
     def __init__(self) -> None:
         self.first = self.last = machine.time()

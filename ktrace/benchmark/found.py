@@ -20,6 +20,7 @@ from ktrace.text import cleaned
 from runtime_observability.host import api_server
 
 _MOST_TRACES = 5_000
+"""Of these each is a start, of which fewer are read."""
 MOST_STARTS = 500
 """That are read, the newest: each takes some ten searches."""
 _SECOND = 1_000_000
@@ -37,7 +38,7 @@ def measure(
     known, each of its containers that spans name has started, and no span is missing.
     """
     begin, end = period
-    traces, complete = jaeger.find_all(
+    traces, _ = jaeger.find_all(
         KUBELET, SYNC, tags=FIRST_SYNC, start=begin, end=end, most=_MOST_TRACES
     )
     first: dict[tuple[str, str], int] = {}
@@ -56,8 +57,8 @@ def measure(
             left_out[pod] = reason if start else "Jaeger has no start of it"
         else:
             samples.append((start.started_at, replace(of_start(start, jaeger.url), pod=pod)))
-    if len(first) > len(newest) or not complete:
-        left_out["older ones"] = f"only the newest {len(newest):,} starts were read"
+    for pod, _ in sorted(first, key=lambda key: first[key])[:-MOST_STARTS]:
+        left_out[pod] = f"only the newest {MOST_STARTS} are read"
     ordered = [sample for _, sample in sorted(samples, key=lambda found: found[0])]
     kubernetes, runtimes = _versions(api)
     return Measurement(

@@ -22,6 +22,8 @@ _HARMLESS = {
     *("--wait", "--cascade", "--grace-period", "--field-selector", "--port", "--restart", "--type"),
 }
 """Options whose value is no secret."""
+_LOGIN = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+"""In an address."""
 _OPTION = re.compile(r"--?[A-Za-z][\w-]*")
 
 
@@ -85,4 +87,4 @@ def _without_values(command: Sequence[str]) -> Iterator[str]:
         elif word.startswith("-") and not is_option:
             yield _LEFT_OUT
         else:
-            yield word
+            yield _LOGIN.sub(_LEFT_OUT, word)

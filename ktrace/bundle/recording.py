@@ -59,8 +59,15 @@ def to(path: Path, context: typer.Context, *, repeatable: bool) -> Iterator[Reco
     finally:
         clock.time.use(None)
         session.use(session.Live())
-    if code in (0, FINDING) or recording.gathered:
-        _save(path, context, recording, failure, code)
+    if not repeatable:  # whatever it read, it is of the end
+        recording.clock = clock.Still()
+    try:
+        if code in (0, FINDING) or recording.gathered:
+            _save(path, context, recording, failure, code)
+    except KtraceError as error:
+        if not failure:
+            raise
+        streams.tell(line_of(error))  # it must not hide how the command ended
     if failure:
         raise failure
 

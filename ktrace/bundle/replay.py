@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ktrace.podstart.cluster import Api
     from runtime_observability.host.memory_loss import Memory
 
-_NOT_IN_BUNDLE = "not in the bundle"
+_NO_API = "the pod object and its Events: not in the bundle"
 _TRACES = "/api/traces"
 
 
@@ -72,6 +72,7 @@ class Replay(session.Live):
         self.clock = clock.Past(bundle.asked.first_look, bundle.asked.last_look)
         self.answer: Any = None
         self._transport = _Transport(bundle, name, all_it_has=all_it_has)
+        self._api = _Api(bundle, name, all_it_has=all_it_has)
 
     def fill_in(self, context: typer.Context) -> None:
         """What the command line leaves open is asked as it was when the bundle was saved."""
@@ -114,7 +115,9 @@ class Replay(session.Live):
     def api(
         self, connect: Callable[[], AbstractContextManager[Api | str]]
     ) -> AbstractContextManager[Api | str]:
-        return nullcontext(self.bundle.no_cluster or _Api(self.bundle))
+        if self.bundle.no_cluster:
+            return nullcontext(self.bundle.no_cluster)
+        return nullcontext(self._api if self.bundle.api else _NO_API)
 
     def memory(self, read: Callable[[], Memory | None]) -> Memory | None:
         return memory.read(self.bundle.settings["memory"])
@@ -145,14 +148,16 @@ class _BundleTarget(Target):
 class _Api:
     """Answers as the API server did, and nothing that it was not asked."""
 
-    def __init__(self, bundle: Bundle) -> None:
-        self._answers = bundle.api
+    def __init__(self, bundle: Bundle, name: str, *, all_it_has: bool) -> None:
+        self._bundle, self._name, self._all_it_has = bundle, name, all_it_has
 
     def get(self, path: str) -> dict[str, Any]:
-        """Raises what ``api_server.FAILURES`` lists."""
-        answer = self._answers.get(path)
+        """Raises what ``api_server.FAILURES`` lists, and NotInBundleError."""
+        answer = self._bundle.api.get(path)
+        if answer is None and not self._all_it_has:
+            raise NotInBundleError(self._bundle, self._name)
         if answer is None:
-            raise httpx.TransportError(_NOT_IN_BUNDLE)
+            raise httpx.TransportError("not in the bundle")
         if answer["status"] == 200:
             return dict(answer["document"])
         if not answer["status"]:

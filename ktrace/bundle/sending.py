@@ -11,7 +11,7 @@ from ktrace.bundle import otlp
 from ktrace.bundle.file import Bundle
 from ktrace.clock import time
 from ktrace.errors import UnreachableError
-from ktrace.jaeger import Jaeger, Trace
+from ktrace.jaeger import Jaeger, Span, Trace
 from ktrace.text import clean
 from runtime_observability.host.http import httpx
 
@@ -32,8 +32,14 @@ class Sent:
     """Whether Jaeger did not have it before."""
     there: bool
 
+    @property
+    def _first(self) -> Span:
+        """The outermost span, if there is one that has no parent."""
+        spans = self.trace.spans
+        return next((span for span in spans if not span.parent_id), spans[0])
+
     def document(self) -> dict[str, Any]:
-        first = self.trace.spans[0]
+        first = self._first
         return {
             "traceId": self.trace.id,
             "service": first.service,
@@ -44,8 +50,9 @@ class Sent:
         }
 
     def __str__(self) -> str:
-        first = self.trace.spans[0]
-        told = f"{first.service} {first.operation}, {len(self.trace.spans):,} spans"
+        first = self._first
+        number = len(self.trace.spans)
+        told = f"{first.service} {first.operation}, {number:,} span{'s' * (number != 1)}"
         return f"{self.url}  {told}" if self.there else f"not there: {self.trace.id}  {told}"
 
 

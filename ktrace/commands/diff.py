@@ -80,14 +80,14 @@ def diff(
         raise UsageError(f"--since {since!r} is not a time: write 30s, 10m or 2h")
     choose = partial(target.choose, stack, jaeger_url, kubeconfig)
     one, other = (sources.read(text, back, choose, _progress) for text in (before, after))
-    cautions: list[str] = []
-    of_what = ""
+    cautions = list(benchmark.not_counted(one, other))
+    of_what, cure = "", f"measure with `ktrace bench --pods {_LEAST + 1}` or more"
     if not (one.image and other.image):
         kinds = alike.common(one, other, pods)
         if not kinds:
             raise UsageError(_nothing_alike(before, one, after, other, pods))
         cautions += benchmark.not_compared(one, other, kinds[0])
-        of_what = f" of {kinds[0]}"
+        of_what, cure = f" of {kinds[0]}", "choose a longer time, or start more such pods"
         one, other = alike.only(one, kinds[0]), alike.only(other, kinds[0])
     elif pods:
         raise UsageError("--pods chooses among what clusters have: a measurement has its own pods")
@@ -95,7 +95,7 @@ def diff(
         if len(measured.warm) < _LEAST:
             raise UsageError(
                 f"{name} has {terminal.counted(len(measured.warm), 'start')}{of_what} after the "
-                f"first, and a comparison needs {_LEAST}: measure with --pods {_LEAST + 1} or more"
+                f"first, and a comparison needs {_LEAST}: {cure}"
             )
     shifts = compare(rows(one.warm), rows(other.warm))
     cautions = [*benchmark.cautions(one, other), *cautions]

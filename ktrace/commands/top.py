@@ -102,6 +102,8 @@ def top(
         raise UsageError(f"{of!r} is not an object: write deploy/NAME or RESOURCE/NAMESPACE/NAME")
     if watch and (as_json or not sys.stdout.isatty()):
         raise UsageError("--watch refreshes in place: it needs a terminal, and no --json")
+    if watch and (save_to or answer_from):
+        raise UsageError("--watch goes on until Ctrl-C: leave it out with --save and --from")
     chosen = target.choose(stack, jaeger_url, None)
     with chosen.connect() as jaeger:
         looks = Activity(jaeger, asked * 1000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -142,6 +143,15 @@ def not_compared(before: Measurement, after: Measurement, kind: alike.Kind) -> S
         if alone := alike.owners(kind for kind in own if kind not in rest):
             found.append(f"only in {label}: {', '.join(alone)}")
     return found
+
+
+def not_counted(before: Measurement, after: Measurement) -> Sequence[str]:
+    """How many starts count nowhere, and why."""
+    return [
+        f"not counted in {label}: {counted(number, 'start')}, as {reason}"
+        for label, measured in (("A", before), ("B", after))
+        for reason, number in Counter(measured.failures.values()).most_common()
+    ]
 
 
 def cautions(before: Measurement, after: Measurement) -> Sequence[str]:

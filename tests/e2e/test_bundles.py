@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.e2e.ktrace import document, ktrace
@@ -103,3 +104,13 @@ def test_a_bundle_opens_in_a_jaeger_that_never_had_it(stack: Stack, folder: Path
     assert all(trace["sent"] and trace["url"] for trace in sent["traces"])
     again = document(stack, "open", "--from", str(folder / "other.json"))
     assert not any(trace["sent"] for trace in again["traces"])
+
+
+def test_a_collector_takes_the_file_as_it_is(stack: Stack, folder: Path) -> None:
+    text = (folder / "other.json").read_text()
+    posted = httpx.post(
+        f"{stack.outputs['otlpHttpEndpoint']}/v1/traces",
+        content=text,
+        headers={"Content-Type": "application/json"},
+    )
+    assert (posted.status_code, posted.json()) == (200, {"partialSuccess": {}})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,23 @@ def measured(stack: Stack, file: Path) -> dict[str, Any]:
     return found
 
 
+def now() -> str:
+    return datetime.now(tz=UTC).isoformat()
+
+
 def left(stack: Stack) -> str:
     return stack.kubectl("get", "pods", "-l", "app=trace-probe", "-o", "name")
 
 
 def test_a_slow_webhook_is_the_step_that_differs(stack: Stack, tmp_path: Path) -> None:
     wait_for_api(stack)
+    began = now()
     before = measured(stack, tmp_path / "before.json")
     assert (len(before["starts"]), before["notMeasured"]) == (PODS - 1, [])
     (whole,) = [row for row in before["summary"] if row["name"] == "start"]
     assert whole["leastMs"] <= whole["p50Ms"] <= whole["mostMs"]
     assert (whole["p90Ms"], whole["p99Ms"]) == (None, None), "from so few starts"
+    middle = now()
     with slow_webhook(stack, answers_after=0.4):
         measured(stack, tmp_path / "after.json")
     files = (str(tmp_path / "before.json"), str(tmp_path / "after.json"))
@@ -47,6 +54,12 @@ def test_a_slow_webhook_is_the_step_that_differs(stack: Stack, tmp_path: Path) -
     assert any("webhook" in name for name in slower), rows
     text = ktrace(stack, "diff", *files).stdout.splitlines()[0]
     assert "; differs: " in text
+    windows = (f"window:{began}/{middle}", f"window:{middle}/now")
+    options = ("--pods", "default/trace-probe", "--stack", stack.name, "--json")
+    found = ktrace(stack, "diff", *windows, *options)
+    assert found.returncode in (0, 1), found.stderr
+    rows = {row["name"]: row for row in json.loads(found.stdout)["rows"]}
+    assert rows["create request"]["lowMs"] > 300, "the same by the spans alone"
     assert left(stack) == ""
 
 

@@ -61,10 +61,10 @@ AFTER = f"window:{moment(99)}/{moment(400)}"
 
 @pytest.fixture
 def jaeger(server: FakeServer) -> str:
-    """12 starts, and 12 later ones with a sandbox that is 60 ms slower; and others' starts."""
+    """9 starts, and 9 later ones with a sandbox that is 60 ms slower; and others' starts."""
     traces = [
-        *(made for number in range(12) for made in pod(number, number * 1000)),
-        *(made for n in range(12, 24) for made in pod(n, 100_000 + n * 1000, slower=60)),
+        *(made for number in range(9) for made in pod(number, number * 1000)),
+        *(made for n in range(12, 21) for made in pod(n, 100_000 + n * 1000, slower=60)),
         *(made for n in range(24, 26) for made in pod(n, n * 1000, owner="db")),
         *(made for n in range(26, 28) for made in pod(n, 200_000 + n * 1000, owner="db")),
         *pod(28, 50_000, owner="old"),
@@ -76,9 +76,8 @@ def jaeger(server: FakeServer) -> str:
 def test_two_windows_are_compared_by_the_pods_that_both_have(ktrace: Ktrace, jaeger: str) -> None:
     done = ktrace("diff", BEFORE, AFTER, "--jaeger", jaeger)
     assert (done.returncode, done.stderr) == (1, "")
-    assert done.lines[0].startswith("B starts 5")
-    assert "slower than A; differs: sandbox" in done.lines[0]
-    assert "12 starts of shop/web (main)" in done.lines[1]
+    assert done.lines[0] == "B starts 61 ms slower than A; differs: sandbox"
+    assert "9 starts of shop/web (main)" in done.lines[1]
     assert "in both but not compared: shop/db (2, 2); --pods NAMESPACE/NAME chooses" in done.lines
     assert "only in A: shop/old" in done.lines
     document = ktrace("diff", BEFORE, AFTER, "--jaeger", jaeger, "--json").document
@@ -86,6 +85,25 @@ def test_two_windows_are_compared_by_the_pods_that_both_have(ktrace: Ktrace, jae
     (sandbox,) = [row for row in document["rows"] if row["name"] == "sandbox"]
     assert sandbox["shown"]
     assert sandbox["afterMs"] - sandbox["beforeMs"] == pytest.approx(60, abs=7)
+
+
+def test_what_does_not_count_is_told(ktrace: Ktrace, server: FakeServer) -> None:
+    """A start without its request, and those that are too many."""
+    traces = [made for number in range(12) for made in pod(number, number * 1000)]
+    traces += pod(12, 12_000)[2:]
+    server.answer = served(starts.handler(*traces))
+    done = ktrace("diff", BEFORE, BEFORE, "--jaeger", server.url)
+    why = "as its beginning or its length is not known"
+    assert f"not counted in A: 1 start, {why}" in done.lines
+    assert "12 starts of shop/web (main)" in done.lines[1]
+
+
+def test_only_the_newest_starts_are_read(
+    ktrace: Ktrace, jaeger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ktrace.benchmark.found.MOST_STARTS", 8)
+    done = ktrace("diff", AFTER, AFTER, "--jaeger", jaeger)
+    assert "not counted in B: 3 starts, as only the newest 8 are read" in done.lines
 
 
 def test_where_nothing_differs_none_is_shown(ktrace: Ktrace, jaeger: str) -> None:
@@ -124,7 +142,7 @@ def test_bundles_are_compared(ktrace: Ktrace, jaeger: str, tmp_path: Path) -> No
     assert ktrace("assert", str(tmp_path / "e.yaml"), *options).returncode == 0
     done = ktrace("diff", str(file), str(file))
     assert (done.returncode, done.stderr) == (0, "")
-    assert "24 starts of shop/web (main)" in done.lines[1]
+    assert "18 starts of shop/web (main)" in done.lines[1]
 
 
 def test_a_measurement_is_not_compared_with_other_pods(

@@ -24,6 +24,7 @@ from ktrace.bundle.command_line import without_values
         ("kubectl exec web-0 -- mysql -phunter2", "kubectl exec web-0 -- …"),
         ("kubectl scale deploy/web --replicas=3", "kubectl scale deploy/web --replicas=3"),
         ("mysql -p:hunter2", "mysql …"),
+        ("curl https://me:hunter2@host/path", "curl https://…@host/path"),
     ],
 )
 def test_only_values_that_are_known_to_be_harmless_are_kept(command: str, kept: str) -> None:

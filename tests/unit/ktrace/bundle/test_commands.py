@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ktrace.errors import UsageError
 from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
 from tests.fakes.jaeger import served, span, trace
 from tests.fakes.ktrace import Ktrace
@@ -139,6 +140,35 @@ def test_a_command_is_reported_again_and_not_run_again(
     validate("bundle", json.loads(text))
     assert "hunter2" not in text
     assert "urllib" not in text
+
+
+def test_a_count_tells_no_start_and_is_not_saved_while_it_goes_on(
+    ktrace: Ktrace, jaeger: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "top.json"
+    ktrace("top", "--jaeger", jaeger, "--save", str(file))
+    done = ktrace("show", "web-0", "--from", str(file))
+    assert done.returncode == 2
+    assert "does not tell that" in done.stderr
+    watched = ktrace("top", "--watch", "--save", str(file))
+    assert watched.returncode == 2
+
+
+def test_a_save_that_fails_does_not_hide_the_commands_code(
+    ktrace: Ktrace, server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, _: object) -> None:
+        raise UsageError(f"{path} cannot be written: disk full")
+
+    monkeypatch.setattr("ktrace.bundle.file.write", fail)
+    server.answer = lambda _: Reply(body={"data": [], "items": []})
+    write_kubeconfig(tmp_path / "config", server.url)
+    target = ("--jaeger", server.url, "--kubeconfig", str(tmp_path / "config"))
+    command = (sys.executable, "-c", f"{COMMAND}\nraise SystemExit(7)")
+    save = ("--save", str(tmp_path / "run.json"))
+    done = ktrace("run", "--for", "0", *save, *target, "--", *command)
+    assert done.returncode == 7
+    assert "disk full" in done.stderr
 
 
 def test_run_without_a_command_says_so(ktrace: Ktrace) -> None:
