@@ -116,11 +116,15 @@ class Seen:
         return bool(self.terminated) or any(not sync.failed for sync in self.syncs)
 
     @cached_property
+    def all_stops(self) -> list[Stop]:
+        """Ordered by start; of a container that could not be stopped at once there are several."""
+        return stops_in(self._all_terminating, self.spans.names, self.pod, self._only_container)
+
+    @cached_property
     def stops(self) -> list[Stop]:
         """The last one of each container whose name is known, and all others."""
-        found = stops_in(self._all_terminating, self.spans.names, self.pod, self._only_container)
-        last = {stop.name: stop for stop in found if stop.name}
-        return [stop for stop in found if not stop.name or last[stop.name] is stop]
+        last = {stop.name: stop for stop in self.all_stops if stop.name}
+        return [stop for stop in self.all_stops if not stop.name or last[stop.name] is stop]
 
     @property
     def before_first_stop(self) -> int:
@@ -128,7 +132,10 @@ class Seen:
         if not self.terminating:
             return 0
         trace = self.terminating[0]
-        calls = [*(stop.call for stop in self.stops if stop.call.trace is trace), *hooks_in(trace)]
+        calls = [
+            *(stop.call for stop in self.all_stops if stop.call.trace is trace),
+            *hooks_in(trace),
+        ]
         first = min((call.span.start for call in calls), default=0)
         return max(0, first - _begin(trace))
 

@@ -354,6 +354,21 @@ def test_a_failing_try_is_told_and_tried_again() -> None:
     )
     assert [step.error for step in found.steps if step.error] == ["CNI failed"]
     assert found.ended is True
+    assert names(found).count("stop main") == 1
+
+
+def test_a_stop_that_is_tried_again_is_two_steps_of_one_container() -> None:
+    found = seen(
+        START,
+        endings.deleted(1000),
+        endings.terminating(1010, endings.stop("main", 1010, error="timed out"), error="failed"),
+        endings.terminating(3000, endings.stop("main", 3000), endings.sandbox(3200)),
+        endings.terminated(3400),
+        endings.by_kubelet(3800),
+        pod=None,
+    )
+    assert names(found).count("stop main") == 2
+    assert [(end.name, end.how) for end in found.containers] == [("main", "ended")]
 
 
 def test_a_running_stop_of_another_container_shows_what_has_ended(clock: Clock) -> None:
