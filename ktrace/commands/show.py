@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ktrace.commands import output_file
-from ktrace.errors import FINDING, KtraceError, UsageError
+from ktrace.errors import FINDING, KtraceError
 from ktrace.jaeger import MixedStacksError
 from ktrace.target import options, target
 from ktrace.view import terminal
@@ -20,13 +20,23 @@ if TYPE_CHECKING:
 
 
 def show(
-    pod: Annotated[
-        str, typer.Argument(metavar="pod/NAME", help="The pod; it may already be deleted.")
-    ],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="[pod/NAME | KIND/NAME | KIND]",
+            help="A pod, which may already be deleted, or deploy, sts, ds, job or rs.",
+        ),
+    ] = "",
     *,
     namespace: Annotated[
-        str, typer.Option("--namespace", "-n", metavar="NS", help="The pod's namespace.")
+        str, typer.Option("--namespace", "-n", metavar="NS", help="Its namespace.")
     ] = "default",
+    selector: Annotated[
+        str, typer.Option("--selector", "-l", metavar="SELECTOR", help="All that have the labels.")
+    ] = "",
+    all_namespaces: Annotated[
+        bool, typer.Option("--all-namespaces", "-A", help="In all namespaces.")
+    ] = False,
     html: Annotated[
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write one self-contained page."),
@@ -37,12 +47,15 @@ def show(
     as_json: options.JsonOption = False,
     timeout: options.TimeoutOption = 15,
 ) -> None:
-    """Why was my pod slow? Its start as a waterfall, from the request to Ready.
+    """Why was my pod slow? Its start as a waterfall; of a workload, all starts of its rollout.
 
     The few steps that made the length are marked * with their share of it. Read are the spans in
     Jaeger, and the pod object with its Events where a cluster is known; what could not be read is
     named. A deleted pod can be shown as long as Jaeger has its traces; of several pods with the
     same name, the newest is shown. If they are of several stacks' clusters, --stack must name one.
+
+    A workload is shown with its newest rollout: the write, every pod's start to Ready, the slowest
+    first, and the pods that ended. -l and -A show the pods, or all workloads of a kind.
 
     Examples:
 
@@ -52,13 +65,31 @@ def show(
 
       ktrace show web-0 --json | jq '.steps[] | select(.critical)'
 
-    Exit codes: 0 every container has started, 1 not every one has or that is not known, or nothing
-    is known of that pod, 2 wrong usage, no stack, or pods of several stacks, 3 Jaeger cannot be
-    reached.
+      ktrace show deploy/web -n shop --html rollout.html
+
+      ktrace show -l app=web -n shop
+
+      ktrace show sts -A
+
+    Exit codes: 0 every container has started, or every wanted pod of a workload is Ready, in a job
+    has started; 1 that is not so or not known, or nothing is known of it; 2 wrong usage, no stack,
+    or pods of several stacks; 3 Jaeger, or the cluster of a workload, cannot be reached.
     """
-    kind, _, name = pod.rpartition("/")
-    if kind not in ("", "pod", "pods") or not name:
-        raise UsageError(f"{pod!r} is not a pod: write pod/NAME or NAME")
+    from ktrace.commands import show_rollout
+
+    asked = show_rollout.wanted(what, namespace, selector, all_namespaces=all_namespaces)
+    if asked:
+        show_rollout.show(
+            asked,
+            html=html,
+            stack=stack,
+            jaeger_url=jaeger_url,
+            kubeconfig=kubeconfig,
+            as_json=as_json,
+            timeout=timeout,
+        )
+        return
+    name = what.rpartition("/")[2]
     if html:
         output_file.refuse_unwritable(html)
     from ktrace.podstart import in_progress, search

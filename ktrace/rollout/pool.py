@@ -1,0 +1,131 @@
+"""Reads the traces of many pods with few searches, and answers from these the searches for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ktrace.components import APISERVER, KUBELET
+from ktrace.jaeger import Jaeger, Reader, Trace, paging
+from ktrace.jaeger.search import Search
+from ktrace.podstart.calls import SYNC
+from ktrace.podstart.pod_spans import POD
+
+_MOST = 20_000
+"""Traces of one kind in one period: if there are more, each pod is searched for by itself."""
+_KEYS = (POD, "key", "url")
+"""Tags by which a pod's spans are searched for."""
+TERMINATING, TERMINATED = "syncTerminatingPod", "syncTerminatedPod"
+
+Period = tuple[int, int]
+"""From when to when, both included, in microseconds since the Unix epoch."""
+
+
+@dataclass(frozen=True)
+class _What:
+    service: str
+    operation: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class Pool(Reader):
+    """A Reader that has read the pods' traces of some periods.
+
+    What it has found in them it does not search for again. That it has found nothing only counts
+    for syncPods within one period: an API server may name its spans otherwise.
+    """
+
+    def __init__(self, jaeger: Jaeger) -> None:
+        super().__init__(jaeger)
+        self._by_tag: dict[tuple[str, str, str], dict[str, Trace]] = {}
+        self._periods: list[Period] = []
+
+    def read(self, periods: Iterable[Period], namespace: str = "") -> None:
+        """Reads what began in ``periods``, of pods in ``namespace`` or in all. Raises JaegerError.
+
+        Periods that overlap are read as one; those that begin as they did the last time are read
+        again only where something may have arrived.
+        """
+        self._by_tag, self._periods = {}, merged(periods)
+        place = {"namespace": namespace} if namespace else {}
+        wholes = []
+        for what in (
+            _What(KUBELET, SYNC),
+            _What(KUBELET, TERMINATING),
+            _What(KUBELET, TERMINATED),
+            _What(APISERVER, tags={"resource": "pods", **place}),
+        ):
+            for start, end in self._periods:
+                traces, whole = super().find_all(
+                    what.service, what.operation, tags=what.tags, start=start, end=end, most=_MOST
+                )
+                wholes.append(whole)
+                self._add(traces)
+        if not all(wholes):
+            self._by_tag, self._periods = {}, []
+
+    def named(self, operation: str) -> list[Trace]:
+        """The kubelet's traces with ``operation`` that were read, each once."""
+        found = {
+            trace.id: trace
+            for (service, key, _), traces in self._by_tag.items()
+            if service == KUBELET and key == POD
+            for trace in traces.values()
+            if any(span.operation == operation for span in trace.spans)
+        }
+        return list(found.values())
+
+    def find_all(
+        self,
+        service: str,
+        operation: str = "",
+        *,
+        tags: Mapping[str, str] | None = None,
+        start: int,
+        end: int,
+        most: int,
+    ) -> tuple[list[Trace], bool]:
+        tags = tags or {}
+        found = self.known(service, tags, start, end, operation)
+        if found or (
+            service == KUBELET
+            and operation == SYNC
+            and POD in tags
+            and any(begin <= start and end <= until for begin, until in self._periods)
+        ):
+            return found, True
+        return super().find_all(service, operation, tags=tags, start=start, end=end, most=most)
+
+    def known(
+        self, service: str, tags: Mapping[str, str], start: int, end: int, operation: str = ""
+    ) -> list[Trace]:
+        """What has been read of a search."""
+        key = next((key for key in _KEYS if key in tags), None)
+        if key is None:
+            return []
+        search = Search(service, operation, tags)
+        return [
+            trace
+            for trace in self._by_tag.get((service, key, tags[key]), {}).values()
+            if any(start <= span.start <= end for span in search.matching(trace))
+        ]
+
+    def _add(self, traces: Sequence[Trace]) -> None:
+        for trace in traces:
+            for span in trace.spans:
+                for key in _KEYS:
+                    if key in span.tags:
+                        held = self._by_tag.setdefault((span.service, key, str(span.tags[key])), {})
+                        if held.get(trace.id) is not trace:
+                            paging.add(held, [trace])
+
+
+def merged(periods: Iterable[Period]) -> list[Period]:
+    """Without overlaps, ordered by time."""
+    found: list[Period] = []
+    for start, end in sorted(periods):
+        if found and start <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((start, end))
+    return found
