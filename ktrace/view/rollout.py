@@ -17,6 +17,8 @@ from ktrace.view.waterfall import bar_width, duration
 
 MOST = 20
 """Pods that a terminal shows; a pipe gets all."""
+_LONGEST, _SHORTEST = 3, timedelta(seconds=30)
+"""Of the axis, if something goes on: so many times as long as all that has ended, but not less."""
 _NARROW = 80
 """Columns below which a node's name and the moment of creation have no room."""
 _STYLES = {State.READY: "green", State.SUCCEEDED: "green", State.FAILED: "red"}
@@ -62,12 +64,21 @@ def _held_up(rollout: Rollout, link: Link) -> str:
     """What took most of the time from the write to the last Ready pod."""
     parts = sum(bool(other.pod) for other in rollout.chain)
     more = f", the longest of {parts} parts one after another" if parts > 1 else ""
+    why = held_up_by(rollout, link)
     if not link.pod:
-        return f"{milliseconds(link.ms)} {link.what}{more}"
+        return f"{why}{more}"
+    old = "the end of old pod " if link.ending else ""
+    return f"by {old}{link.pod}" + (f" ({why})" if why else "") + more
+
+
+def held_up_by(rollout: Rollout, link: Link) -> str:
+    """What filled the time of ``link``: of a start, its slowest step."""
+    if not link.pod:
+        return f"{milliseconds(link.ms)} {link.what}"
     if link.ending:
-        return f"by the end of old pod {link.pod} ({link.what}, {milliseconds(link.ms)}){more}"
+        return f"{link.what} {milliseconds(link.ms)}"
     held = next((pod.held for pod in rollout.pods if pod.name == link.pod), None)
-    return f"by {link.pod}" + (f" ({_step(held)})" if held else "") + more
+    return _step(held) if held else ""
 
 
 def _step(held: Held) -> str:
@@ -139,16 +150,20 @@ def chain(rollout: Rollout) -> list[str]:
 
 
 def ends(rollout: Rollout) -> tuple[datetime, datetime] | None:
-    """From when to when the bars go; None where nothing has a time."""
+    """From when to when the bars go; None where nothing has a time.
+
+    What goes on for much longer than all else took is cut: its bar goes on too.
+    """
     moments = [rollout.begun] if rollout.begun and rollout.workload else []
     new = [pod for pod in rollout.pods if pod.part is Part.NEW]
     for pod in new:
         moments += filter(None, (pod.created, pod.ready))
     for other in rollout.others:
         moments += filter(None, (other.ending.begun, other.ending.ended))
-    if rollout.looked_at and any(pod.state in _UNDONE for pod in new):
-        moments.append(rollout.looked_at)
     known = [moment for moment in moments if moment]
+    if known and rollout.looked_at and any(pod.state in _UNDONE for pod in new):
+        most = min(known) + _LONGEST * (max(known) - min(known))
+        known.append(min(rollout.looked_at, max(most, min(known) + _SHORTEST)))
     return (min(known), max(known)) if known and max(known) > min(known) else None
 
 
