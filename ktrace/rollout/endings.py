@@ -78,7 +78,7 @@ def _of_spans(uid: str, spans: Iterable[Span]) -> Ending:
     )
 
 
-def _with_requests(
+def _with_requests(  # noqa: PLR0917
     ending: Ending, pool: Pool, namespace: str, name: str, start: int, end: int
 ) -> Ending:
     """With the moments of the requests that deleted the pod, where they are known."""

@@ -153,10 +153,10 @@ class Look:
         newest: dict[str, tuple[int, str, str]] = {}
         for span in (span for trace in traces for span in trace.spans if span.operation == SYNC):
             namespace, _, name = str(span.tags.get(POD, "")).partition("/")
-            revision = revision_of(workload, (), name)
+            of = revision_of(workload, (), name)
             uid = str(span.tags.get(POD_UID, ""))
-            if namespace == wanted.namespace and revision is not None and uid:
-                newest[name] = max(newest.get(name, (0, "", "")), (span.start, uid, revision))
+            if namespace == wanted.namespace and of is not None and uid:
+                newest[name] = max(newest.get(name, (0, "", "")), (span.start, uid, of))
         if not newest:
             raise KtraceError(
                 f"Jaeger has no pod with a name that one of {wanted.told} would have; {self._api}"

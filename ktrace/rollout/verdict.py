@@ -22,8 +22,8 @@ class Verdict:
     word: str
     ok: bool
     """Whether every wanted pod is known to be so, and none of an older revision serves."""
-    reason: str = ""
-    """Why it is not, or why that is not known; empty if ``ok``."""
+    obstacle: str = ""
+    """What is in the way, or not known, besides pods that are not there yet."""
     took: timedelta | None = None
     """From the write to the last Ready pod; None where that is not known."""
     exact: bool = False
@@ -33,6 +33,13 @@ class Verdict:
     waits: tuple[RolledPod, ...] = ()
     """The pods that are not what they should be."""
 
+    @property
+    def reason(self) -> str:
+        """Why it is not ``ok``; empty if it is."""
+        if self.ok or self.obstacle:
+            return self.obstacle
+        return f"{(self.wanted or 0) - self.done} of {self.wanted} not {self.word}"
+
 
 def of(rollout: Rollout) -> Verdict:
     workload = rollout.workload
@@ -41,20 +48,18 @@ def of(rollout: Rollout) -> Verdict:
     if workload is None:
         return _of_selection(rollout, counted)
     if workload.kind is JOB:
-        done, wanted, reason = _of_job(rollout, counted)
+        done, wanted, obstacle = _of_job(rollout, counted)
         waits = [pod for pod in counted if not _has_started(pod)]
     else:
         kept = [other for other in rollout.others if other.kept]
         done = sum(pod.state is State.READY for pod in counted)
         done += sum(other.state is State.READY for other in kept)
-        wanted, reason = workload.wanted, _obstacle(rollout)
-        if not reason and wanted is not None and done < wanted:
-            reason = f"{wanted - done} of {wanted} not Ready"
+        wanted, obstacle = workload.wanted, _obstacle(rollout)
         waits = [pod for pod in counted if pod.state is not State.READY]
-    ok = not reason and wanted is not None and done >= wanted
+    ok = not obstacle and wanted is not None and done >= wanted
     took, exact = _took(rollout) if ok else (None, False)
     held = chain.longest(rollout.chain) if took is not None else None
-    return Verdict(done, wanted, word, ok, reason, took, exact, held, tuple(waits))
+    return Verdict(done, wanted, word, ok, obstacle, took, exact, held, tuple(waits))
 
 
 def slowest(rollout: Rollout) -> tuple[RolledPod, Held | None] | None:
@@ -70,8 +75,8 @@ def _of_selection(rollout: Rollout, counted: list[RolledPod]) -> Verdict:
     wanted = len(counted) if known else None
     waits = tuple(pod for pod in counted if pod not in done)
     ok = bool(counted) and known and not waits
-    reason = "" if ok else "whether they are Ready is not known" if not known else "not all Ready"
-    return Verdict(len(done), wanted, READY, ok, reason, waits=waits)
+    obstacle = "" if known else "whether they are Ready is not known"
+    return Verdict(len(done), wanted, READY, ok, obstacle, waits=waits)
 
 
 def _obstacle(rollout: Rollout) -> str:
@@ -91,7 +96,8 @@ def _obstacle(rollout: Rollout) -> str:
         return "how many pods are wanted is not known"
     serving = [other for other in rollout.others if other.serves and not other.kept]
     if serving:
-        many = "pod" if len(serving) == 1 else "pods"
+        one = len(serving) == 1
+        many = "pod" if one else "pods"
         paused = "; it is paused" if workload.paused else ""
         problem = f"; {workload.problem}" if workload.problem else ""
         return (
@@ -118,7 +124,7 @@ def _of_job(rollout: Rollout, counted: list[RolledPod]) -> tuple[int, int | None
         return done, wanted, f"it has failed: {workload.problem}"
     if workload.paused:
         return done, wanted, "it is suspended"
-    return done, wanted, f"{wanted - done} of {wanted} not started" if done < wanted else ""
+    return done, wanted, ""
 
 
 def _has_started(pod: RolledPod) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from ktrace.podstart import pod
-from ktrace.rollout.kinds import DAEMON_SET, DEPLOYMENT, JOB, STATEFUL_SET, Kind
+from ktrace.rollout.kinds import DAEMON_SET, JOB, STATEFUL_SET, Kind
 
 _REVISION = "deployment.kubernetes.io/revision"
 _AVAILABLE = "NewReplicaSetAvailable"
@@ -104,7 +104,7 @@ def workload_of(kind: Kind, document: Mapping[str, Any]) -> Workload:
         str(meta.get("uid", "")),
         created=time_of(meta.get("creationTimestamp")),
         changed=changed_at(document),
-        wanted=_WANTED.get(kind, _replicas)(spec, status, observed=observed),
+        wanted=_wanted(kind, spec, status, observed=observed),
         observed=observed,
         paused=bool(spec.get("suspend" if kind is JOB else "paused")),
         on_delete=strategy.get("type") == "OnDelete",
@@ -145,30 +145,25 @@ def time_of(value: Any) -> datetime | None:
     return None if microseconds is None else datetime.fromtimestamp(microseconds / pod.SECOND, UTC)
 
 
-def _replicas(spec: Mapping[str, Any], _: Mapping[str, Any], *, observed: bool) -> int | None:
+def _wanted(
+    kind: Kind, spec: Mapping[str, Any], status: Mapping[str, Any], *, observed: bool
+) -> int | None:
+    if kind is DAEMON_SET:
+        # Its controller alone knows how many nodes it is for.
+        return _number(status.get("desiredNumberScheduled")) if observed else None
+    if kind is JOB:
+        return _of_job(spec, status)
     wanted = _number(spec.get("replicas"))
     return 1 if wanted is None else wanted
 
 
-def _scheduled(_: Mapping[str, Any], status: Mapping[str, Any], *, observed: bool) -> int | None:
-    """A DaemonSet's controller alone knows how many nodes it is for."""
-    return _number(status.get("desiredNumberScheduled")) if observed else None
-
-
-def _of_job(spec: Mapping[str, Any], status: Mapping[str, Any], *, observed: bool) -> int | None:
+def _of_job(spec: Mapping[str, Any], status: Mapping[str, Any]) -> int:
     """How many pods run at once, or still have to: those that have succeeded come on top."""
     parallel, completions = _number(spec.get("parallelism")), _number(spec.get("completions"))
     parallel = 1 if parallel is None else parallel
     succeeded = _number(status.get("succeeded")) or 0
     left = parallel if completions is None else min(parallel, max(0, completions - succeeded))
     return 0 if status.get("completionTime") else left
-
-
-_WANTED: Mapping[Kind, Callable[..., int | None]] = {
-    DEPLOYMENT: _replicas,
-    DAEMON_SET: _scheduled,
-    JOB: _of_job,
-}
 
 
 def _condition(document: Mapping[str, Any]) -> Condition:

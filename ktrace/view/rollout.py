@@ -50,8 +50,8 @@ def _state(rollout: Rollout, found: Verdict) -> str:
         pod, held = slowest
         step = f" ({_step(held)})" if held else ""
         parts.append(f"the slowest start: {name_of(rollout, pod)}, {took(pod)}{step}")
-    if found.reason:
-        parts.append(found.reason)
+    if found.obstacle:
+        parts.append(found.obstacle)
     if found.waits and not found.ok:
         first = found.waits[0]
         why = f" ({first.held.step})" if first.held and first.held.goes_on else ""
@@ -95,10 +95,10 @@ def length(time: timedelta, *, exact: bool) -> str:
 
 
 def took(pod: RolledPod) -> str:
-    """From its creation to Ready; empty where that is not known."""
+    """From its creation to Ready, with ≈ if only to the second; empty where it is not known."""
     if pod.took_ms is None:
         return ""
-    return length(timedelta(milliseconds=pod.took_ms), exact=pod.took_exact)
+    return milliseconds(pod.took_ms) if pod.took_exact else f"≈{duration(pod.took_ms / 1000)}"
 
 
 def name_of(rollout: Rollout, pod: RolledPod) -> str:

@@ -66,8 +66,8 @@ h3 { font-size: 16px; margin: 26px 0 6px; }
   main { padding: 18px 12px 32px; } h1 { font-size: 20px; }
   .facts div { min-width: 40%; padding: 8px 12px; }
   .axis, .pods summary, .row, .alone .axis, .alone summary { row-gap: 1px;
-    grid-template-columns: minmax(0, 1fr) auto auto; }
-  .name { grid-column: 1; } .state { grid-column: 2; } .took { grid-column: 3; }
+    grid-template-columns: minmax(0, 1fr) 9ch 8ch; }
+  .name { grid-column: 1; } .state { grid-column: 2; text-align: right; } .took { grid-column: 3; }
   .node { grid-column: 1; grid-row: 2; } .held { grid-column: 2 / -1; grid-row: 2;
     text-align: right; } .lane, .ticks { grid-column: 1 / -1; }
   .axis > :not(.ticks) { display: none; }

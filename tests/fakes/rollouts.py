@@ -53,12 +53,12 @@ class FakePod:
     phase: str = "Running"
     started: bool = True
     waiting: str = ""
-    mount: bool = False
 
     @property
     def document(self) -> Document:
         begun = starts.running(self.created + self.pull + 60)
-        statuses = {"main": begun if self.started else starts.waiting(self.waiting or "ContainerCreating")}
+        waits = starts.waiting(self.waiting or "ContainerCreating")
+        statuses = {"main": begun if self.started else waits}
         if self.phase == "Succeeded":
             statuses = {"main": starts.ended(self.created + self.pull + 60)}
         made = starts.pod(
@@ -73,12 +73,7 @@ class FakePod:
         meta = made["metadata"]
         meta |= {"namespace": NAMESPACE, "name": self.name, "labels": dict(self.labels)}
         meta["creationTimestamp"] = second(self.created)
-        meta["ownerReferences"] = [
-            {
-                "kind": self.owner_kind, "name": self.owner, "uid": uid(self.owner),
-                "apiVersion": "apps/v1", "controller": True,
-            }
-        ]  # fmt: skip
+        meta["ownerReferences"] = [_owner(self.owner_kind, self.owner)]
         made["status"]["startTime"] = second(self.created)
         if self.deleted is not None:
             meta["deletionTimestamp"] = second(self.deleted + 30_000)
@@ -90,14 +85,14 @@ class FakePod:
         key, own = f"{NAMESPACE}/{self.name}", uid(self.name)
         path = f"/api/v1/namespaces/{NAMESPACE}/pods/{self.name}"
         at = self.created
-        pods = {"resource": "pods", "namespace": NAMESPACE}
+        pods: dict[str, Any] = {"resource": "pods", "namespace": NAMESPACE}
         found = [
             starts.request("Create etcd3", at, key=f"/pods/{key}", **pods),
             starts.request("Create", at + 8, 4, url=f"{path}/binding", **pods),
         ]
-        calls = starts.call("RunPodSandbox", at + 25, 20) + starts.call(
-            "PullImage", at + 50, self.pull, **{"image.name": "web:2"}
-        )
+        image: dict[str, Any] = {"image.name": "web:2"}
+        calls = starts.call("RunPodSandbox", at + 25, 20)
+        calls += starts.call("PullImage", at + 50, self.pull, **image)
         if self.started:
             calls += starts.started("main", at + self.pull + 55, uid=own)
         found.append(
@@ -116,14 +111,18 @@ class FakePod:
             found.append(self._kubelets("syncTerminatingPod", self.deleted + 20, ends - 30))
             if self.gone is not None:
                 found.append(self._kubelets("syncTerminatedPod", ends - 20, ends - 10))
-                last = delete | {"user-agent": KUBELET}
-                found.append(starts.request("Delete", ends - 5, 5, code=200, **last, **pods))
+                last: dict[str, Any] = delete | pods | {"user-agent": KUBELET}
+                found.append(starts.request("Delete", ends - 5, 5, code=200, **last))
         return found
 
     def _kubelets(self, operation: str, start: float, end: float) -> Document:
         tags = {"k8s.pod": f"{NAMESPACE}/{self.name}", "k8s.pod.uid": uid(self.name)}
         span = starts._span("kubelet", operation, start, end - start, operation, tags=tags)
         return starts.trace([span], f"{operation}-{self.name}", self.node)
+
+
+def _owner(kind: str, name: str) -> Document:
+    return {"kind": kind, "name": name, "uid": uid(name), "apiVersion": "v1", "controller": True}
 
 
 def template(image: str = "web:2") -> Document:
@@ -145,9 +144,9 @@ def workload(
     generation: int = 2,
     **spec: Any,
 ) -> Document:
-    entry = {"manager": "kubectl", "operation": "Update", "time": second(changed)}
+    entry: Document = {"manager": "kubectl", "operation": "Update", "time": second(changed)}
     entry |= {"fieldsV1": {"f:spec": {}}} | ({"subresource": subresource} if subresource else {})
-    controller = {"manager": "kube-controller-manager", "subresource": "status"}
+    controller: Document = {"manager": "kube-controller-manager", "subresource": "status"}
     controller |= {"time": second(changed + 50_000), "fieldsV1": {"f:status": {}}}
     own: Document = {"selector": {"matchLabels": {"app": "web"}}, "template": template()}
     if replicas is not None:
@@ -174,18 +173,20 @@ def replica_set(
             "creationTimestamp": second(created),
             "annotations": {"deployment.kubernetes.io/revision": str(revision)},
             "labels": {"app": "web"},
-            "ownerReferences": [{"kind": "Deployment", "name": "web", "uid": uid("web"), "controller": True}],
+            "ownerReferences": [_owner("Deployment", "web")],
         },
         "spec": {"replicas": 3, "template": made},
     }  # fmt: skip
 
 
-def controller_revision(name: str, hashed: str, number: int, *, owner: str = "web", created: float = 50) -> Document:
+def controller_revision(
+    name: str, hashed: str, number: int, *, owner: str = "web", created: float = 50
+) -> Document:
     return {
         "metadata": {
             "namespace": NAMESPACE, "name": name, "creationTimestamp": second(created),
             "labels": {"app": "web", "controller-revision-hash": hashed},
-            "ownerReferences": [{"kind": "X", "name": owner, "uid": uid(owner), "controller": True}],
+            "ownerReferences": [_owner("StatefulSet", owner)],
         },
         "revision": number,
     }  # fmt: skip
@@ -205,7 +206,7 @@ def written(
 ) -> Document:  # fmt: skip
     """The request that changed a workload, with the tags of its own span."""
     path = kind.path(NAMESPACE, name) + ("/scale" if scale else "")
-    made = starts.request("Patch", at, took, code=200, url=path)
+    made = starts.request("Patch", at, took, code=200, url=path, resource=kind.plural)
     outer = made["spans"][0]
     tags = {
         "span.kind": "server", "http.request.method": method, "url.path": path,
