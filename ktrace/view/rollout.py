@@ -43,7 +43,10 @@ def _state(rollout: Rollout, found: Verdict) -> str:
         done = f"{found.done} of {counted(found.wanted, 'pod')} {found.word}"
     parts = [done]
     if found.took is not None:
-        parts[0] += f" in {length(found.took, exact=found.exact)}"
+        before = any(pod.part is not Part.NEW for pod in rollout.pods)
+        new = sum(pod.part is Part.NEW for pod in rollout.pods)
+        which = f", {new} of them new," if before else ""
+        parts[0] += f"{which} in {length(found.took, exact=found.exact)}"
     if found.held:
         parts.append(f"held up {_held_up(rollout, found.held)}")
     elif found.ok and (slowest := verdicts.slowest(rollout)):
