@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from ktrace.rollout.kinds import DAEMON_SET, DEPLOYMENT, STATEFUL_SET
 from ktrace.rollout.model import Link, Part, RolledPod, Rollout, State
 
-_AT_ONCE = timedelta(seconds=1)
-"""What was created so soon after the beginning waited for nothing else."""
+_SECOND = timedelta(seconds=1)
+"""What moments of objects are known to."""
 _ROUNDING = timedelta(milliseconds=50)
+"""A controller may see a change before the request that made it has ended."""
 _DONE = (State.READY, State.SUCCEEDED)
 
 
@@ -32,7 +33,7 @@ def of(rollout: Rollout) -> tuple[Link, ...]:
         return ()
     last, pod = max(starts, key=lambda found: found[0].end)
     before = [(link, _tolerance(found)) for link, found in starts]
-    before += [(link, _AT_ONCE) for link in _endings(rollout)]
+    before += [(link, _ROUNDING) for link in _endings(rollout)]
     links = [last]
     if _one_after_another(rollout):
         links = _walked(last, _tolerance(pod), before, rollout.begun)
@@ -44,6 +45,9 @@ def longest(links: Sequence[Link]) -> Link | None:
 
 
 def _endings(rollout: Rollout) -> Iterator[Link]:
+    """Those that are waited for: a Deployment counts no pod that has begun to end."""
+    if rollout.workload and rollout.workload.kind is DEPLOYMENT:
+        return
     for other in rollout.others:
         begun, ended = other.ending.begun, other.ending.ended
         if begun and ended and ended >= begun:
@@ -68,7 +72,7 @@ def _walked(
     begun: datetime | None,
 ) -> list[Link]:
     links = [last]
-    while begun is None or links[0].begin - begun > _AT_ONCE:
+    while begun is None or links[0].begin - begun > tolerance:
         at, slack = links[0].begin, tolerance
         candidates = [
             (link, own)
@@ -94,4 +98,4 @@ def _with_pauses(links: Sequence[Link], begun: datetime | None) -> Iterator[Link
 
 
 def _tolerance(pod: RolledPod) -> timedelta:
-    return _ROUNDING if pod.exact and pod.ready_exact else _AT_ONCE
+    return _ROUNDING if pod.exact and pod.ready_exact else _SECOND

@@ -55,6 +55,8 @@ def of(rollout: Rollout) -> Verdict:
         done = sum(pod.state is State.READY for pod in counted)
         done += sum(other.state is State.READY for other in kept)
         wanted, obstacle = workload.wanted, _obstacle(rollout)
+        if workload.problem and (obstacle or (wanted is not None and done < wanted)):
+            obstacle = "; ".join(filter(None, (obstacle, workload.problem)))
         waits = [pod for pod in counted if pod.state is not State.READY]
     ok = not obstacle and wanted is not None and done >= wanted
     took, exact = _took(rollout) if ok else (None, False)
@@ -95,19 +97,13 @@ def _obstacle(rollout: Rollout) -> str:
     if workload.wanted is None:
         return "how many pods are wanted is not known"
     serving = [other for other in rollout.others if other.serves and not other.kept]
-    if serving:
-        one = len(serving) == 1
-        many = "pod" if one else "pods"
-        paused = "; it is paused" if workload.paused else ""
-        problem = f"; {workload.problem}" if workload.problem else ""
-        return (
-            f"{len(serving)} {many} of an older revision {_still(serving)} there{paused}{problem}"
-        )
-    return ""
-
-
-def _still(serving: list[object] | list) -> str:  # type: ignore[type-arg]
-    return "is still" if len(serving) == 1 else "are still"
+    if not serving:
+        return ""
+    pods = "1 pod of an older revision is" if len(serving) == 1 else (
+        f"{len(serving)} pods of an older revision are"
+    )  # fmt: skip
+    paused = "; it is paused" if workload.paused else ""
+    return f"{pods} still there{paused}"
 
 
 def _of_job(rollout: Rollout, counted: list[RolledPod]) -> tuple[int, int | None, str]:

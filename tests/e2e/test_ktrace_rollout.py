@@ -57,7 +57,6 @@ def test_the_pod_that_held_a_deployment_up_is_named_and_old_pods_end_beside_it(
     stack: Stack, tmp_path: Path
 ) -> None:
     name = f"web-{secrets.token_hex(3)}"
-    # The pod that is created first is slow: it alone finds no file of another one.
     first = template(name, _DEAF)
     spec = {"replicas": 2, "selector": {"matchLabels": {"app": name}}, "template": first}
     with applied(stack, "Deployment", "apps/v1", spec):
@@ -139,5 +138,5 @@ def test_what_cannot_be_shown_is_one_line(stack: Stack) -> None:
     absent = ktrace(stack, "show", "deploy/never-was", "--timeout", "1")
     assert (absent.returncode, absent.stderr.strip()) == (
         1,
-        "there is no deployment default/never-was",
+        "ktrace: there is no deployment default/never-was",
     )

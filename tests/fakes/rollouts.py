@@ -268,7 +268,7 @@ class Cluster:
 
 
 def _matches(document: Document, selector: str) -> bool:
-    labels = document["metadata"].get("labels") or {}
+    labels = document.get("metadata", {}).get("labels") or {}
     wanted = dict(part.split("=") for part in selector.split(",") if part)
     return wanted.items() <= labels.items()
 

@@ -209,7 +209,7 @@ NOWHERE = ("--jaeger", "http://127.0.0.1:9")
     ("arguments", "code", "told"),
     [
         (("show", "pod/a", *NOWHERE), 3, "Jaeger at http://127.0.0.1:9 cannot be reached"),
-        (("show", "deployment/a", *NOWHERE), 2, "is not a pod"),
+        (("show", "secret/a", *NOWHERE), 2, "is not a pod or a workload"),
         (("show", "a", "--jaeger", "localhost:16686"), 2, "is not http://HOST:PORT"),
         (("open", "--jaeger", "http://"), 2, "'http://' is not http://HOST:PORT"),
         (("verify", "--jaeger", "http://a:99999"), 2, "is not http://HOST:PORT"),
