@@ -86,7 +86,7 @@ def test_without_a_command_the_help_is_shown_and_it_is_wrong_usage(ktrace: Ktrac
     ("arguments", "told"),
     [
         (("shw",), "No such command 'shw'. Did you mean 'show'? `ktrace --help` shows"),
-        (("show",), "Missing argument 'pod/NAME'. `ktrace show --help` shows"),
+        (("diff",), "Missing argument 'A'. `ktrace diff --help` shows"),
         (("show", "a", "--jsn"), "No such option: --jsn (Possible options: --json). `ktrace show"),
         (("verify", "surplus\x1b[2J"), "(surplus\\x1b[2J)"),
     ],
