@@ -51,6 +51,13 @@ class Container:
     reason: str = ""
     """Why it waits, or why it has ended."""
     message: str = ""
+    pre_stop: str = ""
+    """The kind of its preStop handler, like ``post_start``."""
+    id: str = ""
+    """The runtime's id of the one that runs, or ran last."""
+    exit_code: int | None = None
+    """Of the one that ran last, if it has ended."""
+    finished_at: int | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,10 @@ class Pod:
     deleted: bool = False
     deletion_requested: int | None = None
     """When its deletion was requested; None if it was not, or that is not known."""
+    grace: int | None = None
+    """Seconds that its containers are given to end; None if its deletion was not requested. 0 once
+    the kubelet has ended it, or if it was deleted by force."""
+    finalizers: tuple[str, ...] = ()
     mirror: bool = False
     """Whether it stands for a static pod: the kubelet began before the API server had it."""
     phase: str = ""
@@ -143,6 +154,8 @@ def pod_of(document: Any) -> Pod:
         created=moment(meta.get("creationTimestamp")),
         deleted="deletionTimestamp" in meta,
         deletion_requested=_deletion_requested(meta),
+        grace=_whole(meta.get("deletionGracePeriodSeconds")),
+        finalizers=tuple(filter(None, map(_text, _list(meta.get("finalizers"))))),
         mirror=_MIRROR_ANNOTATION in annotations,
         phase=_text(status.get("phase")),
         reason=_text(status.get("reason")),
@@ -173,6 +186,12 @@ def events_of(document: Any, pod: Pod | None) -> tuple[PodEvent, ...]:
         if event := _event(item, _text(involved.get("fieldPath"))):
             found.append(replace(event, uid=uid))
     return tuple(sorted(found, key=lambda event: (event.first, event.last)))
+
+
+def condition_of(document: Any, kind: str) -> Condition | None:
+    """The condition ``kind`` of any object, from its JSON."""
+    found = map(_condition, _maps(_map(_map(document).get("status")).get("conditions")))
+    return next((condition for condition in found if condition.type == kind), None)
 
 
 def moment(value: Any) -> int | None:
@@ -223,12 +242,14 @@ def _container(kind: str, spec: Mapping[str, Any], status: Mapping[str, Any]) ->
     restarts = restarts if isinstance(restarts, int) and restarts > 0 else 0
     times = [moment(found.get("startedAt")) for found in (running, ended) if found]
     told = waiting or ended
-    handler = _map(_map(spec.get("lifecycle")).get("postStart"))
+    lifecycle = _map(spec.get("lifecycle"))
+    post_start, pre_stop = (_map(lifecycle.get(kind)) for kind in ("postStart", "preStop"))
+    own_id = _text(status.get("containerID")) or _text(ended.get("containerID"))
     return Container(
         name=_text(spec.get("name")),
         kind=kind,
         image=_text(spec.get("image")),
-        post_start=next(map(_text, handler), ""),
+        post_start=next(map(_text, post_start), ""),
         startup_probe=bool(spec.get("startupProbe")),
         readiness_probe=bool(spec.get("readinessProbe")) and kind != INIT,
         started="running" in state or _has_run(ended) or _has_run(ended_before),
@@ -238,6 +259,10 @@ def _container(kind: str, spec: Mapping[str, Any], status: Mapping[str, Any]) ->
         restarts=restarts,
         reason=_text(told.get("reason")),
         message=_text(told.get("message")),
+        pre_stop=next(map(_text, pre_stop), ""),
+        id=own_id.rpartition("/")[2],
+        exit_code=_whole(ended.get("exitCode")),
+        finished_at=moment(ended.get("finishedAt")),
     )
 
 
@@ -278,7 +303,15 @@ def _map(value: Any) -> Mapping[str, Any]:
 
 
 def _maps(value: Any) -> Iterator[Mapping[str, Any]]:
-    return (entry for entry in (value if isinstance(value, list) else ()) if _map(entry))
+    return (entry for entry in _list(value) if _map(entry))
+
+
+def _list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list) else ()
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _text(value: Any) -> str:

@@ -24,7 +24,7 @@ _MOST_TRACES = 20_000
 """For one search."""
 _FIRST_PERIOD = 30 * 60 * SECOND
 _LONGEST_PULL = 60 * 60 * SECOND
-_ETCD_PREFIXES = ("", "/registry")
+ETCD_PREFIXES = ("", "/registry")
 """Before a key in the API server's spans: none since 1.31 at the latest; /registry is the default,
 which k3s keeps."""
 POD_UID = "k8s.pod.uid"
@@ -255,11 +255,11 @@ class PodSpans:
     def _creation(self, begin: int | None, after: int) -> Request | None:
         """The request that created the pod, found by the key under which the pod was stored."""
         created = self._pod.created if self._pod else None
-        for prefix in _ETCD_PREFIXES:
+        for prefix in ETCD_PREFIXES:
             tags = {"key": f"{prefix}/pods/{self._key}"}
             start = created - SECOND if created else after
             found = [
-                _request_of(trace, span)
+                request_of(trace, span)
                 for trace, span in self._matches("Create etcd3", tags, start)
             ]
             if created:
@@ -275,9 +275,7 @@ class PodSpans:
     def _binding(self, creation: Request | None, begin: int | None, after: int) -> Request | None:
         path = f"/api/v1/namespaces/{self._namespace}/pods/{self._name}/binding"
         since = creation.span.start if creation else after
-        found = [
-            _request_of(trace, span) for trace, span in self._matches("", {"url": path}, since)
-        ]
+        found = [request_of(trace, span) for trace, span in self._matches("", {"url": path}, since)]
         return _cause(found, begin, since)
 
     def _matches(
@@ -312,7 +310,7 @@ def _cause(found: Sequence[Request], begin: int | None, after: int) -> Request |
     return min(late, key=lambda request: request.span.start, default=None)
 
 
-def _request_of(trace: Trace, span: Span) -> Request:
+def request_of(trace: Trace, span: Span) -> Request:
     """The outermost span of the request that holds ``span``.
 
     The trace's longest span would not do: if the client traces itself, its trace holds several

@@ -58,12 +58,12 @@ class Steps:
         steps: list[Step] = []
         done = created = clock.begin
         if creation:
-            done = created = _caused(creation, binding.span.start if binding else first)
-            steps += _request(creation, "create request", clock, created)
+            done = created = caused(creation, binding.span.start if binding else first)
+            steps += request_steps(creation, "create request", clock, created)
         if binding:
             steps += self._until_bound(created, binding.span.start)
-            done = _caused(binding, first)
-            steps += _request(binding, "bind to a node", clock, done)
+            done = caused(binding, first)
+            steps += request_steps(binding, "bind to a node", clock, done)
         elif first is None and self.seen.incomplete and clock.end > created:
             steps.append(
                 clock.step(self._scheduling(created, clock.end), SCHEDULER, created, clock.end)
@@ -185,7 +185,7 @@ class Steps:
         return steps
 
 
-def _caused(request: Request, effect: int | None) -> int:
+def caused(request: Request, effect: int | None) -> int:
     """When ``request`` had done what ``effect`` followed from; both in microseconds.
 
     That is its end, or before that the end of the write to etcd, or at the latest ``effect``.
@@ -196,7 +196,7 @@ def _caused(request: Request, effect: int | None) -> int:
     return max((end for end in stored if request.span.start <= end <= effect), default=effect)
 
 
-def _request(request: Request, name: str, clock: Clock, end: int) -> list[Step]:
+def request_steps(request: Request, name: str, clock: Clock, end: int) -> list[Step]:
     """The request until ``end``, and the webhooks that it called; whatever these said, the pod was
     stored."""
     span = replace(request.span, duration=end - request.span.start)

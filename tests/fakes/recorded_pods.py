@@ -66,7 +66,7 @@ class _Kept:
         answer = self._api.get(path)
         kept = answer["items"] if "/events?" in path else [answer]
         for document in kept:
-            _drop_what_is_not_read(document["metadata"])
+            drop_what_is_not_read(document["metadata"])
         if "/events?" in path:
             self.events = kept
         else:
@@ -74,7 +74,7 @@ class _Kept:
         return answer
 
 
-def _drop_what_is_not_read(metadata: dict[str, Any]) -> None:
+def drop_what_is_not_read(metadata: dict[str, Any]) -> None:
     metadata.pop("managedFields", None)
     annotations = metadata.pop("annotations", {})
     kept = {key: annotations[key] for key in annotations if key.startswith(_READ_ANNOTATIONS)}
