@@ -37,13 +37,12 @@ def build(
     starts: Mapping[str, PodStart],
     *,
     write: Write | None = None,
-    endings: Mapping[str, Ending] | None = None,
-    gone: Sequence[OtherPod] = (),
+    ended: Sequence[OtherPod] = (),
     now: datetime | None = None,
     missing: Sequence[str] = (),
 ) -> Rollout:
-    """``starts`` and ``endings`` are by the pod's uid; ``gone`` are pods that only spans know."""
-    workload, endings = sources.workload, endings or {}
+    """``starts`` are by the pod's uid; ``ended`` are pods that end, or that only spans know."""
+    workload = sources.workload
     parts = _Parts(sources)
     current = [
         _pod(found, starts.get(found.uid), workload)
@@ -54,12 +53,11 @@ def build(
     if write and since and since == parts.changed:
         since, exact = write.at, True
     pods = [replace(pod, part=parts.of(pod, current)) for pod in current]
-    others = [
-        _other(found, endings.get(found.uid, Ending()), workload)
-        for found in sources.pods
-        if found.current is False
-    ]
-    others += [replace(found, ending=endings.get(found.uid, found.ending)) for found in gone]
+    read = {found.uid: found for found in ended}
+    older = [_other(found, workload) for found in sources.pods if found.current is False]
+    others = [read.get(other.uid, other) for other in older]
+    known = {found.uid for found in sources.pods}
+    others += [found for found in ended if found.uid not in known]
     others.sort(key=lambda found: (not found.serves, -(found.ending.took_ms or 0), found.name))
     rollout = Rollout(
         what,
@@ -166,15 +164,19 @@ def _why(pod: Pod, state: State, start: PodStart | None) -> str:
     return (ready.message or ready.reason) if ready else ""
 
 
-def _other(found: PodObject, ending: Ending, workload: Workload | None) -> OtherPod:
+def _other(found: PodObject, workload: Workload | None) -> OtherPod:
     pod = found.pod
-    if pod and pod.deleted:
-        requested = _moment(pod.deletion_requested)
-        ending = replace(ending, begun=ending.begun or requested, ended=None)
     kept = workload is not None and _stays(found, workload)
-    node = pod.node if pod else ""
+    begun = _moment(pod.deletion_requested) if pod and pod.deleted else None
     return OtherPod(
-        found.namespace, found.name, found.uid, state_of(pod), found.revision, node, ending, kept
+        found.namespace,
+        found.name,
+        found.uid,
+        state_of(pod),
+        found.revision,
+        pod.node if pod else "",
+        Ending(begun, exact=False, grace=pod.grace if pod and pod.deleted else None),
+        kept,
     )
 
 

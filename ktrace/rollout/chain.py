@@ -52,7 +52,7 @@ def _endings(rollout: Rollout) -> Iterator[Link]:
         begun, ended = other.ending.begun, other.ending.ended
         if begun and ended and ended >= begun:
             killed = ", ".join(other.ending.killed)
-            what = f"{killed} killed" if killed else "termination"
+            what = f"{killed} killed" if killed else other.ending.slowest or "termination"
             yield Link(other.name, what, begun, ended, ending=True)
 
 

@@ -1,114 +1,121 @@
-"""When pods ended, as the kubelet's spans and the requests that deleted them tell."""
+"""When and how pods ended, of all that the kubelets' spans name."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from urllib.parse import quote
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 
-from ktrace.components import APISERVER, is_kubelet
-from ktrace.jaeger import Span, Trace
+from ktrace.jaeger import Reader
+from ktrace.podend.model import PodEnding
+from ktrace.podend.search import look_for_ending
+from ktrace.podstart.cluster import FromCluster
 from ktrace.podstart.pod import SECOND
 from ktrace.podstart.pod_spans import POD, POD_UID
-from ktrace.podstart.seen import node_of
 from ktrace.rollout.model import Ending, OtherPod, State
 from ktrace.rollout.named import revision_of
 from ktrace.rollout.pool import TERMINATED, TERMINATING, Pool
-from ktrace.rollout.workload import Workload
+from ktrace.rollout.sources import Revision, Sources
+
+_GONE = FromCluster(gone=True)
+_FEW = 8
+"""Pods that are searched for one by one: how all pods of a cluster began may be more to read."""
 
 
 @dataclass(frozen=True)
-class EndedPod:
+class _End:
+    """A pod that ends, or has ended."""
+
     namespace: str
     name: str
-    ending: Ending
+    uid: str
+    revision: str
+    known: FromCluster
 
 
-def read(pool: Pool, start: int, end: int) -> dict[str, EndedPod]:
-    """Those that the pool has seen ending, by uid. Raises JaegerError."""
-    found: dict[str, EndedPod] = {}
-    spans: dict[str, list[Span]] = {}
-    for operation in (TERMINATING, TERMINATED):
-        for trace in pool.named(operation):
-            for span in trace.spans:
-                if span.operation == operation and (uid := str(span.tags.get(POD_UID, ""))):
-                    spans.setdefault(uid, []).append(span)
-    for uid, own in spans.items():
-        namespace, _, name = str(own[0].tags.get(POD, "")).partition("/")
-        ending = _with_requests(_of_spans(uid, own), pool, namespace, name, start, end)
-        found[uid] = EndedPod(namespace, name, ending)
-    return found
+class Endings:
+    """Remembers those that nothing more can be learned of."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._reader = Reader(pool.jaeger)
+        self._known: dict[str, tuple[FromCluster, PodEnding, bool]] = {}
+        """By uid: the last pod object, the last ending, and whether that was the same twice."""
+
+    def read(self, sources: Sources, since: datetime | None, now: datetime) -> list[OtherPod]:
+        """Of the workload's pods that are being deleted, and of those that are gone ``since`` then.
+
+        Raises JaegerError.
+        """
+        pods = {pod.uid: pod for pod in sources.pods}
+        revisions = {
+            found.name: found for found in (*sources.older, sources.revision) if found is not None
+        }
+        ends = [
+            _End(pod.namespace, pod.name, pod.uid, pod.revision, pod.known)
+            for pod in sources.pods
+            if pod.pod and pod.pod.deleted
+        ]
+        ends += [end for end in self._gone(sources, revisions) if end.uid not in pods]
+        reader = self._reader
+        if len(ends) > _FEW:
+            self._pool.read_beginnings(int(now.timestamp()) * SECOND)
+            reader = self._pool
+        found = [_other(end, self._of(reader, end), revisions.get(end.revision)) for end in ends]
+        return [
+            other
+            for other in found
+            if since is None
+            or (at := other.ending.ended or other.ending.begun) is None
+            or at >= since
+        ]
+
+    def _gone(self, sources: Sources, revisions: Collection[str]) -> Iterator[_End]:
+        """The workload's pods that kubelets ended, by their names."""
+        workload = sources.workload
+        if workload is None:
+            return
+        names = list(filter(None, revisions))
+        for uid, (namespace, name) in self._seen().items():
+            revision = revision_of(workload, names, name)
+            if namespace == workload.namespace and revision is not None:
+                yield _End(namespace, name, uid, revision, _GONE)
+
+    def _seen(self) -> dict[str, tuple[str, str]]:
+        """Namespace and name of the pods that kubelets ended, by uid."""
+        found: dict[str, tuple[str, str]] = {}
+        for operation in (TERMINATING, TERMINATED):
+            for trace in self._pool.named(operation):
+                for span in trace.spans:
+                    if span.operation == operation and (uid := str(span.tags.get(POD_UID, ""))):
+                        namespace, _, name = str(span.tags.get(POD, "")).partition("/")
+                        found[uid] = namespace, name
+        return found
+
+    def _of(self, reader: Reader, end: _End) -> PodEnding | None:
+        before, ending, stable = self._known.get(end.uid, (None, None, False))
+        if stable and before == end.known:
+            return ending
+        found = look_for_ending(reader, end.namespace, end.name, end.uid, known=end.known)
+        if found:
+            same = found == ending and before == end.known and found.ended is True
+            self._known[end.uid] = (end.known, found, same)
+        return found
 
 
-def gone(
-    workload: Workload,
-    replica_sets: Collection[str],
-    ended: Mapping[str, EndedPod],
-    existing: Collection[str],
-    since: datetime | None,
-) -> list[OtherPod]:
-    """The workload's pods that ended ``since`` then and are not among the ``existing`` uids."""
-    return [
-        OtherPod(
-            pod.namespace,
-            pod.name,
-            uid,
-            State.GONE if pod.ending.ended else State.ENDING,
-            revision,
-            pod.ending.node,
-            pod.ending,
-        )
-        for uid, pod in ended.items()
-        if uid not in existing
-        and pod.namespace == workload.namespace
-        and (revision := revision_of(workload, replica_sets, pod.name)) is not None
-        and (since is None or (pod.ending.ended or pod.ending.begun or since) >= since)
-    ]
-
-
-def _of_spans(uid: str, spans: Iterable[Span]) -> Ending:
-    ordered = sorted(spans, key=lambda span: span.start)
-    terminated = [span.end for span in ordered if span.operation == TERMINATED]
-    return Ending(
-        begun=_moment(ordered[0].start),
-        ended=_moment(max(terminated)) if terminated else None,
-        node=next(filter(None, map(node_of, ordered)), ""),
-        uid=uid,
+def _other(end: _End, ending: PodEnding | None, revision: Revision | None) -> OtherPod:
+    if ending is None:
+        return OtherPod(end.namespace, end.name, end.uid, State.NOT_KNOWN, end.revision)
+    grace = revision.grace if revision and end.known.gone else ending.grace_seconds
+    slowest = ending.slowest
+    told = Ending(
+        begun=ending.begun,
+        ended=ending.ended_at,
+        exact=not ending.to_the_second,
+        grace=grace,
+        killed=ending.killed,
+        slowest=slowest.name if slowest else "",
+        detail=ending,
     )
-
-
-def _with_requests(  # noqa: PLR0917
-    ending: Ending, pool: Pool, namespace: str, name: str, start: int, end: int
-) -> Ending:
-    """With the moments of the requests that deleted the pod, where they are known."""
-    path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(name, safe='')}"
-    traces = pool.known(APISERVER, {"url": path}, start, end)
-    deletes = sorted(_deletes(traces, path), key=lambda span: span.start)
-    by_kubelet = [span for span in deletes if is_kubelet(str(span.tags.get("user-agent", "")))]
-    first = [
-        span
-        for span in deletes
-        if span not in by_kubelet and ending.begun and _moment(span.start) <= ending.begun
-    ]
-    last = [
-        span
-        for span in by_kubelet
-        if ending.ended and abs(span.end - ending.ended.timestamp() * SECOND) < 60 * SECOND
-    ]
-    if first:
-        ending = replace(ending, begun=_moment(first[-1].start))
-    if last:
-        ending = replace(ending, ended=_moment(last[-1].end))
-    return ending
-
-
-def _deletes(traces: Iterable[Trace], path: str) -> Iterable[Span]:
-    for trace in traces:
-        for span in trace.spans:
-            if span.tags.get("url") == path and span.tags.get("verb") == "DELETE":
-                yield span
-
-
-def _moment(microseconds: int) -> datetime:
-    return datetime.fromtimestamp(microseconds / SECOND, tz=UTC)
+    state = State.GONE if ending.ended else State.ENDING
+    return OtherPod(end.namespace, end.name, end.uid, state, end.revision, ending.node, told)

@@ -17,12 +17,12 @@ from ktrace.podstart.model import PodStart
 from ktrace.podstart.pod import READY, SECOND
 from ktrace.podstart.pod_spans import FIRST_SYNC, POD, POD_UID
 from ktrace.podstart.search import is_whole, look_for_start, settled
-from ktrace.rollout import cluster, endings, writes
+from ktrace.rollout import cluster, writes
 from ktrace.rollout.build import begun, build
 from ktrace.rollout.cluster import Wanted
-from ktrace.rollout.endings import EndedPod
+from ktrace.rollout.endings import Endings
 from ktrace.rollout.kinds import DEPLOYMENT, PODS
-from ktrace.rollout.model import Rollout, Write
+from ktrace.rollout.model import OtherPod, Rollout, Write
 from ktrace.rollout.named import revision_of
 from ktrace.rollout.pool import Period, Pool
 from ktrace.rollout.sources import PodObject, Revision, Sources
@@ -41,7 +41,8 @@ class _Looked:
     """Two looks with the same ones have nothing more to tell."""
     by_uid: dict[str, PodStart] = field(compare=False)
     sources: tuple[Sources, ...] = field(compare=False)
-    ended: dict[str, EndedPod] = field(compare=False)
+    ended: dict[str, list[OtherPod]] = field(compare=False)
+    """By the workload's uid."""
     writes: dict[str, tuple[Write | None, str]] = field(compare=False)
     now: datetime = field(compare=False)
 
@@ -55,6 +56,7 @@ class Look:
         self._jaeger, self._api, self._wanted = jaeger, api, wanted
         self._runtime_traced = runtime_traced
         self._pool = Pool(jaeger)
+        self._endings = Endings(self._pool)
         self._known: dict[str, tuple[FromCluster, PodStart, bool]] = {}
         """By uid: the last pod object, the last start, and whether that was the same twice."""
         self._writes: dict[tuple[str, datetime | None], tuple[Write | None, str]] = {}
@@ -90,8 +92,11 @@ class Look:
             for pod in _started(one)
             if (start := self._start(pod))
         }
-        first = min((start for start, _ in periods), default=0)
-        ended = endings.read(self._pool, first, int(now.timestamp()) * SECOND)
+        ended = {
+            one.workload.uid: self._endings.read(one, begun(one), now)
+            for one in sources
+            if one.workload
+        }
         return _Looked(
             tuple(by_uid.values()),
             by_uid,
@@ -172,7 +177,6 @@ class Look:
         return Sources(workload, revision, pods=pods, missing=(told,))
 
     def _built(self, looked: _Looked) -> Iterator[Rollout]:
-        endings_by_uid = {uid: pod.ending for uid, pod in looked.ended.items()}
         starts = {uid: until_observed(start) for uid, start in looked.by_uid.items()}
         for one in looked.sources:
             workload = one.workload
@@ -180,18 +184,12 @@ class Look:
                 yield build(self._wanted.told, one, starts, now=looked.now)
                 continue
             write, lacking = looked.writes[workload.uid]
-            existing = {pod.uid for pod in one.pods}
-            revisions = [*one.older, one.revision] if one.revision else one.older
-            names = [revision.name for revision in revisions if revision.name]
-            since = begun(one)
-            gone = endings.gone(workload, names, looked.ended, existing, since)
             yield build(
                 workload.title,
                 one,
                 starts,
                 write=write,
-                endings=endings_by_uid,
-                gone=gone,
+                ended=looked.ended[workload.uid],
                 now=looked.now,
                 missing=[lacking] if lacking else [],
             )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from ktrace.podend.model import PodEnding
 from ktrace.podstart.model import PodStart
 from ktrace.rollout.workload import Workload
 
@@ -99,11 +100,14 @@ class Ending:
 
     begun: datetime | None = None
     ended: datetime | None = None
+    exact: bool = True
+    """Whether ``begun`` is a span's, and not the pod object's to the second."""
     grace: int | None = None
     killed: tuple[str, ...] = ()
     """Containers that had to be killed when the grace period was over."""
-    node: str = ""
-    uid: str = ""
+    slowest: str = ""
+    """The step that it waited for longest."""
+    detail: PodEnding | None = None
 
     @property
     def took_ms(self) -> float | None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ktrace.components import APISERVER, KUBELET
+from ktrace.components import APISERVER, CONTAINERD, KUBELET
 from ktrace.jaeger import Jaeger, Reader, Trace, paging
 from ktrace.jaeger.search import Search
-from ktrace.podstart.calls import SYNC
-from ktrace.podstart.pod_spans import POD
+from ktrace.podstart.calls import CREATE, SYNC
+from ktrace.podstart.pod_spans import FIRST_SYNC, POD
 
+_CONTAINER = "container.id"
 _MOST = 20_000
 """Traces of one kind in one period: if there are more, each pod is searched for by itself."""
-_KEYS = (POD, "key", "url")
+_KEYS = (POD, "key", "url", _CONTAINER)
 """Tags by which a pod's spans are searched for."""
 TERMINATING, TERMINATED = "syncTerminatingPod", "syncTerminatedPod"
 
@@ -28,6 +29,34 @@ class _What:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Ever:
+    """What is read of all times, and by which tag it is searched for then."""
+
+    what: _What
+    key: str
+    also: Mapping[str, str] = field(default_factory=dict)
+    """Tags that such a search has besides."""
+    within: str = ""
+    """What the tag's value has in it."""
+
+    def answers(self, service: str, operation: str, tags: Mapping[str, str]) -> bool:
+        return (
+            (service, operation) == (self.what.service, self.what.operation)
+            and self.within in tags.get(self.key, "")
+            and set(tags) == {self.key, *self.also}
+            and self.also.items() <= tags.items()
+        )
+
+
+_EVER = (
+    _Ever(_What(KUBELET, SYNC, FIRST_SYNC), POD, FIRST_SYNC),
+    _Ever(_What(APISERVER, "Create etcd3", {"resource": "pods"}), "key", within="/pods/"),
+    _Ever(_What(CONTAINERD, f"runtime.v1.RuntimeService/{CREATE}"), _CONTAINER),
+)
+"""What the end of a pod is searched for and may be older than any period: its own beginning."""
+
+
 class Pool(Reader):
     """A Reader that has read the pods' traces of some periods.
 
@@ -39,6 +68,7 @@ class Pool(Reader):
         super().__init__(jaeger)
         self._by_tag: dict[tuple[str, str, str], dict[str, Trace]] = {}
         self._periods: list[Period] = []
+        self._ever: list[_Ever] = []
 
     def read(self, periods: Iterable[Period], namespace: str = "") -> None:
         """Reads what began in ``periods``, of pods in ``namespace`` or in all. Raises JaegerError.
@@ -46,7 +76,7 @@ class Pool(Reader):
         Periods that overlap are read as one; those that begin as they did the last time are read
         again only where something may have arrived.
         """
-        self._by_tag, self._periods = {}, merged(periods)
+        self._by_tag, self._periods, self._ever = {}, merged(periods), []
         place = {"namespace": namespace} if namespace else {}
         wholes = []
         for what in (
@@ -63,6 +93,20 @@ class Pool(Reader):
                 self._add(traces)
         if not all(wholes):
             self._by_tag, self._periods = {}, []
+
+    def read_beginnings(self, end: int) -> None:
+        """Reads, until ``end``, how all pods began that Jaeger still knows. Raises JaegerError.
+
+        For many pods that have ended: each would be searched for by itself else.
+        """
+        for ever in _EVER:
+            what = ever.what
+            traces, whole = super().find_all(
+                what.service, what.operation, tags=what.tags, start=0, end=end, most=_MOST
+            )
+            if whole and traces:  # an API server of old has no such tags
+                self._ever.append(ever)
+                self._add(traces)
 
     def named(self, operation: str) -> list[Trace]:
         """The kubelet's traces with ``operation`` that were read, each once."""
@@ -87,11 +131,15 @@ class Pool(Reader):
     ) -> tuple[list[Trace], bool]:
         tags = tags or {}
         found = self.known(service, tags, start, end, operation)
-        if found or (
-            service == KUBELET
-            and operation == SYNC
-            and POD in tags
-            and any(begin <= start and end <= until for begin, until in self._periods)
+        if (
+            found
+            or (
+                service == KUBELET
+                and operation == SYNC
+                and POD in tags
+                and any(begin <= start and end <= until for begin, until in self._periods)
+            )
+            or any(ever.answers(service, operation, tags) for ever in self._ever)
         ):
             return found, True
         return super().find_all(service, operation, tags=tags, start=start, end=end, most=most)

@@ -26,6 +26,8 @@ class Revision:
     created: datetime | None = None
     uid: str = ""
     number: int | None = None
+    grace: int | None = None
+    """Seconds that the pods of a ReplicaSet have to end."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,14 @@ def _replica_set(document: Document) -> Revision:
     meta = _map(document.get("metadata"))
     created = time_of(meta.get("creationTimestamp"))
     uid = str(meta.get("uid", ""))
-    return Revision(str(meta.get("name", "")), created, uid, revision_number(document))
+    grace = _map(_template(document).get("spec")).get("terminationGracePeriodSeconds")
+    return Revision(
+        str(meta.get("name", "")),
+        created,
+        uid,
+        revision_number(document),
+        grace if isinstance(grace, int) else None,
+    )
 
 
 def _hashes(

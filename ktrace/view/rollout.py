@@ -234,10 +234,18 @@ def others(rollout: Rollout, columns: int, most: int | None = MOST) -> Table | N
             Text(other.name),
             Text(str(other.state)),
             *([Text(other.node)] if columns >= _NARROW else []),
-            Text("" if other.ending.took_ms is None else milliseconds(other.ending.took_ms)),
+            Text(ended_in(other)),
             Text(ending(other)),
         )
     return made
+
+
+def ended_in(other: OtherPod) -> str:
+    """Like ``took``, from the request for its deletion until it was gone."""
+    ms = other.ending.took_ms
+    if ms is None:
+        return ""
+    return milliseconds(ms) if other.ending.exact else f"≈{duration(ms / 1000)}"
 
 
 def others_hidden(rollout: Rollout, most: int | None = MOST) -> str:
@@ -252,12 +260,11 @@ def ending(other: OtherPod) -> str:
         return "stays as it is"
     if other.serves:
         return "of an older revision, still there"
-    parts = []
+    grace = "" if other.ending.grace is None else f" of {other.ending.grace} s"
     if other.ending.killed:
-        parts.append(f"killed when the grace period was over: {', '.join(other.ending.killed)}")
-    if other.ending.grace is not None:
-        parts.append(f"grace period {other.ending.grace} s")
-    return "; ".join(parts)
+        names = ", ".join(other.ending.killed)
+        return f"{names} killed: not ended within the grace period{grace}"
+    return other.ending.slowest
 
 
 def parts(rollout: Rollout, columns: int, most: int | None = MOST) -> Iterator[Table | str]:

@@ -13,7 +13,7 @@ main { max-width: 1500px; }
   border: 1px solid var(--soft); border-radius: 6px; padding: 5px 12px; }
 .tools output { color: var(--soft); }
 :focus-visible { outline: 3px solid var(--apiserver); outline-offset: 1px; border-radius: 4px; }
-.axis, .pods summary, .row { display: grid; column-gap: 12px; align-items: center; padding: 2px 6px;
+.axis, .pods summary { display: grid; column-gap: 12px; align-items: center; padding: 2px 6px;
   grid-template-columns: minmax(0, 3fr) 9ch minmax(0, 1.3fr) 9ch minmax(0, 3fr) minmax(0, 6fr); }
 .alone .axis, .alone summary { grid-template-columns: minmax(0, 4fr) 9ch minmax(0, 1.3fr) 9ch
   minmax(0, 3fr) minmax(0, 4fr); }
@@ -30,7 +30,6 @@ main { max-width: 1500px; }
 .name { overflow-wrap: anywhere; }
 .name::before { content: "▸"; display: inline-block; width: 1.1em; color: var(--soft); }
 details[open] .name::before { content: "▾"; }
-.old .name::before { content: none; }
 .node, .held { color: var(--soft); font-size: 13px; overflow-wrap: anywhere; }
 .took { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .state { font-size: 13px; white-space: nowrap; }
@@ -65,7 +64,7 @@ h3 { font-size: 16px; margin: 26px 0 6px; }
 @media (max-width: 720px) {
   main { padding: 18px 12px 32px; } h1 { font-size: 20px; }
   .facts div { min-width: 40%; padding: 8px 12px; }
-  .axis, .pods summary, .row, .alone .axis, .alone summary { row-gap: 1px;
+  .axis, .pods summary, .alone .axis, .alone summary { row-gap: 1px;
     grid-template-columns: minmax(0, 1fr) 9ch 8ch; }
   .name { grid-column: 1; } .state { grid-column: 2; text-align: right; } .took { grid-column: 3; }
   .node { grid-column: 1; grid-row: 2; } .held { grid-column: 2 / -1; grid-row: 2;

@@ -94,6 +94,8 @@ def _other(other: OtherPod) -> dict[str, Any]:
         "endBegunAt": _at(ending.begun),
         "endedAt": _at(ending.ended),
         "endedInMs": None if ending.took_ms is None else round(ending.took_ms, 1),
+        "endedInExact": ending.exact,
+        "slowest": ending.slowest or None,
         "graceSeconds": ending.grace,
         "killed": list(ending.killed),
     }

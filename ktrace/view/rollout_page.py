@@ -19,7 +19,7 @@ from ktrace.rollout.model import OtherPod, Part, RolledPod, Rollout, State
 from ktrace.view import page
 from ktrace.view import rollout as view
 from ktrace.view.rollout_assets import SCRIPT, STYLE
-from ktrace.view.terminal import counted, milliseconds
+from ktrace.view.terminal import counted
 
 _MS = timedelta(milliseconds=1)
 _FEW = 8
@@ -198,18 +198,19 @@ class _Section:
         return "".join(bars)
 
     def _other(self, other: OtherPod) -> str:
-        took, how, bar = other.ending.took_ms, view.ending(other), ""
-        if self.axis and other.ending.begun:
-            end = other.ending.ended or self.axis[1]
-            begin_ms = (other.ending.begun - self.axis[0]) / _MS
-            length_ms = (end - other.ending.begun) / _MS
+        ending, how, bar = other.ending, view.ending(other), ""
+        if self.axis and ending.begun:
+            end = ending.ended or self.axis[1]
+            begin_ms = (ending.begun - self.axis[0]) / _MS
+            length_ms = (end - ending.begun) / _MS
             bar = _bar(begin_ms, length_ms, self.total_ms, "termination")
         name, state = other.name, str(other.state)
-        cells = _cells(
-            (name, state, other.node, "" if took is None else milliseconds(took), how), bar
-        )
+        cells = _cells((name, state, other.node, view.ended_in(other), how), bar)
         text = _searched(name, state, other.node, how)
-        return f'<li data-text="{text}"><div class="row">{cells}</div></li>'
+        return (
+            f'<li data-text="{text}"><details><summary>{cells}</summary>'
+            f"{_more_of_end(other, self.url)}</details></li>"
+        )
 
 
 def _cells(texts: tuple[str, str, str, str, str], bars: str, *, undone: bool = False) -> str:
@@ -329,24 +330,37 @@ def _more(pod: RolledPod, url: str) -> str:
         parts.append(f"<p>{escape(', '.join(facts))}</p>")
     if pod.why:
         parts.append(f"<p>{escape(pod.why)}</p>")
-    start = pod.start
-    if start:
-        slowest, length_ms = start.slowest, start.length_ms
-        rows = "\n".join(
-            page.row(step, length_ms, slowest=step is slowest)
-            for step in (*start.steps, *start.ready.steps)
-        )
-        if rows:
-            parts.append(f"{_HEAD}{rows}</tbody></table>")
-        if start.missing:
-            parts.append(f"<p>without {escape('; without '.join(start.missing))}</p>")
-        links = ", ".join(
-            _link(link, f"trace {number}")
-            for number, link in enumerate(start.trace_urls(url), start=1)
-        )
-        if links:
-            parts.append(f"<p>In Jaeger: {links}</p>")
+    if pod.start:
+        parts += _steps((*pod.start.steps, *pod.start.ready.steps), pod.start.length_ms)
+        parts += _rest(pod.start.missing, pod.start.trace_urls(url))
     return f'<div class="more">{"".join(parts) or "<p>Nothing is known of its start.</p>"}</div>'
+
+
+def _more_of_end(other: OtherPod, url: str) -> str:
+    ending, parts = other.ending, []
+    facts = [f"uid {other.uid}"] if other.uid else []
+    facts += [f"of {other.revision}"] if other.revision else []
+    facts += [f"asked for {_at(ending.begun, exact=ending.exact)}"] if ending.begun else []
+    facts += [f"gone {_at(ending.ended, exact=True)}"] if ending.ended else []
+    if facts:
+        parts.append(f"<p>{escape(', '.join(facts))}</p>")
+    if ending.detail:
+        parts += _steps(ending.detail.steps, ending.detail.length_ms)
+        parts += _rest(ending.detail.missing, ending.detail.trace_urls(url))
+    return f'<div class="more">{"".join(parts) or "<p>Nothing is known of its end.</p>"}</div>'
+
+
+def _steps(steps: Sequence[Step], length_ms: float) -> Iterator[str]:
+    slowest = max((s for s in steps if s.depth == 0), key=lambda s: s.duration_ms, default=None)
+    if rows := "\n".join(page.row(step, length_ms, slowest=step is slowest) for step in steps):
+        yield f"{_HEAD}{rows}</tbody></table>"
+
+
+def _rest(missing: Sequence[str], urls: Sequence[str]) -> Iterator[str]:
+    if missing:
+        yield f"<p>without {escape('; without '.join(missing))}</p>"
+    if links := ", ".join(_link(link, f"trace {at}") for at, link in enumerate(urls, start=1)):
+        yield f"<p>In Jaeger: {links}</p>"
 
 
 _HEAD = (

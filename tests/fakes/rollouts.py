@@ -105,20 +105,38 @@ class FakePod:
             agent: dict[str, Any] = {"url": f"{path}/status", "user-agent": KUBELET}
             found.append(starts.request("Patch", self.ready, 4, code=200, **agent, **pods))
         if self.deleted is not None:
-            delete: dict[str, Any] = {"url": path, "verb": "DELETE", "user-agent": CONTROLLER}
-            found.append(starts.request("Delete", self.deleted, 4, code=200, **delete, **pods))
+            found.append(self._delete(self.deleted, CONTROLLER))
             ends = self.deleted + 200 if self.gone is None else self.gone
-            found.append(self._kubelets("syncTerminatingPod", self.deleted + 20, ends - 30))
+            stops = starts.call("StopContainer", self.deleted + 30, ends - self.deleted - 70)
+            found.append(self._kubelets("syncTerminatingPod", self.deleted + 20, ends - 30, stops))
             if self.gone is not None:
                 found.append(self._kubelets("syncTerminatedPod", ends - 20, ends - 10))
-                last: dict[str, Any] = delete | pods | {"user-agent": KUBELET}
-                found.append(starts.request("Delete", ends - 5, 5, code=200, **last))
+                found.append(self._delete(ends - 5, KUBELET, last=True))
         return found
 
-    def _kubelets(self, operation: str, start: float, end: float) -> Document:
+    def _delete(self, at: float, agent: str, *, last: bool = False) -> Document:
+        """A request for its deletion; the ``last`` removes it."""
+        path = f"/api/v1/namespaces/{NAMESPACE}/pods/{self.name}"
+        key = {"key": f"/pods/{NAMESPACE}/{self.name}"}
+        below = [
+            starts._span(
+                "apiserver", "GuaranteedUpdate etcd3", at + 1, 1, "update", parent="inner", tags=key
+            ),
+            starts._span(
+                "apiserver", "etcdserverpb.KV/Txn", at + 1, 1, "txn",
+                parent="inner" if last else "update",
+            ),
+        ]  # fmt: skip
+        tags: dict[str, Any] = {"url": path, "verb": "DELETE", "user-agent": agent}
+        tags |= {"resource": "pods", "namespace": NAMESPACE}
+        return starts.request("Delete", at, 5, code=200, below=below, **tags)
+
+    def _kubelets(
+        self, operation: str, start: float, end: float, calls: Iterable[Document] = ()
+    ) -> Document:
         tags = {"k8s.pod": f"{NAMESPACE}/{self.name}", "k8s.pod.uid": uid(self.name)}
-        span = starts._span("kubelet", operation, start, end - start, operation, tags=tags)
-        return starts.trace([span], f"{operation}-{self.name}", self.node)
+        own = starts._span("kubelet", operation, start, end - start, "sync", tags=tags)
+        return starts.trace([own, *calls], f"{operation}-{self.name}", self.node)
 
 
 def _owner(kind: str, name: str) -> Document:

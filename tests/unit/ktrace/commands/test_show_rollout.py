@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ktrace.podstart import search
+from ktrace.rollout.kinds import DEPLOYMENT
 from tests.fakes import rollouts, starts
 from tests.fakes.clock import Clock
 from tests.fakes.http import FakeServer, Reply, write_kubeconfig
@@ -66,7 +67,7 @@ def test_a_deployment_is_shown(ktrace: Ktrace, at: Shown, name: str) -> None:
     )
     assert shown.lines[2].startswith(slowest)
     assert any(line.startswith("written: 2023-11-14 22:13:20.020 UTC by") for line in shown.lines)
-    assert any("998 ms" in line for line in shown.lines), "the old pod's end"
+    assert any("1.00 s" in line for line in shown.lines), "the old pod's end"
     assert any("/trace/request-Patch" in line for line in shown.lines)
 
 
@@ -77,7 +78,7 @@ def test_the_json_follows_its_schema(ktrace: Ktrace, at: Shown) -> None:
     assert (rollout["ok"], rollout["podsDone"], rollout["tookMs"]) == (True, 3, 2883.0)
     assert rollout["write"]["auditId"] == "audit-web-20"
     assert [pod["part"] for pod in rollout["pods"]] == ["new"] * 3
-    assert rollout["oldPods"][0]["endedInMs"] == pytest.approx(998, abs=2)
+    assert rollout["oldPods"][0]["endedInMs"] == pytest.approx(1000, abs=2)
     for pod in rollout["pods"]:
         validate("show", {"apiVersion": "ktrace/v1", **pod["start"]})
 
@@ -188,7 +189,7 @@ def test_what_objects_contain_is_text(ktrace: Ktrace, at: Shown, tmp_path: Path)
     nasty = 'pods "x" is\x1b[2J forbidden\n<script>alert(1)</script> [red]'
     cluster = rollouts.deployment([web_pod(0), web_pod(1)])
     condition = {"type": "ReplicaFailure", "status": "True", "reason": "Quota", "message": nasty}
-    cluster.objects[rollouts.DEPLOYMENT][0]["status"]["conditions"] = [condition]
+    cluster.objects[DEPLOYMENT][0]["status"]["conditions"] = [condition]
     page = tmp_path / "rollout.html"
     shown = ktrace("show", "deploy/web", *at(cluster), "--html", str(page))
     assert shown.returncode == 1

@@ -176,8 +176,8 @@ def test_old_pods_end_beside_the_new_ones() -> None:
     rollout = shown(rollouts.deployment([*three(), *gone, *ending]))
     states = {other.name: (other.state, other.ending.took_ms) for other in rollout.others}
     assert states == {
-        gone[0].name: (State.GONE, pytest.approx(1999, abs=2)),
-        gone[1].name: (State.GONE, pytest.approx(1999, abs=2)),
+        gone[0].name: (State.GONE, pytest.approx(2000, abs=2)),
+        gone[1].name: (State.GONE, pytest.approx(2000, abs=2)),
         ending[0].name: (State.ENDING, None),
     }
     assert {other.revision for other in rollout.others} == {f"web-{OLD_HASH}"}
@@ -231,7 +231,7 @@ def test_an_old_pod_that_ends_slowly_holds_a_stateful_set_up() -> None:
     assert "3 of 3" not in title(rollout)
     assert title(rollout).startswith(
         "statefulset shop/db: 1 of 1 pod Ready in 31.48 s; held up by the end of old pod db-0 "
-        "(termination 30.00 s), the longest of 2 parts"
+        "(stop a container 30.00 s), the longest of 2 parts"
     )
 
 
