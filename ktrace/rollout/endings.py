@@ -14,12 +14,10 @@ from ktrace.podstart.pod import SECOND
 from ktrace.podstart.pod_spans import POD, POD_UID
 from ktrace.rollout.model import Ending, OtherPod, State
 from ktrace.rollout.named import revision_of
-from ktrace.rollout.pool import TERMINATED, TERMINATING, Pool
+from ktrace.rollout.pool import FEW, TERMINATED, TERMINATING, Pool
 from ktrace.rollout.sources import Revision, Sources
 
 _GONE = FromCluster(gone=True)
-_FEW = 8
-"""Pods that are searched for one by one: how all pods of a cluster began may be more to read."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class Endings:
         ]
         ends += [end for end in self._gone(sources, revisions) if end.uid not in pods]
         reader = self._reader
-        if len(ends) > _FEW:
+        if len(ends) > FEW:
             self._pool.read_beginnings(int(now.timestamp()) * SECOND)
             reader = self._pool
         found = [_other(end, self._of(reader, end), revisions.get(end.revision)) for end in ends]

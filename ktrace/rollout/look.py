@@ -85,7 +85,8 @@ class Look:
         now = datetime.fromtimestamp(time.time(), tz=UTC)
         self._choose_stack(sources)
         periods = [period for one in sources for period in _periods(one, now)]
-        self._pool.read(periods, self._wanted.namespace)
+        pods = sum(len(_started(one)) for one in sources)
+        self._pool.read(periods, pods, self._wanted.namespace)
         by_uid = {
             pod.uid: start
             for one in sources

@@ -13,7 +13,10 @@ from ktrace.podstart.pod_spans import FIRST_SYNC, POD
 
 _CONTAINER = "container.id"
 _MOST = 20_000
-"""Traces of one kind in one period: if there are more, each pod is searched for by itself."""
+FEW = 8
+"""Pods that are searched for one by one."""
+_MOST_SYNCS, _MOST_REQUESTS = 20, 60
+"""Traces for each pod that are read at once: if there are more, most are of others."""
 _KEYS = (POD, "key", "url", _CONTAINER)
 """Tags by which a pod's spans are searched for."""
 TERMINATING, TERMINATED = "syncTerminatingPod", "syncTerminatedPod"
@@ -70,29 +73,40 @@ class Pool(Reader):
         self._periods: list[Period] = []
         self._ever: list[_Ever] = []
 
-    def read(self, periods: Iterable[Period], namespace: str = "") -> None:
-        """Reads what began in ``periods``, of pods in ``namespace`` or in all. Raises JaegerError.
+    def read(self, periods: Iterable[Period], pods: int, namespace: str = "") -> None:
+        """Reads what began in ``periods``: all ends, and of ``pods`` pods their starts.
 
-        Periods that overlap are read as one; those that begin as they did the last time are read
-        again only where something may have arrived.
+        Those are not read where each can be searched for by itself as quickly: of few pods, and of
+        a few among very many. ``namespace`` is theirs, empty if they are of several. Raises
+        JaegerError.
         """
-        self._by_tag, self._periods, self._ever = {}, merged(periods), []
-        place = {"namespace": namespace} if namespace else {}
-        wholes = []
-        for what in (
-            _What(KUBELET, SYNC),
-            _What(KUBELET, TERMINATING),
-            _What(KUBELET, TERMINATED),
-            _What(APISERVER, tags={"resource": "pods", **place}),
-        ):
-            for start, end in self._periods:
-                traces, whole = super().find_all(
-                    what.service, what.operation, tags=what.tags, start=start, end=end, most=_MOST
-                )
-                wholes.append(whole)
-                self._add(traces)
-        if not all(wholes):
-            self._by_tag, self._periods = {}, []
+        self._by_tag, self._periods, self._ever = {}, [], []
+        merged_periods = merged(periods)
+        for operation in (TERMINATING, TERMINATED):
+            self._read(_What(KUBELET, operation), merged_periods, _MOST)
+        if pods <= FEW:
+            return
+        syncs = self._read(_What(KUBELET, SYNC), merged_periods, _MOST_SYNCS * pods)
+        if syncs is None:
+            return
+        self._periods = merged_periods
+        if syncs <= _MOST_SYNCS * pods // 2:
+            place = {"namespace": namespace} if namespace else {}
+            what = _What(APISERVER, tags={"resource": "pods", **place})
+            self._read(what, merged_periods, _MOST_REQUESTS * pods)
+
+    def _read(self, what: _What, periods: Sequence[Period], most: int) -> int | None:
+        """How many traces there are; None if they are more than ``most``, and then not kept."""
+        found: list[Trace] = []
+        for start, end in periods:
+            traces, whole = super().find_all(
+                what.service, what.operation, tags=what.tags, start=start, end=end, most=most
+            )
+            if not whole or len(traces) > most:
+                return None
+            found += traces
+        self._add(found)
+        return len(found)
 
     def read_beginnings(self, end: int) -> None:
         """Reads, until ``end``, how all pods began that Jaeger still knows. Raises JaegerError.

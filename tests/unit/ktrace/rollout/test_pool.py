@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ktrace.jaeger import Reader
+from ktrace.jaeger import Reader, reader
 from ktrace.podend.search import look_for_ending
 from ktrace.podstart import search
 from ktrace.podstart.cluster import FromCluster
@@ -30,7 +30,7 @@ PODS = 40
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """No test waits for spans."""
-    return Clock(1_700_000_100.0).drive(monkeypatch, search, rollout_look)
+    return Clock(1_700_000_100.0).drive(monkeypatch, search, rollout_look, reader)
 
 
 def cluster(pods: int) -> Cluster:
@@ -59,7 +59,7 @@ def shown(made: Cluster, store: Store, seconds: float = 0) -> Rollout:
 
 
 def test_a_hundred_pods_do_not_cost_a_hundred_times_the_searches() -> None:
-    few, many = cluster(4), cluster(PODS)
+    few, many = cluster(10), cluster(PODS)
     stores = [Store([*made.traces(), *others(), rollouts.written()]) for made in (few, many)]
     for made, store in zip((few, many), stores, strict=True):
         rollout = shown(made, store)
@@ -81,16 +81,16 @@ def test_each_start_and_each_ending_is_the_same_as_alone() -> None:
     made = cluster(PODS)
     store = Store([*made.traces(), *others(), rollouts.written()])
     rollout = shown(made, store)
-    reader = Reader(fake.client(store.answer))
+    alone_reader = Reader(fake.client(store.answer))
     by_name = {pod.name: pod for pod in made.pods}
     for pod in rollout.pods:
         known = FromCluster(pod_of(by_name[pod.name].document), missing=())
-        alone = look_for_start(reader, NAMESPACE, pod.name, pod.uid, known=known)
+        alone = look_for_start(alone_reader, NAMESPACE, pod.name, pod.uid, known=known)
         assert pod.start == alone
     for other in rollout.others:
         gone = FromCluster(gone=True)
         assert other.ending.detail == look_for_ending(
-            reader, NAMESPACE, other.name, other.uid, known=gone
+            alone_reader, NAMESPACE, other.name, other.uid, known=gone
         )
 
 
