@@ -261,6 +261,16 @@ def _notes(rollout: Rollout, sources: Sources, parts: _Parts) -> list[str]:
             f"{_pods(before, 'was', 'were')} there before the last write: only the starts of new "
             "pods are told"
         )
+    unknown = [
+        pod.name
+        for pod in rollout.pods
+        if pod.part is Part.NEW and pod.state in _DONE and pod.ready is None
+    ]
+    if unknown:
+        notes.append(
+            f"when some pods were done first is not known, so neither is how long all took: "
+            f"{_some(unknown)}"
+        )
     later = [pod.name for pod in rollout.pods if pod.part is Part.LATER]
     if later:
         notes.append(
