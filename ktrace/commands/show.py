@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ktrace.commands import output_file
-from ktrace.errors import FINDING, KtraceError
-from ktrace.jaeger import MixedStacksError
+from ktrace.errors import FINDING, UsageError
 from ktrace.target import options, target
 from ktrace.view import terminal
 
@@ -37,6 +35,9 @@ def show(
     all_namespaces: Annotated[
         bool, typer.Option("--all-namespaces", "-A", help="In all namespaces.")
     ] = False,
+    ending: Annotated[
+        bool, typer.Option("--ending", help="Show its end instead: why does it terminate slowly?")
+    ] = False,
     html: Annotated[
         Path | None,
         typer.Option("--html", metavar="FILE", help="Write one self-contained page."),
@@ -57,6 +58,9 @@ def show(
     A workload is shown with its newest rollout: the write, every pod's start to Ready, the slowest
     first, and the pods that ended. -l and -A show the pods, or all workloads of a kind.
 
+    With --ending it is the pod's end: who asked for it, preStop, the container that did not end in
+    its grace period, the sandbox, the volumes, and the finalizers that hold the object.
+
     Examples:
 
       ktrace show pod/web-0 -n shop
@@ -65,19 +69,24 @@ def show(
 
       ktrace show web-0 --json | jq '.steps[] | select(.critical)'
 
+      ktrace show pod/web-0 --ending
+
       ktrace show deploy/web -n shop --html rollout.html
 
       ktrace show -l app=web -n shop
 
       ktrace show sts -A
 
-    Exit codes: 0 every container has started, or every wanted pod of a workload is Ready, in a job
-    has started; 1 that is not so or not known, or nothing is known of it; 2 wrong usage, no stack,
-    or pods of several stacks; 3 Jaeger, or the cluster of a workload, cannot be reached.
+    Exit codes: 0 every container has started (with --ending: it has ended), or every wanted pod of
+    a workload is Ready, in a job has started; 1 that is not so or not known, or nothing is known of
+    it; 2 wrong usage, no stack, or pods of several stacks; 3 Jaeger, or the cluster of a workload,
+    cannot be reached.
     """
-    from ktrace.commands import show_rollout
+    from ktrace.commands import show_ending, show_rollout
 
     asked = show_rollout.wanted(what, namespace, selector, all_namespaces=all_namespaces)
+    if asked and ending:
+        raise UsageError("--ending shows the end of one pod: write pod/NAME")
     if asked:
         show_rollout.show(
             asked,
@@ -90,10 +99,17 @@ def show(
         )
         return
     name = what.rpartition("/")[2]
+    if ending:
+        if html:
+            raise UsageError("--html shows a start: leave it out with --ending, or use --json")
+        chosen = target.choose(stack, jaeger_url, kubeconfig)
+        show_ending.show(chosen, stack, namespace, name, timeout=timeout, as_json=as_json)
+        return
     if html:
         output_file.refuse_unwritable(html)
+    from ktrace.commands import nothing_known
     from ktrace.podstart import in_progress, search
-    from ktrace.target import absence, losses
+    from ktrace.target import losses
     from ktrace.view import page
     from ktrace.view import start as start_view
 
@@ -112,15 +128,8 @@ def show(
             )
         memory = losses.memory_of(chosen, stack)
         if start is None:
-            reason = f"Jaeger has no start of pod {namespace}/{name} (waited {timeout:g} s)"
-            reason += f"; {memory}" if memory else ""
-            if absent := absence.of_stack(jaeger):
-                raise KtraceError(f"{reason}; {absent}")
-            try:
-                hint = _hint(f"{namespace}/{name}", search.recent_pods(jaeger))
-            except MixedStacksError:  # other stacks' names are no hint
-                hint = ""
-            raise KtraceError(f"{reason}{hint}")
+            pod = f"{namespace}/{name}"
+            raise nothing_known.error(jaeger, "start of pod", pod, timeout, memory)
         if memory and memory.lacks(start.started_at, unseen=start.beginning_lost):
             start = replace(start, missing=(*start.missing, f"what came before: {memory}"))
         start, url = in_progress.until_observed(start), jaeger.url
@@ -134,13 +143,6 @@ def show(
             terminal.console().print(f"page: {html}", markup=False)
     if not start.complete:
         raise typer.Exit(FINDING)
-
-
-def _hint(pod: str, known: set[str]) -> str:
-    if not known:
-        return "; it has no pod's start at all: `ktrace verify` says why"
-    similar = difflib.get_close_matches(pod, sorted(known), n=3)
-    return f"; similar names are {', '.join(similar)}" if similar else ""
 
 
 def _print(start: PodStart, jaeger_url: str) -> None:

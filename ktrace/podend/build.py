@@ -27,6 +27,10 @@ from ktrace.podstart.pod import SECOND, Condition, Pod, PodEvent
 from ktrace.podstart.timeline import Clock
 
 _TO_THE_SECOND = "times that no span has are those of the pod object, to the second"
+_NO_CALLS = (
+    "no call to the runtime is below the kubelet's syncTerminatingPod: Kubernetes 1.28 and 1.29 "
+    "trace those separately (kubernetes#121192)"
+)
 _DISRUPTION = "DisruptionTarget"
 _LONG = 1900
 """Milliseconds: how long a container that is killed runs at least after its stop signal."""
@@ -176,7 +180,7 @@ class _Ending:
         seen, pod = self.seen, self.seen.pod
         if pod:
             return seen.own_end and not pod.deleted and pod.phase in PHASES
-        removed = seen.gone or seen.removal is not None or None
+        removed = seen.gone or seen.removal is not None
         containers = seen.containers_ended or bool(seen.kubelet_deletes) or seen.own_end
         return True if removed and (containers or seen.bound is False) else None
 
@@ -240,6 +244,8 @@ class _Ending:
                 f"the node's clock is at least {self._offset / 1000:.0f} ms behind the API "
                 "server's: the node's steps are placed after the request that caused them"
             )
+        if seen.syncs and all(len(trace.spans) == 1 for trace in seen.terminating):
+            yield _NO_CALLS
         for end in self._containers:
             if end.how == "" and end.stop_ms is not None and end.stop_ms >= _LONG:
                 yield (

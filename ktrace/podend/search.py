@@ -93,7 +93,7 @@ def _look(  # noqa: PLR0917
         events,
         gone=known.gone,
         node_ready=node_ready,
-        missing=known.missing,
+        missing=() if known.gone else known.missing,  # a pod that has ended is gone
         now=_now(),
     )
 
@@ -108,8 +108,7 @@ def _now() -> datetime:
 
 def _without_object(known: FromCluster) -> FromCluster:
     """What the cluster tells of an older pod of the name: its object is gone."""
-    reason = "the pod object: another pod has that name now"
-    return FromCluster(None, known.events, (*known.missing, reason), gone=True)
+    return replace(known, pod=None, gone=True)
 
 
 def _node_ready(api: Api | str, node: str) -> Condition | None:

@@ -62,6 +62,13 @@ class Waiting:
     stuck: bool = False
     """Whether it does not end by itself, as far as the cluster tells: an error or a back-off."""
 
+    def seconds(self, until: datetime | None) -> float | None:
+        """How long it waits for that ``until`` then; None if either is not known."""
+        if self.since is None or until is None:
+            return None
+        seconds = (until - self.since).total_seconds()
+        return seconds if seconds > 0 else None
+
 
 @dataclass(frozen=True)
 class Ready:
@@ -166,10 +173,7 @@ class PodStart:
 
     def waited_seconds(self, waiting: Waiting) -> float | None:
         """Since when it waits for that, until ``looked_at``; None if either is not known."""
-        if waiting.since is None or self.looked_at is None:
-            return None
-        seconds = (self.looked_at - waiting.since).total_seconds()
-        return seconds if seconds > 0 else None
+        return waiting.seconds(self.looked_at)
 
     def trace_urls(self, jaeger_url: str) -> list[str]:
         return [f"{jaeger_url}/trace/{trace_id}" for trace_id in self.trace_ids]

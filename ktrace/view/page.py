@@ -101,7 +101,7 @@ def render(start: PodStart, jaeger_url: str) -> str:
 <body>
 <main>
 <h1>{escape(heading)}</h1>
-<p class="when">namespace {escape(start.namespace)}{where}, from {moment(start)}</p>
+<p class="when">namespace {escape(start.namespace)}{where}, from {moment(start.started_at)}</p>
 <p class="when">{escape(title(start))}</p>
 <dl class="facts">
 {_facts(start)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from ktrace.document import moment, versioned
@@ -36,11 +37,11 @@ def document(start: PodStart, jaeger_url: str) -> dict[str, Any]:
                 for container in start.containers
             ],
             "ready": _ready(start.ready),
-            "waitingFor": [_waiting(start, waiting) for waiting in start.waiting],
+            "waitingFor": [waiting_of(waiting, start.looked_at) for waiting in start.waiting],
             "missing": list(start.missing),
             "spansWithoutParent": start.spans_without_parent,
             "notes": list(start.notes),
-            "steps": list(map(_step, start.steps)),
+            "steps": list(map(step_of, start.steps)),
             "traceUrls": start.trace_urls(jaeger_url),
         }
     )
@@ -51,12 +52,13 @@ def _ready(ready: Ready) -> dict[str, Any]:
         "afterMs": None if ready.after_ms is None else round(ready.after_ms, 1),
         "source": ready.source or None,
         "note": ready.note or None,
-        "steps": list(map(_step, ready.steps)),
+        "steps": list(map(step_of, ready.steps)),
     }
 
 
-def _waiting(start: PodStart, waiting: Waiting) -> dict[str, Any]:
-    seconds = start.waited_seconds(waiting)
+def waiting_of(waiting: Waiting, now: datetime | None) -> dict[str, Any]:
+    """An entry of ``waitingFor``."""
+    seconds = waiting.seconds(now)
     return {
         "what": waiting.what,
         "since": moment(waiting.since) if waiting.since else None,
@@ -65,7 +67,8 @@ def _waiting(start: PodStart, waiting: Waiting) -> dict[str, Any]:
     }
 
 
-def _step(step: Step) -> dict[str, Any]:
+def step_of(step: Step) -> dict[str, Any]:
+    """An entry of ``steps``."""
     return {
         "name": step.name,
         "component": step.component,

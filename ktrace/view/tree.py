@@ -115,7 +115,7 @@ def _add_pod(tree: Tree, report: Report, pod: FollowedPod) -> None:
             branch.add(terminal.text(f"{step.name}  {milliseconds(step.duration_ms)}{error}"))
     if pod.start:
         for waiting in pod.start.waiting:
-            branch.add(terminal.text(f"now: {waterfall.waits_for(pod.start, waiting)}"))
+            branch.add(terminal.text(f"now: {waterfall.waits_for(waiting, pod.start.looked_at)}"))
         for note in pod.start.notes:
             branch.add(terminal.text(f"note: {note}"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from rich.table import Table
 from rich.text import Text
@@ -75,7 +76,7 @@ def _state(start: PodStart) -> str:
 
 def summary(start: PodStart) -> list[str]:
     """The slowest step, Ready, what is waited for, notes and errors; one line for each."""
-    lines = [f"now: {waits_for(start, waiting)}" for waiting in start.waiting]
+    lines = [f"now: {waits_for(waiting, start.looked_at)}" for waiting in start.waiting]
     missing = [found for found in start.containers if not found.started]
     if missing and start.wanted_known:
         names = (f"{found.name} ({found.kind})" for found in missing)
@@ -87,7 +88,8 @@ def summary(start: PodStart) -> list[str]:
             f"slowest: {slowest.name}, {milliseconds(slowest.duration_ms)} "
             f"({share:.0%} of the total)"
         )
-    lines.append(f"{'began' if start.beginning_known else 'known from'}: {moment(start)}")
+    known = "began" if start.beginning_known else "known from"
+    lines.append(f"{known}: {moment(start.started_at)}")
     if start.uid:
         lines.append(f"uid: {start.uid}")
     if start.node:
@@ -111,14 +113,14 @@ def summary(start: PodStart) -> list[str]:
     return lines + list(dict.fromkeys(errors))
 
 
-def moment(start: PodStart) -> str:
-    """When it began: ``2023-11-14 22:13:20.000 UTC``."""
-    return start.started_at.isoformat(sep=" ", timespec="milliseconds").replace("+00:00", " UTC")
+def moment(at: datetime) -> str:
+    """``2023-11-14 22:13:20.000 UTC``."""
+    return at.isoformat(sep=" ", timespec="milliseconds").replace("+00:00", " UTC")
 
 
-def waits_for(start: PodStart, waiting: Waiting) -> str:
+def waits_for(waiting: Waiting, now: datetime | None) -> str:
     """``pulling busybox, for 20 s``."""
-    seconds = start.waited_seconds(waiting)
+    seconds = waiting.seconds(now)
     return waiting.what if seconds is None else f"{waiting.what}, for {duration(seconds)}"
 
 
@@ -139,6 +141,11 @@ def bar_width(columns: int) -> int:
 
 
 def table(start: PodStart, columns: int) -> Table:
+    """The start's steps, and those until it was Ready."""
+    return table_of((*start.steps, *start.ready.steps), start.length_ms, columns)
+
+
+def table_of(steps: Sequence[Step], length_ms: float, columns: int) -> Table:
     """One line for each step; ``*`` marks the few that made the length, with their share of it.
 
     Of very many steps, the longest and those that failed.
@@ -153,8 +160,7 @@ def table(start: PodStart, columns: int) -> Table:
     if width := bar_width(columns):
         waterfall.add_column("", no_wrap=True, width=width)
     waterfall.add_column("step", overflow="fold")
-    steps = (*start.steps, *start.ready.steps)
-    shown, length_ms = _most_important(steps), start.length_ms
+    shown = _most_important(steps)
     for step in shown:
         style = "dim" if step.unexplained else _STYLES.get(step.component, "")
         label = Text("  " * step.depth + step.name, "dim" if step.unexplained else "")

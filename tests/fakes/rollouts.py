@@ -119,10 +119,10 @@ class FakePod:
         path = f"/api/v1/namespaces/{NAMESPACE}/pods/{self.name}"
         key = {"key": f"/pods/{NAMESPACE}/{self.name}"}
         below = [
-            starts._span(
+            starts.span(
                 "apiserver", "GuaranteedUpdate etcd3", at + 1, 1, "update", parent="inner", tags=key
             ),
-            starts._span(
+            starts.span(
                 "apiserver", "etcdserverpb.KV/Txn", at + 1, 1, "txn",
                 parent="inner" if last else "update",
             ),
@@ -135,7 +135,7 @@ class FakePod:
         self, operation: str, start: float, end: float, calls: Iterable[Document] = ()
     ) -> Document:
         tags = {"k8s.pod": f"{NAMESPACE}/{self.name}", "k8s.pod.uid": uid(self.name)}
-        own = starts._span("kubelet", operation, start, end - start, "sync", tags=tags)
+        own = starts.span("kubelet", operation, start, end - start, "sync", tags=tags)
         return starts.trace([own, *calls], f"{operation}-{self.name}", self.node)
 
 

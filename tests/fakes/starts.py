@@ -47,10 +47,10 @@ def call(
         names["container.id"] = f"id-{container}-{attempt}"
         if method == "CreateContainer":
             names["container.name"] = f"{container}_a_default_{uid}_{attempt}"
-    spans = [_span("kubelet", operation, start, took, own, parent="sync", tags=status)]
+    spans = [span("kubelet", operation, start, took, own, parent="sync", tags=status)]
     if traced:
         spans.append(
-            _span(
+            span(
                 "containerd",
                 operation,
                 start,
@@ -84,12 +84,12 @@ def sync(
 ) -> dict[str, Any]:
     """The trace of a syncPod; that of a ``running`` one has no span of it."""
     spans = [dict(span) for made in calls for span in made]
-    last = max([start + 1, *(_end(span) for span in spans)])
+    last = max([start + 1, *(end_of(span) for span in spans)])
     status = {"error": "true", "otel.status_description": error} if error else {}
     tags = {"k8s.pod": pod, "k8s.pod.uid": uid, "k8s.pod.update_type": update, **status}
     if not running:
         took = (end if end is not None else last) - start
-        spans.append(_span("kubelet", "syncPod", start, took, "sync", tags=tags))
+        spans.append(span("kubelet", "syncPod", start, took, "sync", tags=tags))
     return trace(spans, f"sync-{pod}-{uid}-{start}", node)
 
 
@@ -104,8 +104,8 @@ def request(
 ) -> dict[str, Any]:
     """A request to the API server; ``tags`` are those of the span ``operation`` below it."""
     codes = {"http.response.status_code": code}
-    outer = _span("apiserver", "POST", start, took, "request", tags=codes)
-    inner = _span("apiserver", operation, start + 1, took - 2, "inner", parent="request", tags=tags)
+    outer = span("apiserver", "POST", start, took, "request", tags=codes)
+    inner = span("apiserver", operation, start + 1, took - 2, "inner", parent="request", tags=tags)
     name = f"request-{operation}-{start}-{sorted(tags.values())}"
     return trace([outer, inner, *map(dict, below)], name, "server-0")
 
@@ -135,8 +135,8 @@ def webhook(
     operation = f"Call {kind} webhook"
     hook, tags = f"hook-{name}", {"webhook": name}
     return [
-        _span("apiserver", operation, start, took, hook, parent="inner", tags=tags),
-        _span("apiserver", "HTTP POST", start, took, f"post-{name}", parent=hook, tags=status),
+        span("apiserver", operation, start, took, hook, parent="inner", tags=tags),
+        span("apiserver", "HTTP POST", start, took, f"post-{name}", parent=hook, tags=status),
     ]
 
 
@@ -287,7 +287,7 @@ def _statuses(statuses: Mapping[str, Document]) -> list[Document]:
     return [{"name": name, **status} for name, status in statuses.items()]
 
 
-def _span(
+def span(
     service: str,
     operation: str,
     start: float,
@@ -312,5 +312,5 @@ def _span(
     }
 
 
-def _end(span: Mapping[str, Any]) -> float:
+def end_of(span: Mapping[str, Any]) -> float:
     return float(span["startTime"] + span["duration"] - BEGIN) / 1000

@@ -157,11 +157,8 @@ def test_the_longest_step_is_the_container_that_did_not_end(clock: Clock) -> Non
     assert found.slowest
     assert found.slowest.name.startswith("stop main")
     main, good = found.containers
-    assert (main.name, main.how, main.resisted_ms) == (
-        "main",
-        "killed",
-        pytest.approx(3000, abs=99),
-    )
+    assert (main.name, main.how) == ("main", "killed")
+    assert 3000 <= (main.resisted_ms or 0) < 3100
     assert (good.name, good.how, good.resisted_ms) == ("good", "ended", None)
 
 

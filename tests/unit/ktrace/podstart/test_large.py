@@ -38,7 +38,7 @@ def container(number: int) -> list[dict[str, Any]]:
     spans = starts.started(name, at, **TAGS)
     task, parent = "container.NewTask", f"StartContainer-{at + 10}-{name}-c"
     return spans + [
-        starts._span("containerd", task, at + 11, 1, f"{parent}-{more}", parent=parent, tags=TAGS)
+        starts.span("containerd", task, at + 11, 1, f"{parent}-{more}", parent=parent, tags=TAGS)
         for more in range(6)
     ]
 
@@ -69,9 +69,7 @@ def a_chain() -> list[Any]:
     spans, parent = [*start], str(top["spanID"])
     for number in range(SPANS):
         at, name = 30 + number * 0.5, f"deep-{number}"
-        spans.append(
-            starts._span("containerd", "task.Start", at, 1, name, parent=parent, tags=TAGS)
-        )
+        spans.append(starts.span("containerd", "task.Start", at, 1, name, parent=parent, tags=TAGS))
         parent = name
     return [starts.sync(20, spans, update="create")]
 

@@ -1,0 +1,65 @@
+"""``ktrace show pod/NAME --ending``: why does it terminate slowly?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import typer
+
+from ktrace.commands import nothing_known
+from ktrace.errors import FINDING
+from ktrace.view import terminal
+
+if TYPE_CHECKING:
+    from ktrace.podend.model import PodEnding
+    from ktrace.target.target import Target
+
+
+def show(
+    chosen: Target,
+    stack: str | None,
+    namespace: str,
+    name: str,
+    *,
+    timeout: float,
+    as_json: bool,
+) -> None:
+    """``stack`` is --stack's value; exits with 1 unless the pod has ended."""
+    from ktrace.podend import search, waits
+    from ktrace.target import losses
+    from ktrace.view import ending as ending_view
+
+    with chosen.connect() as jaeger:
+        activity = f"waiting up to {timeout:g} s for the end of pod {namespace}/{name}"
+        with terminal.waiting(activity):
+            ending = search.wait_for_ending(jaeger, namespace, name, timeout, chosen.kubeconfig)
+        memory = losses.memory_of(chosen, stack)
+        url = jaeger.url
+        if ending is None:
+            pod = f"{namespace}/{name}"
+            raise nothing_known.error(jaeger, "end of pod", pod, timeout, memory)
+    if memory and ending.begun and memory.lacks(ending.begun, unseen=not ending.asked):
+        ending = replace(ending, missing=(*ending.missing, f"what came before: {memory}"))
+    ending = waits.until_observed(ending)
+    if as_json:
+        terminal.print_json(ending_view.document(ending, url))
+    else:
+        _print(ending, url)
+    if not ending.ended:
+        raise typer.Exit(FINDING)
+
+
+def _print(ending: PodEnding, jaeger_url: str) -> None:
+    from ktrace.view import ending as ending_view
+    from ktrace.view import waterfall
+
+    console = terminal.console()
+    console.print(ending_view.title(ending), style="bold", markup=False)
+    if ending.steps:
+        console.print(waterfall.table_of(ending.steps, ending.length_ms, console.width))
+    for line in ending_view.summary(ending):
+        console.print(line, markup=False)
+    for url in ending.trace_urls(jaeger_url):
+        # A terminal opens a link that it wraps itself.
+        console.print(url, markup=False, soft_wrap=True)

@@ -1,0 +1,85 @@
+"""``ktrace show pod/NAME --ending``: recorded endings, and every way to fail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ktrace.podend import search
+from tests.fakes import recorded_endings, starts
+from tests.fakes.clock import Clock
+from tests.fakes.http import FakeServer
+from tests.fakes.jaeger import served
+from tests.fakes.ktrace import Ktrace
+from tests.schemas import validate
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """No test waits for spans."""
+    from ktrace.podstart import search as starts_search
+
+    return Clock().drive(monkeypatch, search, starts_search)
+
+
+@pytest.fixture
+def stubborn(server: FakeServer, clock: Clock) -> str:
+    """The URL of a Jaeger that has the ending of default/stubborn, whose container was killed."""
+    recorded = recorded_endings.load("stubborn")
+    clock.now = recorded.now / 1_000_000
+    server.answer = served(starts.handler(*recorded.traces))
+    return server.url
+
+
+def test_without_the_cluster_the_spans_tell_who_and_why(ktrace: Ktrace, stubborn: str) -> None:
+    shown = ktrace("show", "pod/stubborn", "--ending", "--jaeger", stubborn)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.lines[0] == "pod default/stubborn ended in 4.27 s"
+    assert "deleted by kubectl/v1.32.4" in shown.lines
+    killed = "main had to be killed: it still ran 3.03 s after its stop signal, when its grace"
+    assert any(line.startswith(killed) for line in shown.lines)
+    assert any("* 73%" in line and "stop main: still ran" in line for line in shown.lines)
+    assert any(line.startswith(f"{stubborn}/trace/") for line in shown.lines)
+
+
+def test_the_json_is_what_its_schema_promises(ktrace: Ktrace, stubborn: str) -> None:
+    shown = ktrace("show", "stubborn", "--ending", "--jaeger", stubborn, "--json")
+    assert shown.returncode == 0
+    validate("ending", shown.document)
+    assert shown.document["ended"] is True
+    assert [(end["name"], end["how"]) for end in shown.document["containers"]] == [
+        ("main", "killed"),
+        ("good", "ended"),
+    ]
+    assert shown.document["soFarMs"] is None
+
+
+def test_an_ending_that_goes_on_is_a_finding(
+    ktrace: Ktrace, server: FakeServer, clock: Clock
+) -> None:
+    recorded = recorded_endings.load("stubborn-running")
+    clock.now = recorded.now / 1_000_000
+    server.answer = served(starts.handler(*recorded.traces))
+    shown = ktrace("show", "stubborn", "--ending", "--jaeger", server.url, "--timeout", "0")
+    assert (shown.returncode, shown.stderr) == (1, "")
+    assert shown.lines[0] == "pod default/stubborn: whether it has ended is not known"
+
+
+def test_a_pod_without_an_ending_is_a_finding_with_similar_names(
+    ktrace: Ktrace, server: FakeServer, clock: Clock
+) -> None:
+    recorded = recorded_endings.load("not-deleted")
+    clock.now = recorded.now / 1_000_000
+    server.answer = served(starts.handler(*recorded.traces))
+    shown = ktrace("show", "frash", "--ending", "--jaeger", server.url, "--timeout", "0")
+    assert (shown.returncode, shown.stdout) == (1, "")
+    assert shown.stderr.startswith("ktrace: Jaeger has no end of pod default/frash (waited 0 s)")
+    assert shown.stderr.endswith("similar names are default/fresh\n")
+
+
+def test_a_page_of_an_ending_is_refused(ktrace: Ktrace, tmp_path: Path) -> None:
+    page = tmp_path / "ending.html"
+    shown = ktrace("show", "a", "--ending", "--html", str(page), "--jaeger", "http://127.0.0.1:1")
+    assert (shown.returncode, shown.stdout, page.exists()) == (2, "", False)
+    assert "--html shows a start" in shown.stderr
