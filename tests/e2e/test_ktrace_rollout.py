@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.e2e import browser
 from tests.e2e.ktrace import document, ktrace
 from tests.live.pods import BUSYBOX, PULL_SECONDS, wait_for_api
 from tests.live.stack import Stack
@@ -54,7 +55,7 @@ def shown(stack: Stack, what: str, *, code: int = 0) -> dict[str, Any]:
 
 
 def test_the_pod_that_held_a_deployment_up_is_named_and_old_pods_end_beside_it(
-    stack: Stack, tmp_path: Path
+    stack: Stack, tmp_path: Path, chromium: str
 ) -> None:
     name = f"web-{secrets.token_hex(3)}"
     first = template(name, _DEAF)
@@ -77,7 +78,8 @@ def test_the_pod_that_held_a_deployment_up_is_named_and_old_pods_end_beside_it(
             return found if len(found["oldPods"]) == 2 and states == {"gone"} else None
 
         rollout = until("the end of the old pods", ended, 60)
-        text = ktrace(stack, "show", f"deploy/{name}", "--html", str(tmp_path / "page.html"))
+        page = tmp_path / "page.html"
+        text = ktrace(stack, "show", f"deploy/{name}", "--html", str(page))
     assert rollout["ok"]
     assert rollout["tookExact"]
     assert rollout["tookMs"] >= 3000
@@ -92,13 +94,15 @@ def test_the_pod_that_held_a_deployment_up_is_named_and_old_pods_end_beside_it(
     assert times == sorted(times, reverse=True)
     for old in rollout["oldPods"]:
         assert 1900 <= old["endedInMs"] < 30_000
+        assert (old["killed"], old["graceSeconds"]) == (["main"], 2)
         assert old["node"]
         assert old["name"] not in {pod["name"] for pod in rollout["pods"]}
     assert text.returncode == 0, text.stderr
     assert text.stdout.startswith(f"deployment default/{name}: 2 of 2 pods Ready in ")
     assert "held up by" in text.stdout.splitlines()[0]
-    print(text.stdout)
-    assert (tmp_path / "page.html").stat().st_size > 10_000
+    picture = tmp_path / "page.png"
+    assert not browser.console(chromium, page, tmp_path / "profile", picture)
+    assert picture.stat().st_size > 20_000, "the picture is empty"
 
 
 def test_a_stateful_set_starts_one_pod_after_another_and_a_job_is_not_ready_but_started(
