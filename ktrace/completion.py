@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import typer
 
@@ -22,19 +21,6 @@ _MOST = 500
 """Objects of a kind."""
 _NO_FILES = ":4"
 """A directive of kubectl's: ShellCompDirectiveNoFileComp of spf13/cobra."""
-_PODS = "/api/v1/namespaces/{namespace}/pods"
-_PATHS = {
-    "pod": _PODS,
-    "deployment": "/apis/apps/v1/namespaces/{namespace}/deployments",
-    "statefulset": "/apis/apps/v1/namespaces/{namespace}/statefulsets",
-    "daemonset": "/apis/apps/v1/namespaces/{namespace}/daemonsets",
-    "replicaset": "/apis/apps/v1/namespaces/{namespace}/replicasets",
-    "job": "/apis/batch/v1/namespaces/{namespace}/jobs",
-}
-_SHORT = {"deploy": "deployment", "sts": "statefulset", "ds": "daemonset", "rs": "replicaset"}
-_KINDS = {**{kind: kind for kind in _PATHS}, **_SHORT}
-"""How a kind may be written before the slash."""
-
 
 def stacks(incomplete: str) -> list[str]:
     """The Pulumi stacks of the project."""
@@ -49,14 +35,19 @@ def namespaces(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def pods_and_workloads(ctx: typer.Context, incomplete: str) -> list[str]:
     """``NAME`` of pods, and ``KIND/NAME`` of the kind that the word begins with."""
+    from ktrace.rollout.kinds import KINDS, PODS, named  # noqa: PLC0415
+
     written, slash, _ = incomplete.partition("/")
-    kinds = [kind for kind in _KINDS if kind == written or (not slash and kind.startswith(written))]
+    known = [name for kind in (PODS, *KINDS) for name in kind.names]
+    words = [written] if slash else [name for name in known if written and name.startswith(written)]
+    namespace = ctx.params.get("namespace") or "default"
 
     def found() -> Iterable[str]:
         if not slash:
-            yield from _listed(ctx, _PODS)
-        for kind in kinds if written else ():
-            yield from (f"{kind}/{name}" for name in _listed(ctx, _PATHS[_KINDS[kind]]))
+            yield from _listed(ctx, PODS.path(namespace))
+        for word in words:
+            if kind := named(word):
+                yield from (f"{word}/{name}" for name in _listed(ctx, kind.path(namespace)))
 
     return _beginning(incomplete, found)
 
@@ -71,7 +62,7 @@ def _beginning(incomplete: str, find: Callable[[], Iterable[str]]) -> list[str]:
 
 
 def _listed(ctx: typer.Context, path: str) -> list[str]:
-    """The names of the objects at ``path``, of the cluster and the namespace in the line so far."""
+    """The names of the objects at ``path``, of the cluster in the line so far."""
     from ktrace.podstart import cluster  # noqa: PLC0415
     from ktrace.target import target  # noqa: PLC0415
     from runtime_observability.host import api_server  # noqa: PLC0415
@@ -79,12 +70,11 @@ def _listed(ctx: typer.Context, path: str) -> list[str]:
     said: dict[str, Any] = ctx.params
     file = said.get("kubeconfig")
     chosen = target.choose(said.get("stack"), said.get("jaeger_url"), Path(file) if file else None)
-    namespace = quote(said.get("namespace") or "default", safe="")
     with cluster.connected(chosen.kubeconfig) as api:
         if isinstance(api, str):
             return []
         try:
-            found = cleaned(api.get(f"{path.format(namespace=namespace)}?limit={_MOST}"))
+            found = cleaned(api.get(f"{path}?limit={_MOST}"))
             return [str(item["metadata"]["name"]) for item in found["items"]]
         except (*api_server.FAILURES, LookupError, TypeError):
             return []

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ktrace import completion
 from ktrace.commands import output_file
-from ktrace.errors import FINDING, UsageError
+from ktrace.errors import UsageError
 from ktrace.target import options, target
-from ktrace.view import terminal
-
-if TYPE_CHECKING:
-    from ktrace.podstart.model import PodStart
 
 
 def show(
-    pod: Annotated[
+    what: Annotated[
         str,
         typer.Argument(
-            metavar="pod/NAME",
+            metavar="[pod/NAME | KIND/NAME | KIND]",
             autocompletion=completion.pods_and_workloads,
-            help="The pod; it may already be deleted.",
+            help="A pod, which may already be deleted, or deploy, sts, ds, job or rs.",
             show_default=False,
         ),
     ] = "",
@@ -36,9 +31,15 @@ def show(
             "-n",
             metavar="NS",
             autocompletion=completion.namespaces,
-            help="The pod's namespace.",
+            help="Its namespace.",
         ),
     ] = "default",
+    selector: Annotated[
+        str, typer.Option("--selector", "-l", metavar="SELECTOR", help="All that have the labels.")
+    ] = "",
+    all_namespaces: Annotated[
+        bool, typer.Option("--all-namespaces", "-A", help="In all namespaces.")
+    ] = False,
     ending: Annotated[
         bool, typer.Option("--ending", help="Show its end instead: why does it terminate slowly?")
     ] = False,
@@ -54,12 +55,15 @@ def show(
     as_json: options.JsonOption = False,
     timeout: options.TimeoutOption = 15,
 ) -> None:
-    """Why was my pod slow? Its start as a waterfall, from the request to Ready.
+    """Why was my pod slow? Its start as a waterfall; of a workload, all starts of its rollout.
 
     The few steps that made the length are marked * with their share of it. Read are the spans in
     Jaeger, and the pod object with its Events where a cluster is known; what could not be read is
     named. A deleted pod can be shown as long as Jaeger has its traces; of several pods with the
     same name, the newest is shown. If they are of several stacks' clusters, --stack must name one.
+
+    A workload is shown with its newest rollout: the write, every pod's start to Ready, the slowest
+    first, and the pods that ended. -l and -A show the pods, or all workloads of a kind.
 
     With --ending it is the pod's end: who asked for it, preStop, the container that did not end in
     its grace period, the sandbox, the volumes, and the finalizers that hold the object.
@@ -74,69 +78,33 @@ def show(
 
       ktrace show pod/web-0 --ending
 
-    Exit codes: 0 every container has started (with --ending: it has ended), 1 that is not so or not
-    known, or nothing is known of that pod, 2 wrong usage, no stack, or pods of several stacks, 3
-    Jaeger cannot be reached.
-    """
-    kind, _, name = pod.rpartition("/")
-    if kind not in ("", "pod", "pods") or not name:
-        raise UsageError(f"{pod!r} is not a pod: write pod/NAME or NAME")
-    if ending:
-        if html:
-            raise UsageError("--html shows a start: leave it out with --ending, or use --json")
-        from ktrace.commands import show_ending
+      ktrace show deploy/web -n shop --html rollout.html
 
-        chosen = target.choose(stack, jaeger_url, kubeconfig)
-        show_ending.show(chosen, stack, namespace, name, timeout=timeout, as_json=as_json)
-        return
+      ktrace show -l app=web -n shop
+
+      ktrace show sts -A
+
+    Exit codes: 0 every container has started (with --ending: it has ended), or every wanted pod of
+    a workload is Ready, in a job has started; 1 that is not so or not known, or nothing is known of
+    it; 2 wrong usage, no stack, or pods of several stacks; 3 Jaeger, or the cluster of a workload,
+    cannot be reached.
+    """
+    from ktrace.commands import show_ending, show_rollout, show_start
+
+    workload = show_rollout.wanted(what, namespace, selector, all_namespaces=all_namespaces)
+    if workload and ending:
+        raise UsageError("--ending shows the end of one pod: write pod/NAME")
+    if ending and html:
+        raise UsageError("--html shows a start: leave it out with --ending, or use --json")
     if html:
         output_file.refuse_unwritable(html)
-    from ktrace.commands import nothing_known
-    from ktrace.podstart import in_progress, search
-    from ktrace.target import losses
-    from ktrace.view import page
-    from ktrace.view import start as start_view
-
     chosen = target.choose(stack, jaeger_url, kubeconfig)
-    with chosen.connect() as jaeger:
-        activity = f"waiting up to {timeout:g} s for the start of pod {namespace}/{name}"
-        with terminal.waiting(activity):
-            start = search.wait_for_start(
-                jaeger,
-                namespace,
-                name,
-                timeout,
-                chosen.kubeconfig,
-                in_progress=True,
-                runtime_traced=chosen.traces_runtime,
-            )
-        memory = losses.memory_of(chosen, stack)
-        if start is None:
-            pod = f"{namespace}/{name}"
-            raise nothing_known.error(jaeger, "start of pod", pod, timeout, memory)
-        if memory and memory.lacks(start.started_at, unseen=start.beginning_lost):
-            start = replace(start, missing=(*start.missing, f"what came before: {memory}"))
-        start, url = in_progress.until_observed(start), jaeger.url
-    if html:
-        output_file.write(html, page.render(start, url))
-    if as_json:
-        terminal.print_json(start_view.document(start, url))
+    pod = what.rpartition("/")[2]
+    if workload:
+        show_rollout.show(chosen, stack, workload, html=html, timeout=timeout, as_json=as_json)
+    elif ending:
+        show_ending.show(chosen, stack, namespace, pod, timeout=timeout, as_json=as_json)
     else:
-        _print(start, url)
-        if html:
-            terminal.console().print(f"page: {html}", markup=False)
-    if not start.complete:
-        raise typer.Exit(FINDING)
-
-
-def _print(start: PodStart, jaeger_url: str) -> None:
-    from ktrace.view import waterfall
-
-    console = terminal.console()
-    console.print(waterfall.title(start), style="bold", markup=False)
-    console.print(waterfall.table(start, console.width))
-    for line in waterfall.summary(start):
-        console.print(line, markup=False)
-    for url in start.trace_urls(jaeger_url):
-        # A terminal opens a link that it wraps itself.
-        console.print(url, markup=False, soft_wrap=True)
+        show_start.show(
+            chosen, stack, namespace, pod, html=html, timeout=timeout, as_json=as_json
+        )

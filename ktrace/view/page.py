@@ -9,10 +9,10 @@ from ktrace.podstart.model import PodStart, Step
 from ktrace.view.terminal import milliseconds
 from ktrace.view.waterfall import length, moment, summary, title
 
-_STYLE = """
+STYLE = """
 :root { color-scheme: light dark; --ink: #1b2733; --soft: #5d6b7a; --line: #dfe5eb; --paper: #fff;
   --card: #f5f7f9; --apiserver: #3267d6; --scheduler: #9a4fc4; --kubelet: #1f8a4c;
-  --containerd: #0e8fa8; --gap: #a8b3be; --hot: #d9480f; }
+  --containerd: #0e8fa8; --gap: #a8b3be; --hot: #c2410c; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6ebf0; --soft: #9aa7b4; --line: #2c3743;
   --paper: #12181f; --card: #1a222b; --apiserver: #7aa2ff; --scheduler: #cf94f0;
   --kubelet: #58c98a; --containerd: #4cc7de; --gap: #5b6874; --hot: #ff8a4c; } }
@@ -61,7 +61,7 @@ td { padding: 5px 8px; border-bottom: 1px solid var(--line); vertical-align: mid
 h2 { font-size: 16px; margin: 28px 0 6px; }
 ul { margin: 0; padding-left: 20px; } a { color: var(--apiserver); overflow-wrap: anywhere; }
 """.strip()
-_COMPONENTS = (APISERVER, SCHEDULER, KUBELET, CONTAINERD)
+COMPONENTS = (APISERVER, SCHEDULER, KUBELET, CONTAINERD)
 
 
 def render(start: PodStart, jaeger_url: str) -> str:
@@ -76,8 +76,7 @@ def render(start: PodStart, jaeger_url: str) -> str:
     where = f", node {escape(start.node)}" if start.node else ""
     slowest, length_ms = start.slowest, start.length_ms
     rows = "\n".join(
-        _row(step, length_ms, slowest=step is slowest)
-        for step in (*start.steps, *start.ready.steps)
+        row(step, length_ms, slowest=step is slowest) for step in (*start.steps, *start.ready.steps)
     )
     links = "\n".join(
         f'<li><a href="{escape(url)}">{escape(url)}</a></li>'
@@ -85,7 +84,7 @@ def render(start: PodStart, jaeger_url: str) -> str:
     )
     legend = "\n".join(
         f'<span><i class="{name}"></i>{name}</span>'
-        for name in _COMPONENTS
+        for name in COMPONENTS
         if any(step.component == name for step in start.steps)
     )
     return f"""<!doctype html>
@@ -96,7 +95,7 @@ def render(start: PodStart, jaeger_url: str) -> str:
 <link rel="icon" href="data:,">
 <title>{escape(title(start))}</title>
 <style>
-{_STYLE}
+{STYLE}
 </style>
 </head>
 <body>
@@ -151,7 +150,8 @@ def _facts(start: PodStart) -> str:
     )
 
 
-def _row(step: Step, total_ms: float, *, slowest: bool) -> str:
+def row(step: Step, total_ms: float, *, slowest: bool) -> str:
+    """A step as a row of a table, with its bar on an axis of ``total_ms``."""
     kinds = {
         "detail": step.depth > 0,
         "gap": step.unexplained,

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.browser import chromium
 from tests.live.fixtures import environ, stack_in
 from tests.live.stack import Stack
 
-__all__ = ["environ"]
+__all__ = ["chromium", "environ"]
 
 
 @pytest.fixture(scope="package")

@@ -2,43 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import re
-import shutil
-import subprocess
 from pathlib import Path
 
-import pytest
-
+from tests.e2e import browser
 from tests.e2e.ktrace import document, ktrace
 from tests.live.pods import pods
 from tests.live.stack import Stack
-
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-_CHROMIUM = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--enable-logging=stderr",
-    "--window-size=1280,1100",
-]
-
-
-@pytest.fixture
-def chromium() -> str:
-    """A browser on PATH; without one the test fails in CI and is skipped elsewhere."""
-    found = next(filter(None, map(shutil.which, _BROWSERS)), None)
-    if not found:
-        reason = f"the test of the page needs a browser on PATH: {' or '.join(_BROWSERS)}"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
 
 
 def test_a_pods_start_is_a_waterfall(stack: Stack) -> None:
@@ -62,15 +31,7 @@ def test_the_page_opens_in_a_browser_without_a_word_on_the_console(
         single.wait_for("Succeeded")
         shown = ktrace(stack, "show", f"{single.name}-0", "--html", str(page))
         assert shown.returncode == 0, shown.stderr
-    own = [f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={picture}"]
-    browser = subprocess.run(
-        [chromium, *_CHROMIUM, *own, page.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-    assert not re.findall(r"CONSOLE.*", browser.stderr)
+    assert not browser.console(chromium, page, tmp_path / "profile", picture)
     assert picture.stat().st_size > 20_000, "the picture is empty"
 
 

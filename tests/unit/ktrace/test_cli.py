@@ -87,7 +87,7 @@ def test_without_a_command_the_help_is_shown_and_it_is_wrong_usage(ktrace: Ktrac
     ("arguments", "told"),
     [
         (("shw",), "No such command 'shw'. Did you mean 'show'? `ktrace --help` shows"),
-        (("show",), "'' is not a pod: write pod/NAME or NAME"),
+        (("diff",), "Missing argument 'A'. `ktrace diff --help` shows"),
         (("show", "a", "--jsn"), "No such option: --jsn (Possible options: --json). `ktrace show"),
         (("verify", "surplus\x1b[2J"), "(surplus\\x1b[2J)"),
     ],
@@ -210,7 +210,7 @@ NOWHERE = ("--jaeger", "http://127.0.0.1:9")
     ("arguments", "code", "told"),
     [
         (("show", "pod/a", *NOWHERE), 3, "Jaeger at http://127.0.0.1:9 cannot be reached"),
-        (("show", "deployment/a", *NOWHERE), 2, "is not a pod"),
+        (("show", "secret/a", *NOWHERE), 2, "is not a pod or a workload"),
         (("show", "a", "--jaeger", "localhost:16686"), 2, "is not http://HOST:PORT"),
         (("open", "--jaeger", "http://"), 2, "'http://' is not http://HOST:PORT"),
         (("verify", "--jaeger", "http://a:99999"), 2, "is not http://HOST:PORT"),

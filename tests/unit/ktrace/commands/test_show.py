@@ -247,11 +247,16 @@ def test_a_page_that_cannot_be_written_is_wrong_usage(
     assert refused.stderr == f"ktrace: {tmp_path} cannot be written: it is a folder: name a file\n"
 
 
-@pytest.mark.parametrize("pod", ["deployment/a", "pod/", ""])
-def test_what_is_not_a_pod_is_wrong_usage(ktrace: Ktrace, jaeger: str, pod: str) -> None:
-    refused = ktrace("show", pod, "--jaeger", jaeger)
+@pytest.mark.parametrize("what", ["secret/a", "pod/", "deploy/", "a/b/c"])
+def test_what_is_no_pod_and_no_workload_is_wrong_usage(
+    ktrace: Ktrace, jaeger: str, what: str
+) -> None:
+    refused = ktrace("show", what, "--jaeger", jaeger)
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr == f"ktrace: {pod!r} is not a pod: write pod/NAME or NAME\n"
+    assert refused.stderr == (
+        f"ktrace: {what!r} is not a pod or a workload: write pod/NAME, NAME, deploy/NAME, "
+        "sts/NAME, ds/NAME, job/NAME, rs/NAME\n"
+    )
 
 
 def test_another_namespace_is_searched(ktrace: Ktrace, jaeger: str, clock: Clock) -> None:

@@ -1,0 +1,77 @@
+"""``ktrace show pod/NAME``: why was it slow to start?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from ktrace.commands import nothing_known, output_file
+from ktrace.errors import FINDING
+from ktrace.view import terminal
+
+if TYPE_CHECKING:
+    from ktrace.podstart.model import PodStart
+    from ktrace.target.target import Target
+
+
+def show(
+    chosen: Target,
+    stack: str | None,
+    namespace: str,
+    name: str,
+    *,
+    html: Path | None,
+    timeout: float,
+    as_json: bool,
+) -> None:
+    """``stack`` is --stack's value; exits with 1 unless every container has started."""
+    from ktrace.podstart import in_progress, search
+    from ktrace.target import losses
+    from ktrace.view import page
+    from ktrace.view import start as start_view
+
+    with chosen.connect() as jaeger:
+        activity = f"waiting up to {timeout:g} s for the start of pod {namespace}/{name}"
+        with terminal.waiting(activity):
+            start = search.wait_for_start(
+                jaeger,
+                namespace,
+                name,
+                timeout,
+                chosen.kubeconfig,
+                in_progress=True,
+                runtime_traced=chosen.traces_runtime,
+            )
+        memory = losses.memory_of(chosen, stack)
+        if start is None:
+            pod = f"{namespace}/{name}"
+            raise nothing_known.error(jaeger, "start of pod", pod, timeout, memory)
+        if memory and memory.lacks(start.started_at, unseen=start.beginning_lost):
+            start = replace(start, missing=(*start.missing, f"what came before: {memory}"))
+        start, url = in_progress.until_observed(start), jaeger.url
+    if html:
+        output_file.write(html, page.render(start, url))
+    if as_json:
+        terminal.print_json(start_view.document(start, url))
+    else:
+        _print(start, url)
+        if html:
+            terminal.console().print(f"page: {html}", markup=False)
+    if not start.complete:
+        raise typer.Exit(FINDING)
+
+
+def _print(start: PodStart, jaeger_url: str) -> None:
+    from ktrace.view import waterfall
+
+    console = terminal.console()
+    console.print(waterfall.title(start), style="bold", markup=False)
+    console.print(waterfall.table(start, console.width))
+    for line in waterfall.summary(start):
+        console.print(line, markup=False)
+    for url in start.trace_urls(jaeger_url):
+        # A terminal opens a link that it wraps itself.
+        console.print(url, markup=False, soft_wrap=True)

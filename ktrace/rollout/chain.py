@@ -1,0 +1,101 @@
+"""What the last Ready pod of a rollout waited for: its own start, and what came before that. Pure.
+
+Spans do not say why a controller creates a pod. Where it creates them one after another, as when it
+replaces old pods, a pod is taken to have waited for what ended last before it was created.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from ktrace.rollout.kinds import DAEMON_SET, DEPLOYMENT, STATEFUL_SET
+from ktrace.rollout.model import Link, Part, RolledPod, Rollout, State
+
+_SECOND = timedelta(seconds=1)
+"""What moments of objects are known to."""
+_ROUNDING = timedelta(milliseconds=50)
+"""A controller may see a change before the request that made it has ended."""
+_DONE = (State.READY, State.SUCCEEDED)
+
+
+def of(rollout: Rollout) -> tuple[Link, ...]:
+    """Empty while the rollout goes on, and where a time is not known."""
+    workload, new = rollout.workload, [pod for pod in rollout.pods if pod.part is Part.NEW]
+    if workload is None or not new or any(pod.ready is None for pod in new):
+        return ()
+    starts = [
+        (Link(pod.name, pod.held.step if pod.held else "", pod.created, pod.ready), pod)
+        for pod in new
+        if pod.created and pod.ready
+    ]
+    if len(starts) < len(new):
+        return ()
+    last, pod = max(starts, key=lambda found: found[0].end)
+    before = [(link, _tolerance(found)) for link, found in starts]
+    before += [(link, _ROUNDING) for link in _endings(rollout)]
+    links = [last]
+    if _one_after_another(rollout):
+        links = _walked(last, _tolerance(pod), before, rollout.begun)
+    return tuple(_with_pauses(links, rollout.begun))
+
+
+def longest(links: Sequence[Link]) -> Link | None:
+    return max(links, key=lambda link: link.ms, default=None)
+
+
+def _endings(rollout: Rollout) -> Iterator[Link]:
+    """Those that are waited for: a Deployment counts no pod that has begun to end."""
+    if rollout.workload and rollout.workload.kind is DEPLOYMENT:
+        return
+    for other in rollout.others:
+        begun, ended = other.ending.begun, other.ending.ended
+        if begun and ended and ended >= begun:
+            killed = ", ".join(other.ending.killed)
+            what = f"{killed} killed" if killed else other.ending.slowest or "termination"
+            yield Link(other.name, what, begun, ended, ending=True)
+
+
+def _one_after_another(rollout: Rollout) -> bool:
+    workload = rollout.workload
+    if workload is None:
+        return False
+    if workload.kind is STATEFUL_SET:
+        return workload.one_by_one or bool(rollout.others)
+    return workload.kind in (DEPLOYMENT, DAEMON_SET) and bool(rollout.others)
+
+
+def _walked(
+    last: Link,
+    tolerance: timedelta,
+    before: Sequence[tuple[Link, timedelta]],
+    begun: datetime | None,
+) -> list[Link]:
+    links = [last]
+    while begun is None or links[0].begin - begun > tolerance:
+        at, slack = links[0].begin, tolerance
+        candidates = [
+            (link, own)
+            for link, own in before
+            if link.begin < at and link.end <= at + max(slack, own) and link not in links
+        ]
+        if not candidates:
+            break
+        found, tolerance = max(candidates, key=lambda entry: (entry[0].end, entry[0].ms))
+        if begun and found.end <= begun:
+            break
+        links.insert(0, Link(found.pod, found.what, found.begin, min(found.end, at), found.ending))
+    return links
+
+
+def _with_pauses(links: Sequence[Link], begun: datetime | None) -> Iterator[Link]:
+    until = begun
+    for link in links:
+        if until and link.begin - until > _ROUNDING:
+            yield Link("", f"before {link.pod} was created", until, link.begin)
+        yield link
+        until = link.end
+
+
+def _tolerance(pod: RolledPod) -> timedelta:
+    return _ROUNDING if pod.exact and pod.ready_exact else _SECOND

@@ -1,0 +1,193 @@
+"""Reads the traces of many pods with few searches, and answers from these the searches for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ktrace.components import APISERVER, CONTAINERD, KUBELET
+from ktrace.jaeger import Jaeger, Reader, Trace, paging
+from ktrace.jaeger.search import Search
+from ktrace.podstart.calls import CREATE, SYNC
+from ktrace.podstart.pod_spans import FIRST_SYNC, POD
+
+_CONTAINER = "container.id"
+_MOST = 20_000
+FEW = 8
+"""Pods that are searched for one by one."""
+_MOST_SYNCS, _MOST_REQUESTS = 20, 60
+"""Traces for each pod that are read at once: if there are more, most are of others."""
+_KEYS = (POD, "key", "url", _CONTAINER)
+"""Tags by which a pod's spans are searched for."""
+TERMINATING, TERMINATED = "syncTerminatingPod", "syncTerminatedPod"
+
+Period = tuple[int, int]
+"""From when to when, both included, in microseconds since the Unix epoch."""
+
+
+@dataclass(frozen=True)
+class _What:
+    service: str
+    operation: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Ever:
+    """What is read of all times, and by which tag it is searched for then."""
+
+    what: _What
+    key: str
+    also: Mapping[str, str] = field(default_factory=dict)
+    """Tags that such a search has besides."""
+    within: str = ""
+    """What the tag's value has in it."""
+
+    def answers(self, service: str, operation: str, tags: Mapping[str, str]) -> bool:
+        return (
+            (service, operation) == (self.what.service, self.what.operation)
+            and self.within in tags.get(self.key, "")
+            and set(tags) == {self.key, *self.also}
+            and self.also.items() <= tags.items()
+        )
+
+
+_EVER = (
+    _Ever(_What(KUBELET, SYNC, FIRST_SYNC), POD, FIRST_SYNC),
+    _Ever(_What(APISERVER, "Create etcd3", {"resource": "pods"}), "key", within="/pods/"),
+    _Ever(_What(CONTAINERD, f"runtime.v1.RuntimeService/{CREATE}"), _CONTAINER),
+)
+"""What the end of a pod is searched for and may be older than any period: its own beginning."""
+
+
+class Pool(Reader):
+    """A Reader that has read the pods' traces of some periods.
+
+    What it has found in them it does not search for again. That it has found nothing only counts
+    for syncPods within one period: an API server may name its spans otherwise.
+    """
+
+    def __init__(self, jaeger: Jaeger) -> None:
+        super().__init__(jaeger)
+        self._by_tag: dict[tuple[str, str, str], dict[str, Trace]] = {}
+        self._periods: list[Period] = []
+        self._ever: list[_Ever] = []
+
+    def read(self, periods: Iterable[Period], pods: int, namespace: str = "") -> None:
+        """Reads what began in ``periods``: all ends, and of ``pods`` pods their starts.
+
+        Those are not read where each can be searched for by itself as quickly: of few pods, and of
+        a few among very many. ``namespace`` is theirs, empty if they are of several. Raises
+        JaegerError.
+        """
+        self._by_tag, self._periods, self._ever = {}, [], []
+        merged_periods = merged(periods)
+        for operation in (TERMINATING, TERMINATED):
+            self._read(_What(KUBELET, operation), merged_periods, _MOST)
+        if pods <= FEW:
+            return
+        syncs = self._read(_What(KUBELET, SYNC), merged_periods, _MOST_SYNCS * pods)
+        if syncs is None:
+            return
+        self._periods = merged_periods
+        if syncs <= _MOST_SYNCS * pods // 2:
+            place = {"namespace": namespace} if namespace else {}
+            what = _What(APISERVER, tags={"resource": "pods", **place})
+            self._read(what, merged_periods, _MOST_REQUESTS * pods)
+
+    def _read(self, what: _What, periods: Sequence[Period], most: int) -> int | None:
+        """How many traces there are; None if they are more than ``most``, and then not kept."""
+        found: list[Trace] = []
+        for start, end in periods:
+            traces, whole = super().find_all(
+                what.service, what.operation, tags=what.tags, start=start, end=end, most=most
+            )
+            if not whole or len(traces) > most:
+                return None
+            found += traces
+        self._add(found)
+        return len(found)
+
+    def read_beginnings(self, end: int) -> None:
+        """Reads, until ``end``, how all pods began that Jaeger still knows. Raises JaegerError.
+
+        For many pods that have ended: each would be searched for by itself else.
+        """
+        for ever in _EVER:
+            what = ever.what
+            traces, whole = super().find_all(
+                what.service, what.operation, tags=what.tags, start=0, end=end, most=_MOST
+            )
+            if whole and traces:  # an API server of old has no such tags
+                self._ever.append(ever)
+                self._add(traces)
+
+    def named(self, operation: str) -> list[Trace]:
+        """The kubelet's traces with ``operation`` that were read, each once."""
+        found = {
+            trace.id: trace
+            for (service, key, _), traces in self._by_tag.items()
+            if service == KUBELET and key == POD
+            for trace in traces.values()
+            if any(span.operation == operation for span in trace.spans)
+        }
+        return list(found.values())
+
+    def find_all(
+        self,
+        service: str,
+        operation: str = "",
+        *,
+        tags: Mapping[str, str] | None = None,
+        start: int,
+        end: int,
+        most: int,
+    ) -> tuple[list[Trace], bool]:
+        tags = tags or {}
+        found = self.known(service, tags, start, end, operation)
+        if (
+            found
+            or (
+                service == KUBELET
+                and operation == SYNC
+                and POD in tags
+                and any(begin <= start and end <= until for begin, until in self._periods)
+            )
+            or any(ever.answers(service, operation, tags) for ever in self._ever)
+        ):
+            return found, True
+        return super().find_all(service, operation, tags=tags, start=start, end=end, most=most)
+
+    def known(
+        self, service: str, tags: Mapping[str, str], start: int, end: int, operation: str = ""
+    ) -> list[Trace]:
+        """What has been read of a search."""
+        key = next((key for key in _KEYS if key in tags), None)
+        if key is None:
+            return []
+        search = Search(service, operation, tags)
+        return [
+            trace
+            for trace in self._by_tag.get((service, key, tags[key]), {}).values()
+            if any(start <= span.start <= end for span in search.matching(trace))
+        ]
+
+    def _add(self, traces: Sequence[Trace]) -> None:
+        for trace in traces:
+            for span in trace.spans:
+                for key in _KEYS:
+                    if key in span.tags:
+                        held = self._by_tag.setdefault((span.service, key, str(span.tags[key])), {})
+                        if held.get(trace.id) is not trace:
+                            paging.add(held, [trace])
+
+
+def merged(periods: Iterable[Period]) -> list[Period]:
+    """Without overlaps, ordered by time."""
+    found: list[Period] = []
+    for start, end in sorted(periods):
+        if found and start <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((start, end))
+    return found

@@ -1,0 +1,329 @@
+"""A rollout in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from rich.table import Table
+from rich.text import Text
+
+from ktrace.rollout import verdict as verdicts
+from ktrace.rollout.kinds import DEPLOYMENT, JOB
+from ktrace.rollout.model import Held, Link, OtherPod, Part, RolledPod, Rollout, State, Write
+from ktrace.rollout.verdict import Verdict
+from ktrace.view.terminal import counted, milliseconds
+from ktrace.view.waterfall import bar_width, duration
+
+MOST = 20
+"""Pods that a terminal shows; a pipe gets all."""
+_LONGEST, _SHORTEST = 3, timedelta(seconds=30)
+"""Of the axis, if something goes on: so many times as long as all that has ended, but not less."""
+_NARROW = 80
+"""Columns below which a node's name and the moment of creation have no room."""
+_STYLES = {State.READY: "green", State.SUCCEEDED: "green", State.FAILED: "red"}
+_UNDONE = (State.NOT_READY, State.STARTING, State.FAILED)
+
+
+def title(rollout: Rollout) -> str:
+    """Whether it is done, how long it took, and which pod held it up."""
+    found = verdicts.of(rollout)
+    return f"{rollout.what}: {_state(rollout, found)}"
+
+
+def _state(rollout: Rollout, found: Verdict) -> str:
+    workload = rollout.workload
+    if workload and workload.kind is JOB and workload.has("Complete"):
+        done = f"complete, {counted(found.done, 'pod')} succeeded"
+    elif found.wanted is None:
+        done = f"{counted(len(rollout.pods), 'pod')} seen"
+    elif not found.wanted and not found.done:
+        done = "no pod wanted"
+    else:
+        done = f"{found.done} of {counted(found.wanted, 'pod')} {found.word}"
+    parts = [done]
+    if found.took is not None:
+        before = any(pod.part is not Part.NEW for pod in rollout.pods)
+        new = sum(pod.part is Part.NEW for pod in rollout.pods)
+        which = f", {new} of them new," if before else ""
+        parts[0] += f"{which} in {length(found.took, exact=found.exact)}"
+    if found.held:
+        parts.append(f"held up {_held_up(rollout, found.held)}")
+    elif found.ok and (slowest := verdicts.slowest(rollout)):
+        pod, held = slowest
+        step = f" ({_step(held)})" if held else ""
+        parts.append(f"the slowest start: {name_of(rollout, pod)}, {took(pod)}{step}")
+    if found.obstacle:
+        parts.append(found.obstacle)
+    if found.waits and not found.ok:
+        first = found.waits[0]
+        why = f" ({first.held.step})" if first.held and first.held.goes_on else ""
+        why = why or (f" ({first.why})" if first.why else "")
+        parts.append(f"waits for {name_of(rollout, first)}{why}")
+    return "; ".join(parts)
+
+
+def _held_up(rollout: Rollout, link: Link) -> str:
+    """What took most of the time from the write to the last Ready pod."""
+    parts = sum(bool(other.pod) for other in rollout.chain)
+    more = f", the longest of {parts} parts one after another" if parts > 1 else ""
+    why = held_up_by(rollout, link)
+    if not link.pod:
+        return f"{why}{more}"
+    old = "the end of old pod " if link.ending else ""
+    return f"by {old}{link.pod}" + (f" ({why})" if why else "") + more
+
+
+def held_up_by(rollout: Rollout, link: Link) -> str:
+    """What filled the time of ``link``: of a start, its slowest step."""
+    if not link.pod:
+        return f"{milliseconds(link.ms)} {link.what}"
+    if link.ending:
+        return f"{link.what} {milliseconds(link.ms)}"
+    held = next((pod.held for pod in rollout.pods if pod.name == link.pod), None)
+    return _step(held) if held else ""
+
+
+def _step(held: Held) -> str:
+    return f"{held.step}, for {duration(held.ms / 1000)}" if held.goes_on else (
+        f"{held.step} {milliseconds(held.ms)}"
+    )  # fmt: skip
+
+
+def length(time: timedelta, *, exact: bool) -> str:
+    seconds = time.total_seconds()
+    if exact:
+        return milliseconds(seconds * 1000)
+    return f"{duration(seconds)}, to the second" if seconds >= 1 else "about a second"
+
+
+def took(pod: RolledPod) -> str:
+    """From its creation to Ready, with ≈ if only to the second; empty where it is not known."""
+    if pod.took_ms is None:
+        return ""
+    return milliseconds(pod.took_ms) if pod.took_exact else f"≈{duration(pod.took_ms / 1000)}"
+
+
+def name_of(rollout: Rollout, pod: RolledPod) -> str:
+    """With its namespace where it is not that of all."""
+    several = len({other.namespace for other in rollout.pods}) > 1
+    return f"{pod.namespace}/{pod.name}" if several else pod.name
+
+
+def summary(rollout: Rollout) -> list[str]:
+    """The write, the revision, notes and what is not known; one line for each."""
+    lines = []
+    if rollout.write:
+        lines.append(written(rollout.write))
+    elif rollout.begun:
+        lines.append(f"began: {rollout.begun:%Y-%m-%d %H:%M:%S} UTC, to the second")
+    if rollout.revision:
+        lines.append(_revision(rollout))
+    lines += chain(rollout)
+    lines += rollout.notes
+    if rollout.missing:
+        lines.append(f"without {'; without '.join(rollout.missing)}")
+    return lines
+
+
+def written(write: Write) -> str:
+    at = write.at.isoformat(sep=" ", timespec="milliseconds").replace("+00:00", " UTC")
+    audit = f", Audit-Id {write.audit_id}" if write.audit_id else ""
+    return f"written: {at} by {write.client} ({write.verb}, {milliseconds(write.took_ms)}){audit}"
+
+
+def _revision(rollout: Rollout) -> str:
+    of_deployment = rollout.workload is not None and rollout.workload.kind is DEPLOYMENT
+    what = "ReplicaSet" if of_deployment else "revision"
+    number = f" (revision {rollout.revision_number})" if rollout.revision_number else ""
+    created = rollout.revision_created
+    when = f", created {created:%Y-%m-%d %H:%M:%S} UTC" if created else ""
+    return f"{what}: {rollout.revision}{number}{when}"
+
+
+def chain(rollout: Rollout) -> list[str]:
+    """What came one after another until the last pod was Ready, if that is more than one start."""
+    if len([link for link in rollout.chain if link.pod]) < 2:
+        return []
+    told = [
+        f"{link.pod or 'pause'}{' ended' if link.ending else ''} {milliseconds(link.ms)}"
+        for link in rollout.chain
+    ]
+    return [f"one after another: {' → '.join(told)}"]
+
+
+def ends(rollout: Rollout) -> tuple[datetime, datetime] | None:
+    """From when to when the bars go; None where nothing has a time.
+
+    What goes on for much longer than all else took is cut: its bar goes on too.
+    """
+    moments = [rollout.begun] if rollout.begun and rollout.workload else []
+    new = [pod for pod in rollout.pods if pod.part is Part.NEW]
+    for pod in new:
+        moments += filter(None, (pod.created, pod.ready))
+    for other in rollout.others:
+        moments += filter(None, (other.ending.begun, other.ending.ended))
+    known = [moment for moment in moments if moment]
+    if known and rollout.looked_at and any(pod.state in _UNDONE for pod in new):
+        most = min(known) + _LONGEST * (max(known) - min(known))
+        known.append(min(rollout.looked_at, max(most, min(known) + _SHORTEST)))
+    return (min(known), max(known)) if known and max(known) > min(known) else None
+
+
+def table(rollout: Rollout, columns: int, most: int | None = MOST) -> Table:
+    """One line for each pod, those that are not Ready first, then the slowest."""
+    made = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    wide, bars = columns >= _NARROW, bar_width(columns)
+    # Pods of a selection have nothing to do with each other: their starts have no common axis.
+    axis = ends(rollout) if rollout.workload else None
+    bars = bars if axis else 0
+    made.add_column("pod", overflow="fold", min_width=12)
+    made.add_column("state", no_wrap=True)
+    if wide:
+        made.add_column("node", overflow="fold", max_width=columns // 5)
+        made.add_column("created", justify="right", no_wrap=True)
+    made.add_column("took", justify="right", no_wrap=wide)
+    if bars:
+        made.add_column("", no_wrap=True, width=bars)
+    made.add_column("slowest step", overflow="fold")
+    shown = rollout.pods if most is None else rollout.pods[:most]
+    for pod in shown:
+        made.add_row(
+            Text(name_of(rollout, pod)),
+            Text(_told(pod), _STYLES.get(pod.state, "yellow")),
+            *([Text(pod.node), _after(rollout, pod)] if wide else []),
+            Text(took(pod)),
+            *([Text(_bar(pod, axis, bars, rollout.looked_at), _style(pod))] if bars else []),
+            Text(slowest(pod)),
+        )
+    return made
+
+
+def hidden(rollout: Rollout, most: int | None = MOST) -> str:
+    """How many pods ``table`` leaves out; empty if none."""
+    if most is None or len(rollout.pods) <= most:
+        return ""
+    rest = rollout.pods[most:]
+    known = [pod.took_ms for pod in rest if pod.took_ms is not None]
+    quicker = f", none slower than {milliseconds(max(known))}" if len(known) == len(rest) else ""
+    return f"… {counted(len(rest), 'pod')} more{quicker}: see --html or --json"
+
+
+def slowest(pod: RolledPod) -> str:
+    """The step that held a pod up, or why it is not Ready."""
+    if pod.part is Part.BEFORE:
+        return "there before the last write"
+    if pod.held:
+        return _step(pod.held) if pod.held.ms or not pod.held.goes_on else pod.held.step
+    return pod.why
+
+
+def others(rollout: Rollout, columns: int, most: int | None = MOST) -> Table | None:
+    """Pods of older revisions, and those that ended since the rollout began."""
+    if not rollout.others:
+        return None
+    made = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    made.add_column("old pod", overflow="fold", min_width=12)
+    made.add_column("state", no_wrap=True)
+    if columns >= _NARROW:
+        made.add_column("node", overflow="fold", max_width=columns // 5)
+    made.add_column("ended in", justify="right")
+    made.add_column("how", overflow="fold")
+    for other in rollout.others if most is None else rollout.others[:most]:
+        made.add_row(
+            Text(other.name),
+            Text(str(other.state)),
+            *([Text(other.node)] if columns >= _NARROW else []),
+            Text(ended_in(other)),
+            Text(ending(other)),
+        )
+    return made
+
+
+def ended_in(other: OtherPod) -> str:
+    """Like ``took``, from the request for its deletion until it was gone."""
+    ms = other.ending.took_ms
+    if ms is None:
+        return ""
+    return milliseconds(ms) if other.ending.exact else f"≈{duration(ms / 1000)}"
+
+
+def others_hidden(rollout: Rollout, most: int | None = MOST) -> str:
+    if most is None or len(rollout.others) <= most:
+        return ""
+    return f"… {counted(len(rollout.others) - most, 'old pod')} more: see --html or --json"
+
+
+def ending(other: OtherPod) -> str:
+    """How it ended, or why it is still there."""
+    if other.kept:
+        return "stays as it is"
+    if other.serves:
+        return "of an older revision, still there"
+    grace = "" if other.ending.grace is None else f" of {other.ending.grace} s"
+    if other.ending.killed:
+        names = ", ".join(other.ending.killed)
+        return f"{names} killed: not ended within the grace period{grace}"
+    return other.ending.slowest
+
+
+def parts(rollout: Rollout, columns: int, most: int | None = MOST) -> Iterator[Table | str]:
+    """Everything below the title."""
+    if rollout.pods:
+        yield table(rollout, columns, most)
+        if line := hidden(rollout, most):
+            yield line
+    if (found := others(rollout, columns, most)) is not None:
+        yield found
+        if line := others_hidden(rollout, most):
+            yield line
+    yield from summary(rollout)
+
+
+def trace_urls(rollout: Rollout, jaeger_url: str) -> list[str]:
+    """Of the write, and of the pod that held it up or is the slowest."""
+    found = verdicts.of(rollout)
+    name = found.held.pod if found.held else found.waits[0].name if found.waits else ""
+    pods = [pod for pod in rollout.pods if pod.name == name] or list(rollout.pods[:1])
+    ids = [rollout.write.trace_id] if rollout.write else []
+    ids += [trace for pod in pods if pod.start for trace in pod.start.trace_ids]
+    return [f"{jaeger_url}/trace/{trace}" for trace in dict.fromkeys(ids)]
+
+
+def _told(pod: RolledPod) -> str:
+    return str(pod.state) if pod.part is not Part.LATER else f"{pod.state}, later"
+
+
+def _after(rollout: Rollout, pod: RolledPod) -> Text:
+    """When it was created, since the beginning of the rollout."""
+    if rollout.begun is None or pod.created is None or pod.part is Part.BEFORE:
+        return Text("")
+    ms = max(0.0, (pod.created - rollout.begun).total_seconds() * 1000)
+    exact = rollout.begun_exact and pod.exact
+    return Text(f"+{milliseconds(ms)}" if exact else f"+{duration(ms / 1000)}")
+
+
+def _style(pod: RolledPod) -> str:
+    return "green" if pod.ready else "yellow"
+
+
+def _bar(
+    pod: RolledPod,
+    axis: tuple[datetime, datetime] | None,
+    width: int,
+    now: datetime | None,
+) -> str:
+    """From its creation to Ready, or to now with another mark."""
+    if axis is None or pod.created is None or pod.part is not Part.NEW:
+        return ""
+    until = pod.ready or now
+    if until is None:
+        return ""
+    begin, end = (_column(moment, axis, width) for moment in (pod.created, until))
+    begin = min(begin, width - 1)
+    return " " * begin + ("█" if pod.ready else "▒") * max(1, end - begin)
+
+
+def _column(moment: datetime, axis: Sequence[datetime], width: int) -> int:
+    share = (moment - axis[0]) / (axis[1] - axis[0])
+    return round(min(1.0, max(0.0, share)) * width)

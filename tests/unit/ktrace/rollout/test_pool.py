@@ -1,0 +1,112 @@
+"""Many pods are read with few searches, and what is told of each is what it is told alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ktrace.jaeger import Reader, reader
+from ktrace.podend.search import look_for_ending
+from ktrace.podstart import search
+from ktrace.podstart.cluster import FromCluster
+from ktrace.podstart.pod import pod_of
+from ktrace.podstart.search import look_for_start
+from ktrace.rollout import look as rollout_look
+from ktrace.rollout.cluster import Wanted
+from ktrace.rollout.kinds import DEPLOYMENT
+from ktrace.rollout.look import Look
+from ktrace.rollout.model import Rollout
+from ktrace.rollout.pool import merged
+from tests.fakes import jaeger as fake
+from tests.fakes import rollouts
+from tests.fakes.clock import Clock
+from tests.fakes.rollouts import NAMESPACE, OLD_HASH, Cluster, web_pod
+from tests.fakes.store import Store
+
+PODS = 40
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """No test waits for spans."""
+    return Clock(1_700_000_100.0).drive(monkeypatch, search, rollout_look, reader)
+
+
+def cluster(pods: int) -> Cluster:
+    new = [
+        web_pod(at, created=100 + at * 3, pull=100 + at * 17 % 700, ready=1_500 + at * 31 % 4_000)
+        for at in range(pods)
+    ]
+    old = [
+        web_pod(
+            500 + at, OLD_HASH, created=-70_000, ready=-60_000, deleted=1_600 + at, gone=2_600 + at
+        )
+        for at in range(pods)
+    ]
+    return rollouts.deployment([*new, *old], replicas=pods)
+
+
+def others() -> list[dict[str, Any]]:
+    """Pods of another Deployment at the same time."""
+    return [trace for at in range(900, 905) for trace in web_pod(at, "zzzzzzzzz").traces]
+
+
+def shown(made: Cluster, store: Store, seconds: float = 0) -> Rollout:
+    wanted = Wanted(DEPLOYMENT, NAMESPACE, "web")
+    (rollout,) = Look(fake.client(store.answer), made, wanted).wait(seconds)
+    return rollout
+
+
+def test_a_hundred_pods_do_not_cost_a_hundred_times_the_searches() -> None:
+    few, many = cluster(10), cluster(PODS)
+    stores = [Store([*made.traces(), *others(), rollouts.written()]) for made in (few, many)]
+    for made, store in zip((few, many), stores, strict=True):
+        rollout = shown(made, store)
+        assert len(rollout.pods) == len(rollout.others) == len(made.pods) / 2
+    assert stores[1].searches < 1.5 * stores[0].searches
+    assert len(many.requests) == 4, "the object, its ReplicaSets, its pods and the Events"
+
+
+def test_what_is_waited_for_is_not_read_again() -> None:
+    made = cluster(PODS)
+    store = Store([*made.traces(), rollouts.written()])
+    once = Store([*made.traces(), rollouts.written()])
+    shown(made, once)
+    shown(made, store, seconds=10)
+    assert store.sent < 2 * once.sent
+
+
+def test_each_start_and_each_ending_is_the_same_as_alone() -> None:
+    made = cluster(PODS)
+    store = Store([*made.traces(), *others(), rollouts.written()])
+    rollout = shown(made, store)
+    alone_reader = Reader(fake.client(store.answer))
+    by_name = {pod.name: pod for pod in made.pods}
+    for pod in rollout.pods:
+        known = FromCluster(pod_of(by_name[pod.name].document), missing=())
+        alone = look_for_start(alone_reader, NAMESPACE, pod.name, pod.uid, known=known)
+        assert pod.start == alone
+    for other in rollout.others:
+        gone = FromCluster(gone=True)
+        assert other.ending.detail == look_for_ending(
+            alone_reader, NAMESPACE, other.name, other.uid, known=gone
+        )
+
+
+def test_spans_that_arrive_later_are_seen(clock: Clock) -> None:
+    clock.now = 1_700_000_008.0
+    made = cluster(3)
+    late, *there = made.traces()[1:]
+    store = Store([*there, rollouts.written()])
+    look = Look(fake.client(store.answer), made, Wanted(DEPLOYMENT, NAMESPACE, "web"))
+    (before,) = look.wait(0)
+    store.add(late)
+    (after,) = look.wait(0)
+    names = {step.name for pod in after.pods if pod.start for step in pod.start.steps}
+    assert "bind to a node" in names
+    assert before.pods != after.pods
+
+
+def test_periods_that_touch_are_one() -> None:
+    assert merged([(5, 9), (1, 3), (4, 5), (20, 30), (22, 23)]) == [(1, 9), (20, 30)]

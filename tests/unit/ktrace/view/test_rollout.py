@@ -1,0 +1,162 @@
+"""A rollout on terminals of any width, and as a page."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+
+import pytest
+from rich.console import Console
+
+from ktrace.rollout.cluster import Wanted
+from ktrace.rollout.kinds import DEPLOYMENT, PODS
+from ktrace.rollout.look import Look
+from ktrace.rollout.model import Rollout
+from ktrace.view import rollout as view
+from ktrace.view import rollout_page
+from tests.fakes import rollouts, starts
+from tests.fakes.jaeger import URL
+from tests.fakes.rollouts import NAMESPACE, OLD_HASH, web_pod
+
+
+def of(number: int, **wanted: str) -> Rollout:
+    """``number`` pods, of which every tenth is not Ready, and as many old ones."""
+    pods = [
+        web_pod(
+            at,
+            created=100 + at * 5,
+            pull=200 + at * 7 % 900,
+            ready=None if at % 10 == 9 else 2_000 + at * 37 % 5_000,
+            node=f"agent-{at % 4}",
+        )
+        for at in range(number)
+    ]
+    old = [
+        web_pod(
+            900 + at, OLD_HASH, created=-70_000, ready=-60_000, deleted=2_000 + at, gone=4_000 + at
+        )
+        for at in range(number)
+    ]
+    cluster = rollouts.deployment([*pods, *old], replicas=number)
+    jaeger = starts.jaeger(*cluster.traces(), rollouts.written())
+    asked = Wanted(PODS, **wanted) if wanted else Wanted(DEPLOYMENT, NAMESPACE, "web")
+    (rollout,) = Look(jaeger, cluster, asked).wait(0)
+    return rollout
+
+
+@pytest.fixture(scope="module")
+def hundred() -> Rollout:
+    return of(100)
+
+
+@pytest.fixture(scope="module")
+def three() -> Rollout:
+    return of(3)
+
+
+def printed(rollout: Rollout, columns: int, most: int | None = view.MOST) -> list[str]:
+    console = Console(width=columns, force_terminal=True, no_color=True, highlight=False)
+    with console.capture() as captured:
+        for part in view.parts(rollout, columns, most):
+            console.print(part, markup=False)
+    return [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in captured.get().splitlines()]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100, 130, 200])
+def test_every_line_fits(hundred: Rollout, columns: int) -> None:
+    lines = printed(hundred, columns)
+    assert max(map(len, lines)) <= columns
+    assert any("web-6d4cf56db6" in line for line in lines), "names are whole"
+
+
+def test_a_terminal_gets_the_slowest_and_how_many_are_left_out(hundred: Rollout) -> None:
+    lines = printed(hundred, 130)
+    assert sum(line.startswith("web-6d4cf56db6") for line in lines) == view.MOST
+    (more,) = [line for line in lines if re.match("… [0-9]+ pods more", line)]
+    slowest_left = max(pod.took_ms or 0 for pod in hundred.pods[view.MOST :])
+    told = f"… 80 pods more, none slower than {slowest_left / 1000:.2f} s: see --html or --json"
+    assert more.rstrip() == told
+    assert "… 80 old pods more: see --html or --json" in [line.rstrip() for line in lines]
+    assert sum(line.startswith("web-") for line in printed(hundred, 130, None)) == 200
+
+
+def test_bars_have_one_axis(three: Rollout) -> None:
+    lines = printed(three, 130)
+    bars = [line for line in lines if "█" in line]
+    assert len(bars) == 3
+    assert len({line.index("█") for line in bars}) <= 2
+
+
+class _Page(HTMLParser):
+    """The elements of a page, with their attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def all(self, tag: str) -> Iterator[dict[str, str | None]]:
+        return (attributes for name, attributes in self.elements if name == tag)
+
+
+def test_a_page_has_a_row_for_each_pod_and_loads_nothing(hundred: Rollout) -> None:
+    text = rollout_page.render([hundred], URL)
+    page = _Page(text)
+    assert len(list(page.all("details"))) == 200
+    assert len(list(page.all("summary"))) == 200
+    assert len(list(page.all("li"))) >= 200
+    assert not re.findall(r'(?:src|href)="(?!http://127\.0\.0\.1:16686/trace/|data:,")', text)
+    assert not re.search(r"url\(|@import|<img|<link(?! rel=\"icon\")", text)
+    assert "default-src 'none'" in text
+    assert len(text) < 1_500_000
+
+
+def test_a_page_is_in_order_for_a_screen_reader(hundred: Rollout) -> None:
+    for rollouts_shown in ([hundred], [hundred, hundred]):
+        page = _Page(rollout_page.render(rollouts_shown, URL))
+        levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
+        assert levels[0] == 1
+        assert levels.count(1) == 1
+        assert all(later <= before + 1 for before, later in itertools.pairwise(levels))
+        ids = [attributes["id"] for _, attributes in page.elements if attributes.get("id")]
+        assert len(ids) == len(set(ids))
+        named = [attributes.get("aria-labelledby") for attributes in page.all("ol")]
+        assert set(named) <= set(ids)
+        assert len(named) == 2 * len(rollouts_shown)
+        lanes = [a for a in page.all("span") if "lane" in (a.get("class") or "").split()]
+        assert all(lane.get("aria-hidden") == "true" for lane in lanes)
+
+
+def test_bars_stay_within_their_lane(hundred: Rollout) -> None:
+    text = rollout_page.render([hundred], URL)
+    bars = re.findall(r"left:([0-9.-]+)%;width:([0-9.-]+)%", text)
+    assert len(bars) > 500
+    for left, width in bars:
+        assert 0 <= float(left) <= 100
+        assert float(width) >= 0
+        assert float(left) + float(width) <= 100.05
+
+
+def test_few_pods_need_no_filter(three: Rollout) -> None:
+    assert "<input" not in rollout_page.render([three], URL)
+
+
+def test_the_page_of_a_selection_has_an_axis_for_each_pod() -> None:
+    rollout = of(3, namespace=NAMESPACE, selector="app=web")
+    text = rollout_page.render([rollout], URL)
+    assert "each on an axis of its own" in text
+    bars = re.findall(r'class="bar whole" style="left:([0-9.]+)%', text)
+    assert set(bars) == {"0.00"}
+
+
+@pytest.mark.parametrize(
+    ("total_ms", "unit"), [(2_883, 1_000), (90, 20), (30_000, 10_000), (600_000, 200_000), (5, 1)]
+)
+def test_ticks_are_round(total_ms: float, unit: float) -> None:
+    assert rollout_page._unit(total_ms) == pytest.approx(unit)
+    assert 3 <= len(list(rollout_page._ticks(total_ms, unit))) <= 6
