@@ -22,6 +22,7 @@ _MOST = 500
 _NO_FILES = ":4"
 """A directive of kubectl's: ShellCompDirectiveNoFileComp of spf13/cobra."""
 
+
 def stacks(incomplete: str) -> list[str]:
     """The Pulumi stacks of the project."""
     from ktrace.target import stack  # noqa: PLC0415  options complete without it

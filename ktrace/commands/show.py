@@ -105,6 +105,4 @@ def show(
     elif ending:
         show_ending.show(chosen, stack, namespace, pod, timeout=timeout, as_json=as_json)
     else:
-        show_start.show(
-            chosen, stack, namespace, pod, html=html, timeout=timeout, as_json=as_json
-        )
+        show_start.show(chosen, stack, namespace, pod, html=html, timeout=timeout, as_json=as_json)
