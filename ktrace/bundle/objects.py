@@ -263,9 +263,12 @@ class Reducer:
     def __init__(self, key: bytes) -> None:
         self._key = key
 
-    def kept(self, document: Mapping[str, Any]) -> dict[str, Any] | None:
-        """What is kept of an answer; None of what is never kept."""
-        kind = str(document.get("kind", ""))
+    def kept(self, document: Mapping[str, Any], path: str = "") -> dict[str, Any] | None:
+        """What is kept of an answer; None of what is never kept.
+
+        ``path`` is the request's, which tells the kind of a document that does not.
+        """
+        kind = str(document.get("kind") or _kind_at(path, is_list="items" in document))
         if not kind and "gitVersion" in document:
             return self._map(document, _VERSION)
         if kind == "APIResourceList":
@@ -321,6 +324,13 @@ class Reducer:
     def _digest(self, value: Any) -> str:
         text = json.dumps(value, sort_keys=True)
         return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def _kind_at(path: str, *, is_list: bool) -> str:
+    parts = path.partition("?")[0].split("/")
+    plural = parts[-1] if is_list else parts[-2] if len(parts) > 1 else ""
+    known = {f"{kind.lower()}s": kind for kind in (*_KINDS, *_NEVER)}
+    return known.get(plural, "") + ("List" if is_list else "")
 
 
 def _without_hash(template: Mapping[str, Any]) -> dict[str, Any]:

@@ -177,7 +177,7 @@ class Recording(session.Live):
             self._api[path] = {"status": found.status, "message": clean(str(found))}
         elif isinstance(found, Exception):
             self._api[path] = {"status": 0, "message": clean(api_server.reason(found))}
-        elif (kept := self._reduce.kept(found)) is not None:
+        elif (kept := self._reduce.kept(found, path)) is not None:
             self._api[path] = {"status": 200, "document": kept}
 
     def document(self, context: typer.Context) -> dict[str, Any]:

@@ -103,6 +103,17 @@ def test_data_is_never_kept(kind: str) -> None:
     assert kept({"kind": "List", "items": [document]}) is None
 
 
+def test_the_path_tells_the_kind_of_what_does_not_name_it() -> None:
+    pod = {"metadata": {"name": "a"}, "spec": {"nodeName": "n", "volumes": [{"name": SECRET}]}}
+    reduce = Reducer(b"key")
+    found = {"metadata": {"name": "a"}, "spec": {"nodeName": "n", "volumes": [{}]}}
+    assert reduce.kept(pod, "/api/v1/namespaces/shop/pods/a") == found
+    listed = reduce.kept({"items": [pod]}, "/api/v1/namespaces/shop/pods?labelSelector=a%3Db")
+    assert listed == {"items": [found]}
+    assert reduce.kept({"items": [pod]}, "/api/v1/secrets") is None
+    assert reduce.kept(pod, "/api/v1/namespaces/shop/secrets/a") is None
+
+
 def test_of_an_unknown_kind_its_owners_are_kept() -> None:
     owner = {"apiVersion": "v1", "kind": "A", "name": "b", "uid": "c", "controller": True}
     document = {
