@@ -71,6 +71,7 @@ _ENTRIES = {
     "boot": _Entry("ktrace.commands.boot", "boot"),
     "open": _Entry("ktrace.commands.open", "open_"),
 }
+COMMANDS = tuple(_ENTRIES)
 
 
 class _Command(TyperCommand):

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ktrace.activity import nodes
 from ktrace.activity.requests import WATCH, ApiRequest, WebhookCall
-
-P99_LEAST = 100
-"""Requests from which on a 99th percentile says something."""
+from ktrace.percentiles import median, percentile
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,7 @@ def rows(requests: Sequence[ApiRequest], by: str, seconds: float) -> list[Row]:
 
 def _row(key: str, kind: str, internal: bool, group: Sequence[_Counted], seconds: float) -> Row:
     counted = [what for _, what, _ in group]
-    lengths = sorted(what.duration for what in counted)
+    lengths = [what.duration / 1000 for what in counted]
     slowest = max(counted, key=lambda what: what.duration)
     return Row(
         key=key,
@@ -81,9 +78,9 @@ def _row(key: str, kind: str, internal: bool, group: Sequence[_Counted], seconds
         internal=internal,
         count=len(group),
         per_second=len(group) / seconds if seconds > 0 else 0.0,
-        p50_ms=_percentile(lengths, 50),
-        p99_ms=_percentile(lengths, 99) if len(group) >= P99_LEAST else None,
-        total_ms=sum(lengths) / 1000,
+        p50_ms=median(lengths),
+        p99_ms=percentile(lengths, 0.99),
+        total_ms=sum(lengths),
         errors=sum(what.failed is True for what in counted),
         failed_requests=sum(request.failed is True for _, _, request in group),
         etcd_share=_share(counted, lambda request: request.etcd),
@@ -98,8 +95,3 @@ def _share(
     requests = [what for what in counted if isinstance(what, ApiRequest)]
     total = sum(request.duration for request in requests) or 1
     return sum(map(part, requests)) / total if requests else None
-
-
-def _percentile(lengths: Sequence[int], percent: int) -> float:
-    """The nearest rank, in milliseconds."""
-    return lengths[math.ceil(percent / 100 * len(lengths)) - 1] / 1000

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ktrace.benchmark.samples import Measurement, Sample, rows
-from ktrace.benchmark.statistics import percentile
 from ktrace.document import API_VERSION, versioned
 from ktrace.errors import UsageError
+from ktrace.percentiles import percentile
 from ktrace.text import clean
 
 _BROKEN = (ValueError, LookupError, TypeError, AttributeError, RecursionError)

@@ -1,4 +1,4 @@
-"""Percentiles, and whether two measurements differ. Pure: the same values give the same answer."""
+"""Whether two measurements differ. Pure: the same values give the same answer."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ktrace.benchmark.samples import READY, WHOLE, in_order
+from ktrace.percentiles import median
 
-LEAST_FOR_P90 = 10
-LEAST_FOR_P99 = 100
-"""With fewer values a percentile is the largest value under another name."""
 _DOUBT = 0.01
 """That of all intervals of a comparison together (Bonferroni)."""
 RELEVANT = 0.05
@@ -20,19 +18,6 @@ RELEVANT = 0.05
 as much, because what else the machine does differs."""
 _NEVER = 1e-9
 """A median so improbable has no part in an interval."""
-
-
-def percentile(values: Sequence[float], part: float) -> float | None:
-    """That of ``part``, between 0 and 1, by linear interpolation; None from too few values."""
-    least = LEAST_FOR_P99 if part > 0.9 else LEAST_FOR_P90 if part > 0.5 else 1
-    return _quantile(sorted(values), part) if len(values) >= least else None
-
-
-def _quantile(ordered: Sequence[float], part: float) -> float:
-    position = part * (len(ordered) - 1)
-    below = int(position)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
 
 
 @dataclass(frozen=True)
@@ -67,13 +52,13 @@ def compare(
     names = in_order([*before, *after])
     if not (READY in before and READY in after):
         names = [name for name in names if name != READY]
-    relevant = RELEVANT * _median(before[WHOLE])
+    relevant = RELEVANT * median(before[WHOLE])
     tail = _DOUBT / len(names) / 2
     found = {}
     for name in names:
         one, other = (side.get(name) or [0.0] for side in (before, after))
         low, high = _interval(_resampled(one), _resampled(other), tail)
-        found[name] = Shift(_median(one), _median(other), low, high, relevant)
+        found[name] = Shift(median(one), median(other), low, high, relevant)
     return found
 
 
@@ -120,7 +105,3 @@ def _end(shifts: Sequence[tuple[float, float]], tail: float) -> float:
         if passed > tail:
             return shift
     return shifts[-1][0]
-
-
-def _median(values: Sequence[float]) -> float:
-    return _quantile(sorted(values), 0.5)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ktrace import completion
 from ktrace.commands import output_file
 from ktrace.errors import FINDING, UsageError
 from ktrace.target import options, target
@@ -19,11 +20,23 @@ if TYPE_CHECKING:
 
 def show(
     pod: Annotated[
-        str, typer.Argument(metavar="pod/NAME", help="The pod; it may already be deleted.")
+        str,
+        typer.Argument(
+            metavar="pod/NAME",
+            autocompletion=completion.pods_and_workloads,
+            help="The pod; it may already be deleted.",
+        ),
     ],
     *,
     namespace: Annotated[
-        str, typer.Option("--namespace", "-n", metavar="NS", help="The pod's namespace.")
+        str,
+        typer.Option(
+            "--namespace",
+            "-n",
+            metavar="NS",
+            autocompletion=completion.namespaces,
+            help="The pod's namespace.",
+        ),
     ] = "default",
     ending: Annotated[
         bool, typer.Option("--ending", help="Show its end instead: why does it terminate slowly?")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ktrace import completion
 from ktrace.errors import UsageError
 from ktrace.jaeger import JaegerError
 from ktrace.target import options, target
@@ -47,7 +48,14 @@ def top(
     ] = "",
     *,
     namespace: Annotated[
-        str, typer.Option("--namespace", "-n", metavar="NS", help="The object's namespace.")
+        str,
+        typer.Option(
+            "--namespace",
+            "-n",
+            metavar="NS",
+            autocompletion=completion.namespaces,
+            help="The object's namespace.",
+        ),
     ] = "default",
     by: Annotated[By, typer.Option("--by", help="What a row is.")] = By.CLIENT,
     since: Annotated[

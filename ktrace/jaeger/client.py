@@ -7,6 +7,7 @@ refused connection and anything that is not JSON are a JaegerError.
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import json
 import time
@@ -49,6 +50,9 @@ _LONGEST_REASON = 400
 _TOO_MANY = "search depth must be"
 _PAUSES = (0.25, 0.5, 1.0, 2.0)
 """Seconds before a request is repeated that failed because an index was being created."""
+
+_KEPT = 4
+"""Answers: the searches of one look may find the same trace, and so may those of the next."""
 
 _REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
@@ -98,6 +102,8 @@ class Jaeger:
         self._most = paging.PAGE
         self._cut: dict[str, tuple[int, Trace]] = {}
         """Traces that were read again by their id, and how many spans a search had of them."""
+        self._read_before: dict[tuple[int, bytes], list[Trace]] = {}
+        """The last answers by their status and digest; the newest is the last one."""
         self._takes_text = False
         """Whether an UNKNOWN store has shown that it takes no patterns."""
         self._failures = (httpx.HTTPError,)
@@ -256,8 +262,9 @@ class Jaeger:
         # What has found a trace in the same period would have refused a broken pattern.
         self._takes_text |= was_asked and bool(traces)
         matching = [trace for trace in traces if search.finds(trace)]
-        begins = [span.start for trace in traces for span in trace.spans]
-        return Page(matching, len(traces) >= min(limit, self._most), begins)
+        full = len(traces) >= min(limit, self._most)
+        begins = [span.start for trace in traces for span in trace.spans] if full else []
+        return Page(matching, full, begins)
 
     def _ask_for_the_store(self, query: Mapping[str, str | int]) -> bool:
         """RefusalError if ``query`` is for a store that is not known and takes patterns.
@@ -314,30 +321,44 @@ class Jaeger:
             return look()
 
     def _names(self, path: str) -> list[str]:
-        return self._read(path, {}, lambda data: sorted(clean(name) for name in data))
+        answer = self._answer(path, {})
+        return self._read(path, answer, lambda data: sorted(clean(name) for name in data))
 
     def _traces(self, path: str, query: Mapping[str, str | int]) -> list[Trace]:
-        return self._read(path, query, lambda data: list(map(model.trace_of, data)))
+        """An answer that is the same as one of the last is not read again."""
+        status, text = self._answer(path, query)
+        key = status, hashlib.blake2b(text).digest()
+        found = self._read_before.pop(key, None)
+        if found is None:
+            found = self._read(path, (status, text), lambda data: list(map(model.trace_of, data)))
+        if found:
+            self._read_before[key] = found
+        if len(self._read_before) > _KEPT:
+            del self._read_before[next(iter(self._read_before))]
+        return found
 
     def _read(
-        self, path: str, query: Mapping[str, str | int], parse: Callable[[Any], list[T]]
+        self, path: str, answer: tuple[int, bytearray], parse: Callable[[Any], list[T]]
     ) -> list[T]:
-        """What ``parse`` makes of the answer's data; empty where there is none."""
+        """What ``parse`` makes of the data in ``answer``; empty where there is none."""
         try:
-            return parse(self._data(path, query) or [])
+            return parse(self._data(path, *answer) or [])
         except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise JaegerError(
                 f"{self.url}{path} answers with data that is not Jaeger's "
                 f"({type(error).__name__}: {clean(str(error))}): is that Jaeger?"
             ) from None
 
-    def _data(self, path: str, query: Mapping[str, str | int]) -> Any:
-        for pause in (*_PAUSES, None):
+    def _answer(self, path: str, query: Mapping[str, str | int]) -> tuple[int, bytearray]:
+        """Like ``_get``, repeated while an index is being created."""
+        for pause in _PAUSES:
             status, text = self._get(path, query)
             if status < HTTPStatus.INTERNAL_SERVER_ERROR or not _is_transient(text):
-                break
-            if pause is not None:
-                time.sleep(pause)
+                return status, text
+            time.sleep(pause)
+        return self._get(path, query)
+
+    def _data(self, path: str, status: int, text: bytearray) -> Any:
         if status == HTTPStatus.NOT_FOUND:
             return None
         told = f"{self.url}{path} answers {status}"

@@ -115,6 +115,8 @@ class Trace:
 
 def merged(known: Trace, newer: Trace) -> Trace:
     """``newer`` with the spans that only ``known`` has; both are of one trace."""
+    if newer is known:
+        return newer
     spans = {_identity(span) for span in newer.spans}
     missing = [span for span in known.spans if _identity(span) not in spans]
     if not missing:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from runtime_observability.core import arrivals
+from runtime_observability.core.component import COMPONENTS
 from runtime_observability.core.naming import JAEGER_ALIAS
 from runtime_observability.host.http import httpx
 
@@ -186,7 +187,7 @@ def parse_destinations(text: str) -> list[Destination]:
 
 def parse_arrivals(text: str) -> Arrivals:
     """Every component that core.arrivals counts, and every destination, with or without spans."""
-    of = dict.fromkeys(arrivals.COMPONENTS, 0)
+    of = dict.fromkeys(COMPONENTS, 0)
     filters = False
     for match in _LINE.finditer(text):
         if match["name"] == arrivals.METRIC:

@@ -13,7 +13,7 @@ from ktrace.pipeline import collector_metrics, synthetic_span
 from ktrace.pipeline.collector_metrics import Arrivals, Destination, Readings
 from ktrace.pipeline.synthetic_span import Synthetic
 from runtime_observability.core.naming import Names
-from runtime_observability.core.trace_store import NONE
+from runtime_observability.core.stores import NONE
 from runtime_observability.host import docker, runner
 from runtime_observability.host.docker import Owned
 from runtime_observability.host.http import httpx

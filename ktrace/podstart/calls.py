@@ -46,12 +46,12 @@ class Call:
         """What the runtime did for the call; empty where that is not traced or has not arrived."""
         return self.trace.below(self.span)
 
-    @property
+    @cached_property
     def container_id(self) -> str:
         found = self._tag(_CONTAINER_ID)
         return found or (self.created.container_id if self.created else "")
 
-    @property
+    @cached_property
     def container_name(self) -> str:
         """containerd's own name of a container is NAME_POD_NAMESPACE_UID_ATTEMPT."""
         return self._tag(_CONTAINER_NAME).partition("_")[0]
@@ -119,7 +119,7 @@ def _paired(calls: Iterable[Call]) -> list[Call]:
         if call.method == CREATE:
             created[call.trace.id] = call
         before = created.pop(call.trace.id, None) if call.method == START else None
-        paired.append(replace(call, created=before))
+        paired.append(replace(call, created=before) if before else call)
     return paired
 
 

@@ -216,5 +216,7 @@ def request_steps(request: Request, name: str, clock: Clock, end: int) -> list[S
 
 def _within(span: Span, outer: Span) -> Span:
     """``span`` cut to the time of ``outer``: a detail may outlive the call that began it."""
+    if outer.start <= span.start and span.end <= outer.end:
+        return span
     start = min(max(span.start, outer.start), outer.end)
     return replace(span, start=start, duration=max(0, min(span.end, outer.end) - start))

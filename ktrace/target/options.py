@@ -8,15 +8,23 @@ from typing import Annotated
 
 import typer
 
+from ktrace import completion
+
 StackOption = Annotated[
     str | None,
-    typer.Option("--stack", metavar="NAME", help="Pulumi stack. Default: the selected one."),
+    typer.Option(
+        "--stack",
+        metavar="NAME",
+        autocompletion=completion.stacks,
+        help="Pulumi stack. Default: the selected one.",
+    ),
 ]
 TracesOption = Annotated[
     str | None,
     typer.Option(
         "--stack",
         metavar="NAME",
+        autocompletion=completion.stacks,
         help="Pulumi stack; with --jaeger, whose traces are read of those that Jaeger has. "
         "ORGANIZATION/PROJECT/STACK[@OWNER] for one that Pulumi does not know here.",
     ),

@@ -66,6 +66,15 @@ def selected_stack() -> str | None:
     return shown.stdout.strip() or None if shown.code == 0 else None
 
 
+def names() -> list[str]:
+    """The project's stacks; empty where Pulumi cannot tell. UsageError without a project."""
+    listed = _pulumi("stack", "ls", "--json")
+    try:
+        return [str(stack["name"]) for stack in json.loads(listed.stdout or "[]")]
+    except (ValueError, LookupError, TypeError):
+        return []
+
+
 def qualified_name(stack: str) -> str:
     """``stack`` as ORGANIZATION/PROJECT/STACK; empty where Pulumi does not know it."""
     try:

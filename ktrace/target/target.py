@@ -16,7 +16,7 @@ from ktrace.jaeger import Jaeger, Origin, origin
 from ktrace.jaeger import store as stores
 from ktrace.jaeger.store import Store
 from ktrace.target.stack import stack_outputs
-from runtime_observability.core.trace_store import NONE
+from runtime_observability.core.stores import NONE
 
 _BROKEN = (ValueError, LookupError, TypeError, AttributeError, RecursionError, yaml.YAMLError)
 """What a text raises that is not YAML of the expected shape."""

@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ktrace.benchmark.samples import DETAIL, TOTALS, WHOLE, Measurement, rows
-from ktrace.benchmark.statistics import LEAST_FOR_P99, Shift, percentile
+from ktrace.benchmark.statistics import Shift
 from ktrace.document import versioned
+from ktrace.percentiles import LEAST_FOR_P99, percentile
 from ktrace.view.terminal import counted, milliseconds
 
 _UNKNOWN = "-"

@@ -16,8 +16,9 @@ from ktrace.view.terminal import counted, milliseconds
 _LONGEST_BAR = 36
 _NARROW = 100
 """Columns below which bars would leave too little room for the steps' names."""
-_MOST_LINES = 500
-"""The terminal's library takes a second for 1,000."""
+_MOST_LINES = 200
+"""The terminal's library takes a second for 1,000, and nobody reads as many."""
+_MOST_ERRORS = 20
 _STYLES = {
     APISERVER: "blue",
     SCHEDULER: "magenta",
@@ -110,7 +111,9 @@ def summary(start: PodStart) -> list[str]:
     lines += start.notes
     steps = (*start.steps, *start.ready.steps)
     errors = [f"error in {step.name}: {step.error}" for step in steps if step.error]
-    return lines + list(dict.fromkeys(errors))
+    told = list(dict.fromkeys(errors))
+    more = len(told) - _MOST_ERRORS
+    return lines + told[:_MOST_ERRORS] + ([f"{more:,} more errors: see --json"] if more > 0 else [])
 
 
 def moment(at: datetime) -> str:

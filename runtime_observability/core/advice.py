@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 
-from runtime_observability.core import compatibility, spec_changes, support, trace_store
+from runtime_observability.core import compatibility, spec_changes, stores, support
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Observation
@@ -61,18 +61,18 @@ def _other_store(names: Names, observed: Observation, settings: Settings) -> lis
     if before in ("", after):
         return []
     change = f'traceStore: "{before}" → "{after}": Jaeger will be'
-    if before == trace_store.NONE:
+    if before == stores.NONE:
         return [f"{change} made; earlier traces stay where exporters sent them"]
-    if before == trace_store.MEMORY:
+    if before == stores.MEMORY:
         fate = "the traces in its memory are lost"
-    elif before in (trace_store.BADGER, trace_store.OWN_LABEL):
-        volume = names.traces if before == trace_store.BADGER else names.open_search_traces
+    elif before in (stores.BADGER, stores.OWN_LABEL):
+        volume = names.traces if before == stores.BADGER else names.open_search_traces
         fate = (
             f"volume {volume} is removed with its traces, unless keepTraces was on at the last up"
         )
-    elif before == trace_store.CASSANDRA:
+    elif before == stores.CASSANDRA:
         fate = f"keyspace {names.keyspace} stays in Cassandra with its traces"
-    elif before in trace_store.SEARCH_ENGINES:
+    elif before in stores.SEARCH_ENGINES:
         fate = (
             f"indices {names.index_prefix}-jaeger-* are deleted from {before} with their traces, "
             "unless keepTraces was on at the last up"

@@ -7,11 +7,10 @@ own metrics say how many those were. No other counter of a collector tells servi
 from __future__ import annotations
 
 import re
-from typing import Any, get_args
+from typing import Any
 
-from runtime_observability.core.tracing import Component
+from runtime_observability.core.component import COMPONENTS
 
-COMPONENTS: tuple[str, ...] = get_args(Component)
 METRIC = "processor_filter_spans_filtered"
 """Spans that a filter dropped (contrib processor/filterprocessor/documentation.md, v0.140.1)."""
 _PIPELINE = "traces/by_component"

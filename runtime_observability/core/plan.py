@@ -19,6 +19,7 @@ from runtime_observability.core import (
     links,
     naming,
     origin,
+    stores,
     trace_store,
 )
 from runtime_observability.core.args import (
@@ -44,7 +45,7 @@ from runtime_observability.core.node_image import UpstreamImage
 from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.origin import Origin
 from runtime_observability.core.settings.model import Settings
-from runtime_observability.core.trace_store import BADGER, CASSANDRA
+from runtime_observability.core.stores import BADGER, CASSANDRA
 from runtime_observability.core.tracing import Tracing
 from runtime_observability.core.transition import content, identity, transition
 
@@ -160,7 +161,7 @@ def make_plan(
 
 
 def _store_outputs(settings: Settings) -> dict[str, str]:
-    if settings.trace_store == trace_store.MEMORY:
+    if settings.trace_store == stores.MEMORY:
         return {}
     retention = {"traceRetention": settings.trace_retention} if settings.has_jaeger else {}
     return {"traceStore": settings.trace_store} | retention
@@ -191,21 +192,21 @@ def _open_search(settings: Settings, names: Names, observed: Observation) -> Ope
             ports={},
             memory_mib=settings.open_search_memory_mib,
             limits_swap=observed.limits_swap,
-            environment=trace_store.own_environment(settings.open_search_heap_mib),
+            environment=stores.own_environment(settings.open_search_heap_mib),
             ready_url="",
-            ready_command=trace_store.OWN_READY,
+            ready_command=stores.OWN_READY,
             ready_seconds=_OPENSEARCH_READY_SECONDS,
             stop_seconds=_OPENSEARCH_STOP_SECONDS,
             volume=VolumeArgs(
                 names.open_search_traces,
-                trace_store.OWN_PATH,
+                stores.OWN_PATH,
                 (),
-                trace_store.OWN_USER,
+                stores.OWN_USER,
                 names.labels,
                 names.owner,
                 keep=settings.keep_traces,
             ),
-            user=trace_store.OWN_USER,
+            user=stores.OWN_USER,
             is_go=False,
         )
     )
@@ -216,7 +217,7 @@ def _jaeger(settings: Settings, names: Names, observed: Observation) -> JaegerAr
     url = _jaeger_url(settings)
     by_file = compatibility.JAEGER_GENERATION.at(settings.jaeger_version) == "v2"
     volume = _trace_volume(settings, names)
-    keeps = settings.trace_store != trace_store.MEMORY
+    keeps = settings.trace_store != stores.MEMORY
     container = ContainerArgs(
         name=names.jaeger,
         image=settings.images.jaeger,
@@ -265,7 +266,7 @@ def _search_engine(
         image=settings.client_image,
         owner=names.owner,
         prefix=names.index_prefix,
-        days=trace_store.days(settings.trace_retention),
+        days=stores.days(settings.trace_retention),
         replicas=0 if settings.has_own_open_search else settings.trace_store_replicas,
         keep=settings.keep_traces,
         jaeger=str(settings.jaeger_version),
@@ -331,7 +332,7 @@ def _collector(
         alias=naming.COLLECTOR_ALIAS,
         owner=names.owner,
         labels=_labels(names, names.collector, observed)
-        | ({} if settings.has_jaeger else {naming.STORE_LABEL: trace_store.NONE}),
+        | ({} if settings.has_jaeger else {naming.STORE_LABEL: stores.NONE}),
         command=("--config", _COLLECTOR_CONFIG),
         uploads={_COLLECTOR_CONFIG: configuration, **destinations.files(settings.exporters)},
         secret_uploads=destinations.secret_files(settings.exporters),

@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from runtime_observability.core import compatibility
-from runtime_observability.core.trace_store import ELASTICSEARCH, OPENSEARCH
+from runtime_observability.core.stores import ELASTICSEARCH, OPENSEARCH
 from runtime_observability.core.versions import Version
 
 CA_FILE = "/store-ca.pem"

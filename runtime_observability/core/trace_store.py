@@ -1,51 +1,20 @@
-"""Where Jaeger keeps traces: what each store needs, and Jaeger's configuration for it. Pure."""
+"""Jaeger's configuration for the store that it keeps traces in. Pure."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from runtime_observability.core import naming
-from runtime_observability.core.settings.rule import RuleError
+from runtime_observability.core.stores import AS_THE_CLUSTER_HAS, BADGER, CASSANDRA, MEMORY
 
 if TYPE_CHECKING:  # its library takes longer to load than everything else here
     from runtime_observability.core.naming import Names
     from runtime_observability.core.settings.model import Settings
 
-TraceStore = Literal["memory", "badger", "opensearch", "elasticsearch", "cassandra", "none"]
-MEMORY: TraceStore = "memory"
-BADGER: TraceStore = "badger"
-OPENSEARCH: TraceStore = "opensearch"
-ELASTICSEARCH: TraceStore = "elasticsearch"
-CASSANDRA: TraceStore = "cassandra"
-NONE: TraceStore = "none"
-"""The stack has no Jaeger: the collector sends to `exporters` alone."""
-SEARCH_ENGINES = (OPENSEARCH, ELASTICSEARCH)
-"""With an index a day (UTC), which Jaeger never deletes."""
-
 VOLUME_PATH = "/data"
 """Where the volume of the traces is mounted in Jaeger's container."""
 BADGER_FOLDERS = ("keys", "values")
 """Below ``VOLUME_PATH``: Badger's two kinds of files."""
-
-OWN_LABEL = f"{OPENSEARCH} (own)"
-"""As messages and Jaeger's label name a stack's own OpenSearch, whose traces are in its volume."""
-OWN_URL = f"http://{naming.OPENSEARCH_ALIAS}:9200"
-"""Of a stack's own OpenSearch, on the stack's network."""
-OWN_PATH = "/usr/share/opensearch/data"
-OWN_USER = 1000
-"""Where its volume is mounted, and its user (opensearch-build 4372bf71
-docker/release/dockerfiles/opensearch.al2023.dockerfile)."""
-OWN_READY = (
-    "curl", "--silent", "--show-error", "--fail", "--noproxy", "*", "--max-time", "5",
-    "--output", "/dev/null",
-    "http://127.0.0.1:9200/_cluster/health?wait_for_status=yellow&timeout=3s",
-)  # fmt: skip
-"""Ends with 0 in its container once every index can be searched. Its image is Amazon Linux's, which
-has curl (docs.aws.amazon.com/linux/al2023/ug/curl-minimal.html)."""
-JAVA_MIB = 512
-"""What Java takes beside its heap and buffers, in MiB, with the official image's plugins."""
 
 CREDENTIAL_FILE = "/etc/jaeger/store-password"
 CA_FILE = "/etc/jaeger/store-ca.pem"
@@ -53,90 +22,6 @@ CA_FILE = "/etc/jaeger/store-ca.pem"
 REPLICAS_VARIABLE = "TRACE_STORE_REPLICAS"
 """Of Jaeger's container, where the cluster says how many copies of an index there are beside the
 first: what it said when Jaeger was made."""
-AS_THE_CLUSTER_HAS = -1
-"""Of ``traceStoreReplicas``: the cluster is asked when Jaeger is made."""
-
-SPAN_KIB = 1.35
-"""What a span takes in Jaeger's memory store, in KiB (measured with Jaeger 2.13.0: 1.2 to 1.35)."""
-SPANS_OF_A_TRACE = 3
-"""On average, in a cluster at rest (measured: 1,014 spans in 388 traces a minute); starts of pods
-have about 20."""
-_EMPTY_MIB = 60
-"""What Jaeger takes without a trace, in MiB (measured: 56)."""
-_HEAP = 0.8
-"""The share of the container's memory that Go's heap may take (GOMEMLIMIT)."""
-LEAST_BADGER_MIB = 512
-"""Jaeger with Badger took 460 MiB after 36,000 spans (measured with Jaeger 2.13.0)."""
-
-_RETENTION = re.compile(r"(\d{1,5})([hd])\Z", re.ASCII)
-_HOURS = {"h": 1, "d": 24}
-_MOST_HOURS = 24 * 365
-
-
-def retention(text: str) -> str:
-    """``text``, such as 48h or 14d, in hours. Raises RuleError for anything else."""
-    match = _RETENTION.match(text)
-    hours = int(match[1]) * _HOURS[match[2]] if match else 0
-    if not 1 <= hours <= _MOST_HOURS:
-        raise RuleError(
-            "a retention is a whole number of hours or days, from 1h to 365d", "for instance 48h"
-        )
-    return f"{hours}h"
-
-
-def memory_for(max_traces: int) -> int:
-    """The smallest memory limit, in MiB, in which Jaeger's memory store can hold that many."""
-    held_mib = max_traces * SPANS_OF_A_TRACE * SPAN_KIB / 1024
-    return int((held_mib + _EMPTY_MIB) / _HEAP)
-
-
-def traces_for(memory_mib: int) -> int:
-    """How many traces fit into that memory limit, rounded down to a thousand."""
-    held_mib = memory_mib * _HEAP - _EMPTY_MIB
-    return max(0, int(held_mib * 1024 / SPAN_KIB / SPANS_OF_A_TRACE) // 1000 * 1000)
-
-
-def own_memory_for(heap_mib: int) -> int:
-    """The smallest memory limit for a stack's own OpenSearch, in MiB.
-
-    Its buffers outside the heap may grow to half of the heap (OpenSearch 2.19.6
-    distribution/tools/launchers JvmErgonomics.java: MaxDirectMemorySize).
-    """
-    return heap_mib + heap_mib // 2 + JAVA_MIB
-
-
-def own_heap_for(memory_mib: int) -> int:
-    """The largest heap that fits into that memory limit, in MiB; negative where none does."""
-    return (memory_mib - JAVA_MIB) * 2 // 3
-
-
-def own_environment(heap_mib: int) -> dict[str, str]:
-    """Of a stack's own OpenSearch: variables that the official image documents.
-
-    Its HTTP is for the stack's network, and what nodes say to each other for nobody. It needs no
-    setting of the host's kernel. It has no login. A developer's disk may be nearly full: only a few
-    free GiB make OpenSearch refuse to write, not a share of the disk. The analyzer would be another
-    Java.
-    """
-    disk = "cluster.routing.allocation.disk.watermark"
-    return {
-        "OPENSEARCH_JAVA_OPTS": f"-Xms{heap_mib}m -Xmx{heap_mib}m",
-        "DISABLE_INSTALL_DEMO_CONFIG": "true",
-        "DISABLE_SECURITY_PLUGIN": "true",
-        "DISABLE_PERFORMANCE_ANALYZER_AGENT_CLI": "true",
-        "discovery.type": "single-node",
-        "http.host": "0.0.0.0",  # noqa: S104 - of a container that publishes no port
-        "transport.host": "127.0.0.1",
-        "node.store.allow_mmap": "false",
-        f"{disk}.low": "3gb",
-        f"{disk}.high": "2gb",
-        f"{disk}.flood_stage": "1gb",
-    }
-
-
-def days(retention: str) -> int:
-    """Of ``retention`` in hours, rounded up."""
-    return -(-int(retention.removesuffix("h")) // 24)
 
 
 def backend(settings: Settings, names: Names) -> dict[str, Any]:

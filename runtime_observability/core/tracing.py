@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from runtime_observability.core import compatibility
 
 if TYPE_CHECKING:  # its library takes longer to load than everything else here
     from runtime_observability.core.settings.model import Settings
 
-Component = Literal["apiserver", "kubelet", "containerd", "etcd"]
-"""What can be traced, by its service name."""
 _MILLION = 1_000_000
 _CERTAIN_SHARE = 0.1
 """A cluster at rest makes over 150 traces a minute of each component: a tenth of them is enough."""

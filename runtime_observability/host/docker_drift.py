@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from runtime_observability.core.naming import Names
-from runtime_observability.core.trace_store import NONE, OWN_LABEL
+from runtime_observability.core.stores import NONE, OWN_LABEL
 from runtime_observability.host.docker import Owned
 
 _STARTED = ("running", "restarting", "paused")

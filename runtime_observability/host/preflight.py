@@ -23,7 +23,7 @@ from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.problem import Problem
 from runtime_observability.core.settings.model import MOST_PORT_OFFSET, PORT_DEFAULTS
 from runtime_observability.core.settings.node_extras import split_node_volume
-from runtime_observability.core.trace_store import MEMORY
+from runtime_observability.core.stores import MEMORY
 from runtime_observability.core.transition import with_agents
 from runtime_observability.core.versions import Version
 from runtime_observability.host import (

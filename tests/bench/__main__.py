@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tests.bench import load
-from tests.bench.by_hand import ByHand
 from tests.bench.figures import Figures
 from tests.live import environment
+from tests.live.by_hand import ByHand
 from tests.live.command import Running
 from tests.live.ports import free_offset
 from tests.live.stack import UP_SECONDS, Stack, copy_project

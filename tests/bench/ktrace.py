@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ktrace.cli import COMMANDS
 from tests.configuration import PROJECT
 from tests.fakes.http import FakeServer, Reply
 
@@ -26,7 +27,6 @@ _TAGS = 15
 _HELP_SECONDS = 0.3
 _READ_SECONDS = 1.0
 _READ_MEGABYTES = 100
-_COMMANDS = ("doctor", "verify", "run", "show", "assert", "render", "open")
 _COMPLETION = {
     "_KTRACE_COMPLETE": "complete_bash",
     "COMP_WORDS": "ktrace show --j",
@@ -51,7 +51,7 @@ def main() -> int:
         ("ktrace --help", "s", _HELP_SECONDS, _seconds("--help")),
         *(
             (f"ktrace {command} --help", "s", _HELP_SECONDS, _seconds(command, "--help"))
-            for command in _COMMANDS
+            for command in COMMANDS
         ),
         ("completion of an option", "s", _HELP_SECONDS, _seconds(**_COMPLETION)),
         *_reading(),

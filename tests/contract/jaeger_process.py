@@ -87,21 +87,23 @@ def backend(store: str, folder: Path, opensearch: Sequence[str], size: Size) -> 
 @contextmanager
 def running(
     file: Path,
-    store: str,
+    store: str | Mapping[str, Any],
     folder: Path,
     opensearch: Sequence[str] = (),
     size: Size = Size(),
 ) -> Iterator[Process]:
     """A Jaeger of the program ``file``, ended at the end.
 
-    ``folder`` is empty; ``opensearch`` are the URLs of the nodes to use.
+    ``store`` is a name, or the store's part of the configuration. ``folder`` has no file of
+    Jaeger's; ``opensearch`` are the URLs of the nodes to use.
     """
+    own = backend(store, folder, opensearch, size) if isinstance(store, str) else dict(store)
     http, grpc, otlp, health = free_ports(4)
     configuration = {
         "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{otlp}"}}}},
         "exporters": {"jaeger_storage_exporter": {"trace_storage": "main"}},
         "extensions": {
-            "jaeger_storage": {"backends": {"main": backend(store, folder, opensearch, size)}},
+            "jaeger_storage": {"backends": {"main": own}},
             "jaeger_query": {
                 "storage": {"traces": "main"},
                 "enable_tracing": False,
@@ -129,7 +131,7 @@ def running(
         try:
             url = f"http://127.0.0.1:{http}"
             _wait(url, process, log)
-            yield Process(store, url, f"http://127.0.0.1:{otlp}", process.pid, log)
+            yield Process(next(iter(own)), url, f"http://127.0.0.1:{otlp}", process.pid, log)
         finally:
             process.terminate()
             try:

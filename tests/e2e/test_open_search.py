@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lab.build import images
-from runtime_observability.core import trace_store
+from runtime_observability.core import stores
 from runtime_observability.core.naming import Names
 from tests.e2e.kept import destroy_and_find_again
 from tests.e2e.ktrace import document, of_spans, shown, whole
@@ -95,7 +95,7 @@ class Elsewhere:
     def __init__(self, stack: Stack) -> None:
         self.docker = stack.docker
         self.name = f"traced-{stack.name}-elsewhere-{secrets.token_hex(2)}"
-        variables = trace_store.own_environment(HEAP_MIB)
+        variables = stores.own_environment(HEAP_MIB)
         given = [f"--env={name}={value}" for name, value in variables.items()]
         self.docker(
             "run", "--detach", "--name", self.name, "--network", stack.cluster, *given,

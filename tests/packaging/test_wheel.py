@@ -150,6 +150,7 @@ def test_ktrace_is_a_command_and_a_plugin_of_kubectl(wheel: Path) -> None:
     assert {script.name: script.value for script in _metadata(wheel).entry_points} == {
         "ktrace": "ktrace.cli:main",
         "kubectl-ktrace": "ktrace.cli:main",
+        "kubectl_complete-ktrace": "ktrace.completion:for_kubectl",
     }
 
 

@@ -18,9 +18,9 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from runtime_observability.core.component import Component
 from runtime_observability.core.settings import urls
 from runtime_observability.core.settings.rule import RuleError
-from runtime_observability.core.tracing import Component
 
 Protocol = Literal["grpc", "http"]
 Signal = Literal["traces", "metrics", "logs"]

@@ -45,7 +45,7 @@ from runtime_observability.core.settings.values import (
     host_port,
     since,
 )
-from runtime_observability.core.trace_store import (
+from runtime_observability.core.stores import (
     AS_THE_CLUSTER_HAS,
     ELASTICSEARCH,
     NONE,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runtime_observability.core import compatibility, trace_store
+from runtime_observability.core import compatibility, stores
 from runtime_observability.core.problem import Problem
 from runtime_observability.core.settings.model import LEAST_HEAP_MIB, Settings
 
@@ -53,16 +53,16 @@ def _refuse_copies(settings: Settings) -> list[Problem]:
 
 def _refuse_a_heap_without_memory(settings: Settings) -> list[Problem]:
     heap, memory = settings.open_search_heap_mib, settings.open_search_memory_mib
-    needed = trace_store.own_memory_for(heap)
+    needed = stores.own_memory_for(heap)
     if memory >= needed:
         return []
-    fits = trace_store.own_heap_for(memory)
+    fits = stores.own_heap_for(memory)
     smaller = f", or openSearchHeapMiB to {fits}" if fits >= LEAST_HEAP_MIB else ""
     return [
         Problem(
             "openSearchHeapMiB",
             f"{heap} does not fit into openSearchMemoryMiB {memory}",
-            f"Java takes up to half of it again for buffers, and {trace_store.JAVA_MIB} for itself",
+            f"Java takes up to half of it again for buffers, and {stores.JAVA_MIB} for itself",
             f"set openSearchMemoryMiB to {needed}{smaller}",
         )
     ]
@@ -70,7 +70,7 @@ def _refuse_a_heap_without_memory(settings: Settings) -> list[Problem]:
 
 def _refuse_a_release_that_jaeger_does_not_know(settings: Settings) -> list[Problem]:
     release, jaeger = settings.open_search_version, settings.jaeger_version
-    oldest = compatibility.JAEGER_KNOWS_ENGINE[trace_store.OPENSEARCH].get(release.major)
+    oldest = compatibility.JAEGER_KNOWS_ENGINE[stores.OPENSEARCH].get(release.major)
     if oldest is None:
         why = f"no release of Jaeger that was checked knows OpenSearch {release.major}"
         cure = f"use a release before {release.major}.0.0"

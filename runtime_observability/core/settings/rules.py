@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from runtime_observability.core import compatibility, trace_store
+from runtime_observability.core import compatibility, stores
 from runtime_observability.core.destinations import MIB_FOR_A_QUEUE
 from runtime_observability.core.problem import Problem
 from runtime_observability.core.settings import contrib, without_jaeger
@@ -47,7 +47,7 @@ def refuse_clashes(raw: Mapping[str, Any]) -> list[Problem]:
 def _host_ports(raw: Mapping[str, Any]) -> Iterator[tuple[str, tuple[int, str]]]:
     """Each port with its protocol: one number on TCP and on UDP is two ports."""
     for key in PORT_DEFAULTS:
-        if key == JAEGER_PORT and raw.get("traceStore") == trace_store.NONE:
+        if key == JAEGER_PORT and raw.get("traceStore") == stores.NONE:
             continue
         if (port := whole_number(raw.get(key))) is not None:
             yield key, (port, "tcp")
@@ -204,11 +204,11 @@ def _refuse_exporters_without_memory(settings: Settings) -> list[Problem]:
 def _refuse_more_than_the_store_holds(settings: Settings) -> list[Problem]:
     """Jaeger bounds its memory store by traces alone: the kernel would end it at its limit."""
     memory, traces = settings.jaeger_memory_mib, settings.jaeger_max_traces
-    needed = trace_store.memory_for(traces)
-    if settings.trace_store != trace_store.MEMORY or memory >= needed:
+    needed = stores.memory_for(traces)
+    if settings.trace_store != stores.MEMORY or memory >= needed:
         return []
-    average = f"{trace_store.SPANS_OF_A_TRACE} spans of {trace_store.SPAN_KIB} KiB"
-    fit = trace_store.traces_for(memory)
+    average = f"{stores.SPANS_OF_A_TRACE} spans of {stores.SPAN_KIB} KiB"
+    fit = stores.traces_for(memory)
     fewer = f", or jaegerMaxTraces {fit}" if fit else ""
     return [
         Problem(
@@ -222,7 +222,7 @@ def _refuse_more_than_the_store_holds(settings: Settings) -> list[Problem]:
 
 def _refuse_an_unfit_store(settings: Settings) -> list[Problem]:
     problems = []
-    if settings.trace_store == trace_store.MEMORY and settings.keep_traces:
+    if settings.trace_store == stores.MEMORY and settings.keep_traces:
         problems.append(
             Problem(
                 "keepTraces",
@@ -231,8 +231,8 @@ def _refuse_an_unfit_store(settings: Settings) -> list[Problem]:
                 "use another traceStore",
             )
         )
-    least = trace_store.LEAST_BADGER_MIB
-    if settings.trace_store == trace_store.BADGER and settings.jaeger_memory_mib < least:
+    least = stores.LEAST_BADGER_MIB
+    if settings.trace_store == stores.BADGER and settings.jaeger_memory_mib < least:
         problems.append(
             Problem(
                 "jaegerMemoryMiB",

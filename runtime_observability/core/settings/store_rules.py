@@ -8,7 +8,7 @@ from typing import Any
 from runtime_observability.core import compatibility
 from runtime_observability.core.problem import Problem
 from runtime_observability.core.settings.model import Settings
-from runtime_observability.core.trace_store import (
+from runtime_observability.core.stores import (
     CASSANDRA,
     ELASTICSEARCH,
     OPENSEARCH,

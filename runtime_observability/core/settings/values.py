@@ -16,7 +16,7 @@ from runtime_observability.core.settings import secret_texts, urls
 from runtime_observability.core.settings.k3s_arguments import k3s_argument
 from runtime_observability.core.settings.node_extras import node_environment, node_volume
 from runtime_observability.core.settings.rule import RuleError, without_dollar
-from runtime_observability.core.trace_store import retention
+from runtime_observability.core.stores import retention
 from runtime_observability.core.versions import Version
 
 _PUBLISHED = re.compile(r"(\d{1,5}):(\d{1,5})(?:/(tcp|udp))?\Z", re.ASCII)

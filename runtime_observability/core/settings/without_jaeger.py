@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from runtime_observability.core import trace_store
+from runtime_observability.core import stores
 from runtime_observability.core.problem import Problem
 from runtime_observability.core.settings.model import Settings
 
@@ -31,7 +31,7 @@ def _refuse_another_jaeger(settings: Settings) -> list[Problem]:
             f"{'its secret value' if secret else json.dumps(settings.query_url)} cannot be used "
             f"with traceStore {settings.trace_store}",
             "the stack's own Jaeger is queried",
-            f"set traceStore to {trace_store.NONE}, or leave queryUrl out",
+            f"set traceStore to {stores.NONE}, or leave queryUrl out",
         )
     ]
 
@@ -42,9 +42,9 @@ def _refuse_no_destination(settings: Settings) -> list[Problem]:
     return [
         Problem(
             "traceStore",
-            f"{trace_store.NONE} needs a destination for traces",
+            f"{stores.NONE} needs a destination for traces",
             "exporters has none: no trace would be kept anywhere",
-            f"add one to exporters, or use traceStore {trace_store.MEMORY}",
+            f"add one to exporters, or use traceStore {stores.MEMORY}",
         )
     ]
 
@@ -83,7 +83,7 @@ def _refuse_what_is_about_jaeger(settings: Settings) -> list[Problem]:
     return [
         Problem(
             key,
-            f"{json.dumps(values[key])} cannot be used with traceStore {trace_store.NONE}",
+            f"{json.dumps(values[key])} cannot be used with traceStore {stores.NONE}",
             why,
             cure,
         )

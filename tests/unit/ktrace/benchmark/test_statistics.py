@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ktrace.benchmark.samples import WHOLE
-from ktrace.benchmark.statistics import compare, percentile
+from ktrace.benchmark.statistics import compare
+from ktrace.percentiles import percentile
 
 times = st.lists(st.floats(0, 1e6, allow_nan=False), min_size=1, max_size=40)
 

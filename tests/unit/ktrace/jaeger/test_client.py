@@ -151,6 +151,19 @@ def test_what_began_in_one_moment_is_not_asked_for_ever() -> None:
     assert answers(same).find_all("a", start=0, end=100, most=10_000)[1] is False
 
 
+def test_an_answer_is_read_again_only_if_it_has_changed() -> None:
+    first, more = span("kubelet", "syncPod"), span("kubelet", "PullImage", 5, "syncPod")
+    sent = [trace(first)]
+    jaeger = client(lambda _: data(*sent))
+    (before,) = jaeger.find("kubelet", "syncPod")
+    assert jaeger.find("kubelet", start=0, end=10)[0] is before
+    sent[:] = []
+    assert jaeger.find("kubelet") == []
+    sent[:] = [trace(first, more)]
+    (after,) = jaeger.find("kubelet", "syncPod")
+    assert [found.operation for found in after.spans] == ["syncPod", "PullImage"]
+
+
 def test_operations_are_asked_for_by_service(server: FakeServer) -> None:
     server.answer = lambda _: Reply(200, {"data": ["syncPod", "a b"]})
     with Jaeger(server.url) as jaeger:

@@ -24,6 +24,8 @@ SPANS = 10_000
 SECONDS = 3.0
 """Of the processor: three times what is promised, for a slow and busy machine."""
 MEGABYTES = 100
+MOST_LINES = 50
+"""Below the waterfall."""
 TAGS: dict[str, Any] = {f"attribute.{number}": f"value {number}" for number in range(12)}
 
 
@@ -91,7 +93,7 @@ def shown(text: bytes, events: list[Any]) -> PodStart:
     assert start is not None
     assert waterfall.title(start)
     terminal.plain(waterfall.table(start, 120))
-    assert waterfall.summary(start)
+    assert len(waterfall.summary(start)) < MOST_LINES
     assert page.render(start, URL)
     assert json.dumps(document(start, URL))
     return start

@@ -1,7 +1,7 @@
 """Every kind of start as a real Jaeger and API server told it (Kubernetes 1.34.4, 1.36.3, 1.37.2).
 
 The pods are those of tests/e2e/pod_kinds.yaml, one with a debug container, one that was made again
-under its name, and one that a webhook held up.
+under its name, one that a webhook held up, and a static one.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from ktrace.components import CONTAINERD, KUBELET
 from ktrace.podstart import search
 from ktrace.podstart.model import PodStart
 from ktrace.view import waterfall
@@ -29,7 +30,11 @@ class Said:
     waiting: str = ""
     after: tuple[str, ...] = ()
     """The steps between the last start and Ready."""
+    ready_at_once: bool = False
+    """Whether it was Ready in the second of its last start."""
     complete: bool = False
+    versions: tuple[str, ...] = VERSIONS
+    """Those that it was recorded on."""
 
 
 KINDS = {
@@ -96,13 +101,21 @@ KINDS = {
         after=("the kubelet reports that the pod is Ready",),
         complete=True,
     ),
+    "static": Said(
+        "1 of 1",
+        ("sandbox", "start container main"),
+        ready_at_once=True,
+        complete=True,
+        versions=("v1.36",),
+    ),
 }
+RECORDED = [(version, kind) for kind, said in KINDS.items() for version in said.versions]
 
 WITHOUT_SYNCS = {"missing-volume", "unschedulable", "post-start-running"}
 """Kinds of which Jaeger has no ended syncPod: without the pod object nothing is known."""
 
 
-@pytest.fixture(params=[(version, kind) for version in VERSIONS for kind in KINDS], ids="/".join)
+@pytest.fixture(params=RECORDED, ids="/".join)
 def recording(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> recorded_pods.Recorded:
@@ -125,7 +138,7 @@ def test_a_start_of_each_kind_is_told(recording: recorded_pods.Recorded) -> None
         assert any(name.startswith(beginning) for name in found), (beginning, top(start))
     assert "; ".join(waiting.what for waiting in start.waiting).startswith(said.waiting)
     assert tuple(step.name for step in start.ready.steps) == said.after
-    assert (start.ready.after_ms is not None) is bool(said.after)
+    assert (start.ready.after_ms is not None) is (said.ready_at_once or bool(said.after))
     assert start.node.endswith("-server-0") is (recording.kind != "unschedulable")
 
 
@@ -169,3 +182,12 @@ def test_what_came_before_and_after_a_start_is_no_part_of_it(
     assert 1000 <= webhook.duration_ms < 1500
     assert "deadline exceeded" in webhook.error
     assert webhook.critical
+
+
+def test_a_static_pod_is_the_kubelet_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = recorded_pods.load("v1.36", "static")
+    Clock(found.now / 1e6).drive(monkeypatch, search)
+    start = found.start()
+    assert start
+    assert {step.component for step in start.steps} == {KUBELET, CONTAINERD}
+    assert start.uid == found.pod["metadata"]["annotations"]["kubernetes.io/config.hash"]
