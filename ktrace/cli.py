@@ -68,6 +68,7 @@ _ENTRIES = {
     "diff": _Entry("ktrace.commands.diff", "diff"),
     "assert": _Entry("ktrace.commands.assert_", "assert_"),
     "render": _Entry("ktrace.commands.render", "render"),
+    "boot": _Entry("ktrace.commands.boot", "boot"),
     "open": _Entry("ktrace.commands.open", "open_"),
 }
 

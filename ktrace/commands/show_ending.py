@@ -33,7 +33,14 @@ def show(
     with chosen.connect() as jaeger:
         activity = f"waiting up to {timeout:g} s for the end of pod {namespace}/{name}"
         with terminal.waiting(activity):
-            ending = search.wait_for_ending(jaeger, namespace, name, timeout, chosen.kubeconfig)
+            ending = search.wait_for_ending(
+                jaeger,
+                namespace,
+                name,
+                timeout,
+                chosen.kubeconfig,
+                runtime_traced=chosen.traces_runtime,
+            )
         memory = losses.memory_of(chosen, stack)
         url = jaeger.url
         if ending is None:

@@ -32,6 +32,7 @@ _NO_CALLS = (
     "trace those separately (kubernetes#121192)"
 )
 _DISRUPTION = "DisruptionTarget"
+_NOTICED = SECOND // 2
 _LONG = 1900
 """Milliseconds: how long a container that is killed runs at least after its stop signal."""
 
@@ -100,6 +101,7 @@ class _Ending:
             notes=tuple(dict.fromkeys(self._notes())),
             missing=(*self.missing, *self._missing_spans()),
             trace_ids=tuple(dict.fromkeys(self._trace_ids())),
+            lacks_spans=any(not stop.call.below for stop in seen.stops),
             spans_without_parent=sum(trace.spans_without_parent for trace in seen.terminating),
             looked_at=self.now,
         )
@@ -189,7 +191,16 @@ class _Ending:
         """Whether the last of what ended it has a span."""
         if self.seen.pod:
             return bool(self.seen.terminated)
-        return self.seen.removal is not None or bool(self.seen.kubelet_deletes)
+        if self.seen.removal is not None:
+            return True
+        return bool(self.seen.kubelet_deletes) and not self._held_without_end
+
+    @property
+    def _held_without_end(self) -> bool:
+        """Whether the object outlived the kubelet's last request, and no span tells its removal."""
+        seen = self.seen
+        held = seen.kubelet_deletes and seen.kubelet_deletes[-1].removed is False
+        return bool(held) and seen.removal is None and seen.pod is None
 
     # --- what -------------------------------------------------------------------------------------
 
@@ -238,7 +249,7 @@ class _Ending:
         for write in seen.asked[1:]:
             after = (write.request.span.start - seen.asked[0].request.span.start) / SECOND
             yield f"{write.how} again after {after:.1f} s by {write.client}"
-        yield from self._of_force()
+        yield from self._of_removal()
         if self._offset:
             yield (
                 f"the node's clock is at least {self._offset / 1000:.0f} ms behind the API "
@@ -246,6 +257,11 @@ class _Ending:
             )
         if seen.syncs and all(len(trace.spans) == 1 for trace in seen.terminating):
             yield _NO_CALLS
+        if seen.pod is None and (silent := seen.before_first_stop) >= _NOTICED:
+            yield (
+                f"nothing is traced for {silent / SECOND:.2f} s before the first stop: a preStop "
+                "handler that is no command has no span"
+            )
         for end in self._containers:
             if end.how == "" and end.stop_ms is not None and end.stop_ms >= _LONG:
                 yield (
@@ -255,20 +271,23 @@ class _Ending:
             if end.reason == "OOMKilled":
                 yield f"{end.name} was killed for want of memory, whoever asked for its end"
 
-    def _of_force(self) -> Iterable[str]:
-        """What was special about an object that was removed before its containers had ended."""
-        seen = self.seen
-        first = seen.asked[0] if seen.asked else None
-        if first is None or not first.removed:
+    def _of_removal(self) -> Iterable[str]:
+        """What was special about the removal of the object."""
+        seen, removal = self.seen, self.seen.removal
+        if seen.own_end and seen.asked:
+            yield "its containers had ended before anybody asked for that"
             return
-        if seen.own_end:
-            yield "its containers had ended on their own before: the request removed it at once"
-        elif self._on_node:
-            went_on = (self._on_node[-1].end + self._offset - first.request.span.end) / SECOND
-            yield (
-                "it was deleted by force (grace period 0): its object was gone at once, the "
-                f"kubelet went on with it for {went_on:.1f} s"
-            )
+        if self._held_without_end:
+            yield "finalizers held it after the kubelet's request: when it went is not known"
+        if removal is None or removal.kubelet or not removal.how:
+            return
+        if self._on_node:
+            went_on = (self._on_node[-1].end + self._offset - removal.request.span.end) / SECOND
+            if went_on > 0:
+                yield (
+                    "it was deleted by force (grace period 0): its object was gone at once, the "
+                    f"kubelet went on with it for {went_on:.1f} s"
+                )
         elif seen.bound:
             yield (
                 "its object was removed at once, as by force or after its containers had ended: "

@@ -92,6 +92,8 @@ class PodEnding:
     """The sources that could not be read, each with the reason."""
     trace_ids: tuple[str, ...] = ()
     spans_without_parent: int = 0
+    lacks_spans: bool = False
+    """Whether Jaeger has nothing of the runtime of a container's stop."""
     looked_at: datetime | None = field(default=None, compare=False)
     """When the sources were read."""
 

@@ -23,22 +23,33 @@ _ARRIVAL_SECONDS = 60
 
 
 def wait_for_ending(
-    jaeger: Jaeger, namespace: str, pod: str, seconds: float, kubeconfig: Path | None = None
+    jaeger: Jaeger,
+    namespace: str,
+    pod: str,
+    seconds: float,
+    kubeconfig: Path | None = None,
+    *,
+    runtime_traced: bool = False,
 ) -> PodEnding | None:
     """The newest ending of a pod of that name, once no span of it is missing.
 
     After ``seconds`` it is what has arrived by then, or None. One that goes on is not waited for.
-    Raises JaegerError if Jaeger fails at first or in the end.
+    With ``runtime_traced`` it lacks spans as long as a stop has none of the runtime. Raises
+    JaegerError if Jaeger fails at first or in the end.
     """
     reader = Reader(jaeger)
+
+    def ends(ending: PodEnding | None) -> bool:
+        return _is_whole(ending, runtime_traced=runtime_traced)
+
     with cluster.connected(kubeconfig) as api:
 
         def look() -> PodEnding | None:
             known = cluster.read(api, namespace, pod)
             return look_for_ending(reader, namespace, pod, known=known, api=api)
 
-        ending = settled(look, _is_whole, seconds, jaeger.store.late)
-        if _is_whole(ending) or not seconds:
+        ending = settled(look, ends, seconds, jaeger.store.late)
+        if ends(ending) or not seconds:
             return ending
         reader.forget()
         return look()
@@ -120,7 +131,7 @@ def _node_ready(api: Api | str, node: str) -> Condition | None:
         return None
 
 
-def _is_whole(ending: PodEnding | None) -> bool:
+def _is_whole(ending: PodEnding | None, *, runtime_traced: bool) -> bool:
     """Whether nothing more of ``ending`` is to be waited for."""
     if ending is None:
         return False
@@ -130,4 +141,5 @@ def _is_whole(ending: PodEnding | None) -> bool:
         age = (ending.looked_at - ending.begun).total_seconds()
         if age - (ending.duration_ms or 0) / 1000 > _ARRIVAL_SECONDS:
             return True
-    return ending.duration_ms is not None and not ending.spans_without_parent
+    lacks = ending.spans_without_parent or (runtime_traced and ending.lacks_spans)
+    return ending.duration_ms is not None and not lacks

@@ -11,12 +11,23 @@ from functools import cached_property
 
 from ktrace.jaeger import Span, Trace
 from ktrace.podend.model import Spans, Write
-from ktrace.podend.stops import TERMINATED, TERMINATING, Stop, stops_in, sync_of
+from ktrace.podend.stops import (
+    STOP,
+    TERMINATED,
+    TERMINATING,
+    Stop,
+    calls_in,
+    hooks_in,
+    stops_in,
+    sync_of,
+)
 from ktrace.podstart.pod import SECOND, Pod, PodEvent
 from ktrace.podstart.seen import node_of
 
 PHASES = ("Succeeded", "Failed")
 """Of a pod whose containers have ended, and will not be started again."""
+_KILLING = "Killing"
+"""The reason of the Event that the kubelet makes of each container before it stops it."""
 _PROMPT = SECOND // 20
 _SKEW = 60 * SECOND
 """More than a node's clock may be behind the API server's."""
@@ -105,11 +116,28 @@ class Seen:
         return bool(self.terminated) or any(not sync.failed for sync in self.syncs)
 
     @cached_property
+    def all_stops(self) -> list[Stop]:
+        """Ordered by start; of a container that could not be stopped at once there are several."""
+        return stops_in(self._all_terminating, self.spans.names, self.pod, self._only_container)
+
+    @cached_property
     def stops(self) -> list[Stop]:
         """The last one of each container whose name is known, and all others."""
-        found = stops_in(self._all_terminating, self.spans.names, self.pod, self._only_container)
-        last = {stop.name: stop for stop in found if stop.name}
-        return [stop for stop in found if not stop.name or last[stop.name] is stop]
+        last = {stop.name: stop for stop in self.all_stops if stop.name}
+        return [stop for stop in self.all_stops if not stop.name or last[stop.name] is stop]
+
+    @property
+    def before_first_stop(self) -> int:
+        """Microseconds from the kubelet's beginning to the first stop or preStop command."""
+        if not self.terminating:
+            return 0
+        trace = self.terminating[0]
+        calls = [
+            *(stop.call for stop in self.all_stops if stop.call.trace is trace),
+            *hooks_in(trace),
+        ]
+        first = min((call.span.start for call in calls), default=0)
+        return max(0, first - _begin(trace))
 
     @property
     def _only_container(self) -> str:
@@ -117,7 +145,10 @@ class Seen:
         if self.pod:
             ran = [found.name for found in self.pod.containers if found.started]
             return ran[0] if len(ran) == 1 else ""
-        return ""
+        begin = min(map(_begin, self._all_terminating), default=0)
+        told = {event.container for event in self.events_since(begin) if event.reason == _KILLING}
+        calls = [call for trace in self._all_terminating for call in calls_in(trace, STOP)]
+        return told.pop() if len(told) == len(calls) == 1 else ""
 
     @property
     def kubelet_done(self) -> bool:

@@ -36,7 +36,7 @@ _LOOK = SECOND + SECOND // 5
 """Before it goes on, the kubelet waits until it has seen the runtime's state anew: it looks every
 second (podWorkerLoop in pkg/kubelet/pod_workers.go of Kubernetes 1.36)."""
 _READ = "the kubelet reads how they ended"
-HELD = "held by finalizers"
+_HELD = "held by finalizers"
 _CLEAN_UP = "volumes unmounted, cgroup removed"
 
 
@@ -108,7 +108,7 @@ class Steps:
         return (self.clock.end - self.clock.begin) / 1000
 
     def _of_trace(self, trace: Trace, begin: int) -> Iterator[Step]:
-        stops = [stop for stop in self.seen.stops if stop.call.trace is trace]
+        stops = [stop for stop in self.seen.all_stops if stop.call.trace is trace]
         steps: list[Step] = []
         for stop in stops:
             steps += self._before(stop, begin)
@@ -199,7 +199,7 @@ class Steps:
             return
         begin, held_since = removal.request.span.start, self.seen.held_since
         if held_since is not None and begin > held_since:
-            yield self.clock.step(HELD, APISERVER, held_since, begin)
+            yield self.clock.step(_HELD, APISERVER, held_since, begin)
         what = f"{_HOW[removal.how]} by" if removal.how else "the last finalizer removed by"
         name = f"{what} {removal.client}"
         yield from request_steps(removal.request, name, self.clock, removal.request.span.end)

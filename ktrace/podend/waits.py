@@ -58,7 +58,7 @@ def _of_containers(seen: Seen, pod: Pod, ending: PodEnding) -> Iterator[Waiting]
         return
     stopped = {stop.name for stop in seen.stops}
     left = [found.name for found in pod.containers if found.running and found.name not in stopped]
-    since, grace = progress.at(pod.deletion_requested), pod.grace
+    since, grace = _asked(pod, ending), pod.grace
     if not left:
         ends = [found.finished_at for found in pod.containers if found.finished_at]
         if pod.node:
@@ -72,6 +72,17 @@ def _of_containers(seen: Seen, pod: Pod, ending: PodEnding) -> Iterator[Waiting]
     if grace:
         what += f" ({grace} s of grace{', which have passed' if late else ''})"
     yield Waiting(what, since, stuck=late)
+
+
+def _asked(pod: Pod, ending: PodEnding) -> datetime | None:
+    """When the grace period began: by the request that the object means, which is more exact."""
+    told = progress.at(pod.deletion_requested)
+    exact = [
+        asked.at
+        for asked in ending.asked
+        if told and timedelta(0) <= asked.at - told < timedelta(seconds=1)
+    ]
+    return exact[-1] if exact else told
 
 
 def _is_late(since: datetime | None, grace: int | None, now: datetime | None) -> bool:

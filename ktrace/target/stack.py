@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from runtime_observability.core.naming import PROJECT
 from runtime_observability.host import runner
 
 _PULUMI_SECONDS = 30
+_UPDATES = 20
+"""How many of the newest are looked at."""
 _NEEDED = ("jaegerUrl", "kubeconfig")
 
 
@@ -97,6 +100,25 @@ def stack_outputs(stack: str | None) -> dict[str, Any]:
     if missing:
         raise UsageError(f"{label} is not up: it has no output {missing[0]}. Run `make up`")
     return outputs
+
+
+def update_around(stack: str | None, moment: datetime) -> tuple[datetime, datetime | None] | None:
+    """When the update began that was under way at ``moment``, and when it ended, to the second.
+
+    The end is None while it runs. None where Pulumi knows of no such update.
+    """
+    option = ["--stack", stack] if stack else []
+    shown = _pulumi("stack", "history", "--json", "--page-size", str(_UPDATES), *option)
+    try:
+        for entry in json.loads(shown.stdout or "[]"):
+            began = datetime.fromisoformat(entry["startTime"])
+            told = entry.get("endTime")
+            ended = datetime.fromisoformat(told) if told else None
+            if entry["kind"] == "update" and began <= moment and (not ended or moment < ended):
+                return began, ended
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
+    return None
 
 
 def _pulumi(*arguments: str) -> runner.Result:

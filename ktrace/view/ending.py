@@ -32,7 +32,9 @@ def _state(ending: PodEnding) -> str:
 def _own_state(ending: PodEnding) -> str:
     if ending.ended:
         took = length(ending)
-        return f"it ended on its own, {ending.phase}" + (f"; its end took {took}" if took else "")
+        stopped = ending.outcome or any(end.stop_ms is not None for end in ending.containers)
+        how = "its kubelet ended it" if stopped else "it ended on its own"
+        return f"{how}, {ending.phase}" + (f"; its end took {took}" if took else "")
     if ending.begun:
         return "its kubelet ends it"
     return f"it is {ending.phase}" if ending.phase else "its phase is not known"

@@ -202,6 +202,11 @@ class FakeDaemon:
             case ["network", "disconnect", "-f", network, name]:
                 self._container(name).networks.remove(network)
                 return Answer()
+            case ["logs", "--timestamps", "--since", _, "--until", _, name]:
+                return self._output(name, "log", "errors")
+            case ["network", "inspect", "--format", "{{json .Created}}", name]:
+                networks = {known.name: known.created for known in self.networks}
+                return Answer(json.dumps(networks.get(name)), code=int(name not in networks))
             case ["logs", "--tail", _, name] | ["logs", "--tail", _, "--since", _, name]:
                 return self._output(name, "log", "errors")
             case ["cp", "-", target]:
@@ -361,13 +366,14 @@ class FakeDaemon:
             ("{{.RestartCount}}", str(container.restarts)),
             ("{{json .State.StartedAt}}", json.dumps(container.started)),
             ("{{json .State.FinishedAt}}", json.dumps(container.ended)),
+            ("{{json .State.Running}}", json.dumps(container.state == "running")),
             *(
                 (f'{{{{json (index .Config.Labels "{key}")}}}}', json.dumps(labels.get(key, "")))
                 for key in (naming.STORE_LABEL, naming.MADE_LABEL)
             ),
         ):
-            assert placeholder in template
             template = template.replace(placeholder, value)
+        assert "{{" not in template
         return Answer(template)
 
     def _container(self, name: str) -> DockerObject:

@@ -36,6 +36,7 @@ COMMANDS = (
     "verify",
     "run",
     "show",
+    "boot",
     "watch",
     "top",
     "bench",

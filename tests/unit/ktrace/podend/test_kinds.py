@@ -178,6 +178,16 @@ def test_containers_that_stop_at_once_are_details_of_one_step() -> None:
     assert found.killed == ("a container",), "no span names it"
 
 
+@pytest.mark.parametrize(("told", "name"), [(["main"], "main"), (["main", "side"], ""), ([], "")])
+def test_the_event_of_the_one_stop_names_its_container(told: list[str], name: str) -> None:
+    """Where no span does: the runtime is not traced."""
+    stopped = endings.terminating(1010, endings.stop("main", 1010, traced=False))
+    events = [starts.event("Killing", "Stopping", 1010, container=found) for found in told]
+    earlier = starts.event("Killing", "failed its liveness probe", -90_000, container="other")
+    found = seen(endings.deleted(1000), stopped, pod=None, events=[*events, earlier])
+    assert [end.name for end in found.containers] == [name]
+
+
 def test_who_deleted_it_is_the_controller_where_the_agent_says_so() -> None:
     traces = [START, endings.deleted(1000, agent=endings.REPLICASETS), *clean()[2:]]
     found = seen(*traces, pod=None)
@@ -270,7 +280,7 @@ def test_force_is_told_from_a_job_s_pod_that_had_ended() -> None:
         endings.deleted(9000, removes=True),
         pod=None,
     )
-    assert any("had ended on their own before" in note for note in own.notes)
+    assert any("had ended before anybody asked" in note for note in own.notes)
     assert (own.ended, round(own.duration_ms or 0)) == (True, 5)
     assert names(own) == ["delete request by kubectl/v1.36.3"]
 
@@ -279,6 +289,23 @@ def test_after_force_the_end_of_the_containers_is_not_known_without_the_kubelet(
     found = seen(START, starts.bound(5), endings.deleted(1000, removes=True), pod=None)
     assert found.ended is None
     assert any("nothing of its end on the node" in note for note in found.notes)
+
+
+def test_a_second_request_by_force_is_the_removal() -> None:
+    found = seen(
+        START, starts.bound(5), endings.deleted(1000), endings.deleted(90_000, removes=True),
+        pod=None,
+    )  # fmt: skip
+    assert found.ended is None, "the node sent nothing"
+    assert any("nothing of its end on the node" in note for note in found.notes)
+    assert found.steps[-1].name.startswith("delete request by kubectl")
+
+
+def test_the_end_of_what_finalizers_held_is_not_that_of_the_kubelet() -> None:
+    held = [*clean()[:4], endings.by_kubelet(1700, removes=False)]
+    found = seen(*held, pod=None)
+    assert (found.ended, found.duration_ms) == (True, None)
+    assert any("when it went is not known" in note for note in found.notes)
 
 
 def test_a_pod_that_was_on_no_node_ends_with_the_request() -> None:
@@ -327,6 +354,21 @@ def test_a_failing_try_is_told_and_tried_again() -> None:
     )
     assert [step.error for step in found.steps if step.error] == ["CNI failed"]
     assert found.ended is True
+    assert names(found).count("stop main") == 1
+
+
+def test_a_stop_that_is_tried_again_is_two_steps_of_one_container() -> None:
+    found = seen(
+        START,
+        endings.deleted(1000),
+        endings.terminating(1010, endings.stop("main", 1010, error="timed out"), error="failed"),
+        endings.terminating(3000, endings.stop("main", 3000), endings.sandbox(3200)),
+        endings.terminated(3400),
+        endings.by_kubelet(3800),
+        pod=None,
+    )
+    assert names(found).count("stop main") == 2
+    assert [(end.name, end.how) for end in found.containers] == [("main", "ended")]
 
 
 def test_a_running_stop_of_another_container_shows_what_has_ended(clock: Clock) -> None:

@@ -1,4 +1,4 @@
-"""Endings as a real Jaeger and API server told them (Kubernetes 1.36.3, containerd 2.4.2)."""
+"""Endings as a real Jaeger and API server told them (Kubernetes 1.36.3 and 1.37.2)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from ktrace.podend import search
 from ktrace.podend.model import PodEnding
+from ktrace.view import ending as view
 from tests.fakes import recorded_endings
 from tests.fakes.clock import Clock
 
@@ -70,7 +71,7 @@ KINDS = {
         True,
         BY_KUBECTL,
         (f"delete request by {KUBECTL}",),
-        note="its containers had ended on their own before",
+        note="its containers had ended before",
         seconds=(0, 0.5),
     ),
     "rolled-out": Said(
@@ -111,22 +112,52 @@ KINDS = {
 }  # fmt: skip
 
 
+NEWER = {
+    "cut-hook": Said(
+        True, BY_KUBECTL, ("preStop of main, not done when the grace period ended", "stop main"),
+    ),
+    "bad-hook": Said(True, BY_KUBECTL, ("preStop of main", "stop main")),
+    "sleep-hook": Said(
+        True, BY_KUBECTL, ("not traced", "stop main"), note="nothing is traced for 2.00 s before",
+    ),
+    "deadline": Said(True, (), ("stop main: still ran 2.0",), killed=("main",)),
+    "node-silent": Said(
+        False,
+        BY_KUBECTL,
+        ("not traced", "waits for node k3d-traced-t42dec903-agent-0 to answer"),
+        "node k3d-traced-t42dec903-agent-0 to answer: it is not Ready (NodeStatusUnknown)",
+        seconds=(45, 90),
+    ),
+    "node-came-back": Said(
+        True,
+        BY_KUBECTL,
+        ("until the kubelet begins to end it", "stop main: still ran 5.0"),
+        killed=("main",),
+        seconds=(60, 90),
+    ),
+}  # fmt: skip
+"""On Kubernetes 1.37.2."""
+ALL = [*((kind, "v1.36") for kind in KINDS), *((kind, "v1.37") for kind in NEWER)]
+
+
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock().drive(monkeypatch, search)
 
 
-def ending_of(clock: Clock, kind: str, *, with_cluster: bool = True) -> PodEnding:
-    recorded = recorded_endings.load(kind)
+def ending_of(
+    clock: Clock, kind: str, version: str = "v1.36", *, with_cluster: bool = True
+) -> PodEnding:
+    recorded = recorded_endings.load(kind, version)
     clock.now = recorded.now / 1_000_000
     found = recorded.ending(with_cluster=with_cluster)
     assert found is not None
     return found
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_ending_is_told_as_it_was(clock: Clock, kind: str) -> None:
-    said, found = KINDS[kind], ending_of(clock, kind)
+@pytest.mark.parametrize(("kind", "version"), ALL)
+def test_an_ending_is_told_as_it_was(clock: Clock, kind: str, version: str) -> None:
+    said, found = (KINDS | NEWER)[kind], ending_of(clock, kind, version)
     assert found.ended is said.ended
     assert tuple((asked.how, asked.by) for asked in found.asked) == said.asked
     assert found.killed == said.killed
@@ -197,3 +228,16 @@ def test_the_uid_chooses_among_pods_of_one_name(clock: Clock) -> None:
     again = recorded.ending(uid=older.uid)
     assert again
     assert (again.steps, again.begun) == (older.steps, older.begun)
+
+
+def test_a_pre_stop_command_that_fails_is_told_by_its_event(clock: Clock) -> None:
+    found = ending_of(clock, "bad-hook", "v1.37")
+    (hook,) = [step for step in found.steps if step.name == "preStop of main"]
+    assert hook.error == "PreStopHook failed"
+
+
+def test_a_pod_that_its_kubelet_ended_did_not_end_on_its_own(clock: Clock) -> None:
+    by_kubelet, own = ending_of(clock, "deadline", "v1.37"), ending_of(clock, "ended-on-its-own")
+    assert "its kubelet ended it, Failed; its end took 3.0" in view.title(by_kubelet)
+    assert any(line.startswith("Failed: DeadlineExceeded") for line in view.summary(by_kubelet))
+    assert "it ended on its own, Failed" in view.title(own)

@@ -1,0 +1,1 @@
+"""The cluster's own start as a timeline: what made ``up`` take its seconds."""

@@ -1,0 +1,170 @@
+"""Reads what Docker, the nodes' logs, the cluster, Jaeger and Pulumi know of a stack's boot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+from ktrace.boot import containers, node_log, objects, traces
+from ktrace.boot.build import build
+from ktrace.boot.containers import Life
+from ktrace.boot.model import DOCKER, PULUMI, READY, Boot, Mark, NodeStart
+from ktrace.jaeger import Jaeger, JaegerError
+from ktrace.podstart import cluster
+from ktrace.podstart.cluster import Api
+from ktrace.target import stack as stacks
+from ktrace.text import clean, cleaned
+from runtime_observability.host import api_server
+from runtime_observability.host.runner import CommandError
+
+_REGISTERED, _OBJECT = "kubelet has registered its node", "node object created"
+_LATE = timedelta(seconds=5)
+"""The API server traces from before it serves: later spans are not the first ones."""
+
+
+@dataclass
+class _Found:
+    marks: list[Mark] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def look(
+    cluster_name: str, stack: str | None, kubeconfig: Path | None, jaeger: Jaeger | str
+) -> Boot:
+    """The last boot of the stack's cluster; ``jaeger`` is one, or why there is none.
+
+    What cannot be read is named in it. Raises CommandError if Docker cannot be reached.
+    """
+    found = _Found()
+    nodes = [
+        life for name in containers.nodes_of(cluster_name) if (life := containers.life_of(name))
+    ]
+    starts = [NodeStart(n.name, n.created, n.started, n.again) for n in nodes if n.started]
+    if not starts:
+        why = "no node runs" if nodes else "Docker has none of its nodes"
+        return build(cluster_name, (), (), ready=None, missing=(f"cluster {cluster_name}: {why}",))
+    found.missing += [f"node {node.name}: it does not run" for node in nodes if not node.started]
+    again = [start.started for start in starts if start.again]
+    begin = min(again or [start.started for start in starts])
+    if not again:
+        _read_stack(found, cluster_name, starts)
+    _read_pulumi(found, stack, min(again or [start.created for start in starts]), again=bool(again))
+    for node in nodes:
+        _read_node(found, node, again=bool(again))
+    with cluster.connected(kubeconfig) as api:
+        ready = _read_objects(found, api, starts)
+    _read_spans(found, jaeger, begin)
+    for start in starts:
+        if start.again:
+            found.notes.append(
+                f"node {start.name} was created at {start.created:%Y-%m-%d %H:%M:%S} UTC and has "
+                "been started again since: this is the boot of its last start"
+            )
+    return build(
+        cluster_name, starts, found.marks, ready=ready, missing=found.missing, notes=found.notes
+    )
+
+
+def _read_stack(found: _Found, cluster_name: str, nodes: Sequence[NodeStart]) -> None:
+    """The network, Jaeger and the collector: those of the nodes' first start."""
+    last = max(node.started for node in nodes)
+    if created := containers.network_created(cluster_name):
+        found.marks.append(Mark(created, "network created", DOCKER))
+    for name in ("jaeger", "collector"):
+        life = containers.life_of(f"{cluster_name}-{name}")
+        if life is None:
+            continue
+        if life.created > last:
+            found.missing.append(f"the first {name} of the stack: another took its place later")
+            continue
+        found.marks += _of_life(life, name)
+        if life.again:
+            found.missing.append(f"the first start of {name}: it has been started again since")
+
+
+def _of_life(life: Life, name: str, node: str = "") -> Iterator[Mark]:
+    yield Mark(life.created, f"{name} created", DOCKER, node)
+    if life.started and not life.again:
+        yield Mark(life.started, f"{name} started", DOCKER, node)
+
+
+def _read_pulumi(found: _Found, stack: str | None, moment: datetime, *, again: bool) -> None:
+    """The update within which it was; a restart needs none."""
+    update = stacks.update_around(stack, moment)
+    if update is None:
+        if not again:
+            found.missing.append("the `pulumi up` that made the cluster: Pulumi's history has none")
+        return
+    began, ended = update
+    found.marks.append(Mark(began, "pulumi up begins", PULUMI))
+    if ended:
+        found.marks.append(Mark(ended, "pulumi up has ended", PULUMI))
+
+
+def _read_node(found: _Found, node: Life, *, again: bool) -> None:
+    if node.started is None:
+        return
+    if not again:
+        found.marks += _of_life(node, "node", node.name)
+    else:
+        found.marks.append(Mark(node.started, "node started", DOCKER, node.name))
+    try:
+        marks = node_log.marks_of(containers.log_of(node), node.name)
+    except CommandError as error:
+        found.missing.append(f"the log of {node.name}: {clean(str(error))}")
+        return
+    found.marks += marks
+    if not marks:
+        found.missing.append(f"the lines of {node.name}'s log: none that is known is in it")
+
+
+def _read_objects(found: _Found, api: Api | str, nodes: Sequence[NodeStart]) -> bool | None:
+    """Whether every node is Ready."""
+    if isinstance(api, str):
+        found.missing.append("the nodes' objects: no kubeconfig is known")
+        return None
+    states: list[bool | None] = []
+    registered = {mark.node for mark in found.marks if mark.what == _REGISTERED}
+    for node in nodes:
+        try:
+            document = cleaned(api.get(f"/api/v1/nodes/{quote(node.name, safe='')}"))
+        except api_server.FAILURES as error:
+            found.missing.append(f"object of {node.name}: {clean(api_server.reason(error))}")
+            states.append(None)
+            continue
+        marks, ready = objects.marks_of(document, node.name)
+        found.marks += [
+            mark for mark in marks if mark.what != _OBJECT or node.name not in registered
+        ]
+        states.append(ready)
+        since = next((mark.at for mark in marks if mark.what == READY), None)
+        if ready and since and since + timedelta(seconds=1) <= node.started:
+            found.notes.append(
+                f"when {node.name} was Ready again is not known: its condition is that of before"
+            )
+    return None if None in states else all(states)
+
+
+def _read_spans(found: _Found, jaeger: Jaeger | str, begin: datetime) -> None:
+    if isinstance(jaeger, str):
+        found.missing.append(f"spans of the boot: {jaeger}")
+        return
+    try:
+        marks = list(traces.marks_since(jaeger, begin))
+    except JaegerError as error:
+        found.missing.append(f"spans of the boot: {clean(str(error))}")
+        return
+    serves = min((mark.at for mark in found.marks if mark.what == node_log.SERVES), default=None)
+    first = min((mark.at for mark in marks), default=None)
+    if first is None:
+        found.missing.append("spans of the boot: Jaeger has none of its first ten minutes")
+    elif serves is None:
+        found.missing.append("spans of the boot: no log tells whether Jaeger still has the first")
+    elif first > serves + _LATE:
+        found.missing.append("spans of the boot: Jaeger no longer has the first")
+    else:
+        found.marks += marks

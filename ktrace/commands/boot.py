@@ -1,0 +1,57 @@
+"""``ktrace boot``: what made `up` take its seconds?"""
+
+from __future__ import annotations
+
+import typer
+
+from ktrace.errors import FINDING, UsageError
+from ktrace.target import options, target
+from ktrace.view import terminal
+
+
+def boot(
+    *,
+    stack: options.StackOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """What made `up` take its seconds? The cluster's own start as a timeline.
+
+    Containers, API server, datastore, controllers, containerd, kubelet, nodes and the first pod: a
+    line for each moment, with the source that tells it. The waits that made the length are marked
+    *. Of a cluster that was started again it is that start, without its creation.
+
+    Examples:
+
+      ktrace boot
+
+      ktrace boot --stack lab --json | jq '.lines[] | select(.critical)'
+
+    Exit codes: 0 every node is Ready, 1 one is not, or that is not known, 2 wrong usage or no
+    stack, 3 Docker cannot be reached.
+    """
+    from ktrace.boot.look import look
+    from ktrace.target import docker_daemon
+    from ktrace.view import boot as view
+
+    chosen = target.choose(stack, None, None)
+    cluster = str(chosen.outputs.get("clusterName") or "")
+    if not cluster:
+        raise UsageError("the stack has no output clusterName: run `make up` with this release")
+    docker_daemon.use_that_of(stack)
+    with terminal.waiting(f"reading the boot of cluster {cluster}"):
+        if chosen.has_no_jaeger:
+            found = look(cluster, stack, chosen.kubeconfig, "the stack keeps no traces")
+        else:
+            with chosen.connect() as jaeger:
+                found = look(cluster, stack, chosen.kubeconfig, jaeger)
+    if as_json:
+        terminal.print_json(view.document(found))
+    else:
+        console = terminal.console()
+        console.print(view.title(found), style="bold", markup=False)
+        if found.lines:
+            console.print(view.table(found))
+        for line in view.summary(found):
+            console.print(line, markup=False)
+    if not found.ready:
+        raise typer.Exit(FINDING)

@@ -1,0 +1,163 @@
+"""What is read of a stack's boot, and what is said of what cannot be read."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from ktrace.boot.look import look
+from ktrace.boot.model import Boot
+from ktrace.jaeger import Jaeger
+from ktrace.podstart import cluster
+from ktrace.target import stack as stacks
+from runtime_observability.core.naming import Names
+from tests.fakes import starts
+from tests.fakes.daemon import FakeDaemon
+from tests.fakes.recorded_endings import Api
+from tests.unit.ktrace.boot.test_node_log import LOG
+
+UP = (
+    datetime.fromisoformat("2026-11-27T18:27:13Z"),
+    datetime.fromisoformat("2026-11-27T18:27:35Z"),
+)
+NODE_OBJECT = {
+    "metadata": {"creationTimestamp": "2026-11-27T18:27:30Z"},
+    "status": {
+        "conditions": [
+            {"type": "Ready", "status": "True", "lastTransitionTime": "2026-11-27T18:27:33Z"}
+        ]
+    },
+}
+BOOT_SECONDS = datetime.fromisoformat("2026-11-27T18:27:20Z").timestamp()
+
+
+def milliseconds(seconds: float) -> float:
+    """After ``starts.BEGIN``, for what is so long after the node's start."""
+    return (BOOT_SECONDS + seconds) * 1000 - starts.BEGIN / 1000
+
+
+def jaeger(first: float = 2.2) -> Jaeger:
+    read = starts.span("apiserver", "etcdserverpb.KV/Range", milliseconds(first), 40, "etcd")
+    return starts.jaeger(
+        starts.trace([read], "boot", "server-0"),
+        starts.sync(
+            milliseconds(14), starts.started("probe", milliseconds(14.2)), update="create",
+            pod="default/trace-probe",
+        ),
+    )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def stack(daemon: FakeDaemon, names: Names, monkeypatch: pytest.MonkeyPatch) -> FakeDaemon:
+    """A stack that was made in one ``up`` and runs since."""
+    monkeypatch.setattr(stacks, "update_around", lambda *_: UP)
+    monkeypatch.setattr(cluster, "connected", lambda _: connected_to(Api(None, node=NODE_OBJECT)))
+    times: Any = {"created": "2026-11-27T18:27:16.84Z", "started": "2026-11-27T18:27:18.34Z"}
+    daemon.network(names.cluster, created="2026-11-27T18:27:16.46Z")
+    daemon.container(names.jaeger, labels=names.labels, **times)
+    daemon.container(names.collector, labels=names.labels, **times)
+    daemon.node(
+        names, log=LOG, created="2026-11-27T18:27:18.69Z", started="2026-11-27T18:27:20.33Z"
+    )
+    return daemon
+
+
+def connected_to(api: Any) -> Any:
+
+    return nullcontext(api)
+
+
+def seen(names: Names, found: Jaeger | str | None = None) -> Boot:
+    return look(names.cluster, "dev", None, found or jaeger())
+
+
+def whats(boot: Boot) -> list[str]:
+    return [line.mark.what for line in boot.lines]
+
+
+def test_a_boot_is_told_from_up_to_the_first_pod(names: Names) -> None:
+    boot = seen(names)
+    assert whats(boot) == [
+        "pulumi up begins",
+        "network created",
+        "collector created",
+        "jaeger created",
+        "collector started",
+        "jaeger started",
+        "node created",
+        "node started",
+        "API server begins",
+        "first span of apiserver",
+        "the datastore answers the API server",
+        "API server serves",
+        "controllers begin",
+        "k3s is up and running",
+        "controllers serve",
+        "kubelet has registered its node",
+        "node Ready",
+        "first pod reaches the kubelet: default/trace-probe",
+        "first span of kubelet",
+        "first span of containerd",
+        "first container of a pod has started",
+        "pulumi up has ended",
+    ]
+    assert (boot.ready, boot.length_ms, boot.missing, boot.again) == (True, 20_000, (), False)
+
+
+def test_a_restart_is_told_apart_from_the_creation(names: Names, stack: FakeDaemon) -> None:
+    node = next(found for found in stack.containers if found.name == names.node("server", 0))
+    node.ended, node.started = "2026-11-27T18:27:19Z", "2026-11-27T18:27:20.33Z"
+    boot = seen(names)
+    assert boot.again
+    assert whats(boot)[0] == "node started"
+    assert not {"node created", "network created", "jaeger created"} & set(whats(boot))
+    assert any("was created at 2026-11-27 18:27:18 UTC" in note for note in boot.notes)
+    node.started = "2026-11-27T18:59:20.33Z"
+    later = seen(names)
+    assert later.length_ms is None
+    assert any("was Ready again is not known" in note for note in later.notes)
+
+
+def test_spans_that_are_not_the_first_are_left_out(names: Names) -> None:
+    boot = seen(names, jaeger(first=60))
+    assert not any("span" in what for what in whats(boot))
+    assert "spans of the boot: Jaeger no longer has the first" in boot.missing
+
+
+def test_a_log_that_tells_nothing_says_so(names: Names, stack: FakeDaemon) -> None:
+    for found in stack.containers:
+        found.log = "nothing\n"
+    boot = seen(names)
+    assert any("none that is known is in it" in missing for missing in boot.missing)
+    assert "node object created" in whats(boot), "no line tells that more exactly"
+    assert any("no log tells" in missing for missing in boot.missing)
+
+
+def test_a_jaeger_of_a_later_run_is_not_the_boot_s(names: Names, stack: FakeDaemon) -> None:
+    later = next(found for found in stack.containers if found.name == names.jaeger)
+    later.created = later.started = "2026-11-27T19:00:00Z"
+    boot = seen(names)
+    assert "jaeger created" not in whats(boot)
+    assert "the first jaeger of the stack: another took its place later" in boot.missing
+
+
+def test_without_jaeger_cluster_and_history_the_rest_is_told(
+    names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stacks, "update_around", lambda *_: None)
+    monkeypatch.setattr(cluster, "connected", lambda _: connected_to("no kubeconfig"))
+    boot = seen(names, "the stack keeps no traces")
+    assert (boot.ready, boot.length_ms) == (None, None)
+    assert "spans of the boot: the stack keeps no traces" in boot.missing
+    assert any("Pulumi's history has none" in missing for missing in boot.missing)
+
+
+def test_a_cluster_that_is_stopped_or_gone_has_no_boot(names: Names, stack: FakeDaemon) -> None:
+    for found in stack.containers:
+        found.state = "exited"
+    assert seen(names).missing == (f"cluster {names.cluster}: no node runs",)
+    stack.containers.clear()
+    assert seen(names).missing == (f"cluster {names.cluster}: Docker has none of its nodes",)
