@@ -235,14 +235,14 @@ class _Parts:
             (found for found in current if found.created and _second(found.created) >= begun),
             key=lambda found: (found.created, found.name),
         )
-        over: datetime | None = None
+        over = begun
         for found in ordered:
             assert found.created  # noqa: S101  of these alone
-            if over and found.created - over > since:
+            if found.created - over > since:
                 return Part.LATER
             if found is pod or found.ready is None:
                 break
-            over = max(over or found.ready, found.ready)
+            over = max(over, found.ready)
         return Part.NEW
 
 

@@ -22,7 +22,7 @@ from ktrace.rollout.build import begun, build
 from ktrace.rollout.cluster import Wanted
 from ktrace.rollout.endings import Endings
 from ktrace.rollout.kinds import DEPLOYMENT, PODS
-from ktrace.rollout.model import OtherPod, Rollout, Write
+from ktrace.rollout.model import OtherPod, Rollout, State, Write
 from ktrace.rollout.named import revision_of
 from ktrace.rollout.pool import Period, Pool
 from ktrace.rollout.sources import PodObject, Revision, Sources
@@ -38,7 +38,8 @@ _DEFAULT_GRACE = 30
 @dataclass(frozen=True)
 class _Looked:
     starts: tuple[PodStart, ...]
-    """Two looks with the same ones have nothing more to tell."""
+    """Two looks with the same ones, and the same ends, have nothing more to tell."""
+    ends: tuple[tuple[str, State], ...]
     by_uid: dict[str, PodStart] = field(compare=False)
     sources: tuple[Sources, ...] = field(compare=False)
     ended: dict[str, list[OtherPod]] = field(compare=False)
@@ -100,6 +101,7 @@ class Look:
         }
         return _Looked(
             tuple(by_uid.values()),
+            tuple((other.uid, other.state) for others in ended.values() for other in others),
             by_uid,
             tuple(sources),
             ended,
@@ -192,7 +194,7 @@ class Look:
                 write=write,
                 ended=looked.ended[workload.uid],
                 now=looked.now,
-                missing=[lacking] if lacking else [],
+                missing=list(filter(None, (lacking, self._pool.limit))),
             )
 
 

@@ -72,6 +72,8 @@ class Pool(Reader):
         self._by_tag: dict[tuple[str, str, str], dict[str, Trace]] = {}
         self._periods: list[Period] = []
         self._ever: list[_Ever] = []
+        self.limit = ""
+        """What was too much to read at all, in words."""
 
     def read(self, periods: Iterable[Period], pods: int, namespace: str = "") -> None:
         """Reads what began in ``periods``: all ends, and of ``pods`` pods their starts.
@@ -82,8 +84,14 @@ class Pool(Reader):
         """
         self._by_tag, self._periods, self._ever = {}, [], []
         merged_periods = merged(periods)
-        for operation in (TERMINATING, TERMINATED):
+        ends = (
             self._read(_What(KUBELET, operation), merged_periods, _MOST)
+            for operation in (TERMINATING, TERMINATED)
+        )
+        unread = None in list(ends)
+        self.limit = (
+            f"the ends of pods: they are more than {_MOST:,} at that time" if unread else ""
+        )
         if pods <= FEW:
             return
         syncs = self._read(_What(KUBELET, SYNC), merged_periods, _MOST_SYNCS * pods)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from ktrace.podstart.cluster import FromCluster
@@ -16,6 +16,7 @@ Document = Mapping[str, Any]
 _HASH = "controller-revision-hash"
 _TEMPLATE_HASH = "pod-template-hash"
 _CREATE = ("FailedCreate", "FailedDelete")
+_NEVER = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def of_workload(workload: Workload, document: Document, lists: Lists) -> Sources
         newest,
         tuple(revision for revision in revisions if revision != newest),
         pods,
-        tuple(_refused(event for uid in about for event in lists.events_about(uid))),
+        tuple(_refused((e for uid in about for e in lists.events_about(uid)), workload.changed)),
         lists.missing,
     )
 
@@ -216,13 +217,15 @@ def _is_current(workload: Workload, revision: Revision, newest: Revision | None)
     return revision.name == newest.name
 
 
-def _refused(events: Iterable[Document]) -> Iterator[str]:
-    def last(event: Document) -> str:
-        times = (event.get("lastTimestamp"), event.get("eventTime"))
-        return str(next(filter(None, times), ""))
+def _refused(events: Iterable[Document], since: datetime | None) -> Iterator[str]:
+    """What was refused ``since`` then, the newest last."""
+
+    def last(event: Document) -> datetime:
+        times = (event.get("lastTimestamp"), event.get("eventTime"), event.get("firstTimestamp"))
+        return next(filter(None, map(time_of, times)), _NEVER)
 
     for event in sorted(events, key=last):
-        if event.get("reason") in _CREATE:
+        if event.get("reason") in _CREATE and (since is None or last(event) >= since):
             yield " ".join(str(event.get("message", "")).split())
 
 

@@ -163,6 +163,8 @@ def _of_job(spec: Mapping[str, Any], status: Mapping[str, Any]) -> int:
     parallel = 1 if parallel is None else parallel
     succeeded = _number(status.get("succeeded")) or 0
     left = parallel if completions is None else min(parallel, max(0, completions - succeeded))
+    if completions is None and succeeded:
+        left = _number(status.get("active")) or 0  # none is started any more
     return 0 if status.get("completionTime") else left
 
 

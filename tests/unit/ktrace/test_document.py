@@ -46,4 +46,4 @@ def test_every_command_has_one_schema_and_one_row_of_exit_codes() -> None:
     assert schemas == {*COMMANDS, *of_show, "bundle", "error"}
     page = (PROJECT / "docs" / "commands.md").read_text()
     rows = re.findall(r"^\| `ktrace (\w+)", page, re.MULTILINE)
-    assert sorted(set(rows)) == sorted(COMMANDS)
+    assert sorted(rows) == sorted(COMMANDS)

@@ -285,6 +285,37 @@ def test_a_pod_that_replaced_another_an_hour_later_is_not_in_the_time() -> None:
     )
 
 
+def test_a_pod_replaced_long_after_a_change_of_labels_is_not_what_that_took() -> None:
+    before = [web_pod(at, created=_LONG_AGO, ready=-60_000) for at in range(2)]
+    replaced = web_pod(9, created=3_600_000, ready=3_602_000)
+    rollout = shown(rollouts.deployment([*before, replaced]), DEPLOYMENT, "web", rollouts.written())
+    assert {pod.name: pod.part for pod in rollout.pods}[replaced.name] is Part.LATER
+    assert verdict.of(rollout).took is None
+    assert title(rollout).startswith("deployment shop/web: 3 of 3 pods Ready; the slowest start: ")
+
+
+def test_what_was_refused_before_the_last_write_is_not_told() -> None:
+    cluster = rollouts.deployment(three())
+    cluster.events = [
+        rollouts.event("ReplicaSet", f"web-{HASH}", "FailedCreate", "quota", -30_000),
+        rollouts.event("ReplicaSet", f"web-{HASH}", "FailedCreate", "webhook", 1_000),
+        rollouts.event("ReplicaSet", f"web-{HASH}", "SuccessfulCreate", "made", 2_000),
+    ]
+    assert [line for line in summary(shown(cluster)) if "could not" in line] == [
+        "its controller could not do all at once: webhook"
+    ]
+
+
+def test_a_job_without_completions_wants_no_more_pods_after_a_success() -> None:
+    pods = [
+        FakePod(f"migrate-bcdf{letter}", "migrate", "Job", phase=phase, labels={"app": "web"})
+        for letter, phase in (("g", "Succeeded"), ("h", "Running"))
+    ]
+    cluster = rollouts.job(pods, status={"succeeded": 1, "active": 1}, parallelism=3)
+    rollout = shown(cluster, JOB, "migrate")
+    assert title(rollout).startswith("job shop/migrate: 2 of 2 pods started")
+
+
 def test_what_a_deployment_says_of_its_end_decides_who_came_later() -> None:
     available = {
         "type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable",

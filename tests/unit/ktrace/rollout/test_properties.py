@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ktrace.jaeger import Jaeger
@@ -120,7 +120,7 @@ def shown(kind: Kind, cluster: Cluster, traces: list[Any]) -> Rollout:
     return rollout
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(clusters())
 def test_all_is_never_said_to_be_ready_while_a_wanted_pod_is_not(
     made: tuple[Kind, Cluster, list[Any]],
@@ -153,7 +153,7 @@ def test_all_is_never_said_to_be_ready_while_a_wanted_pod_is_not(
         assert " in " not in view.title(rollout).partition("; ")[0]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(made=clusters(), selection=st.booleans())
 def test_times_are_in_order_and_every_view_shows_them(
     *, made: tuple[Kind, Cluster, list[Any]], selection: bool
