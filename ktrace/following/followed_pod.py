@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
 from ktrace.following.pods import PodInfo
@@ -35,6 +36,14 @@ class FollowedPod:
     ran_before: bool = False
     """Whether it had begun to run before the command."""
     start_was_read: bool = False
+    created: datetime | None = None
+    """To the second, by the API server's clock; None for a pod that never was listed."""
+    settled: bool = False
+    """Whether it was last listed as neither starting nor ending."""
+    is_new: bool = False
+    """Whether it was made after the command began."""
+    gone: bool = False
+    """Whether it was not there any more when it was last looked for."""
 
     @classmethod
     def of(
@@ -44,6 +53,8 @@ class FollowedPod:
         cause: str,
         *,
         ran_before: bool,
+        is_new: bool = False,
+        gone: bool = False,
     ) -> FollowedPod:
         return cls(
             pod.namespace,
@@ -54,6 +65,10 @@ class FollowedPod:
             listed_node=pod.node,
             cause=cause,
             ran_before=ran_before,
+            created=pod.created,
+            settled=bool(pod.uid) and pod.settled,
+            is_new=is_new,
+            gone=gone,
         )
 
     @property
