@@ -7,12 +7,14 @@ from typing import Any
 
 from ktrace.components import APISERVER
 from ktrace.document import versioned
+from ktrace.expect.verdict import Judged
 from ktrace.following.followed_pod import FollowedPod
 from ktrace.following.follower import Followed
 from ktrace.following.refusals import Refusal
 from ktrace.jaeger import Trace
 from ktrace.recording.requests import RecordedRequest
 from ktrace.view import start as start_view
+from ktrace.view import verdicts
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Report:
     """What limits the report without making it incomplete."""
     trace_id: str = ""
     """Of the command's own trace; empty if it has none in Jaeger."""
+    judged: Judged | None = None
+    """What became of the expectations; None without any."""
 
     @property
     def whole(self) -> bool:
@@ -68,6 +72,7 @@ class Report:
                 "requests": list(map(self._request_document, self.requests)),
                 "pods": list(map(self._pod_document, self.followed.pods)),
                 "refusals": list(map(_refusal_document, self.followed.refusals)),
+                "expectations": verdicts.entries(self.judged) if self.judged else None,
             }
         )
 
