@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ktrace.components import APISERVER
 from ktrace.document import versioned
-from ktrace.expect.verdict import Judged
 from ktrace.following.followed_pod import FollowedPod
 from ktrace.following.follower import Followed
 from ktrace.following.refusals import Refusal
@@ -15,6 +14,9 @@ from ktrace.jaeger import Trace
 from ktrace.recording.requests import RecordedRequest
 from ktrace.view import start as start_view
 from ktrace.view import verdicts
+
+if TYPE_CHECKING:
+    from ktrace.expect.verdict import Judged
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ktrace.document import versioned
-from ktrace.expect.verdict import Judged, Verdict
 from ktrace.view import terminal
 from ktrace.view.terminal import counted
 
 if TYPE_CHECKING:
     from rich.text import Text
+
+    from ktrace.expect.verdict import Judged, Verdict
 
 _INDENT = " " * 8
 
