@@ -9,6 +9,9 @@ USAGE = 2
 UNREACHABLE = 3
 """Jaeger or the cluster cannot be reached."""
 
+INTERRUPTED = 130
+"""Ctrl-C."""
+
 
 class KtraceError(Exception):
     """Ends a command with one clear line and ``code``."""

@@ -26,6 +26,8 @@ _METHODS = ("http.request.method", "http.method")
 _AGENTS = ("user_agent.original", "http.user_agent")
 _PEERS = ("network.peer.address", "net.sock.peer.addr", "net.peer.ip")
 _PEER_PORTS = ("network.peer.port", "net.sock.peer.port", "net.peer.port")
+_ACCOUNT = re.compile(r"/system:serviceaccount:([^:/\s]+):([^:/\s]+)$")
+"""At the end of the user agents of kube-controller-manager's controllers."""
 _FAILURE = 400
 _CREATE = "Create etcd3"
 """The operation of the span that stores a new object; its ``key`` ends with the object's name."""
@@ -81,6 +83,13 @@ class ApiRequest:
     kubelet: bool
     internal: bool
     """Whether the API server asked itself."""
+    path: str = ""
+    """With its query; empty where the spans do not tell it."""
+    status: int | None = None
+    """The answer's HTTP status."""
+    audit_id: str = ""
+    account: str = ""
+    """``NAMESPACE/NAME`` of the service account that a controller names in its user agent."""
 
 
 def requests_in(traces: Iterable[Trace]) -> Iterator[ApiRequest]:
@@ -134,6 +143,10 @@ def _request(trace: Trace, span: Span) -> ApiRequest:
         connection=_connection(span),
         kubelet=is_kubelet(agent),
         internal=client.partition("/")[0] == _LOOPBACK,
+        path=target,
+        status=int(code) if code.isdigit() else None,
+        audit_id=str(span.tags.get("audit-id", "")),
+        account="/".join(found.groups()) if (found := _ACCOUNT.search(agent)) else "",
     )
 
 
@@ -184,6 +197,11 @@ def _created(path: str, below: Iterable[Span]) -> str:
     name = names.pop() if len(names) == 1 else ""
     base = f"{plural}.{group}" if group else plural
     return "/".join(filter(None, (base, namespace, name))) if name else NOT_KNOWN
+
+
+def object_at(path: str) -> str:
+    """``deployments.apps/NAMESPACE/NAME`` of a request's path, or ``not known``."""
+    return _named(urlsplit(path).path)[1]
 
 
 def _named(path: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ import typer
 
 from ktrace import streams
 from ktrace.commands import output_file
-from ktrace.errors import FINDING, UsageError
+from ktrace.errors import FINDING
 from ktrace.jaeger import JaegerError
 from ktrace.target import options, target
 from ktrace.view import terminal
@@ -26,12 +26,7 @@ def assert_(
         ),
     ],
     *,
-    values: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="NAME=VALUE", help="Value for ${NAME} in the file; repeatable."
-        ),
-    ] = None,
+    values: options.ValuesOption = None,
     junit_file: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit report.")
     ] = None,
@@ -51,6 +46,11 @@ def assert_(
     its process, such as k8s.node.name), and an expect of count (a number, or min and max; default:
     at least one), child (component, operation), durationBelowMs and noErrors. In operations and
     attributes * is any text, ? one character, and every other character itself.
+
+    In place of select an expectation may have request (verb, resource, namespace, name, client;
+    verb write is any that changes an object) or webhook (CONFIGURATION/WEBHOOK), each with
+    patterns. Of a request a status may be expected, of a webhook failedOpen. What one command
+    caused, its pods too, and quietFor are judged by ktrace run --assert.
 
     Expectations are judged again until all are met twice in a row, or the time is up. One that
     later spans could break is met only once spans of its components have arrived that began after
@@ -75,7 +75,7 @@ def assert_(
     if junit_file:
         output_file.refuse_unwritable(junit_file)
     path = shipped.find(file)
-    expected = schema.load(path, dict(_pair(text) for text in values or ()))
+    expected = schema.load(path, options.values_of(values or ()))
     chosen = target.choose(stack, jaeger_url, None)
     begin = time.monotonic()
     awaited = terminal.counted(len(expected.expectations), "expectation")
@@ -106,10 +106,3 @@ def assert_(
         streams.tell(absent)
     if not all_met:
         raise typer.Exit(FINDING)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise UsageError(f"--set {text!r} is not NAME=VALUE")
-    return name, value

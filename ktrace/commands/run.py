@@ -17,7 +17,7 @@ from ktrace import streams
 from ktrace.bundle import session
 from ktrace.commands import output_file
 from ktrace.document import of_error
-from ktrace.errors import FINDING, UNREACHABLE, USAGE, UsageError
+from ktrace.errors import FINDING, INTERRUPTED, UNREACHABLE, USAGE, UsageError
 from ktrace.failures import FAILURES, code_of, line_of
 from ktrace.jaeger import JaegerError, MixedStacksError
 from ktrace.target import options, target
@@ -25,6 +25,7 @@ from ktrace.text import clean
 from ktrace.view import terminal
 
 if TYPE_CHECKING:
+    from ktrace.commands.run_assert import Assertions
     from ktrace.following.follower import Follower
     from ktrace.following.owners import PodOwners
     from ktrace.following.report import Report
@@ -63,6 +64,19 @@ def run(
         str | None,
         typer.Option("--report", metavar="FILE", help="Write the report to FILE; - is stderr."),
     ] = None,
+    expected: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--assert",
+            metavar="FILE",
+            help="Judge what it caused: expectations as for ktrace assert; repeatable.",
+        ),
+    ] = None,
+    values: options.ValuesOption = None,
+    junit_file: Annotated[
+        Path | None,
+        typer.Option("--junit", metavar="FILE", help="Write the verdicts as a JUnit report."),
+    ] = None,
     stack: options.TracesOption = None,
     jaeger_url: options.JaegerOption = None,
     kubeconfig: options.KubeconfigOption = None,
@@ -90,6 +104,11 @@ def run(
     `kubectl --raw` is refused. kubectl sends neither --token nor --client-certificate through the
     forwarder: its requests are those of the kubeconfig's user.
 
+    --assert judges nothing but what the command caused; the verdicts are below the report. The file
+    is that of ktrace assert, and an expectation may be about a request, a webhook, a pod (each with
+    patterns), or quietFor: 20s: for so long nobody writes what was touched, within twice that time
+    after it settled. A file that is wrong is refused before the command runs.
+
     Examples:
 
       ktrace run -- kubectl apply -f deployment.yaml
@@ -98,31 +117,58 @@ def run(
 
       ktrace run --for 60 -- kubectl rollout restart deployment/web
 
-    Exit codes: the command's own if that is not 0; else 0 reported, 1 no request was recorded,
-    2 wrong usage or no stack, 3 Jaeger or the cluster cannot be reached, or Jaeger restarted and
-    lost spans that are missing.
+      ktrace run --assert operator.yaml --junit report.xml -- kubectl apply -f widget.yaml
+
+    Exit codes: the command's own if that is not 0; else 0 reported, 1 no request was recorded or an
+    expectation is not met or cannot be judged, 2 wrong usage, a broken file or no stack, 3 Jaeger
+    or the cluster cannot be reached, or Jaeger restarted and lost spans that are missing; 130 if
+    Ctrl-C came before the expectations were judged.
     """
+    from ktrace.commands.run_assert import Assertions
+
     if not command and answer_from is None:
         raise UsageError("no command is given: write ktrace run -- COMMAND")
+    if expected and answer_from:
+        raise UsageError("--assert judges a command that runs: leave out --from")
+    assertions = Assertions(expected or (), values or (), junit_file)
     file = _open(report_to)
     try:
+        assertions.load()
         chosen = target.choose(stack, jaeger_url, kubeconfig)
-        report = _report(command or (), seconds, chosen, stack)
+        report = _report(command or (), seconds, chosen, assertions, stack)
     except FAILURES as error:
+        assertions.write_error(line_of(error))
         if file is None or not as_json:
             raise  # it is told on stderr
         _end(error, file)
     written = _write(report, file, as_json=as_json)
+    if report.judged:
+        written &= assertions.write(report.judged)
+    if code := _code(report, written=written):
+        raise typer.Exit(code)
+
+
+def _code(report: Report, *, written: bool) -> int:
     if report.code or not report.requests:
-        raise typer.Exit(report.code or FINDING)
+        return report.code or FINDING
+    verdicts = report.judged.verdicts if report.judged else []
+    if report.judged and report.judged.interrupted:
+        return INTERRUPTED
     if not written:
-        raise typer.Exit(USAGE)
+        return USAGE
+    if any(verdict.judged and not verdict.ok for verdict in verdicts):
+        return FINDING
     if report.problem:
-        raise typer.Exit(UNREACHABLE)
+        return UNREACHABLE
+    return 0 if all(verdict.ok for verdict in verdicts) else FINDING
 
 
 def _report(
-    command: Sequence[str], seconds: float, chosen: target.Target, stack: str | None
+    command: Sequence[str],
+    seconds: float,
+    chosen: target.Target,
+    assertions: Assertions,
+    stack: str | None,
 ) -> Report:
     """Of a command that is run now, or of one that a bundle tells of: it is not run again."""
     from ktrace.bundle import ran
@@ -132,14 +178,23 @@ def _report(
         with chosen.connect() as jaeger:
             return ran.report(facts, jaeger, runtime_traced=chosen.traces_runtime)
     begin = time.time()
-    report = _run(command, seconds, chosen)
+    report = _run(command, seconds, chosen, assertions, stack)
     report = _with_losses(report, losses.of(chosen, stack), begin)
     session.current().ran(lambda keep: ran.facts(report, keep))
     return report
 
 
-def _run(command: Sequence[str], seconds: float, chosen: target.Target) -> Report:
-    """Runs the command, follows what it caused for ``seconds`` at most, and reports both."""
+def _run(
+    command: Sequence[str],
+    seconds: float,
+    chosen: target.Target,
+    assertions: Assertions,
+    stack: str | None,
+) -> Report:
+    """Runs the command, follows what it caused for ``seconds`` at most, and reports both.
+
+    What is expected of that is judged then.
+    """
     from ktrace.following.follower import Follower
     from ktrace.following.owners import PodOwners
     from ktrace.following.report import Report
@@ -182,6 +237,14 @@ def _run(command: Sequence[str], seconds: float, chosen: target.Target) -> Repor
                 f"no request of `{' '.join(told)}` was recorded: it sent none, or none to "
                 "the cluster of KUBECONFIG, which --kubeconfig, --server and --context override"
             ]
+        judged = None
+        if assertions:
+            from ktrace.expect.after_command import Ended
+
+            finished = Ended(requests, follower, begin, lambda: owners.problem or follower.problem)
+            judged = assertions.judge(
+                jaeger, finished, chosen, stack, terminated=outcome.terminated
+            )
         trace_id, lost = "", ""
         if trace:
             ids = {found.id for found in follower.followed.traces.values()}
@@ -195,6 +258,7 @@ def _run(command: Sequence[str], seconds: float, chosen: target.Target) -> Repor
             "; ".join(filter(None, problems)),
             (*_notes(owners), *follower.limits, *filter(None, (unsent, lost))),
             trace_id,
+            judged,
         )
 
 
@@ -255,8 +319,8 @@ def _follow(follower: Follower, seconds: float) -> str:
             follower.follow(seconds)
     except (JaegerError, MixedStacksError) as error:
         return str(error)
-    except KeyboardInterrupt:
-        pass  # the second Ctrl-C: the report has what was read by now
+    except KeyboardInterrupt:  # the second one: the report has what was read by now
+        follower.interrupted = True
     return ""
 
 
@@ -267,9 +331,9 @@ def _write(report: Report, file: IO[str] | None, *, as_json: bool) -> bool:
     if as_json:
         text = terminal.as_json(report.document())
     elif file is None:
-        text = terminal.coloured(tree.render(report), error=True)
+        text = terminal.coloured(tree.with_verdicts(report), error=True)
     else:
-        text = terminal.plain(tree.render(report))
+        text = terminal.plain(tree.with_verdicts(report))
     if unwritten := _print(text, file):
         streams.tell(unwritten)
     return not unwritten

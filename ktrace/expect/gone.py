@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from ktrace.expect.judge import Verdict
 from ktrace.expect.schema import Expectation
+from ktrace.expect.verdict import Verdict
 from ktrace.jaeger import Jaeger
 from ktrace.jaeger.store import MEMORY
 from runtime_observability.host.memory_loss import Memory

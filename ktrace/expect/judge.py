@@ -4,50 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from ktrace.expect import matching
+from ktrace.expect import matching, verdict
 from ktrace.expect.matching import matches
 from ktrace.expect.schema import Child, Expect, Expectation, Select
+from ktrace.expect.verdict import Failure, Verdict, count_failure
 from ktrace.jaeger import Span, Trace
 from ktrace.jaeger.tags import text_of
-from ktrace.text import clean
 
 _NEAREST = 3
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """``failures`` is empty if the expectation is met; ``nearest`` helps if it is not.
-
-    All text is clean (``ktrace.text``).
-    """
-
-    name: str
-    failures: tuple[str, ...] = ()
-    nearest: tuple[str, ...] = ()
-    """Spans that nearly match, and how they differ."""
-    found: int = 0
-    """Number of selected spans."""
-    judged: bool = True
-    """False if spans that decide may be on their way, or gone; ``failures`` says which."""
-    notes: tuple[str, ...] = ()
-    """What limits a verdict that holds."""
-    lacks_since: int | None = None
-    """Where it fails for lack of spans alone: those began after this time, in microseconds since
-    the Unix epoch."""
-
-    @property
-    def ok(self) -> bool:
-        return not self.failures
-
-
-@dataclass(frozen=True)
-class _Failure:
-    text: str
-    lacks_since: int | None = None
-    """As a verdict's; None where a span is the failure."""
 
 
 def queries(select: Select, operations: Sequence[str]) -> list[dict[str, Any]]:
@@ -87,7 +53,7 @@ def judge(expectation: Expectation, traces: Sequence[Trace], *, complete: bool =
 
     A span that is in ``traces`` twice counts once.
     """
-    select, expect = expectation.select, expectation.expect
+    select, expect = expectation.spans, expectation.expect
     selected = {
         (span.trace_id, span.span_id): (trace, span)
         for trace in traces
@@ -99,7 +65,7 @@ def judge(expectation: Expectation, traces: Sequence[Trace], *, complete: bool =
     failures = []
     if not complete:
         read = f"only the newest {len(traces)} traces were read: narrow select or sinceSeconds"
-        failures.append(_Failure(read))
+        failures.append(Failure(read))
     spans = [span for _, span in selected.values()]
     failures += _count_failures(expectation, traces, spans)
     for trace, span in selected.values():
@@ -111,39 +77,24 @@ def judge(expectation: Expectation, traces: Sequence[Trace], *, complete: bool =
         if span.service == select.component and (span.trace_id, span.span_id) not in selected
     ]
     nearest = _nearest(select, others) if count < expect.least else ()
-    return Verdict(
-        clean(expectation.name),
-        tuple(map(clean, dict.fromkeys(failure.text for failure in failures))),
-        tuple(map(clean, nearest)),
-        count,
-        lacks_since=_lacks_since(failures),
-    )
-
-
-def _lacks_since(failures: Sequence[_Failure]) -> int | None:
-    times = [failure.lacks_since for failure in failures if failure.lacks_since is not None]
-    return max(times) if times and len(times) == len(failures) else None
+    return verdict.of(expectation, failures, count, "span", nearest=nearest)
 
 
 def _count_failures(
     expectation: Expectation, traces: Sequence[Trace], selected: Sequence[Span]
-) -> list[_Failure]:
-    expect, pod, count = expectation.expect, expectation.select.pod, len(selected)
-    wrong = f"number of spans: expected {_count_words(expect)}, found {count}"
-    if expect.most is not None and count > expect.most:
-        newest = sorted(selected, key=lambda span: span.start)[-_NEAREST:]
-        more = ", …" if count > len(newest) else ""
-        return [_Failure(f"{wrong}: {', '.join(map(_description, reversed(newest)))}{more}")]
-    if count >= expect.least:
-        return []
-    failures = [_Failure(wrong, 0)]
-    if pod and not any(pod in _pods(trace) for trace in traces):
+) -> list[Failure]:
+    pod, count = expectation.spans.pod, len(selected)
+    newest = sorted(selected, key=lambda span: span.start)[-_NEAREST:]
+    examples = [*map(_description, reversed(newest))]
+    failures = count_failure(expectation.expect, count, "span", examples)
+    is_absent = pod and not any(pod in _pods(trace) for trace in traces)
+    if count < expectation.expect.least and is_absent:
         unknown = f"there is no trace of pod {pod}: check its namespace and name"
-        failures.append(_Failure(unknown, 0))
+        failures.append(Failure(unknown, 0))
     return failures
 
 
-def _span_failures(expect: Expect, trace: Trace, span: Span) -> list[_Failure]:
+def _span_failures(expect: Expect, trace: Trace, span: Span) -> list[Failure]:
     failures = []
     below = trace.below(span) if expect.child or expect.noErrors else []
     if expect.child and not any(_is_child(other, expect.child) for other in below):
@@ -152,13 +103,13 @@ def _span_failures(expect: Expect, trace: Trace, span: Span) -> list[_Failure]:
             f"{_description(span)} has no child {expect.child.component or 'any component'} "
             f"{expect.child.operation}; below it: {', '.join(found[:6]) or 'nothing'}"
         )
-        failures.append(_Failure(childless, span.start))
+        failures.append(Failure(childless, span.start))
     bound = expect.durationBelowMs
     if bound is not None and span.duration / 1000 >= bound:
-        failures.append(_Failure(f"{_description(span)} is not below {bound:g} ms"))
+        failures.append(Failure(f"{_description(span)} is not below {bound:g} ms"))
     if expect.noErrors:
         failed = [other for other in (span, *below) if other.failed]
-        failures += [_Failure(f"{_description(other)} {_error(other)}") for other in failed]
+        failures += [Failure(f"{_description(other)} {_error(other)}") for other in failed]
     return failures
 
 
@@ -199,11 +150,3 @@ def _description(span: Span) -> str:
 
 def _error(span: Span) -> str:
     return "failed" if span.error == "failed" else f"failed: {span.error}"
-
-
-def _count_words(expect: Expect) -> str:
-    if isinstance(expect.count, int):
-        return str(expect.count)
-    least = f"at least {expect.count.min}" if expect.count.min is not None else ""
-    most = f"at most {expect.count.max}" if expect.count.max is not None else ""
-    return " and ".join(filter(None, (least, most)))

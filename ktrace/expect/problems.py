@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import reprlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -42,10 +42,16 @@ _NO_MAP = ("model_type", "dict_type", "model_attributes_type")
 Keys = Mapping[str, Sequence[str]]
 
 
-def in_words(errors: ValidationError, document: Any, keys: Keys) -> Iterator[str]:
-    """``PLACE: PROBLEM`` for each error; ``keys`` has the known keys of each map."""
+def in_words(
+    errors: ValidationError, document: Any, keys: Keys, line: Callable[[Sequence[int | str]], int]
+) -> Iterator[str]:
+    """``PLACE: PROBLEM`` for each error; ``keys`` has the known keys of each map.
+
+    ``line`` returns the number of the line on which a place begins.
+    """
     for error in errors.errors():
-        yield f"{_place(error, document)}: {_problem(error, keys)}"
+        place = f"line {line(_path(error))}, {_place(error, document)}" if document else ""
+        yield f"{place or _place(error, document)}: {_problem(error, keys)}"
 
 
 def _place(error: ErrorDetails, document: Any) -> str:

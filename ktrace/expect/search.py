@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ktrace.activity.requests import requests_in
 from ktrace.clock import time
-from ktrace.expect import gone, matching
+from ktrace.components import APISERVER
+from ktrace.expect import caused, gone, judge_requests, judge_webhooks, matching
+from ktrace.expect import verdict as verdicts_of
 from ktrace.expect.gone import ReadMemory
-from ktrace.expect.judge import Verdict, judge, queries
-from ktrace.expect.schema import Expectation, File
+from ktrace.expect.judge import judge, queries
+from ktrace.expect.schema import NEEDS_A_COMMAND, Expectation, File
+from ktrace.expect.verdict import Verdict
 from ktrace.expect.watermark import Watermark
 from ktrace.jaeger import Jaeger, JaegerError, Reader, Trace
 
@@ -117,7 +121,9 @@ class _Search:
 
     def _searched(self, expectation: Expectation, *, is_last: bool) -> Verdict:
         """If nothing is found at last, judged on the component's newest traces: the nearest."""
-        select = expectation.select
+        if expectation.select is None:
+            return self._of_requests(expectation)
+        select = expectation.spans
         by_pattern = matching.is_pattern(select.operation) and select.operation != "*"
         operations = self._jaeger.operations(select.component) if by_pattern else []
         now = int(time.time() * 1_000_000)
@@ -133,3 +139,23 @@ class _Search:
         if is_last and not found:
             newest = self._jaeger.find(select.component, start=self._since)
         return judge(expectation, [*found.values(), *newest])
+
+    def _of_requests(self, expectation: Expectation) -> Verdict:
+        """On all requests to the API server, whoever made them."""
+        if expectation.request is None and expectation.webhook is None:
+            verdict = verdicts_of.of(expectation, (), 0, expectation.subject)
+            return verdicts_of.not_known(verdict, NEEDS_A_COMMAND)
+        now = int(time.time() * 1_000_000)
+        traces, complete = self._reader.find_all(
+            APISERVER, start=self._since, end=now, most=_MOST_TRACES
+        )
+        found = (one for one in requests_in(traces) if self._since <= one.start <= now)
+        requests, calls = caused.observed(found)
+        if expectation.request:
+            verdict = judge_requests.judge(expectation, requests)
+        else:
+            verdict = judge_webhooks.judge(expectation, calls)
+        if complete:
+            return verdict
+        read = f"only the newest {len(traces)} traces were read: lower sinceSeconds"
+        return replace(verdict, failures=(read, *verdict.failures), lacks_since=None)

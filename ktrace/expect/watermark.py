@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ktrace.components import APISERVER, KUBELET
 from ktrace.expect import matching
 from ktrace.expect.schema import Expectation
 from ktrace.jaeger import Reader, Span
@@ -98,6 +99,9 @@ class _Source:
 
 
 def _sources(expectation: Expectation) -> list[_Source]:
+    if expectation.select is None:
+        pods = [_Source(KUBELET)] if expectation.pod is not None else []
+        return [_Source(APISERVER), *pods]
     select, child = expectation.select, expectation.expect.child
     selected = _Source(select.component, tuple(select.attributes.items()))
     if child is None or child.component in (None, select.component):

@@ -6,7 +6,7 @@ YAML has types of its own for ``no``, ``010`` and ``12:30``; an attribute is wha
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -27,9 +27,8 @@ class YamlError(ValueError):
 
 def read(text: str, values: Mapping[str, str]) -> Any:
     """The document, of maps, lists, text and None. Raises YamlError."""
-    marked = _BRACED.sub(lambda found: f"{_BEGIN}{found[1]}{_END}" if found[1] else found[0], text)
     try:
-        loader = _Loader(marked)
+        loader = _Loader(_marked(text))
         loader.values = values
         return loader.get_single_data()
     except yaml.MarkedYAMLError as error:
@@ -41,6 +40,35 @@ def read(text: str, values: Mapping[str, str]) -> Any:
         raise YamlError(f"is not valid YAML: {_as_written(str(error))}") from None
     except RecursionError:
         raise YamlError("is not valid YAML: it is nested too deeply") from None
+
+
+class Lines:
+    """The lines of a text that ``read`` could read."""
+
+    def __init__(self, text: str) -> None:
+        self._root = yaml.compose(_marked(text), _Loader)
+
+    def of(self, path: Sequence[int | str]) -> int:
+        """Of the key or entry at ``path``, or of the innermost one around it that is written.
+
+        What an anchor or a merge has brought there is where it is written itself.
+        """
+        node, line = self._root, 1
+        for part in path:
+            key, node = _child(node, part)
+            if key is None:
+                break
+            line = key.start_mark.line + 1
+        return line
+
+
+def _child(node: Any, part: int | str) -> tuple[Any, Any]:
+    """The node that begins the part of ``node``, and its value; None where there is none."""
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+        return (node.value[part],) * 2 if part < len(node.value) else (None, None)
+    if isinstance(node, yaml.MappingNode):
+        return next(((key, value) for key, value in node.value if key.value == part), (None, None))
+    return None, None
 
 
 class _Loader(yaml.SafeLoader):
@@ -73,6 +101,10 @@ class _Loader(yaml.SafeLoader):
             return self.values[name]
 
         return _REFERENCE.sub(value, super().construct_scalar(node))
+
+
+def _marked(text: str) -> str:
+    return _BRACED.sub(lambda found: f"{_BEGIN}{found[1]}{_END}" if found[1] else found[0], text)
 
 
 def _as_written(text: str) -> str:

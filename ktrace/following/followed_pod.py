@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 from ktrace.following.pods import PodInfo
@@ -38,6 +39,14 @@ class FollowedPod:
     start_was_read: bool = False
     document: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """The pod object as last listed; empty for a pod that never was."""
+    created: datetime | None = None
+    """To the second, by the API server's clock; None for a pod that never was listed."""
+    settled: bool = False
+    """Whether it was last listed as neither starting nor ending."""
+    is_new: bool = False
+    """Whether it was made after the command began."""
+    gone: bool = False
+    """Whether it was not there any more when it was last looked for."""
 
     @classmethod
     def of(
@@ -47,6 +56,8 @@ class FollowedPod:
         cause: str,
         *,
         ran_before: bool,
+        is_new: bool = False,
+        gone: bool = False,
     ) -> FollowedPod:
         return cls(
             pod.namespace,
@@ -58,6 +69,10 @@ class FollowedPod:
             cause=cause,
             ran_before=ran_before,
             document=pod.document,
+            created=pod.created,
+            settled=bool(pod.uid) and pod.settled,
+            is_new=is_new,
+            gone=gone,
         )
 
     @property

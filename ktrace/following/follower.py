@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from ktrace.components import APISERVER, KUBELET
+from ktrace.following import touched
 from ktrace.following.cluster_api import ReadError
 from ktrace.following.followed_pod import FollowedPod, terminates
 from ktrace.following.owners import PodOwners
@@ -69,12 +70,15 @@ class Follower:
         self._since = int(since * 1_000_000)
         writes_first = sorted(requests, key=lambda request: not request.info.writes)
         self._audit_ids = [request.audit_id for request in writes_first if request.audit_id]
+        self._requests = tuple(requests)
         self._written = written_objects(requests)
         owners.look_into(self._written.namespaces)
         self._traces: dict[str, Trace] = {}
         self._pods: dict[str, FollowedPod] = {}
         self._quiet = False
         self._refusals: tuple[Refusal, ...] = ()
+        self.interrupted = False
+        """Whether Ctrl-C has ended the following."""
 
     @property
     def problem(self) -> str:
@@ -116,10 +120,30 @@ class Follower:
             failure = self._follow(deadline)
         except KeyboardInterrupt:
             failure, deadline = None, time.monotonic()
+            self.interrupted = True
         self._refusals = self._read_refusals()
         if failure:
             raise failure
-        read_deadline = deadline + _READ_SECONDS
+        self._read_whole(deadline + _READ_SECONDS)
+
+    def read_again(self, seconds: float) -> None:
+        """What has arrived in Jaeger since, for ``seconds`` at most.
+
+        Raises JaegerError or MixedStacksError.
+        """
+        deadline = time.monotonic() + seconds
+        self._reader.forget()
+        self._update(deadline)
+        self._read_requests(self._audit_ids, deadline)
+        self._read_whole(deadline)
+
+    @property
+    def touched(self) -> frozenset[str]:
+        """The objects that were written, and those that followed from them. Raises ReadError."""
+        owners = self._owners.below(self._written.uids)
+        return touched.objects(self._requests, self._pods.values(), owners)
+
+    def _read_whole(self, read_deadline: float) -> None:
         self._add_starts(read_deadline)
         # A trace was read once, when its first spans had arrived.
         grown = [key for key, trace in self._traces.items() if trace.spans_without_parent]
@@ -179,6 +203,8 @@ class Follower:
                     traces,
                     cause,
                     ran_before=self._owners.ran_before(pod),
+                    is_new=self._owners.is_new(pod),
+                    gone=not self._owners.exists(pod),
                 )
         missing = [audit_id for audit_id in self._audit_ids if audit_id not in self._traces]
         self._read_requests(missing, deadline)

@@ -137,6 +137,33 @@ class PodOwners:
                 raise ReadError("the answer is not a list of Events", HTTPStatus.OK) from None
         return [(one, self._all_owners(one.namespace, [one.controller])) for one in found]
 
+    def below(self, uids: Collection[str]) -> list[str]:
+        """The paths of all owners of pods that are one of ``uids`` or belong to one.
+
+        Raises ReadError if one is not known; what has no kind any more has no path.
+        """
+        found: dict[str, str] = {}
+        for pod in self.pods.values():
+            unvisited = list(pods.owners_of(pod.document))
+            while unvisited:
+                owner = unvisited.pop()
+                if owner.uid in found:
+                    continue
+                found[owner.uid] = ""
+                parents = self._parents.get(owner.uid, ())
+                unvisited += parents
+                if set(uids) & {owner.uid, *self._all_owners(pod.namespace, parents)}:
+                    found[owner.uid] = self._path(pod.namespace, owner)
+        return list(filter(None, found.values()))
+
+    def _path(self, namespace: str, owner: Owner) -> str:
+        try:
+            return self._api.path_of(owner.api_version, owner.kind, namespace, owner.name)
+        except ReadError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            return ""
+
     def replacing(self, removed: Collection[str]) -> dict[str, str]:
         """By the uid of each controller of an object in ``removed``: the reason for its new pods.
 

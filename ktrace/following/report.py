@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ktrace.components import APISERVER
 from ktrace.document import versioned
@@ -13,6 +13,10 @@ from ktrace.following.refusals import Refusal
 from ktrace.jaeger import Trace
 from ktrace.recording.requests import RecordedRequest
 from ktrace.view import start as start_view
+from ktrace.view import verdicts
+
+if TYPE_CHECKING:
+    from ktrace.expect.verdict import Judged
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Report:
     """What limits the report without making it incomplete."""
     trace_id: str = ""
     """Of the command's own trace; empty if it has none in Jaeger."""
+    judged: Judged | None = None
+    """What became of the expectations; None without any."""
 
     @property
     def whole(self) -> bool:
@@ -68,6 +74,7 @@ class Report:
                 "requests": list(map(self._request_document, self.requests)),
                 "pods": list(map(self._pod_document, self.followed.pods)),
                 "refusals": list(map(_refusal_document, self.followed.refusals)),
+                "expectations": verdicts.entries(self.judged) if self.judged else None,
             }
         )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
+from ktrace.clock import time
 from ktrace.jaeger import Jaeger, Reader
 from ktrace.podend.build import build
 from ktrace.podend.model import PodEnding

@@ -127,6 +127,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         request = RecordedRequest(self.command, path, time.time())
         request.dry_run = _is_dry_run(request, body)
+        request.client = clean((self.headers.get("User-Agent", "").split() or [""])[0])
         self._join_trace(request)
         self._own.forwards(request)
         if not self._record(request):

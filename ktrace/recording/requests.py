@@ -44,6 +44,8 @@ class RecordedRequest:
     """Of ktrace's span for it; empty if it has none, as the command sent a traceparent itself."""
     dry_run: bool | None = None
     """Whether the body makes it a dry run; None if that depends on the query."""
+    client: str = ""
+    """The first word of the user agent."""
 
     @property
     def info(self) -> RequestInfo:
@@ -68,6 +70,18 @@ class RequestInfo:
     dry_run: bool = False
     follows_log: bool = False
     """Whether the answer goes on as long as a container writes, or until the client leaves."""
+
+    @property
+    def full_resource(self) -> str:
+        """With its group: ``deployments.apps/scale``."""
+        plural, slash, subresource = self.resource.partition("/")
+        return f"{plural}.{self.group}{slash}{subresource}" if self.group else self.resource
+
+    @property
+    def object(self) -> str:
+        """``deployments.apps/NAMESPACE/NAME``; empty without a name."""
+        base = self.full_resource.partition("/")[0]
+        return "/".join(filter(None, (base, self.namespace, self.name))) if self.name else ""
 
     @property
     def kind(self) -> str:

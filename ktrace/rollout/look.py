@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from ktrace.clock import time
 from ktrace.components import KUBELET
 from ktrace.errors import KtraceError, UsageError
 from ktrace.jaeger import Jaeger, origin

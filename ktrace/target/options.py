@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ktrace import completion
+from ktrace.errors import UsageError
 
 StackOption = Annotated[
     str | None,
@@ -58,7 +60,22 @@ FromOption = Annotated[
         "--from", metavar="FILE", help="Answer from a bundle, without cluster, Jaeger and Pulumi."
     ),
 ]
+ValuesOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Value for ${NAME} in the file; repeatable."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+
+def values_of(given: Iterable[str]) -> dict[str, str]:
+    """What --set gives: UsageError for what is not NAME=VALUE."""
+    found = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--set {text!r} is not NAME=VALUE")
+        found[name] = value
+    return found
 
 
 def finite(seconds: float) -> float:

@@ -49,17 +49,24 @@ def waiting(what: str) -> AbstractContextManager[object]:
 
 
 @contextmanager
-def progress(what: str, of: int) -> Iterator[Callable[[int], None]]:
-    """Like ``waiting``, with how many of how many: the function that is given tells it."""
+def telling(what: str) -> Iterator[Callable[[str], None]]:
+    """Like ``waiting``, with a line that changes: the function that is given replaces ``what``."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return
 
-    def line(number: int) -> Text:
-        return text(f"{number} of {of} {what}; Ctrl-C ends it")
+    def line(what: str) -> Text:
+        return text(f"{what}; Ctrl-C ends it")
 
-    with console(error=True).status(line(0)) as status:
-        yield lambda number: status.update(line(number))
+    with console(error=True).status(line(what)) as status:
+        yield lambda what: status.update(line(what))
+
+
+@contextmanager
+def progress(what: str, of: int) -> Iterator[Callable[[int], None]]:
+    """Like ``waiting``, with how many of how many: the function that is given tells it."""
+    with telling(f"0 of {of} {what}") as tell:
+        yield lambda number: tell(f"{number} of {of} {what}")
 
 
 def print_json(document: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.console import Group, RenderableType
 from rich.text import Text
 from rich.tree import Tree
 
@@ -9,7 +10,7 @@ from ktrace.following.followed_pod import FollowedPod
 from ktrace.following.refusals import REASON
 from ktrace.following.report import Report
 from ktrace.recording.requests import CONNECT, DRY_RUN, READ, WATCH, WRITE, RecordedRequest
-from ktrace.view import terminal, waterfall
+from ktrace.view import terminal, verdicts, waterfall
 from ktrace.view.terminal import counted, milliseconds
 
 _SHOWN_READS = 3
@@ -18,6 +19,13 @@ _STEP_SHARE = 0.05
 """Of a pod's start, for a step to have a line."""
 _THAT_PAGE = "that page"
 """The command's own, which is the first line."""
+
+
+def with_verdicts(report: Report) -> RenderableType:
+    """The report, and below it what became of the expectations."""
+    if report.judged is None:
+        return render(report)
+    return Group(render(report), *verdicts.of_command(report.judged))
 
 
 def render(report: Report) -> Tree:

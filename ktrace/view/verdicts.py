@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
-
-from rich.text import Text
+from typing import TYPE_CHECKING, Any
 
 from ktrace.document import versioned
-from ktrace.expect.judge import Verdict
 from ktrace.view import terminal
 from ktrace.view.terminal import counted
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from ktrace.expect.verdict import Judged, Verdict
 
 _INDENT = " " * 8
 
@@ -20,33 +22,53 @@ def document(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     return versioned(
         {
             "ok": all(verdict.ok for verdict in verdicts),
-            "expectations": [
-                {
-                    "name": verdict.name,
-                    "ok": verdict.ok,
-                    "judged": verdict.judged,
-                    "found": verdict.found,
-                    "failures": list(verdict.failures),
-                    "nearest": list(verdict.nearest),
-                    "notes": list(verdict.notes),
-                }
-                for verdict in verdicts
-            ],
+            "expectations": [_entry(verdict) for verdict in verdicts],
         }
     )
 
 
+def entries(judged: Judged) -> list[dict[str, Any]]:
+    """As ``run --json`` has them: each with its file."""
+    return [
+        {"suite": suite, **_entry(verdict)}
+        for suite, verdicts in judged.suites
+        for verdict in verdicts
+    ]
+
+
+def of_command(judged: Judged) -> Iterator[Text]:
+    """The lines below a report, with a heading for each file if there are several."""
+    for suite, verdicts in judged.suites:
+        if len(judged.suites) > 1:
+            yield terminal.text(f"{suite}:")
+        yield from lines(verdicts)
+
+
 def lines(verdicts: Sequence[Verdict]) -> Iterator[Text]:
+    from rich.text import Text  # noqa: PLC0415  --json does not wait for it
+
     for verdict in verdicts:
-        yield Text.assemble(
-            _result(verdict), f"  {verdict.name} ({counted(verdict.found, 'span')})"
-        )
+        found = counted(verdict.found, verdict.noun)
+        yield Text.assemble(_result(verdict), f"  {verdict.name} ({found})")
         for failure in verdict.failures:
             yield terminal.text(f"{_INDENT}{failure}")
-        for span in verdict.nearest:
-            yield terminal.text(f"{_INDENT}nearest: {span}")
+        for nearest in verdict.nearest:
+            yield terminal.text(f"{_INDENT}nearest: {nearest}")
         for note in verdict.notes:
             yield terminal.text(f"{_INDENT}note: {note}")
+
+
+def _entry(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "name": verdict.name,
+        "ok": verdict.ok,
+        "judged": verdict.judged,
+        "found": verdict.found,
+        "counted": verdict.noun,
+        "failures": list(verdict.failures),
+        "nearest": list(verdict.nearest),
+        "notes": list(verdict.notes),
+    }
 
 
 def _result(verdict: Verdict) -> tuple[str, str]:

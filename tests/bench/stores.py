@@ -285,7 +285,7 @@ def _searches(jaeger: Jaeger, end: int) -> dict[str, Callable[[Minute], object]]
     namespace = "default"
     expected = schema.load(shipped.find("control-plane"), {})
     wanted = [
-        query for expectation in expected.expectations for query in queries(expectation.select, [])
+        query for expectation in expected.expectations for query in queries(expectation.spans, [])
     ]
 
     def first_sync(minute: Minute) -> object:

@@ -204,3 +204,26 @@ def test_every_request_is_in_one_row(requests: list[ApiRequest], by: str) -> Non
     for row in made:
         assert (row.p99_ms is None) == (row.count < 100)
         assert row.p99_ms is None or row.p50_ms <= row.p99_ms
+
+
+@pytest.mark.parametrize(
+    ("agent", "account"),
+    [
+        (
+            "kube-controller-manager/v1.36.3 (linux/amd64) kubernetes/abc/"
+            "system:serviceaccount:kube-system:deployment-controller",
+            "kube-system/deployment-controller",
+        ),
+        ("kubectl/v1.32.4 (linux/amd64) kubernetes/abc", ""),
+        ("x/system:serviceaccount:a:b trailing", ""),
+    ],
+)
+def test_a_controller_names_its_service_account(agent: str, account: str) -> None:
+    assert _one(**{"http.method": "PUT", "http.user_agent": agent}).account == account
+
+
+def test_a_request_keeps_its_status_path_and_audit_id() -> None:
+    tags = {"http.method": "GET", "http.target": "/api/v1/pods?limit=5", "audit-id": "a"}
+    request = _one(**tags, **{"http.status_code": 404})
+    assert (request.status, request.path, request.audit_id) == (404, "/api/v1/pods?limit=5", "a")
+    assert _one(**{"http.method": "GET"}).status is None

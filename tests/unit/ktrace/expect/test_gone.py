@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from ktrace.expect import search
-from ktrace.expect.judge import Verdict
 from ktrace.expect.schema import File
 from ktrace.expect.search import wait_for_verdicts
+from ktrace.expect.verdict import Verdict
 from ktrace.jaeger import reader
 from ktrace.jaeger.store import BADGER, MEMORY
 from runtime_observability.host.memory_loss import Memory, MemoryLoss

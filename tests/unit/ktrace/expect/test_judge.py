@@ -124,7 +124,7 @@ def test_an_attribute_is_found_under_its_older_and_its_newer_name() -> None:
     traces = client(lambda _: data(trace(span("apiserver", "GET", **tags)))).find("apiserver")
     select = {"component": "apiserver", "attributes": {"http.status_code": "404"}}
     assert judge(expect(select, count=1), traces).ok
-    assert [query["tags"] for query in queries(expect(select).select, [])] == [
+    assert [query["tags"] for query in queries(expect(select).spans, [])] == [
         {"http.status_code": "404"},
         {"http.response.status_code": "404"},
     ]
@@ -133,11 +133,11 @@ def test_an_attribute_is_found_under_its_older_and_its_newer_name() -> None:
 def test_a_pattern_is_asked_for_by_every_operation_that_it_means() -> None:
     select = {"component": "apiserver", "operation": "Call *", "attributes": {"url": "/api/*"}}
     operations = ["Call mutating webhook", "GET", "Call validating webhook"]
-    assert queries(expect(select).select, operations) == [
+    assert queries(expect(select).spans, operations) == [
         {"service": "apiserver", "operation": "Call mutating webhook", "tags": {}},
         {"service": "apiserver", "operation": "Call validating webhook", "tags": {}},
     ]
-    assert queries(expect({"component": "etcd"}).select, []) == [
+    assert queries(expect({"component": "etcd"}).spans, []) == [
         {"service": "etcd", "operation": "", "tags": {}}
     ]
 

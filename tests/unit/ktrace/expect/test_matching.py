@@ -147,11 +147,11 @@ def test_the_nearest_tell_the_process_too() -> None:
     ],
 )
 def test_jaeger_is_not_searched_for_what_it_would_miss(key: str, value: str) -> None:
-    select = expect({"component": "kubelet", "attributes": {key: value, "k": "v"}}).select
+    select = expect({"component": "kubelet", "attributes": {key: value, "k": "v"}}).spans
     assert [query["tags"] for query in queries(select, [])] == [{"k": "v"}]
 
 
 @pytest.mark.parametrize("value", ["404", "text", "", "a[b]", "1.34.4"])
 def test_jaeger_is_searched_for_what_it_finds(value: str) -> None:
-    select = expect({"component": "kubelet", "attributes": {"any": value}}).select
+    select = expect({"component": "kubelet", "attributes": {"any": value}}).spans
     assert [query["tags"] for query in queries(select, [])] == [{"any": value}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from ktrace.expect.schema import load
 ONE = "expectations: [{name: it is so, select: {component: kubelet}, expect: {%s}}]"
 ATTRIBUTE = "expectations: [{name: a, select: {component: kubelet, attributes: {key: %s}}}]"
 
+_PLACE = re.compile(r"line [0-9]+, (?!column)")
+"""Where a problem is; the tests of lines compare it."""
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
@@ -31,12 +35,12 @@ def refusal(file: Path, text: str, **values: str) -> str:
     message = str(error.value)
     assert message.isprintable()
     assert message.startswith(str(file))
-    return message.removeprefix(str(file)).lstrip(": ")
+    return _PLACE.sub("", message.removeprefix(str(file)).lstrip(": "))
 
 
 def attribute(file: Path, written: str, **values: str) -> str:
     file.write_text(ATTRIBUTE % written)
-    return load(file, values).expectations[0].select.attributes["key"]
+    return load(file, values).expectations[0].spans.attributes["key"]
 
 
 # --- values ---------------------------------------------------------------------------------------
@@ -87,7 +91,7 @@ def test_anchors_and_merges_work(file: Path) -> None:
         "- {name: a, select: &s {component: kubelet, operation: x}}\n"
         "- {name: b, select: {<<: *s, operation: y}}\n"
     )
-    selects = [expectation.select for expectation in load(file, {}).expectations]
+    selects = [expectation.spans for expectation in load(file, {}).expectations]
     assert [(select.component, select.operation) for select in selects] == [
         ("kubelet", "x"),
         ("kubelet", "y"),
@@ -124,8 +128,11 @@ def test_a_pod_is_refused_where_no_span_says_of_which_pod_it_is(file: Path) -> N
         ("expectations: []", "expectations: is empty: add an expectation"),
         ("expectations: {a: b}", "expectations: {'a': 'b'} is not a list: begin each of its entri"),
         ("expectations: ${WHICH}", "line 1: ${WHICH} has no value: add --set WHICH=VALUE"),
-        ("expectations: [a]", "expectation 1: 'a' is not a map with the keys name, select, expect"),
-        ("expectations: [{name: a}]", "expectation 1 'a', select: is missing: add it"),
+        ("expectations: [a]", "expectation 1: 'a' is not a map with the keys name, select, "),
+        (
+            "expectations: [{name: a}]",
+            "expectation 1 'a': has nothing to judge: an expectation has ",
+        ),
         ("expectations: [{name: '', select: {component: a}}]", "expectation 1, name: is empty"),
         (
             "expectations: [{name: a, select: {component: k, komponent: 1}}]",
@@ -217,3 +224,64 @@ def test_any_text_is_a_file_or_one_clear_line(
     except UsageError as error:
         ended = str(error)
     assert ended.isprintable()
+
+
+# --- what an expectation is about -----------------------------------------------------------------
+
+
+def one(what: str) -> str:
+    return f"expectations:\n- name: a\n  {what}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (one("webhook: '*'\n  pod: '*'"), "expectation 1 'a': has webhook and pod: an expectatio"),
+        (one("request: {verb: crate}"), "expectation 1 'a', request.verb: 'crate' is no verb, pe"),
+        (one("request: {verbs: get}"), "expectation 1 'a', request.verbs: is not a known key, pe"),
+        (one("request: {name: ''}"), "expectation 1 'a', request.name: is empty: write a text"),
+        (one("request: get"), "expectation 1 'a', request: 'get' is not a map with the keys verb,"),
+        (one("request:"), "expectation 1 'a': request has no value: write one, or remove the"),
+        (one("webhook: ''"), "expectation 1 'a', webhook: is empty"),
+        (one("pod: web-0"), "expectation 1 'a', pod: 'web-0' is not NAMESPACE/NAME of pods, such"),
+        (one("quietFor: 20"), "expectation 1 'a', quietFor: '20' is not a time: write 500ms, 20s"),
+        (one("quietFor: 11m"), "expectation 1 'a', quietFor: '11m' is not a time: write "),
+        (one("quietFor: 9s\n  expect: {count: 1}"), "expectation 1 'a': count cannot be expected "),
+        (
+            one("webhook: x\n  expect: {readyWithin: 1s}"),
+            "expectation 1 'a': readyWithin cannot be expected of webhook; that takes count, dur",
+        ),
+        (
+            one("select: {component: k}\n  expect: {failedOpen: true}"),
+            "expectation 1 'a': failedOpen cannot be expected of select; that takes count, child",
+        ),
+        (
+            one("pod: '*'\n  expect: {steps: {x: soon}}"),
+            "expectation 1 'a', expect.steps.x: 'soon' is not a time",
+        ),
+    ],
+)
+def test_a_broken_selector_is_told(file: Path, text: str, message: str) -> None:
+    assert refusal(file, text).startswith(message)
+
+
+def test_a_problem_is_told_with_its_line(file: Path) -> None:
+    file.write_text(one("request:\n    verb: crate") + "- name: b\n  quietFor: never\n")
+    with pytest.raises(UsageError) as error:
+        load(file, {}, of_command=True)
+    assert ": line 4, expectation 1 'a', request.verb: 'crate' " in str(error.value)
+    assert "; line 6, expectation 2 'b', quietFor: 'never' " in str(error.value)
+
+
+@pytest.mark.parametrize("what", ["pod: '*'", "quietFor: 20s"])
+def test_what_needs_a_command_is_refused_without_one(file: Path, what: str) -> None:
+    refused = refusal(file, one(what))
+    assert refused.startswith(f"expectation 1 'a', {what.partition(':')[0]}: spans alone do not ")
+    assert "`ktrace run --assert FILE -- COMMAND`" in refused
+    assert load(file, {}, of_command=True)
+
+
+@pytest.mark.parametrize("what", ["request: {verb: write, client: helm/*}", "webhook: a/*"])
+def test_what_spans_tell_needs_no_command(file: Path, what: str) -> None:
+    file.write_text(one(what))
+    assert load(file, {}).expectations[0].expect.least == 1

@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from ktrace.expect import search
-from ktrace.expect.judge import Verdict
-from ktrace.expect.schema import File
+from ktrace.expect.schema import Expectation, File
 from ktrace.expect.search import wait_for_verdicts
+from ktrace.expect.verdict import Verdict
 from ktrace.jaeger import JaegerError, reader
 from tests.fakes.clock import Clock
 from tests.fakes.jaeger import client, data, span, trace
@@ -352,3 +352,73 @@ def test_a_limit_that_was_hit_is_told(clock: Clock, monkeypatch: pytest.MonkeyPa
     (failure,) = judged(idle_node(clock, 2000).answer, SYNC, 0).failures
     assert failure.startswith("only the newest ")
     assert failure.endswith(" traces were read: narrow select or sinceSeconds")
+
+
+# --- requests and webhooks ------------------------------------------------------------------------
+
+
+def api_request(arrivals: Arrivals, path: str, *, began: float, **of: Any) -> None:
+    tags = {"span.kind": "server", "http.method": "PATCH", "http.target": path}
+    tags |= {"http.status_code": "409", "http.user_agent": "loop/1 (x)"}
+    operation = f"PATCH {path} {began}"
+    arrivals.add("apiserver", operation, arrives=of.pop("arrives", 0), began=began, **tags)
+
+
+@pytest.mark.parametrize(
+    ("select", "found"),
+    [
+        ({"verb": "write"}, 2),
+        ({"resource": "configmaps", "name": "a*"}, 1),
+        ({"client": "loop/1"}, 2),
+        ({"client": "kubectl/*"}, 0),
+    ],
+)
+def test_the_requests_of_all_clients_are_judged(
+    arrivals: Arrivals, select: dict[str, str], found: int
+) -> None:
+    api_request(arrivals, "/api/v1/namespaces/n/configmaps/a", began=-2)
+    api_request(arrivals, "/api/v1/namespaces/n/secrets/b", began=-1)
+    api_request(arrivals, "/api/v1/namespaces/n/pods/too-old", began=-700)
+    arrivals.add("apiserver", "other", arrives=0, began=0.5)
+    expectation = Expectation.model_validate(
+        {"name": "it", "request": select, "expect": {"count": found, "status": "409"}}
+    )
+    (verdict,) = wait_for_verdicts(client(arrivals.answer), File(expectations=[expectation]), 5)
+    assert verdict == Verdict("it", found=found, noun="request")
+
+
+@pytest.mark.parametrize("about", [{"request": {}}, {"webhook": "*"}])
+def test_that_no_request_was_made_waits_for_newer_spans(
+    arrivals: Arrivals, about: dict[str, Any]
+) -> None:
+    expectation = Expectation.model_validate({"name": "it", **about, "expect": {"count": 0}})
+    file = File(expectations=[expectation])
+    (verdict,) = wait_for_verdicts(client(arrivals.answer), file, 3)
+    assert (verdict.ok, verdict.judged) == (False, False)
+    arrivals.add("apiserver", "other", arrives=0, began=5)
+    (verdict,) = wait_for_verdicts(client(arrivals.answer), file, 3)
+    assert verdict.ok
+
+
+@pytest.mark.parametrize("about", [{"pod": "*"}, {"quietFor": "1s"}])
+def test_what_needs_a_command_is_not_judged_without_one(
+    arrivals: Arrivals, about: dict[str, Any]
+) -> None:
+    """A program may ask for it: a file is refused before."""
+    file = File(expectations=[Expectation.model_validate({"name": "it", **about})])
+    (verdict,) = wait_for_verdicts(client(arrivals.answer), file, 0)
+    assert (verdict.ok, verdict.judged) == (False, False)
+    assert "`ktrace run --assert FILE -- COMMAND`" in verdict.failures[0]
+
+
+def test_too_many_requests_are_told(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "_MOST_TRACES", 600)
+    latest = int((clock.now - 30) * 1_000_000)
+    tags: dict[str, Any] = {"span.kind": "server", "http.method": "GET", "http.target": "/version"}
+    store = Store(
+        trace(span("apiserver", "GET", latest - number * 1000, **tags), trace_id=f"t{number}")
+        for number in range(2000)
+    )
+    file = File(expectations=[Expectation.model_validate({"name": "it", "request": {}})])
+    (verdict,) = wait_for_verdicts(client(store.answer), file, 0)
+    assert verdict.failures[0].startswith("only the newest ")

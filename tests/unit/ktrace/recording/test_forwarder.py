@@ -67,7 +67,8 @@ def test_every_answer_is_passed_on_and_its_audit_id_kept(
         assert document["users"][0]["user"] == {}
         url = cluster["cluster"]["server"]
         assert urlsplit(url).hostname == "127.0.0.1"
-        created = httpx.post(f"{url}/api/v1/namespaces/n/pods?x=1", json={"a": 1})
+        agent = {"User-Agent": "kubectl/v1 (linux/amd64)"}
+        created = httpx.post(f"{url}/api/v1/namespaces/n/pods?x=1", json={"a": 1}, headers=agent)
         absent = httpx.get(f"{url}/api/v1/namespaces/n/pods/b")
         outsider = httpx.get(url.rpartition("/")[0] + "/api/v1/pods")
     assert (created.status_code, created.json()) == (201, POD)
@@ -80,6 +81,7 @@ def test_every_answer_is_passed_on_and_its_audit_id_kept(
         ("GET", "id-GET", 404),
     ]
     assert [request.info.uid for request in recorder.requests] == ["u1", ""]
+    assert recorder.requests[0].client == "kubectl/v1"
     (received,) = server.asked("POST", "/api/v1/namespaces/n/pods?x=1")
     assert received.body == {"a": 1}
     assert not own.parent.exists()

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktrace.expect.judge import Verdict
+from ktrace.expect.verdict import Verdict
 from ktrace.view import junit
 
 ANY = st.text(st.characters(), max_size=20) | st.sampled_from(
