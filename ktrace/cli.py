@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from ktrace import document, streams
+from ktrace import document, interrupts, streams
 from ktrace.bundle import session
 from ktrace.errors import FINDING, USAGE
 from ktrace.failures import FAILURES, code_of, line_of
@@ -159,6 +159,7 @@ def _root(
 
 
 def main() -> None:
+    interrupts.prepare()
     streams.prepare()
     try:
         code = _run()
