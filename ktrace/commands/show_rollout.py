@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -13,6 +15,9 @@ from ktrace.rollout.cluster import Wanted
 from ktrace.rollout.kinds import KINDS, PODS, named
 from ktrace.target import losses, target
 from ktrace.view import terminal
+
+if TYPE_CHECKING:
+    from ktrace.rollout.model import Rollout
 
 
 def wanted(argument: str, namespace: str, selector: str, *, all_namespaces: bool) -> Wanted | None:
@@ -79,7 +84,7 @@ def show(
         raise typer.Exit(FINDING)
 
 
-def _print(rollouts: list, url: str) -> None:  # type: ignore[type-arg]
+def _print(rollouts: Sequence[Rollout], url: str) -> None:
     from ktrace.view import rollout as view
 
     console = terminal.console()
