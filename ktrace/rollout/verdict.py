@@ -129,11 +129,11 @@ def _has_started(pod: RolledPod) -> bool:
 
 def _took(rollout: Rollout) -> tuple[timedelta | None, bool]:
     new = [pod for pod in rollout.pods if pod.part is Part.NEW and pod.state is not State.ENDING]
-    if rollout.begun is None or not new or any(pod.ready is None for pod in new):
+    known = [(pod.ready, pod.ready_exact) for pod in new if pod.ready]
+    if rollout.begun is None or not known or len(known) < len(new):
         return None, False
-    last = max(new, key=lambda pod: pod.ready or rollout.begun)  # type: ignore[arg-type,return-value]
-    assert last.ready  # noqa: S101  all have one
-    took = last.ready - rollout.begun
+    ready, exact = max(known)
+    took = ready - rollout.begun
     if took < timedelta(0):
         return None, False
-    return took, rollout.begun_exact and last.ready_exact
+    return took, rollout.begun_exact and exact

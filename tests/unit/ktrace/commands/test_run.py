@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ktrace.cli import main
-from ktrace.commands import run as command_run
+from ktrace.commands import run_report
 from ktrace.target import losses, target
 from runtime_observability.host.memory_loss import MemoryLoss
 from tests import schemas
@@ -200,7 +200,7 @@ def test_what_a_restart_of_jaeger_may_have_lost_meanwhile_is_a_problem(
     assert ktrace_run("--json") == code
     document = json.loads(capfd.readouterr().err)
     schemas.validate("run", document)
-    assert document["notes"] == [command_run._NO_COLLECTOR]
+    assert document["notes"] == [run_report._NO_COLLECTOR]
     told = f"spans from before may be lost: {loss}" if code else None
     assert document["problem"] == told
 
