@@ -1,31 +1,25 @@
-"""Opens a page of ktrace's in a real browser."""
+"""Opens a page of ktrace's in a real browser, as people with different eyes and screens do."""
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
-import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Browser, Request, sync_playwright
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-_OPTIONS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--enable-logging=stderr",
-]
+_HEIGHT = 900
+Scheme = Literal["light", "dark"]
 
 
 @pytest.fixture
-def chromium() -> str:
+def chromium() -> Iterator[Browser]:
     """A browser on PATH; without one the test fails in CI and is skipped elsewhere."""
     found = next(filter(None, map(shutil.which, _BROWSERS)), None)
     if not found:
@@ -33,17 +27,44 @@ def chromium() -> str:
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    return found
+    with _running(found) as browser:
+        yield browser
 
 
-def console(program: str, page: Path, profile: Path, picture: Path, width: int = 1280) -> list[str]:
-    """What the page wrote to the console; ``picture`` is a new file that shows it."""
-    own = [f"--window-size={width},1100", f"--user-data-dir={profile}", f"--screenshot={picture}"]
-    done = subprocess.run(
-        [program, *_OPTIONS, *own, page.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-    return re.findall(r"CONSOLE.*", done.stderr)
+@contextmanager
+def _running(program: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def problems(
+    browser: Browser, file: Path, width: int = 1280, scheme: Scheme = "light"
+) -> list[str]:
+    """What is wrong with a page on a window of ``width`` pixels, in one line each.
+
+    That is each word on its console, each further file that it asks for, a need to scroll sideways,
+    and each rule of accessibility that axe-core finds broken.
+    """
+    page = browser.new_page(viewport={"width": width, "height": _HEIGHT}, color_scheme=scheme)
+    found: list[str] = []
+
+    def loads(sent: Request) -> None:
+        if sent.url != file.as_uri():
+            found.append(f"loads {sent.url}")
+
+    page.on("console", lambda message: found.append(f"console: {message.text}"))
+    page.on("pageerror", lambda error: found.append(f"error: {error}"))
+    page.on("request", loads)
+    try:
+        page.goto(file.as_uri())
+        wider = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        if wider > 0:
+            found.append(f"{wider} pixels are beyond the window")
+        broken = Axe().run(page).response["violations"]
+        return [*found, *(f"{rule['id']}: {rule['help']}" for rule in broken)]
+    finally:
+        page.close()

@@ -12,7 +12,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from ktrace.rollout.kinds import DEPLOYMENT, JOB, KINDS, Kind
+from ktrace.rollout.cluster import Wanted
+from ktrace.rollout.kinds import DEPLOYMENT, JOB, KINDS, PODS, Kind
+from ktrace.rollout.look import Look
+from ktrace.rollout.model import Rollout
 from runtime_observability.host.api_server import ApiError
 from tests.fakes import starts
 from tests.fakes.http import Reply, Request
@@ -308,3 +311,28 @@ def deployment(pods: Iterable[FakePod], *, old: bool = True, **more: Any) -> Clu
 def job(pods: Iterable[FakePod], *, status: Document | None = None, **spec: Any) -> Cluster:
     made = workload(JOB, "migrate", created=0, changed=0, replicas=None, status=status, **spec)
     return Cluster({JOB: [made]}, list(pods))
+
+
+def rollout_of(number: int, **wanted: str) -> Rollout:
+    """``number`` pods, of which every tenth is not Ready, and as many old ones."""
+    pods = [
+        web_pod(
+            at,
+            created=100 + at * 5,
+            pull=200 + at * 7 % 900,
+            ready=None if at % 10 == 9 else 2_000 + at * 37 % 5_000,
+            node=f"agent-{at % 4}",
+        )
+        for at in range(number)
+    ]
+    old = [
+        web_pod(
+            900 + at, OLD_HASH, created=-70_000, ready=-60_000, deleted=2_000 + at, gone=4_000 + at
+        )
+        for at in range(number)
+    ]
+    cluster = deployment([*pods, *old], replicas=number)
+    jaeger = starts.jaeger(*cluster.traces(), written())
+    asked = Wanted(PODS, **wanted) if wanted else Wanted(DEPLOYMENT, NAMESPACE, "web")
+    (rollout,) = Look(jaeger, cluster, asked).wait(0)
+    return rollout

@@ -15,6 +15,11 @@ from tests.fakes.ktrace import Ktrace
 from tests.unit.ktrace.commands.test_show_rollout import three
 
 
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+
+
 @pytest.fixture
 def api() -> Iterator[FakeServer]:
     fake = FakeServer(lambda _: Reply(404))
@@ -31,9 +36,7 @@ def test_a_rollout(
     api: FakeServer,
     tmp_path: Path,
     asked: list[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(time, "sleep", lambda _: None)
     cluster = three()
     server.answer = served(starts.handler(*cluster.traces(), rollouts.written()))
     api.answer = cluster.answer
@@ -47,10 +50,7 @@ def test_a_rollout(
 
 
 @pytest.mark.parametrize("name", ["stubborn", "stubborn-running"])
-def test_an_ending(
-    ktrace: Ktrace, server: FakeServer, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(time, "sleep", lambda _: None)
+def test_an_ending(ktrace: Ktrace, server: FakeServer, tmp_path: Path, name: str) -> None:
     recorded = recorded_endings.load(name)
     server.answer = served(starts.handler(*recorded.traces))
     file = str(tmp_path / "ending.json")

@@ -10,50 +10,22 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
-from ktrace.rollout.cluster import Wanted
-from ktrace.rollout.kinds import DEPLOYMENT, PODS
-from ktrace.rollout.look import Look
 from ktrace.rollout.model import Rollout
 from ktrace.view import rollout as view
 from ktrace.view import rollout_page
-from tests.fakes import rollouts, starts
+from tests.fakes import rollouts
 from tests.fakes.jaeger import URL
-from tests.fakes.rollouts import NAMESPACE, OLD_HASH, web_pod
-
-
-def of(number: int, **wanted: str) -> Rollout:
-    """``number`` pods, of which every tenth is not Ready, and as many old ones."""
-    pods = [
-        web_pod(
-            at,
-            created=100 + at * 5,
-            pull=200 + at * 7 % 900,
-            ready=None if at % 10 == 9 else 2_000 + at * 37 % 5_000,
-            node=f"agent-{at % 4}",
-        )
-        for at in range(number)
-    ]
-    old = [
-        web_pod(
-            900 + at, OLD_HASH, created=-70_000, ready=-60_000, deleted=2_000 + at, gone=4_000 + at
-        )
-        for at in range(number)
-    ]
-    cluster = rollouts.deployment([*pods, *old], replicas=number)
-    jaeger = starts.jaeger(*cluster.traces(), rollouts.written())
-    asked = Wanted(PODS, **wanted) if wanted else Wanted(DEPLOYMENT, NAMESPACE, "web")
-    (rollout,) = Look(jaeger, cluster, asked).wait(0)
-    return rollout
+from tests.fakes.rollouts import NAMESPACE
 
 
 @pytest.fixture(scope="module")
 def hundred() -> Rollout:
-    return of(100)
+    return rollouts.rollout_of(100)
 
 
 @pytest.fixture(scope="module")
 def three() -> Rollout:
-    return of(3)
+    return rollouts.rollout_of(3)
 
 
 def printed(rollout: Rollout, columns: int, most: int | None = view.MOST) -> list[str]:
@@ -147,7 +119,7 @@ def test_few_pods_need_no_filter(three: Rollout) -> None:
 
 
 def test_the_page_of_a_selection_has_an_axis_for_each_pod() -> None:
-    rollout = of(3, namespace=NAMESPACE, selector="app=web")
+    rollout = rollouts.rollout_of(3, namespace=NAMESPACE, selector="app=web")
     text = rollout_page.render([rollout], URL)
     assert "each on an axis of its own" in text
     bars = re.findall(r'class="bar whole" style="left:([0-9.]+)%', text)

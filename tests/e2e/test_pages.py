@@ -1,0 +1,46 @@
+"""The pages of ``ktrace show`` in a browser: wide and narrow, light and dark, few pods and many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from ktrace.view import rollout_page
+from tests.configuration import PROJECT
+from tests.e2e import browser
+from tests.e2e.browser import Scheme
+from tests.fakes.jaeger import URL
+from tests.fakes.rollouts import rollout_of
+
+START = PROJECT / "tests/unit/ktrace/podstart/snapshots/with-init.html"
+
+
+@pytest.mark.parametrize(
+    ("pods", "width", "scheme"),
+    [(3, 400, "light"), (3, 1280, "dark"), (100, 400, "dark"), (100, 1280, "light")],
+)
+def test_everybody_can_read_a_rollout(
+    chromium: Browser, tmp_path: Path, pods: int, width: int, scheme: Scheme
+) -> None:
+    page = tmp_path / "rollout.html"
+    page.write_text(rollout_page.render([rollout_of(pods)], URL))
+    assert browser.problems(chromium, page, width, scheme) == []
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(400, "dark"), (1280, "light")])
+def test_everybody_can_read_a_start(chromium: Browser, width: int, scheme: Scheme) -> None:
+    assert browser.problems(chromium, START, width, scheme) == []
+
+
+def test_what_is_wrong_with_a_page_is_found(chromium: Browser, tmp_path: Path) -> None:
+    page = tmp_path / "wrong.html"
+    page.write_text(
+        "<!doctype html><html><body><div style='width:3000px'>wide</div><img src='none.png'>"
+        "<script>console.log('said'); nothing()</script></body></html>"
+    )
+    found = "\n".join(browser.problems(chromium, page))
+    for told in ("console: said", "nothing is not defined", "loads file:", "beyond the window"):
+        assert told in found
+    assert "image-alt" in found
