@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ktrace import document, interrupts, streams
-from ktrace.bundle import session
+from ktrace.bundle import choice
 from ktrace.errors import FINDING, USAGE
 from ktrace.failures import FAILURES, code_of, line_of
 from ktrace.text import clean
@@ -90,7 +90,7 @@ class _Command(TyperCommand):
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         try:
-            with session.of(ctx, repeatable=_ENTRIES[str(self.name)].repeatable):
+            with choice.of(ctx, repeatable=_ENTRIES[str(self.name)].repeatable):
                 return super().invoke(ctx)
         except FAILURES as error:
             if isinstance(error, OSError) and streams.is_of_stdout(error):

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from ktrace.api import Api
 from ktrace.benchmark.period import Period
 from ktrace.benchmark.samples import Measurement, of_start
 from ktrace.components import KUBELET
 from ktrace.document import moment
 from ktrace.jaeger import Jaeger
 from ktrace.podstart.calls import SYNC
-from ktrace.podstart.cluster import Api
 from ktrace.podstart.model import PodStart
 from ktrace.podstart.pod_spans import FIRST_SYNC, POD, POD_UID
 from ktrace.podstart.search import look_for_start

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
+from ktrace.api import Api
 from ktrace.boot import containers, node_log, objects, traces
 from ktrace.boot.build import build
 from ktrace.boot.containers import Life
 from ktrace.boot.model import DOCKER, PULUMI, READY, Boot, Mark, NodeStart
 from ktrace.jaeger import Jaeger, JaegerError
 from ktrace.podstart import cluster
-from ktrace.podstart.cluster import Api
 from ktrace.target import stack as stacks
 from ktrace.text import clean, cleaned
 from runtime_observability.host import api_server

@@ -27,8 +27,8 @@ from runtime_observability.host import api_server
 from runtime_observability.host.api_server import ApiError
 
 if TYPE_CHECKING:
+    from ktrace.api import Api
     from ktrace.jaeger import Jaeger
-    from ktrace.podstart.cluster import Api
     from ktrace.target.target import Target
     from runtime_observability.host.http import httpx
     from runtime_observability.host.memory_loss import Memory

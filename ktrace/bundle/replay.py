@@ -26,8 +26,8 @@ from runtime_observability.host.api_server import ApiError
 from runtime_observability.host.http import httpx
 
 if TYPE_CHECKING:
+    from ktrace.api import Api
     from ktrace.jaeger import Jaeger
-    from ktrace.podstart.cluster import Api
     from runtime_observability.host.memory_loss import Memory
 
 _NO_API = "the pod object and its Events: not in the bundle"

@@ -5,18 +5,16 @@ One command is one session. Without --save and --from it is ``Live``, which chan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from ktrace.errors import UsageError
 
 if TYPE_CHECKING:
     import typer
 
+    from ktrace.api import Api
     from ktrace.jaeger import Jaeger
-    from ktrace.podstart.cluster import Api
     from ktrace.target.target import Target
     from runtime_observability.host.memory_loss import Memory
 
@@ -77,44 +75,6 @@ def current() -> Live:
 def use(session: Live) -> None:
     global _current  # noqa: PLW0603  one command runs in a process
     _current = session
-
-
-def of(context: typer.Context, *, repeatable: bool) -> AbstractContextManager[Live]:
-    """The session of the command of ``context``, as its --save and --from want it.
-
-    The block runs the command; ``repeatable`` as in ``recording.to``. UsageError for a file that is
-    no bundle or cannot be written.
-    """
-    parameters = context.params
-    if parameters.get(SAVE) and parameters.get(FROM):
-        raise UsageError("--save and --from: a bundle is not saved again; copy the file")
-    if saved := parameters.get(FROM):
-        return _replaying(context, Path(saved))
-    if file := parameters.get(SAVE):
-        return _recording(context, Path(file), repeatable=repeatable)
-    return _live()
-
-
-@contextmanager
-def _live() -> Iterator[Live]:
-    yield Live()
-
-
-@contextmanager
-def _replaying(context: typer.Context, file: Path) -> Iterator[Live]:
-    from ktrace.bundle import replay  # noqa: PLC0415  other commands do not wait for it
-
-    with replay.of(file) as session:
-        session.fill_in(context)
-        yield session
-
-
-@contextmanager
-def _recording(context: typer.Context, file: Path, *, repeatable: bool) -> Iterator[Live]:
-    from ktrace.bundle import recording  # noqa: PLC0415
-
-    with recording.to(file, context, repeatable=repeatable) as session:
-        yield session
 
 
 def asked(context: typer.Context) -> dict[str, Any]:

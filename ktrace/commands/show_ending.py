@@ -58,15 +58,11 @@ def show(
 
 
 def _print(ending: PodEnding, jaeger_url: str) -> None:
-    from ktrace.view import ending as ending_view
+    from ktrace.view import ending as view
     from ktrace.view import waterfall
 
-    console = terminal.console()
-    console.print(ending_view.title(ending), style="bold", markup=False)
-    if ending.steps:
-        console.print(waterfall.table_of(ending.steps, ending.length_ms, console.width))
-    for line in ending_view.summary(ending):
-        console.print(line, markup=False)
-    for url in ending.trace_urls(jaeger_url):
-        # A terminal opens a link that it wraps itself.
-        console.print(url, markup=False, soft_wrap=True)
+    columns = terminal.console().width
+    table = waterfall.table_of(ending.steps, ending.length_ms, columns) if ending.steps else None
+    terminal.print_answer(
+        view.title(ending), table, view.summary(ending), ending.trace_urls(jaeger_url)
+    )

@@ -67,11 +67,6 @@ def show(
 def _print(start: PodStart, jaeger_url: str) -> None:
     from ktrace.view import waterfall
 
-    console = terminal.console()
-    console.print(waterfall.title(start), style="bold", markup=False)
-    console.print(waterfall.table(start, console.width))
-    for line in waterfall.summary(start):
-        console.print(line, markup=False)
-    for url in start.trace_urls(jaeger_url):
-        # A terminal opens a link that it wraps itself.
-        console.print(url, markup=False, soft_wrap=True)
+    table = waterfall.table(start, terminal.console().width)
+    urls = start.trace_urls(jaeger_url)
+    terminal.print_answer(waterfall.title(start), table, waterfall.summary(start), urls)

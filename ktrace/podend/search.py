@@ -7,13 +7,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
+from ktrace.api import Api
 from ktrace.clock import time
 from ktrace.jaeger import Jaeger, Reader
 from ktrace.podend.build import build
 from ktrace.podend.model import PodEnding
 from ktrace.podend.pod_end_spans import PodEndSpans
 from ktrace.podstart import cluster
-from ktrace.podstart.cluster import Api, FromCluster
+from ktrace.podstart.cluster import FromCluster
 from ktrace.podstart.pod import READY, Condition, Pod, condition_of
 from ktrace.podstart.search import settled
 from runtime_observability.host import api_server

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
 
 import yaml
 
+from ktrace.api import Api
 from ktrace.bundle import session
 from ktrace.podstart.any_cluster import AnyCluster
 from ktrace.podstart.pod import Pod, PodEvent, events_of, pod_of
@@ -41,12 +42,6 @@ class FromCluster:
 
 
 NEVER_LISTED = FromCluster(missing=("the pod object: the pod was never listed",))
-
-
-class Api(Protocol):
-    """Raises what ``api_server.FAILURES`` lists."""
-
-    def get(self, path: str) -> dict[str, Any]: ...
 
 
 def connected(kubeconfig: Path | None) -> AbstractContextManager[Api | str]:

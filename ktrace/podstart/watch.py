@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from ktrace.api import Api
 from ktrace.components import KUBELET
 from ktrace.jaeger import Jaeger, JaegerError, Reader
 from ktrace.podstart import cluster
 from ktrace.podstart.calls import SYNC
-from ktrace.podstart.cluster import Api
 from ktrace.podstart.model import PodStart
 from ktrace.podstart.pod import SECOND
 from ktrace.podstart.pod_spans import FIRST_SYNC, POD, POD_UID

@@ -8,8 +8,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
+from ktrace.api import Api
 from ktrace.errors import KtraceError, UnreachableError
-from ktrace.podstart.cluster import Api
 from ktrace.rollout import sources
 from ktrace.rollout.kinds import (
     CONTROLLER_REVISION,

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from ktrace.api import Api
 from ktrace.clock import time
 from ktrace.components import KUBELET
 from ktrace.errors import KtraceError, UsageError
 from ktrace.jaeger import Jaeger, origin
 from ktrace.podstart.calls import SYNC
-from ktrace.podstart.cluster import Api, FromCluster
+from ktrace.podstart.cluster import FromCluster
 from ktrace.podstart.in_progress import until_observed
 from ktrace.podstart.model import PodStart
 from ktrace.podstart.pod import READY, SECOND

@@ -9,7 +9,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,21 @@ def progress(what: str, of: int) -> Iterator[Callable[[int], None]]:
 
 def print_json(document: Any) -> None:
     print(as_json(document))
+
+
+def print_answer(
+    title: str, table: RenderableType | None, lines: Iterable[str], urls: Iterable[str]
+) -> None:
+    """Prints a picture with what it answers above, and notes and pages in Jaeger below."""
+    target = console()
+    target.print(title, style="bold", markup=False)
+    if table is not None:
+        target.print(table)
+    for line in lines:
+        target.print(line, markup=False)
+    for url in urls:
+        # A terminal opens a link that it wraps itself.
+        target.print(url, markup=False, soft_wrap=True)
 
 
 def milliseconds(value: float) -> str:

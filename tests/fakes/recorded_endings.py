@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from ktrace import api as apis
 from ktrace.jaeger import Jaeger
 from ktrace.podend.model import PodEnding
 from ktrace.podend.search import look_for_ending
@@ -80,7 +81,7 @@ def load(kind: str, version: str = "v1.36") -> Recorded:
 class _Kept:
     """An API server whose answers are kept."""
 
-    def __init__(self, api: cluster.Api) -> None:
+    def __init__(self, api: apis.Api) -> None:
         self._api = api
         self.kept: dict[str, Any] = {"pod": None, "events": [], "node": None}
 

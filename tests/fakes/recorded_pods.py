@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from ktrace.api import Api
 from ktrace.jaeger import Jaeger
 from ktrace.podstart import cluster
 from ktrace.podstart.in_progress import until_observed
@@ -57,7 +58,7 @@ def load(version: str, kind: str) -> Recorded:
 class _Kept:
     """An API server whose answers are kept: the pod, and the list of its Events."""
 
-    def __init__(self, api: cluster.Api) -> None:
+    def __init__(self, api: Api) -> None:
         self._api = api
         self.pod: dict[str, Any] | None = None
         self.events: list[dict[str, Any]] = []

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ktrace.api import Api
 from ktrace.podstart import cluster
 from tests.fakes.recorded import FOLDER
 
@@ -28,7 +29,7 @@ def load(version: str) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _record(api: cluster.Api, pod: str) -> dict[str, Any]:
+def _record(api: Api, pod: str) -> dict[str, Any]:
     document = api.get(f"{_PODS}/{pod}")
     events = api.get(f"{_EVENTS}{pod}")["items"]
     kept = (*_OF_AN_EVENT, *_OF_A_SERIES)
