@@ -55,10 +55,10 @@ def _lines(marks: Sequence[Mark]) -> list[Line]:
     if not marks:
         return []
     first = marks[0].at
-    befores = [marks[0], *marks]
+    earlier = [marks[0], *marks]
     lines = [
         Line(mark, _ms(mark.at - first), _ms(mark.at - before.at))
-        for before, mark in zip(befores, marks, strict=False)
+        for before, mark in zip(earlier, marks, strict=False)
     ]
     length_ms = lines[-1].after_ms
     longest = sorted((line.waited_ms for line in lines), reverse=True)[:_MOST]

@@ -22,9 +22,9 @@ def test_a_boot_has_its_moments_in_order_with_their_sources(stack: Stack) -> Non
     validate("boot", boot)
     assert boot["ready"] is True
     assert [node["name"] for node in boot["nodes"]] == [stack.server]
-    whats = [line["what"] for line in boot["lines"]]
+    told = [line["what"] for line in boot["lines"]]
     order = ORDER[1:] if boot["startedAgain"] else ORDER
-    places = [whats.index(what) for what in order]
+    places = [told.index(what) for what in order]
     assert places == sorted(places)
     assert {"Docker", "node's log"} <= {line["source"] for line in boot["lines"]}
     assert any(line["critical"] for line in boot["lines"])

@@ -74,13 +74,13 @@ def seen(names: Names, found: Jaeger | str | None = None) -> Boot:
     return look(names.cluster, "dev", None, found or jaeger())
 
 
-def whats(boot: Boot) -> list[str]:
+def told(boot: Boot) -> list[str]:
     return [line.mark.what for line in boot.lines]
 
 
 def test_a_boot_is_told_from_up_to_the_first_pod(names: Names) -> None:
     boot = seen(names)
-    assert whats(boot) == [
+    assert told(boot) == [
         "pulumi up begins",
         "network created",
         "collector created",
@@ -112,8 +112,8 @@ def test_a_restart_is_told_apart_from_the_creation(names: Names, stack: FakeDaem
     node.ended, node.started = "2026-11-27T18:27:19Z", "2026-11-27T18:27:20.33Z"
     boot = seen(names)
     assert boot.again
-    assert whats(boot)[0] == "node started"
-    assert not {"node created", "network created", "jaeger created"} & set(whats(boot))
+    assert told(boot)[0] == "node started"
+    assert not {"node created", "network created", "jaeger created"} & set(told(boot))
     assert any("was created at 2026-11-27 18:27:18 UTC" in note for note in boot.notes)
     node.started = "2026-11-27T18:59:20.33Z"
     later = seen(names)
@@ -123,7 +123,7 @@ def test_a_restart_is_told_apart_from_the_creation(names: Names, stack: FakeDaem
 
 def test_spans_that_are_not_the_first_are_left_out(names: Names) -> None:
     boot = seen(names, jaeger(first=60))
-    assert not any("span" in what for what in whats(boot))
+    assert not any("span" in what for what in told(boot))
     assert "spans of the boot: Jaeger no longer has the first" in boot.missing
 
 
@@ -132,7 +132,7 @@ def test_a_log_that_tells_nothing_says_so(names: Names, stack: FakeDaemon) -> No
         found.log = "nothing\n"
     boot = seen(names)
     assert any("none that is known is in it" in missing for missing in boot.missing)
-    assert "node object created" in whats(boot), "no line tells that more exactly"
+    assert "node object created" in told(boot), "no line tells that more exactly"
     assert any("no log tells" in missing for missing in boot.missing)
 
 
@@ -140,7 +140,7 @@ def test_a_jaeger_of_a_later_run_is_not_the_boot_s(names: Names, stack: FakeDaem
     later = next(found for found in stack.containers if found.name == names.jaeger)
     later.created = later.started = "2026-11-27T19:00:00Z"
     boot = seen(names)
-    assert "jaeger created" not in whats(boot)
+    assert "jaeger created" not in told(boot)
     assert "the first jaeger of the stack: another took its place later" in boot.missing
 
 
