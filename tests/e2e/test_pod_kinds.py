@@ -13,7 +13,8 @@ from tests.live.pods import BUSYBOX, PULL_SECONDS, pods, wait_for_api
 from tests.live.stack import Stack
 from tests.live.waiting import until
 
-_PODS = Path(__file__).with_name("pod_kinds.yaml")
+MANIFEST = Path(__file__).with_name("pod_kinds.yaml").read_text().replace("BUSYBOX", BUSYBOX)
+NOT_THE_FIRST = "Ready now; when it was for the first time is not known"
 
 
 @pytest.fixture(scope="module")
@@ -21,10 +22,14 @@ def kinds(_stack: Stack) -> Iterator[Stack]:
     """A stack with the pods of pod_kinds.yaml, all created at once."""
     _stack.settle()
     wait_for_api(_stack)
-    manifest = _PODS.read_text().replace("BUSYBOX", BUSYBOX)
-    _stack.kubectl("apply", "-f", "-", stdin=manifest)
+    apply(_stack)
     yield _stack
-    _stack.kubectl("delete", "-f", "-", "--now", "--wait=false", stdin=manifest, check=False)
+    _stack.kubectl("delete", "-f", "-", "--now", "--wait=false", stdin=MANIFEST, check=False)
+
+
+def apply(stack: Stack) -> None:
+    """Creates those of the pods that are not there."""
+    stack.kubectl("apply", "-f", "-", stdin=MANIFEST)
 
 
 def started(start: Start) -> dict[str, bool]:
@@ -95,7 +100,16 @@ def test_init_container_sidecar_and_app_are_one_start(kinds: Stack) -> None:
 
 
 def test_what_lies_between_the_start_and_ready_is_the_readiness_probe(kinds: Stack) -> None:
-    start = shown(kinds, "slow-ready", whole)
+    def told(start: Start) -> bool:
+        return whole(start) or start["ready"]["note"] == NOT_THE_FIRST
+
+    start = shown(kinds, "slow-ready", told)
+    for _ in range(2):
+        if start["ready"]["note"] == NOT_THE_FIRST:
+            # A kubelet with much to do has reported once more: another pod may be luckier.
+            kinds.kubectl("delete", "pod", "slow-ready", "--now")
+            apply(kinds)
+            start = shown(kinds, "slow-ready", told)
     (probe,) = start["ready"]["steps"]
     assert probe["name"] == "readiness probe of web"
     assert start["ready"]["afterMs"] - start["durationMs"] >= 2000
