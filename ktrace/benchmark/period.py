@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, time
 
 from ktrace.errors import UsageError
+from runtime_observability.core.durations import milliseconds
 
 Period = tuple[int, int]
 """Both in microseconds since the Unix epoch."""
 _SECOND = 1_000_000
-_AGO = re.compile(r"([0-9]{1,6})(s|m|h|d)", re.ASCII)
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-
-
-def duration(text: str) -> int | None:
-    """Microseconds of 30s, 10m, 2h or 1d; None for any other text."""
-    match = _AGO.fullmatch(text)
-    return int(match[1]) * _SECONDS[match[2]] * _SECOND if match else None
 
 
 def read(text: str, now: datetime) -> Period:
@@ -37,9 +29,9 @@ def read(text: str, now: datetime) -> Period:
 def _moment(text: str, now: datetime) -> int:
     if text == "now":
         return int(now.timestamp() * _SECOND)
-    ago = duration(text)
+    ago = milliseconds(text)
     if ago is not None:
-        return max(0, int(now.timestamp() * _SECOND) - ago)
+        return max(0, int(now.timestamp() * _SECOND) - ago * 1_000)
     try:
         if "-" not in text:
             found = datetime.combine(now.date(), time.fromisoformat(text), now.tzinfo)

@@ -70,7 +70,10 @@ def _is_bundle(path: Path) -> bool:
     """Whether it says so, or is packed as a measurement never is."""
     try:
         text = path.read_bytes()
+    except OSError:
+        return False
+    try:
         document: Any = json.loads(text)
-    except (OSError, ValueError, RecursionError):
-        return path.is_file() and path.read_bytes()[:2] == b"\x1f\x8b"
+    except (ValueError, RecursionError):
+        return text.startswith(b"\x1f\x8b")
     return isinstance(document, dict) and document.get("kind") == bundles.KIND

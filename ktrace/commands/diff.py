@@ -70,16 +70,17 @@ def diff(
     Exit codes: 0 no slower start is shown, 1 B's whole start is slower, 2 wrong usage, 3 Jaeger
     cannot be reached.
     """
-    from ktrace.benchmark import alike, period, sources
+    from ktrace.benchmark import alike, sources
     from ktrace.benchmark.samples import WHOLE, rows
     from ktrace.benchmark.statistics import compare
     from ktrace.view import benchmark
+    from runtime_observability.core.durations import milliseconds
 
-    back = period.duration(since)
+    back = milliseconds(since)
     if back is None:
         raise UsageError(f"--since {since!r} is not a time: write 30s, 10m or 2h")
     choose = partial(target.choose, stack, jaeger_url, kubeconfig)
-    one, other = (sources.read(text, back, choose, _progress) for text in (before, after))
+    one, other = (sources.read(text, back * 1_000, choose, _progress) for text in (before, after))
     cautions = list(benchmark.not_counted(one, other))
     of_what, cure = "", f"measure with `ktrace bench --pods {_LEAST + 1}` or more"
     if not (one.image and other.image):

@@ -24,16 +24,7 @@ def show(
         ),
     ] = "",
     *,
-    namespace: Annotated[
-        str,
-        typer.Option(
-            "--namespace",
-            "-n",
-            metavar="NS",
-            autocompletion=completion.namespaces,
-            help="Its namespace.",
-        ),
-    ] = "default",
+    namespace: options.NamespaceOption = "default",
     selector: Annotated[
         str, typer.Option("--selector", "-l", metavar="SELECTOR", help="All that have the labels.")
     ] = "",

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ktrace import completion
 from ktrace.errors import UsageError
 from ktrace.jaeger import JaegerError
 from ktrace.target import options, target
@@ -47,16 +46,7 @@ def top(
         ),
     ] = "",
     *,
-    namespace: Annotated[
-        str,
-        typer.Option(
-            "--namespace",
-            "-n",
-            metavar="NS",
-            autocompletion=completion.namespaces,
-            help="The object's namespace.",
-        ),
-    ] = "default",
+    namespace: options.NamespaceOption = "default",
     by: Annotated[By, typer.Option("--by", help="What a row is.")] = By.CLIENT,
     since: Annotated[
         str, typer.Option("--since", metavar="TIME", help="How far to look back: 30s, 10m.")

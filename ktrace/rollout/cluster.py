@@ -15,6 +15,7 @@ from ktrace.rollout.kinds import (
     CONTROLLER_REVISION,
     DAEMON_SET,
     DEPLOYMENT,
+    EVENT,
     PODS,
     REPLICA_SET,
     STATEFUL_SET,
@@ -54,7 +55,7 @@ def read(api: Api, wanted: Wanted) -> list[Sources]:
     KtraceError if there is none or it cannot be read, UnreachableError without an API server.
     """
     if wanted.kind is PODS:
-        documents = _items(api, _pods(wanted.namespace, wanted.selector), wanted.told)
+        documents = _items(api, _query(PODS.path(wanted.namespace), wanted.selector), wanted.told)
         if not documents:
             raise KtraceError(f"there are no {wanted.told}")
         events, missing = _events(api, wanted.namespace)
@@ -95,14 +96,9 @@ def _lists(api: Api, kind: Kind, namespace: str, selector: str) -> Lists:
 
     replica_sets = of(REPLICA_SET) if kind is DEPLOYMENT else []
     revisions = of(CONTROLLER_REVISION) if kind in (STATEFUL_SET, DAEMON_SET) else []
-    pods = _items(api, _pods(namespace, selector), f"pods {told}")
+    pods = of(PODS)
     events, missing = _events(api, namespace)
     return Lists(replica_sets, revisions, pods, events, missing)
-
-
-def _pods(namespace: str, selector: str) -> str:
-    place = f"namespaces/{quote(namespace, safe='')}/" if namespace else ""
-    return _query(f"/api/v1/{place}pods", selector)
 
 
 def _query(path: str, selector: str) -> str:
@@ -111,9 +107,8 @@ def _query(path: str, selector: str) -> str:
 
 def _events(api: Api, namespace: str) -> tuple[list[Document], tuple[str, ...]]:
     """Not everybody may read them, and without them most is known."""
-    place = f"namespaces/{quote(namespace, safe='')}/" if namespace else ""
     try:
-        return list(_entries(api.get(f"/api/v1/{place}events"))), ()
+        return list(_entries(api.get(EVENT.path(namespace)))), ()
     except api_server.FAILURES as error:
         return [], (f"the Events: {clean(api_server.reason(error))}",)
 

@@ -9,12 +9,13 @@ from datetime import datetime
 from ktrace.jaeger import Reader
 from ktrace.podend.model import PodEnding
 from ktrace.podend.search import look_for_ending
+from ktrace.podend.stops import TERMINATED, TERMINATING
 from ktrace.podstart.cluster import FromCluster
 from ktrace.podstart.pod import SECOND
 from ktrace.podstart.pod_spans import POD, POD_UID
 from ktrace.rollout.model import Ending, OtherPod, State
 from ktrace.rollout.named import revision_of
-from ktrace.rollout.pool import FEW, TERMINATED, TERMINATING, Pool
+from ktrace.rollout.pool import FEW, Pool
 from ktrace.rollout.sources import Revision, Sources
 
 _GONE = FromCluster(gone=True)

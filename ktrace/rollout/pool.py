@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ktrace.components import APISERVER, CONTAINERD, KUBELET
 from ktrace.jaeger import Jaeger, Reader, Trace, paging
 from ktrace.jaeger.search import Search
+from ktrace.podend.stops import TERMINATED, TERMINATING
 from ktrace.podstart.calls import CREATE, SYNC
 from ktrace.podstart.pod_spans import FIRST_SYNC, POD
 
@@ -19,7 +20,6 @@ _MOST_SYNCS, _MOST_REQUESTS = 20, 60
 """Traces for each pod that are read at once: if there are more, most are of others."""
 _KEYS = (POD, "key", "url", _CONTAINER)
 """Tags by which a pod's spans are searched for."""
-TERMINATING, TERMINATED = "syncTerminatingPod", "syncTerminatedPod"
 
 Period = tuple[int, int]
 """From when to when, both included, in microseconds since the Unix epoch."""

@@ -9,12 +9,12 @@ from ktrace.activity.requests import ApiRequest, requests_in
 from ktrace.components import APISERVER
 from ktrace.jaeger import Reader, Span, Trace
 from ktrace.podstart.pod import SECOND
+from ktrace.podstart.pod_spans import ETCD_PREFIXES
 from ktrace.rollout.model import Write
 from ktrace.rollout.workload import Workload
 
 _MOST = 2_000
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
-_ETCD_PREFIXES = ("", "/registry")
 _AUDIT_ID = "audit-id"
 
 
@@ -30,7 +30,7 @@ def find(reader: Reader, workload: Workload) -> tuple[Write | None, str]:
     path = workload.kind.path(workload.namespace, workload.name)
     kind = workload.kind
     stored = [f"{prefix}/{kind.plural}/{workload.namespace}/{workload.name}"
-              for prefix in _ETCD_PREFIXES]  # fmt: skip
+              for prefix in ETCD_PREFIXES]  # fmt: skip
     searches = [{"url": path}, {"url": f"{path}/scale"}]
     if workload.created == at:
         searches = [*({"key": key} for key in stored), *searches]

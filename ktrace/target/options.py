@@ -64,6 +64,16 @@ ValuesOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Value for ${NAME} in the file; repeatable."),
 ]
+NamespaceOption = Annotated[
+    str,
+    typer.Option(
+        "--namespace",
+        "-n",
+        metavar="NS",
+        autocompletion=completion.namespaces,
+        help="The object's namespace.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 

@@ -102,7 +102,11 @@ FAST = (
 )
 ALL = (
     *FAST,
-    Tier("contract, of what Jaeger has", (*PYTEST, "tests/contract"), steps=(programs.jaeger,)),
+    Tier(
+        "contract, of what Jaeger has",
+        (*PYTEST, "-m", _QUICK, "tests/contract"),
+        steps=(programs.jaeger,),
+    ),
     Tier("pipelines", (*PYTEST, "tests/pipelines"), steps=(programs.collector,)),
     Tier("engine", (*PYTEST, VERBOSE, "tests/engine"), needs_lab=True),
     Tier(

@@ -16,10 +16,11 @@ docs/how-it-works.md says from which release on a rule works.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from runtime_observability.core import durations
 
 Preset = Literal["everything", "quiet", "starts", "errors-and-slow"]
 
@@ -40,15 +41,12 @@ _DECISIONS_PER_MIB = 400
 """How many decisions are remembered for spans that come later: 102,400 of each kind in 256 MiB, of
 an hour of a real k3s at rest. Each takes 170 bytes."""
 
-_DURATION = re.compile(r"(?P<number>[0-9]{1,6})(?P<unit>ms|s|m)", re.ASCII)
-_MILLISECONDS = {"ms": 1, "s": 1_000, "m": 60_000}
 _LONGEST = HELD_SECONDS * 1_000
 
 
 def milliseconds(text: str) -> int | None:
-    """The duration that ``text`` is, for instance 500ms, 2s or 1m; None for any other text."""
-    match = _DURATION.fullmatch(text)
-    duration = int(match["number"]) * _MILLISECONDS[match["unit"]] if match else 0
+    """Of 500ms, 2s or 1m: no longer than traces are held back. None for any other text."""
+    duration = durations.milliseconds(text) or 0
     return duration if 0 < duration <= _LONGEST else None
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import pytest
 
 from lab.build import opensearch
 from lab.paths import Cache
@@ -49,6 +50,16 @@ def built() -> Path | None:
     """The folder of the lab's OpenSearch; None where it is not built, or no Java can run it."""
     folder = opensearch.opensearch.output(Cache.of_this_user())
     return folder if folder.is_dir() and shutil.which("java") else None
+
+
+def needed() -> Path:
+    """Like ``built``; without one the test fails in CI and is skipped elsewhere."""
+    if found := built():
+        return found
+    told = "no OpenSearch: `make contract` builds the lab's"
+    if os.environ.get("CI"):
+        pytest.fail(told)
+    pytest.skip(told)
 
 
 @contextmanager

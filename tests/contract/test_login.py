@@ -16,15 +16,14 @@ from tests.contract import jaeger_process, opensearch_process, spans, tls_proxy
 from tests.contract.tls_proxy import Proxy
 from tests.live.waiting import until
 
+pytestmark = pytest.mark.every_store
 USER, PASSWORD = "traces", 'p$ss"w\\örd'
 SECONDS = 60
 
 
 @pytest.fixture(scope="module")
 def proxy() -> Iterator[Proxy]:
-    built = opensearch_process.built()
-    if built is None:
-        pytest.skip("the lab's OpenSearch is not built: `make contract` builds it")
+    built = opensearch_process.needed()
     with (
         opensearch_process.running(built) as node,
         tls_proxy.in_front_of(node.url, USER, PASSWORD) as proxy,

@@ -9,23 +9,22 @@ from __future__ import annotations
 import gzip
 import json
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from ktrace import api as apis
 from ktrace.jaeger import Jaeger
 from ktrace.podend.model import PodEnding
 from ktrace.podend.search import look_for_ending
 from ktrace.podend.waits import until_observed
 from ktrace.podstart import cluster
+from ktrace.podstart.cluster import FromCluster
 from runtime_observability.host.api_server import ApiError
-from tests.fakes import starts
-from tests.fakes.recorded import FOLDER, without_unread_tags
-from tests.fakes.recorded_pods import drop_what_is_not_read
+from tests.fakes import recorded_pods, starts
+from tests.fakes.recorded import FOLDER
+from tests.fakes.recorded_pods import Kept
 
 _READ_OF_NODE = ("type", "status", "reason", "lastTransitionTime")
 
@@ -78,56 +77,26 @@ def load(kind: str, version: str = "v1.36") -> Recorded:
     return Recorded(found["name"], found["now"], found["pod"], events, found["node"], traces)
 
 
-class _Kept:
-    """An API server whose answers are kept."""
+class _Kept(Kept):
+    """It keeps the node, too."""
 
-    def __init__(self, api: apis.Api) -> None:
-        self._api = api
-        self.kept: dict[str, Any] = {"pod": None, "events": [], "node": None}
-
-    def get(self, path: str) -> dict[str, Any]:
-        answer = self._api.get(path)
-        if "/nodes/" in path:
-            conditions = [
-                {key: found[key] for key in _READ_OF_NODE if key in found}
-                for found in answer["status"]["conditions"]
-            ]
-            self.kept["node"] = {"status": {"conditions": conditions}}
-            return answer
-        of_events = "/events?" in path
-        documents = answer["items"] if of_events else [answer]
-        for document in documents:
-            drop_what_is_not_read(document["metadata"])
-        self.kept["events" if of_events else "pod"] = documents if of_events else answer
-        return answer
-
-
-def record(url: str, kubeconfig: Path, pod: str) -> dict[str, Any]:
-    """What both know of ``pod`` now."""
-    traces: dict[str, Any] = {}
-
-    def keep(response: httpx.Response) -> None:
-        response.read()
-        for trace in without_unread_tags(response.json())["data"] or []:
-            traces[trace["traceID"]] = trace
-
-    with cluster.connected(kubeconfig) as api, Jaeger(url) as jaeger:
-        assert not isinstance(api, str), api
-        kept = _Kept(api)
-        jaeger._http.event_hooks["response"] = [keep]
-        known = cluster.read(kept, "default", pod)
-        now = round(time.time() * 1_000_000)
-        for source in (known, None):  # without the pod object, more is searched for
-            look_for_ending(jaeger, "default", pod, known=source, api=kept)
-    return {"name": pod, "now": now, **kept.kept, "traces": list(traces.values())}
+    def keep(self, path: str, answer: dict[str, Any]) -> None:
+        if "/nodes/" not in path:
+            super().keep(path, answer)
+            return
+        conditions = [
+            {key: found[key] for key in _READ_OF_NODE if key in found}
+            for found in answer["status"]["conditions"]
+        ]
+        self.documents["node"] = {"status": {"conditions": conditions}}
 
 
 def main(url: str, kubeconfig: str, file: str, pod: str) -> None:
-    text = json.dumps(record(url, Path(kubeconfig), pod), separators=(",", ":"))
-    path = Path(f"{file}.json.gz")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Without a time of its own, so that the same answers are the same file.
-    path.write_bytes(gzip.compress(text.encode(), mtime=0))
+    def look(jaeger: Jaeger, kept: Kept, known: FromCluster | None) -> object:
+        return look_for_ending(jaeger, "default", pod, known=known, api=kept)
+
+    found = recorded_pods.record(url, Path(kubeconfig), pod, look, _Kept)
+    recorded_pods.write(Path(f"{file}.json.gz"), {"name": pod, "node": None, **found})
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import gzip
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import httpx
 from ktrace.api import Api
 from ktrace.jaeger import Jaeger
 from ktrace.podstart import cluster
+from ktrace.podstart.cluster import FromCluster
 from ktrace.podstart.in_progress import until_observed
 from ktrace.podstart.model import PodStart
 from ktrace.podstart.search import look_for_start
@@ -55,27 +57,27 @@ def load(version: str, kind: str) -> Recorded:
     return Recorded(kind, found["now"], found["pod"], events, traces)
 
 
-class _Kept:
+class Kept:
     """An API server whose answers are kept: the pod, and the list of its Events."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self.pod: dict[str, Any] | None = None
-        self.events: list[dict[str, Any]] = []
+        self.documents: dict[str, Any] = {"pod": None, "events": []}
 
     def get(self, path: str) -> dict[str, Any]:
         answer = self._api.get(path)
-        kept = answer["items"] if "/events?" in path else [answer]
-        for document in kept:
-            drop_what_is_not_read(document["metadata"])
-        if "/events?" in path:
-            self.events = kept
-        else:
-            self.pod = answer
+        self.keep(path, answer)
         return answer
 
+    def keep(self, path: str, answer: dict[str, Any]) -> None:
+        of_events = "/events?" in path
+        documents = answer["items"] if of_events else [answer]
+        for document in documents:
+            _drop_what_is_not_read(document["metadata"])
+        self.documents["events" if of_events else "pod"] = documents if of_events else answer
 
-def drop_what_is_not_read(metadata: dict[str, Any]) -> None:
+
+def _drop_what_is_not_read(metadata: dict[str, Any]) -> None:
     metadata.pop("managedFields", None)
     annotations = metadata.pop("annotations", {})
     kept = {key: annotations[key] for key in annotations if key.startswith(_READ_ANNOTATIONS)}
@@ -83,7 +85,15 @@ def drop_what_is_not_read(metadata: dict[str, Any]) -> None:
         metadata["annotations"] = kept
 
 
-def _record(url: str, kubeconfig: Path, pod: str) -> dict[str, Any]:
+def record(
+    url: str,
+    kubeconfig: Path,
+    pod: str,
+    look: Callable[[Jaeger, Kept, FromCluster | None], object],
+    kept_of: Callable[[Api], Kept] = Kept,
+) -> dict[str, Any]:
+    """What both know of ``pod`` now, as far as ``look`` asks for it, with the pod object and
+    without: then more is searched for."""
     traces: dict[str, Any] = {}
 
     def keep(response: httpx.Response) -> None:
@@ -93,22 +103,29 @@ def _record(url: str, kubeconfig: Path, pod: str) -> dict[str, Any]:
 
     with cluster.connected(kubeconfig) as api, Jaeger(url) as jaeger:
         assert not isinstance(api, str), api
-        kept = _Kept(api)
+        kept = kept_of(api)
         jaeger._http.event_hooks["response"] = [keep]
         known = cluster.read(kept, "default", pod)
         now = round(time.time() * 1_000_000)
-        for source in (known, None):  # without the pod object, more is searched for
-            look_for_start(jaeger, "default", pod, known=source)
-    return {"now": now, "pod": kept.pod, "events": kept.events, "traces": list(traces.values())}
+        for source in (known, None):
+            look(jaeger, kept, source)
+    return {"now": now, **kept.documents, "traces": list(traces.values())}
+
+
+def write(file: Path, recording: dict[str, Any]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(recording, separators=(",", ":"))
+    # Without a time of its own, so that the same answers are the same file.
+    file.write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
 def main(url: str, kubeconfig: str, folder: str, *pods: str) -> None:
     for pod in pods:
-        text = json.dumps(_record(url, Path(kubeconfig), pod), separators=(",", ":"))
-        file = Path(folder) / f"{pod}.json.gz"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        # Without a time of its own, so that the same answers are the same file.
-        file.write_bytes(gzip.compress(text.encode(), mtime=0))
+
+        def look(jaeger: Jaeger, _: Kept, known: FromCluster | None, pod: str = pod) -> object:
+            return look_for_start(jaeger, "default", pod, known=known)
+
+        write(Path(folder) / f"{pod}.json.gz", record(url, Path(kubeconfig), pod, look))
 
 
 if __name__ == "__main__":
