@@ -112,8 +112,9 @@ def _server(
     The server is added to ``servers``: who terminates it ends the wait for an answer.
     """
     scratch.mkdir()
-    with (scratch / "errors").open("w") as errors:
-        server = subprocess.Popen(
+    with (
+        (scratch / "errors").open("w") as errors,
+        subprocess.Popen(
             [sys.executable, "-m", "tests.mutants.fork_server", str(scratch)],
             cwd=copy,
             env=environment(scratch),
@@ -121,7 +122,8 @@ def _server(
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-        )
+        ) as server,
+    ):
         servers.append(server)
 
         def ask(order: Order) -> str:
@@ -137,5 +139,4 @@ def _server(
         try:
             yield ask
         finally:
-            server.terminate()
-            server.wait()
+            server.terminate()  # may come just before the server's read: the end of its input, too

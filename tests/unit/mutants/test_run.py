@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,17 @@ def test_a_mutant_is_killed_survives_or_hangs_and_is_gone_afterwards(
     found = {mutant.after: result for mutant, result in results}
     assert found == {"if a <= b:": "survived", "if not (a < b):": "killed", "": "timeout"}
     assert (copy / "ktrace/least.py").read_text() == SOURCE
+
+
+def test_a_server_ends_that_a_signal_did_not_reach(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python runs no handler for a signal that comes between its last look and a read."""
+    monkeypatch.setattr(subprocess.Popen, "terminate", lambda _: None)
+    (change, *_) = mutants("ktrace/least.py", SOURCE)
+    (tmp_path / "scratch").mkdir()
+    ended = list(jobs.run([Task(change, CHOSEN, 60)], [copy], tmp_path / "scratch"))
+    assert [result for _, result in ended] == ["killed"]
 
 
 def test_where_unchanged_code_fails_no_mutant_counts_as_killed(copy: Path, tmp_path: Path) -> None:
