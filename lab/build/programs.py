@@ -132,14 +132,15 @@ _LAUNCHER = f"""\
 #!/bin/sh
 exec {shlex.quote(str(_PYTHON))} -I -c "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); \
 runpy.run_module('language_host', run_name='__main__', alter_sys=True)" \
-"$(dirname "$(realpath "$0")")/host" "$@"
+"$(dirname "$(realpath "$0")")/host/launcher" "$@"
 """
 
 
 def _build_language_host(bench: Workbench) -> None:
-    """Build the host, and put beside it its script, lab/build/language_host.py and PyYAML.
+    """Build the host, and put beside it its script and a folder with what starts it.
 
-    Of PyYAML only the Python files are copied, which every interpreter can import.
+    That folder holds lab/build/language_host.py and PyYAML. It is none of the script's own, which
+    programs search first: they would not import the PyYAML of their virtual environment.
     """
     host = bench.out / "host"
     _host.compile(bench, host)
@@ -147,9 +148,11 @@ def _build_language_host(bench: Workbench) -> None:
     runner = host / "pulumi-language-python-exec"
     runner.write_text(_DEFAULT_SIGINT + (python / "cmd" / runner.name).read_text())
     runner.chmod(0o755)
-    shutil.copy(language_host.__file__, host)
-    compiled = shutil.ignore_patterns("__pycache__", "*.so")
-    shutil.copytree(Path(yaml.__file__).parent, host / "yaml", ignore=compiled)
+    library = host / "launcher" / "yaml"
+    shutil.copytree(
+        Path(yaml.__file__).parent, library, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    shutil.copy(language_host.__file__, library.parent)
     launcher = bench.out / "pulumi-language-python"
     launcher.write_text(_LAUNCHER)
     launcher.chmod(0o755)

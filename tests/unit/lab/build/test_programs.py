@@ -132,8 +132,12 @@ def test_the_built_language_host_reads_the_project_without_packages_of_the_user(
     ).stdout.splitlines()
     flags = [f"-root={project}", "-virtualenv=.venv", "127.0.0.1:1"]
     assert given == [*flags, programs._DEFAULT_SIGINT.rstrip()]
-    assert list((built_pulumi / "host" / "yaml").glob("*.py"))
-    assert not list((built_pulumi / "host" / "yaml").glob("*.so"))
+
+
+def test_a_program_imports_nothing_of_the_language_hosts(built_pulumi: Path) -> None:
+    """Python searches the folder of the script that it runs before the virtual environment."""
+    beside = {file.name for file in (built_pulumi / "host").iterdir()} - {"__pycache__"}
+    assert beside == {"launcher", "pulumi-language-python", "pulumi-language-python-exec"}
 
 
 def test_a_change_of_the_language_host_leaves_the_engine_built() -> None:
