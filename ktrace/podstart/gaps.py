@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from ktrace.jaeger import Span
@@ -24,14 +24,10 @@ _LOOK = 300_000
 once, finds nothing mounted."""
 _LATE = 50_000
 """What the kubelet may still do after a look."""
-_CAUSES = (
-    "FailedMount",
-    "FailedAttachVolume",
-    "FailedCreatePodSandBox",
-    "FailedPostStartHook",
-    "NetworkNotReady",
-)
-"""Reasons of Events that tell why the kubelet did not go on."""
+_NO_SANDBOX = "FailedCreatePodSandBox"
+_END_A_SYNC = ("FailedMount", "FailedAttachVolume", "NetworkNotReady", _NO_SANDBOX)
+"""Reasons of Events that tell why the kubelet ended a syncPod before it made a container."""
+_NO_HANDLER = "FailedPostStartHook"
 _UNHEALTHY = "Unhealthy"
 _STARTUP = "Startup probe"
 _TOLERANCE = 20_000
@@ -49,6 +45,8 @@ class Context:
     pulls: Sequence[Pull] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     """Containers' names by their ids."""
+    failed_sandboxes: Sequence[int] = ()
+    """When calls that had to make the sandbox failed, ordered."""
 
     def last_failure(self, begin: int, end: int) -> Span | None:
         """The failed sync that ended last between ``begin`` and ``end``."""
@@ -66,10 +64,28 @@ class Context:
         since, until = (bisect_right(self._pulls, time, key=_end) for time in (begin, end))
         return self._pulls[since:until]
 
+    def causes(self, previous: Call | None, following: Call | None) -> list[PodEvent]:
+        """The Events that can tell why the kubelet did not go on between the two calls."""
+        reasons: tuple[str, ...] = ()
+        if previous is None or following is None or previous.trace is not following.trace:
+            reasons = _END_A_SYNC
+        if previous and previous.method == START:
+            reasons += (_NO_HANDLER,)
+        return [event for event in self._exact_events if event.reason in reasons]
+
     @cached_property
-    def causes(self) -> list[PodEvent]:
-        """The Events that tell why the kubelet did not go on."""
-        return [event for event in self.events if event.reason in _CAUSES]
+    def _exact_events(self) -> list[PodEvent]:
+        """Events tell whole seconds: one about a sandbox comes after the call that failed."""
+        return [
+            self._after_its_call(event) if event.reason == _NO_SANDBOX else event
+            for event in self.events
+        ]
+
+    def _after_its_call(self, event: PodEvent) -> PodEvent:
+        place = bisect_right(self.failed_sandboxes, event.first + SECOND) - 1
+        failed = self.failed_sandboxes[place] if place >= 0 else event.first
+        first = max(event.first, failed)
+        return replace(event, first=first, last=max(event.last, first))
 
     @cached_property
     def _failures(self) -> list[Span]:
@@ -110,7 +126,7 @@ def parts(
 
     ``previous`` is None before the first call; ``following`` is None after the last one.
     """
-    if cause := _failure(begin, end, known):
+    if cause := _failure(previous, following, begin, end, known):
         return [Part(cause, begin, end)]
     if following and following.method == PULL and (held := _held(begin, end, known)):
         return held
@@ -121,14 +137,24 @@ def parts(
     return [Part(NOT_TRACED, begin, end, known=False)]
 
 
-def _failure(begin: int, end: int, known: Context) -> str:
+def _failure(
+    previous: Call | None, following: Call | None, begin: int, end: int, known: Context
+) -> str:
     """What the kubelet told in Events and in the errors of its syncs; empty if it told nothing.
 
-    A sync that ends after the gap made the call that follows: its error came later.
+    A sync that ends after the gap made the call that follows: its error came later. An Event of the
+    second in which a call ended came before the call, unless it is about the call's own failure.
     """
-    told = [event for event in known.causes if event.first < end and event.last + SECOND > begin]
+    told = [
+        event
+        for event in known.causes(previous, following)
+        if event.first < end and event.last + (0 if previous else SECOND) >= begin
+    ]
     if told:
-        return told[-1].explaining(f"waits ({told[-1].reason})")
+        reason = told[-1].reason
+        if reason == _NO_SANDBOX and previous and previous.method == SANDBOX and previous.failed:
+            return f"waits until the kubelet tries again ({reason})"
+        return told[-1].explaining(f"waits ({reason})")
     failed = known.last_failure(begin, end)
     if not failed:
         return ""

@@ -103,8 +103,14 @@ class Steps:
         """From the first syncPod on: the calls with their details, and the gaps between them."""
         seen, clock = self.seen, self.times.clock
         calls = seen.steps_of
+        failed = [call.span.end for call in calls if call.method == SANDBOX and call.failed]
         known = gaps.Context(
-            self.times.syncs, seen.pod, seen.events, seen.spans.other_pulls, seen.names
+            self.times.syncs,
+            seen.pod,
+            seen.events,
+            seen.spans.other_pulls,
+            seen.names,
+            sorted(failed),
         )
         if not calls and not self.times.syncs:
             return self._untraced(known)

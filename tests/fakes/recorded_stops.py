@@ -1,7 +1,7 @@
 """What an API server told of pods that never ran: status, node and Events of each.
 
-``python -m tests.fakes.recorded_stops KUBECONFIG FILE POD...`` records pods of namespace default;
-``zcat FILE | jq`` shows them.
+``python -m tests.fakes.recorded_stops KUBECONFIG FILE POD...`` records pods of namespace default
+beside those that FILE has already; ``zcat FILE | jq`` shows them.
 """
 
 from __future__ import annotations
@@ -23,9 +23,12 @@ _OF_A_SERIES = ("eventTime", "series")
 
 
 def load(version: str) -> dict[str, dict[str, Any]]:
-    """By the pod's name: ``status``, ``node`` and ``events``."""
-    packed = (FOLDER / "stopped" / f"{version}.json.gz").read_bytes()
-    found: dict[str, dict[str, Any]] = json.loads(gzip.decompress(packed))
+    """By the pod's name: ``status``, ``node``, ``events``, and ``ready``, a node's condition."""
+    return _read(FOLDER / "stopped" / f"{version}.json.gz")
+
+
+def _read(file: Path) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = json.loads(gzip.decompress(file.read_bytes()))
     return found
 
 
@@ -33,19 +36,25 @@ def _record(api: Api, pod: str) -> dict[str, Any]:
     document = api.get(f"{_PODS}/{pod}")
     events = api.get(f"{_EVENTS}{pod}")["items"]
     kept = (*_OF_AN_EVENT, *_OF_A_SERIES)
+    node = document["spec"].get("nodeName", "")
+    conditions = api.get(f"/api/v1/nodes/{node}")["status"]["conditions"] if node else []
     return {
         "status": document["status"],
-        "node": document["spec"].get("nodeName", ""),
+        "node": node,
+        "ready": next((found for found in conditions if found["type"] == "Ready"), {}),
         "events": [{key: event[key] for key in kept if key in event} for event in events],
     }
 
 
 def main(kubeconfig: str, file: str, *pods: str) -> None:
+    path = Path(file)
+    found = _read(path) if path.exists() else {}
     with cluster.connected(Path(kubeconfig)) as api:
         assert not isinstance(api, str), api
-        text = json.dumps({pod: _record(api, pod) for pod in pods}, separators=(",", ":"))
+        found |= {pod: _record(api, pod) for pod in pods}
+    text = json.dumps(found, separators=(",", ":"))
     # Without a time of its own, so that the same answers are the same file.
-    Path(file).write_bytes(gzip.compress(text.encode(), mtime=0))
+    path.write_bytes(gzip.compress(text.encode(), mtime=0))
 
 
 if __name__ == "__main__":
