@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote
 
 from ktrace.api import Api
 from ktrace.clock import time
@@ -15,9 +14,8 @@ from ktrace.podend.model import PodEnding
 from ktrace.podend.pod_end_spans import PodEndSpans
 from ktrace.podstart import cluster
 from ktrace.podstart.cluster import FromCluster
-from ktrace.podstart.pod import READY, Condition, Pod, condition_of
+from ktrace.podstart.pod import Condition, Pod
 from ktrace.podstart.search import settled
-from runtime_observability.host import api_server
 
 _ARRIVAL_SECONDS = 60
 """Spans of what is older than this have arrived, or never will."""
@@ -76,7 +74,7 @@ def look_for_ending(
     if uid and known.pod and uid not in known.pod.uids:
         known = _without_object(known)
     node = known.pod.node if known.pod and known.pod.deleted else ""
-    node_ready = _node_ready(api, node) if node else None
+    node_ready = cluster.node_ready(api, node) if node else None
     ending = _look(jaeger, namespace, pod, uid, known, node_ready)
     if uid or known.pod is None or known.pod.deleted or (ending and ending.begun):
         return ending
@@ -121,15 +119,6 @@ def _now() -> datetime:
 def _without_object(known: FromCluster) -> FromCluster:
     """What the cluster tells of an older pod of the name: its object is gone."""
     return replace(known, pod=None, gone=True)
-
-
-def _node_ready(api: Api | str, node: str) -> Condition | None:
-    if isinstance(api, str):
-        return None
-    try:
-        return condition_of(api.get(f"/api/v1/nodes/{quote(node, safe='')}"), READY)
-    except api_server.FAILURES:
-        return None
 
 
 def _is_whole(ending: PodEnding | None, *, runtime_traced: bool) -> bool:

@@ -12,7 +12,7 @@ from ktrace.podstart import critical_path, progress, readiness
 from ktrace.podstart.calls import START
 from ktrace.podstart.layout import laid
 from ktrace.podstart.model import PodStart, Ready, Spans, Step, Waiting
-from ktrace.podstart.pod import APP, Pod, PodEvent
+from ktrace.podstart.pod import APP, Condition, Pod, PodEvent
 from ktrace.podstart.seen import Seen
 from ktrace.podstart.steps import Steps
 from ktrace.podstart.timeline import Clock, Timeline
@@ -37,18 +37,20 @@ def build(
     events: Sequence[PodEvent] = (),
     *,
     missing: Sequence[str] = (),
+    node_ready: Condition | None = None,
     now: datetime | None = None,
     runtime_traced: bool = False,
 ) -> PodStart | None:
     """The start that the sources show; None where neither the kubelet's spans nor a pod do.
 
-    ``missing`` names the sources that could not be read. ``now`` is when they were read.
+    ``missing`` names the sources that could not be read. ``node_ready`` is the condition of the
+    pod's node, where it is known. ``now`` is when they were read.
     With ``runtime_traced`` the start lacks spans as long as a call has none of the runtime.
     """
     seen = Seen(spans, pod, events, runtime_traced)
     if not seen.syncs and not seen.calls and pod is None:
         return None
-    return _Start(namespace, name, seen, tuple(missing), now).built()
+    return _Start(namespace, name, seen, tuple(missing), node_ready, now).built()
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class _Start:
     name: str
     seen: Seen
     missing: tuple[str, ...]
+    node_ready: Condition | None
     now: datetime | None
 
     @cached_property
@@ -142,7 +145,9 @@ class _Start:
         seen = self.seen
         if seen.pod:
             started = [container.name for container in seen.containers if container.started]
-            return progress.of_pod(seen.pod, seen.events, started, self._open_handler())
+            return progress.of_pod(
+                seen.pod, seen.events, started, self._open_handler(), self.node_ready
+            )
         return progress.of_errors(seen.syncs) if seen.incomplete else ()
 
     def _open_handler(self) -> Waiting | None:

@@ -17,7 +17,7 @@ import yaml
 from ktrace.api import Api
 from ktrace.bundle import session
 from ktrace.podstart.any_cluster import AnyCluster
-from ktrace.podstart.pod import Pod, PodEvent, events_of, pod_of
+from ktrace.podstart.pod import READY, Condition, Pod, PodEvent, condition_of, events_of, pod_of
 from ktrace.text import clean, cleaned
 from runtime_observability.host import api_server
 from runtime_observability.host.api_server import ApiError, ApiServer, UnusableKubeconfigError
@@ -39,6 +39,8 @@ class FromCluster:
     missing: tuple[str, ...] = (NO_CLUSTER,)
     gone: bool = False
     """Whether the API server has no pod of that name."""
+    node_ready: Condition | None = None
+    """Of the pod's node; read only while the pod waits for the kubelet, and may be read."""
 
 
 NEVER_LISTED = FromCluster(missing=("the pod object: the pod was never listed",))
@@ -104,7 +106,19 @@ def read(api: Api | str, namespace: str, name: str) -> FromCluster:
         events = events_of(cleaned(api.get(f"{path}/events?fieldSelector={selector}")), pod)
     except api_server.FAILURES as error:
         missing.append(f"the pod's Events: {_reason(error)}")
-    return FromCluster(pod, events, tuple(missing), gone)
+    waits = pod is not None and pod.waits_for_kubelet
+    ready = node_ready(api, pod.node) if pod and waits else None
+    return FromCluster(pod, events, tuple(missing), gone, ready)
+
+
+def node_ready(api: Api | str, node: str) -> Condition | None:
+    """The node's condition; None if it cannot be read: a user may read pods and no nodes."""
+    if isinstance(api, str):
+        return None
+    try:
+        return condition_of(cleaned(api.get(f"/api/v1/nodes/{quote(node, safe='')}")), READY)
+    except api_server.FAILURES:
+        return None
 
 
 def _reason(error: Exception) -> str:

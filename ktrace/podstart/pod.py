@@ -64,9 +64,11 @@ class Container:
 class Condition:
     type: str
     status: bool
+    """False where it is not known, too."""
     since: int | None = None
     reason: str = ""
     message: str = ""
+    unknown: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,16 @@ class Pod:
     def complete(self) -> bool:
         """Whether every container that must start has started."""
         return bool(self.containers) and all(container.started for container in self.containers)
+
+    @property
+    def waits_for_kubelet(self) -> bool:
+        """Whether its node has to go on with its start."""
+        return bool(self.node) and not (self.deleted or self.complete or self.ended)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing of it will run any more."""
+        return self.phase in ("Failed", "Succeeded")
 
     def condition(self, kind: str) -> Condition | None:
         return next((found for found in self.conditions if found.type == kind), None)
@@ -291,6 +303,7 @@ def _condition(document: Mapping[str, Any]) -> Condition:
         since=moment(document.get("lastTransitionTime")),
         reason=_text(document.get("reason")),
         message=_text(document.get("message")),
+        unknown=document.get("status") == "Unknown",
     )
 
 

@@ -8,7 +8,17 @@ from datetime import UTC, datetime
 from ktrace.jaeger import Span
 from ktrace.podstart import sync_errors
 from ktrace.podstart.model import Waiting
-from ktrace.podstart.pod import APP, INIT, READY, SCHEDULED, SECOND, Container, Pod, PodEvent
+from ktrace.podstart.pod import (
+    APP,
+    INIT,
+    READY,
+    SCHEDULED,
+    SECOND,
+    Condition,
+    Container,
+    Pod,
+    PodEvent,
+)
 
 _CREATING = ("ContainerCreating", "PodInitializing", "")
 """Reasons that only say that the kubelet is at work."""
@@ -25,8 +35,12 @@ def of_pod(
     events: Sequence[PodEvent],
     started: Collection[str],
     handler: Waiting | None = None,
+    node_ready: Condition | None = None,
 ) -> tuple[Waiting, ...]:
     """``started`` are the containers that are known to have started, from spans too.
+
+    ``node_ready`` is the condition of its node. Nothing that a silent kubelet reported before holds
+    any more; one that answers may go on although its node is not Ready.
 
     ``handler`` is the postStart handler that follows the last call to the runtime. The kubelet
     reports no container of a sync before the handler has ended.
@@ -39,6 +53,9 @@ def of_pod(
     if not pod.node:
         return _unscheduled(pod, events)
     missing = [container for container in pod.containers if container.name not in started]
+    not_ready = _node_not_ready(pod, node_ready)
+    if missing and not_ready and node_ready and node_ready.unknown:
+        return not_ready
     if handler and all(container.reason in _CREATING for container in missing):
         return (handler,)
     if not missing:
@@ -46,8 +63,17 @@ def of_pod(
     if pod.acknowledged is None and not any(container.reason for container in pod.containers):
         scheduled = pod.condition(SCHEDULED)
         since = scheduled.since if scheduled and scheduled.status else None
-        return (Waiting(f"waiting for the kubelet of {pod.node}", at(since)),)
-    return _containers(pod, missing, events)
+        return not_ready or (Waiting(f"waiting for the kubelet of {pod.node}", at(since)),)
+    found = _containers(pod, missing, events)
+    return found or not_ready or (Waiting(f"{missing[0].name} is being created"),)
+
+
+def _node_not_ready(pod: Pod, ready: Condition | None) -> tuple[Waiting, ...]:
+    if ready is None or ready.status:
+        return ()
+    why = ": ".join(filter(None, (ready.reason, ready.message)))
+    what = f"node {pod.node} is not Ready{f': {why}' if why else ''}"
+    return (Waiting(what, at(ready.since), stuck=ready.unknown),)
 
 
 def of_errors(syncs: Sequence[Span]) -> tuple[Waiting, ...]:
@@ -92,7 +118,7 @@ def _containers(
         found.append(pulling)
     if not found and began:
         found += _running_ones(pod, missing)
-    return tuple(found or [Waiting(f"{missing[0].name} is being created")])
+    return tuple(found)
 
 
 def _told(container: Container) -> str:

@@ -118,6 +118,7 @@ def look_for_start(
         known.pod,
         events,
         missing=known.missing,
+        node_ready=known.node_ready,
         now=now,
         runtime_traced=runtime_traced,
     )

@@ -21,7 +21,6 @@ from ktrace.podstart.calls import (
 from ktrace.podstart.model import ContainerStart, Request, Spans
 from ktrace.podstart.pod import APP, Pod, PodEvent
 
-_ENDED = ("Failed", "Succeeded")
 _NODE_TAGS = ("k8s.node.name", "host.name")
 
 
@@ -94,7 +93,7 @@ class Seen:
     def goes_on(self) -> bool:
         """Whether the pod object tells that containers will still be started."""
         pod = self.pod
-        ended = pod is None or pod.deleted or pod.phase in _ENDED
+        ended = pod is None or pod.deleted or pod.ended
         return self.wanted_known and self.incomplete and not ended
 
     @cached_property

@@ -13,40 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from ktrace.jaeger import Jaeger
 from ktrace.podend.model import PodEnding
 from ktrace.podend.search import look_for_ending
 from ktrace.podend.waits import until_observed
 from ktrace.podstart import cluster
 from ktrace.podstart.cluster import FromCluster
-from runtime_observability.host.api_server import ApiError
 from tests.fakes import recorded_pods, starts
 from tests.fakes.recorded import FOLDER
 from tests.fakes.recorded_pods import Kept
-
-_READ_OF_NODE = ("type", "status", "reason", "lastTransitionTime")
-
-
-class Api:
-    """An API server that has a pod, or none, its Events, and its node, or none."""
-
-    def __init__(
-        self,
-        pod: dict[str, Any] | None,
-        *events: dict[str, Any],
-        node: dict[str, Any] | None = None,
-    ) -> None:
-        self.pod, self.events, self.node = pod, events, node
-
-    def get(self, path: str) -> dict[str, Any]:
-        if "/events?" in path:
-            return {"items": list(self.events)}
-        found = self.node if "/nodes/" in path else self.pod
-        if found is None:
-            raise ApiError(httpx.Response(404, json={"message": "not found"}))
-        return found
 
 
 @dataclass(frozen=True)
@@ -62,7 +37,7 @@ class Recorded:
 
     def ending(self, *, with_cluster: bool = True, uid: str = "") -> PodEnding | None:
         """The ending as it is read from the recording; the clock has to stand at ``now``."""
-        api = Api(self.pod, *self.events, node=self.node)
+        api = starts.Api(self.pod, *self.events, node=self.node)
         known = cluster.read(api, "default", self.name) if with_cluster else None
         jaeger = starts.jaeger(*self.traces)
         asked = api if with_cluster else ""
@@ -77,26 +52,12 @@ def load(kind: str, version: str = "v1.36") -> Recorded:
     return Recorded(found["name"], found["now"], found["pod"], events, found["node"], traces)
 
 
-class _Kept(Kept):
-    """It keeps the node, too."""
-
-    def keep(self, path: str, answer: dict[str, Any]) -> None:
-        if "/nodes/" not in path:
-            super().keep(path, answer)
-            return
-        conditions = [
-            {key: found[key] for key in _READ_OF_NODE if key in found}
-            for found in answer["status"]["conditions"]
-        ]
-        self.documents["node"] = {"status": {"conditions": conditions}}
-
-
 def main(url: str, kubeconfig: str, file: str, pod: str) -> None:
     def look(jaeger: Jaeger, kept: Kept, known: FromCluster | None) -> object:
         return look_for_ending(jaeger, "default", pod, known=known, api=kept)
 
-    found = recorded_pods.record(url, Path(kubeconfig), pod, look, _Kept)
-    recorded_pods.write(Path(f"{file}.json.gz"), {"name": pod, "node": None, **found})
+    found = recorded_pods.record(url, Path(kubeconfig), pod, look)
+    recorded_pods.write(Path(f"{file}.json.gz"), {"name": pod, **found})
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from ktrace.podstart.search import look_for_start
 from tests.fakes import starts
 from tests.fakes.recorded import FOLDER, without_unread_tags
 
+_READ_OF_NODE = ("type", "status", "reason", "message", "lastTransitionTime")
 _READ_ANNOTATIONS = "kubernetes.io/config."
 """How those begin that tell a static pod; others may have anything in them."""
 
@@ -40,11 +41,12 @@ class Recorded:
     pod: dict[str, Any]
     events: tuple[dict[str, Any], ...]
     traces: tuple[dict[str, Any], ...]
+    node: dict[str, Any] | None = None
 
     def start(self, *, with_cluster: bool = True) -> PodStart | None:
         """The start as it is read from the recording; the clock has to stand at ``now``."""
         name = self.pod["metadata"]["name"]
-        known = cluster.read(starts.Api(self.pod, *self.events), "default", name)
+        known = cluster.read(starts.Api(self.pod, *self.events, node=self.node), "default", name)
         jaeger = starts.jaeger(*self.traces)
         found = look_for_start(jaeger, "default", name, known=known if with_cluster else None)
         return until_observed(found) if found else None
@@ -54,15 +56,15 @@ def load(version: str, kind: str) -> Recorded:
     packed = (FOLDER / version / f"{kind}.json.gz").read_bytes()
     found = json.loads(gzip.decompress(packed))
     events, traces = tuple(found["events"]), tuple(found["traces"])
-    return Recorded(kind, found["now"], found["pod"], events, traces)
+    return Recorded(kind, found["now"], found["pod"], events, traces, found.get("node"))
 
 
 class Kept:
-    """An API server whose answers are kept: the pod, and the list of its Events."""
+    """An API server whose answers are kept: the pod, the list of its Events, and the node."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self.documents: dict[str, Any] = {"pod": None, "events": []}
+        self.documents: dict[str, Any] = {"pod": None, "events": [], "node": None}
 
     def get(self, path: str) -> dict[str, Any]:
         answer = self._api.get(path)
@@ -70,11 +72,22 @@ class Kept:
         return answer
 
     def keep(self, path: str, answer: dict[str, Any]) -> None:
+        if "/nodes/" in path:
+            self.documents["node"] = _conditions(answer)
+            return
         of_events = "/events?" in path
         documents = answer["items"] if of_events else [answer]
         for document in documents:
             _drop_what_is_not_read(document["metadata"])
         self.documents["events" if of_events else "pod"] = documents if of_events else answer
+
+
+def _conditions(node: dict[str, Any]) -> dict[str, Any]:
+    conditions = [
+        {key: found[key] for key in _READ_OF_NODE if key in found}
+        for found in node["status"]["conditions"]
+    ]
+    return {"status": {"conditions": conditions}}
 
 
 def _drop_what_is_not_read(metadata: dict[str, Any]) -> None:
@@ -90,7 +103,6 @@ def record(
     kubeconfig: Path,
     pod: str,
     look: Callable[[Jaeger, Kept, FromCluster | None], object],
-    kept_of: Callable[[Api], Kept] = Kept,
 ) -> dict[str, Any]:
     """What both know of ``pod`` now, as far as ``look`` asks for it, with the pod object and
     without: then more is searched for."""
@@ -103,7 +115,7 @@ def record(
 
     with cluster.connected(kubeconfig) as api, Jaeger(url) as jaeger:
         assert not isinstance(api, str), api
-        kept = kept_of(api)
+        kept = Kept(api)
         jaeger._http.event_hooks["response"] = [keep]
         known = cluster.read(kept, "default", pod)
         now = round(time.time() * 1_000_000)

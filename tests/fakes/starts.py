@@ -270,17 +270,20 @@ def event(
 
 
 class Api:
-    """An API server that has one pod, or none, and its Events."""
+    """An API server that has one pod, or none, its Events, and its node, or none."""
 
-    def __init__(self, pod: Document | None, *events: Document) -> None:
-        self.pod, self.events = pod, events
+    def __init__(
+        self, pod: Document | None, *events: Document, node: Document | None = None
+    ) -> None:
+        self.pod, self.events, self.node = pod, events, node
 
     def get(self, path: str) -> Document:
         if "/events?" in path:
             return {"items": list(self.events)}
-        if self.pod is None:
+        found = self.node if "/nodes/" in path else self.pod
+        if found is None:
             raise ApiError(httpx.Response(404, json={"message": "not found"}))
-        return self.pod
+        return found
 
 
 def _statuses(statuses: Mapping[str, Document]) -> list[Document]:

@@ -16,7 +16,7 @@ from ktrace.target import stack as stacks
 from runtime_observability.core.naming import Names
 from tests.fakes import starts
 from tests.fakes.daemon import FakeDaemon
-from tests.fakes.recorded_endings import Api
+from tests.fakes.starts import Api
 from tests.unit.ktrace.boot.test_node_log import LOG
 
 UP = (

@@ -1,8 +1,8 @@
 """A pod that never ran is never a broken hop: one line names what stopped it.
 
 What one node can be made to do is recorded from a real API server (1.36.3). The other objects are
-written by hand, with the fields and messages that Kubernetes' sources have; taints and quotas on a
-real cluster are in tests/e2e/test_admission.py.
+written by hand, as older releases and other plugins word them; taints and quotas on a real cluster
+are in tests/e2e/test_admission.py.
 """
 
 from __future__ import annotations
@@ -167,12 +167,23 @@ TOLD_OF_RECORDED = {
     "unmountable": [f"Pending, ContainerCreating; FailedMount: {NO_MOUNT}", "See which volume"],
     "out-of-cpu": ["Failed, OutOfcpu: Pod was rejected: Node didn't have enough resource: cpu"],
     "unstartable": ["Failed, StartError: failed to create containerd task: ", 'exec: "/none"'],
+    "evicted-in-init": ['Failed, Evicted: Usage of EmptyDir volume "data" exceeds the limit "1Mi"'],
+    "disk-pressure-on-node": ["Evicted: Pod was rejected: The node had condition: [DiskPressure]"],
+    "disk-pressure": ["it is unschedulable: Unschedulable: 0/1 nodes are available: 1 node(s) had"],
+    "preempted": [
+        "Failed, ",
+        "PreemptionByScheduler: default-scheduler: preempting to accommodate",
+    ],
+    "no-address": ["FailedCreatePodSandBox: ", "no IP addresses available", "(CNI) is installed"],
+    "no-cni": [f"node n1 is not Ready: KubeletNotReady: {NO_CNI}. "],
+    "kubelet-silent": ["node n1 is not Ready: NodeStatusUnknown: Kubelet stopped posting node"],
 }
 STOPPED |= {
     f"recorded, {pod}": Stopped(
         found["status"],
         TOLD_OF_RECORDED[pod],
         found["events"],
+        ready=found.get("ready") or {"status": "True"},
         node="n1" if found["node"] else "",
     )
     for pod, found in recorded_stops.load("v1.36").items()

@@ -13,7 +13,7 @@ from ktrace.podend.waits import until_observed
 from ktrace.podstart import cluster
 from tests.fakes import endings, starts
 from tests.fakes.clock import Clock
-from tests.fakes.recorded_endings import Api
+from tests.fakes.starts import Api
 
 NOT_GIVEN: Any = object()
 START = starts.sync(10, *([starts.started("main", 20)]), update="create")

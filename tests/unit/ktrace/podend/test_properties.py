@@ -19,7 +19,7 @@ from ktrace.view import terminal, waterfall
 from tests.fakes import endings, starts
 from tests.fakes.clock import Clock
 from tests.fakes.jaeger import URL, Handler, client
-from tests.fakes.recorded_endings import Api
+from tests.fakes.starts import Api
 from tests.schemas import validate
 
 _ROUNDING = 0.01

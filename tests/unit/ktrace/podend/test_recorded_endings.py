@@ -13,6 +13,7 @@ from tests.fakes import recorded_endings
 from tests.fakes.clock import Clock
 
 KUBECTL = "kubectl/v1.32.4"
+SCHEDULER = "scheduler of kube-scheduler/v1.36.3"
 CLEAN_UP = "volumes unmounted, cgroup removed"
 
 
@@ -108,6 +109,23 @@ KINDS = {
         ("stop again: still ran 2.02 s",),
         killed=("again",),
         note="a newer pod of that name exists, which has not been deleted",
+    ),
+    "limit-in-init": Said(True, (), ("stop fill: still ran 2.02 s",), killed=("fill",)),
+    "limit-running": Said(True, (), ("stop main: still ran 2.04 s",), killed=("main",)),
+    "preempted": Said(
+        False,
+        (("deleted", SCHEDULER),),
+        ("until the kubelet begins to end it", "stop the sandbox", CLEAN_UP),
+        "finalizer example.com/kept to be removed",
+        seconds=(60, 70),
+    ),
+    "preempted-running": Said(
+        False,
+        (("deleted", SCHEDULER),),
+        ("stop main: still ran 2.04 s", "stop the sandbox", CLEAN_UP),
+        "finalizer example.com/kept to be removed",
+        killed=("main",),
+        seconds=(60, 70),
     ),
 }  # fmt: skip
 
@@ -216,6 +234,14 @@ def test_an_eviction_s_reason_is_that_of_the_condition(clock: Clock) -> None:
     found = ending_of(clock, "evicted-running")
     assert found.disruption == "EvictionByEvictionAPI: Eviction API: evicting"
     assert found.grace_seconds == 2
+
+
+def test_the_kubelet_and_the_scheduler_say_why_they_end_a_pod(clock: Clock) -> None:
+    limit = ending_of(clock, "limit-in-init")
+    assert limit.phase == "Failed"
+    assert 'Evicted: Usage of EmptyDir volume "data" exceeds the limit "1Mi".' in limit.outcome
+    found = ending_of(clock, "preempted")
+    assert found.disruption.startswith("PreemptionByScheduler: default-scheduler: preempting to")
 
 
 def test_the_uid_chooses_among_pods_of_one_name(clock: Clock) -> None:

@@ -1,7 +1,9 @@
 """Every kind of start as a real Jaeger and API server told it (Kubernetes 1.34.4, 1.36.3, 1.37.2).
 
 The pods are those of tests/e2e/pod_kinds.yaml, one with a debug container, one that was made again
-under its name, one that a webhook held up, and a static one.
+under its name, one that a webhook held up, and a static one. The others were made by what was done
+to their node: a network without an address left, none at all, a kubelet that was stopped, a
+threshold of eviction above its free disk; or by a pod of a higher priority.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ from tests.fakes import recorded_pods
 from tests.fakes.clock import Clock
 
 VERSIONS = ("v1.34", "v1.36", "v1.37")
+ONE = ("v1.36",)
+VOLUMES = "the volume manager looks every 300 ms"
+AGAIN = "waits until the kubelet tries again (FailedCreatePodSandBox)"
 
 
 @dataclass(frozen=True)
@@ -106,12 +111,69 @@ KINDS = {
         ("sandbox", "start container main"),
         ready_at_once=True,
         complete=True,
-        versions=("v1.36",),
+        versions=ONE,
+    ),
+    "no-address": Said(
+        "0 of 1",
+        (VOLUMES, "sandbox", AGAIN, "sandbox", AGAIN, "sandbox", "no sandbox: Failed to create"),
+        "no sandbox: Failed to create pod sandbox: rpc error",
+        versions=ONE,
+    ),
+    "address-free": Said(
+        "1 of 1",
+        (VOLUMES, *("sandbox", AGAIN) * 4, "sandbox", "create container", "start container main"),
+        after=("the kubelet reports that the pod is Ready",),
+        complete=True,
+        versions=ONE,
+    ),
+    "no-cni": Said(
+        "1 of 1",
+        ("waits (NetworkNotReady): network is not ready", "sandbox", "start container main"),
+        after=("the kubelet reports that the pod is Ready",),
+        complete=True,
+        versions=ONE,
+    ),
+    "kubelet-silent": Said(
+        "0 of 1",
+        ("create request", "not traced", "node k3d-traced-leadp-server-0 is not Ready: "),
+        "node k3d-traced-leadp-server-0 is not Ready: NodeStatusUnknown: Kubelet stopped",
+        versions=ONE,
+    ),
+    "over-its-limit": Said(
+        "1 of 2",
+        ("sandbox", "start container fill"),
+        'the pod has failed: Evicted: Usage of EmptyDir volume "data" exceeds the limit "1Mi".',
+        versions=ONE,
+    ),
+    "disk-pressure-on-node": Said(
+        "0 of 1",
+        ("create request",),
+        "the pod has failed: Evicted: Pod was rejected: The node had condition: [DiskPressure].",
+        versions=ONE,
+    ),
+    "preempted": Said(
+        "0 of 1",
+        ("sandbox", "waits (ErrImageNeverPull): "),
+        "the pod is being deleted",
+        versions=ONE,
+    ),
+    "preempting": Said(
+        "1 of 1",
+        ("unschedulable: 0/1 nodes are available: 1 Insufficient cpu", "bind", VOLUMES, "sandbox"),
+        after=("the kubelet reports that the pod is Ready",),
+        complete=True,
+        versions=ONE,
     ),
 }
 RECORDED = [(version, kind) for kind, said in KINDS.items() for version in said.versions]
 
-WITHOUT_SYNCS = {"missing-volume", "unschedulable", "post-start-running"}
+WITHOUT_SYNCS = {
+    "missing-volume",
+    "unschedulable",
+    "post-start-running",
+    "kubelet-silent",
+    "disk-pressure-on-node",
+}
 """Kinds of which Jaeger has no ended syncPod: without the pod object nothing is known."""
 
 
