@@ -51,7 +51,7 @@ def run(
             help="Judge what it caused: expectations as for ktrace assert; repeatable.",
         ),
     ] = None,
-    values: options.ValuesOption = None,
+    expected_values: options.ValuesOption = None,
     junit_file: Annotated[
         Path | None,
         typer.Option("--junit", metavar="FILE", help="Write the verdicts as a JUnit report."),
@@ -86,7 +86,8 @@ def run(
     --assert judges nothing but what the command caused; the verdicts are below the report. The file
     is that of ktrace assert, and an expectation may be about a request, a webhook, a pod (each with
     patterns), or quietFor: 20s: for so long nobody writes what was touched, within twice that time
-    after it settled. A file that is wrong is refused before the command runs.
+    after it settled. A file that is wrong is refused before the command runs. With --from it judges
+    what the bundle has of a command; what that does not tell is not known.
 
     Examples:
 
@@ -108,9 +109,9 @@ def run(
 
     if not command and answer_from is None:
         raise UsageError("no command is given: write ktrace run -- COMMAND")
-    if expected and answer_from:
-        raise UsageError("--assert judges a command that runs: leave out --from")
-    assertions = Assertions(expected or (), values or (), junit_file)
+    assertions = Assertions(
+        expected or (), expected_values or (), junit_file, of_bundle=answer_from is not None
+    )
     file = _open(report_to)
     try:
         assertions.load()

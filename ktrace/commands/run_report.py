@@ -45,11 +45,12 @@ def report(
 
     if (facts := session.current().facts) is not None:
         with chosen.connect() as jaeger:
-            return ran.report(facts, jaeger, runtime_traced=chosen.traces_runtime)
+            found = ran.report(facts, jaeger, runtime_traced=chosen.traces_runtime)
+            return replace(found, judged=assertions.judge_again(jaeger, facts["judged"], found))
     begin = time.time()
     found = _run(command, seconds, chosen, assertions, stack)
     found = _with_losses(found, losses.of(chosen, stack), begin)
-    session.current().ran(lambda keep: ran.facts(found, keep))
+    session.current().ran(lambda keep: ran.facts(found, keep, assertions.document(found.judged)))
     return found
 
 

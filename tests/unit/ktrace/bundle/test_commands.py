@@ -139,7 +139,7 @@ def test_a_command_is_reported_again_and_not_run_again(
     text = file.read_text()
     validate("bundle", json.loads(text))
     assert "hunter2" not in text
-    assert "urllib" not in text
+    assert "urlopen" not in text
 
 
 def test_a_count_tells_no_start_and_is_not_saved_while_it_goes_on(
