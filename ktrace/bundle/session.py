@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SAVE, FROM = "save_to", "answer_from"
 """The parameters of --save and --from, by which a command takes part."""
-_TARGET = ("stack", "jaeger_url", "kubeconfig")
+_TARGET = ("stack", "jaeger_url", "kubeconfig", "otlp")
 _FILES = ("html", "junit_file", "report_to")
 """What is written besides the answer."""
 EXPECTED, VALUES = "expected", "expected_values"

@@ -59,6 +59,16 @@ def run(
     stack: options.TracesOption = None,
     jaeger_url: options.JaegerOption = None,
     kubeconfig: options.KubeconfigOption = None,
+    otlp: Annotated[
+        str | None,
+        typer.Option(
+            "--otlp",
+            metavar="URL",
+            help="Collector that takes the command's spans over HTTP, http://HOST:4318. Default: "
+            "the stack's, or that of OTEL_EXPORTER_OTLP_ENDPOINT.",
+            show_default=False,
+        ),
+    ] = None,
     save_to: options.SaveOption = None,
     answer_from: options.FromOption = None,
     as_json: options.JsonOption = False,
@@ -75,9 +85,10 @@ def run(
     replaces one which the command deleted or evicted is shown too. A user who may not list the
     pods of all namespaces gets those of the namespaces that the command wrote to.
 
-    With a stack the command is a trace of its own, whose page is the report's first line: each
-    request has a traceparent, and the command has TRACEPARENT, to go on with. The API server's
-    spans join that trace if it trusts the user: members of system:masters, from Kubernetes 1.33 on.
+    With a stack, or a collector that --otlp names, the command is a trace of its own, whose page is
+    the report's first line: each request has a traceparent, and the command has TRACEPARENT, to go
+    on with. The API server's spans join that trace if it trusts the user: members of
+    system:masters, from Kubernetes 1.33 on.
 
     Not reported: requests to a cluster that --kubeconfig, --server or another context names.
     `kubectl --raw` is refused. kubectl sends neither --token nor --client-certificate through the
@@ -116,7 +127,7 @@ def run(
     try:
         assertions.load()
         chosen = target.choose(stack, jaeger_url, kubeconfig)
-        report = run_report.report(command or (), seconds, chosen, assertions, stack)
+        report = run_report.report(command or (), seconds, chosen, assertions, stack, otlp=otlp)
     except FAILURES as error:
         assertions.write_error(line_of(error))
         if file is None or not as_json:
