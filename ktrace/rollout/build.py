@@ -27,6 +27,8 @@ from ktrace.rollout.workload import Workload
 
 _SLACK = timedelta(seconds=60)
 """Longer than a controller takes to create a pod."""
+_AT_ONCE = timedelta(seconds=5)
+"""In which a controller creates the first pod of a new ReplicaSet if nothing refuses it."""
 _ORDINAL = re.compile(r"-([0-9]+)$")
 _DONE = (State.READY, State.SUCCEEDED)
 
@@ -238,7 +240,10 @@ class _Parts:
         if not (self.write_made_no_pod or (self.is_scaled and created)):
             return self.changed
         since = self._revision_created
-        if since and created and created[0] - since < _SLACK:
+        slack = _SLACK
+        if self.is_scaled and not self.sources.refused:
+            slack = _AT_ONCE  # it may have been scaled down and up again soon
+        if since and created and created[0] - since < slack:
             return since
         return created[0]
 

@@ -553,12 +553,13 @@ def test_a_replica_set_of_a_rolling_deployment_begins_with_its_creation() -> Non
     assert not any("last write" in note for note in rollout.notes)
 
 
+@pytest.mark.parametrize("since", [_LONG_AGO * 10, -30_000])
 @pytest.mark.parametrize(("write", "created"), [(3050, 3100), (2990, 3010)])
 def test_one_that_got_pods_again_begins_with_the_write_that_gave_it_them(
-    write: float, created: float
+    write: float, created: float, since: float
 ) -> None:
     """After a rollback; the pod may be created in the second after the write."""
-    cluster = replica_set(one_after_another(created, 6100), created=_LONG_AGO * 10, changed=6050)
+    cluster = replica_set(one_after_another(created, 6100), created=since, changed=6050)
     rollout = shown(cluster, REPLICA_SET, SET, by_controller(write), by_controller(6050))
     assert [pod.part for pod in rollout.pods] == [Part.NEW] * 2
     assert rollout.write
@@ -578,6 +579,14 @@ def test_without_that_write_it_begins_with_the_first_of_its_pods() -> None:
     told = "it is older than its pods: told is what followed the creation of the first of those"
     assert any(note.startswith(told) for note in rollout.notes)
     assert "a span of the write that made the first of its pods" in rollout.missing
+
+
+def test_one_whose_first_pods_were_refused_begins_with_its_creation() -> None:
+    cluster = replica_set(one_after_another(40_100), created=50, changed=50)
+    cluster.events = [rollouts.event("ReplicaSet", SET, "FailedCreate", "quota", 1_000)]
+    rollout = shown(cluster, REPLICA_SET, SET, by_controller(50, method="POST"))
+    assert rollout.write
+    assert rollout.write.verb == "create"
 
 
 def test_one_of_its_own_begins_with_the_last_write() -> None:
