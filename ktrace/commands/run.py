@@ -120,6 +120,8 @@ def run(
 
     if not command and answer_from is None:
         raise UsageError("no command is given: write ktrace run -- COMMAND")
+    if otlp and answer_from:
+        raise UsageError("--otlp is for a command that runs: leave it out with --from")
     assertions = Assertions(
         expected or (), expected_values or (), junit_file, of_bundle=answer_from is not None
     )

@@ -235,6 +235,16 @@ def test_options_of_expectations_need_some(
     assert f"{option[0]} is for expectations: add --assert FILE" in text
 
 
+def test_a_collector_is_of_no_use_to_a_bundle(
+    run: Callable[..., int], bundle: Path, again: Callable[..., tuple[int, str]]
+) -> None:
+    assert run("", "--save", str(bundle)) == 0
+    code, text = again("--otlp", "http://127.0.0.1:4318")
+    assert (code, text) == (
+        2, "ktrace: --otlp is for a command that runs: leave it out with --from\n",
+    )  # fmt: skip
+
+
 def places(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     inner = document.items() if isinstance(document, dict) else enumerate(document)
     found = [path] if path else []
