@@ -23,6 +23,8 @@ from ktrace.text import clean
 _DISTRIBUTION = "runtime-observability"
 _UsageError: Any = typer.BadParameter.__bases__[0]
 """What typer raises for options and arguments that it does not understand."""
+_PYDANTIC = "Value error, "
+"""Before the reason why a value is refused."""
 _PLAIN: dict[str, Any] = {
     "add_completion": False,
     "pretty_exceptions_enable": False,
@@ -187,7 +189,7 @@ def _run() -> int:
 
 def _usage(error: Any) -> str:
     path = error.ctx.command_path if error.ctx else "ktrace"
-    message = error.format_message()
+    message = error.format_message().replace(_PYDANTIC, "")
     end = "" if message.endswith((".", "?")) else "."
     return clean(f"{message}{end} `{path} --help` shows what there is")
 

@@ -1,18 +1,22 @@
-"""The spans that ktrace sends itself, as JSON over OTLP/HTTP to a stack's collector."""
+"""The spans that ktrace sends itself, as JSON over OTLP/HTTP to a collector."""
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ktrace.jaeger.client import is_of_this_machine
 from runtime_observability.host.http import httpx
 
 SERVICE = "ktrace"
 INTERNAL, CLIENT = 1, 3
 """Kinds of spans (opentelemetry-proto v1.3.0, trace/v1/trace.proto)."""
 _ERROR = 2
+_PATH = "/v1/traces"
+_LOGIN = re.compile(r"//[^/@\s]+@")
 
 
 @dataclass(frozen=True)
@@ -57,23 +61,43 @@ def new_span_id() -> str:
     return secrets.token_hex(8)
 
 
-def send(otlp_http: str, spans: Sequence[SentSpan], seconds: float) -> None:
+@dataclass(frozen=True)
+class Collector:
+    """``url`` takes traces; ``headers`` may be secret."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def at(cls, otlp_http: str) -> Collector:
+        """Of the address that takes every signal: that of traces is below it."""
+        base = otlp_http.rstrip("/")
+        return cls(base if base.endswith(_PATH) else f"{base}{_PATH}")
+
+
+def without_login(url: str) -> str:
+    """``url`` without a user and a password."""
+    return _LOGIN.sub("//…@", url)
+
+
+def send(collector: Collector, spans: Sequence[SentSpan], seconds: float) -> None:
     """Raises httpx.HTTPError; ``seconds`` is for each step of the request: connect, send, answer.
 
-    The environment's proxies are not used.
+    The environment's proxies are used where the collector is not on this machine.
     """
     sent = [span.document() for span in spans]
     resource = {"attributes": _attributes({"service.name": SERVICE})}
-    post(otlp_http, [{"resource": resource, "scopeSpans": [{"spans": sent}]}], seconds)
+    post(collector, [{"resource": resource, "scopeSpans": [{"spans": sent}]}], seconds)
 
 
-def post(otlp_http: str, resource_spans: Sequence[Mapping[str, Any]], seconds: float) -> None:
+def post(collector: Collector, resource_spans: Sequence[Mapping[str, Any]], seconds: float) -> None:
     """Like ``send``, for spans that are OTLP's JSON already."""
     httpx.post(
-        f"{otlp_http}/v1/traces",
+        collector.url,
         json={"resourceSpans": list(resource_spans)},
+        headers=dict(collector.headers),
         timeout=seconds,
-        trust_env=False,
+        trust_env=not is_of_this_machine(collector.url),
     ).raise_for_status()
 
 

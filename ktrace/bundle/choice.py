@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ktrace.bundle import session
 from ktrace.errors import UsageError
+from ktrace.text import clean
 
 if TYPE_CHECKING:
     import typer
@@ -41,7 +42,18 @@ def _replaying(context: typer.Context, file: Path) -> Iterator[session.Live]:
 
     with replay.of(file) as replayed:
         replayed.fill_in(context)
-        yield replayed
+        try:
+            yield replayed
+        except replay.NotInBundleError:
+            raise
+        except UsageError as error:
+            own = replayed.bundle.asked.command
+            if own == context.command.name:
+                raise
+            raise UsageError(
+                f"{error}; the bundle is of another command: `ktrace {own} --from "
+                f"{clean(str(file))}` answers from it"
+            ) from None
 
 
 @contextmanager

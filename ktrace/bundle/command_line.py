@@ -30,12 +30,16 @@ _OPTION = re.compile(r"--?[A-Za-z][\w-]*")
 def words(context: typer.Context) -> list[str]:
     """Of the command and of what was given with it."""
     found = [str(context.command.name)]
-    for parameter in context.command.params:
+    for parameter in sorted(context.command.params, key=lambda one: one.name == _COMMAND):
         name = str(parameter.name)
         source = context.get_parameter_source(name)
         value = context.params.get(name)
-        if name not in arguments(context) or (source and source.name == "DEFAULT"):
+        if source and source.name == "DEFAULT":
             continue
+        if name not in (*arguments(context), session.EXPECTED, session.VALUES):
+            continue
+        if name == session.VALUES:
+            value = [f"{each.partition('=')[0]}={_LEFT_OUT}" for each in value or ()]
         if name == _COMMAND:
             found += ["--", *without_values(value or ())]
         elif parameter.param_type_name == "argument":

@@ -104,6 +104,12 @@ def read(path: Path) -> Bundle:
         document = json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:
         raise UsageError(f"{told} is not a bundle: it is nested too deeply; {_CURE}") from None
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        reason = f"it is not JSON ({place})" if text.strip() else "it is empty"
+        raise UsageError(f"{told} is not a bundle: {reason}; {_CURE}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{told} is not a bundle: it is not JSON; {_CURE}") from None
     except ValueError as error:
         raise UsageError(f"{told} is not a bundle: {clean(str(error))}; {_CURE}") from None
     return parsed(document, told)

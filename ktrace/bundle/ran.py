@@ -6,7 +6,8 @@ was listed meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from ktrace.bundle.command_line import without_values
@@ -15,7 +16,7 @@ from ktrace.clock import time
 from ktrace.errors import UsageError
 from ktrace.following.followed_pod import FollowedPod
 from ktrace.following.follower import Followed
-from ktrace.following.pods import Owner
+from ktrace.following.pods import Owner, time_of
 from ktrace.following.refusals import Refusal
 from ktrace.following.report import Report
 from ktrace.jaeger import Jaeger, Reader
@@ -28,8 +29,11 @@ from ktrace.recording.object_reference import ObjectReference
 from ktrace.recording.requests import RecordedRequest
 
 
-def facts(report: Report, keep: Keep) -> dict[str, Any]:
-    """``report`` as JSON has it, without values of the command line and of queries."""
+def facts(report: Report, keep: Keep, judged: Mapping[str, Any] | None) -> dict[str, Any]:
+    """``report`` as JSON has it, without values of the command line and of queries.
+
+    ``judged`` is the document of what was expected; None without any.
+    """
     return {
         "command": without_values(report.command),
         "code": report.code,
@@ -51,6 +55,7 @@ def facts(report: Report, keep: Keep) -> dict[str, Any]:
             }
             for refusal in report.followed.refusals
         ],
+        "judged": judged,
     }
 
 
@@ -67,6 +72,7 @@ def _request(request: RecordedRequest) -> dict[str, Any]:
         "name": request.written.name,
         "uid": request.written.uid,
         "dryRun": request.dry_run,
+        "client": request.client,
     }
 
 
@@ -86,16 +92,29 @@ def _pod(pod: FollowedPod, keep: Keep) -> dict[str, Any]:
         "ranBefore": pod.ran_before,
         "traces": [trace.id for trace in pod.traces],
         "startRead": pod.start_was_read,
+        "settled": pod.settled,
+        "isNew": pod.is_new,
+        "gone": pod.gone,
         "lookedAt": looked.timestamp() if looked else None,
         "object": keep({"kind": "Pod", **pod.document}) if pod.document else None,
     }
 
 
 def report(facts: Mapping[str, Any], jaeger: Jaeger, *, runtime_traced: bool) -> Report:
-    """The report that ``facts`` are of; UsageError if they are not what ``facts`` returns."""
-    try:
+    """The report that ``facts`` are of, without verdicts.
+
+    UsageError if they are not what ``facts`` returns.
+    """
+    with reading():
         return _report(facts, jaeger, runtime_traced=runtime_traced)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """UsageError in place of what reading a broken document raises in the block."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UsageError(
             f"the bundle is broken: run ({type(error).__name__}: {error}). Save it again"
         ) from None
@@ -140,6 +159,7 @@ def _recorded(found: Mapping[str, Any]) -> RecordedRequest:
         str(found["auditId"]),
         ObjectReference(str(found["name"]), str(found["uid"])),
         dry_run=found["dryRun"],
+        client=str(found["client"]),
     )
 
 
@@ -159,6 +179,10 @@ def _followed(found: Mapping[str, Any], reader: Reader, *, runtime_traced: bool)
         bool(found["ranBefore"]),
         bool(found["startRead"]),
         document,
+        time_of((document.get("metadata") or {}).get("creationTimestamp")),
+        bool(found["settled"]),
+        bool(found["isNew"]),
+        bool(found["gone"]),
     )
 
 

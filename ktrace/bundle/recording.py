@@ -41,14 +41,15 @@ _TRACES = "/api/traces"
 def to(path: Path, context: typer.Context, *, repeatable: bool) -> Iterator[Recording]:
     """Records the command that the block runs, and writes ``path`` if it has answered.
 
-    Not ``repeatable`` is a command of which the recording keeps what was gathered.
+    It has answered, too, if stdout could not be written. Not ``repeatable`` is a command of which
+    the recording keeps what was gathered.
     """
     file.refuse_unwritable(path)
     recording = Recording()
     if repeatable:
         clock.time.use(recording.clock)
     session.use(recording)
-    failure: Exception | None = None
+    failure: BaseException | None = None
     code = 0
     try:
         yield recording
@@ -56,6 +57,10 @@ def to(path: Path, context: typer.Context, *, repeatable: bool) -> Iterator[Reco
         failure, code = ended, ended.exit_code
     except KtraceError as error:
         failure, code = error, code_of(error)
+    except (OSError, SystemExit) as error:  # rich exits where stdout's reader has left
+        if isinstance(error, OSError) and not streams.is_of_stdout(error):
+            raise
+        failure = error
     finally:
         clock.time.use(None)
         session.use(session.Live())
@@ -73,14 +78,22 @@ def to(path: Path, context: typer.Context, *, repeatable: bool) -> Iterator[Reco
 
 
 def _save(
-    path: Path, context: typer.Context, recording: Recording, failure: Exception | None, code: int
+    path: Path,
+    context: typer.Context,
+    recording: Recording,
+    failure: BaseException | None,
+    code: int,
 ) -> None:
     found = recording.document(context)
     found["exitCode"] = code
     if isinstance(failure, KtraceError):
         found["answer"] = of_error(line_of(failure), code)
     else:
-        found["answer"] = _answered_again(context, path, found)
+        found["answer"], answered = _answered_again(context, path, found)
+        if isinstance(
+            failure, OSError | SystemExit
+        ):  # how it would have ended is not known otherwise
+            found["exitCode"] = answered
     file.write(path, found)
     spans = otlp.count(found["resourceSpans"])
     kib = path.stat().st_size / 1024
@@ -89,9 +102,10 @@ def _save(
 
 def _answered_again(
     context: typer.Context, path: Path, document: Mapping[str, Any]
-) -> dict[str, Any] | None:
-    """The answer by the bundle alone: nothing is in it that is not in the bundle."""
-    dropped = io.StringIO()
+) -> tuple[dict[str, Any] | None, int]:
+    """The answer by the bundle alone, and its exit code: nothing is in it that is not in the
+    bundle."""
+    dropped, code = io.StringIO(), 0
     with (
         replay.answering(file.parsed(document, str(path)), str(path)) as replayed,
         contextlib.redirect_stdout(dropped),
@@ -101,15 +115,15 @@ def _answered_again(
         try:
             answer: Any = context.command.callback
             context.invoke(answer, **session.to_answer_again(context))
-        except typer.Exit:
-            pass
+        except typer.Exit as ended:
+            code = ended.exit_code
         except KtraceError as error:
             problem = error
     if problem:
         streams.tell(f"{clean(str(path))} does not answer by itself: {line_of(problem)}")
-        return None
+        return None, code_of(problem)
     answered: dict[str, Any] | None = replayed.answer
-    return answered
+    return answered, code
 
 
 class Recording(session.Live):

@@ -65,7 +65,7 @@ def send(bundle: Bundle, jaeger: Jaeger, collector: str) -> list[Sent]:
     missing = {trace.id for trace in traces if not _has(jaeger, trace)}
     try:
         for part in _parts(bundle.resource_spans, missing):
-            http.post(collector, part, _SECONDS)
+            http.post(http.Collector.at(collector), part, _SECONDS)
     except httpx.HTTPError as error:
         reason = clean(str(error)) or type(error).__name__
         raise UnreachableError(

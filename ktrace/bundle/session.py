@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 SAVE, FROM = "save_to", "answer_from"
 """The parameters of --save and --from, by which a command takes part."""
-_TARGET = ("stack", "jaeger_url", "kubeconfig")
+_TARGET = ("stack", "jaeger_url", "kubeconfig", "otlp")
 _FILES = ("html", "junit_file", "report_to")
 """What is written besides the answer."""
+EXPECTED, VALUES = "expected", "expected_values"
+"""The parameters of expectations on a command: a bundle has what these say with what was found."""
 
 
 Keep = Callable[[Mapping[str, Any]], dict[str, Any] | None]
@@ -82,11 +84,13 @@ def asked(context: typer.Context) -> dict[str, Any]:
     return {
         name: str(value) if isinstance(value, Path) else value
         for name, value in context.params.items()
-        if name not in (SAVE, FROM, "as_json", *_TARGET, *_FILES) and value is not None
+        if name not in (SAVE, FROM, EXPECTED, VALUES, "as_json", *_TARGET, *_FILES)
+        and value is not None
     }
 
 
 def to_answer_again(context: typer.Context) -> dict[str, Any]:
     """The parameters of ``context`` for its answer as a document, which writes no file."""
-    none = {name: None for name in (SAVE, FROM, *_TARGET, *_FILES) if name in context.params}
+    left_out = (SAVE, FROM, EXPECTED, VALUES, *_TARGET, *_FILES)
+    none = {name: None for name in left_out if name in context.params}
     return {**context.params, **none, "as_json": True}

@@ -11,7 +11,7 @@ import typer
 
 from ktrace import streams
 from ktrace.commands import output_file
-from ktrace.errors import FINDING
+from ktrace.errors import FINDING, UsageError
 from ktrace.jaeger import JaegerError
 from ktrace.target import options, target
 from ktrace.view import terminal
@@ -23,8 +23,9 @@ def assert_(
         typer.Argument(
             metavar="FILE",
             help="Expectations as YAML: a file, or the name of shipped ones.",
+            show_default=False,
         ),
-    ],
+    ] = "",
     *,
     values: options.ValuesOption = None,
     junit_file: Annotated[
@@ -72,6 +73,8 @@ def assert_(
     from ktrace.target import absence, losses
     from ktrace.view import junit, verdicts
 
+    if not file:
+        raise UsageError("no expectations are named: write ktrace assert FILE")
     if junit_file:
         output_file.refuse_unwritable(junit_file)
     path = shipped.find(file)

@@ -51,7 +51,7 @@ def run(
             help="Judge what it caused: expectations as for ktrace assert; repeatable.",
         ),
     ] = None,
-    values: options.ValuesOption = None,
+    expected_values: options.ValuesOption = None,
     junit_file: Annotated[
         Path | None,
         typer.Option("--junit", metavar="FILE", help="Write the verdicts as a JUnit report."),
@@ -59,6 +59,16 @@ def run(
     stack: options.TracesOption = None,
     jaeger_url: options.JaegerOption = None,
     kubeconfig: options.KubeconfigOption = None,
+    otlp: Annotated[
+        str | None,
+        typer.Option(
+            "--otlp",
+            metavar="URL",
+            help="Collector that takes the command's spans over HTTP, http://HOST:4318. Default: "
+            "the stack's, or that of OTEL_EXPORTER_OTLP_ENDPOINT.",
+            show_default=False,
+        ),
+    ] = None,
     save_to: options.SaveOption = None,
     answer_from: options.FromOption = None,
     as_json: options.JsonOption = False,
@@ -75,9 +85,10 @@ def run(
     replaces one which the command deleted or evicted is shown too. A user who may not list the
     pods of all namespaces gets those of the namespaces that the command wrote to.
 
-    With a stack the command is a trace of its own, whose page is the report's first line: each
-    request has a traceparent, and the command has TRACEPARENT, to go on with. The API server's
-    spans join that trace if it trusts the user: members of system:masters, from Kubernetes 1.33 on.
+    With a stack, or a collector that --otlp names, the command is a trace of its own, whose page is
+    the report's first line: each request has a traceparent, and the command has TRACEPARENT, to go
+    on with. The API server's spans join that trace if it trusts the user: members of
+    system:masters, from Kubernetes 1.33 on.
 
     Not reported: requests to a cluster that --kubeconfig, --server or another context names.
     `kubectl --raw` is refused. kubectl sends neither --token nor --client-certificate through the
@@ -86,7 +97,8 @@ def run(
     --assert judges nothing but what the command caused; the verdicts are below the report. The file
     is that of ktrace assert, and an expectation may be about a request, a webhook, a pod (each with
     patterns), or quietFor: 20s: for so long nobody writes what was touched, within twice that time
-    after it settled. A file that is wrong is refused before the command runs.
+    after it settled. A file that is wrong is refused before the command runs. With --from it judges
+    what the bundle has of a command; what that does not tell is not known.
 
     Examples:
 
@@ -108,14 +120,16 @@ def run(
 
     if not command and answer_from is None:
         raise UsageError("no command is given: write ktrace run -- COMMAND")
-    if expected and answer_from:
-        raise UsageError("--assert judges a command that runs: leave out --from")
-    assertions = Assertions(expected or (), values or (), junit_file)
+    if otlp and answer_from:
+        raise UsageError("--otlp is for a command that runs: leave it out with --from")
+    assertions = Assertions(
+        expected or (), expected_values or (), junit_file, of_bundle=answer_from is not None
+    )
     file = _open(report_to)
     try:
         assertions.load()
         chosen = target.choose(stack, jaeger_url, kubeconfig)
-        report = run_report.report(command or (), seconds, chosen, assertions, stack)
+        report = run_report.report(command or (), seconds, chosen, assertions, stack, otlp=otlp)
     except FAILURES as error:
         assertions.write_error(line_of(error))
         if file is None or not as_json:

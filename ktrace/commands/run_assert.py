@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ktrace import streams
 from ktrace.commands import output_file
@@ -17,32 +18,48 @@ from ktrace.target.target import Target
 from ktrace.view import terminal
 
 if TYPE_CHECKING:
-    from ktrace.expect.after_command import Ended
+    from ktrace.expect.after_command import Ended, Gathered
     from ktrace.expect.schema import Expectation, File
     from ktrace.expect.verdict import Judged
+    from ktrace.following.follower import Followed
+    from ktrace.following.report import Report
     from ktrace.jaeger import Jaeger
+    from ktrace.recording.requests import RecordedRequest
 
 _CTRL_C = "Ctrl-C ended the wait for what decides"
 _TERMINATED = "ktrace was told to end"
 _NO_REQUEST = "no request of the command was recorded"
+_NOT_AWAITED = (
+    "the bundle is of a run without --assert, which waits for the spans that decide: save one with "
+    "--assert"
+)
 
 
 class Assertions:
-    """The files of --assert, with the values of --set, and where --junit writes."""
+    """The files of --assert, with the values of --set, and where --junit writes.
+
+    ``of_bundle``: without files, those of the bundle are meant.
+    """
 
     def __init__(
-        self, files: Sequence[str], values: Sequence[str], junit_file: Path | None
+        self,
+        files: Sequence[str],
+        values: Sequence[str],
+        junit_file: Path | None,
+        *,
+        of_bundle: bool = False,
     ) -> None:
         self._files, self._values, self._junit_file = files, values, junit_file
+        self._of_bundle = of_bundle
+        self._gathered: Gathered | None = None
         self._suites: list[tuple[str, File]] = []
         self._begin = time.monotonic()
 
     def load(self) -> None:
         """UsageError for whatever is wrong with them, before the command runs."""
-        if not self._files and (self._values or self._junit_file):
-            option = "--set" if self._values else "--junit"
-            raise UsageError(f"{option} is for expectations: add --assert FILE")
         if not self._files:
+            if self._values or not self._of_bundle:
+                self._refuse_options_of_none()
             return
         from ktrace.expect import schema, shipped
 
@@ -60,7 +77,6 @@ class Assertions:
     ) -> Judged:
         """Waits for what decides. What fails on the way is told by the verdicts."""
         from ktrace.expect import after_command
-        from ktrace.expect.verdict import Judged
         from ktrace.target import kept, losses
 
         if terminated or not ended.requests:
@@ -72,17 +88,75 @@ class Assertions:
         )
         try:
             with terminal.telling("waiting for the spans that decide") as tell:
-                found = after_command.verdicts(jaeger, self._expectations, ended, known, tell)
+                gathered = after_command.gather(jaeger, self._expectations, ended, known, tell)
+            followed = ended.follower.followed
+            found = self._verdicts(jaeger, ended.requests, followed, gathered)
         except (JaegerError, MixedStacksError) as error:
             return self._unjudged(str(error))
         except KeyboardInterrupt:
             return self._unjudged(_CTRL_C, interrupted=True)
+        self._gathered = gathered
+        return found
+
+    def document(self, judged: Judged | None) -> dict[str, Any] | None:
+        """What a bundle keeps of them, and of what was found; None without any."""
+        if judged is None:
+            return None
+        from ktrace.bundle import judged as kept
+
+        expected = [file.expectations for _, file in self._suites]
+        return kept.document(judged, expected, self._gathered)
+
+    def judge_again(
+        self, jaeger: Jaeger, document: Mapping[str, Any] | None, report: Report
+    ) -> Judged | None:
+        """The verdicts of a bundle's ``document``, or those of other files on its ``report``.
+
+        UsageError if it is not what ``document`` returns.
+        """
+        from ktrace.bundle import judged as kept
+        from ktrace.bundle import ran
+        from ktrace.expect.after_command import Gathered
+
+        with ran.reading():
+            judged = kept.verdicts(document) if document else None
+            gathered = kept.gathered(document) if document else None
+        if not self._suites:
+            if judged is None:
+                self._refuse_options_of_none()
+            return judged
+        if gathered is None:
+            until = max((request.ended for request in report.requests), default=0.0)
+            gathered = Gathered.nothing(
+                judged.unjudged if judged else _NOT_AWAITED,
+                report.followed,
+                datetime.fromtimestamp(until, UTC),
+            )
+        return self._verdicts(jaeger, report.requests, report.followed, gathered)
+
+    def _verdicts(
+        self,
+        jaeger: Jaeger,
+        requests: Sequence[RecordedRequest],
+        followed: Followed,
+        gathered: Gathered,
+    ) -> Judged:
+        from ktrace.expect import after_command
+        from ktrace.expect.verdict import Judged
+
+        found = after_command.verdicts(jaeger, self._expectations, requests, followed, gathered)
         left = iter(found)
         return Judged(
             tuple(
                 (name, tuple(next(left) for _ in file.expectations)) for name, file in self._suites
             )
         )
+
+    def _refuse_options_of_none(self) -> None:
+        """UsageError if an option is given that needs expectations, of which there are none."""
+        if self._values or self._junit_file:
+            option = "--set" if self._values else "--junit"
+            raise UsageError(f"{option} is for expectations: add --assert FILE")
 
     def write(self, judged: Judged) -> bool:
         """The JUnit report, where one is wanted; whether it was written."""
@@ -123,4 +197,4 @@ class Assertions:
             (name, tuple(judge_command.unjudged(one, why) for one in file.expectations))
             for name, file in self._suites
         )
-        return Judged(tuple(suites), interrupted)
+        return Judged(tuple(suites), interrupted, why)

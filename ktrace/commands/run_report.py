@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from ktrace.target import target
     from runtime_observability.host.memory_loss import MemoryLoss
 
-_NO_COLLECTOR = (
-    "the command has no trace of its own, as no collector is known that takes its spans: --stack "
-    "NAME names one"
-)
 _NOT_ARRIVED = (
     "the collector accepted the command's own spans, but Jaeger does not have them (yet, or a "
     "sampler dropped them)"
@@ -38,18 +34,24 @@ def report(
     chosen: target.Target,
     assertions: Assertions,
     stack: str | None,
+    *,
+    otlp: str | None,
 ) -> Report:
-    """Of a command that is run now, or of one that a bundle tells of: it is not run again."""
+    """Of a command that is run now, or of one that a bundle tells of: it is not run again.
+
+    ``stack`` and ``otlp`` are the values of these options.
+    """
     from ktrace.bundle import ran
     from ktrace.target import losses
 
     if (facts := session.current().facts) is not None:
         with chosen.connect() as jaeger:
-            return ran.report(facts, jaeger, runtime_traced=chosen.traces_runtime)
+            found = ran.report(facts, jaeger, runtime_traced=chosen.traces_runtime)
+            return replace(found, judged=assertions.judge_again(jaeger, facts["judged"], found))
     begin = time.time()
-    found = _run(command, seconds, chosen, assertions, stack)
+    found = _run(command, seconds, chosen, assertions, stack, otlp=otlp)
     found = _with_losses(found, losses.of(chosen, stack), begin)
-    session.current().ran(lambda keep: ran.facts(found, keep))
+    session.current().ran(lambda keep: ran.facts(found, keep, assertions.document(found.judged)))
     return found
 
 
@@ -59,6 +61,8 @@ def _run(
     chosen: target.Target,
     assertions: Assertions,
     stack: str | None,
+    *,
+    otlp: str | None,
 ) -> Report:
     """Runs the command, follows what it caused for ``seconds`` at most, and reports both.
 
@@ -69,14 +73,18 @@ def _run(
     from ktrace.following.report import Report
     from ktrace.recording import command_spans, trace_context, user_command
     from ktrace.recording.forwarder import recording
-    from ktrace.target import absence
+    from ktrace.target import absence, collector
 
+    taker = collector.choose(chosen, otlp, os.environ)
     with chosen.connect() as jaeger:
         jaeger.services()  # fails before the command runs if Jaeger cannot be reached
         owners = PodOwners(chosen.cluster)
         owners.refresh()
-        collector = chosen.collector
-        trace = trace_context.begin(os.environ) if collector else None
+        unsent, trace = "", None
+        if isinstance(taker, str):
+            unsent = taker
+        else:
+            trace = trace_context.begin(os.environ)
         begin = time.time()
         with (
             recording(chosen.cluster, trace) as (environment, recorder),
@@ -88,11 +96,10 @@ def _run(
         requests = tuple(recorder.requests)
         told = tuple(map(clean, command))
         traced = chosen.traces_runtime
-        unsent = _NO_COLLECTOR
-        if trace:
+        if trace and not isinstance(taker, str):
             ended = command_spans.EndedCommand(command[0], outcome.code, begin, end)
             spans = command_spans.of_command(trace, ended, requests)
-            unsent = command_spans.send(collector, spans)
+            unsent = command_spans.send(taker, spans)
             unsent = unsent and f"the collector did not accept the command's own spans: {unsent}"
         follower = Follower(jaeger, owners, requests, begin, runtime_traced=traced)
         problems = [recorder.problem]

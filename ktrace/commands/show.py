@@ -67,7 +67,7 @@ def show(
 
       ktrace show web-0 --json | jq '.steps[] | select(.critical)'
 
-      ktrace show pod/web-0 --ending
+      ktrace show pod/web-0 --ending --html ending.html
 
       ktrace show deploy/web -n shop --html rollout.html
 
@@ -85,8 +85,6 @@ def show(
     workload = show_rollout.wanted(what, namespace, selector, all_namespaces=all_namespaces)
     if workload and ending:
         raise UsageError("--ending shows the end of one pod: write pod/NAME")
-    if ending and html:
-        raise UsageError("--html shows a start: leave it out with --ending, or use --json")
     if html:
         output_file.refuse_unwritable(html)
     chosen = target.choose(stack, jaeger_url, kubeconfig)
@@ -94,6 +92,6 @@ def show(
     if workload:
         show_rollout.show(chosen, stack, workload, html=html, timeout=timeout, as_json=as_json)
     elif ending:
-        show_ending.show(chosen, stack, namespace, pod, timeout=timeout, as_json=as_json)
+        show_ending.show(chosen, stack, namespace, pod, html=html, timeout=timeout, as_json=as_json)
     else:
         show_start.show(chosen, stack, namespace, pod, html=html, timeout=timeout, as_json=as_json)

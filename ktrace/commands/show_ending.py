@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ktrace.commands import nothing_known
+from ktrace.commands import nothing_known, output_file
 from ktrace.errors import FINDING
 from ktrace.view import terminal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ktrace.podend.model import PodEnding
     from ktrace.target.target import Target
 
@@ -22,6 +24,7 @@ def show(
     namespace: str,
     name: str,
     *,
+    html: Path | None,
     timeout: float,
     as_json: bool,
 ) -> None:
@@ -49,10 +52,16 @@ def show(
     if memory and ending.begun and memory.lacks(ending.begun, unseen=not ending.asked):
         ending = replace(ending, missing=(*ending.missing, f"what came before: {memory}"))
     ending = waits.until_observed(ending)
+    if html:
+        from ktrace.view import ending_page
+
+        output_file.write(html, ending_page.render(ending, url))
     if as_json:
         terminal.print_json(ending_view.document(ending, url))
     else:
         _print(ending, url)
+        if html:
+            terminal.console().print(f"page: {html}", markup=False)
     if not ending.ended:
         raise typer.Exit(FINDING)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from ktrace.clock import time
@@ -13,8 +13,10 @@ from ktrace.expect.judge_command import Evidence
 from ktrace.expect.schema import Expectation
 from ktrace.expect.settling import Settled, Settling, Tell
 from ktrace.expect.verdict import Verdict
+from ktrace.expect.watermark import Source, sources
 from ktrace.following.cluster_api import ReadError
-from ktrace.following.follower import Follower
+from ktrace.following.followed_pod import FollowedPod
+from ktrace.following.follower import Followed, Follower
 from ktrace.jaeger import Jaeger, Trace
 from ktrace.recording.requests import RecordedRequest
 
@@ -52,10 +54,44 @@ class Kept:
     writes: Callable[[Collection[str]], tuple[str, str]] = lambda _: ("", "")
 
 
-def verdicts(
+@dataclass(frozen=True)
+class Gathered:
+    """How far what is known is all that there is; ``behind`` as in ``Settled``."""
+
+    evidence: Evidence
+    behind: Mapping[Source, str] = field(default_factory=dict)
+
+    @classmethod
+    def nothing(cls, why: str, followed: Followed, until: datetime) -> Gathered:
+        """Nobody waited for what decides, and ``why``; what is known was read after ``until``."""
+        return cls(Evidence(until, unawaited=why, followed=followed.quiet, unwatched=why))
+
+    def of(self, expectation: Expectation) -> Evidence:
+        needed = sources(expectation)
+        behind = tuple(filter(None, map(self._behind, needed)))
+        unknown = sorted({source.component for source in needed if self._behind(source) is None})
+        told = self.evidence.unawaited or (
+            f"the bundle does not tell whether all spans of {' and '.join(unknown)} had arrived"
+            if unknown
+            else ""
+        )
+        return replace(self.evidence, behind=behind, unawaited=told)
+
+    def _behind(self, source: Source) -> str | None:
+        """None where that is not known."""
+        if source in self.behind:
+            return self.behind[source]
+        arrived = (known for known, behind in self.behind.items() if not behind)
+        return "" if any(known.includes(source) for known in arrived) else None
+
+
+def gather(
     jaeger: Jaeger, expectations: Sequence[Expectation], ended: Ended, kept: Kept, tell: Tell
-) -> list[Verdict]:
-    """Waits until what decides is there, or cannot be. Raises JaegerError or MixedStacksError."""
+) -> Gathered:
+    """Waits until what decides is there, or cannot be, and has the follower read it.
+
+    Raises JaegerError or MixedStacksError.
+    """
     follower = ended.follower
     followed = follower.followed
     ahead = caused.clock_ahead(ended.requests, followed.traces)
@@ -64,10 +100,6 @@ def verdicts(
     until = time.time()
     tell("reading what the command caused")
     follower.read_again(_READ_SECONDS)
-    found = follower.followed
-    made = caused.of_command(
-        ended.requests, found.traces, found.pods, _creations(jaeger, expectations, follower)
-    )
     lost = gone.find(jaeger, kept.memory(), int(ended.began * _SECOND), int(until * _SECOND))
     dropped, caveat = kept.writes(touched)
     evidence = Evidence(
@@ -80,10 +112,20 @@ def verdicts(
         writes_dropped=dropped or _unread(settled),
         writes_caveat=caveat,
     )
-    return [
-        judge_command.judge(one, made, replace(evidence, behind=behind))
-        for one, behind in zip(expectations, settled.behind, strict=True)
-    ]
+    return Gathered(evidence, settled.behind)
+
+
+def verdicts(
+    jaeger: Jaeger,
+    expectations: Sequence[Expectation],
+    requests: Sequence[RecordedRequest],
+    followed: Followed,
+    gathered: Gathered,
+) -> list[Verdict]:
+    """On what ``requests`` caused, which is ``followed``. Raises JaegerError."""
+    created = _creations(jaeger, expectations, followed.pods)
+    made = caused.of_command(requests, followed.traces, followed.pods, created)
+    return [judge_command.judge(one, made, gathered.of(one)) for one in expectations]
 
 
 def _touched(follower: Follower) -> tuple[frozenset[str], str]:
@@ -101,12 +143,12 @@ def _unread(settled: Settled) -> str:
 
 
 def _creations(
-    jaeger: Jaeger, expectations: Sequence[Expectation], follower: Follower
+    jaeger: Jaeger, expectations: Sequence[Expectation], pods: Sequence[FollowedPod]
 ) -> Iterator[Trace]:
     """The traces in which the pods were created, where webhooks are judged."""
     if all(one.webhook is None for one in expectations):
         return
-    for pod in follower.followed.pods:
+    for pod in pods:
         for trace_id in pod.start.trace_ids[:_REQUESTS_OF_A_START] if pod.start else ():
             if trace := jaeger.trace(trace_id):
                 yield trace

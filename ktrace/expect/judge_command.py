@@ -29,6 +29,8 @@ class Evidence:
     """When it was read, by the API server's clock."""
     behind: tuple[str, ...] = ()
     """Components whose spans may still be on their way."""
+    unawaited: str = ""
+    """Why nobody waited for spans that decide."""
     gone: str = ""
     """Why spans of the command may be gone from Jaeger."""
     pods_unknown: str = ""
@@ -70,6 +72,7 @@ def _lacks(expectation: Expectation, caused: Caused, evidence: Evidence) -> Iter
     """What may be missing of all that ``expectation`` is about."""
     subject = expectation.subject
     yield from _behind(evidence)
+    yield from filter(None, (evidence.unawaited,))
     if evidence.gone:
         yield f"spans of the command {evidence.gone}"
     if caused.requests_without_spans and _is_of_requests(expectation):
@@ -108,7 +111,8 @@ def _quiet(expectation: Expectation, evidence: Evidence) -> Verdict:
     made = judge_quiet.judge(expectation, evidence.watched)
     if not made.ok:
         return made
-    lacks: Sequence[str] = [*_behind(evidence), *filter(None, (evidence.writes_dropped,))]
+    dropped = filter(None, (evidence.unawaited, evidence.writes_dropped))
+    lacks: Sequence[str] = [*_behind(evidence), *dropped]
     if evidence.gone:
         lacks = [*lacks, f"spans {evidence.gone}"]
     if lacks:

@@ -14,7 +14,21 @@ from ktrace.expect.verdict import Failure, Verdict, not_known
 _SECOND = 1_000_000
 _MILLISECOND = 1_000
 _SHOWN = 5
+LOOKS = 2
+"""A time without writes is awaited for so many times its length."""
 _CORRELATION = "whether these writes are because of the command is not known: they came after it"
+
+
+@dataclass(frozen=True)
+class Write:
+    """A request that wrote ``object``, or tried to; ``start`` as in ``Watched``."""
+
+    object: str
+    client: str
+    account: str
+    start: int
+    failed: bool | None
+    """None where no status is told."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +37,7 @@ class Watched:
 
     touched: frozenset[str]
     """``deployments.apps/NAMESPACE/NAME`` of the objects that matter."""
-    writes: tuple[ApiRequest, ...]
+    writes: tuple[Write, ...]
     """Those of ``touched``, in the order in which they began."""
     begin: int
     end: int
@@ -34,7 +48,13 @@ class Watched:
     ) -> Watched:
         """Of all ``requests``, the writes of ``touched`` in that time."""
         writes = (
-            request
+            Write(
+                request.object,
+                request.client,
+                request.account,
+                request.start,
+                failed=request.failed,
+            )
             for request in requests
             if request.writes and request.object in touched and begin <= request.start <= end
         )
@@ -58,13 +78,15 @@ def judge(expectation: Expectation, watched: Watched) -> Verdict:
     more = [f"and {len(writers) - _SHOWN} more writers of an object"] * (len(writers) > _SHOWN)
     told = [*writers[:_SHOWN], *more]
     pause, count = watched.longest_pause, len(watched.writes)
-    lasted = _seconds(watched.end - watched.begin)
+    lasts = watched.end - watched.begin
+    lasted = _seconds(lasts)
     if pause >= wanted:
         notes = [f"before it was quiet, {one}" for one in told]
         return verdict.of(expectation, (), count, "write", notes=notes)
-    if not writers:
-        made = verdict.of(expectation, (), count, "write")
-        return not_known(made, f"only {lasted} were watched, not {_seconds(wanted)}")
+    needed = LOOKS * wanted if writers else wanted
+    if lasts < needed:
+        made = verdict.of(expectation, (), count, "write", notes=told)
+        return not_known(made, f"only {lasted} were watched, not {_seconds(needed)}")
     loud = (
         f"never {_seconds(wanted)} without a write in the {lasted} after what the command caused "
         f"had settled: the longest pause was {_seconds(pause)}"
@@ -75,7 +97,7 @@ def judge(expectation: Expectation, watched: Watched) -> Verdict:
 
 def _writers(watched: Watched) -> Iterator[str]:
     """Each object with each of its writers, who writes most first."""
-    groups: dict[tuple[str, str, str], list[ApiRequest]] = {}
+    groups: dict[tuple[str, str, str], list[Write]] = {}
     for write in watched.writes:
         groups.setdefault((write.object, write.client, write.account), []).append(write)
     for (name, client, account), writes in sorted(groups.items(), key=lambda one: -len(one[1])):
@@ -88,7 +110,7 @@ def _writers(watched: Watched) -> Iterator[str]:
         yield f"{by} wrote {name} {times}{errors}"
 
 
-def _longest(begin: int, end: int, writes: Sequence[ApiRequest]) -> int:
+def _longest(begin: int, end: int, writes: Sequence[Write]) -> int:
     times = [begin, *(write.start for write in writes), end]
     return max(later - earlier for earlier, later in itertools.pairwise(times))
 

@@ -6,7 +6,15 @@ import difflib
 import json
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    field_validator,
+)
 
 from ktrace.expect.matching import matches
 from runtime_observability.core.presets import milliseconds
@@ -48,7 +56,9 @@ Value = Annotated[str, BeforeValidator(_written)]
 Pattern = Annotated[str, Field(min_length=1), BeforeValidator(_written)]
 """``*`` is any text, ``?`` one character, and every other character itself."""
 PodPattern = Annotated[Text, AfterValidator(_names_pods)]
-Milliseconds = Annotated[int, Field(gt=0), BeforeValidator(_duration)]
+Milliseconds = Annotated[
+    int, Field(gt=0), BeforeValidator(_duration), PlainSerializer(lambda value: f"{value}ms")
+]
 """Written as ``500ms``, ``20s`` or ``1m``."""
 
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from ktrace.activity.look import Activity
 from ktrace.clock import time
-from ktrace.expect.judge_quiet import Watched
+from ktrace.expect.judge_quiet import LOOKS, Watched
 from ktrace.expect.schema import Expectation
-from ktrace.expect.watermark import Watermark
+from ktrace.expect.watermark import Source, Watermark, sources
 from ktrace.jaeger import Jaeger, JaegerError, Reader
 
 _POLL_SECONDS = 1.0
 _ARRIVAL_SECONDS = 15.0
 """How long newer spans of a component are awaited: as long as `ktrace assert` does."""
-_LOOKS = 2
-"""A time without writes is awaited for so many times its length."""
 _MARGIN_SECONDS = 30
 _SECOND = 1_000_000
 
@@ -28,9 +26,9 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Settled:
-    """``behind`` are the components whose spans may still be on their way, by expectation."""
+    """``behind`` has whose spans may still be on their way, in words; empty where none is."""
 
-    behind: tuple[tuple[str, ...], ...]
+    behind: Mapping[Source, str]
     watched: Watched | None = None
     """None if no time without writes is expected."""
     read_all: bool = True
@@ -45,6 +43,7 @@ class Settling:
     ) -> None:
         self._jaeger = jaeger
         self._expectations = expectations
+        self._sources = {source: None for one in expectations for source in sources(one)}
         self._ahead = ahead
         self._tell = tell
 
@@ -57,7 +56,7 @@ class Settling:
         if not longest or not touched:
             return Settled(self._arrived(self._now()))
         begin = self._now()
-        activity = Activity(self._jaeger, int((_LOOKS * longest + 2 * _MARGIN_SECONDS) * _SECOND))
+        activity = Activity(self._jaeger, int((LOOKS * longest + 2 * _MARGIN_SECONDS) * _SECOND))
         while True:
             self._watch(activity, touched, begin, longest)
             end = self._now()
@@ -65,7 +64,7 @@ class Settling:
             requests, window = self._repeated(activity.look)
             watched = Watched.of(touched, requests, begin, end)
             enough = watched.longest_pause >= longest * _SECOND
-            if enough or any(behind) or end - begin >= _LOOKS * longest * _SECOND:
+            if enough or any(behind.values()) or end - begin >= LOOKS * longest * _SECOND:
                 return Settled(behind, watched, window.complete)
 
     def _now(self) -> int:
@@ -84,23 +83,23 @@ class Settling:
             count = len(watched.writes)
             written = f", after {count} writes" if count > 1 else ", after a write" * count
             self._tell(f"quiet for {min(quiet, longest):.0f} of {longest:g} s{written}")
-            if quiet >= longest or now - begin >= _LOOKS * longest * _SECOND:
+            if quiet >= longest or now - begin >= LOOKS * longest * _SECOND:
                 return
             time.sleep(_POLL_SECONDS)
 
-    def _arrived(self, begin: int) -> tuple[tuple[str, ...], ...]:
-        """Waits for the spans of what had ended by ``begin``; those that are still behind."""
+    def _arrived(self, begin: int) -> dict[Source, str]:
+        """Waits for the spans of what had ended by ``begin``; who is still behind."""
         reader = Reader(self._jaeger)
         watermark = Watermark(reader, begin)
         deadline = time.monotonic() + _ARRIVAL_SECONDS
         while True:
             watermark.look_again()
             behind = self._repeated(
-                lambda: tuple(tuple(watermark.missing(one)) for one in self._expectations)
+                lambda: {source: watermark.behind(source) for source in self._sources}
             )
-            if not any(behind) or time.monotonic() >= deadline:
+            if not any(behind.values()) or time.monotonic() >= deadline:
                 return behind
-            components = sorted({component for one in behind for component in one})
+            components = sorted(set(filter(None, behind.values())))
             self._tell(f"waiting for newer spans of {' and '.join(components)}")
             # What the watermark promises has arrived, and is visible in the search after it.
             time.sleep(_POLL_SECONDS + self._jaeger.store.late)

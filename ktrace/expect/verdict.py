@@ -44,6 +44,8 @@ class Judged:
     suites: tuple[tuple[str, tuple[Verdict, ...]], ...]
     interrupted: bool = False
     """Whether Ctrl-C came before they were judged."""
+    unjudged: str = ""
+    """Why they were not judged at all; empty if they were."""
 
     @property
     def verdicts(self) -> list[Verdict]:

@@ -32,8 +32,8 @@ class Watermark:
         self._begin = begin
         self._recent: dict[str, list[Span]] = {}
         self._newer: dict[str, list[Span]] = {}
-        self._seen: dict[_Source, set[str]] = {}
-        self._passed: set[_Source] = set()
+        self._seen: dict[Source, set[str]] = {}
+        self._passed: set[Source] = set()
 
     def look_again(self) -> None:
         """Lets the next ``missing`` search Jaeger; until then it uses what it has found."""
@@ -41,9 +41,10 @@ class Watermark:
 
     def missing(self, expectation: Expectation) -> list[str]:
         """What is selected and has sent no such span so far, in words. Raises JaegerError."""
-        return list(filter(None, map(self._missing, _sources(expectation))))
+        return list(filter(None, map(self.behind, sources(expectation))))
 
-    def _missing(self, source: _Source) -> str:
+    def behind(self, source: Source) -> str:
+        """What of ``source`` has sent no such span so far, in words; empty if all of it has."""
         if source in self._passed:
             return ""
         component = source.component
@@ -75,11 +76,16 @@ class Watermark:
 
 
 @dataclass(frozen=True)
-class _Source:
+class Source:
     """A component's processes that ``attributes`` select: those of a node, say, or of a version."""
 
     component: str
     attributes: tuple[tuple[str, str], ...] = ()
+
+    def includes(self, other: Source) -> bool:
+        """Whether ``other`` selects among the processes that this one does."""
+        own, others = set(self.attributes), set(other.attributes)
+        return self.component == other.component and own <= others
 
     def nodes(self, spans: Iterable[Span]) -> set[str]:
         """The nodes from which the selected ones of the processes sent ``spans``."""
@@ -98,12 +104,13 @@ class _Source:
         )
 
 
-def _sources(expectation: Expectation) -> list[_Source]:
+def sources(expectation: Expectation) -> list[Source]:
+    """Whose spans decide."""
     if expectation.select is None:
-        pods = [_Source(KUBELET)] if expectation.pod is not None else []
-        return [_Source(APISERVER), *pods]
+        pods = [Source(KUBELET)] if expectation.pod is not None else []
+        return [Source(APISERVER), *pods]
     select, child = expectation.select, expectation.expect.child
-    selected = _Source(select.component, tuple(select.attributes.items()))
+    selected = Source(select.component, tuple(select.attributes.items()))
     if child is None or child.component in (None, select.component):
         return [selected]
-    return [selected, _Source(child.component)]
+    return [selected, Source(child.component)]

@@ -111,7 +111,7 @@ class Jaeger:
         self._failures = (httpx.HTTPError,)
         try:
             # No proxy of the user's can reach what is on this machine.
-            elsewhere = not _is_of_this_machine(self.url)
+            elsewhere = not is_of_this_machine(self.url)
             self._http = httpx.Client(
                 base_url=self.url, timeout=timeout, trust_env=elsewhere, **(http or {})
             )
@@ -409,7 +409,8 @@ def now() -> int:
     return int(time.time() * _SECOND)
 
 
-def _is_of_this_machine(url: str) -> bool:
+def is_of_this_machine(url: str) -> bool:
+    """Whether no proxy can reach ``url``, because it is an address of this machine."""
     try:
         host = urlsplit(url).hostname or ""
         return host == "localhost" or ipaddress.ip_address(host).is_loopback

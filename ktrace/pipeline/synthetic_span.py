@@ -56,5 +56,5 @@ def send(otlp_http: str) -> str:
     span = otlp.SentSpan(
         otlp.new_trace_id(), otlp.new_span_id(), "ktrace verify", now - 1_000_000, now
     )
-    otlp.send(otlp_http, [span], _REQUEST_SECONDS)
+    otlp.send(otlp.Collector.at(otlp_http), [span], _REQUEST_SECONDS)
     return span.trace_id

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from ktrace import otlp
-from ktrace.otlp import SentSpan
+from ktrace.otlp import Collector, SentSpan
 from ktrace.recording.requests import RecordedRequest
 from ktrace.recording.trace_context import TraceContext
 from ktrace.text import clean
@@ -51,16 +51,16 @@ def of_command(
     return [root, *(_of_request(trace, request) for request in requests if request.span_id)]
 
 
-def send(otlp_http: str, spans: Sequence[SentSpan]) -> str:
-    """Returns why the collector at ``otlp_http`` did not accept all of them, or an empty text."""
+def send(collector: Collector, spans: Sequence[SentSpan]) -> str:
+    """Returns why the collector did not accept all of them, or an empty text."""
     deadline = time.monotonic() + _SECONDS
     try:
         for first in range(0, len(spans), _BATCH):
             if (left := deadline - time.monotonic()) <= 0:
                 return f"it took more than {_SECONDS:g} s"
-            otlp.send(otlp_http, spans[first : first + _BATCH], left)
+            otlp.send(collector, spans[first : first + _BATCH], left)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return clean(str(error)) or type(error).__name__
+        return clean(otlp.without_login(str(error))) or type(error).__name__
     return ""
 
 

@@ -27,6 +27,8 @@ from ktrace.rollout.workload import Workload
 
 _SLACK = timedelta(seconds=60)
 """Longer than a controller takes to create a pod."""
+_AT_ONCE = timedelta(seconds=5)
+"""In which a controller creates the first pod of a new ReplicaSet if nothing refuses it."""
 _ORDINAL = re.compile(r"-([0-9]+)$")
 _DONE = (State.READY, State.SUCCEEDED)
 
@@ -50,7 +52,7 @@ def build(
         if found.current is not False
     ]
     since, exact = parts.begun, False
-    if write and since and since == parts.changed:
+    if write and since and since == parts.written:
         since, exact = write.at, True
     pods = [replace(pod, part=parts.of(pod, current)) for pod in current]
     read = {found.uid: found for found in ended}
@@ -81,6 +83,11 @@ def build(
 def begun(sources: Sources) -> datetime | None:
     """When the newest rollout began, to the second; None where that is not known."""
     return _Parts(sources).begun
+
+
+def written(sources: Sources) -> datetime | None:
+    """The second of the write with which the newest rollout began; None: not told."""
+    return _Parts(sources).written
 
 
 def state_of(pod: Pod | None) -> State:
@@ -198,6 +205,24 @@ class _Parts:
         return sorted(filter(None, (_moment(pod.created) for pod in pods if pod)))
 
     @property
+    def _revision_created(self) -> datetime | None:
+        return self.sources.revision.created if self.sources.revision else None
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether a Deployment scales it: the last write is one of many that made its pods."""
+        return bool(self.sources.workload and self.sources.workload.scaled_by)
+
+    @property
+    def follows_creation(self) -> bool:
+        """Whether the newest rollout is the first one of its revision."""
+        return self.begun is not None and self.begun == self._revision_created
+
+    @property
+    def written(self) -> datetime | None:
+        return self.begun if self.is_scaled else self.changed
+
+    @property
     def changed(self) -> datetime | None:
         workload = self.sources.workload
         return (workload.changed or workload.created) if workload else None
@@ -211,11 +236,14 @@ class _Parts:
     @property
     def begun(self) -> datetime | None:
         """To the second."""
-        created, revision = self._created, self.sources.revision
-        if not self.write_made_no_pod:
+        created = self._created
+        if not (self.write_made_no_pod or (self.is_scaled and created)):
             return self.changed
-        since = revision.created if revision else None
-        if since and created and created[0] - since < _SLACK:
+        since = self._revision_created
+        slack = _SLACK
+        if self.is_scaled and not self.sources.refused:
+            slack = _AT_ONCE  # it may have been scaled down and up again soon
+        if since and created and created[0] - since < slack:
             return since
         return created[0]
 
@@ -253,7 +281,9 @@ def _notes(rollout: Rollout, sources: Sources, parts: _Parts) -> list[str]:
     notes = []
     if workload.paused and workload.kind is DEPLOYMENT:
         notes.append("it is paused: changes of its template are not rolled out")
-    if parts.write_made_no_pod:
+    if parts.is_scaled and parts.begun:
+        notes += _scaled(rollout, parts, workload.scaled_by)
+    elif parts.write_made_no_pod:
         notes.append("the last write of the object created no pod: told is what came before it")
     before = sum(pod.part is Part.BEFORE for pod in rollout.pods)
     if before:
@@ -289,6 +319,17 @@ def _notes(rollout: Rollout, sources: Sources, parts: _Parts) -> list[str]:
     if sources.refused:
         notes.append(f"its controller could not do all at once: {sources.refused[-1]}")
     return notes
+
+
+def _scaled(rollout: Rollout, parts: _Parts, owner: str) -> list[str]:
+    """With what the rollout of a ReplicaSet of ``owner`` begins."""
+    if not any(pod.created for pod in rollout.pods):
+        return []
+    if parts.follows_creation:
+        return [f"{owner} scales it step by step: told is what followed its creation"]
+    what = "write that gave it" if rollout.write else "creation of"
+    return [f"it is older than its pods: told is what followed the {what} the first of those "
+            "that are there"]  # fmt: skip
 
 
 def _pods(number: int, one: str, more: str) -> str:

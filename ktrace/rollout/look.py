@@ -19,7 +19,7 @@ from ktrace.podstart.pod import READY, SECOND
 from ktrace.podstart.pod_spans import FIRST_SYNC, POD, POD_UID
 from ktrace.podstart.search import is_whole, look_for_start, settled
 from ktrace.rollout import cluster, writes
-from ktrace.rollout.build import begun, build
+from ktrace.rollout.build import begun, build, written
 from ktrace.rollout.cluster import Wanted
 from ktrace.rollout.endings import Endings
 from ktrace.rollout.kinds import DEPLOYMENT, PODS
@@ -106,7 +106,7 @@ class Look:
             by_uid,
             tuple(sources),
             ended,
-            {one.workload.uid: self._write(one.workload) for one in sources if one.workload},
+            {one.workload.uid: self._write(one, one.workload) for one in sources if one.workload},
             now,
         )
 
@@ -127,13 +127,13 @@ class Look:
             self._known[pod.uid] = (pod.known, found, same)
         return found
 
-    def _write(self, workload: Workload) -> tuple[Write | None, str]:
+    def _write(self, sources: Sources, workload: Workload) -> tuple[Write | None, str]:
         if not workload.uid:
             return None, "the write: without the cluster it is not known which one counts"
-        key = workload.uid, workload.changed
+        key = workload.uid, written(sources)
         found = self._writes.get(key)
         if found is None or found[0] is None:
-            self._writes[key] = writes.find(self._pool, workload)
+            self._writes[key] = writes.find(self._pool, workload, key[1])
         return self._writes[key]
 
     def _choose_stack(self, sources: Sequence[Sources]) -> None:

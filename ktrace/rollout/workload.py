@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ktrace.podstart import pod
-from ktrace.rollout.kinds import DAEMON_SET, JOB, STATEFUL_SET, Kind
+from ktrace.rollout.kinds import DAEMON_SET, JOB, REPLICA_SET, STATEFUL_SET, Kind
 
 _REVISION = "deployment.kubernetes.io/revision"
 _AVAILABLE = "NewReplicaSetAvailable"
@@ -56,6 +56,8 @@ class Workload:
     """``minReadySeconds``."""
     grace: int = 30
     """Seconds that its pods have to end."""
+    scaled_by: str = ""
+    """``deployment/web``: the owner of a ReplicaSet, which writes it once for each step."""
     revision: str = ""
     """What a StatefulSet says of its newest revision."""
     conditions: tuple[Condition, ...] = ()
@@ -115,6 +117,7 @@ def workload_of(kind: Kind, document: Mapping[str, Any]) -> Workload:
         failed=_number(status.get("failed")) or 0,
         ready_seconds=_number(spec.get("minReadySeconds")) or 0,
         grace=30 if grace is None else grace,
+        scaled_by=_controller(meta) if kind is REPLICA_SET else "",
         revision=str(status.get("updateRevision", "")) if kind is STATEFUL_SET else "",
         conditions=tuple(map(_condition, _maps(status.get("conditions")))),
     )
@@ -155,6 +158,12 @@ def _wanted(
         return _of_job(spec, status)
     wanted = _number(spec.get("replicas"))
     return 1 if wanted is None else wanted
+
+
+def _controller(meta: Mapping[str, Any]) -> str:
+    owners = (owner for owner in _maps(meta.get("ownerReferences")) if owner.get("controller"))
+    owner = next(owners, {})
+    return f"{str(owner.get('kind', '')).lower()}/{owner.get('name', '')}" if owner else ""
 
 
 def _of_job(spec: Mapping[str, Any], status: Mapping[str, Any]) -> int:

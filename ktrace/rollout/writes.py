@@ -18,15 +18,17 @@ _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 _AUDIT_ID = "audit-id"
 
 
-def find(reader: Reader, workload: Workload) -> tuple[Write | None, str]:
-    """The write in the second that the object tells, and what is not known of it, in words.
+def find(reader: Reader, workload: Workload, at: datetime | None) -> tuple[Write | None, str]:
+    """The write in the second ``at``, and what is not known of it, in words.
 
-    Raises JaegerError.
+    Of a ReplicaSet that a Deployment scales ``at`` is that of its creation, or that in which its
+    first pod was created, right after the write. Raises JaegerError.
     """
-    at = workload.changed or workload.created
     if at is None:
         return None, "the write: the object does not tell when it was written"
     second = int(at.timestamp()) * SECOND
+    by_pod = bool(workload.scaled_by) and at != workload.created
+    earliest = second - SECOND if by_pod else second
     path = workload.kind.path(workload.namespace, workload.name)
     kind = workload.kind
     stored = [f"{prefix}/{kind.plural}/{workload.namespace}/{workload.name}"
@@ -50,8 +52,12 @@ def find(reader: Reader, workload: Workload) -> tuple[Write | None, str]:
         and request.object == of_object
         and request.resource.partition("/")[2] in ("", "scale")
         and request.start < second + SECOND
-        and request.start + request.duration >= second
+        and request.start + request.duration >= earliest
     ]
+    if workload.scaled_by and not by_pod:
+        writes = [request for request in writes if request.method == "POST"] or writes
+    if not writes and by_pod:
+        return None, "a span of the write that made the first of its pods"
     if not writes:
         return None, f"the span of the write of {at:%Y-%m-%d %H:%M:%S} UTC"
     newest = max(writes, key=lambda request: request.start)

@@ -1,7 +1,12 @@
-"""A pod's start as one self-contained HTML page: no script, no font, no image."""
+"""A pod's start as one self-contained HTML page: no script, no font, no image.
+
+``whole`` is the page of any steps; that of an ending has it, too.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from html import escape
 
 from ktrace.components import APISERVER, CONTAINERD, KUBELET, SCHEDULER
@@ -26,7 +31,7 @@ h1 { font-size: 24px; margin: 0 0 4px; overflow-wrap: anywhere; }
 .facts div { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
   padding: 10px 16px; min-width: 150px; flex: 1; }
 .facts dt { color: var(--soft); font-size: 13px; }
-.facts dd { margin: 2px 0 0; font-size: 20px; font-weight: 600; }
+.facts dd { margin: 2px 0 0; font-size: 20px; font-weight: 600; overflow-wrap: anywhere; }
 .facts small { display: block; font-size: 13px; font-weight: 400; color: var(--soft); }
 table { width: 100%; border-collapse: collapse; table-layout: fixed; }
 th { text-align: left; font-size: 13px; font-weight: 600; color: var(--soft); padding: 6px 8px;
@@ -60,8 +65,30 @@ td { padding: 5px 8px; border-bottom: 1px solid var(--line); vertical-align: mid
   transparent 3px 6px); border: 1px solid var(--gap); }
 h2 { font-size: 16px; margin: 28px 0 6px; }
 ul { margin: 0; padding-left: 20px; } a { color: var(--apiserver); overflow-wrap: anywhere; }
+@media (max-width: 720px) {
+  main { padding: 18px 12px 32px; } h1 { font-size: 20px; }
+  .facts div { min-width: 40%; padding: 8px 12px; }
+  .who, .number:not(.took) { display: none; } .step { width: 46%; } .number { width: 24%; }
+}
 """.strip()
 COMPONENTS = (APISERVER, SCHEDULER, KUBELET, CONTAINERD)
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a page of steps says; all of it is text, and none of it HTML."""
+
+    title: str
+    heading: str
+    when: str
+    facts: Sequence[tuple[str, str, str]]
+    steps: Sequence[Step]
+    length_ms: float
+    slowest: Step | None
+    of: str
+    """What the steps are the steps of, in a word."""
+    summary: Sequence[str]
+    links: Sequence[str]
 
 
 def render(start: PodStart, jaeger_url: str) -> str:
@@ -73,59 +100,51 @@ def render(start: PodStart, jaeger_url: str) -> str:
         heading = f"How far pod {start.pod} got" + (f" in {took}" if told and took else "")
     elif not start.complete and not took:
         heading = f"What is left of the start of pod {start.pod}"
-    where = f", node {escape(start.node)}" if start.node else ""
-    slowest, length_ms = start.slowest, start.length_ms
-    rows = "\n".join(
-        row(step, length_ms, slowest=step is slowest) for step in (*start.steps, *start.ready.steps)
+    where = f", node {start.node}" if start.node else ""
+    return whole(
+        Page(
+            title=title(start),
+            heading=heading,
+            when=f"namespace {start.namespace}{where}, from {moment(start.started_at)}",
+            facts=_facts(start),
+            steps=(*start.steps, *start.ready.steps),
+            length_ms=start.length_ms,
+            slowest=start.slowest,
+            of="start",
+            summary=summary(start),
+            links=start.trace_urls(jaeger_url),
+        )
     )
-    links = "\n".join(
-        f'<li><a href="{escape(url)}">{escape(url)}</a></li>'
-        for url in start.trace_urls(jaeger_url)
-    )
-    legend = "\n".join(
-        f'<span><i class="{name}"></i>{name}</span>'
-        for name in COMPONENTS
-        if any(step.component == name for step in start.steps)
-    )
+
+
+def whole(page: Page) -> str:
+    """The document of ``page``."""
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
-<title>{escape(title(start))}</title>
+<title>{escape(page.title)}</title>
 <style>
 {STYLE}
 </style>
 </head>
 <body>
 <main>
-<h1>{escape(heading)}</h1>
-<p class="when">namespace {escape(start.namespace)}{where}, from {moment(start.started_at)}</p>
-<p class="when">{escape(title(start))}</p>
+<h1>{escape(page.heading)}</h1>
+<p class="when">{escape(page.when)}</p>
+<p class="when">{escape(page.title)}</p>
 <dl class="facts">
-{_facts(start)}
+{facts(page.facts)}
 </dl>
-<table>
-<thead><tr><th class="step">step</th><th class="who">component</th>
-<th class="number">start</th><th class="number">took</th>
-<th>0 to {milliseconds(start.length_ms)}</th></tr></thead>
-<tbody>
-{rows}
-</tbody>
-</table>
-<p class="legend">
-{legend}
-<span><i class="mark"></i>made the length of the start</span>
-<span><i class="hatch"></i>nothing is known of it</span>
-</p>
-<h2>In short</h2>
+{_steps(page) if page.steps else ""}<h2>In short</h2>
 <ul>
-{"".join(f"<li>{escape(line)}</li>" for line in summary(start))}
+{"".join(f"<li>{escape(line)}</li>" for line in page.summary)}
 </ul>
 <h2>Traces in Jaeger</h2>
 <ul>
-{links}
+{_links(page.links)}
 </ul>
 </main>
 </body>
@@ -133,7 +152,43 @@ def render(start: PodStart, jaeger_url: str) -> str:
 """
 
 
-def _facts(start: PodStart) -> str:
+def facts(cards: Iterable[tuple[str, str, str]]) -> str:
+    """Each with its name, its value, and a remark that may be empty."""
+    return "\n".join(
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}"
+        f"{f'<small>{escape(remark)}</small>' if remark else ''}</dd></div>"
+        for name, value, remark in cards
+    )
+
+
+def _steps(page: Page) -> str:
+    rows = "\n".join(row(step, page.length_ms, slowest=step is page.slowest) for step in page.steps)
+    legend = "\n".join(
+        f'<span><i class="{name}"></i>{name}</span>'
+        for name in COMPONENTS
+        if any(step.component == name for step in page.steps)
+    )
+    return f"""<table>
+<thead><tr><th class="step">step</th><th class="who">component</th>
+<th class="number">start</th><th class="number took">took</th>
+<th>0 to {milliseconds(page.length_ms)}</th></tr></thead>
+<tbody>
+{rows}
+</tbody>
+</table>
+<p class="legend">
+{legend}
+<span><i class="mark"></i>made the length of the {page.of}</span>
+<span><i class="hatch"></i>nothing is known of it</span>
+</p>
+"""
+
+
+def _links(urls: Iterable[str]) -> str:
+    return "\n".join(f'<li><a href="{escape(url)}">{escape(url)}</a></li>' for url in urls)
+
+
+def _facts(start: PodStart) -> list[tuple[str, str, str]]:
     label = "from the beginning to the last start"
     if start.incomplete:
         label = "so far" if start.so_far else "as far as it is known"
@@ -143,11 +198,7 @@ def _facts(start: PodStart) -> str:
     if start.ready.after_ms is not None:
         cards.append(("Ready", milliseconds(start.ready.after_ms), "since the request"))
     cards.append(("unexplained", milliseconds(start.unexplained_ms), "nothing is known of it"))
-    return "\n".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}"
-        f"{f'<small>{escape(remark)}</small>' if remark else ''}</dd></div>"
-        for name, value, remark in cards
-    )
+    return cards
 
 
 def row(step: Step, total_ms: float, *, slowest: bool) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 STYLE = """
 main { max-width: 1500px; }
-.facts dd { overflow-wrap: anywhere; }
 .tools { display: flex; flex-wrap: wrap; gap: 8px 14px; align-items: center; margin: 0 0 8px; }
 .tools[hidden] { display: none; }
 .tools input { font: inherit; color: inherit; background: var(--paper); width: 22ch;
@@ -62,8 +61,6 @@ section + section { border-top: 2px solid var(--line); margin-top: 36px; padding
 section > h2:first-child { font-size: 20px; overflow-wrap: anywhere; }
 h3 { font-size: 16px; margin: 26px 0 6px; }
 @media (max-width: 720px) {
-  main { padding: 18px 12px 32px; } h1 { font-size: 20px; }
-  .facts div { min-width: 40%; padding: 8px 12px; }
   .axis, .pods summary, .alone .axis, .alone summary { row-gap: 1px;
     grid-template-columns: minmax(0, 1fr) 9ch 8ch; }
   .name { grid-column: 1; } .state { grid-column: 2; text-align: right; } .took { grid-column: 3; }
@@ -71,8 +68,6 @@ h3 { font-size: 16px; margin: 26px 0 6px; }
     text-align: right; } .lane, .ticks { grid-column: 1 / -1; }
   .axis > :not(.ticks) { display: none; }
   .pods li { padding: 3px 0; } .more { padding-left: 6px; }
-  .more .who, .more th:nth-child(2), .more th:nth-child(3), .more td:nth-child(3) { display: none; }
-  .more .step { width: 46%; } .more .number { width: 24%; }
 }
 @media print { .axis { position: static; } .tools { display: none; } }
 """.strip()

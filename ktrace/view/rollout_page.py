@@ -248,11 +248,7 @@ def _facts(rollout: Rollout) -> str:
         cards.append(("waits for", f"{names[0]}{more}", view.slowest(found.waits[0])))
     nodes = {pod.node for pod in rollout.pods if pod.node}
     cards.append(("nodes", str(len(nodes)) if nodes else "not known", ""))
-    return "\n".join(
-        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}"
-        f"{f'<small>{escape(remark)}</small>' if remark else ''}</dd></div>"
-        for name, value, remark in cards
-    )
+    return page.facts(cards)
 
 
 def _known(number: int | None) -> str:
@@ -365,7 +361,8 @@ def _rest(missing: Sequence[str], urls: Sequence[str]) -> Iterator[str]:
 
 _HEAD = (
     '<table><thead><tr><th class="step">step</th><th class="who">component</th>'
-    '<th class="number">start</th><th class="number">took</th><th>when</th></tr></thead><tbody>'
+    '<th class="number">start</th><th class="number took">took</th><th>when</th></tr></thead>'
+    "<tbody>"
 )
 
 

@@ -28,6 +28,19 @@ main()
 """ktrace in a process that can neither connect to anything nor start anything."""
 
 
+_WANTED = """\
+expectations:
+- {name: labelled, request: {verb: patch, resource: pods, name: $NAME}, expect: {count: 1}}
+- {name: no webhook, webhook: "*", expect: {count: 0}}
+"""
+_OTHER = """\
+expectations:
+- {name: fast, request: {verb: write}, expect: {durationBelowMs: 0.001}}
+- {name: watched, quietFor: 1s}
+- {name: one, request: {verb: write}, expect: {count: 1, noErrors: true}}
+"""
+
+
 def offline(stack: Stack, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     empty = folder / "empty"
     empty.mkdir(exist_ok=True)
@@ -59,8 +72,10 @@ def test_a_start_a_command_and_a_count_are_answered_alike_offline(
         shown = ktrace(stack, "show", name, "--json", "--save", str(start), "--stack", stack.name)
         assert shown.returncode == 0, shown.stderr
         patch = ["kubectl", "label", "pod", name, "by=e2e"]
+        (folder / "wanted.yaml").write_text(_WANTED)
+        wanted = ["--assert", str(folder / "wanted.yaml"), "--set", f"NAME={name}"]
         options = ["--for", "10", "--json", "--report", str(report), "--save", str(ran)]
-        done = ktrace(stack, "run", *options, "--stack", stack.name, "--", *patch)
+        done = ktrace(stack, "run", *options, *wanted, "--stack", stack.name, "--", *patch)
         assert done.returncode == 0, done.stderr
     top = ktrace(
         stack, "top", "--since", "20s", "--json", "--save", str(counted), "--stack", stack.name
@@ -78,6 +93,15 @@ def test_a_start_a_command_and_a_count_are_answered_alike_offline(
     assert live.pop("command") == [*patch[:-1], "by=e2e"]
     assert replayed.pop("command") == [*patch[:-1], "by=…"]
     assert replayed == live
+    assert [one["ok"] for one in live["expectations"]] == [True, True]
+    (folder / "other.yaml").write_text(_OTHER)
+    options = ["--json", "--from", str(ran), "--assert", str(folder / "other.yaml")]
+    judged = offline(stack, folder, "run", *options)
+    assert judged.returncode == 1, judged.stderr
+    found = {
+        one["name"]: (one["ok"], one["judged"]) for one in json.loads(judged.stderr)["expectations"]
+    }
+    assert found == {"fast": (False, True), "watched": (False, False), "one": (True, True)}
     other = offline(stack, folder, "show", "another", "--from", str(start))
     assert (other.returncode, len(other.stderr.splitlines())) == (2, 1)
     assert f"`ktrace show {name}`" in other.stderr

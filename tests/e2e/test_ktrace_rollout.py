@@ -77,6 +77,7 @@ def test_the_pod_that_held_a_deployment_up_is_named_and_old_pods_end_beside_it(
             return found if len(found["oldPods"]) == 2 and states == {"gone"} else None
 
         rollout = until("the end of the old pods", ended, 60)
+        replica_set = shown(stack, f"rs/{rollout['revision']}")
         page = tmp_path / "page.html"
         text = ktrace(stack, "show", f"deploy/{name}", "--html", str(page))
     assert rollout["ok"]
@@ -96,6 +97,11 @@ def test_the_pod_that_held_a_deployment_up_is_named_and_old_pods_end_beside_it(
         assert (old["killed"], old["graceSeconds"]) == (["main"], 2)
         assert old["node"]
         assert old["name"] not in {pod["name"] for pod in rollout["pods"]}
+    # It was scaled once for each pod.
+    assert [pod["part"] for pod in replica_set["pods"]] == ["new", "new"]
+    assert replica_set["write"]["verb"] == "create"
+    assert replica_set["begunAt"] == replica_set["write"]["at"]
+    assert f"deployment/{name} scales it step by step" in " ".join(replica_set["notes"])
     assert text.returncode == 0, text.stderr
     assert text.stdout.startswith(f"deployment default/{name}: 2 of 2 pods Ready in ")
     assert "held up by" in text.stdout.splitlines()[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,15 @@ class Cluster:
     folder: Path
 
     def ktrace(
-        self, *arguments: str, command: tuple[str, ...] = ()
+        self,
+        *arguments: str,
+        command: tuple[str, ...] = (),
+        more: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """The finished command, with PATH's tools and nothing that leads to a stack."""
+        """The finished command, with PATH's tools and nothing that leads to a stack.
+
+        ``more`` is added to its environment.
+        """
         name, *rest = arguments
         url = self.made.plan.jaeger_url
         argv = [sys.executable, "-m", "ktrace", name, "--jaeger", url, *rest]
@@ -37,7 +43,7 @@ class Cluster:
         return subprocess.run(
             [*argv, *after],
             cwd=self.folder,
-            env={**self.made.environment, "PYTHONPATH": str(PROJECT)},
+            env={**self.made.environment, "PYTHONPATH": str(PROJECT), **(more or {})},
             capture_output=True,
             text=True,
             timeout=120,
@@ -72,8 +78,17 @@ def cluster(tmp_path_factory: Any, environ: dict[str, str]) -> Iterator[Cluster]
 
 def test_every_question_is_answered(cluster: Cluster) -> None:
     pod = ("kubectl", "run", "ours", f"--image={BUSYBOX}", "--restart=Never", "--", "sleep", "600")
-    ran = cluster.ktrace("run", *cluster.kubeconfig, command=pod)
+    otlp = ("--otlp", cluster.made.plan.collector.http_endpoint)
+    ran = cluster.ktrace("run", *cluster.kubeconfig, *otlp, command=pod)
     assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.stderr.startswith(f"{cluster.made.plan.jaeger_url}/trace/"), ran.stderr
+    named = {"OTEL_EXPORTER_OTLP_ENDPOINT": otlp[1]}
+    listed = cluster.ktrace(
+        *("run", *cluster.kubeconfig, "--json"), command=("kubectl", "get", "pods"), more=named
+    )
+    report = json.loads(listed.stderr)
+    assert report["traceUrl"]
+    assert not report["notes"]
     assert "create pods default/ours  201" in ran.stderr
     assert f"pod default/ours on {cluster.made.server}  started in" in ran.stderr
     start = cluster.document("show", "ours", *cluster.kubeconfig)

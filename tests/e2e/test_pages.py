@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from ktrace.view import rollout_page
+from ktrace.podend import search
+from ktrace.view import ending_page, rollout_page
 from tests.configuration import PROJECT
 from tests.e2e import browser
 from tests.e2e.browser import Scheme
+from tests.fakes import recorded_endings
+from tests.fakes.clock import Clock
 from tests.fakes.jaeger import URL
 from tests.fakes.rollouts import rollout_of
 
@@ -32,6 +35,33 @@ def test_everybody_can_read_a_rollout(
 @pytest.mark.parametrize(("width", "scheme"), [(400, "dark"), (1280, "light")])
 def test_everybody_can_read_a_start(chromium: Browser, width: int, scheme: Scheme) -> None:
     assert browser.problems(chromium, START, width, scheme) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "width", "scheme"),
+    [
+        ("stubborn", 400, "light"),
+        ("stubborn", 1280, "dark"),
+        ("finalizer-held", 400, "dark"),
+        ("finalizer-held", 1280, "light"),
+    ],
+)
+def test_everybody_can_read_an_ending(
+    chromium: Browser,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    kind: str,
+    width: int,
+    scheme: Scheme,
+) -> None:
+    recorded = recorded_endings.load(kind)
+    Clock().drive(monkeypatch, search).now = recorded.now / 1_000_000
+    ending = recorded.ending()
+    assert ending
+    page = tmp_path / "ending.html"
+    page.write_text(ending_page.render(ending, URL))
+    assert browser.problems(chromium, page, width, scheme) == []
 
 
 def test_what_is_wrong_with_a_page_is_found(chromium: Browser, tmp_path: Path) -> None:

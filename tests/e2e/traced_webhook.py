@@ -42,7 +42,7 @@ class TracedWebhook:
             _, trace_id, parent_id, _ = context.split("-")
             own = otlp.new_span_id()
             span = otlp.SentSpan(trace_id, own, self.operation, begin, time.time_ns(), parent_id)
-            otlp.send(self.otlp_http, [span], 10)
+            otlp.send(otlp.Collector.at(self.otlp_http), [span], 10)
         review = {"uid": request.body["request"]["uid"], "allowed": True}
         kind = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"}
         return Reply(200, {**kind, "response": review}, {"Connection": "close"})

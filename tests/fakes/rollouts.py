@@ -227,7 +227,15 @@ def written(
 ) -> Document:  # fmt: skip
     """The request that changed a workload, with the tags of its own span."""
     path = kind.path(NAMESPACE, name) + ("/scale" if scale else "")
-    made = starts.request("Patch", at, took, code=200, url=path, resource=kind.plural)
+    below = []
+    if method == "POST":
+        path, key = kind.path(NAMESPACE), f"/{kind.plural}/{NAMESPACE}/{name}"
+        below.append(
+            starts.span(
+                "apiserver", "Create etcd3", at + 1, 1, "stored", parent="inner", tags={"key": key}
+            )
+        )
+    made = starts.request("Patch", at, took, code=200, below=below, url=path, resource=kind.plural)
     outer = made["spans"][0]
     tags = {
         "span.kind": "server", "http.request.method": method, "url.path": path,

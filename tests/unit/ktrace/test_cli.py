@@ -89,6 +89,7 @@ def test_without_a_command_the_help_is_shown_and_it_is_wrong_usage(ktrace: Ktrac
         (("shw",), "No such command 'shw'. Did you mean 'show'? `ktrace --help` shows"),
         (("diff",), "Missing argument 'A'. `ktrace diff --help` shows"),
         (("show", "a", "--jsn"), "No such option: --jsn (Possible options: --json). `ktrace show"),
+        (("top", "--by", "foo"), "Invalid value for '--by': 'foo' is not one of 'client'"),
         (("verify", "surplus\x1b[2J"), "(surplus\\x1b[2J)"),
     ],
 )

@@ -102,6 +102,60 @@ def test_a_report_that_nobody_reads_costs_no_exit_code_of_the_command(
         assert shell(f"{{ sleep 0.2; {script}; }} 3>&2 | true").stderr == "7\n"
 
 
+SAVING = {
+    "show": "show with-init --timeout 0",
+    "show --json": "show with-init --timeout 0 --json",
+    "not found": "show nosuch --timeout 0",
+    "assert": "assert {folder}/e.yaml --timeout 0",
+    "top": "top",
+}
+"""What is answered, and saved."""
+
+
+@pytest.fixture
+def saving(server: FakeServer, tmp_path: Path) -> str:
+    """The options that save an answer of a Jaeger, and the folder to save it in."""
+    server.answer = served(recorded.handler("with-init"))
+    (tmp_path / "e.yaml").write_text("expectations: [{name: a, select: {component: kubelet}}]")
+    return f"--jaeger {server.url} --save {tmp_path}/saved.json"
+
+
+@pytest.mark.parametrize("arguments", SAVING.values(), ids=SAVING)
+def test_a_reader_that_has_left_costs_no_bundle(
+    saving: str, tmp_path: Path, arguments: str
+) -> None:
+    """What is saved answers as it would have without a reader's leaving."""
+    told = f"{arguments.format(folder=tmp_path)} {saving}"
+    whole = shell(f"ktrace {told}")
+    wanted = json.loads((tmp_path / "saved.json").read_text())
+    (tmp_path / "saved.json").unlink()
+    done = shell(f"{{ sleep 0.2; ktrace {told} 2>&3; echo $? >&3; }} 3>&2 | true")
+    *lines, code = done.stderr.splitlines()
+    assert any(line.startswith(f"ktrace: saved {tmp_path}/saved.json: ") for line in lines)
+    assert code == "1"
+    found = json.loads((tmp_path / "saved.json").read_text())
+    assert found["exitCode"] == wanted["exitCode"] == whole.returncode
+    assert found["answer"].keys() == wanted["answer"].keys()
+    assert len(found["resourceSpans"]) == len(wanted["resourceSpans"])
+
+
+@full
+def test_a_full_stdout_costs_no_bundle(saving: str, tmp_path: Path) -> None:
+    done = shell(f"ktrace show with-init --timeout 0 {saving} > /dev/full")
+    assert done.returncode == 2
+    saved, line = done.stderr.splitlines()
+    assert saved.startswith("ktrace: saved ")
+    assert "stdout cannot be written: No space left" in line
+    assert json.loads((tmp_path / "saved.json").read_text())["answer"]["containersStarted"]
+
+
+@full
+def test_a_bundle_that_cannot_be_written_either_is_told(saving: str, tmp_path: Path) -> None:
+    told = saving.replace(f"{tmp_path}/saved.json", "/dev/full")
+    done = shell(f"{{ sleep 0.2; ktrace show with-init --timeout 0 {told} 2>&3; }} 3>&2 | true")
+    assert "/dev/full cannot be written: No space left on device" in done.stderr
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

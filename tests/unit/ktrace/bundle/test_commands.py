@@ -87,6 +87,34 @@ def test_expectations_are_judged_as_they_were(
     assert [found["ok"] for found in other.document["expectations"]] == [False, False]
 
 
+def test_expectations_that_are_not_named_are_those_of_then(
+    ktrace: Ktrace, server: FakeServer, tmp_path: Path
+) -> None:
+    server.answer = served(Store([]).answer)
+    (tmp_path / "e.yaml").write_text(EXPECTATIONS.replace("min: 1", "min: $LEAST"))
+    file = tmp_path / "judged.json"
+    options = ("--jaeger", server.url, "--timeout", "0", "--save", str(file), "--json")
+    live = ktrace("assert", str(tmp_path / "e.yaml"), "--set", "LEAST=1", *options)
+    again = ktrace("assert", "--from", str(file), "--json")
+    assert (again.returncode, again.stdout) == (live.returncode, live.stdout)
+    nothing = ktrace("assert", "--jaeger", server.url)
+    assert nothing.returncode == 2
+    assert "no expectations are named: write ktrace assert FILE" in nothing.stderr
+
+
+def test_a_bundle_of_another_command_says_which(
+    ktrace: Ktrace, jaeger: str, tmp_path: Path
+) -> None:
+    """Where the command cannot go on without what that bundle does not tell."""
+    file = tmp_path / "top.json"
+    ktrace("top", "--jaeger", jaeger, "--save", str(file))
+    for command in ("show", "assert"):
+        done = ktrace(command, "--from", str(file))
+        (line,) = done.stderr.splitlines()
+        assert done.returncode == 2
+        assert line.endswith(f"`ktrace top --from {file}` answers from it")
+
+
 COMMAND = """\
 import os, re, urllib.request as u
 url = re.search('server: (.*)', open(os.environ['KUBECONFIG']).read())[1]
@@ -139,7 +167,7 @@ def test_a_command_is_reported_again_and_not_run_again(
     text = file.read_text()
     validate("bundle", json.loads(text))
     assert "hunter2" not in text
-    assert "urllib" not in text
+    assert "urlopen" not in text
 
 
 def test_a_count_tells_no_start_and_is_not_saved_while_it_goes_on(

@@ -191,8 +191,8 @@ def refused(ktrace: Ktrace, file: Path) -> str:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "is not a bundle"),
-        (b"hello", "is not a bundle"),
+        (b"", "is not a bundle: it is empty;"),
+        (b"hello", "is not a bundle: it is not JSON (line 1, column 1);"),
         (b"[1]", "another kind"),
         (b'{"kind": "Measurement"}', "another kind"),
         (b'{"kind": "Bundle", "apiVersion": "ktrace/v2"}', "use the ktrace that wrote it"),
@@ -200,7 +200,7 @@ def refused(ktrace: Ktrace, file: Path) -> str:
         (b'{"kind": "Bundle", "apiVersion": "ktrace/v1"}', "broken bundle: asked"),
         (b'{"a": ' + b"[" * 200_000, "nested too deeply"),
         (b'{"a": NaN}', "NaN is no JSON"),
-        (b"\x00\xff\xfe", "is not a bundle"),
+        (b"\x00\xff\xfe", "is not a bundle: it is not JSON;"),
         (b"\x1f\x8b" + b"no gzip at all, but text", "cannot be read"),
         (gzip.compress(b'{"kind": "Bundle"}', mtime=0)[:-9], "packed data ends early"),
     ],

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from ktrace.cli import main
-from ktrace.commands import run_report
 from ktrace.target import losses, target
 from runtime_observability.host.memory_loss import MemoryLoss
 from tests import schemas
@@ -186,6 +185,59 @@ def test_a_problem_with_the_cluster_is_in_the_report(
     assert "problem: the cluster's pods cannot be listed: 403" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("by", ["--otlp", "OTEL_EXPORTER_OTLP_ENDPOINT"])
+def test_without_a_stack_the_command_is_a_trace_where_a_collector_is_named(
+    ktrace_run: Callable[..., int],
+    server: FakeServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    by: str,
+) -> None:
+    """The server is the collector, too, and Jaeger has what that got."""
+    sent: list[str] = []
+
+    def answer(request: Request) -> Reply:
+        if request.path == "/v1/traces":
+            spans = request.body["resourceSpans"][0]["scopeSpans"][0]["spans"]
+            sent.extend(span["traceId"] for span in spans)
+        found = [trace(span("ktrace", "run"), trace_id=sent[0])] if sent else []
+        wanted = found if sent and request.path.endswith(sent[0]) else []
+        return Reply(200, {"data": wanted, "items": []})
+
+    server.answer = answer
+    options = ("--otlp", server.url) if by == "--otlp" else ()
+    if not options:
+        monkeypatch.setenv(by, server.url)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "api-key=hunter2")
+    assert ktrace_run(*options, "--json") == 0
+    document = json.loads(capfd.readouterr().err)
+    schemas.validate("run", document)
+    assert document["notes"] == []
+    assert document["traceUrl"] == f"{server.url}/trace/{sent[0]}"
+    assert len(set(sent)) == 1
+    assert len(sent) == 2, "the command, and its request"
+    (request,) = server.asked("POST", "/v1/traces")
+    assert request.headers.get("api-key") == (None if options else "hunter2")
+
+
+def test_a_collector_that_is_no_address_is_told_before_the_command_runs(
+    ktrace_run: Callable[..., int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert ktrace_run("--otlp", "127.0.0.1:4317") == 2
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert "--otlp '127.0.0.1:4317' is not http://HOST:PORT" in printed.err
+
+
+def test_a_collector_that_fails_is_a_note_without_its_login(
+    ktrace_run: Callable[..., int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert ktrace_run("--otlp", "http://me:hunter2@127.0.0.1:9", code=7) == 7
+    text = capfd.readouterr().err
+    assert "note: the collector did not accept the command's own spans" in text
+    assert "hunter2" not in text
+
+
 @pytest.mark.parametrize(("year", "code"), [(2999, 3), (2000, 0)])
 def test_what_a_restart_of_jaeger_may_have_lost_meanwhile_is_a_problem(
     ktrace_run: Callable[..., int],
@@ -200,7 +252,8 @@ def test_what_a_restart_of_jaeger_may_have_lost_meanwhile_is_a_problem(
     assert ktrace_run("--json") == code
     document = json.loads(capfd.readouterr().err)
     schemas.validate("run", document)
-    assert document["notes"] == [run_report._NO_COLLECTOR]
+    (note,) = document["notes"]
+    assert note.startswith("the command has no trace of its own, as no collector is known")
     told = f"spans from before may be lost: {loss}" if code else None
     assert document["problem"] == told
 

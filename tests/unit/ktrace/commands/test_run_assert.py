@@ -78,7 +78,8 @@ class Cluster:
             "http.user_agent": "hot-loop/1",
             "audit-id": name,
         }
-        return trace(span("apiserver", f"s-{name}", at, **tags), trace_id=name)
+        served = span("apiserver", f"s-{name}", at, **tags) | {"traceID": name}
+        return trace(served, trace_id=name)
 
 
 @pytest.fixture
@@ -94,7 +95,10 @@ def cluster(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> Cluster:
 def run(
     cluster: Cluster, server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., int]:
-    """Runs a command that creates ConfigMap a; the exit code of ktrace."""
+    """Runs a command that creates ConfigMap a; the exit code of ktrace.
+
+    Nothing is asserted if nothing is ``wanted``.
+    """
     write_kubeconfig(tmp_path / "config", server.url)
     monkeypatch.setenv("MARK", str(tmp_path / "it-ran"))
 
@@ -103,7 +107,8 @@ def run(
         file.write_text(wanted)
         target = ["--jaeger", server.url, "--kubeconfig", str(tmp_path / "config")]
         command = [sys.executable, "-c", f"{_COMMAND}\nraise SystemExit({code})"]
-        arguments = ["run", "--for", "5", *target, "--assert", str(file), *options]
+        expected = ["--assert", str(file)] if wanted else []
+        arguments = ["run", "--for", "5", *target, *expected, *options]
         monkeypatch.setattr(sys, "argv", ["ktrace", *arguments, "--", *command])
         with pytest.raises(SystemExit) as ended:
             main()

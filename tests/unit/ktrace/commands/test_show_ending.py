@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from html import unescape
 from pathlib import Path
 
 import pytest
 
 from ktrace.podend import search
+from ktrace.view import ending_page
 from tests.fakes import recorded_endings, starts
 from tests.fakes.clock import Clock
 from tests.fakes.http import FakeServer
@@ -78,8 +80,50 @@ def test_a_pod_without_an_ending_is_a_finding_with_similar_names(
     assert shown.stderr.endswith("similar names are default/fresh\n")
 
 
-def test_a_page_of_an_ending_is_refused(ktrace: Ktrace, tmp_path: Path) -> None:
+def test_the_page_tells_what_the_terminal_does(
+    ktrace: Ktrace, stubborn: str, tmp_path: Path
+) -> None:
     page = tmp_path / "ending.html"
-    shown = ktrace("show", "a", "--ending", "--html", str(page), "--jaeger", "http://127.0.0.1:1")
-    assert (shown.returncode, shown.stdout, page.exists()) == (2, "", False)
-    assert "--html shows a start" in shown.stderr
+    shown = ktrace("show", "stubborn", "--ending", "--jaeger", stubborn, "--html", str(page))
+    assert (shown.returncode, shown.lines[-1]) == (0, f"page: {page}")
+    text = unescape(page.read_text())
+    assert text.startswith("<!doctype html>")
+    assert "<h1>Why pod stubborn took 4.27 s to end</h1>" in text
+    assert "<dt>had to be killed</dt><dd>main" in text
+    assert '<td class="step">stop main: still ran' in text
+    assert "made the length of the end" in text
+    for line in shown.lines[1:-1]:
+        if ":" in line and "%" not in line:
+            assert line in text
+    assert "<script" not in text
+    assert all(text.count(f"{at}=") == 0 for at in ("src", "onload"))
+    as_json = ktrace(
+        *("show", "stubborn", "--ending", "--jaeger", stubborn, "--html", str(page), "--json")
+    )
+    assert as_json.document["ended"] is True
+
+
+@pytest.mark.parametrize(
+    ("kind", "heading", "told"),
+    [
+        ("finalizer-held", "How far the end of pod finalized got in ", "waits for"),
+        ("pending", "Why pod pending took ", "deleted by kubectl/v1.32.4"),
+        ("ended-on-its-own", "The end of pod", "has not been deleted"),
+    ],
+)
+def test_a_page_of_every_kind_of_end(clock: Clock, kind: str, heading: str, told: str) -> None:
+    recorded = recorded_endings.load(kind)
+    clock.now = recorded.now / 1_000_000
+    ending = recorded.ending()
+    assert ending
+    text = unescape(ending_page.render(ending, "http://jaeger:16686"))
+    assert f"<h1>{heading}" in text
+    assert told in text
+    assert "None" not in text
+
+
+def test_a_file_that_cannot_be_written_is_refused_first(ktrace: Ktrace, tmp_path: Path) -> None:
+    page = str(tmp_path / "none" / "ending.html")
+    shown = ktrace("show", "a", "--ending", "--html", page, "--jaeger", "http://127.0.0.1:1")
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert "cannot be written: there is no folder" in shown.stderr

@@ -11,6 +11,7 @@ import pytest
 from ktrace.expect import settling
 from ktrace.expect.schema import Expectation
 from ktrace.expect.settling import Settled, Settling
+from ktrace.expect.watermark import Source
 from ktrace.jaeger import JaegerError, reader
 from ktrace.jaeger import client as jaeger_client
 from tests.fakes.clock import Clock
@@ -79,7 +80,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
 
 def test_silence_is_watched_for_as_long_as_it_is_expected(cluster: Cluster) -> None:
     settled = cluster.wait(QUIET, FAST)
-    assert settled.behind == ((), ())
+    assert settled.behind == {Source("apiserver"): ""}
     assert settled.watched
     assert not settled.watched.writes
     assert settled.watched.longest_pause >= 10_000_000
@@ -118,12 +119,12 @@ def test_writes_that_arrive_late_count(cluster: Cluster) -> None:
 def test_spans_that_never_come_are_told(cluster: Cluster) -> None:
     cluster.silent_from = 0
     settled = cluster.wait(FAST, touched=frozenset())
-    assert settled.behind == (("apiserver",),)
+    assert settled.behind == {Source("apiserver"): "apiserver"}
     assert settled.watched is None
     assert cluster.waited == 15
     assert "waiting for newer spans of apiserver" in cluster.told
     silent = cluster.wait(QUIET)
-    assert silent.behind == (("apiserver",),)
+    assert silent.behind == {Source("apiserver"): "apiserver"}
 
 
 def test_nothing_is_watched_that_nobody_expects(cluster: Cluster) -> None:
@@ -165,4 +166,4 @@ def test_the_api_servers_clock_may_be_another(cluster: Cluster, ahead: int) -> N
     cluster.clock.while_sleeping = arrive
     cluster.writes = {1}
     settled = cluster.wait(FAST, touched=frozenset(), ahead=ahead)
-    assert settled.behind == ((),)
+    assert settled.behind == {Source("apiserver"): ""}

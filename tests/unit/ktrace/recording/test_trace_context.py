@@ -117,7 +117,12 @@ def test_the_command_and_its_requests_are_spans(server: FakeServer) -> None:
     ]
     trace = TraceContext(TRACE, SPAN, PARENT)
     ended = EndedCommand("/usr/bin/kubectl", 1, 1.0, 2.0)
-    assert command_spans.send(server.url, command_spans.of_command(trace, ended, requests)) == ""
+    assert (
+        command_spans.send(
+            otlp.Collector.at(server.url), command_spans.of_command(trace, ended, requests)
+        )
+        == ""
+    )
     (request,) = server.asked("POST", "/v1/traces")
     (resource,) = request.body["resourceSpans"]
     root, create, version = resource["scopeSpans"][0]["spans"]
@@ -148,15 +153,17 @@ def test_a_collector_that_does_not_answer_costs_a_bounded_time(
     server.answer = slow
     spans = [otlp.SentSpan(TRACE, SPAN, "x", 1, 2)] * 20
     begin = time.monotonic()
-    assert command_spans.send(server.url, spans)
+    assert command_spans.send(otlp.Collector.at(server.url), spans)
     assert time.monotonic() - begin < 1.5
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://127.0.0.1:x", "gopher://x", ""])
 def test_a_collector_that_cannot_be_reached_is_told(url: str) -> None:
-    assert command_spans.send(url, [otlp.SentSpan(TRACE, SPAN, "x", 1, 2)])
+    assert command_spans.send(otlp.Collector.at(url), [otlp.SentSpan(TRACE, SPAN, "x", 1, 2)])
 
 
 def test_a_collector_that_refuses_is_told(server: FakeServer) -> None:
     server.answer = lambda _: Reply(503)
-    assert "503" in command_spans.send(server.url, [otlp.SentSpan(TRACE, SPAN, "x", 1, 2)])
+    assert "503" in command_spans.send(
+        otlp.Collector.at(server.url), [otlp.SentSpan(TRACE, SPAN, "x", 1, 2)]
+    )

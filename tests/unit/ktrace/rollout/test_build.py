@@ -507,3 +507,90 @@ def test_an_answer_that_is_no_workload(make: Callable[[], Any]) -> None:
 
     with pytest.raises(UnreachableError):
         Look(starts.jaeger(), Odd(), Wanted(DEPLOYMENT, NAMESPACE, "web")).wait(0)
+
+
+# --- a ReplicaSet that a Deployment scales --------------------------------------------------------
+
+SET = f"web-{HASH}"
+
+
+def replica_set(
+    pods: list[FakePod], *, created: float, changed: float, owned: bool = True
+) -> Cluster:
+    made = rollouts.workload(REPLICA_SET, SET, replicas=len(pods), created=created, changed=changed)
+    if owned:
+        made["metadata"]["ownerReferences"] = [
+            {"kind": "Deployment", "name": "web", "uid": rollouts.uid("web"), "controller": True}
+        ]
+    return Cluster({REPLICA_SET: [made]}, pods)
+
+
+def by_controller(at: float, *, method: str = "PUT") -> Any:
+    agent = rollouts.CONTROLLER
+    return rollouts.written(REPLICA_SET, SET, at, method=method, agent=agent, took=4)
+
+
+def one_after_another(*created: float) -> list[FakePod]:
+    return [web_pod(number, created=at, ready=at + 1500) for number, at in enumerate(created)]
+
+
+def test_a_replica_set_of_a_rolling_deployment_begins_with_its_creation() -> None:
+    """Its Deployment writes it once for each step, and the last write made the last pod alone."""
+    cluster = replica_set(one_after_another(100, 3100, 6100), created=50, changed=6050)
+    writes = by_controller(50, method="POST"), by_controller(3050), by_controller(6050)
+    rollout = shown(cluster, REPLICA_SET, SET, *writes)
+    assert [pod.part for pod in rollout.pods] == [Part.NEW] * 3
+    assert title(rollout).startswith(f"replicaset shop/{SET}: 3 of 3 pods Ready in 7.5")
+    assert rollout.write
+    assert (rollout.write.verb, rollout.write.client) == (
+        "create",
+        "kube-controller-manager/v1.36.3",
+    )
+    assert rollout.begun == rollout.write.at
+    assert "deployment/web scales it step by step: told is what followed its creation" in (
+        rollout.notes
+    )
+    assert not any("last write" in note for note in rollout.notes)
+
+
+@pytest.mark.parametrize("since", [_LONG_AGO * 10, -30_000])
+@pytest.mark.parametrize(("write", "created"), [(3050, 3100), (2990, 3010)])
+def test_one_that_got_pods_again_begins_with_the_write_that_gave_it_them(
+    write: float, created: float, since: float
+) -> None:
+    """After a rollback; the pod may be created in the second after the write."""
+    cluster = replica_set(one_after_another(created, 6100), created=since, changed=6050)
+    rollout = shown(cluster, REPLICA_SET, SET, by_controller(write), by_controller(6050))
+    assert [pod.part for pod in rollout.pods] == [Part.NEW] * 2
+    assert rollout.write
+    assert rollout.write.audit_id == f"audit-{SET}-{write}"
+    assert rollout.begun == rollout.write.at
+    assert (
+        "it is older than its pods: told is what followed the write that gave it the first of "
+        "those that are there"
+    ) in rollout.notes
+
+
+def test_without_that_write_it_begins_with_the_first_of_its_pods() -> None:
+    cluster = replica_set(one_after_another(3100, 6100), created=_LONG_AGO * 10, changed=6050)
+    rollout = shown(cluster, REPLICA_SET, SET, by_controller(6050))
+    assert [pod.part for pod in rollout.pods] == [Part.NEW] * 2
+    assert (rollout.write, rollout.begun_exact) == (None, False)
+    told = "it is older than its pods: told is what followed the creation of the first of those"
+    assert any(note.startswith(told) for note in rollout.notes)
+    assert "a span of the write that made the first of its pods" in rollout.missing
+
+
+def test_one_whose_first_pods_were_refused_begins_with_its_creation() -> None:
+    cluster = replica_set(one_after_another(40_100), created=50, changed=50)
+    cluster.events = [rollouts.event("ReplicaSet", SET, "FailedCreate", "quota", 1_000)]
+    rollout = shown(cluster, REPLICA_SET, SET, by_controller(50, method="POST"))
+    assert rollout.write
+    assert rollout.write.verb == "create"
+
+
+def test_one_of_its_own_begins_with_the_last_write() -> None:
+    """A person scales it, as a Deployment."""
+    pods = one_after_another(100, 6100)
+    rollout = shown(replica_set(pods, owned=False, created=50, changed=6050), REPLICA_SET, SET)
+    assert sorted(pod.part for pod in rollout.pods) == [Part.BEFORE, Part.NEW]
