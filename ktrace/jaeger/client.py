@@ -268,7 +268,7 @@ class Jaeger:
         matching = [trace for trace in traces if search.finds(trace)]
         full = len(traces) >= min(limit, self._most)
         begins = [span.start for trace in traces for span in trace.spans] if full else []
-        return Page(matching, full, begins)
+        return Page(matching, len(traces), full, begins)
 
     def _ask_for_the_store(self, query: Mapping[str, str | int]) -> bool:
         """RefusalError if ``query`` is for a store that is not known and takes patterns.
