@@ -67,6 +67,9 @@ class PodSpans:
 
     def _found(self, uids: Sequence[str]) -> tuple[Spans, str]:
         self._choose_stack(uids)
+        if self._since and self._present - self._since <= _FIRST_PERIOD:
+            # All of a young pod's syncs will be read: each search for some of them is part of this.
+            self._all("of the kubelet's traces of this pod", KUBELET, SYNC, tags={POD: self._key})
         first, others = self._first_sync(uids)
         if first is None:
             running = self._running_syncs(uids)
