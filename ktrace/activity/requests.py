@@ -34,7 +34,7 @@ _ACCOUNT = re.compile(r"/system:serviceaccount:([^:/\s]+):([^:/\s]+)$")
 _FAILURE = 400
 _CREATE = "Create etcd3"
 """The operation of the span that stores a new object; its ``key`` ends with the object's name."""
-_WRITING = ("POST", "PUT", "PATCH", "DELETE")
+WRITING = ("POST", "PUT", "PATCH", "DELETE")
 _CONNECTING = frozenset(("attach", "exec", "portforward", "proxy", "token"))
 """Subresources: what is sent to them does not change the object."""
 
@@ -136,7 +136,7 @@ def _request(trace: Trace, span: Span) -> ApiRequest:
         kind=kind,
         resource=resource,
         object=name,
-        writes=method in _WRITING
+        writes=method in WRITING
         and resource.rpartition("/")[2] not in _CONNECTING
         and "dryRun" not in parse_qs(parts.query),
         failed=int(code) >= _FAILURE if code.isdigit() else None,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ktrace.activity.requests import METHODS, WEBHOOKS
+from ktrace.activity.requests import METHODS, WEBHOOKS, WRITING
 from ktrace.expect import matching
 from ktrace.expect.schema import Expectation
 from ktrace.expect.selectors import WRITE, RequestSelect
@@ -27,7 +27,7 @@ _OF_VERB = {
     "patch": ("PATCH",),
     "delete": ("DELETE",),
     "deletecollection": ("DELETE",),
-    WRITE: ("POST", "PUT", "PATCH", "DELETE"),
+    WRITE: WRITING,
     "head": ("HEAD",),
     "options": ("OPTIONS",),
 }
