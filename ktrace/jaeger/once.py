@@ -49,7 +49,9 @@ class Once:
             return [
                 trace
                 for trace in wider.traces
-                if any(start <= span.start <= end for span in search.matching(trace))
+                if trace.spans[0].start <= end
+                and start <= trace.spans[-1].start
+                and any(start <= span.start <= end for span in search.matching(trace))
             ], True
         traces, whole = self._jaeger.find_all(
             service, operation, tags=tags, start=start, end=end, most=most
