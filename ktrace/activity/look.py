@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from ktrace.activity.requests import ApiRequest, requests_in
+from collections.abc import Collection
+
+from ktrace.activity.requests import METHODS, ApiRequest, requests_in
 from ktrace.activity.window import Window
 from ktrace.components import APISERVER
-from ktrace.jaeger import Jaeger, Reader
+from ktrace.jaeger import Jaeger, Reader, Trace, paging
 from ktrace.jaeger.client import now
 
 _MOST = 20_000
@@ -15,10 +17,14 @@ _SHORTEST = 60_000_000
 
 
 class Activity:
-    """What a Jaeger has of the last ``period`` microseconds."""
+    """What a Jaeger has of the last ``period`` microseconds.
 
-    def __init__(self, jaeger: Jaeger, period: int) -> None:
+    With ``methods`` it has all requests of these and few others.
+    """
+
+    def __init__(self, jaeger: Jaeger, period: int, methods: Collection[str] = ()) -> None:
         self._jaeger, self._period = jaeger, period
+        self._tags = [{key: method} for method in methods for key in METHODS] or [{}]
         self._reader, self._start = Reader(jaeger), 0
         self._known: dict[str, tuple[int, list[ApiRequest]]] = {}
         """By trace: how many spans it had, and its requests."""
@@ -29,15 +35,20 @@ class Activity:
         begin = until - self._period
         if begin - self._start > max(self._period, _SHORTEST):
             self._reader, self._start = Reader(self._jaeger), begin
-        traces, complete = self._reader.find_all(
-            APISERVER, start=self._start, end=until, most=_MOST
-        )
+        traces: dict[str, Trace] = {}
+        complete = True
+        for tags in self._tags:
+            found, whole = self._reader.find_all(
+                APISERVER, tags=tags, start=self._start, end=until, most=_MOST
+            )
+            paging.add(traces, found)
+            complete &= whole
         known, self._known = self._known, {}
-        for trace in traces:
+        for trace in traces.values():
             spans, requests = known.get(trace.id, (0, []))
             if spans != len(trace.spans):
                 requests = list(requests_in([trace]))
             self._known[trace.id] = len(trace.spans), requests
         every = (request for _, requests in self._known.values() for request in requests)
-        found = [request for request in every if begin <= request.start <= until]
-        return found, Window.seen(found, begin, until, complete=complete)
+        within = [request for request in every if begin <= request.start <= until]
+        return within, Window.seen(within, begin, until, complete=complete)

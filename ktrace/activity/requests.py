@@ -13,6 +13,8 @@ from ktrace.jaeger import Span, Trace
 NOT_KNOWN = "not known"
 REQUEST, LIST, WATCH = "request", "list", "watch"
 _ETCD = "etcdserverpb."
+WEBHOOKS = ("Call mutating webhook", "Call validating webhook")
+"""The operations of webhooks' calls."""
 _WEBHOOK = re.compile(r"Call (?P<kind>mutating|validating) webhook")
 _LOOPBACK = "kube-apiserver"
 """First word of the API server's own user agent, before its slash."""
@@ -22,7 +24,8 @@ _RESOURCE = re.compile(
     r"/(?P<resource>[^/]+)(?:/(?P<name>[^/]+)(?:/(?P<sub>.+))?)?"
 )
 _CODES = ("http.response.status_code", "http.status_code")
-_METHODS = ("http.request.method", "http.method")
+METHODS = ("http.request.method", "http.method")
+"""Tags, of which each request's own span has one."""
 _AGENTS = ("user_agent.original", "http.user_agent")
 _PEERS = ("network.peer.address", "net.sock.peer.addr", "net.peer.ip")
 _PEER_PORTS = ("network.peer.port", "net.sock.peer.port", "net.peer.port")
@@ -31,7 +34,7 @@ _ACCOUNT = re.compile(r"/system:serviceaccount:([^:/\s]+):([^:/\s]+)$")
 _FAILURE = 400
 _CREATE = "Create etcd3"
 """The operation of the span that stores a new object; its ``key`` ends with the object's name."""
-_WRITING = ("POST", "PUT", "PATCH", "DELETE")
+WRITING = ("POST", "PUT", "PATCH", "DELETE")
 _CONNECTING = frozenset(("attach", "exec", "portforward", "proxy", "token"))
 """Subresources: what is sent to them does not change the object."""
 
@@ -106,7 +109,7 @@ def _is_request(span: Span) -> bool:
     return (
         span.service == APISERVER
         and span.tags.get("span.kind") == "server"
-        and any(key in span.tags for key in _METHODS)
+        and any(key in span.tags for key in METHODS)
     )
 
 
@@ -117,7 +120,7 @@ def _request(trace: Trace, span: Span) -> ApiRequest:
     client = (agent.split() or [NOT_KNOWN])[0]
     target = _first(span, ("http.target", "url.path"))
     target = target or next((str(h.tags.get("url", "")) for h in handlers), "")
-    method = _first(span, _METHODS)
+    method = _first(span, METHODS)
     parts = urlsplit(target)
     resource, name = _named(parts.path)
     kind = _kind(method, parts.query, resource, name)
@@ -133,7 +136,7 @@ def _request(trace: Trace, span: Span) -> ApiRequest:
         kind=kind,
         resource=resource,
         object=name,
-        writes=method in _WRITING
+        writes=method in WRITING
         and resource.rpartition("/")[2] not in _CONNECTING
         and "dryRun" not in parse_qs(parts.query),
         failed=int(code) >= _FAILURE if code.isdigit() else None,

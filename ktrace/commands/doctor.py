@@ -30,7 +30,7 @@ def doctor(*, stack: options.StackOption = None, as_json: options.JsonOption = F
     Exit codes: 0 it can (there may be warnings), 1 a check failed, 2 wrong usage or no such stack.
     """
     from ktrace.checks.examine import examine
-    from ktrace.target import stack_settings
+    from ktrace.target import stack_file, stack_settings
     from ktrace.view import findings
     from runtime_observability.core.naming import Names
 
@@ -38,7 +38,7 @@ def doctor(*, stack: options.StackOption = None, as_json: options.JsonOption = F
     # The settings of another program are in its code: then the defaults are checked.
     known = name is not None and is_this_project(folder)
     settings = stack_settings.read(folder, name if known else None, without_secrets=True)
-    configured = stack_settings.of_docker(folder, name) if name else {}
+    configured = stack_file.of_docker(folder, name) if name else {}
     pulumi_stack = qualified_name(name) if name else ""
     names = Names(name or _WITHOUT_STACK, folder, pulumi_stack=pulumi_stack)
     found = [finding.cleaned() for finding in examine(names, settings, configured)]

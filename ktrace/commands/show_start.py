@@ -30,7 +30,6 @@ def show(
     """``stack`` is --stack's value; exits with 1 unless every container has started."""
     from ktrace.podstart import in_progress, search
     from ktrace.target import losses
-    from ktrace.view import page
     from ktrace.view import start as start_view
 
     with chosen.connect() as jaeger:
@@ -53,6 +52,8 @@ def show(
             start = replace(start, missing=(*start.missing, f"what came before: {memory}"))
         start, url = in_progress.until_observed(start), jaeger.url
     if html:
+        from ktrace.view import page
+
         output_file.write(html, page.render(start, url))
     if as_json:
         terminal.print_json(start_view.document(start, url))

@@ -8,14 +8,14 @@ from dataclasses import replace
 from ktrace.activity.requests import requests_in
 from ktrace.clock import time
 from ktrace.components import APISERVER
-from ktrace.expect import caused, gone, judge_requests, judge_webhooks, matching
+from ktrace.expect import caused, gone, judge_requests, judge_webhooks, matching, narrowed
 from ktrace.expect import verdict as verdicts_of
 from ktrace.expect.gone import ReadMemory
 from ktrace.expect.judge import judge, queries
 from ktrace.expect.schema import NEEDS_A_COMMAND, Expectation, File
 from ktrace.expect.verdict import Verdict
 from ktrace.expect.watermark import Watermark
-from ktrace.jaeger import Jaeger, JaegerError, Reader, Trace
+from ktrace.jaeger import Jaeger, JaegerError, Reader, Trace, paging
 
 _POLL_SECONDS = 1.0
 _MOST_TRACES = 10_000
@@ -146,16 +146,27 @@ class _Search:
             verdict = verdicts_of.of(expectation, (), 0, expectation.subject)
             return verdicts_of.not_known(verdict, NEEDS_A_COMMAND)
         now = int(time.time() * 1_000_000)
-        traces, complete = self._reader.find_all(
-            APISERVER, start=self._since, end=now, most=_MOST_TRACES
-        )
-        found = (one for one in requests_in(traces) if self._since <= one.start <= now)
-        requests, calls = caused.observed(found)
+        found: dict[str, Trace] = {}
+        complete = True
+        for query in narrowed.queries(expectation, self._jaeger.operations(APISERVER)):
+            traces, complete = self._reader.find_all(
+                APISERVER,
+                query.operation,
+                tags=query.tags,
+                start=self._since,
+                end=now,
+                most=_MOST_TRACES - len(found),
+            )
+            paging.add(found, traces)
+            if not complete:
+                break
+        made = (one for one in requests_in(found.values()) if self._since <= one.start <= now)
+        requests, calls = caused.observed(made)
         if expectation.request:
             verdict = judge_requests.judge(expectation, requests)
         else:
             verdict = judge_webhooks.judge(expectation, calls)
         if complete:
             return verdict
-        read = f"only the newest {len(traces)} traces were read: lower sinceSeconds"
+        read = f"only the newest {len(found)} traces were read: lower sinceSeconds"
         return replace(verdict, failures=(read, *verdict.failures), lacks_since=None)

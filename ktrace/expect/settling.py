@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ktrace.activity.look import Activity
+from ktrace.activity.requests import WRITING
 from ktrace.clock import time
 from ktrace.expect.judge_quiet import LOOKS, Watched
 from ktrace.expect.schema import Expectation
@@ -56,7 +57,8 @@ class Settling:
         if not longest or not touched:
             return Settled(self._arrived(self._now()))
         begin = self._now()
-        activity = Activity(self._jaeger, int((LOOKS * longest + 2 * _MARGIN_SECONDS) * _SECOND))
+        period = int((LOOKS * longest + 2 * _MARGIN_SECONDS) * _SECOND)
+        activity = Activity(self._jaeger, period, WRITING)
         while True:
             self._watch(activity, touched, begin, longest)
             end = self._now()

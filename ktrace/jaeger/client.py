@@ -154,7 +154,7 @@ class Jaeger:
         ``shortest`` is its least duration in microseconds. The span or its process has all of
         ``tags``. Raises JaegerError, also if too many traces would have to be read to find one.
         """
-        search = self._search(service, operation, tags, shortest)
+        search = self.search(service, operation, tags, shortest)
         # One trace would not show that there are others of another stack.
         asked = max(limit, _COMPARED) if self.shared and limit > 0 else limit
         found = self._learning(lambda: self._some(search, start, end, asked) if asked > 0 else [])
@@ -177,7 +177,7 @@ class Jaeger:
         The caller tells the user about False. Without ``start`` in a search Jaeger looks back two
         days only, so it has no default here. Raises JaegerError.
         """
-        search = self._search(service, operation, tags, shortest)
+        search = self.search(service, operation, tags, shortest)
         traces, complete = self._learning(
             lambda: self._all(search, paging.periods(self.store, start, end), most)
         )
@@ -204,9 +204,14 @@ class Jaeger:
     def link(self, trace: Trace) -> str:
         return f"{self.url}/trace/{trace.id}"
 
-    def _search(
-        self, service: str, operation: str, tags: Mapping[str, str] | None, shortest: int
+    def search(
+        self,
+        service: str,
+        operation: str = "",
+        tags: Mapping[str, str] | None = None,
+        shortest: int = 0,
     ) -> Search:
+        """What is searched for: in a shared Jaeger, of the stack that is known by now."""
         process = self.stack.tags if self.shared and self.stack else {}
         return Search(service, operation, tags or {}, shortest, process)
 
@@ -268,7 +273,7 @@ class Jaeger:
         matching = [trace for trace in traces if search.finds(trace)]
         full = len(traces) >= min(limit, self._most)
         begins = [span.start for trace in traces for span in trace.spans] if full else []
-        return Page(matching, full, begins)
+        return Page(matching, len(traces), full, begins)
 
     def _ask_for_the_store(self, query: Mapping[str, str | int]) -> bool:
         """RefusalError if ``query`` is for a store that is not known and takes patterns.

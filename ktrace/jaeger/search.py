@@ -54,6 +54,16 @@ class Search:
         """
         return any(self.matching(trace))
 
+    def includes(self, other: Search) -> bool:
+        """Whether every span that is all of ``other`` is all of this."""
+        return (
+            self.service == other.service
+            and self.operation in ("", other.operation)
+            and self.shortest <= other.shortest
+            and self.tags.items() <= other.tags.items()
+            and self.process.items() <= other.process.items()
+        )
+
     def matching(self, trace: Trace) -> Iterator[Span]:
         """The spans of ``trace`` that are all of it."""
         service, operation = clean(self.service), clean(self.operation)

@@ -11,6 +11,7 @@ from datetime import datetime
 from ktrace import components
 from ktrace.components import APISERVER, CONTAINERD, KUBELET
 from ktrace.jaeger import Jaeger, Reader, Span, Trace, origin
+from ktrace.jaeger.once import Once
 from ktrace.podstart import gaps
 from ktrace.podstart.calls import PULL, START, SYNC, all_calls, container_names, first_calls
 from ktrace.podstart.model import Pull, Request, Spans
@@ -49,8 +50,8 @@ class PodSpans:
         pod: Pod | None,
         now: datetime,
     ) -> None:
-        self._jaeger = jaeger
-        self._client = jaeger.jaeger if isinstance(jaeger, Reader) else jaeger
+        self._jaeger = Once(jaeger)
+        self._client = self._jaeger.client
         self._namespace, self._name, self._pod = namespace, name, pod
         self._key = f"{namespace}/{name}"
         self._present = int(now.timestamp() * SECOND) + _SKEW
@@ -66,6 +67,9 @@ class PodSpans:
 
     def _found(self, uids: Sequence[str]) -> tuple[Spans, str]:
         self._choose_stack(uids)
+        if self._since and self._present - self._since <= _FIRST_PERIOD:
+            # All of a young pod's syncs will be read: each search for some of them is part of this.
+            self._all("of the kubelet's traces of this pod", KUBELET, SYNC, tags={POD: self._key})
         first, others = self._first_sync(uids)
         if first is None:
             running = self._running_syncs(uids)
@@ -111,8 +115,14 @@ class PodSpans:
     def _choose_stack(self, uids: Sequence[str]) -> None:
         """In a Jaeger of many stacks the pod's uid tells which one is meant, if it is known."""
         if self._client.shared and self._client.stack is None:
+            what = f"of the kubelet's traces of pods named {self._key}"
             for uid in uids:
-                for span in self._first_syncs({POD: self._key, POD_UID: uid}):
+                tags = {POD: self._key, POD_UID: uid}
+                created = self._all(what, KUBELET, SYNC, tags={**tags, **FIRST_SYNC})
+                one = created or self._client.find(
+                    KUBELET, SYNC, tags=tags, start=max(0, self._since), limit=1
+                )
+                for span in _syncs(one):
                     self._client.narrow(origin.of(span))
 
     # --- the kubelet ------------------------------------------------------------------------------
@@ -166,8 +176,9 @@ class PodSpans:
         while begin <= present:
             end = min(begin + length, present)
             traces = self._all(what, KUBELET, SYNC, tags={POD: self._key}, start=begin, end=end)
-            found |= {trace.id: trace for trace in traces if _is_of(trace, uid)}
-            if self._pod and _shows_all(self._pod, list(found.values())):
+            own = {trace.id: trace for trace in traces if _is_of(trace, uid)}
+            found |= own
+            if own and self._pod and _shows_all(self._pod, list(found.values())):
                 break
             begin, length = end + 1, length * 2
         return list(found.values())

@@ -87,7 +87,12 @@ class Look:
         now = datetime.fromtimestamp(time.time(), tz=UTC)
         self._choose_stack(sources)
         periods = [period for one in sources for period in _periods(one, now)]
-        pods = sum(len(_started(one)) for one in sources)
+        pods = {
+            f"{pod.namespace}/{pod.name}": pod.pod.created
+            for one in sources
+            for pod in _started(one)
+            if pod.pod and pod.pod.created
+        }
         self._pool.read(periods, pods, self._wanted.namespace)
         by_uid = {
             pod.uid: start

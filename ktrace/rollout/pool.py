@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ktrace.components import APISERVER, CONTAINERD, KUBELET
@@ -16,8 +16,15 @@ _CONTAINER = "container.id"
 _MOST = 20_000
 FEW = 8
 """Pods that are searched for one by one."""
-_MOST_SYNCS, _MOST_REQUESTS = 20, 60
-"""Traces for each pod that are read at once: if there are more, most are of others."""
+_MOMENT = 5_000_000
+"""Microseconds."""
+_SAMPLE = 50
+"""Syncs of a moment, which show whose the others are."""
+_SHARE = 0.5
+"""Of what is read at once, if it is of the wanted pods, each can be searched for as quickly: a
+search costs as much as reading four traces, and a pod has about as many in each of the searches."""
+_MOST_SYNCS, _MOST_REQUESTS = 10, 60
+"""Traces for each pod that are read at once: if there are more, the sample was of a rare moment."""
 _KEYS = (POD, "key", "url", _CONTAINER)
 """Tags by which a pod's spans are searched for."""
 
@@ -72,15 +79,16 @@ class Pool(Reader):
         self._by_tag: dict[tuple[str, str, str], dict[str, Trace]] = {}
         self._periods: list[Period] = []
         self._ever: list[_Ever] = []
+        self._seen: list[str] = []
         self.limit = ""
         """What was too much to read at all, in words."""
 
-    def read(self, periods: Iterable[Period], pods: int, namespace: str = "") -> None:
-        """Reads what began in ``periods``: all ends, and of ``pods`` pods their starts.
+    def read(self, periods: Iterable[Period], pods: Mapping[str, int], namespace: str = "") -> None:
+        """Reads what began in ``periods``: all ends, and of ``pods`` their starts.
 
-        Those are not read where each can be searched for by itself as quickly: of few pods, and of
-        a few among very many. ``namespace`` is theirs, empty if they are of several. Raises
-        JaegerError.
+        ``pods`` are NAMESPACE/NAME with when they were created. Their starts are not read where
+        each can be searched for by itself as quickly: of few pods, and of some among many others.
+        ``namespace`` is theirs, empty if they are of several. Raises JaegerError.
         """
         self._by_tag, self._periods, self._ever = {}, [], []
         merged_periods = merged(periods)
@@ -92,16 +100,28 @@ class Pool(Reader):
         self.limit = (
             f"the ends of pods: they are more than {_MOST:,} at that time" if unread else ""
         )
-        if pods <= FEW:
+        if len(pods) <= FEW:
             return
-        syncs = self._read(_What(KUBELET, SYNC), merged_periods, _MOST_SYNCS * pods)
-        if syncs is None:
-            return
-        self._periods = merged_periods
-        if syncs <= _MOST_SYNCS * pods // 2:
+        self._seen = self._seen or self._sample(sorted(pods.values())[len(pods) // 2])
+        if _are_most(pods, self._seen):
+            most = _MOST_SYNCS * len(pods)
+            if self._read(_What(KUBELET, SYNC), merged_periods, most) is not None:
+                self._periods = merged_periods
+        near = [pod for pod in self._seen if not namespace or pod.startswith(f"{namespace}/")]
+        if _are_most(pods, near):
             place = {"namespace": namespace} if namespace else {}
             what = _What(APISERVER, tags={"resource": "pods", **place})
-            self._read(what, merged_periods, _MOST_REQUESTS * pods)
+            self._read(what, merged_periods, _MOST_REQUESTS * len(pods))
+
+    def _sample(self, at: int) -> list[str]:
+        """The pods of some syncs that began soon after ``at``."""
+        traces = self.jaeger.find(KUBELET, SYNC, start=at, end=at + _MOMENT, limit=_SAMPLE)
+        return [
+            str(span.tags.get(POD, ""))
+            for trace in traces
+            for span in trace.spans
+            if span.operation == SYNC
+        ]
 
     def _read(self, what: _What, periods: Sequence[Period], most: int) -> int | None:
         """How many traces there are; None if they are more than ``most``, and then not kept."""
@@ -188,6 +208,10 @@ class Pool(Reader):
                         held = self._by_tag.setdefault((span.service, key, str(span.tags[key])), {})
                         if held.get(trace.id) is not trace:
                             paging.add(held, [trace])
+
+
+def _are_most(pods: Collection[str], seen: Sequence[str]) -> bool:
+    return sum(pod in pods for pod in seen) >= _SHARE * len(seen)
 
 
 def merged(periods: Iterable[Period]) -> list[Period]:

@@ -5,17 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ktrace.errors import UsageError
+from ktrace.target import stack_file
 from runtime_observability.core.naming import PROJECT
 from runtime_observability.core.settings.exporter import PEM
 from runtime_observability.core.settings.model import Settings
 from runtime_observability.core.settings.parse import SettingsError, parse
 from runtime_observability.core.settings.store_rules import CREDENTIAL
-
-_BROKEN = (ValueError, TypeError, AttributeError, RecursionError, yaml.YAMLError)
-"""What a text raises that is not YAML of the expected shape."""
 
 _PLACEHOLDER = f"[secret] {PEM}PEM"
 """What a secret header or key is taken for."""
@@ -44,40 +40,11 @@ def read(folder: Path, stack: str | None, *, without_secrets: bool = False) -> S
         raise UsageError(f"Pulumi.{stack}.yaml: {error}") from None
 
 
-def of_docker(folder: Path, stack: str) -> dict[str, Any]:
-    """The keys ``docker:…`` in Pulumi.<stack>.yaml without their namespace; none without a file.
-
-    UsageError for an encrypted ``docker:host``: only Pulumi can decrypt it.
-    """
-    file = folder / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
-    keys = _keys(file, "docker") if file.is_file() else {}
-    if isinstance(keys.get("host"), dict):
-        raise UsageError(
-            f"docker:host in {file} is a secret, which ktrace cannot read: set it as plain text "
-            "with `pulumi config set docker:host ADDRESS`"
-        )
-    return keys
-
-
 def _of_stack(folder: Path, stack: str) -> dict[str, Any]:
     file = folder / f"Pulumi.{stack}.yaml"
     if not file.is_file():
         raise UsageError(f"there is no stack {stack}: {file} does not exist")
-    return _keys(file, PROJECT)
-
-
-def _keys(file: Path, namespace: str) -> dict[str, Any]:
-    try:
-        document = yaml.safe_load(file.read_text()) or {}
-        config = dict(document.get("config") or {})
-    except (OSError, *_BROKEN) as error:
-        raise UsageError(f"{file} cannot be read: {error}: correct it") from None
-    own = f"{namespace}:"
-    return {
-        str(key).removeprefix(own): value
-        for key, value in config.items()
-        if str(key).startswith(own)
-    }
+    return stack_file.keys(file, PROJECT)
 
 
 def _is_secret(value: Any) -> bool:

@@ -83,9 +83,9 @@ def print_answer(
         target.print(table)
     for line in lines:
         target.print(line, markup=False)
-    for url in urls:
-        # A terminal opens a link that it wraps itself.
-        target.print(url, markup=False, soft_wrap=True)
+    # A terminal opens a link that it wraps itself.
+    if pages := "\n".join(urls):
+        target.print(pages, markup=False, soft_wrap=True)
 
 
 def milliseconds(value: float) -> str:

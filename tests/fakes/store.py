@@ -17,13 +17,14 @@ _LOOK_BACK = 48 * 3600 * 1_000_000
 class Store:
     """Holds the ``newest`` traces that arrived, and finds the newest of these.
 
-    ``sent`` and ``searches`` count the bytes and the answers of all searches.
+    ``searches`` counts all searches, ``found`` and ``sent`` the traces and bytes of their answers.
     """
 
     def __init__(self, traces: Iterable[Mapping[str, Any]] = (), newest: int | None = None) -> None:
         self._traces: dict[str, dict[str, Any]] = {}
         self._newest = newest
         self.sent = 0
+        self.found = 0
         self.searches = 0
         for trace in traces:
             self.add(trace)
@@ -64,7 +65,9 @@ class Store:
                 for span in trace["spans"]
             )
         ]
-        response = data(*found[::-1][: int(query.get("limit", 100))])
+        answer = found[::-1][: int(query.get("limit", 100))]
+        response = data(*answer)
+        self.found += len(answer)
         self.sent += len(response.content)
         self.searches += 1
         return response

@@ -18,7 +18,7 @@ from ktrace.checks.finding import problems
 from ktrace.cli import load
 from ktrace.errors import UsageError
 from ktrace.jaeger import Jaeger
-from ktrace.target import stack, stack_settings
+from ktrace.target import stack, stack_file, stack_settings
 from ktrace.target.stack import is_this_project, project_folder
 from runtime_observability.core.compatibility import OLDEST_DOCKER
 from runtime_observability.core.naming import Names
@@ -302,15 +302,15 @@ def test_keys_of_other_namespaces_are_not_settings(tmp_path: Path) -> None:
 
 
 def test_the_keys_of_dockers_provider_are_read_for_its_daemon(tmp_path: Path) -> None:
-    assert stack_settings.of_docker(tmp_path, "dev") == {}
+    assert stack_file.of_docker(tmp_path, "dev") == {}
     (tmp_path / "Pulumi.dev.yaml").write_text(
         "config: {docker:host: unix:///a.sock, dockerish:host: x, runtime-observability:agents: 2}"
     )
-    assert stack_settings.of_docker(tmp_path, "dev") == {"host": "unix:///a.sock"}
-    assert stack_settings.of_docker(tmp_path, "acme/dev") == {"host": "unix:///a.sock"}
+    assert stack_file.of_docker(tmp_path, "dev") == {"host": "unix:///a.sock"}
+    assert stack_file.of_docker(tmp_path, "acme/dev") == {"host": "unix:///a.sock"}
     (tmp_path / "Pulumi.dev.yaml").write_text("config: {docker:host: {secure: AAAB}}")
     with pytest.raises(UsageError, match="is a secret, which ktrace cannot read"):
-        stack_settings.of_docker(tmp_path, "dev")
+        stack_file.of_docker(tmp_path, "dev")
 
 
 def test_the_project_is_found_from_any_folder_of_it(

@@ -50,6 +50,11 @@ def test_what_up_waits_for_loads_no_command_line(module: str) -> None:
     assert modules & {"rich", "click", "pygments"} == set()
 
 
+def test_a_pod_is_shown_without_the_model_of_the_settings() -> None:
+    modules = loaded("ktrace.commands.show_start, ktrace.target.losses, ktrace.podstart.search")
+    assert "pydantic" not in modules
+
+
 SLOW = {"pulumi", "kubernetes", "pydantic", "rich", "httpx", "urllib3", "ssl", "asyncio", "jinja2"}
 """What is imported by the work of a command, and never to tell its options."""
 COMMANDS = ("doctor", "verify", "run", "show", "assert", "render", "open")

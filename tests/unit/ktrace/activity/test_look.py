@@ -8,10 +8,12 @@ import httpx
 import pytest
 
 from ktrace.activity.look import Activity
+from ktrace.activity.requests import WRITING
 from ktrace.jaeger import client as client_module
 from ktrace.jaeger import reader
 from tests.fakes import jaeger as fake
 from tests.fakes.clock import Clock
+from tests.fakes.store import Store
 
 _SECOND = 1_000_000
 
@@ -48,3 +50,18 @@ def test_a_look_reads_what_is_new_and_forgets_what_is_old(monkeypatch: pytest.Mo
         clock.now += 600
         assert activity.look()[0] == []
         assert asked[-1] == begun + 560 * _SECOND, "not from the first look's beginning on"
+
+
+def test_of_some_methods_no_others_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock().drive(monkeypatch, client_module, reader)
+    store = Store()
+    for number in range(300):
+        tags = {"span.kind": "server", "http.method": "GET" if number % 100 else "PUT"}
+        made = fake.span("apiserver", "any", int((clock.now - 50) * _SECOND) + number, **tags)
+        store.add(fake.trace(made, trace_id=f"t{number}"))
+    with fake.client(store.answer) as jaeger:
+        every, _ = Activity(jaeger, 60 * _SECOND).look()
+        read = store.found
+        writes, window = Activity(jaeger, 60 * _SECOND, WRITING).look()
+    assert writes == [one for one in every if one.writes]
+    assert (len(writes), window.complete, store.found - read) == (3, True, 3)

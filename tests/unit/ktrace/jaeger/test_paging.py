@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ktrace.jaeger import paging
 from tests.fakes.jaeger import client, span, trace
 from tests.fakes.store import Store
@@ -24,7 +26,19 @@ def found(store: Store, most: int = 20_000, start: int = 0) -> tuple[int, bool]:
 def test_a_period_that_begins_long_before_the_first_trace_costs_no_searches() -> None:
     store = filled(*(NOW - 600_000_000 + number for number in range(2000)))
     assert found(store) == (2000, True)
-    assert store.searches < 20
+    assert store.searches <= 20
+
+
+@pytest.mark.parametrize("gap", [1_000, 30_000_000])
+def test_few_traces_are_read_twice(gap: int) -> None:
+    """A dense second or few traces in a day, and a busy hour after it."""
+    store = filled(
+        *(NOW - 90_000_000_000 + number * gap for number in range(1000)),
+        *(NOW - 3_600_000_000 + number * 1_000_000 for number in range(3000)),
+    )
+    assert found(store) == (4000, True)
+    assert store.found < 1.6 * 4000
+    assert store.searches <= 20
 
 
 def test_traces_that_arrived_in_another_order_are_all_found() -> None:

@@ -6,6 +6,7 @@ import json
 import time
 import tracemalloc
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,10 +16,13 @@ from ktrace.podstart import cluster
 from ktrace.podstart.build import build
 from ktrace.podstart.calls import all_calls
 from ktrace.podstart.model import PodStart, Pull, Request, Spans
+from ktrace.podstart.pod import pod_of
+from ktrace.podstart.pod_spans import PodSpans
 from ktrace.view import page, terminal, waterfall
 from ktrace.view.start import document
 from tests.fakes import starts
-from tests.fakes.jaeger import URL
+from tests.fakes.jaeger import URL, client
+from tests.fakes.store import Store
 
 SPANS = 10_000
 SECONDS = 3.0
@@ -97,6 +101,19 @@ def shown(text: bytes, events: list[Any]) -> PodStart:
     assert page.render(start, URL)
     assert json.dumps(document(start, URL))
     return start
+
+
+def test_a_look_does_not_search_again_for_what_it_has_read() -> None:
+    """All syncs of the pod, and all pulls while one of its own may have been held."""
+    syncs = many_syncs()
+    store = Store(syncs)
+    jaeger = client(store.answer)
+    known = pod_of(starts.pod({"c0": starts.waiting("ImagePullBackOff")}))
+    now = datetime.fromtimestamp(starts.BEGIN / 1e6 + 10 * 3600, UTC)
+    spans, _ = PodSpans(jaeger, "default", "a", pod=known, now=now).found([starts.UID])
+    assert len(spans.syncs) == len(syncs)
+    assert store.found < 3 * len(syncs)
+    assert store.searches <= 25
 
 
 @pytest.mark.parametrize("traces", [one_sync, many_syncs, webhooks, a_chain])

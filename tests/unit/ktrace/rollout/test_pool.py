@@ -13,13 +13,14 @@ from ktrace.podstart.cluster import FromCluster
 from ktrace.podstart.pod import pod_of
 from ktrace.podstart.search import look_for_start
 from ktrace.rollout import look as rollout_look
+from ktrace.rollout import pool
 from ktrace.rollout.cluster import Wanted
 from ktrace.rollout.kinds import DEPLOYMENT
 from ktrace.rollout.look import Look
 from ktrace.rollout.model import Rollout
 from ktrace.rollout.pool import merged
 from tests.fakes import jaeger as fake
-from tests.fakes import rollouts
+from tests.fakes import rollouts, starts
 from tests.fakes.clock import Clock
 from tests.fakes.rollouts import NAMESPACE, OLD_HASH, Cluster, web_pod
 from tests.fakes.store import Store
@@ -66,6 +67,28 @@ def test_a_hundred_pods_do_not_cost_a_hundred_times_the_searches() -> None:
         assert len(rollout.pods) == len(rollout.others) == len(made.pods) / 2
     assert stores[1].searches < 1.5 * stores[0].searches
     assert len(many.requests) == 4, "the object, its ReplicaSets, its pods and the Events"
+
+
+@pytest.mark.parametrize("others", [0, PODS // 2, 2 * PODS, 10 * PODS])
+def test_many_at_once_never_cost_more_than_one_by_one(
+    others: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search costs as much as reading four traces, measured with Jaeger's memory store."""
+    made = cluster(PODS)
+    made.pods = made.pods[:PODS]
+    traces = [*made.traces(), rollouts.written()]
+    for at in range(others):
+        other = web_pod(1000 + at, "zzzzzzzzz", created=100 + at % PODS * 3)
+        key, uid = f"{NAMESPACE}/{other.name}", rollouts.uid(other.name)
+        later = [starts.sync(1_500 + at + more, pod=key, uid=uid) for more in range(4)]
+        traces += [*other.traces, *later]
+    at_once, alone = Store(traces), Store(traces)
+    answer = shown(made, at_once)
+    monkeypatch.setattr(pool, "FEW", PODS)
+    assert shown(made, alone) == answer
+    assert at_once.found + 4 * at_once.searches <= 1.1 * (alone.found + 4 * alone.searches)
+    if not others:
+        assert at_once.searches < 10
 
 
 def test_what_is_waited_for_is_not_read_again() -> None:
