@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.build import images, opensearch, programs
+from lab.build import cassandra, images, opensearch, programs
 from lab.build.steps import Step
 from lab.providers import install
 from lab.providers.install import Plugin
@@ -148,7 +148,7 @@ CONTRACT = (
     Tier(
         "contract",
         (*PYTEST, "tests/contract"),
-        steps=(programs.jaeger, opensearch.opensearch),
+        steps=(programs.jaeger, opensearch.opensearch, cassandra.cassandra),
     ),
 )
 STORES = (
