@@ -33,8 +33,8 @@ _SKEW = 60 * _SECOND
 _MOST_READ_PAGES = 40
 """Where the store cannot be searched for all that is wanted, and traces are read to see."""
 _REFUSED_BY_SOME = {"tags": json.dumps({"ktrace": "["}), "minDuration": "1us"}
-"""A tag that no span has. A store that takes it for a regular expression refuses it, and so does one
-that cannot be searched for a tag and a duration together."""
+"""Of no span. A store that takes the tag for a regular expression refuses it, and so does one that
+cannot be searched for a tag and a duration together."""
 _PROBED = (LUCENE.days or 0) * 24 * 3600 * _SECOND
 _MOST_READ_AGAIN = 200
 _COMPARED = 20

@@ -90,7 +90,8 @@ class Search:
         )
 
     def _sends_operation(self, store: Store) -> bool:
-        if not self.operation or tags.is_too_long_for(store, self.operation):
+        too_long = tags.is_too_long_for(store, self.operation) and not store.operations
+        if not self.operation or too_long:
             return False
         return not (store.single and self._findable(store, self.tags))
 

@@ -23,7 +23,9 @@ class Store:
     patterns: bool = False
     """Whether a tag's value is a regular expression of Lucene's."""
     longest: int | None = None
-    """Values and operations of more bytes may never be found; None: all are."""
+    """Values of more bytes may never be found, nor may such operations; None: all are."""
+    operations: bool = False
+    """Whether all operations are found all the same."""
     days: int | None = None
     """The longest period of one search; None: any."""
     look_back: int | None = None
@@ -51,7 +53,14 @@ BADGER = Store("badger")
 # whole hours, longest first, so it is never sent. Each span is a dozen writes or more, one after
 # another.
 CASSANDRA = Store(
-    "cassandra", longest=255, single=True, rows=3, inclusive=False, objects=False, late=1.5
+    "cassandra",
+    longest=255,
+    operations=True,
+    single=True,
+    rows=3,
+    inclusive=False,
+    objects=False,
+    late=1.5,
 )
 # The mapping's ignore_above is 256. A search names the index of each day in one line of HTTP, which
 # OpenSearch limits to 4,096 bytes: 30 days leave 136 bytes for the name of each.

@@ -19,6 +19,11 @@ BADGER_FOLDERS = ("keys", "values")
 CREDENTIAL_FILE = "/etc/jaeger/store-password"
 CA_FILE = "/etc/jaeger/store-ca.pem"
 """In Jaeger's container."""
+_REST_FILE = f"{CREDENTIAL_FILE}-rest"
+_IN_TWO_FILES = f"${{file:{CREDENTIAL_FILE}}}${{file:{_REST_FILE}}}"
+"""In Jaeger's configuration. What one reference stands for is read as YAML, where 12345 is a number,
+~ nothing and # a comment; that of two is text (opentelemetry-collector v0.140.0 confmap/expand.go,
+findAndExpandURI)."""
 REPLICAS_VARIABLE = "TRACE_STORE_REPLICAS"
 """Of Jaeger's container, where the cluster says how many copies of an index there are beside the
 first: what it said when Jaeger was made."""
@@ -119,15 +124,14 @@ def cassandra(
 
     An existing keyspace keeps its retention and its number of copies. ``servers`` are HOST or
     HOST:PORT, with 9042 by default. Jaeger reads a password from no file of its own, but its
-    configuration can name one.
+    configuration can name files: those of ``in_two_files``.
     """
     connection: dict[str, Any] = {
         "servers": list(servers),
         "tls": {"ca_file": CA_FILE} if tls else {"insecure": True},
     }
     if user:
-        password = f"${{file:{CREDENTIAL_FILE}}}"
-        connection["auth"] = {"basic": {"username": user, "password": password}}
+        connection["auth"] = {"basic": {"username": user, "password": _IN_TWO_FILES}}
     return {
         "schema": {
             "create": True,
@@ -147,11 +151,23 @@ def files(settings: Settings) -> dict[str, str]:
 
 
 def secret_files(settings: Settings) -> dict[str, str]:
-    """The file with the password. Where the configuration has it, ``$$`` is a dollar."""
+    """Those with the password, by path."""
     password = settings.trace_store_password
-    if settings.trace_store == CASSANDRA:
-        password = password.replace("$", "$$")
-    return {CREDENTIAL_FILE: password} if password else {}
+    if not password:
+        return {}
+    return (
+        in_two_files(password) if settings.trace_store == CASSANDRA else {CREDENTIAL_FILE: password}
+    )
+
+
+def in_two_files(password: str) -> dict[str, str]:
+    """The files of a password that Jaeger's configuration refers to, where ``$$`` is a dollar.
+
+    The first has one character: a dollar and a brace that are in one file do not refer to anything,
+    and after them nothing else would.
+    """
+    first, rest = (part.replace("$", "$$") for part in (password[:1], password[1:]))
+    return {CREDENTIAL_FILE: first, _REST_FILE: rest}
 
 
 def v1_environment(settings: Settings) -> dict[str, str]:

@@ -28,6 +28,14 @@ _NOBODY = 65534
 
 
 @dataclass(frozen=True)
+class File:
+    """A setting that names a file with ``content``."""
+
+    name: str
+    content: bytes
+
+
+@dataclass(frozen=True)
 class Node:
     """A Cassandra that runs: HOST:PORT for its clients, and where its files are."""
 
@@ -76,7 +84,8 @@ def running(built: Path, more: Mapping[str, Any] | None = None) -> Iterator[Node
         shutil.copytree(built, home)
         client, storage = free_ports(2)
         settings = home / "cassandra.yaml"
-        settings.write_text(yaml.safe_dump({**_settings(client, storage), **(more or {})}))
+        chosen = {**_settings(client, storage), **_with_files(more or {}, home)}
+        settings.write_text(yaml.safe_dump(chosen))
         (agent,) = home.glob(cassandra.AGENT)
         user = _NOBODY if os.geteuid() == 0 else None
         if user is not None:
@@ -111,6 +120,18 @@ def running(built: Path, more: Mapping[str, Any] | None = None) -> Iterator[Node
                 yield node
             finally:
                 process.terminate()
+
+
+def _with_files(settings: Mapping[str, Any], home: Path) -> dict[str, Any]:
+    """``settings`` with the paths of their files, which are written."""
+    found = dict(settings)
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            found[key] = _with_files(value, home)
+        elif isinstance(value, File):
+            (home / value.name).write_bytes(value.content)
+            found[key] = str(home / value.name)
+    return found
 
 
 def _settings(client: int, storage: int) -> dict[str, Any]:
