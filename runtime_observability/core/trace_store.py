@@ -22,8 +22,8 @@ CA_FILE = "/etc/jaeger/store-ca.pem"
 _REST_FILE = f"{CREDENTIAL_FILE}-rest"
 _IN_TWO_FILES = f"${{file:{CREDENTIAL_FILE}}}${{file:{_REST_FILE}}}"
 """In Jaeger's configuration. What one reference stands for is read as YAML, where 12345 is a number,
-~ nothing and # a comment; that of two is text (opentelemetry-collector v0.140.0 confmap/expand.go,
-findAndExpandURI)."""
+~ nothing and # a comment; that of two is text (opentelemetry-collector v0.140.0
+confmap/expand.go, findAndExpandURI)."""
 REPLICAS_VARIABLE = "TRACE_STORE_REPLICAS"
 """Of Jaeger's container, where the cluster says how many copies of an index there are beside the
 first: what it said when Jaeger was made."""

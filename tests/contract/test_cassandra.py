@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509 import load_pem_x509_certificate
 
@@ -75,7 +76,7 @@ def settings(authority: trustme.CA) -> dict[str, Any]:
     issued = authority.issue_cert("127.0.0.1")
     chain = [load_pem_x509_certificate(pem.bytes()) for pem in issued.cert_chain_pems]
     key = serialization.load_pem_private_key(issued.private_key_pem.bytes(), None)
-    assert isinstance(key, pkcs12.PKCS12PrivateKeyTypes)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
     encryption = serialization.BestAvailableEncryption(STORE.encode())
     content = pkcs12.serialize_key_and_certificates(b"node", key, chain[0], chain[1:], encryption)
     return {
@@ -129,16 +130,15 @@ def test_spans_are_stored_and_found_and_end_with_the_retention(
             (found,) = client.find(spans.SERVICE, tags={"edge": "yes"}, start=0)
         assert [span.operation for span in found.spans] == ["edge"]
     with server.administrator() as cql:
-        tables = dict(
-            cql.run(
-                "SELECT table_name, default_time_to_live FROM system_schema.tables "
-                "WHERE keyspace_name = 'of_traces'"
-            )
+        listed = cql.run(
+            "SELECT table_name, default_time_to_live FROM system_schema.tables "
+            "WHERE keyspace_name = 'of_traces'"
         )
         ((left,),) = cql.run("SELECT TTL(start_time) FROM of_traces.traces LIMIT 1")
         ((copies,),) = cql.run(
             "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = 'of_traces'"
         )
+    tables = {name: kept for name, kept in listed}  # noqa: C416  a list of lists
     for table in (b"traces", b"tag_index", b"service_names", b"operation_names_v2"):
         assert number(tables[table]) == 12 * 3600
     assert 0 < 12 * 3600 - number(left) < SECONDS
