@@ -6,7 +6,7 @@ Built only for what wants it. It needs a Java of release 11 or 17.
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from lab.build import maven
 from lab.build.steps import Step
@@ -52,11 +52,41 @@ OPTIONS = (
     *(f"--add-exports={name}=ALL-UNNAMED" for name in _EXPORTS),
     *(f"--add-opens={name}=ALL-UNNAMED" for name in _OPENS),
 )
-AGENT = "lib/jamm-*.jar"
-"""Measures objects: without it Cassandra does not start."""
 MAIN = "org.apache.cassandra.service.CassandraDaemon"
+HOME = "/opt/cassandra"
+"""In its image."""
 PINS_OF_POM = ("cassandra",)
 _FOLDER = LAB / "cassandra"
+
+
+def arguments(home: str, settings: str, files: str, heap_mib: int) -> list[str]:
+    """Return what starts it on Java, with the configuration in the file `settings`.
+
+    `home` has the program, and `files` is the folder for all that it writes.
+    """
+    return [
+        f"-Xms{heap_mib}m",
+        f"-Xmx{heap_mib}m",
+        f"-XX:MaxDirectMemorySize={heap_mib // 2}m",
+        *OPTIONS,
+        f"-javaagent:{home}/{_agent()}",
+        f"-Djava.io.tmpdir={files}",
+        f"-Duser.home={files}",
+        f"-Dcassandra.config=file://{settings}",
+        f"-Dcassandra.storagedir={files}/data",
+        f"-Dcassandra.logdir={files}",
+        f"-Dlogback.configurationFile={home}/conf/logback.xml",
+        "-cp",
+        f"{home}/lib/*",
+        MAIN,
+    ]
+
+
+def _agent() -> str:
+    """Return the jar that measures objects: without it Cassandra does not start."""
+    lock = maven.locked((_FOLDER / maven.LOCK).read_text(encoding="utf-8"))
+    (agent,) = (path for path in lock if PurePath(path).match("lib/jamm-*.jar"))
+    return agent
 
 
 def _build_cassandra(bench: Workbench) -> None:

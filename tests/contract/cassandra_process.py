@@ -22,8 +22,9 @@ from tests.contract.jaeger_process import free_ports
 
 FIRST_USER = "cassandra"
 """Of a Cassandra with a login, and its password."""
+HEAP_MIB = 512
 _START_SECONDS = 180
-_LISTENS = "Starting listening for CQL clients"
+LISTENS = "Starting listening for CQL clients"
 _NOBODY = 65534
 
 
@@ -83,31 +84,15 @@ def running(built: Path, more: Mapping[str, Any] | None = None) -> Iterator[Node
         home = Path(folder) / "home"
         shutil.copytree(built, home)
         client, storage = free_ports(2)
-        settings = home / "cassandra.yaml"
-        chosen = {**_settings(client, storage), **_with_files(more or {}, home)}
-        settings.write_text(yaml.safe_dump(chosen))
-        (agent,) = home.glob(cassandra.AGENT)
+        written = home / "cassandra.yaml"
+        addresses = {"listen_address": "127.0.0.1", "rpc_address": "127.0.0.1"}
+        chosen = settings("127.0.0.1", client, storage) | addresses | _with_files(more or {}, home)
+        written.write_text(yaml.safe_dump(chosen))
         user = _NOBODY if os.geteuid() == 0 else None
         if user is not None:
             for path in (Path(folder), home, *home.rglob("*")):
                 os.chown(path, user, user)
-        command = [
-            "java",
-            "-Xms512m",
-            "-Xmx512m",
-            "-XX:MaxDirectMemorySize=256m",
-            *cassandra.OPTIONS,
-            f"-javaagent:{agent}",
-            f"-Djava.io.tmpdir={home}",
-            f"-Duser.home={home}",
-            f"-Dcassandra.config={settings.as_uri()}",
-            f"-Dcassandra.storagedir={home}/data",
-            f"-Dcassandra.logdir={home}",
-            f"-Dlogback.configurationFile={home}/conf/logback.xml",
-            "-cp",
-            f"{home}/lib/*",
-            cassandra.MAIN,
-        ]
+        command = ["java", *cassandra.arguments(str(home), str(written), str(home), HEAP_MIB)]
         with (
             (home / "log").open("wb") as stream,
             subprocess.Popen(
@@ -134,8 +119,9 @@ def _with_files(settings: Mapping[str, Any], home: Path) -> dict[str, Any]:
     return found
 
 
-def _settings(client: int, storage: int) -> dict[str, Any]:
-    seeds = [{"seeds": f"127.0.0.1:{storage}"}]
+def settings(host: str, client: int, storage: int) -> dict[str, Any]:
+    """Of a cluster of one node, which is ``host``, but for the addresses that it listens on."""
+    seeds = [{"seeds": f"{host}:{storage}"}]
     return {
         "cluster_name": "runtime-observability-lab",
         "num_tokens": 1,
@@ -143,9 +129,7 @@ def _settings(client: int, storage: int) -> dict[str, Any]:
         "endpoint_snitch": "SimpleSnitch",
         "commitlog_sync": "periodic",
         "commitlog_sync_period": "10s",
-        "listen_address": "127.0.0.1",
         "storage_port": storage,
-        "rpc_address": "127.0.0.1",
         "native_transport_port": client,
         "seed_provider": [
             {"class_name": "org.apache.cassandra.locator.SimpleSeedProvider", "parameters": seeds}
@@ -156,7 +140,7 @@ def _settings(client: int, storage: int) -> dict[str, Any]:
 def _wait(node: Node) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while node.process.poll() is None and time.monotonic() < deadline:
-        if _LISTENS in node.log.read_text(errors="replace"):
+        if LISTENS in node.log.read_text(errors="replace"):
             return
         time.sleep(0.5)
     raise AssertionError(f"Cassandra has not started:\n{node.log.read_text()[-3000:]}")
