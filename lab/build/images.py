@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from lab.build import cassandra, opensearch, packages, programs
+from lab.build import opensearch, packages, programs
 from lab.build.steps import Step
 from lab.errors import LabError
 from lab.node import image as node
@@ -211,27 +211,6 @@ OPENSEARCH = Image(
     _write_opensearch,
 )
 """For stacks whose traces go to an OpenSearch of their own."""
-
-
-def _write_cassandra(built: Mapping[str, Path], stream: IO[bytes]) -> None:
-    def readable(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-        entry.uid = entry.gid = 0
-        entry.uname = entry.gname = ""
-        entry.mode = 0o755 if entry.isdir() else 0o644
-        return entry
-
-    with tarfile.open(fileobj=stream, mode="w|") as tree:
-        packages.add(built["java"], tree)
-        tree.add(built["cassandra"], cassandra.HOME.lstrip("/"), filter=readable)
-
-
-CASSANDRA = Image(
-    f"{PREFIX}/cassandra:{cassandra.CASSANDRA}",
-    (opensearch.java, cassandra.cassandra),
-    (f'ENTRYPOINT ["{opensearch.JAVA_HOME}/bin/java"]', "WORKDIR /tmp", "USER 999"),
-    _write_cassandra,
-)
-"""For tests alone, which give Java its arguments and Cassandra its configuration."""
 
 
 def _write_curl(built: Mapping[str, Path], stream: IO[bytes]) -> None:

@@ -137,7 +137,7 @@ STACK_STORES = (
             "tests/e2e/test_cassandra.py",
         ),
         needs_lab=True,
-        images_of_maven=(*images.OF_OPENSEARCH, images.CASSANDRA),
+        images_of_maven=(*images.OF_OPENSEARCH, cassandra.IMAGE),
     ),
 )
 EXAMPLES = (

@@ -11,7 +11,6 @@ import pytest
 import yaml
 
 from lab.build import cassandra as program
-from lab.build import images
 from runtime_observability.core.naming import Names
 from tests.contract import cassandra_process
 from tests.e2e.ktrace import document, of_spans, shown, whole
@@ -38,7 +37,7 @@ class Elsewhere:
         file.chmod(0o644)
         arguments = program.arguments(program.HOME, _CONFIGURATION, "/tmp", 512)  # noqa: S108
         self.docker(
-            "create", "--name", self.name, "--network", stack.cluster, images.CASSANDRA.reference,
+            "create", "--name", self.name, "--network", stack.cluster, program.IMAGE.reference,
             *arguments,
         )  # fmt: skip
         self.docker("cp", str(file), f"{self.name}:{_CONFIGURATION}")
@@ -59,8 +58,8 @@ class Elsewhere:
 
 @pytest.fixture
 def elsewhere(stack: Stack, tmp_path: Path) -> Iterator[Elsewhere]:
-    if not stack.docker.exists(images.CASSANDRA.reference):
-        reason = f"there is no {images.CASSANDRA.reference}: `make test-stores` builds it"
+    if not stack.docker.exists(program.IMAGE.reference):
+        reason = f"there is no {program.IMAGE.reference}: `make test-stores` builds it"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
