@@ -1,4 +1,4 @@
-"""What raising a pin changes: the places in which its release is written, and the Go commands.
+"""What raising a pin changes: the places in which its release is written, and what resolves it.
 
 Pure: lab/commands/raise_.py carries a Change out.
 """
@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from lab.build import cassandra, opensearch
 from lab.errors import LabError
 from lab.pins import Pins
 from runtime_observability.core.versions import Version
@@ -46,6 +47,10 @@ class Change:
     """The folder that it is copied from, where it does not exist yet."""
     commands: tuple[tuple[str, ...], ...] = ()
     """They run in the folder, after the replacements."""
+    jars: str = ""
+    """The folder in lab whose jars Maven fetches again, to lock their checksums; empty: none."""
+    jars_pins: tuple[str, ...] = ()
+    """The pins of [java] that its pom.xml uses."""
     unwanted: tuple[str, ...] = ()
     """Files that a command leaves in the folder and that the next one must not find."""
     to_read: tuple[str, ...] = ()
@@ -78,6 +83,16 @@ class _Program:
     places: tuple[_Place, ...] = ()
     module_places: tuple[_Place, ...] = ()
     unwanted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Jars:
+    """A pin whose release is that of jars in Maven's central repository."""
+
+    folder: str
+    pins: tuple[str, ...]
+    to_read: tuple[str, ...]
+    places: tuple[_Place, ...] = ()
 
 
 def _pin(name: str) -> _Place:
@@ -174,8 +189,36 @@ _PROGRAMS = {
         ),
     ),
 }
+_RUNS = "`make contract` and `make test-stores`: does it run?"
+_LOG4J = "lab/pins.toml: log4j must be the release of log4j-api in lab/opensearch/jars.sha256"
+_JARS = {
+    "cassandra": _Jars(
+        "cassandra",
+        cassandra.PINS_OF_POM,
+        (
+            "lab/build/cassandra.py: compare the options of Java with conf/jvm*-server.options",
+            _RUNS,
+        ),
+    ),
+    "log4j": _Jars("opensearch", opensearch.PINS_OF_POM, (_LOG4J, _RUNS)),
+    "opensearch": _Jars(
+        "opensearch",
+        opensearch.PINS_OF_POM,
+        (
+            _LOG4J,
+            "lab/build/opensearch.py: compare the options of Java and the module's descriptor",
+            *_backend("OPENSEARCH", "opensearch.al2023.dockerfile"),
+            _RUNS,
+        ),
+        (
+            *_default("OPENSEARCH", "openSearchVersion"),
+            _image("openSearchImage", "opensearch"),
+            _Place("examples/central/compose.yaml", "/opensearchproject/opensearch:<release>\n"),
+        ),
+    ),
+}
 _STAND_INS = ("pulumi-command", "pulumi-docker")
-NAMES = tuple(sorted([*_PROGRAMS, *_STAND_INS, "kubernetes", "kubernetes-default"]))
+NAMES = tuple(sorted([*_PROGRAMS, *_JARS, *_STAND_INS, "kubernetes", "kubernetes-default"]))
 
 
 def change(pins: Pins, name: str, version: str, module: str = "") -> Change:
@@ -196,6 +239,8 @@ def change(pins: Pins, name: str, version: str, module: str = "") -> Change:
             return _default_of_kubernetes(pins, version)
         case "pulumi-command" | "pulumi-docker":
             return _stand_in(pins, name, version)
+        case "cassandra" | "log4j" | "opensearch":
+            return _jars(pins, name, version)
         case _:
             return _program(pins, name, version, module)
 
@@ -203,9 +248,7 @@ def change(pins: Pins, name: str, version: str, module: str = "") -> Change:
 def _check_module(pins: Pins, name: str, module: str) -> None:
     own = pins.modules.get(f"{name}-module")
     if own is None and module:
-        raise LabError(
-            f"MODULE={module}: the Go module of {name} has the same version. Leave it out"
-        )
+        raise LabError(f"MODULE={module}: {name} has no Go module of another version. Leave it out")
     if own and not _MODULE_VERSION.fullmatch(module):
         raise LabError(
             f"MODULE={module}: not a version of a Go module. That of {name} has another version "
@@ -240,6 +283,18 @@ def _program(pins: Pins, name: str, version: str, module: str) -> Change:
         commands=tuple(("go", *line.split()) for line in commands),
         unwanted=program.unwanted,
         to_read=program.to_read,
+    )
+
+
+def _jars(pins: Pins, name: str, version: str) -> Change:
+    of = _JARS[name]
+    before = pins.java[name]
+    return Change(
+        _raised(name, before, version),
+        tuple(_replacements([_pin(name), *of.places], before, version)),
+        jars=of.folder,
+        jars_pins=of.pins,
+        to_read=of.to_read,
     )
 
 

@@ -32,8 +32,9 @@ _SKEW = 60 * _SECOND
 """How far the clock of whoever sent a span may be ahead."""
 _MOST_READ_PAGES = 40
 """Where the store cannot be searched for all that is wanted, and traces are read to see."""
-_NO_PATTERN = json.dumps({"ktrace": "["})
-"""A tag that no span has. Only a store that takes it for a regular expression refuses it."""
+_REFUSED_BY_SOME = {"tags": json.dumps({"ktrace": "["}), "minDuration": "1us"}
+"""Of no span. A store that takes the tag for a regular expression refuses it, and so does one that
+cannot be searched for a tag and a duration together."""
 _PROBED = (LUCENE.days or 0) * 24 * 3600 * _SECOND
 _MOST_READ_AGAIN = 200
 _COMPARED = 20
@@ -108,6 +109,8 @@ class Jaeger:
         """The last answers by their status and digest; the newest is the last one."""
         self._takes_text = False
         """Whether an UNKNOWN store has shown that it takes no patterns."""
+        self._has_asked = False
+        """Whether an UNKNOWN store was asked once at least."""
         self._failures = (httpx.HTTPError,)
         try:
             # No proxy of the user's can reach what is on this machine.
@@ -262,7 +265,7 @@ class Jaeger:
         """An answer with at most ``limit`` traces, fewer where the store refuses so many."""
         query = search.query(self.store)
         if start is not None:
-            query["start"] = start
+            query["start"] = start if self.store.inclusive else max(0, start - 1)
         if end is not None:
             # A span may begin within the last microsecond.
             query["end"] = end + 1
@@ -271,25 +274,29 @@ class Jaeger:
         # What has found a trace in the same period would have refused a broken pattern.
         self._takes_text |= was_asked and bool(traces)
         matching = [trace for trace in traces if search.finds(trace)]
-        full = len(traces) >= min(limit, self._most)
+        asked = min(limit, self._most)
+        full = len(traces) >= asked
+        if self.store.rows is not None:
+            full |= search.rows(self.store, traces, start, end) >= self.store.rows * asked
         begins = [span.start for trace in traces for span in trace.spans] if full else []
         return Page(matching, len(traces), full, begins)
 
     def _ask_for_the_store(self, query: Mapping[str, str | int]) -> bool:
-        """RefusalError if ``query`` is for a store that is not known and takes patterns.
+        """RefusalError if ``query`` is for a store that is not known and needs more than others.
 
-        Returns whether the whole period of ``query`` was searched for one.
+        Returns whether the whole period of ``query`` was searched for a pattern.
         """
         if self.store is not UNKNOWN or self._takes_text:
             return False
         until = int(query.get("end", now() + _SKEW))
         recent = until - _PROBED
         is_long = int(query.get("start", until)) < recent
-        if not (is_long or "tags" in query):
+        if self._has_asked and not (is_long or "tags" in query):
             return False
         # A longer period would be refused for its length alone, by a line that is as long.
         start = {"start": recent} if is_long else {}
-        self._traces("/api/traces", {**query, **start, "tags": _NO_PATTERN, "limit": 1})
+        self._traces("/api/traces", {**query, **start, **_REFUSED_BY_SOME, "limit": 1})
+        self._has_asked = True
         return not is_long
 
     def _first(self, query: Mapping[str, str | int], limit: int) -> list[Trace]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ktrace.jaeger import tags
@@ -31,20 +31,41 @@ class Search:
         By these it finds all traces of the search, and perhaps others.
         """
         query: dict[str, str | int] = {"service": self.service}
-        if self.operation and not tags.is_too_long_for(store, self.operation):
+        if self._sends_operation(store):
             query["operation"] = self.operation
         if sent := self._sent(store):
             spell = tags.escaped if store.patterns else str
             query["tags"] = json.dumps({key: spell(value) for key, value in sent.items()})
-        if self.shortest and (store.both or not sent):
+        if self.shortest and not store.single:
             query["minDuration"] = f"{self.shortest}us"
         return query
 
     def is_sent_whole(self, store: Store) -> bool:
         """Whether ``store`` can be searched for all of it."""
         wanted = self.process.keys() | self.tags.keys()
-        return self._sent(store).keys() == wanted and not tags.is_too_long_for(
-            store, self.operation
+        return (
+            self._sent(store).keys() == wanted
+            and (not self.operation or self._sends_operation(store))
+            and not (self.shortest and store.single)
+        )
+
+    def rows(
+        self, store: Store, traces: Iterable[Trace], start: int | None, end: int | None
+    ) -> int:
+        """How many rows of an index a search of a period may have read for ``traces``, at most.
+
+        A tag has one for each span that has it, or one of whose events has: those are not known
+        here.
+        """
+        service = clean(self.service)
+        operation = clean(self.operation) if self._sends_operation(store) else ""
+        return sum(
+            span.service == service
+            and (not operation or span.operation == operation)
+            and (start is None or span.start >= start)
+            and (end is None or span.start <= end)
+            for trace in traces
+            for span in trace.spans
         )
 
     def finds(self, trace: Trace) -> bool:
@@ -78,14 +99,30 @@ class Search:
             and all(span.process.get(key) == clean(text) for key, text in self.process.items())
         )
 
+    def _sends_operation(self, store: Store) -> bool:
+        too_long = tags.is_too_long_for(store, self.operation) and not store.operations
+        if not self.operation or too_long:
+            return False
+        return not (store.single and self._findable(store, self.tags))
+
     def _sent(self, store: Store) -> dict[str, str]:
-        texts = {
+        process = {
             key: text
             for key, text in self.process.items()
             if not tags.is_too_long_for(store, key, text)
         }
-        return texts | {
-            key: value for key, value in self.tags.items() if tags.is_findable_in(store, key, value)
+        of_span = self._findable(store, self.tags)
+        if not store.single:
+            return process | of_span
+        if not of_span and self._sends_operation(store):
+            return {}
+        # The longest value is most likely to be of few spans: a UID, a name.
+        return dict(sorted((of_span or process).items(), key=lambda tag: -len(tag[1]))[:1])
+
+    @staticmethod
+    def _findable(store: Store, wanted: Mapping[str, str]) -> dict[str, str]:
+        return {
+            key: value for key, value in wanted.items() if tags.is_findable_in(store, key, value)
         }
 
     def __str__(self) -> str:

@@ -23,13 +23,23 @@ class Store:
     patterns: bool = False
     """Whether a tag's value is a regular expression of Lucene's."""
     longest: int | None = None
-    """Values and operations of more bytes may never be found; None: all are."""
+    """Values of more bytes may never be found, nor may such operations; None: all are."""
+    operations: bool = False
+    """Whether all operations are found all the same."""
     days: int | None = None
     """The longest period of one search; None: any."""
     look_back: int | None = None
     """Days before its end that a search reads at most; None: all."""
-    both: bool = True
-    """Whether one search can be for tags and a duration."""
+    single: bool = False
+    """Whether a search is for one tag, operation or service alone. It could have several, but would
+    find only what is among the newest of each, and nothing tells whether there is more."""
+    rows: int | None = None
+    """Rows of an index, of a span each, that a search reads for each wanted trace: an answer with
+    fewer traces than wanted may lack some; None: all are read."""
+    inclusive: bool = True
+    """Whether a period includes its first microsecond."""
+    objects: bool = True
+    """Whether a value is found that is an object in JSON."""
     cuts: bool = False
     """Whether a search leaves out a trace's spans of more than an hour before its period. After the
     period those may be missing that began on a later day (UTC), and nothing tells of these."""
@@ -39,8 +49,19 @@ class Store:
 
 MEMORY = Store("memory")
 BADGER = Store("badger")
-# The writer's shouldIndexTag and the reader's validateQuery.
-CASSANDRA = Store("cassandra", longest=255, both=False)
+# The writer's shouldIndexTag, and the reader's queries and limitMultiple. A duration is searched in
+# whole hours, longest first, so it is never sent. Each span is a dozen writes or more, one after
+# another.
+CASSANDRA = Store(
+    "cassandra",
+    longest=255,
+    operations=True,
+    single=True,
+    rows=3,
+    inclusive=False,
+    objects=False,
+    late=1.5,
+)
 # The mapping's ignore_above is 256. A search names the index of each day in one line of HTTP, which
 # OpenSearch limits to 4,096 bytes: 30 days leave 136 bytes for the name of each.
 LUCENE = Store(

@@ -45,7 +45,11 @@ def is_findable(key: str, value: str) -> bool:
 
 def is_findable_in(store: Store, key: str, value: str) -> bool:
     """Whether ``store`` finds all spans that have the tag."""
-    return is_findable(key, value) and not is_too_long_for(store, key, value)
+    return (
+        is_findable(key, value)
+        and not is_too_long_for(store, key, value)
+        and (store.objects or not value.startswith("{"))
+    )
 
 
 def is_too_long_for(store: Store, *texts: str) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.build import images, opensearch
+from lab.build import maven
 from lab.build.images import Image
 from lab.build.steps import prepare
 from lab.commands.tiers import PYTHON, TIERS, Tier
@@ -97,8 +97,8 @@ def _prepare_lab(tiers: Sequence[Tier], cache: Cache) -> dict[str, str]:
     if any(tier.needs_browser for tier in tiers):
         _prepare_browser(cache)
     more = [image for tier in tiers for image in tier.images]
-    if any(tier.needs_opensearch for tier in tiers) and found.lab_images:
-        more += _images_of_opensearch()
+    if found.lab_images:
+        more += _images_of_maven(tiers)
     plugins = tuple(plugin for tier in tiers for plugin in tier.plugins)
     variables = ready.make_ready(ready.Needs(found, tuple(more), plugins))
     return {**variables, "RUNTIME_OBSERVABILITY_STACK": found.default_stack}
@@ -112,14 +112,16 @@ def _prepare_browser(cache: Cache) -> None:
         print(error, flush=True)
 
 
-def _images_of_opensearch() -> tuple[Image, ...]:
-    """Return what its tests need; nothing where it cannot be built, which they alone notice."""
+def _images_of_maven(tiers: Sequence[Tier]) -> list[Image]:
+    """Return those of the tiers; none where they cannot be built, which their tests notice."""
+    wanted = [image for tier in tiers for image in tier.images_of_maven]
     try:
-        opensearch.refuse_a_machine_without_maven()
+        if wanted:
+            maven.refuse_a_machine_without_maven("a trace store")
     except LabError as error:
         print(error, flush=True)
-        return ()
-    return images.OF_OPENSEARCH
+        return []
+    return wanted
 
 
 def _run(tier: Tier, program: Path, variables: Mapping[str, str]) -> Outcome:

@@ -6,40 +6,49 @@ import os
 import shlex
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from lab import pins, raising
+from lab.build import maven
 from lab.errors import LabError
 from lab.paths import PROJECT, Cache
 from lab.raising import Change
 
 
 def run(cache: Cache, pin: str, version: str, module: str = "", project: Path = PROJECT) -> int:
-    """Change the files, let Go resolve the modules, print what a person has to read; return 0.
+    """Change the files, let Go or Maven resolve the rest, print what a person reads; return 0.
 
     Raises LabError before anything is touched if the pin, the version or a file is not as expected.
-    If a Go command fails, every file is as it was.
+    If a command fails, every file is as it was.
     """
     change = raising.change(pins.read(project / raising.PINS), pin, version, module)
     texts = _changed_texts(project, change)
     if change.commands and not shutil.which("go"):
         raise LabError(f"`go` is not on PATH, and it resolves the modules of {pin}")
+    if change.jars:
+        maven.refuse_a_machine_without_maven(pin)
     folder = project / "lab" / "go" / change.folder
-    before = _contents([*texts, *(folder.iterdir() if change.folder and folder.exists() else ())])
+    jars = project / "lab" / change.jars
+    resolved = [*folder.iterdir()] if change.folder and folder.exists() else []
+    before = _contents([*texts, *resolved, *([jars / maven.LOCK] if change.jars else [])])
     try:
         if change.copied_from:
             shutil.copytree(folder.with_name(change.copied_from), folder)
         for path, text in texts.items():
             path.write_text(text, encoding="utf-8")
         for command in change.commands:
-            _run(command, folder, cache)
+            _run(command, folder, f"in lab/go/{change.folder}", _of_go(cache))
             for name in change.unwanted:
                 (folder / name).unlink(missing_ok=True)
+        added = _lock_jars(jars, change, project) if change.jars else []
     except BaseException:
         _restore(before, folder, change)
         raise
     _report(change, before, folder, project)
+    for jar in added:
+        print(f"  lab/{change.jars}/{maven.LOCK}: {jar} is new: is {maven.LIBRARY}/ its folder?")
     return 0
 
 
@@ -69,19 +78,44 @@ def _files(project: Path, change: Change, pattern: str) -> list[tuple[Path, Path
     ]
 
 
-def _run(command: tuple[str, ...], folder: Path, cache: Cache) -> None:
-    print(f"$ {shlex.join(command)}   # in lab/go/{folder.name}", flush=True)
-    environment = {
+def _of_go(cache: Cache) -> dict[str, str]:
+    return {
         "GOWORK": "off",
         "GOFLAGS": "-modcacherw",
         "GOMODCACHE": str(cache.go_modules),
         "GOCACHE": str(cache.go_build),
     }
+
+
+def _run(
+    command: tuple[str, ...], folder: Path, where: str, environment: Mapping[str, str]
+) -> None:
+    print(f"$ {shlex.join(command)}   # {where}", flush=True)
     done = subprocess.run(command, cwd=folder, env={**os.environ, **environment}, check=False)
     if done.returncode != 0:
         raise LabError(
             f"`{shlex.join(command)}` exited with {done.returncode}, so every file is as it was"
         )
+
+
+def _lock_jars(folder: Path, change: Change, project: Path) -> list[str]:
+    """Write the checksums of the jars that Maven fetches now; return the artifacts that are new."""
+    found = pins.read(project / raising.PINS).java
+    file = folder / maven.LOCK
+    with tempfile.TemporaryDirectory(prefix="raise-") as temporary:
+        shutil.copy(folder / maven.POM, temporary)
+        jars = Path(temporary) / "jars"
+        # A repository of its own: what the user's holds was not downloaded for this.
+        command = (
+            *maven.command(found, *change.jars_pins),
+            f"-Dmaven.repo.local={temporary}/repository",
+            f"-DoutputDirectory={jars}",
+        )
+        _run(command, Path(temporary), f"in a copy of lab/{change.jars}", {})
+        before = maven.locked(file.read_text(encoding="utf-8"))
+        text = maven.lock(jars, before)
+    file.write_text(text, encoding="utf-8")
+    return maven.added(before, maven.locked(text))
 
 
 def _contents(paths: list[Path]) -> dict[Path, bytes | None]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.build import images, opensearch, programs
+from lab.build import cassandra, images, opensearch, programs
+from lab.build.images import Image
 from lab.build.steps import Step
 from lab.providers import install
 from lab.providers.install import Plugin
@@ -32,13 +33,13 @@ class Tier:
     steps: tuple[Step, ...] = ()
     """What else has to be built for it."""
     needs_lab: bool = False
-    images: tuple[images.Image, ...] = ()
+    images: tuple[Image, ...] = ()
     """The images that its tests need besides those of the default stack."""
     plugins: tuple[Plugin, ...] = ()
     """The provider plugins that its tests need besides those of the project's program."""
     needs_browser: bool = False
-    needs_opensearch: bool = False
-    """Whether some of its tests need an OpenSearch in a container."""
+    images_of_maven: tuple[Image, ...] = ()
+    """Like ``images``, of programs that Maven fetches."""
 
 
 SHELL_FILES = (".ci/*", ".github/scripts/*.sh", "lab/opensearch/image/*.sh", "tests/e2e/*.sh")
@@ -115,7 +116,7 @@ ALL = (
         needs_lab=True,
         images=(images.NODES[programs.NEWEST_KUBERNETES], images.STOCK_NODE),
         needs_browser=True,
-        needs_opensearch=True,
+        images_of_maven=images.OF_OPENSEARCH,
     ),
     Tier("soak, a sample", (*PYTEST, VERBOSE, "tests/soak"), needs_lab=True),
 )
@@ -131,9 +132,12 @@ VERSIONS = (
 STACK_STORES = (
     Tier(
         "trace stores of stacks",
-        (*PYTEST, VERBOSE, "tests/e2e/test_trace_store.py", "tests/e2e/test_open_search.py"),
+        (
+            *(*PYTEST, VERBOSE, "tests/e2e/test_trace_store.py", "tests/e2e/test_open_search.py"),
+            "tests/e2e/test_cassandra.py",
+        ),
         needs_lab=True,
-        needs_opensearch=True,
+        images_of_maven=(*images.OF_OPENSEARCH, cassandra.IMAGE),
     ),
 )
 EXAMPLES = (
@@ -148,7 +152,7 @@ CONTRACT = (
     Tier(
         "contract",
         (*PYTEST, "tests/contract"),
-        steps=(programs.jaeger, opensearch.opensearch),
+        steps=(programs.jaeger, opensearch.opensearch, cassandra.cassandra),
     ),
 )
 STORES = (

@@ -330,6 +330,12 @@ has the other options used here (pkg/es/config/config.go: ``auth.basic.password_
 ``schema.create`` of Cassandra came with 2.1.0 (pkg/cassandra/config/config.go; jaeger#5922).
 """
 
+OLDEST_JAEGER_WITH_QUEUE = Version.parse("2.13.0")
+"""The first release whose jaeger_storage_exporter is known to take ``queue`` as it is written here.
+
+2.13.0 ran with it, and newer collectors still read it (v0.159.0 config/configoptional, which takes
+``enabled``). The names in it are newer than Jaeger's first releases with Cassandra."""
+
 JAEGER_KNOWS_ENGINE: Mapping[str, Mapping[int, Version]] = {
     "opensearch": {
         1: Version.parse("2.7.0"),

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from runtime_observability.core import arrivals, compatibility, destinations, naming, trace_store
+from runtime_observability.core import (
+    arrivals,
+    compatibility,
+    destinations,
+    naming,
+    stores,
+    trace_store,
+)
 from runtime_observability.core.origin import Origin
 from runtime_observability.core.presets import EVERYTHING, Choice
 from runtime_observability.core.versions import Version
@@ -167,6 +174,8 @@ def jaeger(settings: Settings, names: Names) -> str:
     extensions = document["extensions"]
     extensions["jaeger_storage"]["backends"] = {store: trace_store.backend(settings, names)}
     extensions["jaeger_query"]["storage"]["traces"] = store
+    if store == stores.CASSANDRA:
+        trace_store.write_side_by_side(document, settings.jaeger_version)
     return dump(document)
 
 

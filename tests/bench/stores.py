@@ -36,11 +36,13 @@ from ktrace.podstart.search import look_for_start
 from tests import processes
 from tests.bench import traffic
 from tests.bench.traffic import MINUTE, Minute
-from tests.contract import jaeger_process, opensearch_process
+from tests.contract import cassandra_process, jaeger_process, opensearch_process
 from tests.contract.jaeger_process import Process, Size
 from tests.contract.opensearch_process import Node
 
 STORES = ("memory", "badger", "opensearch")
+CHOICES = (*STORES, "cassandra")
+"""Cassandra is written a dozen rows for each span: a million spans would take hours."""
 _RETENTION = "48h"
 _SECOND = 1_000_000
 _MOST = 20_000
@@ -184,8 +186,12 @@ def _running(name: str, size: Size) -> Iterator[_Servers]:
             built = opensearch_process.built()
             assert built, "no OpenSearch: `make contract` builds the lab's"
             node = stack.enter_context(opensearch_process.running(built))
-        urls = [node.url] if node else []
-        jaeger = stack.enter_context(jaeger_process.running(file, name, folder, urls, size))
+        servers = [node.url] if node else []
+        if name == "cassandra":
+            built = cassandra_process.built()
+            assert built, "no Cassandra: `make contract` builds the lab's"
+            servers = [stack.enter_context(cassandra_process.running(built)).server]
+        jaeger = stack.enter_context(jaeger_process.running(file, name, folder, servers, size))
         # Jaeger's own configuration and log are a few KiB.
         yield _Servers(jaeger, node, node.data if node else folder)
 
@@ -378,7 +384,7 @@ def main(arguments: Sequence[str]) -> int:
         "--samples", type=int, default=100, help="of each kind of search (default: 100)"
     )
     parser.add_argument(
-        "--store", action="append", choices=STORES, help="only this one; may be repeated"
+        "--store", action="append", choices=CHOICES, help="only this one; may be repeated"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
     options = parser.parse_args(arguments)

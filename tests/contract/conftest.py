@@ -4,33 +4,57 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 import pytest
 
 from ktrace.jaeger import Jaeger
 from ktrace.jaeger import store as stores
-from tests.contract import jaeger_process, opensearch_process, recordings, spans, stacks
+from tests.contract import (
+    cassandra_process,
+    jaeger_process,
+    opensearch_process,
+    recordings,
+    spans,
+    stacks,
+)
 from tests.contract.jaeger_process import Process
 from tests.fakes.ktrace import Ktrace
 
 _VISIBLE_SECONDS = 60
+CASSANDRA = pytest.param("cassandra", marks=pytest.mark.every_store)
 _HAS_OPENSEARCH = bool(os.environ.get(jaeger_process.OPENSEARCH) or opensearch_process.built())
-STORES = ("memory", "badger", *(["opensearch"] if _HAS_OPENSEARCH else []))
-"""Those that this machine has: `make contract` builds OpenSearch, and a variable can name one."""
-KNOWN = {"memory": stores.MEMORY, "badger": stores.BADGER, "opensearch": stores.LUCENE}
+STORES = (
+    "memory",
+    "badger",
+    *(["opensearch"] if _HAS_OPENSEARCH else []),
+    *([CASSANDRA] if cassandra_process.built() else []),
+)
+"""Those that this machine has: `make contract` builds the last two, and a variable can name an
+OpenSearch."""
+KNOWN = {
+    "memory": stores.MEMORY,
+    "badger": stores.BADGER,
+    "opensearch": stores.LUCENE,
+    "cassandra": stores.CASSANDRA,
+}
 
 
 @pytest.fixture(scope="package")
-def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Process]]:
-    """A Jaeger with each store, by the store's name."""
+def processes(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Process]]:
+    """A Jaeger with each store that a test is for, by the store's name."""
     file = jaeger_process.needed()
     sent = [*spans.hostile(), *spans.others(), *spans.crowd(), *recordings.spans(), *stacks.spans()]
     with ExitStack() as stack:
         found = {}
-        for name in STORES:
+        for name in _stores_of(request.session.items):
             urls = []
+            if name == "cassandra":
+                node = cassandra_process.running(cassandra_process.needed())
+                urls = [stack.enter_context(node).server]
             if name == "opensearch":
                 urls = [url] if (url := os.environ.get(jaeger_process.OPENSEARCH)) else []
                 if not urls and (built := opensearch_process.built()):
@@ -43,6 +67,12 @@ def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Pr
         for process in found.values():
             _wait_until_visible(process)
         yield found
+
+
+def _stores_of(items: Sequence[pytest.Item]) -> list[str]:
+    """Those of the chosen tests, in the order of STORES."""
+    chosen = [item.callspec.params.get("process") for item in items if hasattr(item, "callspec")]
+    return [name for name in KNOWN if name in chosen]
 
 
 @pytest.fixture(params=STORES)

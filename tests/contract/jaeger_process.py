@@ -20,6 +20,7 @@ import yaml
 from ktrace.jaeger import Jaeger, JaegerError
 from lab.build import programs
 from lab.paths import Cache
+from runtime_observability.core import trace_store
 
 PROGRAM = "RUNTIME_OBSERVABILITY_JAEGER"
 """The variable with the file of a Jaeger v2; without it the lab's is taken, if it is built."""
@@ -70,7 +71,7 @@ def needed() -> Path:
     pytest.skip(told)
 
 
-def backend(store: str, folder: Path, opensearch: Sequence[str], size: Size) -> dict[str, Any]:
+def backend(store: str, folder: Path, servers: Sequence[str], size: Size) -> dict[str, Any]:
     """A store's part of Jaeger's configuration; the store is empty."""
     if store == "memory":
         return {"memory": {"max_traces": size.traces}}
@@ -78,10 +79,13 @@ def backend(store: str, folder: Path, opensearch: Sequence[str], size: Size) -> 
         directories = {"keys": f"{folder}/keys", "values": f"{folder}/values"}
         # The recordings are from long ago, and a store counts from when a span arrives.
         return {"badger": {"directories": directories, "ephemeral": False, "ttl": {"spans": "48h"}}}
+    if store == "cassandra":
+        keyspace = f"contract_{os.getpid()}"
+        return {"cassandra": trace_store.cassandra(servers, keyspace, "48h", copies=1)}
     index = {"shards": size.shards, "replicas": size.replicas}
     kinds = ("spans", "services", "dependencies", "sampling")
     indices = {"index_prefix": f"contract-{os.getpid()}", **dict.fromkeys(kinds, index)}
-    return {"opensearch": {"server_urls": list(opensearch), "indices": indices}}
+    return {"opensearch": {"server_urls": list(servers), "indices": indices}}
 
 
 @contextmanager
@@ -89,15 +93,15 @@ def running(
     file: Path,
     store: str | Mapping[str, Any],
     folder: Path,
-    opensearch: Sequence[str] = (),
+    servers: Sequence[str] = (),
     size: Size = Size(),
 ) -> Iterator[Process]:
     """A Jaeger of the program ``file``, ended at the end.
 
     ``store`` is a name, or the store's part of the configuration. ``folder`` has no file of
-    Jaeger's; ``opensearch`` are the URLs of the nodes to use.
+    Jaeger's; ``servers`` are the nodes of OpenSearch or Cassandra to use.
     """
-    own = backend(store, folder, opensearch, size) if isinstance(store, str) else dict(store)
+    own = backend(store, folder, servers, size) if isinstance(store, str) else dict(store)
     http, grpc, otlp, health = free_ports(4)
     configuration = {
         "receivers": {"otlp": {"protocols": {"http": {"endpoint": f"127.0.0.1:{otlp}"}}}},

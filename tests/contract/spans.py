@@ -117,7 +117,11 @@ def name_of(value: Any) -> str:
 
 
 def hostile() -> list[Sent]:
-    return [span(name_of(value), tags={"value": value}) for value in VALUES]
+    # Apart, as most spans are: of one operation and microsecond Cassandra finds one alone.
+    return [
+        span(name_of(value), start=NOW + number, tags={"value": value})
+        for number, value in enumerate(VALUES)
+    ]
 
 
 def others() -> list[Sent]:
@@ -125,8 +129,8 @@ def others() -> list[Sent]:
     two, first = ids("two spans")
     return [
         span("failed", "made by Jaeger", failed=True, kind=2),
-        span("succeeded", "made by Jaeger", failed=False, kind=3),
-        span("unset", "made by Jaeger", kind=1, scope="other.scope"),
+        span("succeeded", "made by Jaeger", NOW + 1, failed=False, kind=3),
+        span("unset", "made by Jaeger", NOW + 2, kind=1, scope="other.scope"),
         span("process", "process", process={"host.name": "node.a", "number": 5}),
         span("event", "event", event={"value": "of an event", "both": "event"}),
         span("zeros", "zeros", trace=zeros),
@@ -137,7 +141,9 @@ def others() -> list[Sent]:
         span("edge", "edge", start=NOW - 100 * SECOND, tags={"edge": "yes"}),
         span("edge.5", "edge.5", tags={"edge": "half"}),
         span("short", "duration", took=10_000_000, tags={"timed": "yes"}),
-        span("lasting", "duration", took=90_000_000, tags={"timed": "yes"}),
+        span("lasting", "duration", NOW + 1, took=90_000_000, tags={"timed": "yes"}),
+        span("twin one", "twin", tags={"born": "together"}),
+        span("twin two", "twin", tags={"born": "together"}),
         *(
             span(f"{days} days", "aged", NOW - days * 24 * HOUR, tags={"aged": "a.b"})
             for days in (0, 1, 29, 31, 100)

@@ -10,6 +10,7 @@ import pytest
 from ktrace.jaeger import Jaeger, Trace, tags
 from ktrace.text import clean
 from tests.contract import spans
+from tests.contract.jaeger_process import Process
 from tests.contract.spans import HOUR, NOW, SECOND, SERVICE, VALUES, ids, name_of
 
 START, END = NOW - HOUR, NOW + HOUR
@@ -169,6 +170,16 @@ def test_a_trace_is_whole_though_its_spans_begin_hours_apart(jaeger: Jaeger) -> 
         assert [span.operation for span in last.spans] == wanted
         ((last,), _whole) = jaeger.find_all(SERVICE, "hour 0", start=START, end=END, most=9)
         assert [span.operation for span in last.spans] == wanted
+
+
+def test_spans_of_one_microsecond_are_found_by_a_tag(jaeger: Jaeger, process: Process) -> None:
+    twins = named("twin one", "twin two")
+    assert found(jaeger, tags={"born": "together"}) == twins
+    assert found(jaeger, operation="twin", tags={"born": "together"}) == twins
+    by_operation = found(jaeger, operation="twin")
+    # The key of Cassandra's index has the operation and the time alone.
+    assert by_operation <= twins
+    assert len(by_operation) == (1 if process.store == "cassandra" else 2)
 
 
 def test_one_client_searches_for_text_before_and_after_patterns(jaeger: Jaeger) -> None:

@@ -33,6 +33,7 @@ def _wanted(found: pins.Pins) -> Iterator[tuple[str, str]]:
         ("K3S", "k3sVersion"): f"v{found.kubernetes[found.kubernetes_default]}-k3s1",
         ("JAEGER", "jaegerVersion"): found.programs["jaeger"],
         ("COLLECTOR", "collectorVersion"): found.programs["collector"],
+        ("OPENSEARCH", "openSearchVersion"): found.java["opensearch"],
     }
     for (name, key), release in defaults.items():
         yield "Pulumi.yaml", f"  {key}:\n    type: string\n    default: {release}\n"
@@ -45,8 +46,12 @@ def _wanted(found: pins.Pins) -> Iterator[tuple[str, str]]:
         f"jaegerImage: {IMAGES}/jaeger:{found.programs['jaeger']}",
         f"collectorImage: {IMAGES}/opentelemetry-collector:{found.programs['collector']}",
         f"k3dToolsImage: {IMAGES}/k3d-tools:{found.programs['k3d']}",
+        f"openSearchImage: {IMAGES}/opensearch:{found.java['opensearch']}",
     ):
         yield "Pulumi.lab.yaml", f":{image}\n"
+    yield "examples/central/compose.yaml", f"/opensearch:{found.java['opensearch']}\n"
+    for folder, jar in _JARS:
+        yield f"lab/{folder}/jars.sha256", f"/{jar.format(**found.java)}.jar\n"
     for plugin in ("command", "docker"):
         release = found.plugins[f"pulumi-{plugin}"]
         yield "lab/providers/__init__.py", f"pulumi-resource-{plugin} {release}"
@@ -66,4 +71,11 @@ _PROGRAMS = (
     ("collector/manifest.yaml", "  version: {collector}\n"),
     ("collector/manifest.yaml", "collector/receiver/otlpreceiver v{collector}\n"),
     ("collector/manifest.yaml", "confmap/provider/envprovider {collector-module}\n"),
+)
+_JARS = (
+    ("cassandra", "cassandra-all-{cassandra}"),
+    ("opensearch", "opensearch-{opensearch}"),
+    ("opensearch", "opensearch-plugin-classloader-{opensearch}"),
+    ("opensearch", "transport-netty4-client-{opensearch}"),
+    ("opensearch", "log4j-core-{log4j}"),
 )

@@ -38,6 +38,7 @@ def test_the_defaults_are_the_pins() -> None:
     assert defaults()["k3sVersion"] == f"v{programs.KUBERNETES}-k3s1" == f"v{support.DEFAULT_K3S}"
     assert defaults()["jaegerVersion"] == found.programs["jaeger"]
     assert defaults()["collectorVersion"] == found.programs["collector"]
+    assert defaults()["openSearchVersion"] == found.java["opensearch"]
 
 
 def test_a_kubernetes_is_pinned_for_its_minor() -> None:
@@ -65,7 +66,8 @@ def test_a_plugin_is_of_the_release_that_the_program_installs(package: str) -> N
 def test_no_other_file_of_the_lab_names_a_pinned_release() -> None:
     """Comments and docstrings may: they cite sources."""
     found = pins.read()
-    releases = {*found.programs.values(), *found.kubernetes.values(), *found.plugins.values()}
+    tables = (found.programs, found.kubernetes, found.plugins, found.java)
+    releases = {release for table in tables for release in table.values()}
     assert {
         f"{file.relative_to(PROJECT)}: {text}"
         for file in (PROJECT / "lab").rglob("*.py")

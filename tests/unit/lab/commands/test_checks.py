@@ -69,7 +69,7 @@ def test_only_its_own_tests_need_opensearch(
 
     monkeypatch.setattr(ready, "make_ready", make_ready)
     monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/mvn" if maven else None)
-    tier = Tier("real", (), needs_lab=True, needs_opensearch=True)
+    tier = Tier("real", (), needs_lab=True, images_of_maven=images.OF_OPENSEARCH)
     checks._prepare_lab([tier], Cache(tmp_path))
     assert needs[0].more_images == loaded
     assert ("has no mvn: install the package maven" in capsys.readouterr().out) is not maven

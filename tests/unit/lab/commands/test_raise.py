@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lab import pins, raising
+from lab.build import maven
 from lab.commands import raise_
 from lab.errors import LabError
 from lab.paths import PROJECT, Cache
@@ -22,6 +24,12 @@ COPIED = (
     "Pulumi.yaml",
     "Pulumi.lab.yaml",
     "Pulumi.dev.yaml",
+    "examples/central/compose.yaml",
+    *(
+        f"lab/{of}/{file}"
+        for of in ("cassandra", "opensearch")
+        for file in ("pom.xml", "jars.sha256")
+    ),
 )
 FAKE_GO = """\
 #!/bin/sh
@@ -35,6 +43,24 @@ if [ "$1" = get ]; then
   for wanted; do sed -i "s#${wanted%@*} v[^ ]*#${wanted%@*} ${wanted#*@}#" go.mod; done
 fi
 """
+FAKE_MAVEN = """\
+#!/bin/sh
+# Writes down its call; copies what the POM names, one more jar, and one of the module's.
+for argument; do
+  case $argument in
+    -DoutputDirectory=*) out=${argument#*=} ;;
+    -Dcassandra=*) jars="cassandra-all-${argument#*=}" ;;
+    -Dopensearch=*) release=${argument#*=} ;;
+    -Dlog4j=*) log4j=${argument#*=} ;;
+  esac
+done
+echo "mvn: $(ls) $out" >>"$CALLS"
+[ -z "$MAVEN_FAILS" ] || exit 1
+[ -z "$release" ] || jars="opensearch-$release opensearch-plugin-classloader-$release \
+  transport-netty4-client-$release log4j-core-$log4j"
+mkdir -p "$out"
+for jar in $jars brand-new-1.0; do echo "$jar" >"$out/$jar.jar"; done
+"""
 
 
 @pytest.fixture
@@ -47,11 +73,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(PROJECT / "lab" / "go", copy / "lab" / "go")
     own = (copy / "Pulumi.lab.yaml").read_text().replace("config:", "config:\n  x: 1")
     (copy / "Pulumi.mine.yaml").write_text(own)
-    go = tmp_path / "bin" / "go"
-    go.parent.mkdir()
-    go.write_text(FAKE_GO)
-    go.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{go.parent}{os.pathsep}{os.environ['PATH']}")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, text in (("go", FAKE_GO), ("mvn", FAKE_MAVEN)):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("MAVEN_FAILS", "")
     monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
     monkeypatch.setenv("GO_FAILS", "")
     return copy
@@ -77,7 +105,11 @@ def changed(before: dict[str, bytes], project: Path) -> set[str]:
 
 STACKS = {"Pulumi.lab.yaml", "Pulumi.mine.yaml"}
 DEFAULTS = {"Pulumi.yaml", "runtime_observability/core/support.py"}
+JARS = "lab/opensearch/jars.sha256"
 CASES = {
+    "cassandra": ("9.1.2", "", {"lab/cassandra/jars.sha256"}),
+    "log4j": ("9.1.2", "", {JARS}),
+    "opensearch": ("9.1.2", "", {JARS, "examples/central/compose.yaml", *STACKS, *DEFAULTS}),
     "containerd": ("9.1.2", "", {"lab/go/containerd/go.mod"}),
     "jaeger": ("9.1.2", "v9.8.7-rc.1", {"lab/go/jaeger/go.mod", *STACKS, *DEFAULTS}),
     "collector": ("9.1.2", "v9.8.7", {"lab/go/collector/manifest.yaml", *STACKS, *DEFAULTS}),
@@ -127,6 +159,20 @@ def test_go_resolves_in_the_folder_of_the_module(project: Path, cache: Cache) ->
     assert not (project / "lab" / "go" / "collector" / "main_windows.go").exists()
 
 
+def test_jars_stay_in_their_folders_and_a_new_one_is_told(
+    project: Path, cache: Cache, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raise_.run(cache, "opensearch", "9.1.2", project=project)
+    lock = maven.locked((project / JARS).read_text())
+    module = "modules/transport-netty4/transport-netty4-client-9.1.2.jar"
+    assert lock[module] == hashlib.sha256(b"transport-netty4-client-9.1.2\n").hexdigest()
+    assert {"lib/opensearch-9.1.2.jar", "lib/brand-new-1.0.jar"} <= lock.keys()
+    assert f"  {JARS}: brand-new is new: is lib/ its folder?\n" in capsys.readouterr().out
+    (call,) = calls(project)
+    assert call.startswith("mvn: pom.xml /")
+    assert not Path(call.split()[-1]).exists()
+
+
 def test_the_default_kubernetes_is_raised_with_its_minor(project: Path, cache: Cache) -> None:
     found = pins.read(project / "lab" / "pins.toml")
     release = f"{found.kubernetes_default}.99"
@@ -148,13 +194,15 @@ def test_a_new_minor_gets_a_module_of_its_own(project: Path, cache: Cache) -> No
 @pytest.mark.parametrize(
     ("name", "version", "module", "message"),
     [
-        ("jager", "2.14.0", "v1.77.0", r"PIN=jager: there is no such pin. The pins are collector"),
+        ("jager", "2.14.0", "v1.77.0", r"PIN=jager: there is no such pin. The pins are cass"),
         ("k3d", "5.10", "", r"VERSION=5.10: not a release number"),
         ("k3d", "v5.10.0", "", r"VERSION=v5.10.0: not a release number"),
         ("k3d", "9.9.9\n", "", "not a release number"),
         ("k3d", "5.9.0; rm", "", "not a release number"),
         ("k3d", "5.8.9", "", "k3d is .*, and a pin is only raised"),
-        ("k3d", "9.9.9", "v9.9.9", "the Go module of k3d has the same version. Leave it out"),
+        ("k3d", "9.9.9", "v9.9.9", "k3d has no Go module of another version. Leave it out"),
+        ("opensearch", "2.19.5", "", "opensearch is .*, and a pin is only raised"),
+        ("opensearch", "3.0.0", "v3.0.0", "opensearch has no Go module of another version"),
         ("jaeger", "9.9.9", "", r"not a version of a Go module.*VERSION=… MODULE=v…"),
         ("jaeger", "9.9.9", "v1.77.0 -x", "not a version of a Go module"),
         ("kubernetes", "1.35.0", "", "kubernetes 1.35 is .*, and a pin is only raised"),
@@ -209,6 +257,28 @@ def test_if_go_refuses_every_file_is_as_it_was(
     assert calls(project)
     assert contents(project) == before
     assert not (project / "lab" / "go" / "kubernetes-1.99").exists()
+
+
+@pytest.mark.parametrize("name", ["cassandra", "log4j", "opensearch"])
+def test_if_maven_refuses_every_file_is_as_it_was(
+    name: str, project: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAVEN_FAILS", "1")
+    before = contents(project)
+    with pytest.raises(LabError, match=r"`mvn .* exited with 1, so every file is as it was"):
+        raise_.run(cache, name, "9.1.2", project=project)
+    assert calls(project)
+    assert contents(project) == before
+
+
+def test_without_maven_nothing_is_touched(
+    project: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    before = contents(project)
+    with pytest.raises(LabError, match="opensearch is fetched by Maven"):
+        raise_.run(cache, "opensearch", "9.1.2", project=project)
+    assert contents(project) == before
 
 
 def test_without_go_nothing_is_touched(

@@ -1,4 +1,4 @@
-"""The jars of OpenSearch: exactly those that the lock file has."""
+"""The jars of OpenSearch and Cassandra: exactly those that a lock file has."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.build.opensearch import OPENSEARCH, install, locked
+from lab.build import cassandra
+from lab.build.maven import install, locked
+from lab.build.opensearch import OPENSEARCH
 from lab.errors import LabError
 from lab.paths import LAB
 from lab.pins import PINS
@@ -46,4 +48,12 @@ def test_the_lock_is_of_the_pinned_release() -> None:
     assert f"lib/opensearch-{OPENSEARCH}.jar" in lock
     assert f"modules/transport-netty4/transport-netty4-client-{OPENSEARCH}.jar" in lock
     assert f"lib/log4j-core-{PINS.java['log4j']}.jar" in lock
+    assert all(len(digest) == 64 for digest in lock.values())
+
+
+def test_the_lock_of_cassandra_has_what_starts_it() -> None:
+    lock = locked((LAB / "cassandra" / "jars.sha256").read_text())
+    assert f"lib/cassandra-all-{cassandra.CASSANDRA}.jar" in lock
+    (agent,) = (text for text in cassandra.arguments("", "", "", 1) if "agent" in text)
+    assert agent.removeprefix("-javaagent:/") in lock
     assert all(len(digest) == 64 for digest in lock.values())
