@@ -148,7 +148,8 @@ class _Search:
         now = int(time.time() * 1_000_000)
         found: dict[str, Trace] = {}
         complete = True
-        for query in narrowed.queries(expectation, self._jaeger.operations(APISERVER)):
+        operations = self._jaeger.operations(APISERVER) if expectation.request else []
+        for query in narrowed.queries(expectation, operations):
             traces, complete = self._reader.find_all(
                 APISERVER,
                 query.operation,

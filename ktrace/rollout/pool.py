@@ -17,12 +17,12 @@ _MOST = 20_000
 FEW = 8
 """Pods that are searched for one by one."""
 _MOMENT = 5_000_000
-"""Microseconds."""
+"""In microseconds."""
 _SAMPLE = 50
 """Syncs of a moment, which show whose the others are."""
 _SHARE = 0.5
-"""Of what is read at once, if it is of the wanted pods, each can be searched for as quickly: a
-search costs as much as reading four traces, and a pod has about as many in each of the searches."""
+"""How much of what is read at once must be of the wanted pods: with less, a search for each is as
+quick. A search costs as much as reading four traces, and finds about as many."""
 _MOST_SYNCS, _MOST_REQUESTS = 10, 60
 """Traces for each pod that are read at once: if there are more, the sample was of a rare moment."""
 _KEYS = (POD, "key", "url", _CONTAINER)

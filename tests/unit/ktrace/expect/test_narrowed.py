@@ -143,3 +143,8 @@ def test_the_rest_of_a_busy_cluster_is_not_read(version: str, about: dict[str, A
     store = Store([*busy, own])
     assert judged(store, about).found == 1
     assert store.found < 10
+
+
+def test_of_a_release_with_other_names_all_requests_are_read() -> None:
+    expectation = Expectation.model_validate({"name": "it", "request": {"resource": "pods"}})
+    assert narrowed.queries(expectation, ["GET", "authentication", "Request pods"]) == [Query()]
