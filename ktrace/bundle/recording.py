@@ -90,10 +90,8 @@ def _save(
         found["answer"] = of_error(line_of(failure), code)
     else:
         found["answer"], answered = _answered_again(context, path, found)
-        if isinstance(
-            failure, OSError | SystemExit
-        ):  # how it would have ended is not known otherwise
-            found["exitCode"] = answered
+        if isinstance(failure, OSError | SystemExit):
+            found["exitCode"] = answered  # stdout failed before the command could end
     file.write(path, found)
     spans = otlp.count(found["resourceSpans"])
     kib = path.stat().st_size / 1024
@@ -103,8 +101,10 @@ def _save(
 def _answered_again(
     context: typer.Context, path: Path, document: Mapping[str, Any]
 ) -> tuple[dict[str, Any] | None, int]:
-    """The answer by the bundle alone, and its exit code: nothing is in it that is not in the
-    bundle."""
+    """The answer by the bundle alone, and its exit code.
+
+    Nothing is in it that is not in the bundle.
+    """
     dropped, code = io.StringIO(), 0
     with (
         replay.answering(file.parsed(document, str(path)), str(path)) as replayed,

@@ -67,6 +67,8 @@ class NotInBundleError(UsageError):
 
 
 class Replay(session.Live):
+    waits = False
+
     def __init__(self, bundle: Bundle, name: str, *, all_it_has: bool = False) -> None:
         self.bundle, self.name = bundle, name
         self.clock = clock.Past(bundle.asked.first_look, bundle.asked.last_look)

@@ -34,6 +34,9 @@ Keep = Callable[[Mapping[str, Any]], dict[str, Any] | None]
 class Live:
     """Reads the cluster and its Jaeger, and keeps nothing."""
 
+    waits = True
+    """Whether an answer may have to be waited for."""
+
     def jaeger(self, connect: Callable[[Mapping[str, Any]], Jaeger]) -> Jaeger:
         """The client that ``connect`` makes with settings of its HTTP client."""
         return connect({})

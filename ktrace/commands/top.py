@@ -106,8 +106,12 @@ def top(
         if as_json:
             terminal.print_json(activity.document(made, window, by.value, of, jaeger.url))
         else:
-            for part in activity.parts(made, window, heading, jaeger.url):
-                terminal.console().print(part)
+            console = terminal.console()
+            links = not console.is_terminal or console.width >= _WIDTH_WITH_LINKS
+            for part in activity.parts(made, window, heading, jaeger.url, links=links):
+                console.print(part)
+            for line in () if links else activity.pages(made, jaeger.url):
+                console.print(line, markup=False, soft_wrap=True)
 
 
 def _counted(looks: Activity, by: By, wanted: NamedObject | None) -> tuple[list[Row], Window]:

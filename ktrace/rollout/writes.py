@@ -27,7 +27,7 @@ def find(reader: Reader, workload: Workload, at: datetime | None) -> tuple[Write
     if at is None:
         return None, "the write: the object does not tell when it was written"
     second = int(at.timestamp()) * SECOND
-    by_pod = bool(workload.scaled_by) and at != workload.created
+    by_pod = bool(workload.scaled_by) and at not in (workload.created, workload.changed)
     earliest = second - SECOND if by_pod else second
     path = workload.kind.path(workload.namespace, workload.name)
     kind = workload.kind
@@ -54,7 +54,7 @@ def find(reader: Reader, workload: Workload, at: datetime | None) -> tuple[Write
         and request.start < second + SECOND
         and request.start + request.duration >= earliest
     ]
-    if workload.scaled_by and not by_pod:
+    if workload.scaled_by and at == workload.created:
         writes = [request for request in writes if request.method == "POST"] or writes
     if not writes and by_pod:
         return None, "a span of the write that made the first of its pods"

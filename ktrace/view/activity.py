@@ -13,6 +13,8 @@ from ktrace.document import moment, versioned
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+_PAGES = 10
+
 
 def parts(
     rows: Sequence[Row], window: Window, heading: str, url: str, *, links: bool = True
@@ -47,6 +49,14 @@ def parts(
             *([f"{url}/trace/{row.slowest_trace}"] if links else []),
         )
     yield table
+
+
+def pages(rows: Sequence[Row], url: str) -> Iterator[str]:
+    """The page of each of the first rows' slowest trace: where a column has no room for them."""
+    for row in rows[:_PAGES]:
+        yield f"slowest of {row.key}: {url}/trace/{row.slowest_trace}"
+    if (more := len(rows) - _PAGES) > 0:
+        yield f"{more} more row{'s' * (more > 1)}: --json has the pages of all"
 
 
 def _own_cells(row: Row) -> tuple[str, str]:

@@ -43,15 +43,20 @@ def console(*, error: bool = False) -> Console:
 
 def waiting(what: str) -> AbstractContextManager[object]:
     """A context manager that shows one line on stderr, and removes it; only on a terminal."""
-    if not sys.stderr.isatty():
+    if not _shows_waiting():
         return nullcontext()
     return console(error=True).status(text(f"{what}; Ctrl-C ends it"))
+
+
+def _shows_waiting() -> bool:
+    """From a bundle nothing is waited for."""
+    return sys.stderr.isatty() and session.current().waits
 
 
 @contextmanager
 def telling(what: str) -> Iterator[Callable[[str], None]]:
     """Like ``waiting``, with a line that changes: the function that is given replaces ``what``."""
-    if not sys.stderr.isatty():
+    if not _shows_waiting():
         yield lambda _: None
         return
 

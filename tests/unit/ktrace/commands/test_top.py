@@ -6,6 +6,7 @@ import fcntl
 import itertools
 import os
 import pty
+import re
 import signal
 import struct
 import subprocess
@@ -291,6 +292,39 @@ def watching(
         finally:
             process.kill()
             os.close(controller)
+
+
+def test_a_narrow_terminal_has_whole_pages_below_the_table(server: FakeServer) -> None:
+    """A link that is folded in a column can be neither read nor opened."""
+    names = [f"/api/v1/namespaces/a/pods/p{number}" for number in range(12)]
+    url = serve(server, *(trace("GET", name) for name in names))
+    controller, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
+    sizes = ("LINES", "COLUMNS")
+    environment = {key: value for key, value in os.environ.items() if key not in sizes}
+    command = [sys.executable, "-m", "ktrace", "top", "--by", "object", "--jaeger", url]
+    done = subprocess.run(
+        command,
+        env={**environment, "TERM": "xterm", "NO_COLOR": "1"},
+        stdout=terminal,
+        stderr=subprocess.PIPE,
+        cwd=PROJECT,
+        check=False,
+    )
+    os.close(terminal)
+    shown = ""
+    while done.returncode == 0:
+        try:
+            shown += os.read(controller, 65_536).decode()
+        except OSError:
+            break
+    os.close(controller)
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in shown.splitlines()]
+    assert all(name in lines[1] for name in ("object", "count", "p99 ms", "webhooks"))
+    pages = [line for line in lines if "/trace/" in line]
+    assert len(pages) == 10
+    assert all(re.fullmatch(rf"slowest of pods/a/p[0-9]+: {url}/trace/\S+", one) for one in pages)
+    assert lines[-1] == "2 more rows: --json has the pages of all"
 
 
 def test_watch_refreshes_in_place_until_ctrl_c(server: FakeServer) -> None:

@@ -15,7 +15,7 @@ from ktrace.podend.search import look_for_ending
 from ktrace.podend.waits import until_observed
 from ktrace.podstart import cluster
 from ktrace.view import ending as view
-from ktrace.view import terminal, waterfall
+from ktrace.view import ending_page, terminal, waterfall
 from tests.fakes import endings, starts
 from tests.fakes.clock import Clock
 from tests.fakes.jaeger import URL, Handler, client
@@ -172,6 +172,10 @@ def check(ending: PodEnding) -> None:
 def drawn(ending: PodEnding) -> None:
     """Every view of it can be made, and has no line break or control sequence of its sources."""
     validate("ending", view.document(ending, URL))
+    page = ending_page.render(ending, URL)
+    assert page.endswith("</html>\n")
+    assert page.count("<script") == 0
+    assert all(f"left:{wrong}" not in page for wrong in ("-", "nan", "inf"))
     lines = [view.title(ending), *view.summary(ending)]
     assert all(line.isprintable() for line in lines), lines
     terminal.plain(waterfall.table_of(ending.steps, ending.length_ms, 120))

@@ -589,6 +589,15 @@ def test_one_whose_first_pods_were_refused_begins_with_its_creation() -> None:
     assert rollout.write.verb == "create"
 
 
+def test_of_one_without_pods_the_last_write_is_told() -> None:
+    cluster = replica_set([], created=_LONG_AGO, changed=6050)
+    rollout = shown(cluster, REPLICA_SET, SET, by_controller(6050))
+    assert rollout.write
+    assert not any("older than its pods" in note for note in rollout.notes)
+    rollout = shown(cluster, REPLICA_SET, SET)
+    assert rollout.missing[0].startswith("the span of the write of 2023-11-14")
+
+
 def test_one_of_its_own_begins_with_the_last_write() -> None:
     """A person scales it, as a Deployment."""
     pods = one_after_another(100, 6100)

@@ -8,6 +8,7 @@ import sys
 import pytest
 from rich.table import Table
 
+from ktrace.bundle import session
 from ktrace.view import terminal
 
 
@@ -81,3 +82,18 @@ def test_a_terminal_has_colours_unless_they_are_unwanted(
     monkeypatch.setattr(sys, "stdout", screen)
     terminal.console().print("red", style="red")
     assert ("\x1b[31m" in screen.getvalue()) is coloured
+
+
+def test_nobody_is_told_to_wait_for_a_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Replayed(session.Live):
+        waits = False
+
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    session.use(Replayed())
+    try:
+        with terminal.waiting("waiting"), terminal.telling("waiting") as tell:
+            tell("still waiting")
+    finally:
+        session.use(session.Live())
+    assert screen.getvalue() == ""
