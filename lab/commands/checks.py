@@ -97,8 +97,8 @@ def _prepare_lab(tiers: Sequence[Tier], cache: Cache) -> dict[str, str]:
     if any(tier.needs_browser for tier in tiers):
         _prepare_browser(cache)
     more = [image for tier in tiers for image in tier.images]
-    if found.lab_images:
-        more += _images_of_maven(tiers)
+    if wanted := [image for tier in tiers for image in tier.images_of_maven if found.lab_images]:
+        more += _images_of_maven(wanted)
     plugins = tuple(plugin for tier in tiers for plugin in tier.plugins)
     variables = ready.make_ready(ready.Needs(found, tuple(more), plugins))
     return {**variables, "RUNTIME_OBSERVABILITY_STACK": found.default_stack}
@@ -112,12 +112,10 @@ def _prepare_browser(cache: Cache) -> None:
         print(error, flush=True)
 
 
-def _images_of_maven(tiers: Sequence[Tier]) -> list[Image]:
-    """Return those of the tiers; none where they cannot be built, which their tests notice."""
-    wanted = [image for tier in tiers for image in tier.images_of_maven]
+def _images_of_maven(wanted: list[Image]) -> list[Image]:
+    """Return `wanted`, or none where they cannot be built, which their tests alone notice."""
     try:
-        if wanted:
-            maven.refuse_a_machine_without_maven("a trace store")
+        maven.refuse_a_machine_without_maven("what some tests need")
     except LabError as error:
         print(error, flush=True)
         return []

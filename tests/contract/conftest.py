@@ -24,19 +24,22 @@ from tests.fakes.ktrace import Ktrace
 
 _VISIBLE_SECONDS = 60
 CASSANDRA = pytest.param("cassandra", marks=pytest.mark.every_store)
+ELASTICSEARCH = pytest.param("elasticsearch", marks=pytest.mark.every_store)
 _HAS_OPENSEARCH = bool(os.environ.get(jaeger_process.OPENSEARCH) or opensearch_process.built())
 STORES = (
     "memory",
     "badger",
     *(["opensearch"] if _HAS_OPENSEARCH else []),
+    *([ELASTICSEARCH] if os.environ.get(jaeger_process.ELASTICSEARCH) else []),
     *([CASSANDRA] if cassandra_process.built() else []),
 )
-"""Those that this machine has: `make contract` builds the last two, and a variable can name an
-OpenSearch."""
+"""Those that this machine has: `make contract` builds OpenSearch and Cassandra, and variables can
+name an OpenSearch and an Elasticsearch."""
 KNOWN = {
     "memory": stores.MEMORY,
     "badger": stores.BADGER,
     "opensearch": stores.LUCENE,
+    "elasticsearch": stores.of("elasticsearch"),
     "cassandra": stores.CASSANDRA,
 }
 
@@ -52,6 +55,8 @@ def processes(
         found = {}
         for name in _stores_of(request.session.items):
             urls = []
+            if name == "elasticsearch":
+                urls = [os.environ[jaeger_process.ELASTICSEARCH]]
             if name == "cassandra":
                 node = cassandra_process.running(cassandra_process.needed())
                 urls = [stack.enter_context(node).server]

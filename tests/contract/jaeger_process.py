@@ -27,6 +27,8 @@ PROGRAM = "RUNTIME_OBSERVABILITY_JAEGER"
 OPENSEARCH = "RUNTIME_OBSERVABILITY_OPENSEARCH"
 """The variable with the URL of an OpenSearch; without it the lab's runs, if it is built. The tests
 write indices of their own prefix."""
+ELASTICSEARCH = "RUNTIME_OBSERVABILITY_ELASTICSEARCH"
+"""The variable with the URL of an Elasticsearch, which the lab has none of."""
 MOST_TRACES = 2_500
 """The memory store of the tests holds so many."""
 _START_SECONDS = 60
@@ -85,7 +87,7 @@ def backend(store: str, folder: Path, servers: Sequence[str], size: Size) -> dic
     index = {"shards": size.shards, "replicas": size.replicas}
     kinds = ("spans", "services", "dependencies", "sampling")
     indices = {"index_prefix": f"contract-{os.getpid()}", **dict.fromkeys(kinds, index)}
-    return {"opensearch": {"server_urls": list(servers), "indices": indices}}
+    return {store: {"server_urls": list(servers), "indices": indices}}
 
 
 @contextmanager

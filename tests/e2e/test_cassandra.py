@@ -88,9 +88,11 @@ def test_a_stack_has_its_keyspace_and_leaves_it(stack: Stack, elsewhere: Elsewhe
         stack.docker("restart", "--time", "60", stack.jaeger)
         assert of_spans(shown(stack, pod, whole)) == of_spans(found)
 
-    # By another way the same: the store is not told, and learned from what it refuses.
-    told = document(stack, "show", pod, "--jaeger", stack.jaeger_url, code=0)
-    assert told["durationMs"] == found["durationMs"]
+    # A Jaeger whose store is not told: nobody says that the start is complete, without a cluster.
+    told = document(stack, "show", pod, "--jaeger", stack.jaeger_url, "--timeout", "0", code=1)
+    assert (told["uid"], told["startedAt"]) == (found["uid"], found["startedAt"])
+    stack.settle()
+    assert keyspace in elsewhere.keyspaces(), "another store leaves it as it is"
 
 
 def test_a_server_that_is_not_there_fails_the_up_with_the_reason(

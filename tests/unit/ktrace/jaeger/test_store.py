@@ -11,6 +11,8 @@ import pytest
 
 from ktrace.jaeger import Jaeger, JaegerError, paging, store
 from ktrace.jaeger import client as client_module
+from ktrace.jaeger.model import Span, Trace
+from ktrace.jaeger.search import Search
 from ktrace.jaeger.store import BADGER, CASSANDRA, LUCENE, MEMORY, UNKNOWN, Store
 from tests.fakes.clock import Clock
 from tests.fakes.jaeger import client, data, span, trace
@@ -151,11 +153,53 @@ def test_a_store_that_takes_text_is_asked_once() -> None:
     ]
 
 
-def test_plain_text_that_is_found_tells_nothing_of_the_store() -> None:
+def test_the_first_search_of_any_kind_asks_for_the_store() -> None:
     jaeger, queries = unknown(lambda _: "")
     jaeger.find("kubelet", start=NOW - 10, end=NOW)
     jaeger.find("kubelet", tags={"a": "x.y"}, start=NOW - 10, end=NOW)
-    assert json.loads(queries[1]["tags"]) == {"ktrace": "["}
+    assert [query.get("tags") for query in queries] == ['{"ktrace": "["}', None, '{"a": "x.y"}']
+    assert ["minDuration" in query for query in queries] == [True, False, False]
+
+
+def test_a_search_without_tags_learns_cassandra() -> None:
+    both = "cannot query for duration and tags simultaneously"
+    jaeger, queries = unknown(lambda query: both if "minDuration" in query else "")
+    jaeger.find("kubelet", start=NOW - 10, end=NOW)
+    assert jaeger.store is CASSANDRA
+    assert queries[-1]["start"] == str(NOW - 11), "it excludes the first microsecond"
+
+
+@pytest.mark.parametrize(
+    ("search", "sent"),
+    [
+        (Search("s"), {}),
+        (Search("s", "op"), {"operation": "op"}),
+        (Search("s", "o" * 300), {"operation": "o" * 300}),
+        (Search("s", "op", {"a": "b"}), {"tags": '{"a": "b"}'}),
+        (Search("s", "", {"a": "b", "uid": "longer"}), {"tags": '{"uid": "longer"}'}),
+        (Search("s", "op", {"error": "true"}), {"operation": "op"}),
+        (Search("s", "op", {"a": '{"b": 1}'}), {"operation": "op"}),
+        (Search("s", "op", process={"stack": "x"}), {"operation": "op"}),
+        (Search("s", process={"stack": "x", "owner": "y"}, shortest=5), {"tags": '{"stack": "x"}'}),
+    ],
+)
+def test_cassandra_gets_one_condition(search: Search, sent: dict[str, str]) -> None:
+    assert search.query(CASSANDRA) == {"service": "s", **sent}
+    wanted = len(search.tags) + len(search.process) + bool(search.operation) + bool(search.shortest)
+    assert search.is_sent_whole(CASSANDRA) == (len(sent) == wanted)
+
+
+@pytest.mark.parametrize(("spans", "full"), [(2, False), (3, True)])
+def test_an_answer_of_cassandra_may_lack_traces_though_it_is_short(spans: int, full: bool) -> None:
+    """It reads three rows of an index for each wanted trace, and a span is a row."""
+    of_one = [Span("t", str(number), None, "s", "op", number, 1, {}) for number in range(spans)] + [
+        Span("t", "other", None, "elsewhere", "op", 1, 1, {})
+    ]
+    traces = [Trace("t", tuple(of_one))]
+    assert CASSANDRA.rows == 3
+    rows = Search("s", "op").rows(CASSANDRA, traces, None, None)
+    assert (rows >= CASSANDRA.rows) is full
+    assert Search("s", "op").rows(CASSANDRA, traces, 1, 1) == 1
 
 
 def test_cassandra_is_learned_from_what_it_refuses() -> None:
