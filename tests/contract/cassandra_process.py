@@ -13,19 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from lab.build import cassandra
-from lab.paths import Cache
+from tests.contract import java_server
 from tests.contract.jaeger_process import free_ports
+from tests.contract.java_server import NOBODY, Server
 
 FIRST_USER = "cassandra"
 """Of a Cassandra with a login, and its password."""
 HEAP_MIB = 512
 _START_SECONDS = 180
 LISTENS = "Starting listening for CQL clients"
-_NOBODY = 65534
 
 
 @dataclass(frozen=True)
@@ -36,41 +35,19 @@ class File:
     content: bytes
 
 
-@dataclass(frozen=True)
-class Node:
-    """A Cassandra that runs: HOST:PORT for its clients, and where its files are."""
+@dataclass(frozen=True, kw_only=True)
+class Node(Server):
+    """A Cassandra that runs: HOST:PORT for its clients."""
 
     server: str
-    process: subprocess.Popen[bytes]
-    home: Path
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    @property
-    def data(self) -> Path:
-        return self.home / "data"
-
-    @property
-    def log(self) -> Path:
-        return self.home / "log"
 
 
 def built() -> Path | None:
-    """The folder of the lab's Cassandra; None where it is not built, or no Java can run it."""
-    folder = cassandra.cassandra.output(Cache.of_this_user())
-    return folder if folder.is_dir() and shutil.which("java") else None
+    return java_server.built(cassandra.cassandra)
 
 
 def needed() -> Path:
-    """Like ``built``; without one the test fails in CI and is skipped elsewhere."""
-    if found := built():
-        return found
-    told = "no Cassandra: `make contract` builds the lab's"
-    if os.environ.get("CI"):
-        pytest.fail(told)
-    pytest.skip(told)
+    return java_server.needed(cassandra.cassandra, "Cassandra")
 
 
 @contextmanager
@@ -88,7 +65,7 @@ def running(built: Path, more: Mapping[str, Any] | None = None) -> Iterator[Node
         addresses = {"listen_address": "127.0.0.1", "rpc_address": "127.0.0.1"}
         chosen = settings("127.0.0.1", client, storage) | addresses | _with_files(more or {}, home)
         written.write_text(yaml.safe_dump(chosen))
-        user = _NOBODY if os.geteuid() == 0 else None
+        user = NOBODY if os.geteuid() == 0 else None
         if user is not None:
             for path in (Path(folder), home, *home.rglob("*")):
                 os.chown(path, user, user)
@@ -100,7 +77,7 @@ def running(built: Path, more: Mapping[str, Any] | None = None) -> Iterator[Node
             ) as process,
         ):
             try:
-                node = Node(f"127.0.0.1:{client}", process, home)
+                node = Node(server=f"127.0.0.1:{client}", process=process, home=home)
                 _wait(node)
                 yield node
             finally:

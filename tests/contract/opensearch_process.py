@@ -13,53 +13,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import pytest
 
 from lab.build import opensearch
-from lab.paths import Cache
+from tests.contract import java_server
 from tests.contract.jaeger_process import free_ports
+from tests.contract.java_server import NOBODY, Server
 
 _START_SECONDS = 180
-_NOBODY = 65534
-"""OpenSearch refuses to run as root."""
 
 
-@dataclass(frozen=True)
-class Node:
-    """An OpenSearch that runs: the URL of its API, and where its files are."""
+@dataclass(frozen=True, kw_only=True)
+class Node(Server):
+    """An OpenSearch that runs: the URL of its API."""
 
     name: str
     url: str
-    process: subprocess.Popen[bytes]
-    home: Path
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    @property
-    def data(self) -> Path:
-        return self.home / "data"
-
-    @property
-    def log(self) -> Path:
-        return self.home / "log"
 
 
 def built() -> Path | None:
-    """The folder of the lab's OpenSearch; None where it is not built, or no Java can run it."""
-    folder = opensearch.opensearch.output(Cache.of_this_user())
-    return folder if folder.is_dir() and shutil.which("java") else None
+    return java_server.built(opensearch.opensearch)
 
 
 def needed() -> Path:
-    """Like ``built``; without one the test fails in CI and is skipped elsewhere."""
-    if found := built():
-        return found
-    told = "no OpenSearch: `make contract` builds the lab's"
-    if os.environ.get("CI"):
-        pytest.fail(told)
-    pytest.skip(told)
+    return java_server.needed(opensearch.opensearch, "OpenSearch")
 
 
 @contextmanager
@@ -101,7 +77,7 @@ def _started(
         home = Path(folder) / "home"
         shutil.copytree(built, home)
         (home / "temporary").mkdir()
-        user = _NOBODY if os.geteuid() == 0 else None
+        user = NOBODY if os.geteuid() == 0 else None
         if user is not None:
             for path in (Path(folder), *Path(folder).rglob("*")):
                 os.chown(path, user, user)
@@ -133,7 +109,7 @@ def _started(
             ) as process,
         ):
             try:
-                yield Node(name, f"http://127.0.0.1:{http}", process, home)
+                yield Node(name=name, url=f"http://127.0.0.1:{http}", process=process, home=home)
             finally:
                 process.terminate()
 
