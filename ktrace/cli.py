@@ -14,13 +14,12 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from ktrace import document, interrupts, streams
+from ktrace import distribution, document, interrupts, streams
 from ktrace.bundle import choice
 from ktrace.errors import FINDING, USAGE
 from ktrace.failures import FAILURES, code_of, line_of
 from ktrace.text import clean
 
-_DISTRIBUTION = "runtime-observability"
 _UsageError: Any = typer.BadParameter.__bases__[0]
 """What typer raises for options and arguments that it does not understand."""
 _PYDANTIC = "Value error, "
@@ -140,9 +139,7 @@ app = typer.Typer(name="ktrace", cls=_Commands, **(_PLAIN | {"add_completion": T
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from importlib import metadata  # noqa: PLC0415  the other commands do not wait for it
-
-        print(f"ktrace {metadata.version(_DISTRIBUTION)}")
+        print(f"ktrace {distribution.version()}")
         raise typer.Exit
 
 

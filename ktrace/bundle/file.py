@@ -54,6 +54,8 @@ class Bundle:
     """What a file has; all text is clean but for the spans that ``resource_spans`` has."""
 
     asked: Asked
+    saved_by: str
+    """The version of ktrace."""
     settings: Mapping[str, Any]
     searches: tuple[Query, ...]
     api: Mapping[str, Mapping[str, Any]]
@@ -136,6 +138,8 @@ def parsed(document: Any, told: str) -> Bundle:
             _moment(asked["firstLookAt"]),
             _moment(asked["lastLookAt"]),
         )
+        part = "versions"
+        saved_by = clean(_text(document["versions"]["ktrace"]))
         part = "settings"
         settings = _settings(cleaned(_map(document["settings"])))
         part = "searches"
@@ -149,7 +153,9 @@ def parsed(document: Any, told: str) -> Bundle:
         run = None if document["run"] is None else cleaned(_map(document["run"]))
         part = "resourceSpans"
         spans = document["resourceSpans"]
-        return Bundle(who, settings, searches, api, no_cluster, run, Searchable(spans), spans)
+        return Bundle(
+            who, saved_by, settings, searches, api, no_cluster, run, Searchable(spans), spans
+        )
     except _BROKEN as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         why = clean(f"{type(error).__name__}: {reason}")[:200]

@@ -8,14 +8,13 @@ import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 import typer
 
-from ktrace import clock, streams
+from ktrace import clock, distribution, streams
 from ktrace.bundle import command_line, file, memory, otlp, replay, session
 from ktrace.bundle.objects import Reducer
 from ktrace.bundle.spans import Kept, Query, joined
@@ -209,7 +208,7 @@ class Recording(session.Live):
                 "lastLookAt": self.clock.last,
             },
             "versions": {
-                "ktrace": metadata.version("runtime-observability"),
+                "ktrace": distribution.version(),
                 "kubernetes": self._kubernetes,
             },
             "settings": {

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import typer
 
-from ktrace import clock
+from ktrace import clock, distribution
 from ktrace.bundle import file, memory, session
 from ktrace.bundle.file import Bundle
 from ktrace.bundle.spans import Query
@@ -63,7 +63,10 @@ class NotInBundleError(UsageError):
 
     def __init__(self, bundle: Bundle, name: str) -> None:
         at = moment(datetime.fromtimestamp(bundle.asked.last_look, tz=UTC))
-        super().__init__(f"{name} does not tell that: it has what {bundle.asked} read at {at}")
+        told = f"{name} does not tell that: it has what {bundle.asked} read at {at}"
+        if bundle.saved_by != (own := distribution.version()):
+            told += f", and ktrace {own} may ask for more: {bundle.saved_by} has saved it"
+        super().__init__(told)
 
 
 class Replay(session.Live):

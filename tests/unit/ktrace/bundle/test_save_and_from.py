@@ -127,6 +127,23 @@ def test_something_else_is_not_in_it_and_what_is_in_it_is_told(
     assert f"{saved} does not tell that: it has what `ktrace show missing-secret" in line
 
 
+def test_a_bundle_of_another_version_says_whose_it_is(
+    ktrace: Ktrace, saved: Path, tmp_path: Path
+) -> None:
+    document = json.loads(saved.read_text())
+    document["versions"]["ktrace"] = "0.0.9"
+    older = tmp_path / "older.json"
+    older.write_text(json.dumps(document))
+    assert (
+        ktrace("show", "--from", str(older)).stdout == ktrace("show", "--from", str(saved)).stdout
+    )
+    done = ktrace("show", "another", "--from", str(older))
+    assert "may ask for more: 0.0.9 has saved it" in done.stderr
+    del document["versions"]
+    older.write_text(json.dumps(document))
+    assert "is a broken bundle: versions" in ktrace("show", "--from", str(older)).stderr
+
+
 def test_no_secret_of_the_pod_is_in_the_file(
     ktrace: Ktrace, cluster: Callable[[recorded_pods.Recorded], list[str]], tmp_path: Path
 ) -> None:
