@@ -239,7 +239,7 @@ def change(pins: Pins, name: str, version: str, module: str = "") -> Change:
             return _default_of_kubernetes(pins, version)
         case "pulumi-command" | "pulumi-docker":
             return _stand_in(pins, name, version)
-        case "cassandra" | "log4j" | "opensearch":
+        case _ if name in _JARS:
             return _jars(pins, name, version)
         case _:
             return _program(pins, name, version, module)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ktrace.bundle import memory
+from ktrace.bundle import memory, typed
 from ktrace.bundle.spans import Query, Searchable
 from ktrace.commands import output_file
 from ktrace.document import API_VERSION
@@ -132,25 +132,28 @@ def parsed(document: Any, told: str) -> Bundle:
         part = "asked"
         asked = cleaned(document["asked"])
         who = Asked(
-            _text(asked["command"]),
-            tuple(map(_text, asked["words"])),
-            _map(asked["arguments"]),
+            typed.text(asked["command"]),
+            tuple(map(typed.text, asked["words"])),
+            typed.members(asked["arguments"]),
             _moment(asked["firstLookAt"]),
             _moment(asked["lastLookAt"]),
         )
         part = "versions"
-        saved_by = clean(_text(document["versions"]["ktrace"]))
+        saved_by = clean(typed.text(document["versions"]["ktrace"]))
         part = "settings"
-        settings = _settings(cleaned(_map(document["settings"])))
+        settings = _settings(cleaned(typed.members(document["settings"])))
         part = "searches"
         searches = tuple(map(Query.read, cleaned(document["searches"])))
         part = "api"
-        api = {path: _answer(answer) for path, answer in cleaned(_map(document["api"])).items()}
+        api = {
+            path: _answer(answer)
+            for path, answer in cleaned(typed.members(document["api"])).items()
+        }
         part = "noCluster"
         no_cluster = document["noCluster"]
         no_cluster = None if no_cluster is None else clean(no_cluster)
         part = "run"
-        run = None if document["run"] is None else cleaned(_map(document["run"]))
+        run = None if document["run"] is None else cleaned(typed.members(document["run"]))
         part = "resourceSpans"
         spans = document["resourceSpans"]
         return Bundle(
@@ -183,7 +186,7 @@ def _refuse_constant(name: str) -> NoReturn:
 def _settings(found: Mapping[str, Any]) -> Mapping[str, Any]:
     for name in ("jaegerUrl", "stack", "store"):
         if found[name] is not None:
-            _text(found[name])
+            typed.text(found[name])
     if found["jaegerUrl"] is not None and not is_url(found["jaegerUrl"]):
         raise ValueError(f"jaegerUrl is {found['jaegerUrl']!r}")
     for name in ("shared", "tracesRuntime"):
@@ -199,9 +202,9 @@ def _answer(answer: Any) -> Mapping[str, Any]:
     if not isinstance(answer["status"], int):
         raise TypeError(f"status is {answer['status']!r}")
     if answer["status"] == 200:
-        _map(answer["document"])
+        typed.members(answer["document"])
     else:
-        _text(answer["message"])
+        typed.text(answer["message"])
     return dict(answer)
 
 
@@ -212,15 +215,3 @@ def _moment(value: Any) -> float:
     if not 0 <= value < 4.2e9:
         raise ValueError(f"{value!r} is no time")
     return float(value)
-
-
-def _map(value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise TypeError(f"{str(value)[:40]!r} is no object")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{str(value)[:40]!r} is no text")
-    return value

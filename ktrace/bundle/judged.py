@@ -7,9 +7,11 @@ what the bundle has of the command is all that there was.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from ktrace.bundle.typed import flag, items, text
 from ktrace.expect.after_command import Gathered
 from ktrace.expect.judge_command import Evidence
 from ktrace.expect.judge_quiet import Watched, Write
@@ -46,12 +48,12 @@ def verdicts(document: Mapping[str, Any]) -> Judged:
     """LookupError, TypeError or ValueError for what is not of ``document``."""
     suites = (
         (
-            _text(suite["name"]),
-            tuple(_read_verdict(one["verdict"]) for one in _list(suite["expectations"])),
+            text(suite["name"]),
+            tuple(_read_verdict(one["verdict"]) for one in items(suite["expectations"])),
         )
-        for suite in _list(document["suites"])
+        for suite in items(document["suites"])
     )
-    return Judged(tuple(suites), _flag(document["interrupted"]), _text(document["unjudged"]))
+    return Judged(tuple(suites), flag(document["interrupted"]), text(document["unjudged"]))
 
 
 def gathered(document: Mapping[str, Any]) -> Gathered | None:
@@ -60,20 +62,20 @@ def gathered(document: Mapping[str, Any]) -> Gathered | None:
     if found is None:
         return None
     behind = {
-        Source(_text(one["component"]), tuple(map(_pair, one["attributes"].items()))): _text(
+        Source(text(one["component"]), tuple(map(_pair, one["attributes"].items()))): text(
             one["behind"]
         )
-        for one in _list(found["arrivals"])
+        for one in items(found["arrivals"])
     }
     evidence = Evidence(
         datetime.fromtimestamp(float(found["until"]), UTC),
-        gone=_text(found["gone"]),
-        pods_unknown=_text(found["podsUnknown"]),
-        followed=_flag(found["followed"]),
+        gone=text(found["gone"]),
+        pods_unknown=text(found["podsUnknown"]),
+        followed=flag(found["followed"]),
         watched=_read_watched(found["watched"]),
-        unwatched=_text(found["unwatched"]),
-        writes_dropped=_text(found["writesDropped"]),
-        writes_caveat=_text(found["writesCaveat"]),
+        unwatched=text(found["unwatched"]),
+        writes_dropped=text(found["writesDropped"]),
+        writes_caveat=text(found["writesCaveat"]),
     )
     return Gathered(evidence, behind)
 
@@ -92,13 +94,13 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
 
 def _read_verdict(found: Mapping[str, Any]) -> Verdict:
     return Verdict(
-        _text(found["name"]),
-        tuple(map(_text, _list(found["failures"]))),
-        tuple(map(_text, _list(found["nearest"]))),
+        text(found["name"]),
+        tuple(map(text, items(found["failures"]))),
+        tuple(map(text, items(found["nearest"]))),
         int(found["found"]),
-        _flag(found["judged"]),
-        tuple(map(_text, _list(found["notes"]))),
-        noun=_text(found["noun"]),
+        flag(found["judged"]),
+        tuple(map(text, items(found["notes"]))),
+        noun=text(found["noun"]),
     )
 
 
@@ -131,16 +133,7 @@ def _watched(watched: Watched | None) -> dict[str, Any] | None:
         "touched": sorted(watched.touched),
         "begin": watched.begin,
         "end": watched.end,
-        "writes": [
-            {
-                "object": write.object,
-                "client": write.client,
-                "account": write.account,
-                "start": write.start,
-                "failed": write.failed,
-            }
-            for write in watched.writes
-        ],
+        "writes": list(map(asdict, watched.writes)),
     }
 
 
@@ -149,16 +142,16 @@ def _read_watched(found: Mapping[str, Any] | None) -> Watched | None:
         return None
     writes = (
         Write(
-            _text(write["object"]),
-            _text(write["client"]),
-            _text(write["account"]),
+            text(write["object"]),
+            text(write["client"]),
+            text(write["account"]),
             int(write["start"]),
-            failed=None if write["failed"] is None else _flag(write["failed"]),
+            failed=None if write["failed"] is None else flag(write["failed"]),
         )
-        for write in _list(found["writes"])
+        for write in items(found["writes"])
     )
     return Watched(
-        frozenset(map(_text, _list(found["touched"]))),
+        frozenset(map(text, items(found["touched"]))),
         tuple(sorted(writes, key=lambda write: write.start)),
         int(found["begin"]),
         int(found["end"]),
@@ -166,22 +159,4 @@ def _read_watched(found: Mapping[str, Any] | None) -> Watched | None:
 
 
 def _pair(item: tuple[Any, Any]) -> tuple[str, str]:
-    return _text(item[0]), _text(item[1])
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{str(value)[:40]!r} is no text")
-    return value
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"{str(value)[:40]!r} is neither true nor false")
-    return value
-
-
-def _list(value: Any) -> list[Any]:
-    if not isinstance(value, list):
-        raise TypeError(f"{str(value)[:40]!r} is no list")
-    return value
+    return text(item[0]), text(item[1])

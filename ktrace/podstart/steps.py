@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ktrace.activity.requests import WEBHOOKS
 from ktrace.components import APISERVER, CONTAINERD, KUBELET, SCHEDULER
 from ktrace.jaeger import Span, Trace
 from ktrace.podstart import gaps
@@ -33,7 +34,6 @@ _DETAILS = {
 _SCHEDULING = "scheduling (queue and decision)"
 _WRITES = ("Create etcd3", "GuaranteedUpdate etcd3")
 """The API server's spans that store an object: a pod, or the node that it is bound to."""
-_WEBHOOKS = ("Call mutating webhook", "Call validating webhook")
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,7 @@ def request_steps(request: Request, name: str, clock: Clock, end: int) -> list[S
     steps = [replace(step, placed=end != request.span.end)]
     trace = Trace(request.span.trace_id, tuple(request.below))
     for below in request.below:
-        if below.operation not in _WEBHOOKS:
+        if below.operation not in WEBHOOKS:
             continue
         webhook = str(below.tags.get("webhook") or below.tags.get("configuration") or "")
         within = (below, *trace.below(below))

@@ -19,6 +19,7 @@ from lab.pins import PINS
 
 LOCK = "jars.sha256"
 POM = "pom.xml"
+JARS, _REPOSITORY = "jars", "repository"
 _PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin"
 LIBRARY = "lib"
 _VERSION = re.compile(r"-\d.*\.jar$")
@@ -34,6 +35,15 @@ def command(pins: Mapping[str, str], *names: str) -> tuple[str, ...]:
         "-DincludeScope=runtime",
         f"{_PLUGIN}:{pins['maven-dependency-plugin']}:copy-dependencies",
     )
+
+
+def fetching(place: Path, pins: Mapping[str, str], *names: str) -> tuple[str, ...]:
+    """Return `command` for the folder `jars` in `place`.
+
+    It has a repository of its own there: what the user's holds was not downloaded for this.
+    """
+    here = (f"-Dmaven.repo.local={place / _REPOSITORY}", f"-DoutputDirectory={place / JARS}")
+    return (*command(pins, *names), *here)
 
 
 def locked(text: str) -> dict[str, str]:
@@ -89,15 +99,12 @@ def refuse_a_machine_without_maven(program: str) -> None:
 
 def fetch(bench: Workbench, folder: Path, *names: str) -> None:
     """Put the jars of the program in `folder` into the output; LabError if they are others."""
-    project, jars = bench.out / "project", bench.out / "jars"
+    project, jars = bench.out / "project", bench.out / JARS
     project.mkdir()
     shutil.copy(folder / POM, project)
-    # A repository of its own: what the user's holds was not downloaded for this.
-    repository = bench.out / "repository"
-    options = (f"-Dmaven.repo.local={repository}", f"-DoutputDirectory={jars}")
-    bench.run([*command(PINS.java, *names), *options], cwd=project)
+    bench.run([*fetching(bench.out, PINS.java, *names)], cwd=project)
     install(jars, locked((folder / LOCK).read_text(encoding="utf-8")), bench.out)
-    for made in (project, jars, repository):
+    for made in (project, jars, bench.out / _REPOSITORY):
         shutil.rmtree(made)
 
 

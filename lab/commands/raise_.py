@@ -104,16 +104,10 @@ def _lock_jars(folder: Path, change: Change, project: Path) -> list[str]:
     file = folder / maven.LOCK
     with tempfile.TemporaryDirectory(prefix="raise-") as temporary:
         shutil.copy(folder / maven.POM, temporary)
-        jars = Path(temporary) / "jars"
-        # A repository of its own: what the user's holds was not downloaded for this.
-        command = (
-            *maven.command(found, *change.jars_pins),
-            f"-Dmaven.repo.local={temporary}/repository",
-            f"-DoutputDirectory={jars}",
-        )
+        command = maven.fetching(Path(temporary), found, *change.jars_pins)
         _run(command, Path(temporary), f"in a copy of lab/{change.jars}", {})
         before = maven.locked(file.read_text(encoding="utf-8"))
-        text = maven.lock(jars, before)
+        text = maven.lock(Path(temporary) / maven.JARS, before)
     file.write_text(text, encoding="utf-8")
     return maven.added(before, maven.locked(text))
 

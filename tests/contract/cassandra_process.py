@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +14,7 @@ import yaml
 from lab.build import cassandra
 from tests.contract import java_server
 from tests.contract.jaeger_process import free_ports
-from tests.contract.java_server import NOBODY, Server
+from tests.contract.java_server import Server
 
 FIRST_USER = "cassandra"
 """Of a Cassandra with a login, and its password."""
@@ -56,32 +52,17 @@ def running(built: Path, more: Mapping[str, Any] | None = None) -> Iterator[Node
 
     ``more`` are further settings; by default it has no login and no TLS.
     """
-    # Not in a folder of pytest's: those are closed to the user that runs it.
-    with tempfile.TemporaryDirectory(prefix="cassandra-") as folder:
-        home = Path(folder) / "home"
-        shutil.copytree(built, home)
+    with java_server.copied(built) as home:
         client, storage = free_ports(2)
         written = home / "cassandra.yaml"
         addresses = {"listen_address": "127.0.0.1", "rpc_address": "127.0.0.1"}
         chosen = settings("127.0.0.1", client, storage) | addresses | _with_files(more or {}, home)
         written.write_text(yaml.safe_dump(chosen))
-        user = NOBODY if os.geteuid() == 0 else None
-        if user is not None:
-            for path in (Path(folder), home, *home.rglob("*")):
-                os.chown(path, user, user)
-        command = ["java", *cassandra.arguments(str(home), str(written), str(home), HEAP_MIB)]
-        with (
-            (home / "log").open("wb") as stream,
-            subprocess.Popen(
-                command, cwd=home, user=user, group=user, stdout=stream, stderr=subprocess.STDOUT
-            ) as process,
-        ):
-            try:
-                node = Node(server=f"127.0.0.1:{client}", process=process, home=home)
-                _wait(node)
-                yield node
-            finally:
-                process.terminate()
+        arguments = cassandra.arguments(str(home), str(written), str(home), HEAP_MIB)
+        with java_server.started(home, arguments) as process:
+            node = Node(server=f"127.0.0.1:{client}", process=process, home=home)
+            _wait(node)
+            yield node
 
 
 def _with_files(settings: Mapping[str, Any], home: Path) -> dict[str, Any]:

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 import yaml
 
 from ktrace.jaeger import Jaeger, JaegerError
 from lab.build import programs
 from lab.paths import Cache
 from runtime_observability.core import trace_store
+from tests import lacking
 
 PROGRAM = "RUNTIME_OBSERVABILITY_JAEGER"
 """The variable with the file of a Jaeger v2; without it the lab's is taken, if it is built."""
@@ -65,12 +65,10 @@ def program() -> Path | None:
 
 def needed() -> Path:
     """Its path; without one the test fails in CI and is skipped elsewhere."""
-    if found := program():
-        return found
-    told = f"no Jaeger: build the lab's, or name one with {PROGRAM}"
-    if os.environ.get("CI"):
-        pytest.fail(told)
-    pytest.skip(told)
+    found = program()
+    if found is None:
+        lacking.refuse(f"no Jaeger: build the lab's, or name one with {PROGRAM}")
+    return found
 
 
 def backend(store: str, folder: Path, servers: Sequence[str], size: Size) -> dict[str, Any]:

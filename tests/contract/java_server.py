@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 from lab.build.steps import Step
 from lab.paths import Cache
+from tests import lacking
 
-NOBODY = 65534
+_NOBODY = 65534
 """Who runs them where the tests are root's: some refuse to."""
 
 
@@ -45,9 +47,43 @@ def built(step: Step) -> Path | None:
 
 def needed(step: Step, name: str) -> Path:
     """Like ``built``; without one the test fails in CI and is skipped elsewhere."""
-    if found := built(step):
-        return found
-    told = f"no {name}: `make contract` builds the lab's"
-    if os.environ.get("CI"):
-        pytest.fail(told)
-    pytest.skip(told)
+    found = built(step)
+    if found is None:
+        lacking.refuse(f"no {name}: `make contract` builds the lab's")
+    return found
+
+
+@contextmanager
+def copied(built: Path) -> Iterator[Path]:
+    """A copy of ``built`` for one server, removed at the end.
+
+    It is not in a folder of pytest's: those are closed to the user that runs it.
+    """
+    with tempfile.TemporaryDirectory(prefix=f"{built.name}-") as folder:
+        home = Path(folder) / "home"
+        shutil.copytree(built, home)
+        yield home
+
+
+@contextmanager
+def started(home: Path, arguments: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Java with ``arguments``, which is ended at the end and may write into ``home`` alone."""
+    user = _NOBODY if os.geteuid() == 0 else None
+    if user is not None:
+        for path in (home.parent, home, *home.rglob("*")):
+            os.chown(path, user, user)
+    with (
+        (home / "log").open("wb") as stream,
+        subprocess.Popen(
+            ["java", *arguments],
+            cwd=home,
+            user=user,
+            group=user,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.terminate()

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -17,7 +13,7 @@ import httpx
 from lab.build import opensearch
 from tests.contract import java_server
 from tests.contract.jaeger_process import free_ports
-from tests.contract.java_server import NOBODY, Server
+from tests.contract.java_server import Server
 
 _START_SECONDS = 180
 
@@ -72,15 +68,8 @@ def cluster(built: Path, number: int) -> Iterator[list[Node]]:
 def _started(
     built: Path, name: str, http: int, transport: int, settings: Mapping[str, str]
 ) -> Iterator[Node]:
-    # Not in a folder of pytest's: those are closed to the user that runs it.
-    with tempfile.TemporaryDirectory(prefix="opensearch-") as folder:
-        home = Path(folder) / "home"
-        shutil.copytree(built, home)
+    with java_server.copied(built) as home:
         (home / "temporary").mkdir()
-        user = NOBODY if os.geteuid() == 0 else None
-        if user is not None:
-            for path in (Path(folder), *Path(folder).rglob("*")):
-                os.chown(path, user, user)
         chosen = {
             **settings,
             "node.name": name,
@@ -89,8 +78,7 @@ def _started(
             "http.port": http,
             "transport.port": transport,
         }
-        command = [
-            "java",
+        arguments = [
             "-Xms512m",
             "-Xmx512m",
             *opensearch.OPTIONS,
@@ -102,16 +90,8 @@ def _started(
             opensearch.MAIN,
             *(f"-E{key}={value}" for key, value in chosen.items()),
         ]
-        with (
-            (home / "log").open("wb") as stream,
-            subprocess.Popen(
-                command, cwd=home, user=user, group=user, stdout=stream, stderr=subprocess.STDOUT
-            ) as process,
-        ):
-            try:
-                yield Node(name=name, url=f"http://127.0.0.1:{http}", process=process, home=home)
-            finally:
-                process.terminate()
+        with java_server.started(home, arguments) as process:
+            yield Node(name=name, url=f"http://127.0.0.1:{http}", process=process, home=home)
 
 
 def _wait(node: Node, query: str) -> None:

@@ -45,9 +45,7 @@ pytestmark = pytest.mark.timeout(900)
 
 @pytest.fixture
 def nodes() -> Iterator[list[Node]]:
-    if (built := opensearch_process.built()) is None:
-        pytest.skip("no OpenSearch: `make contract` builds the lab's")
-    with opensearch_process.cluster(built, NODES) as found:
+    with opensearch_process.cluster(opensearch_process.needed(), NODES) as found:
         yield found
 
 
