@@ -207,6 +207,6 @@ def _origin(stack: str) -> origin.Origin:
 
 
 def _store(settings: Mapping[str, Any]) -> Store:
-    found = store.of(settings["store"])
+    found = replace(store.of(settings["store"]), is_known=True)
     days = settings["lookBackDays"]
     return found if days is None else replace(found, look_back=int(days))

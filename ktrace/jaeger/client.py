@@ -17,12 +17,12 @@ from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from ktrace.clock import time
-from ktrace.jaeger import model, origin, paging
+from ktrace.jaeger import detection, model, origin, paging
 from ktrace.jaeger.model import Trace, merged
 from ktrace.jaeger.origin import MixedStacksError, Origin
 from ktrace.jaeger.paging import Page
 from ktrace.jaeger.search import Search
-from ktrace.jaeger.store import CASSANDRA, LUCENE, UNKNOWN, Store
+from ktrace.jaeger.store import UNKNOWN, Store
 from ktrace.text import clean
 
 _SECOND = 1_000_000
@@ -32,20 +32,9 @@ _SKEW = 60 * _SECOND
 """How far the clock of whoever sent a span may be ahead."""
 _MOST_READ_PAGES = 40
 """Where the store cannot be searched for all that is wanted, and traces are read to see."""
-_REFUSED_BY_SOME = {"tags": json.dumps({"ktrace": "["}), "minDuration": "1us"}
-"""Of no span. A store that takes the tag for a regular expression refuses it, and so does one that
-cannot be searched for a tag and a duration together."""
-_PROBED = (LUCENE.days or 0) * 24 * 3600 * _SECOND
 _MOST_READ_AGAIN = 200
 _COMPARED = 20
 """Traces that are read of a shared Jaeger, however few are wanted."""
-_TOLD = (
-    ("elastic: Error", LUCENE),
-    ("jaeger-span-", LUCENE),
-    ("all shards failed", LUCENE),
-    ("cannot query for duration and tags simultaneously", CASSANDRA),
-)
-"""What only Jaeger's reader of one kind of store says."""
 _LONGEST_REASON = 400
 """Characters of a message: OpenSearch's may name an index for each day since 1970."""
 _TOO_MANY = "search depth must be"
@@ -107,10 +96,8 @@ class Jaeger:
         """Traces that were read again by their id, and how many spans a search had of them."""
         self._read_before: dict[tuple[int, bytes], list[Trace]] = {}
         """The last answers by their status and digest; the newest is the last one."""
-        self._takes_text = False
-        """Whether an UNKNOWN store has shown that it takes no patterns."""
-        self._has_asked = False
-        """Whether an UNKNOWN store was asked once at least."""
+        self._is_no_cassandra = False
+        """Whether an UNKNOWN store has shown that it is none."""
         self._failures = (httpx.HTTPError,)
         try:
             # No proxy of the user's can reach what is on this machine.
@@ -160,7 +147,9 @@ class Jaeger:
         search = self.search(service, operation, tags, shortest)
         # One trace would not show that there are others of another stack.
         asked = max(limit, _COMPARED) if self.shared and limit > 0 else limit
-        found = self._learning(lambda: self._some(search, start, end, asked) if asked > 0 else [])
+        found = self._knowing(
+            search, start, end, lambda: self._some(search, start, end, asked) if asked > 0 else []
+        )
         self._refuse_several_stacks(search, found)
         return self._whole(found[:limit])
 
@@ -181,8 +170,11 @@ class Jaeger:
         days only, so it has no default here. Raises JaegerError.
         """
         search = self.search(service, operation, tags, shortest)
-        traces, complete = self._learning(
-            lambda: self._all(search, paging.periods(self.store, start, end), most)
+        traces, complete = self._knowing(
+            search,
+            start,
+            end,
+            lambda: self._all(search, paging.periods(self.store, start, end), most),
         )
         self._refuse_several_stacks(search, traces)
         return self._whole(traces), complete
@@ -190,7 +182,9 @@ class Jaeger:
     def stacks(self, service: str) -> set[Origin | None]:
         """Those that the newest spans of ``service`` name; None is one that names none."""
         search = Search(service)
-        found = self._learning(lambda: self._some(search, None, None, _MOST_READ_AGAIN))
+        found = self._knowing(
+            search, None, None, lambda: self._some(search, None, None, _MOST_READ_AGAIN)
+        )
         return {origin.of(span) for trace in found for span in search.matching(trace)}
 
     def narrow(self, stack: Origin | None) -> None:
@@ -263,16 +257,8 @@ class Jaeger:
 
     def _page(self, search: Search, start: int | None, end: int | None, limit: int) -> Page:
         """An answer with at most ``limit`` traces, fewer where the store refuses so many."""
-        query = search.query(self.store)
-        if start is not None:
-            query["start"] = start if self.store.inclusive else max(0, start - 1)
-        if end is not None:
-            # A span may begin within the last microsecond.
-            query["end"] = end + 1
-        was_asked = self._ask_for_the_store(query)
+        query = search.query(self.store) | self._period(start, end)
         traces = self._first(query, limit)
-        # What has found a trace in the same period would have refused a broken pattern.
-        self._takes_text |= was_asked and bool(traces)
         matching = [trace for trace in traces if search.finds(trace)]
         asked = min(limit, self._most)
         full = len(traces) >= asked
@@ -281,23 +267,14 @@ class Jaeger:
         begins = [span.start for trace in traces for span in trace.spans] if full else []
         return Page(matching, len(traces), full, begins)
 
-    def _ask_for_the_store(self, query: Mapping[str, str | int]) -> bool:
-        """RefusalError if ``query`` is for a store that is not known and needs more than others.
-
-        Returns whether the whole period of ``query`` was searched for a pattern.
-        """
-        if self.store is not UNKNOWN or self._takes_text:
-            return False
-        until = int(query.get("end", now() + _SKEW))
-        recent = until - _PROBED
-        is_long = int(query.get("start", until)) < recent
-        if self._has_asked and not (is_long or "tags" in query):
-            return False
-        # A longer period would be refused for its length alone, by a line that is as long.
-        start = {"start": recent} if is_long else {}
-        self._traces("/api/traces", {**query, **start, **_REFUSED_BY_SOME, "limit": 1})
-        self._has_asked = True
-        return not is_long
+    def _period(self, start: int | None, end: int | None) -> dict[str, str | int]:
+        period: dict[str, str | int] = {}
+        if start is not None:
+            period["start"] = start if self.store.inclusive else max(0, start - 1)
+        if end is not None:
+            # A span may begin within the last microsecond.
+            period["end"] = end + 1
+        return period
 
     def _first(self, query: Mapping[str, str | int], limit: int) -> list[Trace]:
         """What Jaeger finds first; its memory store refuses more traces than it can hold."""
@@ -311,7 +288,7 @@ class Jaeger:
 
     def _whole(self, traces: list[Trace]) -> list[Trace]:
         """``traces``, with the spans that the search has cut off from a few of them."""
-        if not self.store.cuts or self._takes_text:
+        if not self.store.cuts:
             return traces
         broken = [trace for trace in traces if trace.spans_without_parent]
         for trace in broken:
@@ -325,16 +302,36 @@ class Jaeger:
             for trace in traces
         ]
 
-    def _learning(self, look: Callable[[], R]) -> R:
-        """What ``look`` returns, repeated if a refusal has told which store Jaeger has."""
+    def _knowing(
+        self, search: Search, start: int | None, end: int | None, look: Callable[[], R]
+    ) -> R:
+        """What ``look`` returns once the store is known, as far as ``search`` depends on it."""
         try:
+            self._ask_for_the_store(search, start, end)
             return look()
         except RefusalError as refusal:
-            told = [store for text, store in _TOLD if text in refusal.reason]
-            if self.store is not UNKNOWN or not told:
+            told = detection.told_by(refusal.reason)
+            if self.store.is_known or not told:
                 raise
-            self.store = told[0]
+            self.store = told
             return look()
+
+    def _ask_for_the_store(self, search: Search, start: int | None, end: int | None) -> None:
+        """Raises RefusalError, perhaps one that tells the store."""
+        if self.store.is_known:
+            return
+        if not self._is_no_cassandra:
+            refused = {"service": search.service, **detection.REFUSED_BY_CASSANDRA}
+            self._traces("/api/traces", refused)
+            self._is_no_cassandra = True
+        if "tags" not in search.query(self.store):
+            return
+        any_tags = Search(search.service, search.operation)
+        query = any_tags.query(self.store) | self._period(start, end) | {"limit": 1}
+        tag = detection.common_tag(any_tags, self._traces("/api/traces", query))
+        if tag:
+            found = self._traces("/api/traces", query | detection.pattern_of(tag))
+            self.store = detection.store_that_found(tag, found)
 
     def _names(self, path: str) -> list[str]:
         answer = self._answer(path, {})

@@ -45,6 +45,8 @@ class Store:
     period those may be missing that began on a later day (UTC), and nothing tells of these."""
     late: float = 0.0
     """How long, in seconds, a span may be invisible after the store has accepted it."""
+    is_known: bool = True
+    """Whether all of this is so: if not, a client learns from answers what the store is."""
 
 
 MEMORY = Store("memory")
@@ -67,8 +69,10 @@ CASSANDRA = Store(
 LUCENE = Store(
     "opensearch", patterns=True, longest=256, days=30, look_back=365, cuts=True, late=1.5
 )
-UNKNOWN = Store("unknown", longest=255, cuts=True)
+UNKNOWN = Store("unknown", longest=255, cuts=True, is_known=False)
 """Its answers are the same as those of any other, once the client has learned what they need."""
+TEXT = Store("unknown", longest=255)
+"""Any that takes a tag's value for text and several conditions at once: memory, Badger, others."""
 
 _BY_NAME = {
     "memory": MEMORY,

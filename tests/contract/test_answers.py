@@ -43,6 +43,14 @@ def test_a_value_finds_itself_alone(jaeger: Jaeger, value: Any) -> None:
     assert len(one) == 1
 
 
+def test_a_value_finds_itself_where_a_day_has_spans_of_before_the_period_alone(
+    jaeger: Jaeger,
+) -> None:
+    """A store with an index for each day never reads a tag's value in that day's."""
+    start = NOW - 29 * 24 * HOUR + SECOND
+    assert found(jaeger, tags={"value": "what?"}, start=start) == named(name_of("what?"))
+
+
 def _equal(written: str, value: Any) -> bool:
     """As a person would: text as text, a number as a number."""
     if isinstance(value, str | bool):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,14 +14,13 @@ from ktrace.jaeger import Jaeger, JaegerError, paging, store
 from ktrace.jaeger import client as client_module
 from ktrace.jaeger.model import Span, Trace
 from ktrace.jaeger.search import Search
-from ktrace.jaeger.store import BADGER, CASSANDRA, LUCENE, MEMORY, UNKNOWN, Store
+from ktrace.jaeger.store import BADGER, CASSANDRA, LUCENE, MEMORY, TEXT, UNKNOWN, Store
 from tests.fakes.clock import Clock
 from tests.fakes.jaeger import client, data, span, trace
 
 NOW = 1_700_000_000_000_000
 DAY = 24 * 3600 * 1_000_000
 SHARDS = "search services failed: elastic: Error 503 (Service Unavailable): all shards failed"
-PATTERN = "search services failed: elastic: Error 400 (Bad Request): all shards failed"
 
 
 def refusal(reason: str) -> httpx.Response:
@@ -116,54 +116,104 @@ def test_an_index_that_is_being_created_is_waited_for(monkeypatch: pytest.Monkey
     assert clock.now - begin < 10
 
 
-def unknown(accepts: Callable[[dict[str, str]], str]) -> tuple[Jaeger, list[dict[str, str]]]:
-    """A client that was not told the store, whose Jaeger refuses by what ``accepts`` returns."""
+def unknown(answer: Callable[[dict[str, str]], Any]) -> tuple[Jaeger, list[dict[str, str]]]:
+    """A client that was not told the store, whose Jaeger refuses or finds what ``answer`` says."""
     queries: list[dict[str, str]] = []
 
-    def answer(request: httpx.Request) -> httpx.Response:
+    def respond(request: httpx.Request) -> httpx.Response:
         queries.append(dict(request.url.params))
-        if reason := accepts(queries[-1]):
-            return refusal(reason)
-        return data(trace(span("kubelet", "syncPod", NOW - 5, a="x.y")))
+        told = answer(queries[-1])
+        return refusal(told) if isinstance(told, str) else data(*told)
 
-    return client(answer, UNKNOWN), queries
+    return client(respond, UNKNOWN), queries
 
 
-def test_a_store_that_takes_patterns_is_learned_before_a_pattern_is_sent() -> None:
-    def is_broken(query: dict[str, str]) -> str:
-        return PATTERN if "[" in json.loads(query.get("tags", "{}")).values() else ""
+def holding(
+    traces: list[dict[str, Any]], equal: Callable[[str, str], Any]
+) -> Callable[[dict[str, str]], list[dict[str, Any]]]:
+    """A store of ``traces`` that compares one wanted tag by ``equal``."""
 
-    jaeger, queries = unknown(is_broken)
+    def answer(query: dict[str, str]) -> list[dict[str, Any]]:
+        wanted = json.loads(query.get("tags", "{}"))
+        found = [
+            one
+            for one in traces
+            if not wanted
+            or any(
+                equal(wanted[tag["key"]], tag["value"])
+                for one_span in one["spans"]
+                for tag in one_span["tags"]
+                if tag["key"] in wanted
+            )
+        ]
+        return found[: int(query["limit"])]
+
+    return answer
+
+
+def values(queries: list[dict[str, str]]) -> list[str | None]:
+    """The value of the tag in each query but the first, which asks for Cassandra."""
+    assert "minDuration" in queries[0]
+    tags = [json.loads(query.get("tags", "{}")) for query in queries[1:]]
+    return [next(iter(found.values()), None) for found in tags]
+
+
+def test_a_store_that_takes_patterns_is_learned_before_a_value_is_sent() -> None:
+    held = trace(span("kubelet", "syncPod", NOW - 5, a="x.y"))
+    jaeger, queries = unknown(holding([held], re.fullmatch))
     for _ in range(2):
         assert jaeger.find("kubelet", tags={"a": "x.y"}, start=NOW - 10, end=NOW)
     assert jaeger.store is LUCENE
-    assert [json.loads(query["tags"]) for query in queries] == [
-        {"ktrace": "["},
-        *[{"a": "x\\.y"}] * 2,
-    ]
+    assert values(queries) == [None, "(x\\.y)", *["x\\.y"] * 2]
 
 
 def test_a_store_that_takes_text_is_asked_once() -> None:
-    jaeger, queries = unknown(lambda _: "")
+    held = trace(span("kubelet", "syncPod", NOW - 5, a="x.y"))
+    jaeger, queries = unknown(holding([held], str.__eq__))
     for _ in range(3):
         assert jaeger.find("kubelet", tags={"a": "x.y"}, start=NOW - 10, end=NOW)
-    assert [json.loads(query["tags"]) for query in queries] == [
-        {"ktrace": "["},
-        *[{"a": "x.y"}] * 3,
-    ]
+    assert jaeger.store is TEXT
+    assert values(queries) == [None, "(x\\.y)", *["x.y"] * 3]
 
 
-def test_the_first_search_of_any_kind_asks_for_the_store() -> None:
-    jaeger, queries = unknown(lambda _: "")
-    jaeger.find("kubelet", start=NOW - 10, end=NOW)
-    jaeger.find("kubelet", tags={"a": "x.y"}, start=NOW - 10, end=NOW)
-    assert [query.get("tags") for query in queries] == ['{"ktrace": "["}', None, '{"a": "x.y"}']
-    assert ["minDuration" in query for query in queries] == [True, False, False]
+def test_a_value_that_looks_like_the_pattern_is_no_proof() -> None:
+    held = trace(span("kubelet", "syncPod", NOW - 5, a="x.y"))
+    like_it = trace(span("kubelet", "syncPod", NOW - 4, a="(x\\.y)"), trace_id="like it")
+    jaeger, _ = unknown(holding([held, like_it], str.__eq__))
+    assert jaeger.find("kubelet", tags={"a": "x.y"}, start=NOW - 10, end=NOW)
+    assert jaeger.store is TEXT
+
+
+def test_the_pattern_is_of_a_tag_that_a_span_of_the_period_has() -> None:
+    """Of a trace Jaeger answers with spans that began outside of the period, too."""
+    held = trace(
+        span("kubelet", "earlier", NOW - DAY, a="earlier", b="both"),
+        span("kubelet", "syncPod", NOW - 5, c="later", b="both"),
+        span("apiserver", "Get", NOW - 4, d="of another service"),
+    )
+    jaeger, queries = unknown(lambda _: [held])
+    jaeger.find("kubelet", tags={"a": "x"}, start=NOW - 10, end=NOW)
+    assert values(queries)[1] == "(both)"
+    alone = trace(span("kubelet", "a", NOW, a="one"), span("kubelet", "b", NOW, b="two"))
+    jaeger, queries = unknown(lambda _: [alone])
+    jaeger.find("kubelet", tags={"a": "x"}, start=NOW - 10, end=NOW)
+    assert values(queries) == [None, "x"]
+    assert jaeger.store is UNKNOWN
+
+
+def test_a_store_without_a_trace_is_asked_again() -> None:
+    held: list[dict[str, Any]] = []
+    jaeger, _ = unknown(holding(held, re.fullmatch))
+    search: dict[str, Any] = {"tags": {"a": "x.y"}, "start": NOW - 10, "end": NOW}
+    assert jaeger.find("kubelet", **search) == []
+    held.append(trace(span("kubelet", "syncPod", NOW - 5, a="x.y")))
+    assert jaeger.find("kubelet", **search)
+    assert jaeger.store is LUCENE
 
 
 def test_a_search_without_tags_learns_cassandra() -> None:
     both = "cannot query for duration and tags simultaneously"
-    jaeger, queries = unknown(lambda query: both if "minDuration" in query else "")
+    jaeger, queries = unknown(lambda query: both if "minDuration" in query else [])
     jaeger.find("kubelet", start=NOW - 10, end=NOW)
     assert jaeger.store is CASSANDRA
     assert queries[-1]["start"] == str(NOW - 11), "it excludes the first microsecond"
@@ -204,7 +254,8 @@ def test_an_answer_of_cassandra_may_lack_traces_though_it_is_short(spans: int, f
 
 def test_cassandra_is_learned_from_what_it_refuses() -> None:
     both = "cannot query for duration and tags simultaneously"
-    jaeger, queries = unknown(lambda query: both if "minDuration" in query else "")
+    held = trace(span("kubelet", "syncPod", NOW - 5, a="x.y"))
+    jaeger, queries = unknown(lambda query: both if "minDuration" in query else [held])
     assert jaeger.find("kubelet", tags={"a": "x.y"}, shortest=5)
     assert jaeger.find("kubelet", tags={"a": "x.y"}, shortest=500_000) == []
     assert jaeger.store is CASSANDRA
