@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ktrace.jaeger.client import is_of_this_machine
+from ktrace.addresses import is_of_this_machine
 from runtime_observability.host.http import httpx
 
 SERVICE = "ktrace"
@@ -16,7 +15,6 @@ INTERNAL, CLIENT = 1, 3
 """Kinds of spans (opentelemetry-proto v1.3.0, trace/v1/trace.proto)."""
 _ERROR = 2
 _PATH = "/v1/traces"
-_LOGIN = re.compile(r"//[^/@\s]+@")
 
 
 @dataclass(frozen=True)
@@ -73,11 +71,6 @@ class Collector:
         """Of the address that takes every signal: that of traces is below it."""
         base = otlp_http.rstrip("/")
         return cls(base if base.endswith(_PATH) else f"{base}{_PATH}")
-
-
-def without_login(url: str) -> str:
-    """``url`` without a user and a password."""
-    return _LOGIN.sub("//…@", url)
 
 
 def send(collector: Collector, spans: Sequence[SentSpan], seconds: float) -> None:

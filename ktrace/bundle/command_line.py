@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ktrace.addresses import without_login
 from ktrace.bundle import session
 from ktrace.text import clean
 
@@ -22,8 +23,6 @@ _HARMLESS = {
     *("--wait", "--cascade", "--grace-period", "--field-selector", "--port", "--restart", "--type"),
 }
 """Options whose value is no secret."""
-_LOGIN = re.compile(r"(?<=://)[^/@\s]+(?=@)")
-"""In an address."""
 _OPTION = re.compile(r"--?[A-Za-z][\w-]*")
 
 
@@ -91,4 +90,4 @@ def _without_values(command: Sequence[str]) -> Iterator[str]:
         elif word.startswith("-") and not is_option:
             yield _LEFT_OUT
         else:
-            yield _LOGIN.sub(_LEFT_OUT, word)
+            yield without_login(word, f"{_LEFT_OUT}@")

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 import typer
 
@@ -212,7 +211,7 @@ class Recording(session.Live):
                 "kubernetes": self._kubernetes,
             },
             "settings": {
-                "jaegerUrl": _without_user(jaeger.url) if jaeger else None,
+                "jaegerUrl": jaeger.url if jaeger else None,
                 "stack": str(jaeger.stack) if jaeger and jaeger.stack else None,
                 "shared": bool(jaeger and jaeger.shared),
                 "store": jaeger.store.name if jaeger else None,
@@ -242,9 +241,3 @@ class _RecordingApi:
             raise
         self._keep(path, found)
         return found
-
-
-def _without_user(url: str) -> str:
-    """``url`` without a user and a password."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from ktrace import streams
+from ktrace.addresses import without_login
 from ktrace.document import versioned
 from ktrace.errors import FINDING, UsageError
 from ktrace.target import options, target
@@ -108,11 +109,12 @@ def searches(chosen: Target) -> dict[str, str]:
     """
     tags = chosen.stack.tags if chosen.stack and chosen.is_shared else {}
     stack_links = None if chosen.is_shared else chosen.outputs.get("links")
+    url = without_login(chosen.jaeger)
     webhooks = {
-        name: links.search(chosen.jaeger, "apiserver", f"Call {kind} webhook", tags)
+        name: links.search(url, "apiserver", f"Call {kind} webhook", tags)
         for name, kind in (("mutatingWebhooks", "mutating"), ("validatingWebhooks", "validating"))
     }
-    return (stack_links or links.all_links(chosen.jaeger, containerd=True, tags=tags)) | webhooks
+    return (stack_links or links.all_links(url, containerd=True, tags=tags)) | webhooks
 
 
 def has_desktop() -> bool:

@@ -8,14 +8,14 @@ refused connection and anything that is not JSON are a JaegerError.
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import json
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
+from ktrace.addresses import is_of_this_machine, without_login
 from ktrace.clock import time
 from ktrace.jaeger import detection, model, origin, paging
 from ktrace.jaeger.model import Trace, merged
@@ -66,6 +66,8 @@ class RefusalError(JaegerError):
 class Jaeger:
     """A client of the Jaeger at ``url``; ``timeout`` in seconds applies to each request.
 
+    A user and a password in ``url`` are sent, and shown nowhere.
+
     With every ``store`` it gives the same answers. UNKNOWN is replaced by what an answer tells.
 
     A ``shared`` Jaeger may hold the traces of many stacks. Then only the spans of ``stack`` are
@@ -85,7 +87,8 @@ class Jaeger:
         """``http`` are further settings of the HTTP client."""
         from runtime_observability.host.http import httpx  # noqa: PLC0415  --help and completion would wait 0.1 s for it
 
-        self.url = url.rstrip("/")
+        self.url = without_login(url.rstrip("/"))
+        self._has_login = self.url != url.rstrip("/")
         self.store = store
         self.stack = stack
         self.shared = shared
@@ -101,12 +104,12 @@ class Jaeger:
         self._failures = (httpx.HTTPError,)
         try:
             # No proxy of the user's can reach what is on this machine.
-            elsewhere = not is_of_this_machine(self.url)
+            elsewhere = not is_of_this_machine(url)
             self._http = httpx.Client(
-                base_url=self.url, timeout=timeout, trust_env=elsewhere, **(http or {})
+                base_url=url.rstrip("/"), timeout=timeout, trust_env=elsewhere, **(http or {})
             )
         except (httpx.InvalidURL, UnicodeError) as error:
-            told = clean(f"{self.url} is not Jaeger's address: {error}")
+            told = clean(f"{self.url} is not Jaeger's address: {without_login(str(error))}")
             raise JaegerError(told) from None
 
     def __enter__(self) -> Jaeger:
@@ -376,6 +379,8 @@ class Jaeger:
             return None
         told = f"{self.url}{path} answers {status}"
         if status in _REFUSALS:
+            if self._has_login:
+                raise JaegerError(f"{told}: it refuses the user and the password of the address")
             raise JaegerError(
                 f"{told}: it wants a login, and ktrace sends none. Let a proxy on this machine add "
                 "it, and name that proxy as the address"
@@ -416,15 +421,6 @@ class Jaeger:
 def now() -> int:
     """Microseconds since the Unix epoch."""
     return int(time.time() * _SECOND)
-
-
-def is_of_this_machine(url: str) -> bool:
-    """Whether no proxy can reach ``url``, because it is an address of this machine."""
-    try:
-        host = urlsplit(url).hostname or ""
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:  # it is a name, or broken
-        return False
 
 
 def _is_transient(text: bytearray) -> bool:

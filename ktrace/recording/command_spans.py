@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from ktrace import otlp
+from ktrace.addresses import without_login
 from ktrace.otlp import Collector, SentSpan
 from ktrace.recording.requests import RecordedRequest
 from ktrace.recording.trace_context import TraceContext
@@ -60,7 +61,7 @@ def send(collector: Collector, spans: Sequence[SentSpan]) -> str:
                 return f"it took more than {_SECONDS:g} s"
             otlp.send(collector, spans[first : first + _BATCH], left)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return clean(otlp.without_login(str(error))) or type(error).__name__
+        return clean(without_login(str(error))) or type(error).__name__
     return ""
 
 

@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote
 
+from ktrace.addresses import without_login
 from ktrace.errors import UsageError
-from ktrace.otlp import Collector, without_login
+from ktrace.otlp import Collector
 from ktrace.target.target import Target, is_url
 from ktrace.text import clean
 

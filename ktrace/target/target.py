@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from ktrace.addresses import without_login
 from ktrace.bundle import session
 from ktrace.components import CONTAINERD
 from ktrace.errors import UsageError
@@ -176,7 +177,8 @@ def refuse_what_is_no_url(jaeger: str) -> None:
     """UsageError unless ``jaeger`` is http://HOST:PORT or https://HOST:PORT."""
     if not is_url(jaeger):
         raise UsageError(
-            f"--jaeger {jaeger!r} is not http://HOST:PORT, the address of Jaeger's page"
+            f"--jaeger {without_login(jaeger)!r} is not http://HOST:PORT, the address of Jaeger's "
+            "page"
         )
 
 

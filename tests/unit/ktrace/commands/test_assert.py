@@ -84,11 +84,15 @@ def test_all_met_twice_in_a_row_is_0(ktrace: Ktrace, server: FakeServer, clock: 
     pod_start = httpx.QueryParams(
         service="kubelet", operation="syncPod", tags=json.dumps({"k8s.pod": "default/echo-one"})
     )
-    server.answer = served(
-        lambda _: recorded.handler("echo-one")(
-            httpx.Request("GET", f"{URL}/api/traces", params=pod_start)
-        )
+    recording = recorded.handler("echo-one")(
+        httpx.Request("GET", f"{URL}/api/traces", params=pod_start)
     )
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        is_pattern = "(" in request.url.params.get("tags", "")
+        return data() if is_pattern else recording
+
+    server.answer = served(answer)
     begin = clock.now
     pod = "POD=default/echo-one"
     shown = ktrace("assert", POD_START, "--set", pod, "--jaeger", server.url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import threading
@@ -10,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from ktrace.jaeger import Jaeger, JaegerError, Span
-from tests.fakes.http import FakeServer, Reply
+from ktrace.jaeger import Jaeger, JaegerError, Span, Trace
+from tests.fakes.http import FakeServer, Reply, Request
 from tests.fakes.jaeger import URL, client, data, span, trace
 
 
@@ -95,6 +96,28 @@ def test_no_proxy_is_asked_for_jaeger(server: FakeServer) -> None:
     with Jaeger(f"{server.url}/") as jaeger:
         assert jaeger.services() == ["apiserver", "kubelet"]
     assert server.asked("GET", "/api/services")
+
+
+def test_the_login_of_an_address_is_sent_and_not_shown(server: FakeServer) -> None:
+    wanted = f"Basic {base64.b64encode(b'me:hunter2').decode()}"
+
+    def answer(request: Request) -> Reply:
+        known = request.headers.get("authorization") == wanted
+        return Reply(200, {"data": ["kubelet"]}) if known else Reply(401, None)
+
+    server.answer = answer
+    address = server.url.replace("//", "//me:hunter2@")
+    with Jaeger(address) as jaeger:
+        assert jaeger.services() == ["kubelet"]
+        assert jaeger.url == server.url
+        assert jaeger.link(Trace("t1", ())) == f"{server.url}/trace/t1"
+    refused = r"401: it refuses the user and the password of the address$"
+    with (
+        Jaeger(address.replace("hunter2", "hunter3")) as jaeger,
+        pytest.raises(JaegerError, match=refused) as raised,
+    ):
+        jaeger.services()
+    assert "hunter" not in str(raised.value)
 
 
 def test_a_search_is_asked_in_jaegers_terms() -> None:

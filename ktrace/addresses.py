@@ -1,0 +1,23 @@
+"""Addresses that a user gives: what may be shown of them, and who can be reached there."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+_LOGIN = re.compile(r"(?<=://)[^/?#\s]*@")
+
+
+def without_login(text: str, instead: str = "") -> str:
+    """``text`` with ``instead`` in place of the user and the password of each URL in it."""
+    return _LOGIN.sub(instead, text)
+
+
+def is_of_this_machine(url: str) -> bool:
+    """Whether no proxy can reach ``url``, because it is an address of this machine."""
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:  # it is a name, or broken
+        return False
