@@ -220,8 +220,8 @@ class TracedEnvironmentArgs:
     elasticsearch_urls: list[str] | None = None
     """Nodes of the cluster of traceStore elasticsearch, as openSearchUrls."""
     cassandra_servers: list[str] | None = None
-    """Nodes of the cluster of traceStore cassandra, as containers reach them: HOST or HOST:PORT.
-    Jaeger makes a keyspace of the stack's own there."""
+    """Nodes of the cluster of traceStore cassandra, as containers reach them: HOST, HOST:PORT or
+    [IPv6]:PORT. Jaeger makes a keyspace of the stack's own there."""
     trace_store_user: str | None = None
     """User with which Jaeger logs in to openSearchUrls, elasticsearchUrls or cassandraServers.
     Empty: no login."""
