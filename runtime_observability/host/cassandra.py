@@ -74,9 +74,12 @@ class Trial:
         archive = _archive(self.files, self.user)
         runner.follow(copy, lambda _: None, stdin=archive, timeout=_DOCKER_SECONDS).checked()
 
-    def start(self) -> str:
-        """The URL of its query API."""
+    def start(self) -> None:
         runner.run(["docker", "start", self.name], timeout=_DOCKER_SECONDS).checked()
+
+    @property
+    def url(self) -> str:
+        """Of its query API. Raises CommandError once the container has ended: it has no port."""
         published = runner.run(["docker", "port", self.name, f"{self.port}/tcp"]).checked()
         address, *_ = published.split()
         return f"http://{address}/api/services"
@@ -107,9 +110,9 @@ def check(trial: Trial, user: str, password: str, keyspace: str) -> float:
     """
     try:
         trial.make()
-        url = trial.start()
+        trial.start()
         try:
-            return readiness.wait(trial.name, url, _SECONDS)
+            return readiness.wait(trial.name, trial.url, _SECONDS)
         except runner.CommandError:
             if trial.runs:
                 reason = cassandra.why_it_is_not_ready(trial.log, _SECONDS, password)

@@ -152,9 +152,7 @@ def test_spans_are_stored_and_found_and_end_with_the_retention(
         ((copies,),) = cql.run(
             "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = 'of_traces'"
         )
-    statement = shlex.split(cassandra.removal("of_traces", [server.node.server], USER, tls=True))[
-        -1
-    ]
+    command = cassandra.removal("of_traces", [server.node.server], USER, tls=True)
     tables = {name: kept for name, kept in listed}  # noqa: C416  a list of lists
     for table in (b"traces", b"tag_index", b"service_names", b"operation_names_v2"):
         assert number(tables[table]) == 12 * 3600
@@ -162,7 +160,7 @@ def test_spans_are_stored_and_found_and_end_with_the_retention(
     assert copies is not None
     assert b"NetworkTopologyStrategy" in copies
     with server.log_in(USER, PASSWORD) as owner:
-        owner.run(statement)
+        owner.run(shlex.split(command)[-1])
     with server.administrator() as cql:
         left = cql.run("SELECT keyspace_name FROM system_schema.keyspaces")
     assert [b"of_traces"] not in left
@@ -212,7 +210,7 @@ def test_a_cassandra_that_jaeger_cannot_use_is_told_with_the_cure(
             cql.run(f"CREATE ROLE reader WITH LOGIN = true AND PASSWORD = '{WRONG}'")
     with (
         pytest.raises(AssertionError, match="has not started"),
-        jaeger(server, tmp_path, WRONG, **differs),  # type: ignore[arg-type]
+        jaeger(server, tmp_path, WRONG, **differs),
     ):
         pass
     log = (tmp_path / "jaeger.log").read_text()
