@@ -253,7 +253,7 @@ class TracedEnvironmentArgs:
     """How many traces Jaeger keeps in memory; beyond that it drops the oldest (1000 to 1000000).
     They must fit into jaegerMemoryMiB; other stores ignore it."""
     jaeger_memory_mib: int | None = None
-    """Memory limit of the Jaeger container in MiB (128 to 65536)."""
+    """Memory limit of the Jaeger container in MiB (128 to 65536); badger needs 640."""
     collector_memory_mib: int | None = None
     """Memory limit of the collector container in MiB (64 to 65536)."""
     rehearse_replacement: bool | None = None
