@@ -57,8 +57,8 @@ class Trial:
             port=document["port"],
         )
 
-    def make(self) -> None:
-        """Creates the container, with its files; one that a killed run left goes first."""
+    def create(self) -> None:
+        """Creates the container; one that a killed run left goes first."""
         own = ["--filter", f"label={naming.OWNER_LABEL}={self.owner}"]
         listed = ["docker", "ps", "-aq", *own, "--filter", f"name=^/?{self.name}$"]
         for left in runner.run(listed).checked().split():
@@ -70,11 +70,12 @@ class Trial:
         create += [f"--memory={self.memory_mib}m", f"--publish=127.0.0.1::{self.port}"]
         create += [f"--env={name}={value}" for name, value in self.variables.items()]
         runner.run([*create, self.image, *self.command], timeout=_DOCKER_SECONDS).checked()
+
+    def start(self) -> None:
+        """With its files."""
         copy = ["docker", "cp", "-", f"{self.name}:/"]
         archive = _archive(self.files, self.user)
         runner.follow(copy, lambda _: None, stdin=archive, timeout=_DOCKER_SECONDS).checked()
-
-    def start(self) -> None:
         runner.run(["docker", "start", self.name], timeout=_DOCKER_SECONDS).checked()
 
     @property
@@ -108,8 +109,8 @@ def check(trial: Trial, user: str, password: str, keyspace: str) -> float:
     Raises UnfitError where it ends or does not answer in time, and CommandError where Docker cannot
     run it.
     """
+    trial.create()
     try:
-        trial.make()
         trial.start()
         try:
             return readiness.wait(trial.name, trial.url, _SECONDS)
