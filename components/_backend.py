@@ -10,11 +10,11 @@ from collections.abc import Sequence
 import pulumi
 import pulumi_docker as docker
 
-from runtime_observability.core.args import ContainerArgs, SearchEngineArgs
+from runtime_observability.core.args import CassandraArgs, ContainerArgs, SearchEngineArgs
 from runtime_observability.core.naming import MADE_LABEL, NETWORK_LABEL
 from runtime_observability.core.trace_store import REPLICAS_VARIABLE
 
-from . import _commands, _handovers, _orphans, _pulls, _search_engine, _volumes
+from . import _cassandra, _commands, _handovers, _orphans, _pulls, _search_engine, _volumes
 from .network import StackNetwork
 
 
@@ -39,9 +39,10 @@ class Backend(pulumi.ComponentResource):
         *,
         after: Sequence[pulumi.Resource] = (),
         engine: SearchEngineArgs | None = None,
+        cassandra: CassandraArgs | None = None,
     ) -> None:
-        """``after``: what the container, but not its image, has to wait for. ``engine``: where it
-        keeps traces; one of the stack's own is in ``after``.
+        """``after``: what the container, but not its image, has to wait for. ``engine`` or
+        ``cassandra``: where it keeps traces; an engine of the stack's own is in ``after``.
         """
         super().__init__(f"runtime-observability:index:{kind}", name, None, opts)
         image = docker.RemoteImage(
@@ -65,13 +66,18 @@ class Backend(pulumi.ComponentResource):
             guards.append(checked)
             if engine.replicas < 0:
                 told[REPLICAS_VARIABLE] = _search_engine.replicas(checked)
+        elif cassandra:
+            checked = _cassandra.check(
+                name, args, cassandra, network=network, image=image, parent=self
+            )
+            guards.append(checked)
         container = docker.Container(
             f"{name}-container",
             name=args.name,
             image=image.image_id,
             command=list(args.command) or None,
             envs=[
-                *(f"{variable}={value}" for variable, value in _environment(args).items()),
+                *(f"{variable}={value}" for variable, value in args.variables.items()),
                 *(pulumi.Output.concat(f"{variable}=", value) for variable, value in told.items()),
             ],
             labels=[
@@ -139,12 +145,6 @@ class Backend(pulumi.ComponentResource):
         self.image = image
         self.container_id = container.id
         self.register_outputs({"containerId": self.container_id})
-
-
-def _environment(args: ContainerArgs) -> dict[str, str]:
-    """Go's heap stays below the container's limit."""
-    limit = {"GOMEMLIMIT": f"{args.memory_mib * 4 // 5}MiB"} if args.is_go else {}
-    return limit | dict(args.environment)
 
 
 def _uploads(args: ContainerArgs) -> pulumi.Input[list[docker.ContainerUploadArgs]]:

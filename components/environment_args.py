@@ -220,8 +220,8 @@ class TracedEnvironmentArgs:
     elasticsearch_urls: list[str] | None = None
     """Nodes of the cluster of traceStore elasticsearch, as openSearchUrls."""
     cassandra_servers: list[str] | None = None
-    """Nodes of the cluster of traceStore cassandra, as containers reach them: HOST or HOST:PORT.
-    Jaeger makes a keyspace of the stack's own there."""
+    """Nodes of the cluster of traceStore cassandra, as containers reach them: HOST, HOST:PORT or
+    [IPv6]:PORT. Jaeger makes a keyspace of the stack's own there."""
     trace_store_user: str | None = None
     """User with which Jaeger logs in to openSearchUrls, elasticsearchUrls or cassandraServers.
     Empty: no login."""
@@ -253,7 +253,7 @@ class TracedEnvironmentArgs:
     """How many traces Jaeger keeps in memory; beyond that it drops the oldest (1000 to 1000000).
     They must fit into jaegerMemoryMiB; other stores ignore it."""
     jaeger_memory_mib: int | None = None
-    """Memory limit of the Jaeger container in MiB (128 to 65536)."""
+    """Memory limit of the Jaeger container in MiB (128 to 65536); badger needs 640."""
     collector_memory_mib: int | None = None
     """Memory limit of the collector container in MiB (64 to 65536)."""
     rehearse_replacement: bool | None = None

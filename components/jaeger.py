@@ -32,4 +32,5 @@ class Jaeger(Backend):
             opts,
             after=[store] if store else [],
             engine=args.search_engine,
+            cassandra=args.cassandra,
         )

@@ -71,7 +71,10 @@ def _other_store(names: Names, observed: Observation, settings: Settings) -> lis
             f"volume {volume} is removed with its traces, unless keepTraces was on at the last up"
         )
     elif before == stores.CASSANDRA:
-        fate = f"keyspace {names.keyspace} stays in Cassandra with its traces"
+        fate = (
+            f"keyspace {names.keyspace} stays in Cassandra with its traces, until "
+            f"`cqlsh -e 'DROP KEYSPACE {names.keyspace}'`"
+        )
     elif before in stores.SEARCH_ENGINES:
         fate = (
             f"indices {names.index_prefix}-jaeger-* are deleted from {before} with their traces, "

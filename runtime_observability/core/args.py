@@ -90,6 +90,12 @@ class ContainerArgs:
     is_go: bool = True
     """Whether its program is written in Go, whose heap keeps to a limit that it is told."""
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """Its whole environment: Go's heap stays below the container's limit."""
+        limit = {"GOMEMLIMIT": f"{self.memory_mib * 4 // 5}MiB"} if self.is_go else {}
+        return limit | dict(self.environment)
+
 
 @dataclass(frozen=True)
 class SearchEngineArgs:
@@ -124,11 +130,22 @@ class SearchEngineArgs:
 
 
 @dataclass(frozen=True)
+class CassandraArgs:
+    """A Cassandra in which Jaeger keeps traces."""
+
+    servers: tuple[str, ...]
+    user: str
+    password: str = field(repr=False)
+    keyspace: str
+
+
+@dataclass(frozen=True)
 class JaegerArgs:
     container: ContainerArgs
     url: str
     """Of Jaeger's page and query API on the host."""
     search_engine: SearchEngineArgs | None = None
+    cassandra: CassandraArgs | None = None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from runtime_observability.core import (
     advice,
+    cassandra,
     compatibility,
     destinations,
     documents,
@@ -24,6 +25,7 @@ from runtime_observability.core import (
 )
 from runtime_observability.core.args import (
     USER,
+    CassandraArgs,
     ClusterGuardArgs,
     ClusterRehearsalArgs,
     CollectorArgs,
@@ -241,7 +243,18 @@ def _jaeger(settings: Settings, names: Names, observed: Observation) -> JaegerAr
         stop_seconds=_STORE_STOP_SECONDS if keeps else _STOP_SECONDS,
     )
     engine = _search_engine(settings, names, observed, container) if settings.store_urls else None
-    return JaegerArgs(container, url, engine)
+    return JaegerArgs(container, url, engine, _cassandra(settings, names))
+
+
+def _cassandra(settings: Settings, names: Names) -> CassandraArgs | None:
+    if settings.trace_store != CASSANDRA:
+        return None
+    return CassandraArgs(
+        servers=tuple(settings.cassandra_servers),
+        user=settings.trace_store_user,
+        password=settings.trace_store_password,
+        keyspace=names.keyspace,
+    )
 
 
 def _search_engine(
@@ -279,9 +292,15 @@ def _kept_elsewhere(settings: Settings, names: Names) -> str:
     """What a destroy leaves in a cluster that this stack did not make."""
     if settings.trace_store == CASSANDRA:
         where = ", ".join(settings.cassandra_servers)
+        removal = cassandra.removal(
+            names.keyspace,
+            settings.cassandra_servers,
+            settings.trace_store_user,
+            tls=bool(settings.trace_store_ca_file),
+        )
         return (
             f"keyspace {names.keyspace} of Cassandra at {where}, where the next up finds them; "
-            f"`cqlsh -e 'DROP KEYSPACE {names.keyspace}'` removes them"
+            f"`{removal}` removes them"
         )
     if settings.has_own_open_search or not settings.store_urls or not settings.keep_traces:
         return ""

@@ -134,7 +134,7 @@ def running(
     ):
         try:
             url = f"http://127.0.0.1:{http}"
-            _wait(url, process, log)
+            _wait(url, otlp, process, log)
             yield Process(next(iter(own)), url, f"http://127.0.0.1:{otlp}", process.pid, log)
         finally:
             process.terminate()
@@ -152,13 +152,15 @@ def send(process: Process, document: Mapping[str, Any]) -> None:
     assert not answer.json().get("partialSuccess"), answer.text
 
 
-def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait(url: str, otlp: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until it answers, and takes spans: it does that last."""
     deadline = time.monotonic() + _START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         try:
             with Jaeger(url) as jaeger:
                 jaeger.services()
-        except JaegerError:
+            socket.create_connection(("127.0.0.1", otlp)).close()
+        except (JaegerError, OSError):
             time.sleep(0.2)
         else:
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import ssl
 import struct
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from ktrace.jaeger import Jaeger
 from ktrace.jaeger import store as stores
-from runtime_observability.core import trace_store
+from runtime_observability.core import cassandra, trace_store
 from tests.contract import cassandra_process, jaeger_process, spans
 from tests.contract.cassandra_process import FIRST_USER, Node
 from tests.contract.cql import Cql, CqlError
@@ -29,6 +30,7 @@ from tests.live.waiting import until
 
 pytestmark = pytest.mark.every_store
 USER, PASSWORD = "traces", 'p$ss"w\\örd'
+WRONG = "another"
 STORE = "secret"
 SECONDS = 60
 
@@ -42,7 +44,10 @@ class Server:
         self._context = ssl.create_default_context(cadata=self.certificates)
 
     def administrator(self) -> Cql:
-        return Cql(self.node.server, FIRST_USER, FIRST_USER, self._context)
+        return self.log_in(FIRST_USER, FIRST_USER)
+
+    def log_in(self, user: str, password: str) -> Cql:
+        return Cql(self.node.server, user, password, self._context)
 
     def add_user(self, user: str, password: str) -> None:
         """One that may make keyspaces, and nothing else."""
@@ -95,19 +100,28 @@ def settings(authority: trustme.CA) -> dict[str, Any]:
 
 @contextmanager
 def jaeger(
-    server: Server, folder: Path, password: str, user: str = USER, kept: str = "48h"
+    server: Server,
+    folder: Path,
+    password: str,
+    user: str = USER,
+    kept: str = "48h",
+    *,
+    at: str = "",
+    certificates: str | None = None,
 ) -> Iterator[Process]:
     """With a stack's configuration, and the files that it names in ``folder``.
 
-    Each user has a keyspace.
+    Each user has a keyspace. ``at`` is another HOST:PORT; without ``certificates`` it tries plain
+    text.
     """
+    trusted = server.certificates if certificates is None else certificates
     made = trace_store.cassandra(
-        [server.node.server], f"of_{user}", kept, copies=1, user=user, tls=True
+        [at or server.node.server], f"of_{user}", kept, copies=1, user=user, tls=bool(trusted)
     )
     text = json.dumps({"cassandra": made})
     contents = {
-        **trace_store.in_two_files(password),
-        trace_store.CA_FILE: server.certificates,
+        **(trace_store.in_two_files(password) if user else {}),
+        **({trace_store.CA_FILE: trusted} if trusted else {}),
     }
     for number, (path, content) in enumerate(contents.items()):
         file = folder / f"secret-{number}"
@@ -134,16 +148,22 @@ def test_spans_are_stored_and_found_and_end_with_the_retention(
             "SELECT table_name, default_time_to_live FROM system_schema.tables "
             "WHERE keyspace_name = 'of_traces'"
         )
-        ((left,),) = cql.run("SELECT TTL(start_time) FROM of_traces.traces LIMIT 1")
+        ((seconds,),) = cql.run("SELECT TTL(start_time) FROM of_traces.traces LIMIT 1")
         ((copies,),) = cql.run(
             "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = 'of_traces'"
         )
+    command = cassandra.removal("of_traces", [server.node.server], USER, tls=True)
     tables = {name: kept for name, kept in listed}  # noqa: C416  a list of lists
     for table in (b"traces", b"tag_index", b"service_names", b"operation_names_v2"):
         assert number(tables[table]) == 12 * 3600
-    assert 0 <= 12 * 3600 - number(left) < SECONDS
+    assert 0 <= 12 * 3600 - number(seconds) < SECONDS
     assert copies is not None
     assert b"NetworkTopologyStrategy" in copies
+    with server.log_in(USER, PASSWORD) as owner:
+        owner.run(shlex.split(command)[-1])
+    with server.administrator() as cql:
+        left = cql.run("SELECT keyspace_name FROM system_schema.keyspaces")
+    assert [b"of_traces"] not in left
 
 
 def number(value: bytes | None) -> int:
@@ -167,9 +187,34 @@ def test_a_password_is_taken_as_it_is(server: Server, tmp_path: Path, password: 
         client.services()
 
 
-def test_a_wrong_password_is_refused_and_jaeger_says_so(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("differs", "told"),
+    [
+        ({}, f"it refuses traceStoreUser {USER} and traceStorePassword"),
+        ({"user": ""}, "it wants a login"),
+        ({"user": "reader"}, "`GRANT CREATE ON ALL KEYSPACES TO reader`"),
+        ({"certificates": trustme.CA().cert_pem.bytes().decode()}, "is not trusted"),
+        ({"certificates": ""}, "set traceStoreCaFile if it wants TLS"),
+        ({"at": f"127.0.0.1:{jaeger_process.free_ports(1)[0]}"}, "nothing answers there"),
+        ({"at": "nowhere.invalid"}, "containers do not find that host"),
+    ],
+    ids=["password", "login", "permission", "authority", "text", "port", "host"],
+)
+def test_a_cassandra_that_jaeger_cannot_use_is_told_with_the_cure(
+    server: Server, tmp_path: Path, differs: dict[str, str], told: str
+) -> None:
+    """As `up` does, which starts such a Jaeger before the old one goes."""
+    user = differs.get("user", USER)
+    if user == "reader":
+        with server.administrator() as cql:
+            cql.run(f"CREATE ROLE reader WITH LOGIN = true AND PASSWORD = '{WRONG}'")
     with (
-        pytest.raises(AssertionError, match="username traces and/or password are incorrect"),
-        jaeger(server, tmp_path, "another"),
+        pytest.raises(AssertionError, match="has not started"),
+        jaeger(server, tmp_path, WRONG, **differs),
     ):
         pass
+    log = (tmp_path / "jaeger.log").read_text()
+    line = cassandra.why_it_ended(log, user, WRONG, f"of_{user}")
+    assert told in line
+    assert "\n" not in line
+    assert WRONG not in line

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -22,23 +24,30 @@ pytestmark = pytest.mark.every_store
 _CLIENTS, _NODES = 9042, 7000
 _CONFIGURATION = "/tmp/cassandra.yaml"  # noqa: S108  in a container of its own
 _START_SECONDS = 240
+STORE = {"traceStore": "cassandra", "traceRetention": "7d"}
+WITH_A_LOGIN = {
+    "authenticator": "PasswordAuthenticator",
+    "authorizer": "CassandraAuthorizer",
+    "role_manager": "CassandraRoleManager",
+}
 
 
 class Elsewhere:
     """A Cassandra that is no part of the stack; the stack's containers reach it by its name."""
 
-    def __init__(self, stack: Stack, folder: Path) -> None:
+    def __init__(self, stack: Stack, folder: Path, more: Mapping[str, Any]) -> None:
         self.docker = stack.docker
+        self.network = stack.cluster
         self.name = f"traced-{stack.name}-cassandra-{secrets.token_hex(2)}"
         settings = cassandra_process.settings(self.name, _CLIENTS, _NODES)
         interfaces = {"listen_interface": "eth0", "rpc_interface": "eth0"}
         file = folder / "cassandra.yaml"
-        file.write_text(yaml.safe_dump(settings | interfaces))
+        file.write_text(yaml.safe_dump(settings | interfaces | dict(more)))
         file.chmod(0o644)
         arguments = program.arguments(program.HOME, _CONFIGURATION, "/tmp", 512)  # noqa: S108
         self.docker(
-            "create", "--name", self.name, "--network", stack.cluster, program.IMAGE.reference,
-            *arguments,
+            "create", "--name", self.name, "--network", self.network,
+            program.IMAGE.reference, *arguments,
         )  # fmt: skip
         self.docker("cp", str(file), f"{self.name}:{_CONFIGURATION}")
         self.docker("start", self.name)
@@ -56,12 +65,15 @@ class Elsewhere:
         return cassandra_process.LISTENS in self.docker("logs", self.name)
 
 
-@pytest.fixture
-def elsewhere(stack: Stack, tmp_path: Path) -> Iterator[Elsewhere]:
+@contextmanager
+def elsewhere(
+    stack: Stack, folder: Path, more: Mapping[str, Any] | None = None
+) -> Iterator[Elsewhere]:
+    """``more`` are settings of it; by default it has no login."""
     if not stack.docker.exists(program.IMAGE.reference):
         reason = f"there is no {program.IMAGE.reference}: `make test-stores` builds it"
         lacking.refuse(reason)
-    found = Elsewhere(stack, tmp_path)
+    found = Elsewhere(stack, folder, more or {})
     try:
         yield found
     finally:
@@ -69,33 +81,49 @@ def elsewhere(stack: Stack, tmp_path: Path) -> Iterator[Elsewhere]:
         stack.docker("rm", "--force", "--volumes", found.name)
 
 
-def test_a_stack_has_its_keyspace_and_leaves_it(stack: Stack, elsewhere: Elsewhere) -> None:
-    store = {"traceStore": "cassandra", "traceRetention": "7d"}
-    keyspace = Names(stack.name, stack.folder).keyspace
-    before = elsewhere.keyspaces()
-    assert keyspace not in before
-    stack.settle(**store, cassandraServers=[elsewhere.server])
-    stack.expect_no_changes()
-    assert elsewhere.keyspaces() == {*before, keyspace}
-    with pods(stack, "sleep", "300") as single:
-        pod = f"{single.name}-0"
-        shown(stack, pod, whole)
-        found = document(stack, "show", pod)
-        assert found["complete"]
-        document(stack, "verify")
-        stack.docker("restart", "--time", "60", stack.jaeger)
-        assert of_spans(shown(stack, pod, whole)) == of_spans(found)
-
-    # A Jaeger whose store is not told: nobody says that the start is complete, without a cluster.
-    told = document(stack, "show", pod, "--jaeger", stack.jaeger_url, "--timeout", "0", code=1)
-    assert (told["uid"], told["startedAt"]) == (found["uid"], found["startedAt"])
-    stack.settle()
-    assert keyspace in elsewhere.keyspaces(), "another store leaves it as it is"
-
-
-def test_a_server_that_is_not_there_fails_the_up_with_the_reason(
-    stack: Stack, elsewhere: Elsewhere
+def test_a_stack_has_its_keyspace_and_destroy_tells_how_it_goes(
+    stack: Stack, tmp_path: Path
 ) -> None:
-    stack.configure(traceStore="cassandra", cassandraServers=[f"{elsewhere.name}:9043"])
-    refused = stack.refused_up()
-    assert "connection refused" in refused.said
+    with elsewhere(stack, tmp_path) as store:
+        keyspace = Names(stack.name, stack.folder).keyspace
+        before = store.keyspaces()
+        assert keyspace not in before
+        stack.settle(**STORE, cassandraServers=[store.server])
+        stack.expect_no_changes()
+        assert store.keyspaces() == {*before, keyspace}
+        assert not stack.docker.exists(f"{stack.jaeger}-check")
+        with pods(stack, "sleep", "300") as single:
+            pod = f"{single.name}-0"
+            shown(stack, pod, whole)
+            found = document(stack, "show", pod)
+            assert found["complete"]
+            document(stack, "verify")
+            stack.docker("restart", "--time", "60", stack.jaeger)
+            assert of_spans(shown(stack, pod, whole)) == of_spans(found)
+
+        # A Jaeger whose store is not told: nobody says that the start is complete, without a
+        # cluster.
+        told = document(stack, "show", pod, "--jaeger", stack.jaeger_url, "--timeout", "0", code=1)
+        assert (told["uid"], told["startedAt"]) == (found["uid"], found["startedAt"])
+
+        said = stack.destroy().said
+        assert f"its traces stay in keyspace {keyspace} of Cassandra at {store.server}" in said
+        assert f"`cqlsh {store.name} {_CLIENTS} -e 'DROP KEYSPACE {keyspace}'` removes them" in said
+        assert stack.objects() == {f"container {store.name}"}
+        assert store.keyspaces() == {*before, keyspace}
+
+
+def test_a_server_that_jaeger_cannot_use_fails_the_up_before_the_old_jaeger_goes(
+    stack: Stack, tmp_path: Path
+) -> None:
+    with elsewhere(stack, tmp_path, WITH_A_LOGIN) as store:
+        jaeger = stack.docker.inspect(stack.jaeger)["Id"]
+        for server, reason in (
+            (f"{store.name}:9043", "nothing answers there: correct the host or the port"),
+            (store.server, "it wants a login: set traceStoreUser and traceStorePassword"),
+        ):
+            stack.configure(**STORE, cassandraServers=[server])
+            refused = stack.refused_up()
+            assert f"error: traceStore cassandra: {server}: {reason}" in refused.said
+            assert stack.docker.inspect(stack.jaeger)["Id"] == jaeger, "the old one goes on"
+            assert not stack.docker.exists(f"{stack.jaeger}-check")

@@ -111,6 +111,8 @@ class FakeDaemon:
         self.k3d_fails_after: int | None = None
         """Number of nodes that `k3d cluster create` creates before it fails; None: no failure."""
         self.start_fails = False
+        self.starts: Callable[[DockerObject], None] = lambda _: None
+        """What happens to a container when it is started."""
         self.out_of_memory = False
         """Whether Docker remembers that a container ran out of memory."""
         self.kubectl: dict[str, Answer] = {}
@@ -207,7 +209,11 @@ class FakeDaemon:
             case ["network", "inspect", "--format", "{{json .Created}}", name]:
                 networks = {known.name: known.created for known in self.networks}
                 return Answer(json.dumps(networks.get(name)), code=int(name not in networks))
-            case ["logs", "--tail", _, name] | ["logs", "--tail", _, "--since", _, name]:
+            case (
+                ["logs", name]
+                | ["logs", "--tail", _, name]
+                | ["logs", "--tail", _, "--since", _, name]
+            ):
                 return self._output(name, "log", "errors")
             case ["cp", "-", target]:
                 return self._unpack(target, stdin)
@@ -237,6 +243,17 @@ class FakeDaemon:
                 name, _, path = volume.removeprefix("--volume=").partition(":")
                 made.mounts.append({"Name": name, "Destination": path})
                 return Answer(f"{made.id}\n")
+            case ["create", name, *options] if name.startswith("--name="):
+                name = name.removeprefix("--name=")
+                if any(found.name == name for found in self.containers):
+                    return Answer(stderr=f"The container name {name} is already in use\n", code=1)
+                marks = _labels([option for option in options if option.startswith("--label=")])
+                self.container(name, labels=marks, state="created")
+                return Answer()
+            case ["start", name]:
+                self._container(name).state = "running"
+                self.starts(self._container(name))
+                return Answer()
             case ["create", "--name", name, "--hostname", _, *options]:
                 return self._create_agent(name, options)
             case ["exec", name, "kubectl", verb, *_]:
@@ -249,6 +266,8 @@ class FakeDaemon:
                 return self.in_nodes(arguments[-1])
             case ["top", name]:
                 return self._output(name, "top")
+            case ["inspect", "--format", "{{.State.Status}}", name]:
+                return Answer(f"{self._container(name).state}\n")
             case ["inspect", "--format", "{{.State.Status}} {{.RestartCount}}", name]:
                 container = self._container(name)
                 return Answer(f"{container.state} {container.restarts}\n")
@@ -344,8 +363,13 @@ class FakeDaemon:
         return Answer(f"{agent.id}\n")
 
     def _unpack(self, target: str, archive: str) -> Answer:
-        """Into the volume that the container mounts: the owner of each folder, by its path."""
-        (mount,) = self._container(target.partition(":")[0]).mounts
+        """Files into the container; into the volume that it mounts: each folder's owner by path."""
+        container = self._container(target.partition(":")[0])
+        if not container.mounts:
+            files = _unpacked(archive)
+            container.files |= {f"/{name}": content for name, (_, content) in files.items()}
+            return Answer()
+        (mount,) = container.mounts
         (volume,) = (found for found in self.volumes if found.name == mount["Name"])
         packed = io.BytesIO(archive.encode(errors="surrogateescape"))
         with tarfile.open(fileobj=packed) as tar:

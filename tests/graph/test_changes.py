@@ -230,6 +230,43 @@ def test_a_cluster_is_checked_before_jaeger_and_left_after_it(
     assert changed(done, kept).keys() == {"jaeger-opensearch", "stack-sweep"}
 
 
+CASSANDRA = {
+    "traceStore": "cassandra",
+    "cassandraServers": ["cassandra.example:9142"],
+    "traceStoreUser": "ada",
+    "traceStorePassword": "hush-hush",
+}
+
+
+def test_a_cassandra_is_checked_before_jaeger_with_what_jaeger_gets(
+    default: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "of my own")
+    done = run(CASSANDRA, secret_keys=["traceStorePassword"])
+    assert changed(default, done).keys() == {
+        "jaeger-container",
+        "jaeger-cassandra-check",
+        "stack-sweep",
+    }
+    assert "jaeger-cassandra-check" in done.before("jaeger-container")
+    assert {"jaeger-image", "network-network"} <= done.before("jaeger-cassandra-check")
+    asked = done["jaeger-cassandra-check"].inputs["stdin"]
+    assert MARK in asked, "it has the password"
+    given = json.loads(asked["value"])
+    jaeger = done["jaeger-container"].inputs
+    assert (given["container"]["image"], given["container"]["memoryMiB"]) == (
+        jaeger["image"],
+        jaeger["memory"],
+    )
+    assert given["container"]["files"] == {
+        file["file"]: file["content"] for file in jaeger["uploads"]["value"]
+    }
+    told = done["stack-sweep"].environment["KEPT_ELSEWHERE"]
+    assert "`cqlsh -u ada cassandra.example 9142 -e 'DROP KEYSPACE traced_" in told
+    inputs = dict(done["jaeger-cassandra-check"].inputs) | {"stdin": ""}
+    assert "hush" not in json.dumps(inputs, default=str)
+
+
 def test_a_plain_password_is_refused() -> None:
     refused = run(OPENSEARCH)
     assert refused.resources == ()

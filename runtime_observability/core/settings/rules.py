@@ -237,7 +237,9 @@ def _refuse_an_unfit_store(settings: Settings) -> list[Problem]:
             Problem(
                 "jaegerMemoryMiB",
                 f"{settings.jaeger_memory_mib} is too small for traceStore {settings.trace_store}",
-                f"the minimum is {least}",
+                f"Badger holds up to {stores.BADGER_HEAP_MIB} MiB, an answer takes "
+                f"{stores.ANSWER_MIB} more, and the heap gets four fifths of the limit",
+                f"set it to {least} or more",
             )
         )
     return problems

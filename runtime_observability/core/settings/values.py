@@ -39,7 +39,11 @@ _MOST_DIGITS = 9
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+", re.ASCII)
 _URL_PATH = re.compile(r"(/[\w.~-]+)*/?", re.ASCII)
-_SERVER = re.compile(r"(?P<host>[A-Za-z0-9._-]+)(?::(?P<port>\d{1,5}))?", re.ASCII)
+_SERVER = re.compile(
+    r"(?P<host>[A-Za-z0-9._-]+)(?::(?P<port>\d{1,5}))?"
+    r"|\[(?P<ipv6>[0-9A-Fa-f:.]+)\]:(?P<ipv6_port>\d{1,5})",
+    re.ASCII,
+)
 
 
 def _release(text: object) -> object:
@@ -198,12 +202,12 @@ def _store_url(text: str) -> str:
 
 def _cassandra_server(text: str) -> str:
     match = _SERVER.fullmatch(text)
-    if not match or not 0 < int(match["port"] or 9042) < 65536:
+    if not match or not 0 < int(match["port"] or match["ipv6_port"] or 9042) < 65536:
         raise RuleError(
-            "a server of Cassandra is HOST or HOST:PORT, with a PORT up to 65535",
+            "a server of Cassandra is HOST, HOST:PORT or [IPv6]:PORT, with a PORT up to 65535",
             "for instance cassandra.example:9042",
         )
-    _refuse_a_container_s_own(match["host"])
+    _refuse_a_container_s_own(match["host"] or match["ipv6"])
     return text
 
 
