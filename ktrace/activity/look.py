@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
-from ktrace.activity.requests import METHODS, ApiRequest, requests_in
+from ktrace.activity.requests import METHODS, ApiRequest, needed, requests_in
 from ktrace.activity.window import Window
 from ktrace.components import APISERVER
 from ktrace.jaeger import Jaeger, Reader, Trace, paging
@@ -25,7 +26,7 @@ class Activity:
     def __init__(self, jaeger: Jaeger, period: int, methods: Collection[str] = ()) -> None:
         self._jaeger, self._period = jaeger, period
         self._tags = [{key: method} for method in methods for key in METHODS] or [{}]
-        self._reader, self._start = Reader(jaeger), 0
+        self._reader, self._start = Reader(jaeger, needed), 0
         self._known: dict[str, tuple[int, list[ApiRequest]]] = {}
         """By trace: how many spans it had, and its requests."""
 
@@ -34,7 +35,7 @@ class Activity:
         until = now()
         begin = until - self._period
         if begin - self._start > max(self._period, _SHORTEST):
-            self._reader, self._start = Reader(self._jaeger), begin
+            self._reader, self._start = Reader(self._jaeger, needed), begin
         traces: dict[str, Trace] = {}
         complete = True
         for tags in self._tags:
@@ -47,7 +48,8 @@ class Activity:
         for trace in traces.values():
             spans, requests = known.get(trace.id, (0, []))
             if spans != len(trace.spans):
-                requests = list(requests_in([trace]))
+                # Of a copy: the index of a trace would stay with it.
+                requests = list(requests_in([replace(trace)]))
             self._known[trace.id] = len(trace.spans), requests
         every = (request for _, requests in self._known.values() for request in requests)
         within = [request for request in every if begin <= request.start <= until]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from ktrace.components import APISERVER, is_kubelet
@@ -29,6 +31,14 @@ METHODS = ("http.request.method", "http.method")
 _AGENTS = ("user_agent.original", "http.user_agent")
 _PEERS = ("network.peer.address", "net.sock.peer.addr", "net.peer.ip")
 _PEER_PORTS = ("network.peer.port", "net.sock.peer.port", "net.peer.port")
+_SERVERS = ("service.instance.id", "k8s.node.name")
+"""Of a process."""
+_TARGETS = ("http.target", "url.path")
+_OF_REQUEST = frozenset(
+    ("span.kind", "audit-id", *METHODS, *_TARGETS, *_CODES, *_AGENTS, *_PEERS, *_PEER_PORTS)
+)
+"""Tags that only a request's own span is asked for."""
+_OF_ANY = frozenset(("user-agent", "url", "resource", "key", "configuration", "webhook", "error"))
 _ACCOUNT = re.compile(r"/system:serviceaccount:([^:/\s]+):([^:/\s]+)$")
 """At the end of the user agents of kube-controller-manager's controllers."""
 _FAILURE = 400
@@ -39,7 +49,7 @@ _CONNECTING = frozenset(("attach", "exec", "portforward", "proxy", "token"))
 """Subresources: what is sent to them does not change the object."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WebhookCall:
     """One call of an admission webhook; times are in microseconds."""
 
@@ -53,7 +63,7 @@ class WebhookCall:
     """No answer, or one that is an error. Spans do not tell what a webhook refused."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ApiRequest:
     """One request; times are in microseconds. What its spans do not tell is ``not known``."""
 
@@ -105,6 +115,29 @@ def requests_in(traces: Iterable[Trace]) -> Iterator[ApiRequest]:
                 yield _request(trace, span)
 
 
+def needed(trace: Trace) -> Trace:
+    """``trace`` with all that is read of it here, in a fraction of the memory.
+
+    The requests in it are the same, also once it is merged with what another search has of it.
+    """
+    return Trace(trace.id, tuple(map(_needed, trace.spans)))
+
+
+def _needed(span: Span) -> Span:
+    read = _OF_ANY | _OF_REQUEST if _is_request(span) else _OF_ANY
+    tags = {key: value for key, value in span.tags.items() if key in read}
+    process = _process(*(str(span.process.get(key, "")) for key in _SERVERS))
+    return replace(span, tags=tags or _NO_TAGS, process=process)
+
+
+_NO_TAGS: Mapping[str, Any] = {}
+
+
+@lru_cache
+def _process(*values: str) -> Mapping[str, str]:
+    return dict(zip(_SERVERS, values, strict=True))
+
+
 def _is_request(span: Span) -> bool:
     return (
         span.service == APISERVER
@@ -118,7 +151,7 @@ def _request(trace: Trace, span: Span) -> ApiRequest:
     handlers = [child for child in below if "user-agent" in child.tags]
     agent = _first(span, _AGENTS) or next((str(h.tags["user-agent"]) for h in handlers), "")
     client = (agent.split() or [NOT_KNOWN])[0]
-    target = _first(span, ("http.target", "url.path"))
+    target = _first(span, _TARGETS)
     target = target or next((str(h.tags.get("url", "")) for h in handlers), "")
     method = _first(span, METHODS)
     parts = urlsplit(target)
@@ -181,7 +214,7 @@ def _calls(below: Sequence[Span]) -> Iterator[WebhookCall]:
 
 def _connection(span: Span) -> str:
     address, port = _first(span, _PEERS), _first(span, _PEER_PORTS)
-    server = span.process.get("service.instance.id") or span.process.get("k8s.node.name", "")
+    server = next((span.process[key] for key in _SERVERS if span.process.get(key)), "")
     return f"{address} {port} {server}" if address and port else ""
 
 

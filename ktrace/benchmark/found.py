@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from ktrace.api import Api
 from ktrace.benchmark.period import Period
 from ktrace.benchmark.samples import Measurement, of_start
+from ktrace.clock import time
 from ktrace.components import KUBELET
 from ktrace.document import moment
 from ktrace.jaeger import Jaeger
@@ -16,14 +17,17 @@ from ktrace.podstart.calls import SYNC
 from ktrace.podstart.model import PodStart
 from ktrace.podstart.pod_spans import FIRST_SYNC, POD, POD_UID
 from ktrace.podstart.search import look_for_start
+from ktrace.rollout.pool import Pool
 from ktrace.text import cleaned
 from runtime_observability.host import api_server
 
 _MOST_TRACES = 5_000
 """Of these each is a start, of which fewer are read."""
 MOST_STARTS = 500
-"""That are read, the newest: each takes some ten searches."""
+"""That are read, the newest. Each takes up to ten searches where a Pool cannot answer them."""
 _SECOND = 1_000_000
+_LATER = 3600 * _SECOND
+"""Longer than reading takes: each start is looked for up to the moment of its own look."""
 
 Tell = Callable[[int, int], None]
 """How many starts of how many are read."""
@@ -48,11 +52,13 @@ def measure(
             key = str(span.tags[POD]), str(span.tags.get(POD_UID, ""))
             first[key] = min(first.get(key, span.start), span.start)
     newest = sorted(first, key=lambda key: first[key])[-MOST_STARTS:]
+    pool = Pool(jaeger)
+    pool.read_starts(len(newest), int(time.time() * _SECOND) + _LATER)
     samples, left_out = [], {}
     for number, (pod, uid) in enumerate(newest):
         tell(number, len(newest))
         namespace, _, name = pod.partition("/")
-        start = look_for_start(jaeger, namespace, name, uid or None, runtime_traced=runtime_traced)
+        start = look_for_start(pool, namespace, name, uid or None, runtime_traced=runtime_traced)
         if start is None or (reason := _why_not(start, begin)):
             left_out[pod] = reason if start else "Jaeger has no start of it"
         else:

@@ -79,7 +79,7 @@ class _Search:
     def __init__(self, jaeger: Jaeger, since: int, begin: int, seconds: float) -> None:
         self._jaeger = jaeger
         self._reader = Reader(jaeger)
-        self._watermark = Watermark(self._reader, begin)
+        self._watermark = Watermark(jaeger, begin)
         self._since = since
         self._seconds = seconds
         self._missing: list[list[str]] = []

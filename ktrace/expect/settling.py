@@ -12,7 +12,7 @@ from ktrace.clock import time
 from ktrace.expect.judge_quiet import LOOKS, Watched
 from ktrace.expect.schema import Expectation
 from ktrace.expect.watermark import Source, Watermark, sources
-from ktrace.jaeger import Jaeger, JaegerError, Reader
+from ktrace.jaeger import Jaeger, JaegerError
 
 _POLL_SECONDS = 1.0
 _ARRIVAL_SECONDS = 15.0
@@ -91,8 +91,7 @@ class Settling:
 
     def _arrived(self, begin: int) -> dict[Source, str]:
         """Waits for the spans of what had ended by ``begin``; who is still behind."""
-        reader = Reader(self._jaeger)
-        watermark = Watermark(reader, begin)
+        watermark = Watermark(self._jaeger, begin)
         deadline = time.monotonic() + _ARRIVAL_SECONDS
         while True:
             watermark.look_again()

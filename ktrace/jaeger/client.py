@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, TypeVar
@@ -48,6 +49,10 @@ _REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 R = TypeVar("R")
 T = TypeVar("T")
+
+Keep = Callable[[Trace], Trace]
+"""Leaves out of a trace what nobody asks for: of each of its spans, or spans that say no more than
+another of them."""
 
 
 class JaegerError(Exception):
@@ -166,20 +171,21 @@ class Jaeger:
         end: int,
         most: int,
         shortest: int = 0,
+        keep: Keep | None = None,
     ) -> tuple[list[Trace], bool]:
         """All matching traces and True, or about the newest ``most`` of them and False.
 
         The caller tells the user about False. Without ``start`` in a search Jaeger looks back two
-        days only, so it has no default here. Raises JaegerError.
+        days only, so it has no default here. ``keep`` says what of a trace is kept while others are
+        read. Raises JaegerError.
         """
         search = self.search(service, operation, tags, shortest)
         traces, complete = self._knowing(
             search,
             start,
             end,
-            lambda: self._all(search, paging.periods(self.store, start, end), most),
+            lambda: self._all(search, paging.periods(self.store, start, end), most, keep),
         )
-        self._refuse_several_stacks(search, traces)
         return self._whole(traces), complete
 
     def stacks(self, service: str) -> set[Origin | None]:
@@ -248,15 +254,19 @@ class Jaeger:
         return list(found.values())[:limit]
 
     def _all(
-        self, search: Search, periods: Sequence[paging.Period], most: int
+        self,
+        search: Search,
+        periods: Sequence[paging.Period],
+        most: int,
+        keep: Keep | None = None,
     ) -> tuple[list[Trace], bool]:
+        def page(start: int, end: int) -> Page:
+            answer = self._page(search, start, end, paging.PAGE)
+            self._refuse_several_stacks(search, answer.traces)
+            return replace(answer, traces=list(map(keep, answer.traces))) if keep else answer
+
         most_pages = paging.MOST_PAGES if search.is_sent_whole(self.store) else _MOST_READ_PAGES
-        return paging.newest(
-            lambda start, end: self._page(search, start, end, paging.PAGE),
-            periods,
-            most,
-            most_pages,
-        )
+        return paging.newest(page, periods, most, most_pages)
 
     def _page(self, search: Search, start: int | None, end: int | None, limit: int) -> Page:
         """An answer with at most ``limit`` traces, fewer where the store refuses so many."""

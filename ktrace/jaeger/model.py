@@ -15,7 +15,7 @@ from typing import Any
 from ktrace.text import clean, cleaned
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Span:
     """One span; times are in microseconds, ``start`` since the Unix epoch."""
 
@@ -142,7 +142,8 @@ def read(text: bytes | bytearray) -> Any:
 def trace_of(document: Mapping[str, Any]) -> Trace:
     """A trace of what ``read`` returns; LookupError, TypeError or ValueError for anything else."""
     processes = document.get("processes") or {}
-    spans = [_span_of(span, processes) for span in document.get("spans") or []]
+    ids: dict[str, str] = {}
+    spans = [_span_of(span, processes, ids) for span in document.get("spans") or []]
     return Trace(clean(document["traceID"]), tuple(sorted(spans, key=lambda span: span.start)))
 
 
@@ -156,7 +157,10 @@ def _shrunk(value: dict[str, Any]) -> Any:
     return value
 
 
-def _span_of(document: Mapping[str, Any], processes: Mapping[str, Mapping[str, Any]]) -> Span:
+def _span_of(
+    document: Mapping[str, Any], processes: Mapping[str, Mapping[str, Any]], ids: dict[str, str]
+) -> Span:
+    """``ids`` has each id of the trace once: it is its span's, and the parent of others."""
     trace_id = document["traceID"]
     parents = [
         reference["spanID"]
@@ -164,10 +168,11 @@ def _span_of(document: Mapping[str, Any], processes: Mapping[str, Mapping[str, A
         if reference["refType"] == "CHILD_OF" and reference["traceID"] == trace_id
     ]
     process = processes[document["processID"]]
+    span_id, parent_id = clean(document["spanID"]), clean(parents[0]) if parents else None
     return Span(
         trace_id=_name(trace_id),
-        span_id=clean(document["spanID"]),
-        parent_id=clean(parents[0]) if parents else None,
+        span_id=ids.setdefault(span_id, span_id),
+        parent_id=ids.setdefault(parent_id, parent_id) if parent_id is not None else None,
         service=_name(process["serviceName"]),
         operation=_name(document["operationName"]),
         start=int(document["startTime"]),

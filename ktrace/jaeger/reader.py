@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ktrace.clock import time
 from ktrace.jaeger import paging
-from ktrace.jaeger.client import Jaeger
+from ktrace.jaeger.client import Jaeger, Keep
 from ktrace.jaeger.model import Trace
 from ktrace.jaeger.origin import Origin
 
@@ -40,11 +40,13 @@ class Reader:
 
     Jaeger's API tells nothing of a trace but the trace itself, and a trace may grow. So a search
     that is repeated reads the traces of which a matching span ended since shortly before the last
-    time, and everything only now and then. What Jaeger has deleted since is kept.
+    time, and everything only now and then. What Jaeger has deleted since is kept: of each trace
+    what ``keep`` says, if it is given.
     """
 
-    def __init__(self, jaeger: Jaeger) -> None:
+    def __init__(self, jaeger: Jaeger, keep: Keep | None = None) -> None:
         self.jaeger = jaeger
+        self._keep = keep
         self._searches: dict[_Key, _Search] = {}
 
     def find_all(
@@ -64,7 +66,14 @@ class Reader:
 
         def read(start: int, end: int, shortest: int = 0) -> tuple[list[Trace], bool]:
             return self.jaeger.find_all(
-                service, operation, tags=tags, start=start, end=end, most=most, shortest=shortest
+                service,
+                operation,
+                tags=tags,
+                start=start,
+                end=end,
+                most=most,
+                shortest=shortest,
+                keep=self._keep,
             )
 
         if known is None or end < known.end or now >= known.complete_at:

@@ -25,6 +25,12 @@ _SHARE = 0.5
 quick. A search costs as much as reading four traces, and finds about as many."""
 _MOST_SYNCS, _MOST_REQUESTS = 10, 60
 """Traces for each pod that are read at once: if there are more, the sample was of a rare moment."""
+_BINDING = "POST /api/v1/namespaces/{:namespace}/pods/{:name}/binding"
+"""The operation of such requests since Kubernetes 1.31."""
+_UNNAMED = "KubernetesAPI"
+"""That of all requests before."""
+_DEBUGGING = "/ephemeralcontainers"
+"""The end of such a request's URL, and of its operation since 1.31."""
 _KEYS = (POD, "key", "url", _CONTAINER)
 """Tags by which a pod's spans are searched for."""
 
@@ -59,9 +65,10 @@ class _Ever:
         )
 
 
+_CREATION = _Ever(_What(APISERVER, "Create etcd3", {"resource": "pods"}), "key", within="/pods/")
 _EVER = (
     _Ever(_What(KUBELET, SYNC, FIRST_SYNC), POD, FIRST_SYNC),
-    _Ever(_What(APISERVER, "Create etcd3", {"resource": "pods"}), "key", within="/pods/"),
+    _CREATION,
     _Ever(_What(CONTAINERD, f"runtime.v1.RuntimeService/{CREATE}"), _CONTAINER),
 )
 """What the end of a pod is searched for and may be older than any period: its own beginning."""
@@ -80,6 +87,8 @@ class Pool(Reader):
         self._periods: list[Period] = []
         self._ever: list[_Ever] = []
         self._seen: list[str] = []
+        self._no_debugging = False
+        """Whether Jaeger has no request for an ephemeral container."""
         self.limit = ""
         """What was too much to read at all, in words."""
 
@@ -142,13 +151,33 @@ class Pool(Reader):
         For many pods that have ended: each would be searched for by itself else.
         """
         for ever in _EVER:
-            what = ever.what
-            traces, whole = super().find_all(
-                what.service, what.operation, tags=what.tags, start=0, end=end, most=_MOST
-            )
-            if whole and traces:  # an API server of old has no such tags
-                self._ever.append(ever)
-                self._add(traces)
+            self._read_ever(ever, end)
+
+    def read_starts(self, number: int, end: int) -> None:
+        """Reads, until ``end``, what tells the starts of ``number`` pods without their objects.
+
+        What is too much to read, or has other names in an API server of old, is searched for by
+        itself later. Raises JaegerError.
+        """
+        if number <= FEW:
+            return
+        every = [(0, end)]
+        if self._read(_What(KUBELET, SYNC), every, _MOST_SYNCS * number) is not None:
+            self._periods = every
+        self._read_ever(_CREATION, end)
+        operations = self.jaeger.operations(APISERVER)
+        if _BINDING in operations and _UNNAMED not in operations:
+            self._read(_What(APISERVER, _BINDING), every, _MOST)
+            self._no_debugging = not any(name.endswith(_DEBUGGING) for name in operations)
+
+    def _read_ever(self, ever: _Ever, end: int) -> None:
+        what = ever.what
+        traces, whole = super().find_all(
+            what.service, what.operation, tags=what.tags, start=0, end=end, most=_MOST
+        )
+        if whole and traces:  # an API server of old has no such tags
+            self._ever.append(ever)
+            self._add(traces)
 
     def named(self, operation: str) -> list[Trace]:
         """The kubelet's traces with ``operation`` that were read, each once."""
@@ -182,6 +211,7 @@ class Pool(Reader):
                 and any(begin <= start and end <= until for begin, until in self._periods)
             )
             or any(ever.answers(service, operation, tags) for ever in self._ever)
+            or (self._no_debugging and tags.get("url", "").endswith(_DEBUGGING))
         ):
             return found, True
         return super().find_all(service, operation, tags=tags, start=start, end=end, most=most)

@@ -11,13 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktrace.benchmark import alike, file, period
+from ktrace.benchmark import alike, file, found, period
 from ktrace.benchmark.samples import Measurement, Sample
 from ktrace.errors import UsageError
+from ktrace.rollout import pool
 from tests.fakes import starts
 from tests.fakes.http import FakeServer
-from tests.fakes.jaeger import served
+from tests.fakes.jaeger import client, served
 from tests.fakes.ktrace import Done, Ktrace
+from tests.fakes.store import Store
 from tests.schemas import validate
 
 BEGAN = datetime.fromtimestamp(starts.BEGIN / 1_000_000, tz=UTC)
@@ -27,7 +29,7 @@ _RANDOM = "bcdfghjklmnpqrstvwxz2456789"
 def pod(number: int, at: float, *, slower: float = 0, owner: str = "web") -> list[Any]:
     """The traces of a start at ``at`` milliseconds; the sandbox takes ``slower`` ms more."""
     letters = _RANDOM[number % 27] + _RANDOM[number // 27]
-    name, uid = f"{owner}-5d4f8c7b9-xwz{letters}", f"00000000-0000-4000-8000-{number:012d}"
+    name, uid = f"{owner}-5d4f8c7b9-xwz{letters}", _uid(number)
     took = 80 + number % 7 + slower
     made = [
         starts.created(at),
@@ -49,6 +51,29 @@ def pod(number: int, at: float, *, slower: float = 0, owner: str = "web") -> lis
         text = text.replace(old, new)
     found: list[Any] = json.loads(text)
     return found
+
+
+_BINDING = "POST /api/v1/namespaces/{:namespace}/pods/{:name}/binding"
+
+
+def _tags_of(trace: Any) -> list[Any]:
+    return [tag["value"] for span in trace["spans"] for tag in span["tags"]]
+
+
+def _name(traces: list[Any]) -> str:
+    """Of the first pod."""
+    names = (
+        tag["value"]
+        for trace in traces
+        for span in trace["spans"]
+        for tag in span["tags"]
+        if tag["key"] == "k8s.pod"
+    )
+    return str(next(names))
+
+
+def _uid(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012d}"
 
 
 def moment(seconds: float) -> str:
@@ -96,6 +121,42 @@ def test_what_does_not_count_is_told(ktrace: Ktrace, server: FakeServer) -> None
     why = "as its beginning or its length is not known"
     assert f"not counted in A: 1 start, {why}" in done.lines
     assert "12 starts of shop/web (main)" in done.lines[1]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_many_starts_are_read_with_few_searches(
+    monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    """What is told of them is what the searches for each tell."""
+    number = 40
+    traces = [made for at in range(number) for made in pod(at, at * 1000, slower=at % 3)]
+    for trace in traces:
+        for span in trace["spans"]:
+            tags = {tag["key"]: tag["value"] for tag in span["tags"]}
+            if "key" in tags:
+                span["tags"].append({"key": "resource", "type": "string", "value": "pods"})
+            if named and any("/binding" in str(tag) for tag in _tags_of(trace)):
+                span["operationName"] = span["operationName"].replace("POST", _BINDING)
+    again = starts.sync(2_000, pod=_name(traces), uid=_uid(0))
+    store = Store([*traces, again])
+    begin = starts.BEGIN
+    window = begin - 1_000_000, begin + 100_000_000
+
+    def measured() -> tuple[Measurement, int]:
+        searches = store.searches
+        with client(store.answer) as jaeger:
+            one = found.measure(
+                jaeger, "no cluster", window, runtime_traced=True, tell=lambda *_: None
+            )
+        return one, store.searches - searches
+
+    at_once, few = measured()
+    monkeypatch.setattr(pool, "FEW", number)
+    alone, many = measured()
+    assert at_once == alone
+    assert len(at_once.warm) == number
+    assert many > 6 * number
+    assert few < (10 if named else 10 + 2 * number)
 
 
 def test_only_the_newest_starts_are_read(
