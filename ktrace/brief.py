@@ -32,9 +32,10 @@ def brief(text: str, where: str = "") -> str:
     The image that could not be pulled stays, unless ``where`` or the cause names it.
     """
     cause = _WRAPPERS.sub("", text)
-    image = next((found[1] for found in _WRAPPERS.finditer(text) if found[1]), "")
-    if image and image not in where and not _names(cause, image):
-        cause = f"{image}: {cause}"
+    if cause != text:
+        image = next((found[1] for found in _WRAPPERS.finditer(text) if found[1]), "")
+        if image and image not in where and not _names(cause, image):
+            cause = f"{image}: {cause}"
     return _ID.sub(lambda found: found[0][:_ID_LENGTH], cause)
 
 
