@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import itertools
 import json
 import pkgutil
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -31,6 +33,10 @@ _PLAIN: dict[str, Any] = {
 }
 
 
+_EVIDENT: dict[type, tuple[type, ...]] = {str: (str, Path), int: (int, float), float: (float,)}
+"""By the type of what is given, or of a default, those that make their value of it."""
+
+
 @dataclass(frozen=True)
 class _Entry:
     """Where a command is. It is imported when it runs, completes or shows its help, no sooner."""
@@ -45,6 +51,8 @@ class _Entry:
 
     def summary(self) -> str:
         """The first line of the function's docstring, read without an import."""
+        import ast  # noqa: PLC0415  for the list of commands alone
+
         package, _, module = self.module.rpartition(".")
         source = pkgutil.get_data(package, f"{module}.py") or b""
         functions = (
@@ -83,10 +91,12 @@ class _Command(TyperCommand):
     """A command whose failures are one line, with the exit code that its help documents."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if ctx.resilient_parsing:  # for completion, which reads no values
-            for parameter in self.get_params(ctx):
-                # typer imports pydantic, which takes 0.1 s, to convert them.
+        for parameter in self.get_params(ctx):
+            by_typer = parameter.process_value
+            if ctx.resilient_parsing:  # for completion, which reads no values
                 vars(parameter)["process_value"] = lambda _, value: value
+            else:
+                vars(parameter)["process_value"] = partial(_processed, parameter, by_typer)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
@@ -100,6 +110,19 @@ class _Command(TyperCommand):
             owns_stdout = _ENTRIES[str(self.name)].owns_stdout
             _tell(line_of(error), code, in_json=in_json, owns_stdout=owns_stdout)
             raise typer.Exit(code) from None
+
+
+def _processed(parameter: Any, by_typer: Callable[..., Any], ctx: Any, value: Any) -> Any:
+    """``value`` as its command gets it.
+
+    To convert it, typer imports pydantic, which takes 0.1 s: that is for what may be wrong alone.
+    """
+    kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
+    if kind in _EVIDENT.get(type(value), ()):
+        value = kind(value)
+    elif value is not None or parameter.required or parameter.multiple or parameter.nargs != 1:
+        return by_typer(ctx, value)
+    return parameter.callback(ctx, parameter, value) if parameter.callback else value
 
 
 def load(name: str) -> TyperCommand:

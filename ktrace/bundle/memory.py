@@ -14,6 +14,7 @@ def document(memory: Memory | None) -> dict[str, Any] | None:
     loss = memory.loss
     return {
         "since": memory.since.isoformat(),
+        "cluster": memory.cluster and memory.cluster.isoformat(),
         "loss": None
         if loss is None
         else {
@@ -29,7 +30,7 @@ def read(document: Any) -> Memory | None:
     """LookupError, TypeError or ValueError for what is none."""
     if document is None:
         return None
-    loss = document["loss"]
+    loss, cluster = document["loss"], document.get("cluster")
     return Memory(
         datetime.fromisoformat(document["since"]),
         MemoryLoss(
@@ -40,4 +41,5 @@ def read(document: Any) -> Memory | None:
         )
         if loss
         else None,
+        datetime.fromisoformat(cluster) if cluster else None,
     )

@@ -11,12 +11,12 @@ import typer
 
 from ktrace.commands import output_file
 from ktrace.errors import FINDING, UsageError
-from ktrace.rollout.cluster import Wanted
 from ktrace.rollout.kinds import KINDS, PODS, named
 from ktrace.target import losses
 from ktrace.view import terminal
 
 if TYPE_CHECKING:
+    from ktrace.rollout.cluster import Wanted
     from ktrace.rollout.model import Rollout
     from ktrace.target.target import Target
 
@@ -35,9 +35,13 @@ def wanted(argument: str, namespace: str, selector: str, *, all_namespaces: bool
         )
     if many and slash:
         raise UsageError(f"{argument} is one object: leave out -l and -A, or its name")
+    if kind is PODS and not many:
+        return None
+    from ktrace.rollout.cluster import Wanted
+
     if many:
         return Wanted(kind, "" if all_namespaces else namespace, selector=selector)
-    return None if kind is PODS else Wanted(kind, namespace, name)
+    return Wanted(kind, namespace, name)
 
 
 def show(

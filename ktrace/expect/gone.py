@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from ktrace.expect.schema import Expectation
 from ktrace.expect.verdict import Verdict
@@ -36,10 +37,9 @@ def find(jaeger: Jaeger, memory: Memory | None, since: int, now: int) -> Gone | 
     Times are in microseconds since the Unix epoch. Of a Jaeger that is not a stack's, or keeps its
     traces elsewhere, nothing is known.
     """
-    if memory and memory.loss:
-        at = round(memory.loss.at.timestamp() * _SECOND)
-        if at > since:
-            return Gone(at, f"are lost: {memory.loss}")
+    if memory and memory.may_lack_any(datetime.fromtimestamp(since / _SECOND, UTC)):
+        certainty = "are lost" if memory.loss else "may be gone"
+        return Gone(round(memory.since.timestamp() * _SECOND), f"{certainty}: {memory}")
     if jaeger.store is not MEMORY:
         return None
     began = round(memory.since.timestamp() * _SECOND) + _FIRST if memory else 0

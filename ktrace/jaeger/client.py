@@ -110,8 +110,14 @@ class Jaeger:
         try:
             # No proxy of the user's can reach what is on this machine.
             elsewhere = not is_of_this_machine(url)
+            # Without TLS there is nothing to verify: the authorities would be read in vain.
+            tls = elsewhere or not url.startswith("http:")
             self._http = httpx.Client(
-                base_url=url.rstrip("/"), timeout=timeout, trust_env=elsewhere, **(http or {})
+                base_url=url.rstrip("/"),
+                timeout=timeout,
+                verify=tls,
+                trust_env=elsewhere,
+                **(http or {}),
             )
         except (httpx.InvalidURL, UnicodeError) as error:
             told = clean(f"{self.url} is not Jaeger's address: {without_login(str(error))}")

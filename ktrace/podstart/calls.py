@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from ktrace.components import KUBELET
 from ktrace.jaeger import Span, Trace
@@ -57,6 +57,11 @@ class Call:
         return self._tag(_CONTAINER_NAME).partition("_")[0]
 
     @property
+    def sync_start(self) -> int:
+        """When its syncPod began, as far as spans tell; in microseconds."""
+        return self.trace.spans[0].start
+
+    @property
     def image(self) -> str:
         return self._tag(*_IMAGE_TAGS)
 
@@ -70,7 +75,8 @@ class Call:
 
         The runtime may go on after a failure inside a call: the call's own spans decide.
         """
-        own = [span for span in (self.span, *self.below) if _method_name(span) == self.method]
+        within = (self.span, *self.below)
+        own = (span for span in within if _method_name(span.operation) == self.method)
         return next((span.error for span in own if span.failed), "")
 
     def _tag(self, *keys: str) -> str:
@@ -245,10 +251,9 @@ def _crashed(span: Span) -> int:
 
 def _method(span: Span) -> str:
     """The CRI method that a span of the kubelet's stands for; empty for any other span."""
-    return _method_name(span) if span.service == KUBELET else ""
+    return _method_name(span.operation) if span.service == KUBELET else ""
 
 
-def _method_name(span: Span) -> str:
-    if not span.operation.startswith(_CRI_PREFIX):
-        return ""
-    return span.operation.rpartition("/")[2]
+@lru_cache
+def _method_name(operation: str) -> str:
+    return operation.rpartition("/")[2] if operation.startswith(_CRI_PREFIX) else ""

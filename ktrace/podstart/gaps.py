@@ -128,8 +128,35 @@ def parts(
     """
     if cause := _failure(previous, following, begin, end, known):
         return [Part(cause, begin, end)]
-    if following and following.method == PULL and (held := _held(begin, end, known)):
-        return held
+    if following and following.method == PULL:
+        queued = _queued(following, begin, end)
+        if held := _held(queued, end, known):
+            before = _between(previous, following, begin, queued, known) if begin < queued else []
+            return [*before, *held]
+    return _between(previous, following, begin, end, known)
+
+
+def may_be_held(pull: Call, begin: int, length_ms: float) -> tuple[int, int] | None:
+    """When ``pull`` may have waited for those of other pods, in a start of ``length_ms``; None if
+    it did not. ``begin`` is the end of the call before it."""
+    queued = _queued(pull, begin, pull.span.start)
+    long = is_shown((pull.span.start - queued) / 1000, length_ms)
+    return (queued, pull.span.start) if long else None
+
+
+def _queued(pull: Call, begin: int, end: int) -> int:
+    """From when on ``pull`` may wait for those of other pods: the kubelet queues it in its sync.
+
+    That is ``begin`` where what lies before the sync is not worth a step.
+    """
+    since = min(max(begin, pull.sync_start), end)
+    return since if is_shown((since - begin) / 1000, (end - begin) / 1000) else begin
+
+
+def _between(
+    previous: Call | None, following: Call | None, begin: int, end: int, known: Context
+) -> list[Part]:
+    """What filled the time but failures and the pulls of others."""
     if previous and (cause := _after_start(previous, following, begin, end, known)):
         return [Part(cause, begin, end)]
     if previous is None and following and following.method == SANDBOX:

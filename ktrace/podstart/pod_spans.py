@@ -210,10 +210,9 @@ class PodSpans:
         """Other pods' pulls on the same node that may have held a pull of this pod."""
         calls = all_calls(syncs)
         held = [
-            (before.span.end, call.span.start)
+            time
             for before, call in itertools.pairwise(calls)
-            if call.method == PULL
-            and gaps.is_shown((call.span.start - before.span.end) / 1000, 60_000)
+            if call.method == PULL and (time := gaps.may_be_held(call, before.span.end, 60_000))
         ]
         if not held:
             return []

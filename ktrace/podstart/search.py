@@ -28,15 +28,23 @@ T = TypeVar("T")
 
 
 def settled(
-    look: Callable[[], T], complete: Callable[[T], bool], seconds: float, late: float = 0
+    look: Callable[[], T],
+    complete: Callable[[T], bool],
+    seconds: float,
+    late: float = 0,
+    *,
+    final: Callable[[T], bool] = lambda _: False,
 ) -> T:
     """The first result that is ``complete`` and twice the same; after ``seconds`` the last one.
 
-    ``late`` is how many seconds a span that has arrived may be invisible. A look at Jaeger that
-    fails is repeated, but not the first and not the last one: JaegerError.
+    One that is ``final`` is not waited for a second time. ``late`` is how many seconds a span that
+    has arrived may be invisible. A look at Jaeger that fails is repeated, but not the first and not
+    the last one: JaegerError.
     """
     deadline = time.monotonic() + seconds
     previous = look()
+    if final(previous):
+        return previous
     failure: JaegerError | None = None
     while (left := deadline - time.monotonic()) > 0:
         time.sleep(min(_POLL_SECONDS + late, left))
@@ -83,7 +91,12 @@ def wait_for_start(
                 reader, namespace, pod, known=known, runtime_traced=runtime_traced
             )
 
-        start = settled(look, ends, seconds, jaeger.store.late)
+        def is_old(start: PodStart | None) -> bool:
+            if start is None or start.incomplete or not is_whole(start):
+                return False
+            return _has_all(start, start.length_ms)
+
+        start = settled(look, ends, seconds, jaeger.store.late, final=is_old)
         if ends(start) or not seconds:
             return start
         reader.forget()
@@ -136,6 +149,13 @@ def is_whole(start: PodStart, *, in_progress: bool = False) -> bool:
         # The spans of a running sync have no parent until it has ended.
         return in_progress or any(waiting.stuck for waiting in start.waiting)
     if start.lacks_spans and start.looked_at:
-        ended = start.started_at.timestamp() + start.duration_ms / 1000
-        return start.looked_at.timestamp() - ended > _ARRIVAL / SECOND
+        return _has_all(start, start.duration_ms)
     return not start.spans_without_parent
+
+
+def _has_all(start: PodStart, length_ms: float) -> bool:
+    """Whether every span of its first ``length_ms`` has arrived, or never will."""
+    if start.looked_at is None:
+        return False
+    ended = start.started_at.timestamp() + length_ms / 1000
+    return start.looked_at.timestamp() - ended > _ARRIVAL / SECOND

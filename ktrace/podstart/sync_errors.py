@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from ktrace.brief import brief
+
 CRASH_LOOP = "CrashLoopBackOff"
 _PART = re.compile(r'failed to "(\w+)" for "([^"]+)" with (\w+): "((?:[^"\\]|\\.)*)"')
 _LONGEST = 160
@@ -25,8 +27,11 @@ class SyncError:
 
 
 def short(text: str) -> str:
-    """``text``, cut where it would fill several lines."""
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    """``text``, cut where it would fill several lines although it is brief."""
+    if len(text) <= _LONGEST:
+        return text
+    told = brief(text)
+    return told if len(told) <= _LONGEST else f"{told[: _LONGEST - 1]}…"
 
 
 def parse(description: str) -> list[SyncError]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ktrace.activity.requests import NOT_KNOWN
+from ktrace.brief import grouped
 from ktrace.document import moment, versioned
 from ktrace.podend.model import KILLED, ContainerEnd, PodEnding
 from ktrace.view import waterfall
@@ -95,9 +96,7 @@ def _facts(ending: PodEnding) -> Iterator[str]:
     if ending.missing:
         yield f"without {'; without '.join(ending.missing)}"
     yield from ending.notes
-    for step in ending.steps:
-        if step.error:
-            yield f"error in {step.name}: {step.error}"
+    yield from grouped((step.name, step.error) for step in ending.steps if step.error)
 
 
 def _of_container(end: ContainerEnd) -> Iterator[str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from ktrace.brief import brief
 from ktrace.components import APISERVER, CONTAINERD, KUBELET, SCHEDULER
 from ktrace.podstart.model import PodStart, Step
 from ktrace.view.terminal import milliseconds
@@ -214,9 +215,13 @@ def row(step: Step, total_ms: float, *, slowest: bool) -> str:
     width = step.duration_ms / total_ms * 100 if total_ms else 0
     share = f"<br>{step.share:.0%}" if step.critical else ""
     placed = " (placed)" if step.placed else ""
-    error = f'<br><span class="error">{escape(step.error)}</span>' if step.error else ""
+    error = (
+        f'<br><span class="error">{escape(brief(step.error, step.name))}</span>'
+        if step.error
+        else ""
+    )
     return (
-        f'<tr class="{classes}"><td class="step">{escape(step.name)}{placed}{error}</td>'
+        f'<tr class="{classes}"><td class="step">{escape(brief(step.name))}{placed}{error}</td>'
         f'<td class="who">{escape(step.component)}</td>'
         f'<td class="number">{milliseconds(step.start_ms)}</td>'
         f'<td class="number took">{milliseconds(step.duration_ms)}{share}</td>'

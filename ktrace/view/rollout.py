@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from rich.table import Table
 from rich.text import Text
 
+from ktrace.brief import brief
 from ktrace.rollout import verdict as verdicts
 from ktrace.rollout.kinds import DEPLOYMENT, JOB
 from ktrace.rollout.model import Held, Link, OtherPod, Part, RolledPod, Rollout, State, Write
@@ -77,9 +78,9 @@ def _held_up(rollout: Rollout, link: Link) -> str:
 def held_up_by(rollout: Rollout, link: Link) -> str:
     """What filled the time of ``link``: of a start, its slowest step."""
     if not link.pod:
-        return f"{milliseconds(link.ms)} {link.what}"
+        return f"{milliseconds(link.ms)} {brief(link.what)}"
     if link.ending:
-        return f"{link.what} {milliseconds(link.ms)}"
+        return f"{brief(link.what)} {milliseconds(link.ms)}"
     held = next((pod.held for pod in rollout.pods if pod.name == link.pod), None)
     return _step(held) if held else ""
 

@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from rich.tree import Tree
 
+from ktrace.brief import brief
 from ktrace.following.followed_pod import FollowedPod
 from ktrace.following.refusals import REASON
 from ktrace.following.report import Report
@@ -119,8 +120,10 @@ def _add_pod(tree: Tree, report: Report, pod: FollowedPod) -> None:
     for step in pod.start.steps if pod.start else ():
         is_long = step.duration_ms >= (pod.duration_ms or 0.0) * _STEP_SHARE
         if step.depth == 0 and (step.error or is_long):
-            error = f"  FAILED: {step.error}" if step.error else ""
-            branch.add(terminal.text(f"{step.name}  {milliseconds(step.duration_ms)}{error}"))
+            error = f"  FAILED: {brief(step.error, step.name)}" if step.error else ""
+            branch.add(
+                terminal.text(f"{brief(step.name)}  {milliseconds(step.duration_ms)}{error}")
+            )
     if pod.start:
         for waiting in pod.start.waiting:
             branch.add(terminal.text(f"now: {waterfall.waits_for(waiting, pod.start.looked_at)}"))

@@ -8,6 +8,7 @@ from datetime import datetime
 from rich.table import Table
 from rich.text import Text
 
+from ktrace.brief import brief, grouped
 from ktrace.components import APISERVER, CONTAINERD, KUBELET, SCHEDULER
 from ktrace.podstart.model import PodStart, Step, Waiting
 from ktrace.podstart.readiness import CONDITION, SPAN
@@ -86,7 +87,7 @@ def summary(start: PodStart) -> list[str]:
     if slowest and start.measured and start.duration_ms:
         share = slowest.duration_ms / start.duration_ms
         lines.append(
-            f"slowest: {slowest.name}, {milliseconds(slowest.duration_ms)} "
+            f"slowest: {brief(slowest.name)}, {milliseconds(slowest.duration_ms)} "
             f"({share:.0%} of the total)"
         )
     known = "began" if start.beginning_known else "known from"
@@ -108,10 +109,9 @@ def summary(start: PodStart) -> list[str]:
         )
     if start.missing:
         lines.append(f"without {'; without '.join(start.missing)}")
-    lines += start.notes
+    lines += map(brief, start.notes)
     steps = (*start.steps, *start.ready.steps)
-    errors = [f"error in {step.name}: {step.error}" for step in steps if step.error]
-    told = list(dict.fromkeys(errors))
+    told = grouped((brief(step.name), step.error) for step in steps if step.error)
     more = len(told) - _MOST_ERRORS
     return lines + told[:_MOST_ERRORS] + ([f"{more:,} more errors: see --json"] if more > 0 else [])
 
@@ -124,7 +124,8 @@ def moment(at: datetime) -> str:
 def waits_for(waiting: Waiting, now: datetime | None) -> str:
     """``pulling busybox, for 20 s``."""
     seconds = waiting.seconds(now)
-    return waiting.what if seconds is None else f"{waiting.what}, for {duration(seconds)}"
+    what = brief(waiting.what)
+    return what if seconds is None else f"{what}, for {duration(seconds)}"
 
 
 def duration(seconds: float) -> str:
@@ -166,7 +167,7 @@ def table_of(steps: Sequence[Step], length_ms: float, columns: int) -> Table:
     shown = _most_important(steps)
     for step in shown:
         style = "dim" if step.unexplained else _STYLES.get(step.component, "")
-        label = Text("  " * step.depth + step.name, "dim" if step.unexplained else "")
+        label = Text("  " * step.depth + brief(step.name), "dim" if step.unexplained else "")
         if step.placed:
             label.append("  (placed)", "dim")
         if step.error:

@@ -24,6 +24,9 @@ _ONE_RUN = timedelta(minutes=10)
 """A run makes a stack's first Jaeger beside the cluster, after it where Pulumi is slow. One that is
 younger than its cluster by less is taken for the first, unless a later run is known to have made
 it."""
+_KEPT = timedelta(seconds=30)
+"""How long exporters keep spans until the collector and Jaeger are there: CONTRIBUTING.md says why
+more may be lost."""
 _NEVER = datetime.min.replace(tzinfo=UTC)
 """When one ended that has run without an end since it was created: Go's zero time."""
 
@@ -62,6 +65,17 @@ class Memory:
 
     since: datetime
     loss: MemoryLoss | None = None
+    cluster: datetime | None = None
+    """When the cluster's first node was made; None where that is not known."""
+
+    def may_lack_any(self, moment: datetime) -> bool:
+        """Whether spans that began after ``moment`` may be missing, even if others are there.
+
+        A cluster's first Jaeger is sent what senders kept until it was there: nothing is missing
+        of a cluster that is hardly older than it.
+        """
+        late = self.cluster is not None and self.cluster + _KEPT < self.since
+        return moment < self.since and (bool(self.loss) or late)
 
     def lacks(self, moment: datetime, *, unseen: bool) -> bool:
         """Whether spans of ``moment`` cannot be in it.
@@ -100,26 +114,30 @@ def read(container: str, node: str = "") -> Memory | None:
             return None
         if ended == _NEVER:
             loss = MemoryLoss(started, 0, out_of_memory=False, replaced=True)
-            return Memory(started, loss if node and _is_replaced(life, node) else None)
+            cluster = _created(node) if node else None
+            replaced = cluster is not None and _is_replaced(life, cluster)
+            return Memory(started, loss if replaced else None, cluster)
         out_of_memory = life["restarts"] > 0 and _ran_out(container)
     except (runner.CommandError, ValueError, LookupError, TypeError):
         return None
     return Memory(started, MemoryLoss(started, life["restarts"], out_of_memory))
 
 
-def _is_replaced(life: dict[str, str], node: str) -> bool:
-    """Whether it was made by a later run than ``node``; False where that is not known.
+def _created(node: str) -> datetime | None:
+    """When Docker made the container ``node``; None if there is none."""
+    shown = runner.run(["docker", "inspect", "--format", "{{json .Created}}", node])
+    return None if shown.code else datetime.fromisoformat(json.loads(shown.stdout))
+
+
+def _is_replaced(life: dict[str, str], cluster: datetime) -> bool:
+    """Whether it is known to have been made by a later run than the cluster's first node.
 
     MADE_LABEL is of the run that made one in place of one that was gone; where the configuration
     has changed, it is that of the first one.
     """
-    shown = runner.run(["docker", "inspect", "--format", "{{json .Created}}", node])
-    if shown.code:
-        return False
-    of_node = datetime.fromisoformat(json.loads(shown.stdout))
-    if life["made"] and datetime.fromisoformat(life["made"]) > of_node:
+    if life["made"] and datetime.fromisoformat(life["made"]) > cluster:
         return True
-    return datetime.fromisoformat(life["created"]) > of_node + _ONE_RUN
+    return datetime.fromisoformat(life["created"]) > cluster + _ONE_RUN
 
 
 def _ran_out(container: str) -> bool:

@@ -53,6 +53,18 @@ def test_a_jaeger_that_never_restarted_lacks_only_what_is_not_seen() -> None:
     assert [restarted.lacks(at, unseen=False) for at in (before, after)] == [True, False]
 
 
+@pytest.mark.parametrize(("older", "may_lack"), [(None, False), (5, False), (31, True)])
+def test_a_jaeger_that_is_younger_than_its_cluster_may_lack_spans(
+    older: int | None, *, may_lack: bool
+) -> None:
+    """Made again soon after the first ``up``, or late in it: it cannot be told from the first."""
+    made = datetime(2026, 11, 27, 6, tzinfo=UTC)
+    cluster = None if older is None else made - timedelta(seconds=older)
+    memory = memory_loss.Memory(made, cluster=cluster)
+    assert memory.may_lack_any(made - timedelta(seconds=1)) == may_lack
+    assert not memory.may_lack_any(made + timedelta(seconds=1))
+
+
 def test_the_day_is_told_unless_it_is_today() -> None:
     now = datetime.now(UTC)
     today = memory_loss.MemoryLoss(now, 0, out_of_memory=False)

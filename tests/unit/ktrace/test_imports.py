@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.configuration import PROJECT
+from tests.fakes import starts
+from tests.fakes.http import FakeServer, Reply, write_kubeconfig
+from tests.fakes.jaeger import served
+from tests.fakes.starts import Api
 
 
 def loaded(module: str) -> set[str]:
@@ -53,6 +58,23 @@ def test_what_up_waits_for_loads_no_command_line(module: str) -> None:
 def test_a_pod_is_shown_without_the_model_of_the_settings() -> None:
     modules = loaded("ktrace.commands.show_start, ktrace.target.losses, ktrace.podstart.search")
     assert "pydantic" not in modules
+
+
+def test_a_pod_is_shown_without_what_typer_converts_values_with(tmp_path: Path) -> None:
+    started = starts.sync(20, starts.started("c0", 30), update="create")
+    jaeger = FakeServer(served(starts.handler(starts.created(), started)))
+    found = Api(starts.pod({"c0": starts.running(40)}))
+    api = FakeServer(lambda request: Reply(200, found.get(request.path)))
+    write_kubeconfig(tmp_path / "kubeconfig", api.url)
+    try:
+        modules = loaded_by_ktrace(
+            *("show", "a", "--jaeger", jaeger.url, "--kubeconfig", str(tmp_path / "kubeconfig"))
+        )
+    finally:
+        jaeger.stop()
+        api.stop()
+    assert "httpx" in modules
+    assert modules & {"pydantic", "pulumi", "kubernetes", "ktrace.rollout.cluster"} == set()
 
 
 SLOW = {"pulumi", "kubernetes", "pydantic", "rich", "httpx", "urllib3", "ssl", "asyncio", "jinja2"}

@@ -15,7 +15,7 @@ import pytest
 
 from ktrace.cli import main
 from ktrace.target import losses, target
-from runtime_observability.host.memory_loss import MemoryLoss
+from runtime_observability.host.memory_loss import Memory, MemoryLoss
 from tests import schemas
 from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
 from tests.fakes.jaeger import span, trace
@@ -247,8 +247,9 @@ def test_what_a_restart_of_jaeger_may_have_lost_meanwhile_is_a_problem(
     code: int,
 ) -> None:
     """The request has no trace: that may be what was lost."""
-    loss = MemoryLoss(datetime(year, 1, 1, tzinfo=UTC), 1, out_of_memory=True)
-    monkeypatch.setattr(losses, "of", lambda *_: loss)
+    at = datetime(year, 1, 1, tzinfo=UTC)
+    loss = MemoryLoss(at, 1, out_of_memory=True)
+    monkeypatch.setattr(losses, "memory_of", lambda *_: Memory(at, loss))
     assert ktrace_run("--json") == code
     document = json.loads(capfd.readouterr().err)
     schemas.validate("run", document)
@@ -264,8 +265,9 @@ def test_a_restart_of_jaeger_that_cost_nothing_is_a_note(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    loss = MemoryLoss(datetime(2999, 1, 1, tzinfo=UTC), 0, out_of_memory=False)
-    monkeypatch.setattr(losses, "of", lambda *_: loss)
+    at = datetime(2999, 1, 1, tzinfo=UTC)
+    loss = MemoryLoss(at, 0, out_of_memory=False)
+    monkeypatch.setattr(losses, "memory_of", lambda *_: Memory(at, loss))
     tags: dict[str, Any] = {"audit-id": "one"}
     body = {"data": [trace(span("apiserver", "GET", **tags))], "items": []}
     names = {"data": ["apiserver"]}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -84,6 +85,18 @@ def test_absence_is_not_known_when_jaeger_restarted(restarted: Jaeger, what: Any
     (failure,) = verdict.failures
     assert failure.startswith(LOST)
     assert failure.endswith("Repeat what is expected, or lower sinceSeconds")
+
+
+def test_absence_is_not_known_where_the_cluster_is_older_than_jaeger(jaeger: Jaeger) -> None:
+    """One that was made again soon after the first is not known to be another."""
+    made = jaeger.since(NEAR)
+    jaeger.memory = replace(made, cluster=made.since - timedelta(seconds=90))
+    verdict = jaeger.judged(count=0)
+    assert (verdict.ok, verdict.judged) == (False, False)
+    told = "not known: spans of the 600 s that are judged may be gone: Jaeger was made at "
+    assert verdict.failures[0].startswith(told)
+    jaeger.memory = replace(made, cluster=made.since - timedelta(seconds=5))
+    assert jaeger.judged(count=0) == Verdict("it")
 
 
 def test_a_restart_before_what_is_judged_is_of_no_account(jaeger: Jaeger) -> None:

@@ -468,6 +468,22 @@ def test_a_pull_that_waited_for_another_pods_pull_says_so() -> None:
 
 
 @pytest.mark.parametrize(
+    ("until", "held"), [(3900, []), (4500, ["waits for the pull of big:1 by default/other"])]
+)
+def test_a_pull_is_held_within_its_own_sync_alone(until: float, held: list[str]) -> None:
+    """What another pod pulls while an init container runs holds nobody."""
+    pull = (call("PullImage", until + 4, 100), started("main", until + 120))
+    traces = (*REQUESTS, first_sync(started("first", 80)), sync(min(4000, until), *pull))
+    other = pull_of_another(200, until - 200)
+    document = pod({"main": running(5000)}, {"first": ended(80)})
+    start = shown(*traces, other, pod=document)
+    init = "init container first runs, then the kubelet's next sync"
+    assert gap(start) == [init, *held]
+    lasted = {step.name: step.duration_ms for step in start.steps}
+    assert lasted[init] == pytest.approx(min(4000, until) - 100, abs=20)
+
+
+@pytest.mark.parametrize(
     "other",
     [
         pull_of_another(-5000, 14_010, node="agent-2"),
