@@ -8,6 +8,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ import typer
 from ktrace import clock, distribution, streams
 from ktrace.bundle import command_line, file, memory, otlp, replay, session
 from ktrace.bundle.objects import Reducer
-from ktrace.bundle.spans import Kept, Query, joined
+from ktrace.bundle.spans import Kept, Query, is_complete, joined
 from ktrace.document import of_error
 from ktrace.errors import FINDING, KtraceError
 from ktrace.failures import code_of, line_of
@@ -129,7 +130,8 @@ class Recording(session.Live):
         self.clock = clock.Still()
         self.gathered: dict[str, Any] | None = None
         self._spans = Kept()
-        self._searches: list[Mapping[str, str]] = []
+        self._searches: list[tuple[Mapping[str, str], bool]] = []
+        """The parameters of each, and whether its answer was complete."""
         self._reduce = Reducer(secrets.token_bytes(32))
         self._api: dict[str, dict[str, Any]] = {}
         self._no_cluster: str | None = None
@@ -178,11 +180,14 @@ class Recording(session.Live):
         if response.is_error or _TRACES not in path:
             return
         try:
-            self._spans.add(json.loads(response.content).get("data") or [])
+            traces = json.loads(response.content).get("data") or []
+            self._spans.add(traces)
         except _BROKEN:
             return
         if path.endswith(_TRACES):
-            self._searches.append(dict(response.request.url.params))
+            parameters = dict(response.request.url.params)
+            rows = self._jaeger.store.rows if self._jaeger else None
+            self._searches.append((parameters, is_complete(int(parameters["limit"]), traces, rows)))
 
     def _keep_object(self, path: str, found: dict[str, Any] | Exception) -> None:
         if isinstance(found, ApiError):
@@ -196,7 +201,10 @@ class Recording(session.Live):
         """The bundle, without the answer."""
         target, jaeger = self._target, self._jaeger
         patterns = bool(jaeger and jaeger.store.patterns)
-        searches = joined(Query.of(search, patterns) for search in self._searches)
+        searches = joined(
+            replace(Query.of(search, patterns), complete=complete)
+            for search, complete in self._searches
+        )
         return {
             **file.HEAD,
             "asked": {

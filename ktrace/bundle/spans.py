@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,6 +27,8 @@ class Query:
     start: int = 0
     end: int = _EVER
     shortest: int = 0
+    complete: bool = True
+    """Whether its answer had all that Jaeger has: one that is as long as its limit may not."""
 
     @classmethod
     def of(cls, parameters: Mapping[str, str], patterns: bool = False) -> Query:
@@ -43,7 +45,13 @@ class Query:
         )
 
     def covers(self, other: Query) -> bool:
-        """Whether the traces that this finds have all those that ``other`` finds."""
+        """Whether ``other`` is answered by the traces that this has found.
+
+        One that is not complete answers for itself, in parts of its period too: Jaeger's client
+        asks again for shorter ones until an answer is complete, or tells that none was.
+        """
+        if not self.complete and not self._is_for_the_same(other):
+            return False
         return (
             self.service == other.service
             and self.operation in ("", other.operation)
@@ -51,6 +59,19 @@ class Query:
             and self.shortest <= other.shortest
             and self.start <= other.start
             and self.end >= other.end
+        )
+
+    def replaces(self, other: Query) -> bool:
+        """Whether ``other`` adds nothing to what this covers."""
+        return self.complete >= other.complete and self.covers(other)
+
+    def _is_for_the_same(self, other: Query) -> bool:
+        """But for the period."""
+        return (self.service, self.operation, self.tags, self.shortest) == (
+            other.service,
+            other.operation,
+            other.tags,
+            other.shortest,
         )
 
     def document(self) -> dict[str, Any]:
@@ -61,6 +82,7 @@ class Query:
             "start": self.start,
             "end": None if self.end == _EVER else self.end,
             "shortest": self.shortest,
+            "complete": self.complete,
         }
 
     @classmethod
@@ -75,7 +97,17 @@ class Query:
             int(document["start"]),
             _EVER if end is None else int(end),
             int(document["shortest"]),
+            bool(document.get("complete", True)),
         )
+
+
+def is_complete(limit: int, traces: Sequence[Mapping[str, Any]], rows: int | None) -> bool:
+    """Whether a search that was answered with ``traces`` has left out none.
+
+    A store with ``rows`` reads so many of an index for each wanted trace, at most one for a span.
+    """
+    spans = sum(len(trace.get("spans") or []) for trace in traces)
+    return len(traces) < limit and (rows is None or spans < rows * limit)
 
 
 def joined(queries: Iterable[Query]) -> list[Query]:
@@ -96,7 +128,7 @@ def joined(queries: Iterable[Query]) -> list[Query]:
         query
         for number, query in enumerate(found)
         if not any(
-            other.covers(query) and (not query.covers(other) or place < number)
+            other.replaces(query) and (not query.replaces(other) or place < number)
             for place, other in enumerate(found)
             if place != number
         )

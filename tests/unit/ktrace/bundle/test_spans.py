@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import httpx
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktrace.bundle.spans import Kept, Query, Searchable, joined
+from ktrace.bundle.spans import Kept, Query, Searchable, is_complete, joined
 from ktrace.jaeger import tags as spelling
 from tests.fakes.jaeger import URL, span, trace
 from tests.fakes.store import Store
@@ -26,6 +28,7 @@ queries = st.builds(
     times,
     times,
     st.sampled_from((0, 10, 11)),
+    st.booleans(),
 )
 
 
@@ -68,7 +71,8 @@ def test_it_finds_what_jaegers_memory_finds(found: list[dict[str, Any]], query: 
 @given(queries)
 def test_a_query_is_read_as_it_was_sent(query: Query) -> None:
     for escaped in (False, True):
-        assert Query.of(parameters(query, escaped=escaped), patterns=escaped) == query
+        read = Query.of(parameters(query, escaped=escaped), patterns=escaped)
+        assert replace(read, complete=query.complete) == query
     assert Query.read(json.loads(json.dumps(query.document()))) == query
 
 
@@ -90,6 +94,34 @@ def test_joined_searches_cover_the_same(asked: list[Query], found: list[dict[str
     for query in asked:
         if query.start <= query.end:
             assert any(known.covers(query) for known in whole)
+            assert any(known.replaces(query) for known in whole)
+
+
+@given(queries, queries)
+def test_an_answer_that_may_lack_traces_answers_no_other_search(asked: Query, other: Query) -> None:
+    cut = replace(asked, complete=False)
+    whole = replace(asked, complete=True)
+    alike = replace(other, start=asked.start, end=asked.end, complete=True) == whole
+    assert cut.covers(other) == (whole.covers(other) and alike)
+    assert not (other.complete and cut.replaces(other))
+
+
+@pytest.mark.parametrize(
+    ("limit", "rows", "complete"),
+    [(3, None, True), (2, None, False), (3, 3, True), (3, 2, False), (2, 9, False)],
+)
+def test_an_answer_as_long_as_it_may_be_is_not_complete(
+    limit: int, rows: int | None, complete: bool
+) -> None:
+    one, two = trace(span("kubelet", "a")), trace(*(span("kubelet", "b") for _ in range(5)))
+    assert is_complete(limit, [one, two], rows) is complete
+
+
+def test_a_search_that_was_cut_is_complete_once_its_parts_are() -> None:
+    cut = Query("kubelet", start=0, end=100, complete=False)
+    parts = [Query("kubelet", start=50, end=100), Query("kubelet", start=0, end=49)]
+    assert joined([cut, *parts]) == [Query("kubelet", start=0, end=100)]
+    assert joined([cut, parts[0]]) == [cut, parts[0]]
 
 
 @given(traces(), traces())
