@@ -1,30 +1,21 @@
-"""A typed reader of Jaeger's query API.
-
-The ``/api`` routes are the same in 1.35, 1.76 and 2.20, and on v1 the only HTTP routes that search
-by tag. Null data and 404, which Jaeger sends before it has any spans, are read as "nothing yet"; a
-refused connection and anything that is not JSON are a JaegerError.
-"""
+"""Finds traces in Jaeger, with every store the same."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from http import HTTPStatus
 from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from ktrace.addresses import is_of_this_machine, without_login
 from ktrace.clock import time
-from ktrace.jaeger import detection, model, origin, paging
+from ktrace.jaeger import detection, origin, paging
+from ktrace.jaeger.api import Api, JaegerError, RefusalError
 from ktrace.jaeger.model import Trace, merged
 from ktrace.jaeger.origin import MixedStacksError, Origin
 from ktrace.jaeger.paging import Page
 from ktrace.jaeger.search import Search
 from ktrace.jaeger.store import UNKNOWN, Store
-from ktrace.text import clean
 
 _SECOND = 1_000_000
 _LOOK_BACK = 48 * 3600 * _SECOND
@@ -36,36 +27,13 @@ _MOST_READ_PAGES = 40
 _MOST_READ_AGAIN = 200
 _COMPARED = 20
 """Traces that are read of a shared Jaeger, however few are wanted."""
-_LONGEST_REASON = 400
-"""Characters of a message: OpenSearch's may name an index for each day since 1970."""
 _TOO_MANY = "search depth must be"
-_PAUSES = (0.25, 0.5, 1.0, 2.0)
-"""Seconds before a request is repeated that failed because an index was being created."""
-
-_KEPT = 4
-"""Answers: the searches of one look may find the same trace, and so may those of the next."""
-
-_REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 R = TypeVar("R")
-T = TypeVar("T")
 
 Keep = Callable[[Trace], Trace]
 """Leaves out of a trace what nobody asks for: of each of its spans, or spans that say no more than
 another of them."""
-
-
-class JaegerError(Exception):
-    """Jaeger cannot be reached, or what answers is not Jaeger."""
-
-
-class RefusalError(JaegerError):
-    """Jaeger cannot answer a request, for ``reason``."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        told = reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…"
-        super().__init__(f"Jaeger answers {status}: {told}. Its log says more")
-        self.reason = reason
 
 
 class Jaeger:
@@ -90,10 +58,8 @@ class Jaeger:
         http: Mapping[str, Any] | None = None,
     ) -> None:
         """``http`` are further settings of the HTTP client."""
-        from runtime_observability.host.http import httpx  # noqa: PLC0415  --help and completion would wait 0.1 s for it
-
-        self.url = without_login(url.rstrip("/"))
-        self._has_login = self.url != url.rstrip("/")
+        self._api = Api(url, timeout, http or {})
+        self.url = self._api.url
         self.store = store
         self.stack = stack
         self.shared = shared
@@ -102,26 +68,8 @@ class Jaeger:
         self._most = paging.PAGE
         self._cut: dict[str, tuple[int, Trace]] = {}
         """Traces that were read again by their id, and how many spans a search had of them."""
-        self._read_before: dict[tuple[int, bytes], list[Trace]] = {}
-        """The last answers by their status and digest; the newest is the last one."""
         self._is_no_cassandra = False
         """Whether an UNKNOWN store has shown that it is none."""
-        self._failures = (httpx.HTTPError,)
-        try:
-            # No proxy of the user's can reach what is on this machine.
-            elsewhere = not is_of_this_machine(url)
-            # Without TLS there is nothing to verify: the authorities would be read in vain.
-            tls = elsewhere or not url.startswith("http:")
-            self._http = httpx.Client(
-                base_url=url.rstrip("/"),
-                timeout=timeout,
-                verify=tls,
-                trust_env=elsewhere,
-                **(http or {}),
-            )
-        except (httpx.InvalidURL, UnicodeError) as error:
-            told = clean(f"{self.url} is not Jaeger's address: {without_login(str(error))}")
-            raise JaegerError(told) from None
 
     def __enter__(self) -> Jaeger:
         return self
@@ -132,13 +80,13 @@ class Jaeger:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._http.close()
+        self._api.close()
 
     def services(self) -> list[str]:
-        return self._names("/api/services")
+        return self._api.names("/api/services")
 
     def operations(self, service: str) -> list[str]:
-        return self._names(f"/api/services/{quote(service, safe='')}/operations")
+        return self._api.names(f"/api/services/{quote(service, safe='')}/operations")
 
     def find(
         self,
@@ -210,7 +158,7 @@ class Jaeger:
 
     def trace(self, trace_id: str) -> Trace | None:
         """None while Jaeger has no span of it."""
-        found = self._traces(f"/api/traces/{quote(trace_id, safe='')}", {})
+        found = self._api.traces(f"/api/traces/{quote(trace_id, safe='')}", {})
         return found[0] if found else None
 
     def link(self, trace: Trace) -> str:
@@ -299,7 +247,7 @@ class Jaeger:
         """What Jaeger finds first; its memory store refuses more traces than it can hold."""
         while True:
             try:
-                return self._traces("/api/traces", {**query, "limit": min(limit, self._most)})
+                return self._api.traces("/api/traces", {**query, "limit": min(limit, self._most)})
             except RefusalError as refusal:
                 if _TOO_MANY not in refusal.reason or self._most == 1:
                     raise
@@ -341,104 +289,18 @@ class Jaeger:
             return
         if not self._is_no_cassandra:
             refused = {"service": search.service, **detection.REFUSED_BY_CASSANDRA}
-            self._traces("/api/traces", refused)
+            self._api.traces("/api/traces", refused)
             self._is_no_cassandra = True
         if "tags" not in search.query(self.store):
             return
         any_tags = Search(search.service, search.operation)
         query = any_tags.query(self.store) | self._period(start, end) | {"limit": 1}
-        tag = detection.common_tag(any_tags, self._traces("/api/traces", query))
+        tag = detection.common_tag(any_tags, self._api.traces("/api/traces", query))
         if tag:
-            found = self._traces("/api/traces", query | detection.pattern_of(tag))
+            found = self._api.traces("/api/traces", query | detection.pattern_of(tag))
             self.store = detection.store_that_found(tag, found)
-
-    def _names(self, path: str) -> list[str]:
-        answer = self._answer(path, {})
-        return self._read(path, answer, lambda data: sorted(clean(name) for name in data))
-
-    def _traces(self, path: str, query: Mapping[str, str | int]) -> list[Trace]:
-        """An answer that is the same as one of the last is not read again."""
-        status, text = self._answer(path, query)
-        key = status, hashlib.blake2b(text).digest()
-        found = self._read_before.pop(key, None)
-        if found is None:
-            found = self._read(path, (status, text), lambda data: list(map(model.trace_of, data)))
-        if found:
-            self._read_before[key] = found
-        if len(self._read_before) > _KEPT:
-            del self._read_before[next(iter(self._read_before))]
-        return found
-
-    def _read(
-        self, path: str, answer: tuple[int, bytearray], parse: Callable[[Any], list[T]]
-    ) -> list[T]:
-        """What ``parse`` makes of the data in ``answer``; empty where there is none."""
-        try:
-            return parse(self._data(path, *answer) or [])
-        except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise JaegerError(
-                f"{self.url}{path} answers with data that is not Jaeger's "
-                f"({type(error).__name__}: {clean(str(error))}): is that Jaeger?"
-            ) from None
-
-    def _answer(self, path: str, query: Mapping[str, str | int]) -> tuple[int, bytearray]:
-        """Like ``_get``, repeated while an index is being created."""
-        for pause in _PAUSES:
-            status, text = self._get(path, query)
-            if status < HTTPStatus.INTERNAL_SERVER_ERROR or not _is_transient(text):
-                return status, text
-            time.sleep(pause)
-        return self._get(path, query)
-
-    def _data(self, path: str, status: int, text: bytearray) -> Any:
-        if status == HTTPStatus.NOT_FOUND:
-            return None
-        told = f"{self.url}{path} answers {status}"
-        if status in _REFUSALS:
-            if self._has_login:
-                raise JaegerError(f"{told}: it refuses the user and the password of the address")
-            raise JaegerError(
-                f"{told}: it wants a login, and ktrace sends none. Let a proxy on this machine add "
-                "it, and name that proxy as the address"
-            )
-        document = None
-        try:
-            document = model.read(text)
-        except json.JSONDecodeError:
-            if text.lstrip().startswith(b"{"):
-                raise JaegerError(f"{told} with JSON that is not complete: try again") from None
-        except (ValueError, TypeError, RecursionError):
-            pass
-        if not isinstance(document, dict):
-            raise JaegerError(
-                f"{told} without a JSON object: is that Jaeger? --jaeger names its address"
-            )
-        if status >= HTTPStatus.BAD_REQUEST:
-            reason = clean(str(document.get("errors")))
-            raise RefusalError(status, reason)
-        return document.get("data")
-
-    def _get(self, path: str, query: Mapping[str, str | int]) -> tuple[int, bytearray]:
-        """The status and the body, which is in memory once: httpx itself has it twice."""
-        text = bytearray()
-        try:
-            with self._http.stream("GET", path, params=dict(query)) as response:
-                for chunk in response.iter_bytes():
-                    text += chunk
-        except self._failures as error:
-            reason = clean(str(error)) or type(error).__name__
-            raise JaegerError(
-                f"Jaeger at {self.url} cannot be reached: {reason}. Start it, or name another one "
-                "with --jaeger"
-            ) from error
-        return response.status_code, text
 
 
 def now() -> int:
     """Microseconds since the Unix epoch."""
     return int(time.time() * _SECOND)
-
-
-def _is_transient(text: bytearray) -> bool:
-    """Whether an error is one of OpenSearch while it creates the first index of a day."""
-    return b"all shards failed" in text and b"Error 400" not in text

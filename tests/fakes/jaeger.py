@@ -17,9 +17,7 @@ URL = "http://127.0.0.1:16686"
 
 def client(handler: Handler, store: Store = MEMORY) -> Jaeger:
     """A Jaeger client whose requests ``handler`` answers, as a Jaeger with ``store`` would."""
-    jaeger = Jaeger(URL, store=store)
-    jaeger._http = httpx.Client(base_url=URL, transport=httpx.MockTransport(handler))
-    return jaeger
+    return Jaeger(URL, store=store, http={"transport": httpx.MockTransport(handler)})
 
 
 def served(handler: Handler) -> Callable[[Request], Reply]:

@@ -75,8 +75,7 @@ def _record(url: str, pod: str) -> list[dict[str, Any]]:
         response.read()
         answers.setdefault(_query(response.request), without_unread_tags(response.json()))
 
-    with Jaeger(url) as jaeger:
-        jaeger._http.event_hooks["response"] = [keep]
+    with Jaeger(url, http={"event_hooks": {"response": [keep]}}) as jaeger:
         look_for_start(jaeger, "default", pod)
     return [{"query": query, "answer": answer} for query, answer in answers.items()]
 

@@ -113,10 +113,10 @@ def record(
         for trace in without_unread_tags(response.json())["data"] or []:
             traces[trace["traceID"]] = trace
 
-    with cluster.connected(kubeconfig) as api, Jaeger(url) as jaeger:
+    hooks = {"event_hooks": {"response": [keep]}}
+    with cluster.connected(kubeconfig) as api, Jaeger(url, http=hooks) as jaeger:
         assert not isinstance(api, str), api
         kept = Kept(api)
-        jaeger._http.event_hooks["response"] = [keep]
         known = cluster.read(kept, "default", pod)
         now = round(time.time() * 1_000_000)
         for source in (known, None):

@@ -180,7 +180,7 @@ def test_a_full_ring_takes_less_than_its_traces() -> None:
             tracemalloc.start()
             try:
                 held = read(jaeger)
-                jaeger._read_before.clear()
+                jaeger._api._read_before.clear()
                 assert held
                 return tracemalloc.get_traced_memory()[0]
             finally:

@@ -10,8 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ktrace.jaeger import Jaeger, JaegerError, paging, store
-from ktrace.jaeger import client as client_module
+from ktrace.jaeger import Jaeger, JaegerError, api, paging, store
 from ktrace.jaeger.model import Span, Trace
 from ktrace.jaeger.search import Search
 from ktrace.jaeger.store import BADGER, CASSANDRA, LUCENE, MEMORY, TEXT, UNKNOWN, Store
@@ -106,7 +105,7 @@ def test_what_a_stack_keeps_bounds_how_far_it_is_searched() -> None:
 
 
 def test_an_index_that_is_being_created_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock().drive(monkeypatch, client_module)
+    clock = Clock().drive(monkeypatch, api)
     answers = [refusal(SHARDS), refusal(SHARDS), data(trace(span("kubelet", "syncPod")))]
     begin = clock.now
     assert len(client(lambda _: answers.pop(0), LUCENE).find("kubelet")) == 1
