@@ -295,7 +295,9 @@ def same_in_text(start: PodStart, told: dict[str, Any]) -> None:
         assert name.strip().startswith(step["name"])
         assert ("FAILED" in name) == bool(step["error"]) or "FAILED" in step["name"]
         assert name.endswith("(placed)") == (step["placed"] and not step["error"])
-        assert not step["error"] or f"error in {step['name']}: {step['error']}" in lines
+        where, error = f"error in {step['name']}", f": {step['error']}"
+        told_once = (line.startswith(where) and line.endswith(error) for line in lines)
+        assert not step["error"] or any(told_once)
     for waiting in told["waitingFor"]:
         (line,) = {line for line in lines if line.startswith(f"now: {waiting['what']}")} or {""}
         assert line, waiting
