@@ -108,7 +108,8 @@ def top(
         else:
             console = terminal.console()
             links = not console.is_terminal or console.width >= _WIDTH_WITH_LINKS
-            for part in activity.parts(made, window, heading, jaeger.url, links=links):
+            width = console.width if console.is_terminal else None
+            for part in activity.parts(made, window, heading, jaeger.url, links=links, width=width):
                 console.print(part)
             for line in () if links else activity.pages(made, jaeger.url):
                 console.print(line, markup=False, soft_wrap=True)
@@ -139,7 +140,15 @@ def _watch(look: Callable[[], tuple[list[Row], Window]], heading: str, url: str)
             while True:
                 links = console.width >= _WIDTH_WITH_LINKS
                 fitting = rows[: max(1, console.height - _OTHER_LINES)]
-                parts = activity.parts(fitting, window, heading, url, links=links)
+                parts = activity.parts(
+                    fitting,
+                    window,
+                    heading,
+                    url,
+                    links=links,
+                    width=console.width,
+                    fold=False,
+                )
                 more = len(rows) - len(fitting)
                 ends = f"{terminal.counted(more, 'more row')}; " if more else ""
                 line = terminal.text(problem or f"{ends}Ctrl-C ends it")

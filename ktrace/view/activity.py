@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +14,28 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 _PAGES = 10
+_READABLE = 24
+"""Columns of a row's name; more is on another line, or cut."""
+_GAP = 2
+"""Between two columns."""
+_LEAST_ASKED_FOR = ("per s", "webhooks", "total s", "failed requests", "etcd", "p50 ms")
 
 
 def parts(
-    rows: Sequence[Row], window: Window, heading: str, url: str, *, links: bool = True
+    rows: Sequence[Row],
+    window: Window,
+    heading: str,
+    url: str,
+    *,
+    links: bool = True,
+    width: int | None = None,
+    fold: bool = True,
 ) -> Iterator[RenderableType]:
-    """The period that was seen, and the rows, each with the page of its slowest trace."""
+    """The period that was seen, and the rows, each with the page of its slowest trace.
+
+    Columns that ``width`` has no room for beside a readable name are left out, and named. With
+    ``fold`` a longer name fills several lines, else it is cut.
+    """
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
@@ -27,28 +43,73 @@ def parts(
     if not rows:
         yield Text("no call of a webhook" if heading == "webhook" else "no request")
         return
+    numbers = _numbers(rows)
+    kinds = [word for row in rows for word in (_kind(row).split() if fold else [_kind(row)])]
+    room = None if width is None else width - max(map(len, (*kinds, "kind"))) - _GAP
+    left_out, names = _fitting(numbers, max(len(row.key) for row in rows), room)
     table = Table(box=None, pad_edge=False)
-    table.add_column(heading)
+    table.add_column(heading, overflow="fold")
     table.add_column("kind")
-    calls = rows[0].etcd_share is None
-    own = ("errors", "failed requests", "total s") if calls else ("errors", "etcd", "webhooks")
-    for name in ("count", "per s", "p50 ms", "p99 ms", *own):
-        table.add_column(name, justify="right")
+    shown = {name: cells for name, cells in numbers.items() if name not in left_out}
+    for name in shown:
+        table.add_column(name, justify="right", no_wrap=True)
     if links:
         table.add_column("slowest", overflow="fold")
-    for row in rows:
+    for number, row in enumerate(rows):
+        key = Text(row.key)
+        if not fold:
+            key.truncate(names, overflow="ellipsis")
         table.add_row(
-            Text(row.key),
-            f"internal {row.kind}" if row.internal else row.kind,
+            key,
+            _kind(row),
+            *(cells[number] for cells in shown.values()),
+            *([f"{url}/trace/{row.slowest_trace}"] if links else []),
+        )
+    yield table
+    if left_out:
+        yield Text(f"no room for {', '.join(left_out)}: a wider terminal or --json has them")
+
+
+def _kind(row: Row) -> str:
+    return f"internal {row.kind}" if row.internal else row.kind
+
+
+def _numbers(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """The cells of each column with numbers, by its name."""
+    calls = rows[0].etcd_share is None
+    own = ("failed requests", "total s") if calls else ("etcd", "webhooks")
+    names = ("count", "per s", "p50 ms", "p99 ms", "errors", *own)
+    cells = [
+        (
             str(row.count),
             f"{row.per_second:.2f}",
             f"{row.p50_ms:.1f}",
             "-" if row.p99_ms is None else f"{row.p99_ms:.1f}",
             str(row.errors),
             *_own_cells(row),
-            *([f"{url}/trace/{row.slowest_trace}"] if links else []),
         )
-    yield table
+        for row in rows
+    ]
+    return dict(zip(names, map(list, zip(*cells, strict=True)), strict=True))
+
+
+def _fitting(
+    numbers: Mapping[str, Sequence[str]], longest: int, room: int | None
+) -> tuple[list[str], int]:
+    """Columns to leave out of ``numbers``, and what stays for names, of which one is ``longest``.
+
+    They are as few as leave readable names, the least asked for first. ``room``: None for all.
+    """
+    if room is None:
+        return [], longest
+    needed = {name: max(map(len, (name, *cells))) + _GAP for name, cells in numbers.items()}
+    out: list[str] = []
+    for name in _LEAST_ASKED_FOR:
+        if sum(needed.values()) + min(longest, _READABLE) <= room:
+            break
+        if needed.pop(name, None):
+            out.append(name)
+    return out, max(1, room - sum(needed.values()))
 
 
 def pages(rows: Sequence[Row], url: str) -> Iterator[str]:

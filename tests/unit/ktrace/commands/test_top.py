@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import itertools
 import os
 import pty
@@ -18,7 +19,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from ktrace.activity.rows import Row
 from ktrace.activity.window import Window
 from ktrace.view import activity
 from tests.configuration import PROJECT
@@ -325,6 +328,61 @@ def test_a_narrow_terminal_has_whole_pages_below_the_table(server: FakeServer) -
     assert len(pages) == 10
     assert all(re.fullmatch(rf"slowest of pods/a/p[0-9]+: {url}/trace/\S+", one) for one in pages)
     assert lines[-1] == "2 more rows: --json has the pages of all"
+
+
+ROWS = [
+    Row(
+        "kube-controller-manager/v1.36.3", "read", True, 120, 0.2, 1.5, 9.5, 300, 3, 3, 0.5, 0, "a"
+    ),
+    Row(
+        "kubectl/v1.36.3",
+        "watch or long",
+        False,
+        2,
+        0.01,
+        10_500.1,
+        None,
+        21_000.2,
+        0,
+        0,
+        0,
+        0,
+        "b",
+    ),
+]
+
+
+@pytest.mark.parametrize("fold", [True, False])
+@pytest.mark.parametrize(
+    ("width", "left_out"),
+    [
+        (100, ""),
+        (80, "no room for per s, webhooks: a wider terminal or --json has them"),
+        (60, "no room for per s, webhooks, etcd, p50 ms: a wider terminal or --json has them"),
+    ],
+)
+def test_a_narrow_terminal_has_fewer_columns_and_says_which(
+    width: int, left_out: str, fold: bool
+) -> None:
+    console = Console(width=width, file=io.StringIO())
+    window = Window.seen([], 0, 60 * _SECOND, complete=True)
+    for part in activity.parts(
+        ROWS, window, "client", "http://j", links=False, width=width, fold=fold
+    ):
+        console.print(part)
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    assert " ".join(line.strip() for line in lines).endswith(left_out)
+    for numbers in (("120", "9.5", "3"), ("2", "-", "0")):
+        assert any(set(numbers) <= set(line.split()) for line in lines)
+    first, *others = [line.partition("  ")[0] for line in lines[2:]]
+    if fold:
+        assert first + others[0] == ROWS[0].key
+    else:
+        assert first.removesuffix("…") in ROWS[0].key
+        assert first.endswith("…")
+        assert others[0] == ROWS[1].key
 
 
 def test_watch_refreshes_in_place_until_ctrl_c(server: FakeServer) -> None:
