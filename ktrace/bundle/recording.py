@@ -130,8 +130,8 @@ class Recording(session.Live):
         self.clock = clock.Still()
         self.gathered: dict[str, Any] | None = None
         self._spans = Kept()
-        self._searches: list[tuple[Mapping[str, str], bool]] = []
-        """The parameters of each, and whether its answer was complete."""
+        self._searches: list[tuple[Mapping[str, str], int | None]] = []
+        """The parameters of each, and the limit if its answer was cut at it."""
         self._reduce = Reducer(secrets.token_bytes(32))
         self._api: dict[str, dict[str, Any]] = {}
         self._no_cluster: str | None = None
@@ -187,7 +187,8 @@ class Recording(session.Live):
         if path.endswith(_TRACES):
             parameters = dict(response.request.url.params)
             rows = self._jaeger.store.rows if self._jaeger else None
-            self._searches.append((parameters, is_complete(int(parameters["limit"]), traces, rows)))
+            limit = int(parameters["limit"])
+            self._searches.append((parameters, None if is_complete(limit, traces, rows) else limit))
 
     def _keep_object(self, path: str, found: dict[str, Any] | Exception) -> None:
         if isinstance(found, ApiError):
@@ -202,8 +203,7 @@ class Recording(session.Live):
         target, jaeger = self._target, self._jaeger
         patterns = bool(jaeger and jaeger.store.patterns)
         searches = joined(
-            replace(Query.of(search, patterns), complete=complete)
-            for search, complete in self._searches
+            replace(Query.of(search, patterns), cut_at=cut_at) for search, cut_at in self._searches
         )
         return {
             **file.HEAD,

@@ -185,10 +185,11 @@ class _Transport(httpx.BaseTransport):
         if parts == ["traces"]:
             parameters = dict(request.url.params)
             query = Query.of(parameters, self._patterns)
-            covered = any(search.covers(query) for search in self._bundle.searches)
+            limit = int(parameters["limit"])
+            covered = any(search.covers(query, limit) for search in self._bundle.searches)
             if not (covered or self._all_it_has):
                 raise NotInBundleError(self._bundle, self._name)
-            return _data(spans.search(query, int(parameters["limit"])))
+            return _data(spans.search(query, limit))
         if parts[0] == "traces":
             found = spans.by_id(unquote(parts[1]))
             return _data(found) if found else httpx.Response(404, json={"data": None})

@@ -27,8 +27,8 @@ class Query:
     start: int = 0
     end: int = _EVER
     shortest: int = 0
-    complete: bool = True
-    """Whether its answer had all that Jaeger has: one that is as long as its limit may not."""
+    cut_at: int | None = None
+    """The limit that its answer was as long as: Jaeger may have more. None: it has no more."""
 
     @classmethod
     def of(cls, parameters: Mapping[str, str], patterns: bool = False) -> Query:
@@ -44,13 +44,13 @@ class Query:
             _microseconds(parameters.get("minDuration", "0us")),
         )
 
-    def covers(self, other: Query) -> bool:
-        """Whether ``other`` is answered by the traces that this has found.
+    def covers(self, other: Query, limit: int = 0) -> bool:
+        """Whether ``other``, with its ``limit``, is answered by the traces that this has found.
 
-        One that is not complete answers for itself, in parts of its period too: Jaeger's client
-        asks again for shorter ones until an answer is complete, or tells that none was.
+        One that was cut answers for itself with no higher limit, in parts of its period too: the
+        client that reads all asks for shorter ones until none is cut, or tells that some was.
         """
-        if not self.complete and not self._is_for_the_same(other):
+        if self.cut_at is not None and (limit > self.cut_at or self._wanted != other._wanted):
             return False
         return (
             self.service == other.service
@@ -63,16 +63,14 @@ class Query:
 
     def replaces(self, other: Query) -> bool:
         """Whether ``other`` adds nothing to what this covers."""
-        return self.complete >= other.complete and self.covers(other)
+        if other.cut_at is None:
+            return self.cut_at is None and self.covers(other)
+        return self.covers(other, other.cut_at)
 
-    def _is_for_the_same(self, other: Query) -> bool:
-        """But for the period."""
-        return (self.service, self.operation, self.tags, self.shortest) == (
-            other.service,
-            other.operation,
-            other.tags,
-            other.shortest,
-        )
+    @property
+    def _wanted(self) -> tuple[object, ...]:
+        """All but the period."""
+        return self.service, self.operation, self.tags, self.shortest
 
     def document(self) -> dict[str, Any]:
         return {
@@ -82,7 +80,7 @@ class Query:
             "start": self.start,
             "end": None if self.end == _EVER else self.end,
             "shortest": self.shortest,
-            "complete": self.complete,
+            "cutAt": self.cut_at,
         }
 
     @classmethod
@@ -97,7 +95,7 @@ class Query:
             int(document["start"]),
             _EVER if end is None else int(end),
             int(document["shortest"]),
-            bool(document.get("complete", True)),
+            None if (cut_at := document.get("cutAt")) is None else int(cut_at),
         )
 
 

@@ -28,7 +28,7 @@ queries = st.builds(
     times,
     times,
     st.sampled_from((0, 10, 11)),
-    st.booleans(),
+    st.sampled_from((None, 1, 500)),
 )
 
 
@@ -72,7 +72,7 @@ def test_it_finds_what_jaegers_memory_finds(found: list[dict[str, Any]], query: 
 def test_a_query_is_read_as_it_was_sent(query: Query) -> None:
     for escaped in (False, True):
         read = Query.of(parameters(query, escaped=escaped), patterns=escaped)
-        assert replace(read, complete=query.complete) == query
+        assert replace(read, cut_at=query.cut_at) == query
     assert Query.read(json.loads(json.dumps(query.document()))) == query
 
 
@@ -93,17 +93,18 @@ def test_joined_searches_cover_the_same(asked: list[Query], found: list[dict[str
     assert ids(whole) == ids([query for query in asked if query.start <= query.end])
     for query in asked:
         if query.start <= query.end:
-            assert any(known.covers(query) for known in whole)
+            assert any(known.covers(query, query.cut_at or 0) for known in whole)
             assert any(known.replaces(query) for known in whole)
 
 
-@given(queries, queries)
-def test_an_answer_that_may_lack_traces_answers_no_other_search(asked: Query, other: Query) -> None:
-    cut = replace(asked, complete=False)
-    whole = replace(asked, complete=True)
-    alike = replace(other, start=asked.start, end=asked.end, complete=True) == whole
-    assert cut.covers(other) == (whole.covers(other) and alike)
-    assert not (other.complete and cut.replaces(other))
+@given(queries, queries, st.sampled_from((1, 20, 500)))
+def test_an_answer_that_may_lack_traces_answers_no_other_search(
+    asked: Query, other: Query, limit: int
+) -> None:
+    cut, whole = replace(asked, cut_at=20), replace(asked, cut_at=None)
+    alike = replace(other, start=asked.start, end=asked.end, cut_at=None) == whole
+    assert cut.covers(other, limit) == (whole.covers(other, limit) and alike and limit <= 20)
+    assert other.cut_at is not None or not cut.replaces(other)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_an_answer_as_long_as_it_may_be_is_not_complete(
 
 
 def test_a_search_that_was_cut_is_complete_once_its_parts_are() -> None:
-    cut = Query("kubelet", start=0, end=100, complete=False)
+    cut = Query("kubelet", start=0, end=100, cut_at=500)
     parts = [Query("kubelet", start=50, end=100), Query("kubelet", start=0, end=49)]
     assert joined([cut, *parts]) == [Query("kubelet", start=0, end=100)]
     assert joined([cut, parts[0]]) == [cut, parts[0]]
