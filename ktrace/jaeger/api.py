@@ -120,8 +120,9 @@ class Api:
             if self._has_login:
                 raise JaegerError(f"{told}: it refuses the user and the password of the address")
             raise JaegerError(
-                f"{told}: it wants a login, and ktrace sends none. Let a proxy on this machine add "
-                "it, and name that proxy as the address"
+                f"{told}: it wants a login. Put a user and a password into the address "
+                "(--jaeger https://USER:PASSWORD@HOST); where it wants anything else, let a proxy "
+                "on this machine add it, and name that proxy as the address"
             )
         document = None
         try:

@@ -49,7 +49,7 @@ GATEWAY = httpx.Response(502, text="Bad Gateway")
         (CUT, f"{URL}/api/services answers 200 with JSON that is not complete: try again"),
         (BROKEN, "Jaeger answers 500: .*no storage"),
         (GATEWAY, f"{URL}/api/services answers 502 without a JSON object: is that Jaeger?"),
-        (LOGIN, f"{URL}/api/services answers 401: it wants a login, and ktrace sends none."),
+        (LOGIN, f"{URL}/api/services answers 401: it wants a login. .*USER:PASSWORD@HOST"),
     ],
     ids=["page", "no object", "cut", "error", "gateway", "login"],
 )
