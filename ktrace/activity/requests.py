@@ -170,7 +170,7 @@ def _request(trace: Trace, span: Span) -> ApiRequest:
         resource=resource,
         object=name,
         writes=method in WRITING
-        and resource.rpartition("/")[2] not in _CONNECTING
+        and resource.split("/")[-1] not in _CONNECTING
         and "dryRun" not in parse_qs(parts.query),
         failed=int(code) >= _FAILURE if code.isdigit() else None,
         etcd=_covered(span, (s for s in below if s.operation.startswith(_ETCD))),

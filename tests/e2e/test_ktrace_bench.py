@@ -20,6 +20,7 @@ PODS = 8
 def measured(stack: Stack, file: Path) -> dict[str, Any]:
     done = ktrace(stack, "bench", f"--pods={PODS}", "--save", str(file), "--stack", stack.name)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith("measurement: ")
     found: dict[str, Any] = json.loads(file.read_text())
     return found
 

@@ -191,6 +191,14 @@ def test_its_files_are_its_own() -> None:
     assert sources == [str(folder), f"{folder}/containerd-1.27.toml.tmpl"]
 
 
+def test_where_a_folder_is_mounted_stays() -> None:
+    """Also one that has the same path in the nodes as on this machine."""
+    folder = str(NAMES.node_directory)
+    config = rehearsal.configuration(spec_of(nodeVolumes=[f"{folder}:{folder}"]), NAMES)
+    rehearsed = NAMES.rehearsal_directory / NAMES.node_directory.name
+    assert f"{rehearsed}:{folder}" in [entry["volume"] for entry in config["volumes"]]
+
+
 def test_a_single_server_is_rehearsed_on_sqlite() -> None:
     arguments = rehearsal.configuration(spec_of(), NAMES)["options"]["k3s"]["extraArgs"]
     assert "--cluster-init" not in [entry["arg"] for entry in arguments]

@@ -167,6 +167,17 @@ def test_an_old_file_that_all_could_read_is_closed(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_half_written_file_is_hidden_and_named_after_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever finds one that a kill has left knows whose it is."""
+    path = tmp_path / "kubeconfig"
+    seen: list[str] = []
+    monkeypatch.setattr(Path, "replace", lambda self, _: seen.append(self.name))
+    write_private(path, "text")
+    assert [name.rpartition(".")[0] for name in seen] == [".kubeconfig"]
+
+
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "kubeconfig"
     write_private(path, "old")

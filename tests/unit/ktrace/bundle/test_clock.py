@@ -49,11 +49,12 @@ def test_the_past_does_not_wait_and_stands_at_the_last_look() -> None:
 def test_a_recordings_clock_stands_still_during_a_look(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([100.0, 101.5])
     monkeypatch.setattr(machine, "time", lambda: next(now))
-    monkeypatch.setattr(machine, "sleep", lambda _: None)
+    slept: list[float] = []
+    monkeypatch.setattr(machine, "sleep", slept.append)
     still = clock.Still()
     assert [still.time(), still.time()] == [100.0, 100.0]
     still.sleep(1)
-    assert (still.first, still.time()) == (100.0, 101.5)
+    assert (still.first, still.time(), slept) == (100.0, 101.5, [1])
 
 
 def test_a_moment_ends_with_its_block() -> None:

@@ -9,7 +9,9 @@ import pytest
 
 from ktrace.bundle.objects import Reducer
 from ktrace.podstart.pod import events_of, pod_of
-from tests.fakes import recorded_pods
+from ktrace.rollout.kinds import DEPLOYMENT
+from ktrace.rollout.workload import time_of, workload_of
+from tests.fakes import recorded_pods, rollouts, starts
 from tests.fakes.recorded import FOLDER
 
 SECRET = "hunter2"  # noqa: S105  what must not be found
@@ -32,6 +34,16 @@ def test_ktrace_reads_the_same_pod_and_events(version: str, kind: str) -> None:
     assert pod_of(kept(pod)) == pod_of(pod)
     events = {"kind": "EventList", "items": list(found.events)}
     assert events_of(kept(events), pod_of(pod)) == events_of(events, pod_of(pod))
+
+
+def test_ktrace_reads_the_same_deployment() -> None:
+    condition = {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}
+    times = {"lastUpdateTime": starts.second(3_000), "lastTransitionTime": starts.second(1_000)}
+    made = rollouts.workload(DEPLOYMENT, "web", status={"conditions": [condition | times]})
+    document = {"kind": "Deployment", **made}
+    read = workload_of(DEPLOYMENT, document)
+    assert read.conditions[0].updated == time_of(times["lastUpdateTime"])
+    assert workload_of(DEPLOYMENT, kept(document)) == read
 
 
 def test_no_secret_of_a_pod_is_kept() -> None:

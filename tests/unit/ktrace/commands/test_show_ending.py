@@ -120,6 +120,8 @@ def test_a_page_of_every_kind_of_end(clock: Clock, kind: str, heading: str, told
     assert f"<h1>{heading}" in text
     assert told in text
     assert "None" not in text
+    where = f", node {ending.node}" if kind != "pending" else ""
+    assert f'<p class="when">namespace {ending.namespace}{where}, from ' in text
 
 
 def test_a_file_that_cannot_be_written_is_refused_first(ktrace: Ktrace, tmp_path: Path) -> None:

@@ -453,6 +453,18 @@ def test_what_was_not_judged_says_why_and_counts_as_not_met() -> None:
         assert (found.failures, found.judged) == (("not known: Ctrl-C",), False)
 
 
+def test_the_webhooks_of_a_pods_creation_count_and_of_no_other_request_for_it() -> None:
+    pods = "/api/v1/namespaces/default/pods"
+    requests = (
+        Made("created", "POST", f"{pods}/web-0", webhooks=(50,)),
+        Made("changed", "PATCH", f"{pods}/web-0", agent="operator/1", webhooks=(60,)),
+        Made("other", "POST", f"{pods}/db-0", webhooks=(70,)),
+    )
+    made = caused.of_command([], {}, [pod()], [joined(*requests)])
+    assert [call.call.duration for call in made.calls] == [50_000]
+    assert made.pods_without_creation == ()
+
+
 # --- the clock ------------------------------------------------------------------------------------
 
 

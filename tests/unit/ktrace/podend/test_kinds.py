@@ -342,6 +342,14 @@ def test_a_slow_clock_of_the_node_moves_its_steps() -> None:
     assert names(found)[0].startswith("delete request")
 
 
+@pytest.mark.parametrize(("asked", "own_end"), [(30_000, False), (62_000, True)])
+def test_no_clock_is_a_minute_behind(asked: float, own_end: bool) -> None:
+    """Containers that ended that long before the request ended on their own."""
+    ended = endings.terminating(1000, endings.stop("main", 1000))
+    found = seen(START, ended, endings.deleted(asked), endings.by_kubelet(asked + 500), pod=None)
+    assert ("stop main" not in names(found)) is own_end
+
+
 def test_a_failing_try_is_told_and_tried_again() -> None:
     found = seen(
         START,

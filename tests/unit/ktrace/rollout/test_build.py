@@ -167,6 +167,7 @@ def test_the_newest_revision_is_the_one_of_the_template_even_after_a_rollback() 
     )
     rollout = shown(cluster)
     assert rollout.revision == f"web-{OLD_HASH}"
+    assert any(f"ReplicaSet: web-{OLD_HASH} (revision 1)" in line for line in summary(rollout))
     assert verdict.of(rollout).ok
 
 

@@ -16,8 +16,10 @@ URL = "http://127.0.0.1:16686"
 
 
 @pytest.fixture(autouse=True)
-def _daemon(daemon: FakeDaemon, names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(docker_daemon, "use_that_of", lambda _: None)
+def asked(daemon: FakeDaemon, names: Names, monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """The stacks at whose Docker daemon it looks."""
+    stacks: list[str | None] = []
+    monkeypatch.setattr(docker_daemon, "use_that_of", stacks.append)
     daemon.container(
         names.jaeger,
         labels=names.labels,
@@ -25,14 +27,16 @@ def _daemon(daemon: FakeDaemon, names: Names, monkeypatch: pytest.MonkeyPatch) -
         started="2026-11-27T06:00:00Z",
         ended="2026-11-27T05:59:59Z",
     )
+    return stacks
 
 
 def target(names: Names, url: str = URL, **outputs: Any) -> Target:
     return Target(url, None, {"jaegerUrl": URL, "clusterName": names.cluster, **outputs})
 
 
-def test_that_of_a_stack_is_read(names: Names) -> None:
+def test_that_of_a_stack_is_read_at_its_daemon(names: Names, asked: list[str | None]) -> None:
     memory = losses.memory_of(target(names), "dev")
+    assert asked == ["dev"]
     assert memory
     assert memory.loss
     assert memory.since == memory.loss.at
