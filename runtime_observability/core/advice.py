@@ -21,6 +21,7 @@ def warnings(
         *(f"{drift}: up will repair it" for drift in observed.drift),
         *_change(names, spec, observed, settings),
         *_other_store(names, observed, settings),
+        *_other_servers(names, observed, settings),
         *observed.notices,
         *_ended_support(settings, observed.today),
         *_unchecked_releases(settings),
@@ -83,6 +84,26 @@ def _other_store(names: Names, observed: Observation, settings: Settings) -> lis
     else:
         fate = f"its traces stay in {before}"
     return [f"{change} {'replaced' if settings.has_jaeger else 'removed'}, and {fate}"]
+
+
+def _other_servers(names: Names, observed: Observation, settings: Settings) -> list[str]:
+    """What happens to the traces when Jaeger's store may be another cluster of the same kind.
+
+    Servers of which one is the same belong to one cluster.
+    """
+    before, after = observed.trace_store_servers, settings.store_servers
+    if observed.trace_store != settings.store_label or not before or {*before} & {*after}:
+        return []
+    traces = (
+        f"keyspace {names.keyspace}"
+        if settings.trace_store == stores.CASSANDRA
+        else f"indices {names.index_prefix}-jaeger-*"
+    )
+    return [
+        f"traceStore: {', '.join(before)} → {', '.join(after)}: Jaeger will be replaced. If that "
+        f"is another cluster, earlier traces stay in {traces} of the one before, and this stack "
+        "does not find or remove them any more"
+    ]
 
 
 def _ended_support(settings: Settings, today: date | None) -> list[str]:

@@ -20,6 +20,8 @@ SPEC_LABEL = f"{PROJECT}.spec"
 NETWORK_LABEL = f"{PROJECT}.network"
 STORE_LABEL = f"{PROJECT}.store"
 """The trace store of a Jaeger; one without it keeps traces in memory."""
+STORE_SERVERS_LABEL = f"{PROJECT}.store-servers"
+"""Where that store is, if it is no part of the stack: its servers, with a comma between them."""
 MADE_LABEL = f"{PROJECT}.made"
 """When the run began that made a container or network: another one has another time."""
 

@@ -61,6 +61,8 @@ class Observation:
     """
     trace_store: str = ""
     """The store of the Jaeger that is there; empty: there is none."""
+    trace_store_servers: tuple[str, ...] = ()
+    """Where that store is; empty where it is part of the stack, and where that is not known."""
     notices: tuple[str, ...] = ()
     """What a user should know; none of it stops a run."""
     today: date | None = None

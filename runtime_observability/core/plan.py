@@ -225,8 +225,7 @@ def _jaeger(settings: Settings, names: Names, observed: Observation) -> JaegerAr
         image=settings.images.jaeger,
         alias=naming.JAEGER_ALIAS,
         owner=names.owner,
-        labels=_labels(names, names.jaeger, observed)
-        | ({naming.STORE_LABEL: settings.store_label} if keeps else {}),
+        labels=_labels(names, names.jaeger, observed) | _store_labels(settings),
         command=("--config", _JAEGER_CONFIG) if by_file else (),
         uploads=(
             {_JAEGER_CONFIG: documents.jaeger(settings, names), **trace_store.files(settings)}
@@ -286,6 +285,15 @@ def _search_engine(
         of_container=hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16],
         today=observed.today.isoformat() if observed.today else "",
     )
+
+
+def _store_labels(settings: Settings) -> dict[str, str]:
+    """What tells the next run where this one kept traces."""
+    store, servers = settings.trace_store, ",".join(settings.store_servers)
+    return {
+        **({naming.STORE_LABEL: settings.store_label} if store != stores.MEMORY else {}),
+        **({naming.STORE_SERVERS_LABEL: servers} if servers else {}),
+    }
 
 
 def _kept_elsewhere(settings: Settings, names: Names) -> str:

@@ -25,6 +25,7 @@ _LABELS = {
     "spec": naming.SPEC_LABEL,
     "made": naming.MADE_LABEL,
     "store": naming.STORE_LABEL,
+    "store_servers": naming.STORE_SERVERS_LABEL,
     "cluster": "k3d.cluster",
     "role": "k3d.role",
 }
@@ -42,6 +43,7 @@ class Owned:
     spec: str = ""
     made: str = ""
     store: str = ""
+    store_servers: str = ""
     cluster: str = ""
     role: str = ""
     state: str = ""

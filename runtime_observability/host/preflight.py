@@ -114,6 +114,7 @@ def observe(
         },
         made=found.made,
         trace_store=_trace_store(names, containers),
+        trace_store_servers=_trace_store_servers(names, containers),
         notices=(
             *(found.reasons if record else ()),
             *(advise_on_lost_traces(of_loss.result()) if has_jaeger else ()),
@@ -129,6 +130,13 @@ def _trace_store(names: Names, containers: Sequence[Owned]) -> str:
     if names.jaeger in own:
         return own[names.jaeger].store or MEMORY
     return own[names.collector].store if names.collector in own else ""
+
+
+def _trace_store_servers(names: Names, containers: Sequence[Owned]) -> tuple[str, ...]:
+    """A Jaeger of an earlier release does not tell them."""
+    own = (found for found in containers if found.owner == names.owner)
+    told = next((found.store_servers for found in own if found.name == names.jaeger), "")
+    return tuple(told.split(",")) if told else ()
 
 
 def _standing(names: Names, record: Record | None, containers: list[Owned]) -> Record | None:

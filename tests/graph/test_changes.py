@@ -298,6 +298,51 @@ def test_another_store_is_announced(before: str, after: str, fate: str | None) -
     assert all(str(fate) in line and f'"{before}" → "{after}"' in line for line in told)
 
 
+HERE = {
+    "opensearch": "https://search.example:9200",
+    "elasticsearch": "https://elastic.example:9200",
+    "cassandra": "cassandra.example:9142",
+}
+KEYS = {
+    "opensearch": "openSearchUrls",
+    "elasticsearch": "elasticsearchUrls",
+    "cassandra": "cassandraServers",
+}
+
+
+@pytest.mark.parametrize("store", HERE)
+def test_another_cluster_of_the_same_store_is_announced(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = HERE[store]
+
+    def told(*before: str, of: str = store, wanted: tuple[str, ...] = (here,)) -> list[str]:
+        settings = {"traceStore": store, "traceRetention": "7d", KEYS[store]: list(wanted)}
+        observed = Observation(generation=7, trace_store=of, trace_store_servers=before)
+        lines = run(settings, observed=observed).warnings()
+        return [line for line in lines if line.startswith("traceStore: ")]
+
+    other = here.replace("example", "test")
+    (line,) = told(other)
+    assert f"{other} → {here}: Jaeger will be replaced" in line
+    assert ("keyspace traced_" if store == "cassandra" else "indices traced-dev-") in line
+    assert told(other, here) == told(here) == [], "one that is the same tells the cluster"
+    assert told(other, wanted=(here, other)) == []
+    assert told() == [], "a Jaeger of an earlier release does not tell its servers"
+    (line,) = told(other, of="badger")
+    assert "volume traced-dev-traces is removed" in line, "another store has its own line"
+
+
+@pytest.mark.parametrize("store", HERE)
+def test_jaeger_tells_the_next_run_where_its_store_is(store: str, default: Run) -> None:
+    servers = [HERE[store], HERE[store].replace("example", "test")]
+    made = run({"traceStore": store, "traceRetention": "7d", KEYS[store]: servers})
+    label = "runtime-observability.store-servers"
+    labels = {one["label"]: one["value"] for one in made["jaeger-container"].inputs["labels"]}
+    assert labels[label] == ",".join(servers)
+    assert label not in json.dumps(default["jaeger-container"].inputs["labels"])
+
+
 def test_only_what_cannot_change_in_place_replaces(default: Run) -> None:
     assert changed(default, run({"kubeApiPort": 20_000}))["cluster-guard-sweep"] == {"triggers"}
     sampled = changed(default, run({"nodeSamplingPerMillion": 1000}))

@@ -47,11 +47,13 @@ from runtime_observability.core.settings.values import (
 )
 from runtime_observability.core.stores import (
     AS_THE_CLUSTER_HAS,
+    CASSANDRA,
     ELASTICSEARCH,
     NONE,
     OPENSEARCH,
     OWN_LABEL,
     OWN_URL,
+    SEARCH_ENGINES,
     TraceStore,
 )
 from runtime_observability.core.versions import Version
@@ -242,8 +244,17 @@ class Settings(_Model):
         """Of the search engine in which Jaeger keeps traces; empty where it uses none."""
         if self.has_own_open_search:
             return (OWN_URL,)
-        urls = {OPENSEARCH: self.open_search_urls, ELASTICSEARCH: self.elasticsearch_urls}
-        return urls.get(self.trace_store, ())
+        return self.store_servers if self.trace_store in SEARCH_ENGINES else ()
+
+    @property
+    def store_servers(self) -> tuple[str, ...]:
+        """Of the cluster in which Jaeger keeps traces; empty where that is part of the stack."""
+        servers = {
+            OPENSEARCH: self.open_search_urls,
+            ELASTICSEARCH: self.elasticsearch_urls,
+            CASSANDRA: self.cassandra_servers,
+        }
+        return servers.get(self.trace_store, ())
 
     @property
     def images(self) -> Images:

@@ -389,6 +389,18 @@ def test_a_container_that_is_not_as_it_was_made_is_made_again(
     assert (observed.drift, observed.generation) == ((), 7), "the cluster has not changed"
 
 
+def test_where_the_traces_are_is_read_from_the_stacks_own_jaeger(
+    names: Names, daemon: FakeDaemon
+) -> None:
+    servers = {naming.STORE_LABEL: "cassandra", naming.STORE_SERVERS_LABEL: "a:9042,b:9042"}
+    jaeger = daemon.container(names.jaeger, labels=names.labels | servers)
+    observed = observe(names, {})
+    assert observed.trace_store == "cassandra"
+    assert observed.trace_store_servers == ("a:9042", "b:9042")
+    del jaeger.labels[naming.STORE_SERVERS_LABEL]
+    assert observe(names, {}).trace_store_servers == ()
+
+
 @pytest.mark.usefixtures("record")
 def test_a_jaeger_that_is_not_wanted_is_not_missed_nor_one_that_was_not_there(
     names: Names, daemon: FakeDaemon
@@ -401,6 +413,7 @@ def test_a_jaeger_that_is_not_wanted_is_not_missed_nor_one_that_was_not_there(
     assert names.jaeger not in observed.made
     collector.labels[naming.STORE_LABEL] = "none"
     observed = seen(names)
+    assert observed.trace_store_servers == ()
     assert (observed.notices, observed.trace_store) == ((), "none")
     assert names.jaeger in observed.made, "another one, whatever there was before"
 
