@@ -18,6 +18,8 @@ INFO = ("docker", "info", "--format", "{{json .}}")
 _ON_LOOPBACK = re.compile(
     r"(?:^|, )(?:127\.0\.0\.1|0\.0\.0\.0|\[::\]|::):(\d+)(?:-(\d+))?->[\d-]+/(tcp|udp)"
 )
+PAUSED = "paused"
+"""The state of a container that `docker pause` has stopped, with all that it has in memory."""
 _LABELS = {
     "owner": naming.OWNER_LABEL,
     "stack": naming.STACK_LABEL,

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 
 from runtime_observability.core.naming import Names
 from runtime_observability.core.stores import NONE, OWN_LABEL
-from runtime_observability.host.docker import Owned
+from runtime_observability.host.docker import PAUSED, Owned
 
-_STARTED = ("running", "restarting", "paused")
+_STARTED = ("running", "restarting", PAUSED)
 """States of a container that has not ended: it is as it was made."""
 
 
@@ -23,7 +23,8 @@ class DockerDrift:
     made: dict[str, str]
     """``Observation.made``."""
     reasons: tuple[str, ...]
-    """What is to be made again, and why; of a stack that was never made, all of it."""
+    """What is to be made again, and why; of a stack that was never made, all of it. And what only a
+    person can let go on, who has paused it."""
 
 
 def find(
@@ -40,13 +41,14 @@ def find(
     own = {found.name: found for found in (*containers, *networks) if found.owner == names.owner}
     jaeger = own.get(names.jaeger)
     store = [names.open_search] if jaeger is None or jaeger.store == OWN_LABEL else []
+    wanted = (
+        *([names.jaeger] if has_jaeger else []),
+        names.collector,
+        *(store if open_search else []),
+    )
     reasons = {
         name: f"container {name} is {state}: up will make it again"
-        for name in (
-            *([names.jaeger] if has_jaeger else []),
-            names.collector,
-            *(store if open_search else []),
-        )
+        for name in wanted
         if (state := _fault(own.get(name)))
     }
     if names.network not in own:
@@ -60,7 +62,12 @@ def find(
     if names.collector in own and own[names.collector].store == NONE:
         for name in (names.jaeger, names.open_search):
             reasons.pop(name, None)  # there was none
-    return DockerDrift(made, tuple(reasons.values()))
+    paused = (
+        f"container {name} is paused: `docker unpause {name}` lets it go on, with all it has"
+        for name in wanted
+        if name in own and own[name].state == PAUSED
+    )
+    return DockerDrift(made, (*reasons.values(), *paused))
 
 
 def _fault(container: Owned | None) -> str:

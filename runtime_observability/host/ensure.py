@@ -137,7 +137,7 @@ class Ensure:
         """
         self.note()
         self.check_files()
-        found = self.containers()
+        found = self.unpaused(self.containers())
         decision = decide(
             found,
             self.nodes,
@@ -182,6 +182,14 @@ class Ensure:
             if container.cluster == self.names.cluster and not container.is_node
         )
         return [*nodes.owned, *tools]
+
+    def unpaused(self, found: list[Owned]) -> list[Owned]:
+        """``found`` with its paused nodes running: k3d takes them for nodes that run already."""
+        paused = [node.name for node in found if node.state == docker.PAUSED]
+        for name in paused:
+            log(f"cluster {self.names.cluster}: {name} was paused and goes on")
+            runner.run(["docker", "unpause", name]).checked()
+        return self.containers() if paused else found
 
     def check_files(self) -> None:
         """Raises CommandError for a missing file, without which the nodes would fail."""

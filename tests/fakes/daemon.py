@@ -233,6 +233,10 @@ class FakeDaemon:
             case ["kill", "--signal", "KILL", name]:
                 self._container(name).state = "exited"
                 return Answer()
+            case ["unpause", name]:
+                assert self._container(name).state == "paused"
+                self._container(name).state = "running"
+                return Answer()
             case ["stop", "--time", _, name]:
                 self._container(name).state = "exited"
                 return Answer()

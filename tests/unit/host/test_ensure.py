@@ -63,7 +63,7 @@ AGENT_1 = node("agent", 1)
         ([AGENT], Action.RECREATE, "it has no server"),
         ([SERVER, node("agent", 0, "created")], Action.START, "stopped: k3d-traced-dev-agent-0"),
         ([SERVER, node("agent", 0, "exited")], Action.START, "stopped: k3d-traced-dev-agent-0"),
-        ([node("server", 0, "paused"), AGENT], Action.START, "stopped: k3d-traced-dev-server-0"),
+        ([node("server", 0, "exited"), AGENT], Action.START, "stopped: k3d-traced-dev-server-0"),
     ],
 )
 def test_what_is_done_about_what_is_found(found: list[Owned], action: Action, reason: str) -> None:
@@ -190,7 +190,7 @@ def changes(daemon: FakeDaemon) -> list[str]:
                 verbs.append(verb)
             case ("docker", "rm", *_):
                 verbs.append("remove")
-            case ("docker", "kill" | "create" as verb, *_, _):
+            case ("docker", "kill" | "create" | "unpause" as verb, *_, _):
                 verbs.append(f"docker {verb}")
             case ("docker", "exec", _, "kubectl", verb, *_):
                 verbs.append(f"kubectl {verb}")
@@ -237,6 +237,16 @@ def test_a_stopped_cluster_is_started(daemon: FakeDaemon, names: Names, spec: Cl
     nodes(daemon, names, identity(spec), state="exited")
     assert run(names, spec) == "id-of-k3d-traced-dev-server-0"
     assert changes(daemon) == ["start"]
+
+
+@pytest.mark.usefixtures("readiness")
+def test_a_paused_node_goes_on_with_all_it_has(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    standing(daemon, names, spec)
+    daemon.containers[0].state = "paused"
+    assert run(names, spec) == "id-of-k3d-traced-dev-server-0"
+    assert changes(daemon) == ["docker unpause"]
 
 
 @pytest.fixture

@@ -418,14 +418,16 @@ def test_a_jaeger_that_is_not_wanted_is_not_missed_nor_one_that_was_not_there(
     assert names.jaeger in observed.made, "another one, whatever there was before"
 
 
-@pytest.mark.parametrize("state", ["restarting", "paused"])
 @pytest.mark.usefixtures("record")
-def test_a_container_that_has_not_ended_is_left(
-    names: Names, daemon: FakeDaemon, state: str
-) -> None:
+def test_a_container_that_has_not_ended_is_left(names: Names, daemon: FakeDaemon) -> None:
+    """Another Jaeger would not have what the one that is paused has in its memory."""
     (jaeger,) = [found for found in daemon.containers if found.name == names.jaeger]
-    jaeger.state = state
+    jaeger.state = "restarting"
     assert (seen(names).made, seen(names).notices) == ({}, ())
+    jaeger.state = "paused"
+    told = f"container {names.jaeger} is paused: `docker unpause {names.jaeger}` lets it go on"
+    assert (seen(names).made, seen(names).notices) == ({}, (f"{told}, with all it has",))
+    assert observe(names, {}, has_jaeger=False).notices == ()
 
 
 @pytest.mark.parametrize("owner", [None, STRANGER])
