@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pulumi
 
 from runtime_observability.host import docker, runner
-from runtime_observability.host.docker import Owned
+from runtime_observability.host.docker import ClusterNodes, Owned
 
 
 def _before_create(
@@ -38,10 +38,22 @@ def no_container(name: str, owner: str) -> pulumi.ResourceHook:
     return _before_create(name, owner, docker.containers, remove)
 
 
-def no_network(name: str, owner: str) -> pulumi.ResourceHook:
-    """Before a network is created: removes the one of its name that a killed run left."""
+def no_network(name: str, owner: str, cluster: str) -> pulumi.ResourceHook:
+    """Before a network is created: removes the one of its name that a killed run left.
+
+    A run that was killed there made no ``cluster`` yet. So if there is one on the network, Pulumi
+    has lost its state: the hook raises CommandError and removes nothing.
+    """
 
     def remove(network: str) -> None:
+        if cluster and ClusterNodes.of(docker.containers(), cluster, owner).owned:
+            raise runner.CommandError(
+                f"cluster {cluster} of this stack is there with its workloads, but Pulumi's state "
+                "does not have the network that it is on: the state was lost or is an older one. "
+                "Nothing was removed. Give Pulumi its state back (`pulumi stack import --file "
+                "BACKUP`), or give the cluster up: `k3d cluster delete "
+                f"{cluster}`, then `pulumi up`"
+            )
         values = {"OWNER": owner, "NETWORK": name}
         runner.run_script("detach_network.sh", values).checked()
         runner.run(["docker", "network", "rm", network]).checked()

@@ -36,7 +36,7 @@ class StackNetwork(pulumi.ComponentResource):
                 parent=self,
                 delete_before_replace=True,
                 hooks=pulumi.ResourceHookBinding(
-                    before_create=[_orphans.no_network(args.name, args.owner)]
+                    before_create=[_orphans.no_network(args.name, args.owner, args.cluster)]
                 ),
             ),
         )

@@ -38,6 +38,8 @@ class StackNetworkArgs:
     name: str
     owner: str
     labels: Mapping[str, str]
+    cluster: str
+    """The cluster on it that may have workloads; empty if it has never been complete."""
 
 
 @dataclass(frozen=True)

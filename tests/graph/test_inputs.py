@@ -10,7 +10,7 @@ import pytest
 from components import _commands, _orphans, config_files
 from runtime_observability.core import compatibility, documents, support
 from runtime_observability.core.naming import Names
-from runtime_observability.core.observation import Observation
+from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.transition import content, identity
 from tests.configuration import PROJECT, parsed, spec_of
 from tests.graph.program import COMMAND, CONTAINER, ENVIRONMENT, IMAGE, NETWORK, Run, run
@@ -131,18 +131,23 @@ def test_ports_are_in_the_containers_order_whatever_the_machines() -> None:
 def test_only_an_orphan_of_the_stacks_owner_goes_before_a_create(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    hooked: list[tuple[str, str]] = []
+    hooked: list[tuple[str, ...]] = []
     for kind in ("no_container", "no_network"):
         made = getattr(_orphans, kind)
 
-        def recording(name: str, owner: str, made: Any = made) -> Any:
-            hooked.append((name, owner))
-            return made(name, owner)
+        def recording(*about: str, made: Any = made) -> Any:
+            hooked.append(about)
+            return made(*about)
 
         monkeypatch.setattr(_orphans, kind, recording)
+    containers = [(name, NAMES.owner) for name in (NAMES.jaeger, NAMES.collector)]
     run()
-    named = [NAMES.network, NAMES.jaeger, NAMES.collector]
-    assert sorted(hooked) == sorted((name, NAMES.owner) for name in named)
+    assert sorted(hooked) == sorted([*containers, (NAMES.network, NAMES.owner, NAMES.cluster)])
+    hooked.clear()
+    spec = spec_of(NAMES, parsed())
+    begun = Record(1, False, identity(spec), spec.document, (), never_complete=True)
+    run(observed=Observation(generation=1, record=begun))
+    assert (NAMES.network, NAMES.owner, "") in hooked, "what was never complete has no workloads"
 
 
 # --- commands -------------------------------------------------------------------------------------

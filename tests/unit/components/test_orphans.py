@@ -37,7 +37,7 @@ def test_an_orphaned_container_goes(daemon: FakeDaemon, names: Names, said: list
 def test_an_orphaned_network_goes(daemon: FakeDaemon, names: Names, said: list[str]) -> None:
     daemon.network(names.network, labels=names.labels)
     daemon.network("bridge")
-    hook(_orphans.no_network(names.network, names.owner))()
+    hook(_orphans.no_network(names.network, names.owner, names.cluster))()
     assert daemon.names == {"bridge"}
     assert len(said) == 1
 
@@ -48,16 +48,30 @@ def test_an_orphaned_network_goes_with_what_hangs_on_it(
     network = daemon.network(names.network, labels=names.labels)
     daemon.container(names.jaeger, labels=names.labels, networks=[network.id])
     daemon.container("k3d-registry", networks=[network.id])
-    hook(_orphans.no_network(names.network, names.owner))()
+    hook(_orphans.no_network(names.network, names.owner, names.cluster))()
     assert daemon.names == {"k3d-registry"}
     assert len(said) == 1
+
+
+def test_a_network_with_a_cluster_is_no_orphan(
+    daemon: FakeDaemon, names: Names, said: list[str]
+) -> None:
+    """Pulumi's state was lost: another network would cost the cluster."""
+    network = daemon.network(names.network, labels=names.labels)
+    node = daemon.node(names, networks=[network.id])
+    before = set(daemon.names)
+    with pytest.raises(runner.CommandError, match=r"there with its workloads.*stack import"):
+        hook(_orphans.no_network(names.network, names.owner, names.cluster))()
+    assert (daemon.names, said) == (before, [])
+    hook(_orphans.no_network(names.network, names.owner, ""))()
+    assert node.name not in daemon.names, "it was never complete"
 
 
 def test_what_is_not_ours_stays(daemon: FakeDaemon, names: Names, said: list[str]) -> None:
     daemon.container(names.jaeger)
     daemon.network(names.network, labels={"runtime-observability.owner": "fedcba9876543210"})
     hook(_orphans.no_container(names.jaeger, names.owner))()
-    hook(_orphans.no_network(names.network, names.owner))()
+    hook(_orphans.no_network(names.network, names.owner, names.cluster))()
     assert daemon.names == {names.jaeger, names.network}
     assert said == []
 
