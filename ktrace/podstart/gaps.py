@@ -12,7 +12,7 @@ from ktrace.jaeger import Span
 from ktrace.podstart import sync_errors
 from ktrace.podstart.calls import PULL, SANDBOX, START, Call
 from ktrace.podstart.model import Pull
-from ktrace.podstart.pod import EXEC, INIT, SECOND, SIDECAR, Container, Pod, PodEvent
+from ktrace.podstart.pod import APP, EXEC, INIT, SECOND, SIDECAR, Container, Pod, PodEvent
 from ktrace.podstart.progress import startup_probe
 
 NOT_TRACED = "not traced"
@@ -197,7 +197,7 @@ def _failures(begin: int, end: int, known: Context) -> list[Part]:
     kind = ""
     for sync in known.syncs_ended(begin, end):
         start = min(max(sync.start, begin), end)
-        errors = sync_errors.parse(sync.error) if sync.failed else []
+        errors = [error for error in _errors(sync) if not _is_of_a_started_one(error, known.pod)]
         cause = "; ".join(dict.fromkeys(map(_told, errors)))
         goes_on = cause and (kind == invariant(cause) or _is_back_off(errors))
         if kind and goes_on:
@@ -209,6 +209,17 @@ def _failures(begin: int, end: int, known: Context) -> list[Part]:
         kind = invariant(cause)
     total_ms = (end - begin) / 1000
     return [part for part in found if is_shown((part.end - part.start) / 1000, total_ms)]
+
+
+def _errors(sync: Span) -> list[sync_errors.SyncError]:
+    return sync_errors.parse(sync.error) if sync.failed else []
+
+
+def _is_of_a_started_one(error: sync_errors.SyncError, pod: Pod | None) -> bool:
+    """Whether it is of a container that has started, and for which no other one waits."""
+    container = pod.container(error.container) if pod and error.container else None
+    crashes = error.reason == sync_errors.CRASH_LOOP
+    return bool(container and container.started and container.kind == APP and crashes)
 
 
 def _is_back_off(errors: Sequence[sync_errors.SyncError]) -> bool:

@@ -791,7 +791,7 @@ def test_a_crash_loop_is_told_with_how_the_container_ended(
     exited["terminated"]["exitCode"] = 137
     status = {**waiting("CrashLoopBackOff", "back-off 10s"), "lastState": exited, "restartCount": 1}
     document = pod({"main": status}, not_ready="containers with unready status: [main]")
-    events = [event("Killing", kill[1], kill[0], container="main")]
+    events = (event("Killing", kill[1], kill[0], container="main"),)
     start = shown(*REQUESTS, first_sync(started("main", 80)), pod=document, events=events)
     what = f"CrashLoopBackOff: back-off 10s; it last ended with OOMKilled, exit code 137{told}"
     assert f"now: not Ready: main: {what}" in waterfall.summary(start)
@@ -818,6 +818,20 @@ def test_an_error_after_an_init_container_does_not_name_its_time() -> None:
         ('waits (CreateContainerConfigError): secret "nope" not found', 20_000)
     ]
     assert "init container slow runs, then the kubelet's next sync" in names(start)
+
+
+def test_a_crash_loop_is_not_what_another_container_waits_for() -> None:
+    pull = r'failed to "StartContainer" for "b" with ImagePullBackOff: "Back-off pulling image"'
+    start = shown(
+        *REQUESTS,
+        first_sync(started("main", 80), call("PullImage", 110, error="no"), end=150),
+        sync(3000, error=f"[{BACK_OFF}, {pull}]"),
+        sync(14_000, call("PullImage", 14_010, error="no"), error=BACK_OFF),
+        pod=pod({"main": running(90, restartCount=2), "b": waiting("ErrImagePull")}),
+    )
+    told = "waits (ImagePullBackOff): Back-off pulling image"
+    assert told in names(start)
+    assert not any("CrashLoopBackOff" in name for name in names(start))
 
 
 def test_a_repeated_event_is_told_as_the_first_one_was() -> None:
