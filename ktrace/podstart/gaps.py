@@ -237,8 +237,9 @@ def _around(
         if is_shown((failure.start - covered) / 1000, (end - begin) / 1000):
             found += _between(previous, None, covered, failure.start, known)
             covered = failure.start
-        found.append(replace(failure, start=covered))
-        covered = failure.end
+        until = max(covered, failure.end)
+        found.append(replace(failure, start=covered, end=until))
+        covered = until
     if is_shown((end - covered) / 1000, (end - begin) / 1000):
         found += _between(previous, None, covered, end, known)
     else:
