@@ -15,6 +15,11 @@ _WRAPPERS = re.compile(
     r"rpc error: code = \w+ desc = (?=\S)"
 )
 """What each function adds to the error of the one that it called, which is the cause."""
+_SUBJECT = re.compile(
+    r" restarting failed container=\S+ pod=\S+\([-0-9a-f]{36}\)|"
+    r' \(pod: "\S+\([-0-9a-f]{36}\)", container: \S+\)'
+)
+"""The kubelet's name of the container that the text is told of."""
 _TIME = r"\d+(?:\.\d+)?(?:h|ms|m|µs|s)"
 _VARYING = re.compile(
     r"(?<![\w:])[0-9a-f]{64}(?!\w)|"
@@ -31,6 +36,7 @@ def brief(text: str, where: str = "") -> str:
 
     The image that could not be pulled stays, unless ``where`` or the cause names it.
     """
+    text = _SUBJECT.sub("", text)
     cause = _WRAPPERS.sub("", text)
     if cause != text:
         image = next((found[1] for found in _WRAPPERS.finditer(text) if found[1]), "")
@@ -45,6 +51,11 @@ def _names(cause: str, image: str) -> bool:
     return re.search(rf"(?:^|[/\s\"]){re.escape(repository)}[/:@]", cause) is not None
 
 
+def invariant(text: str) -> str:
+    """``text`` without what differs in its repetitions: ids, moments, times and clients' ports."""
+    return _VARYING.sub("", text)
+
+
 def grouped(errors: Iterable[tuple[str, str]]) -> list[str]:
     """A line for each kind of error, of pairs of where it was and its text, in their order.
 
@@ -52,7 +63,7 @@ def grouped(errors: Iterable[tuple[str, str]]) -> list[str]:
     """
     groups: dict[tuple[str, str], list[str]] = {}
     for where, text in errors:
-        groups.setdefault((where, _VARYING.sub("", text)), []).append(text)
+        groups.setdefault((where, invariant(text)), []).append(text)
     return [_line(where, texts) for (where, _), texts in groups.items()]
 
 

@@ -21,6 +21,8 @@ class Window:
     until: int
     complete: bool
     """False if there were more traces than are read."""
+    lost: str = ""
+    """Why requests of the period may be missing; empty if none is known to be."""
 
     @classmethod
     def seen(

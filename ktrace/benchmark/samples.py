@@ -53,6 +53,8 @@ class Measurement:
     """All later ones."""
     failures: Mapping[str, str] = field(default_factory=dict)
     """Why a start counts nowhere, by the pod's name."""
+    lost: str = ""
+    """Why starts of its time may be missing; empty if none is known to be."""
 
     @property
     def number(self) -> int:

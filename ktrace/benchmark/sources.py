@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from ktrace.bundle import replay
 from ktrace.clock import time
 from ktrace.errors import UsageError
 from ktrace.podstart import cluster
-from ktrace.target import target
+from ktrace.target import losses, target
 from ktrace.target.target import Target
 
 STACK, WINDOW = "stack:", "window:"
@@ -27,22 +28,30 @@ _EVER: Period = (0, 1 << 62)
 Progress = Callable[[str], AbstractContextManager[found.Tell]]
 
 
-def read(text: str, since: int, choose: Callable[[], Target], progress: Progress) -> Measurement:
+def read(
+    text: str,
+    since: int,
+    choose: Callable[[], Target],
+    progress: Progress,
+    stack: str | None = None,
+) -> Measurement:
     """The measurement that ``text`` names: a file, ``stack:NAME`` or ``window:FROM/TO``.
 
     ``since`` is how far back a stack's starts are read, in microseconds; ``choose`` finds the stack
-    of a window.
+    of a window, and ``stack`` is --stack's value.
     UsageError for anything else, JaegerError.
     """
     now = time.time()
     if text.startswith(STACK):
-        chosen = target.choose(text.removeprefix(STACK), None, None)
+        name = text.removeprefix(STACK)
+        chosen = target.choose(name, None, None)
         last = max(0, int(now * _SECOND) - since), int(now * _SECOND)
-        return _of_target(chosen, last, text, progress)
+        return _with_losses(_of_target(chosen, last, text, progress), chosen, name, last)
     if text.startswith(WINDOW):
         here = datetime.fromtimestamp(now, tz=UTC).astimezone()
         wanted = period.read(text.removeprefix(WINDOW), here)
-        return _of_target(choose(), wanted, text, progress)
+        chosen = choose()
+        return _with_losses(_of_target(chosen, wanted, text, progress), chosen, stack, wanted)
     path = Path(text)
     if not path.exists():
         raise UsageError(
@@ -64,6 +73,12 @@ def _of_target(chosen: Target, wanted: Period, name: str, progress: Progress) ->
     ):
         traced = chosen.traces_runtime
         return found.measure(jaeger, api, wanted, runtime_traced=traced, tell=tell)
+
+
+def _with_losses(
+    measured: Measurement, chosen: Target, stack: str | None, wanted: Period
+) -> Measurement:
+    return replace(measured, lost=losses.of_what_began(chosen, stack, wanted[0] / _SECOND))
 
 
 def _is_bundle(path: Path) -> bool:

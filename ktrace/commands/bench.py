@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -74,6 +76,7 @@ def bench(
         output_file.refuse_unwritable(save)
     from ktrace.benchmark import file
     from ktrace.benchmark.runner import Load, pause_image
+    from ktrace.target import losses
     from ktrace.text import cleaned
     from ktrace.view import benchmark
 
@@ -82,7 +85,11 @@ def bench(
         jaeger.services()  # fails before a pod is started if Jaeger cannot be reached
         nodes = cleaned(api.get("/api/v1/nodes"))["items"]
         load = Load(image or pause_image(nodes), pods, parallel, timeout)
+        began = time.time()
         measured = _measured(jaeger, api, load, nodes, runtime_traced=chosen.traces_runtime)
+    if measured.failures and (lost := losses.of_what_began(chosen, stack, began)):
+        failures = {pod: f"{why}; {lost}" for pod, why in measured.failures.items()}
+        measured = replace(measured, failures=failures)
     found = file.document(measured)
     if save:
         output_file.write(save, terminal.as_json(found) + "\n")

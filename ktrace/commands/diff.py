@@ -80,7 +80,9 @@ def diff(
     if back is None:
         raise UsageError(f"--since {since!r} is not a time: write 30s, 10m or 2h")
     choose = partial(target.choose, stack, jaeger_url, kubeconfig)
-    one, other = (sources.read(text, back * 1_000, choose, _progress) for text in (before, after))
+    one, other = (
+        sources.read(text, back * 1_000, choose, _progress, stack) for text in (before, after)
+    )
     cautions = list(benchmark.not_counted(one, other))
     of_what, cure = "", f"measure with `ktrace bench --pods {_LEAST + 1}` or more"
     if not (one.image and other.image):

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ktrace.bundle import session
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from ktrace.following.report import Report
     from ktrace.jaeger import Jaeger
     from ktrace.target import target
-    from runtime_observability.host.memory_loss import Memory
 
 _NOT_ARRIVED = (
     "the collector accepted the command's own spans, but Jaeger does not have them (yet, or a "
@@ -51,7 +49,7 @@ def report(
             return replace(found, judged=assertions.judge_again(jaeger, facts["judged"], found))
     begin = time.time()
     found = _run(command, seconds, chosen, assertions, stack, otlp=otlp)
-    found = _with_losses(found, losses.memory_of(chosen, stack), begin)
+    found = _with_losses(found, losses.of_what_began(chosen, stack, begin))
     session.current().ran(lambda keep: ran.facts(found, keep, assertions.document(found.judged)))
     return found
 
@@ -139,14 +137,12 @@ def _run(
         )
 
 
-def _with_losses(report: Report, memory: Memory | None, begin: float) -> Report:
-    """``begin`` is a Unix time in seconds: what was lost before that is not missing."""
-    if memory is None or not memory.may_lack_any(datetime.fromtimestamp(begin, UTC)):
+def _with_losses(report: Report, lost: str) -> Report:
+    if not lost:
         return report
-    told = f"spans from before may be lost: {memory}"
     if report.whole:
-        return replace(report, notes=(*report.notes, told))
-    return replace(report, problem="; ".join(filter(None, (report.problem, told))))
+        return replace(report, notes=(*report.notes, lost))
+    return replace(report, problem="; ".join(filter(None, (report.problem, lost))))
 
 
 def _own_page(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ktrace.activity.window import Window
 
 _PAUSE_SECONDS = 2.0
+_SECOND = 1_000_000
 _OTHER_LINES = 5
 """Of a terminal, besides rows: the period, which may take two, headings, and what is below."""
 _WIDTH_WITH_LINKS = 180
@@ -79,6 +80,7 @@ def top(
     """
     from ktrace.activity.look import Activity
     from ktrace.activity.named_object import NamedObject
+    from ktrace.target import losses
     from ktrace.view import activity, terminal
     from runtime_observability.core.presets import milliseconds
 
@@ -98,11 +100,17 @@ def top(
     with chosen.connect() as jaeger:
         looks = Activity(jaeger, asked * 1000)
         heading = "writer" if wanted else by.value
+
+        def counted() -> tuple[list[Row], Window]:
+            made, window = _counted(looks, by, wanted)
+            lost = losses.of_what_began(chosen, stack, window.asked / _SECOND)
+            return made, replace(window, lost=lost)
+
         if watch:
-            _watch(lambda: _counted(looks, by, wanted), heading, jaeger.url)
+            _watch(counted, heading, jaeger.url)
             return
         with terminal.waiting(f"reading the last {since} from {jaeger.url}"):
-            made, window = _counted(looks, by, wanted)
+            made, window = counted()
         if as_json:
             terminal.print_json(activity.document(made, window, by.value, of, jaeger.url))
         else:
@@ -139,7 +147,8 @@ def _watch(look: Callable[[], tuple[list[Row], Window]], heading: str, url: str)
             problem = ""
             while True:
                 links = console.width >= _WIDTH_WITH_LINKS
-                fitting = rows[: max(1, console.height - _OTHER_LINES)]
+                others = _OTHER_LINES + len(window.lost) // console.width + bool(window.lost)
+                fitting = rows[: max(1, console.height - others)]
                 parts = activity.parts(
                     fitting,
                     window,

@@ -65,6 +65,7 @@ def watch(
     """
     from ktrace.podstart import cluster
     from ktrace.podstart.watch import Watch
+    from ktrace.target import losses
     from runtime_observability.core.presets import milliseconds
 
     least = milliseconds(slower_than) if slower_than else 0
@@ -83,6 +84,8 @@ def watch(
                 problem = _look(watching, jaeger.url, least, as_json=as_json)
                 if problem and problem != told:
                     streams.tell(problem)
+                if told and not problem and (lost := losses.of_what_began(chosen, stack, began)):
+                    streams.tell(lost)  # a Jaeger that answers again may have been restarted
                 told = problem
         except KeyboardInterrupt:
             return

@@ -12,7 +12,7 @@ from ktrace.podstart import critical_path, progress, readiness
 from ktrace.podstart.calls import START
 from ktrace.podstart.layout import laid
 from ktrace.podstart.model import PodStart, Ready, Spans, Step, Waiting
-from ktrace.podstart.pod import APP, Condition, Pod, PodEvent
+from ktrace.podstart.pod import Condition, Container, Pod, PodEvent
 from ktrace.podstart.seen import Seen
 from ktrace.podstart.steps import Steps
 from ktrace.podstart.timeline import Clock, Timeline
@@ -165,7 +165,8 @@ class _Start:
         """The spans that a start has and Jaeger has not."""
         seen = self.seen
         missing = []
-        if not seen.syncs and not seen.calls:
+        had_a_node = seen.pod is None or seen.pod.node
+        if had_a_node and not seen.syncs and not seen.calls:
             missing.append("spans of the kubelet: Jaeger has none of this pod")
         if not seen.spans.creation and not (seen.pod and seen.pod.mirror):
             missing.append("the span of the request that created the pod")
@@ -203,10 +204,13 @@ class _Start:
         if self.times.syncs and not seen.calls and not errors:
             notes.append(_NO_CALLS)
         if pod:
-            notes += [
-                f"{found.name} has been restarted since: "
-                f"{found.restarts} {'time' if found.restarts == 1 else 'times'}"
-                for found in pod.containers
-                if found.restarts and found.kind == APP
-            ]
+            notes += [_restarted(found) for found in pod.containers if found.restarts]
         return notes
+
+
+def _restarted(container: Container) -> str:
+    """Kubernetes counts the attempts to start a container that never ran as restarts too."""
+    times = f"{container.restarts} {'time' if container.restarts == 1 else 'times'}"
+    if not container.started:
+        return f"{container.name} has been tried again: {times}"
+    return f"{container.name} has been restarted since: {times}"

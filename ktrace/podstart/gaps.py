@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from ktrace.brief import invariant
 from ktrace.jaeger import Span
 from ktrace.podstart import sync_errors
 from ktrace.podstart.calls import PULL, SANDBOX, START, Call
 from ktrace.podstart.model import Pull
-from ktrace.podstart.pod import EXEC, INIT, SECOND, SIDECAR, Container, Pod, PodEvent
+from ktrace.podstart.pod import APP, EXEC, INIT, SECOND, SIDECAR, Container, Pod, PodEvent
+from ktrace.podstart.progress import startup_probe
 
 NOT_TRACED = "not traced"
 VOLUMES = "the volume manager looks every 300 ms"
@@ -27,9 +29,8 @@ _LATE = 50_000
 _NO_SANDBOX = "FailedCreatePodSandBox"
 _END_A_SYNC = ("FailedMount", "FailedAttachVolume", "NetworkNotReady", _NO_SANDBOX)
 """Reasons of Events that tell why the kubelet ended a syncPod before it made a container."""
-_NO_HANDLER = "FailedPostStartHook"
-_UNHEALTHY = "Unhealthy"
-_STARTUP = "Startup probe"
+_BACK_OFF = "BackOff"
+NO_HANDLER = "FailedPostStartHook"
 _TOLERANCE = 20_000
 """Between the end of another pod's pull and the beginning of the one that waited for it."""
 
@@ -48,11 +49,10 @@ class Context:
     failed_sandboxes: Sequence[int] = ()
     """When calls that had to make the sandbox failed, ordered."""
 
-    def last_failure(self, begin: int, end: int) -> Span | None:
-        """The failed sync that ended last between ``begin`` and ``end``."""
-        place = bisect_right(self._failures, end, key=_end) - 1
-        last = self._failures[place] if place >= 0 else None
-        return last if last and last.end >= begin else None
+    def syncs_ended(self, begin: int, end: int) -> list[Span]:
+        """Those that end between ``begin`` and ``end``, ordered by their ends."""
+        place = bisect_right(self._by_end, end, key=_end)
+        return self._by_end[bisect_right(self._by_end, begin - 1, key=_end) : place]
 
     def begins_sync(self, begin: int, end: int) -> bool:
         """Whether a sync begins after ``begin``, and not after ``end``."""
@@ -70,7 +70,7 @@ class Context:
         if previous is None or following is None or previous.trace is not following.trace:
             reasons = _END_A_SYNC
         if previous and previous.method == START:
-            reasons += (_NO_HANDLER,)
+            reasons += (NO_HANDLER,)
         return [event for event in self._exact_events if event.reason in reasons]
 
     @cached_property
@@ -88,8 +88,8 @@ class Context:
         return replace(event, first=first, last=max(event.last, first))
 
     @cached_property
-    def _failures(self) -> list[Span]:
-        return sorted((sync for sync in self.syncs if sync.failed), key=_end)
+    def _by_end(self) -> list[Span]:
+        return sorted(self.syncs, key=_end)
 
     @cached_property
     def _pulls(self) -> list[Pull]:
@@ -126,8 +126,10 @@ def parts(
 
     ``previous`` is None before the first call; ``following`` is None after the last one.
     """
-    if cause := _failure(previous, following, begin, end, known):
+    if cause := _event(previous, following, begin, end, known):
         return [Part(cause, begin, end)]
+    if failures := _failures(begin, end, known):
+        return _around(failures, previous, begin, end, known)
     if following and following.method == PULL:
         queued = _queued(following, begin, end)
         if held := _held(queued, end, known):
@@ -164,13 +166,13 @@ def _between(
     return [Part(NOT_TRACED, begin, end, known=False)]
 
 
-def _failure(
+def _event(
     previous: Call | None, following: Call | None, begin: int, end: int, known: Context
 ) -> str:
-    """What the kubelet told in Events and in the errors of its syncs; empty if it told nothing.
+    """What the kubelet told in Events; empty if it told nothing.
 
-    A sync that ends after the gap made the call that follows: its error came later. An Event of the
-    second in which a call ended came before the call, unless it is about the call's own failure.
+    An Event of the second in which a call ended came before the call, unless it is about the call's
+    own failure.
     """
     told = [
         event
@@ -182,11 +184,67 @@ def _failure(
         if reason == _NO_SANDBOX and previous and previous.method == SANDBOX and previous.failed:
             return f"waits until the kubelet tries again ({reason})"
         return told[-1].explaining(f"waits ({reason})")
-    failed = known.last_failure(begin, end)
-    if not failed:
-        return ""
-    errors = dict.fromkeys(map(_told, sync_errors.parse(failed.error)))
-    return "; ".join(errors)
+    return ""
+
+
+def _failures(begin: int, end: int, known: Context) -> list[Part]:
+    """What the errors of the kubelet's syncs tell: each holds until a sync begins that has another
+    one or none, and a back-off is a part of what failed before it.
+
+    A sync that ends after the gap made the call that follows: its error came later.
+    """
+    found: list[Part] = []
+    kind = ""
+    for sync in known.syncs_ended(begin, end):
+        start = min(max(sync.start, begin), end)
+        errors = [error for error in _errors(sync) if not _is_of_a_started_one(error, known.pod)]
+        cause = "; ".join(dict.fromkeys(map(_told, errors)))
+        goes_on = cause and (kind == invariant(cause) or _is_back_off(errors))
+        if kind and goes_on:
+            found[-1] = replace(found[-1], name=cause)
+        elif kind:
+            found[-1] = replace(found[-1], end=max(start, found[-1].start))
+        if cause and not (kind and goes_on):
+            found.append(Part(cause, start, end))
+        kind = invariant(cause)
+    total_ms = (end - begin) / 1000
+    return [part for part in found if is_shown((part.end - part.start) / 1000, total_ms)]
+
+
+def _errors(sync: Span) -> list[sync_errors.SyncError]:
+    return sync_errors.parse(sync.error) if sync.failed else []
+
+
+def _is_of_a_started_one(error: sync_errors.SyncError, pod: Pod | None) -> bool:
+    """Whether it is of a container that has started, and for which no other one waits."""
+    container = pod.container(error.container) if pod and error.container else None
+    crashes = error.reason == sync_errors.CRASH_LOOP
+    return bool(container and container.started and container.kind == APP and crashes)
+
+
+def _is_back_off(errors: Sequence[sync_errors.SyncError]) -> bool:
+    """Whether the kubelet waits because of what failed before, such as a pull."""
+    return all(error.reason.endswith(_BACK_OFF) for error in errors)
+
+
+def _around(
+    failures: Sequence[Part], previous: Call | None, begin: int, end: int, known: Context
+) -> list[Part]:
+    """The gap with ``failures`` in it, in their order, and what is known of the time between."""
+    found: list[Part] = []
+    covered = begin
+    for failure in failures:
+        if is_shown((failure.start - covered) / 1000, (end - begin) / 1000):
+            found += _between(previous, None, covered, failure.start, known)
+            covered = failure.start
+        until = max(covered, failure.end)
+        found.append(replace(failure, start=covered, end=until))
+        covered = until
+    if is_shown((end - covered) / 1000, (end - begin) / 1000):
+        found += _between(previous, None, covered, end, known)
+    else:
+        found[-1] = replace(found[-1], end=end)
+    return found
 
 
 def _told(error: sync_errors.SyncError) -> str:
@@ -237,15 +295,7 @@ def _after_start(
         return f"init container {container.name} runs, then the kubelet's next sync"
     if container.kind == SIDECAR:
         if container.startup_probe:
-            failures = [
-                event
-                for event in known.events
-                if event.reason == _UNHEALTHY
-                and event.container == container.name
-                and event.message.startswith(_STARTUP)
-            ]
-            probe = f"start-up probe of sidecar {container.name}"
-            return failures[-1].explaining(probe) if failures else probe
+            return startup_probe(container, known.events)
         return f"sidecar {container.name} has started, then the kubelet's next sync"
     return ""
 

@@ -26,7 +26,22 @@ _MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 NEVER_RAN = ("StartError", "ContainerCannotRun", "ContainerStatusUnknown")
 """Reasons of a container's end that is none: its process was never seen to run."""
 _FIELD_PATH = re.compile(r"\{(.+)\}")
+_COMBINED = "(combined from similar events): "
+"""What a client puts before the message of an Event that it sends for several."""
 _LONGEST_MESSAGE = 300
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a container that ran has ended."""
+
+    reason: str
+    code: int | None = None
+    started: int | None = None
+    finished: int | None = None
+
+    def __str__(self) -> str:
+        return self.reason if self.code is None else f"{self.reason}, exit code {self.code}"
 
 
 @dataclass(frozen=True)
@@ -47,6 +62,10 @@ class Container:
     passed_startup: bool = False
     started_at: int | None = None
     """When it was first started; None if that is not known."""
+    runs_since: int | None = None
+    """When the one that runs now was started."""
+    last_exit: Exit | None = None
+    """Of the one that ran last and has ended."""
     restarts: int = 0
     reason: str = ""
     """Why it waits, or why it has ended."""
@@ -95,6 +114,8 @@ class Pod:
     containers: tuple[Container, ...] = ()
     ephemeral: tuple[str, ...] = ()
     conditions: tuple[Condition, ...] = ()
+    scheduler: str = ""
+    """Whose it is to find a node, as its specification says."""
     scheduling_gates: tuple[str, ...] = ()
     readiness_gates: tuple[str, ...] = ()
     has_volumes: bool = True
@@ -176,6 +197,7 @@ def pod_of(document: Any) -> Pod:
         containers=_with_earlier_ones(containers),
         ephemeral=_names(spec.get("ephemeralContainers")),
         conditions=tuple(map(_condition, _maps(status.get("conditions")))),
+        scheduler=_text(spec.get("schedulerName")),
         scheduling_gates=_names(spec.get("schedulingGates")),
         readiness_gates=tuple(
             _text(gate.get("conditionType")) for gate in _maps(spec.get("readinessGates"))
@@ -238,7 +260,7 @@ def _event(item: Mapping[str, Any], field_path: str) -> PodEvent | None:
     counts = (item.get("count"), series.get("count"))
     return PodEvent(
         reason=_text(item.get("reason")),
-        message=_text(item.get("message")),
+        message=_text(item.get("message")).removeprefix(_COMBINED),
         first=first,
         last=last,
         count=next((count for count in counts if isinstance(count, int) and count > 0), 1),
@@ -268,6 +290,8 @@ def _container(kind: str, spec: Mapping[str, Any], status: Mapping[str, Any]) ->
         running="running" in state,
         passed_startup=status.get("started") is True,
         started_at=next(filter(None, times), None) if restarts == 0 else None,
+        runs_since=moment(running.get("startedAt")),
+        last_exit=next((_exit(found) for found in (ended, ended_before) if _has_run(found)), None),
         restarts=restarts,
         reason=_text(told.get("reason")),
         message=_text(told.get("message")),
@@ -283,6 +307,15 @@ def _has_run(terminated: Mapping[str, Any]) -> bool:
     if not terminated or terminated.get("reason") in NEVER_RAN:
         return False
     return moment(terminated.get("startedAt")) is not None
+
+
+def _exit(terminated: Mapping[str, Any]) -> Exit:
+    return Exit(
+        _text(terminated.get("reason")) or "ended",
+        _whole(terminated.get("exitCode")),
+        moment(terminated.get("startedAt")),
+        moment(terminated.get("finishedAt")),
+    )
 
 
 def _with_earlier_ones(containers: Sequence[Container]) -> tuple[Container, ...]:

@@ -16,6 +16,7 @@ from ktrace.podstart.pod import (
     SECOND,
     Condition,
     Container,
+    Exit,
     Pod,
     PodEvent,
 )
@@ -28,6 +29,10 @@ _PULLING = "Pulling"
 _PULL_ENDED = ("Pulled", "Failed", "BackOff")
 _FAILURES = ("Failed", "BackOff")
 _UNHEALTHY = "Unhealthy"
+_STARTUP = "Startup probe"
+_KILLING = "Killing"
+_RESTARTED = ", will be restarted"
+_DEFAULT = ("", "default-scheduler")
 
 
 def of_pod(
@@ -48,7 +53,7 @@ def of_pod(
     if pod.deleted:
         return (Waiting("the pod is being deleted", at(pod.deletion_requested), stuck=True),)
     if pod.phase == "Failed":
-        why = ": ".join(filter(None, (pod.reason, pod.message)))
+        why = ": ".join(filter(None, (pod.reason, pod.message))) or _ended_badly(pod, events)
         return (Waiting(f"the pod has failed{f': {why}' if why else ''}", stuck=True),)
     if not pod.node:
         return _unscheduled(pod, events)
@@ -97,7 +102,14 @@ def _unscheduled(pod: Pod, events: Sequence[PodEvent]) -> tuple[Waiting, ...]:
         return (Waiting(f"unschedulable: {condition.message}", at(condition.since), stuck=True),)
     if event := _last(events, ("FailedScheduling",)):
         return (Waiting(event.explaining("unschedulable"), at(event.first), stuck=True),)
-    return (Waiting("waiting for the scheduler", at(pod.created)),)
+    scheduler = "the scheduler" if pod.scheduler in _DEFAULT else f"scheduler {pod.scheduler}"
+    return (Waiting(f"waiting for {scheduler}", at(pod.created)),)
+
+
+def _ended_badly(pod: Pod, events: Sequence[PodEvent]) -> str:
+    """The containers that made the pod fail, and how they ended."""
+    found = (container for container in pod.containers if container.exit_code)
+    return "; ".join(_told(container, events) for container in found)
 
 
 def _containers(
@@ -110,20 +122,44 @@ def _containers(
         if event := _last(events, _SANDBOX, since_reason="Pulling"):
             return (Waiting(event.explaining("no sandbox"), at(event.first), stuck=True),)
     found = [
-        Waiting(_told(container), _failing_since(container, events), stuck=True)
+        Waiting(_told(container, events), _failing_since(container, events), stuck=True)
         for container in missing
         if container.reason not in _CREATING
     ]
     if pulling := _pulling(missing, events):
         found.append(pulling)
     if not found and began:
-        found += _running_ones(pod, missing)
+        found += _running_ones(pod, missing, events)
     return tuple(found)
 
 
-def _told(container: Container) -> str:
-    why = f": {container.message}" if container.message else ""
-    return f"{container.name}: {container.reason}{why}"
+def _told(container: Container, events: Sequence[PodEvent]) -> str:
+    """Why it does not run: in a back-off, how it ended before too."""
+    ended = container.last_exit
+    what = container.reason
+    if ended and container.exit_code is not None:
+        what = str(ended)
+    if container.message:
+        what += f": {container.message}"
+    if ended and container.exit_code is None:
+        what += f"; it last ended with {ended}"
+    if ended and (killed := _killed(container, ended, events)):
+        what += f": {killed}"
+    return f"{container.name}: {what}"
+
+
+def _killed(container: Container, ended: Exit, events: Sequence[PodEvent]) -> str:
+    """Why the kubelet ended the one that ran last; empty if it ended by itself."""
+    if ended.started is None or ended.finished is None:
+        return ""
+    told = [
+        event.message
+        for event in events
+        if event.reason == _KILLING
+        and event.container == container.name
+        and ended.started <= event.last <= ended.finished + SECOND
+    ]
+    return told[-1].removesuffix(_RESTARTED) if told else ""
 
 
 def _failing_since(container: Container, events: Sequence[PodEvent]) -> datetime | None:
@@ -146,7 +182,9 @@ def _pulling(missing: Sequence[Container], events: Sequence[PodEvent]) -> Waitin
     return None
 
 
-def _running_ones(pod: Pod, missing: Sequence[Container]) -> list[Waiting]:
+def _running_ones(
+    pod: Pod, missing: Sequence[Container], events: Sequence[PodEvent]
+) -> list[Waiting]:
     """What the kubelet waits for among the containers before the first missing one."""
     first = pod.containers.index(missing[0])
     before = pod.containers[:first]
@@ -154,13 +192,14 @@ def _running_ones(pod: Pod, missing: Sequence[Container]) -> list[Waiting]:
         return []
     last = before[-1]
     if last.restarts and last.reason not in (*_CREATING, "Completed"):
-        return [Waiting(_told(last), stuck=True)]
+        return [Waiting(_told(last, events), stuck=True)]
     if last.kind == INIT and last.running:
-        return [Waiting(f"init container {last.name} runs", at(last.started_at))]
+        return [Waiting(f"init container {last.name} runs", at(last.runs_since))]
     if last.startup_probe and last.running and not last.passed_startup and last.kind != APP:
-        return [Waiting(f"start-up probe of sidecar {last.name}", at(last.started_at))]
+        probe = startup_probe(last, events)
+        return [Waiting(probe, at(last.runs_since), stuck=bool(last.restarts))]
     if last.post_start and last.running and last.kind == APP:
-        return [Waiting(f"postStart of {last.name} runs", at(last.started_at))]
+        return [Waiting(f"postStart of {last.name} runs", at(last.runs_since))]
     return []
 
 
@@ -171,7 +210,8 @@ def _not_ready(pod: Pod, events: Sequence[PodEvent]) -> tuple[Waiting, ...]:
         return ()
     broken = [found for found in pod.containers if _has_ended_badly(found)]
     if broken:
-        return tuple(Waiting(f"not Ready: {_told(found)}", stuck=True) for found in broken)
+        told = (_told(found, events) for found in broken)
+        return tuple(Waiting(f"not Ready: {what}", stuck=True) for what in told)
     if event := _last(events, (_UNHEALTHY,)):
         times = f" ({event.count} times)" if event.count > 1 else ""
         where = f"{event.container}: " if event.container else ""
@@ -179,6 +219,19 @@ def _not_ready(pod: Pod, events: Sequence[PodEvent]) -> tuple[Waiting, ...]:
         return (Waiting(f"not Ready{why}", at(event.first)),)
     why = condition.message or condition.reason
     return (Waiting(f"not Ready{f': {why}' if why else ''}", at(condition.since)),)
+
+
+def startup_probe(sidecar: Container, events: Sequence[PodEvent]) -> str:
+    """What the containers after ``sidecar`` wait for, and why it takes so long."""
+    failures = [
+        event
+        for event in events
+        if event.reason == _UNHEALTHY
+        and event.container == sidecar.name
+        and event.message.startswith(_STARTUP)
+    ]
+    probe = f"start-up probe of sidecar {sidecar.name}"
+    return failures[-1].explaining(probe) if failures else probe
 
 
 def _has_ended_badly(container: Container) -> bool:

@@ -175,7 +175,8 @@ class Steps:
             for span in call.below
             if span.service == CONTAINERD and span.operation in _DETAILS
         ]
-        return [clock.step_of(call.span, name, component, error=call.error), *details]
+        error = call.error or self._handler_error(call, container)
+        return [clock.step_of(call.span, name, component, error=error), *details]
 
     def after_the_last_start(self, clock: Clock) -> list[Step]:
         """The postStart handler of the last container."""
@@ -187,8 +188,23 @@ class Steps:
             begin = max(call.span.start, self.times.clock.end - clock.offset)
             component = CONTAINERD if call.below else KUBELET
             step = clock.step(name, component, begin, max(begin, call.span.end))
-            steps.append(replace(step, error=call.error))
+            steps.append(replace(step, error=call.error or self._handler_error(call, container)))
         return steps
+
+    def _handler_error(self, call: Call, container: str) -> str:
+        """What its Event tells: a command that ran and failed is no error of the call."""
+        if call.method != EXEC:
+            return ""
+        begin, end = (time + self.times.offset for time in (call.span.start, call.span.end))
+        told = (
+            event.message or event.reason
+            for event in self.seen.events
+            if event.reason == gaps.NO_HANDLER
+            and event.container == container
+            and begin < event.first + SECOND
+            and event.first < end + SECOND
+        )
+        return next(told, "")
 
 
 def caused(request: Request, effect: int | None) -> int:

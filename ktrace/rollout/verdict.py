@@ -9,7 +9,7 @@ from ktrace.rollout import chain
 from ktrace.rollout.kinds import DEPLOYMENT, JOB
 from ktrace.rollout.model import Held, Link, Part, RolledPod, Rollout, State
 
-READY, STARTED = "Ready", "started"
+READY, STARTED, SUCCEEDED = "Ready", "started", "succeeded"
 _NOT_COUNTED = (State.ENDING, State.GONE, State.NOT_KNOWN)
 
 
@@ -49,7 +49,9 @@ def of(rollout: Rollout) -> Verdict:
         return _of_selection(rollout, counted)
     if workload.kind is JOB:
         done, wanted, obstacle = _of_job(rollout, counted)
-        waits = [pod for pod in counted if not _has_started(pod)]
+        failed = workload.has("Failed")
+        word = SUCCEEDED if failed else STARTED
+        waits = [] if failed else [pod for pod in counted if not _has_started(pod)]
     else:
         kept = [other for other in rollout.others if other.kept]
         done = sum(pod.state is State.READY for pod in counted)
@@ -117,7 +119,11 @@ def _of_job(rollout: Rollout, counted: list[RolledPod]) -> tuple[int, int | None
         return workload.succeeded, workload.succeeded, ""
     done, wanted = workload.succeeded + started, workload.succeeded + workload.wanted
     if workload.has("Failed"):
-        return done, wanted, f"it has failed: {workload.problem}"
+        wanted = workload.succeeded + workload.wanted
+        wanted = wanted if workload.completions is None else workload.completions
+        why = (f"{pod.name}: {pod.why}" for pod in counted if pod.state is State.FAILED and pod.why)
+        obstacle = f"it has failed: {workload.problem}"
+        return workload.succeeded, wanted, "; ".join((obstacle, *list(why)[-1:]))
     if workload.paused:
         return done, wanted, "it is suspended"
     return done, wanted, ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from ktrace.bundle import session
 from ktrace.jaeger import store
 from ktrace.target import docker_daemon
@@ -19,6 +21,15 @@ def of(target: Target, stack: str | None) -> MemoryLoss | None:
 def memory_of(target: Target, stack: str | None) -> Memory | None:
     """None where it keeps its traces elsewhere, and where that is not known."""
     return session.current().memory(lambda: _read(target, stack))
+
+
+def of_what_began(target: Target, stack: str | None, since: float) -> str:
+    """Why an answer about what began after ``since``, a Unix time in seconds, may lack spans; empty
+    if nothing is known to be lost. ``stack`` is --stack's value."""
+    memory = memory_of(target, stack)
+    if memory is None or not memory.may_lack_any(datetime.fromtimestamp(since, UTC)):
+        return ""
+    return f"spans from before may be lost: {memory}"
 
 
 def _read(target: Target, stack: str | None) -> Memory | None:

@@ -134,6 +134,8 @@ def period(window: Window) -> str:
         told.append("Jaeger has no older request of the period that was asked for")
     if not window.complete:
         told.append("it has more traces than are read: these are about the newest")
+    if window.lost:
+        told.append(window.lost)
     return "; ".join(told)
 
 
@@ -151,6 +153,7 @@ def document(rows: Sequence[Row], window: Window, by: str, of: str, url: str) ->
                 "reachesBack": window.reaches_back,
                 "limitHit": not window.complete,
             },
+            "notes": [window.lost] if window.lost else [],
             "rows": [
                 {
                     "key": row.key,

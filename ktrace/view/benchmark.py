@@ -147,11 +147,13 @@ def not_compared(before: Measurement, after: Measurement, kind: alike.Kind) -> S
 
 def not_counted(before: Measurement, after: Measurement) -> Sequence[str]:
     """How many starts count nowhere, and why."""
-    return [
-        f"not counted in {label}: {counted(number, 'start')}, as {reason}"
-        for label, measured in (("A", before), ("B", after))
-        for reason, number in Counter(measured.failures.values()).most_common()
-    ]
+    found = []
+    for label, measured in (("A", before), ("B", after)):
+        for reason, number in Counter(measured.failures.values()).most_common():
+            found.append(f"not counted in {label}: {counted(number, 'start')}, as {reason}")
+        if measured.lost:
+            found.append(f"starts may be missing in {label}: {measured.lost}")
+    return found
 
 
 def cautions(before: Measurement, after: Measurement) -> Sequence[str]:

@@ -15,6 +15,8 @@ from ktrace.benchmark import alike, file, found, period
 from ktrace.benchmark.samples import Measurement, Sample
 from ktrace.errors import UsageError
 from ktrace.rollout import pool
+from ktrace.target import losses
+from runtime_observability.host.memory_loss import Memory
 from tests.fakes import starts
 from tests.fakes.http import FakeServer
 from tests.fakes.jaeger import client, served
@@ -110,6 +112,18 @@ def test_two_windows_are_compared_by_the_pods_that_both_have(ktrace: Ktrace, jae
     (sandbox,) = [row for row in document["rows"] if row["name"] == "sandbox"]
     assert sandbox["shown"]
     assert sandbox["afterMs"] - sandbox["beforeMs"] == pytest.approx(60, abs=7)
+
+
+def test_what_a_younger_jaeger_may_lack_of_a_window_is_told(
+    ktrace: Ktrace, jaeger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = BEGAN + timedelta(seconds=99)
+    memory = Memory(made, cluster=made - timedelta(minutes=5))
+    monkeypatch.setattr(losses, "memory_of", lambda *_: memory)
+    document = ktrace("diff", BEFORE, AFTER, "--jaeger", jaeger, "--json").document
+    told = f"starts may be missing in A: spans from before may be lost: {memory}"
+    found = [caution for caution in document["cautions"] if "may be missing" in caution]
+    assert found == [told]
 
 
 def test_what_does_not_count_is_told(ktrace: Ktrace, server: FakeServer) -> None:

@@ -16,6 +16,7 @@ import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -23,7 +24,9 @@ from rich.console import Console
 
 from ktrace.activity.rows import Row
 from ktrace.activity.window import Window
+from ktrace.target import losses
 from ktrace.view import activity
+from runtime_observability.host.memory_loss import Memory, MemoryLoss
 from tests.configuration import PROJECT
 from tests.fakes import jaeger as fake
 from tests.fakes.http import FakeServer
@@ -232,6 +235,20 @@ def test_the_window_is_the_one_that_was_seen(ktrace: Ktrace, server: FakeServer)
     window = ktrace("top", "--since", "65s", "--jaeger", url, "--json").document["window"]
     assert (window["seconds"], window["reachesBack"]) == (65, True)
     assert not window["limitHit"]
+
+
+@pytest.mark.parametrize(("minutes", "lost"), [(1, True), (30, False)])
+def test_what_a_restart_of_jaeger_lost_of_the_window_is_told(
+    ktrace: Ktrace, server: FakeServer, monkeypatch: pytest.MonkeyPatch, minutes: int, *, lost: bool
+) -> None:
+    loss = MemoryLoss(datetime.now(UTC) - timedelta(minutes=minutes), 0, out_of_memory=False)
+    monkeypatch.setattr(losses, "memory_of", lambda *_: Memory(loss.at, loss))
+    url = serve(server, trace("GET", "/healthz", seconds_ago=30))
+    document = ktrace("top", "--jaeger", url, "--json").document
+    validate("top", document)
+    told = f"spans from before may be lost: {loss}"
+    assert document["notes"] == [told] * lost
+    assert ktrace("top", "--jaeger", url).lines[0].endswith(f"; {told}") is lost
 
 
 def test_more_traces_than_are_read_are_told() -> None:

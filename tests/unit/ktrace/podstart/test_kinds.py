@@ -575,7 +575,9 @@ def test_a_start_without_spans_of_the_kubelet_is_answered_by_the_pod(
     assert not start.complete
     assert waterfall.title(start).startswith("pod default/a: 0 of 1 container started")
     assert f"now: {now}" in waterfall.summary(start)
-    assert "spans of the kubelet: Jaeger has none of this pod" in start.missing
+    # A pod without a node is none of a kubelet's.
+    missing = "spans of the kubelet: Jaeger has none of this pod" in start.missing
+    assert missing == bool(document["spec"].get("nodeName"))
 
 
 def test_what_a_sync_that_has_not_ended_waits_for_is_named_by_its_event() -> None:
@@ -769,6 +771,75 @@ def test_a_restarted_container_is_no_part_of_the_start_but_a_note() -> None:
     assert "main has been restarted since: 1 time" in start.notes
 
 
+def test_attempts_to_start_a_container_that_never_ran_are_no_restarts() -> None:
+    document = pod({"main": {**waiting("RunContainerError", "no such file"), "restartCount": 3}})
+    start = shown(*REQUESTS, first_sync(error="no"), pod=document)
+    assert "main has been tried again: 3 times" in start.notes
+
+
+@pytest.mark.parametrize(
+    ("kill", "told"),
+    [
+        ((1500, "failed liveness probe, will be restarted"), ": failed liveness probe"),
+        ((60_000, "Stopping container main"), ""),
+    ],
+)
+def test_a_crash_loop_is_told_with_how_the_container_ended(
+    kill: tuple[float, str], told: str
+) -> None:
+    exited = ended(80, "OOMKilled")["state"]
+    exited["terminated"]["exitCode"] = 137
+    status = {**waiting("CrashLoopBackOff", "back-off 10s"), "lastState": exited, "restartCount": 1}
+    document = pod({"main": status}, not_ready="containers with unready status: [main]")
+    events = (event("Killing", kill[1], kill[0], container="main"),)
+    start = shown(*REQUESTS, first_sync(started("main", 80)), pod=document, events=events)
+    what = f"CrashLoopBackOff: back-off 10s; it last ended with OOMKilled, exit code 137{told}"
+    assert f"now: not Ready: main: {what}" in waterfall.summary(start)
+
+
+def test_a_pod_that_failed_without_a_reason_names_the_container_that_did() -> None:
+    exited = ended(80, "Error")
+    exited["state"]["terminated"]["exitCode"] = 3
+    document = pod({"main": exited, "side": ended(80)}, phase="Failed")
+    start = shown(*REQUESTS, first_sync(started("main", 80)), pod=document)
+    assert "now: the pod has failed: main: Error, exit code 3" in waterfall.summary(start)
+
+
+def test_an_error_after_an_init_container_does_not_name_its_time() -> None:
+    start = shown(
+        *REQUESTS,
+        first_sync(started("slow", 80)),
+        sync(20_000, error=CONFIG_ERROR),
+        sync(32_000, error=CONFIG_ERROR),
+        sync(44_000, started("main", 44_010)),
+        pod=pod({"main": running(44_020)}, {"slow": ended(80)}),
+    )
+    assert [(step.name, step.start_ms) for step in start.steps if "waits" in step.name] == [
+        ('waits (CreateContainerConfigError): secret "nope" not found', 20_000)
+    ]
+    assert "init container slow runs, then the kubelet's next sync" in names(start)
+
+
+def test_a_crash_loop_is_not_what_another_container_waits_for() -> None:
+    pull = r'failed to "StartContainer" for "b" with ImagePullBackOff: "Back-off pulling image"'
+    start = shown(
+        *REQUESTS,
+        first_sync(started("main", 80), call("PullImage", 110, error="no"), end=150),
+        sync(3000, error=f"[{BACK_OFF}, {pull}]"),
+        sync(14_000, call("PullImage", 14_010, error="no"), error=BACK_OFF),
+        pod=pod({"main": running(90, restartCount=2), "b": waiting("ErrImagePull")}),
+    )
+    told = "waits (ImagePullBackOff): Back-off pulling image"
+    assert told in names(start)
+    assert not any("CrashLoopBackOff" in name for name in names(start))
+
+
+def test_a_repeated_event_is_told_as_the_first_one_was() -> None:
+    told = event("FailedMount", "(combined from similar events): no secret", 1000)
+    start = shown(*REQUESTS, pod=pod({"main": waiting()}), events=(told,))
+    assert [found.what for found in start.waiting] == ["waiting for a volume: no secret"]
+
+
 def test_spans_of_the_runtime_that_do_not_come_are_told() -> None:
     lost = call("StartContainer", 90, container="main", traced=False)
     calls = first_sync([*call("CreateContainer", 80, container="main"), *lost])
@@ -806,7 +877,8 @@ def test_a_crash_loop_without_names_counts_each_container_once() -> None:
     for document in (None, crashing):
         start = shown(*REQUESTS, *crashes, pod=document)
         assert (start.started, start.duration_ms) == (1, 100)
-    assert "now: not Ready: main: CrashLoopBackOff" in waterfall.summary(start)
+    why = "CrashLoopBackOff; it last ended with Completed, exit code 0"
+    assert f"now: not Ready: main: {why}" in waterfall.summary(start)
 
 
 def test_of_a_pod_that_was_made_again_the_current_one_is_shown() -> None:

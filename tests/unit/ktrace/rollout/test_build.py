@@ -394,7 +394,8 @@ def test_pods_below_a_partition_stay_and_count() -> None:
             "Failed",
             {"failed": 1, "conditions": [
                 {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]},
-            "job shop/migrate: 0 of 1 pod started; it has failed: BackoffLimitExceeded",
+            "job shop/migrate: 0 of 1 pod succeeded; it has failed: BackoffLimitExceeded; "
+            "migrate-bcdfg: the pod has failed",
             False,
         ),
     ],
@@ -404,6 +405,7 @@ def test_a_job(phase: str, status: dict[str, Any], expected: str, *, ok: bool) -
     rollout = shown(rollouts.job([pod], status=status), JOB, "migrate")
     assert title(rollout).startswith(expected)
     assert verdict.of(rollout).ok is ok
+    assert not verdict.of(rollout).waits
 
 
 def test_a_suspended_job_is_not_done() -> None:

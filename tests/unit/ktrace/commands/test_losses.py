@@ -1,0 +1,87 @@
+"""What commands that go on say of a Jaeger that was restarted meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ktrace.benchmark.samples import Measurement
+from ktrace.commands import bench, watch
+from ktrace.target import losses
+from runtime_observability.host.memory_loss import Memory, MemoryLoss
+from tests.fakes.http import FakeServer, Reply, write_kubeconfig
+from tests.fakes.jaeger import data, served
+from tests.fakes.ktrace import Ktrace
+
+LATER, EARLIER = datetime(2999, 1, 1, tzinfo=UTC), datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def restarted(monkeypatch: pytest.MonkeyPatch, at: datetime) -> str:
+    loss = MemoryLoss(at, 0, out_of_memory=False)
+    monkeypatch.setattr(losses, "memory_of", lambda *_: Memory(at, loss))
+    return f"spans from before may be lost: {loss}"
+
+
+@pytest.mark.parametrize(("at", "lost"), [(LATER, True), (EARLIER, False)])
+def test_watch_tells_it_once_jaeger_answers_again(
+    ktrace: Ktrace,
+    server: FakeServer,
+    monkeypatch: pytest.MonkeyPatch,
+    at: datetime,
+    *,
+    lost: bool,
+) -> None:
+    told = restarted(monkeypatch, at)
+    monkeypatch.setattr(watch, "_PAUSE_SECONDS", 0.05)
+    answer, asked = served(lambda _: data()), 0
+
+    def down_for_a_while(request: Any) -> Reply:
+        nonlocal asked
+        asked += 1
+        return Reply(500, {}) if 1 < asked < 12 else answer(request)
+
+    server.answer = down_for_a_while
+    done = ktrace("watch", "--for", "3", "--jaeger", server.url)
+    assert done.returncode == 0
+    assert "trying again" in done.stderr
+    assert done.stderr.count(told) == lost
+
+
+class Api:
+    def get(self, _: str) -> dict[str, Any]:
+        return {"items": []}
+
+
+@pytest.mark.parametrize(("at", "lost"), [(LATER, True), (EARLIER, False)])
+def test_bench_tells_it_of_the_starts_that_it_could_not_measure(
+    ktrace: Ktrace,
+    server: FakeServer,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    at: datetime,
+    *,
+    lost: bool,
+) -> None:
+    told = restarted(monkeypatch, at)
+    measured = Measurement("v1", [], "pause", 1, "", None, [], {"a": "its trace is not whole"})
+
+    @contextmanager
+    def connected(_: Path) -> Iterator[Api]:
+        yield Api()
+
+    monkeypatch.setattr(bench, "_connected", connected)
+    monkeypatch.setattr(bench, "_measured", lambda *_, **__: measured)
+    server.answer = served(lambda _: data())
+    kubeconfig = tmp_path / "kubeconfig"
+    write_kubeconfig(kubeconfig, "https://127.0.0.1:9")
+    wanted = ("--image", "pause", "--jaeger", server.url, "--kubeconfig", str(kubeconfig))
+    done = ktrace("bench", *wanted, "--json")
+    assert done.returncode == 1, done.stderr
+    document = done.document
+    (reason,) = [found["reason"] for found in document["notMeasured"]]
+    assert reason == "its trace is not whole" + f"; {told}" * lost
