@@ -39,6 +39,7 @@ from ktrace.pipeline.probe_pod import ProbeError, SilenceError, probe_pod
 from ktrace.pipeline.probe_trace import Wanted, services_since, silence, wait_for_trace
 from ktrace.pipeline.span_tree import tree
 from ktrace.text import clean, cleaned
+from runtime_observability.core.component import COMPONENTS
 from runtime_observability.host import api_server
 from runtime_observability.host.api_server import ApiServer
 from runtime_observability.host.files import write_private
@@ -106,13 +107,14 @@ def probe(
             raise SilenceError(message, wanted.missing(found), state.node)
         if not found.whole:
             wait_until_started(api, pod, seconds)
+    traced = found.others.union(found.components())
     return {
         "pod": pod.key,
         "seconds": waited if wanted.demanded else None,
         "traceUrl": jaeger.link(found.start) if found.start else None,
         "requestTraceUrl": jaeger.link(found.request) if found.request else None,
         "spans": found.counts(),
-        "traced": [*found.components(), *sorted(found.others - set(found.components()))],
+        "traced": [name for name in COMPONENTS if name in traced],
         "tree": tree(found.start) if found.start else [],
     }
 
