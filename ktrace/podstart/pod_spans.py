@@ -293,6 +293,7 @@ class PodSpans:
     ) -> list[tuple[Trace, Span]]:
         """The API server's spans with ``tags``, of requests that succeeded."""
         what = f"of the API server's traces with {' and '.join(tags.values())}"
+        start = max(start, self._since)
         traces = self._all(what, APISERVER, operation, tags=tags, start=start)
         return [
             (trace, span)

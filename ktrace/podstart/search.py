@@ -91,12 +91,10 @@ def wait_for_start(
                 reader, namespace, pod, known=known, runtime_traced=runtime_traced
             )
 
-        def is_old(start: PodStart | None) -> bool:
-            if start is None or start.incomplete or not is_whole(start):
-                return False
-            return _has_all(start, start.length_ms)
+        def final(start: PodStart | None) -> bool:
+            return start is not None and is_old(start)
 
-        start = settled(look, ends, seconds, jaeger.store.late, final=is_old)
+        start = settled(look, ends, seconds, jaeger.store.late, final=final)
         if ends(start) or not seconds:
             return start
         reader.forget()
@@ -151,6 +149,11 @@ def is_whole(start: PodStart, *, in_progress: bool = False) -> bool:
     if start.lacks_spans and start.looked_at:
         return _has_all(start, start.duration_ms)
     return not start.spans_without_parent
+
+
+def is_old(start: PodStart) -> bool:
+    """Whether it is complete, and every span of it has arrived or never will."""
+    return not start.incomplete and is_whole(start) and _has_all(start, start.length_ms)
 
 
 def _has_all(start: PodStart, length_ms: float) -> bool:

@@ -17,7 +17,7 @@ from ktrace.podstart.in_progress import until_observed
 from ktrace.podstart.model import PodStart
 from ktrace.podstart.pod import READY, SECOND
 from ktrace.podstart.pod_spans import FIRST_SYNC, POD, POD_UID
-from ktrace.podstart.search import is_whole, look_for_start, settled
+from ktrace.podstart.search import is_old, is_whole, look_for_start, settled
 from ktrace.rollout import cluster, writes
 from ktrace.rollout.build import begun, build, written
 from ktrace.rollout.cluster import Wanted
@@ -73,7 +73,7 @@ class Look:
         def ends(looked: _Looked) -> bool:
             return all(is_whole(start, in_progress=True) for start in looked.starts)
 
-        looked = settled(self._look, ends, seconds, self._jaeger.store.late)
+        looked = settled(self._look, ends, seconds, self._jaeger.store.late, final=_is_old)
         if not ends(looked) and seconds:
             self._pool.forget()
             looked = self._look()
@@ -93,7 +93,8 @@ class Look:
             for pod in _started(one)
             if pod.pod and pod.pod.created
         }
-        self._pool.read(periods, pods, self._wanted.namespace)
+        present = int(now.timestamp()) * SECOND + _AROUND
+        self._pool.read(periods, pods, present, self._wanted.namespace)
         by_uid = {
             pod.uid: start
             for one in sources
@@ -202,6 +203,21 @@ class Look:
                 now=looked.now,
                 missing=list(filter(None, (lacking, self._pool.limit))),
             )
+
+
+def _is_old(looked: _Looked) -> bool:
+    """Whether every span of it has arrived, or never will."""
+    ended = [other for others in looked.ended.values() for other in others]
+    return (
+        len(looked.starts) == sum(len(_started(one)) for one in looked.sources)
+        and all(map(is_old, looked.starts))
+        and all(_has_long_ended(other, looked.now) for other in ended)
+    )
+
+
+def _has_long_ended(other: OtherPod, now: datetime) -> bool:
+    ended = other.ending.ended
+    return ended is not None and (now - ended).total_seconds() * SECOND > _AROUND
 
 
 def _started(sources: Sources) -> list[PodObject]:

@@ -25,10 +25,10 @@ _SHARE = 0.5
 quick. A search costs as much as reading four traces, and finds about as many."""
 _MOST_SYNCS, _MOST_REQUESTS = 10, 60
 """Traces for each pod that are read at once: if there are more, the sample was of a rare moment."""
-_BINDING = "POST /api/v1/namespaces/{:namespace}/pods/{:name}/binding"
-"""The operation of such requests since Kubernetes 1.31."""
+_OF_A_POD = "/api/v1/namespaces/{:namespace}/pods/{:name}"
+"""In the operation of a request since Kubernetes 1.31."""
 _UNNAMED = "KubernetesAPI"
-"""That of all requests before."""
+"""The operation of all requests before."""
 _DEBUGGING = "/ephemeralcontainers"
 """The end of such a request's URL, and of its operation since 1.31."""
 _KEYS = (POD, "key", "url", _CONTAINER)
@@ -46,60 +46,67 @@ class _What:
 
 
 @dataclass(frozen=True)
-class _Ever:
-    """What is read of all times, and by which tag it is searched for then."""
+class _Kind:
+    """What is read of many pods at once, and how it is searched for of one."""
 
     what: _What
     key: str
+    """The tag that such a search has, with the pod in its value."""
     also: Mapping[str, str] = field(default_factory=dict)
-    """Tags that such a search has besides."""
+    """Tags that it has besides."""
     within: str = ""
-    """What the tag's value has in it."""
+    """What the value of ``key`` has in it."""
+    names_operation: bool = True
+    """Whether it names the operation, too."""
 
     def answers(self, service: str, operation: str, tags: Mapping[str, str]) -> bool:
+        named = self.what.operation if self.names_operation else ""
         return (
-            (service, operation) == (self.what.service, self.what.operation)
+            (service, operation) == (self.what.service, named)
             and self.within in tags.get(self.key, "")
             and set(tags) == {self.key, *self.also}
             and self.also.items() <= tags.items()
         )
 
 
-_CREATION = _Ever(_What(APISERVER, "Create etcd3", {"resource": "pods"}), "key", within="/pods/")
-_EVER = (
-    _Ever(_What(KUBELET, SYNC, FIRST_SYNC), POD, FIRST_SYNC),
-    _CREATION,
-    _Ever(_What(CONTAINERD, f"runtime.v1.RuntimeService/{CREATE}"), _CONTAINER),
+_FIRST = _Kind(_What(KUBELET, SYNC, FIRST_SYNC), POD, FIRST_SYNC)
+_CREATION = _Kind(_What(APISERVER, "Create etcd3", {"resource": "pods"}), "key", within="/pods/")
+_CONTAINERS = _Kind(_What(CONTAINERD, f"runtime.v1.RuntimeService/{CREATE}"), _CONTAINER)
+_BINDING, _STATUS = (
+    _Kind(_What(APISERVER, f"{verb} {_OF_A_POD}{of}"), "url", within=of, names_operation=False)
+    for verb, of in (("POST", "/binding"), ("PATCH", "/status"))
 )
-"""What the end of a pod is searched for and may be older than any period: its own beginning."""
 
 
 class Pool(Reader):
     """A Reader that has read the pods' traces of some periods.
 
-    What it has found in them it does not search for again. That it has found nothing only counts
-    for syncPods within one period: an API server may name its spans otherwise.
+    What it has found in them it does not search for again. That it has found nothing counts where
+    all of a kind was read: an API server of old names its spans otherwise.
     """
 
     def __init__(self, jaeger: Jaeger) -> None:
         super().__init__(jaeger)
         self._by_tag: dict[tuple[str, str, str], dict[str, Trace]] = {}
         self._periods: list[Period] = []
-        self._ever: list[_Ever] = []
+        self._whole: list[tuple[_Kind, int]] = []
+        """What was read of all pods, and since when, in microseconds."""
         self._seen: list[str] = []
         self._no_debugging = False
         """Whether Jaeger has no request for an ephemeral container."""
         self.limit = ""
         """What was too much to read at all, in words."""
 
-    def read(self, periods: Iterable[Period], pods: Mapping[str, int], namespace: str = "") -> None:
-        """Reads what began in ``periods``: all ends, and of ``pods`` their starts.
+    def read(
+        self, periods: Iterable[Period], pods: Mapping[str, int], end: int, namespace: str = ""
+    ) -> None:
+        """Reads what began in ``periods``: all ends, and of ``pods`` their starts, until ``end``.
 
         ``pods`` are NAMESPACE/NAME with when they were created. Their starts are not read where
         each can be searched for by itself as quickly: of few pods, and of some among many others.
         ``namespace`` is theirs, empty if they are of several. Raises JaegerError.
         """
-        self._by_tag, self._periods, self._ever = {}, [], []
+        self._by_tag, self._periods, self._whole = {}, [], []
         merged_periods = merged(periods)
         ends = (
             self._read(_What(KUBELET, operation), merged_periods, _MOST)
@@ -112,15 +119,22 @@ class Pool(Reader):
         if len(pods) <= FEW:
             return
         self._seen = self._seen or self._sample(sorted(pods.values())[len(pods) // 2])
+        since = merged_periods[0][0]
         if _are_most(pods, self._seen):
             most = _MOST_SYNCS * len(pods)
             if self._read(_What(KUBELET, SYNC), merged_periods, most) is not None:
                 self._periods = merged_periods
+            self._read_kind(_FIRST, since, end, most)
         near = [pod for pod in self._seen if not namespace or pod.startswith(f"{namespace}/")]
         if _are_most(pods, near):
-            place = {"namespace": namespace} if namespace else {}
-            what = _What(APISERVER, tags={"resource": "pods", **place})
-            self._read(what, merged_periods, _MOST_REQUESTS * len(pods))
+            most = _MOST_REQUESTS * len(pods)
+            if self._names_of_requests():
+                for kind in (_CREATION, _BINDING, _STATUS):
+                    self._read_kind(kind, since, end, most)
+            else:
+                place = {"namespace": namespace} if namespace else {}
+                what = _What(APISERVER, tags={"resource": "pods", **place})
+                self._read(what, merged_periods, most)
 
     def _sample(self, at: int) -> list[str]:
         """The pods of some syncs that began soon after ``at``."""
@@ -150,8 +164,8 @@ class Pool(Reader):
 
         For many pods that have ended: each would be searched for by itself else.
         """
-        for ever in _EVER:
-            self._read_ever(ever, end)
+        for kind in (_FIRST, _CREATION, _CONTAINERS):
+            self._read_kind(kind, 0, end, _MOST)
 
     def read_starts(self, number: int, end: int) -> None:
         """Reads, until ``end``, what tells the starts of ``number`` pods without their objects.
@@ -164,20 +178,35 @@ class Pool(Reader):
         every = [(0, end)]
         if self._read(_What(KUBELET, SYNC), every, _MOST_SYNCS * number) is not None:
             self._periods = every
-        self._read_ever(_CREATION, end)
-        operations = self.jaeger.operations(APISERVER)
-        if _BINDING in operations and _UNNAMED not in operations:
-            self._read(_What(APISERVER, _BINDING), every, _MOST)
-            self._no_debugging = not any(name.endswith(_DEBUGGING) for name in operations)
+        self._read_kind(_CREATION, 0, end, _MOST)
+        if names := self._names_of_requests():
+            self._read_kind(_BINDING, 0, end, _MOST)
+            self._no_debugging = not any(name.endswith(_DEBUGGING) for name in names)
 
-    def _read_ever(self, ever: _Ever, end: int) -> None:
-        what = ever.what
+    def _names_of_requests(self) -> list[str]:
+        """The API server's operations; empty where those of requests do not tell what they are."""
+        operations = self.jaeger.operations(APISERVER)
+        named = _BINDING.what.operation in operations and _UNNAMED not in operations
+        return operations if named else []
+
+    def _read_kind(self, kind: _Kind, since: int, end: int, most: int) -> None:
+        what = kind.what
         traces, whole = super().find_all(
-            what.service, what.operation, tags=what.tags, start=0, end=end, most=_MOST
+            what.service, what.operation, tags=what.tags, start=since, end=end, most=most
         )
-        if whole and traces:  # an API server of old has no such tags
-            self._ever.append(ever)
+        if whole and (traces or self._is_told(kind, since, end)):
+            self._whole.append((kind, since))
             self._add(traces)
+
+    def _is_told(self, kind: _Kind, since: int, end: int) -> bool:
+        """Whether all spans with the operation have the tags of ``kind``: those of old have not."""
+        what = kind.what
+        if not what.tags:
+            return not kind.names_operation  # the operation is what tells it
+        traces = self.jaeger.find(what.service, what.operation, start=since, end=end, limit=_SAMPLE)
+        search = Search(what.service, what.operation)
+        spans = (span for trace in traces for span in search.matching(trace))
+        return all({kind.key, *what.tags} <= span.tags.keys() for span in spans)
 
     def named(self, operation: str) -> list[Trace]:
         """The kubelet's traces with ``operation`` that were read, each once."""
@@ -210,7 +239,10 @@ class Pool(Reader):
                 and POD in tags
                 and any(begin <= start and end <= until for begin, until in self._periods)
             )
-            or any(ever.answers(service, operation, tags) for ever in self._ever)
+            or any(
+                since <= start and kind.answers(service, operation, tags)
+                for kind, since in self._whole
+            )
             or (self._no_debugging and tags.get("url", "").endswith(_DEBUGGING))
         ):
             return found, True

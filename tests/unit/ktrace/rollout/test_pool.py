@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from ktrace.jaeger import Reader, reader
 from ktrace.podend.search import look_for_ending
 from ktrace.podstart import search
 from ktrace.podstart.cluster import FromCluster
+from ktrace.podstart.model import PodStart
 from ktrace.podstart.pod import pod_of
 from ktrace.podstart.search import look_for_start
 from ktrace.rollout import look as rollout_look
@@ -115,6 +118,87 @@ def test_each_start_and_each_ending_is_the_same_as_alone() -> None:
         assert other.ending.detail == look_for_ending(
             alone_reader, NAMESPACE, other.name, other.uid, known=gone
         )
+
+
+def named(traces: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """``traces``, with requests that are called what they are since Kubernetes 1.31."""
+    path = "/api/v1/namespaces/{:namespace}/pods/{:name}"
+    names = {"/binding": f"POST {path}/binding", "/status": f"PATCH {path}/status"}
+    found = copy.deepcopy(list(traces))
+    for trace in found:
+        told = {str(tag["value"]) for span in trace["spans"] for tag in span["tags"]}
+        for ending, name in names.items():
+            if any(value.endswith(ending) for value in told):
+                trace["spans"][0]["operationName"] = name
+    return found
+
+
+def without(tag: str, traces: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    found = copy.deepcopy(list(traces))
+    for span in (span for trace in found for span in trace["spans"]):
+        span["tags"] = [one for one in span["tags"] if one["key"] != tag]
+    return found
+
+
+def both_ways(
+    made: Cluster, traces: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> tuple[Rollout, int]:
+    """What is told of ``made``, the same as of each pod alone, and with how many searches."""
+    store = Store(traces)
+    rollout = shown(made, store)
+    with monkeypatch.context() as patch:
+        patch.setattr(pool, "FEW", PODS)
+        assert shown(made, Store(traces)) == rollout
+    return rollout, store.searches
+
+
+def test_requests_that_have_names_are_read_by_these(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = cluster(PODS)
+    made.pods = made.pods[:PODS]
+    traces = named([*made.traces(), rollouts.written()])
+    rollout, searches = both_ways(made, traces, monkeypatch)
+    assert all("bind to a node" in names(pod.start) for pod in rollout.pods)
+    assert searches < 15
+
+
+def test_what_jaeger_has_dropped_is_not_searched_for_pod_by_pod(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = cluster(PODS)
+    made.pods = made.pods[:PODS]
+    clock.now += 3600
+    kept = [
+        starts.sync(3_000_000 + at, pod=f"{NAMESPACE}/{pod.name}", uid=rollouts.uid(pod.name))
+        for at, pod in enumerate(made.pods)
+    ]
+    later = web_pod(900, "zzzzzzzzz", created=3_000_000, ready=3_001_000)
+    rollout, searches = both_ways(made, [*kept, *named(later.traces)], monkeypatch)
+    assert len(rollout.pods) == PODS
+    assert searches < PODS + 15, "one for the syncs that are left of each"
+
+
+@pytest.mark.parametrize("tag", ["resource", "k8s.pod.update_type"])
+def test_a_tag_that_spans_of_old_have_not_is_no_absence(
+    tag: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = cluster(PODS)
+    made.pods = made.pods[:PODS]
+    traces = without(tag, [*made.traces(), rollouts.written()])
+    rollout, _ = both_ways(made, traces, monkeypatch)
+    assert all({"create request", "bind to a node"} <= names(pod.start) for pod in rollout.pods)
+
+
+def names(start: PodStart | None) -> set[str]:
+    return {step.name for step in start.steps} if start else set()
+
+
+def test_an_old_rollout_is_looked_at_once(clock: Clock) -> None:
+    made = cluster(PODS)
+    traces = [*made.traces(), rollouts.written()]
+    clock.now += 3600
+    once, waiting = Store(traces), Store(traces)
+    assert shown(made, once) == shown(made, waiting, seconds=10)
+    assert waiting.searches == once.searches
 
 
 def test_spans_that_arrive_later_are_seen(clock: Clock) -> None:
