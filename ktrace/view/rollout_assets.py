@@ -6,24 +6,24 @@ STYLE = """
 main { max-width: 1500px; }
 .tools { display: flex; flex-wrap: wrap; gap: 8px 14px; align-items: center; margin: 0 0 8px; }
 .tools[hidden] { display: none; }
-.tools input { font: inherit; color: inherit; background: var(--paper); width: 22ch;
+.tools input { font: inherit; color: inherit; background: var(--paper); width: 26ch;
   border: 1px solid var(--soft); border-radius: 6px; padding: 5px 9px; }
 .tools button { font: inherit; color: inherit; background: var(--card); cursor: pointer;
   border: 1px solid var(--soft); border-radius: 6px; padding: 5px 12px; }
 .tools output { color: var(--soft); }
 :focus-visible { outline: 3px solid var(--apiserver); outline-offset: 1px; border-radius: 4px; }
 .axis, .pods summary { display: grid; column-gap: 12px; align-items: center; padding: 2px 6px;
-  grid-template-columns: minmax(0, 3fr) 9ch minmax(0, 1.3fr) 9ch minmax(0, 3fr) minmax(0, 6fr); }
-.alone .axis, .alone summary { grid-template-columns: minmax(0, 4fr) 9ch minmax(0, 1.3fr) 9ch
-  minmax(0, 3fr) minmax(0, 4fr); }
+  font-size: 14px; grid-template-columns: minmax(0, var(--name)) var(--state)
+  minmax(0, var(--node)) var(--took) minmax(0, var(--held)) minmax(20%, 1fr); }
 .axis { position: sticky; top: 0; z-index: 1; background: var(--paper); color: var(--soft);
-  border-bottom: 1px solid var(--line); font-size: 13px; font-weight: 600; }
+  border-bottom: 1px solid var(--line); }
+.axis > span { font-size: 13px; font-weight: 600; }
 .ticks { position: relative; height: 22px; }
 .ticks span { position: absolute; bottom: 0; white-space: nowrap; font-weight: 400;
   border-left: 1px solid var(--soft); padding-left: 3px; }
 .pods { list-style: none; margin: 0; padding: 0; }
 .pods li { border-bottom: 1px solid var(--line); }
-.pods summary { cursor: pointer; list-style: none; font-size: 14px; line-height: 1.3; }
+.pods summary { cursor: pointer; list-style: none; line-height: 1.3; }
 .pods summary::-webkit-details-marker { display: none; }
 .pods summary:hover { background: var(--card); }
 .name { overflow-wrap: anywhere; }
@@ -61,8 +61,8 @@ section + section { border-top: 2px solid var(--line); margin-top: 36px; padding
 section > h2:first-child { font-size: 20px; overflow-wrap: anywhere; }
 h3 { font-size: 16px; margin: 26px 0 6px; }
 @media (max-width: 720px) {
-  .axis, .pods summary, .alone .axis, .alone summary { row-gap: 1px;
-    grid-template-columns: minmax(0, 1fr) 9ch 8ch; }
+  .axis, .pods summary { row-gap: 1px;
+    grid-template-columns: minmax(0, 1fr) var(--state) var(--took); }
   .name { grid-column: 1; } .state { grid-column: 2; text-align: right; } .took { grid-column: 3; }
   .node { grid-column: 1; grid-row: 2; } .held { grid-column: 2 / -1; grid-row: 2;
     text-align: right; } .lane, .ticks { grid-column: 1 / -1; }

@@ -25,7 +25,13 @@ _MS = timedelta(milliseconds=1)
 _FEW = 8
 """Rows that need no filter."""
 _TICKS = 5
+_LAST_TICK = 0.86
+"""The share of the axis behind which a tick's label has no room, on a window of 400 pixels."""
 _NICE = (1, 2, 5, 10)
+_WIDEST = {"name": 36, "state": 16, "node": 30, "took": 16, "held": 26}
+"""Characters in one line of each text of a row: longer ones take two."""
+_MARK = 4
+"""Characters in the place of the mark that opens a row."""
 _UNDONE = (State.NOT_READY, State.STARTING, State.FAILED)
 
 
@@ -129,18 +135,37 @@ class _Section:
         return f"<{self.heading}{own}>{escape(text)}</{self.heading}>"
 
     def _rows(self, key: str, head: str, heads: tuple[str, str, str], rows: Iterable[str]) -> str:
-        kind = "rows" if self.axis else "rows alone"
         name = f"{key}-{self.number}"
         return "\n".join(
             (
                 self._head(head, name),
-                f'<div class="{kind} {key}" style="{_grid(self.total_ms)}">',
+                f'<div class="rows {key}" style="{_grid(self.total_ms)};{self._columns}">',
                 _axis(*heads, self.total_ms),
                 f'<ol class="pods" aria-labelledby="{name}">',
                 *rows,
                 "</ol></div>",
             )
         )
+
+    @cached_property
+    def _columns(self) -> str:
+        """The properties that are the columns' widths: the lanes of all rows begin at one place."""
+        rows = [
+            ("pod", "state", "node", "took", "slowest step"),
+            *map(self._texts_of_pod, self.rollout.pods),
+            *map(_texts_of_other, self.rollout.others),
+        ]
+        longest = [max(map(len, column)) + 1 for column in zip(*rows, strict=True)]
+        longest[0] += _MARK
+        return ";".join(
+            f"--{name}:{min(length, widest)}ch"
+            for (name, widest), length in zip(_WIDEST.items(), longest, strict=True)
+        )
+
+    def _texts_of_pod(self, pod: RolledPod) -> _Texts:
+        later = ", later" if pod.part is Part.LATER else ""
+        name, state = view.name_of(self.rollout, pod), f"{pod.state}{later}"
+        return name, state, pod.node, view.took(pod), view.slowest(pod)
 
     def _pods(self) -> str:
         pods = self.rollout.pods
@@ -165,17 +190,10 @@ class _Section:
         )
 
     def _pod(self, pod: RolledPod, *, longest: bool) -> str:
-        name, state = view.name_of(self.rollout, pod), str(pod.state)
-        if pod.part is Part.LATER:
-            state += ", later"
-        slowest = view.slowest(pod)
-        cells = _cells(
-            (name, state, pod.node, view.took(pod), slowest),
-            self._bars(pod),
-            undone=pod.state in _UNDONE,
-        )
+        texts = self._texts_of_pod(pod)
+        cells = _cells(texts, self._bars(pod), undone=pod.state in _UNDONE)
         return (
-            f'<li data-text="{_searched(name, state, pod.node, slowest)}"'
+            f'<li data-text="{_searched(texts)}"'
             f"{' class=longest' if longest else ''}><details><summary>{cells}</summary>"
             f"{_more(pod, self.url)}</details></li>"
         )
@@ -198,23 +216,28 @@ class _Section:
         return "".join(bars)
 
     def _other(self, other: OtherPod) -> str:
-        ending, how, bar = other.ending, view.ending(other), ""
+        ending, texts, bar = other.ending, _texts_of_other(other), ""
         if self.axis and ending.begun:
             end = ending.ended or self.axis[1]
             begin_ms = (ending.begun - self.axis[0]) / _MS
             length_ms = (end - ending.begun) / _MS
             bar = _bar(begin_ms, length_ms, self.total_ms, "termination")
-        name, state = other.name, str(other.state)
-        cells = _cells((name, state, other.node, view.ended_in(other), how), bar)
-        text = _searched(name, state, other.node, how)
+        cells = _cells(texts, bar)
         return (
-            f'<li data-text="{text}"><details><summary>{cells}</summary>'
+            f'<li data-text="{_searched(texts)}"><details><summary>{cells}</summary>'
             f"{_more_of_end(other, self.url)}</details></li>"
         )
 
 
-def _cells(texts: tuple[str, str, str, str, str], bars: str, *, undone: bool = False) -> str:
-    """Of a row: name, state, node, how long it took, and what held it up."""
+_Texts = tuple[str, str, str, str, str]
+"""Of a row: name, state, node, how long it took, and what held it up."""
+
+
+def _texts_of_other(other: OtherPod) -> _Texts:
+    return other.name, str(other.state), other.node, view.ended_in(other), view.ending(other)
+
+
+def _cells(texts: _Texts, bars: str, *, undone: bool = False) -> str:
     name, state, node, took, held = map(escape, texts)
     return (
         f'<span class="name">{name}</span>'
@@ -226,9 +249,10 @@ def _cells(texts: tuple[str, str, str, str, str], bars: str, *, undone: bool = F
     )
 
 
-def _searched(*texts: str) -> str:
+def _searched(texts: _Texts) -> str:
     """What the filter looks into."""
-    return escape(" ".join(texts).lower())
+    name, state, node, _, held = texts
+    return escape(f"{name} {state} {node} {held}".lower())
 
 
 def _facts(rollout: Rollout) -> str:
@@ -287,7 +311,7 @@ def _unit(total_ms: float) -> float:
 
 def _ticks(total_ms: float, unit: float) -> Iterator[float]:
     number = 0
-    while total_ms > 0 and number * unit <= total_ms * 0.93:
+    while total_ms > 0 and number * unit <= total_ms * _LAST_TICK:
         yield number * unit
         number += 1
 

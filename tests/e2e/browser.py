@@ -17,6 +17,10 @@ from tests import lacking
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _HEIGHT = 900
 Scheme = Literal["light", "dark"]
+_TOO_LONG = """[...document.querySelectorAll("main *")]
+  .filter(one => !one.children.length && one.clientWidth && one.scrollWidth > one.clientWidth + 1)
+  .map(one => one.textContent)"""
+"""Texts that are wider than their place, and so in that of another."""
 
 
 @pytest.fixture
@@ -46,7 +50,8 @@ def problems(
     """What is wrong with a page on a window of ``width`` pixels, in one line each.
 
     That is each word on its console, each further file that it asks for, a need to scroll sideways,
-    and each rule of accessibility that axe-core finds broken.
+    each text that is too long for its place, and each rule of accessibility that axe-core finds
+    broken.
     """
     page = browser.new_page(viewport={"width": width, "height": _HEIGHT}, color_scheme=scheme)
     found: list[str] = []
@@ -63,6 +68,7 @@ def problems(
         wider = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         if wider > 0:
             found.append(f"{wider} pixels are beyond the window")
+        found += [f"too long: {text}" for text in page.evaluate(_TOO_LONG)]
         broken = Axe().run(page).response["violations"]
         return [*found, *(f"{rule['id']}: {rule['help']}" for rule in broken)]
     finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -27,8 +29,12 @@ START = PROJECT / "tests/unit/ktrace/podstart/snapshots/with-init.html"
 def test_everybody_can_read_a_rollout(
     chromium: Browser, tmp_path: Path, pods: int, width: int, scheme: Scheme
 ) -> None:
+    rollout = rollout_of(pods)
+    *others, last = rollout.pods
+    assert last.ready
+    slow = replace(last, ready=last.ready + timedelta(minutes=12), exact=False)
     page = tmp_path / "rollout.html"
-    page.write_text(rollout_page.render([rollout_of(pods)], URL))
+    page.write_text(rollout_page.render([replace(rollout, pods=(*others, slow))], URL))
     assert browser.problems(chromium, page, width, scheme) == []
 
 
@@ -68,9 +74,16 @@ def test_what_is_wrong_with_a_page_is_found(chromium: Browser, tmp_path: Path) -
     page = tmp_path / "wrong.html"
     page.write_text(
         "<!doctype html><html><body><div style='width:3000px'>wide</div><img src='none.png'>"
+        "<main><div style='width:9px'>overlong</div></main>"
         "<script>console.log('said'); nothing()</script></body></html>"
     )
     found = "\n".join(browser.problems(chromium, page))
-    for told in ("console: said", "nothing is not defined", "loads file:", "beyond the window"):
+    for told in (
+        "console: said",
+        "nothing is not defined",
+        "loads file:",
+        "beyond the window",
+        "too long: over",
+    ):
         assert told in found
     assert "image-alt" in found
