@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from ktrace.following.pods import PodInfo
+from ktrace.following.pods import Owner, PodInfo
 from ktrace.jaeger import Trace
 from ktrace.podstart.calls import has_calls
 from ktrace.podstart.model import PodStart
@@ -47,6 +47,7 @@ class FollowedPod:
     """Whether it was made after the command began."""
     gone: bool = False
     """Whether it was not there any more when it was last looked for."""
+    controller: Owner | None = None
 
     @classmethod
     def of(
@@ -73,6 +74,7 @@ class FollowedPod:
             settled=bool(pod.uid) and pod.settled,
             is_new=is_new,
             gone=gone,
+            controller=pod.controller,
         )
 
     @property
@@ -118,6 +120,19 @@ class FollowedPod:
         if self.start:
             return not self.start.incomplete and not self.start.spans_without_parent
         return self.outcome in ("changed", "ended")
+
+    @property
+    def may_be_tried_again(self) -> str:
+        """What a Job may still do after this pod has failed; empty where nothing is known of that.
+
+        It starts another 10 s later and then at longer intervals, which nothing waits for.
+        """
+        if self.phase != "Failed" or self.controller is None or self.controller.kind != "Job":
+            return ""
+        return (
+            f"pod {self.namespace}/{self.name} has failed, and Job {self.controller.name} may "
+            "start another one later than is followed here"
+        )
 
     @property
     def errors(self) -> list[str]:
