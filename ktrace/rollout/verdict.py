@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from ktrace.rollout import chain
 from ktrace.rollout.kinds import DEPLOYMENT, JOB
 from ktrace.rollout.model import Held, Link, Part, RolledPod, Rollout, State
 
 READY, STARTED, SUCCEEDED = "Ready", "started", "succeeded"
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _NOT_COUNTED = (State.ENDING, State.GONE, State.NOT_KNOWN)
 
 
@@ -44,14 +45,13 @@ class Verdict:
 def of(rollout: Rollout) -> Verdict:
     workload = rollout.workload
     counted = [pod for pod in rollout.pods if pod.state not in _NOT_COUNTED]
-    word = STARTED if workload and workload.kind is JOB else READY
+    word = READY
     if workload is None:
         return _of_selection(rollout, counted)
     if workload.kind is JOB:
-        done, wanted, obstacle = _of_job(rollout, counted)
-        failed = workload.has("Failed")
-        word = SUCCEEDED if failed else STARTED
-        waits = [] if failed else [pod for pod in counted if not _has_started(pod)]
+        done, wanted, obstacle, word = _of_job(rollout, counted)
+        unstarted = [pod for pod in counted if not _has_started(pod)]
+        waits = [pod for pod in unstarted if word is STARTED and pod.state is not State.FAILED]
     else:
         kept = [other for other in rollout.others if other.kept]
         done = sum(pod.state is State.READY for pod in counted)
@@ -108,25 +108,31 @@ def _obstacle(rollout: Rollout) -> str:
     return f"{pods} still there{paused}"
 
 
-def _of_job(rollout: Rollout, counted: list[RolledPod]) -> tuple[int, int | None, str]:
+def _of_job(rollout: Rollout, counted: list[RolledPod]) -> tuple[int, int | None, str, str]:
+    """``done``, ``wanted``, ``obstacle`` and ``word`` of its Verdict."""
     workload = rollout.workload
     assert workload  # noqa: S101  the caller has one
+    failed = [pod for pod in counted if pod.state is State.FAILED]
     active = [pod for pod in counted if pod.state not in (State.SUCCEEDED, State.FAILED)]
     started = sum(_has_started(pod) for pod in active)
     if workload.wanted is None:
-        return started, None, "how many pods are wanted is not known without the cluster"
+        return started, None, "how many pods are wanted is not known without the cluster", STARTED
     if workload.has("Complete"):
-        return workload.succeeded, workload.succeeded, ""
+        return workload.succeeded, workload.succeeded, "", STARTED
     done, wanted = workload.succeeded + started, workload.succeeded + workload.wanted
-    if workload.has("Failed"):
-        wanted = workload.succeeded + workload.wanted
+    gave_up = workload.has("Failed")
+    if gave_up or (failed and not active and not workload.paused):
         wanted = wanted if workload.completions is None else workload.completions
-        why = (f"{pod.name}: {pod.why}" for pod in counted if pod.state is State.FAILED and pod.why)
-        obstacle = f"it has failed: {workload.problem}"
-        return workload.succeeded, wanted, "; ".join((obstacle, *list(why)[-1:]))
-    if workload.paused:
-        return done, wanted, "it is suspended"
-    return done, wanted, ""
+        times = f"{len(failed)} pod{'s have' if len(failed) > 1 else ' has'} failed"
+        told = (
+            f"it has failed: {workload.problem}"
+            if gave_up
+            else f"{times}, and the Job has not given up"
+        )
+        newest = max(failed, key=lambda pod: pod.created or _LONG_AGO, default=None)
+        why = f"; {newest.name}: {newest.why}" if newest and newest.why else ""
+        return workload.succeeded, wanted, f"{told}{why}", SUCCEEDED
+    return done, wanted, "it is suspended" if workload.paused else "", STARTED
 
 
 def _has_started(pod: RolledPod) -> bool:

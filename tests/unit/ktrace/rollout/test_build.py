@@ -392,6 +392,13 @@ def test_pods_below_a_partition_stay_and_count() -> None:
         ("Running", {}, "job shop/migrate: 1 of 1 pod started in ", True),
         (
             "Failed",
+            {"failed": 1},
+            "job shop/migrate: 0 of 1 pod succeeded; 1 pod has failed, and the Job has not given "
+            "up; migrate-bcdfg: the pod has failed",
+            False,
+        ),
+        (
+            "Failed",
             {"failed": 1, "conditions": [
                 {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]},
             "job shop/migrate: 0 of 1 pod succeeded; it has failed: BackoffLimitExceeded; "
