@@ -195,7 +195,7 @@ class Jaeger:
             paging.add(found, page.traces)
             if page.full and len(found) < limit:
                 # Some that the store found do not belong to the search: others behind them may.
-                more, whole = self._all(search, [(begin, until)], limit)
+                more, whole = self._all(search, [(begin, until)], limit, of_one_stack=False)
                 paging.add(found, more)
                 if not whole and len(found) < limit:
                     raise JaegerError(
@@ -213,10 +213,13 @@ class Jaeger:
         periods: Sequence[paging.Period],
         most: int,
         keep: Keep | None = None,
+        *,
+        of_one_stack: bool = True,
     ) -> tuple[list[Trace], bool]:
         def page(start: int, end: int) -> Page:
             answer = self._page(search, start, end, paging.PAGE)
-            self._refuse_several_stacks(search, answer.traces)
+            if of_one_stack:
+                self._refuse_several_stacks(search, answer.traces)
             return replace(answer, traces=list(map(keep, answer.traces))) if keep else answer
 
         most_pages = paging.MOST_PAGES if search.is_sent_whole(self.store) else _MOST_READ_PAGES
