@@ -124,7 +124,7 @@ def _run(
         if trace:
             ids = {found.id for found in follower.followed.traces.values()}
             trace_id, lost = _own_page(jaeger, trace.trace_id, ids, sent=not unsent)
-        again = (pod.may_be_tried_again for pod in follower.followed.pods)
+        retries = (pod.note_of_retry for pod in follower.followed.pods)
         return Report(
             told,
             outcome.code,
@@ -132,7 +132,7 @@ def _run(
             follower.followed,
             jaeger.url,
             "; ".join(filter(None, problems)),
-            tuple(filter(None, (*_notes(owners), *follower.limits, *again, unsent, lost))),
+            tuple(filter(None, (*_notes(owners), *follower.limits, *retries, unsent, lost))),
             trace_id,
             judged,
         )

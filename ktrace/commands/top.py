@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
+from math import ceil
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -147,7 +148,7 @@ def _watch(look: Callable[[], tuple[list[Row], Window]], heading: str, url: str)
             problem = ""
             while True:
                 links = console.width >= _WIDTH_WITH_LINKS
-                others = _OTHER_LINES + len(window.lost) // console.width + bool(window.lost)
+                others = _OTHER_LINES + ceil(len(window.lost) / console.width)
                 fitting = rows[: max(1, console.height - others)]
                 parts = activity.parts(
                     fitting,

@@ -122,7 +122,7 @@ class FollowedPod:
         return self.outcome in ("changed", "ended")
 
     @property
-    def may_be_tried_again(self) -> str:
+    def note_of_retry(self) -> str:
         """What a Job may still do after this pod has failed; empty where nothing is known of that.
 
         It starts another 10 s later and then at longer intervals, which nothing waits for.

@@ -123,12 +123,10 @@ def _of_job(rollout: Rollout, counted: list[RolledPod]) -> tuple[int, int | None
     gave_up = workload.has("Failed")
     if gave_up or (failed and not active and not workload.paused):
         wanted = wanted if workload.completions is None else workload.completions
-        times = f"{len(failed)} pod{'s have' if len(failed) > 1 else ' has'} failed"
-        told = (
-            f"it has failed: {workload.problem}"
-            if gave_up
-            else f"{times}, and the Job has not given up"
-        )
+        pods = "1 pod has" if len(failed) == 1 else f"{len(failed)} pods have"
+        told = f"{pods} failed, and the Job has not given up"
+        if gave_up:
+            told = f"it has failed: {workload.problem}"
         newest = max(failed, key=lambda pod: pod.created or _LONG_AGO, default=None)
         why = f"; {newest.name}: {newest.why}" if newest and newest.why else ""
         return workload.succeeded, wanted, f"{told}{why}", SUCCEEDED

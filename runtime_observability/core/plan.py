@@ -129,7 +129,7 @@ def make_plan(
             names.network,
             names.owner,
             _labels(names, names.network, observed),
-            cluster=("" if observed.record and observed.record.never_complete else names.cluster),
+            "" if observed.record and observed.record.never_complete else names.cluster,
         ),
         open_search=(
             _open_search(settings, names, observed) if settings.has_own_open_search else None

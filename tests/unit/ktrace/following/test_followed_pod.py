@@ -25,4 +25,4 @@ def test_what_a_job_may_do_later_is_told(phase: str, controller: Owner | None, t
         "pod shop/migrate-x has failed, and Job migrate may start another one later than is "
         "followed here"
     )
-    assert pod.may_be_tried_again == (expected if told else "")
+    assert pod.note_of_retry == (expected if told else "")
