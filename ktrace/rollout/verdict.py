@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from ktrace.rollout import chain
 from ktrace.rollout.kinds import DEPLOYMENT, JOB
@@ -12,6 +13,15 @@ from ktrace.rollout.model import Held, Link, Part, RolledPod, Rollout, State
 READY, STARTED, SUCCEEDED = "Ready", "started", "succeeded"
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _NOT_COUNTED = (State.ENDING, State.GONE, State.NOT_KNOWN)
+
+
+class _Count(NamedTuple):
+    """How many pods are what they should be, as in Verdict."""
+
+    done: int
+    wanted: int | None
+    obstacle: str
+    word: str
 
 
 @dataclass(frozen=True)
@@ -108,17 +118,18 @@ def _obstacle(rollout: Rollout) -> str:
     return f"{pods} still there{paused}"
 
 
-def _of_job(rollout: Rollout, counted: list[RolledPod]) -> tuple[int, int | None, str, str]:
-    """``done``, ``wanted``, ``obstacle`` and ``word`` of its Verdict."""
+def _of_job(rollout: Rollout, counted: list[RolledPod]) -> _Count:
     workload = rollout.workload
     assert workload  # noqa: S101  the caller has one
     failed = [pod for pod in counted if pod.state is State.FAILED]
     active = [pod for pod in counted if pod.state not in (State.SUCCEEDED, State.FAILED)]
     started = sum(_has_started(pod) for pod in active)
     if workload.wanted is None:
-        return started, None, "how many pods are wanted is not known without the cluster", STARTED
+        return _Count(
+            started, None, "how many pods are wanted is not known without the cluster", STARTED
+        )
     if workload.has("Complete"):
-        return workload.succeeded, workload.succeeded, "", STARTED
+        return _Count(workload.succeeded, workload.succeeded, "", STARTED)
     done, wanted = workload.succeeded + started, workload.succeeded + workload.wanted
     gave_up = workload.has("Failed")
     if gave_up or (failed and not active and not workload.paused):
@@ -129,8 +140,8 @@ def _of_job(rollout: Rollout, counted: list[RolledPod]) -> tuple[int, int | None
             told = f"it has failed: {workload.problem}"
         newest = max(failed, key=lambda pod: pod.created or _LONG_AGO, default=None)
         why = f"; {newest.name}: {newest.why}" if newest and newest.why else ""
-        return workload.succeeded, wanted, f"{told}{why}", SUCCEEDED
-    return done, wanted, "it is suspended" if workload.paused else "", STARTED
+        return _Count(workload.succeeded, wanted, f"{told}{why}", SUCCEEDED)
+    return _Count(done, wanted, "it is suspended" if workload.paused else "", STARTED)
 
 
 def _has_started(pod: RolledPod) -> bool:
