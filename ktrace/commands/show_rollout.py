@@ -97,5 +97,5 @@ def _print(rollouts: Sequence[Rollout], url: str) -> None:
         console.print(view.title(found), style="bold", markup=False)
         for part in view.parts(found, console.width, most):
             console.print(part, markup=False)
-        for link in view.trace_urls(found, url):
+        for link in terminal.few(view.trace_urls(found, url)):
             console.print(link, markup=False, soft_wrap=True)

@@ -9,7 +9,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 400
 """Columns without a terminal: enough that nothing is cut."""
+_LINKS = 4
+"""At the beginning and at the end of many."""
 
 
 def console(*, error: bool = False) -> Console:
@@ -79,7 +81,7 @@ def print_json(document: Any) -> None:
 
 
 def print_answer(
-    title: str, table: RenderableType | None, lines: Iterable[str], urls: Iterable[str]
+    title: str, table: RenderableType | None, lines: Iterable[str], urls: Sequence[str]
 ) -> None:
     """Prints a picture with what it answers above, and notes and pages in Jaeger below."""
     target = console()
@@ -89,8 +91,16 @@ def print_answer(
     for line in lines:
         target.print(line, markup=False)
     # A terminal opens a link that it wraps itself.
-    if pages := "\n".join(urls):
+    if pages := "\n".join(few(urls)):
         target.print(pages, markup=False, soft_wrap=True)
+
+
+def few(links: Sequence[str]) -> list[str]:
+    """The first and the last of ``links``: a pod that is tried again and again has many."""
+    left_out = len(links) - 2 * _LINKS
+    if left_out <= 1:
+        return list(links)
+    return [*links[:_LINKS], f"… {left_out:,} more: see --json", *links[-_LINKS:]]
 
 
 def milliseconds(value: float) -> str:

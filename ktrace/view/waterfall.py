@@ -12,6 +12,7 @@ from ktrace.brief import brief, grouped
 from ktrace.components import APISERVER, CONTAINERD, KUBELET, SCHEDULER
 from ktrace.podstart.model import PodStart, Step, Waiting
 from ktrace.podstart.readiness import CONDITION, SPAN
+from ktrace.view.retries import fold
 from ktrace.view.terminal import counted, milliseconds
 
 _LONGEST_BAR = 36
@@ -152,7 +153,8 @@ def table(start: PodStart, columns: int) -> Table:
 def table_of(steps: Sequence[Step], length_ms: float, columns: int) -> Table:
     """One line for each step; ``*`` marks the few that made the length, with their share of it.
 
-    Of very many steps, the longest and those that failed.
+    Of what was tried many times, the first tries and the last one; of very many other steps, the
+    longest and those that failed.
     """
     waterfall = Table(
         box=None, pad_edge=False, padding=(0, 1), show_header=True, header_style="bold"
@@ -164,8 +166,16 @@ def table_of(steps: Sequence[Step], length_ms: float, columns: int) -> Table:
     if width := bar_width(columns):
         waterfall.add_column("", no_wrap=True, width=width)
     waterfall.add_column("step", overflow="fold")
-    shown = _most_important(steps)
-    for step in shown:
+    before_last = [""] * (len(waterfall.columns) - 1)
+    rows = list(fold(steps))
+    kept = [step for step in rows if isinstance(step, Step)]
+    shown = set(map(id, _most_important(kept)))
+    for step in rows:
+        if isinstance(step, int):
+            waterfall.add_row(*before_last, f"… {step:,} more of these: see --json")
+            continue
+        if id(step) not in shown:
+            continue
         style = "dim" if step.unexplained else _STYLES.get(step.component, "")
         label = Text("  " * step.depth + brief(step.name), "dim" if step.unexplained else "")
         if step.placed:
@@ -181,8 +191,8 @@ def table_of(steps: Sequence[Step], length_ms: float, columns: int) -> Table:
             *bars,
             label,
         )
-    if left_out := len(steps) - len(shown):
-        waterfall.add_row(*[""] * (len(waterfall.columns) - 1), f"… {left_out:,} more: see --json")
+    if left_out := len(kept) - len(shown):
+        waterfall.add_row(*before_last, f"… {left_out:,} more: see --json")
     return waterfall
 
 

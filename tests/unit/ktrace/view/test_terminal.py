@@ -97,3 +97,14 @@ def test_nobody_is_told_to_wait_for_a_bundle(monkeypatch: pytest.MonkeyPatch) ->
     finally:
         session.use(session.Live())
     assert screen.getvalue() == ""
+
+
+@pytest.mark.parametrize("number", [0, 1, 9])
+def test_few_links_are_all_there(number: int) -> None:
+    links = [f"http://127.0.0.1/trace/{at}" for at in range(number)]
+    assert terminal.few(links) == links
+
+
+def test_of_many_links_the_first_and_the_last_are_there() -> None:
+    links = [f"http://127.0.0.1/trace/{at}" for at in range(1_234)]
+    assert terminal.few(links) == [*links[:4], "… 1,226 more: see --json", *links[-4:]]
