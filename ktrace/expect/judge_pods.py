@@ -126,7 +126,7 @@ def _not_yet(pod: FollowedPod, what: str, bound: int, until: datetime) -> _Judge
 
 def _waits(pod: FollowedPod) -> str:
     """What it waits for, in words that follow others."""
-    found = [waiting.what for waiting in pod.start.waiting] if pod.start else []
+    found = [waiting.what for waiting in pod.waiting]
     note = pod.start.ready.note if pod.start else ""
     told = "; ".join(found) or note or (f"phase {pod.phase}" if pod.phase else "")
     return f" ({clean(told)})" if told else ""

@@ -9,8 +9,10 @@ from typing import Any, Literal
 
 from ktrace.following.pods import Owner, PodInfo
 from ktrace.jaeger import Trace
+from ktrace.podstart import progress
 from ktrace.podstart.calls import has_calls
-from ktrace.podstart.model import PodStart
+from ktrace.podstart.model import PodStart, Waiting
+from ktrace.podstart.pod import pod_of
 
 TERMINATION = "syncTerminatingPod"
 _NODE = "k8s.node.name"
@@ -113,6 +115,17 @@ class FollowedPod:
         if any(map(has_calls, self.traces)):
             return "changed" if self.start_was_read else "unread"
         return "waiting"
+
+    @property
+    def waiting(self) -> tuple[Waiting, ...]:
+        """What it waits for, or why it has failed, as its start or else the pod object tells."""
+        if self.start:
+            return self.start.waiting
+        if self.outcome != "waiting" or self.gone or not self.document:
+            return ()
+        pod = pod_of(self.document)
+        started = [container.name for container in pod.containers if container.started]
+        return progress.of_pod(pod, (), started)
 
     @property
     def whole(self) -> bool:

@@ -94,6 +94,7 @@ class Report:
 
     def _pod_document(self, pod: FollowedPod) -> dict[str, Any]:
         start = start_view.document(pod.start, self.jaeger_url) if pod.start else {}
+        looked_at = pod.start.looked_at if pod.start else None
         return {
             "namespace": pod.namespace,
             "name": pod.name,
@@ -109,6 +110,7 @@ class Report:
             "terminationMs": _rounded(pod.termination_ms),
             "services": pod.services,
             "errors": pod.errors,
+            "waitingFor": [start_view.waiting_of(waiting, looked_at) for waiting in pod.waiting],
             "steps": start.get("steps", []),
             "notes": start.get("notes", []),
             "traceUrl": self.trace_url(pod.longest),

@@ -124,11 +124,11 @@ def _add_pod(tree: Tree, report: Report, pod: FollowedPod) -> None:
             branch.add(
                 terminal.text(f"{brief(step.name)}  {milliseconds(step.duration_ms)}{error}")
             )
-    if pod.start:
-        for waiting in pod.start.waiting:
-            branch.add(terminal.text(f"now: {waterfall.waits_for(waiting, pod.start.looked_at)}"))
-        for note in pod.start.notes:
-            branch.add(terminal.text(f"note: {note}"))
+    looked_at = pod.start.looked_at if pod.start else None
+    for waiting in pod.waiting:
+        branch.add(terminal.text(f"now: {waterfall.waits_for(waiting, looked_at)}"))
+    for note in pod.start.notes if pod.start else ():
+        branch.add(terminal.text(f"note: {note}"))
 
 
 def _outcome(pod: FollowedPod) -> str:

@@ -158,6 +158,48 @@ def test_a_pod_that_waits_is_told_without_a_trace(
     assert "pod n/a  Pending, no trace of its own" in terminal.plain(tree.render(report))
 
 
+GATE = {"spec": {"schedulingGates": [{"name": "hold"}], "containers": [{"name": "a"}]}}
+UNSEEN = {
+    "spec": {"nodeName": "n1", "containers": [{"name": "a"}]},
+    "status": {"phase": "Pending"},
+}
+FAILED = {"phase": "Failed", "reason": "SysctlForbidden", "message": "not allowlisted"}
+NO_NODE = {
+    "phase": "Pending",
+    "conditions": [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        (GATE, "scheduling gates: hold"),
+        ({"status": FAILED}, "the pod has failed: SysctlForbidden: not allowlisted"),
+        ({"status": NO_NODE}, "unschedulable: 0/1 nodes"),
+        (UNSEEN, "the kubelet of n1"),
+    ],
+)
+def test_a_pod_without_a_trace_is_told_with_what_it_waits_for(
+    owners: Callable[..., PodOwners], clock: Clock, changes: dict[str, Any], told: str
+) -> None:
+    listed_pod = pod("a", "u-new", "Pending") | changes
+    known = owners([], [listed_pod])
+    report = follow(jaeger_with(clock), known, NEW, seconds=5)
+    (listed,) = report.document()["pods"]
+    (waiting,) = listed["waitingFor"]
+    assert told in waiting["what"]
+    assert f"now: {waiting['what']}" in terminal.plain(tree.render(report))
+
+
+def test_a_pod_that_runs_waits_for_nothing(owners: Callable[..., PodOwners], clock: Clock) -> None:
+    listed_pod = pod("a", "u-new") | {"spec": {"nodeName": "n1", "containers": [{"name": "a"}]}}
+    listed_pod["status"]["containerStatuses"] = [
+        {"name": "a", "state": {"running": {"startedAt": "1970-01-01T00:00:00Z"}}}
+    ]
+    report = follow(jaeger_with(clock), owners([], [listed_pod]), NEW, seconds=5)
+    assert report.document()["pods"][0]["waitingFor"] == []
+
+
 def test_text_and_json_tell_one_start(owners: Callable[..., PodOwners], clock: Clock) -> None:
     """The kubelet's later syncs of a pod make its traces longer than its start."""
     started = start_of("a", "u-new")
