@@ -25,7 +25,7 @@ _MIRROR = re.compile(
 )
 """A host with a dot or a port, or localhost: Docker takes another first name for a part of an
 image's name on Docker Hub."""
-_ORIGIN = re.compile(r"https?://[\w.*-]+(:(\d{1,5}|\*))?", re.ASCII)
+_ORIGIN = re.compile(r"https?://([\w.*-]+|\[[0-9a-f:]+\])(:(\d{1,5}|\*))?", re.ASCII)
 _OWNER = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?", re.ASCII)
 _REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?\Z")
 """As k3d reads it, without a protocol (k3d v5.9.0 pkg/util/registry.go)."""
@@ -150,10 +150,11 @@ def _registry(text: str) -> str:
 
 
 def _origin(text: str) -> str:
-    if text != "*" and not _ORIGIN.fullmatch(text):
+    """The receiver takes a second * for itself (github.com/rs/cors v1.11.1 cors.go)."""
+    if text != "*" and (not _ORIGIN.fullmatch(text) or text.count("*") > 1):
         raise RuleError(
-            "an origin is http://HOST[:PORT] or https://HOST[:PORT] without a path, and * stands "
-            "for any text",
+            "an origin is http://HOST[:PORT] or https://HOST[:PORT] without a path, and one * "
+            "stands for any text",
             "for instance http://localhost:*",
         )
     return text
