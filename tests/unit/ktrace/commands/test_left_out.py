@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ktrace.commands import assert_
@@ -29,6 +31,13 @@ def test_a_pod_without_a_trace_may_have_been_left_out(ktrace: Ktrace, more: tupl
     absent = ktrace("show", "web-0", "--stack", "dev", "--timeout", "0", *more)
     assert absent.returncode == 1
     assert absent.stderr.endswith(f"(waited 0 s); {_TOLD}\n")
+
+
+def test_a_bundle_has_it_too(ktrace: Ktrace, tmp_path: Path) -> None:
+    bundle = str(tmp_path / "bundle.json")
+    saved = ktrace("show", "web-0", "--stack", "dev", "--timeout", "0", "--save", bundle)
+    assert f"; {_TOLD}\n" in saved.stderr
+    assert f"; {_TOLD}\n" in ktrace("show", "web-0", "--from", bundle).stderr
 
 
 def test_an_expectation_that_is_not_met_may_be_about_what_was_left_out(
