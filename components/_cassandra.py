@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pulumi
 import pulumi_docker as docker
@@ -10,6 +11,7 @@ from pulumi_command import local
 
 from runtime_observability.core.args import CassandraArgs, ContainerArgs
 from runtime_observability.core.naming import MADE_LABEL
+from runtime_observability.host.cassandra import Trial
 
 from . import _commands
 from .network import StackNetwork
@@ -29,28 +31,19 @@ def check(
     def request(found: list[str]) -> str:
         network_name, image_id = found
         (port,) = container.ports.values()
-        return json.dumps(
-            {
-                "container": {
-                    "name": container.name,
-                    "owner": container.owner,
-                    "image": image_id,
-                    "network": network_name,
-                    "user": container.user,
-                    "memoryMiB": container.memory_mib,
-                    "variables": container.variables,
-                    "command": container.command,
-                    "files": {**container.uploads, **container.secret_uploads},
-                    "port": port,
-                },
-                "cassandra": {
-                    "servers": args.servers,
-                    "user": args.user,
-                    "password": args.password,
-                    "keyspace": args.keyspace,
-                },
-            }
+        trial = Trial(
+            name=f"{container.name}-check",
+            owner=container.owner,
+            image=image_id,
+            network=network_name,
+            user=container.user,
+            memory_mib=container.memory_mib,
+            variables=container.variables,
+            command=container.command,
+            files={**container.uploads, **container.secret_uploads},
+            port=port,
         )
+        return json.dumps({"trial": asdict(trial), "cassandra": asdict(args)})
 
     requested: pulumi.Output[str] = pulumi.Output.all(network.name, image.image_id).apply(request)
     return _commands.python(

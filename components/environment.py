@@ -145,7 +145,7 @@ class TracedEnvironment(pulumi.ComponentResource):
         self.traced_components = found.apply(lambda result: result.get("traced"))
         self.time_to_first_trace_seconds = found.apply(lambda result: result.get("seconds"))
         self.first_trace_url = found.apply(lambda result: result.get("traceUrl"))
-        self.outputs = _outputs(self, probed=probe is not None) | plan.store_outputs
+        self.outputs = _outputs(self, probed=probe is not None) | plan.trace_outputs
         self.register_outputs(self.outputs)
 
 

@@ -189,6 +189,8 @@ def _settings(found: Mapping[str, Any]) -> Mapping[str, Any]:
             typed.text(found[name])
     if found["jaegerUrl"] is not None and not is_url(found["jaegerUrl"]):
         raise ValueError(f"jaegerUrl is {found['jaegerUrl']!r}")
+    if found.get("tracing") is not None:
+        typed.text(found["tracing"])
     for name in ("shared", "tracesRuntime"):
         if not isinstance(found[name], bool):
             raise TypeError(f"{name} is {found[name]!r}")

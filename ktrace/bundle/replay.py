@@ -106,10 +106,11 @@ class Replay(session.Live):
         url, stack = settings["jaegerUrl"], settings["stack"]
         own = {} if settings["shared"] else {"jaegerUrl": url}
         components = [CONTAINERD] if settings["tracesRuntime"] else []
+        tracing = settings.get("tracing")  # bundles of earlier releases do not have it
         return _BundleTarget(
             url,
             Path(self.name),
-            {**own, "tracedComponents": components},
+            {**own, "tracedComponents": components, "tracing": tracing},
             named=_origin(stack) if stack else None,
             kept_in=_store(settings),
         )

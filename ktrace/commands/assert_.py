@@ -90,7 +90,7 @@ def assert_(
             memory = partial(losses.memory_of, chosen, stack)
             found = wait_for_verdicts(jaeger, expected, timeout, memory)
             all_met = all(verdict.ok for verdict in found)
-            absent = "" if all_met else absence.of_stack(jaeger)
+            absent = "" if all_met else absence.of_stack(jaeger) or chosen.left_out
     except JaegerError as error:
         if junit_file:
             names = [expectation.name for expectation in expected.expectations]

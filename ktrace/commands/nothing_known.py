@@ -11,24 +11,34 @@ from runtime_observability.host.memory_loss import Memory
 
 
 def error(
-    jaeger: Jaeger, of_pod: str, pod: str, timeout: float, memory: Memory | None
+    jaeger: Jaeger,
+    of_pod: str,
+    pod: str,
+    timeout: float,
+    memory: Memory | None,
+    *,
+    left_out: str,
 ) -> KtraceError:
-    """``of_pod`` is what Jaeger lacks, such as ``start of pod``; ``pod`` is NAMESPACE/NAME."""
+    """``of_pod`` is what Jaeger lacks, such as ``start of pod``; ``pod`` is NAMESPACE/NAME.
+
+    ``left_out`` is why it lacks traces by choice, empty where it does not.
+    """
     from ktrace.podstart import search
 
     reason = f"Jaeger has no {of_pod} {pod} (waited {timeout:g} s)"
+    reason += f"; {left_out}" if left_out else ""
     reason += f"; {memory}" if memory else ""
     if absent := absence.of_stack(jaeger):
         return KtraceError(f"{reason}; {absent}")
     try:
-        hint = _hint(pod, search.recent_pods(jaeger))
+        hint = _hint(pod, search.recent_pods(jaeger), left_out)
     except MixedStacksError:  # other stacks' names are no hint
         hint = ""
     return KtraceError(f"{reason}{hint}")
 
 
-def _hint(pod: str, known: set[str]) -> str:
-    if not known:
+def _hint(pod: str, known: set[str], left_out: str) -> str:
+    if not known and not left_out:
         return "; it has no pod's start at all: `ktrace verify` says why"
     similar = difflib.get_close_matches(pod, sorted(known), n=3)
     return f"; similar names are {', '.join(similar)}" if similar else ""

@@ -124,7 +124,9 @@ def _run(
         if trace:
             ids = {found.id for found in follower.followed.traces.values()}
             trace_id, lost = _own_page(jaeger, trace.trace_id, ids, sent=not unsent)
-        retries = (pod.note_of_retry for pod in follower.followed.pods)
+        pods = follower.followed.pods
+        left_out = "" if all(pod.traces for pod in pods) else chosen.left_out
+        retries = (pod.note_of_retry for pod in pods)
         return Report(
             told,
             outcome.code,
@@ -132,7 +134,9 @@ def _run(
             follower.followed,
             jaeger.url,
             "; ".join(filter(None, problems)),
-            tuple(filter(None, (*_notes(owners), *follower.limits, *retries, unsent, lost))),
+            tuple(
+                filter(None, (*_notes(owners), *follower.limits, *retries, unsent, lost, left_out))
+            ),
             trace_id,
             judged,
         )

@@ -48,9 +48,13 @@ def show(
         url = jaeger.url
         if ending is None:
             pod = f"{namespace}/{name}"
-            raise nothing_known.error(jaeger, "end of pod", pod, timeout, memory)
+            raise nothing_known.error(
+                jaeger, "end of pod", pod, timeout, memory, left_out=chosen.left_out
+            )
     if memory and ending.begun and memory.lacks(ending.begun, unseen=not ending.asked):
         ending = replace(ending, missing=(*ending.missing, f"what came before: {memory}"))
+    if chosen.left_out and ending.missing:
+        ending = replace(ending, missing=(*ending.missing, f"other traces: {chosen.left_out}"))
     ending = waits.until_observed(ending)
     if html:
         from ktrace.view import ending_page

@@ -63,6 +63,13 @@ def show(
             look = Look(jaeger, api, asked, runtime_traced=chosen.traces_runtime)
             rollouts = look.wait(timeout)
         url = jaeger.url
+        if told := chosen.left_out:
+            rollouts = [
+                replace(found, missing=(*found.missing, f"other traces: {told}"))
+                if any(pod.start is None or pod.start.lacks_spans for pod in found.pods)
+                else found
+                for found in rollouts
+            ]
         if memory := losses.memory_of(chosen, stack):
             rollouts = [
                 replace(found, missing=(*found.missing, f"what came before: {memory}"))

@@ -47,9 +47,13 @@ def show(
         memory = losses.memory_of(chosen, stack)
         if start is None:
             pod = f"{namespace}/{name}"
-            raise nothing_known.error(jaeger, "start of pod", pod, timeout, memory)
+            raise nothing_known.error(
+                jaeger, "start of pod", pod, timeout, memory, left_out=chosen.left_out
+            )
         if memory and memory.lacks(start.started_at, unseen=start.beginning_lost):
             start = replace(start, missing=(*start.missing, f"what came before: {memory}"))
+        if chosen.left_out and (start.lacks_spans or start.beginning_lost):
+            start = replace(start, missing=(*start.missing, f"other traces: {chosen.left_out}"))
         start, url = in_progress.until_observed(start), jaeger.url
     if html:
         from ktrace.view import page

@@ -105,7 +105,7 @@ def top(
         def counted() -> tuple[list[Row], Window]:
             made, window = _counted(looks, by, wanted)
             lost = losses.of_what_began(chosen, stack, window.asked / _SECOND)
-            return made, replace(window, lost=lost)
+            return made, replace(window, lost="; ".join(filter(None, (chosen.left_out, lost))))
 
         if watch:
             _watch(counted, heading, jaeger.url)

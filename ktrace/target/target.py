@@ -62,6 +62,13 @@ class Target:
         return CONTAINERD in (self.outputs.get("tracedComponents") or ())
 
     @property
+    def left_out(self) -> str:
+        """Why the stack's Jaeger lacks traces by choice; empty where it gets all of them, and where
+        that is not known."""
+        chosen = self.outputs.get("tracing")
+        return f"Jaeger gets only what the stack's tracing chooses ({chosen})" if chosen else ""
+
+    @property
     def collector(self) -> str:
         """URL that takes spans over OTLP/HTTP; empty if none is known."""
         return str(self.outputs.get("otlpHttpEndpoint") or "")

@@ -68,7 +68,7 @@ def part_document(part: Coverage, now: float) -> dict[str, Any]:
 
 def lines(verification: Verification, now: float) -> Iterator[RenderableType]:
     """The table of components, the span from this machine, and every broken hop."""
-    yield _table(verification.parts, now, counted=bool(verification.not_known))
+    yield _table(verification, now)
     if verification.chooses:
         yield Text("the collector accepts spans, and passes on the traces that `tracing` chooses")
     if synthetic := verification.synthetic:
@@ -105,19 +105,21 @@ def _destination(destination: Destination) -> Text:
     )
 
 
-def _table(parts: Sequence[Coverage], now: float, *, counted: bool) -> Table:
-    """``counted``: the collector has counted the spans, and tells of no node."""
+def _table(verification: Verification, now: float) -> Table:
+    """Where the collector has counted the spans, it tells of no node."""
+    counted = bool(verification.not_known)
     no_node = "which of the nodes sent it is not known" if counted else _NO_NODE
+    unexpected = "`tracing` chooses" if verification.chooses else "not traced, or sampled"
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in ("", "component", "node", "last span"):
         table.add_column(column, overflow="fold")
-    for part in parts:
+    for part in verification.parts:
         age = _age(part, now)
         last_span = "never" if age is None else f"{age:.1f} s ago"
         if not part.node_known:
             last_span += f", {no_node}"
         if not part.expected and not part.ok:
-            last_span += ", not expected: not traced, or sampled"
+            last_span += f", not expected: {unexpected}"
         table.add_row(_state(part), part.component, part.node, last_span)
     return table
 

@@ -211,8 +211,8 @@ def _pem(exporter: Exporter, part: str) -> str:
 
 
 def _header_files(exporter: Exporter) -> dict[str, str]:
-    """Header → the file that has its value."""
-    return {name: f"{FOLDER}/{exporter.label}-{name.lower()}.header" for name in exporter.headers}
+    """Header → the file that has its value; no label has a dot, so no two have one file."""
+    return {name: f"{FOLDER}/{exporter.label}.{name.lower()}.header" for name in exporter.headers}
 
 
 def files(exporters: Sequence[Exporter]) -> dict[str, str]:

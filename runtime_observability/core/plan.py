@@ -88,8 +88,9 @@ class Plan:
     links: dict[str, str]
     resource_attributes: dict[str, str]
     """What the collector adds to everything, where its sender does not say otherwise."""
-    store_outputs: dict[str, str]
-    """What `ktrace` has to know of a store that is not Jaeger's memory, by the output's name."""
+    trace_outputs: dict[str, str]
+    """What `ktrace` has to know where Jaeger keeps traces elsewhere than in its memory, or does not
+    get all of them, by the output's name."""
     warnings: tuple[str, ...]
     tracing: tuple[str, ...]
     """A line for each component: whether it will be traced, and why."""
@@ -159,17 +160,19 @@ def make_plan(
         if jaeger_url
         else {},
         resource_attributes=marks.attributes,
-        store_outputs=_store_outputs(settings),
+        trace_outputs=_trace_outputs(settings),
         warnings=tuple(advice.warnings(settings, names, spec, observed)),
         tracing=(*tracing.lines, *settings.preset.lines),
     )
 
 
-def _store_outputs(settings: Settings) -> dict[str, str]:
+def _trace_outputs(settings: Settings) -> dict[str, str]:
+    chosen = settings.preset.needs_tail_sampling
+    tracing = {"tracing": settings.preset.description} if chosen else {}
     if settings.trace_store == stores.MEMORY:
-        return {}
+        return tracing
     retention = {"traceRetention": settings.trace_retention} if settings.has_jaeger else {}
-    return {"traceStore": settings.trace_store} | retention
+    return {"traceStore": settings.trace_store} | retention | tracing
 
 
 def _held(observed: Observation, *containers: str) -> set[int]:

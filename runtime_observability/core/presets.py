@@ -277,7 +277,7 @@ class Choice:
             case "errors-and-slow":
                 return (
                     "errors-and-slow: traces with an error, or with a span of more than "
-                    f"{self.slower_than_ms} ms"
+                    f"{self.slower_than_ms / 1000:g} s"
                 )
             case _:
                 return "everything"

@@ -4,7 +4,8 @@ Jaeger is the check: what its driver makes of certificates, logins, permissions 
 down is what counts, it makes its keyspace, and it is there: no other image of the stack speaks
 Cassandra's protocol, and what Jaeger's container reaches, this machine may not.
 
-Reads ``{"container", "cassandra"}`` on stdin and prints ``{"seconds"}``. An error is one line.
+Reads ``{"trial", "cassandra"}`` on stdin, the fields of Trial and CassandraArgs, and prints
+``{"seconds"}``. An error is one line.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ import io
 import json
 import sys
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from runtime_observability.core import cassandra, naming
+from runtime_observability.core.args import CassandraArgs
 from runtime_observability.host import readiness, runner
 
 _SECONDS = 120
@@ -36,26 +37,11 @@ class Trial:
     user: int
     memory_mib: int
     variables: Mapping[str, str]
-    command: tuple[str, ...]
+    command: Sequence[str]
     files: Mapping[str, str] = field(repr=False)
     """Contents by path."""
     port: int
     """Of its page and query API."""
-
-    @classmethod
-    def read(cls, document: Mapping[str, Any]) -> Trial:
-        return cls(
-            name=f"{document['name']}-check",
-            owner=document["owner"],
-            image=document["image"],
-            network=document["network"],
-            user=document["user"],
-            memory_mib=document["memoryMiB"],
-            variables=document["variables"],
-            command=tuple(document["command"]),
-            files=document["files"],
-            port=document["port"],
-        )
 
     def create(self) -> None:
         """Creates the container; one that a killed run left goes first."""
@@ -139,12 +125,10 @@ def _archive(files: Mapping[str, str], user: int) -> bytes:
 
 def main() -> int:
     request = json.load(sys.stdin)
-    wanted = request["cassandra"]
-    where = f"traceStore cassandra: {', '.join(wanted['servers'])}"
+    trial, wanted = Trial(**request["trial"]), CassandraArgs(**request["cassandra"])
+    where = f"traceStore cassandra: {', '.join(wanted.servers)}"
     try:
-        waited = check(
-            Trial.read(request["container"]), wanted["user"], wanted["password"], wanted["keyspace"]
-        )
+        waited = check(trial, wanted.user, wanted.password, wanted.keyspace)
     except (UnfitError, runner.CommandError) as error:
         print(f"error: {where}: {error}", file=sys.stderr)
         return 1

@@ -14,8 +14,9 @@ from runtime_observability.core.naming import Names
 from runtime_observability.core.stores import NONE, OWN_LABEL
 from runtime_observability.host.docker import PAUSED, Owned
 
-_STARTED = ("running", "restarting", PAUSED)
-"""States of a container that has not ended: it is as it was made."""
+_STARTED = ("running", PAUSED)
+"""States of a container that has not ended: it is as it was made. Docker starts one that has ended
+after a pause that grows to a minute: one is seen restarting that ends again and again."""
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,7 @@ def observe(
     found = docker_drift.find(
         names, containers, networks, has_jaeger=has_jaeger, open_search=open_search
     )
+    trace_store, trace_store_servers = _trace_store(names, containers)
     if of_image.result():
         drift.append(f"image {image} is gone")
     return Observation(
@@ -113,8 +114,8 @@ def observe(
             if container.owner == names.owner
         },
         made=found.made,
-        trace_store=_trace_store(names, containers),
-        trace_store_servers=_trace_store_servers(names, containers),
+        trace_store=trace_store,
+        trace_store_servers=trace_store_servers,
         notices=(
             *(found.reasons if record else ()),
             *(advise_on_lost_traces(of_loss.result()) if has_jaeger else ()),
@@ -124,19 +125,15 @@ def observe(
     )
 
 
-def _trace_store(names: Names, containers: Sequence[Owned]) -> str:
-    """That of the stack's Jaeger; without one, what the collector says of it."""
+def _trace_store(names: Names, containers: Sequence[Owned]) -> tuple[str, tuple[str, ...]]:
+    """That of the stack's Jaeger, with its servers, which one of an earlier release does not tell.
+
+    Without a Jaeger, what the collector says of it.
+    """
     own = {found.name: found for found in containers if found.owner == names.owner}
-    if names.jaeger in own:
-        return own[names.jaeger].store or MEMORY
-    return own[names.collector].store if names.collector in own else ""
-
-
-def _trace_store_servers(names: Names, containers: Sequence[Owned]) -> tuple[str, ...]:
-    """A Jaeger of an earlier release does not tell them."""
-    own = (found for found in containers if found.owner == names.owner)
-    told = next((found.store_servers for found in own if found.name == names.jaeger), "")
-    return tuple(told.split(",")) if told else ()
+    if jaeger := own.get(names.jaeger):
+        return jaeger.store or MEMORY, tuple(filter(None, jaeger.store_servers.split(",")))
+    return own[names.collector].store if names.collector in own else "", ()
 
 
 def _standing(names: Names, record: Record | None, containers: list[Owned]) -> Record | None:

@@ -29,7 +29,7 @@ def test_another_collector_sampling_replaces_the_collector_and_not_the_cluster(
 
 def test_jaeger_goes_and_comes_back_beside_the_same_cluster(standing: Stack) -> None:
     before = standing.ids()
-    exporter = {"endpoint": "127.0.0.1:1", "tls": {"insecure": True}}
+    exporter = {"endpoint": "nobody.example:1", "tls": {"insecure": True}}
     standing.configure(traceStore="none", exporters=[exporter])
     plan = standing.plan()
     assert "Jaeger will be removed, and the traces in its memory are lost" in plan.diagnostics

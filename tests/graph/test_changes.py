@@ -254,11 +254,11 @@ def test_a_cassandra_is_checked_before_jaeger_with_what_jaeger_gets(
     assert MARK in asked, "it has the password"
     given = json.loads(asked["value"])
     jaeger = done["jaeger-container"].inputs
-    assert (given["container"]["image"], given["container"]["memoryMiB"]) == (
+    assert (given["trial"]["image"], given["trial"]["memory_mib"]) == (
         jaeger["image"],
         jaeger["memory"],
     )
-    assert given["container"]["files"] == {
+    assert given["trial"]["files"] == {
         file["file"]: file["content"] for file in jaeger["uploads"]["value"]
     }
     told = done["stack-sweep"].environment["KEPT_ELSEWHERE"]

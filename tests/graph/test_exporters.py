@@ -45,7 +45,7 @@ def test_a_header_is_in_a_secret_file_whether_or_not_it_was_set_as_one(
     found = uploads(done)
     assert found[MARK]
     contents = {upload["file"]: upload["content"] for upload in found["value"]}
-    assert contents.pop("/etc/otelcol/team-authorization.header") == "Bearer hush-hush"
+    assert contents.pop("/etc/otelcol/team.authorization.header") == "Bearer hush-hush"
     assert contents.pop("/etc/otelcol/team-ca.pem") == CERTIFICATE
     (configuration,) = contents.values()
     assert "hush" not in configuration

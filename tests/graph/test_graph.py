@@ -528,6 +528,10 @@ def test_what_is_exported(default: Run) -> None:
     assert default.exports["timeToFirstTraceSeconds"] == 0.9
 
 
+def test_a_choice_of_traces_is_exported() -> None:
+    assert str(run({"tracing": "starts"}).exports["tracing"]).startswith("starts: pod starts")
+
+
 def test_exported_addresses_follow_the_ports() -> None:
     moved = run({"portOffset": 100}).exports
     assert moved["jaegerUrl"] == "http://127.0.0.1:16786"

@@ -33,6 +33,8 @@ from tests.live.waiting import until
 
 HEADER = """Basic a: b #c "d' {e} [f] %g &h *i ${env:HOME} $$ $X | > @`"""
 MIB = 1024 * 1024
+HERE = "destination.example"
+"""In place of 127.0.0.1, which is refused: it would be the collector's container."""
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 
@@ -103,7 +105,7 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Collector]]:
         text = text.replace("host: 0.0.0.0", "host: 127.0.0.1").replace(
             "port: 8888", f"port: {ports[3]}"
         )
-        text = text.replace("/etc/otelcol", str(folder))
+        text = text.replace(HERE, "127.0.0.1").replace("/etc/otelcol", str(folder))
         text = text.replace(destinations.QUEUE_FOLDER, str(folder / "queues"))
         if queue_mib:
             size = f"queue_size: {destinations.DISK_QUEUE_MIB * MIB}"
@@ -158,7 +160,7 @@ class Backend:
         return {
             "name": name,
             "protocol": "http",
-            "endpoint": f"https://127.0.0.1:{self.port}",
+            "endpoint": f"https://{HERE}:{self.port}",
             "headers": {"authorization": header},
             "tls": {"caFile": self.authority},
         }
@@ -252,7 +254,7 @@ def test_destinations_that_do_not_work_cost_jaeger_nothing(
     run: Callable[..., Collector], backend: Backend
 ) -> None:
     jaeger = run()
-    dead = {"name": "dead", "endpoint": "127.0.0.1:1", "tls": {"insecure": True}}
+    dead = {"name": "dead", "endpoint": f"{HERE}:1", "tls": {"insecure": True}}
     sender = run(jaeger, exporters=[dead, backend.exporter("wrong", "Basic wrong")])
     for _ in range(40):
         assert sender.post("traces", spans("shop", 500, padding=1000)) == 200
@@ -287,7 +289,7 @@ def test_without_a_jaeger_destinations_get_everything_and_components_are_counted
 ) -> None:
     """What ktrace reads of it, while one of the destinations is dead."""
     asked = {**backend.exporter("team", HEADER), "signals": ["traces", "metrics", "logs"]}
-    dead = {"name": "dead", "endpoint": "127.0.0.1:1", "tls": {"insecure": True}}
+    dead = {"name": "dead", "endpoint": f"{HERE}:1", "tls": {"insecure": True}}
     sender = run(traceStore="none", exporters=[asked, dead])
     metrics = f"http://127.0.0.1:{sender.ports[3]}/metrics"
     empty = dict.fromkeys(("apiserver", "kubelet", "containerd", "etcd"), 0)
@@ -346,7 +348,7 @@ def team(run: Callable[..., Collector]) -> Collector:
 def on_disk(team: Collector) -> dict[str, Any]:
     return {
         "name": "team",
-        "endpoint": f"127.0.0.1:{team.ports[0]}",
+        "endpoint": f"{HERE}:{team.ports[0]}",
         "tls": {"insecure": True},
         "queue": "disk",
     }

@@ -23,7 +23,7 @@ def test_the_collector_finds_it_valid(name: str, tmp_path: Path) -> None:
     text = rendered(EXAMPLES[name]).replace("/etc/otelcol", str(tmp_path))
     file.write_text(text)
     for header in EXAMPLES[name]["exporters"][0].get("headers", {}):
-        (tmp_path / f"{name}-{header}.header").write_text("a value: #1")
+        (tmp_path / f"{name}.{header.lower()}.header").write_text("a value: #1")
     assert _problems(program, file) == (0, "")
     file.write_text(text.replace("queue_size", "queue_sizes"))
     assert _problems(program, file)[0] != 0, "the collector accepts anything"

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationInfo,
@@ -18,8 +19,9 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from runtime_observability.core import naming
 from runtime_observability.core.component import Component
-from runtime_observability.core.settings import urls
+from runtime_observability.core.settings import secret_texts, urls
 from runtime_observability.core.settings.rule import RuleError
 
 Protocol = Literal["grpc", "http"]
@@ -29,7 +31,6 @@ Queue = Literal["memory", "disk"]
 OF_JAEGER = "jaeger"
 """The name of the stack's own destination."""
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
-_HOST_PORT = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1,5})", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _OF_THE_PROTOCOL = frozenset(
     {"connection", "content-encoding", "content-length", "content-type", "host", "te",
@@ -77,6 +78,19 @@ def _headers(headers: Mapping[str, str]) -> Mapping[str, str]:
     return headers
 
 
+def _signals(signals: tuple[Signal, ...]) -> tuple[Signal, ...]:
+    if not signals:
+        raise RuleError("nothing would be sent", "leave it out, which is [traces]")
+    return signals
+
+
+def _no_truth(value: object) -> object:
+    """Python takes true for 1."""
+    if isinstance(value, bool):
+        raise RuleError("it is a number of traces, from 1 to 1000000")
+    return value
+
+
 def _certificate(text: str) -> str:
     if "PRIVATE KEY" in text:
         raise RuleError("it is a private key, not a certificate", "the key belongs to clientKey")
@@ -120,12 +134,14 @@ class Exporter(_Model):
     endpoint: str
     headers: Annotated[Mapping[str, str], AfterValidator(_headers)] = {}
     compression: Literal["gzip", "zstd", "snappy", "none"] = "gzip"
-    signals: Annotated[tuple[Signal, ...], Field(min_length=1)] = ("traces",)
+    signals: Annotated[tuple[Signal, ...], AfterValidator(_signals)] = ("traces",)
     only: tuple[Component, ...] = ()
     """The services whose telemetry is sent; empty for all."""
     queue: Queue = "memory"
     """Where what the destination has not taken waits. On disk it outlives the collector."""
-    sampling_per_million: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000_000
+    sampling_per_million: Annotated[int, BeforeValidator(_no_truth), Field(ge=1, le=1_000_000)] = (
+        1_000_000
+    )
 
     @field_validator("endpoint")
     @classmethod
@@ -135,7 +151,7 @@ class Exporter(_Model):
             case "grpc":
                 _refuse_no_host_and_port(endpoint)
             case "http":
-                _refuse_no_url(endpoint, info.data.get("tls", Tls()))
+                return _url(endpoint, info.data.get("tls", Tls()))
         return endpoint
 
     @field_validator("sampling_per_million")
@@ -163,27 +179,20 @@ def _refuse_no_host_and_port(endpoint: str) -> None:
             "the endpoint of protocol grpc has no scheme: it uses TLS unless tls.insecure is true",
             "write HOST:PORT, or set protocol to http",
         )
-    match = _HOST_PORT.fullmatch(endpoint)
-    if not match or not 0 < int(match["port"]) < 65536:
+    found = urls.host_and_port(endpoint)
+    if not found or not found[1]:
         raise RuleError(
             "the endpoint of protocol grpc is HOST:PORT, with a PORT up to 65535",
             "for instance collector.example:4317",
         )
+    _refuse_this_collector(found[0])
 
 
-def _refuse_no_url(endpoint: str, tls: Tls) -> None:
-    if not endpoint.startswith(("http://", "https://")):
-        raise RuleError(
-            "the endpoint of protocol http is a URL", "for instance https://collector.example:4318"
-        )
-    url = urls.parts(endpoint)
-    if "@" in url.netloc:
+def _url(endpoint: str, tls: Tls) -> str:
+    if secret_texts.LOGIN_IN_URL.search(endpoint):
         raise RuleError("the endpoint has a login, which every message would show", "use headers")
-    if not url.hostname or re.search(r"[\s$]", endpoint) or url.query or url.fragment:
-        raise RuleError(
-            "the endpoint is http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]",
-            "for instance https://collector.example:4318",
-        )
+    url = urls.parts(endpoint, "the endpoint of protocol http", "https://collector.example:4318")
+    _refuse_this_collector(str(url.hostname))
     if re.search(r"/v1/(traces|metrics|logs)/?$", url.path):
         raise RuleError(
             "the collector appends the path of each signal, for instance /v1/traces",
@@ -193,3 +202,14 @@ def _refuse_no_url(endpoint: str, tls: Tls) -> None:
         raise RuleError("https:// is with TLS, and tls.insecure without", "use one of them")
     if url.scheme == "http" and tls != Tls() and not tls.insecure:
         raise RuleError("http:// is without TLS, and uses no certificate", "write https://")
+    return url.geturl()
+
+
+def _refuse_this_collector(host: str) -> None:
+    """It would receive what it sends, and send it again without an end."""
+    urls.refuse_own_container(host, "the collector")
+    if host.lower() == naming.COLLECTOR_ALIAS:
+        raise RuleError(
+            f"{host} is the stack's own collector, which would send to itself",
+            "name another destination",
+        )

@@ -87,10 +87,13 @@ def _problem(error: Any, raw: Mapping[str, Any], secret_keys: Set[str]) -> Probl
         case "model_type" if location[0] == "exporters" and len(location) == 2:
             cure = "for instance {endpoint: collector.example:4317}"
             return Problem(key, f"{value} cannot be used", "an exporter is a mapping", cure)
+        case "model_type" | "dict_type":
+            return Problem(key, f"{value} is not a mapping")
         case "missing":
             return Problem(key, "is not set", f"{'.'.join(location[:-1])} needs it")
         case "tuple_type":
-            cure = f"use `pulumi config set --path '{key}[0]' VALUE`"
+            path = re.sub(r"\.(\d+)\b", r"[\1]", key)
+            cure = f"use `pulumi config set --path '{path}[0]' VALUE`"
             return Problem(key, f"{value} is not a list", cure=cure)
         case "value_error" if location[0] in secret_keys - _WITHOUT_REPETITION:
             why = "the reason may repeat it and is not shown"
@@ -131,7 +134,7 @@ def _shown(value: object, key: str, *, is_secret: bool) -> str:
     if key == "traceStoreUser":  # a password may have been written behind it
         return "its value"
     if key.startswith("exporters") and (
-        not isinstance(value, str | int) or {"headers", "tls"} & set(key.split("."))
+        not isinstance(value, str | int | float | None) or {"headers", "tls"} & set(key.split("."))
     ):
         return "its value"
     text = json.dumps(value, default=str, ensure_ascii=False)

@@ -51,10 +51,13 @@ def refuse_an_unfit_cluster(settings: Settings) -> list[Problem]:
     """What valid values of these keys, together, cannot be."""
     problems = _refuse_what_the_store_does_not_use(settings)
     if settings.trace_store in (*SEARCH_ENGINES, CASSANDRA):
+        if not settings.has_own_open_search:
+            problems += [
+                *_refuse_a_store_without_servers(settings),
+                *_refuse_half_a_login(settings),
+                *_refuse_certificates_without_tls(settings),
+            ]
         problems += [
-            *_refuse_a_store_without_servers(settings),
-            *_refuse_half_a_login(settings),
-            *_refuse_certificates_without_tls(settings),
             *_refuse_a_part_of_a_day(settings),
             *_refuse_an_old_jaeger(settings),
         ]
@@ -86,7 +89,7 @@ def _refuse_what_the_store_does_not_use(settings: Settings) -> list[Problem]:
 
 def _refuse_a_store_without_servers(settings: Settings) -> list[Problem]:
     (key,) = (key for key, stores in _SERVERS.items() if settings.trace_store in stores)
-    if _is_set(settings, key) or settings.has_own_open_search:
+    if _is_set(settings, key):
         return []
     return [
         Problem(

@@ -155,11 +155,21 @@ def test_no_secret_is_in_the_configuration_but_in_a_file_of_its_own() -> None:
     }
 
 
+def test_no_destination_gets_the_header_of_another() -> None:
+    """Names and headers both have hyphens."""
+    exporters = [
+        {**PLAIN, "name": "team", "headers": {"api-key": "one"}},
+        {**PLAIN, "name": "team-api", "headers": {"key": "two"}},
+    ]
+    values = destinations.secret_files(with_exporters(*exporters).exporters)
+    assert sorted(values.values()) == ["one", "two"]
+
+
 @pytest.mark.parametrize(
     ("endpoint", "label"),
     [
         ("Collector.Example:4317", "collector-example"),
-        ("[::1]:4317", "1"),
+        ("[fd00::1]:4317", "fd00-1"),
         (f"{'a' * 40}.example:4317", "a" * 32),
     ],
 )

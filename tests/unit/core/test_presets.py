@@ -356,7 +356,7 @@ def test_every_preset_has_one_line_of_its_own() -> None:
     kinds: tuple[Preset, ...] = presets.Preset.__args__  # type: ignore[attr-defined]
     lines = [Choice(kind, 1_500).description for kind in kinds]
     assert len(set(lines)) == 4
-    assert "1500 ms" in lines[-1]
+    assert "1.5 s" in lines[-1]
     assert Choice().lines == ()
 
 

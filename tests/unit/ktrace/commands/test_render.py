@@ -128,7 +128,7 @@ def test_the_files_of_destinations_are_there_without_their_secrets(
     secret = {file for file, text in files.items() if text == "[secret]\n"}
     assert secret == {
         "collector/team-client-key.pem",
-        "collector/team-authorization.header",
-        "collector/team-plain.header",
+        "collector/team.authorization.header",
+        "collector/team.plain.header",
     }
     assert "hush" not in str(files)

@@ -453,6 +453,7 @@ def test_under_a_preset_components_may_be_silent(ktrace: Ktrace, stack: Stack) -
         shown.lines
     )
     assert any(line.startswith("a span from this machine: in Jaeger") for line in shown.lines)
+    assert shown.stdout.count("never, not expected: `tracing` chooses") == 3
 
 
 def test_under_a_preset_a_collector_that_nothing_reaches_is_broken(
