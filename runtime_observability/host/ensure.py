@@ -176,6 +176,12 @@ class Ensure:
                 f"cluster {self.names.cluster} already exists and has another owner: it has "
                 f"{nodes.foreign[0].whose}. Destroy it first, or choose another stack name"
             )
+        for node in nodes.added:
+            if node.name in self.nodes:
+                raise runner.CommandError(
+                    f"node {node.name}, which the stack is to have, was added by somebody: remove "
+                    f"that one with `k3d node delete {node.name}`, or keep it and set agents lower"
+                )
         tools = (
             container
             for container in everything
@@ -248,11 +254,15 @@ class Ensure:
             self.delete()
             self.create()
             return
+        if self.record.draining in present:
+            agents.uncordon(self.record.draining, server=self.nodes[0])
         for name in sorted(there.keys() - set(self.nodes), reverse=True):
             log(f"cluster {self.names.cluster}: {name} is drained and removed")
             is_running = there[name].state == "running"  # the pods of a stopped one never end
             remove = agents.remove if is_running else agents.discard
+            self.note(draining=name)
             remove(name, server=self.nodes[0])
+        self.note(draining="")
         for name in present:
             if self.record.content.get(name) != self.content:
                 log(f"cluster {self.names.cluster}: {name} restarts and reads its changed files")
@@ -291,17 +301,19 @@ class Ensure:
         log(f"cluster {self.names.cluster}: {', '.join(missing)} added")
         labels = self.names.labels | {naming.SPEC_LABEL: self.record.digest}
         begin = time.time()
+        made: list[str] = []
         try:
             for name in missing:
                 index = self.nodes.index(name) - self.spec.config["servers"]
                 agents.create(self.nodes[0], name, index, self.spec, labels)
+                made.append(name)
                 nodes.write_registries(name, self.spec)
             watch = NodeWatch(missing)
             timeout = f"{self.spec.start_seconds}s"
             self.k3d(["cluster", "start", self.names.cluster, "--timeout", timeout], watch)
             self.wait(self.nodes, watch, dict.fromkeys(missing, begin))
         except runner.CommandError as error:
-            for name in missing:
+            for name in made:
                 agents.discard(name, server=self.nodes[0])
             left = self.spec.config["agents"] - len(missing)
             raise AgentsError(
@@ -361,6 +373,7 @@ def begin(names: Names, spec: ClusterSpec, digest: str, generation: int) -> Reco
     before = store.load(names)
     if before is None or before.digest != digest:
         return record
+    record = replace(record, draining=before.draining)
     # A release without this knowledge created its nodes from the files that its record names.
     content = before.content or dict.fromkeys(
         before.nodes, transition.content(ClusterSpec.read(before.spec))

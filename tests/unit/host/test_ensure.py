@@ -20,7 +20,7 @@ from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Record
 from runtime_observability.core.transition import content, identity
-from runtime_observability.host import cluster_ready, ensure, k3d, runner, store
+from runtime_observability.host import agents, cluster_ready, ensure, k3d, runner, store
 from runtime_observability.host.cluster_lock import locked
 from runtime_observability.host.cluster_ready import Wanted
 from runtime_observability.host.docker import Owned
@@ -571,6 +571,76 @@ def test_an_agent_that_cannot_be_drained_stays(
         run(names, spec_of(names))
     assert changes(daemon) == ["kubectl drain", "kubectl uncordon"]
     assert len(daemon.containers) == 2
+
+
+@pytest.mark.usefixtures("readiness")
+def test_an_agent_too_many_that_never_joined_is_removed(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    """Of an up that was interrupted while it waited for the agent."""
+    standing(daemon, names, spec)
+    agent = names.node("agent", 0)
+    daemon.kubectl["drain"] = Answer(
+        stderr=f'Error from server (NotFound): nodes "{agent}" not found\n', code=1
+    )
+    run(names, spec_of(names))
+    assert daemon.names == {names.node("server", 0)}
+
+
+@pytest.mark.usefixtures("readiness")
+def test_an_agent_whose_drain_was_interrupted_takes_pods_again_if_it_stays(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    standing(daemon, names, spec)
+
+    def be_killed(agent: str, *, server: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr(agents, "remove", be_killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(names, spec_of(names))
+    assert changes(daemon) == []
+    run(names, spec)
+    run(names, spec)
+    assert changes(daemon) == ["kubectl uncordon"], "once: a person may cordon it later"
+
+
+def test_a_drain_that_was_interrupted_is_not_forgotten_by_an_up_that_fails(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, readiness: list[str]
+) -> None:
+    standing(daemon, names, spec)
+    remember(names, spec, complete=False, draining=names.node("agent", 0))
+    readiness[:] = ["agent-0: no disk"]
+    with pytest.raises(runner.CommandError, match="no disk"):
+        run(names, spec)
+    run(names, spec)
+    assert changes(daemon) == ["kubectl uncordon"]
+
+
+@pytest.mark.usefixtures("readiness")
+def test_a_node_of_others_that_has_an_agent_s_name_is_not_removed(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    """`k3d node create traced-dev-agent` names its node like this."""
+    daemon.node(names, "server", spec=identity(spec))
+    remember(names, spec_of(names))
+    theirs = daemon.node(names, "agent", 0, owner="")
+    with pytest.raises(runner.CommandError, match=f"`k3d node delete {theirs.name}`"):
+        run(names, spec)
+    assert theirs in daemon.containers
+
+
+@pytest.mark.usefixtures("readiness")
+def test_a_container_of_others_that_has_an_agent_s_name_is_not_removed(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    daemon.node(names, "server", spec=identity(spec))
+    remember(names, spec_of(names))
+    theirs = daemon.container(names.node("agent", 0))
+    with pytest.raises(runner.CommandError, match="is already in use"):
+        run(names, spec)
+    assert theirs in daemon.containers
 
 
 @pytest.mark.usefixtures("readiness")
