@@ -7,6 +7,7 @@ its files are still as ensure made them: Pulumi cannot see that, as a Command ha
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -193,7 +194,8 @@ def check_k3d() -> list[Problem]:
     if not shutil.which("k3d"):
         return [Problem("k3d", "not on PATH", cure=cure)]
     try:
-        shown = runner.run(["k3d", "version"], timeout=_K3D_SECONDS).checked()
+        nowhere = {**os.environ, "DOCKER_HOST": "unix:///dev/null"}  # else it hangs with a daemon
+        shown = runner.run(["k3d", "version"], timeout=_K3D_SECONDS, environment=nowhere).checked()
     except runner.CommandError as error:
         return [Problem("k3d", str(error), cure=cure)]
     found = re.search(r"k3d version v(\d+\.\d+\.\d+)", shown)
