@@ -44,6 +44,17 @@ def test_what_nodes_cannot_get_is_refused(environment: dict[str, str], said: str
     assert "hush" not in str(refused.value)
 
 
+@pytest.mark.parametrize(("value", "shown"), [(2, "2"), (True, "true")])
+def test_what_pulumi_config_set_has_made_of_a_text_is_told(value: Any, shown: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        parsed(nodeEnvironment={"GOMAXPROCS": value})
+    (problem,) = map(str, refused.value.problems)
+    assert problem == (
+        f"nodeEnvironment.GOMAXPROCS: {shown} cannot be used: it is not text. Write it in quotes, "
+        "or use `pulumi config set --path --type string`"
+    )
+
+
 def test_every_node_has_the_users_variables_beside_its_own() -> None:
     config: dict[str, Any] = {"agents": 1, "nodeEnvironment": {"COMPANY": "acme"}}
     for role in ("server", "agent"):
