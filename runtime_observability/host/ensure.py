@@ -45,10 +45,6 @@ _EXTRA_SECONDS = 120
 """Time for k3d itself, in addition to its timeout for the nodes."""
 
 
-class AgentsError(runner.CommandError):
-    """New agents did not start, and are removed again; the rest of the cluster works."""
-
-
 class Action(Enum):
     CREATE = "create"
     START = "start"
@@ -178,7 +174,7 @@ class Ensure:
             )
         for node in nodes.added:
             if node.name in self.nodes:
-                raise runner.CommandError(
+                raise agents.AgentsError(
                     f"node {node.name}, which the stack is to have, was added by somebody: remove "
                     f"that one with `k3d node delete {node.name}`, or keep it and set agents lower"
                 )
@@ -316,7 +312,7 @@ class Ensure:
             for name in made:
                 agents.discard(name, server=self.nodes[0])
             left = self.spec.config["agents"] - len(missing)
-            raise AgentsError(
+            raise agents.AgentsError(
                 f"{error}\nthe new agents are removed again, and the cluster works as before: "
                 f"correct what they get, or `pulumi config set agents {left}`"
             ) from None
@@ -381,6 +377,15 @@ def begin(names: Names, spec: ClusterSpec, digest: str, generation: int) -> Reco
     return replace(record, never_complete=before.never_complete, content=content)
 
 
+def _stands(names: Names) -> bool:
+    """Whether the stack's own cluster is there; False where Docker cannot tell."""
+    try:
+        nodes = docker.ClusterNodes.of(docker.containers(), names.cluster, names.owner)
+    except runner.CommandError:
+        return False
+    return bool(nodes.owned) and not nodes.foreign
+
+
 def main() -> int:
     request = json.load(sys.stdin)
     names = Names(request["stack"], Path(request["folder"]), Path(request["stateFolder"]))
@@ -392,8 +397,7 @@ def main() -> int:
             instance = Ensure(names, spec, record, lock).run()
     except (runner.CommandError, api_server.UnusableKubeconfigError, OSError) as error:
         print(f"error: cluster {names.cluster}: {error}", file=sys.stderr)
-        there = any(node.cluster == names.cluster for node in docker.containers())
-        if there and not isinstance(error, AgentsError):
+        if not isinstance(error, agents.AgentsError) and _stands(names):
             print(
                 f"to create it anew, without its workloads: `k3d cluster delete {names.cluster}`, "
                 "then `pulumi up`",

@@ -777,6 +777,67 @@ def test_a_failure_is_told_and_not_remembered_as_success(
     assert record is None or not record.complete
 
 
+ANEW = "to create it anew, without its workloads: `k3d cluster delete traced-dev`"
+
+
+@pytest.mark.usefixtures("readiness")
+def test_an_agent_s_problem_is_no_reason_to_make_the_cluster_anew(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    standing(daemon, names, spec)
+    daemon.start_fails = True
+    remember(names, spec, content=dict.fromkeys(ensure.wanted_nodes(names, spec), "older"))
+    assert command(names, spec, monkeypatch) == 1
+    assert ANEW in capfd.readouterr().err
+    for node in daemon.containers:
+        node.state = "running"
+    daemon.kubectl["drain"] = Answer(stderr="Cannot evict pod\n", code=1)
+    assert command(names, spec_of(names), monkeypatch) == 1
+    told = capfd.readouterr().err
+    assert "agent-0 cannot be drained and stays: Cannot evict pod. Free it of that pod" in told
+    assert ANEW not in told
+
+
+@pytest.mark.usefixtures("readiness")
+def test_no_command_is_told_that_deletes_the_cluster_of_another_owner(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    daemon.node(names, "server", owner="other")
+    assert command(names, spec, monkeypatch) == 1
+    told = capfd.readouterr().err
+    assert "already exists and has another owner" in told
+    assert ANEW not in told
+
+
+def test_a_docker_that_ends_meanwhile_is_told_in_one_line(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    standing(daemon, names, spec)
+
+    def wait(*_: object) -> float:
+        daemon.down = True
+        return 0.1
+
+    monkeypatch.setattr(cluster_ready, "wait", wait)
+    assert command(names, spec, monkeypatch) == 1
+    assert (
+        "error: cluster traced-dev: `docker ps -a --no-trunc` exited with 1: "
+        "Cannot connect to the Docker daemon. Is it running?"
+    ) in capfd.readouterr().err.splitlines()
+
+
 def test_a_full_disk_is_told_in_one_line(
     daemon: FakeDaemon,
     names: Names,
