@@ -91,7 +91,8 @@ def decide(
         return Decision(Action.RECREATE, "it has no server")
     problems = [f"{name} is missing" for name in wanted[:servers] if name not in there]
     problems += [
-        f"{name} was created from another configuration"
+        f"{name} was created from another configuration: only `pulumi up` without --target "
+        "replaces it"
         for name, node in there.items()
         if node.spec != digest
     ]
@@ -131,7 +132,6 @@ class Ensure:
 
         Raises CommandError when that is not possible.
         """
-        self.note()
         self.check_files()
         found = self.unpaused(self.containers())
         decision = decide(
@@ -141,6 +141,7 @@ class Ensure:
             servers=self.spec.config["servers"],
             never_complete=self.record.never_complete,
         )
+        self.note()
         log(f"cluster {self.names.cluster}: {decision.action.value}, because {decision.reason}")
         match decision.action:
             case Action.CREATE:

@@ -87,9 +87,12 @@ def observe(
         problems += own_container.refuse(names, containers)
     except runner.CommandError as error:
         return Observation((*problems, daemon.unusable(error)))
-    problems += ownership.refuse_objects_of_others(names, containers, networks)
-    problems += refuse_taken_ports(names, host_ports, containers, port_offset)
-    problems += refuse_taken_ports(names, udp_ports or {}, containers, protocol="udp")
+    of_others = ownership.refuse_objects_of_others(names, containers, networks)
+    problems += of_others
+    # Where the folder was moved or copied, what it was moved from has the ports.
+    if not any(problem.key == ownership.FOLDER for problem in of_others):
+        problems += refuse_taken_ports(names, host_ports, containers, port_offset)
+        problems += refuse_taken_ports(names, udp_ports or {}, containers, protocol="udp")
     problems += refuse_missing_registries(registries, containers)
     if record:
         address = runner.variables.get("DOCKER_HOST", "")

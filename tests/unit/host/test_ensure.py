@@ -365,9 +365,11 @@ def test_a_cluster_of_another_spec_is_left_as_it_is(
     nodes(daemon, names, "0" * 16)
     if recorded:
         remember(names, spec, digest="0" * 16)
-    with pytest.raises(runner.CommandError, match=r"from another configuration.*left as it is"):
+    before = store.load(names)
+    with pytest.raises(runner.CommandError, match=r"from another configuration.*without --target"):
         run(names, spec)
     assert changes(daemon) == []
+    assert store.load(names) == before, "the record is of the cluster that stands"
 
 
 @pytest.mark.parametrize("recorded", [True, False])

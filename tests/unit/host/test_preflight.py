@@ -777,6 +777,18 @@ def test_a_registry_that_k3d_did_not_make_is_refused(daemon: FakeDaemon, names: 
     ]
 
 
+def test_a_moved_folder_is_the_problem_and_not_its_ports(
+    daemon: FakeDaemon, names: Names, tmp_path: Path
+) -> None:
+    names.directory.mkdir(parents=True)
+    names.claim_file.write_text(names.claim)
+    daemon.container(names.jaeger, labels=names.labels, ports="127.0.0.1:16686->16686/tcp")
+    moved = replace(names, folder=tmp_path / "moved")
+    names.folder.rename(moved.folder)
+    (problem,) = observe(moved, {"jaegerUiPort": 16686}).problems
+    assert "it was moved here from" in str(problem)
+
+
 def test_without_docker_that_is_the_problem(daemon: FakeDaemon, names: Names) -> None:
     daemon.down = True
     (problem,) = map(str, observe(names, {}).problems)
