@@ -71,6 +71,15 @@ class ClusterSpec:
         return str(self.config.get("registries", {}).get("config", ""))
 
     @property
+    def host_ports(self) -> list[tuple[int, str]]:
+        """The ports that the nodes take on 127.0.0.1, each with its protocol."""
+        found = [(int(self.config["kubeAPI"]["hostPort"]), "tcp")]
+        for entry in self.config["ports"]:
+            _, port, inside = entry["port"].split(":")
+            found.append((int(port), inside.partition("/")[2] or "tcp"))
+        return found
+
+    @property
     def has_network_plugin(self) -> bool:
         """Whether k3s brings a CNI; without one, nodes are Ready when the user has added one."""
         arguments = self.config["options"]["k3s"]["extraArgs"]

@@ -29,6 +29,8 @@ class Record:
     content: dict[str, str] = field(default_factory=dict)
     """By node: which content of its files (core.transition) it has started with; absent: that of
     ``spec``."""
+    draining: str = ""
+    """The agent that is being drained, which takes no pods; empty: none."""
     daemon: str = ""
     """The id of the Docker daemon; empty in the records of the first releases."""
     docker_host: str = ""

@@ -23,6 +23,10 @@ _DRAIN_SECONDS = 120
 _CREATE_SECONDS = 120
 
 
+class AgentsError(runner.CommandError):
+    """What is wrong is an agent's: the rest of the cluster works."""
+
+
 def create(
     server: str, agent: str, index: int, spec: ClusterSpec, labels: Mapping[str, str]
 ) -> None:
@@ -46,23 +50,28 @@ def create(
 
 
 def remove(agent: str, *, server: str) -> None:
-    """Drains an agent, then removes it from Kubernetes and from Docker.
+    """Drains an agent that has joined, then removes it from Kubernetes and from Docker.
 
-    Raises CommandError, with the node still there and schedulable, when it cannot be drained.
+    Raises AgentsError, with the node still there and schedulable, when it cannot be drained.
     """
     drained = runner.run(
         _kubectl(server, "drain", agent, "--ignore-daemonsets", "--delete-emptydir-data", "--force",
                  f"--timeout={_DRAIN_SECONDS}s"),
         timeout=_DRAIN_SECONDS + 30,
     )  # fmt: skip
-    if drained.code:
-        runner.run(_kubectl(server, "uncordon", agent))
+    if drained.code and f'nodes "{agent}" not found' not in drained.stderr:
+        uncordon(agent, server=server)
         last = (drained.stderr.strip() or "kubectl says nothing").splitlines()[-1]
-        raise runner.CommandError(
+        raise AgentsError(
             f"{agent} cannot be drained and stays: {last}. Free it of that pod, or keep as many "
             "agents, then run `pulumi up` again"
         )
     discard(agent, server=server)
+
+
+def uncordon(agent: str, *, server: str) -> None:
+    """Lets an agent take pods again, which a drain has stopped."""
+    runner.run(_kubectl(server, "uncordon", agent))
 
 
 def discard(agent: str, *, server: str) -> None:

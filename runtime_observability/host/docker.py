@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +213,7 @@ def _listed(argv: list[str], fields: dict[str, str]) -> list[Owned]:
     cells = ",".join(
         f'"{field}":{{{{json {source}}}}}' for field, source in (fields | labels).items()
     )
-    lines = runner.run([*argv, "--format", f"{{{cells}}}"]).checked().splitlines()
+    listed = runner.run([*argv, "--format", f"{{{cells}}}"])
+    lines = replace(listed, argv=tuple(argv)).checked().splitlines()  # no error has the format
     rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
     return [Owned(**row) for row in rows]

@@ -45,10 +45,6 @@ _EXTRA_SECONDS = 120
 """Time for k3d itself, in addition to its timeout for the nodes."""
 
 
-class AgentsError(runner.CommandError):
-    """New agents did not start, and are removed again; the rest of the cluster works."""
-
-
 class Action(Enum):
     CREATE = "create"
     START = "start"
@@ -95,7 +91,8 @@ def decide(
         return Decision(Action.RECREATE, "it has no server")
     problems = [f"{name} is missing" for name in wanted[:servers] if name not in there]
     problems += [
-        f"{name} was created from another configuration"
+        f"{name} was created from another configuration: only `pulumi up` without --target "
+        "replaces it"
         for name, node in there.items()
         if node.spec != digest
     ]
@@ -135,7 +132,6 @@ class Ensure:
 
         Raises CommandError when that is not possible.
         """
-        self.note()
         self.check_files()
         found = self.unpaused(self.containers())
         decision = decide(
@@ -145,6 +141,7 @@ class Ensure:
             servers=self.spec.config["servers"],
             never_complete=self.record.never_complete,
         )
+        self.note()
         log(f"cluster {self.names.cluster}: {decision.action.value}, because {decision.reason}")
         match decision.action:
             case Action.CREATE:
@@ -176,6 +173,12 @@ class Ensure:
                 f"cluster {self.names.cluster} already exists and has another owner: it has "
                 f"{nodes.foreign[0].whose}. Destroy it first, or choose another stack name"
             )
+        for node in nodes.added:
+            if node.name in self.nodes:
+                raise agents.AgentsError(
+                    f"node {node.name}, which the stack is to have, was added by somebody: remove "
+                    f"that one with `k3d node delete {node.name}`, or keep it and set agents lower"
+                )
         tools = (
             container
             for container in everything
@@ -248,11 +251,15 @@ class Ensure:
             self.delete()
             self.create()
             return
+        if self.record.draining in present:
+            agents.uncordon(self.record.draining, server=self.nodes[0])
         for name in sorted(there.keys() - set(self.nodes), reverse=True):
             log(f"cluster {self.names.cluster}: {name} is drained and removed")
             is_running = there[name].state == "running"  # the pods of a stopped one never end
             remove = agents.remove if is_running else agents.discard
+            self.note(draining=name)
             remove(name, server=self.nodes[0])
+        self.note(draining="")
         for name in present:
             if self.record.content.get(name) != self.content:
                 log(f"cluster {self.names.cluster}: {name} restarts and reads its changed files")
@@ -291,20 +298,22 @@ class Ensure:
         log(f"cluster {self.names.cluster}: {', '.join(missing)} added")
         labels = self.names.labels | {naming.SPEC_LABEL: self.record.digest}
         begin = time.time()
+        made: list[str] = []
         try:
             for name in missing:
                 index = self.nodes.index(name) - self.spec.config["servers"]
                 agents.create(self.nodes[0], name, index, self.spec, labels)
+                made.append(name)
                 nodes.write_registries(name, self.spec)
             watch = NodeWatch(missing)
             timeout = f"{self.spec.start_seconds}s"
             self.k3d(["cluster", "start", self.names.cluster, "--timeout", timeout], watch)
             self.wait(self.nodes, watch, dict.fromkeys(missing, begin))
         except runner.CommandError as error:
-            for name in missing:
+            for name in made:
                 agents.discard(name, server=self.nodes[0])
             left = self.spec.config["agents"] - len(missing)
-            raise AgentsError(
+            raise agents.AgentsError(
                 f"{error}\nthe new agents are removed again, and the cluster works as before: "
                 f"correct what they get, or `pulumi config set agents {left}`"
             ) from None
@@ -361,11 +370,21 @@ def begin(names: Names, spec: ClusterSpec, digest: str, generation: int) -> Reco
     before = store.load(names)
     if before is None or before.digest != digest:
         return record
+    record = replace(record, draining=before.draining)
     # A release without this knowledge created its nodes from the files that its record names.
     content = before.content or dict.fromkeys(
         before.nodes, transition.content(ClusterSpec.read(before.spec))
     )
     return replace(record, never_complete=before.never_complete, content=content)
+
+
+def _stands(names: Names) -> bool:
+    """Whether the stack's own cluster is there; False where Docker cannot tell."""
+    try:
+        nodes = docker.ClusterNodes.of(docker.containers(), names.cluster, names.owner)
+    except runner.CommandError:
+        return False
+    return bool(nodes.owned) and not nodes.foreign
 
 
 def main() -> int:
@@ -379,8 +398,7 @@ def main() -> int:
             instance = Ensure(names, spec, record, lock).run()
     except (runner.CommandError, api_server.UnusableKubeconfigError, OSError) as error:
         print(f"error: cluster {names.cluster}: {error}", file=sys.stderr)
-        there = any(node.cluster == names.cluster for node in docker.containers())
-        if there and not isinstance(error, AgentsError):
+        if not isinstance(error, agents.AgentsError) and _stands(names):
             print(
                 f"to create it anew, without its workloads: `k3d cluster delete {names.cluster}`, "
                 "then `pulumi up`",

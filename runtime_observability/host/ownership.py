@@ -13,6 +13,9 @@ from runtime_observability.core.problem import Problem
 from runtime_observability.host import store
 from runtime_observability.host.docker import ClusterNodes, Daemon, Owned
 
+FOLDER = "project folder"
+"""The key of the problem with a folder that was moved or copied."""
+
 
 def refuse_a_claimed_folder(names: Names) -> list[Problem]:
     """Why the stack's own folder is another Pulumi stack's; empty if it is free or this one's.
@@ -138,7 +141,7 @@ def _moved_or_copied(names: Names, origin: Path, left: Owned) -> Problem:
     # Docker makes a mount's source again where it is gone: a folder alone is no project.
     if _is_there(origin / "Pulumi.yaml"):
         return Problem(
-            "project folder",
+            FOLDER,
             f"it is a copy of {origin}, where stack {left.stack} has {left.name}",
             "this folder's Pulumi stack is that folder's, so `pulumi destroy` here would remove it",
             f"go on in that folder, `cd {there}`, or give this one a stack of its own: "
@@ -147,7 +150,7 @@ def _moved_or_copied(names: Names, origin: Path, left: Owned) -> Problem:
     destroy = f"run `pulumi destroy --stack {shlex.quote(left.stack)}` and then `pulumi up`"
     can_go_back = not _is_there(origin) and _is_there(origin.parent)
     return Problem(
-        "project folder",
+        FOLDER,
         f"it was moved here from {origin}, where stack {left.stack} made {left.name}",
         "the nodes still mount files below the old path",
         f"move it back to keep the cluster: `mv {here} {there}`; or {destroy}"

@@ -7,6 +7,7 @@ its files are still as ensure made them: Pulumi cannot see that, as a Command ha
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -86,9 +87,12 @@ def observe(
         problems += own_container.refuse(names, containers)
     except runner.CommandError as error:
         return Observation((*problems, daemon.unusable(error)))
-    problems += ownership.refuse_objects_of_others(names, containers, networks)
-    problems += refuse_taken_ports(names, host_ports, containers, port_offset)
-    problems += refuse_taken_ports(names, udp_ports or {}, containers, protocol="udp")
+    of_others = ownership.refuse_objects_of_others(names, containers, networks)
+    problems += of_others
+    # Where the folder was moved or copied, what it was moved from has the ports.
+    if not any(problem.key == ownership.FOLDER for problem in of_others):
+        problems += refuse_taken_ports(names, host_ports, containers, port_offset)
+        problems += refuse_taken_ports(names, udp_ports or {}, containers, protocol="udp")
     problems += refuse_missing_registries(registries, containers)
     if record:
         address = runner.variables.get("DOCKER_HOST", "")
@@ -190,7 +194,8 @@ def check_k3d() -> list[Problem]:
     if not shutil.which("k3d"):
         return [Problem("k3d", "not on PATH", cure=cure)]
     try:
-        shown = runner.run(["k3d", "version"], timeout=_K3D_SECONDS).checked()
+        nowhere = {**os.environ, "DOCKER_HOST": "unix:///dev/null"}  # else it hangs with a daemon
+        shown = runner.run(["k3d", "version"], timeout=_K3D_SECONDS, environment=nowhere).checked()
     except runner.CommandError as error:
         return [Problem("k3d", str(error), cure=cure)]
     found = re.search(r"k3d version v(\d+\.\d+\.\d+)", shown)

@@ -17,7 +17,7 @@ from pathlib import Path
 from runtime_observability.core import cluster_spec, documents, naming, rehearsal, transition
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
-from runtime_observability.host import cluster_ready, docker, k3d, runner, store
+from runtime_observability.host import cluster_ready, docker, k3d, ports, runner, store
 from runtime_observability.host.cluster_lock import locked
 from runtime_observability.host.files import write_private
 from runtime_observability.host.k3d import NodeWatch
@@ -29,7 +29,7 @@ CURE = "`pulumi config set rehearseReplacement false` replaces a cluster without
 
 
 class RefusedError(runner.CommandError):
-    """The new configuration does not start."""
+    """The new configuration does not start, or could not beside what runs on this machine."""
 
 
 def sweep(names: Names) -> None:
@@ -93,6 +93,19 @@ def rehearse(names: Names, spec: ClusterSpec, files: Mapping[str, str], lock: in
         sweep(names)
 
 
+def refuse_ports_taken_meanwhile(names: Names, spec: ClusterSpec) -> None:
+    """Raises RefusedError: preflight saw them free, and the rehearsal publishes none."""
+    own = [container for container in docker.containers() if container.owner == names.owner]
+    for port, protocol in spec.host_ports:
+        held = any(port in container.host_ports(protocol) for container in own)
+        if not held and not ports.is_free(port, protocol):
+            raise RefusedError(
+                f"port {port} on 127.0.0.1 was taken meanwhile by another program, so cluster "
+                f"{names.cluster} stays as it is: free the port or choose another, then run "
+                "`pulumi up` again"
+            )
+
+
 def main() -> int:
     request = json.load(sys.stdin)
     names = Names(request["stack"], Path(request["folder"]), Path(request["stateFolder"]))
@@ -104,6 +117,7 @@ def main() -> int:
             if follows := what_follows(names, spec, request["digest"]):
                 log(f"cluster {names.cluster}: the new configuration is started beside it first")
                 rehearse(names, spec, request["files"], lock)
+                refuse_ports_taken_meanwhile(names, spec)
                 rehearsed = True
                 log(f"cluster {names.cluster}: the new configuration starts, so {follows}")
     except RefusedError as error:

@@ -48,6 +48,7 @@ def _is_valid(record: Record) -> bool:
         and isinstance(spec.settings, dict)
         and isinstance(record.never_complete, bool)
         and isinstance(record.content, dict)
+        and isinstance(record.draining, str)
         and isinstance(record.daemon, str)
         and isinstance(record.docker_host, str)
     )

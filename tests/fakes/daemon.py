@@ -360,6 +360,8 @@ class FakeDaemon:
 
     def _create_agent(self, name: str, options: list[str]) -> Answer:
         """A container that is created from files of labels and variables."""
+        if any(found.name == name for found in self.containers):
+            return Answer(stderr=f"The container name {name} is already in use\n", code=1)
         _, variables, _, marks = options[:4]
         labels = dict(line.split("=", 1) for line in Path(marks).read_text().splitlines())
         agent = self.container(name, labels=labels, state="created", top="/bin/k3s agent")

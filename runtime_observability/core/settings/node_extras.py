@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import PurePosixPath
+from posixpath import normpath
 
 from runtime_observability.core import naming
 from runtime_observability.core.settings.rule import RuleError, without_dollar
-from runtime_observability.core.settings.secret_texts import LOGIN_IN_URL
+from runtime_observability.core.settings.secret_texts import (
+    LOGIN_IN_URL,
+    SECRET_FLAGS,
+    SECRET_VARIABLES,
+)
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _OWN = re.compile(r"(CONTAINERD_)?OTEL_|K3S_(TOKEN|URL|KUBECONFIG)|PATH\Z")
@@ -38,6 +42,11 @@ def node_environment(variables: Mapping[str, str]) -> Mapping[str, str]:
             )
         if _OWN.match(name):
             raise RuleError(f"the stack sets {name} itself", "leave it out")
+        if flag := SECRET_VARIABLES.get(name):
+            raise RuleError(
+                f"the value of {name} would be readable in Pulumi's state and in `docker inspect`",
+                SECRET_FLAGS[flag],
+            )
         if "\n" in value:
             raise RuleError(f"{name} has a line break, which no variable of a node can have")
         if LOGIN_IN_URL.search(value):
@@ -58,7 +67,7 @@ def node_volume(text: str) -> str:
             "or below the project's folder",
             "for instance certificates/company.pem:/etc/ssl/certs/company.pem:ro",
         )
-    target = str(PurePosixPath(match["target"]))
+    target = f"/{normpath(match['target']).lstrip('/')}"
     if why := _TAKEN.get(target):
         raise RuleError(f"{target} cannot be mounted over: {why}", "choose another TARGET")
     return text

@@ -95,6 +95,10 @@ def _problem(error: Any, raw: Mapping[str, Any], secret_keys: Set[str]) -> Probl
             path = re.sub(r"\.(\d+)\b", r"[\1]", key)
             cure = f"use `pulumi config set --path '{path}[0]' VALUE`"
             return Problem(key, f"{value} is not a list", cure=cure)
+        case "string_type":
+            cure = "write it in quotes, or use `pulumi config set --path --type string`"
+            plain = isinstance(error["input"], int | float)
+            return Problem(key, f"{value} cannot be used", "it is not text", cure if plain else "")
         case "value_error" if location[0] in secret_keys - _WITHOUT_REPETITION:
             why = "the reason may repeat it and is not shown"
             cure = "docs/configuration.md has the rules of each key"

@@ -14,6 +14,14 @@ SECRET_FLAGS = {
     "vpn-auth": "name a file in the nodes: --vpn-auth-file=PATH",
 }
 """k3s' flags whose value is a secret, with the cure."""
+SECRET_VARIABLES = {
+    "K3S_AGENT_TOKEN": "agent-token",
+    "AWS_ACCESS_KEY_ID": "etcd-s3-access-key",
+    "AWS_SECRET_ACCESS_KEY": "etcd-s3-secret-key",
+    "AWS_SESSION_TOKEN": "etcd-s3-session-token",
+    "K3S_VPN_AUTH": "vpn-auth",
+}
+"""Variables that k3s reads in place of one of these flags (k3s pkg/cli/cmds)."""
 
 LOGIN_IN_URL = re.compile(r"//\S*@")
 """A user, with or without a password, before a URL's host; a password may have any character."""
@@ -21,6 +29,7 @@ _LOGIN = re.compile(
     rf"{LOGIN_IN_URL.pattern}"
     r"|[^\s:/@]+:\S+@(?!sha256:)"
     rf"|--({'|'.join(SECRET_FLAGS)})\b(?!-)"
+    rf"|K3S_TOKEN|{'|'.join(SECRET_VARIABLES)}"
     r"|password|--datastore-endpoint=.*@",
     re.IGNORECASE,
 )

@@ -28,6 +28,9 @@ def variables(role: str = "server", index: int = 0, **config: Any) -> dict[str, 
         ({"OTEL_TRACES_SAMPLER": "always_on"}, "the stack sets OTEL_TRACES_SAMPLER itself"),
         ({"CONTAINERD_OTEL_SERVICE_NAME": "x"}, "the stack sets CONTAINERD_OTEL_SERVICE_NAME"),
         ({"K3S_TOKEN": "x"}, "the stack sets K3S_TOKEN itself"),
+        ({"K3S_TOKEN": "hush"}, "its value cannot be used: the stack sets K3S_TOKEN itself"),
+        ({"K3S_AGENT_TOKEN": "hush"}, "the value of K3S_AGENT_TOKEN would be readable"),
+        ({"AWS_SECRET_ACCESS_KEY": "hush"}, "name that in --etcd-s3-config-secret"),
         ({"PATH": "/bin"}, "the stack sets PATH itself"),
         ({"A": "1\n2"}, "A has a line break"),
         ({"A": "$HOME"}, "k3d expands a $"),
@@ -39,6 +42,17 @@ def test_what_nodes_cannot_get_is_refused(environment: dict[str, str], said: str
         parsed(nodeEnvironment=environment)
     assert said in str(refused.value)
     assert "hush" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("value", "shown"), [(2, "2"), (True, "true")])
+def test_what_pulumi_config_set_has_made_of_a_text_is_told(value: Any, shown: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        parsed(nodeEnvironment={"GOMAXPROCS": value})
+    (problem,) = map(str, refused.value.problems)
+    assert problem == (
+        f"nodeEnvironment.GOMAXPROCS: {shown} cannot be used: it is not text. Write it in quotes, "
+        "or use `pulumi config set --path --type string`"
+    )
 
 
 def test_every_node_has_the_users_variables_beside_its_own() -> None:

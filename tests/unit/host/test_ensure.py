@@ -20,7 +20,7 @@ from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Record
 from runtime_observability.core.transition import content, identity
-from runtime_observability.host import cluster_ready, ensure, k3d, runner, store
+from runtime_observability.host import agents, cluster_ready, ensure, k3d, runner, store
 from runtime_observability.host.cluster_lock import locked
 from runtime_observability.host.cluster_ready import Wanted
 from runtime_observability.host.docker import Owned
@@ -365,9 +365,11 @@ def test_a_cluster_of_another_spec_is_left_as_it_is(
     nodes(daemon, names, "0" * 16)
     if recorded:
         remember(names, spec, digest="0" * 16)
-    with pytest.raises(runner.CommandError, match=r"from another configuration.*left as it is"):
+    before = store.load(names)
+    with pytest.raises(runner.CommandError, match=r"from another configuration.*without --target"):
         run(names, spec)
     assert changes(daemon) == []
+    assert store.load(names) == before, "the record is of the cluster that stands"
 
 
 @pytest.mark.parametrize("recorded", [True, False])
@@ -574,6 +576,76 @@ def test_an_agent_that_cannot_be_drained_stays(
 
 
 @pytest.mark.usefixtures("readiness")
+def test_an_agent_too_many_that_never_joined_is_removed(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    """Of an up that was interrupted while it waited for the agent."""
+    standing(daemon, names, spec)
+    agent = names.node("agent", 0)
+    daemon.kubectl["drain"] = Answer(
+        stderr=f'Error from server (NotFound): nodes "{agent}" not found\n', code=1
+    )
+    run(names, spec_of(names))
+    assert daemon.names == {names.node("server", 0)}
+
+
+@pytest.mark.usefixtures("readiness")
+def test_an_agent_whose_drain_was_interrupted_takes_pods_again_if_it_stays(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    standing(daemon, names, spec)
+
+    def be_killed(agent: str, *, server: str) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr(agents, "remove", be_killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(names, spec_of(names))
+    assert changes(daemon) == []
+    run(names, spec)
+    run(names, spec)
+    assert changes(daemon) == ["kubectl uncordon"], "once: a person may cordon it later"
+
+
+def test_a_drain_that_was_interrupted_is_not_forgotten_by_an_up_that_fails(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, readiness: list[str]
+) -> None:
+    standing(daemon, names, spec)
+    remember(names, spec, complete=False, draining=names.node("agent", 0))
+    readiness[:] = ["agent-0: no disk"]
+    with pytest.raises(runner.CommandError, match="no disk"):
+        run(names, spec)
+    run(names, spec)
+    assert changes(daemon) == ["kubectl uncordon"]
+
+
+@pytest.mark.usefixtures("readiness")
+def test_a_node_of_others_that_has_an_agent_s_name_is_not_removed(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    """`k3d node create traced-dev-agent` names its node like this."""
+    daemon.node(names, "server", spec=identity(spec))
+    remember(names, spec_of(names))
+    theirs = daemon.node(names, "agent", 0, owner="")
+    with pytest.raises(runner.CommandError, match=f"`k3d node delete {theirs.name}`"):
+        run(names, spec)
+    assert theirs in daemon.containers
+
+
+@pytest.mark.usefixtures("readiness")
+def test_a_container_of_others_that_has_an_agent_s_name_is_not_removed(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    daemon.node(names, "server", spec=identity(spec))
+    remember(names, spec_of(names))
+    theirs = daemon.container(names.node("agent", 0))
+    with pytest.raises(runner.CommandError, match="is already in use"):
+        run(names, spec)
+    assert theirs in daemon.containers
+
+
+@pytest.mark.usefixtures("readiness")
 def test_a_node_that_others_added_is_left_alone(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec
 ) -> None:
@@ -705,6 +777,67 @@ def test_a_failure_is_told_and_not_remembered_as_success(
     assert "error: cluster traced-dev: k3d exited with 1" in output.err
     record = store.load(names)
     assert record is None or not record.complete
+
+
+ANEW = "to create it anew, without its workloads: `k3d cluster delete traced-dev`"
+
+
+@pytest.mark.usefixtures("readiness")
+def test_an_agent_s_problem_is_no_reason_to_make_the_cluster_anew(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    standing(daemon, names, spec)
+    daemon.start_fails = True
+    remember(names, spec, content=dict.fromkeys(ensure.wanted_nodes(names, spec), "older"))
+    assert command(names, spec, monkeypatch) == 1
+    assert ANEW in capfd.readouterr().err
+    for node in daemon.containers:
+        node.state = "running"
+    daemon.kubectl["drain"] = Answer(stderr="Cannot evict pod\n", code=1)
+    assert command(names, spec_of(names), monkeypatch) == 1
+    told = capfd.readouterr().err
+    assert "agent-0 cannot be drained and stays: Cannot evict pod. Free it of that pod" in told
+    assert ANEW not in told
+
+
+@pytest.mark.usefixtures("readiness")
+def test_no_command_is_told_that_deletes_the_cluster_of_another_owner(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    daemon.node(names, "server", owner="other")
+    assert command(names, spec, monkeypatch) == 1
+    told = capfd.readouterr().err
+    assert "already exists and has another owner" in told
+    assert ANEW not in told
+
+
+def test_a_docker_that_ends_meanwhile_is_told_in_one_line(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    standing(daemon, names, spec)
+
+    def wait(*_: object) -> float:
+        daemon.down = True
+        return 0.1
+
+    monkeypatch.setattr(cluster_ready, "wait", wait)
+    assert command(names, spec, monkeypatch) == 1
+    assert (
+        "error: cluster traced-dev: `docker ps -a --no-trunc` exited with 1: "
+        "Cannot connect to the Docker daemon. Is it running?"
+    ) in capfd.readouterr().err.splitlines()
 
 
 def test_a_full_disk_is_told_in_one_line(

@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -283,13 +283,28 @@ def test_a_k3d_that_hangs_is_refused(daemon: FakeDaemon, monkeypatch: pytest.Mon
     assert problem.startswith("k3d: `k3d version` did not finish within 0.1 s. Install k3d")
 
 
+def test_a_daemon_that_hangs_is_no_problem_of_k3d(
+    daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`k3d version` asks the daemon that it finds, and hangs with it."""
+    monkeypatch.setattr(preflight, "_K3D_SECONDS", 5)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///run/hanging.sock")
+    monkeypatch.setitem(runner.variables, "DOCKER_HOST", "unix:///run/hanging.sock")
+    daemon.executables.script(
+        "k3d",
+        "#!/bin/sh\ncase $DOCKER_HOST in *hanging*) exec /bin/sleep 60 ;; esac\n"
+        "echo k3d version v5.9.0\n",
+    )
+    assert preflight.check_k3d() == []
+
+
 def test_k3d_has_ten_seconds(daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
     limits: list[float] = []
     real = runner.run
 
-    def run(argv: list[str], *, timeout: float = 0) -> runner.Result:
+    def run(argv: list[str], *, timeout: float, environment: Mapping[str, str]) -> runner.Result:
         limits.append(timeout)
-        return real(argv, timeout=timeout)
+        return real(argv, timeout=timeout, environment=environment)
 
     monkeypatch.setattr(runner, "run", run)
     assert preflight.check_k3d() == []
@@ -758,6 +773,18 @@ def test_a_registry_that_k3d_did_not_make_is_refused(daemon: FakeDaemon, names: 
         "registries.config"
         for number, host, name in ((2, "three", "three"), (3, "k3d-four", "four"))
     ]
+
+
+def test_a_moved_folder_is_the_problem_and_not_its_ports(
+    daemon: FakeDaemon, names: Names, tmp_path: Path
+) -> None:
+    names.directory.mkdir(parents=True)
+    names.claim_file.write_text(names.claim)
+    daemon.container(names.jaeger, labels=names.labels, ports="127.0.0.1:16686->16686/tcp")
+    moved = replace(names, folder=tmp_path / "moved")
+    names.folder.rename(moved.folder)
+    (problem,) = observe(moved, {"jaegerUiPort": 16686}).problems
+    assert "it was moved here from" in str(problem)
 
 
 def test_without_docker_that_is_the_problem(daemon: FakeDaemon, names: Names) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,36 @@ def test_a_replacement_is_seen_to_start_and_leaves_nothing(
     said = capfd.readouterr()
     assert json.loads(said.out)["rehearsed"] is True
     assert "the new configuration starts, so it is replaced now" in said.err
+
+
+@pytest.mark.usefixtures("waits")
+@pytest.mark.parametrize(
+    "taken", [("kubeApiPort", "tcp"), ("publishedPorts", "tcp"), ("publishedPorts", "udp")]
+)
+def test_a_port_that_is_taken_meanwhile_ends_the_up(
+    daemon: FakeDaemon,
+    names: Names,
+    start: Callable[[ClusterSpec], int],
+    capfd: pytest.CaptureFixture[str],
+    taken: tuple[str, str],
+) -> None:
+    key, kind = taken
+    standing = daemon.node(names, spec="of another configuration")
+    with socket.socket(type=socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM) as theirs:
+        theirs.bind(("127.0.0.1", 0))
+        port = theirs.getsockname()[1]
+        if kind == "tcp":
+            theirs.listen()
+        wanted = port if key == "kubeApiPort" else [f"{port}:80/{kind}"]
+        spec = configuration.spec_of(names, parsed(**{key: wanted}))
+        assert start(spec) == 1
+        said = capfd.readouterr()
+        assert f"port {port} on 127.0.0.1 was taken meanwhile" in said.err
+        assert rehearse.CURE not in said.err
+        assert daemon.names == {standing.name}
+        published = f"127.0.0.1:{port}->80/{kind}"
+        daemon.container(names.jaeger, labels=names.labels, ports=published)
+        assert start(spec) == 0, "what the stack itself holds is handed over"
 
 
 def test_a_configuration_that_k3d_refuses_ends_the_up(
