@@ -25,15 +25,11 @@ PIPE_WIDTH = 400
 
 def console(*, error: bool = False) -> Console:
     """Stdout, or stderr. In a pipe there is no colour unless FORCE_COLOR is set; NO_COLOR wins."""
-    from rich.console import Console  # noqa: PLC0415
-
     stream = sys.stderr if error else sys.stdout
     is_terminal = stream.isatty()
     forced = bool(os.environ.get("FORCE_COLOR")) and not os.environ.get("NO_COLOR")
-    return Console(
+    return _trimming(
         stderr=error,
-        highlight=False,
-        emoji=False,
         soft_wrap=not is_terminal,
         force_terminal=is_terminal or forced,
         no_color=None if is_terminal or forced else True,
@@ -41,11 +37,21 @@ def console(*, error: bool = False) -> Console:
     )
 
 
+def _trimming(**settings: Any) -> Console:
+    from rich.console import Console  # noqa: PLC0415
+
+    from ktrace.view.lines import Trimming  # noqa: PLC0415
+
+    made = Console(highlight=False, emoji=False, **settings)
+    made.push_render_hook(Trimming())
+    return made
+
+
 def waiting(what: str) -> AbstractContextManager[object]:
     """A context manager that shows one line on stderr, and removes it; only on a terminal."""
     if not _shows_waiting():
         return nullcontext()
-    return console(error=True).status(text(f"{what}; Ctrl-C ends it"))
+    return console(error=True).status(_awaited(what))
 
 
 def _shows_waiting() -> bool:
@@ -60,11 +66,14 @@ def telling(what: str) -> Iterator[Callable[[str], None]]:
         yield lambda _: None
         return
 
-    def line(what: str) -> Text:
-        return text(f"{what}; Ctrl-C ends it")
+    with console(error=True).status(_awaited(what)) as status:
+        yield lambda what: status.update(_awaited(what))
 
-    with console(error=True).status(line(what)) as status:
-        yield lambda what: status.update(line(what))
+
+def _awaited(what: str) -> RenderableType:
+    from ktrace.view.lines import Fitting  # noqa: PLC0415
+
+    return Fitting(what, "; Ctrl-C ends it")
 
 
 @contextmanager
@@ -127,16 +136,7 @@ def coloured(what: RenderableType, *, error: bool = False) -> str:
 
 def plain(what: RenderableType) -> str:
     """``what`` as a pipe would receive it."""
-    from rich.console import Console  # noqa: PLC0415
-
-    target = Console(
-        file=io.StringIO(),
-        width=PIPE_WIDTH,
-        no_color=True,
-        soft_wrap=True,
-        highlight=False,
-        emoji=False,
-    )
+    target = _trimming(file=io.StringIO(), width=PIPE_WIDTH, no_color=True, soft_wrap=True)
     with target.capture() as captured:
         target.print(what, soft_wrap=True)
     return captured.get().rstrip("\n")
