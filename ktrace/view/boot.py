@@ -11,8 +11,7 @@ from rich.text import Text
 from ktrace.boot.build import pairs
 from ktrace.boot.model import Boot, Line
 from ktrace.document import moment, versioned
-from ktrace.view.terminal import counted, milliseconds
-from ktrace.view.waterfall import duration
+from ktrace.view.terminal import counted, duration, milliseconds
 from ktrace.view.waterfall import moment as spelled
 
 _MOST_TOLD = 3

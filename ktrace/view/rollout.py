@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from rich.table import Table
 from rich.text import Text
 
-from ktrace.brief import brief
+from ktrace.brief import brief, clause
 from ktrace.rollout import verdict as verdicts
 from ktrace.rollout.kinds import DEPLOYMENT, JOB
 from ktrace.rollout.model import Held, Link, OtherPod, Part, RolledPod, Rollout, State, Write
 from ktrace.rollout.verdict import Verdict
-from ktrace.view.terminal import counted, milliseconds
-from ktrace.view.waterfall import bar_width, duration
+from ktrace.view.terminal import counted, duration, milliseconds
+from ktrace.view.waterfall import bar_width
 
 MOST = 20
 """Pods that a terminal shows; a pipe gets all."""
@@ -55,12 +55,12 @@ def _state(rollout: Rollout, found: Verdict) -> str:
         step = f" ({_step(held)})" if held else ""
         parts.append(f"the slowest start: {name_of(rollout, pod)}, {took(pod)}{step}")
     if found.obstacle:
-        parts.append(found.obstacle)
+        parts.append(clause(found.obstacle))
     if found.waits and not found.ok:
         first = found.waits[0]
-        why = f" ({first.held.step})" if first.held and first.held.goes_on else ""
-        why = why or (f" ({first.why})" if first.why else "")
-        parts.append(f"waits for {name_of(rollout, first)}{why}")
+        why = first.held.step if first.held and first.held.goes_on else first.why
+        told = f" ({clause(why)})" if why else ""
+        parts.append(f"waits for {name_of(rollout, first)}{told}")
     return "; ".join(parts)
 
 
@@ -86,9 +86,10 @@ def held_up_by(rollout: Rollout, link: Link) -> str:
 
 
 def _step(held: Held) -> str:
-    return f"{held.step}, for {duration(held.ms / 1000)}" if held.goes_on else (
-        f"{held.step} {milliseconds(held.ms)}"
-    )  # fmt: skip
+    step = clause(held.step)
+    if held.goes_on:
+        return f"{step}, for {duration(held.ms / 1000)}"
+    return f"{step} {milliseconds(held.ms)}"
 
 
 def length(time: timedelta, *, exact: bool) -> str:
@@ -121,7 +122,7 @@ def summary(rollout: Rollout) -> list[str]:
     if rollout.revision:
         lines.append(_revision(rollout))
     lines += chain(rollout)
-    lines += rollout.notes
+    lines += map(brief, rollout.notes)
     if rollout.missing:
         lines.append(f"without {'; without '.join(rollout.missing)}")
     return lines
@@ -215,8 +216,9 @@ def slowest(pod: RolledPod) -> str:
     if pod.part is Part.BEFORE:
         return "there before the last write"
     if pod.held:
-        return _step(pod.held) if pod.held.ms or not pod.held.goes_on else pod.held.step
-    return pod.why
+        told = pod.held.ms or not pod.held.goes_on
+        return _step(pod.held) if told else brief(pod.held.step)
+    return brief(pod.why)
 
 
 def others(rollout: Rollout, columns: int, most: int | None = MOST) -> Table | None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 400
 """Columns without a terminal: enough that nothing is cut."""
+_HOUR, _MINUTE, _TENTH, _HUNDREDTH = 3_600_000, 60_000, 100, 10
+"""In milliseconds."""
 
 
 def console(*, error: bool = False) -> Console:
@@ -103,10 +105,26 @@ def print_answer(
 
 
 def milliseconds(value: float) -> str:
-    """For a person: ``0.4 ms``, ``155 ms``, ``2.31 s``."""
-    if value >= 1000:
+    """For a person: ``0.4 ms``, ``155 ms``, ``2.31 s``, ``1 min 17.8 s``, ``2 h 10 min``."""
+    if value >= _HOUR - _TENTH / 2:
+        return duration(value / 1000)
+    if value >= _MINUTE - _HUNDREDTH / 2:
+        minutes, tenths = divmod(round(value / _TENTH), _MINUTE // _TENTH)
+        return f"{minutes} min {tenths / 10:.1f} s"
+    if value >= 999.5:
         return f"{value / 1000:.2f} s"
-    return f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"
+    return f"{value:.0f} ms" if value >= 9.95 else f"{value:.1f} ms"
+
+
+def duration(seconds: float) -> str:
+    """A time that is known to the second: ``20 s``, ``3 min 5 s``, ``2 h 10 min``, ``4 d 1 h``."""
+    whole = round(seconds)
+    days, hours, minutes, rest = whole // 86400, whole // 3600 % 24, whole // 60 % 60, whole % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def counted(number: int, noun: str) -> str:

@@ -160,3 +160,25 @@ def test_all_consoles_are_made_here() -> None:
         if re.search(r"\bConsole\(", file.read_text()) and file.name != "terminal.py"
     ]
     assert others == []
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (0, "0.0 ms"),
+        (9.94, "9.9 ms"),
+        (9.96, "10 ms"),
+        (999.4, "999 ms"),
+        (999.6, "1.00 s"),
+        (59_994, "59.99 s"),
+        (59_996, "1 min 0.0 s"),
+        (77_820, "1 min 17.8 s"),
+        (119_960, "2 min 0.0 s"),
+        (1_220_590, "20 min 20.6 s"),
+        (3_599_940, "59 min 59.9 s"),
+        (3_599_960, "1 h 0 min"),
+        (7_800_000, "2 h 10 min"),
+    ],
+)
+def test_a_time_is_told_in_units_that_a_person_reads(value: float, told: str) -> None:
+    assert terminal.milliseconds(value) == told
