@@ -21,7 +21,9 @@ MOST = 20
 _LONGEST, _SHORTEST = 3, timedelta(seconds=30)
 """Of the axis, if something goes on: so many times as long as all that has ended, but not less."""
 _NARROW = 80
-"""Columns below which a node's name and the moment of creation have no room."""
+"""Columns below which a length may take two lines."""
+_GAP, _STEP, _SHORTEST_BARS = 2, 24, 12
+"""Columns between two of a table, for the slowest step at least, and for bars at least."""
 _STYLES = {State.READY: "green", State.SUCCEEDED: "green", State.FAILED: "red"}
 _UNDONE = (State.NOT_READY, State.STARTING, State.FAILED)
 
@@ -173,32 +175,58 @@ def ends(rollout: Rollout) -> tuple[datetime, datetime] | None:
 
 
 def table(rollout: Rollout, columns: int, most: int | None = MOST) -> Table:
-    """One line for each pod, those that are not Ready first, then the slowest."""
+    """One line for each pod, those that are not Ready first, then the slowest.
+
+    Bars, then when a pod was created, then its node have a column where there is room for it
+    beside whole names.
+    """
     made = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
-    wide, bars = columns >= _NARROW, bar_width(columns)
+    shown = rollout.pods if most is None else rollout.pods[:most]
     # Pods of a selection have nothing to do with each other: their starts have no common axis.
     axis = ends(rollout) if rollout.workload else None
-    bars = bars if axis else 0
+    room = columns - _needed(
+        ["pod", *(name_of(rollout, pod) for pod in shown)],
+        ["state", *map(_told, shown)],
+        ["took", *map(took, shown)],
+        ["x" * _STEP],
+    )
+    node = _fits(["node", *(pod.node for pod in shown)], room)
+    room -= node
+    created = _fits(["created", *(str(_after(rollout, pod)) for pod in shown)], room)
+    bars = min(bar_width(columns), room - created - _GAP) if axis else 0
+    bars = bars if bars >= _SHORTEST_BARS else 0
     made.add_column("pod", overflow="fold", min_width=12)
     made.add_column("state", no_wrap=True)
-    if wide:
-        made.add_column("node", overflow="fold", max_width=columns // 5)
+    if node:
+        made.add_column("node", no_wrap=True)
+    if created:
         made.add_column("created", justify="right", no_wrap=True)
-    made.add_column("took", justify="right", no_wrap=wide)
+    made.add_column("took", justify="right", no_wrap=columns >= _NARROW)
     if bars:
         made.add_column("", no_wrap=True, width=bars)
     made.add_column("slowest step", overflow="fold")
-    shown = rollout.pods if most is None else rollout.pods[:most]
     for pod in shown:
         made.add_row(
             Text(name_of(rollout, pod)),
             Text(_told(pod), _STYLES.get(pod.state, "yellow")),
-            *([Text(pod.node), _after(rollout, pod)] if wide else []),
+            *([Text(pod.node)] if node else []),
+            *([_after(rollout, pod)] if created else []),
             Text(took(pod)),
             *([Text(_bar(pod, axis, bars, rollout.looked_at), _style(pod))] if bars else []),
             Text(slowest(pod)),
         )
     return made
+
+
+def _needed(*cells: Sequence[str]) -> int:
+    """Of a terminal's columns, for those of a table with ``cells``, each with a gap behind it."""
+    return sum(max(map(len, column)) + _GAP for column in cells)
+
+
+def _fits(cells: Sequence[str], room: int) -> int:
+    """What a column with ``cells`` takes of ``room``; 0 if that is too little."""
+    needed = _needed(cells)
+    return needed if needed <= room else 0
 
 
 def hidden(rollout: Rollout, most: int | None = MOST) -> str:
@@ -226,17 +254,25 @@ def others(rollout: Rollout, columns: int, most: int | None = MOST) -> Table | N
     if not rollout.others:
         return None
     made = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    shown = rollout.others if most is None else rollout.others[:most]
+    room = columns - _needed(
+        ["old pod", *(other.name for other in shown)],
+        ["state", *(str(other.state) for other in shown)],
+        ["ended in", *map(ended_in, shown)],
+        ["x" * _STEP],
+    )
+    node = _fits(["node", *(other.node for other in shown)], room)
     made.add_column("old pod", overflow="fold", min_width=12)
     made.add_column("state", no_wrap=True)
-    if columns >= _NARROW:
-        made.add_column("node", overflow="fold", max_width=columns // 5)
+    if node:
+        made.add_column("node", no_wrap=True)
     made.add_column("ended in", justify="right")
     made.add_column("how", overflow="fold")
-    for other in rollout.others if most is None else rollout.others[:most]:
+    for other in shown:
         made.add_row(
             Text(other.name),
             Text(str(other.state)),
-            *([Text(other.node)] if columns >= _NARROW else []),
+            *([Text(other.node)] if node else []),
             Text(ended_in(other)),
             Text(ending(other)),
         )

@@ -75,6 +75,20 @@ def test_what_a_pod_waits_for_is_brief_on_a_terminal_and_a_page_and_whole_in_jso
     assert document["pods"][0]["slowest"]["step"] == whole
 
 
+@pytest.mark.parametrize("columns", [60, 80, 100, 120, 200])
+def test_names_are_whole_and_what_has_no_room_beside_them_is_left_out(
+    three: Rollout, columns: int
+) -> None:
+    node = "k3d-traced-dev-agent-0"
+    pods = tuple(replace(pod, node=node) for pod in three.pods)
+    others = tuple(replace(other, node=node) for other in three.others)
+    text = "\n".join(printed(replace(three, pods=pods, others=others), columns))
+    names = [*(pod.name for pod in pods), *(other.name for other in others)]
+    assert all(name in text for name in names)
+    assert text.count(node) in ((6,) if columns >= 120 else (0, 3, 6))
+    assert text.count(node) == text.count(node[:12]), "no node's name is cut or folded"
+
+
 def test_bars_have_one_axis(three: Rollout) -> None:
     lines = printed(three, 130)
     bars = [line for line in lines if "█" in line]
