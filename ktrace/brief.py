@@ -1,4 +1,7 @@
-"""Long texts of the kubelet and containerd as a person reads them; JSON has them whole."""
+"""Long texts of the scheduler, the kubelet and containerd as a person reads them.
+
+JSON has them whole.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ _ID_LENGTH = 12
 """As docker and crictl print them."""
 _WRAPPERS = re.compile(
     r'(?:[Ff]ailed to create pod sandbox|[Ff]ailed to pull(?: and unpack)? image "([^"]*)"|'
-    r'failed to resolve (?:reference "[^"]*"|image)|failed to do request): (?=\S)|'
+    r'failed to resolve (?:reference "[^"]*"|image)|failed to do request|'
+    r'Back-off pulling image "([^"]*)": ErrImagePull): (?=\S)|'
     r"rpc error: code = \w+ desc = (?=\S)"
 )
 """What each function adds to the error of the one that it called, which is the cause."""
@@ -20,6 +24,12 @@ _SUBJECT = re.compile(
     r' \(pod: "\S+\([-0-9a-f]{36}\)", container: \S+\)'
 )
 """The kubelet's name of the container that the text is told of."""
+_BACK_OFF = re.compile(r'(?<=ImagePullBackOff)(\)?: )Back-off pulling image "([^"]*)"$')
+"""What its reason says too."""
+_STARTING = re.compile(r'failed to "StartContainer" for "([^"]+)" with (\w+): "((?:[^"\\]|\\.)*)"')
+_PREEMPTION = re.compile(r"(?<= nodes are available: )(.+?\.) (?:[\w ]+, )*preemption: .*")
+"""The scheduler's reasons, and why evicting other pods does not help, which is no reason of its own
+(k8s.io/kubernetes pkg/scheduler/framework FitError, PostFilterMsg)."""
 _TIME = r"\d+(?:\.\d+)?(?:h|ms|m|µs|s)"
 _VARYING = re.compile(
     r"(?<![\w:])[0-9a-f]{64}(?!\w)|"
@@ -36,13 +46,27 @@ def brief(text: str, where: str = "") -> str:
 
     The image that could not be pulled stays, unless ``where`` or the cause names it.
     """
-    text = _SUBJECT.sub("", text)
+    text = _PREEMPTION.sub(r"\1", _SUBJECT.sub("", text))
+    text = _STARTING.sub(_of_container, _BACK_OFF.sub(r"\1\2", text))
     cause = _WRAPPERS.sub("", text)
-    if cause != text:
-        image = next((found[1] for found in _WRAPPERS.finditer(text) if found[1]), "")
-        if image and image not in where and not _names(cause, image):
-            cause = f"{image}: {cause}"
+    with_image = (found for found in _WRAPPERS.finditer(text) if found[1] or found[2])
+    if first := next(with_image, None):
+        image = first[1] or first[2]
+        if image not in where and not _names(cause, image):
+            own = f"{image}: "
+            cause = _WRAPPERS.sub(lambda found: own if found.start() == first.start() else "", text)
     return _ID.sub(lambda found: found[0][:_ID_LENGTH], cause)
+
+
+def clause(text: str) -> str:
+    """``brief(text)`` where the sentence goes on."""
+    return brief(text).removesuffix(".")
+
+
+def _of_container(found: re.Match[str]) -> str:
+    name, reason, message = found.groups()
+    unquoted = message.replace(r"\"", '"').replace(r"\\", "\\")
+    return f"{name}: {reason}: {unquoted}"
 
 
 def _names(cause: str, image: str) -> bool:

@@ -50,7 +50,7 @@ def boot(
         console = terminal.console()
         console.print(view.title(found), style="bold", markup=False)
         if found.lines:
-            console.print(view.table(found))
+            console.print(view.table(found, console.width))
         for line in view.summary(found):
             console.print(line, markup=False)
     if not found.ready:

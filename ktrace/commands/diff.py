@@ -137,11 +137,5 @@ def _nothing_alike(
 @contextmanager
 def _progress(what: str) -> Iterator[Tell]:
     """Tells how many starts of how many are read, on a terminal."""
-    with terminal.waiting(what) as status:
-        update = getattr(status, "update", None)
-
-        def tell(number: int, of: int) -> None:
-            if update:
-                update(terminal.text(f"{number} of {of} {what}; Ctrl-C ends it"))
-
-        yield tell
+    with terminal.telling(what) as tell:
+        yield lambda number, of: tell(f"{number} of {of} {what}")

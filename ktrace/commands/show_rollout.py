@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -97,7 +98,7 @@ def _print(rollouts: Sequence[Rollout], url: str) -> None:
     from ktrace.view import rollout as view
 
     console = terminal.console()
-    most = view.MOST if console.is_terminal else None
+    most = view.MOST if sys.stdout.isatty() else None
     for number, found in enumerate(rollouts):
         if number:
             console.print()

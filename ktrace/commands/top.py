@@ -116,8 +116,8 @@ def top(
             terminal.print_json(activity.document(made, window, by.value, of, jaeger.url))
         else:
             console = terminal.console()
-            links = not console.is_terminal or console.width >= _WIDTH_WITH_LINKS
-            width = console.width if console.is_terminal else None
+            width = console.width if sys.stdout.isatty() else None
+            links = width is None or width >= _WIDTH_WITH_LINKS
             for part in activity.parts(made, window, heading, jaeger.url, links=links, width=width):
                 console.print(part)
             for line in () if links else activity.pages(made, jaeger.url):

@@ -28,7 +28,7 @@ NEVER_RAN = ("StartError", "ContainerCannotRun", "ContainerStatusUnknown")
 _FIELD_PATH = re.compile(r"\{(.+)\}")
 _COMBINED = "(combined from similar events): "
 """What a client puts before the message of an Event that it sends for several."""
-_LONGEST_MESSAGE = 300
+_LONGEST_MESSAGE = 1024
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ from rich.text import Text
 from ktrace.boot.build import pairs
 from ktrace.boot.model import Boot, Line
 from ktrace.document import moment, versioned
-from ktrace.view.terminal import counted, milliseconds
-from ktrace.view.waterfall import duration
+from ktrace.view.terminal import counted, duration, milliseconds
 from ktrace.view.waterfall import moment as spelled
 
 _MOST_TOLD = 3
+_TIMES, _WHAT, _GAP = 28, 36, 2
+"""Columns for both times and the mark, for what happened, and between two columns."""
 
 
 def title(boot: Boot) -> str:
@@ -33,30 +34,48 @@ def title(boot: Boot) -> str:
     return f"cluster {boot.cluster} {what}: when its nodes were Ready is not known"
 
 
-def table(boot: Boot) -> Table:
-    """One line for each moment; ``*`` marks the few waits that made the length."""
+def table(boot: Boot, columns: int) -> Table:
+    """One line for each moment; ``*`` marks the few waits that made the length.
+
+    Where ``columns`` are too few for all, node and source are told behind what they belong to.
+    """
     shown = Table(box=None, pad_edge=False, padding=(0, 1), show_header=True, header_style="bold")
     for heading in ("after", "waited"):
         shown.add_column(heading, justify="right", no_wrap=True)
     shown.add_column("", no_wrap=True)
     shown.add_column("what", overflow="fold")
     several = len(boot.nodes) > 1
-    if several:
-        shown.add_column("node", overflow="fold")
-    shown.add_column("source", no_wrap=True)
+    wide = columns >= _width(boot, several=several)
+    if several and wide:
+        shown.add_column("node", no_wrap=True)
+    if wide:
+        shown.add_column("source", no_wrap=True)
     for line in boot.lines:
-        node = [Text(line.mark.node)] if several else []
+        what = Text(line.mark.what, "bold" if line.critical else "")
+        node = line.mark.node if several else ""
+        if wide:
+            rest = [what, *([Text(node)] if several else []), Text(_source(line), "dim")]
+        else:
+            what.append(f", {node}" if node else "", "not bold")
+            rest = [what.append(f" ({_source(line)})", "dim not bold")]
         shown.add_row(
             _time(line, line.after_ms),
             _time(line, line.waited_ms) if line is not boot.lines[0] else "",
             Text("*" if line.critical else "", "bold yellow"),
-            Text(line.mark.what, "bold" if line.critical else ""),
-            *node,
-            Text(
-                f"{line.mark.source}{', to the second' if line.mark.to_the_second else ''}", "dim"
-            ),
+            *rest,
         )
     return shown
+
+
+def _source(line: Line) -> str:
+    return f"{line.mark.source}{', to the second' if line.mark.to_the_second else ''}"
+
+
+def _width(boot: Boot, *, several: bool) -> int:
+    """Of a terminal on which what most lines tell has one line beside its node and source."""
+    nodes = (len(line.mark.node) + _GAP if several else 0 for line in boot.lines)
+    sources = (len(_source(line)) for line in boot.lines)
+    return _TIMES + _WHAT + _GAP + max(nodes, default=0) + max(sources, default=0)
 
 
 def _time(line: Line, value_ms: float) -> str:

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from ktrace.activity.requests import NOT_KNOWN
-from ktrace.brief import grouped
+from ktrace.brief import brief, clause, grouped
 from ktrace.document import moment, versioned
 from ktrace.podend.model import KILLED, ContainerEnd, PodEnding
 from ktrace.view import waterfall
 from ktrace.view.start import step_of, waiting_of
-from ktrace.view.terminal import milliseconds
+from ktrace.view.terminal import duration, milliseconds
 
 
 def title(ending: PodEnding) -> str:
@@ -46,7 +46,7 @@ def length(ending: PodEnding) -> str:
     if ending.duration_ms is None:
         return ""
     if ending.to_the_second:
-        return waterfall.duration(ending.duration_ms / 1000)
+        return duration(ending.duration_ms / 1000)
     return milliseconds(ending.duration_ms)
 
 
@@ -75,7 +75,7 @@ def _lengths(ending: PodEnding) -> Iterator[str]:
         yield from _of_container(container)
     if (slowest := ending.slowest) and ending.ended and ending.duration_ms:
         yield (
-            f"slowest: {slowest.name}, {milliseconds(slowest.duration_ms)} "
+            f"slowest: {clause(slowest.name)}, {milliseconds(slowest.duration_ms)} "
             f"({slowest.share:.0%} of the total)"
         )
     if ending.grace_seconds:
@@ -95,7 +95,7 @@ def _facts(ending: PodEnding) -> Iterator[str]:
         yield f"spans whose parent is lost or has not arrived yet: {ending.spans_without_parent}"
     if ending.missing:
         yield f"without {'; without '.join(ending.missing)}"
-    yield from ending.notes
+    yield from map(brief, ending.notes)
     yield from grouped((step.name, step.error) for step in ending.steps if step.error)
 
 

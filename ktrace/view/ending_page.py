@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ktrace.brief import brief
 from ktrace.podend.model import REQUEST, PodEnding
 from ktrace.view import ending as view
 from ktrace.view import page, waterfall
@@ -50,7 +51,7 @@ def _facts(ending: PodEnding) -> Iterator[tuple[str, str, str]]:
     for waiting in ending.waiting[:1]:
         yield "waits for", waterfall.waits_for(waiting, ending.looked_at), ""
     if ending.ended and (slowest := ending.slowest):
-        yield "slowest step", milliseconds(slowest.duration_ms), slowest.name
+        yield "slowest step", milliseconds(slowest.duration_ms), brief(slowest.name)
     if ending.killed:
         yield "had to be killed", ", ".join(ending.killed), "at the end of the grace period"
     if ending.grace_seconds:

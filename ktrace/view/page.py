@@ -195,7 +195,7 @@ def _facts(start: PodStart) -> list[tuple[str, str, str]]:
         label = "so far" if start.so_far else "as far as it is known"
     cards = [(label, length(start) or "not known", "")]
     if start.measured and (slowest := start.slowest):
-        cards.append(("slowest step", milliseconds(slowest.duration_ms), slowest.name))
+        cards.append(("slowest step", milliseconds(slowest.duration_ms), brief(slowest.name)))
     if start.ready.after_ms is not None:
         cards.append(("Ready", milliseconds(start.ready.after_ms), "since the request"))
     cards.append(("unexplained", milliseconds(start.unexplained_ms), "nothing is known of it"))

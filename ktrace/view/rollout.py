@@ -8,20 +8,22 @@ from datetime import datetime, timedelta
 from rich.table import Table
 from rich.text import Text
 
-from ktrace.brief import brief
+from ktrace.brief import brief, clause
 from ktrace.rollout import verdict as verdicts
 from ktrace.rollout.kinds import DEPLOYMENT, JOB
 from ktrace.rollout.model import Held, Link, OtherPod, Part, RolledPod, Rollout, State, Write
 from ktrace.rollout.verdict import Verdict
-from ktrace.view.terminal import counted, milliseconds
-from ktrace.view.waterfall import bar_width, duration
+from ktrace.view.terminal import counted, duration, milliseconds
+from ktrace.view.waterfall import bar_width
 
 MOST = 20
 """Pods that a terminal shows; a pipe gets all."""
 _LONGEST, _SHORTEST = 3, timedelta(seconds=30)
 """Of the axis, if something goes on: so many times as long as all that has ended, but not less."""
 _NARROW = 80
-"""Columns below which a node's name and the moment of creation have no room."""
+"""Columns below which a length may take two lines."""
+_GAP, _STEP, _SHORTEST_BARS = 2, 24, 12
+"""Columns between two of a table, for the slowest step at least, and for bars at least."""
 _STYLES = {State.READY: "green", State.SUCCEEDED: "green", State.FAILED: "red"}
 _UNDONE = (State.NOT_READY, State.STARTING, State.FAILED)
 
@@ -55,12 +57,12 @@ def _state(rollout: Rollout, found: Verdict) -> str:
         step = f" ({_step(held)})" if held else ""
         parts.append(f"the slowest start: {name_of(rollout, pod)}, {took(pod)}{step}")
     if found.obstacle:
-        parts.append(found.obstacle)
+        parts.append(clause(found.obstacle))
     if found.waits and not found.ok:
         first = found.waits[0]
-        why = f" ({first.held.step})" if first.held and first.held.goes_on else ""
-        why = why or (f" ({first.why})" if first.why else "")
-        parts.append(f"waits for {name_of(rollout, first)}{why}")
+        why = first.held.step if first.held and first.held.goes_on else first.why
+        told = f" ({clause(why)})" if why else ""
+        parts.append(f"waits for {name_of(rollout, first)}{told}")
     return "; ".join(parts)
 
 
@@ -86,9 +88,10 @@ def held_up_by(rollout: Rollout, link: Link) -> str:
 
 
 def _step(held: Held) -> str:
-    return f"{held.step}, for {duration(held.ms / 1000)}" if held.goes_on else (
-        f"{held.step} {milliseconds(held.ms)}"
-    )  # fmt: skip
+    step = clause(held.step)
+    if held.goes_on:
+        return f"{step}, for {duration(held.ms / 1000)}"
+    return f"{step} {milliseconds(held.ms)}"
 
 
 def length(time: timedelta, *, exact: bool) -> str:
@@ -121,7 +124,7 @@ def summary(rollout: Rollout) -> list[str]:
     if rollout.revision:
         lines.append(_revision(rollout))
     lines += chain(rollout)
-    lines += rollout.notes
+    lines += map(brief, rollout.notes)
     if rollout.missing:
         lines.append(f"without {'; without '.join(rollout.missing)}")
     return lines
@@ -172,32 +175,58 @@ def ends(rollout: Rollout) -> tuple[datetime, datetime] | None:
 
 
 def table(rollout: Rollout, columns: int, most: int | None = MOST) -> Table:
-    """One line for each pod, those that are not Ready first, then the slowest."""
+    """One line for each pod, those that are not Ready first, then the slowest.
+
+    Bars, then when a pod was created, then its node have a column where there is room for it
+    beside whole names.
+    """
     made = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
-    wide, bars = columns >= _NARROW, bar_width(columns)
+    shown = rollout.pods if most is None else rollout.pods[:most]
     # Pods of a selection have nothing to do with each other: their starts have no common axis.
     axis = ends(rollout) if rollout.workload else None
-    bars = bars if axis else 0
+    room = columns - _needed(
+        ["pod", *(name_of(rollout, pod) for pod in shown)],
+        ["state", *map(_told, shown)],
+        ["took", *map(took, shown)],
+        ["x" * _STEP],
+    )
+    node = _fits(["node", *(pod.node for pod in shown)], room)
+    room -= node
+    created = _fits(["created", *(str(_after(rollout, pod)) for pod in shown)], room)
+    bars = min(bar_width(columns), room - created - _GAP) if axis else 0
+    bars = bars if bars >= _SHORTEST_BARS else 0
     made.add_column("pod", overflow="fold", min_width=12)
     made.add_column("state", no_wrap=True)
-    if wide:
-        made.add_column("node", overflow="fold", max_width=columns // 5)
+    if node:
+        made.add_column("node", no_wrap=True)
+    if created:
         made.add_column("created", justify="right", no_wrap=True)
-    made.add_column("took", justify="right", no_wrap=wide)
+    made.add_column("took", justify="right", no_wrap=columns >= _NARROW)
     if bars:
         made.add_column("", no_wrap=True, width=bars)
     made.add_column("slowest step", overflow="fold")
-    shown = rollout.pods if most is None else rollout.pods[:most]
     for pod in shown:
         made.add_row(
             Text(name_of(rollout, pod)),
             Text(_told(pod), _STYLES.get(pod.state, "yellow")),
-            *([Text(pod.node), _after(rollout, pod)] if wide else []),
+            *([Text(pod.node)] if node else []),
+            *([_after(rollout, pod)] if created else []),
             Text(took(pod)),
             *([Text(_bar(pod, axis, bars, rollout.looked_at), _style(pod))] if bars else []),
             Text(slowest(pod)),
         )
     return made
+
+
+def _needed(*cells: Sequence[str]) -> int:
+    """Of a terminal's columns, for those of a table with ``cells``, each with a gap behind it."""
+    return sum(max(map(len, column)) + _GAP for column in cells)
+
+
+def _fits(cells: Sequence[str], room: int) -> int:
+    """What a column with ``cells`` takes of ``room``; 0 if that is too little."""
+    needed = _needed(cells)
+    return needed if needed <= room else 0
 
 
 def hidden(rollout: Rollout, most: int | None = MOST) -> str:
@@ -215,8 +244,9 @@ def slowest(pod: RolledPod) -> str:
     if pod.part is Part.BEFORE:
         return "there before the last write"
     if pod.held:
-        return _step(pod.held) if pod.held.ms or not pod.held.goes_on else pod.held.step
-    return pod.why
+        told = pod.held.ms or not pod.held.goes_on
+        return _step(pod.held) if told else brief(pod.held.step)
+    return brief(pod.why)
 
 
 def others(rollout: Rollout, columns: int, most: int | None = MOST) -> Table | None:
@@ -224,17 +254,25 @@ def others(rollout: Rollout, columns: int, most: int | None = MOST) -> Table | N
     if not rollout.others:
         return None
     made = Table(box=None, pad_edge=False, padding=(0, 1), header_style="bold")
+    shown = rollout.others if most is None else rollout.others[:most]
+    room = columns - _needed(
+        ["old pod", *(other.name for other in shown)],
+        ["state", *(str(other.state) for other in shown)],
+        ["ended in", *map(ended_in, shown)],
+        ["x" * _STEP],
+    )
+    node = _fits(["node", *(other.node for other in shown)], room)
     made.add_column("old pod", overflow="fold", min_width=12)
     made.add_column("state", no_wrap=True)
-    if columns >= _NARROW:
-        made.add_column("node", overflow="fold", max_width=columns // 5)
+    if node:
+        made.add_column("node", no_wrap=True)
     made.add_column("ended in", justify="right")
     made.add_column("how", overflow="fold")
-    for other in rollout.others if most is None else rollout.others[:most]:
+    for other in shown:
         made.add_row(
             Text(other.name),
             Text(str(other.state)),
-            *([Text(other.node)] if columns >= _NARROW else []),
+            *([Text(other.node)] if node else []),
             Text(ended_in(other)),
             Text(ending(other)),
         )

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from html import escape
 
+from ktrace.brief import brief
 from ktrace.podstart.model import PodStart, Step
 from ktrace.rollout import verdict as verdicts
 from ktrace.rollout.model import OtherPod, Part, RolledPod, Rollout, State
@@ -349,7 +350,7 @@ def _more(pod: RolledPod, url: str) -> str:
     if facts:
         parts.append(f"<p>{escape(', '.join(facts))}</p>")
     if pod.why:
-        parts.append(f"<p>{escape(pod.why)}</p>")
+        parts.append(f"<p>{escape(brief(pod.why))}</p>")
     if pod.start:
         parts += _steps((*pod.start.steps, *pod.start.ready.steps), pod.start.length_ms)
         parts += _rest(pod.start.missing, pod.start.trace_urls(url))

@@ -23,19 +23,17 @@ PIPE_WIDTH = 400
 """Columns without a terminal: enough that nothing is cut."""
 _LINKS = 4
 """At the beginning and at the end of many."""
+_HOUR, _MINUTE, _TENTH, _HUNDREDTH = 3_600_000, 60_000, 100, 10
+"""In milliseconds."""
 
 
 def console(*, error: bool = False) -> Console:
     """Stdout, or stderr. In a pipe there is no colour unless FORCE_COLOR is set; NO_COLOR wins."""
-    from rich.console import Console  # noqa: PLC0415
-
     stream = sys.stderr if error else sys.stdout
     is_terminal = stream.isatty()
     forced = bool(os.environ.get("FORCE_COLOR")) and not os.environ.get("NO_COLOR")
-    return Console(
+    return _trimming(
         stderr=error,
-        highlight=False,
-        emoji=False,
         soft_wrap=not is_terminal,
         force_terminal=is_terminal or forced,
         no_color=None if is_terminal or forced else True,
@@ -43,11 +41,21 @@ def console(*, error: bool = False) -> Console:
     )
 
 
+def _trimming(**settings: Any) -> Console:
+    from rich.console import Console  # noqa: PLC0415
+
+    from ktrace.view.lines import Trimming  # noqa: PLC0415
+
+    made = Console(highlight=False, emoji=False, **settings)
+    made.push_render_hook(Trimming())
+    return made
+
+
 def waiting(what: str) -> AbstractContextManager[object]:
     """A context manager that shows one line on stderr, and removes it; only on a terminal."""
     if not _shows_waiting():
         return nullcontext()
-    return console(error=True).status(text(f"{what}; Ctrl-C ends it"))
+    return console(error=True).status(_awaited(what))
 
 
 def _shows_waiting() -> bool:
@@ -62,11 +70,14 @@ def telling(what: str) -> Iterator[Callable[[str], None]]:
         yield lambda _: None
         return
 
-    def line(what: str) -> Text:
-        return text(f"{what}; Ctrl-C ends it")
+    with console(error=True).status(_awaited(what)) as status:
+        yield lambda what: status.update(_awaited(what))
 
-    with console(error=True).status(line(what)) as status:
-        yield lambda what: status.update(line(what))
+
+def _awaited(what: str) -> RenderableType:
+    from ktrace.view.lines import Fitting  # noqa: PLC0415
+
+    return Fitting(what, "; Ctrl-C ends it")
 
 
 @contextmanager
@@ -104,10 +115,26 @@ def few(links: Sequence[str]) -> list[str]:
 
 
 def milliseconds(value: float) -> str:
-    """For a person: ``0.4 ms``, ``155 ms``, ``2.31 s``."""
-    if value >= 1000:
+    """For a person: ``0.4 ms``, ``155 ms``, ``2.31 s``, ``1 min 17.8 s``, ``2 h 10 min``."""
+    if value >= _HOUR - _TENTH / 2:
+        return duration(value / 1000)
+    if value >= _MINUTE - _HUNDREDTH / 2:
+        minutes, tenths = divmod(round(value / _TENTH), _MINUTE // _TENTH)
+        return f"{minutes} min {tenths / 10:.1f} s"
+    if value >= 999.5:
         return f"{value / 1000:.2f} s"
-    return f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"
+    return f"{value:.0f} ms" if value >= 9.95 else f"{value:.1f} ms"
+
+
+def duration(seconds: float) -> str:
+    """A time that is known to the second: ``20 s``, ``3 min 5 s``, ``2 h 10 min``, ``4 d 1 h``."""
+    whole = round(seconds)
+    days, hours, minutes, rest = whole // 86400, whole // 3600 % 24, whole // 60 % 60, whole % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def counted(number: int, noun: str) -> str:
@@ -137,16 +164,7 @@ def coloured(what: RenderableType, *, error: bool = False) -> str:
 
 def plain(what: RenderableType) -> str:
     """``what`` as a pipe would receive it."""
-    from rich.console import Console  # noqa: PLC0415
-
-    target = Console(
-        file=io.StringIO(),
-        width=PIPE_WIDTH,
-        no_color=True,
-        soft_wrap=True,
-        highlight=False,
-        emoji=False,
-    )
+    target = _trimming(file=io.StringIO(), width=PIPE_WIDTH, no_color=True, soft_wrap=True)
     with target.capture() as captured:
         target.print(what, soft_wrap=True)
     return captured.get().rstrip("\n")

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 from rich.tree import Tree
 
-from ktrace.brief import brief
+from ktrace.brief import brief, clause
 from ktrace.following.followed_pod import FollowedPod
 from ktrace.following.refusals import REASON
 from ktrace.following.report import Report
@@ -116,19 +116,19 @@ def _add_pod(tree: Tree, report: Report, pod: FollowedPod) -> None:
         parts += [", ".join(pod.services), report.trace_url(pod.longest) or ""]
     branch = tree.add(terminal.text("  ".join(parts)))
     if pod.cause:
-        branch.add(terminal.text(pod.cause))
+        branch.add(terminal.text(brief(pod.cause)))
     for step in pod.start.steps if pod.start else ():
         is_long = step.duration_ms >= (pod.duration_ms or 0.0) * _STEP_SHARE
         if step.depth == 0 and (step.error or is_long):
             error = f"  FAILED: {brief(step.error, step.name)}" if step.error else ""
             branch.add(
-                terminal.text(f"{brief(step.name)}  {milliseconds(step.duration_ms)}{error}")
+                terminal.text(f"{clause(step.name)}  {milliseconds(step.duration_ms)}{error}")
             )
     looked_at = pod.start.looked_at if pod.start else None
     for waiting in pod.waiting:
         branch.add(terminal.text(f"now: {waterfall.waits_for(waiting, looked_at)}"))
     for note in pod.start.notes if pod.start else ():
-        branch.add(terminal.text(f"note: {note}"))
+        branch.add(terminal.text(f"note: {brief(note)}"))
 
 
 def _outcome(pod: FollowedPod) -> str:

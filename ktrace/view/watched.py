@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ktrace.brief import brief
+from ktrace.brief import clause
 from ktrace.document import moment, versioned
 from ktrace.podstart.model import PodStart
 from ktrace.view import waterfall
@@ -22,7 +22,7 @@ def line(start: PodStart) -> str:
     if start.ready.after_ms is not None:
         parts.append(f"Ready {milliseconds(start.ready.after_ms)}")
     if slowest := start.slowest:
-        parts.append(f"slowest: {brief(slowest.name)} {milliseconds(slowest.duration_ms)}")
+        parts.append(f"slowest: {clause(slowest.name)} {milliseconds(slowest.duration_ms)}")
     if not start.wanted_known:
         started = counted(start.started, "container")
         parts.append(f"{started} started, whether more were wanted is not known")

@@ -8,12 +8,12 @@ from datetime import datetime
 from rich.table import Table
 from rich.text import Text
 
-from ktrace.brief import brief, grouped
+from ktrace.brief import brief, clause, grouped
 from ktrace.components import APISERVER, CONTAINERD, KUBELET, SCHEDULER
 from ktrace.podstart.model import PodStart, Step, Waiting
 from ktrace.podstart.readiness import CONDITION, SPAN
 from ktrace.view.retries import fold
-from ktrace.view.terminal import counted, milliseconds
+from ktrace.view.terminal import counted, duration, milliseconds
 
 _LONGEST_BAR = 36
 _NARROW = 100
@@ -88,7 +88,7 @@ def summary(start: PodStart) -> list[str]:
     if slowest and start.measured and start.duration_ms:
         share = slowest.duration_ms / start.duration_ms
         lines.append(
-            f"slowest: {brief(slowest.name)}, {milliseconds(slowest.duration_ms)} "
+            f"slowest: {clause(slowest.name)}, {milliseconds(slowest.duration_ms)} "
             f"({share:.0%} of the total)"
         )
     known = "began" if start.beginning_known else "known from"
@@ -125,19 +125,9 @@ def moment(at: datetime) -> str:
 def waits_for(waiting: Waiting, now: datetime | None) -> str:
     """``pulling busybox, for 20 s``."""
     seconds = waiting.seconds(now)
-    what = brief(waiting.what)
-    return what if seconds is None else f"{what}, for {duration(seconds)}"
-
-
-def duration(seconds: float) -> str:
-    """A time that is known to the second: ``20 s``, ``3 min 5 s``, ``2 h 10 min``, ``4 d 1 h``."""
-    whole = round(seconds)
-    days, hours, minutes, rest = whole // 86400, whole // 3600 % 24, whole // 60 % 60, whole % 60
-    if days:
-        return f"{days} d {hours} h"
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    if seconds is None:
+        return brief(waiting.what)
+    return f"{clause(waiting.what)}, for {duration(seconds)}"
 
 
 def bar_width(columns: int) -> int:

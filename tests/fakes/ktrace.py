@@ -22,8 +22,8 @@ class Done:
 
     @property
     def lines(self) -> list[str]:
-        """Lines of stdout without the blanks at their ends."""
-        return [line.rstrip() for line in self.stdout.splitlines()]
+        """Lines of stdout."""
+        return self.stdout.splitlines()
 
     @property
     def document(self) -> Any:
@@ -43,4 +43,6 @@ class Ktrace:
         with pytest.raises(SystemExit) as ended:
             main()
         said = self._capfd.readouterr()
+        filled = [line for line in f"{said.out}\n{said.err}".split("\n") if line.endswith(" ")]
+        assert not filled, "in a pipe no line ends in blanks"
         return Done(int(ended.value.code or 0), said.out, said.err)

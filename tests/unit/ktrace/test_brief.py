@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ktrace.brief import brief, grouped
+from ktrace.brief import brief, clause, grouped
 
+NODES = "0/2 nodes are available: "
 ONE, OTHER = "66315698" * 8, "5b5cba13" * 8
 RPC = "rpc error: code = Unknown desc = "
 PULL = 'failed to pull and unpack image "ghcr.io/shop/web:2": '
@@ -32,6 +33,36 @@ def sandbox(id_: str, why: str = "no IP addresses available") -> str:
             f'{PULL}failed to do request: Head "https://ghcr.io/v2/shop/web/manifests/2": timeout',
             'Head "https://ghcr.io/v2/shop/web/manifests/2": timeout',
         ),
+        (
+            f'main: ImagePullBackOff: Back-off pulling image "ghcr.io/shop/web:2": ErrImagePull: '
+            f'{PULL}failed to do request: Head "https://ghcr.io/v2/shop/web/manifests/2": timeout',
+            'main: ImagePullBackOff: Head "https://ghcr.io/v2/shop/web/manifests/2": timeout',
+        ),
+        (
+            'main: ImagePullBackOff: Back-off pulling image "busybox": ErrImagePull: denied',
+            "main: ImagePullBackOff: busybox: denied",
+        ),
+        (
+            'waits (ImagePullBackOff): Back-off pulling image "ghcr.io/shop/web:2"',
+            "waits (ImagePullBackOff): ghcr.io/shop/web:2",
+        ),
+        (
+            'failed to "StartContainer" for "main" with CreateContainerConfigError: '
+            r'"secret \"login\" not found"',
+            'main: CreateContainerConfigError: secret "login" not found',
+        ),
+        (f"unschedulable: {NODES}1 Insufficient cpu.",) * 2,
+        (
+            f"unschedulable: {NODES}2 Insufficient cpu. no new claims to deallocate, preemption: "
+            f"{NODES}2 Preemption is not helpful for scheduling.",
+            f"unschedulable: {NODES}2 Insufficient cpu.",
+        ),
+        (
+            f"{NODES}1 Insufficient cpu, 1 node(s) had untolerated taint {{a.b/c: }}. preemption: "
+            f"{NODES}1 No preemption victims found for incoming pod, 1 Preemption is not helpful "
+            "for scheduling..",
+            f"{NODES}1 Insufficient cpu, 1 node(s) had untolerated taint {{a.b/c: }}.",
+        ),
         (f"{PULL}webhook refused", "ghcr.io/shop/web:2: webhook refused"),
         (RPC, RPC),
         (PULL, PULL),
@@ -39,6 +70,10 @@ def sandbox(id_: str, why: str = "no IP addresses available") -> str:
 )
 def test_a_text_is_its_cause_with_short_ids(text: str, told: str) -> None:
     assert brief(text) == told
+
+
+def test_a_sentence_that_goes_on_has_no_full_stop() -> None:
+    assert clause(f"{NODES}2 Insufficient cpu.") == f"{NODES}2 Insufficient cpu"
 
 
 def test_what_a_line_names_before_is_not_repeated() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from ktrace.boot.build import build, pairs
 from ktrace.boot.model import DOCKER, LOG, OBJECT, READY, SPAN, Mark, NodeStart
@@ -67,6 +70,22 @@ def test_a_cluster_without_nodes_does_not_run() -> None:
     assert list(view.summary(boot)) == ["not known: no node runs"]
 
 
+@pytest.mark.parametrize("columns", [60, 80, 100, 120])
+def test_no_word_is_broken_on_a_narrow_terminal(columns: int) -> None:
+    agent, what = "k3d-traced-dev-agent-0", "the datastore answers the API server"
+    two = [started(0), started(1, name=agent)]
+    own = [Mark(at(2), what, LOG, NODE), Mark(at(3), READY, OBJECT, agent)]
+    boot = build("traced-dev", two, own, ready=True)
+    console = Console(width=columns, color_system=None)
+    with console.capture() as captured:
+        console.print(view.table(boot, columns))
+    lines = captured.get().splitlines()
+    words = re.split(r"[\s,()]+", captured.get())
+    assert max(map(len, lines)) <= columns
+    assert {NODE, agent, *what.split(), "object", "second"} <= set(words)
+    assert len(lines) <= len(boot.lines) * (3 if columns == 60 else 2)
+
+
 marks = st.builds(
     lambda seconds, what, source: Mark(at(seconds), what, source, NODE),
     st.floats(-3600, 3600),
@@ -91,4 +110,5 @@ def test_any_boot_is_told_without_a_contradiction(
     assert sum(line.critical for line in boot.lines) <= len(boot.lines)
     assert boot.length_ms is None or ready
     validate("boot", view.document(boot))
-    terminal.plain(view.table(boot))
+    for columns in (60, 400):
+        terminal.plain(view.table(boot, columns))

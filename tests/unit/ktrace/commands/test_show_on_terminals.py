@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from ktrace.brief import brief
 from tests.configuration import PROJECT
 from tests.fakes import recorded
 from tests.fakes.http import FakeServer
@@ -75,8 +76,9 @@ def squeezed(text: str) -> str:
 
 
 def names(show: Show) -> list[str]:
+    """The steps', as text has them."""
     document: Any = json.loads(show("--json"))
-    return [step["name"] for step in document["steps"]]
+    return [brief(step["name"]) for step in document["steps"]]
 
 
 def test_sixty_columns_hold_every_step_with_its_mark(show: Show) -> None:

@@ -207,7 +207,11 @@ def test_a_page_that_cannot_be_written_is_refused_before_anything_is_read(
     assert (refused.returncode, server.requests) == (2, [])
 
 
-def test_a_pipe_has_every_pod(ktrace: Ktrace, at: Shown) -> None:
+@pytest.mark.parametrize("forced", ["", "1"])
+def test_a_pipe_has_every_pod(
+    ktrace: Ktrace, at: Shown, monkeypatch: pytest.MonkeyPatch, forced: str
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", forced)
     pods = [web_pod(number, ready=1500 + number * 10) for number in range(60)]
     shown = ktrace("show", "deploy/web", *at(rollouts.deployment(pods, replicas=60)))
     assert sum(line.startswith("web-") for line in shown.lines) == 60

@@ -211,7 +211,7 @@ def test_a_pod_that_never_starts_fails_once_the_time_is_over() -> None:
     late = verdict(about(pod="*", expect={"readyWithin": "30s"}), stuck)
     assert late.judged
     assert late.failures == (
-        "pod default/web-0 is not Ready after 100.00 s (pulling image none: not found)",
+        "pod default/web-0 is not Ready after 1 min 40.0 s (pulling image none: not found)",
     )
     early = verdict(about(pod="*", expect={"readyWithin": "5m"}), stuck)
     assert not early.judged

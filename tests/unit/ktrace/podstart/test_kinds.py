@@ -11,7 +11,7 @@ from ktrace.podstart import cluster, search
 from ktrace.podstart.in_progress import until_observed
 from ktrace.podstart.model import PodStart
 from ktrace.podstart.search import look_for_start
-from ktrace.view import page, waterfall
+from ktrace.view import page, terminal, waterfall
 from ktrace.view import start as view
 from tests.fakes.clock import Clock
 from tests.fakes.jaeger import URL
@@ -158,7 +158,7 @@ def test_a_start_with_a_container_missing_is_told_as_far_as_it_got(
 ) -> None:
     start = shown(*REQUESTS, first_sync(started(first, 80)), pod=document)
     assert not start.complete
-    assert waterfall.title(start) == "pod default/a: 1 of 3 containers started, 90.00 s so far"
+    assert waterfall.title(start) == "pod default/a: 1 of 3 containers started, 1 min 30.0 s so far"
     assert [found.what for found in start.waiting] == [why]
     assert start.ready.after_ms is None
 
@@ -601,7 +601,7 @@ def test_a_start_that_goes_on_has_taken_the_time_since_its_beginning() -> None:
     since = {**UNSCHEDULABLE, "lastTransitionTime": second(0)}
     document = pod({"main": {}}, node="", conditions=[since], startTime=None)
     start = shown(created(200, 7), pod=document)
-    assert waterfall.title(start).endswith("0 of 1 container started, 89.80 s so far")
+    assert waterfall.title(start).endswith("0 of 1 container started, 1 min 29.8 s so far")
     assert [(step.name, step.start_ms, step.end_ms) for step in start.steps] == [
         ("create request", 0, 7),
         (f"unschedulable: {UNSCHEDULABLE['message']}", 7, 89_800),
@@ -711,7 +711,7 @@ def test_a_start_within_the_second_of_its_request_is_not_told_as_shorter() -> No
     [(20, "20 s"), (185, "3 min 5 s"), (7800, "2 h 10 min"), (349_200, "4 d 1 h")],
 )
 def test_a_wait_is_told_to_the_second(seconds: float, text: str) -> None:
-    assert waterfall.duration(seconds) == text
+    assert terminal.duration(seconds) == text
 
 
 def test_the_calls_of_a_sync_that_has_not_ended_are_shown() -> None:
@@ -728,7 +728,7 @@ def test_the_calls_of_a_sync_that_has_not_ended_are_shown() -> None:
         events=(event("Pulling", "Pulling", 1000, container="side"),),
     )
     assert {"sandbox", "start container main"} <= set(names(start))
-    assert waterfall.title(start) == "pod default/a: 1 of 2 containers started, 90.00 s so far"
+    assert waterfall.title(start) == "pod default/a: 1 of 2 containers started, 1 min 30.0 s so far"
     assert "now: pulling side:1, for 1 min 29 s" in waterfall.summary(start)
 
 

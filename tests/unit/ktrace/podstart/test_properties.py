@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from ktrace.brief import brief, clause
 from ktrace.podstart import cluster, gaps, pod, search
 from ktrace.podstart.build import build
 from ktrace.podstart.in_progress import until_observed
@@ -292,18 +293,19 @@ def same_in_text(start: PodStart, told: dict[str, Any]) -> None:
         assert bool(str(marks[number])) == step["critical"]
         assert str(components[number]) == step["component"]
         name = str(names[number])
-        assert name.strip().startswith(step["name"])
+        assert name.strip().startswith(brief(step["name"]))
         assert ("FAILED" in name) == bool(step["error"]) or "FAILED" in step["name"]
         assert name.endswith("(placed)") == (step["placed"] and not step["error"])
-        where, error = f"error in {step['name']}", f": {step['error']}"
+        where, error = f"error in {brief(step['name'])}", f": {step['error']}"
         told_once = (line.startswith(where) and line.endswith(error) for line in lines)
         assert not step["error"] or any(told_once)
     for waiting in told["waitingFor"]:
-        (line,) = {line for line in lines if line.startswith(f"now: {waiting['what']}")} or {""}
+        what = clause(waiting["what"])
+        (line,) = {line for line in lines if line.startswith(f"now: {what}")} or {""}
         assert line, waiting
-        assert line.endswith(waiting["what"]) or waiting["forSeconds"] is not None
+        assert line.endswith((what, f"{what}.")) or waiting["forSeconds"] is not None
     for note in told["notes"]:
-        assert note in lines
+        assert brief(note) in lines
     for source in told["missing"]:
         assert any(source in line for line in lines if line.startswith("without "))
     assert (told["durationMs"] is None) == (waterfall.length(start) == "")

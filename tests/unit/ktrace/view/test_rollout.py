@@ -5,14 +5,15 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 from rich.console import Console
 
-from ktrace.rollout.model import Rollout
+from ktrace.rollout.model import Held, Rollout, State
 from ktrace.view import rollout as view
-from ktrace.view import rollout_page
+from ktrace.view import rollout_json, rollout_page
 from tests.fakes import rollouts
 from tests.fakes.jaeger import URL
 from tests.fakes.rollouts import NAMESPACE
@@ -52,6 +53,40 @@ def test_a_terminal_gets_the_slowest_and_how_many_are_left_out(hundred: Rollout)
     assert more.rstrip() == told
     assert "… 80 old pods more: see --html or --json" in [line.rstrip() for line in lines]
     assert sum(line.startswith("web-") for line in printed(hundred, 130, None)) == 200
+
+
+def test_what_a_pod_waits_for_is_brief_on_a_terminal_and_a_page_and_whole_in_json(
+    three: Rollout,
+) -> None:
+    reason = "unschedulable: 0/9 nodes are available: 9 Insufficient cpu"
+    whole = f"{reason}. preemption: 0/9 nodes are available: 9 Preemption is not helpful."
+    held = Held(whole, 90_000, goes_on=True)
+    pods = tuple(
+        replace(pod, state=State.STARTING, ready=None, held=held, why=whole) for pod in three.pods
+    )
+    rollout = replace(three, pods=pods)
+    text = [view.title(rollout), view.slowest(pods[0]), *printed(rollout, 200)]
+    assert f"({reason})" in text[0]
+    assert text[1] == f"{reason}, for 1 min 30 s"
+    for told in ("\n".join(text), rollout_page.render([rollout], URL)):
+        assert reason in told
+        assert "preemption" not in told
+    (document,) = rollout_json.document([rollout], URL)["rollouts"]
+    assert document["pods"][0]["slowest"]["step"] == whole
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100, 120, 200])
+def test_names_are_whole_and_what_has_no_room_beside_them_is_left_out(
+    three: Rollout, columns: int
+) -> None:
+    node = "k3d-traced-dev-agent-0"
+    pods = tuple(replace(pod, node=node) for pod in three.pods)
+    others = tuple(replace(other, node=node) for other in three.others)
+    text = "\n".join(printed(replace(three, pods=pods, others=others), columns))
+    names = [*(pod.name for pod in pods), *(other.name for other in others)]
+    assert all(name in text for name in names)
+    assert text.count(node) in ((6,) if columns >= 120 else (0, 3, 6))
+    assert text.count(node) == text.count(node[:12]), "no node's name is cut or folded"
 
 
 def test_bars_have_one_axis(three: Rollout) -> None:
