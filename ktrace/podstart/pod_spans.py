@@ -354,7 +354,11 @@ def _shows_all(pod: Pod, syncs: Sequence[Trace]) -> bool:
     """Whether spans name the start of every container of ``pod``."""
     calls = first_calls(syncs, pod)
     names = container_names(calls)
-    started = {names.get(call.container_id, "") for call in calls if call.method == START}
+    started = {
+        names.get(call.container_id, "")
+        for call in calls
+        if call.method == START and not call.failed
+    }
     return bool(pod.containers) and {known.name for known in pod.containers} <= started
 
 

@@ -934,6 +934,23 @@ def test_a_start_may_take_hours(clock: Clock) -> None:
     assert (start.started, start.duration_ms) == (2, 2 * hours + 30)
 
 
+def test_a_start_that_fails_for_an_hour_is_read_to_its_last_try(clock: Clock) -> None:
+    """Seen on a real cluster: a wait was told in place of the tries of the last 15 min."""
+    clock.now += 3600
+    times = [80, *range(300_000, 3_600_000, 300_000)]
+    tries = [
+        [
+            *call("CreateContainer", at, container="main", attempt=number),
+            *call("StartContainer", at + 10, container="main", attempt=number, error="no file"),
+        ]
+        for number, at in enumerate(times)
+    ]
+    later = [sync(at - 20, made) for at, made in zip(times[1:], tries[1:], strict=True)]
+    failing = pod({"main": {**waiting("RunContainerError"), "restartCount": 11}})
+    start = shown(*REQUESTS, first_sync(tries[0]), *later, pod=failing)
+    assert [step.start_ms for step in start.steps if step.error] == [at + 10 for at in times]
+
+
 @pytest.mark.parametrize("behind", [50, 5000])
 def test_a_node_whose_clock_is_behind_keeps_its_requests(behind: float) -> None:
     first = sync(

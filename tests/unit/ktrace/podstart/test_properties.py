@@ -19,6 +19,7 @@ from ktrace.podstart.model import PodStart, Request, Spans, Step
 from ktrace.podstart.search import look_for_start
 from ktrace.text import cleaned
 from ktrace.view import page, terminal, waterfall
+from ktrace.view.retries import fold
 from ktrace.view.start import document
 from tests.fakes import starts
 from tests.fakes.clock import Clock
@@ -283,13 +284,20 @@ def same_in_text(start: PodStart, told: dict[str, Any]) -> None:
     title, lines = waterfall.title(start), waterfall.summary(start)
     table = waterfall.table(start, 120)
     begins, took, marks, components, _, names = (list(column.cells) for column in table.columns)
-    steps = [*told["steps"], *told["ready"]["steps"]]
-    assert len(steps) == table.row_count
-    for number, step in enumerate(steps):
-        assert begins[number] == terminal.milliseconds(start_times(start)[number][0])
-        assert round(start_times(start)[number][0], 1) == step["startMs"]
-        assert took[number] == terminal.milliseconds(start_times(start)[number][1])
-        assert round(start_times(start)[number][1], 1) == step["durationMs"]
+    found = (*start.steps, *start.ready.steps)
+    documents = [*told["steps"], *told["ready"]["steps"]]
+    told_of = {id(known): step for known, step in zip(found, documents, strict=True)}
+    rows = list(fold(found))
+    assert len(rows) == table.row_count
+    for number, known in enumerate(rows):
+        if isinstance(known, int):
+            assert str(names[number]) == f"… {known:,} more of these: see --json"
+            continue
+        step = told_of[id(known)]
+        assert begins[number] == terminal.milliseconds(known.start_ms)
+        assert round(known.start_ms, 1) == step["startMs"]
+        assert took[number] == terminal.milliseconds(known.duration_ms)
+        assert round(known.duration_ms, 1) == step["durationMs"]
         assert bool(str(marks[number])) == step["critical"]
         assert str(components[number]) == step["component"]
         name = str(names[number])
@@ -315,10 +323,6 @@ def same_in_text(start: PodStart, told: dict[str, Any]) -> None:
     assert began == told["beginningKnown"]
     ready = told["ready"]["afterMs"]
     assert (ready is not None) == any(line.startswith("Ready after ") for line in lines)
-
-
-def start_times(start: PodStart) -> list[tuple[float, float]]:
-    return [(step.start_ms, step.duration_ms) for step in (*start.steps, *start.ready.steps)]
 
 
 def unique(traces: list[Any]) -> list[Any]:
