@@ -72,6 +72,7 @@ def show(
 def _print(start: PodStart, jaeger_url: str) -> None:
     from ktrace.view import waterfall
 
-    table = waterfall.table(start, terminal.console().width)
+    has_steps = start.steps or start.ready.steps
+    table = waterfall.table(start, terminal.console().width) if has_steps else None
     urls = start.trace_urls(jaeger_url)
     terminal.print_answer(waterfall.title(start), table, waterfall.summary(start), urls)

@@ -57,6 +57,12 @@ class Call:
         return self._tag(_CONTAINER_NAME).partition("_")[0]
 
     @property
+    def attempt(self) -> int | None:
+        """0 for the first container of a name in its pod; None where the runtime does not tell."""
+        number = self._tag(_CONTAINER_NAME).rpartition("_")[2]
+        return int(number) if number.isdecimal() else None
+
+    @property
     def sync_start(self) -> int:
         """When its syncPod began, as far as spans tell; in microseconds."""
         return self.trace.spans[0].start
@@ -153,11 +159,17 @@ def _is_handler(
 
 
 def first_calls(
-    syncs: Sequence[Trace], pod: Pod | None = None, until: float = float("inf")
+    syncs: Sequence[Trace],
+    pod: Pod | None = None,
+    until: float = float("inf"),
+    *,
+    beginning_lost: bool = False,
 ) -> list[Call]:
     """The calls up to each container's first start, ordered by start.
 
     Left out are restarts, ephemeral containers, and what begins after ``until``, in microseconds.
+    ``beginning_lost``: whether ``syncs`` may lack the first ones; then what may be a restart is
+    left out, too.
     """
     calls = [call for call in all_calls(syncs, pod) if call.span.start < until]
     if names := container_names(calls):
@@ -165,7 +177,11 @@ def first_calls(
         left_out = _restarted(calls, names) | {
             container_id for container_id, name in names.items() if name in others
         }
+        if beginning_lost:
+            left_out |= _perhaps_restarted(calls, names, pod)
         return [call for call in calls if call.container_id not in left_out or call.method == EXEC]
+    if beginning_lost and _have_restarted(pod):
+        return []
     return _without_restarts(calls, syncs, pod)
 
 
@@ -209,6 +225,21 @@ def _restarted(calls: Iterable[Call], names: Mapping[str, str]) -> set[str]:
         if call.method == START and name and not call.failed:
             started.add(name)
     return restarted
+
+
+def _perhaps_restarted(
+    calls: Iterable[Call], names: Mapping[str, str], pod: Pod | None
+) -> set[str]:
+    """Ids of the containers of a name that has been restarted, if its first one is not seen."""
+    first = {call.container_name for call in calls if call.method == CREATE and call.attempt == 0}
+    names_left_out = _have_restarted(pod) - first
+    return {container_id for container_id, name in names.items() if name in names_left_out}
+
+
+def _have_restarted(pod: Pod | None) -> set[str]:
+    """Names of the containers that have run, and of which there has been more than one."""
+    containers = pod.containers if pod else ()
+    return {found.name for found in containers if found.started and found.restarts}
 
 
 def _without_restarts(calls: Sequence[Call], syncs: Sequence[Trace], pod: Pod | None) -> list[Call]:

@@ -43,7 +43,12 @@ class Seen:
     @cached_property
     def calls(self) -> list[Call]:
         """Of the start, as far as that is known; what follows the last start too."""
-        return first_calls(self.spans.syncs, self.pod, self._first_ephemeral_request)
+        return first_calls(
+            self.spans.syncs,
+            self.pod,
+            self._first_ephemeral_request,
+            beginning_lost=self.spans.beginning_lost,
+        )
 
     @property
     def _first_ephemeral_request(self) -> float:

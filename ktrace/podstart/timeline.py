@@ -74,7 +74,7 @@ class Timeline:
         ends = [request.span.end for request in self.seen.requests]
         if self._node_end:
             ends.append(self._node_end + self.offset)
-        elif not self.seen.goes_on:
+        elif not self.seen.goes_on and self.seen.end_known:
             ends += [event.last for event in self.seen.events]
         return Clock(begin, max([begin, *ends]), self.offset, self.seen.node)
 
@@ -158,4 +158,6 @@ class Timeline:
             ends = [call.span.end for call in seen.starts]
             if seen.lacks_spans and seen.pod:
                 ends += [known.started_at for known in seen.pod.containers if known.started_at]
-        return max(ends or [sync.end for sync in self.syncs[:1]], default=0)
+        if not ends and seen.end_known:
+            ends = [sync.end for sync in self.syncs[:1]]
+        return max(ends, default=0)

@@ -103,7 +103,8 @@ def summary(start: PodStart) -> list[str]:
         lines.append(f"Ready after {milliseconds(start.ready.after_ms)}, {source}{note}")
     elif start.ready.note and not start.waiting:
         lines.append(start.ready.note)
-    lines.append(f"unexplained: {milliseconds(start.unexplained_ms)} of which nothing is known")
+    if start.length_known:
+        lines.append(f"unexplained: {milliseconds(start.unexplained_ms)} of which nothing is known")
     if start.spans_without_parent:
         lines.append(
             f"spans whose parent is lost or has not arrived yet: {start.spans_without_parent}"

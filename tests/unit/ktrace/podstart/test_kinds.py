@@ -934,6 +934,31 @@ def test_a_start_may_take_hours(clock: Clock) -> None:
     assert (start.started, start.duration_ms) == (2, 2 * hours + 30)
 
 
+@pytest.mark.parametrize("traced", [True, False])
+def test_a_restart_is_not_the_start_that_jaeger_no_longer_has(clock: Clock, traced: bool) -> None:
+    """Seen on a real cluster: "started in 15 min 43 s", of a container that restarts since then."""
+    clock.now += 3600
+    crashes = (
+        sync(at, started("main", at + 10, attempt=number, traced=traced))
+        for number, at in enumerate(range(1_800_000, 3_600_000, 300_000), start=10)
+    )
+    status = {**waiting("CrashLoopBackOff"), "lastState": ended(3_300_000)["state"]}
+    document = pod({"main": {**status, "restartCount": 15}}, not_ready="unready: [main]")
+    start = shown(*crashes, pod=document)
+    assert waterfall.title(start) == "pod default/a started; how long that took is not known"
+    assert "main has been restarted since: 15 times" in waterfall.summary(start)
+    assert start.steps == ()
+
+
+def test_the_first_start_is_known_where_jaeger_has_it_but_not_the_beginning(clock: Clock) -> None:
+    clock.now += 3600
+    first = sync(1_800_000, started("main", 1_800_010))
+    again = sync(2_400_000, started("main", 2_400_010, attempt=1))
+    document = pod({"main": running(2_400_030, restartCount=1)})
+    start = shown(first, again, pod=document)
+    assert waterfall.title(start).startswith("pod default/a started in 30 min 0 s, to the second")
+
+
 def test_a_start_that_fails_for_an_hour_is_read_to_its_last_try(clock: Clock) -> None:
     """Seen on a real cluster: a wait was told in place of the tries of the last 15 min."""
     clock.now += 3600
