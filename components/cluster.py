@@ -65,7 +65,12 @@ class ClusterGuard(pulumi.ComponentResource):
         sweep = _commands.guard(
             f"{name}-sweep",
             ["sweep_cluster.sh"],
-            {"OWNER": args.owner, "CLUSTER": args.cluster, "DIRECTORY": args.directory},
+            {
+                "OWNER": args.owner,
+                "CLUSTER": args.cluster,
+                "DIRECTORY": args.directory,
+                "DIGEST": args.digest,
+            },
             triggers=[args.digest, network.id],
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -344,7 +344,8 @@ def test_jaeger_tells_the_next_run_where_its_store_is(store: str, default: Run) 
 
 
 def test_only_what_cannot_change_in_place_replaces(default: Run) -> None:
-    assert changed(default, run({"kubeApiPort": 20_000}))["cluster-guard-sweep"] == {"triggers"}
+    replaced = changed(default, run({"kubeApiPort": 20_000}))
+    assert replaced["cluster-guard-sweep"] == {"environment", "triggers"}
     sampled = changed(default, run({"nodeSamplingPerMillion": 1000}))
     assert "cluster-guard-sweep" not in sampled
     assert sampled["cluster-ensure"] == {"stdin"}

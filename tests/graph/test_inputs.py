@@ -221,7 +221,9 @@ def test_a_command_has_these_inputs_and_no_other(stack: Run) -> None:
             f"{host}.rehearse", [], UNLESS_THERE_IS_A_CLUSTER, CLUSTER="traced-dev"
         ),
         "cluster-guard-sweep": guard(
-            ["sweep_cluster.sh"], [identity(spec_of(NAMES, parsed())), NETWORK_ID], CLUSTER
+            ["sweep_cluster.sh"],
+            [identity(spec_of(NAMES, parsed())), NETWORK_ID],
+            CLUSTER | {"DIGEST": identity(spec_of(NAMES, parsed()))},
         ),
         "cluster-ensure": python(
             f"{host}.ensure", [f"id-of-{ENVIRONMENT}-cluster-guard-sweep"], GENERATION="7"

@@ -21,6 +21,18 @@ if [ -n "$unowned" ] && [ -z "$owned" ]; then
   exit 0
 fi
 
+# Where Pulumi was given an older state, the guard in it, of the configuration $DIGEST, is not that
+# of the cluster that stands: an up keeps it, if it is as wanted. A destroy comes without $DIGEST, too.
+specs=
+[ -z "${DIGEST:-}" ] || specs=$(docker ps -a --filter "label=k3d.cluster=$CLUSTER" \
+  --filter "label=runtime-observability.owner=$OWNER" \
+  --format '{{.Label "runtime-observability.spec"}}')
+for spec in $specs; do
+  [ "$spec" != "$DIGEST" ] || continue
+  echo "Pulumi's state is older than cluster $CLUSTER, which is left as it is" >&2
+  exit 0
+done
+
 # A k3d that outlived its run may still create nodes: after a run that was killed, which leaves its
 # mark, this stops when two checks in a row find nothing.
 clean=0 attempts=0 errors=

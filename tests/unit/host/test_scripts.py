@@ -98,6 +98,39 @@ def test_our_cluster_goes_and_nothing_else(
     assert not (names.directory / "cluster.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("digest", "goes"),
+    [("a" * 16, True), ("b" * 16, False), ("", True)],
+    ids=["its", "older", "none"],
+)
+def test_the_guard_of_an_older_state_leaves_the_cluster_that_was_made_since(
+    daemon: FakeDaemon, names: Names, digest: str, goes: bool
+) -> None:
+    """Its digest is not the nodes'. A guard of an earlier release knows none."""
+    for role in ("server", "agent"):
+        daemon.node(names, role, spec="a" * 16)
+    done = sh(CLUSTER, daemon, **values(names), **({"DIGEST": digest} if digest else {}))
+    assert done.returncode == 0
+    assert (daemon.names == set()) is goes
+    assert ("older than cluster traced-dev" in done.stderr) is not goes
+
+
+def test_a_guard_deletes_a_cluster_whose_nodes_have_no_digest(
+    daemon: FakeDaemon, names: Names
+) -> None:
+    daemon.node(names, "server")
+    assert sh(CLUSTER, daemon, **values(names), DIGEST="a" * 16).returncode == 0
+    assert daemon.names == set()
+
+
+def test_a_destroy_takes_along_what_an_older_guard_leaves(daemon: FakeDaemon, names: Names) -> None:
+    daemon.node(names, "server", spec="a" * 16)
+    daemon.volume(f"k3d-{names.cluster}-images", labels={"k3d.cluster": names.cluster})
+    assert sh(CLUSTER, daemon, **values(names), DIGEST="b" * 16).returncode == 0
+    assert sh(STACK, daemon, **values(names)).returncode == 0
+    assert daemon.names == set()
+
+
 @pytest.mark.parametrize("role", ["server", "agent"])
 def test_one_node_of_another_owner_is_enough_to_leave_the_cluster_alone(
     daemon: FakeDaemon, names: Names, role: str
