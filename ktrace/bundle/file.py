@@ -93,6 +93,8 @@ def read(path: Path) -> Bundle:
     """UsageError for a file that cannot be read or is no bundle."""
     told = clean(str(path))
     try:
+        if path.exists() and not path.is_file():
+            raise UsageError(f"{told} is no file: name one that --save has written")
         if not path.is_file():
             raise UsageError(f"there is no file {told}: name one that --save has written")
         text = _unpacked(path)

@@ -99,7 +99,7 @@ def bench(
     else:
         console = terminal.console()
         for part in benchmark.summary(measured):
-            console.print(part)
+            console.print(part, markup=False, soft_wrap=isinstance(part, str))
         if save:
             console.print(f"measurement: {save}", markup=False)
     if measured.failures:

@@ -23,7 +23,7 @@ from runtime_observability.core import links
 
 def open_(
     name: Annotated[
-        str | None, typer.Argument(metavar="[SEARCH]", help="Name of one search. Default: all.")
+        str | None, typer.Argument(metavar="SEARCH", help="Name of one search. Default: all.")
     ] = None,
     *,
     bundle: Annotated[

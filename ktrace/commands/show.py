@@ -17,7 +17,7 @@ def show(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="[pod/NAME | KIND/NAME | KIND]",
+            metavar="pod/NAME | KIND/NAME | KIND",
             autocompletion=completion.pods_and_workloads,
             help="A pod, which may already be deleted, or deploy, sts, ds, job or rs.",
             show_default=False,

@@ -42,7 +42,7 @@ def top(
     of: Annotated[
         str,
         typer.Argument(
-            metavar="[OBJECT]",
+            metavar="OBJECT",
             help="With --by object: list who writes it. deploy/NAME, or "
             "deployments.apps/NAMESPACE/NAME as a row names it.",
         ),

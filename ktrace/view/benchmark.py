@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -21,19 +22,19 @@ _UNKNOWN = "-"
 
 
 def summary(measured: Measurement) -> Iterator[RenderableType]:
-    """What was measured, percentiles of the whole and of each step, and what is left out."""
+    """What was measured, percentiles of the whole and of each step, and what is left out.
+
+    A line with a link is a str: a terminal opens one that it wraps itself.
+    """
     yield Text(title(measured))
     if measured.first:
-        yield Text(
-            f"first start, not in the table: {milliseconds(measured.first.start_ms)}"
-            + (f"  {measured.first.trace_url}" if measured.first.trace_url else ""),
-        )
+        first = milliseconds(measured.first.start_ms)
+        yield f"first start, not in the table: {first}  {measured.first.trace_url}".rstrip()
     if measured.warm:
         yield _percentiles(measured)
         slowest = max(measured.warm, key=lambda sample: sample.start_ms)
-        yield Text(
-            f"slowest: {slowest.pod}, {milliseconds(slowest.start_ms)}  {slowest.trace_url}".strip()
-        )
+        took = milliseconds(slowest.start_ms)
+        yield f"slowest: {slowest.pod}, {took}  {slowest.trace_url}".rstrip()
     if 0 < len(measured.warm) < LEAST_FOR_P99:
         yield Text(f"p99 needs {LEAST_FOR_P99} starts after the first: --pods {LEAST_FOR_P99 + 1}")
     for pod, reason in measured.failures.items():
@@ -58,11 +59,12 @@ def _percentiles(measured: Measurement) -> Table:
     return table
 
 
-def _label(name: str) -> Text:
+def _label(name: str) -> RenderableType:
+    """Indented by what it is a part of, also where it takes several lines."""
     if name in TOTALS:
         return Text(name)
     step, _, detail = name.partition(DETAIL)
-    return Text(f"    {detail}" if detail else f"  {step}")
+    return Padding(Text(detail or step), (0, 0, 0, 4 if detail else 2))
 
 
 def verdict(shifts: Mapping[str, Shift]) -> str:

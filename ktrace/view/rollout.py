@@ -103,9 +103,13 @@ def length(time: timedelta, *, exact: bool) -> str:
 
 def took(pod: RolledPod) -> str:
     """From its creation to Ready, with ≈ if only to the second; empty where it is not known."""
-    if pod.took_ms is None:
-        return ""
-    return milliseconds(pod.took_ms) if pod.took_exact else f"≈{duration(pod.took_ms / 1000)}"
+    return "" if pod.took_ms is None else _time(pod.took_ms, exact=pod.took_exact)
+
+
+def _time(ms: float, *, exact: bool) -> str:
+    if exact:
+        return milliseconds(ms)
+    return f"≈{duration(ms / 1000)}" if ms >= 500 else "<1 s"
 
 
 def name_of(rollout: Rollout, pod: RolledPod) -> str:
@@ -282,9 +286,7 @@ def others(rollout: Rollout, columns: int, most: int | None = MOST) -> Table | N
 def ended_in(other: OtherPod) -> str:
     """Like ``took``, from the request for its deletion until it was gone."""
     ms = other.ending.took_ms
-    if ms is None:
-        return ""
-    return milliseconds(ms) if other.ending.exact else f"≈{duration(ms / 1000)}"
+    return "" if ms is None else _time(ms, exact=other.ending.exact)
 
 
 def others_hidden(rollout: Rollout, most: int | None = MOST) -> str:

@@ -120,7 +120,8 @@ class _Section:
             parts.append(self._pods())
         if rollout.others:
             parts.append(self._others())
-        parts.append(_legend(rollout))
+        if rollout.pods or rollout.others:
+            parts.append(_legend(rollout))
         parts += self._list("In short", map(escape, view.summary(rollout)))
         links = view.trace_urls(rollout, self.url)
         parts += self._list("Traces in Jaeger", (_link(link, link) for link in links))
@@ -271,8 +272,9 @@ def _facts(rollout: Rollout) -> str:
         names = [view.name_of(rollout, pod) for pod in found.waits]
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         cards.append(("waits for", f"{names[0]}{more}", view.slowest(found.waits[0])))
-    nodes = {pod.node for pod in rollout.pods if pod.node}
-    cards.append(("nodes", str(len(nodes)) if nodes else "not known", ""))
+    if rollout.pods:
+        nodes = {pod.node for pod in rollout.pods if pod.node}
+        cards.append(("nodes", str(len(nodes)) if nodes else "not known", ""))
     return page.facts(cards)
 
 

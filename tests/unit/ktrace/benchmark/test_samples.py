@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from ktrace.benchmark import file
 from ktrace.benchmark.samples import READY, WHOLE, WITHOUT_PULLS, Measurement, of_start, rows
@@ -133,3 +134,17 @@ def test_what_a_file_contains_reaches_no_terminal_raw(tmp_path: Path) -> None:
     path.write_text(json.dumps(document))
     told = "".join(terminal.plain(part) for part in benchmark.summary(file.read(path)))
     assert "\x1b" not in told
+
+
+def test_a_narrow_terminal_keeps_links_and_indents() -> None:
+    measured = measurement(20)
+    console = Console(width=60, color_system=None)
+    with console.capture() as captured:
+        for part in benchmark.summary(measured):
+            console.print(part, markup=False, soft_wrap=isinstance(part, str))
+    assert captured.get().count(measured.warm[0].trace_url) == 2, "a link is one line"
+    with console.capture() as captured:
+        shifts = compare(rows(measured.warm), rows(measured.warm))
+        console.print(benchmark.differences(shifts))
+    own = {line.split()[0] for line in captured.get().splitlines() if not line.startswith(" ")}
+    assert own <= {"median", "start", "without", "pulls", "Ready"}, "a step's lines are indented"

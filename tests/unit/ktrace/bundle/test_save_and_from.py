@@ -232,7 +232,7 @@ def test_a_broken_file_is_one_line(
 
 def test_a_file_that_is_not_there_is_one_line(ktrace: Ktrace, tmp_path: Path) -> None:
     assert "there is no file" in refused(ktrace, tmp_path / "none.json")
-    assert "there is no file" in refused(ktrace, tmp_path)
+    assert "is no file: name one" in refused(ktrace, tmp_path)
 
 
 def test_a_file_that_unpacks_to_too_much_is_not_read(

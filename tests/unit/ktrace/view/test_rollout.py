@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from html.parser import HTMLParser
 
 import pytest
@@ -147,6 +148,20 @@ def test_bars_stay_within_their_lane(hundred: Rollout) -> None:
         assert 0 <= float(left) <= 100
         assert float(width) >= 0
         assert float(left) + float(width) <= 100.05
+
+
+def test_a_page_without_pods_explains_no_colour_and_counts_no_node(three: Rollout) -> None:
+    text = rollout_page.render([replace(three, pods=(), others=(), chain=())], URL)
+    assert 'class="legend"' not in text
+    assert "<dt>nodes</dt>" not in text
+
+
+def test_a_start_known_to_the_second_never_took_no_time(three: Rollout) -> None:
+    at = three.pods[0].created
+    assert at
+    same = replace(three.pods[0], exact=False, ready=at)
+    later = replace(same, ready=at + timedelta(seconds=2))
+    assert [view.took(same), view.took(later)] == ["<1 s", "≈2 s"]
 
 
 def test_few_pods_need_no_filter(three: Rollout) -> None:
