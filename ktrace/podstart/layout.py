@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ktrace.components import KUBELET
 from ktrace.podstart import gaps
-from ktrace.podstart.model import Step
+from ktrace.podstart.model import Step, with_details
 
 _ROUNDING_MS = 0.0005
 """Half a microsecond: Jaeger's times are whole microseconds."""
@@ -21,25 +21,13 @@ def laid(steps: Sequence[Step], begin_ms: float, end_ms: float, node: str = "") 
     """
     found: list[Step] = []
     covered = begin_ms
-    for step, *details in _groups(steps):
+    for step, *details in with_details(steps):
         start, until = _between(step, covered, end_ms)
         found += _hole(covered, start, end_ms, node)
         found.append(_moved(step, start, until))
         found += [_moved(detail, *_between(detail, start, until)) for detail in details]
         covered = max(covered, until)
     return found + _hole(covered, end_ms, end_ms, node)
-
-
-def _groups(steps: Sequence[Step]) -> Iterator[list[Step]]:
-    """Each step of depth 0 with its details."""
-    group: list[Step] = []
-    for step in steps:
-        if step.depth == 0 and group:
-            yield group
-            group = []
-        group.append(step)
-    if group:
-        yield group
 
 
 def _between(step: Step, begin_ms: float, end_ms: float) -> tuple[float, float]:

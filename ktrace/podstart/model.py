@@ -7,7 +7,7 @@ may be missing, and is then named in ``missing``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -42,6 +42,18 @@ class Step:
     @property
     def end_ms(self) -> float:
         return self.start_ms + self.duration_ms
+
+
+def with_details(steps: Sequence[Step]) -> Iterator[list[Step]]:
+    """Each step of depth 0 with its details."""
+    group: list[Step] = []
+    for step in steps:
+        if step.depth == 0 and group:
+            yield group
+            group = []
+        group.append(step)
+    if group:
+        yield group
 
 
 @dataclass(frozen=True)

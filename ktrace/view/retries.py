@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from ktrace.brief import invariant
-from ktrace.podstart.model import Step
+from ktrace.podstart.model import Step, with_details
 
 _MANY = 6
 """Steps of one name from which on most are left out."""
@@ -34,7 +34,7 @@ def fold(steps: Sequence[Step]) -> Iterator[Step | int]:
 
 def _folds(steps: Sequence[Step]) -> list[bool]:
     """Whether each of ``steps`` is left out."""
-    groups = list(_groups(steps))
+    groups = list(with_details(steps))
     total = Counter(map(_name, groups))
     seen: Counter[str] = Counter()
     hidden: list[bool] = []
@@ -47,18 +47,6 @@ def _folds(steps: Sequence[Step]) -> list[bool]:
         between = hidden[at - 1] and hidden[at + 1]
         hidden[at] |= between and not _name(groups[at]) and not groups[at][0].critical
     return [out for out, group in zip(hidden, groups, strict=True) for _ in group]
-
-
-def _groups(steps: Sequence[Step]) -> Iterator[list[Step]]:
-    """Each step with its details."""
-    group: list[Step] = []
-    for step in steps:
-        if step.depth == 0 and group:
-            yield group
-            group = []
-        group.append(step)
-    if group:
-        yield group
 
 
 def _name(group: Sequence[Step]) -> str:
