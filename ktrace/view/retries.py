@@ -19,17 +19,20 @@ def fold(steps: Sequence[Step]) -> Iterator[Step | int]:
 
     A step has its details with it. JSON and the page have all of them.
     """
-    left_out = 0
+    left_out: list[Step] = []
     for step, folds in zip(steps, _folds(steps), strict=True):
         if folds:
-            left_out += 1
+            left_out.append(step)
             continue
-        if left_out:
-            yield left_out
-        left_out = 0
+        yield from _told(left_out)
+        left_out = []
         yield step
-    if left_out:
-        yield left_out
+    yield from _told(left_out)
+
+
+def _told(left_out: Sequence[Step]) -> Sequence[Step | int]:
+    """A number takes as many lines as a single step."""
+    return [len(left_out)] if len(left_out) > 1 else left_out
 
 
 def _folds(steps: Sequence[Step]) -> list[bool]:

@@ -51,6 +51,16 @@ def test_what_made_the_length_is_shown() -> None:
     assert [row for row in rows if isinstance(row, int)] == [8 * 4 + 2, 8 * 4]
 
 
+def test_a_single_step_is_shown_in_place_of_its_number() -> None:
+    pulls = [Step("pull", "containerd", at, 10, error="no such host") for at in range(8)]
+    pulls[4] = replace(pulls[4], critical=True, share=0.4)
+    assert [row if isinstance(row, int) else "pull" for row in fold(pulls)] == [
+        *["pull"] * 2, 2, "pull", 2, "pull",
+    ]  # fmt: skip
+    pulls[3] = replace(pulls[3], critical=True, share=0.4)
+    assert [row for row in fold(pulls) if isinstance(row, int)] == [2]
+
+
 def test_many_containers_are_no_tries_of_one() -> None:
     steps = [
         step
