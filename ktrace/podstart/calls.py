@@ -179,6 +179,8 @@ def first_calls(
         }
         if beginning_lost:
             left_out |= _perhaps_restarted(calls, names, pod)
+            if pod and pod.complete and left_out >= names.keys():
+                return []  # a sandbox or a pull is not of the start either
         return [call for call in calls if call.container_id not in left_out or call.method == EXEC]
     if beginning_lost and _have_restarted(pod):
         return []

@@ -950,6 +950,21 @@ def test_a_restart_is_not_the_start_that_jaeger_no_longer_has(clock: Clock, trac
     assert start.steps == ()
 
 
+def test_a_sandbox_that_was_made_again_is_not_the_first_one(clock: Clock) -> None:
+    """As after a node has been restarted."""
+    clock.now += 3600
+    again = sync(
+        1_800_000,
+        call("RunPodSandbox", 1_800_010),
+        call("PullImage", 1_800_030),
+        started("main", 1_800_050, attempt=1),
+    )
+    document = pod({"main": running(1_800_070, restartCount=1)})
+    start = shown(again, pod=document)
+    assert waterfall.title(start) == "pod default/a started; how long that took is not known"
+    assert start.steps == ()
+
+
 def test_the_first_start_is_known_where_jaeger_has_it_but_not_the_beginning(clock: Clock) -> None:
     clock.now += 3600
     first = sync(1_800_000, started("main", 1_800_010))
