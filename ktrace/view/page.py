@@ -13,7 +13,7 @@ from ktrace.brief import brief
 from ktrace.components import APISERVER, CONTAINERD, KUBELET, SCHEDULER
 from ktrace.podstart.model import PodStart, Step
 from ktrace.view.terminal import milliseconds
-from ktrace.view.waterfall import length, moment, summary, title
+from ktrace.view.waterfall import length, moment, ready_after, summary, title
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b2733; --soft: #5d6b7a; --line: #dfe5eb; --paper: #fff;
@@ -196,8 +196,8 @@ def _facts(start: PodStart) -> list[tuple[str, str, str]]:
     cards = [(label, length(start) or "not known", "")]
     if start.measured and (slowest := start.slowest):
         cards.append(("slowest step", milliseconds(slowest.duration_ms), brief(slowest.name)))
-    if start.ready.after_ms is not None:
-        cards.append(("Ready", milliseconds(start.ready.after_ms), "since the request"))
+    if ready := ready_after(start):
+        cards.append(("Ready", ready, "since the request"))
     cards.append(("unexplained", milliseconds(start.unexplained_ms), "nothing is known of it"))
     return cards
 

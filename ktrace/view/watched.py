@@ -19,8 +19,8 @@ def line(start: PodStart) -> str:
         start.node or "no node",
         waterfall.length(start) or "length not known",
     ]
-    if start.ready.after_ms is not None:
-        parts.append(f"Ready {milliseconds(start.ready.after_ms)}")
+    if ready := waterfall.ready_after(start):
+        parts.append(f"Ready {ready}")
     if slowest := start.slowest:
         parts.append(f"slowest: {clause(slowest.name)} {milliseconds(slowest.duration_ms)}")
     if not start.wanted_known:

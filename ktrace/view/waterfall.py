@@ -21,6 +21,7 @@ _NARROW = 100
 _MOST_LINES = 200
 """The terminal's library takes a second for 1,000, and nobody reads as many."""
 _MOST_ERRORS = 20
+_SECOND_MS = 1000
 _STYLES = {
     APISERVER: "blue",
     SCHEDULER: "magenta",
@@ -44,12 +45,20 @@ def length(start: PodStart) -> str:
     """How long it took, as exactly as that is known; empty where it is not."""
     if not start.length_known:
         return ""
+    told = _told(start.duration_ms, start)
+    rough = start.to_the_second and not start.so_far and start.duration_ms >= _SECOND_MS
+    return f"{told}, to the second" if rough else told
+
+
+def ready_after(start: PodStart) -> str:
+    """How long it took to be Ready, as exactly as ``length``; empty where that is not known."""
+    return "" if start.ready.after_ms is None else _told(start.ready.after_ms, start)
+
+
+def _told(value_ms: float, start: PodStart) -> str:
     if not start.to_the_second:
-        return milliseconds(start.duration_ms)
-    seconds = start.duration_ms / 1000
-    if seconds < 1:
-        return "less than a second"
-    return duration(seconds) if start.so_far else f"{duration(seconds)}, to the second"
+        return milliseconds(value_ms)
+    return duration(value_ms / 1000) if value_ms >= _SECOND_MS else "less than a second"
 
 
 def _state(start: PodStart) -> str:
@@ -57,8 +66,8 @@ def _state(start: PodStart) -> str:
     if start.complete:
         if not took:
             return " started; how long that took is not known"
-        ready = start.ready.after_ms
-        return f" started in {took}" + (f", Ready after {milliseconds(ready)}" if ready else "")
+        ready = ready_after(start)
+        return f" started in {took}" + (f", Ready after {ready}" if ready else "")
     if start.wanted is not None:
         started = f"{start.started} of {counted(start.wanted, 'container')} started"
         return f": {started}, {took} so far" if start.so_far else f": {started}"
@@ -97,10 +106,10 @@ def summary(start: PodStart) -> list[str]:
         lines.append(f"uid: {start.uid}")
     if start.node:
         lines.append(f"node: {start.node}")
-    if start.ready.after_ms is not None:
+    if ready := ready_after(start):
         source = _READY_SOURCES.get(start.ready.source, start.ready.source)
         note = f"; {start.ready.note}" if start.ready.note else ""
-        lines.append(f"Ready after {milliseconds(start.ready.after_ms)}, {source}{note}")
+        lines.append(f"Ready after {ready}, {source}{note}")
     elif start.ready.note and not start.waiting:
         lines.append(start.ready.note)
     if start.length_known:

@@ -704,6 +704,8 @@ def test_a_start_within_the_second_of_its_request_is_not_told_as_shorter() -> No
     assert waterfall.title(start).startswith("pod default/a started in less than a second")
     assert not any(step.critical for step in start.steps), "of a length that is not known"
     assert not any(line.startswith("slowest") for line in waterfall.summary(start))
+    told = "Ready after less than a second, by the pod's condition, to the second"
+    assert told in waterfall.summary(start)
 
 
 @pytest.mark.parametrize(
@@ -737,7 +739,7 @@ def test_a_pod_of_which_jaeger_has_nothing_is_told_to_the_second() -> None:
     assert (start.complete, start.duration_ms, start.ready.after_ms) == (True, 3000, 4000)
     assert names(start) == ["not traced"]
     assert waterfall.title(start) == (
-        "pod default/a started in 3 s, to the second, Ready after 4.00 s"
+        "pod default/a started in 3 s, to the second, Ready after 4 s"
     )
     (note,) = start.notes
     assert note.endswith("those of the pod object, to the second")
