@@ -89,7 +89,7 @@ def _count_failures(
     failures = count_failure(expectation.expect, count, "span", examples)
     is_absent = pod and not any(pod in _pods(trace) for trace in traces)
     if count < expectation.expect.least and is_absent:
-        unknown = f"there is no trace of pod {pod}: check its namespace and name"
+        unknown = f"there is no trace of pod {pod}, if that is its namespace and name"
         failures.append(Failure(unknown, 0))
     return failures
 

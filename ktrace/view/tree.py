@@ -143,7 +143,7 @@ def _outcome(pod: FollowedPod) -> str:
         case "ended":
             return f"ended in {duration}"
         case _:
-            told = _started(pod, duration)
+            told = _started(pod, waterfall.length(pod.start) if pod.start else duration)
     if pod.termination_ms is None:
         return told
     return f"{told}, ended in {milliseconds(pod.termination_ms)}"

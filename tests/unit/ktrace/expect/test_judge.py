@@ -159,5 +159,5 @@ def test_nothing_found_names_the_nearest() -> None:
 def test_a_pod_without_a_trace_is_named() -> None:
     select = {"component": "kubelet", "operation": "syncPod", "pod": "default/echo-two"}
     verdict = judge(expect(select), start_of("echo-one"))
-    no_trace = "there is no trace of pod default/echo-two: check its namespace and name"
+    no_trace = "there is no trace of pod default/echo-two, if that is its namespace and name"
     assert verdict.failures[1] == no_trace

@@ -279,7 +279,7 @@ def test_containers_of_a_pod_that_ran_before_the_command_are_no_start(
     [
         # Neither a span nor the pod object tells the beginning, so no time so far is known.
         (["running", "waiting"], False, "on node-2  1 of 2 containers started  "),
-        (["running", "running"], True, "started in 0.0 ms"),
+        (["running", "running"], True, "started in less than a second"),
         (["running", "failed"], False, "on node-2  1 of 2 containers started  "),
     ],
 )
