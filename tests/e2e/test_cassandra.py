@@ -101,8 +101,9 @@ def test_a_stack_has_its_keyspace_and_destroy_tells_how_it_goes(
             stack.docker("restart", "--time", "60", stack.jaeger)
             assert of_spans(shown(stack, pod, whole)) == of_spans(found)
 
-        # A Jaeger whose store is not told: nobody says that the start is complete, without a
-        # cluster.
+        stack.kubectl("wait", "--for=delete", f"pod/{pod}", "--timeout=60s")
+        # A Jaeger whose store is not told: nobody says that the start is complete, without a pod
+        # object.
         told = document(stack, "show", pod, "--jaeger", stack.jaeger_url, "--timeout", "0", code=1)
         assert (told["uid"], told["startedAt"]) == (found["uid"], found["startedAt"])
 
