@@ -87,8 +87,9 @@ def bench(
         load = Load(image or pause_image(nodes), pods, parallel, timeout)
         began = time.time()
         measured = _measured(jaeger, api, load, nodes, runtime_traced=chosen.traces_runtime)
-    lost = chosen.left_out or losses.of_what_began(chosen, stack, began)
-    if measured.failures and lost:
+    if measured.failures and (
+        lost := chosen.left_out or losses.of_what_began(chosen, stack, began)
+    ):
         failures = {pod: f"{why}; {lost}" for pod, why in measured.failures.items()}
         measured = replace(measured, failures=failures)
     found = file.document(measured)

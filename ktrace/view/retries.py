@@ -15,9 +15,10 @@ _FIRST = 2
 
 
 def fold(steps: Sequence[Step]) -> Iterator[Step | int]:
-    """``steps``, and where some of one name are left out their number, with all that lies between.
+    """``steps``, with a number in the place of those that are left out.
 
-    A step has its details with it. JSON and the page have all of them.
+    A step goes with its details, and with the gap between it and another that is left out. JSON and
+    the page have all of them.
     """
     left_out: list[Step] = []
     for step, folds in zip(steps, _folds(steps), strict=True):
