@@ -21,6 +21,8 @@ _BURST_SECONDS = 600.0
 _SETTLE_SECONDS = 20
 _REST_SECONDS = 20
 _REQUESTS = 400
+_STATS_SECONDS = 60.0
+"""Docker reads the counters of a node's cgroups, which takes seconds while 200 pods start in it."""
 
 
 def pod_starts(figures: Figures, stack: Stack, number: int) -> None:
@@ -116,10 +118,10 @@ def used(container: str, environment: Mapping[str, str]) -> tuple[float, float]:
     `docker stats` shows the first only as a share of its own second.
     """
     socket = environment["DOCKER_HOST"].removeprefix("unix://")
-    with httpx.Client(transport=httpx.HTTPTransport(uds=socket), base_url="http://docker") as api:
-        found = api.get(
-            f"/containers/{container}/stats", params={"stream": "false", "one-shot": "true"}
-        ).json()
+    transport = httpx.HTTPTransport(uds=socket)
+    parameters = {"stream": "false", "one-shot": "true"}
+    with httpx.Client(transport=transport, base_url="http://docker", timeout=_STATS_SECONDS) as api:
+        found = api.get(f"/containers/{container}/stats", params=parameters).json()
     memory = found["memory_stats"]
     cache = memory["stats"].get("inactive_file", memory["stats"].get("total_inactive_file", 0))
     cpu = found["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9
