@@ -148,4 +148,6 @@ def reason(error: Exception) -> str:
     if isinstance(error, client.ApiException):
         return f"{error.status} {error.reason}"
     inner = getattr(error, "reason", None) or error
-    return str(inner).rpartition(": ")[2].strip()
+    while inner.args and isinstance(inner.args[-1], Exception):
+        inner = inner.args[-1]
+    return str(inner).rpartition(": ")[2].strip() or type(inner).__name__

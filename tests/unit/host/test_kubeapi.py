@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from http.client import RemoteDisconnected
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
 
 POOL = urllib3.HTTPConnectionPool("127.0.0.1", 9)
 CONNECTION = urllib3.connection.HTTPConnection("127.0.0.1", 9)
+CLOSED = RemoteDisconnected("Remote end closed")
 REFUSED = urllib3.exceptions.NewConnectionError(CONNECTION, "x: Connection refused")
 
 
@@ -25,6 +27,8 @@ REFUSED = urllib3.exceptions.NewConnectionError(CONNECTION, "x: Connection refus
         (client.ApiException(status=401, reason="Unauthorized"), "401 Unauthorized"),
         (urllib3.exceptions.MaxRetryError(POOL, "/api", REFUSED), "Connection refused"),
         (urllib3.exceptions.HTTPError("Read timed out."), "Read timed out."),
+        (urllib3.exceptions.ProtocolError("Connection aborted.", CLOSED), "Remote end closed"),
+        (urllib3.exceptions.HTTPError(), "HTTPError"),
     ],
 )
 def test_the_root_cause_is_told(error: Exception, reason: str) -> None:
