@@ -15,7 +15,7 @@ class Pins:
     """Every release as MAJOR.MINOR.PATCH, by the names of the file."""
 
     programs: Mapping[str, str]
-    """containerd, jaeger, collector, k3d, pulumi and language-host."""
+    """containerd, jaeger, collector, k3d, etcd, pulumi and language-host."""
     kubernetes: Mapping[str, str]
     """By MAJOR.MINOR, oldest first."""
     kubernetes_default: str

@@ -166,6 +166,11 @@ _PROGRAMS = {
         ("runtime_observability/host and lab/node: read again what they cite of k3d's sources",),
         (_image("k3dToolsImage", "k3d-tools"),),
     ),
+    "etcd": _Program(
+        "etcd",
+        ("get go.etcd.io/etcd/server/v3@v{version}", "mod tidy"),
+        ("lab/node/k3s/etcd.py: are its flags the same?",),
+    ),
     "pulumi": _Program(
         "pulumi",
         (

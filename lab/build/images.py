@@ -248,7 +248,7 @@ def _node(name: str, *needed: Step) -> Image:
 
 
 NODES = {
-    version: _node(f"k3s:v{version}-k3s1", kubernetes, programs.containerd)
+    version: _node(f"k3s:v{version}-k3s1", kubernetes, programs.etcd, programs.containerd)
     for version, kubernetes in programs.kubernetes.items()
 }
 """Nodes by their Kubernetes version; unlike that of k3s, their containerd exports traces."""
@@ -256,6 +256,7 @@ NODES = {
 STOCK_NODE = _node(
     f"k3s-stock:v{programs.KUBERNETES}-k3s1",
     programs.kubernetes[programs.KUBERNETES],
+    programs.etcd,
     programs.silent_containerd,
 )
 """A node whose containerd has no tracing plugin, like that of k3s since 1.27.2."""

@@ -30,6 +30,7 @@ CONTAINERD = PINS.programs["containerd"]
 JAEGER = PINS.programs["jaeger"]
 COLLECTOR = PINS.programs["collector"]
 K3D = PINS.programs["k3d"]
+ETCD = PINS.programs["etcd"]
 PULUMI = PINS.programs["pulumi"]
 LANGUAGE_HOST = PINS.programs["language-host"]
 PULUMI_KUBERNETES = PINS.plugins["pulumi-kubernetes"]
@@ -88,6 +89,8 @@ def _containerd(name: str, tags: str) -> Step:
 containerd = _containerd("containerd", "")
 silent_containerd = _containerd("silent-containerd", " no_tracing")
 """Without the tracing plugin, as k3s links it since 1.27.2."""
+
+etcd = GoTool("etcd", (".",), minutes=0.5, variables={}).step()
 
 k3d = GoTool(
     "k3d",

@@ -47,8 +47,8 @@ INSTRUCTIONS = (
 PAUSE_IMAGES = SANDBOX_IMAGE.values  # every node has the one that its release uses
 BUSYBOX_IMAGES = ["docker.io/library/busybox:1.35"]
 PACKAGES = (
-    "busybox-static", "ca-certificates", "conntrack", "containernetworking-plugins", "etcd-server",
-    "iproute2", "iptables", "mount", "openssl", "procps", "python3", "runc",
+    "busybox-static", "ca-certificates", "conntrack", "containernetworking-plugins", "iproute2",
+    "iptables", "mount", "openssl", "procps", "python3", "runc",
 )  # fmt: skip
 UNWANTED = (
     "dev/*", "var/cache/*", "var/log/*", "usr/share/locale/*", "usr/share/doc/*",

@@ -20,7 +20,9 @@ What it does differently:
 - The cluster's certificate authority is derived from the token, so a node that has the token makes
   its own certificates and no join service is needed. As with k3s' server token, which k3d gives to
   all nodes, anyone who has it controls the cluster.
-- One server; etcd instead of kine on SQLite; routes between nodes instead of flannel.
+- A single server has etcd too, instead of kine on SQLite; a server that joins is a voting member at
+  once, and none leaves the cluster. An agent knows the first server alone.
+- Routes between nodes instead of flannel.
 - No CoreDNS (pods use the node's resolver), traefik, servicelb, metrics-server, local-storage,
   network policy, and no deploy controller: `--disable` of those is accepted and changes nothing.
 - Every argument, K3S_ variable and file that is not listed here is refused: in k3s it would have an

@@ -67,13 +67,15 @@ def certify(
         *added, *signer)  # fmt: skip
 
 
-def make_serving(name: str, subject: str, names: Iterable[str]) -> None:
+def make_serving(
+    name: str, subject: str, names: Iterable[str], *, usage: str = "serverAuth"
+) -> None:
     """Write the certificate of a server that is reached under these names and addresses."""
     alternatives = (
         f"{'IP' if n.replace('.', '').isdigit() else 'DNS'}:{n}" for n in dict.fromkeys(names)
     )
-    usage = "extendedKeyUsage=serverAuth"
-    certify(name, subject, (f"subjectAltName={','.join(alternatives)}", usage))
+    extensions = (f"subjectAltName={','.join(alternatives)}", f"extendedKeyUsage={usage}")
+    certify(name, subject, extensions)
 
 
 def make_kubeconfig(name: str, user: str, group: str, server: str) -> str:

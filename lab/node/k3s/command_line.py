@@ -10,7 +10,7 @@ from .node import AGENT, CONTAINERD_CONFIG, COREDNS, KUBECONFIG, Options
 from .processes import FatalError
 
 DISABLEABLE = ("coredns", "servicelb", "traefik", "local-storage", "metrics-server")
-SERVER_ONLY = ("disable", "tls-san", "kube-apiserver-arg")
+SERVER_ONLY = ("disable", "tls-san", "kube-apiserver-arg", "etcd-arg")
 ENVIRONMENT = {"K3S_TOKEN", "K3S_URL", "K3S_KUBECONFIG_OUTPUT"}
 REFUSED_FILES = (
     (CONTAINERD_CONFIG, "*.tmpl"), (CONTAINERD_CONFIG, "*.d"), (KUBECONFIG.parent, "config.yaml*"),
@@ -34,15 +34,19 @@ def parse(arguments: list[str]) -> Options:
     parser.add_argument("role", choices=("server", "agent"))
     for name in ("kubelet-arg", *(SERVER_ONLY if arguments[:1] == ["server"] else ())):
         parser.add_argument(f"--{name}", action="append", default=[])
+    if arguments[:1] == ["server"]:
+        parser.add_argument("--cluster-init", action="store_true")
     known, unknown = parser.parse_known_args(arguments)
     if unknown:
         flag = unknown[0].partition("=")[0].replace("--", "-", 1)
         raise FatalError(f"flag provided but not defined: {flag} ({WHY})")
-    lists = {name: tuple(value) for name, value in vars(known).items() if name != "role"}
+    options = vars(known)
+    role, cluster_init = options.pop("role"), options.pop("cluster_init", False)
+    lists = {name: tuple(value) for name, value in options.items()}
     for name in ",".join(lists.pop("disable", ())).split(","):
         if name not in ("", *DISABLEABLE):
             raise FatalError(f"--disable={name}: not one of {', '.join(DISABLEABLE)}")
-    return Options(known.role, **lists)
+    return Options(role, **lists, cluster_init=cluster_init)
 
 
 def refuse_the_unknown() -> None:

@@ -6,6 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
+from . import etcd
 from .certificates import (
     CA,
     TLS,
@@ -16,11 +17,10 @@ from .certificates import (
     make_serving,
     write_private,
 )
-from .node import API_SERVICE_IP, COREDNS, KUBECONFIG, POD_CIDR, SERVER, SERVICE_CIDR, Node
+from .node import API_SERVICE_IP, COREDNS, KUBECONFIG, POD_CIDR, SERVICE_CIDR, Node
 from .processes import Components, listens, log, merged
 
-ETCD_PORT, API_PORT = 2379, 6443
-ETCD = f"https://127.0.0.1:{ETCD_PORT}"
+API_PORT = 6443
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 API_NAMES = (
     "kubernetes", "kubernetes.default", "kubernetes.default.svc",
@@ -41,18 +41,10 @@ data:
 def start(node: Node, components: Components) -> None:
     """Start etcd and the API server, and the controllers once the API server is ready."""
     make_kubeconfig("admin", "system:admin", "system:masters", node.server)
-    make_serving("etcd", "/CN=etcd", ["127.0.0.1"])
-    components.start("etcd", merged({
-        "data-dir": str(SERVER / "db" / "etcd"), "listen-client-urls": ETCD,
-        "advertise-client-urls": ETCD, "listen-peer-urls": "http://127.0.0.1:2380",
-        "cert-file": certificate("etcd"), "key-file": key("etcd"),
-        "client-cert-auth": "true", "trusted-ca-file": CA,
-        "logger": "zap", "log-level": "error",
-    }, ()))  # fmt: skip
+    etcd.start(node, components)
     make_serving("kube-apiserver", "/CN=kube-apiserver",
                  [*API_NAMES, node.name, node.ip, *node.options.tls_san])  # fmt: skip
     certify("auth-proxy", "/CN=system:auth-proxy", ("extendedKeyUsage=clientAuth",))
-    components.wait_until(lambda: listens(ETCD_PORT))
     components.start("kube-apiserver", merged(api_server_arguments(node),
                                               node.options.kube_apiserver_arg))  # fmt: skip
     controllers: dict[str, dict[str, str]] = {
@@ -73,14 +65,15 @@ def start(node: Node, components: Components) -> None:
         components.start(name, merged({
             "kubeconfig": path, "authorization-kubeconfig": path,
             "authentication-kubeconfig": path, "bind-address": "127.0.0.1",
-            "leader-elect": "false", "profiling": "false", **controllers[name],
+            "leader-elect": str(node.is_one_of_several).lower(), "profiling": "false",
+            **controllers[name],
         }, ()))  # fmt: skip
 
 
 def api_server_arguments(node: Node) -> dict[str, str]:
     """Return k3s' defaults (pkg/daemons/control/server.go), with one CA instead of its three."""
     return {
-        "etcd-servers": ETCD, "etcd-cafile": CA,
+        "etcd-servers": etcd.LOCAL, "etcd-cafile": CA,
         "etcd-certfile": certificate("admin"), "etcd-keyfile": key("admin"),
         "tls-cert-file": certificate("kube-apiserver"),
         "tls-private-key-file": key("kube-apiserver"),

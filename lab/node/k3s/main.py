@@ -50,15 +50,16 @@ def main() -> None:
     try:
         options = command_line.parse(arguments)
         command_line.refuse_the_unknown()
-        own = "https://127.0.0.1:6443" if options.role == "server" else None
-        server, token = own or os.environ.get("K3S_URL"), os.environ.get("K3S_TOKEN")
+        first, token = os.environ.get("K3S_URL", ""), os.environ.get("K3S_TOKEN")
+        own = f"https://127.0.0.1:{control_plane.API_PORT}" if options.role == "server" else ""
+        server = own or first
         if not server:
             raise FatalError("--server is required: K3S_URL is not set")
         if not token:
             raise FatalError(
                 "K3S_TOKEN is not set: the nodes of a cluster recognise each other by it"
             )
-        serve(Node.here(options, server), token)
+        serve(Node.here(options, server, joins=first if own else ""), token)
     except FatalError as fatal:
         log("fatal", str(fatal))
         sys.exit(1)

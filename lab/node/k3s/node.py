@@ -33,6 +33,9 @@ class Options:
     kubelet_arg: tuple[str, ...] = ()
     tls_san: tuple[str, ...] = ()
     kube_apiserver_arg: tuple[str, ...] = ()
+    etcd_arg: tuple[str, ...] = ()
+    cluster_init: bool = False
+    """Whether other servers will join this one."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +46,24 @@ class Node:
     server: str
     name: str
     ip: str
+    joins: str = ""
+    """URL of the server that this one joins; empty for the first server, and for an agent."""
 
     @classmethod
-    def here(cls, options: Options, server: str) -> Node:
+    def here(cls, options: Options, server: str, joins: str = "") -> Node:
         """Return the node in this container; its address may change with a restart."""
         name = socket.gethostname()
-        return cls(options, server, name, socket.gethostbyname(name))
+        return cls(options, server, name, socket.gethostbyname(name), joins)
 
     @property
     def is_server(self) -> bool:
         """Whether the control plane runs on it."""
         return self.options.role == "server"
+
+    @property
+    def is_one_of_several(self) -> bool:
+        """Whether the cluster has other servers, or will have."""
+        return self.options.cluster_init or bool(self.joins)
 
     def get(self, path: str, identity: str, timeout: float | None) -> http.client.HTTPResponse:
         """Send a GET to the API server with one of this node's client certificates."""

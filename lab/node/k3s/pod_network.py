@@ -52,6 +52,7 @@ def apply(node: Node, routes: dict[str, str], other: dict[str, Any], *, gone: bo
         else:
             configure(cidr)
             if node.is_server:  # the cloud controller of k3s gives it this role
-                role = "node-role.kubernetes.io/control-plane=true"
-                run("kubectl", "label", "--overwrite", "node", node.name, role)
+                roles = ("control-plane", "etcd") if node.is_one_of_several else ("control-plane",)
+                labels = (f"node-role.kubernetes.io/{role}=true" for role in roles)
+                run("kubectl", "label", "--overwrite", "node", node.name, *labels)
         routes[cidr] = ip

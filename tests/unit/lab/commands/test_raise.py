@@ -114,6 +114,7 @@ CASES = {
     "jaeger": ("9.1.2", "v9.8.7-rc.1", {"lab/go/jaeger/go.mod", *STACKS, *DEFAULTS}),
     "collector": ("9.1.2", "v9.8.7", {"lab/go/collector/manifest.yaml", *STACKS, *DEFAULTS}),
     "k3d": ("9.1.2", "", {"lab/go/k3d/go.mod", *STACKS}),
+    "etcd": ("9.1.2", "", {"lab/go/etcd/go.mod"}),
     "pulumi": ("9.1.2", "", {"lab/go/pulumi/go.mod"}),
     "language-host": ("9.1.2", "", {"lab/go/language-host/go.mod"}),
     "pulumi-kubernetes": ("9.1.2", "v9.8.7", {"lab/go/pulumi-kubernetes/go.mod"}),

@@ -25,12 +25,15 @@ def test_a_server_and_an_agent_take_what_k3d_and_the_program_give_them() -> None
         kube_apiserver_arg=("tracing-config-file=/t.yaml",),
     )
     assert parse(["agent", "--kubelet-arg=v=2"]) == Options("agent", kubelet_arg=("v=2",))
+    first = parse(["server", "--etcd-arg=auto-compaction-retention=1h", "--cluster-init"])
+    assert first == Options("server", etcd_arg=("auto-compaction-retention=1h",), cluster_init=True)
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["server", "--cluster-init"], "flag provided but not defined: -cluster-init"),
+        (["agent", "--cluster-init"], "flag provided but not defined: -cluster-init"),
+        (["server", "--cluster-reset"], "flag provided but not defined: -cluster-reset"),
         (["server", "--kube-scheduler-arg=v=2"], "not defined: -kube-scheduler-arg"),
         (["server", "--kubelet=v=2"], "not defined: -kubelet "),
         (["agent", "--tls-san=a"], "flag provided but not defined: -tls-san"),

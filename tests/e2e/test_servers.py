@@ -1,0 +1,68 @@
+"""Three servers: each with its API server and its member of etcd, all traced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e.ktrace import document
+from tests.live.fixtures import stack_in
+from tests.live.pods import a_bare_pod
+from tests.live.stack import Stack
+from tests.live.waiting import until
+
+_SERVERS = 3
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: Any, environ: dict[str, str]) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("servers")
+    with stack_in(folder, environ, servers=_SERVERS) as stack:
+        stack.up()
+        yield stack
+
+
+def expect_traced(stack: Stack, *components: str) -> None:
+    """Each of ``components`` on every server, and nothing else."""
+    nodes = [f"k3d-{stack.cluster}-server-{number}" for number in range(_SERVERS)]
+    found = document(stack, "verify", "--timeout", "60")["components"]
+    traced = {(part["component"], part["node"]) for part in found if part["ok"]}
+    assert traced == {(component, node) for component in components for node in nodes}
+
+
+def test_another_sampling_restarts_one_server_after_the_other(servers: Stack) -> None:
+    expect_traced(servers, "apiserver", "kubelet", "containerd")
+    before = servers.ids()
+    with a_bare_pod(servers) as pod:
+        uid, restarts = pod()
+        servers.configure(apiserverSamplingPerMillion=999_999)
+        assert "its nodes will restart one after the other" in servers.plan().diagnostics
+        said = servers.up().said
+        for number in range(_SERVERS):
+            assert f"server-{number} restarts and reads its changed files" in said
+        assert servers.ids() == before
+        until("the restart of the pod", lambda: pod() == (uid, restarts + 1), 60)
+    servers.expect_no_changes()
+
+
+def test_a_majority_that_was_killed_comes_back_with_every_object(servers: Stack) -> None:
+    before = servers.ids()
+    with a_bare_pod(servers) as pod:
+        uid, _ = pod()
+        servers.docker("kill", *(f"k3d-{servers.cluster}-server-{number}" for number in (0, 2)))
+        assert "server-2 is exited: up will repair it" in servers.plan().diagnostics
+        servers.up()
+        assert servers.ids() == before
+        assert pod()[0] == uid
+    servers.expect_no_changes()
+
+
+def test_every_member_of_etcd_is_traced(servers: Stack) -> None:
+    # A node takes some 20 inotify instances, and Linux allows a user 128: six nodes. These and the
+    # other stacks of this tier leave no room for a rehearsal.
+    servers.configure(etcdTracing=True, rehearseReplacement=False)
+    servers.up()
+    expect_traced(servers, "apiserver", "etcd", "kubelet", "containerd")
+    servers.expect_no_changes()
