@@ -58,8 +58,11 @@ def expected_components(outputs: Mapping[str, Any], services: Sequence[str]) -> 
     if "tracedComponents" in outputs:
         return set(outputs["tracedComponents"])
     expected = {APISERVER, KUBELET}
-    if CONTAINERD in services or "imagePulls" in outputs.get("links", {}):
+    links = outputs.get("links", {})
+    if CONTAINERD in services or "imagePulls" in links:
         expected.add(CONTAINERD)
+    if "slowEtcdRequests" in links:
+        expected.add(ETCD)
     return expected
 
 

@@ -28,10 +28,12 @@ def all_links(
     jaeger_url: str,
     *,
     containerd: bool,
+    etcd: bool = False,
     request_span: str = "",
     tags: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """Searches for common questions, by name; image pulls only where containerd is traced.
+    """Searches for common questions, by name; image pulls only where containerd is traced, and
+    requests to etcd only where that is.
 
     ``request_span`` is the operation of a request's root span in the API server; empty where it
     depends on the route. ``tags`` are of one stack's spans, in a Jaeger that has those of others.
@@ -46,4 +48,6 @@ def all_links(
     if containerd:
         pull = "runtime.v1.ImageService/PullImage"
         links["imagePulls"] = search(jaeger_url, "containerd", pull, tags)
+    if etcd:  # a request of 100 ms is what etcd itself logs as slow
+        links["slowEtcdRequests"] = search(jaeger_url, "etcd", tags=tags, minDuration="100ms")
     return links

@@ -154,6 +154,7 @@ def make_plan(
         links=links.all_links(
             jaeger_url,
             containerd=settings.containerd_plan.traced,
+            etcd=settings.etcd_tracing,
             request_span=compatibility.REQUEST_SPAN.at(settings.k3s_version),
             tags={} if settings.has_jaeger else marks.own,
         )

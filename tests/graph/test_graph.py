@@ -532,6 +532,11 @@ def test_a_choice_of_traces_is_exported() -> None:
     assert str(run({"tracing": "starts"}).exports["tracing"]).startswith("starts: pod starts")
 
 
+def test_requests_to_etcd_are_linked_where_etcd_is_traced(default: Run) -> None:
+    three = run({"servers": 3, "etcdTracing": True}).exports["links"]
+    assert three.keys() - default.exports["links"].keys() == {"slowEtcdRequests"}
+
+
 def test_exported_addresses_follow_the_ports() -> None:
     moved = run({"portOffset": 100}).exports
     assert moved["jaegerUrl"] == "http://127.0.0.1:16786"

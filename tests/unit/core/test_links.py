@@ -43,6 +43,14 @@ def test_pulls_are_asked_only_where_containerd_can_answer() -> None:
     )
 
 
+def test_etcd_is_asked_only_where_it_can_answer() -> None:
+    with_etcd = links.all_links(URL, containerd=False, etcd=True)
+    without = links.all_links(URL, containerd=False)
+    assert with_etcd.keys() - without.keys() == {"slowEtcdRequests"}
+    slow = query(with_etcd["slowEtcdRequests"])
+    assert (slow["service"], slow["minDuration"]) == ("etcd", "100ms")
+
+
 def test_pod_starts_are_the_kubelets_and_slow_requests_take_half_a_second() -> None:
     found = links.all_links(URL, containerd=False)
     starts = query(found["podStarts"])
@@ -59,8 +67,8 @@ def test_slow_requests_are_asked_by_the_name_of_a_whole_request() -> None:
 
 
 def test_every_link_is_a_search_of_a_traced_component() -> None:
-    for name, link in links.all_links(URL, containerd=True).items():
-        assert query(link)["service"] in {"apiserver", "kubelet", "containerd"}, name
+    for name, link in links.all_links(URL, containerd=True, etcd=True).items():
+        assert query(link)["service"] in {"apiserver", "kubelet", "containerd", "etcd"}, name
 
 
 def test_errors_are_asked_by_tag_as_jaeger_takes_it() -> None:

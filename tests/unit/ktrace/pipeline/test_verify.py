@@ -322,6 +322,9 @@ def test_what_is_expected_comes_from_the_probe_else_from_links_and_jaeger() -> N
     assert coverage.expected_components({}, ["containerd"]) == usual | {"containerd"}
     links = {"links": {"imagePulls": "u"}}
     assert coverage.expected_components(links, []) == usual | {"containerd"}
+    links = {"links": {"slowEtcdRequests": "u"}}
+    assert coverage.expected_components(links, []) == usual | {"etcd"}
+    assert coverage.expected_components({}, ["etcd"]) == usual, "its name proves nothing"
 
 
 def test_only_a_span_since_the_beginning_counts() -> None:
