@@ -5,9 +5,7 @@ What is said then is what was said before, or less, and never anything else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -18,10 +16,9 @@ from tests.fakes import recorded_pods
 from tests.fakes.clock import Clock
 from tests.fakes.recorded import FOLDER
 from tests.fakes.recorded_pods import Recorded
+from tests.fakes.ring import dropped
 
 KINDS = sorted(file.name.removesuffix(".json.gz") for file in (FOLDER / "v1.36").glob("*.json.gz"))
-_LOOKS = 6
-"""At each start, while the memory drops it."""
 _SECOND_MS = 1000
 _AS_EXACT_MS = 1.0
 
@@ -33,32 +30,6 @@ def whole(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Re
     return found
 
 
-def _end(span: dict[str, Any]) -> int:
-    return int(span["startTime"] + span["duration"])
-
-
-def _arrival(trace: dict[str, Any]) -> int:
-    return min(map(_end, trace["spans"]))
-
-
-def dropped(recorded: Recorded) -> Iterator[Recorded]:
-    """Without its oldest traces, and with the spans of these that came after they were dropped."""
-    traces = sorted(recorded.traces, key=_arrival)
-    for number in range(1, len(traces) + 1, max(1, len(traces) // _LOOKS)):
-        gone, left = traces[:number], traces[number:]
-        yield replace(recorded, traces=tuple(left))
-        if left:
-            late = [
-                {**trace, "spans": [span for span in trace["spans"] if _end(span) >= since]}
-                for trace in gone
-                for since in [_arrival(left[0])]
-            ]
-            late = [trace for trace in late if trace["spans"]]
-            if late:
-                yield replace(recorded, traces=(*late, *left))
-    yield replace(recorded, traces=())
-
-
 def _is_told_as(value: float, before: float, start: PodStart) -> bool:
     return abs(value - before) <= (_SECOND_MS if start.to_the_second else _AS_EXACT_MS)
 
@@ -66,8 +37,8 @@ def _is_told_as(value: float, before: float, start: PodStart) -> bool:
 def test_with_the_pod_object_the_answer_stays(whole: Recorded) -> None:
     before = whole.start()
     assert before
-    for recorded in dropped(whole):
-        start = recorded.start()
+    for left in dropped(whole.traces):
+        start = replace(whole, traces=left).start()
         assert start
         assert (start.complete, start.containers) == (before.complete, before.containers)
         assert [w.what for w in start.waiting] == [w.what for w in before.waiting]
@@ -84,8 +55,8 @@ def test_with_the_pod_object_the_answer_stays(whole: Recorded) -> None:
 
 def test_without_the_pod_object_no_other_length_is_told(whole: Recorded) -> None:
     before = whole.start(with_cluster=False)
-    for recorded in dropped(whole):
-        start = recorded.start(with_cluster=False)
+    for left in dropped(whole.traces):
+        start = replace(whole, traces=left).start(with_cluster=False)
         if start is None:
             continue
         assert before
