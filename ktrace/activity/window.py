@@ -17,7 +17,11 @@ class Window:
 
     asked: int
     oldest: int | None
-    """Start of the oldest request that Jaeger has in the period; None if it has none."""
+    """When the first request of the period that Jaeger has ended; None if it has none.
+
+    Its spans are sent when they end: of a watch that lasted for minutes Jaeger has the beginning,
+    too, but not the other requests of that time.
+    """
     until: int
     complete: bool
     """False if there were more traces than are read."""
@@ -28,7 +32,8 @@ class Window:
     def seen(
         cls, requests: Sequence[ApiRequest], asked: int, until: int, *, complete: bool
     ) -> Window:
-        return cls(asked, min((r.start for r in requests), default=None), until, complete)
+        ends = (request.start + request.duration for request in requests)
+        return cls(asked, min(ends, default=None), until, complete)
 
     @property
     def reaches_back(self) -> bool:
@@ -36,6 +41,6 @@ class Window:
 
     @property
     def seconds(self) -> float:
-        """What rates are of: from the oldest request, unless that is as old as was asked for."""
+        """What rates are of: from the oldest one's end, unless that is as old as was asked for."""
         begin = self.asked if self.reaches_back or self.oldest is None else self.oldest
         return (self.until - begin) / 1_000_000

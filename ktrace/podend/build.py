@@ -91,6 +91,7 @@ class _Ending:
             deleted=self._deleted,
             begun=_moment(begin) if begin is not None else None,
             begun_by=self._begun_by,
+            beginning_known=self._beginning_known,
             ended=self._ended,
             phase=pod.phase if pod else "",
             outcome=": ".join(filter(None, (pod.reason, pod.message))) if pod else "",
@@ -110,7 +111,7 @@ class _Ending:
         clock = self._clock
         length_ms = (clock.end - clock.begin) / 1000
         steps = laid(Steps(seen, clock).found(), 0.0, length_ms, seen.node)
-        known = bool(ending.ended) and self._end_known
+        known = bool(ending.ended) and self._end_known and self._beginning_known
         ending = replace(
             ending,
             steps=tuple(critical_path.mark(steps, length_ms) if known else steps),
@@ -185,6 +186,21 @@ class _Ending:
         removed = seen.gone or seen.removal is not None
         containers = seen.containers_ended or bool(seen.kubelet_deletes) or seen.own_end
         return True if removed and (containers or seen.bound is False) else None
+
+    @property
+    def _beginning_known(self) -> bool:
+        """Whether it begins with what began it, and not only with what is left of it.
+
+        The kubelet begins the end of a static pod, and of one whose containers have ended. An
+        object whose grace period is 0 may tell the kubelet's own request, which ends it.
+        """
+        seen = self.seen
+        if self._begun_by == OBJECT and seen.pod:
+            return bool(seen.pod.grace) or not seen.pod.node
+        if self._begun_by != KUBELET:
+            return True
+        own = seen.own_end or bool(seen.pod and seen.pod.mirror)
+        return own and bool(seen.terminating)
 
     @property
     def _end_known(self) -> bool:

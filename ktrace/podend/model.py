@@ -66,6 +66,8 @@ class PodEnding:
     begun: datetime | None = None
     begun_by: str = ""
     """REQUEST, OBJECT or KUBELET; empty where its beginning is not known."""
+    beginning_known: bool = True
+    """Whether ``begun`` is not only when what is left of it begins."""
     ended: bool | None = None
     """Whether nothing of it is left but, if nobody deleted it, its object; None if not known."""
     duration_ms: float | None = None

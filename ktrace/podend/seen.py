@@ -81,9 +81,11 @@ class Seen:
             alive = self.pod is not None and not self.pod.deleted
             return alive and (bool(self._all_terminating) or self.phase in PHASES)
         asked = self.asked[0].request.span.start
-        ends = [sync.end for sync in self._own_syncs]
+        ends = [sync.end for sync in (*self._own_syncs, *self._all_terminated)]
         if not ends or max(ends) >= asked:
             return False
+        if not self._own_syncs:
+            return True  # older than the request, which Jaeger has still: it drops the oldest
         reported = any(
             -_PROMPT < write.request.span.start - end < 10 * _PROMPT
             and write.request.span.start < asked
@@ -100,8 +102,10 @@ class Seen:
     @cached_property
     def terminated(self) -> list[Span]:
         """The syncTerminatedPods that have ended, ordered by start."""
-        if self.own_end and self.asked:
-            return []
+        return [] if self.own_end and self.asked else self._all_terminated
+
+    @cached_property
+    def _all_terminated(self) -> list[Span]:
         found = filter(None, (sync_of(trace, TERMINATED) for trace in self.spans.terminated))
         return sorted(found, key=lambda span: span.start)
 

@@ -103,7 +103,8 @@ def until_observed(ending: PodEnding) -> PodEnding:
     if so_far_ms < covered_ms:  # this machine's clock is behind the cluster's
         return ending
     steps = [*ending.steps, *_last(ending, covered_ms, so_far_ms)]
-    return replace(ending, duration_ms=so_far_ms, steps=tuple(steps))
+    told = so_far_ms if ending.beginning_known else None
+    return replace(ending, duration_ms=told, steps=tuple(steps))
 
 
 def _last(ending: PodEnding, begin_ms: float, end_ms: float) -> Iterator[Step]:

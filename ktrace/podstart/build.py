@@ -75,14 +75,19 @@ class _Start:
     def built(self) -> PodStart:
         seen = self.seen
         clock = self.times.clock
-        length_ms = (clock.end - clock.begin) / 1000
+        length_ms = clock.total_ms
         found = [*self.steps.of_requests(), *self.steps.of_node()]
         steps = laid(found, 0.0, length_ms, seen.node)
         complete = seen.wanted_known and not seen.incomplete
         # The API server's object of a static pod may be younger than the pod.
         mirror_alone = bool(seen.pod and seen.pod.mirror) and not self.times.beginning_known
         beginning_gone = seen.spans.beginning_lost and not self.times.beginning_known
-        end_known = not complete or (seen.end_known and not mirror_alone)
+        began_unseen = seen.spans.beginning_lost or self.times.begins_with_object
+        if complete:
+            end_known = seen.end_known and not mirror_alone
+        else:
+            # How far one had got that does not go on is not known of spans that are gone.
+            end_known = not (seen.wanted_known and began_unseen) or seen.goes_on
         called = {call.trace.id: call.trace for call in seen.steps_of}
         sources = [request.span for request in seen.requests] + seen.syncs[:1]
         trace_ids = [*(span.trace_id for span in sources), *called]
@@ -106,7 +111,7 @@ class _Start:
             lacks_spans=seen.lacks_spans or bool(seen.calls_without_runtime),
             goes_on=seen.goes_on,
             beginning_known=self.times.beginning_known,
-            beginning_lost=seen.spans.beginning_lost or self.times.begins_with_object,
+            beginning_lost=began_unseen,
             length_known=end_known and not beginning_gone,
             to_the_second=self.times.to_the_second,
             looked_at=self.now,
@@ -138,8 +143,7 @@ class _Start:
     def _laid_after(self, steps: Sequence[Step], clock: Clock) -> tuple[Step, ...]:
         """What follows the start, until the end of ``clock``."""
         begin_ms = (self.times.clock.end - clock.begin) / 1000
-        end_ms = (clock.end - clock.begin) / 1000
-        return tuple(laid(steps, begin_ms, end_ms, self.seen.node))
+        return tuple(laid(steps, begin_ms, clock.total_ms, self.seen.node))
 
     def _waiting(self) -> tuple[Waiting, ...]:
         seen = self.seen
@@ -152,14 +156,23 @@ class _Start:
 
     def _open_handler(self) -> Waiting | None:
         """The postStart handler of the last started container, until its end is known."""
-        last = self.seen.calls[-1:]
-        if not last or last[0].method != START or last[0].failed or not self.seen.pod:
-            return None
-        container = self.seen.pod.container(self.seen.names.get(last[0].container_id, ""))
+        name, since = self._last_start()
+        container = self.seen.pod.container(name) if self.seen.pod and name else None
         if container is None or not container.post_start or container.started:
             return None
-        since = progress.at(last[0].span.end + self.times.offset)
-        return Waiting(f"postStart of {container.name} has not been seen to end", since)
+        return Waiting(
+            f"postStart of {container.name} has not been seen to end", progress.at(since)
+        )
+
+    def _last_start(self) -> tuple[str, int | None]:
+        """Which container was started by the last call, and when; by an Event without calls."""
+        if last := self.seen.calls[-1:]:
+            if last[0].method != START or last[0].failed:
+                return "", None
+            name = self.seen.names.get(last[0].container_id, "")
+            return name, last[0].span.end + self.times.offset
+        told = max(self.seen.told_to_start, key=lambda event: event.last, default=None)
+        return (told.container, told.last) if told else ("", None)
 
     def _missing_spans(self) -> list[str]:
         """The spans that a start has and Jaeger has not."""
@@ -213,4 +226,4 @@ def _restarted(container: Container) -> str:
     times = f"{container.restarts} {'time' if container.restarts == 1 else 'times'}"
     if not container.started:
         return f"{container.name} has been tried again: {times}"
-    return f"{container.name} has been restarted since: {times}"
+    return f"{container.name} has been restarted: {times}"

@@ -187,6 +187,19 @@ def first_calls(
     return _without_restarts(calls, syncs, pod)
 
 
+def lacks_the_first(syncs: Iterable[Trace], pod: Pod | None = None) -> bool:
+    """Whether calls are known to be missing before all of those that ``syncs`` have.
+
+    The kubelet makes the sandbox before all else, and numbers a name's containers from 0. A sync
+    that outlives the traces around it may have lost its first calls and kept the others.
+    """
+    calls = all_calls(syncs, pod)
+    if not calls:
+        return False
+    created = next((call for call in calls if call.method == CREATE), None)
+    return calls[0].method != SANDBOX or bool(created and created.attempt)
+
+
 def up_to_last_start(calls: Sequence[Call]) -> list[Call]:
     """Without what follows the last start; all of ``calls`` where nothing was started."""
     starts = [index for index, call in enumerate(calls) if call.method == START]

@@ -138,6 +138,31 @@ def parts(
     return _between(previous, following, begin, end, known)
 
 
+def told_by_events(begin: int, end: int, known: Context) -> list[Part]:
+    """The time from ``begin`` to ``end`` where no span of the kubelet is left.
+
+    Of what an Event tells, only the time between its first and its last is known: what the kubelet
+    did before and after that is not.
+    """
+    by_reason: dict[str, list[PodEvent]] = {}
+    for event in sorted(known.events, key=lambda event: event.first):
+        if event.reason in _END_A_SYNC:
+            by_reason.setdefault(event.reason, []).append(event)
+    found: list[Part] = []
+    covered = begin
+    for reason, events in by_reason.items():
+        start = max(covered, events[0].first)
+        last = max(events, key=lambda event: event.last)
+        until = min(last.last, end)
+        if until <= start:
+            continue
+        if covered < start:
+            found.append(Part(NOT_TRACED, covered, start, known=False))
+        found.append(Part(last.explaining(f"waits ({reason})"), start, until))
+        covered = until
+    return [*found, *_rest(covered, end)]
+
+
 def may_be_held(pull: Call, begin: int, length_ms: float) -> tuple[int, int] | None:
     """When ``pull`` may have waited for those of other pods, in a start of ``length_ms``; None if
     it did not. ``begin`` is the end of the call before it."""

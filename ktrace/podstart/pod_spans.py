@@ -13,7 +13,15 @@ from ktrace.components import APISERVER, CONTAINERD, KUBELET
 from ktrace.jaeger import Jaeger, Reader, Span, Trace, origin
 from ktrace.jaeger.once import Once
 from ktrace.podstart import gaps
-from ktrace.podstart.calls import PULL, START, SYNC, all_calls, container_names, first_calls
+from ktrace.podstart.calls import (
+    PULL,
+    START,
+    SYNC,
+    all_calls,
+    container_names,
+    first_calls,
+    lacks_the_first,
+)
 from ktrace.podstart.model import Pull, Request, Spans
 from ktrace.podstart.pod import SECOND, Pod
 from ktrace.podstart.seen import node_of
@@ -81,7 +89,7 @@ class PodSpans:
         if self._pod and not self._pod.complete:
             ids = {trace.id for trace in syncs}
             syncs += [trace for trace in self._running_syncs([uid]) if trace.id not in ids]
-        lost = not self._begins(first)
+        lost = not self._begins(first) or lacks_the_first(syncs, self._pod)
         spans = Spans(syncs, beginning_lost=lost, other_pulls=self._other_pulls(syncs, first))
         return self._with_requests(spans, first, others), uid
 
@@ -202,8 +210,8 @@ class PodSpans:
     def _begins(self, first: Span) -> bool:
         """Whether ``first`` is the kubelet's first sync, and not one after a restart of it."""
         acknowledged = self._pod.acknowledged if self._pod else None
-        if acknowledged is not None:
-            return first.start < acknowledged + 2 * SECOND
+        if acknowledged is not None and first.start >= acknowledged + 2 * SECOND:
+            return False
         return str(first.tags.get(_UPDATE_TYPE, "create")) == "create"
 
     def _other_pulls(self, syncs: Sequence[Trace], first: Span) -> list[Pull]:

@@ -21,6 +21,7 @@ from ktrace.podstart.calls import (
 from ktrace.podstart.model import ContainerStart, Request, Spans
 from ktrace.podstart.pod import APP, Pod, PodEvent
 
+_STARTED = "Started"
 _NODE_TAGS = ("k8s.node.name", "host.name")
 
 
@@ -71,9 +72,9 @@ class Seen:
         """Those that must start, where the pod object tells, else those that spans show."""
         names = [self.names.get(call.container_id, "") for call in self.starts]
         if self.pod and self.pod.containers:
-            seen = set(names)
+            told = {*names, *(event.container for event in self.told_to_start)}
             return tuple(
-                ContainerStart(known.name, known.kind, known.started or known.name in seen)
+                ContainerStart(known.name, known.kind, known.started or known.name in told)
                 for known in self.pod.containers
             )
         last_start = max((call.span.start for call in self.starts), default=0)
@@ -83,6 +84,12 @@ class Seen:
             [ContainerStart(name, APP, started=True) for name in names]
             + [ContainerStart(name, APP, started=False) for name in missing]
         )
+
+    @cached_property
+    def told_to_start(self) -> list[PodEvent]:
+        """The Events that a container has started: the kubelet reports no status of a container
+        before its sync has ended, which may pull for minutes or wait for a handler."""
+        return [event for event in self.events if event.reason == _STARTED and event.container]
 
     @property
     def wanted_known(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ktrace.activity.requests import WEBHOOKS
@@ -137,7 +138,9 @@ class Steps:
         """Where Jaeger has nothing of the kubelet: the whole time, if the pod object tells it."""
         clock = self.times.clock
         begin = max((request.span.end for request in self.seen.requests), default=clock.begin)
-        return self._gap(None, None, begin, clock.end, known) if self.seen.node else []
+        if not self.seen.node or not gaps.is_shown((clock.end - begin) / 1000, clock.total_ms):
+            return []
+        return self._named(gaps.told_by_events(begin, clock.end, known))
 
     def _gap(
         self,
@@ -147,14 +150,15 @@ class Steps:
         end: int,
         known: gaps.Context,
     ) -> list[Step]:
-        total_ms = (self.times.clock.end - self.times.clock.begin) / 1000
-        if not gaps.is_shown((end - begin) / 1000, total_ms):
+        if not gaps.is_shown((end - begin) / 1000, self.times.clock.total_ms):
             return []
+        return self._named(gaps.parts(previous, following, begin, end, known))
+
+    def _named(self, parts: Iterable[gaps.Part]) -> list[Step]:
+        clock = self.times.clock
         return [
-            self.times.clock.step(
-                part.name, KUBELET, part.start, part.end, unexplained=not part.known
-            )
-            for part in gaps.parts(previous, following, begin, end, known)
+            clock.step(part.name, KUBELET, part.start, part.end, unexplained=not part.known)
+            for part in parts
         ]
 
     def _call_steps(self, call: Call, previous: Call | None) -> list[Step]:

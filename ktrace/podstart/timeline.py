@@ -25,6 +25,10 @@ class Clock:
     offset: int = 0
     node: str = ""
 
+    @property
+    def total_ms(self) -> float:
+        return (self.end - self.begin) / 1000
+
     def at(self, time: int, component: str) -> float:
         """Milliseconds since the beginning."""
         if component in (KUBELET, CONTAINERD):
@@ -103,8 +107,14 @@ class Timeline:
 
     @property
     def to_the_second(self) -> bool:
-        """Whether the pod object alone tells the beginning or the end."""
-        return self.begins_with_object or (not self.seen.incomplete and self.seen.lacks_spans)
+        """Whether the pod object alone tells the beginning or the end.
+
+        Without the span of its request the pod was created at most a second before its first span.
+        """
+        seen = self.seen
+        told = seen.pod is not None and seen.pod.created is not None and not seen.pod.mirror
+        begins_unseen = self.begins_with_object or (told and not seen.spans.creation)
+        return begins_unseen or (not seen.incomplete and seen.lacks_spans)
 
     @cached_property
     def _begin(self) -> int:

@@ -7,6 +7,7 @@ replaces old pods, a pod is taken to have waited for what ended last before it w
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ktrace.rollout.kinds import DAEMON_SET, DEPLOYMENT, STATEFUL_SET
@@ -25,7 +26,16 @@ def of(rollout: Rollout) -> tuple[Link, ...]:
     if workload is None or not new or any(pod.ready is None for pod in new):
         return ()
     starts = [
-        (Link(pod.name, pod.held.step if pod.held else "", pod.created, pod.ready), pod)
+        (
+            Link(
+                pod.name,
+                pod.held.step if pod.held else "",
+                pod.created,
+                pod.ready,
+                exact=pod.took_exact,
+            ),
+            pod,
+        )
         for pod in new
         if pod.created and pod.ready
     ]
@@ -37,7 +47,7 @@ def of(rollout: Rollout) -> tuple[Link, ...]:
     links = [last]
     if _one_after_another(rollout):
         links = _walked(last, _tolerance(pod), before, rollout.begun)
-    return tuple(_with_pauses(links, rollout.begun))
+    return tuple(_with_pauses(links, rollout))
 
 
 def longest(links: Sequence[Link]) -> Link | None:
@@ -53,7 +63,7 @@ def _endings(rollout: Rollout) -> Iterator[Link]:
         if begun and ended and ended >= begun:
             killed = ", ".join(other.ending.killed)
             what = f"{killed} killed" if killed else other.ending.slowest or "termination"
-            yield Link(other.name, what, begun, ended, ending=True)
+            yield Link(other.name, what, begun, ended, ending=True, exact=other.ending.exact)
 
 
 def _one_after_another(rollout: Rollout) -> bool:
@@ -84,17 +94,18 @@ def _walked(
         found, tolerance = max(candidates, key=lambda entry: (entry[0].end, entry[0].ms))
         if begun and found.end <= begun:
             break
-        links.insert(0, Link(found.pod, found.what, found.begin, min(found.end, at), found.ending))
+        links.insert(0, replace(found, end=min(found.end, at)))
     return links
 
 
-def _with_pauses(links: Sequence[Link], begun: datetime | None) -> Iterator[Link]:
-    until = begun
+def _with_pauses(links: Sequence[Link], rollout: Rollout) -> Iterator[Link]:
+    until, exact = rollout.begun, rollout.begun_exact
     for link in links:
         if until and link.begin - until > _ROUNDING:
-            yield Link("", f"before {link.pod} was created", until, link.begin)
+            what = f"before {link.pod} was created"
+            yield Link("", what, until, link.begin, exact=exact and link.exact)
         yield link
-        until = link.end
+        until, exact = link.end, link.exact
 
 
 def _tolerance(pod: RolledPod) -> timedelta:

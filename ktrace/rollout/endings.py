@@ -108,7 +108,7 @@ def _other(end: _End, ending: PodEnding | None, revision: Revision | None) -> Ot
     grace = revision.grace if revision and end.known.gone else ending.grace_seconds
     slowest = ending.slowest
     told = Ending(
-        begun=ending.begun,
+        begun=ending.begun if ending.beginning_known else None,
         ended=ending.ended_at,
         exact=not ending.to_the_second,
         grace=grace,

@@ -144,6 +144,8 @@ class Link:
     begin: datetime
     end: datetime
     ending: bool = False
+    exact: bool = True
+    """Whether both moments are known from spans, and not to the second."""
 
     @property
     def ms(self) -> float:

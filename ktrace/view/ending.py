@@ -86,7 +86,8 @@ def _lengths(ending: PodEnding) -> Iterator[str]:
 
 def _facts(ending: PodEnding) -> Iterator[str]:
     if ending.begun:
-        yield f"began: {waterfall.moment(ending.begun)}"
+        known = "began" if ending.beginning_known else "known from"
+        yield f"{known}: {waterfall.moment(ending.begun)}"
     if ending.uid:
         yield f"uid: {ending.uid}"
     if ending.node:

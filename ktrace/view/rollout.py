@@ -80,9 +80,9 @@ def _held_up(rollout: Rollout, link: Link) -> str:
 def held_up_by(rollout: Rollout, link: Link) -> str:
     """What filled the time of ``link``: of a start, its slowest step."""
     if not link.pod:
-        return f"{milliseconds(link.ms)} {brief(link.what)}"
+        return f"{_time(link.ms, exact=link.exact)} {brief(link.what)}"
     if link.ending:
-        return f"{brief(link.what)} {milliseconds(link.ms)}"
+        return f"{brief(link.what)} {_time(link.ms, exact=link.exact)}"
     held = next((pod.held for pod in rollout.pods if pod.name == link.pod), None)
     return _step(held) if held else ""
 
@@ -154,7 +154,7 @@ def chain(rollout: Rollout) -> list[str]:
     if len([link for link in rollout.chain if link.pod]) < 2:
         return []
     told = [
-        f"{link.pod or 'pause'}{' ended' if link.ending else ''} {milliseconds(link.ms)}"
+        f"{link.pod or 'pause'}{' ended' if link.ending else ''} {_time(link.ms, exact=link.exact)}"
         for link in rollout.chain
     ]
     return [f"one after another: {' → '.join(told)}"]

@@ -159,6 +159,8 @@ def _started(pod: FollowedPod, duration: str) -> str:
         seen = counted(pod.started, "container start")
         return f"{seen} seen, the beginning is no longer in Jaeger"
     if pod.outcome == "starting":
-        return f"no container start seen in {duration}"
-    started = f"{counted(pod.started, 'container')} started in {duration}"
+        took = waterfall.took_without_object(pod.start) if pod.start else f"in {duration}"
+        return f"no container start seen {took}"
+    took = waterfall.took_without_object(pod.start) if pod.start else f"in {duration}"
+    started = f"{counted(pod.started, 'container')} started {took}"
     return f"{started} (whether more were wanted is not known)"

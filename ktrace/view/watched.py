@@ -41,6 +41,7 @@ def document(start: PodStart, jaeger_url: str) -> dict[str, Any]:
             "node": start.node or None,
             "startedAt": moment(start.started_at),
             "durationMs": round(start.duration_ms, 1) if start.length_known else None,
+            "toTheSecond": start.to_the_second,
             "readyMs": None if ready is None else round(ready, 1),
             "complete": start.complete,
             "slowest": {"name": slowest.name, "durationMs": round(slowest.duration_ms, 1)}

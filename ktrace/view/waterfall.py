@@ -50,6 +50,13 @@ def length(start: PodStart) -> str:
     return f"{told}, to the second" if rough else told
 
 
+def took_without_object(start: PodStart) -> str:
+    """``length`` of a start whose pod object is not known, and since when if not since the pod's
+    creation."""
+    told = length(start)
+    return f"in {told}" if start.beginning_known else f"{told} after its first span"
+
+
 def ready_after(start: PodStart) -> str:
     """How long it took to be Ready, as exactly as ``length``; empty where that is not known."""
     return "" if start.ready.after_ms is None else _told(start.ready.after_ms, start)
@@ -77,13 +84,14 @@ def _state(start: PodStart) -> str:
             f": {seen} seen; how long the start took is not known: Jaeger no longer has its "
             "beginning"
         )
+    took = took_without_object(start)
     if not start.started:
-        return f": no container start seen in {took}"
+        return f": no container start seen {took}"
     started = f"{counted(start.started, 'container')} started"
     if start.incomplete:
         missing = ", ".join(found.name for found in start.containers if not found.started)
-        return f": {started}, {missing} not, in {took}"
-    return f": {started} in {took}; whether more were wanted is not known"
+        return f": {started}, {missing} not, {took}"
+    return f": {started} {took}; whether more were wanted is not known"
 
 
 def summary(start: PodStart) -> list[str]:

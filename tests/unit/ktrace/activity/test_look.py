@@ -27,7 +27,7 @@ def request(name: str, start: int) -> dict[str, Any]:
 def test_a_look_reads_what_is_new_and_forgets_what_is_old(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock().drive(monkeypatch, client_module, reader)
     begun = int(clock.now * _SECOND)
-    made = {"old": begun - 50 * _SECOND, "new": begun - 5 * _SECOND}
+    made = {"old": begun - 51 * _SECOND, "new": begun - 5 * _SECOND}
     asked: list[int] = []
 
     def answer(sent: httpx.Request) -> httpx.Response:
@@ -40,7 +40,7 @@ def test_a_look_reads_what_is_new_and_forgets_what_is_old(monkeypatch: pytest.Mo
         activity = Activity(jaeger, 60 * _SECOND)
         found, window = activity.look()
         assert ({r.trace_id for r in found}, len(asked)) == ({"old", "new"}, 1)
-        assert (window.oldest, window.reaches_back) == (made["old"], True)
+        assert (window.oldest, window.reaches_back) == (made["old"] + 10, True)
         clock.now += 2
         made["newest"] = begun + _SECOND
         assert {r.trace_id for r in activity.look()[0]} == {"old", "new", "newest"}

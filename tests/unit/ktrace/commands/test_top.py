@@ -231,10 +231,21 @@ def test_the_window_is_the_one_that_was_seen(ktrace: Ktrace, server: FakeServer)
     url = serve(server, trace("GET", "/healthz", seconds_ago=60))
     window = ktrace("top", "--jaeger", url, "--json").document["window"]
     assert not window["reachesBack"]
-    assert 60 <= window["seconds"] < 65
+    assert 59 <= window["seconds"] < 65
     window = ktrace("top", "--since", "65s", "--jaeger", url, "--json").document["window"]
     assert (window["seconds"], window["reachesBack"]) == (65, True)
     assert not window["limitHit"]
+
+
+def test_a_long_watch_does_not_reach_back_to_its_beginning(
+    ktrace: Ktrace, server: FakeServer
+) -> None:
+    """It is sent when it ends: seen as "the last 381 s" of a Jaeger that had the last minute."""
+    watch = trace("GET", "/api/v1/pods?watch=true", seconds_ago=300, duration=290 * _SECOND)
+    url = serve(server, watch, trace("GET", "/healthz", seconds_ago=20))
+    window = ktrace("top", "--jaeger", url, "--json").document["window"]
+    assert 19 <= window["seconds"] < 25
+    assert not window["reachesBack"]
 
 
 @pytest.mark.parametrize(("minutes", "lost"), [(1, True), (30, False)])

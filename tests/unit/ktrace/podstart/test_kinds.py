@@ -770,7 +770,7 @@ def test_a_restarted_container_is_no_part_of_the_start_but_a_note() -> None:
     document = pod({"main": running(30_020, restartCount=1)})
     start = shown(*REQUESTS, first_sync(started("main", 80)), sync(30_000, again), pod=document)
     assert (start.complete, start.duration_ms) == (True, 100)
-    assert "main has been restarted since: 1 time" in start.notes
+    assert "main has been restarted: 1 time" in start.notes
 
 
 def test_attempts_to_start_a_container_that_never_ran_are_no_restarts() -> None:
@@ -884,7 +884,8 @@ def test_a_crash_loop_without_names_counts_each_container_once() -> None:
 
 
 def test_of_a_pod_that_was_made_again_the_current_one_is_shown() -> None:
-    older = sync(-60_000, started("main", -59_990, uid=OLDER), update="create", uid=OLDER)
+    sandbox = call("RunPodSandbox", -60_000, 5)
+    older = sync(-60_000, sandbox, started("main", -59_990, uid=OLDER), update="create", uid=OLDER)
     traces = (created(-60_100), bound(-60_050), older, *REQUESTS)
     again = shown(*traces, first_sync(started("main", 80)), pod=pod({"main": running(90)}))
     assert (again.complete, again.duration_ms) == (True, 100)
@@ -900,7 +901,8 @@ def test_of_a_pod_that_was_made_again_the_current_one_is_shown() -> None:
 
 def test_a_static_pod_begins_with_its_kubelet_and_not_with_its_mirror(clock: Clock) -> None:
     clock.now += 2_400
-    static = sync(2_400_000, started("main", 2_400_100, uid=STATIC), update="create", uid=STATIC)
+    calls = (call("RunPodSandbox", 2_400_010), started("main", 2_400_100, uid=STATIC))
+    static = sync(2_400_000, *calls, update="create", uid=STATIC)
     mirror = {"kubernetes.io/config.mirror": STATIC, "kubernetes.io/config.hash": STATIC}
     document = pod({"main": running(2_400_110)}, annotations=mirror, startTime=None)
     for known in (None, document):
@@ -948,7 +950,7 @@ def test_a_restart_is_not_the_start_that_jaeger_no_longer_has(clock: Clock, trac
     document = pod({"main": {**status, "restartCount": 15}}, not_ready="unready: [main]")
     start = shown(*crashes, pod=document)
     assert waterfall.title(start) == "pod default/a started; how long that took is not known"
-    assert "main has been restarted since: 15 times" in waterfall.summary(start)
+    assert "main has been restarted: 15 times" in waterfall.summary(start)
     assert start.steps == ()
 
 

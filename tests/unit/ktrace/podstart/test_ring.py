@@ -27,6 +27,7 @@ from tests.fakes.starts import (
     second,
     started,
     sync,
+    waiting,
 )
 
 HOUR = 3600 * 1000
@@ -104,3 +105,64 @@ def test_the_scheduler_is_named_for_the_time_before_the_oldest_span() -> None:
     start = shown(4, WHOLE, refused)
     assert start.steps[0].name == "unschedulable: 0/1 nodes are available"
     assert start.steps[0].duration_ms == pytest.approx(LATER, abs=1000)
+
+
+def test_an_event_fills_no_more_than_its_own_time_where_no_span_is_left() -> None:
+    """Seen on a real cluster: "waits (FailedMount), 45 s" of a mount that failed for 4 s, while the
+    init container after it ran for 40 s."""
+    failed = event("FailedMount", 'configmap "later" not found', 1000, 4000)
+    start = shown(0, WHOLE, failed)
+    steps = [(step.name, step.duration_ms) for step in start.steps]
+    assert steps[:2] == [
+        ("not traced", 1000),
+        ('waits (FailedMount): configmap "later" not found', 3000),
+    ]
+    assert [name for name, _ in steps[2:]] == ["not traced"]
+    assert start.duration_ms == pytest.approx(END, abs=1000)
+
+
+def test_a_container_has_started_that_an_event_tells_of() -> None:
+    """The kubelet reports no status of a container while its postStart handler runs."""
+    begun = event("Started", "Container started", 300, 300, container="main")
+    hook = {"lifecycle": {"postStart": {"exec": {"command": ["sleep", "9"]}}}}
+    document = pod({"main": waiting(), "after": waiting()}, specs={"main": hook})
+    start = shown(0, document, begun)
+    assert [(found.name, found.started) for found in start.containers] == [
+        ("main", True),
+        ("after", False),
+    ]
+    assert start.waiting[0].what == "postStart of main has not been seen to end"
+
+
+def test_the_second_sync_is_not_taken_for_the_first() -> None:
+    """Of a static pod it may begin within a second of the first, and no other source is exact."""
+    mirror = {"kubernetes.io/config.mirror": "a" * 32}
+    document = pod({"main": running(900)}, annotations=mirror, startTime=second(0), ready=900)
+    start = shown(1, document, traces=(sync(1200, uid="a" * 32),))
+    assert (start.complete, start.beginning_lost, start.length_known) == (True, True, False)
+    assert not start.ready.note
+
+
+def test_without_the_request_a_length_is_not_that_of_the_whole_start() -> None:
+    """Seen: 1.67 s without its spans and the pod object, of a start that took 4.38 s."""
+    calls = (call("RunPodSandbox", LATER + 10), started("first", LATER + 30))
+    left = sync(LATER, *calls, update="create")
+    start = shown(1, traces=(left,))
+    assert waterfall.title(start) == (
+        "pod default/a: 1 container started 50 ms after its first span; whether more were wanted "
+        "is not known"
+    )
+    assert document(start, URL)["beginningKnown"] is False
+    known = pod({"first": running(50)}, startTime=second(0))
+    at_once = sync(20, call("RunPodSandbox", 30), started("first", 50), update="create")
+    assert shown(1, known, traces=(at_once,)).to_the_second
+
+
+def test_a_sync_that_has_lost_its_first_calls_is_no_whole_start() -> None:
+    """The memory drops a trace, and keeps what arrives of it after that."""
+    cut = sync(0, started("main", 60_000), update="create", end=60_100)
+    start = shown(1, traces=(cut,))
+    assert start.beginning_lost
+    assert "1 container start seen; how long the start took is not known" in waterfall.title(start)
+    again = (call("RunPodSandbox", 10), started("main", 40, attempt=1))
+    assert shown(1, traces=(sync(0, *again, update="create"),)).beginning_lost

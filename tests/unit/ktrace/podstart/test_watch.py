@@ -68,7 +68,9 @@ def test_a_start_is_told_once_when_nothing_more_of_it_arrives(clock: Clock) -> N
     assert f"  default/{POD}  " in line
     assert "slowest: " in line
     assert "whether more were wanted is not known" in line
-    validate("watch", watched.document(start, URL))
+    told = watched.document(start, URL)
+    validate("watch", told)
+    assert told["toTheSecond"] is start.to_the_second
 
 
 def test_starts_are_in_the_order_of_their_ends() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from ktrace.rollout.cluster import Wanted
 from ktrace.rollout.kinds import DAEMON_SET, DEPLOYMENT, JOB, PODS, REPLICA_SET, STATEFUL_SET, Kind
 from ktrace.rollout.look import Look
 from ktrace.rollout.model import Part, Rollout, State
-from ktrace.view.rollout import summary, title
+from ktrace.view.rollout import chain, summary, title
 from tests.fakes import rollouts, starts
 from tests.fakes.rollouts import HASH, NAMESPACE, OLD_HASH, Cluster, FakePod, web_pod
 
@@ -201,6 +202,13 @@ def test_one_pod_after_another_is_held_up_by_the_longest_part() -> None:
     rollout = shown(rollouts.deployment([*pods, *olds]), DEPLOYMENT, "web", rollouts.written())
     assert [link.pod for link in rollout.chain if link.pod] == [pod.name for pod in pods]
     assert f"held up by {pods[0].name} (readiness probe of main" in title(rollout)
+    exact = {pod.name: pod.took_exact for pod in rollout.pods}
+    assert all(link.exact is exact[link.pod] for link in rollout.chain if link.pod)
+    (told,) = chain(rollout)
+    assert f"{pods[1].name} 1." in told
+    rough = tuple(replace(link, exact=False) for link in rollout.chain)
+    (told,) = chain(replace(rollout, chain=rough))
+    assert f"{pods[1].name} ≈1 s" in told
     assert "the longest of 3 parts one after another" in title(rollout)
     assert "what a pod waited for before it was created is told by times, not by spans" in (
         summary(rollout)
