@@ -98,11 +98,9 @@ def bench(
     if as_json:
         terminal.print_json(found)
     else:
-        console = terminal.console()
-        for part in benchmark.summary(measured):
-            console.print(part, markup=False, soft_wrap=isinstance(part, str))
+        terminal.show(*benchmark.summary(measured))
         if save:
-            console.print(f"measurement: {save}", markup=False)
+            terminal.show(f"measurement: {save}")
     if measured.failures:
         raise typer.Exit(FINDING)
 

@@ -115,13 +115,10 @@ def top(
         if as_json:
             terminal.print_json(activity.document(made, window, by.value, of, jaeger.url))
         else:
-            console = terminal.console()
-            width = console.width if sys.stdout.isatty() else None
+            width = terminal.console().width if sys.stdout.isatty() else None
             links = width is None or width >= _WIDTH_WITH_LINKS
-            for part in activity.parts(made, window, heading, jaeger.url, links=links, width=width):
-                console.print(part)
-            for line in () if links else activity.pages(made, jaeger.url):
-                console.print(line, markup=False, soft_wrap=True)
+            parts = activity.parts(made, window, heading, jaeger.url, links=links, width=width)
+            terminal.show(*parts, *(() if links else activity.pages(made, jaeger.url)))
 
 
 def _counted(looks: Activity, by: By, wanted: NamedObject | None) -> tuple[list[Row], Window]:
@@ -140,6 +137,7 @@ def _watch(look: Callable[[], tuple[list[Row], Window]], heading: str, url: str)
     from rich.live import Live
 
     from ktrace.view import activity, terminal
+    from ktrace.view.lines import Line
 
     console = terminal.console()
     try:
@@ -161,7 +159,7 @@ def _watch(look: Callable[[], tuple[list[Row], Window]], heading: str, url: str)
                 )
                 more = len(rows) - len(fitting)
                 ends = f"{terminal.counted(more, 'more row')}; " if more else ""
-                line = terminal.text(problem or f"{ends}Ctrl-C ends it")
+                line = Line(problem or f"{ends}Ctrl-C ends it")
                 live.update(Group(*parts, line), refresh=True)
                 time.sleep(_PAUSE_SECONDS)
                 try:

@@ -39,9 +39,11 @@ def parts(
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    yield Text(period(window))
+    from ktrace.view.lines import Cell, Line  # noqa: PLC0415
+
+    yield Line(period(window))
     if not rows:
-        yield Text("no call of a webhook" if heading == "webhook" else "no request")
+        yield "no call of a webhook" if heading == "webhook" else "no request"
         return
     numbers = _numbers(rows)
     kinds = [word for row in rows for word in (_kind(row).split() if fold else [_kind(row)])]
@@ -60,14 +62,14 @@ def parts(
         if not fold:
             key.truncate(names, overflow="ellipsis")
         table.add_row(
-            key,
+            Cell(key),
             _kind(row),
             *(cells[number] for cells in shown.values()),
             *([f"{url}/trace/{row.slowest_trace}"] if links else []),
         )
     yield table
     if left_out:
-        yield Text(f"no room for {', '.join(left_out)}: a wider terminal or --json has them")
+        yield Line(f"no room for {', '.join(left_out)}: a wider terminal or --json has them")
 
 
 def _kind(row: Row) -> str:

@@ -7,26 +7,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import RenderableType
-from rich.padding import Padding
 from rich.table import Table
-from rich.text import Text
 
 from ktrace.benchmark import alike
 from ktrace.benchmark.samples import DETAIL, TOTALS, WHOLE, Measurement, rows
 from ktrace.benchmark.statistics import Shift
 from ktrace.document import versioned
 from ktrace.percentiles import LEAST_FOR_P99, percentile
+from ktrace.view.lines import Cell
 from ktrace.view.terminal import counted, milliseconds
 
 _UNKNOWN = "-"
 
 
 def summary(measured: Measurement) -> Iterator[RenderableType]:
-    """What was measured, percentiles of the whole and of each step, and what is left out.
-
-    A line with a link is a str: a terminal opens one that it wraps itself.
-    """
-    yield Text(title(measured))
+    """What was measured, percentiles of the whole and of each step, and what is left out."""
+    yield title(measured)
     if measured.first:
         first = milliseconds(measured.first.start_ms)
         yield f"first start, not in the table: {first}  {measured.first.trace_url}".rstrip()
@@ -36,9 +32,9 @@ def summary(measured: Measurement) -> Iterator[RenderableType]:
         took = milliseconds(slowest.start_ms)
         yield f"slowest: {slowest.pod}, {took}  {slowest.trace_url}".rstrip()
     if 0 < len(measured.warm) < LEAST_FOR_P99:
-        yield Text(f"p99 needs {LEAST_FOR_P99} starts after the first: --pods {LEAST_FOR_P99 + 1}")
+        yield f"p99 needs {LEAST_FOR_P99} starts after the first: --pods {LEAST_FOR_P99 + 1}"
     for pod, reason in measured.failures.items():
-        yield Text(f"not measured: {pod}: {reason}")
+        yield f"not measured: {pod}: {reason}"
 
 
 def title(measured: Measurement) -> str:
@@ -61,10 +57,9 @@ def _percentiles(measured: Measurement) -> Table:
 
 def _label(name: str) -> RenderableType:
     """Indented by what it is a part of, also where it takes several lines."""
-    if name in TOTALS:
-        return Text(name)
     step, _, detail = name.partition(DETAIL)
-    return Padding(Text(detail or step), (0, 0, 0, 4 if detail else 2))
+    indent = 0 if name in TOTALS else 4 if detail else 2
+    return Cell(" " * indent + (detail or step))
 
 
 def verdict(shifts: Mapping[str, Shift]) -> str:

@@ -13,7 +13,7 @@ from ktrace.brief import brief
 from ktrace.components import APISERVER, CONTAINERD, KUBELET, SCHEDULER
 from ktrace.podstart.model import PodStart, Step
 from ktrace.view.terminal import milliseconds
-from ktrace.view.waterfall import length, moment, ready_after, summary, title
+from ktrace.view.waterfall import LEAST_TOLD_MS, length, moment, ready_after, summary, title
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b2733; --soft: #5d6b7a; --line: #dfe5eb; --paper: #fff;
@@ -198,7 +198,8 @@ def _facts(start: PodStart) -> list[tuple[str, str, str]]:
         cards.append(("slowest step", milliseconds(slowest.duration_ms), brief(slowest.name)))
     if ready := ready_after(start):
         cards.append(("Ready", ready, "since the request"))
-    cards.append(("unexplained", milliseconds(start.unexplained_ms), "nothing is known of it"))
+    if start.unexplained_ms >= LEAST_TOLD_MS:
+        cards.append(("unexplained", milliseconds(start.unexplained_ms), "nothing is known of it"))
     return cards
 
 

@@ -13,6 +13,7 @@ from ktrace.rollout import verdict as verdicts
 from ktrace.rollout.kinds import DEPLOYMENT, JOB
 from ktrace.rollout.model import Held, Link, OtherPod, Part, RolledPod, Rollout, State, Write
 from ktrace.rollout.verdict import Verdict
+from ktrace.view.lines import Cell
 from ktrace.view.terminal import counted, duration, milliseconds
 from ktrace.view.waterfall import bar_width
 
@@ -211,13 +212,13 @@ def table(rollout: Rollout, columns: int, most: int | None = MOST) -> Table:
     made.add_column("slowest step", overflow="fold")
     for pod in shown:
         made.add_row(
-            Text(name_of(rollout, pod)),
+            Cell(name_of(rollout, pod)),
             Text(_told(pod), _STYLES.get(pod.state, "yellow")),
             *([Text(pod.node)] if node else []),
             *([_after(rollout, pod)] if created else []),
             Text(took(pod)),
             *([Text(_bar(pod, axis, bars, rollout.looked_at), _style(pod))] if bars else []),
-            Text(slowest(pod)),
+            Cell(slowest(pod)),
         )
     return made
 
@@ -274,11 +275,11 @@ def others(rollout: Rollout, columns: int, most: int | None = MOST) -> Table | N
     made.add_column("how", overflow="fold")
     for other in shown:
         made.add_row(
-            Text(other.name),
+            Cell(other.name),
             Text(str(other.state)),
             *([Text(other.node)] if node else []),
             Text(ended_in(other)),
-            Text(ending(other)),
+            Cell(ending(other)),
         )
     return made
 

@@ -161,7 +161,7 @@ def _depth(found: Trace, span: Span) -> int:
 
 def run() -> str:
     """What `kubectl apply` of a Deployment with three replicas caused: its first pod."""
-    lines = terminal.plain(tree.render(_report())).splitlines()
+    lines = terminal.plain(*tree.render(_report())).splitlines()
     second = next(
         number for number, line in enumerate(lines) if "default/web-957b6795d-pn7cq" in line
     )

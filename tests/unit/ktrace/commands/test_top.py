@@ -393,9 +393,10 @@ def test_a_narrow_terminal_has_fewer_columns_and_says_which(
     assert " ".join(line.strip() for line in lines).endswith(left_out)
     for numbers in (("120", "9.5", "3"), ("2", "-", "0")):
         assert any(set(numbers) <= set(line.split()) for line in lines)
-    first, *others = [line.partition("  ")[0] for line in lines[2:]]
+    first, *others = [line.strip().partition("  ")[0] for line in lines[2:]]
     if fold:
         assert first + others[0] == ROWS[0].key
+        assert first[-1] in "-/", "not in the middle of a word"
     else:
         assert first.removesuffix("…") in ROWS[0].key
         assert first.endswith("…")
