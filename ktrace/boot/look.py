@@ -63,7 +63,7 @@ def look(
     ]
     of_boot = {start.name for start in starts if start.in_boot}
     if not again:
-        _read_stack(found, cluster_name, [start for start in starts if start.in_boot])
+        _read_stack(found, cluster_name, [start for start in starts if start.in_boot], update)
     _read_pulumi(found, update, again=bool(again))
     for node in nodes:
         if node.name in of_boot:
@@ -100,14 +100,25 @@ def _was_there(node: NodeStart, again: Sequence[datetime]) -> bool:
     return not again or node.created < min(again)
 
 
-def _read_stack(found: _Found, cluster_name: str, nodes: Sequence[NodeStart]) -> None:
-    """The network, Jaeger and the collector: those of the nodes' first start."""
+def _read_stack(
+    found: _Found, cluster_name: str, nodes: Sequence[NodeStart], update: _Update | None
+) -> None:
+    """The network, Jaeger and the collector: those of the nodes' first start.
+
+    What an earlier `up` made is no part of the boot: the cluster was made again later.
+    """
     last = max(node.started for node in nodes)
-    if created := containers.network_created(cluster_name):
+    first = update[0] if update else min(node.created for node in nodes) - containers.LONGEST
+    created = containers.network_created(cluster_name)
+    if created and created >= first:
         found.marks.append(Mark(created, "network created", DOCKER))
+    earlier = ["the network"] if created and created < first else []
     for name in ("jaeger", "collector"):
         life = containers.life_of(f"{cluster_name}-{name}")
         if life is None:
+            continue
+        if life.created < first:
+            earlier.append(name)
             continue
         if life.created > last:
             found.missing.append(f"the first {name} of the stack: another took its place later")
@@ -115,6 +126,8 @@ def _read_stack(found: _Found, cluster_name: str, nodes: Sequence[NodeStart]) ->
         found.marks += _of_life(life, name)
         if life.again:
             found.missing.append(f"the first start of {name}: it has been started again since")
+    if earlier:
+        found.notes.append(f"there before this boot: {', '.join(earlier)}")
 
 
 def _of_life(life: Life, name: str, node: str = "") -> Iterator[Mark]:

@@ -26,6 +26,8 @@ _PAUSE_SECONDS = 2.0
 _SECOND = 1_000_000
 _OTHER_LINES = 5
 """Of a terminal, besides rows: the period, which may take two, headings, and what is below."""
+_MOST_ROWS = 40
+"""On a terminal: a pipe gets all."""
 _WIDTH_WITH_LINKS = 180
 """Columns of a terminal on which the page of each row's slowest trace has room."""
 
@@ -117,8 +119,13 @@ def top(
         else:
             width = terminal.console().width if sys.stdout.isatty() else None
             links = width is None or width >= _WIDTH_WITH_LINKS
-            parts = activity.parts(made, window, heading, jaeger.url, links=links, width=width)
-            terminal.show(*parts, *(() if links else activity.pages(made, jaeger.url)))
+            shown = made if width is None else made[:_MOST_ROWS]
+            terminal.show(
+                *activity.parts(shown, window, heading, jaeger.url, links=links, width=width)
+            )
+            if more := len(made) - len(shown):
+                terminal.show(f"… {terminal.counted(more, 'more row')}: see --json")
+            terminal.show(*(() if links else activity.pages(shown, jaeger.url)))
 
 
 def _counted(looks: Activity, by: By, wanted: NamedObject | None) -> tuple[list[Row], Window]:

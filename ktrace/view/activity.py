@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ktrace.activity.rows import Row
 from ktrace.activity.window import Window
 from ktrace.document import moment, versioned
+from ktrace.view.terminal import counted, duration
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -119,7 +120,7 @@ def pages(rows: Sequence[Row], url: str) -> Iterator[str]:
     for row in rows[:_PAGES]:
         yield f"slowest of {row.key}: {url}/trace/{row.slowest_trace}"
     if (more := len(rows) - _PAGES) > 0:
-        yield f"{more} more row{'s' * (more > 1)}: --json has the pages of all"
+        yield f"{counted(more, 'more row')}: --json has the pages of all"
 
 
 def _own_cells(row: Row) -> tuple[str, str]:
@@ -131,7 +132,7 @@ def _own_cells(row: Row) -> tuple[str, str]:
 
 def period(window: Window) -> str:
     """Which period the answer is about, and what it lacks."""
-    told = [f"the last {window.seconds:.0f} s"]
+    told = [f"the last {duration(window.seconds)}"]
     if window.oldest is not None and not window.reaches_back:
         told.append("Jaeger has no older request of the period that was asked for")
     if not window.complete:

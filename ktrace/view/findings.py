@@ -28,5 +28,5 @@ def lines(findings: Sequence[Finding]) -> Iterator[Line]:
         told = Text.assemble((f"{label:<5}", style), f"{finding.check:<{width}}  {finding.seen}")
         yield Line(told, follow=below)
         if finding.status != "ok":
-            yield Line(f"breaks: {finding.breaks}", below, below + "  ")
-            yield Line(f"cure: {finding.cure}", below, below + "  ")
+            yield Line(f"breaks: {finding.breaks}", below)
+            yield Line(f"cure: {finding.cure}", below)

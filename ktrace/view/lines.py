@@ -19,6 +19,8 @@ _BEHIND = ("/@", "-_:,=", ".")
 """Where a name that is longer than a line is broken, the best signs first."""
 _LEAST = 3
 """The part of a line that a name fills at least where it is broken there."""
+_SHORT = 8
+"""The part of a narrow line that an indent takes."""
 _HANG = 2
 """Columns by which later lines of a text begin behind its first one."""
 
@@ -36,7 +38,7 @@ class Line:
         blanks = len(told.plain) - len(told.plain.lstrip(" "))
         self._text = told[blanks:] if blanks else told
         self._lead = lead + " " * blanks
-        self._follow = " " * (cell_len(self._lead) + _HANG) if follow is None else follow
+        self._follow = follow
 
     whole = True
     """Whether links and commands stay whole."""
@@ -45,11 +47,11 @@ class Line:
         return f"{self._lead}{self._text.plain}"
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        lead, follow = self._lead, self._follow
+        lead = _fitting(self._lead, options.max_width)
+        behind = " " * (cell_len(lead) + _HANG) if self._follow is None else self._follow
+        follow = _fitting(behind, options.max_width)
         offsets: list[int] = []
         if not options.no_wrap:
-            if not follow.strip():  # a narrow line is for the text
-                follow = follow[: options.max_width // _LEAST]
             rooms = (max(1, options.max_width - cell_len(start)) for start in (lead, follow))
             offsets = _breaks(self._text.plain, *rooms, whole=self.whole)
         for number, part in enumerate(self._text.divide(offsets)):
@@ -66,6 +68,12 @@ class Cell(Line):
     """A text in a column of a table, which cuts what is longer: nothing in it stays whole."""
 
     whole = False
+
+
+def _fitting(indent: str, columns: int) -> str:
+    """``indent``, or a short one where more than half of a line would be blank."""
+    deep = not indent.strip() and len(indent) > columns // 2
+    return " " * (columns // _SHORT) if deep else indent
 
 
 def _breaks(text: str, first: int, rest: int, *, whole: bool) -> list[int]:

@@ -164,6 +164,16 @@ def test_a_node_of_a_later_up_is_no_part_of_the_boot(
     assert [node.in_boot for node in boot.nodes] == [True, False]
 
 
+def test_what_an_earlier_up_made_is_no_part_of_the_boot(names: Names, stack: FakeDaemon) -> None:
+    """A cluster that a later `up` replaced began with the network of the first one."""
+    for found in (*stack.networks, *stack.containers[:2]):
+        found.created = "2026-11-27T12:00:00Z"
+    boot = seen(names)
+    assert told(boot)[:2] == ["pulumi up begins", "node created"]
+    assert boot.length_ms == 20_000
+    assert "there before this boot: the network, jaeger, collector" in boot.notes
+
+
 def test_a_node_that_was_ready_again_is_not_ready_first_then(
     names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:

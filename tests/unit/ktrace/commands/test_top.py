@@ -224,7 +224,7 @@ def test_a_period_without_requests_says_so(ktrace: Ktrace, server: FakeServer) -
     old = trace("GET", "/api/v1/namespaces/a/pods/b", seconds_ago=90)
     done = ktrace("top", "--since", "1m", "--jaeger", serve(server, old))
     assert done.returncode == 0
-    assert done.lines == ["the last 60 s", "no request"]
+    assert done.lines == ["the last 1 min 0 s", "no request"]
 
 
 def test_the_window_is_the_one_that_was_seen(ktrace: Ktrace, server: FakeServer) -> None:

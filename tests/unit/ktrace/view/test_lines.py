@@ -44,8 +44,8 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
 
 def test_a_text_goes_on_behind_its_first_column(shown: Shown) -> None:
     assert shown("one two three four", 9) == ["one two", "  three", "  four"]
-    narrow = shown(Text("    one two three"), 10)
-    assert narrow == ["    one", "   two", "   three"], "a narrow line is for the text"
+    narrow = shown(Line(Text("one two"), " " * 20), 24)
+    assert narrow == ["   one two"], "a narrow line is for the text"
     assert shown("  one two three", 20) == ["  one two three"]
 
 
