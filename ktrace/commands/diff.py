@@ -108,7 +108,7 @@ def diff(
         terminal.show(benchmark.verdict(shifts), style="bold")
         for label, name, measured in (("A", before, one), ("B", after, other)):
             terminal.show(f"{label}: {name}, {benchmark.title(measured)}")
-        terminal.show(benchmark.differences(shifts), *cautions)
+        terminal.show(*benchmark.differences(shifts, terminal.console().width), *cautions)
     whole = shifts[WHOLE]
     if whole.shown and whole.after > whole.before:
         raise typer.Exit(FINDING)

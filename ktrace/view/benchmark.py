@@ -13,11 +13,15 @@ from ktrace.benchmark import alike
 from ktrace.benchmark.samples import DETAIL, TOTALS, WHOLE, Measurement, rows
 from ktrace.benchmark.statistics import Shift
 from ktrace.document import versioned
-from ktrace.percentiles import LEAST_FOR_P99, percentile
+from ktrace.percentiles import LEAST_FOR_P90, LEAST_FOR_P99, percentile
 from ktrace.view.lines import Cell
 from ktrace.view.terminal import counted, milliseconds
 
 _UNKNOWN = "-"
+_INTERVAL = "99% interval"
+_HEADINGS = ("A", "B", "B - A", _INTERVAL, "")
+_READABLE = 24
+"""Columns of a row's name at least."""
 
 
 def summary(measured: Measurement) -> Iterator[RenderableType]:
@@ -32,7 +36,8 @@ def summary(measured: Measurement) -> Iterator[RenderableType]:
         took = milliseconds(slowest.start_ms)
         yield f"slowest: {slowest.pod}, {took}  {slowest.trace_url}".rstrip()
     if 0 < len(measured.warm) < LEAST_FOR_P99:
-        yield f"p99 needs {LEAST_FOR_P99} starts after the first: --pods {LEAST_FOR_P99 + 1}"
+        p90 = f"p90 needs {LEAST_FOR_P90}, " if len(measured.warm) < LEAST_FOR_P90 else ""
+        yield f"{p90}p99 needs {LEAST_FOR_P99} starts after the first: --pods {LEAST_FOR_P99 + 1}"
     for pod, reason in measured.failures.items():
         yield f"not measured: {pod}: {reason}"
 
@@ -76,24 +81,36 @@ def verdict(shifts: Mapping[str, Shift]) -> str:
     return f"B starts {amount} {word} than A{among}"
 
 
-def differences(shifts: Mapping[str, Shift]) -> Table:
+def differences(shifts: Mapping[str, Shift], columns: int) -> Iterator[RenderableType]:
+    """A line for each row; where ``columns`` have no room for the interval it is left out."""
+    rows = {name: _cells(shift) for name, shift in shifts.items()}
+    wide = _READABLE + sum(
+        max(map(len, column)) + 1 for column in zip(_HEADINGS, *rows.values(), strict=True)
+    )
+    left_out = wide > columns
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("median")
-    for heading in ("A", "B", "B - A", "99% interval"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("")
-    for name, shift in shifts.items():
-        style = "bold" if shift.shown else ""
-        table.add_row(
-            _label(name),
-            milliseconds(shift.before),
-            milliseconds(shift.after),
-            _signed(shift.after - shift.before),
-            f"{_signed(shift.low)} to {_signed(shift.high)}",
-            _word(shift),
-            style=style,
-        )
-    return table
+    for heading in _HEADINGS[:-1]:
+        if not (left_out and heading == _INTERVAL):
+            table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column(_HEADINGS[-1], no_wrap=True)
+    for name, (before, after, difference, interval, word) in rows.items():
+        cells = [before, after, difference, *([] if left_out else [interval]), word]
+        table.add_row(_label(name), *cells, style="bold" if shifts[name].shown else "")
+    yield table
+    if left_out:
+        yield f"no room for the {_INTERVAL}: --json has it"
+
+
+def _cells(shift: Shift) -> tuple[str, str, str, str, str]:
+    """Those of ``_HEADINGS``."""
+    return (
+        milliseconds(shift.before),
+        milliseconds(shift.after),
+        _signed(shift.after - shift.before),
+        f"{_signed(shift.low)} to {_signed(shift.high)}",
+        _word(shift),
+    )
 
 
 def document(shifts: Mapping[str, Shift], cautions: Sequence[str]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 4_000
 """Columns without a terminal: enough that nothing is cut."""
+_PIPE = {"width": PIPE_WIDTH, "height": 25}
 _LINKS = 4
 """At the beginning and at the end of many."""
 _HOUR, _MINUTE, _TENTH, _HUNDREDTH = 3_600_000, 60_000, 100, 10
@@ -37,7 +38,7 @@ def console(*, error: bool = False) -> Console:
         soft_wrap=not is_terminal,
         force_terminal=is_terminal or forced,
         no_color=None if is_terminal or forced else True,
-        width=_width() if is_terminal else PIPE_WIDTH,
+        **(_size() if is_terminal else _PIPE),
     )
 
 
@@ -56,10 +57,12 @@ def _draw(target: Console, parts: Iterable[RenderableType], style: str = "") -> 
         target.print(whole, style=style, crop=False)
 
 
-def _width() -> int | None:
-    """The terminal's columns where the terminal's library does not look; None where it does."""
-    is_dumb = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
-    return shutil.get_terminal_size().columns if is_dumb else None
+def _size() -> dict[str, int]:
+    """The terminal's, where the terminal's library takes 80 columns instead of looking."""
+    if os.environ.get("TERM", "").lower() not in ("dumb", "unknown"):
+        return {}
+    size = shutil.get_terminal_size()
+    return {"width": size.columns, "height": size.lines}
 
 
 def _trimming(**settings: Any) -> Console:

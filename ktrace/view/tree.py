@@ -51,7 +51,7 @@ def _tree(report: Report) -> Branch:
         times = f", {refusal.times} times" if refusal.times > 1 else ""
         pods.add(f"{subject}  {REASON}{times}: {refusal.message}")
     if not report.followed.quiet:
-        tree.add("still changing when following ended: --for SECONDS follows longer")
+        tree.add("not settled when following ended: --for SECONDS follows longer")
     for note in report.notes:
         tree.add(f"note: {note}")
     if report.problem:
