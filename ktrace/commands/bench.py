@@ -117,7 +117,8 @@ def _connected(kubeconfig: Path) -> Iterator[ApiServer]:
         raise UsageError(clean(str(error))) from None
     except api_server.FAILURES as error:
         raise UnreachableError(
-            f"the cluster of {kubeconfig} cannot be reached: {clean(api_server.reason(error))}"
+            f"the cluster of {kubeconfig} cannot be reached: {clean(api_server.reason(error))}; "
+            "`pulumi up` starts a stack's cluster that is stopped"
         ) from None
 
 

@@ -50,7 +50,7 @@ def _tree(report: Report) -> Branch:
         subject = f"{controller.kind} {refusal.namespace}/{controller.name}"
         times = f", {refusal.times} times" if refusal.times > 1 else ""
         pods.add(f"{subject}  {REASON}{times}: {refusal.message}")
-    if not report.followed.quiet:
+    if report.requests and not report.followed.quiet:
         tree.add("not settled when following ended: --for SECONDS follows longer")
     for note in report.notes:
         tree.add(f"note: {note}")
