@@ -92,7 +92,7 @@ def _step(held: Held) -> str:
     step = clause(held.step)
     if held.goes_on:
         return f"{step}, for {duration(held.ms / 1000)}"
-    return f"{step} {milliseconds(held.ms)}"
+    return f"{step} {_time(held.ms, exact=held.exact)}"
 
 
 def length(time: timedelta, *, exact: bool) -> str:
@@ -239,9 +239,11 @@ def hidden(rollout: Rollout, most: int | None = MOST) -> str:
     if most is None or len(rollout.pods) <= most:
         return ""
     rest = rollout.pods[most:]
-    known = [pod.took_ms for pod in rest if pod.took_ms is not None]
-    quicker = f", none slower than {milliseconds(max(known))}" if len(known) == len(rest) else ""
-    return f"… {counted(len(rest), 'pod')} more{quicker}: see --html or --json"
+    known = [pod for pod in rest if pod.took_ms is not None]
+    longest = max(known, key=lambda pod: pod.took_ms or 0.0, default=None)
+    all_known = longest is not None and len(known) == len(rest)
+    quicker = f", none slower than {took(longest)}" if longest and all_known else ""
+    return f"… {counted(len(rest), 'more pod')}{quicker}: see --html or --json"
 
 
 def slowest(pod: RolledPod) -> str:
@@ -293,7 +295,7 @@ def ended_in(other: OtherPod) -> str:
 def others_hidden(rollout: Rollout, most: int | None = MOST) -> str:
     if most is None or len(rollout.others) <= most:
         return ""
-    return f"… {counted(len(rollout.others) - most, 'old pod')} more: see --html or --json"
+    return f"… {counted(len(rollout.others) - most, 'more old pod')}: see --html or --json"
 
 
 def ending(other: OtherPod) -> str:

@@ -99,10 +99,9 @@ def summary(start: PodStart) -> list[str]:
     slowest = start.slowest
     if slowest and start.measured and start.duration_ms:
         share = slowest.duration_ms / start.duration_ms
-        lines.append(
-            f"slowest: {clause(slowest.name)}, {milliseconds(slowest.duration_ms)} "
-            f"({share:.0%} of the total)"
-        )
+        took = slowest.duration_ms
+        so_long = _told(took, start) if slowest.unexplained else milliseconds(took)
+        lines.append(f"slowest: {clause(slowest.name)}, {so_long} ({share:.0%} of the total)")
     known = "began" if start.beginning_known else "known from"
     lines.append(f"{known}: {moment(start.started_at)}")
     if start.uid:
@@ -116,7 +115,7 @@ def summary(start: PodStart) -> list[str]:
     elif start.ready.note and not start.waiting:
         lines.append(start.ready.note)
     if start.length_known and start.unexplained_ms >= LEAST_TOLD_MS:
-        lines.append(f"unexplained: {milliseconds(start.unexplained_ms)} of which nothing is known")
+        lines.append(f"unexplained: {_told(start.unexplained_ms, start)} of which nothing is known")
     if start.spans_without_parent:
         lines.append(
             f"spans whose parent is lost or has not arrived yet: {start.spans_without_parent}"
