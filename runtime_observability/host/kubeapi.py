@@ -119,7 +119,7 @@ def configuration(kubeconfig: Path) -> client.Configuration:
         # ConfigException repeats the entry that it is about, and with it credentials.
         why = re.sub(r"\{.*\}", "…", " ".join(str(error).split()))
         if isinstance(error, TypeError | AttributeError):
-            why = "it is not a kubeconfig"
+            why = "it does not have a kubeconfig's shape"
         raise KubeconfigError(f"{kubeconfig} cannot be used: {why}") from None
     if not access.host:
         raise KubeconfigError(f"{kubeconfig} cannot be used: its cluster has no server")

@@ -190,7 +190,7 @@ def test_a_file_with_another_text_is_no_kubeconfig(
     (other := tmp_path / "other").write_text("root:x:0:0:root")
     shown = ktrace("show", "echo-one", "--jaeger", jaeger, "--kubeconfig", str(other))
     (line,) = [line for line in shown.lines if line.startswith("without")]
-    assert line.endswith(f"{other} cannot be used: it is not a kubeconfig")
+    assert line.endswith(f"{other} cannot be used: it does not have a kubeconfig's shape")
 
 
 def test_a_file_that_is_no_kubeconfig_is_named(ktrace: Ktrace, jaeger: str, tmp_path: Path) -> None:
