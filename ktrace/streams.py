@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import os
@@ -14,14 +15,30 @@ _OF_WRITING = {
 }  # fmt: skip
 
 
+_ASCII = {
+    "█": "#", "▒": "=", "░": ".", "▪": "-", "▸": ">", "─": "-", "│": "|", "├": "+", "└": "+",
+    "…": "...", "→": "->", "≈": "~", "“": '"', "”": '"', "µ": "u",
+}  # fmt: skip
+"""What ktrace draws, where output has fewer characters. Any other one becomes ?."""
+
+
 def prepare() -> None:
     """Makes both usable: what one that is closed would get is dropped."""
+    codecs.register_error("ktrace", _in_ascii)
     # A file that is opened later would get the number of a closed one, and with it the output.
     sys.stdout = sys.stdout or _nowhere()
     sys.stderr = sys.stderr or _nowhere()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # where output is ASCII, a bar is ?
+            stream.reconfigure(errors="ktrace")
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    """The handler of what an encoding does not have."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    missing = error.object[error.start : error.end]
+    return "".join(_ASCII.get(character, "?") for character in missing), error.end
 
 
 def tell(line: str) -> None:

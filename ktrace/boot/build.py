@@ -25,12 +25,12 @@ def build(
     notes: Sequence[str] = (),
 ) -> Boot:
     """Left out are marks of before a restart, as they are of another boot."""
-    begin = min((node.started for node in nodes if node.again), default=None)
+    of_boot = [node for node in nodes if node.in_boot]
+    begin = min((node.started for node in of_boot if node.again), default=None)
     own = [mark for mark in marks if begin is None or mark.at + _resolution(mark) >= begin]
     lines = _lines(_ordered(own))
     ends = [line.after_ms for line in lines if line.mark.what == READY]
-    of_this_boot = [node for node in nodes if begin is None or node.started >= begin]
-    whole = bool(ready) and len(ends) == len(of_this_boot) > 0
+    whole = bool(ready) and len(ends) == len(of_boot) > 0
     return Boot(
         cluster,
         tuple(nodes),

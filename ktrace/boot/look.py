@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -21,8 +21,11 @@ from runtime_observability.host import api_server
 from runtime_observability.host.runner import CommandError
 
 _REGISTERED, _OBJECT = "kubelet has registered its node", "node object created"
-_LATE = timedelta(seconds=5)
-"""The API server traces from before it serves: later spans are not the first ones."""
+_SECOND = timedelta(seconds=1)
+
+
+_Update = tuple[datetime, datetime | None]
+"""When one of Pulumi's began, and when it ended, to the second."""
 
 
 @dataclass
@@ -50,16 +53,29 @@ def look(
     found.missing += [f"node {node.name}: it does not run" for node in nodes if not node.started]
     again = [start.started for start in starts if start.again]
     begin = min(again or [start.started for start in starts])
+    update = stacks.update_around(stack, min(again or [start.created for start in starts]))
+    until = _end(update, begin)
+    starts = [
+        replace(start, in_boot=begin <= start.started <= until and _was_there(start, again))
+        for start in starts
+    ]
+    of_boot = {start.name for start in starts if start.in_boot}
     if not again:
-        _read_stack(found, cluster_name, starts)
-    _read_pulumi(found, stack, min(again or [start.created for start in starts]), again=bool(again))
+        _read_stack(found, cluster_name, [start for start in starts if start.in_boot], update)
+    _read_pulumi(found, update, again=bool(again))
     for node in nodes:
-        _read_node(found, node, again=bool(again))
+        if node.name in of_boot:
+            _read_node(found, node, again=bool(again))
     with cluster.connected(kubeconfig) as api:
-        ready = _read_objects(found, api, starts)
+        ready = _read_objects(found, api, starts, until)
     _read_spans(found, jaeger, begin)
     for start in starts:
-        if start.again:
+        if not start.in_boot:
+            found.notes.append(
+                f"node {start.name} is no part of this boot: it was started at "
+                f"{start.started:%Y-%m-%d %H:%M:%S} UTC"
+            )
+        elif start.again:
             found.notes.append(
                 f"node {start.name} was created at {start.created:%Y-%m-%d %H:%M:%S} UTC and has "
                 "been started again since: this is the boot of its last start"
@@ -69,14 +85,38 @@ def look(
     )
 
 
-def _read_stack(found: _Found, cluster_name: str, nodes: Sequence[NodeStart]) -> None:
-    """The network, Jaeger and the collector: those of the nodes' first start."""
+def _end(update: _Update | None, begin: datetime) -> datetime:
+    """Until when a node's start is a part of the boot that began so: an `up` waits for its end."""
+    if update is None:
+        return begin + containers.LONGEST
+    _, ended = update
+    return ended + _SECOND if ended else datetime.max.replace(tzinfo=UTC)
+
+
+def _was_there(node: NodeStart, again: Sequence[datetime]) -> bool:
+    """Whether it can be a part of a boot: that of a restart has the nodes that were there."""
+    return not again or node.created < min(again)
+
+
+def _read_stack(
+    found: _Found, cluster_name: str, nodes: Sequence[NodeStart], update: _Update | None
+) -> None:
+    """The network, Jaeger and the collector: those of the nodes' first start.
+
+    What an earlier `up` made is no part of the boot: the cluster was made again later.
+    """
     last = max(node.started for node in nodes)
-    if created := containers.network_created(cluster_name):
+    first = update[0] if update else min(node.created for node in nodes) - containers.LONGEST
+    created = containers.network_created(cluster_name)
+    if created and created >= first:
         found.marks.append(Mark(created, "network created", DOCKER))
+    earlier = ["the network"] if created and created < first else []
     for name in ("jaeger", "collector"):
         life = containers.life_of(f"{cluster_name}-{name}")
         if life is None:
+            continue
+        if life.created < first:
+            earlier.append(name)
             continue
         if life.created > last:
             found.missing.append(f"the first {name} of the stack: another took its place later")
@@ -84,6 +124,8 @@ def _read_stack(found: _Found, cluster_name: str, nodes: Sequence[NodeStart]) ->
         found.marks += _of_life(life, name)
         if life.again:
             found.missing.append(f"the first start of {name}: it has been started again since")
+    if earlier:
+        found.notes.append(f"there before this boot: {', '.join(earlier)}")
 
 
 def _of_life(life: Life, name: str, node: str = "") -> Iterator[Mark]:
@@ -92,9 +134,8 @@ def _of_life(life: Life, name: str, node: str = "") -> Iterator[Mark]:
         yield Mark(life.started, f"{name} started", DOCKER, node)
 
 
-def _read_pulumi(found: _Found, stack: str | None, moment: datetime, *, again: bool) -> None:
+def _read_pulumi(found: _Found, update: _Update | None, *, again: bool) -> None:
     """The update within which it was; a restart needs none."""
-    update = stacks.update_around(stack, moment)
     if update is None:
         if not again:
             found.missing.append("the `pulumi up` that made the cluster: Pulumi's history has none")
@@ -122,8 +163,10 @@ def _read_node(found: _Found, node: Life, *, again: bool) -> None:
         found.missing.append(f"the lines of {node.name}'s log: none that is known is in it")
 
 
-def _read_objects(found: _Found, api: Api | str, nodes: Sequence[NodeStart]) -> bool | None:
-    """Whether every node is Ready."""
+def _read_objects(
+    found: _Found, api: Api | str, nodes: Sequence[NodeStart], until: datetime
+) -> bool | None:
+    """Whether every node is Ready. What was after ``until`` is no part of the boot."""
     if isinstance(api, str):
         found.missing.append("the nodes' objects: no kubeconfig is known")
         return None
@@ -137,12 +180,21 @@ def _read_objects(found: _Found, api: Api | str, nodes: Sequence[NodeStart]) -> 
             states.append(None)
             continue
         marks, ready = objects.marks_of(document, node.name)
-        found.marks += [
-            mark for mark in marks if mark.what != _OBJECT or node.name not in registered
-        ]
         states.append(ready)
+        if not node.in_boot:
+            continue
+        found.marks += [
+            mark
+            for mark in marks
+            if mark.at <= until and (mark.what != _OBJECT or node.name not in registered)
+        ]
         since = next((mark.at for mark in marks if mark.what == READY), None)
-        if ready and since and since + timedelta(seconds=1) <= node.started:
+        if ready and since and since > until:
+            found.notes.append(
+                f"when {node.name} was Ready first is not known: its condition is of "
+                f"{since:%Y-%m-%d %H:%M:%S} UTC"
+            )
+        if ready and since and since + _SECOND <= node.started:
             found.notes.append(
                 f"when {node.name} was Ready again is not known: its condition is that of before"
             )
@@ -164,7 +216,10 @@ def _read_spans(found: _Found, jaeger: Jaeger | str, begin: datetime) -> None:
         found.missing.append("spans of the boot: Jaeger has none of its first ten minutes")
     elif serves is None:
         found.missing.append("spans of the boot: no log tells whether Jaeger still has the first")
-    elif first > serves + _LATE:
-        found.missing.append("spans of the boot: Jaeger no longer has the first")
+    elif first > serves:  # the API server traces from before it serves
+        found.missing.append(
+            "spans of the boot: Jaeger has none from before the API server served, so the first "
+            "may be gone"
+        )
     else:
         found.marks += marks

@@ -51,6 +51,8 @@ class NodeStart:
     started: datetime
     again: bool
     """Whether this is not its first start."""
+    in_boot: bool = True
+    """Whether that is a part of the cluster's boot, and not of a later `up` or restart."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Boot:
     @property
     def again(self) -> bool:
         """Whether it is the boot of a restart: then it has nothing of the creation."""
-        return any(node.again for node in self.nodes)
+        return any(node.again and node.in_boot for node in self.nodes)
 
     @property
     def begun(self) -> datetime | None:

@@ -102,9 +102,7 @@ def assert_(
     if as_json:
         terminal.print_json(verdicts.document(found))
     else:
-        console = terminal.console()
-        for line in verdicts.lines(found):
-            console.print(line)
+        terminal.show(*verdicts.lines(found))
     if absent:
         streams.tell(absent)
     if not all_met:

@@ -98,11 +98,9 @@ def bench(
     if as_json:
         terminal.print_json(found)
     else:
-        console = terminal.console()
-        for part in benchmark.summary(measured):
-            console.print(part, markup=False, soft_wrap=isinstance(part, str))
+        terminal.show(*benchmark.summary(measured))
         if save:
-            console.print(f"measurement: {save}", markup=False)
+            terminal.show(f"measurement: {save}")
     if measured.failures:
         raise typer.Exit(FINDING)
 
@@ -119,7 +117,8 @@ def _connected(kubeconfig: Path) -> Iterator[ApiServer]:
         raise UsageError(clean(str(error))) from None
     except api_server.FAILURES as error:
         raise UnreachableError(
-            f"the cluster of {kubeconfig} cannot be reached: {clean(api_server.reason(error))}"
+            f"the cluster of {kubeconfig} cannot be reached: {clean(api_server.reason(error))}; "
+            "`pulumi up` starts a stack's cluster that is stopped"
         ) from None
 
 

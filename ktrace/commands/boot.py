@@ -47,11 +47,9 @@ def boot(
     if as_json:
         terminal.print_json(view.document(found))
     else:
-        console = terminal.console()
-        console.print(view.title(found), style="bold", markup=False)
+        terminal.show(view.title(found), style="bold")
         if found.lines:
-            console.print(view.table(found, console.width))
-        for line in view.summary(found):
-            console.print(line, markup=False)
+            terminal.show(view.table(found, terminal.console().width))
+        terminal.show(*view.summary(found))
     if not found.ready:
         raise typer.Exit(FINDING)

@@ -105,13 +105,10 @@ def diff(
     if as_json:
         terminal.print_json(benchmark.document(shifts, cautions))
     else:
-        console = terminal.console()
-        console.print(benchmark.verdict(shifts), style="bold", markup=False)
+        terminal.show(benchmark.verdict(shifts), style="bold")
         for label, name, measured in (("A", before, one), ("B", after, other)):
-            console.print(f"{label}: {name}, {benchmark.title(measured)}", markup=False)
-        console.print(benchmark.differences(shifts))
-        for caution in cautions:
-            console.print(caution, markup=False)
+            terminal.show(f"{label}: {name}, {benchmark.title(measured)}")
+        terminal.show(*benchmark.differences(shifts, terminal.console().width), *cautions)
     whole = shifts[WHOLE]
     if whole.shown and whole.after > whole.before:
         raise typer.Exit(FINDING)

@@ -46,9 +46,7 @@ def doctor(*, stack: options.StackOption = None, as_json: options.JsonOption = F
     if as_json:
         terminal.print_json(versioned(findings.document(found, ok=ok)))
     else:
-        console = terminal.console()
-        for line in findings.lines(found):
-            console.print(line)
+        terminal.show(*findings.lines(found))
     if not ok:
         raise typer.Exit(FINDING)
 

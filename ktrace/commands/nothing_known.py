@@ -9,6 +9,8 @@ from ktrace.jaeger import Jaeger, MixedStacksError
 from ktrace.target import absence
 from runtime_observability.host.memory_loss import Memory
 
+_MOST_SIMILAR = 3
+
 
 def error(
     jaeger: Jaeger,
@@ -37,8 +39,17 @@ def error(
     return KtraceError(f"{reason}{hint}")
 
 
+def _similar(pod: str, known: set[str]) -> list[str]:
+    """Of ``known``, by their names: that all are of one namespace makes none similar."""
+    of_name: dict[str, list[str]] = {}
+    for other in sorted(known):
+        of_name.setdefault(other.partition("/")[2], []).append(other)
+    close = difflib.get_close_matches(pod.partition("/")[2], of_name, n=_MOST_SIMILAR)
+    return [other for name in close for other in of_name[name]][:_MOST_SIMILAR]
+
+
 def _hint(pod: str, known: set[str], left_out: str) -> str:
     if not known and not left_out:
         return "; it has no pod's start at all: `ktrace verify` says why"
-    similar = difflib.get_close_matches(pod, sorted(known), n=3)
+    similar = _similar(pod, known)
     return f"; similar names are {', '.join(similar)}" if similar else ""

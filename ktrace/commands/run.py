@@ -186,7 +186,7 @@ def _write(report: Report, file: IO[str] | None, *, as_json: bool) -> bool:
     elif file is None:
         text = terminal.coloured(tree.with_verdicts(report), error=True)
     else:
-        text = terminal.plain(tree.with_verdicts(report))
+        text = terminal.plain(*tree.with_verdicts(report))
     if unwritten := _print(text, file):
         streams.tell(unwritten)
     return not unwritten

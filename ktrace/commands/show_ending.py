@@ -65,7 +65,7 @@ def show(
     else:
         _print(ending, url)
         if html:
-            terminal.console().print(f"page: {html}", markup=False)
+            terminal.show(f"page: {html}")
     if not ending.ended:
         raise typer.Exit(FINDING)
 

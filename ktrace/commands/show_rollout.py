@@ -89,7 +89,7 @@ def show(
     else:
         _print(rollouts, url)
         if html:
-            terminal.console().print(f"page: {html}", markup=False)
+            terminal.show(f"page: {html}")
     if not all(verdict.of(found).ok for found in rollouts):
         raise typer.Exit(FINDING)
 
@@ -97,13 +97,10 @@ def show(
 def _print(rollouts: Sequence[Rollout], url: str) -> None:
     from ktrace.view import rollout as view
 
-    console = terminal.console()
+    columns = terminal.console().width
     most = view.MOST if sys.stdout.isatty() else None
     for number, found in enumerate(rollouts):
         if number:
-            console.print()
-        console.print(view.title(found), style="bold", markup=False)
-        for part in view.parts(found, console.width, most):
-            console.print(part, markup=False)
-        for link in terminal.few(view.trace_urls(found, url)):
-            console.print(link, markup=False, soft_wrap=True)
+            terminal.show("")
+        terminal.show(view.title(found), style="bold")
+        terminal.show(*view.parts(found, columns, most), *terminal.few(view.trace_urls(found, url)))

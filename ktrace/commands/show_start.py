@@ -64,7 +64,7 @@ def show(
     else:
         _print(start, url)
         if html:
-            terminal.console().print(f"page: {html}", markup=False)
+            terminal.show(f"page: {html}")
     if not start.complete:
         raise typer.Exit(FINDING)
 

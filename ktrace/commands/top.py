@@ -26,6 +26,8 @@ _PAUSE_SECONDS = 2.0
 _SECOND = 1_000_000
 _OTHER_LINES = 5
 """Of a terminal, besides rows: the period, which may take two, headings, and what is below."""
+_MOST_ROWS = 40
+"""On a terminal: a pipe gets all."""
 _WIDTH_WITH_LINKS = 180
 """Columns of a terminal on which the page of each row's slowest trace has room."""
 
@@ -115,13 +117,15 @@ def top(
         if as_json:
             terminal.print_json(activity.document(made, window, by.value, of, jaeger.url))
         else:
-            console = terminal.console()
-            width = console.width if sys.stdout.isatty() else None
+            width = terminal.console().width if sys.stdout.isatty() else None
             links = width is None or width >= _WIDTH_WITH_LINKS
-            for part in activity.parts(made, window, heading, jaeger.url, links=links, width=width):
-                console.print(part)
-            for line in () if links else activity.pages(made, jaeger.url):
-                console.print(line, markup=False, soft_wrap=True)
+            shown = made if width is None else made[:_MOST_ROWS]
+            terminal.show(
+                *activity.parts(shown, window, heading, jaeger.url, links=links, width=width)
+            )
+            if more := len(made) - len(shown):
+                terminal.show(f"… {terminal.counted(more, 'more row')}: see --json")
+            terminal.show(*(() if links else activity.pages(shown, jaeger.url)))
 
 
 def _counted(looks: Activity, by: By, wanted: NamedObject | None) -> tuple[list[Row], Window]:
@@ -140,6 +144,7 @@ def _watch(look: Callable[[], tuple[list[Row], Window]], heading: str, url: str)
     from rich.live import Live
 
     from ktrace.view import activity, terminal
+    from ktrace.view.lines import Line
 
     console = terminal.console()
     try:
@@ -161,7 +166,7 @@ def _watch(look: Callable[[], tuple[list[Row], Window]], heading: str, url: str)
                 )
                 more = len(rows) - len(fitting)
                 ends = f"{terminal.counted(more, 'more row')}; " if more else ""
-                line = terminal.text(problem or f"{ends}Ctrl-C ends it")
+                line = Line(problem or f"{ends}Ctrl-C ends it")
                 live.update(Group(*parts, line), refresh=True)
                 time.sleep(_PAUSE_SECONDS)
                 try:

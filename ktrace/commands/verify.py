@@ -72,9 +72,7 @@ def verify(
     if as_json:
         terminal.print_json(versioned(coverage.document(verified, time.time())))
     else:
-        console = terminal.console()
-        for line in coverage.lines(verified, time.time()):
-            console.print(line)
+        terminal.show(*coverage.lines(verified, time.time()))
     if absent:
         streams.tell(absent)
     if not verified.ok:

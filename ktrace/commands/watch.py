@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -93,14 +94,15 @@ def watch(
 
 def _look(watching: Watch, url: str, least_ms: float, *, as_json: bool) -> str:
     """Prints what has completed; returns what was in the way."""
-    from ktrace.view import watched
+    from ktrace.view import terminal, watched
 
     try:
         starts = watching.look()
     except JaegerError as error:
         return f"{error}; trying again"
+    columns = terminal.console().width if sys.stdout.isatty() else None
     for start in starts:
         if not start.length_known or start.duration_ms >= least_ms:
             document = watched.document(start, url)
-            print(json.dumps(document) if as_json else watched.line(start), flush=True)
+            print(json.dumps(document) if as_json else watched.line(start, columns), flush=True)
     return watching.limit

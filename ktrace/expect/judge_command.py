@@ -16,7 +16,7 @@ from ktrace.expect.verdict import Verdict, not_known, qualified
 from ktrace.view.terminal import counted
 
 _CHANGING = (
-    "what the command caused was still changing when following ended: --for SECONDS follows longer"
+    "what the command caused had not settled when following ended: --for SECONDS follows longer"
 )
 _NOUNS = {"select": "span", "request": "request", "webhook": "call", "pod": "pod"}
 

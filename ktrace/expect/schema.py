@@ -230,7 +230,7 @@ def load(path: Path, values: Mapping[str, str], *, of_command: bool = False) -> 
         document = yaml_text.read(text, values)
         file = File.model_validate(document)
     except OSError as error:
-        problem = f"cannot be read: {error.strerror}"
+        problem = f"cannot be read: {error.strerror}. Repair that, or name another file"
         raise UsageError(clean(f"{path} {problem}")) from None
     except UnicodeDecodeError as error:
         problem = f"is not UTF-8 text: byte {error.start + 1} is not; save it as UTF-8"

@@ -113,12 +113,12 @@ def held_by(start: PodStart) -> Held | None:
         return Held(start.waiting[0].what, (seconds or 0) * 1000, goes_on=True)
     if not start.measured:
         return None
-    told = [(step.share * start.duration_ms, step.name) for step in start.steps if step.critical]
-    told += [(step.duration_ms, step.name) for step in start.ready.steps if step.depth == 0]
+    told = [(step.share * start.duration_ms, step) for step in start.steps if step.critical]
+    told += [(step.duration_ms, step) for step in start.ready.steps if step.depth == 0]
     if not told:
         return None
-    ms, name = max(told, key=lambda found: found[0])
-    return Held(name, ms)
+    ms, step = max(told, key=lambda found: found[0])
+    return Held(step.name, ms, exact=not (start.to_the_second and step.unexplained))
 
 
 def _pod(found: PodObject, start: PodStart | None, workload: Workload | None) -> RolledPod:

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ktrace.api import Api
-from ktrace.errors import KtraceError, UnreachableError
+from ktrace.errors import KtraceError, UnreachableError, UsageError
 from ktrace.rollout import sources
 from ktrace.rollout.kinds import (
     CONTROLLER_REVISION,
@@ -129,7 +129,9 @@ def _get(api: Api, path: str, told: str) -> Document:
         document: Document = cleaned(api.get(path))
     except ApiError as error:
         if error.status == HTTPStatus.NOT_FOUND:
-            raise KtraceError(f"there is no {told}") from None
+            raise KtraceError(
+                f"there is no {told}: name another one, or its namespace with -n"
+            ) from None
         reason = clean(api_server.reason(error))
         if error.status in (HTTPStatus.FORBIDDEN, HTTPStatus.UNAUTHORIZED):
             raise KtraceError(
@@ -137,7 +139,7 @@ def _get(api: Api, path: str, told: str) -> Document:
                 "kubeconfig with --kubeconfig PATH"
             ) from None
         if error.status == HTTPStatus.BAD_REQUEST:
-            raise KtraceError(f"{told} cannot be read: {reason}") from None
+            raise UsageError(f"{told} cannot be read: {reason}. Correct the selector") from None
         raise UnreachableError(f"{told} cannot be read: {reason}") from None
     except api_server.FAILURES as error:
         reason = clean(api_server.reason(error))

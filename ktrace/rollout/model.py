@@ -58,6 +58,8 @@ class Held:
     step: str
     ms: float
     goes_on: bool = False
+    exact: bool = True
+    """Whether that is known to more than the second."""
 
 
 @dataclass(frozen=True)

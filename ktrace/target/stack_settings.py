@@ -43,7 +43,9 @@ def read(folder: Path, stack: str | None, *, without_secrets: bool = False) -> S
 def _of_stack(folder: Path, stack: str) -> dict[str, Any]:
     file = folder / f"Pulumi.{stack}.yaml"
     if not file.is_file():
-        raise UsageError(f"there is no stack {stack}: {file} does not exist")
+        raise UsageError(
+            f"there is no stack {stack}: {file} does not exist. `pulumi stack ls` names the stacks"
+        )
     return stack_file.keys(file, PROJECT)
 
 

@@ -113,9 +113,7 @@ class Target:
                 "no cluster is known: give its kubeconfig with --kubeconfig PATH, or a stack with "
                 "--stack NAME"
             )
-        if not self.kubeconfig.is_file():
-            raise UsageError(f"there is no kubeconfig {self.kubeconfig}: is the stack up?")
-        refuse_a_broken_kubeconfig(self.kubeconfig)
+        refuse_a_wrong_kubeconfig(self.kubeconfig)
         return self.kubeconfig
 
 
@@ -156,8 +154,12 @@ def _choose(stack: str | None, jaeger: str | None, kubeconfig: Path | None) -> T
     )
 
 
-def refuse_a_broken_kubeconfig(file: Path) -> None:
+def refuse_a_wrong_kubeconfig(file: Path) -> None:
     """UsageError unless it has a current context, and that context's cluster has an address."""
+    if not file.is_file():
+        raise UsageError(
+            f"there is no kubeconfig {file}: is the stack up? --kubeconfig PATH names another"
+        )
     server = None
     try:
         document = yaml.safe_load(file.read_text())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ktrace.activity.rows import Row
 from ktrace.activity.window import Window
 from ktrace.document import moment, versioned
+from ktrace.view.terminal import counted, duration
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -39,9 +40,11 @@ def parts(
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    yield Text(period(window))
+    from ktrace.view.lines import Cell, Line  # noqa: PLC0415
+
+    yield Line(period(window))
     if not rows:
-        yield Text("no call of a webhook" if heading == "webhook" else "no request")
+        yield "no call of a webhook" if heading == "webhook" else "no request"
         return
     numbers = _numbers(rows)
     kinds = [word for row in rows for word in (_kind(row).split() if fold else [_kind(row)])]
@@ -60,14 +63,14 @@ def parts(
         if not fold:
             key.truncate(names, overflow="ellipsis")
         table.add_row(
-            key,
+            Cell(key),
             _kind(row),
             *(cells[number] for cells in shown.values()),
             *([f"{url}/trace/{row.slowest_trace}"] if links else []),
         )
     yield table
     if left_out:
-        yield Text(f"no room for {', '.join(left_out)}: a wider terminal or --json has them")
+        yield Line(f"no room for {', '.join(left_out)}: a wider terminal or --json has them")
 
 
 def _kind(row: Row) -> str:
@@ -117,7 +120,7 @@ def pages(rows: Sequence[Row], url: str) -> Iterator[str]:
     for row in rows[:_PAGES]:
         yield f"slowest of {row.key}: {url}/trace/{row.slowest_trace}"
     if (more := len(rows) - _PAGES) > 0:
-        yield f"{more} more row{'s' * (more > 1)}: --json has the pages of all"
+        yield f"{counted(more, 'more row')}: --json has the pages of all"
 
 
 def _own_cells(row: Row) -> tuple[str, str]:
@@ -129,7 +132,7 @@ def _own_cells(row: Row) -> tuple[str, str]:
 
 def period(window: Window) -> str:
     """Which period the answer is about, and what it lacks."""
-    told = [f"the last {window.seconds:.0f} s"]
+    told = [f"the last {duration(window.seconds)}"]
     if window.oldest is not None and not window.reaches_back:
         told.append("Jaeger has no older request of the period that was asked for")
     if not window.complete:

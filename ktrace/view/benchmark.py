@@ -7,26 +7,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import RenderableType
-from rich.padding import Padding
 from rich.table import Table
-from rich.text import Text
 
 from ktrace.benchmark import alike
 from ktrace.benchmark.samples import DETAIL, TOTALS, WHOLE, Measurement, rows
 from ktrace.benchmark.statistics import Shift
 from ktrace.document import versioned
-from ktrace.percentiles import LEAST_FOR_P99, percentile
+from ktrace.percentiles import LEAST_FOR_P90, LEAST_FOR_P99, percentile
+from ktrace.view.lines import Cell
 from ktrace.view.terminal import counted, milliseconds
 
 _UNKNOWN = "-"
+_INTERVAL = "99% interval"
+_HEADINGS = ("A", "B", "B - A", _INTERVAL, "")
+_READABLE = 24
+"""Columns of a row's name at least."""
 
 
 def summary(measured: Measurement) -> Iterator[RenderableType]:
-    """What was measured, percentiles of the whole and of each step, and what is left out.
-
-    A line with a link is a str: a terminal opens one that it wraps itself.
-    """
-    yield Text(title(measured))
+    """What was measured, percentiles of the whole and of each step, and what is left out."""
+    yield title(measured)
     if measured.first:
         first = milliseconds(measured.first.start_ms)
         yield f"first start, not in the table: {first}  {measured.first.trace_url}".rstrip()
@@ -36,9 +36,10 @@ def summary(measured: Measurement) -> Iterator[RenderableType]:
         took = milliseconds(slowest.start_ms)
         yield f"slowest: {slowest.pod}, {took}  {slowest.trace_url}".rstrip()
     if 0 < len(measured.warm) < LEAST_FOR_P99:
-        yield Text(f"p99 needs {LEAST_FOR_P99} starts after the first: --pods {LEAST_FOR_P99 + 1}")
+        p90 = f"p90 needs {LEAST_FOR_P90}, " if len(measured.warm) < LEAST_FOR_P90 else ""
+        yield f"{p90}p99 needs {LEAST_FOR_P99} starts after the first: --pods {LEAST_FOR_P99 + 1}"
     for pod, reason in measured.failures.items():
-        yield Text(f"not measured: {pod}: {reason}")
+        yield f"not measured: {pod}: {reason}"
 
 
 def title(measured: Measurement) -> str:
@@ -61,10 +62,9 @@ def _percentiles(measured: Measurement) -> Table:
 
 def _label(name: str) -> RenderableType:
     """Indented by what it is a part of, also where it takes several lines."""
-    if name in TOTALS:
-        return Text(name)
     step, _, detail = name.partition(DETAIL)
-    return Padding(Text(detail or step), (0, 0, 0, 4 if detail else 2))
+    indent = 0 if name in TOTALS else 4 if detail else 2
+    return Cell(" " * indent + (detail or step))
 
 
 def verdict(shifts: Mapping[str, Shift]) -> str:
@@ -81,24 +81,36 @@ def verdict(shifts: Mapping[str, Shift]) -> str:
     return f"B starts {amount} {word} than A{among}"
 
 
-def differences(shifts: Mapping[str, Shift]) -> Table:
+def differences(shifts: Mapping[str, Shift], columns: int) -> Iterator[RenderableType]:
+    """A line for each row; where ``columns`` have no room for the interval it is left out."""
+    rows = {name: _cells(shift) for name, shift in shifts.items()}
+    wide = _READABLE + sum(
+        max(map(len, column)) + 1 for column in zip(_HEADINGS, *rows.values(), strict=True)
+    )
+    left_out = wide > columns
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("median")
-    for heading in ("A", "B", "B - A", "99% interval"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("")
-    for name, shift in shifts.items():
-        style = "bold" if shift.shown else ""
-        table.add_row(
-            _label(name),
-            milliseconds(shift.before),
-            milliseconds(shift.after),
-            _signed(shift.after - shift.before),
-            f"{_signed(shift.low)} to {_signed(shift.high)}",
-            _word(shift),
-            style=style,
-        )
-    return table
+    for heading in _HEADINGS[:-1]:
+        if not (left_out and heading == _INTERVAL):
+            table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column(_HEADINGS[-1], no_wrap=True)
+    for name, (before, after, difference, interval, word) in rows.items():
+        cells = [before, after, difference, *([] if left_out else [interval]), word]
+        table.add_row(_label(name), *cells, style="bold" if shifts[name].shown else "")
+    yield table
+    if left_out:
+        yield f"no room for the {_INTERVAL}: --json has it"
+
+
+def _cells(shift: Shift) -> tuple[str, str, str, str, str]:
+    """Those of ``_HEADINGS``."""
+    return (
+        milliseconds(shift.before),
+        milliseconds(shift.after),
+        _signed(shift.after - shift.before),
+        f"{_signed(shift.low)} to {_signed(shift.high)}",
+        _word(shift),
+    )
 
 
 def document(shifts: Mapping[str, Shift], cautions: Sequence[str]) -> dict[str, Any]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from ktrace.boot.build import pairs
 from ktrace.boot.model import Boot, Line
 from ktrace.document import moment, versioned
+from ktrace.view.lines import Cell
 from ktrace.view.terminal import counted, duration, milliseconds
 from ktrace.view.waterfall import moment as spelled
 
@@ -23,7 +25,7 @@ def title(boot: Boot) -> str:
     """What it is, and how long it took."""
     what = "started again" if boot.again else "booted"
     if boot.length_ms is not None:
-        nodes = counted(len(boot.nodes), "node")
+        nodes = counted(sum(node.in_boot for node in boot.nodes), "node")
         return (
             f"cluster {boot.cluster} {what}: {nodes} Ready after {duration(boot.length_ms / 1000)}"
         )
@@ -54,10 +56,14 @@ def table(boot: Boot, columns: int) -> Table:
         what = Text(line.mark.what, "bold" if line.critical else "")
         node = line.mark.node if several else ""
         if wide:
-            rest = [what, *([Text(node)] if several else []), Text(_source(line), "dim")]
+            rest: list[RenderableType] = [
+                Cell(what),
+                *([Text(node)] if several else []),
+                Text(_source(line), "dim"),
+            ]
         else:
             what.append(f", {node}" if node else "", "not bold")
-            rest = [what.append(f" ({_source(line)})", "dim not bold")]
+            rest = [Cell(what.append(f" ({_source(line)})", "dim not bold"))]
         shown.add_row(
             _time(line, line.after_ms),
             _time(line, line.waited_ms) if line is not boot.lines[0] else "",
@@ -109,6 +115,7 @@ def document(boot: Boot) -> dict[str, Any]:
                     "createdAt": moment(node.created),
                     "startedAt": moment(node.started),
                     "startedAgain": node.again,
+                    "inBoot": node.in_boot,
                 }
                 for node in boot.nodes
             ],

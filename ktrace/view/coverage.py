@@ -15,6 +15,7 @@ from ktrace.pipeline.collector_metrics import Destination
 from ktrace.pipeline.coverage import Coverage
 from ktrace.pipeline.hops import BrokenHop
 from ktrace.pipeline.verification import Verification
+from ktrace.view.lines import Cell
 from runtime_observability.host.memory_loss import MemoryLoss
 
 _NO_NODE = "from a node that its spans do not name"
@@ -84,7 +85,8 @@ def lines(verification: Verification, now: float) -> Iterator[RenderableType]:
             + ", ".join(verification.not_known)
         )
     for hop, affected in _by_broken_hop(verification.parts).items():
-        yield Text(f"\nbroken: {hop.hop}", "bold red")
+        yield ""
+        yield Text(f"broken: {hop.hop}", "bold red")
         yield Text(f"  seen: {hop.evidence}")
         yield Text(f"  cure: {hop.cure}")
         yield Text(f"  affects: {', '.join(affected)}")
@@ -120,7 +122,7 @@ def _table(verification: Verification, now: float) -> Table:
             last_span += f", {no_node}"
         if not part.expected and not part.ok:
             last_span += f", not expected: {unexpected}"
-        table.add_row(_state(part), part.component, part.node, last_span)
+        table.add_row(_state(part), part.component, Cell(part.node), Cell(last_span))
     return table
 
 

@@ -48,8 +48,7 @@ def _facts(ending: PodEnding) -> Iterator[tuple[str, str, str]]:
         view.length(ending) or "not known",
         f"{first.how} by {first.by}" if first else "",
     )
-    for waiting in ending.waiting[:1]:
-        yield "waits for", waterfall.waits_for(waiting, ending.looked_at), ""
+    yield from page.waits(ending.waiting, ending.looked_at)
     if ending.ended and (slowest := ending.slowest):
         yield "slowest step", milliseconds(slowest.duration_ms), brief(slowest.name)
     if ending.killed:

@@ -7,27 +7,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from html import escape
 
 from ktrace.brief import brief
 from ktrace.components import APISERVER, CONTAINERD, KUBELET, SCHEDULER
-from ktrace.podstart.model import PodStart, Step
-from ktrace.view.terminal import milliseconds
-from ktrace.view.waterfall import length, moment, ready_after, summary, title
+from ktrace.podstart.model import PodStart, Step, Waiting
+from ktrace.view import axis
+from ktrace.view.terminal import duration, milliseconds
+from ktrace.view.waterfall import (
+    LEAST_TOLD_MS,
+    length,
+    moment,
+    ready_after,
+    summary,
+    title,
+)
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b2733; --soft: #5d6b7a; --line: #dfe5eb; --paper: #fff;
   --card: #f5f7f9; --apiserver: #3267d6; --scheduler: #9a4fc4; --kubelet: #1f8a4c;
-  --containerd: #0e8fa8; --gap: #a8b3be; --hot: #c2410c; }
+  --containerd: #0e8fa8; --gap: #a8b3be; --hot: #c2410c; --alarm: #b42318; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6ebf0; --soft: #9aa7b4; --line: #2c3743;
   --paper: #12181f; --card: #1a222b; --apiserver: #7aa2ff; --scheduler: #cf94f0;
-  --kubelet: #58c98a; --containerd: #4cc7de; --gap: #5b6874; --hot: #ff8a4c; } }
+  --kubelet: #58c98a; --containerd: #4cc7de; --gap: #5b6874; --hot: #ff8a4c;
+  --alarm: #ff9a8b; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink);
   font: 15px/1.45 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 main { max-width: 1200px; margin: 0 auto; padding: 32px 24px 48px; }
 h1 { font-size: 24px; margin: 0 0 4px; overflow-wrap: anywhere; }
-.when { color: var(--soft); margin: 0 0 20px; }
+.answer { margin: 0 0 4px; overflow-wrap: anywhere; }
+.when { color: var(--soft); margin: 0 0 20px; overflow-wrap: anywhere; }
 .facts { display: flex; flex-wrap: wrap; gap: 12px; margin: 0 0 24px; }
 .facts div { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
   padding: 10px 16px; min-width: 150px; flex: 1; }
@@ -38,16 +49,20 @@ table { width: 100%; border-collapse: collapse; table-layout: fixed; }
 th { text-align: left; font-size: 13px; font-weight: 600; color: var(--soft); padding: 6px 8px;
   border-bottom: 1px solid var(--line); }
 td { padding: 5px 8px; border-bottom: 1px solid var(--line); vertical-align: middle; }
-.step { width: 31%; overflow-wrap: anywhere; }
-.who { width: 10%; }
-.number { width: 9%; text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.step { width: 30%; overflow-wrap: anywhere; }
+.who { width: 100px; }
+.number { width: 122px; text-align: right; font-variant-numeric: tabular-nums;
+  white-space: nowrap; }
+.ticks { display: block; position: relative; height: 22px; }
+.ticks span { position: absolute; bottom: 0; white-space: nowrap; font-weight: 400;
+  border-left: 1px solid var(--soft); padding-left: 3px; }
 .detail .step { padding-left: 28px; color: var(--soft); }
 .detail td { padding-top: 2px; padding-bottom: 2px; font-size: 13px; }
 .gap .step { color: var(--soft); font-style: italic; }
 .critical .step, .critical .took { font-weight: 600; }
 .slowest td { background: var(--card); } .slowest .took { color: var(--hot); }
 .lane { position: relative; height: 18px; background: linear-gradient(90deg, var(--line) 1px,
-  transparent 1px) 0 0 / 25% 100%; }
+  transparent 1px) 0 0 / var(--unit) 100%; }
 .detail .lane { height: 10px; }
 .bar { position: absolute; top: 0; bottom: 0; min-width: 2px; border-radius: 3px; }
 .apiserver { background: var(--apiserver); } .scheduler { background: var(--scheduler); }
@@ -56,7 +71,7 @@ td { padding: 5px 8px; border-bottom: 1px solid var(--line); vertical-align: mid
   border: 1px solid var(--gap); }
 .detail .bar { opacity: .55; }
 .critical .bar { outline: 2px solid var(--hot); outline-offset: 1px; }
-.error { color: #c92a2a; font-size: 13px; font-weight: 400; }
+.error { color: var(--alarm); font-size: 13px; font-weight: 400; }
 .legend { display: flex; flex-wrap: wrap; gap: 18px; color: var(--soft); font-size: 13px;
   margin: 16px 0 0; }
 .legend i { display: inline-block; width: 12px; height: 12px; border-radius: 3px;
@@ -66,12 +81,19 @@ td { padding: 5px 8px; border-bottom: 1px solid var(--line); vertical-align: mid
   transparent 3px 6px); border: 1px solid var(--gap); }
 h2 { font-size: 16px; margin: 28px 0 6px; }
 ul { margin: 0; padding-left: 20px; } a { color: var(--apiserver); overflow-wrap: anywhere; }
+@media (max-width: 900px) { .who, .number:not(.took) { display: none; } .step { width: 40%; } }
 @media (max-width: 720px) {
   main { padding: 18px 12px 32px; } h1 { font-size: 20px; }
   .facts div { min-width: 40%; padding: 8px 12px; }
-  .who, .number:not(.took) { display: none; } .step { width: 46%; } .number { width: 24%; }
+  .step { width: 46%; } .number { width: 24%; white-space: normal; }
+  th .ticks span:not(:first-child, :last-child) { visibility: hidden; }
+}
+@media print {
+  .bar, .lane, .legend i { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  tr, summary, .facts div { break-inside: avoid; }
 }
 """.strip()
+UNEXPLAINED = '<span><i class="hatch"></i>nothing is known of it</span>'
 COMPONENTS = (APISERVER, SCHEDULER, KUBELET, CONTAINERD)
 
 
@@ -134,8 +156,8 @@ def whole(page: Page) -> str:
 <body>
 <main>
 <h1>{escape(page.heading)}</h1>
+<p class="answer">{escape(page.title)}</p>
 <p class="when">{escape(page.when)}</p>
-<p class="when">{escape(page.title)}</p>
 <dl class="facts">
 {facts(page.facts)}
 </dl>
@@ -153,6 +175,16 @@ def whole(page: Page) -> str:
 """
 
 
+def waits(waiting: Sequence[Waiting], now: datetime | None) -> list[tuple[str, str, str]]:
+    """The card of the first thing that is waited for: since when, and what it is."""
+    cards = []
+    for found in waiting[:1]:
+        seconds = found.seconds(now)
+        since = "not known how long" if seconds is None else duration(seconds)
+        cards.append(("waits for", since, brief(found.what)))
+    return cards
+
+
 def facts(cards: Iterable[tuple[str, str, str]]) -> str:
     """Each with its name, its value, and a remark that may be empty."""
     return "\n".join(
@@ -164,25 +196,35 @@ def facts(cards: Iterable[tuple[str, str, str]]) -> str:
 
 def _steps(page: Page) -> str:
     rows = "\n".join(row(step, page.length_ms, slowest=step is page.slowest) for step in page.steps)
-    legend = "\n".join(
-        f'<span><i class="{name}"></i>{name}</span>'
-        for name in COMPONENTS
-        if any(step.component == name for step in page.steps)
-    )
-    return f"""<table>
+    legend = of_components(page.steps)
+    if any(step.critical for step in page.steps):
+        legend.append(f'<span><i class="mark"></i>made the length of the {page.of}</span>')
+    if any(step.unexplained for step in page.steps):
+        legend.append(UNEXPLAINED)
+    told = "\n".join(legend)
+    return f"""{table(rows, page.length_ms)}
+<p class="legend">
+{told}
+</p>
+"""
+
+
+def of_components(steps: Sequence[Step]) -> list[str]:
+    """The entries of a legend for the components that ``steps`` have."""
+    found = {step.component for step in steps}
+    return [f'<span><i class="{name}"></i>{name}</span>' for name in COMPONENTS if name in found]
+
+
+def table(rows: str, total_ms: float) -> str:
+    """What ``row`` made of steps, below a head with an axis of ``total_ms``."""
+    return f"""<table style="{axis.grid(total_ms)}">
 <thead><tr><th class="step">step</th><th class="who">component</th>
 <th class="number">start</th><th class="number took">took</th>
-<th>0 to {milliseconds(page.length_ms)}</th></tr></thead>
+<th>{axis.ticks(total_ms)}</th></tr></thead>
 <tbody>
 {rows}
 </tbody>
-</table>
-<p class="legend">
-{legend}
-<span><i class="mark"></i>made the length of the {page.of}</span>
-<span><i class="hatch"></i>nothing is known of it</span>
-</p>
-"""
+</table>"""
 
 
 def _links(urls: Iterable[str]) -> str:
@@ -194,11 +236,13 @@ def _facts(start: PodStart) -> list[tuple[str, str, str]]:
     if start.incomplete:
         label = "so far" if start.so_far else "as far as it is known"
     cards = [(label, length(start) or "not known", "")]
+    cards += waits(start.waiting, start.looked_at)
     if start.measured and (slowest := start.slowest):
         cards.append(("slowest step", milliseconds(slowest.duration_ms), brief(slowest.name)))
     if ready := ready_after(start):
         cards.append(("Ready", ready, "since the request"))
-    cards.append(("unexplained", milliseconds(start.unexplained_ms), "nothing is known of it"))
+    if start.unexplained_ms >= LEAST_TOLD_MS:
+        cards.append(("unexplained", milliseconds(start.unexplained_ms), "nothing is known of it"))
     return cards
 
 

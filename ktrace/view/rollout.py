@@ -13,6 +13,7 @@ from ktrace.rollout import verdict as verdicts
 from ktrace.rollout.kinds import DEPLOYMENT, JOB
 from ktrace.rollout.model import Held, Link, OtherPod, Part, RolledPod, Rollout, State, Write
 from ktrace.rollout.verdict import Verdict
+from ktrace.view.lines import Cell
 from ktrace.view.terminal import counted, duration, milliseconds
 from ktrace.view.waterfall import bar_width
 
@@ -91,7 +92,7 @@ def _step(held: Held) -> str:
     step = clause(held.step)
     if held.goes_on:
         return f"{step}, for {duration(held.ms / 1000)}"
-    return f"{step} {milliseconds(held.ms)}"
+    return f"{step} {_time(held.ms, exact=held.exact)}"
 
 
 def length(time: timedelta, *, exact: bool) -> str:
@@ -211,13 +212,13 @@ def table(rollout: Rollout, columns: int, most: int | None = MOST) -> Table:
     made.add_column("slowest step", overflow="fold")
     for pod in shown:
         made.add_row(
-            Text(name_of(rollout, pod)),
+            Cell(name_of(rollout, pod)),
             Text(_told(pod), _STYLES.get(pod.state, "yellow")),
             *([Text(pod.node)] if node else []),
             *([_after(rollout, pod)] if created else []),
             Text(took(pod)),
             *([Text(_bar(pod, axis, bars, rollout.looked_at), _style(pod))] if bars else []),
-            Text(slowest(pod)),
+            Cell(slowest(pod)),
         )
     return made
 
@@ -238,9 +239,11 @@ def hidden(rollout: Rollout, most: int | None = MOST) -> str:
     if most is None or len(rollout.pods) <= most:
         return ""
     rest = rollout.pods[most:]
-    known = [pod.took_ms for pod in rest if pod.took_ms is not None]
-    quicker = f", none slower than {milliseconds(max(known))}" if len(known) == len(rest) else ""
-    return f"… {counted(len(rest), 'pod')} more{quicker}: see --html or --json"
+    known = [pod for pod in rest if pod.took_ms is not None]
+    longest = max(known, key=lambda pod: pod.took_ms or 0.0, default=None)
+    all_known = longest is not None and len(known) == len(rest)
+    quicker = f", none slower than {took(longest)}" if longest and all_known else ""
+    return f"… {counted(len(rest), 'more pod')}{quicker}: see --html or --json"
 
 
 def slowest(pod: RolledPod) -> str:
@@ -274,11 +277,11 @@ def others(rollout: Rollout, columns: int, most: int | None = MOST) -> Table | N
     made.add_column("how", overflow="fold")
     for other in shown:
         made.add_row(
-            Text(other.name),
+            Cell(other.name),
             Text(str(other.state)),
             *([Text(other.node)] if node else []),
             Text(ended_in(other)),
-            Text(ending(other)),
+            Cell(ending(other)),
         )
     return made
 
@@ -292,7 +295,7 @@ def ended_in(other: OtherPod) -> str:
 def others_hidden(rollout: Rollout, most: int | None = MOST) -> str:
     if most is None or len(rollout.others) <= most:
         return ""
-    return f"… {counted(len(rollout.others) - most, 'old pod')} more: see --html or --json"
+    return f"… {counted(len(rollout.others) - most, 'more old pod')}: see --html or --json"
 
 
 def ending(other: OtherPod) -> str:

@@ -18,9 +18,6 @@ main { max-width: 1500px; }
 .axis { position: sticky; top: 0; z-index: 1; background: var(--paper); color: var(--soft);
   border-bottom: 1px solid var(--line); }
 .axis > span { font-size: 13px; font-weight: 600; }
-.ticks { position: relative; height: 22px; }
-.ticks span { position: absolute; bottom: 0; white-space: nowrap; font-weight: 400;
-  border-left: 1px solid var(--soft); padding-left: 3px; }
 .pods { list-style: none; margin: 0; padding: 0; }
 .pods li { border-bottom: 1px solid var(--line); }
 .pods summary { cursor: pointer; list-style: none; line-height: 1.3; }
@@ -33,9 +30,7 @@ details[open] .name::before { content: "▾"; }
 .took { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .state { font-size: 13px; white-space: nowrap; }
 .state.undone, .longest > details > summary .took { color: var(--alarm); font-weight: 600; }
-.pods .lane { height: 16px; background: linear-gradient(90deg, var(--line) 1px, transparent 1px)
-  0 0 / var(--unit) 100%; }
-.more .lane { background-size: 25% 100%; }
+.pods summary .lane { height: 16px; }
 .pods .bar { border-radius: 0; }
 .pods .whole { background: var(--line); border: 1px solid var(--gap); }
 .pods .open { border-right-style: dashed; border-right-width: 3px; }
@@ -54,9 +49,6 @@ details[open] .name::before { content: "▾"; }
   transparent 2px 5px); border: 1px solid var(--kubelet); }
 .legend .ends { background: repeating-linear-gradient(135deg, var(--alarm) 0 2px,
   transparent 2px 6px); border: 1px solid var(--alarm); }
-.error { color: var(--alarm); }
-:root { --alarm: #b42318; }
-@media (prefers-color-scheme: dark) { :root { --alarm: #ff9a8b; } }
 section + section { border-top: 2px solid var(--line); margin-top: 36px; padding-top: 20px; }
 section > h2:first-child { font-size: 20px; overflow-wrap: anywhere; }
 h3 { font-size: 16px; margin: 26px 0 6px; }

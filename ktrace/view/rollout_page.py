@@ -17,7 +17,7 @@ from ktrace.brief import brief
 from ktrace.podstart.model import PodStart, Step
 from ktrace.rollout import verdict as verdicts
 from ktrace.rollout.model import OtherPod, Part, RolledPod, Rollout, State
-from ktrace.view import page
+from ktrace.view import axis, page
 from ktrace.view import rollout as view
 from ktrace.view.rollout_assets import SCRIPT, STYLE
 from ktrace.view.terminal import counted
@@ -25,10 +25,6 @@ from ktrace.view.terminal import counted
 _MS = timedelta(milliseconds=1)
 _FEW = 8
 """Rows that need no filter."""
-_TICKS = 5
-_LAST_TICK = 0.86
-"""The share of the axis behind which a tick's label has no room, on a window of 400 pixels."""
-_NICE = (1, 2, 5, 10)
 _WIDEST = {"name": 36, "state": 16, "node": 30, "took": 16, "held": 26}
 """Characters in one line of each text of a row: longer ones take two."""
 _MARK = 4
@@ -141,7 +137,7 @@ class _Section:
         return "\n".join(
             (
                 self._head(head, name),
-                f'<div class="rows {key}" style="{_grid(self.total_ms)};{self._columns}">',
+                f'<div class="rows {key}" style="{axis.grid(self.total_ms)};{self._columns}">',
                 _axis(*heads, self.total_ms),
                 f'<ol class="pods" aria-labelledby="{name}">',
                 *rows,
@@ -283,46 +279,11 @@ def _known(number: int | None) -> str:
 
 
 def _axis(pod: str, took: str, held: str, total_ms: float) -> str:
-    unit = _unit(total_ms)
-    ticks = "".join(
-        f'<span style="left:{at / total_ms * 100:.2f}%">{_tick(at)}</span>'
-        for at in _ticks(total_ms, unit)
-    )
     return (
         f'<div class="axis" aria-hidden="true"><span>{pod}</span><span>state</span>'
         f"<span>node</span><span class=took>{took}</span><span>{held}</span>"
-        f'<span class="ticks">{ticks}</span></div>'
+        f"{axis.ticks(total_ms)}</div>"
     )
-
-
-def _grid(total_ms: float) -> str:
-    """The property that the lines behind the bars have: the share of the axis between two ticks."""
-    return f"--unit:{_unit(total_ms) / total_ms:.4%}" if total_ms > 0 else "--unit:100%"
-
-
-def _unit(total_ms: float) -> float:
-    """Between two ticks: 1, 2 or 5 times a power of ten."""
-    if total_ms <= 0:
-        return 1.0
-    power = 1.0
-    while power * 10 <= total_ms / _TICKS:
-        power *= 10
-    while power > total_ms / _TICKS:
-        power /= 10
-    return next((power * nice for nice in _NICE if power * nice * _TICKS >= total_ms), power * 10)
-
-
-def _ticks(total_ms: float, unit: float) -> Iterator[float]:
-    number = 0
-    while total_ms > 0 and number * unit <= total_ms * _LAST_TICK:
-        yield number * unit
-        number += 1
-
-
-def _tick(ms: float) -> str:
-    if not ms:
-        return "0"
-    return f"{ms / 1000:g} s" if ms >= 1000 else f"{ms:g} ms"
 
 
 def _segments(start: PodStart) -> Iterator[tuple[Step, str]]:
@@ -376,7 +337,7 @@ def _more_of_end(other: OtherPod, url: str) -> str:
 def _steps(steps: Sequence[Step], length_ms: float) -> Iterator[str]:
     slowest = max((s for s in steps if s.depth == 0), key=lambda s: s.duration_ms, default=None)
     if rows := "\n".join(page.row(step, length_ms, slowest=step is slowest) for step in steps):
-        yield f"{_HEAD}{rows}</tbody></table>"
+        yield page.table(rows, length_ms)
 
 
 def _rest(missing: Sequence[str], urls: Sequence[str]) -> Iterator[str]:
@@ -386,23 +347,17 @@ def _rest(missing: Sequence[str], urls: Sequence[str]) -> Iterator[str]:
         yield f"<p>In Jaeger: {links}</p>"
 
 
-_HEAD = (
-    '<table><thead><tr><th class="step">step</th><th class="who">component</th>'
-    '<th class="number">start</th><th class="number took">took</th><th>when</th></tr></thead>'
-    "<tbody>"
-)
-
-
 def _at(moment: datetime, *, exact: bool) -> str:
     return f"{moment:%H:%M:%S.%f}"[:-3] if exact else f"{moment:%H:%M:%S}, to the second"
 
 
 def _legend(rollout: Rollout) -> str:
-    steps = [step for pod in rollout.pods if pod.start for step in pod.start.steps]
-    shown = [name for name in page.COMPONENTS if any(step.component == name for step in steps)]
-    parts = [f'<span><i class="{name}"></i>{name}</span>' for name in shown]
-    parts.append('<span><i class="waits"></i>all containers run, not Ready yet</span>')
-    parts.append('<span><i class="hatch"></i>nothing is known of it</span>')
+    starts = [pod.start for pod in rollout.pods if pod.start]
+    parts = page.of_components([step for start in starts for step in start.steps])
+    if any(start.ready.steps for start in starts):
+        parts.append('<span><i class="waits"></i>all containers run, not Ready yet</span>')
+    if any(step.unexplained for start in starts for step in start.steps):
+        parts.append(page.UNEXPLAINED)
     if rollout.others:
         parts.append('<span><i class="ends"></i>an old pod ends</span>')
     return f'<p class="legend">{"".join(parts)}</p>'

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -17,10 +18,10 @@ from ktrace.bundle import session
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.text import Text
 
-PIPE_WIDTH = 400
+PIPE_WIDTH = 4_000
 """Columns without a terminal: enough that nothing is cut."""
+_PIPE = {"width": PIPE_WIDTH, "height": 25}
 _LINKS = 4
 """At the beginning and at the end of many."""
 _HOUR, _MINUTE, _TENTH, _HUNDREDTH = 3_600_000, 60_000, 100, 10
@@ -37,8 +38,31 @@ def console(*, error: bool = False) -> Console:
         soft_wrap=not is_terminal,
         force_terminal=is_terminal or forced,
         no_color=None if is_terminal or forced else True,
-        width=None if is_terminal else PIPE_WIDTH,
+        **(_size() if is_terminal else _PIPE),
     )
+
+
+def show(*parts: RenderableType, style: str = "") -> None:
+    """Prints ``parts`` on stdout, each text on lines that a person would make."""
+    _draw(console(), parts, style)
+
+
+def _draw(target: Console, parts: Iterable[RenderableType], style: str = "") -> None:
+    from rich.text import Text  # noqa: PLC0415
+
+    from ktrace.view.lines import Line  # noqa: PLC0415
+
+    for part in parts:
+        whole = Line(part) if isinstance(part, str | Text) else part
+        target.print(whole, style=style, crop=False)
+
+
+def _size() -> dict[str, int]:
+    """The terminal's, where the terminal's library takes 80 columns instead of looking."""
+    if os.environ.get("TERM", "").lower() not in ("dumb", "unknown"):
+        return {}
+    size = shutil.get_terminal_size()
+    return {"width": size.columns, "height": size.lines}
 
 
 def _trimming(**settings: Any) -> Console:
@@ -95,15 +119,8 @@ def print_answer(
     title: str, table: RenderableType | None, lines: Iterable[str], urls: Sequence[str]
 ) -> None:
     """Prints a picture with what it answers above, and notes and pages in Jaeger below."""
-    target = console()
-    target.print(title, style="bold", markup=False)
-    if table is not None:
-        target.print(table)
-    for line in lines:
-        target.print(line, markup=False)
-    # A terminal opens a link that it wraps itself.
-    if pages := "\n".join(few(urls)):
-        target.print(pages, markup=False, soft_wrap=True)
+    show(title, style="bold")
+    show(*([] if table is None else [table]), *lines, *few(urls))
 
 
 def few(links: Sequence[str]) -> list[str]:
@@ -147,24 +164,17 @@ def as_json(document: Any) -> str:
     return json.dumps(document, indent=2)
 
 
-def text(line: str) -> Text:
-    """A line as it is: the name of an object is not markup."""
-    from rich.text import Text  # noqa: PLC0415
-
-    return Text(line)
-
-
-def coloured(what: RenderableType, *, error: bool = False) -> str:
-    """``what`` as ``console(error=error)`` would print it."""
+def coloured(parts: Iterable[RenderableType], *, error: bool = False) -> str:
+    """``parts`` as ``show(*parts, error=error)`` would print them."""
     target = console(error=error)
     with target.capture() as captured:
-        target.print(what)
+        _draw(target, parts)
     return captured.get().rstrip("\n")
 
 
-def plain(what: RenderableType) -> str:
-    """``what`` as a pipe would receive it."""
+def plain(*parts: RenderableType) -> str:
+    """``parts`` as a pipe would receive them."""
     target = _trimming(file=io.StringIO(), width=PIPE_WIDTH, no_color=True, soft_wrap=True)
     with target.capture() as captured:
-        target.print(what, soft_wrap=True)
+        _draw(target, parts)
     return captured.get().rstrip("\n")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from rich.console import Group, RenderableType
-from rich.text import Text
-from rich.tree import Tree
+from collections.abc import Iterator
+
+from rich.console import RenderableType
 
 from ktrace.brief import brief, clause
 from ktrace.following.followed_pod import FollowedPod
 from ktrace.following.refusals import REASON
 from ktrace.following.report import Report
 from ktrace.recording.requests import CONNECT, DRY_RUN, READ, WATCH, WRITE, RecordedRequest
-from ktrace.view import terminal, verdicts, waterfall
+from ktrace.view import verdicts, waterfall
+from ktrace.view.lines import Branch
 from ktrace.view.terminal import counted, milliseconds
 
 _SHOWN_READS = 3
@@ -22,33 +23,39 @@ _THAT_PAGE = "that page"
 """The command's own, which is the first line."""
 
 
-def with_verdicts(report: Report) -> RenderableType:
+def with_verdicts(report: Report) -> Iterator[RenderableType]:
     """The report, and below it what became of the expectations."""
-    if report.judged is None:
-        return render(report)
-    return Group(render(report), *verdicts.of_command(report.judged))
+    yield from render(report)
+    if report.judged is not None:
+        yield from verdicts.of_command(report.judged)
 
 
-def render(report: Report) -> Tree:
-    title = f"{' '.join(report.command)}  (exit {report.code})"
-    tree = Tree(terminal.text(f"{report.page}\n{title}" if report.page else title))
+def render(report: Report) -> Iterator[RenderableType]:
+    """The command's page, and the tree of what it caused."""
     if report.page:
-        tree.add(terminal.text(_joined(report)))
+        yield report.page
+    yield _tree(report)
+
+
+def _tree(report: Report) -> Branch:
+    tree = Branch(f"{' '.join(report.command)}  (exit {report.code})")
+    if report.page:
+        tree.add(_joined(report))
     _add_requests(tree, report)
-    pods = tree.add(terminal.text(f"what followed: {counted(len(report.followed.pods), 'pod')}"))
+    pods = tree.add(f"what followed: {counted(len(report.followed.pods), 'pod')}")
     for pod in report.followed.pods:
         _add_pod(pods, report, pod)
     for refusal in report.followed.refusals:
         controller = refusal.controller
         subject = f"{controller.kind} {refusal.namespace}/{controller.name}"
         times = f", {refusal.times} times" if refusal.times > 1 else ""
-        pods.add(terminal.text(f"{subject}  {REASON}{times}: {refusal.message}"))
-    if not report.followed.quiet:
-        tree.add(terminal.text("still changing when following ended: --for SECONDS follows longer"))
+        pods.add(f"{subject}  {REASON}{times}: {refusal.message}")
+    if report.requests and not report.followed.quiet:
+        tree.add("not settled when following ended: --for SECONDS follows longer")
     for note in report.notes:
-        tree.add(terminal.text(f"note: {note}"))
+        tree.add(f"note: {note}")
     if report.problem:
-        tree.add(terminal.text(f"problem: {report.problem}"))
+        tree.add(f"problem: {report.problem}")
     return tree
 
 
@@ -66,7 +73,7 @@ def _joined(report: Report) -> str:
     )
 
 
-def _add_requests(tree: Tree, report: Report) -> None:
+def _add_requests(tree: Branch, report: Report) -> None:
     of_kind: dict[str, list[RecordedRequest]] = {}
     for request in report.requests:
         of_kind.setdefault(request.info.kind, []).append(request)
@@ -77,17 +84,17 @@ def _add_requests(tree: Tree, report: Report) -> None:
         if requests := of_kind.get(kind):
             longest_ms = max(map(report.duration_ms, requests))
             title = f"{counted(len(requests), noun)}  open for up to {milliseconds(longest_ms)}"
-            branch = tree.add(terminal.text(title))
+            branch = tree.add(title)
             for request in requests:
                 branch.add(_line(report, request, _subject(request)))
     if reads := of_kind.get(READ):
         _add_reads(tree, report, reads)
 
 
-def _add_reads(tree: Tree, report: Report, reads: list[RecordedRequest]) -> None:
+def _add_reads(tree: Branch, report: Report, reads: list[RecordedRequest]) -> None:
     total_ms = sum(map(report.duration_ms, reads))
     title = f"{counted(len(reads), 'read request')}  {milliseconds(total_ms)}"
-    branch = tree.add(terminal.text(title))
+    branch = tree.add(title)
     slowest_first = sorted(reads, key=report.duration_ms, reverse=True)
     for request in slowest_first[:_SHOWN_READS]:
         path = request.path.partition("?")[0]
@@ -100,35 +107,31 @@ def _subject(request: RecordedRequest) -> str:
     return f"{info.verb} {info.resource} {name}".rstrip()
 
 
-def _line(report: Report, request: RecordedRequest, title: str) -> Text:
+def _line(report: Report, request: RecordedRequest, title: str) -> str:
     url = report.request_url(request)
     where = _THAT_PAGE if url and url == report.page else url or "no trace"
-    return terminal.text(
-        f"{title}  {request.status or 'no answer'}  {milliseconds(report.duration_ms(request))}  "
-        f"{where}"
-    )
+    took = milliseconds(report.duration_ms(request))
+    return f"{title}  {request.status or 'no answer'}  {took}  {where}"
 
 
-def _add_pod(tree: Tree, report: Report, pod: FollowedPod) -> None:
+def _add_pod(tree: Branch, report: Report, pod: FollowedPod) -> None:
     node = f" on {pod.node}" if pod.node else ""
     parts = [f"pod {pod.namespace}/{pod.name}{node}", _outcome(pod)]
     if pod.traces:
         parts += [", ".join(pod.services), report.trace_url(pod.longest) or ""]
-    branch = tree.add(terminal.text("  ".join(parts)))
+    branch = tree.add("  ".join(parts))
     if pod.cause:
-        branch.add(terminal.text(brief(pod.cause)))
+        branch.add(brief(pod.cause))
     for step in pod.start.steps if pod.start else ():
         is_long = step.duration_ms >= (pod.duration_ms or 0.0) * _STEP_SHARE
         if step.depth == 0 and (step.error or is_long):
             error = f"  FAILED: {brief(step.error, step.name)}" if step.error else ""
-            branch.add(
-                terminal.text(f"{clause(step.name)}  {milliseconds(step.duration_ms)}{error}")
-            )
+            branch.add(f"{clause(step.name)}  {milliseconds(step.duration_ms)}{error}")
     looked_at = pod.start.looked_at if pod.start else None
     for waiting in pod.waiting:
-        branch.add(terminal.text(f"now: {waterfall.waits_for(waiting, looked_at)}"))
+        branch.add(f"now: {waterfall.waits_for(waiting, looked_at)}")
     for note in pod.start.notes if pod.start else ():
-        branch.add(terminal.text(f"note: {brief(note)}"))
+        branch.add(f"note: {brief(note)}")
 
 
 def _outcome(pod: FollowedPod) -> str:

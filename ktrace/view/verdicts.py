@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ktrace.document import versioned
-from ktrace.view import terminal
 from ktrace.view.terminal import counted
 
 if TYPE_CHECKING:
-    from rich.text import Text
+    from rich.console import RenderableType
 
     from ktrace.expect.verdict import Judged, Verdict
 
@@ -36,26 +35,29 @@ def entries(judged: Judged) -> list[dict[str, Any]]:
     ]
 
 
-def of_command(judged: Judged) -> Iterator[Text]:
+def of_command(judged: Judged) -> Iterator[RenderableType]:
     """The lines below a report, with a heading for each file if there are several."""
     for suite, verdicts in judged.suites:
         if len(judged.suites) > 1:
-            yield terminal.text(f"{suite}:")
+            yield f"{suite}:"
         yield from lines(verdicts)
 
 
-def lines(verdicts: Sequence[Verdict]) -> Iterator[Text]:
+def lines(verdicts: Sequence[Verdict]) -> Iterator[RenderableType]:
     from rich.text import Text  # noqa: PLC0415  --json does not wait for it
+
+    from ktrace.view.lines import Line  # noqa: PLC0415
 
     for verdict in verdicts:
         found = counted(verdict.found, verdict.noun)
-        yield Text.assemble(_result(verdict), f"  {verdict.name} ({found})")
+        told = Text.assemble(_result(verdict), f"  {verdict.name} ({found})")
+        yield Line(told, follow=_INDENT)
         for failure in verdict.failures:
-            yield terminal.text(f"{_INDENT}{failure}")
+            yield f"{_INDENT}{failure}"
         for nearest in verdict.nearest:
-            yield terminal.text(f"{_INDENT}nearest: {nearest}")
+            yield f"{_INDENT}nearest: {nearest}"
         for note in verdict.notes:
-            yield terminal.text(f"{_INDENT}note: {note}")
+            yield f"{_INDENT}note: {note}"
 
 
 def _entry(verdict: Verdict) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ktrace.brief import brief, clause, grouped
 from ktrace.components import APISERVER, CONTAINERD, KUBELET, SCHEDULER
 from ktrace.podstart.model import PodStart, Step, Waiting
 from ktrace.podstart.readiness import CONDITION, SPAN
+from ktrace.view.lines import Cell
 from ktrace.view.retries import fold
 from ktrace.view.terminal import counted, duration, milliseconds
 
@@ -21,6 +22,8 @@ _NARROW = 100
 _MOST_LINES = 200
 """The terminal's library takes a second for 1,000, and nobody reads as many."""
 _MOST_ERRORS = 20
+LEAST_TOLD_MS = 0.05
+"""Less would be told as 0.0 ms."""
 _SECOND_MS = 1000
 _STYLES = {
     APISERVER: "blue",
@@ -104,10 +107,9 @@ def summary(start: PodStart) -> list[str]:
     slowest = start.slowest
     if slowest and start.measured and start.duration_ms:
         share = slowest.duration_ms / start.duration_ms
-        lines.append(
-            f"slowest: {clause(slowest.name)}, {milliseconds(slowest.duration_ms)} "
-            f"({share:.0%} of the total)"
-        )
+        took = slowest.duration_ms
+        so_long = _told(took, start) if slowest.unexplained else milliseconds(took)
+        lines.append(f"slowest: {clause(slowest.name)}, {so_long} ({share:.0%} of the total)")
     known = "began" if start.beginning_known else "known from"
     lines.append(f"{known}: {moment(start.started_at)}")
     if start.uid:
@@ -120,8 +122,8 @@ def summary(start: PodStart) -> list[str]:
         lines.append(f"Ready after {ready}, {source}{note}")
     elif start.ready.note and not start.waiting:
         lines.append(start.ready.note)
-    if start.length_known:
-        lines.append(f"unexplained: {milliseconds(start.unexplained_ms)} of which nothing is known")
+    if start.length_known and start.unexplained_ms >= LEAST_TOLD_MS:
+        lines.append(f"unexplained: {_told(start.unexplained_ms, start)} of which nothing is known")
     if start.spans_without_parent:
         lines.append(
             f"spans whose parent is lost or has not arrived yet: {start.spans_without_parent}"
@@ -197,7 +199,7 @@ def table_of(steps: Sequence[Step], length_ms: float, columns: int) -> Table:
             Text(f"* {step.share:.0%}" if step.critical else "", "bold yellow"),
             Text(step.component, style),
             *bars,
-            label,
+            Cell(label),
         )
     if left_out := len(kept) - len(shown):
         waterfall.add_row(*before_last, f"… {left_out:,} more: see --json")

@@ -118,6 +118,8 @@ def configuration(kubeconfig: Path) -> client.Configuration:
     except (config.ConfigException, *_UNUSABLE) as error:
         # ConfigException repeats the entry that it is about, and with it credentials.
         why = re.sub(r"\{.*\}", "…", " ".join(str(error).split()))
+        if isinstance(error, TypeError | AttributeError):
+            why = "it does not have a kubeconfig's shape"
         raise KubeconfigError(f"{kubeconfig} cannot be used: {why}") from None
     if not access.host:
         raise KubeconfigError(f"{kubeconfig} cannot be used: its cluster has no server")

@@ -119,7 +119,7 @@ def assert_() -> str:
     found = [judge.judge(expectation, traces) for expectation in expected.expectations]
     assert all(verdict.ok for verdict in found)
     command = f"ktrace assert {EXPECTATIONS} --set POD=default/{POD} --junit report.xml"
-    return block(command, (line.plain for line in verdicts.lines(found)))
+    return block(command, map(str, verdicts.lines(found)))
 
 
 _MEASUREMENTS = Path(__file__).with_name("measurements")
@@ -137,7 +137,7 @@ def diff() -> str:
     """Its difference from another: the rows until all that differ are told."""
     before, after = (file.read(_MEASUREMENTS / f"{name}.json") for name in ("before", "after"))
     shifts = compare(rows(before.warm), rows(after.warm))
-    table = terminal.plain(benchmark.differences(shifts)).splitlines()
+    table = terminal.plain(*benchmark.differences(shifts, terminal.PIPE_WIDTH)).splitlines()
     last = max(number for number, line in enumerate(table) if line.rstrip().endswith("slower"))
     kept = [line.rstrip() for line in table[: last + 3]]
     return block("ktrace diff before.json after.json", [benchmark.verdict(shifts), *kept, "  ..."])
@@ -161,7 +161,7 @@ def _depth(found: Trace, span: Span) -> int:
 
 def run() -> str:
     """What `kubectl apply` of a Deployment with three replicas caused: its first pod."""
-    lines = terminal.plain(tree.render(_report())).splitlines()
+    lines = terminal.plain(*tree.render(_report())).splitlines()
     second = next(
         number for number, line in enumerate(lines) if "default/web-957b6795d-pn7cq" in line
     )

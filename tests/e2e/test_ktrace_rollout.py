@@ -145,5 +145,6 @@ def test_what_cannot_be_shown_is_one_line(stack: Stack) -> None:
     absent = ktrace(stack, "show", "deploy/never-was", "--timeout", "1")
     assert (absent.returncode, absent.stderr.strip()) == (
         1,
-        "ktrace: there is no deployment default/never-was",
+        "ktrace: there is no deployment default/never-was: name another one, or its namespace "
+        "with -n",
     )

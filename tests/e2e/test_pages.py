@@ -19,7 +19,7 @@ from tests.fakes.clock import Clock
 from tests.fakes.jaeger import URL
 from tests.fakes.rollouts import rollout_of
 
-START = PROJECT / "tests/unit/ktrace/podstart/snapshots/with-init.html"
+STARTS = PROJECT / "tests/unit/ktrace/podstart/snapshots"
 
 
 @pytest.mark.parametrize(
@@ -38,9 +38,20 @@ def test_everybody_can_read_a_rollout(
     assert browser.problems(chromium, page, width, scheme) == []
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(400, "dark"), (1280, "light")])
-def test_everybody_can_read_a_start(chromium: Browser, width: int, scheme: Scheme) -> None:
-    assert browser.problems(chromium, START, width, scheme) == []
+@pytest.mark.parametrize(
+    ("pod", "width", "scheme"),
+    [
+        ("with-init", 400, "dark"),
+        ("with-init", 1280, "light"),
+        ("no-image", 400, "light"),
+        ("no-image", 800, "light"),
+        ("no-image", 1280, "dark"),
+    ],
+)
+def test_everybody_can_read_a_start(
+    chromium: Browser, pod: str, width: int, scheme: Scheme
+) -> None:
+    assert browser.problems(chromium, STARTS / f"{pod}.html", width, scheme) == []
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ DATA = "c2VjcmV0"
     [
         ("cluster", {"certificate-authority-data": DATA}, "its cluster has no server"),
         ("cluster", {"server": None, "certificate-authority-data": DATA}, "Expected key server"),
-        ("cluster", {"server": 5}, "'int' object"),
+        ("cluster", {"server": 5}, "does not have a kubeconfig's shape"),
         ("cluster", None, "Expected key cluster"),
         ("user", {"client-certificate-data": DATA, "client-key-data": DATA}, "PEM lib"),
         ("user", None, "Expected key user"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -65,6 +66,24 @@ def test_a_full_disk_is_told_with_the_cure(arguments: str) -> None:
     )
     assert "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) <= 2, "a failure is told, and that it is nowhere else"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437"])
+def test_what_an_encoding_does_not_have_is_drawn_with_what_it_has(encoding: str) -> None:
+    """A bar of question marks is no picture; ü and 容 are no drawing."""
+    told = "█ ▒ ░ ▪ ├── └── │ … → ≈ “ü容”"
+    script = f"from ktrace import streams; streams.prepare(); print({told!r})"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        cwd=PROJECT,
+        capture_output=True,
+        check=True,
+    )
+    shown = done.stdout.decode(encoding).strip()
+    assert shown.count("?") == {"ascii": 2, "latin-1": 1, "cp437": 1}[encoding]
+    if encoding == "ascii":
+        assert shown == '# = . - +-- +-- | ... -> ~ "??"'
 
 
 @full

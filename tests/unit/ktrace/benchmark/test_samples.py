@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from ktrace.benchmark import file
 from ktrace.benchmark.samples import READY, WHOLE, WITHOUT_PULLS, Measurement, of_start, rows
@@ -17,6 +18,7 @@ from ktrace.errors import UsageError
 from ktrace.podstart.model import PodStart, Ready, Step
 from ktrace.view import benchmark, terminal
 from tests.schemas import validate
+from tests.unit.ktrace.view.test_terminal import Screen
 
 STEPS = (
     Step("create request", "apiserver", 0, 10),
@@ -96,7 +98,7 @@ def test_the_verdict_names_the_detail_and_not_its_step_too() -> None:
     assert benchmark.verdict(compare(rows(before.warm), rows(before.warm))) == (
         "no difference of the whole start shown"
     )
-    assert "slower" in terminal.plain(benchmark.differences(shifts))
+    assert "slower" in terminal.plain(*benchmark.differences(shifts, terminal.PIPE_WIDTH))
 
 
 def test_the_first_start_is_in_no_percentile() -> None:
@@ -136,15 +138,27 @@ def test_what_a_file_contains_reaches_no_terminal_raw(tmp_path: Path) -> None:
     assert "\x1b" not in told
 
 
-def test_a_narrow_terminal_keeps_links_and_indents() -> None:
+def test_a_narrow_terminal_keeps_links_and_indents(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("TERM", "xterm"), ("COLUMNS", "60"), ("NO_COLOR", "1")):
+        monkeypatch.setenv(name, value)
     measured = measurement(20)
-    console = Console(width=60, color_system=None)
-    with console.capture() as captured:
-        for part in benchmark.summary(measured):
-            console.print(part, markup=False, soft_wrap=isinstance(part, str))
-    assert captured.get().count(measured.warm[0].trace_url) == 2, "a link is one line"
-    with console.capture() as captured:
-        shifts = compare(rows(measured.warm), rows(measured.warm))
-        console.print(benchmark.differences(shifts))
-    own = {line.split()[0] for line in captured.get().splitlines() if not line.startswith(" ")}
-    assert own <= {"median", "start", "without", "pulls", "Ready"}, "a step's lines are indented"
+    shifts = compare(rows(measured.warm), rows(measured.warm))
+    screen = Screen()
+    monkeypatch.setattr(sys, "stdout", screen)
+    terminal.show(*benchmark.summary(measured))
+    links = screen.getvalue().count(measured.warm[0].trace_url)
+    screen.truncate(0)
+    terminal.show(*benchmark.differences(shifts, 60))
+    told = re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue()).strip("\0").splitlines()
+    assert links == 2, "a link is one line"
+    assert max(map(len, told)) <= 60
+    own = {line.split()[0] for line in told[:-1] if not line.startswith(" ")}
+    assert own <= {"median", "start", "Ready"}, "a step's lines are indented"
+    assert "interval" not in told[0]
+    assert told[-1] == "no room for the 99% interval: --json has it"
+
+
+def test_percentiles_that_are_left_out_are_told_with_what_they_need() -> None:
+    few, some = (terminal.plain(*benchmark.summary(measurement(number))) for number in (4, 20))
+    assert "p90 needs 10, p99 needs 100 starts after the first: --pods 101" in few
+    assert "\np99 needs 100 starts after the first: --pods 101" in some

@@ -229,7 +229,8 @@ def test_an_absent_file_is_wrong_usage(ktrace: Ktrace, jaeger: str, tmp_path: Pa
     refused = ktrace("assert", str(tmp_path / "absent"), "--jaeger", jaeger)
     assert refused.returncode == 2
     assert refused.stderr == (
-        f"ktrace: {tmp_path / 'absent'} cannot be read: No such file or directory\n"
+        f"ktrace: {tmp_path / 'absent'} cannot be read: No such file or directory. Repair that, or "
+        "name another file\n"
     )
 
 

@@ -398,7 +398,8 @@ def test_a_stack_that_does_not_exist_is_wrong_usage(ktrace: Ktrace, computer: Ma
     refused = ktrace("doctor", "--stack", "nosuch")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr == (
-        f"ktrace: there is no stack nosuch: {PROJECT / 'Pulumi.nosuch.yaml'} does not exist\n"
+        f"ktrace: there is no stack nosuch: {PROJECT / 'Pulumi.nosuch.yaml'} does not exist. "
+        "`pulumi stack ls` names the stacks\n"
     )
 
 

@@ -184,6 +184,15 @@ def test_any_kubeconfig_is_read_with_the_kubernetes_client(
     assert (shown.returncode, shown.stderr) == (0, "")
 
 
+def test_a_file_with_another_text_is_no_kubeconfig(
+    ktrace: Ktrace, jaeger: str, tmp_path: Path
+) -> None:
+    (other := tmp_path / "other").write_text("root:x:0:0:root")
+    shown = ktrace("show", "echo-one", "--jaeger", jaeger, "--kubeconfig", str(other))
+    (line,) = [line for line in shown.lines if line.startswith("without")]
+    assert line.endswith(f"{other} cannot be used: it does not have a kubeconfig's shape")
+
+
 def test_a_file_that_is_no_kubeconfig_is_named(ktrace: Ktrace, jaeger: str, tmp_path: Path) -> None:
     absent = tmp_path / "absent"
     shown = ktrace("show", "echo-one", "--jaeger", jaeger, "--kubeconfig", str(absent))
@@ -311,6 +320,8 @@ def test_a_jaeger_that_was_made_again_says_since_when_it_has_traces(
             "; similar names are default/web-5, default/web-4, default/web-3",
         ),
         (["kube-system/coredns"], ""),
+        (["default/crash", "default/dns"], ""),
+        (["shop/web-0", "default/other"], "; similar names are shop/web-0"),
     ],
 )
 def test_similar_names_are_offered(

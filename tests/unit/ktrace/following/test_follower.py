@@ -156,7 +156,7 @@ def test_a_pod_that_waits_is_told_without_a_trace(
     (listed,) = report.document()["pods"]
     assert (listed["phase"], listed["services"]) == ("Pending", [])
     assert listed["durationMs"] is listed["traceUrl"] is None
-    assert "pod n/a  Pending, no trace of its own" in terminal.plain(tree.render(report))
+    assert "pod n/a  Pending, no trace of its own" in terminal.plain(*tree.render(report))
 
 
 GATE = {"spec": {"schedulingGates": [{"name": "hold"}], "containers": [{"name": "a"}]}}
@@ -189,7 +189,7 @@ def test_a_pod_without_a_trace_is_told_with_what_it_waits_for(
     (listed,) = report.document()["pods"]
     (waiting,) = listed["waitingFor"]
     assert told in waiting["what"]
-    assert f"now: {waiting['what']}" in terminal.plain(tree.render(report))
+    assert f"now: {waiting['what']}" in terminal.plain(*tree.render(report))
 
 
 def test_a_pod_that_runs_waits_for_nothing(owners: Callable[..., PodOwners], clock: Clock) -> None:
@@ -220,7 +220,7 @@ def test_text_and_json_tell_one_start(owners: Callable[..., PodOwners], clock: C
     assert listed["complete"] is True
     assert [step["name"] for step in listed["steps"]] == [step.name for step in found.start.steps]
     assert listed["terminationMs"] is None
-    shown = terminal.plain(tree.render(report))
+    shown = terminal.plain(*tree.render(report))
     took = terminal.milliseconds(found.start.duration_ms)
     assert f"pod n/a on node-1  started in {took}  kubelet" in shown
 
@@ -242,12 +242,12 @@ def test_a_pods_end_is_as_long_as_its_termination(
     report = follow(jaeger_with(clock, ended), known, removed)
     (listed,) = report.document()["pods"]
     assert (listed["outcome"], listed["durationMs"], listed["complete"]) == ("ended", 2680.0, None)
-    assert "pod n/a  ended in 2.68 s" in terminal.plain(tree.render(report))
+    assert "pod n/a  ended in 2.68 s" in terminal.plain(*tree.render(report))
     both = follow(jaeger_with(clock, start_of("a", "u-a"), ended), owners([], []), NEW)
     (listed,) = both.document()["pods"]
     assert (listed["outcome"], listed["terminationMs"]) == ("started", 2680.0)
     assert listed["durationMs"] < 1
-    shown = terminal.plain(tree.render(both))
+    shown = terminal.plain(*tree.render(both))
     started = "1 container started 0.0 ms after its first span"
     assert f"{started} (whether more were wanted is not known), ended" in shown
 
@@ -272,7 +272,7 @@ def test_containers_of_a_pod_that_ran_before_the_command_are_no_start(
     report = follow(jaeger, known, patched, seconds=5, since=500)
     (listed,) = report.document()["pods"]
     assert (listed["outcome"], listed["complete"], listed["steps"]) == ("changed", None, [])
-    shown = terminal.plain(tree.render(report))
+    shown = terminal.plain(*tree.render(report))
     assert "pod n/a  containers started in a pod that ran already: 0.0 ms" in shown
 
 
@@ -308,7 +308,7 @@ def test_a_start_is_complete_when_every_container_has_started(
     assert (listed["complete"], listed["node"]) == (complete, "node-2")
     assert listed["outcome"] == ("started" if complete else "starting")
     assert listed["containersWanted"] == 2
-    assert text in terminal.plain(tree.render(report))
+    assert text in terminal.plain(*tree.render(report))
 
 
 def test_a_start_that_is_not_read_in_time_is_not_called_an_end(
@@ -318,7 +318,7 @@ def test_a_start_that_is_not_read_in_time_is_not_called_an_end(
     report = follow(jaeger_with(clock, start_of("a", "u-new"), seconds=1), known, NEW, seconds=0)
     (listed,) = report.document()["pods"]
     assert (listed["outcome"], listed["durationMs"]) == ("unread", None)
-    assert "could not be read from Jaeger in time" in terminal.plain(tree.render(report))
+    assert "could not be read from Jaeger in time" in terminal.plain(*tree.render(report))
 
 
 def test_what_failed_in_a_start_is_told_however_short_it_was(
@@ -334,7 +334,7 @@ def test_what_failed_in_a_start_is_told_however_short_it_was(
     report = follow(jaeger_with(clock, started), known, NEW, seconds=5)
     (listed,) = report.document()["pods"]
     assert listed["errors"] == ["pull: failed"]
-    assert "FAILED: failed" in terminal.plain(tree.render(report))
+    assert "FAILED: failed" in terminal.plain(*tree.render(report))
 
 
 def test_what_did_nothing_since_is_no_consequence(
@@ -527,7 +527,7 @@ def test_what_a_controller_could_not_create_is_told(
     report = Report(("kubectl",), 0, (NEW,), following.followed, URL)
     told = {"namespace": "n", "kind": "ReplicaSet", "name": "d-1", "message": quota, "times": 5}
     assert report.document()["refusals"] == [told]
-    shown = terminal.plain(tree.render(report))
+    shown = terminal.plain(*tree.render(report))
     assert f"ReplicaSet n/d-1 FailedCreate, 5 times: {quota}" in " ".join(shown.split())
 
 

@@ -496,7 +496,8 @@ def test_what_needs_the_cluster_says_so(wanted: Wanted, error: type[Exception], 
         ({"pods": 403}, KtraceError, "pods in shop cannot be read: 403"),
         ({"replicasets": 403}, KtraceError, "replicasets in shop cannot be read: 403"),
         ({"web": 500}, UnreachableError, "deployment shop/web cannot be read: 500"),
-        ({"web": 404}, KtraceError, "there is no deployment shop/web"),
+        ({"web": 404}, KtraceError, "there is no deployment shop/web: name another one"),
+        ({"pods": 400}, UsageError, "pods in shop cannot be read: 400 .*Correct the selector"),
     ],
 )
 def test_what_cannot_be_read_is_one_line(

@@ -12,9 +12,10 @@ from html.parser import HTMLParser
 import pytest
 from rich.console import Console
 
+from ktrace.rollout.build import held_by
 from ktrace.rollout.model import Held, Rollout, State
 from ktrace.view import rollout as view
-from ktrace.view import rollout_json, rollout_page
+from ktrace.view import rollout_json, rollout_page, waterfall
 from tests.fakes import rollouts
 from tests.fakes.jaeger import URL
 from tests.fakes.rollouts import NAMESPACE
@@ -38,6 +39,24 @@ def printed(rollout: Rollout, columns: int, most: int | None = view.MOST) -> lis
     return [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in captured.get().splitlines()]
 
 
+def test_a_step_is_told_no_more_exactly_than_it_is_known(three: Rollout) -> None:
+    """Of starts that Jaeger no longer has: "not traced 7.00 s" of what took about seven."""
+    (pod, *_) = three.pods
+    assert pod.start
+    gap = replace(pod.start.steps[0], name="not traced", unexplained=True, critical=True)
+    rough = replace(
+        pod.start, steps=(replace(gap, duration_ms=7_000, share=1.0),), to_the_second=True,
+        duration_ms=7_000, ready=replace(pod.start.ready, steps=()),
+    )  # fmt: skip
+    held = held_by(rough)
+    assert held
+    assert view.slowest(replace(pod, held=held)) == "not traced ≈7 s"
+    assert "slowest: not traced, 7 s (100% of the total)" in waterfall.summary(rough)
+    exact = held_by(replace(rough, to_the_second=False))
+    assert exact
+    assert view.slowest(replace(pod, held=exact)) == "not traced 7.00 s"
+
+
 @pytest.mark.parametrize("columns", [60, 80, 100, 130, 200])
 def test_every_line_fits(hundred: Rollout, columns: int) -> None:
     lines = printed(hundred, columns)
@@ -48,11 +67,11 @@ def test_every_line_fits(hundred: Rollout, columns: int) -> None:
 def test_a_terminal_gets_the_slowest_and_how_many_are_left_out(hundred: Rollout) -> None:
     lines = printed(hundred, 130)
     assert sum(line.startswith("web-6d4cf56db6") for line in lines) == view.MOST
-    (more,) = [line for line in lines if re.match("… [0-9]+ pods more", line)]
+    (more,) = [line for line in lines if re.match("… [0-9]+ more pods", line)]
     slowest_left = max(pod.took_ms or 0 for pod in hundred.pods[view.MOST :])
-    told = f"… 80 pods more, none slower than {slowest_left / 1000:.2f} s: see --html or --json"
+    told = f"… 80 more pods, none slower than {slowest_left / 1000:.2f} s: see --html or --json"
     assert more.rstrip() == told
-    assert "… 80 old pods more: see --html or --json" in [line.rstrip() for line in lines]
+    assert "… 80 more old pods: see --html or --json" in [line.rstrip() for line in lines]
     assert sum(line.startswith("web-") for line in printed(hundred, 130, None)) == 200
 
 
@@ -174,11 +193,3 @@ def test_the_page_of_a_selection_has_an_axis_for_each_pod() -> None:
     assert "each on an axis of its own" in text
     bars = re.findall(r'class="bar whole" style="left:([0-9.]+)%', text)
     assert set(bars) == {"0.00"}
-
-
-@pytest.mark.parametrize(
-    ("total_ms", "unit"), [(2_883, 1_000), (90, 20), (30_000, 10_000), (600_000, 200_000), (5, 1)]
-)
-def test_ticks_are_round(total_ms: float, unit: float) -> None:
-    assert rollout_page._unit(total_ms) == pytest.approx(unit)
-    assert 3 <= len(list(rollout_page._ticks(total_ms, unit))) <= 6
