@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -75,14 +75,15 @@ def decide(
     digest: str,
     *,
     servers: int,
-    never_complete: bool,
+    begun: Collection[str] = (),
 ) -> Decision:
     """What to do with the cluster. Raises CommandError where only a person may decide.
 
     ``found`` are all containers with k3d's label of the cluster, without nodes of others;
     ``wanted`` the names of the nodes that it should have, of which the first ``servers`` are
-    servers; ``digest`` identifies the configuration that they are created from; ``never_complete``:
-    whether the cluster is known never to have been complete.
+    servers; ``digest`` identifies the configuration that they are created from; ``begun``: the
+    nodes of a creation that is not known to have ever been complete. If all of them were started,
+    somebody may use them, and what else is wanted can be added.
     """
     if not found:
         return Decision(Action.CREATE, "it does not exist")
@@ -96,10 +97,10 @@ def decide(
         for name, node in there.items()
         if node.spec != digest
     ]
-    if never_complete:
+    if begun:
         problems += [
             f"{name} never started"
-            for name in wanted
+            for name in begun
             if name not in there or there[name].state == "created"
         ]
         if problems:
@@ -134,12 +135,18 @@ class Ensure:
         """
         self.check_files()
         found = self.unpaused(self.containers())
+        if self.record.never_complete and self.may_be_in_use(found):
+            log(
+                f"cluster {self.names.cluster}: the run that began it was interrupted, but it has "
+                "run for long enough to be in use"
+            )
+            self.record = replace(self.record, never_complete=False)
         decision = decide(
             found,
             self.nodes,
             self.record.digest,
             servers=self.spec.config["servers"],
-            never_complete=self.record.never_complete,
+            begun=self.record.content if self.record.never_complete else (),
         )
         self.note()
         log(f"cluster {self.names.cluster}: {decision.action.value}, because {decision.reason}")
@@ -193,6 +200,14 @@ class Ensure:
             log(f"cluster {self.names.cluster}: {name} was paused and goes on")
             runner.run(["docker", "unpause", name]).checked()
         return self.containers() if paused else found
+
+    def may_be_in_use(self, found: Sequence[Owned]) -> bool:
+        """Whether a server has run for longer than a start takes, though no run saw it ready."""
+        return any(
+            nodes.seconds_since_start(node.name) > self.spec.start_seconds
+            for node in found
+            if node.role == "server"
+        )
 
     def check_files(self) -> None:
         """Raises CommandError for a missing file, without which the nodes would fail."""
@@ -251,6 +266,7 @@ class Ensure:
             self.delete()
             self.create()
             return
+        self.note(never_complete=False)
         if self.record.draining in present:
             agents.uncordon(self.record.draining, server=self.nodes[0])
         for name in sorted(there.keys() - set(self.nodes), reverse=True):
