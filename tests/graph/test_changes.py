@@ -551,6 +551,17 @@ def test_what_a_change_does_to_the_cluster_is_said(
     assert run(change, observed=standing()).warnings() == lines
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_what_becomes_of_a_cluster_without_its_record_is_said(same: bool) -> None:
+    names = Names("dev", PROJECT)
+    digest = identity(spec_of(names, parsed())) if same else "another"
+    observed = Observation(generation=7, created_from=frozenset({digest}))
+    (line,) = run(observed=observed).warnings()
+    does = "nodes will restart one" if same else "will be replaced, and its workloads go with it"
+    assert does in line
+    assert line.endswith(f"the record of it, {names.record}, is lost")
+
+
 def test_fewer_agents_are_said() -> None:
     (line,) = run({"agents": 1}, observed=standing(agents=3)).warnings()
     assert line == (
