@@ -34,7 +34,7 @@ from runtime_observability.host import (
     store,
 )
 from runtime_observability.host.api_server import ApiServer
-from runtime_observability.host.cluster_lock import locked
+from runtime_observability.host.cluster_lock import LockError, locked
 from runtime_observability.host.docker import Owned
 from runtime_observability.host.files import write_private
 from runtime_observability.host.http import httpx
@@ -358,10 +358,10 @@ class Ensure:
     def delete(self) -> None:
         """Deletes the cluster with the script that Pulumi's delete also runs.
 
-        Raises CommandError where this run has outlived its engine and a destroy.
+        Raises LockError where this run has outlived its engine and a destroy.
         """
         if cluster_lock.is_superseded(self.names, self.lock):
-            raise runner.CommandError(
+            raise LockError(
                 f"cluster {self.names.cluster} belongs to a later run by now and is left as it is"
             )
         values = {
@@ -414,7 +414,8 @@ def main() -> int:
             instance = Ensure(names, spec, record, lock).run()
     except (runner.CommandError, api_server.UnusableKubeconfigError, OSError) as error:
         print(f"error: cluster {names.cluster}: {error}", file=sys.stderr)
-        if not isinstance(error, agents.AgentsError) and _stands(names):
+        works = isinstance(error, agents.AgentsError | LockError | OSError)
+        if not works and _stands(names):
             print(
                 f"to create it anew, without its workloads: `k3d cluster delete {names.cluster}`, "
                 "then `pulumi up`",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import yaml
@@ -22,7 +23,7 @@ from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Record
 from runtime_observability.core.transition import content, identity
 from runtime_observability.host import agents, cluster_ready, ensure, k3d, runner, store
-from runtime_observability.host.cluster_lock import locked
+from runtime_observability.host.cluster_lock import LockError, locked
 from runtime_observability.host.cluster_ready import Wanted
 from runtime_observability.host.docker import Owned
 from runtime_observability.host.ensure import Action, Ensure, decide
@@ -873,6 +874,24 @@ def test_an_agent_s_problem_is_no_reason_to_make_the_cluster_anew(
     told = capfd.readouterr().err
     assert "agent-0 cannot be drained and stays: Cannot evict pod. Free it of that pod" in told
     assert ANEW not in told
+
+
+@pytest.mark.usefixtures("readiness")
+def test_what_stops_this_run_alone_is_no_reason_to_make_the_cluster_anew(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    standing(daemon, names, spec)
+    errors = [OSError(28, "No space left on device"), LockError("another run has held the lock")]
+    for error in errors:
+        monkeypatch.setattr(store, "save", Mock(side_effect=error))
+        assert command(names, spec, monkeypatch) == 1
+        told = capfd.readouterr().err
+        assert str(error) in told
+        assert ANEW not in told
 
 
 @pytest.mark.usefixtures("readiness")
