@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 
-from runtime_observability.core import compatibility, spec_changes, stores, support
+from runtime_observability.core import compatibility, spec_changes, stores, support, unused
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Observation
@@ -31,6 +31,7 @@ def warnings(
         *_unchecked_releases(settings),
         *_versions_of_other_images(settings),
         *_unused_containerd(settings),
+        *unused.lines(settings),
         *_lost_rewrites(settings),
     ]
 
