@@ -25,12 +25,9 @@ CLAIM = _commands.in_turn(["claim_stack.sh"])
 NETWORK = _commands.in_turn(["detach_network.sh"])
 
 
-def sh(
-    text: str, daemon: FakeDaemon, stdin: str = "", cwd: Path | None = None, **environment: str
-) -> Any:
+def sh(text: str, daemon: FakeDaemon, stdin: str = "", **environment: str) -> Any:
     return subprocess.run(
         ["/bin/sh", "-c", text],
-        cwd=cwd,
         env={"PATH": daemon.path, **environment},
         input=stdin,
         capture_output=True,
@@ -535,7 +532,7 @@ def test_a_claim_that_cannot_be_written_fails(daemon: FakeDaemon, names: Names) 
 
 @pytest.mark.parametrize("claim", ["own", "another", "broken", "none"])
 def test_a_folder_that_was_moved_loses_the_stacks_own(
-    daemon: FakeDaemon, names: Names, tmp_path: Path, claim: str
+    daemon: FakeDaemon, names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, claim: str
 ) -> None:
     """Pulumi runs a delete in the project's folder, and $DIRECTORY is below the one before."""
     moved = tmp_path / "moved"
@@ -545,6 +542,7 @@ def test_a_folder_that_was_moved_loses_the_stacks_own(
     texts = {"own": f"{names.claim}\n", "another": f"{another}\n", "broken": names.claim[:9]}
     if claim in texts:
         (here / "stack.json").write_text(texts[claim])
-    done = sh(STACK, daemon, cwd=moved, **values(names), CLAIM=names.claim)
+    monkeypatch.chdir(moved)
+    done = sh(STACK, daemon, **values(names), CLAIM=names.claim)
     assert (done.returncode, done.stderr) == (0, "")
     assert here.exists() is (claim != "own")
