@@ -1,4 +1,5 @@
-"""Removes containers and networks that a killed run made and that are not in Pulumi's state.
+"""Removes containers and networks that a killed run made and that are not in Pulumi's state, and
+refuses to go on where the state itself is lost.
 
 A before_create hook runs where the engine's state has no such resource, or when it has deleted the
 one that is replaced. So an object of the same name that carries the stack's owner label is an
@@ -38,6 +39,33 @@ def no_container(name: str, owner: str) -> pulumi.ResourceHook:
     return _before_create(name, owner, docker.containers, remove)
 
 
+def no_cluster(cluster: str, owner: str) -> pulumi.ResourceHook:
+    """Before the stack's first resource is created, in previews too: refuses a ``cluster`` that is
+    there, as nothing of it can be in a state without that resource.
+
+    An up that came further would have the guard in this state, too: its destroy takes all that
+    another state still has.
+    """
+
+    def hook(_: pulumi.ResourceHookArgs) -> None:
+        _refuse_a_cluster(cluster, owner)
+
+    options = pulumi.ResourceHookOptions(on_dry_run=True)
+    return pulumi.ResourceHook(f"find-the-state-of-{cluster}", hook, options)
+
+
+def _refuse_a_cluster(cluster: str, owner: str) -> None:
+    """Raises CommandError if ``cluster`` is there. Empty: there is none with workloads."""
+    if cluster and ClusterNodes.of(docker.containers(), cluster, owner).owned:
+        raise runner.CommandError(
+            f"nothing was touched, because cluster {cluster} of this stack is there with its "
+            "workloads, and Pulumi's state does not have it: the state was lost, is an older one, "
+            "or is in another backend. Use the backend that has it (`pulumi login`), give Pulumi "
+            "its state back (`pulumi stack import --file BACKUP`), or give the cluster up: "
+            f"`k3d cluster delete {cluster}`, then `pulumi up`"
+        )
+
+
 def no_network(name: str, owner: str, cluster: str) -> pulumi.ResourceHook:
     """Before a network is created: removes the one of its name that a killed run left.
 
@@ -46,14 +74,7 @@ def no_network(name: str, owner: str, cluster: str) -> pulumi.ResourceHook:
     """
 
     def remove(network: str) -> None:
-        if cluster and ClusterNodes.of(docker.containers(), cluster, owner).owned:
-            raise runner.CommandError(
-                f"cluster {cluster} of this stack is there with its workloads, but Pulumi's state "
-                "does not have the network that it is on: the state was lost or is an older one. "
-                "Nothing was removed. Give Pulumi its state back (`pulumi stack import --file "
-                "BACKUP`), or give the cluster up: `k3d cluster delete "
-                f"{cluster}`, then `pulumi up`"
-            )
+        _refuse_a_cluster(cluster, owner)
         values = {"OWNER": owner, "NETWORK": name}
         runner.run_script("detach_network.sh", values).checked()
         runner.run(["docker", "network", "rm", network]).checked()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pulumi
 
 
-def refuse(stack: str) -> pulumi.ResourceHookBinding:
-    """A hook on the stack's first resource, which has the stack's name as it was in the state.
+def refuse(stack: str) -> pulumi.ResourceHook:
+    """A hook before an update of the stack's first resource: the state has the stack's old name.
 
     It runs in previews too, before any other resource, and its error ends the run: engine
     v3.259.0, pkg/resource/deploy, UpdateStep.Apply and Deployment.RunHooks.
@@ -24,6 +24,4 @@ def refuse(stack: str) -> pulumi.ResourceHookBinding:
             )
 
     options = pulumi.ResourceHookOptions(on_dry_run=True)
-    return pulumi.ResourceHookBinding(
-        before_update=[pulumi.ResourceHook(f"refuse-rename-to-{stack}", hook, options)]
-    )
+    return pulumi.ResourceHook(f"refuse-rename-to-{stack}", hook, options)

@@ -6,7 +6,7 @@ import pulumi
 
 from runtime_observability.core.args import StackGuardArgs
 
-from . import _commands, _renames
+from . import _commands, _orphans, _renames
 
 
 class StackGuard(pulumi.ComponentResource):
@@ -33,6 +33,12 @@ class StackGuard(pulumi.ComponentResource):
                 **({"KEPT_ELSEWHERE": args.kept_elsewhere} if args.kept_elsewhere else {}),
             },
             create=_commands.in_turn(["claim_stack.sh"]),
-            opts=pulumi.ResourceOptions(parent=self, hooks=_renames.refuse(args.stack)),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                hooks=pulumi.ResourceHookBinding(
+                    before_create=[_orphans.no_cluster(args.standing, args.owner)],
+                    before_update=[_renames.refuse(args.stack)],
+                ),
+            ),
         )
         self.register_outputs({})

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from datetime import date
 
-from runtime_observability.core import compatibility, spec_changes, stores, support
+from runtime_observability.core import compatibility, spec_changes, stores, support, unused
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Observation
 from runtime_observability.core.settings.model import Settings
-from runtime_observability.core.transition import transition
+from runtime_observability.core.transition import identity, transition
+
+_RESTART = (
+    "its nodes will restart one after the other; every object stays, and containers restart once"
+)
 
 
 def warnings(
@@ -27,6 +31,7 @@ def warnings(
         *_unchecked_releases(settings),
         *_versions_of_other_images(settings),
         *_unused_containerd(settings),
+        *unused.lines(settings),
         *_lost_rewrites(settings),
     ]
 
@@ -37,7 +42,7 @@ def _change(
     """What a change of the configuration does to the cluster: one of three, for each change."""
     record = observed.record
     if record is None:
-        return []
+        return _change_of_an_unknown_cluster(names, spec, observed)
     change = transition(ClusterSpec.read(record.spec), spec)
     changed = "; ".join(spec_changes.changes(record.spec, spec.document, settings.secret_keys))
     cluster = f"cluster {names.cluster}"
@@ -49,11 +54,23 @@ def _change(
     if change.agents < 0:
         lines.append(f"{cluster}: agents will be drained and removed, {-change.agents} of them")
     if change.restarts:
-        lines.append(
-            f"{cluster}: its nodes will restart one after the other; every object stays, and "
-            "containers restart once"
-        )
+        lines.append(f"{cluster}: {_RESTART}")
     return [f"{line}: {changed}" for line in lines]
+
+
+def _change_of_an_unknown_cluster(
+    names: Names, spec: ClusterSpec, observed: Observation
+) -> list[str]:
+    """Without its record nobody knows whether a standing cluster could become what is wanted."""
+    if not observed.created_from:
+        return []
+    cluster, lost = f"cluster {names.cluster}", f"the record of it, {names.record}, is lost"
+    if observed.created_from == {identity(spec)}:
+        return [f"{cluster}: {_RESTART}: {lost}"]
+    return [
+        f"{cluster} will be replaced, and its workloads go with it: it was created from another "
+        f"configuration, and {lost}"
+    ]
 
 
 def _other_store(names: Names, observed: Observation, settings: Settings) -> list[str]:

@@ -21,6 +21,8 @@ class StackGuardArgs:
     stack: str
     owner: str
     cluster: str
+    standing: str
+    """The same, if it may have workloads; empty if it has never been complete."""
     rehearsal: str
     """The cluster in which a replacement is rehearsed."""
     directory: str

@@ -171,6 +171,11 @@ class Names:
         return json.dumps(document, sort_keys=True)
 
     @property
+    def record(self) -> Path:
+        """What ensure last made of the cluster."""
+        return self.directory / "cluster.json"
+
+    @property
     def node_directory(self) -> Path:
         return self.directory / "node"
 

@@ -53,6 +53,9 @@ class Observation:
     """Whether the daemon can limit swap (host.docker.Daemon)."""
     architecture: str = "amd64"
     record: Record | None = field(default=None, repr=False)
+    """Of the cluster that stands, or of one that is gone; None where that is not known."""
+    created_from: frozenset[str] = frozenset()
+    """Which specs the standing servers were created from, by their digests."""
     held_ports: Mapping[str, frozenset[int]] = field(default_factory=dict)
     """The host's ports that the stack's own containers hold, by the container's name."""
     made: Mapping[str, str] = field(default_factory=dict)

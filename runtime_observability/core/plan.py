@@ -112,6 +112,7 @@ def make_plan(
     jaeger_url = _jaeger_url(settings)
     collector = _collector(settings, names, observed, marks)
     tracing = Tracing(settings)
+    standing = "" if observed.record and observed.record.never_complete else names.cluster
     of_backends = {*(jaeger.container.ports if jaeger else ()), *collector.container.ports}
     held_by_backends = _held(observed, names.jaeger, names.collector)
     held_by_nodes = _held(observed, *observed.record.nodes) if observed.record else set()
@@ -120,6 +121,7 @@ def make_plan(
             names.stack,
             names.owner,
             names.cluster,
+            standing,
             names.rehearsal,
             str(names.directory),
             names.claim,
@@ -130,7 +132,7 @@ def make_plan(
             names.network,
             names.owner,
             _labels(names, names.network, observed),
-            "" if observed.record and observed.record.never_complete else names.cluster,
+            standing,
         ),
         open_search=(
             _open_search(settings, names, observed) if settings.has_own_open_search else None

@@ -16,13 +16,17 @@ from runtime_observability.host.progress import log
 _SECONDS = 300
 
 
+class LockError(runner.CommandError):
+    """This run may not change the cluster: nothing is known to be wrong with that."""
+
+
 @contextmanager
 def locked(names: Names) -> Iterator[int]:
     """Holds the cluster's lock; yields its file descriptor.
 
     k3d inherits the descriptor, so the lock is held as long as k3d runs, even if its run is killed.
     A killed run leaves ``cluster.busy``, which the delete scripts read: they cannot read a lock.
-    Raises CommandError when another run holds the lock for too long, and when the stack was
+    Raises LockError when another run holds the lock for too long, and when the stack was
     destroyed meanwhile.
     """
     names.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -37,7 +41,7 @@ def locked(names: Names) -> Iterator[int]:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise runner.CommandError(
+                    raise LockError(
                         f"another run has held the lock of cluster {names.cluster} for more than "
                         f"{_SECONDS} s: stop it (`pgrep -af k3d` lists it), then run again"
                     ) from None
@@ -46,7 +50,7 @@ def locked(names: Names) -> Iterator[int]:
                 announced = True
                 time.sleep(0.5)
         if not _is_current(names, descriptor):
-            raise runner.CommandError(
+            raise LockError(
                 f"the stack of cluster {names.cluster} was destroyed while this run waited"
             )
         busy.touch(mode=0o600)

@@ -105,6 +105,11 @@ class ClusterNodes:
         )
 
     @property
+    def created_from(self) -> frozenset[str]:
+        """The digests of the specs that the stack's servers were created from; usually one."""
+        return frozenset(node.spec for node in self.owned if node.role == "server")
+
+    @property
     def added(self) -> tuple[Owned, ...]:
         """Nodes that were added by hand to the stack's cluster, and go with it."""
         return self.unowned if self.owned and not self.others else ()

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -34,7 +34,7 @@ from runtime_observability.host import (
     store,
 )
 from runtime_observability.host.api_server import ApiServer
-from runtime_observability.host.cluster_lock import locked
+from runtime_observability.host.cluster_lock import LockError, locked
 from runtime_observability.host.docker import Owned
 from runtime_observability.host.files import write_private
 from runtime_observability.host.http import httpx
@@ -75,14 +75,15 @@ def decide(
     digest: str,
     *,
     servers: int,
-    never_complete: bool,
+    begun: Collection[str] = (),
 ) -> Decision:
     """What to do with the cluster. Raises CommandError where only a person may decide.
 
     ``found`` are all containers with k3d's label of the cluster, without nodes of others;
     ``wanted`` the names of the nodes that it should have, of which the first ``servers`` are
-    servers; ``digest`` identifies the configuration that they are created from; ``never_complete``:
-    whether the cluster is known never to have been complete.
+    servers; ``digest`` identifies the configuration that they are created from; ``begun``: the
+    nodes of a creation that is not known to have ever been complete. If all of them were started,
+    somebody may use them, and what else is wanted can be added.
     """
     if not found:
         return Decision(Action.CREATE, "it does not exist")
@@ -91,15 +92,15 @@ def decide(
         return Decision(Action.RECREATE, "it has no server")
     problems = [f"{name} is missing" for name in wanted[:servers] if name not in there]
     problems += [
-        f"{name} was created from another configuration: only `pulumi up` without --target "
-        "replaces it"
+        f"{name} was created from another configuration: `pulumi up` without --target replaces "
+        "it, unless Pulumi's state is older than the cluster"
         for name, node in there.items()
         if node.spec != digest
     ]
-    if never_complete:
+    if begun:
         problems += [
             f"{name} never started"
-            for name in wanted
+            for name in begun
             if name not in there or there[name].state == "created"
         ]
         if problems:
@@ -134,12 +135,18 @@ class Ensure:
         """
         self.check_files()
         found = self.unpaused(self.containers())
+        if self.record.never_complete and self.may_be_in_use(found):
+            log(
+                f"cluster {self.names.cluster}: the run that began it was interrupted, but it has "
+                "run for long enough to be in use"
+            )
+            self.record = replace(self.record, never_complete=False)
         decision = decide(
             found,
             self.nodes,
             self.record.digest,
             servers=self.spec.config["servers"],
-            never_complete=self.record.never_complete,
+            begun=self.record.content if self.record.never_complete else (),
         )
         self.note()
         log(f"cluster {self.names.cluster}: {decision.action.value}, because {decision.reason}")
@@ -193,6 +200,14 @@ class Ensure:
             log(f"cluster {self.names.cluster}: {name} was paused and goes on")
             runner.run(["docker", "unpause", name]).checked()
         return self.containers() if paused else found
+
+    def may_be_in_use(self, found: Sequence[Owned]) -> bool:
+        """Whether a server has run for longer than a start takes, though no run saw it ready."""
+        return any(
+            nodes.seconds_since_start(node.name) > self.spec.start_seconds
+            for node in found
+            if node.role == "server"
+        )
 
     def check_files(self) -> None:
         """Raises CommandError for a missing file, without which the nodes would fail."""
@@ -251,6 +266,7 @@ class Ensure:
             self.delete()
             self.create()
             return
+        self.note(never_complete=False)
         if self.record.draining in present:
             agents.uncordon(self.record.draining, server=self.nodes[0])
         for name in sorted(there.keys() - set(self.nodes), reverse=True):
@@ -342,10 +358,10 @@ class Ensure:
     def delete(self) -> None:
         """Deletes the cluster with the script that Pulumi's delete also runs.
 
-        Raises CommandError where this run has outlived its engine and a destroy.
+        Raises LockError where this run has outlived its engine and a destroy.
         """
         if cluster_lock.is_superseded(self.names, self.lock):
-            raise runner.CommandError(
+            raise LockError(
                 f"cluster {self.names.cluster} belongs to a later run by now and is left as it is"
             )
         values = {
@@ -398,7 +414,8 @@ def main() -> int:
             instance = Ensure(names, spec, record, lock).run()
     except (runner.CommandError, api_server.UnusableKubeconfigError, OSError) as error:
         print(f"error: cluster {names.cluster}: {error}", file=sys.stderr)
-        if not isinstance(error, agents.AgentsError) and _stands(names):
+        works = isinstance(error, agents.AgentsError | LockError | OSError)
+        if not works and _stands(names):
             print(
                 f"to create it anew, without its workloads: `k3d cluster delete {names.cluster}`, "
                 "then `pulumi up`",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 from runtime_observability.core.cluster_spec import ClusterSpec
@@ -10,6 +12,20 @@ from runtime_observability.host import runner
 
 _REGISTRIES = "/etc/rancher/k3s/registries.yaml"
 """Where k3d puts the file, in the node's own file system (k3d v5.9.0 pkg/client/cluster.go)."""
+_LIFE = (
+    '{"started":{{json .State.StartedAt}},'
+    '"ended":{{json .State.FinishedAt}},"runs":{{json .State.Running}}}'
+)
+
+
+def seconds_since_start(node: str) -> float:
+    """How long a node has run, or had run when it ended; 0 where Docker does not tell."""
+    shown = runner.run(["docker", "inspect", "--format", _LIFE, node])
+    if shown.code:
+        return 0
+    life = json.loads(shown.stdout)
+    until = datetime.now(UTC) if life["runs"] else datetime.fromisoformat(life["ended"])
+    return (until - datetime.fromisoformat(life["started"])).total_seconds()
 
 
 def kill(node: str) -> None:

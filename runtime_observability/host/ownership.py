@@ -66,7 +66,7 @@ def refuse_another_daemon(
             f"{address}",
             "its cluster would stay there, forgotten",
             f"run with DOCKER_HOST={record.docker_host}, and `pulumi destroy` there first to move "
-            f"the stack; remove {names.directory / 'cluster.json'} if that daemon is gone with "
+            f"the stack; remove {names.record} if that daemon is gone with "
             "everything in it",
         )
     ]

@@ -112,6 +112,7 @@ def observe(
         limits_swap=engine.limits_swap,
         architecture=engine.architecture,
         record=_standing(names, record, containers),
+        created_from=ClusterNodes.of(containers, names.cluster, names.owner).created_from,
         held_ports={
             container.name: frozenset(container.host_ports())
             for container in containers
@@ -144,8 +145,10 @@ def _standing(names: Names, record: Record | None, containers: list[Owned]) -> R
     """``record`` with the agents that exist: ensure writes down what it wants before it adds them.
 
     New agents that did not start were removed again: no change of theirs replaces the cluster.
+    A record of another cluster than the one that stands, from a backup for instance, tells nothing.
     """
-    if record is None:
+    nodes = ClusterNodes.of(containers, names.cluster, names.owner)
+    if record is None or nodes.created_from - {record.digest}:
         return None
     spec = ClusterSpec.read(record.spec)
     there = {container.name for container in containers}

@@ -1,8 +1,8 @@
 """Waits until a container serves: run with ``python -m``.
 
 Reads ``{"container", "seconds"}`` on stdin, and either ``"url"``, which answers 200 then, or
-``"command"``, which then ends with 0 in the container. It prints ``{"seconds"}``; an error has the
-end of the container's log.
+``"command"``, which then ends with 0 in the container. It prints ``{"seconds"}``; an error has what
+the container's log tells.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+from runtime_observability.core import container_log
 from runtime_observability.host import runner
 from runtime_observability.host.http import httpx
 
@@ -66,8 +67,8 @@ def _wait(container: str, fault: Callable[[], str], what: str, seconds: float) -
         refuse_a_stopped_container(container)
         time.sleep(0.1)
     raise runner.CommandError(
-        f"container {container} is running, but {what} within {seconds:g} s (last: {last}). End of "
-        f"its log:\n{_log(container)}"
+        f"container {container} is running, but {what} within {seconds:g} s (last: {last}). Its "
+        f"log:\n{_log(container)}"
     )
 
 
@@ -83,13 +84,13 @@ def refuse_a_stopped_container(container: str) -> None:
     if status not in ("running", "created") or int(restarts) > 1:
         raise runner.CommandError(
             f"container {container} does not keep running ({status}, restarted {restarts} times). "
-            f"End of its log:\n{_log(container)}"
+            f"Its log:\n{_log(container)}"
         )
 
 
 def _log(container: str) -> str:
-    logs = runner.run(["docker", "logs", "--tail", "15", container])
-    text = (logs.stdout + logs.stderr).strip()
+    logs = runner.run(["docker", "logs", "--tail", "100", container])
+    text = container_log.telling(logs.stdout + logs.stderr)
     return f"{text}\n{_WITHOUT_TAIL_SAMPLING}" if _UNKNOWN_TAIL_SAMPLING in text else text
 
 

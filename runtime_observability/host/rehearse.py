@@ -43,12 +43,8 @@ def what_follows(names: Names, spec: ClusterSpec, digest: str) -> str:
 
     Of what a node reads again when it restarts, the registries alone are a text of the user's.
     """
-    created_from = {
-        container.spec
-        for container in docker.containers()
-        if (container.cluster, container.owner) == (names.cluster, names.owner)
-        and container.role == "server"
-    }
+    nodes = docker.ClusterNodes.of(docker.containers(), names.cluster, names.owner)
+    created_from = nodes.created_from
     if created_from - {digest}:
         return "it is replaced now"
     record = store.load(names)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
@@ -13,17 +12,13 @@ from runtime_observability.core.transition import content, identity
 from runtime_observability.host.files import write_private
 
 
-def _path(names: Names) -> Path:
-    return names.directory / "cluster.json"
-
-
 def load(names: Names) -> Record | None:
     """The record, or None when there is none or the file is not a valid record.
 
     One of another release or that somebody edited counts as lost, and ensure makes another.
     """
     try:
-        document = json.loads(_path(names).read_text(encoding="utf-8"))
+        document = json.loads(names.record.read_text(encoding="utf-8"))
         record = Record(**(document | {"nodes": tuple(document["nodes"])}))
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
@@ -55,4 +50,4 @@ def _is_valid(record: Record) -> bool:
 
 
 def save(names: Names, record: Record) -> None:
-    write_private(_path(names), json.dumps(asdict(record), indent=2))
+    write_private(names.record, json.dumps(asdict(record), indent=2))

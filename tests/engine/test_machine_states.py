@@ -128,3 +128,22 @@ def test_a_renamed_stack_is_refused_with_the_cure_and_nothing_is_touched(
     if containers == "running":  # Pulumi's provider replaces a stopped container
         assert now == before
     standing.expect_no_changes()
+
+
+def test_an_empty_backend_neither_takes_nor_destroys_the_cluster(
+    standing: Stack, tmp_path: Path
+) -> None:
+    """As after `pulumi stack rm --force`, or where the state is in another backend."""
+    before, environment = standing.ids(), standing.environment
+    standing.environment = {**environment, "PULUMI_BACKEND_URL": f"file://{tmp_path}"}
+    try:
+        standing.pulumi("stack", "init", standing.name)
+        refused = standing.start("preview").wait(60).failed(), standing.refused_up()
+        standing.destroy()
+    finally:
+        standing.environment = environment
+    for run in refused:
+        assert "is there with its workloads, and Pulumi's state does not have it" in run.said
+    assert standing.ids() == before
+    assert standing.directory.is_dir()
+    standing.expect_no_changes()

@@ -104,6 +104,8 @@ def test_the_first_resource_looks_for_another_name_in_the_state(any_run: Run) ->
     hooks = {resource.name: resource.before_update for resource in any_run.custom}
     stack = any_run["stack-sweep"].environment["STACK"]
     assert hooks.pop("stack-sweep") == (f"refuse-rename-to-{stack}",)
+    cluster = any_run["stack-sweep"].environment["CLUSTER"]
+    assert any_run["stack-sweep"].before_create == (f"find-the-state-of-{cluster}",)
     assert set(hooks.values()) == {()}
 
 

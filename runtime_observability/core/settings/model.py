@@ -219,6 +219,11 @@ class Settings(_Model):
         texts = {"exporters": exporters, "trace_store_ca_file": store_certificates}
         return self.model_copy(update=texts)
 
+    def is_set(self, key: str) -> bool:
+        """Pulumi passes on a default and the same value set by hand alike."""
+        (name,) = (name for name, field in type(self).model_fields.items() if field.alias == key)
+        return bool(getattr(self, name) != type(self).model_fields[name].default)
+
     @property
     def secret_keys(self) -> frozenset[str]:
         """Keys whose values Pulumi keeps secret; no message has them."""

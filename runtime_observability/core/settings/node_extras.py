@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from posixpath import normpath
 
 from runtime_observability.core import naming
@@ -21,9 +22,14 @@ _VOLUME = re.compile(r"(?P<source>[^:~][^:]*):(?P<target>/[^:]*)(:(?P<options>[a
 _TAKEN = {
     naming.NODE_FOLDER: "the stack mounts its own files there",
     "/": "it is the node's root",
-    "/var/lib/rancher/k3s": "the node keeps the cluster there",
     "/var/lib/kubelet": "the node keeps its pods there",
 }
+DATA_FOLDER = "/var/lib/rancher/k3s"
+"""Where k3s keeps the cluster, unless --data-dir says otherwise."""
+_TLS = "server/tls"
+_OF_THE_CLUSTER = ("server/db", _TLS, "server/cred", "agent/containerd")
+"""Below it: what a node must have for itself. k3s' documentation has uses for what is beside it,
+such as images, manifests and storage, and for files of one's own authority in ``_TLS``."""
 PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"})
 _NEVER_PROXIED = (
     "localhost", "127.0.0.1", "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16",
@@ -67,10 +73,30 @@ def node_volume(text: str) -> str:
             "or below the project's folder",
             "for instance certificates/company.pem:/etc/ssl/certs/company.pem:ro",
         )
-    target = f"/{normpath(match['target']).lstrip('/')}"
-    if why := _TAKEN.get(target):
+    target = _target(match)
+    if why := _TAKEN.get(str(target)) or of_the_cluster(text, DATA_FOLDER):
         raise RuleError(f"{target} cannot be mounted over: {why}", "choose another TARGET")
     return text
+
+
+def of_the_cluster(volume: str, data_folder: str) -> str:
+    """Why no node can have ``volume``, where k3s keeps the cluster in ``data_folder``; empty: one
+    can.
+
+    Every node has the same volumes, and so has the server in which a replacement is rehearsed: it
+    would write into the data of the cluster that stands, and the next one start with what it left.
+    """
+    match = _VOLUME.fullmatch(volume)
+    target = _target(match) if match else PurePosixPath()
+    for part in _OF_THE_CLUSTER:
+        path = PurePosixPath(data_folder) / part
+        if path.is_relative_to(target) or (part != _TLS and target.is_relative_to(path)):
+            return f"k3s keeps the cluster below {data_folder}, and no two nodes can share it"
+    return ""
+
+
+def _target(volume: re.Match[str]) -> PurePosixPath:
+    return PurePosixPath(f"/{normpath(volume['target']).lstrip('/')}")
 
 
 def split_node_volume(text: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -22,6 +23,7 @@ from runtime_observability.core.settings.model import (
     Settings,
     published_key,
 )
+from runtime_observability.core.settings.node_extras import of_the_cluster
 from runtime_observability.core.settings.open_search_rules import refuse_an_unfit_open_search
 from runtime_observability.core.settings.store_rules import refuse_an_unfit_cluster
 from runtime_observability.core.settings.values import host_port, whole_number
@@ -61,6 +63,7 @@ def refuse_broken_rules(settings: Settings) -> list[Problem]:
     """Every rule across keys that valid values break together."""
     return [
         *_refuse_arguments_for_no_node(settings),
+        *_refuse_a_shared_data_folder(settings),
         *_refuse_untraceable_etcd(settings),
         *_refuse_a_probe_without_network(settings),
         *_refuse_exporters_of_one_name(settings),
@@ -94,6 +97,25 @@ def _refuse_arguments_for_no_node(settings: Settings) -> list[Problem]:
                     )
                 )
     return problems
+
+
+def _refuse_a_shared_data_folder(settings: Settings) -> list[Problem]:
+    """Of a --data-dir; for k3s' default the volume alone is refused."""
+    flag = "--data-dir="
+    arguments = [split_k3s_argument(argument)[0] for argument in settings.k3s_args]
+    folders = [text.removeprefix(flag) for text in arguments if text.startswith(flag)]
+    folders += filter(None, [settings.node_environment.get("K3S_DATA_DIR")])
+    return [
+        Problem(
+            f"nodeVolumes.{number}",
+            f"{json.dumps(volume)} cannot be used",
+            why,
+            "choose another TARGET",
+        )
+        for number, volume in enumerate(settings.node_volumes)
+        for folder in dict.fromkeys(folders)
+        if (why := of_the_cluster(volume, folder))
+    ]
 
 
 def _refuse_untraceable_etcd(settings: Settings) -> list[Problem]:

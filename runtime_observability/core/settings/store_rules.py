@@ -64,17 +64,11 @@ def refuse_an_unfit_cluster(settings: Settings) -> list[Problem]:
     return problems
 
 
-def _is_set(settings: Settings, key: str) -> bool:
-    """Pulumi passes on a default and the same value set by hand alike."""
-    (name,) = (name for name, field in Settings.model_fields.items() if field.alias == key)
-    return bool(getattr(settings, name) != Settings.model_fields[name].default)
-
-
 def _refuse_what_the_store_does_not_use(settings: Settings) -> list[Problem]:
     unused = {
         key: stores
         for key, stores in _USED_BY.items()
-        if settings.trace_store not in stores and _is_set(settings, key)
+        if settings.trace_store not in stores and settings.is_set(key)
     }
     return [
         Problem(
@@ -89,7 +83,7 @@ def _refuse_what_the_store_does_not_use(settings: Settings) -> list[Problem]:
 
 def _refuse_a_store_without_servers(settings: Settings) -> list[Problem]:
     (key,) = (key for key, stores in _SERVERS.items() if settings.trace_store in stores)
-    if _is_set(settings, key):
+    if settings.is_set(key):
         return []
     return [
         Problem(

@@ -1,5 +1,6 @@
 # Removes everything of $OWNER that is left in Docker, but the volumes $KEPT_VOLUMES, if any are named;
-# then the stack's folder $DIRECTORY.
+# then the stack's folder $DIRECTORY, and what has its $CLAIM below the working folder, which is the
+# project's: that may have been moved or copied since.
 # Pulumi's state contains this script and runs it from there: it needs only docker and rm.
 set -eu
 
@@ -42,6 +43,9 @@ if [ -e "$DIRECTORY" ]; then
   echo "stack $STACK: could not remove $DIRECTORY" >&2
   exit 1
 fi
+here=.stacks/${DIRECTORY##*/} claim=
+[ ! -f "$here/stack.json" ] || IFS= read -r claim <"$here/stack.json" || :
+[ -z "$claim" ] || [ "$claim" != "${CLAIM:-}" ] || rm -rf "$here"
 for volume in $kept; do
   docker volume inspect "$volume" >/dev/null 2>&1 || continue
   echo "stack $STACK: its traces stay in Docker's volume $volume, where the next up finds them;" \

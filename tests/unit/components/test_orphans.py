@@ -67,6 +67,20 @@ def test_a_network_with_a_cluster_is_no_orphan(
     assert node.name not in daemon.names, "it was never complete"
 
 
+def test_a_cluster_that_no_state_has_is_told_in_the_preview(
+    daemon: FakeDaemon, names: Names
+) -> None:
+    """Else the guard were in this state, too, and its destroy took what another state has."""
+    made: Any = _orphans.no_cluster(names.cluster, names.owner)
+    assert made.opts.on_dry_run
+    made.callback(None)
+    daemon.node(names)
+    with pytest.raises(runner.CommandError, match=r"nothing was touched.*`pulumi login`"):
+        made.callback(None)
+    never_complete: Any = _orphans.no_cluster("", names.owner)
+    never_complete.callback(None)
+
+
 def test_what_is_not_ours_stays(daemon: FakeDaemon, names: Names, said: list[str]) -> None:
     daemon.container(names.jaeger)
     daemon.network(names.network, labels={"runtime-observability.owner": "fedcba9876543210"})

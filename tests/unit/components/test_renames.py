@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,10 +12,7 @@ from components import _renames
 
 def hook(stack: str) -> Any:
     """What the engine would call before an update of the stack's guard."""
-    binding = _renames.refuse(stack)
-    assert not binding.before_create, "a new stack has no name from before"
-    hooks: Sequence[Any] = binding.before_update or []
-    (made,) = hooks
+    made: Any = _renames.refuse(stack)
     assert made.opts.on_dry_run, "a preview says so too"
     return made.callback
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -108,3 +109,28 @@ def test_a_volume_is_in_every_node(volume: str, mounted: str) -> None:
 def test_a_change_replaces_the_cluster(change: dict[str, Any]) -> None:
     before, after = spec_of(NAMES, parsed()), spec_of(NAMES, parsed(**change))
     assert transition.transition(before, after).replaces
+
+
+DATA = "/var/lib/rancher/k3s"
+
+
+@pytest.mark.parametrize(
+    ("target", "refused"),
+    [
+        ("/var", True),
+        ("/var/lib/rancher", True),
+        (f"{DATA}/server", True),
+        (f"{DATA}/./agent/", True),
+        (f"{DATA}/server/db/snapshots", True),
+        (f"{DATA}/server/tls", True),
+        (f"{DATA}/server/tls/root-ca.pem", False),
+        (f"{DATA}/server/manifests", False),
+        (f"{DATA}/agent/images", False),
+        (f"{DATA}/storage", False),
+        ("/var/log", False),
+    ],
+)
+def test_no_two_nodes_share_the_data_of_a_cluster(target: str, refused: bool) -> None:
+    """A rehearsal has the volumes of the cluster that stands, and would write into its data."""
+    with pytest.raises(SettingsError, match="no two nodes") if refused else nullcontext():
+        parsed(nodeVolumes=[f"files:{target}"])

@@ -9,8 +9,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import yaml
@@ -21,7 +23,7 @@ from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Record
 from runtime_observability.core.transition import content, identity
 from runtime_observability.host import agents, cluster_ready, ensure, k3d, runner, store
-from runtime_observability.host.cluster_lock import locked
+from runtime_observability.host.cluster_lock import LockError, locked
 from runtime_observability.host.cluster_ready import Wanted
 from runtime_observability.host.docker import Owned
 from runtime_observability.host.ensure import Action, Ensure, decide
@@ -67,7 +69,7 @@ AGENT_1 = node("agent", 1)
     ],
 )
 def test_what_is_done_about_what_is_found(found: list[Owned], action: Action, reason: str) -> None:
-    decision = decide(found, [SERVER.name, AGENT.name], DIGEST, servers=1, never_complete=False)
+    decision = decide(found, [SERVER.name, AGENT.name], DIGEST, servers=1)
     assert decision.action is action
     assert reason in decision.reason
 
@@ -83,8 +85,8 @@ def test_what_is_done_about_what_is_found(found: list[Owned], action: Action, re
 def test_only_what_was_never_complete_is_recreated(found: list[Owned], reason: str) -> None:
     wanted = [SERVER.name, node("server", 1).name]
     with pytest.raises(runner.CommandError, match=f"{reason}.* It is left as it is"):
-        decide(found, wanted, DIGEST, servers=2, never_complete=False)
-    decision = decide(found, wanted, DIGEST, servers=2, never_complete=True)
+        decide(found, wanted, DIGEST, servers=2)
+    decision = decide(found, wanted, DIGEST, servers=2, begun=wanted)
     assert decision.action is Action.RECREATE
     assert "it was never complete" in decision.reason
 
@@ -92,9 +94,19 @@ def test_only_what_was_never_complete_is_recreated(found: list[Owned], reason: s
 @pytest.mark.parametrize("agents", [[], [node("agent", 0, "created")]])
 def test_a_creation_that_was_interrupted_is_begun_again(agents: list[Owned]) -> None:
     wanted = [SERVER.name, AGENT.name]
-    decision = decide([SERVER, *agents], wanted, DIGEST, servers=1, never_complete=True)
+    decision = decide([SERVER, *agents], wanted, DIGEST, servers=1, begun=wanted)
     assert decision.action is Action.RECREATE
     assert "agent-0 never started" in decision.reason
+
+
+@pytest.mark.parametrize(
+    ("server", "action"), [(SERVER, Action.ADOPT), (node("server", 0, "exited"), Action.START)]
+)
+def test_an_agent_that_is_wanted_since_then_does_not_begin_a_creation_again(
+    server: Owned, action: Action
+) -> None:
+    wanted = [SERVER.name, AGENT.name]
+    assert decide([server], wanted, DIGEST, servers=1, begun=[SERVER.name]).action is action
 
 
 def test_the_first_server_is_the_first_node(names: Names) -> None:
@@ -179,6 +191,11 @@ def standing(daemon: FakeDaemon, names: Names, spec: ClusterSpec) -> None:
     """A complete cluster, as an earlier run left it."""
     nodes(daemon, names, identity(spec))
     remember(names, spec)
+
+
+def now() -> str:
+    """As Docker tells a time."""
+    return datetime.now(UTC).isoformat()
 
 
 def changes(daemon: FakeDaemon) -> list[str]:
@@ -315,7 +332,7 @@ def test_k3d_has_two_minutes_beyond_its_own_timeout(
 def test_a_cluster_that_was_never_complete_is_recreated(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec
 ) -> None:
-    daemon.node(names, "server", spec=identity(spec))
+    daemon.node(names, "server", spec=identity(spec), started=now())
     remember(names, spec, complete=False, never_complete=True)
     assert run(names, spec) != "id-of-k3d-traced-dev-server-0"
     assert changes(daemon) == ["remove", "create"]
@@ -324,11 +341,66 @@ def test_a_cluster_that_was_never_complete_is_recreated(
 def test_one_that_does_not_become_ready_is_recreated_if_it_never_was(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec, readiness: list[str]
 ) -> None:
-    nodes(daemon, names, identity(spec))
+    nodes(daemon, names, identity(spec), started=now())
     remember(names, spec, complete=False, never_complete=True)
     readiness[:] = ["nothing new has happened", "ready"]
     run(names, spec)
     assert changes(daemon) == ["remove", "create"]
+
+
+@pytest.mark.parametrize(
+    "life",
+    [
+        {"state": "running", "started": "2026-01-01T08:00:00.123456789Z"},
+        {
+            "state": "exited",
+            "started": "2026-01-01T08:00:00.123456789Z",
+            "ended": "2026-01-01T09:00:00Z",
+        },
+    ],
+    ids=["runs", "ran"],
+)
+def test_what_ran_longer_than_a_start_takes_is_left_as_it_is(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    readiness: list[str],
+    life: dict[str, str],
+) -> None:
+    """An up was killed while it waited, and somebody has used the cluster since."""
+    nodes(daemon, names, identity(spec), **life)
+    remember(names, spec, complete=False, never_complete=True)
+    readiness[:] = ["nothing new has happened"]
+    with pytest.raises(runner.CommandError, match="does not become ready and is left as it is"):
+        run(names, spec)
+    assert not {"remove", "create"} & {*changes(daemon)}
+
+
+@pytest.mark.usefixtures("readiness")
+def test_an_agent_is_added_to_a_cluster_that_no_run_saw_ready(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    server = daemon.node(names, "server", spec=identity(spec), started=now())
+    begun = {server.name: content(spec)}
+    remember(names, spec, complete=False, never_complete=True, content=begun)
+    assert run(names, spec) == server.id
+    assert "remove" not in changes(daemon)
+    assert daemon.names == set(ensure.wanted_nodes(names, spec))
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_what_was_seen_ready_is_never_begun_again(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, readiness: list[str]
+) -> None:
+    server = daemon.node(names, "server", spec=identity(spec), started=now())
+    begun = {server.name: content(spec)}
+    remember(names, spec, complete=False, never_complete=True, content=begun)
+    readiness[:] = ["ready", "the agent has not joined"]
+    with pytest.raises(agents.AgentsError):
+        run(names, spec)
+    record = store.load(names)
+    assert record is not None
+    assert not record.never_complete
 
 
 @pytest.mark.parametrize("found", [True, False], ids=["found", "created"])
@@ -341,7 +413,7 @@ def test_a_run_that_outlived_its_stack_deletes_no_later_cluster_of_that_name(
 ) -> None:
     """As after a kill of the engine, a destroy and another up, while this run still waits."""
     if found:
-        nodes(daemon, names, identity(spec))
+        nodes(daemon, names, identity(spec), started=now())
         remember(names, spec, complete=False, never_complete=True)
     later = ExitStack()
 
@@ -802,6 +874,24 @@ def test_an_agent_s_problem_is_no_reason_to_make_the_cluster_anew(
     told = capfd.readouterr().err
     assert "agent-0 cannot be drained and stays: Cannot evict pod. Free it of that pod" in told
     assert ANEW not in told
+
+
+@pytest.mark.usefixtures("readiness")
+def test_what_stops_this_run_alone_is_no_reason_to_make_the_cluster_anew(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    standing(daemon, names, spec)
+    errors = [OSError(28, "No space left on device"), LockError("another run has held the lock")]
+    for error in errors:
+        monkeypatch.setattr(store, "save", Mock(side_effect=error))
+        assert command(names, spec, monkeypatch) == 1
+        told = capfd.readouterr().err
+        assert str(error) in told
+        assert ANEW not in told
 
 
 @pytest.mark.usefixtures("readiness")

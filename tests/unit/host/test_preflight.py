@@ -374,6 +374,15 @@ def test_only_agents_that_exist_count_in_a_change(
     assert change == (Transition(replaces=True) if there else Transition(agents=2))
 
 
+def test_a_record_of_another_cluster_than_the_one_that_stands_tells_nothing(
+    names: Names, record: Record
+) -> None:
+    """It came out of a backup: what it says of a change would be about that other cluster."""
+    assert seen(names).created_from == {record.digest}
+    store.save(names, replace(record, digest="another"))
+    assert seen(names).record is None
+
+
 @pytest.mark.usefixtures("record")
 def test_a_node_that_somebody_added_is_no_drift(names: Names, daemon: FakeDaemon) -> None:
     labels = {"k3d.cluster": names.cluster, "k3d.role": "agent"}

@@ -528,3 +528,21 @@ def test_a_claim_that_cannot_be_written_fails(daemon: FakeDaemon, names: Names) 
     failed = sh(CLAIM, daemon, DIRECTORY=str(names.directory), CLAIM=names.claim)
     assert failed.returncode != 0
     assert str(names.state_folder) in failed.stderr
+
+
+@pytest.mark.parametrize("claim", ["own", "another", "broken", "none"])
+def test_a_folder_that_was_moved_loses_the_stacks_own(
+    daemon: FakeDaemon, names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, claim: str
+) -> None:
+    """Pulumi runs a delete in the project's folder, and $DIRECTORY is below the one before."""
+    moved = tmp_path / "moved"
+    here = Names(names.stack, moved).directory
+    here.mkdir(parents=True)
+    another = Names(names.stack, tmp_path / "elsewhere").claim
+    texts = {"own": f"{names.claim}\n", "another": f"{another}\n", "broken": names.claim[:9]}
+    if claim in texts:
+        (here / "stack.json").write_text(texts[claim])
+    monkeypatch.chdir(moved)
+    done = sh(STACK, daemon, **values(names), CLAIM=names.claim)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert here.exists() is (claim != "own")

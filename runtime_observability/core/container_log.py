@@ -1,0 +1,67 @@
+"""What a container's log tells of its end, in plain words. Pure.
+
+Jaeger and the collector log through zap: as columns between tabs, of which the last is JSON, or
+whole lines of JSON. What they end with is plain text, and told twice.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+_MOST_LINES = 5
+_MOST_CHARACTERS = 600
+"""Of a line; the collector lists all that it knows behind what it does not."""
+_LOUD = frozenset({"warn", "error", "dpanic", "panic", "fatal"})
+_COLUMNS = re.compile(
+    r"\S+\t(?P<level>[a-z]+)\t(?:\S*\t)?(?P<message>[^\t]*)(?:\t(?P<fields>\{.*))?"
+)
+_BEFORE = re.compile(
+    r"^(?:\d{4}/\d\d/\d\d \d\d:\d\d:\d\d )?(?:Error: )?"
+    r"(?:collector server run finished with error: )?"
+)
+_NOTHING = re.compile(
+    r"\s|goroutine \d+ |application version: "  # a stack's files; the threads; the first line
+    r"|\S*\w\.\S+$|\S*\w\.\S+\(.*\)$"  # a function in a stack
+)
+_Line = tuple[bool, str]
+"""Whether it is about a fault, and what it says."""
+
+
+def telling(log: str) -> str:
+    """The last lines of ``log`` about a fault, each once; without one, the very last ones."""
+    lines = [line for line in _read(log) if line[1]]
+    faults = [text for is_fault, text in lines if is_fault]
+    told = list(dict.fromkeys(faults or (text for _, text in lines)))
+    return "\n".join(_short(text) for text in told[-_MOST_LINES:]) or "it says nothing"
+
+
+def _read(log: str) -> Iterator[_Line]:
+    for line in log.splitlines():
+        if found := _COLUMNS.fullmatch(line):
+            yield _entry(found["level"], found["message"], _fields(found["fields"] or ""))
+        elif (fields := _fields(line)) and "level" in fields:
+            yield _entry(str(fields["level"]), str(fields.get("msg", "")), fields)
+        elif not _NOTHING.match(_BEFORE.sub("", line)):
+            yield True, _BEFORE.sub("", line).strip()
+
+
+def _entry(level: str, message: str, fields: dict[str, object]) -> _Line:
+    error = str(fields.get("error", ""))
+    return level in _LOUD, f"{message}: {error}" if error and error not in message else message
+
+
+def _fields(text: str) -> dict[str, object]:
+    """Of one line of JSON; empty for anything else."""
+    if not text.startswith("{"):
+        return {}
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]} …"

@@ -1,0 +1,72 @@
+"""What a container's log tells of its end."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from runtime_observability.core.container_log import telling
+
+COLUMNS = "2026-11-28T13:36:51.944Z\t{level}\textensions/extensions.go:61\t{message}\t{fields}\n"
+RESOURCE = {"resource": {"service.name": "jaeger"}}
+
+
+def columns(level: str, message: str, **fields: object) -> str:
+    return COLUMNS.format(level=level, message=message, fields=json.dumps(RESOURCE | fields))
+
+
+def test_a_fault_is_told_without_its_columns() -> None:
+    log = columns("info", "Starting HTTP server") + columns(
+        "error", "failed to write", error="no space left on device", port=1
+    )
+    assert telling(log) == "failed to write: no space left on device"
+
+
+def test_lines_of_json_are_read() -> None:
+    entry = {"level": "fatal", "ts": 1.5, "msg": "Failed to init storage", "error": "no disk"}
+    info = {"level": "info", "msg": "Starting"}
+    assert (
+        telling(f"{json.dumps(info)}\n{json.dumps(entry)}\n") == "Failed to init storage: no disk"
+    )
+
+
+def test_what_the_collector_ends_with_is_told_once() -> None:
+    """As a collector of 0.159.0 ends, twice, as Docker restarts it."""
+    fault = "failed to get config: decoding failed due to the following:\n\n'x' unknown"
+    life = (
+        f"Error: {fault}\n2026/11/28 13:35:43 collector server run finished with error: {fault}\n"
+    )
+    assert telling(life * 2) == fault.replace("\n\n", "\n")
+
+
+def test_a_stack_is_left_out() -> None:
+    log = (
+        "2026/11/28 13:35:43 application version: git-version=v2.13.0\n"
+        "panic: unexpected fault address 0x7f\n"
+        "goroutine 1 [running]:\n"
+        "main.main()\n"
+        "\t/src/main.go:12 +0x1\n"
+        "go.opentelemetry.io/collector/service.(*Service).Start\n"
+    )
+    assert telling(log) == "panic: unexpected fault address 0x7f"
+
+
+def test_without_a_fault_the_last_lines_are_told() -> None:
+    log = "".join(columns("info", f"step {number}") for number in range(9))
+    assert telling(log).splitlines() == [f"step {number}" for number in range(4, 9)]
+
+
+@pytest.mark.parametrize("log", ["", "\n"])
+def test_an_empty_log(log: str) -> None:
+    assert telling(log) == "it says nothing"
+
+
+def test_what_is_no_entry_is_told_as_it_is() -> None:
+    for line in ("sh: not found", '{"level": "error"', '["level"]', '{"a": 1}', "[" * 9):
+        assert telling(line) == line
+
+
+def test_a_long_line_is_cut() -> None:
+    assert telling("x y" * 900).endswith(" …")
+    assert len(telling("x y" * 900)) < 700
