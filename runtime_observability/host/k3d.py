@@ -30,6 +30,17 @@ _ERROR_PATTERNS = (
 _CONTAINERD_LOG = "/var/lib/rancher/k3s/agent/containerd/containerd.log"
 """Where k3s writes its containerd's log (k3s pkg/agent/config/config.go)."""
 _CONTAINERD_LINES = 3
+_BY_CONTAINERD = re.compile(
+    r"containerd exited|failed to run Kubelet: validate service connection: .*unknown service "
+)
+"""In a node's log: containerd ended, or runs without the service that the kubelet needs."""
+_PLUGIN = re.compile(r'level=(warning|error) msg="failed to load plugin"')
+_OPEN_FILES = "too many open files"
+_INOTIFY_CURE = (
+    f'"{_OPEN_FILES}": this machine allows too few inotify instances for its nodes, of which each '
+    "takes about 20. `sudo sysctl -w fs.inotify.max_user_instances=512` allows more; "
+    "`ktrace doctor` shows the limit"
+)
 _CRASH = re.compile(r"(panic|fatal error): ")
 """Heads a Go program's last words; stacks of more than three lines follow."""
 _LOGGED = re.compile(r'time="[^"]*" level=(?P<level>\w+) msg="(?P<text>.*)"\Z')
@@ -99,7 +110,7 @@ class NodeWatch:
             if logs.code:
                 continue
             self._logs[node] = (logs.stdout + logs.stderr) or self._logs[node]
-            if "containerd exited" in self._logs[node]:
+            if _BY_CONTAINERD.search(self._logs[node]):
                 self._containerd[node] = _end_of_containerd_log(node)
             top = runner.run(["docker", "top", node])
             now = time.monotonic()
@@ -110,13 +121,15 @@ class NodeWatch:
         return None
 
     def errors(self) -> str:
-        """The error of each node, and of its containerd if that exited; one line each."""
+        """The error of each node, and of its containerd if that is the cause; one line each."""
         lines = []
         for node, log in self._logs.items():
             if log:
                 lines.append(f"{node}: {first_error(log)}")
             if node in self._containerd:
                 lines.append(f"containerd in {node}: {self._containerd[node]}")
+        if any(_OPEN_FILES in log for log in (*self._logs.values(), *self._containerd.values())):
+            lines.append(_INOTIFY_CURE)
         return "\n".join(lines) or "no node has logged anything"
 
 
@@ -132,7 +145,9 @@ def _end_of_containerd_log(node: str) -> str:
         runner.run(["docker", "cp", f"{node}:{_CONTAINERD_LOG}", str(copy)])
         lines = copy.read_text(errors="replace").splitlines() if copy.is_file() else []
     crashes = [line for line in lines if _CRASH.match(line)]
-    return " | ".join(crashes[-1:] or lines[-_CONTAINERD_LINES:]) or "its log is empty"
+    plugins = [line for line in lines if _PLUGIN.search(line)]
+    told = crashes[-1:] or plugins[-1:] or lines[-_CONTAINERD_LINES:]
+    return " | ".join(told) or "its log is empty"
 
 
 def run(

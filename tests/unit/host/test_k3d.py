@@ -216,6 +216,30 @@ def test_a_containerd_that_crashed_says_why_above_its_stack(
     assert last == f"containerd in {node.name}: fatal error: malformed GOMEMLIMIT"
 
 
+def test_too_many_nodes_for_the_machines_inotify_instances_are_told_with_the_cure(
+    daemon: FakeDaemon, names: Names, clock: Clock
+) -> None:
+    """Seen with seven nodes on a machine that allows 128: containerd goes on without its CRI."""
+    log = (
+        'E1123 12:00:02.000000  1 run.go:72] "command failed" err="failed to run Kubelet: validate '
+        "service connection: validate CRI v1 runtime API for endpoint: rpc error: code = "
+        'Unimplemented desc = unknown service runtime.v1.RuntimeService"\n'
+    )
+    node = daemon.node(names, log=HEALTHY + log)
+    failed = (
+        'level=error msg="failed to load plugin" error="failed to create fsnotify watcher: '
+        'too many open files" id=io.containerd.grpc.v1.cri'
+    )
+    node.files["/var/lib/rancher/k3s/agent/containerd/containerd.log"] = (
+        f"level=info\n{failed}\nlevel=info\nlevel=info\nlevel=info\n"
+    )
+    watch = NodeWatch([node.name])
+    watch.check()
+    *_, of_containerd, cure = watch.errors().splitlines()
+    assert of_containerd == f"containerd in {node.name}: {failed}"
+    assert "`sudo sysctl -w fs.inotify.max_user_instances=512`" in cure
+
+
 def test_an_earlier_life_of_a_node_is_not_read(
     daemon: FakeDaemon, names: Names, clock: Clock
 ) -> None:
