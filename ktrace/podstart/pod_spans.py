@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -15,6 +15,7 @@ from ktrace.jaeger.once import Once
 from ktrace.podstart import gaps
 from ktrace.podstart.calls import (
     PULL,
+    SANDBOX,
     START,
     SYNC,
     all_calls,
@@ -89,7 +90,7 @@ class PodSpans:
         if self._pod and not self._pod.complete:
             ids = {trace.id for trace in syncs}
             syncs += [trace for trace in self._running_syncs([uid]) if trace.id not in ids]
-        lost = not self._begins(first) or lacks_the_first(syncs, self._pod)
+        lost = not self._begins(first, syncs) or lacks_the_first(syncs, self._pod)
         spans = Spans(syncs, beginning_lost=lost, other_pulls=self._other_pulls(syncs, first))
         return self._with_requests(spans, first, others), uid
 
@@ -207,12 +208,19 @@ class PodSpans:
                         found[trace.id] = trace
         return list(found.values())
 
-    def _begins(self, first: Span) -> bool:
-        """Whether ``first`` is the kubelet's first sync, and not one after a restart of it."""
+    def _begins(self, first: Span, syncs: Iterable[Trace]) -> bool:
+        """Whether ``first`` is the kubelet's first sync, and not one after a restart of it.
+
+        The first one is an update where the pod is changed before its worker has begun (kubelet's
+        pod_workers.go keeps the newest of what waits): then its making the sandbox tells it.
+        """
+        created = str(first.tags.get(_UPDATE_TYPE, "create")) == "create"
         acknowledged = self._pod.acknowledged if self._pod else None
-        if acknowledged is not None and first.start >= acknowledged + 2 * SECOND:
-            return False
-        return str(first.tags.get(_UPDATE_TYPE, "create")) == "create"
+        if acknowledged is None:
+            return created
+        calls = all_calls(trace for trace in syncs if trace.id == first.trace_id)
+        begun = created or bool(calls and calls[0].method == SANDBOX)
+        return begun and first.start < acknowledged + 2 * SECOND
 
     def _other_pulls(self, syncs: Sequence[Trace], first: Span) -> list[Pull]:
         """Other pods' pulls on the same node that may have held a pull of this pod."""

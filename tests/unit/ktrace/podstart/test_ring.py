@@ -134,6 +134,19 @@ def test_a_container_has_started_that_an_event_tells_of() -> None:
     assert start.waiting[0].what == "postStart of main has not been seen to end"
 
 
+def test_a_first_sync_that_is_an_update_begins_the_start() -> None:
+    """The kubelet has one of a pod that was changed before its worker began."""
+    traces = (
+        created(0),
+        bound(10),
+        sync(20, call("RunPodSandbox", 30), started("main", 60), update="update"),
+    )
+    document = pod({"main": running(80)}, startTime=second(20))
+    start = shown(3, document, traces=traces)
+    assert not start.beginning_lost
+    assert start.duration_ms == 80
+
+
 def test_the_second_sync_is_not_taken_for_the_first() -> None:
     """Of a static pod it may begin within a second of the first, and no other source is exact."""
     mirror = {"kubernetes.io/config.mirror": "a" * 32}
