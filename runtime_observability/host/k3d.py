@@ -34,12 +34,13 @@ _BY_CONTAINERD = re.compile(
     r"containerd exited|failed to run Kubelet: validate service connection: .*unknown service "
 )
 """In a node's log: containerd ended, or runs without the service that the kubelet needs."""
-_PLUGIN = re.compile(r'level=(warning|error) msg="failed to load plugin"')
-_OPEN_FILES = "too many open files"
+_NO_CRI = re.compile(r'msg="failed to load plugin.*io\.containerd\.(grpc\.v1\.cri|cri\.v1)')
+"""What the kubelet calls. A containerd that runs may lack others, such as snapshotters."""
+_NO_INOTIFY = re.compile(r"(inotify|fsnotify).*too many open files")
 _INOTIFY_CURE = (
-    f'"{_OPEN_FILES}": this machine allows too few inotify instances for its nodes, of which each '
-    "takes about 20. `sudo sysctl -w fs.inotify.max_user_instances=512` allows more; "
-    "`ktrace doctor` shows the limit"
+    "this machine allows too few inotify instances for its nodes: "
+    "`sudo sysctl -w fs.inotify.max_user_instances=512` allows more, and `ktrace doctor` shows the "
+    "limit"
 )
 _CRASH = re.compile(r"(panic|fatal error): ")
 """Heads a Go program's last words; stacks of more than three lines follow."""
@@ -128,7 +129,8 @@ class NodeWatch:
                 lines.append(f"{node}: {first_error(log)}")
             if node in self._containerd:
                 lines.append(f"containerd in {node}: {self._containerd[node]}")
-        if any(_OPEN_FILES in log for log in (*self._logs.values(), *self._containerd.values())):
+        logs = (*self._logs.values(), *self._containerd.values())
+        if any(map(_NO_INOTIFY.search, logs)):
             lines.append(_INOTIFY_CURE)
         return "\n".join(lines) or "no node has logged anything"
 
@@ -145,8 +147,8 @@ def _end_of_containerd_log(node: str) -> str:
         runner.run(["docker", "cp", f"{node}:{_CONTAINERD_LOG}", str(copy)])
         lines = copy.read_text(errors="replace").splitlines() if copy.is_file() else []
     crashes = [line for line in lines if _CRASH.match(line)]
-    plugins = [line for line in lines if _PLUGIN.search(line)]
-    told = crashes[-1:] or plugins[-1:] or lines[-_CONTAINERD_LINES:]
+    without_cri = [line for line in lines if _NO_CRI.search(line)]
+    told = crashes[-1:] or without_cri[-1:] or lines[-_CONTAINERD_LINES:]
     return " | ".join(told) or "its log is empty"
 
 

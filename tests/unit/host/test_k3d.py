@@ -190,6 +190,7 @@ def test_a_containerd_that_ended_says_why_itself(
     """k3s writes containerd's log to a file in the node, which is deleted with the node."""
     node = daemon.node(names, log=HEALTHY + CONTAINERD_EXITED)
     node.files["/var/lib/rancher/k3s/agent/containerd/containerd.log"] = (
+        'level=warning msg="failed to load plugin" id=io.containerd.snapshotter.v1.devmapper\n'
         "level=info\nlevel=info\ncontainerd: failed to load TOML\n"
     )
     watch = NodeWatch([node.name])
@@ -238,6 +239,15 @@ def test_too_many_nodes_for_the_machines_inotify_instances_are_told_with_the_cur
     *_, of_containerd, cure = watch.errors().splitlines()
     assert of_containerd == f"containerd in {node.name}: {failed}"
     assert "`sudo sysctl -w fs.inotify.max_user_instances=512`" in cure
+
+
+def test_open_files_of_another_kind_have_another_cure(
+    daemon: FakeDaemon, names: Names, clock: Clock
+) -> None:
+    node = daemon.node(names, log=HEALTHY + 'level=fatal msg="accept4: too many open files"\n')
+    watch = NodeWatch([node.name])
+    watch.check()
+    assert "inotify" not in watch.errors()
 
 
 def test_an_earlier_life_of_a_node_is_not_read(
