@@ -48,20 +48,23 @@ def no_cluster(cluster: str, owner: str) -> pulumi.ResourceHook:
     """
 
     def hook(_: pulumi.ResourceHookArgs) -> None:
-        _refuse_a_cluster(cluster, owner)
+        _refuse_a_cluster(cluster, owner, lacks="it", undone="touched")
 
     options = pulumi.ResourceHookOptions(on_dry_run=True)
     return pulumi.ResourceHook(f"find-the-state-of-{cluster}", hook, options)
 
 
-def _refuse_a_cluster(cluster: str, owner: str) -> None:
-    """Raises CommandError if ``cluster`` is there. Empty: there is none with workloads."""
+def _refuse_a_cluster(cluster: str, owner: str, *, lacks: str, undone: str) -> None:
+    """Raises CommandError if ``cluster`` is there. Empty: there is none with workloads.
+
+    ``lacks`` is what Pulumi's state does not have, and ``undone`` what has happened to nothing.
+    """
     if cluster and ClusterNodes.of(docker.containers(), cluster, owner).owned:
         raise runner.CommandError(
-            f"nothing was touched, because cluster {cluster} of this stack is there with its "
-            "workloads, and Pulumi's state does not have it: the state was lost, is an older one, "
-            "or is in another backend. Use the backend that has it (`pulumi login`), give Pulumi "
-            "its state back (`pulumi stack import --file BACKUP`), or give the cluster up: "
+            f"nothing was {undone}, because cluster {cluster} of this stack is there with its "
+            f"workloads, and Pulumi's state does not have {lacks}: the state was lost, is an older "
+            "one, or is in another backend. Use the backend that has it (`pulumi login`), give "
+            "Pulumi its state back (`pulumi stack import --file BACKUP`), or give the cluster up: "
             f"`k3d cluster delete {cluster}`, then `pulumi up`"
         )
 
@@ -74,7 +77,7 @@ def no_network(name: str, owner: str, cluster: str) -> pulumi.ResourceHook:
     """
 
     def remove(network: str) -> None:
-        _refuse_a_cluster(cluster, owner)
+        _refuse_a_cluster(cluster, owner, lacks="its network", undone="removed")
         values = {"OWNER": owner, "NETWORK": name}
         runner.run_script("detach_network.sh", values).checked()
         runner.run(["docker", "network", "rm", network]).checked()
