@@ -117,7 +117,7 @@ def top(
         if as_json:
             terminal.print_json(activity.document(made, window, by.value, of, jaeger.url))
         else:
-            width = terminal.console().width if sys.stdout.isatty() else None
+            width = terminal.columns()
             links = width is None or width >= _WIDTH_WITH_LINKS
             shown = made if width is None else made[:_MOST_ROWS]
             terminal.show(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -100,7 +99,7 @@ def _look(watching: Watch, url: str, least_ms: float, *, as_json: bool) -> str:
         starts = watching.look()
     except JaegerError as error:
         return f"{error}; trying again"
-    columns = terminal.console().width if sys.stdout.isatty() else None
+    columns = terminal.columns()
     for start in starts:
         if not start.length_known or start.duration_ms >= least_ms:
             document = watched.document(start, url)

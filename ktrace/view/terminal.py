@@ -42,6 +42,11 @@ def console(*, error: bool = False) -> Console:
     )
 
 
+def columns() -> int | None:
+    """Of the terminal on stdout; None for a pipe, which gets everything."""
+    return console().width if sys.stdout.isatty() else None
+
+
 def show(*parts: RenderableType, style: str = "") -> None:
     """Prints ``parts`` on stdout, each text on lines that a person would make."""
     _draw(console(), parts, style)
