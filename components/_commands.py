@@ -119,5 +119,5 @@ def python(
         triggers=list(triggers),
         logging=local.Logging.STDERR,
         add_previous_output_in_env=False,
-        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(delete_before_replace=True)),
+        opts=pulumi.ResourceOptions.merge(pulumi.ResourceOptions(delete_before_replace=True), opts),
     )

@@ -16,7 +16,10 @@ from runtime_observability.core.args import (
 from . import _commands
 from .network import StackNetwork
 
-_NO_CLUSTER = 'nodes=$(docker ps -aq --filter "label=k3d.cluster=$CLUSTER") && [ -z "$nodes" ]'
+_NO_CLUSTER = (
+    'nodes=$(docker ps -aq --filter "label=k3d.cluster=$CLUSTER") && [ -z "$nodes" ]'
+    """ && printf '{"digest": "%s"}' """ '"$DIGEST"'
+)
 
 
 class ClusterRehearsal(pulumi.ComponentResource):
@@ -26,6 +29,10 @@ class ClusterRehearsal(pulumi.ComponentResource):
     before the guard's delete. Without a cluster to lose it does nothing.
     """
 
+    digest: pulumi.Output[str]
+    """Of the configuration that was seen to start, or has no cluster to replace. An up that leaves
+    this resource out (``--target``, ``--exclude``) finds the one of the up before."""
+
     def __init__(
         self,
         name: str,
@@ -34,21 +41,28 @@ class ClusterRehearsal(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("runtime-observability:index:ClusterRehearsal", name, None, opts)
-        _commands.python(
+        run = _commands.python(
             f"{name}-run",
             "runtime_observability.host.rehearse",
             stdin=_request(args, files=dict(args.files)),
-            environment={"CLUSTER": args.cluster},
+            environment={"CLUSTER": args.cluster, "DIGEST": args.digest},
             unless=_NO_CLUSTER,
-            opts=pulumi.ResourceOptions(parent=self),
+            # Where Pulumi deletes it first (`up --replace`), the guard goes with it, and the cluster.
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=False),
         )
-        self.register_outputs({})
+        self.digest = (
+            pulumi.Output.from_input(args.digest)  # a preview tells what comes if it starts
+            if pulumi.runtime.is_dry_run()
+            else _commands.printed(run).apply(lambda found: str(found["digest"]))
+        )
+        self.register_outputs({"digest": self.digest})
 
 
 class ClusterGuard(pulumi.ComponentResource):
     """Holds the only delete of the cluster, and is in the state before the cluster exists.
 
-    Another digest or network replaces it: the old cluster goes first, with its workloads.
+    Another digest or network replaces it: the old cluster goes first, with its workloads. The
+    digest is the rehearsal's: an up that leaves the rehearsal out does not replace the cluster.
     """
 
     id: pulumi.Output[str]
@@ -59,9 +73,11 @@ class ClusterGuard(pulumi.ComponentResource):
         args: ClusterGuardArgs,
         *,
         network: StackNetwork,
+        rehearsal: ClusterRehearsal | None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("runtime-observability:index:ClusterGuard", name, None, opts)
+        digest = rehearsal.digest if rehearsal else args.digest
         sweep = _commands.guard(
             f"{name}-sweep",
             ["sweep_cluster.sh"],
@@ -69,9 +85,9 @@ class ClusterGuard(pulumi.ComponentResource):
                 "OWNER": args.owner,
                 "CLUSTER": args.cluster,
                 "DIRECTORY": args.directory,
-                "DIGEST": args.digest,
+                "DIGEST": digest,
             },
-            triggers=[args.digest, network.id],
+            triggers=[digest, network.id],
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.id = sweep.id

@@ -88,6 +88,7 @@ class TracedEnvironment(pulumi.ComponentResource):
             f"{name}-cluster-guard",
             plan.cluster_guard,
             network=network,
+            rehearsal=rehearsal,
             opts=own("cluster-guard", network, files),
         )
         # These three come up side by side: exporters and the collector try again until the next

@@ -92,8 +92,8 @@ def decide(
         return Decision(Action.RECREATE, "it has no server")
     problems = [f"{name} is missing" for name in wanted[:servers] if name not in there]
     problems += [
-        f"{name} was created from another configuration: `pulumi up` without --target replaces "
-        "it, unless Pulumi's state is older than the cluster"
+        f"{name} was created from another configuration: `pulumi up` without --target and "
+        "--exclude replaces it, unless Pulumi's state is older than the cluster"
         for name, node in there.items()
         if node.spec != digest
     ]

@@ -1,9 +1,10 @@
 """Sees a new cluster start before the old one is changed: run with ``python -m``.
 
 Reads ``{"stack", "folder", "stateFolder", "spec", "digest", "files"}`` on stdin and prints
-``{"rehearsed", "seconds"}``. It does nothing unless this stack's cluster stands and either was
-created from another configuration than ``digest``, or will restart with other registries. Where
-the new configuration does not start it fails, so that Pulumi never comes to the old cluster.
+``{"digest", "rehearsed", "seconds"}``. It does nothing unless this stack's cluster stands and
+either was created from another configuration than ``digest``, or will restart with other
+registries. Where the new configuration does not start it fails, so that Pulumi never comes to the
+old cluster.
 """
 
 from __future__ import annotations
@@ -122,7 +123,8 @@ def main() -> int:
     except (runner.CommandError, OSError) as error:
         log(f"error: cluster {names.cluster} stays as it is, and no other one was tried: {error}")
         return 1
-    print(json.dumps({"rehearsed": rehearsed, "seconds": round(time.monotonic() - begin, 1)}))
+    seconds = round(time.monotonic() - begin, 1)
+    print(json.dumps({"digest": request["digest"], "rehearsed": rehearsed, "seconds": seconds}))
     return 0
 
 

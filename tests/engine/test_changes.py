@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 from tests.live.pods import a_bare_pod, expect_a_pod_to_run
-from tests.live.stack import Stack
+from tests.live.stack import UP_SECONDS, Stack
 from tests.live.waiting import until
 
 
@@ -120,6 +120,24 @@ def test_a_replacement_is_seen_to_start_before_the_old_cluster_goes(standing: St
     assert after[standing.server] != before[standing.server]
     assert after[standing.jaeger] == before[standing.jaeger]
     expect_a_pod_to_run(standing)
+    standing.expect_no_changes()
+
+
+def test_a_part_of_an_up_replaces_no_cluster_without_its_rehearsal(standing: Stack) -> None:
+    before = standing.ids()
+    guard, rehearsal = (
+        standing.state[name]["urn"] for name in ("cluster-guard-sweep", "rehearsal-run")
+    )
+    standing.configure(k3sArgs=["--kubelet-arg=max-pods=40@server:*"])
+    standing.pulumi("up", "--yes", "--skip-preview", "--target", guard)
+    assert standing.ids() == before
+    excluding = standing.start("up", "--yes", "--skip-preview", "--exclude", rehearsal)
+    assert "was created from another configuration" in excluding.wait(UP_SECONDS).failed().said
+    assert standing.ids() == before
+    standing.configure()
+    standing.up()
+    standing.pulumi("up", "--yes", "--skip-preview", "--replace", rehearsal)
+    assert standing.ids() == before
     standing.expect_no_changes()
 
 

@@ -126,7 +126,7 @@ class _Outputs(mocks.Mocks):
         if args.typ == IMAGE:
             more = {"imageId": "sha256:" + hashlib.sha256(args.inputs["name"].encode()).hexdigest()}
         elif args.typ == COMMAND:
-            more = {"stdout": json.dumps(_printed(args.inputs["create"]))}
+            more = {"stdout": json.dumps(_printed(args.inputs))}
         elif args.typ == STACK_REFERENCE:
             more = {"outputs": self._other_stack}
         return f"id-of-{args.name}" if args.custom else None, {**args.inputs, **more}
@@ -135,7 +135,10 @@ class _Outputs(mocks.Mocks):
         raise AssertionError(f"the program calls a function of a provider: {args.token}")
 
 
-def _printed(create: str) -> dict[str, Any]:
+def _printed(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    create = inputs["create"]
+    if "runtime_observability.host.rehearse" in create:
+        return {"digest": inputs["environment"]["DIGEST"], "rehearsed": False, "seconds": 0.1}
     if "runtime_observability.host.ensure" in create:
         return {"instance": "container-id-of-server-0", "seconds": 9.9}
     if "ktrace.pipeline.probe" in create:

@@ -154,7 +154,8 @@ def test_only_an_orphan_of_the_stacks_owner_goes_before_a_create(
 
 LOGGED = {"addPreviousOutputInEnv": False, "logging": "stderr"}
 UNLESS_THERE_IS_A_CLUSTER = """\
-if nodes=$(docker ps -aq --filter "label=k3d.cluster=$CLUSTER") && [ -z "$nodes" ]; then exit 0; fi
+if nodes=$(docker ps -aq --filter "label=k3d.cluster=$CLUSTER") && [ -z "$nodes" ]\
+ && printf '{"digest": "%s"}' "$DIGEST"; then exit 0; fi
 """
 CLUSTER = {
     "OWNER": NAMES.owner,
@@ -218,7 +219,11 @@ def test_a_command_has_these_inputs_and_no_other(stack: Run) -> None:
         "jaeger-ready": python(f"{host}.readiness", [containers["jaeger"]]),
         "collector-ready": python(f"{host}.readiness", [containers["collector"]]),
         "rehearsal-run": python(
-            f"{host}.rehearse", [], UNLESS_THERE_IS_A_CLUSTER, CLUSTER="traced-dev"
+            f"{host}.rehearse",
+            [],
+            UNLESS_THERE_IS_A_CLUSTER,
+            CLUSTER="traced-dev",
+            DIGEST=identity(spec_of(NAMES, parsed())),
         ),
         "cluster-guard-sweep": guard(
             ["sweep_cluster.sh"],
