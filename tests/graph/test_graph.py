@@ -234,7 +234,7 @@ def env(resource: Resource) -> dict[str, Any]:
         ("network-detach", "triggers", {"network-network"}),
         ("jaeger-container", "networksAdvanced", {"network-network"}),
         ("collector-container", "networksAdvanced", {"network-network"}),
-        ("cluster-guard-sweep", "triggers", {"network-network"}),
+        ("cluster-guard-sweep", "triggers", {"network-network", "rehearsal-run"}),
         ("cluster-ensure", "triggers", {"cluster-guard-sweep"}),
         # A new container must become ready, and be traced, again.
         ("jaeger-ready", "triggers", {"jaeger-container"}),
