@@ -175,7 +175,7 @@ class _Section:
             "each",
             f"{counted(len(pods), 'pod')}, {order}",
             ("pod", "took", "slowest step"),
-            (self._pod(pod, longest=slowest > 0 and pod.took_ms == slowest) for pod in pods),
+            (self._pod(pod, longest=bool(slowest) and pod.took_ms == slowest) for pod in pods),
         )
 
     def _others(self) -> str:

@@ -16,6 +16,7 @@ from runtime_observability.core.problem import Problem
 from runtime_observability.core.transition import identity
 from tests.configuration import PROJECT, of_stack_file, parsed, spec_of
 from tests.graph.program import Run, run
+from tests.graph.test_exporters import CERTIFICATE
 from tests.graph.test_graph import MARK
 
 REHEARSAL = "rehearsal-run"
@@ -230,12 +231,8 @@ def test_a_cluster_is_checked_before_jaeger_and_left_after_it(
     assert changed(done, kept).keys() == {"jaeger-opensearch", "stack-sweep"}
 
 
-CASSANDRA = {
-    "traceStore": "cassandra",
-    "cassandraServers": ["cassandra.example:9142"],
-    "traceStoreUser": "ada",
-    "traceStorePassword": "hush-hush",
-}
+NO_LOGIN = {"traceStore": "cassandra", "cassandraServers": ["cassandra.example:9142"]}
+CASSANDRA = {**NO_LOGIN, "traceStoreUser": "ada", "traceStorePassword": "hush-hush"}
 
 
 def test_a_cassandra_is_checked_before_jaeger_with_what_jaeger_gets(
@@ -265,6 +262,11 @@ def test_a_cassandra_is_checked_before_jaeger_with_what_jaeger_gets(
     assert "`cqlsh -u ada cassandra.example 9142 -e 'DROP KEYSPACE traced_" in told
     inputs = dict(done["jaeger-cassandra-check"].inputs) | {"stdin": ""}
     assert "hush" not in json.dumps(inputs, default=str)
+
+
+def test_the_command_that_removes_kept_traces_uses_tls_where_jaeger_does() -> None:
+    done = run({**NO_LOGIN, "traceStoreCaFile": CERTIFICATE})
+    assert "`cqlsh --ssl cassandra.example" in done["stack-sweep"].environment["KEPT_ELSEWHERE"]
 
 
 def test_a_plain_password_is_refused() -> None:

@@ -10,10 +10,11 @@ import pytest
 
 from ktrace.podstart import search
 from ktrace.rollout.kinds import DEPLOYMENT
+from ktrace.target import target
 from tests.fakes import rollouts, starts
 from tests.fakes.clock import Clock
 from tests.fakes.http import FakeServer, Reply, write_kubeconfig
-from tests.fakes.jaeger import served
+from tests.fakes.jaeger import data, served
 from tests.fakes.ktrace import Ktrace
 from tests.fakes.rollouts import Cluster, web_pod
 from tests.schemas import validate
@@ -216,3 +217,17 @@ def test_a_pipe_has_every_pod(
     shown = ktrace("show", "deploy/web", *at(rollouts.deployment(pods, replicas=60)))
     assert sum(line.startswith("web-") for line in shown.lines) == 60
     assert json.dumps(shown.lines).count("more") == 0
+
+
+def test_starts_that_have_their_spans_do_not_lack_what_was_left_out(
+    ktrace: Ktrace, at: Shown, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, _, _, url, _, kubeconfig = at(three())
+    outputs = {"jaegerUrl": url, "kubeconfig": kubeconfig, "tracing": "starts: pod starts"}
+    monkeypatch.setattr(target, "stack_outputs", lambda _: outputs)
+    shown = ("show", "deploy/web", "-n", "shop", "--stack", "dev", "--timeout", "0")
+    assert "tracing chooses" not in ktrace(*shown).stdout
+    server.answer = served(lambda _: data())
+    assert "other traces: Jaeger gets only what the stack's tracing chooses" in " ".join(
+        ktrace(*shown).stdout.split()
+    )

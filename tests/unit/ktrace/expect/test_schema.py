@@ -167,6 +167,10 @@ def test_a_pod_is_refused_where_no_span_says_of_which_pod_it_is(file: Path) -> N
             "expectation 1 'it is so', expect.durationBelowMs: '10ms' ",
         ),
         (
+            ONE % "durationBelowMs: [10]",
+            "expectation 1 'it is so', expect.durationBelowMs: ['10'] is not a number",
+        ),
+        (
             ONE % "durationBelowMs: 0",
             "expectation 1 'it is so', expect.durationBelowMs: '0' is not",
         ),

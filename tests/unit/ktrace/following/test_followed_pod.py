@@ -26,3 +26,8 @@ def test_what_a_job_may_do_later_is_told(phase: str, controller: Owner | None, t
         "followed here"
     )
     assert pod.note_of_retry == (expected if told else "")
+
+
+def test_what_has_no_trace_yet_is_not_whole() -> None:
+    pod = FollowedPod.of(PodInfo("shop", "web-0", "u-p", "Pending"), (), "", ran_before=False)
+    assert (pod.outcome, pod.whole) == ("waiting", False)

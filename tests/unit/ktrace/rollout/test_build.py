@@ -423,6 +423,12 @@ def test_a_job(phase: str, status: dict[str, Any], expected: str, *, ok: bool) -
     assert not verdict.of(rollout).waits
 
 
+def test_a_job_wants_no_more_pods_than_it_has_to_complete() -> None:
+    pod = FakePod("migrate-bcdfg", "migrate", "Job", phase="Running", labels={"app": "web"})
+    rollout = shown(rollouts.job([pod], parallelism=3, completions=1), JOB, "migrate")
+    assert title(rollout).startswith("job shop/migrate: 1 of 1 pod started")
+
+
 def test_a_suspended_job_is_not_done() -> None:
     rollout = shown(rollouts.job([], suspend=True), JOB, "migrate")
     assert title(rollout) == "job shop/migrate: 0 of 1 pod started; it is suspended"
@@ -622,3 +628,10 @@ def test_one_of_its_own_begins_with_the_last_write() -> None:
     pods = one_after_another(100, 6100)
     rollout = shown(replica_set(pods, owned=False, created=50, changed=6050), REPLICA_SET, SET)
     assert sorted(pod.part for pod in rollout.pods) == [Part.BEFORE, Part.NEW]
+
+
+def test_of_a_pod_that_has_ended_nothing_is_told_to_wait_for() -> None:
+    labels = {"app": "web"}
+    done = FakePod("migrate-bcdfg", "migrate", "Job", phase="Succeeded", ready=None, labels=labels)
+    (pod,) = shown(rollouts.job([done]), JOB, "migrate").pods
+    assert (pod.state, pod.why) == (State.SUCCEEDED, "")

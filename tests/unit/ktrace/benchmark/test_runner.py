@@ -1,0 +1,90 @@
+"""``ktrace bench`` starts pods, waits for each, and leaves none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ktrace.benchmark import runner
+from ktrace.errors import KtraceError
+from runtime_observability.host.api_server import ApiServer
+from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
+
+PENDING: dict[str, Any] = {"phase": "Pending"}
+STARTED: dict[str, Any] = {
+    "phase": "Running",
+    "conditions": [{"type": "Ready", "status": "False"}],
+    "containerStatuses": [{"name": "main", "state": {"running": {}}}],
+}
+READY = {**STARTED, "conditions": [{"type": "Ready", "status": "True"}]}
+
+
+class Cluster:
+    """Each of its pods goes on to the next of ``states`` whenever it was looked at."""
+
+    def __init__(self, server: FakeServer, folder: Path, *states: dict[str, Any]) -> None:
+        server.answer = self._answer
+        self.states = states
+        self.looks: dict[str, int] = {}
+        self.deleted: set[str] = set()
+        kubeconfig = folder / "kubeconfig"
+        write_kubeconfig(kubeconfig, server.url)
+        self.api = ApiServer(kubeconfig)
+
+    def start(self, *, pods: int = 1, parallel: int = 1, seconds: float = 20) -> list[runner.Ran]:
+        load = runner.Load("pause:3.6", pods, parallel, seconds)
+        self.told: list[int] = []
+        return runner.start_pods(self.api, load, self.told.append)
+
+    def _answer(self, request: Request) -> Reply:
+        if "/events" in request.path:
+            return Reply(200, {"kind": "EventList", "items": []})
+        if request.method == "POST":
+            name = request.body["metadata"]["name"]
+            self.looks[name] = 0
+        else:
+            name = request.path.partition("?")[0].rpartition("/")[2]
+        if request.method == "DELETE":
+            self.deleted.add(name)
+        at = min(self.looks[name], len(self.states) - 1)
+        self.looks[name] += request.method == "GET"
+        meta = {"name": name, "namespace": "default", "uid": f"u-{name}"}
+        spec = {"containers": [{"name": "main", "image": "pause:3.6"}]}
+        pod = {"kind": "Pod", "metadata": meta, "spec": spec, "status": self.states[at]}
+        return Reply(201 if request.method == "POST" else 200, pod)
+
+
+@pytest.fixture(autouse=True)
+def _no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "_POLL_SECONDS", 0.001)
+    monkeypatch.setattr(runner, "_REST_SECONDS", 0.001)
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_every_pod_is_waited_for_and_deleted(
+    server: FakeServer, tmp_path: Path, parallel: int
+) -> None:
+    cluster = Cluster(server, tmp_path, PENDING, PENDING, STARTED, STARTED, READY)
+    ran = cluster.start(pods=4, parallel=parallel)
+    names = [one.pod.name for one in ran]
+    assert len(set(names)) == 4
+    assert set(names) == cluster.deleted
+    assert cluster.told == [1, 2, 3, 4]
+    for one in ran:
+        assert one.known.pod
+        ready = one.known.pod.condition("Ready")
+        assert ready
+        assert ready.status, "it was read once it was Ready"
+
+
+@pytest.mark.parametrize("states", [(PENDING,), (STARTED,), ({"phase": "Failed"},)])
+def test_a_pod_that_does_not_start_ends_it_and_is_deleted(
+    server: FakeServer, tmp_path: Path, states: tuple[dict[str, Any], ...]
+) -> None:
+    cluster = Cluster(server, tmp_path, *states)
+    with pytest.raises(KtraceError, match=r"did not start within 0\.05 s: .*Nothing was measured"):
+        cluster.start(pods=2, seconds=0.05)
+    assert cluster.deleted == cluster.looks.keys()
+    assert cluster.told == []
