@@ -11,9 +11,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
-from enum import Enum
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from runtime_observability.core import cluster_spec, documents, naming, transition
@@ -35,6 +34,7 @@ from runtime_observability.host import (
 )
 from runtime_observability.host.api_server import ApiServer
 from runtime_observability.host.cluster_lock import LockError, locked
+from runtime_observability.host.decision import Action, decide
 from runtime_observability.host.docker import Owned
 from runtime_observability.host.files import write_private
 from runtime_observability.host.http import httpx
@@ -45,21 +45,6 @@ _EXTRA_SECONDS = 120
 """Time for k3d itself, in addition to its timeout for the nodes."""
 
 
-class Action(Enum):
-    CREATE = "create"
-    START = "start"
-    ADOPT = "adopt"
-    RECREATE = "recreate"
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What to do with the cluster, and the reason to log."""
-
-    action: Action
-    reason: str
-
-
 def wanted_nodes(names: Names, spec: ClusterSpec) -> tuple[str, ...]:
     """Container names of the cluster's nodes, the first server first."""
     return tuple(
@@ -67,50 +52,6 @@ def wanted_nodes(names: Names, spec: ClusterSpec) -> tuple[str, ...]:
         for role, count in (("server", spec.config["servers"]), ("agent", spec.config["agents"]))
         for index in range(count)
     )
-
-
-def decide(
-    found: Sequence[Owned],
-    wanted: Sequence[str],
-    digest: str,
-    *,
-    servers: int,
-    begun: Collection[str] = (),
-) -> Decision:
-    """What to do with the cluster. Raises CommandError where only a person may decide.
-
-    ``found`` are all containers with k3d's label of the cluster, without nodes of others;
-    ``wanted`` the names of the nodes that it should have, of which the first ``servers`` are
-    servers; ``digest`` identifies the configuration that they are created from; ``begun``: the
-    nodes of a creation that is not known to have ever been complete. If all of them were started,
-    somebody may use them, and what else is wanted can be added.
-    """
-    if not found:
-        return Decision(Action.CREATE, "it does not exist")
-    there = {node.name: node for node in found if node.role in ("server", "agent")}
-    if not any(name in there for name in wanted[:servers]):
-        return Decision(Action.RECREATE, "it has no server")
-    problems = [f"{name} is missing" for name in wanted[:servers] if name not in there]
-    problems += [
-        f"{name} was created from another configuration: `pulumi up` without --target and "
-        "--exclude replaces it, unless Pulumi's state is older than the cluster"
-        for name, node in there.items()
-        if node.spec != digest
-    ]
-    if begun:
-        problems += [
-            f"{name} never started"
-            for name in begun
-            if name not in there or there[name].state == "created"
-        ]
-        if problems:
-            return Decision(Action.RECREATE, f"it was never complete: {problems[-1]}")
-    elif problems:
-        raise runner.CommandError(f"{'; '.join(problems)}. It is left as it is")
-    stopped = [name for name in wanted if name in there and there[name].state != "running"]
-    if stopped:
-        return Decision(Action.START, f"these nodes are stopped: {', '.join(stopped)}")
-    return Decision(Action.ADOPT, "all its nodes are running")
 
 
 class Ensure:
