@@ -6,40 +6,32 @@ Pure: the same settings on the same machine give the same plan, which ``pulumi u
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from runtime_observability.core import (
     advice,
+    backends,
     cassandra,
     compatibility,
-    destinations,
     documents,
     links,
     naming,
     origin,
     stores,
-    trace_store,
 )
 from runtime_observability.core.args import (
-    USER,
-    CassandraArgs,
     ClusterGuardArgs,
     ClusterRehearsalArgs,
     CollectorArgs,
     ConfigFilesArgs,
-    ContainerArgs,
     JaegerArgs,
     NodeImageArgs,
     OpenSearchArgs,
-    SearchEngineArgs,
     StackGuardArgs,
     StackNetworkArgs,
     TracedClusterArgs,
     TraceProbeArgs,
-    VolumeArgs,
 )
 from runtime_observability.core.cluster_spec import ClusterSpec, cluster_spec
 from runtime_observability.core.naming import Names
@@ -47,18 +39,9 @@ from runtime_observability.core.node_image import UpstreamImage
 from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.origin import Origin
 from runtime_observability.core.settings.model import Settings
-from runtime_observability.core.stores import BADGER, CASSANDRA
+from runtime_observability.core.stores import CASSANDRA
 from runtime_observability.core.tracing import Tracing
 from runtime_observability.core.transition import content, identity, transition
-
-_JAEGER_CONFIG = "/etc/jaeger/config.yaml"
-_COLLECTOR_CONFIG = "/etc/otelcol/config.yaml"
-_STOP_SECONDS = 5
-_STORE_STOP_SECONDS = 30
-_OPENSEARCH_STOP_SECONDS = 60
-"""Stopping took it up to 31 s (measured with 2.19.6 on a busy machine)."""
-_OPENSEARCH_READY_SECONDS = 240
-"""It starts in 15 to 40 s, and three times later on a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +91,9 @@ def make_plan(
     spec = cluster_spec(settings, names, files, image)
     digest = _digest(spec, observed.record)
     marks = origin.of(names, settings.stack_owner)
-    jaeger = _jaeger(settings, names, observed) if settings.has_jaeger else None
-    jaeger_url = _jaeger_url(settings)
-    collector = _collector(settings, names, observed, marks)
+    jaeger = backends.jaeger(settings, names, observed) if settings.has_jaeger else None
+    jaeger_url = backends.jaeger_url(settings)
+    collector = backends.collector(settings, names, observed, marks)
     tracing = Tracing(settings)
     standing = "" if observed.record and observed.record.never_complete else names.cluster
     of_backends = {*(jaeger.container.ports if jaeger else ()), *collector.container.ports}
@@ -131,11 +114,13 @@ def make_plan(
         network=StackNetworkArgs(
             names.network,
             names.owner,
-            _labels(names, names.network, observed),
+            backends.labels(names, names.network, observed),
             standing,
         ),
         open_search=(
-            _open_search(settings, names, observed) if settings.has_own_open_search else None
+            backends.open_search(settings, names, observed)
+            if settings.has_own_open_search
+            else None
         ),
         jaeger=jaeger,
         collector=collector,
@@ -182,129 +167,6 @@ def _held(observed: Observation, *containers: str) -> set[int]:
     return {port for name in containers for port in observed.held_ports.get(name, ())}
 
 
-def _labels(names: Names, name: str, observed: Observation) -> dict[str, str]:
-    """Of the container or network ``name``: with another MADE_LABEL, Pulumi makes it again."""
-    made = observed.made.get(name)
-    return names.labels | ({naming.MADE_LABEL: made} if made else {})
-
-
-def _open_search(settings: Settings, names: Names, observed: Observation) -> OpenSearchArgs:
-    """It publishes no port, so that only the stack's network reaches it."""
-    return OpenSearchArgs(
-        ContainerArgs(
-            name=names.open_search,
-            image=settings.images.open_search,
-            alias=naming.OPENSEARCH_ALIAS,
-            owner=names.owner,
-            labels=_labels(names, names.open_search, observed),
-            command=(),
-            uploads={},
-            secret_uploads={},
-            ports={},
-            memory_mib=settings.open_search_memory_mib,
-            limits_swap=observed.limits_swap,
-            environment=stores.own_environment(settings.open_search_heap_mib),
-            ready_url="",
-            ready_command=stores.OWN_READY,
-            ready_seconds=_OPENSEARCH_READY_SECONDS,
-            stop_seconds=_OPENSEARCH_STOP_SECONDS,
-            volume=VolumeArgs(
-                names.open_search_traces,
-                stores.OWN_PATH,
-                (),
-                stores.OWN_USER,
-                names.labels,
-                names.owner,
-                keep=settings.keep_traces,
-            ),
-            user=stores.OWN_USER,
-            is_go=False,
-        )
-    )
-
-
-def _jaeger(settings: Settings, names: Names, observed: Observation) -> JaegerArgs:
-    """v2 is configured by a file, v1 by its environment."""
-    url = _jaeger_url(settings)
-    by_file = compatibility.JAEGER_GENERATION.at(settings.jaeger_version) == "v2"
-    volume = _trace_volume(settings, names)
-    keeps = settings.trace_store != stores.MEMORY
-    container = ContainerArgs(
-        name=names.jaeger,
-        image=settings.images.jaeger,
-        alias=naming.JAEGER_ALIAS,
-        owner=names.owner,
-        labels=_labels(names, names.jaeger, observed) | _store_labels(settings),
-        command=("--config", _JAEGER_CONFIG) if by_file else (),
-        uploads=(
-            {_JAEGER_CONFIG: documents.jaeger(settings, names), **trace_store.files(settings)}
-            if by_file
-            else {}
-        ),
-        secret_uploads=trace_store.secret_files(settings),
-        ports={settings.jaeger_ui_port: 16686},
-        memory_mib=settings.jaeger_memory_mib,
-        limits_swap=observed.limits_swap,
-        environment={} if by_file else documents.jaeger_v1_environment(settings),
-        ready_url=f"{url}/api/services",
-        volume=volume,
-        stop_seconds=_STORE_STOP_SECONDS if keeps else _STOP_SECONDS,
-    )
-    engine = _search_engine(settings, names, observed, container) if settings.store_urls else None
-    return JaegerArgs(container, url, engine, _cassandra(settings, names))
-
-
-def _cassandra(settings: Settings, names: Names) -> CassandraArgs | None:
-    if settings.trace_store != CASSANDRA:
-        return None
-    return CassandraArgs(
-        servers=tuple(settings.cassandra_servers),
-        user=settings.trace_store_user,
-        password=settings.trace_store_password,
-        keyspace=names.keyspace,
-    )
-
-
-def _search_engine(
-    settings: Settings, names: Names, observed: Observation, container: ContainerArgs
-) -> SearchEngineArgs:
-    parts = {
-        "image": container.image,
-        "uploads": container.uploads,
-        "labels": container.labels,
-        "memory": container.memory_mib,
-        "ports": container.ports,
-        "owner": container.owner,
-    }
-    return SearchEngineArgs(
-        stack=names.stack,
-        is_own=settings.has_own_open_search,
-        store=settings.trace_store,
-        urls=settings.store_urls,
-        user=settings.trace_store_user,
-        password=settings.trace_store_password,
-        certificates=settings.trace_store_ca_file,
-        image=settings.client_image,
-        owner=names.owner,
-        prefix=names.index_prefix,
-        days=stores.days(settings.trace_retention),
-        replicas=0 if settings.has_own_open_search else settings.trace_store_replicas,
-        keep=settings.keep_traces,
-        jaeger=str(settings.jaeger_version),
-        of_container=hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16],
-        today=observed.today.isoformat() if observed.today else "",
-    )
-
-
-def _store_labels(settings: Settings) -> dict[str, str]:
-    """What tells the next run where this one kept traces."""
-    store, servers = settings.trace_store, ",".join(settings.store_servers)
-    return {
-        **({naming.STORE_LABEL: settings.store_label} if store != stores.MEMORY else {}),
-        **({naming.STORE_SERVERS_LABEL: servers} if servers else {}),
-    }
-
-
 def _kept_elsewhere(settings: Settings, names: Names) -> str:
     """What a destroy leaves in a cluster that this stack did not make."""
     if settings.trace_store == CASSANDRA:
@@ -324,86 +186,6 @@ def _kept_elsewhere(settings: Settings, names: Names) -> str:
     return (
         f"indices {names.index_prefix}-jaeger-* at {', '.join(settings.store_urls)}, where the "
         "next up finds them; another up with keepTraces: false, and destroy, remove them"
-    )
-
-
-def _trace_volume(settings: Settings, names: Names) -> VolumeArgs | None:
-    if settings.trace_store != BADGER:
-        return None
-    return VolumeArgs(
-        names.traces,
-        trace_store.VOLUME_PATH,
-        trace_store.BADGER_FOLDERS,
-        USER,
-        names.labels,
-        names.owner,
-        keep=settings.keep_traces,
-    )
-
-
-def _jaeger_url(settings: Settings) -> str:
-    """Of the Jaeger that is queried; empty: there is none."""
-    if settings.has_jaeger:
-        return f"http://127.0.0.1:{settings.jaeger_ui_port}"
-    return settings.query_url
-
-
-def _collector(
-    settings: Settings, names: Names, observed: Observation, marks: Origin
-) -> CollectorArgs:
-    configuration = documents.collector(
-        settings.collector_version,
-        settings.collector_sampling_per_million,
-        settings.collector_memory_mib,
-        exporters=settings.exporters,
-        allowed_origins=settings.allowed_origins,
-        tracing=settings.preset,
-        to_jaeger=settings.has_jaeger,
-        origin=marks,
-    )
-    volume = _queue_volume(settings, names)
-    container = ContainerArgs(
-        name=names.collector,
-        image=settings.images.collector,
-        alias=naming.COLLECTOR_ALIAS,
-        owner=names.owner,
-        labels=_labels(names, names.collector, observed)
-        | ({} if settings.has_jaeger else {naming.STORE_LABEL: stores.NONE}),
-        command=("--config", _COLLECTOR_CONFIG),
-        uploads={_COLLECTOR_CONFIG: configuration, **destinations.files(settings.exporters)},
-        secret_uploads=destinations.secret_files(settings.exporters),
-        ports={
-            settings.otlp_grpc_port: 4317,
-            settings.otlp_http_port: 4318,
-            settings.collector_health_port: 13133,
-            settings.collector_metrics_port: 8888,
-        },
-        memory_mib=settings.collector_memory_mib,
-        limits_swap=observed.limits_swap,
-        environment={},
-        ready_url=f"http://127.0.0.1:{settings.collector_health_port}/",
-        volume=volume,
-        stop_seconds=_STOP_SECONDS,
-    )
-    return CollectorArgs(
-        container,
-        grpc_endpoint=f"http://127.0.0.1:{settings.otlp_grpc_port}",
-        http_endpoint=f"http://127.0.0.1:{settings.otlp_http_port}",
-        in_cluster_endpoint=f"http://{naming.COLLECTOR_ALIAS}:4317",
-    )
-
-
-def _queue_volume(settings: Settings, names: Names) -> VolumeArgs | None:
-    if not settings.has_disk_queues:
-        return None
-    return VolumeArgs(
-        names.queues,
-        destinations.QUEUE_FOLDER,
-        (),
-        USER,
-        names.labels,
-        names.owner,
-        keep=False,
     )
 
 
@@ -453,7 +235,7 @@ def _probe(
     tracing = Tracing(settings)
     metrics = f"http://127.0.0.1:{settings.collector_metrics_port}/metrics"
     return TraceProbeArgs(
-        jaeger_url=_jaeger_url(settings),
+        jaeger_url=backends.jaeger_url(settings),
         metrics_url="" if settings.has_jaeger else metrics,
         destinations=() if settings.has_jaeger else tracing.destinations,
         stack={} if settings.has_jaeger else marks.own,
