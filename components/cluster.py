@@ -18,7 +18,8 @@ from .network import StackNetwork
 
 _NO_CLUSTER = (
     'nodes=$(docker ps -aq --filter "label=k3d.cluster=$CLUSTER") && [ -z "$nodes" ]'
-    """ && printf '{"digest": "%s"}' """ '"$DIGEST"'
+    """ && printf '{"digest": "%s"}' """
+    '"$DIGEST"'
 )
 
 

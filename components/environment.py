@@ -78,8 +78,12 @@ class TracedEnvironment(pulumi.ComponentResource):
         guard = StackGuard(f"{name}-stack", plan.stack_guard, opts=own("stack"))
         network = StackNetwork(f"{name}-network", plan.network, opts=own("network", guard))
         image = NodeImage(f"{name}-node-image", plan.node_image, opts=own("node-image"))
-        rehearsal = plan.rehearsal and ClusterRehearsal(
-            f"{name}-rehearsal", plan.rehearsal, opts=own("rehearsal", guard, image)
+        rehearsal = (
+            ClusterRehearsal(
+                f"{name}-rehearsal", plan.rehearsal, opts=own("rehearsal", guard, image)
+            )
+            if plan.rehearsal
+            else None
         )
         # The standing nodes read these files when they restart.
         before_files = [image, rehearsal] if rehearsal else [image]
