@@ -48,13 +48,21 @@ _NAMES = {
 _RESOURCES = {name: resource for resource, names in _NAMES.items() for name in names}
 
 
+def _plural(singular: str) -> str:
+    """As Kubernetes guesses a resource's name (k8s.io/apimachinery pkg/api/meta, of a kind)."""
+    if singular.endswith("s"):
+        return f"{singular}es"
+    return f"{singular[:-1]}ies" if singular.endswith("y") else f"{singular}s"
+
+
 @dataclass(frozen=True)
 class NamedObject:
     """An object of one cluster. Whether its kind has namespaces need not be known: no resource is
     both with and without."""
 
-    resource: str
-    """``deployments.apps``, or a plural without its group, which then may be any."""
+    resources: tuple[str, ...]
+    """``deployments.apps``, or a plural without its group, which then may be any. Of a word that is
+    not known: itself, and its plural."""
     namespace: str
     name: str
 
@@ -65,11 +73,17 @@ class NamedObject:
         if not all((kind, *names)) or len(names) not in (1, 2):
             return None
         where = names[0] if len(names) > 1 else namespace
-        return cls(_RESOURCES.get(kind.lower(), kind.lower()), where, names[-1])
+        known = _RESOURCES.get(kind.lower())
+        word, dot, group = kind.lower().partition(".")
+        guessed = (f"{word}{dot}{group}", f"{_plural(word)}{dot}{group}")
+        return cls((known,) if known else guessed, where, names[-1])
+
+    def is_of(self, resource: str) -> bool:
+        """Whether ``resource``, as of a request (``deployments.apps/status``), may be its own."""
+        plural = resource.partition("/")[0]
+        return not {plural, plural.partition(".")[0]}.isdisjoint(self.resources)
 
     def is_at(self, path: str) -> bool:
         """Whether ``path`` names it: ``RESOURCE.GROUP/NAMESPACE/NAME``, or without NAMESPACE."""
         resource, *names = path.split("/")
-        if self.resource not in (resource, resource.partition(".")[0]):
-            return False
-        return names in ([self.namespace, self.name], [self.name])
+        return self.is_of(resource) and names in ([self.namespace, self.name], [self.name])

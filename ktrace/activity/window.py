@@ -26,7 +26,8 @@ class Window:
     complete: bool
     """False if there were more traces than are read."""
     lost: str = ""
-    """Why requests of the period may be missing; empty if none is known to be."""
+    """Why requests of the period, or of what was asked for, may be missing; empty if none is known
+    to be."""
 
     @classmethod
     def seen(

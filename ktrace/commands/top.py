@@ -107,7 +107,8 @@ def top(
         def counted() -> tuple[list[Row], Window]:
             made, window = _counted(looks, by, wanted)
             lost = losses.of_what_began(chosen, stack, window.asked / _SECOND)
-            return made, replace(window, lost="; ".join(filter(None, (chosen.left_out, lost))))
+            notes = (window.lost, chosen.left_out, lost)
+            return made, replace(window, lost="; ".join(filter(None, notes)))
 
         if watch:
             _watch(counted, heading, jaeger.url)
@@ -133,6 +134,12 @@ def _counted(looks: Activity, by: By, wanted: NamedObject | None) -> tuple[list[
 
     found, window = looks.look()
     if wanted:
+        if not any(wanted.is_of(request.resource) for request in found):
+            unknown = (
+                f"no request is about a resource {wanted.resources[0]}: requests name it as "
+                "`kubectl api-resources` does"
+            )
+            window = replace(window, lost=unknown)
         writes = (request for request in found if request.writes and wanted.is_at(request.object))
         found = [replace(request, object=request.client) for request in writes]
     return rows(found, by.value, window.seconds), window

@@ -19,6 +19,8 @@ _READABLE = 24
 """Columns of a row's name; more is on another line, or cut."""
 _GAP = 2
 """Between two columns."""
+_NOTHING = {"webhook": "no call of a webhook", "writer": "no request wrote it"}
+"""What there is none of, by the table's heading."""
 _LEAST_ASKED_FOR = ("per s", "webhooks", "total s", "failed requests", "etcd", "p50 ms")
 
 
@@ -44,7 +46,7 @@ def parts(
 
     yield Line(period(window))
     if not rows:
-        yield "no call of a webhook" if heading == "webhook" else "no request"
+        yield _NOTHING.get(heading, "no request")
         return
     numbers = _numbers(rows)
     kinds = [word for row in rows for word in (_kind(row).split() if fold else [_kind(row)])]

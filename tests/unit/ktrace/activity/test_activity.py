@@ -156,6 +156,9 @@ def test_only_what_may_change_the_object_writes(method: str, target: str, writes
         ("po/other/x", "pods/other/x"),
         ("node/x", "nodes/x"),
         ("widgets/x", "widgets.example.com/shop/x"),
+        ("Widget/x", "widgets.example.com/shop/x"),
+        ("policy.example.com/x", "policies.example.com/shop/x"),
+        ("bus/x", "buses.example.com/shop/x"),
     ],
 )
 def test_an_object_may_be_named_as_for_kubectl(text: str, path: str) -> None:

@@ -227,6 +227,22 @@ def test_a_period_without_requests_says_so(ktrace: Ktrace, server: FakeServer) -
     assert done.lines == ["the last 1 min 0 s", "no request"]
 
 
+def test_an_object_of_a_resource_that_no_request_names_is_told(
+    ktrace: Ktrace, server: FakeServer
+) -> None:
+    url = serve(server, trace("PATCH", "/apis/example.com/v1/namespaces/shop/widgets/web/status"))
+    asked = ("top", "--by", "object", "--jaeger", url, "--json")
+    unknown = ktrace(*asked, "default/web").document
+    assert unknown["rows"] == []
+    assert unknown["notes"] == [
+        "no request is about a resource default: requests name it as `kubectl api-resources` does"
+    ]
+    known = ktrace(*asked, "widget/other").document
+    assert (known["rows"], known["notes"]) == ([], [])
+    told = ktrace("top", "--by", "object", "--jaeger", url, "widget/other")
+    assert told.lines[1:] == ["no request wrote it"]
+
+
 def test_the_window_is_the_one_that_was_seen(ktrace: Ktrace, server: FakeServer) -> None:
     url = serve(server, trace("GET", "/healthz", seconds_ago=60))
     window = ktrace("top", "--jaeger", url, "--json").document["window"]
