@@ -44,8 +44,9 @@ _NAMES = {
         "clusterrolebinding", "clusterrolebindings",
     ),
 }  # fmt: skip
-"""Kubernetes' own short and singular names, by the resource."""
-_RESOURCES = {name: resource for resource, names in _NAMES.items() for name in names}
+"""Kubernetes' own short and singular names, and plurals without their group, by the resource."""
+RESOURCES = {name: resource for resource, names in _NAMES.items() for name in names}
+"""The resource, ``deployments.apps``, by each other name that kubectl takes for it."""
 
 
 def _plural(singular: str) -> str:
@@ -73,7 +74,7 @@ class NamedObject:
         if not all((kind, *names)) or len(names) not in (1, 2):
             return None
         where = names[0] if len(names) > 1 else namespace
-        known = _RESOURCES.get(kind.lower())
+        known = RESOURCES.get(kind.lower())
         word, dot, group = kind.lower().partition(".")
         guessed = (f"{word}{dot}{group}", f"{_plural(word)}{dot}{group}")
         return cls((known,) if known else guessed, where, names[-1])

@@ -16,6 +16,7 @@ from pydantic import (
     field_validator,
 )
 
+from ktrace.activity.named_object import RESOURCES
 from ktrace.expect.matching import matches
 from runtime_observability.core.presets import milliseconds
 
@@ -83,3 +84,13 @@ class RequestSelect(Model):
             hint = f", perhaps {likely[0]}" if likely else ""
             raise ValueError(f"is no verb{hint}: the verbs are {', '.join(_VERBS)}")
         return verb
+
+    @field_validator("resource")
+    @classmethod
+    def _is_as_in_requests(cls, resource: str) -> str:
+        """``deployment`` and ``deploy`` would match nothing, which ``max: 0`` takes for success."""
+        named, slash, subresource = resource.partition("/")
+        known = RESOURCES.get(named.lower(), named.lower())
+        if named not in (known, known.partition(".")[0]):
+            raise ValueError(f"is no resource of a request: write {known}{slash}{subresource}")
+        return resource

@@ -242,6 +242,16 @@ def one(what: str) -> str:
     [
         (one("webhook: '*'\n  pod: '*'"), "expectation 1 'a': has webhook and pod: an expectatio"),
         (one("request: {verb: crate}"), "expectation 1 'a', request.verb: 'crate' is no verb, pe"),
+        (
+            one("request: {resource: deploy/status}"),
+            "expectation 1 'a', request.resource: 'deploy/status' is no resource of a request: "
+            "write deployments.apps/status",
+        ),
+        (
+            one("request: {resource: Widgets}"),
+            "expectation 1 'a', request.resource: 'Widgets' is no resource of a request: "
+            "write widgets",
+        ),
         (one("request: {verbs: get}"), "expectation 1 'a', request.verbs: is not a known key, pe"),
         (one("request: {name: ''}"), "expectation 1 'a', request.name: is empty: write a text"),
         (one("request: get"), "expectation 1 'a', request: 'get' is not a map with the keys verb,"),
@@ -289,3 +299,9 @@ def test_what_needs_a_command_is_refused_without_one(file: Path, what: str) -> N
 def test_what_spans_tell_needs_no_command(file: Path, what: str) -> None:
     file.write_text(one(what))
     assert load(file, {}).expectations[0].expect.least == 1
+
+
+@pytest.mark.parametrize("resource", ["deployments", "deployments.apps", "pods/status", "w*", "*"])
+def test_a_resource_is_named_as_in_requests(file: Path, resource: str) -> None:
+    file.write_text(one(f"request: {{resource: '{resource}'}}"))
+    assert load(file, {}).expectations
