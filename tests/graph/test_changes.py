@@ -217,6 +217,8 @@ def test_a_cluster_is_checked_before_jaeger_and_left_after_it(
     before = done.before("jaeger-container")
     assert {"jaeger-opensearch", "jaeger-opensearch-check"} <= set(before)
     assert "network-network" in done.before("jaeger-opensearch")
+    (parent,) = {done[f"jaeger-opensearch{end}"].parent for end in ("", "-check", "-expire")}
+    assert parent == done["jaeger-container"].parent
     told = {key: done.exports[key] for key in done.exports.keys() - default.exports.keys()}
     assert told == {"traceStore": "opensearch", "traceRetention": "168h"}
     for name in done.names:

@@ -542,6 +542,8 @@ def test_an_agent_too_many_is_drained_and_removed(
     standing(daemon, names, spec)
     run(names, spec_of(names))
     assert changes(daemon) == ["kubectl drain", "kubectl delete", "remove"]
+    (drain,) = (call.argv for call in daemon.executables.calls if "drain" in call.argv)
+    assert {"--ignore-daemonsets", "--delete-emptydir-data", "--force"} <= set(drain)
     assert daemon.names == {names.node("server", 0)}
 
 

@@ -169,6 +169,7 @@ def test_many_starts_are_read_with_few_searches(
     alone, many = measured()
     assert at_once == alone
     assert len(at_once.warm) == number
+    assert (at_once.parallel, at_once.image) == (0, ""), "nobody started them together"
     assert many > 6 * number
     assert few < (10 if named else 10 + 2 * number)
 

@@ -673,6 +673,18 @@ def test_a_failure_leaves_no_report(
     assert not kept.exists()
 
 
+def test_a_silence_is_told_with_the_hop_that_breaks(
+    cluster: Cluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cluster.starts, cluster.node = [[]], "agent-1"
+    monkeypatch.setattr(probe, "broken_hops", lambda _, __, silent, node: [f"{silent} of {node}"])
+    assert command(cluster, tmp_path / "probe.json", monkeypatch) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "('kubelet', 'containerd') of agent-1"
+
+
 def test_nothing_demanded_is_not_told_as_found(
     cluster: Cluster,
     tmp_path: Path,

@@ -1,0 +1,79 @@
+"""What Pulumi runs before and after Jaeger on an OpenSearch: its input, output and exit code."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import date
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+
+from runtime_observability.core.search_engine import UnfitError
+from runtime_observability.core.versions import Version
+from runtime_observability.host import search_engine
+from runtime_observability.host.search_engine import Cluster
+
+CLUSTER = Cluster(
+    store="opensearch",
+    urls=("https://one.example:9200", "https://two.example:9200"),
+    user="ada",
+    password="",
+    certificates="",
+    network="traced-dev",
+    image="opensearch",
+    owner="me",
+)
+CHECK = {"task": "check", "prefix": "traced-dev", "jaeger": "2.13.0", "replicas": -1}
+EXPIRE = {"task": "expire", "prefix": "traced-dev", "today": "2026-11-28", "days": 7}
+
+
+def run(monkeypatch: pytest.MonkeyPatch, task: dict[str, Any]) -> int:
+    document = {**task, "cluster": vars(CLUSTER) | {"urls": list(CLUSTER.urls)}}
+    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(document)))
+    return search_engine.main()
+
+
+def test_the_number_of_replicas_is_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check = Mock(return_value=1)
+    monkeypatch.setattr(search_engine, "check", check)
+    assert run(monkeypatch, CHECK) == 0
+    check.assert_called_once_with(CLUSTER, "traced-dev", Version.parse("2.13.0"), -1)
+    assert json.loads(capsys.readouterr().out) == {"replicas": 1}
+
+
+def test_what_was_too_old_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expire = Mock(return_value=["spans-1", "spans-2"])
+    monkeypatch.setattr(search_engine, "expire", expire)
+    assert run(monkeypatch, EXPIRE) == 0
+    expire.assert_called_once_with(CLUSTER, "traced-dev", date(2026, 11, 28), 7)
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"deleted": ["spans-1", "spans-2"]}
+    assert "traceStore opensearch: deleted spans-1, spans-2" in said.err
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [
+        (CHECK, (1, "", "error: traceStore opensearch: no node answers")),
+        (EXPIRE, (0, '{"deleted": []}', "were not deleted: no node answers")),
+    ],
+)
+def test_a_cluster_that_cannot_be_used_stops_the_check_alone(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    task: dict[str, Any],
+    expected: tuple[int, str, str],
+) -> None:
+    unfit = Mock(side_effect=UnfitError("no node answers"))
+    monkeypatch.setattr(search_engine, task["task"], unfit)
+    code, printed, told = expected
+    assert run(monkeypatch, task) == code
+    said = capsys.readouterr()
+    assert said.out.strip() == printed
+    assert told in said.err
