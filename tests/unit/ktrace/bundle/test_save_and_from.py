@@ -100,6 +100,23 @@ def test_a_start_is_shown_from_the_file_as_it_was(
     assert document["versions"]["kubernetes"] == "v1.36.3"
 
 
+def test_an_api_server_that_gave_no_answer_gives_none_from_the_file(
+    ktrace: Ktrace,
+    cluster: Callable[[recorded_pods.Recorded], list[str]],
+    tmp_path: Path,
+    servers: tuple[FakeServer, FakeServer],
+) -> None:
+    found = recorded_pods.load("v1.36", "slow-ready")
+    file, name = tmp_path / "start.json", found.pod["metadata"]["name"]
+    options = cluster(found)
+    write_kubeconfig(tmp_path / "kubeconfig", "http://127.0.0.1:9")
+    live = ktrace("show", name, *options, "--timeout", "0", "--save", str(file), "--json")
+    again = ktrace("show", name, "--from", str(file), "--json")
+    assert live.document["pod"]
+    assert (again.returncode, again.stdout) == (live.returncode, live.stdout)
+    assert servers[1].requests == []
+
+
 def test_text_is_the_same_and_the_file_is_for_its_owner(
     ktrace: Ktrace, cluster: Callable[[recorded_pods.Recorded], list[str]], tmp_path: Path
 ) -> None:

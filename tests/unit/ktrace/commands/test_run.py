@@ -144,6 +144,20 @@ def test_a_report_is_valid_and_plain_whatever_its_names_contain(
     assert all(text.isprintable() for text in texts)
 
 
+def test_what_stays_open_is_told_apart_from_reads(
+    ktrace_run: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    paths = ["/api/v1/pods?watch=1", *["/api/v1/namespaces/a/pods/b/portforward"] * 2]
+    calls = f"[u.urlopen(url + path).read() for path in {paths!r}]"
+    monkeypatch.setattr(sys.modules[__name__], "COMMAND", f"{COMMAND}; {calls}")
+    assert ktrace_run() == 0
+    text = capfd.readouterr().err
+    for kind in ("1 stream  open for up to", "2 sessions  open for up to", "1 read request"):
+        assert kind in text
+
+
 def test_a_process_that_outlives_the_command_sends_nothing_unreported(
     ktrace_run: Callable[..., int],
     server: FakeServer,
