@@ -21,7 +21,7 @@ class StackGuard(pulumi.ComponentResource):
         super().__init__("runtime-observability:index:StackGuard", name, None, opts)
         _commands.guard(
             f"{name}-sweep",
-            ["sweep_rehearsal.sh", "sweep_cluster.sh", "sweep_stack.sh"],
+            ["refuse_alone.sh", "sweep_rehearsal.sh", "sweep_cluster.sh", "sweep_stack.sh"],
             {
                 "OWNER": args.owner,
                 "STACK": args.stack,

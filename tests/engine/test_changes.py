@@ -141,6 +141,18 @@ def test_a_part_of_an_up_replaces_no_cluster_without_its_rehearsal(standing: Sta
     standing.expect_no_changes()
 
 
+def test_a_guard_that_was_tainted_takes_no_cluster_along(standing: Stack) -> None:
+    before, objects = standing.ids(), standing.docker.of_stack(standing.name)
+    for guard in ("stack-sweep", "network-detach"):
+        standing.pulumi("state", "taint", standing.state[guard]["urn"], "--yes")
+        refused = standing.start("up", "--yes", "--skip-preview").wait(UP_SECONDS).failed()
+        assert "the delete of this resource takes cluster" in refused.said
+        standing.pulumi("state", "untaint", "--all", "--yes")
+    assert standing.ids() == before
+    assert standing.docker.of_stack(standing.name) == objects
+    standing.expect_no_changes()
+
+
 def test_a_rehearsal_that_was_killed_is_cleared_away(standing: Stack) -> None:
     before, objects = standing.ids(), standing.docker.of_stack(standing.name)
     standing.configure(k3sArgs=["--kubelet-arg=max-pods=60@server:*"])
