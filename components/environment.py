@@ -88,6 +88,7 @@ class TracedEnvironment(pulumi.ComponentResource):
             f"{name}-cluster-guard",
             plan.cluster_guard,
             network=network,
+            files=files,
             rehearsal=rehearsal,
             opts=own("cluster-guard", network, files),
         )

@@ -134,6 +134,13 @@ def test_a_part_of_an_up_replaces_no_cluster_without_its_rehearsal(standing: Sta
     excluding = standing.start("up", "--yes", "--skip-preview", "--exclude", rehearsal)
     assert "was created from another configuration" in excluding.wait(UP_SECONDS).failed().said
     assert standing.ids() == before
+    standing.configure(
+        k3sArgs=["--kubelet-arg=max-pods=40@server:*"], nodeSamplingPerMillion=500_000
+    )
+    kubelet = standing.state["files-kubelet-tracing.yaml"]["urn"]
+    excluding = standing.start("up", "--yes", "--skip-preview", "--exclude", kubelet)
+    assert "is not of this configuration" in excluding.wait(UP_SECONDS).failed().said
+    assert standing.ids() == before
     standing.configure()
     standing.up()
     standing.pulumi("up", "--yes", "--skip-preview", "--replace", rehearsal)
