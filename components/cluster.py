@@ -19,7 +19,8 @@ from .network import StackNetwork
 
 _NO_CLUSTER = (
     'nodes=$(docker ps -aq --filter "label=k3d.cluster=$CLUSTER") && [ -z "$nodes" ]'
-    """ && printf '{"digest": "%s"}' """ '"$DIGEST"'
+    """ && printf '{"digest": "%s"}' """
+    '"$DIGEST"'
 )
 
 
@@ -48,7 +49,7 @@ class ClusterRehearsal(pulumi.ComponentResource):
             stdin=_request(args, files=dict(args.files)),
             environment={"CLUSTER": args.cluster, "DIGEST": args.digest},
             unless=_NO_CLUSTER,
-            # Where Pulumi deletes it first (`up --replace`), the guard goes with it, and the cluster.
+            # Where Pulumi deletes it first (`up --replace`), guard and cluster go with it.
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=False),
         )
         self.digest = (

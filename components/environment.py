@@ -76,10 +76,18 @@ class TracedEnvironment(pulumi.ComponentResource):
             )
 
         guard = StackGuard(f"{name}-stack", plan.stack_guard, opts=own("stack"))
-        network = StackNetwork(f"{name}-network", plan.network, opts=own("network", guard.of_this_name))
+        network = StackNetwork(
+            f"{name}-network", plan.network, opts=own("network", guard.of_this_name)
+        )
         image = NodeImage(f"{name}-node-image", plan.node_image, opts=own("node-image"))
-        rehearsal = plan.rehearsal and ClusterRehearsal(
-            f"{name}-rehearsal", plan.rehearsal, opts=own("rehearsal", guard.of_this_name, image)
+        rehearsal = (
+            ClusterRehearsal(
+                f"{name}-rehearsal",
+                plan.rehearsal,
+                opts=own("rehearsal", guard.of_this_name, image),
+            )
+            if plan.rehearsal
+            else None
         )
         # The standing nodes read these files when they restart.
         before_files = [guard.of_this_name, image, *([rehearsal] if rehearsal else [])]
