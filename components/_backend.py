@@ -118,7 +118,8 @@ class Backend(pulumi.ComponentResource):
                 parent=self,
                 delete_before_replace=True,
                 additional_secret_outputs=["uploads"] if args.secret_uploads else None,
-                depends_on=[*guards, *after],
+                # Its guard, too, which by that knows whether the whole stack goes.
+                depends_on=[network, *guards, *after],
                 hooks=pulumi.ResourceHookBinding(
                     before_create=[
                         _orphans.no_container(args.name, args.owner),

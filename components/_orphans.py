@@ -63,8 +63,9 @@ def _refuse_a_cluster(cluster: str, owner: str, *, lacks: str, undone: str) -> N
         raise runner.CommandError(
             f"nothing was {undone}, because cluster {cluster} of this stack is there with its "
             f"workloads, and Pulumi's state does not have {lacks}: the state was lost, is an older "
-            "one, or is in another backend. Use the backend that has it (`pulumi login`), give "
-            "Pulumi its state back (`pulumi stack import --file BACKUP`), or give the cluster up: "
+            "one, is in another backend, or the resource was tainted. Use the backend that has it "
+            "(`pulumi login`), give Pulumi its state back (`pulumi stack import --file BACKUP`), "
+            "take back a taint (`pulumi state untaint --all`), or give the cluster up: "
             f"`k3d cluster delete {cluster}`, then `pulumi up`"
         )
 

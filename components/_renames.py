@@ -2,7 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pulumi
+
+
+def _told(before: str, stack: str) -> str:
+    return (
+        f"nothing was touched, because this stack was renamed from {before} to {stack}: "
+        f"Docker's objects keep the names of {before}, so the cluster would be replaced, "
+        f"and its workloads go with it. Run `pulumi stack rename {before}` to keep them, "
+        f"or `pulumi destroy` and then `pulumi up` to have a new cluster for {stack}"
+    )
+
+
+def refuse_outputs(environment: Mapping[str, str] | None, stack: str) -> None:
+    """Raises RunError where ``environment``, of the stack's first resource, has another name.
+
+    An up that leaves that resource out (``--target``, ``--exclude``) runs no hook of it, and finds
+    its outputs of the up before.
+    """
+    before = (environment or {}).get("STACK", stack)
+    if before != stack:
+        raise pulumi.RunError(_told(before, stack))
 
 
 def refuse(stack: str) -> pulumi.ResourceHook:
@@ -16,12 +38,7 @@ def refuse(stack: str) -> pulumi.ResourceHook:
         environment = (arguments.old_inputs or {}).get("environment") or {}
         before = environment.get("STACK", stack)
         if before != stack:
-            raise RuntimeError(
-                f"nothing was touched, because this stack was renamed from {before} to {stack}: "
-                f"Docker's objects keep the names of {before}, so the cluster would be replaced, "
-                f"and its workloads go with it. Run `pulumi stack rename {before}` to keep them, "
-                f"or `pulumi destroy` and then `pulumi up` to have a new cluster for {stack}"
-            )
+            raise RuntimeError(_told(before, stack))
 
     options = pulumi.ResourceHookOptions(on_dry_run=True)
     return pulumi.ResourceHook(f"refuse-rename-to-{stack}", hook, options)

@@ -14,6 +14,7 @@ from runtime_observability.core.args import (
 )
 
 from . import _commands
+from .config_files import ConfigFiles
 from .network import StackNetwork
 
 _NO_CLUSTER = (
@@ -48,7 +49,7 @@ class ClusterRehearsal(pulumi.ComponentResource):
             stdin=_request(args, files=dict(args.files)),
             environment={"CLUSTER": args.cluster, "DIGEST": args.digest},
             unless=_NO_CLUSTER,
-            # Where Pulumi deletes it first (`up --replace`), the guard goes with it, and the cluster.
+            # Where Pulumi deletes it first (`up --replace`), guard and cluster go with it.
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=False),
         )
         self.digest = (
@@ -63,7 +64,8 @@ class ClusterGuard(pulumi.ComponentResource):
     """Holds the only delete of the cluster, and is in the state before the cluster exists.
 
     Another digest or network replaces it: the old cluster goes first, with its workloads. The
-    digest is the rehearsal's: an up that leaves the rehearsal out does not replace the cluster.
+    digest is the rehearsal's, and that of the standing cluster while the nodes' files are others
+    than the rehearsed ones: an up that leaves out either does not replace the cluster.
     """
 
     id: pulumi.Output[str]
@@ -74,11 +76,19 @@ class ClusterGuard(pulumi.ComponentResource):
         args: ClusterGuardArgs,
         *,
         network: StackNetwork,
+        files: ConfigFiles,
         rehearsal: ClusterRehearsal | None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("runtime-observability:index:ClusterGuard", name, None, opts)
-        digest = rehearsal.digest if rehearsal else args.digest
+        rehearsed = rehearsal.digest if rehearsal else pulumi.Output.from_input(args.digest)
+
+        async def unless_files_were_left_out(digest: str) -> str:
+            # Awaited, because a file that this depended on would replace the guard with itself.
+            current = await files.are_current.future()
+            return args.standing if args.standing and not current else digest
+
+        digest: pulumi.Output[str] = rehearsed.apply(unless_files_were_left_out)
         sweep = _commands.guard(
             f"{name}-sweep",
             ["sweep_cluster.sh"],

@@ -70,28 +70,33 @@ class TracedEnvironment(pulumi.ComponentResource):
         super().__init__("runtime-observability:index:TracedEnvironment", name, None, opts)
         _planning.warn_of_a_docker_provider(self)
 
-        def own(part: str, *after: pulumi.Resource) -> pulumi.ResourceOptions:
+        def own(part: str, *after: pulumi.Input[pulumi.Resource]) -> pulumi.ResourceOptions:
             return pulumi.ResourceOptions(
                 parent=self, depends_on=list(after), aliases=_earlier_names(part)
             )
 
         guard = StackGuard(f"{name}-stack", plan.stack_guard, opts=own("stack"))
-        network = StackNetwork(f"{name}-network", plan.network, opts=own("network", guard))
+        network = StackNetwork(
+            f"{name}-network", plan.network, opts=own("network", guard.of_this_name)
+        )
         image = NodeImage(f"{name}-node-image", plan.node_image, opts=own("node-image"))
         rehearsal = (
             ClusterRehearsal(
-                f"{name}-rehearsal", plan.rehearsal, opts=own("rehearsal", guard, image)
+                f"{name}-rehearsal",
+                plan.rehearsal,
+                opts=own("rehearsal", guard.of_this_name, image),
             )
             if plan.rehearsal
             else None
         )
         # The standing nodes read these files when they restart.
-        before_files = [image, rehearsal] if rehearsal else [image]
+        before_files = [guard.of_this_name, image, *([rehearsal] if rehearsal else [])]
         files = ConfigFiles(f"{name}-files", plan.files, opts=own("files", *before_files))
         cluster_guard = ClusterGuard(
             f"{name}-cluster-guard",
             plan.cluster_guard,
             network=network,
+            files=files,
             rehearsal=rehearsal,
             opts=own("cluster-guard", network, files),
         )

@@ -42,7 +42,7 @@ class StackNetwork(pulumi.ComponentResource):
         )
         _commands.guard(
             f"{name}-detach",
-            ["detach_network.sh"],
+            ["refuse_alone.sh", "detach_network.sh"],
             {"OWNER": args.owner, "NETWORK": args.name},
             triggers=[network.id],
             opts=pulumi.ResourceOptions(parent=self, depends_on=[network]),

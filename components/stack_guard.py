@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pulumi
 
 from runtime_observability.core.args import StackGuardArgs
@@ -15,13 +17,16 @@ class StackGuard(pulumi.ComponentResource):
     Its create claims the stack's folder, so that no other Pulumi stack takes it for its own.
     """
 
+    of_this_name: pulumi.Input[pulumi.Resource]
+    """This guard, for what depends on it; without a value where the stack was renamed."""
+
     def __init__(
         self, name: str, args: StackGuardArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("runtime-observability:index:StackGuard", name, None, opts)
-        _commands.guard(
+        sweep = _commands.guard(
             f"{name}-sweep",
-            ["sweep_rehearsal.sh", "sweep_cluster.sh", "sweep_stack.sh"],
+            ["refuse_alone.sh", "sweep_rehearsal.sh", "sweep_cluster.sh", "sweep_stack.sh"],
             {
                 "OWNER": args.owner,
                 "STACK": args.stack,
@@ -40,5 +45,14 @@ class StackGuard(pulumi.ComponentResource):
                     before_update=[_renames.refuse(args.stack)],
                 ),
             ),
+        )
+
+        def checked(environment: Mapping[str, str] | None) -> pulumi.Resource:
+            _renames.refuse_outputs(environment, args.stack)
+            return self
+
+        # In a preview the outputs of a guard that changes may not be known.
+        self.of_this_name = (
+            self if pulumi.runtime.is_dry_run() else sweep.environment.apply(checked)
         )
         self.register_outputs({})

@@ -189,6 +189,8 @@ class ClusterGuardArgs:
     directory: str
     digest: str
     """Of what the nodes were created from: another one is another cluster."""
+    standing: str
+    """That of the cluster that stands; empty: there is none."""
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,13 @@ def make_plan(
             _rehearsal(names, spec, digest, files) if settings.rehearse_replacement else None
         ),
         files=ConfigFilesArgs(str(names.node_directory), files, observed.generation),
-        cluster_guard=ClusterGuardArgs(names.owner, names.cluster, str(names.directory), digest),
+        cluster_guard=ClusterGuardArgs(
+            names.owner,
+            names.cluster,
+            str(names.directory),
+            digest,
+            standing=min(observed.created_from, default=""),
+        ),
         cluster=_cluster(names, spec, digest, observed),
         probe=_probe(settings, names, observed, marks, spec) if settings.trace_probe else None,
         cluster_waits_for_ports=not held_by_backends.isdisjoint(

@@ -7,6 +7,7 @@ deletes nothing but what was never complete: a cluster that does not come back i
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -43,6 +44,10 @@ from runtime_observability.host.progress import log
 
 _EXTRA_SECONDS = 120
 """Time for k3d itself, in addition to its timeout for the nodes."""
+
+
+class FilesError(runner.CommandError):
+    """The nodes' files are not the wanted ones: nothing is known to be wrong with the cluster."""
 
 
 def wanted_nodes(names: Names, spec: ClusterSpec) -> tuple[str, ...]:
@@ -151,11 +156,15 @@ class Ensure:
         )
 
     def check_files(self) -> None:
-        """Raises CommandError for a missing file, without which the nodes would fail."""
-        for file in self.spec.files:
-            if not (self.names.node_directory / file).is_file():
-                raise runner.CommandError(
-                    f"{self.names.node_directory / file} is missing: run `pulumi up` again"
+        """Raises CommandError for a file that is missing or another one than the wanted."""
+        for file, digest in self.spec.files.items():
+            path = self.names.node_directory / file
+            if not path.is_file():
+                raise FilesError(f"{path} is missing: run `pulumi up` again")
+            if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+                raise FilesError(
+                    f"{path} is not of this configuration: run `pulumi up` without --target and "
+                    "--exclude, which leave out parts of the environment"
                 )
 
     def create(self) -> None:
@@ -355,7 +364,7 @@ def main() -> int:
             instance = Ensure(names, spec, record, lock).run()
     except (runner.CommandError, api_server.UnusableKubeconfigError, OSError) as error:
         print(f"error: cluster {names.cluster}: {error}", file=sys.stderr)
-        works = isinstance(error, agents.AgentsError | LockError | OSError)
+        works = isinstance(error, agents.AgentsError | LockError | FilesError | OSError)
         if not works and _stands(names):
             print(
                 f"to create it anew, without its workloads: `k3d cluster delete {names.cluster}`, "

@@ -40,7 +40,7 @@ class Result:
         """The standard output; raises CommandError, with the command's output, if it failed."""
         if self.code:
             output = (self.stderr or self.stdout).strip() or "no output"
-            raise CommandError(f"`{shlex.join(self.argv)}` exited with {self.code}: {output}")
+            raise CommandError(f"`{_shown(self.argv)}` exited with {self.code}: {output}")
         return self.stdout
 
 
@@ -136,8 +136,13 @@ def _not_run(program: str, error: OSError) -> CommandError:
     return CommandError(f"{told}. {cure}" if cure else told)
 
 
+def _shown(argv: Sequence[str]) -> str:
+    """The command in one line: of a script it has the name, which follows the text."""
+    return " ".join("…" if "\n" in argument else shlex.quote(argument) for argument in argv)
+
+
 def _not_finished(argv: Sequence[str], seconds: float) -> CommandError:
-    return CommandError(f"`{shlex.join(argv)}` did not finish within {seconds:g} s")
+    return CommandError(f"`{_shown(argv)}` did not finish within {seconds:g} s")
 
 
 def script(name: str) -> str:

@@ -134,10 +134,29 @@ def test_a_part_of_an_up_replaces_no_cluster_without_its_rehearsal(standing: Sta
     excluding = standing.start("up", "--yes", "--skip-preview", "--exclude", rehearsal)
     assert "was created from another configuration" in excluding.wait(UP_SECONDS).failed().said
     assert standing.ids() == before
+    standing.configure(
+        k3sArgs=["--kubelet-arg=max-pods=40@server:*"], nodeSamplingPerMillion=500_000
+    )
+    kubelet = standing.state["files-kubelet-tracing.yaml"]["urn"]
+    excluding = standing.start("up", "--yes", "--skip-preview", "--exclude", kubelet)
+    assert "is not of this configuration" in excluding.wait(UP_SECONDS).failed().said
+    assert standing.ids() == before
     standing.configure()
     standing.up()
     standing.pulumi("up", "--yes", "--skip-preview", "--replace", rehearsal)
     assert standing.ids() == before
+    standing.expect_no_changes()
+
+
+def test_a_guard_that_was_tainted_takes_no_cluster_along(standing: Stack) -> None:
+    before, objects = standing.ids(), standing.docker.of_stack(standing.name)
+    for guard in ("stack-sweep", "network-detach"):
+        standing.pulumi("state", "taint", standing.state[guard]["urn"], "--yes")
+        refused = standing.start("up", "--yes", "--skip-preview").wait(UP_SECONDS).failed()
+        assert "the delete of this resource takes cluster" in refused.said
+        standing.pulumi("state", "untaint", "--all", "--yes")
+    assert standing.ids() == before
+    assert standing.docker.of_stack(standing.name) == objects
     standing.expect_no_changes()
 
 

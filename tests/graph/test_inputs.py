@@ -205,13 +205,15 @@ def test_a_command_has_these_inputs_and_no_other(stack: Run) -> None:
     }
     assert inputs(stack, COMMAND) == {
         "stack-sweep": guard(
-            ["sweep_rehearsal.sh", "sweep_cluster.sh", "sweep_stack.sh"],
+            ["refuse_alone.sh", "sweep_rehearsal.sh", "sweep_cluster.sh", "sweep_stack.sh"],
             [],
             CLUSTER | {"STACK": "dev", "REHEARSAL": NAMES.rehearsal, "CLAIM": CLAIM},
         )
         | {"create": _commands.in_turn(["claim_stack.sh"])},
         "network-detach": guard(
-            ["detach_network.sh"], [NETWORK_ID], {"OWNER": NAMES.owner, "NETWORK": "traced-dev"}
+            ["refuse_alone.sh", "detach_network.sh"],
+            [NETWORK_ID],
+            {"OWNER": NAMES.owner, "NETWORK": "traced-dev"},
         ),
         "node-image-build": python(f"{host}.build_node_image", [], GENERATION="7"),
         "files-apiserver-tracing.yaml": file("apiserver-tracing.yaml"),

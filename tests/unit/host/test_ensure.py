@@ -724,6 +724,18 @@ def test_files_that_are_missing_are_named(
     assert changes(daemon) == []
 
 
+def test_a_file_of_another_configuration_is_not_given_to_nodes(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    """As after `pulumi up --exclude`; the record would say that the nodes have the wanted one."""
+    path = names.node_directory / documents.KUBELET_FILE
+    path.write_text("{}")
+    with pytest.raises(ensure.FilesError, match=f"{path} is not of this configuration"):
+        run(names, spec)
+    assert changes(daemon) == []
+    assert store.load(names) is None
+
+
 # --- as a command ---------------------------------------------------------------------------------
 
 

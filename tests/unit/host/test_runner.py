@@ -46,6 +46,15 @@ def test_a_failure_says_which_command_and_why(script: str, error: str) -> None:
     assert str(failed.value) == f"`sh -c '{script}'` {error}"
 
 
+def test_a_script_that_failed_is_told_by_its_name_and_not_by_its_text() -> None:
+    with pytest.raises(CommandError) as failed:
+        run(["sh", "-c", "set -eu\nexit 3", "sweep.sh"]).checked()
+    assert str(failed.value) == "`sh -c … sweep.sh` exited with 3: no output"
+    with pytest.raises(CommandError) as failed:
+        run(["sh", "-c", "set -eu\nsleep 5", "sweep.sh"], timeout=0.1)
+    assert str(failed.value) == "`sh -c … sweep.sh` did not finish within 0.1 s"
+
+
 def test_a_command_that_is_not_there_is_named() -> None:
     with pytest.raises(CommandError, match="`no-such-program` is not on PATH"):
         run(["no-such-program"])

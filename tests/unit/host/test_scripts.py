@@ -20,9 +20,11 @@ from tests.fakes.daemon import FakeDaemon
 
 REHEARSAL = _commands.in_turn(["sweep_rehearsal.sh"])
 CLUSTER = _commands.in_turn(["sweep_cluster.sh"])
-STACK = _commands.in_turn(["sweep_rehearsal.sh", "sweep_cluster.sh", "sweep_stack.sh"])
+STACK = _commands.in_turn(
+    ["refuse_alone.sh", "sweep_rehearsal.sh", "sweep_cluster.sh", "sweep_stack.sh"]
+)
 CLAIM = _commands.in_turn(["claim_stack.sh"])
-NETWORK = _commands.in_turn(["detach_network.sh"])
+NETWORK = _commands.in_turn(["refuse_alone.sh", "detach_network.sh"])
 
 
 def sh(text: str, daemon: FakeDaemon, stdin: str = "", **environment: str) -> Any:
@@ -266,7 +268,6 @@ def test_without_docker_nothing_is_proven(daemon: FakeDaemon, names: Names, text
 
 def test_all_that_a_stack_owns_goes(daemon: FakeDaemon, names: Names, neighbour: Names) -> None:
     before = daemon.names
-    cluster(daemon, names)
     daemon.network(names.network, labels=names.labels)
     network = f"id-of-{names.network}"
     daemon.container(names.jaeger, labels=names.labels, networks=[network])
@@ -277,6 +278,33 @@ def test_all_that_a_stack_owns_goes(daemon: FakeDaemon, names: Names, neighbour:
     assert (done.returncode, done.stderr) == (0, "")
     assert daemon.names == before
     assert not names.directory.exists()
+
+
+@pytest.mark.parametrize("guard", [STACK, NETWORK], ids=["stack", "network"])
+def test_a_guard_that_is_replaced_alone_takes_no_cluster_along(
+    daemon: FakeDaemon, names: Names, neighbour: Names, guard: str
+) -> None:
+    """As after `pulumi state taint`: a destroy has deleted the cluster or Jaeger before."""
+    cluster(daemon, names)
+    daemon.network(names.network, labels=names.labels)
+    daemon.container(names.jaeger, labels=names.labels, networks=[f"id-of-{names.network}"])
+    config, before = kubeconfig(names), daemon.names
+    done = sh(guard, daemon, **values(names))
+    assert done.returncode == 1
+    assert "nothing was removed" in done.stderr
+    assert "`k3d cluster delete traced-dev`" in done.stderr
+    assert daemon.names == before
+    assert config.exists()
+    sh(f"docker rm -fv {names.jaeger}", daemon)
+    assert sh(guard, daemon, **values(names)).returncode == 0
+
+
+def test_the_node_of_a_rehearsal_is_no_cluster_to_keep(daemon: FakeDaemon, names: Names) -> None:
+    labels = names.labels | {"k3d.cluster": names.rehearsal, "k3d.role": "server"}
+    daemon.container(f"k3d-{names.rehearsal}-server-0", labels=labels)
+    daemon.container(names.jaeger, labels=names.labels)
+    assert sh(STACK, daemon, **values(names)).returncode == 0
+    assert daemon.names == set()
 
 
 def test_traces_that_are_kept_stay_and_are_told(daemon: FakeDaemon, names: Names) -> None:
