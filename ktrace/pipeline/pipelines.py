@@ -12,9 +12,10 @@ from ktrace.jaeger import Jaeger, JaegerError
 from ktrace.pipeline import collector_metrics, synthetic_span
 from ktrace.pipeline.collector_metrics import Arrivals, Destination, Readings
 from ktrace.pipeline.synthetic_span import Synthetic
+from runtime_observability.core.crashes import Crashes
 from runtime_observability.core.naming import Names
 from runtime_observability.core.stores import NONE
-from runtime_observability.host import docker, runner
+from runtime_observability.host import crashes, docker, runner
 from runtime_observability.host.docker import Owned
 from runtime_observability.host.http import httpx
 
@@ -68,6 +69,14 @@ class StackPipeline(Pipeline):
     def described(self, name: str) -> str:
         """The state of a container as a clause: ``container NAME is exited``."""
         return f"container {name} is {self.state(name)}"
+
+    @cached_property
+    def crashes(self) -> tuple[Crashes, ...]:
+        """What Docker has restarted of the stack; empty where it cannot be asked."""
+        try:
+            return crashes.read(self.names.of_cluster)
+        except (runner.CommandError, ValueError, LookupError, TypeError):
+            return ()
 
     @cached_property
     def readings(self) -> Readings | str:

@@ -13,6 +13,7 @@ from ktrace.pipeline.collector_metrics import Destination
 from ktrace.pipeline.coverage import Coverage, Node
 from ktrace.pipeline.pipelines import StackPipeline
 from ktrace.pipeline.synthetic_span import Synthetic
+from runtime_observability.core.crashes import Crashes
 from runtime_observability.host.memory_loss import MemoryLoss
 
 _POLL_SECONDS = 0.5
@@ -31,12 +32,20 @@ class Verification:
 
     loss: MemoryLoss | None = None
     """What a restart of Jaeger has lost. New traces arrive all the same."""
+    crashes: tuple[Crashes, ...] = ()
+    """What Docker has restarted, but for a Jaeger that ``loss`` tells of."""
     has_jaeger: bool = True
     """Whether the stack has a Jaeger of its own. Another one may leave out the span that was sent:
     what is between a destination and that Jaeger is not known."""
 
     not_known: tuple[str, ...] = ()
     """What cannot be judged because no Jaeger can be asked."""
+
+    @property
+    def restarted(self) -> tuple[Crashes, ...]:
+        """All that Docker has restarted."""
+        own = self.loss.crashes if self.loss else None
+        return (*([own] if own else []), *self.crashes)
 
     @property
     def ok(self) -> bool:

@@ -16,6 +16,7 @@ from ktrace.pipeline.coverage import Coverage
 from ktrace.pipeline.hops import BrokenHop
 from ktrace.pipeline.verification import Verification
 from ktrace.view.lines import Cell
+from runtime_observability.core.crashes import Crashes
 from runtime_observability.host.memory_loss import MemoryLoss
 
 _NO_NODE = "from a node that its spans do not name"
@@ -41,6 +42,7 @@ def document(verification: Verification, now: float) -> dict[str, Any]:
             for destination in verification.destinations
         ],
         "lostTraces": _loss_document(verification.loss) if verification.loss else None,
+        "restarts": [_crashes_document(crashes) for crashes in verification.restarted],
         "notKnown": list(verification.not_known),
     }
 
@@ -48,9 +50,24 @@ def document(verification: Verification, now: float) -> dict[str, Any]:
 def _loss_document(loss: MemoryLoss) -> dict[str, Any]:
     return {
         "before": moment(loss.at),
-        "restarts": loss.restarts,
-        "outOfMemory": loss.out_of_memory,
+        "restarts": loss.crashes.times if loss.crashes else 0,
+        "outOfMemory": bool(loss.crashes and loss.crashes.out_of_memory),
         "why": str(loss),
+    }
+
+
+def _crashes_document(crashes: Crashes) -> dict[str, Any]:
+    return {
+        "container": crashes.container,
+        "times": crashes.times,
+        "since": moment(crashes.since),
+        "lastEnd": moment(crashes.ended),
+        "running": crashes.serves is not None,
+        "exitCode": crashes.exit_code,
+        "outOfMemory": crashes.out_of_memory,
+        "lastError": crashes.said,
+        "why": str(crashes),
+        "cure": crashes.cure,
     }
 
 
@@ -79,6 +96,8 @@ def lines(verification: Verification, now: float) -> Iterator[RenderableType]:
         yield _destination(destination)
     if verification.loss:
         yield Text(f"traces are lost: {verification.loss}", "yellow")
+    for crashes in verification.crashes:
+        yield Text(f"spans may be lost: {crashes}", "yellow")
     if verification.not_known:
         yield Text(
             "judged by the collector's counters, as no Jaeger can be asked. Not known: "
