@@ -9,7 +9,7 @@ from typing import Any
 
 from ktrace.jaeger import Jaeger, JaegerError
 from ktrace.pipeline import coverage, pipelines
-from ktrace.pipeline.collector_metrics import Destination
+from ktrace.pipeline.collector_metrics import Counters, Destination
 from ktrace.pipeline.coverage import Coverage, Node
 from ktrace.pipeline.pipelines import StackPipeline
 from ktrace.pipeline.synthetic_span import Synthetic
@@ -26,6 +26,9 @@ class Verification:
     """None where no span was sent: the collector is not known, or drops nearly all spans."""
     destinations: list[Destination] = field(default_factory=list)
     """Those beside Jaeger. What they lose breaks nothing that leads to Jaeger."""
+
+    to_jaeger: Counters | None = None
+    """What the collector has counted of its way to Jaeger; None where that is not known."""
 
     chooses: bool = False
     """Whether the collector passes on chosen traces alone: then a silent component is no fault."""
@@ -83,6 +86,7 @@ def verify(
         explained,
         of_stack.synthetic if of_stack and traced and not incomplete else None,
         of_stack.destinations if of_stack else [],
+        of_stack.to_jaeger if of_stack and of_stack.has_jaeger else None,
         chooses=chooses,
         has_jaeger=of_stack is None or of_stack.has_jaeger,
     )

@@ -26,6 +26,11 @@ _BEFORE = re.compile(
     r"^(?:\d{4}/\d\d/\d\d \d\d:\d\d:\d\d )?(?:Error: )?"
     r"(?:collector server run finished with error: )?"
 )
+_WRAPPED = re.compile(
+    r"^(?:no more retries left: |not retryable error: |Permanent error: |error exporting items, "
+    r"|Throttle \([^)]*\), error: |rpc error: code = \w+ desc = |connection error: desc = )+"
+)
+"""What the collector writes around the reason."""
 _NOTHING = re.compile(
     r"\s|goroutine \d+ |application version: "  # a stack's files; the threads; the first line
     r"|\S*\w\.\S+$|\S*\w\.\S+\(.*\)$|created by "  # a function in a stack
@@ -49,6 +54,18 @@ def last_fault(log: str) -> str:
     faults = [text for is_fault, text in _read(log) if is_fault and text]
     last = faults[-1] if faults else ""
     return _short("".join(letter if letter.isprintable() else " " for letter in last))
+
+
+def errors_of_exporters(log: str) -> dict[str, str]:
+    """The last error of each of a collector's exporters, by its name behind the type."""
+    found: dict[str, str] = {}
+    for line in log.splitlines():
+        columns = _COLUMNS.fullmatch(line)
+        fields = _fields((columns["fields"] or "") if columns else line)
+        _, slash, name = str(fields.get("otelcol.component.id", "")).partition("/")
+        if slash and fields.get("otelcol.component.kind") == "exporter" and fields.get("error"):
+            found[name] = _short(_WRAPPED.sub("", str(fields["error"])))
+    return found
 
 
 def _read(log: str) -> Iterator[_Line]:

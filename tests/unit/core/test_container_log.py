@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from runtime_observability.core.container_log import last_fault, telling
+from runtime_observability.core.container_log import errors_of_exporters, last_fault, telling
 
 COLUMNS = "2026-11-28T13:36:51.944Z\t{level}\textensions/extensions.go:61\t{message}\t{fields}\n"
 RESOURCE = {"resource": {"service.name": "jaeger"}}
@@ -103,3 +103,27 @@ def test_a_log_without_a_fault_has_no_last_one() -> None:
     assert last_fault(columns("info", "Starting") + badger + java) == ""
     fault = "[2026-11-28T16:43:30,123][ERROR][o.o.b.Boot               ] [node] no \x1bspace\n"
     assert last_fault(java + fault) == "[node] no  space"
+
+
+def test_the_last_error_of_each_exporter_is_told_without_what_is_around_it() -> None:
+    """As a collector of 0.159.0 logs them."""
+
+    def failed(name: str, error: str) -> str:
+        of = {"otelcol.component.id": name, "otelcol.component.kind": "exporter"}
+        return columns("info", "Exporting failed. Will retry", **of, error=error)
+
+    refused = "Permanent error: rpc error: code = Unknown desc = error exporting items, request to "
+    handshake = 'desc = "transport: authentication handshake failed: tls: first record"'
+    log = (
+        failed("otlp_http/team", "an older one")
+        + failed("otlp_http/team", f"not retryable error: {refused}http://x responded with 413")
+        + failed(
+            "otlp_grpc/b/c", f"rpc error: code = Unavailable desc = connection error: {handshake}"
+        )
+        + columns("error", "of no exporter", error="x")
+        + failed("nop", "of no name")
+    )
+    assert errors_of_exporters(log) == {
+        "team": "request to http://x responded with 413",
+        "b/c": '"transport: authentication handshake failed: tls: first record"',
+    }

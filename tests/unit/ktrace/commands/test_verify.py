@@ -190,13 +190,22 @@ def test_what_a_destination_loses_is_told_and_breaks_nothing(ktrace: Ktrace, sta
         'otelcol_exporter_queue_size{exporter="otlp_grpc/dead"} 3e+06\n'
         'otelcol_exporter_sent_spans{exporter="otlp_http/team"} 12\n'
         'otelcol_exporter_send_failed_spans{exporter="otlp_http/wrong"} 6144\n'
+        'otelcol_exporter_enqueue_failed_spans{exporter="otlp_grpc/jaeger"} 5762\n'
     )
+    fields = {
+        "otelcol.component.id": "otlp_http/wrong",
+        "otelcol.component.kind": "exporter",
+        "error": "not retryable error: Permanent error: responded with HTTP Status Code 401",
+    }
+    stack.collector.log = f"now\terror\tx.go:1\tDropping data.\t{json.dumps(fields)}\n"
     shown, as_json = ktrace("verify"), ktrace("verify", "--json")
     assert (shown.returncode, shown.stderr) == (0, "")
-    assert shown.lines[-3:] == [
+    assert shown.lines[-4:] == [
+        "on the way to Jaeger, since the collector started: 5762 dropped: the queue was full",
         "destination dead: 0 sent, 75% of its queue waits, 8929 dropped: its queue was full",
         "destination team: 12 sent",
-        "destination wrong: 0 sent, 6144 lost: it refused them, or did not answer for minutes",
+        "destination wrong: 0 sent, 6144 lost: it refused them, or did not answer for minutes. "
+        "The last error: responded with HTTP Status Code 401",
     ]
     validate("verify", as_json.document)
     assert as_json.document["ok"]
@@ -272,6 +281,7 @@ def test_the_json_has_each_component_and_the_span(ktrace: Ktrace, stack: Stack) 
         "components": [part(stack, component) for component in COMPONENTS],
         "synthetic": {"ok": True, "seconds": 0.0, "evidence": ""},
         "destinations": [],
+        "toJaeger": {"sent": 300, "failed": 0, "dropped": 0},
         "lostTraces": None,
         "restarts": [],
         "notKnown": [],
