@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ktrace.rollout.cluster import Wanted
     from ktrace.rollout.model import Rollout
     from ktrace.target.target import Target
+    from runtime_observability.host.memory_loss import Memory
 
 
 def wanted(argument: str, namespace: str, selector: str, *, all_namespaces: bool) -> Wanted | None:
@@ -72,12 +73,7 @@ def show(
                 for found in rollouts
             ]
         if memory := losses.memory_of(chosen, stack):
-            rollouts = [
-                replace(found, missing=(*found.missing, f"what came before: {memory}"))
-                if found.begun and memory.lacks(found.begun, unseen=found.write is None)
-                else found
-                for found in rollouts
-            ]
+            rollouts = [_with_losses(found, memory) for found in rollouts]
     if html:
         from ktrace.view import rollout_page
 
@@ -92,6 +88,14 @@ def show(
             terminal.show(f"page: {html}")
     if not all(verdict.of(found).ok for found in rollouts):
         raise typer.Exit(FINDING)
+
+
+def _with_losses(found: Rollout, memory: Memory) -> Rollout:
+    gaps = any(pod.start is None or pod.start.lacks_spans for pod in found.pods)
+    why = found.begun and memory.why_lacking(found.begun, unseen=found.write is None, gaps=gaps)
+    if not why:
+        return found
+    return replace(found, missing=(*found.missing, f"what may be lost: {why}"))
 
 
 def _print(rollouts: Sequence[Rollout], url: str) -> None:

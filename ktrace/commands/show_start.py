@@ -50,8 +50,12 @@ def show(
             raise nothing_known.error(
                 jaeger, "start of pod", pod, timeout, memory, left_out=chosen.left_out
             )
-        if memory and memory.lacks(start.started_at, unseen=start.beginning_lost):
-            start = replace(start, missing=(*start.missing, f"what came before: {memory}"))
+        if memory and (
+            why := memory.why_lacking(
+                start.started_at, unseen=start.beginning_lost, gaps=start.lacks_spans
+            )
+        ):
+            start = replace(start, missing=(*start.missing, f"what may be lost: {why}"))
         if chosen.left_out and (start.lacks_spans or start.beginning_lost):
             start = replace(start, missing=(*start.missing, f"other traces: {chosen.left_out}"))
         start, url = in_progress.until_observed(start), jaeger.url

@@ -31,7 +31,8 @@ def verify(
     collector must accept spans, and the span from this machine must arrive. Where several nodes run
     a component whose spans do not name their node, it is told that the node is not known. A Jaeger
     that has restarted and keeps traces in memory has lost those of before: that is told, and breaks
-    nothing.
+    nothing. So is what Docker had to restart, which may have lost spans: how often, why, and the
+    cure.
 
     With `traceStore: none` and without `queryUrl` the collector's counters are judged: spans of
     every component must arrive there, and every destination must take what waits for it. What
@@ -68,7 +69,8 @@ def verify(
                     jaeger, nodes, chosen.outputs, since=begin, seconds=timeout
                 )
                 absent = "" if verified.ok else absence.of_stack(jaeger)
-    verified = replace(verified, loss=losses.of(chosen, stack))
+    if memory := losses.memory_of(chosen, stack):
+        verified = replace(verified, loss=memory.loss, crashes=memory.crashes)
     if as_json:
         terminal.print_json(versioned(coverage.document(verified, time.time())))
     else:

@@ -37,12 +37,15 @@ def find(jaeger: Jaeger, memory: Memory | None, since: int, now: int) -> Gone | 
     Times are in microseconds since the Unix epoch. Of a Jaeger that is not a stack's, or keeps its
     traces elsewhere, nothing is known.
     """
-    if memory and memory.may_lack_any(datetime.fromtimestamp(since / _SECOND, UTC)):
+    began_at, until = (datetime.fromtimestamp(at / _SECOND, UTC) for at in (since, now))
+    if memory and (why := memory.why_lacking_any(began_at)):
         certainty = "are lost" if memory.loss else "may be gone"
-        return Gone(round(memory.since.timestamp() * _SECOND), f"{certainty}: {memory}")
+        complete = memory.complete_from(began_at, until)
+        return Gone(round(complete.timestamp() * _SECOND), f"{certainty}: {why}")
     if jaeger.store is not MEMORY:
         return None
-    began = round(memory.since.timestamp() * _SECOND) + _FIRST if memory else 0
+    made = memory.since if memory else None
+    began = round(made.timestamp() * _SECOND) + _FIRST if made else 0
     if _reaches(jaeger, max(since, began) - _ARRIVAL) or not _is_large(jaeger, since, now):
         return None
     return Gone(

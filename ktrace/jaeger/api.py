@@ -49,12 +49,16 @@ class Api:
     A user and a password in ``url`` are sent, and shown nowhere.
     """
 
-    def __init__(self, url: str, timeout: float, http: Mapping[str, Any]) -> None:
-        """``http`` are further settings of the HTTP client."""
+    def __init__(
+        self, url: str, timeout: float, http: Mapping[str, Any], why_down: Callable[[], str] = str
+    ) -> None:
+        """``http`` are further settings of the HTTP client; ``why_down`` says why Jaeger does not
+        run, with the cure, if anything is known of it."""
         from runtime_observability.host.http import httpx  # noqa: PLC0415  --help and completion would wait 0.1 s for it
 
         address = url.rstrip("/")
         self.url = without_login(address)
+        self._why_down = why_down
         self._has_login = self.url != address
         self._read_before: dict[tuple[int, bytes], list[Trace]] = {}
         """The last answers by their status and digest; the newest is the last one."""
@@ -150,10 +154,9 @@ class Api:
                     text += chunk
         except self._failures as error:
             reason = clean(str(error)) or type(error).__name__
-            raise JaegerError(
-                f"Jaeger at {self.url} cannot be reached: {reason}. Start it, or name another one "
-                "with --jaeger"
-            ) from error
+            cure = self._why_down() or "Start it, or name another one with --jaeger"
+            told = f"Jaeger at {self.url} cannot be reached: {reason}. {cure}"
+            raise JaegerError(told) from error
         return response.status_code, text
 
 

@@ -56,9 +56,10 @@ class Jaeger:
         stack: Origin | None = None,
         shared: bool = False,
         http: Mapping[str, Any] | None = None,
+        why_down: Callable[[], str] = str,
     ) -> None:
-        """``http`` are further settings of the HTTP client."""
-        self._api = Api(url, timeout, http or {})
+        """``http`` and ``why_down`` are those of Api."""
+        self._api = Api(url, timeout, http or {}, why_down)
         self.url = self._api.url
         self.store = store
         self.stack = stack

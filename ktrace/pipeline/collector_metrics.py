@@ -32,6 +32,8 @@ class Counters:
     refused: int = 0
     sent: int = 0
     failed: int = 0
+    dropped: int = 0
+    """Lost because the queue of the exporter to Jaeger was full."""
     waiting: int = 0
     """Batches in the queue of the exporter to Jaeger."""
     chooses: bool = False
@@ -51,6 +53,8 @@ class Destination:
     queued_bytes: int = 0
     queue_bytes: int = 0
     """What its queues hold at most."""
+    last_error: str = ""
+    """Where something waits or was lost, the last that the collector has logged of it."""
 
     @property
     def lost(self) -> int:
@@ -164,6 +168,7 @@ def parse(text: str) -> Counters:
         refused=sum_of("receiver_refused_spans"),
         sent=sum_of("exporter_sent_spans"),
         failed=sum_of("exporter_send_failed_spans"),
+        dropped=sum_of("exporter_enqueue_failed_spans"),
         waiting=sum_of("exporter_queue_size"),
         chooses=any(name.startswith(_CHOICE) for name in everything[""]),
     )

@@ -127,7 +127,9 @@ def _closed_port(pipeline: StackPipeline, node: str) -> Fault | None:
     return Fault(
         f"{node} cannot connect to {naming.COLLECTOR_ALIAS}:{_OTLP_GRPC_PORT} ({reason}); "
         f"{pipeline.described(collector)}",
-        f"`docker logs {collector}` says whether it listens; if it does, something in between "
+        _repair(pipeline, collector)
+        if pipeline.state(collector) != "running"
+        else f"`docker logs {collector}` says whether it listens; if it does, something in between "
         f"drops the packets: look at `docker exec {node} iptables -S` and the host's firewall",
     )
 
@@ -211,6 +213,9 @@ _STACK_HOPS: tuple[Hop[StackPipeline], ...] = (
 
 
 def _repair(pipeline: StackPipeline, container: str) -> str:
+    for crashes in pipeline.crashes:
+        if crashes.container == container and pipeline.state(container) == "restarting":
+            return f"{crashes.why}. {crashes.cure}"
     return _REPAIRS.get(pipeline.state(container), _UP).format(container)
 
 

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
 from ktrace.jaeger import Jaeger, JaegerError
 from ktrace.pipeline import collector_metrics, synthetic_span
-from ktrace.pipeline.collector_metrics import Arrivals, Destination, Readings
+from ktrace.pipeline.collector_metrics import Arrivals, Counters, Destination, Readings
 from ktrace.pipeline.synthetic_span import Synthetic
+from ktrace.text import clean
+from runtime_observability.core import container_log
+from runtime_observability.core.crashes import Crashes
 from runtime_observability.core.naming import Names
 from runtime_observability.core.stores import NONE
-from runtime_observability.host import docker, runner
+from runtime_observability.host import crashes, docker, runner
 from runtime_observability.host.docker import Owned
 from runtime_observability.host.http import httpx
 
 _METRICS_PORT = 8888
 _OTLP_HTTP_PORT = 4318
 _ATTEMPTS = 2
+_TAIL = "5000"
+"""Lines of the collector's log: one that tries again logs no more than a few in a minute."""
 
 T = TypeVar("T")
 
@@ -70,6 +75,14 @@ class StackPipeline(Pipeline):
         return f"container {name} is {self.state(name)}"
 
     @cached_property
+    def crashes(self) -> tuple[Crashes, ...]:
+        """What Docker has restarted of the stack; empty where it cannot be asked."""
+        try:
+            return crashes.read(self.names.of_cluster)
+        except (runner.CommandError, ValueError, LookupError, TypeError):
+            return ()
+
+    @cached_property
     def readings(self) -> Readings | str:
         """The collector's counters, or why they cannot be read."""
         return self._read(collector_metrics.watch)
@@ -107,9 +120,27 @@ class StackPipeline(Pipeline):
     def destinations(self) -> list[Destination]:
         """Those beside Jaeger; none where the collector's counters cannot be read."""
         try:
-            return collector_metrics.read_destinations(self._metrics) if self._metrics else []
+            found = collector_metrics.read_destinations(self._metrics) if self._metrics else []
         except httpx.HTTPError:
             return []
+        if all(each.ok and not each.queued_bytes for each in found):
+            return found
+        logs = runner.run(["docker", "logs", "--tail", _TAIL, self.names.collector])
+        errors = container_log.errors_of_exporters(logs.stdout + logs.stderr)
+        return [
+            each
+            if each.ok and not each.queued_bytes
+            else replace(each, last_error=clean(errors.get(each.name, "")))
+            for each in found
+        ]
+
+    @cached_property
+    def to_jaeger(self) -> Counters | None:
+        """What the collector has counted of its way to Jaeger; None where that cannot be read."""
+        try:
+            return collector_metrics.read(self._metrics) if self._metrics else None
+        except httpx.HTTPError:
+            return None
 
     @property
     def leaves_spans_out(self) -> bool:

@@ -9,10 +9,11 @@ from typing import Any
 
 from ktrace.jaeger import Jaeger, JaegerError
 from ktrace.pipeline import coverage, pipelines
-from ktrace.pipeline.collector_metrics import Destination
+from ktrace.pipeline.collector_metrics import Counters, Destination
 from ktrace.pipeline.coverage import Coverage, Node
 from ktrace.pipeline.pipelines import StackPipeline
 from ktrace.pipeline.synthetic_span import Synthetic
+from runtime_observability.core.crashes import Crashes
 from runtime_observability.host.memory_loss import MemoryLoss
 
 _POLL_SECONDS = 0.5
@@ -26,17 +27,28 @@ class Verification:
     destinations: list[Destination] = field(default_factory=list)
     """Those beside Jaeger. What they lose breaks nothing that leads to Jaeger."""
 
+    to_jaeger: Counters | None = None
+    """What the collector has counted of its way to Jaeger; None where that is not known."""
+
     chooses: bool = False
     """Whether the collector passes on chosen traces alone: then a silent component is no fault."""
 
     loss: MemoryLoss | None = None
     """What a restart of Jaeger has lost. New traces arrive all the same."""
+    crashes: tuple[Crashes, ...] = ()
+    """What Docker has restarted, but for a Jaeger that ``loss`` tells of."""
     has_jaeger: bool = True
     """Whether the stack has a Jaeger of its own. Another one may leave out the span that was sent:
     what is between a destination and that Jaeger is not known."""
 
     not_known: tuple[str, ...] = ()
     """What cannot be judged because no Jaeger can be asked."""
+
+    @property
+    def restarted(self) -> tuple[Crashes, ...]:
+        """All that Docker has restarted."""
+        own = self.loss.crashes if self.loss else None
+        return (*([own] if own else []), *self.crashes)
 
     @property
     def ok(self) -> bool:
@@ -74,6 +86,7 @@ def verify(
         explained,
         of_stack.synthetic if of_stack and traced and not incomplete else None,
         of_stack.destinations if of_stack else [],
+        of_stack.to_jaeger if of_stack and of_stack.has_jaeger else None,
         chooses=chooses,
         has_jaeger=of_stack is None or of_stack.has_jaeger,
     )

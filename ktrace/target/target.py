@@ -18,7 +18,9 @@ from ktrace.jaeger import Jaeger, Origin, origin
 from ktrace.jaeger import store as stores
 from ktrace.jaeger.store import Store
 from ktrace.target.stack import stack_outputs
+from runtime_observability.core.naming import ClusterNames
 from runtime_observability.core.stores import NONE
+from runtime_observability.host import crashes
 
 _BROKEN = (ValueError, LookupError, TypeError, AttributeError, RecursionError, yaml.YAMLError)
 """What a text raises that is not YAML of the expected shape."""
@@ -34,6 +36,8 @@ class Target:
     outputs: dict[str, Any] = field(default_factory=dict, repr=False)
     named: Origin | None = None
     """The stack that --stack names, where Pulumi does not know it."""
+    asked: str | None = None
+    """The value of --stack."""
 
     @property
     def jaeger(self) -> str:
@@ -94,8 +98,19 @@ class Target:
                 stack=self.stack,
                 shared=self.is_shared,
                 http=http,
+                why_down=self._why_down,
             )
         )
+
+    def _why_down(self) -> str:
+        """Why the stack's own Jaeger does not keep running; empty if that is not known."""
+        cluster = self.outputs.get("clusterName")
+        if not cluster or self.is_shared:
+            return ""
+        from ktrace.target import docker_daemon  # noqa: PLC0415  for a Jaeger that is down alone
+
+        docker_daemon.use_that_of(self.asked)
+        return crashes.why_down(ClusterNames(cluster).jaeger)
 
     @property
     def store(self) -> Store:
@@ -151,6 +166,7 @@ def _choose(stack: str | None, jaeger: str | None, kubeconfig: Path | None) -> T
         jaeger or outputs["jaegerUrl"] or None,
         kubeconfig or Path(outputs["kubeconfig"]),
         outputs,
+        asked=stack,
     )
 
 

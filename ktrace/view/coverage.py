@@ -11,11 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from ktrace.document import moment
-from ktrace.pipeline.collector_metrics import Destination
+from ktrace.pipeline.collector_metrics import Counters, Destination
 from ktrace.pipeline.coverage import Coverage
 from ktrace.pipeline.hops import BrokenHop
 from ktrace.pipeline.verification import Verification
 from ktrace.view.lines import Cell
+from runtime_observability.core.crashes import Crashes
 from runtime_observability.host.memory_loss import MemoryLoss
 
 _NO_NODE = "from a node that its spans do not name"
@@ -37,10 +38,13 @@ def document(verification: Verification, now: float) -> dict[str, Any]:
                 "dropped": destination.dropped,
                 "queuedBytes": destination.queued_bytes,
                 "queueBytes": destination.queue_bytes,
+                "lastError": destination.last_error,
             }
             for destination in verification.destinations
         ],
+        "toJaeger": _way_document(verification.to_jaeger) if verification.to_jaeger else None,
         "lostTraces": _loss_document(verification.loss) if verification.loss else None,
+        "restarts": [_crashes_document(crashes) for crashes in verification.restarted],
         "notKnown": list(verification.not_known),
     }
 
@@ -48,9 +52,28 @@ def document(verification: Verification, now: float) -> dict[str, Any]:
 def _loss_document(loss: MemoryLoss) -> dict[str, Any]:
     return {
         "before": moment(loss.at),
-        "restarts": loss.restarts,
-        "outOfMemory": loss.out_of_memory,
+        "restarts": loss.crashes.times if loss.crashes else 0,
+        "outOfMemory": bool(loss.crashes and loss.crashes.out_of_memory),
         "why": str(loss),
+    }
+
+
+def _way_document(counted: Counters) -> dict[str, int]:
+    return {"sent": counted.sent, "failed": counted.failed, "dropped": counted.dropped}
+
+
+def _crashes_document(crashes: Crashes) -> dict[str, Any]:
+    return {
+        "container": crashes.container,
+        "times": crashes.times,
+        "since": moment(crashes.since),
+        "lastEnd": moment(crashes.ended),
+        "running": crashes.serves is not None,
+        "exitCode": crashes.exit_code,
+        "outOfMemory": crashes.out_of_memory,
+        "lastError": crashes.said,
+        "why": str(crashes),
+        "cure": crashes.cure,
     }
 
 
@@ -75,10 +98,18 @@ def lines(verification: Verification, now: float) -> Iterator[RenderableType]:
     if synthetic := verification.synthetic:
         outcome = f"in Jaeger after {synthetic.seconds} s" if synthetic.ok else synthetic.evidence
         yield Text(f"a span from this machine: {outcome}")
+    if counted := verification.to_jaeger:
+        lost = [f"{counted.failed} lost: it refused them"] if counted.failed else []
+        lost += [f"{counted.dropped} dropped: the queue was full"] if counted.dropped else []
+        if lost:
+            told = f"on the way to Jaeger, since the collector started: {', '.join(lost)}"
+            yield Text(told, "yellow")
     for destination in verification.destinations:
         yield _destination(destination)
     if verification.loss:
         yield Text(f"traces are lost: {verification.loss}", "yellow")
+    for crashes in verification.crashes:
+        yield Text(f"spans may be lost: {crashes}", "yellow")
     if verification.not_known:
         yield Text(
             "judged by the collector's counters, as no Jaeger can be asked. Not known: "
@@ -102,8 +133,10 @@ def _destination(destination: Destination) -> Text:
         told.append(f"{destination.failed} lost: it refused them, or did not answer for minutes")
     if destination.dropped:
         told.append(f"{destination.dropped} dropped: its queue was full")
+    why = f". The last error: {destination.last_error}" if destination.last_error else ""
+    is_fine = destination.ok and not why
     return Text(
-        f"destination {destination.name}: {', '.join(told)}", "" if destination.ok else "yellow"
+        f"destination {destination.name}: {', '.join(told)}{why}", "" if is_fine else "yellow"
     )
 
 

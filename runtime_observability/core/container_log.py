@@ -17,13 +17,25 @@ _LOUD = frozenset({"warn", "error", "dpanic", "panic", "fatal"})
 _COLUMNS = re.compile(
     r"\S+\t(?P<level>[a-z]+)\t(?:\S*\t)?(?P<message>[^\t]*)(?:\t(?P<fields>\{.*))?"
 )
+_OF_STORES = re.compile(
+    r"badger \d{4}/\d\d/\d\d \d\d:\d\d:\d\d (?P<badger>[A-Z]+): (?P<message>.*)"
+    r"|\[[^\]]+\]\[(?P<java>[A-Z]+) *\]\[[^\]]+\] (?P<text>.*)"
+)
+"""Badger's own lines in Jaeger's log; OpenSearch's."""
 _BEFORE = re.compile(
     r"^(?:\d{4}/\d\d/\d\d \d\d:\d\d:\d\d )?(?:Error: )?"
     r"(?:collector server run finished with error: )?"
 )
+_WRAPPED = re.compile(
+    r"^(?:no more retries left: |not retryable error: |Permanent error: |error exporting items, "
+    r"|Throttle \([^)]*\), error: |rpc error: code = \w+ desc = |connection error: desc = )+"
+)
+"""What the collector writes around the reason."""
 _NOTHING = re.compile(
     r"\s|goroutine \d+ |application version: "  # a stack's files; the threads; the first line
-    r"|\S*\w\.\S+$|\S*\w\.\S+\(.*\)$"  # a function in a stack
+    r"|\S*\w\.\S+$|\S*\w\.\S+\(.*\)$|created by "  # a function in a stack
+    r"|PC=0x|(?:r[0-9a-z]{1,2}|rflags|[c-g]s) +0x|exit status \d+$"  # the processor's registers
+    r"|Level (?:\d+ \[|Done)"  # Badger's tables, when it ends well
 )
 _Line = tuple[bool, str]
 """Whether it is about a fault, and what it says."""
@@ -37,10 +49,32 @@ def telling(log: str) -> str:
     return "\n".join(_short(text) for text in told[-_MOST_LINES:]) or "it says nothing"
 
 
+def last_fault(log: str) -> str:
+    """The last line of ``log`` about a fault; empty without one."""
+    faults = [text for is_fault, text in _read(log) if is_fault and text]
+    last = faults[-1] if faults else ""
+    return _short("".join(letter if letter.isprintable() else " " for letter in last))
+
+
+def errors_of_exporters(log: str) -> dict[str, str]:
+    """The last error of each of a collector's exporters, by its name behind the type."""
+    found: dict[str, str] = {}
+    for line in log.splitlines():
+        columns = _COLUMNS.fullmatch(line)
+        fields = _fields((columns["fields"] or "") if columns else line)
+        _, slash, name = str(fields.get("otelcol.component.id", "")).partition("/")
+        if slash and fields.get("otelcol.component.kind") == "exporter" and fields.get("error"):
+            found[name] = _short(_WRAPPED.sub("", str(fields["error"])))
+    return found
+
+
 def _read(log: str) -> Iterator[_Line]:
     for line in log.splitlines():
         if found := _COLUMNS.fullmatch(line):
             yield _entry(found["level"], found["message"], _fields(found["fields"] or ""))
+        elif found := _OF_STORES.fullmatch(line):
+            level, text = found["badger"] or found["java"], found["message"] or found["text"]
+            yield level.lower() in _LOUD | {"warning"}, text
         elif (fields := _fields(line)) and "level" in fields:
             yield _entry(str(fields["level"]), str(fields.get("msg", "")), fields)
         elif not _NOTHING.match(_BEFORE.sub("", line)):

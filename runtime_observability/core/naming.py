@@ -54,6 +54,30 @@ _LONGEST_FOLDER = 4095 - 128
 
 
 @dataclass(frozen=True)
+class ClusterNames:
+    """Names of the containers of a stack, by its cluster's alone."""
+
+    cluster: str
+
+    @property
+    def jaeger(self) -> str:
+        return f"{self.cluster}-jaeger"
+
+    @property
+    def open_search(self) -> str:
+        """The stack's own OpenSearch."""
+        return f"{self.cluster}-opensearch"
+
+    @property
+    def collector(self) -> str:
+        return f"{self.cluster}-collector"
+
+    def node(self, role: str, index: int) -> str:
+        """Container name of a ``server`` or ``agent`` (k3d v5.9.0 pkg/client/node.go)."""
+        return f"k3d-{self.cluster}-{role}-{index}"
+
+
+@dataclass(frozen=True)
 class Names:
     """All names of one stack in one project folder."""
 
@@ -105,8 +129,12 @@ class Names:
         return f"rehearsal-{self.owner}"
 
     @property
+    def of_cluster(self) -> ClusterNames:
+        return ClusterNames(self.base)
+
+    @property
     def jaeger(self) -> str:
-        return f"{self.base}-jaeger"
+        return self.of_cluster.jaeger
 
     @property
     def traces(self) -> str:
@@ -130,7 +158,7 @@ class Names:
     @property
     def open_search(self) -> str:
         """The stack's own OpenSearch."""
-        return f"{self.base}-opensearch"
+        return self.of_cluster.open_search
 
     @property
     def open_search_traces(self) -> str:
@@ -139,7 +167,7 @@ class Names:
 
     @property
     def collector(self) -> str:
-        return f"{self.base}-collector"
+        return self.of_cluster.collector
 
     @property
     def queues(self) -> str:
@@ -148,7 +176,7 @@ class Names:
 
     def node(self, role: str, index: int) -> str:
         """Container name of a ``server`` or ``agent`` (k3d v5.9.0 pkg/client/node.go)."""
-        return f"k3d-{self.cluster}-{role}-{index}"
+        return self.of_cluster.node(role, index)
 
     @property
     def state_folder(self) -> Path:

@@ -1,7 +1,9 @@
-"""Since when a Jaeger keeps traces in its memory, and what was lost before. Read-only.
+"""What a stack's Jaeger cannot have: what its memory lost, and what was lost where a container
+ended. Read-only.
 
-It loses them when it is restarted, and when another container takes its place, which is then
-younger than the cluster.
+A Jaeger that keeps traces in its memory loses them when it is restarted, and when another container
+takes its place, which is then younger than the cluster. On every store spans are lost where Jaeger,
+the collector or the stack's OpenSearch ends by itself.
 """
 
 from __future__ import annotations
@@ -11,10 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from runtime_observability.core import naming
+from runtime_observability.core.crashes import JAEGER, Crashes, clock
+from runtime_observability.core.naming import ClusterNames
+from runtime_observability.host import crashes as crashes_of
 from runtime_observability.host import runner
 
 _FORMAT = (
-    '{"created":{{json .Created}},"restarts":{{.RestartCount}},'
+    '{"created":{{json .Created}},'
     '"started":{{json .State.StartedAt}},'
     '"ended":{{json .State.FinishedAt}},'
     f'"made":{{{{json (index .Config.Labels "{naming.MADE_LABEL}")}}}},'
@@ -36,91 +41,107 @@ class MemoryLoss:
     """Traces of before ``at`` are gone."""
 
     at: datetime
-    restarts: int
-    """How often Docker has started it again because it ended by itself."""
-    out_of_memory: bool
-    """Whether Docker knows that it ended because of its memory limit; it soon forgets."""
+    crashes: Crashes | None = None
+    """Why Docker has restarted it, unless somebody else has."""
     replaced: bool = False
     """Whether it was not restarted, but made later than its cluster."""
 
     def __str__(self) -> str:
         """A clause, such as: Jaeger restarted at 14:03:05 and keeps its traces in memory."""
         if self.replaced:
-            made = f"Jaeger was made at {_clock(self.at)}, later than the cluster,"
+            made = f"Jaeger was made at {clock(self.at)}, later than the cluster,"
             return f"{made} and keeps its traces in memory"
-        text = f"Jaeger restarted at {_clock(self.at)} and keeps its traces in memory"
-        if not self.restarts:
-            return text
-        times = "once" if self.restarts == 1 else f"{self.restarts} times"
-        why = "it ran out of memory" if self.out_of_memory else "perhaps it ran out of memory"
-        return (
-            f"{text}. Docker restarted it {times}: {why}. Raise jaegerMemoryMiB, lower "
-            "jaegerMaxTraces, or use traceStore badger"
-        )
+        text = f"Jaeger restarted at {clock(self.at)} and keeps its traces in memory"
+        return f"{text}. {self.crashes}" if self.crashes else text
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What a Jaeger's memory holds arrived after ``since``."""
+    """What is known to be missing in a Jaeger, and why."""
 
-    since: datetime
+    since: datetime | None = None
+    """What its memory holds arrived later; None for a Jaeger that keeps its traces elsewhere."""
     loss: MemoryLoss | None = None
     cluster: datetime | None = None
     """When the cluster's first node was made; None where that is not known."""
+    crashes: tuple[Crashes, ...] = ()
+    """Those that have cost more than ``loss`` tells."""
 
-    def may_lack_any(self, moment: datetime) -> bool:
-        """Whether spans that began after ``moment`` may be missing, even if others are there.
+    def why_lacking_any(self, moment: datetime) -> str:
+        """Why spans that began after ``moment`` may be missing, even if others are there; empty
+        where none are known to be.
 
         A cluster's first Jaeger is sent what senders kept until it was there: nothing is missing
         of a cluster that is hardly older than it.
         """
-        late = self.cluster is not None and self.cluster + _KEPT < self.since
-        return moment < self.since and (bool(self.loss) or late)
+        late = self.cluster and self.since and self.cluster + _KEPT < self.since
+        of_memory = self.since and moment < self.since and (self.loss or late)
+        ended = (str(crashes) for crashes in self.crashes if crashes.may_lack(moment))
+        return "; ".join(filter(None, (self._of_memory if of_memory else "", *ended)))
 
-    def lacks(self, moment: datetime, *, unseen: bool) -> bool:
-        """Whether spans of ``moment`` cannot be in it.
+    def complete_from(self, moment: datetime, now: datetime) -> datetime:
+        """From when on nothing that began after ``moment`` is missing for what is known here."""
+        ends = [crashes.serves or now for crashes in self.crashes if crashes.may_lack(moment)]
+        return max([moment, *ends, *([self.since] if self.since else [])])
+
+    def why_lacking(self, moment: datetime, *, unseen: bool, gaps: bool = False) -> str:
+        """Why spans of what began at ``moment`` are not in it; empty where it has them all.
 
         A Jaeger that has never restarted is also sent what senders kept until it was there, so
-        that it lacks what is ``unseen`` alone.
+        that it lacks what is ``unseen`` alone. Where a container has ended, some were stored all
+        the same: none is missing of what has no ``gaps``.
         """
-        return moment < self.since and (bool(self.loss) or unseen)
+        of_memory = self.since and moment < self.since and (self.loss or unseen)
+        known = gaps or unseen
+        ended = (str(crashes) for crashes in self.crashes if known and crashes.may_lack(moment))
+        return "; ".join(filter(None, (self._of_memory if of_memory else "", *ended)))
 
-    def __str__(self) -> str:
-        """A clause: what it holds, and why no more."""
+    @property
+    def _of_memory(self) -> str:
+        """A clause: what its memory holds, and why no more."""
         if self.loss:
             return str(self.loss)
-        return f"Jaeger was made at {_clock(self.since)} and keeps its traces in memory"
+        if self.since is None:
+            return ""
+        return f"Jaeger was made at {clock(self.since)} and keeps its traces in memory"
+
+    def __str__(self) -> str:
+        """A clause with all of it."""
+        return "; ".join(filter(None, (self._of_memory, *map(str, self.crashes))))
 
 
-def find_restart(container: str) -> MemoryLoss | None:
-    """What a Jaeger's restarts lost; None where it had none, or Docker cannot tell."""
-    memory = read(container)
-    return memory.loss if memory else None
+def read(names: ClusterNames) -> Memory | None:
+    """That of a stack's Jaeger; None where nothing can be missing, or Docker cannot tell.
 
-
-def read(container: str, node: str = "") -> Memory | None:
-    """That of a Jaeger; None where it keeps its traces elsewhere, or Docker cannot tell.
-
-    ``node`` is the container of the cluster's first node: without it, and where Docker has none of
-    that name, it is not known whether the Jaeger took another's place.
+    Where Docker has no server of the cluster, it is not known whether the Jaeger took another's
+    place.
     """
     try:
-        shown = runner.run(["docker", "inspect", "--format", _FORMAT, container])
-        if shown.code:
-            return None
-        life = json.loads(shown.stdout)
-        started, ended = (datetime.fromisoformat(life[key]) for key in ("started", "ended"))
-        if life["store"]:
-            return None
-        if ended == _NEVER:
-            loss = MemoryLoss(started, 0, out_of_memory=False, replaced=True)
-            cluster = _created(node) if node else None
-            replaced = cluster is not None and _is_replaced(life, cluster)
-            return Memory(started, loss if replaced else None, cluster)
-        out_of_memory = life["restarts"] > 0 and _ran_out(container)
+        ended = crashes_of.read(names)
+        memory = _of_memory(names, ended)
     except (runner.CommandError, ValueError, LookupError, TypeError):
         return None
-    return Memory(started, MemoryLoss(started, life["restarts"], out_of_memory))
+    if memory:
+        return memory
+    return Memory(crashes=ended) if ended else None
+
+
+def _of_memory(names: ClusterNames, ended: tuple[Crashes, ...]) -> Memory | None:
+    shown = runner.run(["docker", "inspect", "--format", _FORMAT, names.jaeger])
+    if shown.code:
+        return None
+    life = json.loads(shown.stdout)
+    if life["store"]:
+        return None
+    started = datetime.fromisoformat(life["started"])
+    others = tuple(crashes for crashes in ended if crashes.of != JAEGER)
+    if datetime.fromisoformat(life["ended"]) == _NEVER:
+        loss = MemoryLoss(started, replaced=True)
+        cluster = _created(names.node("server", 0))
+        replaced = cluster is not None and _is_replaced(life, cluster)
+        return Memory(started, loss if replaced else None, cluster, others)
+    own = next((crashes for crashes in ended if crashes.of == JAEGER), None)
+    return Memory(started, MemoryLoss(started, own), crashes=others)
 
 
 def _created(node: str) -> datetime | None:
@@ -138,17 +159,3 @@ def _is_replaced(life: dict[str, str], cluster: datetime) -> bool:
     if life["made"] and datetime.fromisoformat(life["made"]) > cluster:
         return True
     return datetime.fromisoformat(life["created"]) > cluster + _ONE_RUN
-
-
-def _ran_out(container: str) -> bool:
-    """Docker remembers its last 256 events (moby daemon/events/events.go)."""
-    events = ["docker", "events", "--since", "24h", "--until", "0s", "--format", "{{.Action}}"]
-    filters = ["--filter", f"container={container}", "--filter", "event=oom"]
-    return bool(runner.run([*events, *filters]).stdout.strip())
-
-
-def _clock(at: datetime) -> str:
-    """The time of day here; with the date if that is not today's."""
-    here = at.astimezone()
-    today = here.date() == datetime.now(UTC).astimezone().date()
-    return f"{here:%H:%M:%S}" if today else f"{here:%Y-%m-%d %H:%M:%S}"

@@ -44,7 +44,7 @@ from runtime_observability.host import (
 from runtime_observability.host.api_server import ApiServer
 from runtime_observability.host.docker import ClusterNodes, Owned
 from runtime_observability.host.http import httpx
-from runtime_observability.host.memory_loss import MemoryLoss
+from runtime_observability.host.memory_loss import Memory
 
 _K3D_SECONDS = 10
 _FIRST_GENERATION = 1
@@ -71,7 +71,7 @@ def observe(
     with ThreadPoolExecutor() as looks:  # each waits for a command, or for the API server
         of_k3d, of_engine = looks.submit(check_k3d), looks.submit(docker.daemon)
         of_containers, of_networks = looks.submit(docker.containers), looks.submit(docker.networks)
-        of_loss = looks.submit(memory_loss.find_restart, names.jaeger)
+        of_loss = looks.submit(memory_loss.read, names.of_cluster)
         of_api, of_image = looks.submit(find_api_drift, names), looks.submit(is_gone, image)
     problems = [
         *check_folders(names),
@@ -123,7 +123,7 @@ def observe(
         trace_store_servers=trace_store_servers,
         notices=(
             *(found.reasons if record else ()),
-            *(advise_on_lost_traces(of_loss.result()) if has_jaeger else ()),
+            *advise_on_losses(of_loss.result()),
             *advise_on_added_nodes(names, containers),
         ),
         today=datetime.now(UTC).date(),
@@ -255,9 +255,15 @@ def advise_on_added_nodes(names: Names, containers: list[Owned]) -> list[str]:
     ]
 
 
-def advise_on_lost_traces(loss: MemoryLoss | None) -> list[str]:
+def advise_on_losses(memory: Memory | None) -> list[str]:
     """What a person restarted is known to that person."""
-    return [f"traces are lost: {loss}"] if loss and loss.restarts else []
+    if memory is None:
+        return []
+    loss = memory.loss
+    return [
+        *([f"traces are lost: {loss}"] if loss and loss.crashes else []),
+        *(f"spans may be lost: {crashes}" for crashes in memory.crashes),
+    ]
 
 
 def refuse_taken_ports(

@@ -13,10 +13,12 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from runtime_observability.core import container_log
+from runtime_observability.core import container_log, crashes
 from runtime_observability.host import runner
 from runtime_observability.host.http import httpx
 
+_TAIL = "2000"
+"""Lines: Go ends with hundreds for its threads, after the one that says why."""
 _UNKNOWN_TAIL_SAMPLING = 'unknown type: "tail_sampling"'
 _WITHOUT_TAIL_SAMPLING = (
     "Its image lacks the processor tail_sampling, which every preset of `tracing` but everything "
@@ -89,8 +91,10 @@ def refuse_a_stopped_container(container: str) -> None:
 
 
 def _log(container: str) -> str:
-    logs = runner.run(["docker", "logs", "--tail", "100", container])
+    logs = runner.run(["docker", "logs", "--tail", _TAIL, container])
     text = container_log.telling(logs.stdout + logs.stderr)
+    if crashes.lacks_room(text):
+        return f"{text}\nIt could not write a file, as where a disk is full. {crashes.MAKE_ROOM}"
     return f"{text}\n{_WITHOUT_TAIL_SAMPLING}" if _UNKNOWN_TAIL_SAMPLING in text else text
 
 

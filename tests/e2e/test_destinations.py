@@ -269,3 +269,5 @@ def test_dead_and_refusing_destinations_cost_jaeger_nothing_and_are_told(stack: 
         assert lost.keys() == {"dead", "wrong"}
         assert lost["dead"]["dropped"] > 0
         assert (lost["wrong"]["failed"] > 0, lost["wrong"]["sent"]) == (True, 0)
+        assert "connection refused" in lost["dead"]["lastError"]
+        assert lost["wrong"]["lastError"].endswith("responded with HTTP Status Code 401")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterator
 
@@ -46,10 +47,25 @@ def test_traces_outlive_jaeger_and_then_the_cluster(badger: Stack) -> None:
         stack.docker("start", stack.jaeger)
         until("an answer from Jaeger", lambda: traces.answers(stack.jaeger_url), 60)
         assert of_spans(shown(stack, pod, whole)) == of_spans(before)
+        assert_a_crash_is_told(stack)
 
     destroy_and_find_again(stack, BADGER, f"traced-{stack.name}-traces", pod, before)
     _, new = start_of(stack)
     assert new["complete"]
+
+
+def assert_a_crash_is_told(stack: Stack) -> None:
+    image = stack.docker(
+        "inspect", "--format", "{{.Config.Image}}", f"k3d-{stack.cluster}-server-0"
+    )
+    within = ("--rm", "--user=0", "--network=none", f"--pid=container:{stack.jaeger}")
+    stack.docker("run", *within, "--entrypoint=sh", image, "-c", "kill -SEGV 1")
+    until("an answer from Jaeger", lambda: traces.answers(stack.jaeger_url), 60)
+    verified = ktrace(stack, "verify", "--json", "--stack", stack.name)
+    (found,) = json.loads(verified.stdout)["restarts"]
+    assert (found["container"], found["times"], found["running"]) == (stack.jaeger, 1, True)
+    assert (found["exitCode"], found["lastError"]) == (2, "SIGSEGV: segmentation violation")
+    assert "spans may be lost: Docker restarted Jaeger once, at " in stack.up().said
 
 
 @pytest.mark.every_store
@@ -68,7 +84,8 @@ def test_a_jaeger_that_ran_out_of_memory_is_told(stack: Stack) -> None:
         until("an answer from Jaeger", lambda: traces.answers(stack.jaeger_url), 60)
         lost = show_error(stack, pod)
         assert "Jaeger restarted at" in lost
-        assert "Docker restarted it once: it ran out of memory. Raise jaegerMemoryMiB" in lost
+        assert "Docker restarted Jaeger once, at " in lost
+        assert ": it ran out of memory (exit code 137). Raise jaegerMemoryMiB" in lost
         assert "traces are lost: Jaeger restarted at" in stack.up().said
 
 

@@ -39,6 +39,7 @@ class DockerObject:
     """What `docker logs` writes to stderr."""
     top: str = ""
     restarts: int = 0
+    exit_code: int = 0
     created: str = "2026-11-27T04:07:19.950510484Z"
     started: str = "2026-11-27T04:07:20.050510484Z"
     """When its life began."""
@@ -113,7 +114,8 @@ class FakeDaemon:
         self.start_fails = False
         self.starts: Callable[[DockerObject], None] = lambda _: None
         """What happens to a container when it is started."""
-        self.out_of_memory = False
+        self.events: list[str] = []
+        """What `docker events` remembers of ends: `die 137`, or `oom <no value>` before it."""
         """Whether Docker remembers that a container ran out of memory."""
         self.kubectl: dict[str, Answer] = {}
         """The result of kubectl in a node, by its verb."""
@@ -213,6 +215,7 @@ class FakeDaemon:
                 ["logs", name]
                 | ["logs", "--tail", _, name]
                 | ["logs", "--tail", _, "--since", _, name]
+                | ["logs", "--tail", _, "--since", _, "--until", _, name]
             ):
                 return self._output(name, "log", "errors")
             case ["cp", "-", target]:
@@ -275,6 +278,10 @@ class FakeDaemon:
             case ["inspect", "--format", "{{.State.Status}} {{.RestartCount}}", name]:
                 container = self._container(name)
                 return Answer(f"{container.state} {container.restarts}\n")
+            case ["inspect", "--format", template, *names] if "{{.State.ExitCode}}" in template:
+                lives = [self._life(template, name).stdout for name in names if self._has(name)]
+                shown = "".join(f"{life}\n" for life in lives)
+                return Answer(shown, code=int(len(lives) < len(names)))
             case ["inspect", "--format", template, name] if ".State.StartedAt" in template:
                 return self._life(template, name)
             case ["inspect", "--format", "{{json .Created}}", name]:
@@ -282,8 +289,8 @@ class FakeDaemon:
                 return Answer(
                     json.dumps(times[name]) if name in times else "", code=int(name not in times)
                 )
-            case ["events", "--since", "24h", "--until", "0s", "--format", "{{.Action}}", *_]:
-                return Answer("oom\n" if self.out_of_memory else "")
+            case ["events", "--since", "24h", "--until", "0s", *_]:
+                return Answer("".join(f"{event}\n" for event in self.events))
             case ["inspect", "--format", template, name] if ".Mounts" in template:
                 container = self._container(name)
                 return Answer(
@@ -387,11 +394,15 @@ class FakeDaemon:
         return Answer()
 
     def _life(self, template: str, name: str) -> Answer:
-        if not any(container.name == name for container in self.containers):
+        if not self._has(name):
             return Answer(stderr=f"Error: No such object: {name}\n", code=1)
         container = self._container(name)
         labels = container.labels
         for placeholder, value in (
+            ("{{json .Name}}", json.dumps(f"/{container.name}")),
+            ("{{json .State.Status}}", json.dumps(container.state)),
+            ("{{.State.ExitCode}}", str(container.exit_code)),
+            ("{{.State.OOMKilled}}", "false"),
             ("{{json .Created}}", json.dumps(container.created)),
             ("{{.RestartCount}}", str(container.restarts)),
             ("{{json .State.StartedAt}}", json.dumps(container.started)),
@@ -405,6 +416,9 @@ class FakeDaemon:
             template = template.replace(placeholder, value)
         assert "{{" not in template
         return Answer(template)
+
+    def _has(self, name: str) -> bool:
+        return any(container.name == name for container in self.containers)
 
     def _container(self, name: str) -> DockerObject:
         return next(

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from runtime_observability.core.container_log import telling
+from runtime_observability.core.container_log import errors_of_exporters, last_fault, telling
 
 COLUMNS = "2026-11-28T13:36:51.944Z\t{level}\textensions/extensions.go:61\t{message}\t{fields}\n"
 RESOURCE = {"resource": {"service.name": "jaeger"}}
@@ -70,3 +70,60 @@ def test_what_is_no_entry_is_told_as_it_is() -> None:
 def test_a_long_line_is_cut() -> None:
     assert telling("x y" * 900).endswith(" …")
     assert len(telling("x y" * 900)) < 700
+
+
+def test_a_stack_of_go_has_one_fault() -> None:
+    """As Jaeger with Badger ends where the disk is full."""
+    log = (
+        "badger 2026/11/28 16:43:30 INFO: All 0 tables opened in 0s\n"
+        "unexpected fault address 0x7f4aa0bd5000\n"
+        "fatal error: fault\n"
+        "[signal SIGBUS: bus error code=0x2 addr=0x7f4aa0bd5000 pc=0x496ee6]\n"
+        "\n"
+        "goroutine 1 gp=0x27 m=0 [running]:\n"
+        "runtime.throw({0x4?, 0x0?})\n"
+        "\truntime/panic.go:1229 +0x48 fp=0x27\n"
+        "created by github.com/dgraph-io/badger/v4.Open in goroutine 1\n"
+        "\tgithub.com/dgraph-io/badger/v4/db.go:311 +0xb9\n"
+        "PC=0x497e81 m=0 sigcode=0 addr=0x15\n"
+        "rax    0x0\n"
+    )
+    fault = "[signal SIGBUS: bus error code=0x2 addr=0x7f4aa0bd5000 pc=0x496ee6]"
+    assert last_fault(log) == fault
+    assert telling(log).splitlines() == [
+        "unexpected fault address 0x7f4aa0bd5000",
+        "fatal error: fault",
+        fault,
+    ]
+
+
+def test_a_log_without_a_fault_has_no_last_one() -> None:
+    badger = "badger 2026/11/28 16:43:30 INFO: Set nextTxnTs to 0\n"
+    java = "[2026-11-28T16:43:30,123][INFO ][o.o.n.Node               ] [node] started\n"
+    assert last_fault(columns("info", "Starting") + badger + java) == ""
+    fault = "[2026-11-28T16:43:30,123][ERROR][o.o.b.Boot               ] [node] no \x1bspace\n"
+    assert last_fault(java + fault) == "[node] no  space"
+
+
+def test_the_last_error_of_each_exporter_is_told_without_what_is_around_it() -> None:
+    """As a collector of 0.159.0 logs them."""
+
+    def failed(name: str, error: str) -> str:
+        of = {"otelcol.component.id": name, "otelcol.component.kind": "exporter"}
+        return columns("info", "Exporting failed. Will retry", **of, error=error)
+
+    refused = "Permanent error: rpc error: code = Unknown desc = error exporting items, request to "
+    handshake = 'desc = "transport: authentication handshake failed: tls: first record"'
+    log = (
+        failed("otlp_http/team", "an older one")
+        + failed("otlp_http/team", f"not retryable error: {refused}http://x responded with 413")
+        + failed(
+            "otlp_grpc/b/c", f"rpc error: code = Unavailable desc = connection error: {handshake}"
+        )
+        + columns("error", "of no exporter", error="x")
+        + failed("nop", "of no name")
+    )
+    assert errors_of_exporters(log) == {
+        "team": "request to http://x responded with 413",
+        "b/c": '"transport: authentication handshake failed: tls: first record"',
+    }

@@ -121,7 +121,7 @@ def test_what_a_younger_jaeger_may_lack_of_a_window_is_told(
     memory = Memory(made, cluster=made - timedelta(minutes=5))
     monkeypatch.setattr(losses, "memory_of", lambda *_: memory)
     document = ktrace("diff", BEFORE, AFTER, "--jaeger", jaeger, "--json").document
-    told = f"starts may be missing in A: spans from before may be lost: {memory}"
+    told = f"starts may be missing in A: spans may be lost: {memory}"
     found = [caution for caution in document["cautions"] if "may be missing" in caution]
     assert found == [told]
 

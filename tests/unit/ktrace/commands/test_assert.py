@@ -277,7 +277,7 @@ def test_an_absence_that_nothing_shows_is_1_and_says_so(
 def test_an_absence_in_what_a_restart_of_jaeger_lost_is_1(
     ktrace: Ktrace, jaeger: str, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loss = MemoryLoss(datetime(2999, 1, 1, tzinfo=UTC), 0, out_of_memory=False)
+    loss = MemoryLoss(datetime(2999, 1, 1, tzinfo=UTC))
     monkeypatch.setattr(losses, "memory_of", lambda *_: Memory(loss.at, loss))
     file.write_text(
         "expectations: [{name: no pod is deleted, "

@@ -22,9 +22,9 @@ LATER, EARLIER = datetime(2999, 1, 1, tzinfo=UTC), datetime(2000, 1, 1, tzinfo=U
 
 
 def restarted(monkeypatch: pytest.MonkeyPatch, at: datetime) -> str:
-    loss = MemoryLoss(at, 0, out_of_memory=False)
+    loss = MemoryLoss(at)
     monkeypatch.setattr(losses, "memory_of", lambda *_: Memory(at, loss))
-    return f"spans from before may be lost: {loss}"
+    return f"spans may be lost: {loss}"
 
 
 @pytest.mark.parametrize(("at", "lost"), [(LATER, True), (EARLIER, False)])

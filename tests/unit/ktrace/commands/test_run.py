@@ -262,14 +262,14 @@ def test_what_a_restart_of_jaeger_may_have_lost_meanwhile_is_a_problem(
 ) -> None:
     """The request has no trace: that may be what was lost."""
     at = datetime(year, 1, 1, tzinfo=UTC)
-    loss = MemoryLoss(at, 1, out_of_memory=True)
+    loss = MemoryLoss(at)
     monkeypatch.setattr(losses, "memory_of", lambda *_: Memory(at, loss))
     assert ktrace_run("--json") == code
     document = json.loads(capfd.readouterr().err)
     schemas.validate("run", document)
     (note,) = document["notes"]
     assert note.startswith("the command has no trace of its own, as no collector is known")
-    told = f"spans from before may be lost: {loss}" if code else None
+    told = f"spans may be lost: {loss}" if code else None
     assert document["problem"] == told
 
 
@@ -280,7 +280,7 @@ def test_a_restart_of_jaeger_that_cost_nothing_is_a_note(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     at = datetime(2999, 1, 1, tzinfo=UTC)
-    loss = MemoryLoss(at, 0, out_of_memory=False)
+    loss = MemoryLoss(at)
     monkeypatch.setattr(losses, "memory_of", lambda *_: Memory(at, loss))
     tags: dict[str, Any] = {"audit-id": "one"}
     body = {"data": [trace(span("apiserver", "GET", **tags))], "items": []}
@@ -290,7 +290,7 @@ def test_a_restart_of_jaeger_that_cost_nothing_is_a_note(
     )
     assert ktrace_run() == 0
     told = " ".join(capfd.readouterr().err.split())
-    assert "note: spans from before may be lost: Jaeger restarted at 2999-01-0" in told
+    assert "note: spans may be lost: Jaeger restarted at 2999-01-0" in told
 
 
 def test_a_kubeconfig_that_cannot_be_used_is_wrong_usage(

@@ -290,11 +290,11 @@ def test_a_jaeger_without_any_pod_points_at_verify(ktrace: Ktrace, server: FakeS
 def test_what_a_restart_of_jaeger_lost_is_told(
     ktrace: Ktrace, jaeger: str, monkeypatch: pytest.MonkeyPatch, year: int, *, lost: bool
 ) -> None:
-    loss = MemoryLoss(datetime(year, 1, 1, tzinfo=UTC), 1, out_of_memory=True)
+    loss = MemoryLoss(datetime(year, 1, 1, tzinfo=UTC))
     monkeypatch.setattr(losses, "memory_of", lambda *_: Memory(loss.at, loss))
     shown = ktrace("show", "echo-one", "--jaeger", jaeger, "--json")
-    told = [line for line in shown.document["missing"] if line.startswith("what came before")]
-    assert [line.endswith("or use traceStore badger") for line in told] == [True] * lost
+    told = [line for line in shown.document["missing"] if line.startswith("what may be lost: ")]
+    assert [line.endswith(" keeps its traces in memory") for line in told] == [True] * lost
     absent = ktrace("show", "web-0", "--jaeger", jaeger, "--timeout", "0")
     assert "(waited 0 s); Jaeger restarted at" in absent.stderr
 
@@ -307,7 +307,7 @@ def test_a_jaeger_that_was_made_again_says_since_when_it_has_traces(
     absent = ktrace("show", "web-0", "--jaeger", jaeger, "--timeout", "0")
     assert "(waited 0 s); Jaeger was made at 2999-01-01" in absent.stderr
     shown = ktrace("show", "echo-one", "--jaeger", jaeger, "--json")
-    assert not any(line.startswith("what came before") for line in shown.document["missing"]), (
+    assert not any(line.startswith("what may be lost: ") for line in shown.document["missing"]), (
         "the collector has kept it until Jaeger was there"
     )
 

@@ -268,12 +268,12 @@ def test_a_long_watch_does_not_reach_back_to_its_beginning(
 def test_what_a_restart_of_jaeger_lost_of_the_window_is_told(
     ktrace: Ktrace, server: FakeServer, monkeypatch: pytest.MonkeyPatch, minutes: int, *, lost: bool
 ) -> None:
-    loss = MemoryLoss(datetime.now(UTC) - timedelta(minutes=minutes), 0, out_of_memory=False)
+    loss = MemoryLoss(datetime.now(UTC) - timedelta(minutes=minutes))
     monkeypatch.setattr(losses, "memory_of", lambda *_: Memory(loss.at, loss))
     url = serve(server, trace("GET", "/healthz", seconds_ago=30))
     document = ktrace("top", "--jaeger", url, "--json").document
     validate("top", document)
-    told = f"spans from before may be lost: {loss}"
+    told = f"spans may be lost: {loss}"
     assert document["notes"] == [told] * lost
     assert ktrace("top", "--jaeger", url).lines[0].endswith(f"; {told}") is lost
 

@@ -190,13 +190,22 @@ def test_what_a_destination_loses_is_told_and_breaks_nothing(ktrace: Ktrace, sta
         'otelcol_exporter_queue_size{exporter="otlp_grpc/dead"} 3e+06\n'
         'otelcol_exporter_sent_spans{exporter="otlp_http/team"} 12\n'
         'otelcol_exporter_send_failed_spans{exporter="otlp_http/wrong"} 6144\n'
+        'otelcol_exporter_enqueue_failed_spans{exporter="otlp_grpc/jaeger"} 5762\n'
     )
+    fields = {
+        "otelcol.component.id": "otlp_http/wrong",
+        "otelcol.component.kind": "exporter",
+        "error": "not retryable error: Permanent error: responded with HTTP Status Code 401",
+    }
+    stack.collector.log = f"now\terror\tx.go:1\tDropping data.\t{json.dumps(fields)}\n"
     shown, as_json = ktrace("verify"), ktrace("verify", "--json")
     assert (shown.returncode, shown.stderr) == (0, "")
-    assert shown.lines[-3:] == [
+    assert shown.lines[-4:] == [
+        "on the way to Jaeger, since the collector started: 5762 dropped: the queue was full",
         "destination dead: 0 sent, 75% of its queue waits, 8929 dropped: its queue was full",
         "destination team: 12 sent",
-        "destination wrong: 0 sent, 6144 lost: it refused them, or did not answer for minutes",
+        "destination wrong: 0 sent, 6144 lost: it refused them, or did not answer for minutes. "
+        "The last error: responded with HTTP Status Code 401",
     ]
     validate("verify", as_json.document)
     assert as_json.document["ok"]
@@ -209,18 +218,57 @@ def test_what_a_restart_of_jaeger_lost_is_told_and_breaks_nothing(
 ) -> None:
     stack.jaeger.restarts, stack.jaeger.started = 1, "2026-11-27T06:00:00.25Z"
     stack.jaeger.ended = stack.jaeger.started
-    daemon.out_of_memory = True
+    daemon.events = ["oom <no value>", "die 137"]
     shown, as_json = ktrace("verify"), ktrace("verify", "--json")
     assert (shown.returncode, shown.stderr) == (0, "")
     told = " ".join(shown.lines)
     assert "traces are lost: Jaeger restarted at " in told
-    assert "Docker restarted it once: it ran out of memory. Raise jaegerMemoryMiB" in told
+    assert "Docker restarted Jaeger once, at " in told
+    assert ": it ran out of memory (exit code 137). Raise jaegerMemoryMiB" in told
     validate("verify", as_json.document)
     assert as_json.document["ok"]
     lost = as_json.document["lostTraces"]
     assert lost["why"].startswith("Jaeger restarted at ")
     assert (lost["before"], lost["restarts"]) == ("2026-11-27T06:00:00.250Z", 1)
     assert lost["outOfMemory"]
+    (restarts,) = as_json.document["restarts"]
+    assert restarts["container"] == stack.jaeger.name
+
+
+def test_a_jaeger_with_badger_that_ends_again_and_again_is_told_with_the_cure(
+    ktrace: Ktrace, stack: Stack
+) -> None:
+    stack.jaeger.labels[naming.STORE_LABEL] = "badger"
+    stack.jaeger.restarts, stack.jaeger.exit_code, stack.jaeger.state = 9, 2, "restarting"
+    stack.jaeger.ended = "2026-11-27T06:00:00.25Z"
+    stack.jaeger.log = "fatal error: fault\n[signal SIGBUS: bus error code=0x2]\ngoroutine 1 [run\n"
+    stack.jaeger_status, stack.sent = 500, 0
+    stack.keeps_spans = False
+    shown, as_json = ktrace("verify"), ktrace("verify", "--json")
+    assert (shown.returncode, shown.stderr) == (1, "")
+    told = " ".join(shown.lines)
+    assert "spans may be lost: Docker restarted Jaeger 9 times between " in told
+    assert "and it is down now: it could not write a file, as where a disk is full (exit " in told
+    assert "cure: it could not write a file, as where a disk is full. Make room where Doc" in told
+    validate("verify", as_json.document)
+    assert as_json.document["lostTraces"] is None
+    (restarts,) = as_json.document["restarts"]
+    assert (restarts["times"], restarts["exitCode"], restarts["running"]) == (9, 2, False)
+    assert restarts["lastError"] == "[signal SIGBUS: bus error code=0x2]"
+
+
+def test_a_collector_that_docker_restarted_is_told(
+    ktrace: Ktrace, stack: Stack, daemon: FakeDaemon
+) -> None:
+    stack.collector.restarts, stack.collector.ended = 1, "2026-11-27T06:00:00.25Z"
+    daemon.events = ["die 137", "die 2"]
+    stack.collector.log = "panic: close of nil channel\n"
+    shown = ktrace("verify")
+    assert shown.returncode == 0
+    told = " ".join(shown.lines)
+    assert "spans may be lost: Docker restarted the collector once, at " in told
+    end = "(exit code 2; last error: panic: close of nil channel). `docker logs "
+    assert f": it ended by itself {end}{stack.collector.name}` says more" in told
 
 
 def test_the_json_has_each_component_and_the_span(ktrace: Ktrace, stack: Stack) -> None:
@@ -233,7 +281,9 @@ def test_the_json_has_each_component_and_the_span(ktrace: Ktrace, stack: Stack) 
         "components": [part(stack, component) for component in COMPONENTS],
         "synthetic": {"ok": True, "seconds": 0.0, "evidence": ""},
         "destinations": [],
+        "toJaeger": {"sent": 300, "failed": 0, "dropped": 0},
         "lostTraces": None,
+        "restarts": [],
         "notKnown": [],
     }
 

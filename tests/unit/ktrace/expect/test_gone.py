@@ -14,6 +14,7 @@ from ktrace.expect.search import wait_for_verdicts
 from ktrace.expect.verdict import Verdict
 from ktrace.jaeger import reader
 from ktrace.jaeger.store import BADGER, MEMORY
+from runtime_observability.core.crashes import Crashes
 from runtime_observability.host.memory_loss import Memory, MemoryLoss
 from tests.fakes.clock import Clock
 from tests.fakes.jaeger import client, span, trace
@@ -43,7 +44,7 @@ class Jaeger:
 
     def since(self, began: float, *, lost: bool = False) -> Memory:
         at = datetime.fromtimestamp(self._now - began, UTC)
-        return Memory(at, MemoryLoss(at, 1, out_of_memory=True) if lost else None)
+        return Memory(at, MemoryLoss(at) if lost else None)
 
     def add(
         self, name: str, began: float, operation: str = "other", child: str = "", **tags: Any
@@ -87,9 +88,23 @@ def test_absence_is_not_known_when_jaeger_restarted(restarted: Jaeger, what: Any
     assert failure.endswith("Repeat what is expected, or lower sinceSeconds")
 
 
+def test_absence_is_not_known_where_a_container_ended(jaeger: Jaeger) -> None:
+    at = jaeger.since(NEAR).since
+    assert at
+    crashes = Crashes("the collector", "it", 1, at, at, at)
+    jaeger.memory = Memory(crashes=(crashes,))
+    verdict = jaeger.judged(count=0)
+    assert (verdict.ok, verdict.judged) == (False, False)
+    told = "not known: spans of the 600 s that are judged may be gone: Docker restarted the coll"
+    assert verdict.failures[0].startswith(told)
+    jaeger.memory = Memory(crashes=(replace(crashes, serves=at - timedelta(hours=1)),))
+    assert jaeger.judged(count=0) == Verdict("it")
+
+
 def test_absence_is_not_known_where_the_cluster_is_older_than_jaeger(jaeger: Jaeger) -> None:
     """One that was made again soon after the first is not known to be another."""
     made = jaeger.since(NEAR)
+    assert made.since
     jaeger.memory = replace(made, cluster=made.since - timedelta(seconds=90))
     verdict = jaeger.judged(count=0)
     assert (verdict.ok, verdict.judged) == (False, False)
