@@ -6,6 +6,7 @@ import importlib
 import itertools
 import json
 import pkgutil
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,6 +34,9 @@ _PLAIN: dict[str, Any] = {
 }
 
 
+_EXAMPLE = re.compile(r"^( +)ktrace ", re.M)
+"""Begins an example in a docstring: a terminal that folds it leaves the command whole where it is
+copied, a line break of the help does not."""
 _EVIDENT: dict[type, tuple[type, ...]] = {str: (str, Path), int: (int, float), float: (float,)}
 """By the type of what is given, or of a default, those that make their value of it."""
 
@@ -132,6 +136,7 @@ def load(name: str) -> TyperCommand:
     app.command(name, cls=_Command, **entry.settings)(function)
     command = typer.main.get_command(app)
     assert isinstance(command, TyperCommand)  # noqa: S101  one function is one command
+    command.help = _EXAMPLE.sub(r"\1\b\nktrace ", command.help or "")
     return command
 
 

@@ -14,6 +14,7 @@ from ktrace.boot.build import build
 from ktrace.boot.containers import Life
 from ktrace.boot.model import DOCKER, PULUMI, READY, Boot, Mark, NodeStart
 from ktrace.jaeger import Jaeger, JaegerError
+from ktrace.jaeger.api import OR_ANOTHER
 from ktrace.podstart import cluster
 from ktrace.target import stack as stacks
 from ktrace.text import clean, cleaned
@@ -208,7 +209,7 @@ def _read_spans(found: _Found, jaeger: Jaeger | str, begin: datetime) -> None:
     try:
         marks = list(traces.marks_since(jaeger, begin))
     except JaegerError as error:
-        found.missing.append(f"spans of the boot: {clean(str(error))}")
+        found.missing.append(f"spans of the boot: {clean(str(error)).removesuffix(OR_ANOTHER)}")
         return
     serves = min((mark.at for mark in found.marks if mark.what == node_log.SERVES), default=None)
     first = min((mark.at for mark in marks), default=None)

@@ -34,7 +34,7 @@ def inotify() -> Iterator[Finding]:
                 "warning",
                 str(value),
                 'with several nodes or stacks kubelets fail with "too many open files"',
-                f"sudo sysctl -w fs.inotify.{name}={enough}",
+                f"`sudo sysctl -w fs.inotify.{name}={enough}`",
             )
 
 

@@ -31,9 +31,13 @@ def boot(
     """
     from ktrace.boot.look import look
     from ktrace.target import docker_daemon
+    from ktrace.target.stack import OR_NO_STACK
     from ktrace.view import boot as view
 
-    chosen = target.choose(stack, None, None)
+    try:
+        chosen = target.choose(stack, None, None)
+    except UsageError as error:
+        raise UsageError(str(error).removesuffix(OR_NO_STACK)) from None
     cluster = str(chosen.outputs.get("clusterName") or "")
     if not cluster:
         raise UsageError("the stack has no output clusterName: run `make up` with this release")

@@ -30,6 +30,10 @@ _REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 T = TypeVar("T")
 
 
+OR_ANOTHER = ", or name another one with --jaeger"
+"""Ends the error of a Jaeger that cannot be reached, for commands that take another."""
+
+
 class JaegerError(Exception):
     """Jaeger cannot be reached, or what answers is not Jaeger."""
 
@@ -154,7 +158,7 @@ class Api:
                     text += chunk
         except self._failures as error:
             reason = clean(str(error)) or type(error).__name__
-            cure = self._why_down() or "Start it, or name another one with --jaeger"
+            cure = self._why_down() or f"Start it{OR_ANOTHER}"
             told = f"Jaeger at {self.url} cannot be reached: {reason}. {cure}"
             raise JaegerError(told) from error
         return response.status_code, text

@@ -13,6 +13,9 @@ from ktrace.errors import UsageError
 from runtime_observability.core.naming import PROJECT
 from runtime_observability.host import runner
 
+OR_NO_STACK = ", or give --jaeger URL and --kubeconfig PATH"
+"""Ends an error for which a command that needs no stack has another cure."""
+
 _PULUMI_SECONDS = 30
 _UPDATES = 20
 """How many of the newest are looked at."""
@@ -36,12 +39,11 @@ def project_folder() -> Path:
     if files and not around:
         raise UsageError(
             f"{files[0] / 'Pulumi.yaml'} is not a Pulumi project: it has no name. Correct it, "
-            "change to another project's folder, or give --jaeger URL and --kubeconfig PATH"
+            f"change to another project's folder{OR_NO_STACK}"
         )
     if not around:
         raise UsageError(
-            f"there is no Pulumi project around {here}: change to its folder, or give --jaeger URL "
-            "and --kubeconfig PATH"
+            f"there is no Pulumi project around {here}: change to its folder{OR_NO_STACK}"
         )
     return (own or around)[0]
 
@@ -93,8 +95,7 @@ def stack_outputs(stack: str | None) -> dict[str, Any]:
         lines = shown.stderr.strip().splitlines()
         reason = lines[0].removeprefix("error: ") if lines else "pulumi prints no reason"
         raise UsageError(
-            f"{label} cannot be read ({reason}): choose one with --stack NAME, or give --jaeger "
-            "URL and --kubeconfig PATH"
+            f"{label} cannot be read ({reason}): choose one with --stack NAME{OR_NO_STACK}"
         )
     try:
         outputs = json.loads(shown.stdout or "{}")
@@ -103,7 +104,7 @@ def stack_outputs(stack: str | None) -> dict[str, Any]:
     if not isinstance(outputs, dict):
         raise UsageError(
             f"{label} cannot be read (`pulumi stack output --json` prints no JSON object): see "
-            "what it prints, or give --jaeger URL and --kubeconfig PATH"
+            f"what it prints{OR_NO_STACK}"
         )
     missing = [name for name in _NEEDED if not isinstance(outputs.get(name), str)]
     if missing:
@@ -140,5 +141,5 @@ def _pulumi(*arguments: str) -> runner.Result:
     except runner.CommandError as error:
         raise UsageError(
             f"the stack cannot be read: {error}. "
-            '`eval "$(make -s env)"` puts the tools on PATH; --jaeger URL needs no stack'
+            '`eval "$(make -s env)"` puts the tools on PATH' + OR_NO_STACK
         ) from None

@@ -33,12 +33,19 @@ def run(cache: Cache, wanted: str | None) -> int:
             return code
     else:
         print(f"Pulumi has no stack {stack}: there is nothing to destroy")
-    left = _left_behind(Names(stack, PROJECT))
+    names = Names(stack, PROJECT)
+    kept, left = _volumes_of_traces(names), _left_behind(names)
     if left:
         raise LabError(
             f"stack {stack} is destroyed, but these are left: {', '.join(left)}. To remove what "
             "has the stack's labels and is not in its state, run `make up` and `make down` again"
         )
+    if kept:
+        print(
+            f"Nothing is left of stack {stack} but the traces that keepTraces kept: the next `make "
+            f"up` finds them, and `docker volume rm {' '.join(kept)}` removes them."
+        )
+        return 0
     print(f"Nothing is left of stack {stack}: no container, network, volume or file.")
     return 0
 
@@ -46,7 +53,20 @@ def run(cache: Cache, wanted: str | None) -> int:
 def _left_behind(names: Names) -> list[str]:
     objects = [*docker.containers(), *docker.networks()]
     owned = [found.name for found in objects if found.owner == names.owner]
-    label = f"label={OWNER_LABEL}={names.owner}"
-    volumes = runner.run(["docker", "volume", "ls", "--quiet", "--filter", label]).checked()
+    volumes = [name for name in _volumes(names) if name not in _of_traces(names)]
     folders = [f"folder {names.directory}"] if names.directory.exists() else []
-    return [*owned, *volumes.split(), *folders]
+    return [*owned, *volumes, *folders]
+
+
+def _volumes_of_traces(names: Names) -> list[str]:
+    """A destroy that ends well leaves them for keepTraces alone: else its guards remove them."""
+    return [name for name in _volumes(names) if name in _of_traces(names)]
+
+
+def _of_traces(names: Names) -> tuple[str, ...]:
+    return names.traces, names.open_search_traces
+
+
+def _volumes(names: Names) -> list[str]:
+    label = f"label={OWNER_LABEL}={names.owner}"
+    return runner.run(["docker", "volume", "ls", "--quiet", "--filter", label]).checked().split()

@@ -57,6 +57,21 @@ def test_help_has_examples_and_exit_codes(ktrace: Ktrace, command: str) -> None:
     assert "\x1b" not in shown.stdout
 
 
+def test_no_command_of_the_help_is_broken_on_a_narrow_terminal(
+    ktrace: Ktrace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = ktrace("verify", "--help").lines
+    assert "    ktrace verify --jaeger http://127.0.0.1:16686 --kubeconfig ~/.kube/config" in lines
+    assert max(len(line) for line in lines if "ktrace " not in line) <= 60
+
+
+def test_boot_advises_no_option_that_it_lacks(ktrace: Ktrace, tmp_path: Path) -> None:
+    told = ktrace("boot", "--stack", "nosuch").stderr
+    assert told
+    assert "--jaeger" not in told
+
+
 def test_help_has_the_whole_summary_of_each_command(
     ktrace: Ktrace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -170,7 +170,7 @@ def test_a_warning_is_told_with_its_cure_and_is_0(ktrace: Ktrace, computer: Mach
     at = shown.lines.index("warn inotify max_user_instances  128")
     assert shown.lines[at + 1 : at + 3] == [
         f'{"":33}breaks: with several nodes or stacks kubelets fail with "too many open files"',
-        f"{'':33}cure: sudo sysctl -w fs.inotify.max_user_instances=512",
+        f"{'':33}cure: `sudo sysctl -w fs.inotify.max_user_instances=512`",
     ]
     assert "warn memory " in shown.stdout
 

@@ -36,6 +36,7 @@ def backend(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> Backend:
     monkeypatch.setattr(down, "examine", lambda _: machine)
     monkeypatch.setattr(down, "make_ready", lambda _: {})
     monkeypatch.setattr(down, "_left_behind", lambda _: [])
+    monkeypatch.setattr(down, "_volumes", lambda _: [])
     monkeypatch.setattr(pulumi, "run", stub.run)
     monkeypatch.setattr(pulumi, "stack_names", lambda: stub.stacks)
     monkeypatch.setattr(pulumi, "selected_stack", lambda: stub.selected)
@@ -79,3 +80,16 @@ def test_what_is_left_is_named(
     monkeypatch.setattr(down, "_left_behind", lambda _: ["network traced-dev"])
     with pytest.raises(LabError, match="these are left: network traced-dev"):
         down.run(cache, None)
+
+
+def test_traces_that_are_kept_are_told_and_are_no_fault(
+    backend: Backend,
+    cache: Cache,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    backend.stacks = {"dev"}
+    monkeypatch.setattr(down, "_volumes", lambda _: ["traced-dev-traces"])
+    assert down.run(cache, None) == 0
+    told = capsys.readouterr().out
+    assert "`docker volume rm traced-dev-traces` removes them" in told
