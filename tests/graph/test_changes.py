@@ -271,6 +271,16 @@ def test_the_command_that_removes_kept_traces_uses_tls_where_jaeger_does() -> No
     assert "`cqlsh --ssl cassandra.example" in done["stack-sweep"].environment["KEPT_ELSEWHERE"]
 
 
+@pytest.mark.parametrize(("password", "refused"), [("a1: 2", True), ("a?", True), ("a: b", False)])
+def test_a_password_that_jaeger_would_read_as_a_map_is_refused(
+    monkeypatch: pytest.MonkeyPatch, password: str, refused: bool
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "of my own")
+    done = run(CASSANDRA | {"traceStorePassword": password}, secret_keys=["traceStorePassword"])
+    assert ("stops at a map" in str(done.error)) is refused
+    assert password not in str(done.error)
+
+
 def test_a_plain_password_is_refused() -> None:
     refused = run(OPENSEARCH)
     assert refused.resources == ()

@@ -21,7 +21,7 @@ from pydantic.alias_generators import to_camel
 
 from runtime_observability.core import naming
 from runtime_observability.core.component import Component
-from runtime_observability.core.settings import secret_texts, urls
+from runtime_observability.core.settings import collector_yaml, secret_texts, urls
 from runtime_observability.core.settings.rule import RuleError
 
 Protocol = Literal["grpc", "http"]
@@ -73,6 +73,12 @@ def _headers(headers: Mapping[str, str]) -> Mapping[str, str]:
         if value != value.strip():
             raise RuleError(
                 f"the value of the header {name} begins or ends with a blank", "leave it out"
+            )
+        if collector_yaml.is_refused(value):
+            raise RuleError(
+                f"the collector reads the value of the header {name} as YAML, and stops at a map "
+                "with a number or nothing as a key",
+                "choose a value without `: ` and without a single ?",
             )
         seen.add(lower)
     return headers

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from runtime_observability.core import compatibility
+from runtime_observability.core import compatibility, trace_store
 from runtime_observability.core.problem import Problem
+from runtime_observability.core.settings import collector_yaml
 from runtime_observability.core.settings.model import Settings
 from runtime_observability.core.stores import (
     CASSANDRA,
@@ -55,6 +56,7 @@ def refuse_an_unfit_cluster(settings: Settings) -> list[Problem]:
             problems += [
                 *_refuse_a_store_without_servers(settings),
                 *_refuse_half_a_login(settings),
+                *_refuse_a_password_that_is_a_map(settings),
                 *_refuse_certificates_without_tls(settings),
             ]
         problems += [
@@ -107,6 +109,22 @@ def _refuse_half_a_login(settings: Settings) -> list[Problem]:
     secretly = "--secret " if missing == CREDENTIAL else ""
     cure = f"run `pulumi config set {secretly}{missing}`, or leave out {given}"
     return [Problem(missing, "is not set", f"{given} needs it", cure)]
+
+
+def _refuse_a_password_that_is_a_map(settings: Settings) -> list[Problem]:
+    """Other stores read the file themselves."""
+    files = trace_store.in_two_files(settings.trace_store_password).values()
+    if settings.trace_store != CASSANDRA or not any(map(collector_yaml.is_refused, files)):
+        return []
+    return [
+        Problem(
+            CREDENTIAL,
+            "it cannot be used with traceStore cassandra",
+            "Jaeger reads what follows its first character as YAML, and stops at a map with a "
+            "number or nothing as a key",
+            "give that user a password without `: ` and without a single ?",
+        )
+    ]
 
 
 def _refuse_certificates_without_tls(settings: Settings) -> list[Problem]:
