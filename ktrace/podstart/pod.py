@@ -26,7 +26,7 @@ _MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 NEVER_RAN = ("StartError", "ContainerCannotRun", "ContainerStatusUnknown")
 """Reasons of a container's end that is none: its process was never seen to run."""
 _FIELD_PATH = re.compile(r"\{(.+)\}")
-_COMBINED = "(combined from similar events): "
+COMBINED = "(combined from similar events): "
 """What a client puts before the message of an Event that it sends for several."""
 _LONGEST_MESSAGE = 1024
 
@@ -260,7 +260,7 @@ def _event(item: Mapping[str, Any], field_path: str) -> PodEvent | None:
     counts = (item.get("count"), series.get("count"))
     return PodEvent(
         reason=_text(item.get("reason")),
-        message=_text(item.get("message")).removeprefix(_COMBINED),
+        message=_text(item.get("message")).removeprefix(COMBINED),
         first=first,
         last=last,
         count=next((count for count in counts if isinstance(count, int) and count > 0), 1),
