@@ -131,6 +131,14 @@ class Pod:
         return bool(self.node) and not (self.deleted or self.complete or self.ended)
 
     @property
+    def made_unready(self) -> bool:
+        """Whether it is not Ready and nothing says why: the kubelet always does, and the controller
+        that does so for the pods of a node that does not answer does not."""
+        ready = self.condition(READY)
+        silent = ready is not None and not (ready.status or ready.reason or ready.message)
+        return silent and bool(self.node) and not (self.deleted or self.ended)
+
+    @property
     def ended(self) -> bool:
         """Whether nothing of it will run any more."""
         return self.phase in ("Failed", "Succeeded")

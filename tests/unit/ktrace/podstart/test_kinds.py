@@ -325,6 +325,18 @@ def test_the_volume_managers_look_is_told_as_the_constant_that_it_is() -> None:
     assert sandbox_at(330, pod=without) == ["not traced"]
 
 
+def test_a_pod_is_not_ready_because_its_node_does_not_answer() -> None:
+    silent = {"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown"}
+    document = pod({"main": running(400)}, not_ready="")
+    document["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
+    api = Api(document, node={"status": {"conditions": [silent]}})
+    known = cluster.read(api, "default", "a")
+    start = look_for_start(jaeger(*REQUESTS, first_sync()), "default", "a", known=known)
+    assert start
+    (found,) = start.waiting
+    assert found.what == f"node {NODE} is not Ready: NodeStatusUnknown"
+
+
 CONFIG_ERROR = (
     'failed to "StartContainer" for "main" with CreateContainerConfigError: '
     r'"secret \"nope\" not found"'
