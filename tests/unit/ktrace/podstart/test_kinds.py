@@ -320,6 +320,9 @@ def test_the_volume_managers_look_is_told_as_the_constant_that_it_is() -> None:
     look = "the volume manager looks every 300 ms"
     assert sandbox_at(330) == [look]
     assert sandbox_at(480) == [look, "not traced"]
+    assert sandbox_at(640) == [look], "nothing was mounted at the first look"
+    assert sandbox_at(700) == ["not traced"]
+    assert sandbox_at(930) == ["not traced"]
     assert sandbox_at(150) == ["not traced"]
     without = pod({"main": running(400)}, spec={"volumes": []})
     assert sandbox_at(330, pod=without) == ["not traced"]
