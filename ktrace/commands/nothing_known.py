@@ -6,7 +6,7 @@ import difflib
 
 from ktrace.errors import KtraceError
 from ktrace.jaeger import Jaeger, MixedStacksError
-from ktrace.target import absence
+from ktrace.target import absence, losses
 from runtime_observability.host.memory_loss import Memory
 
 _MOST_SIMILAR = 3
@@ -29,7 +29,9 @@ def error(
 
     reason = f"Jaeger has no {of_pod} {pod} (waited {timeout:g} s)"
     reason += f"; {left_out}" if left_out else ""
+    dropped = losses.dropped(jaeger, memory, None)
     reason += f"; {memory}" if memory else ""
+    reason += f"; {dropped}" if dropped else ""
     if absent := absence.of_stack(jaeger):
         return KtraceError(f"{reason}; {absent}")
     try:

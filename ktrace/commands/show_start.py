@@ -56,6 +56,8 @@ def show(
             )
         ):
             start = replace(start, missing=(*start.missing, f"what may be lost: {why}"))
+        elif start.beginning_lost and (dropped := losses.dropped(jaeger, memory, start.started_at)):
+            start = replace(start, missing=(*start.missing, f"what came before: {dropped}"))
         if chosen.left_out and (start.lacks_spans or start.beginning_lost):
             start = replace(start, missing=(*start.missing, f"other traces: {chosen.left_out}"))
         start, url = in_progress.until_observed(start), jaeger.url

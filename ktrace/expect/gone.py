@@ -8,17 +8,10 @@ from datetime import UTC, datetime
 
 from ktrace.expect.schema import Expectation
 from ktrace.expect.verdict import Verdict
-from ktrace.jaeger import Jaeger
-from ktrace.jaeger.store import MEMORY
+from ktrace.jaeger import Jaeger, ring
 from runtime_observability.host.memory_loss import Memory
 
 _SECOND = 1_000_000
-_ARRIVAL = 10 * _SECOND
-"""Longer than an exporter's delay (5 s by default)."""
-_FIRST = 60 * _SECOND
-"""Within that of its start a Jaeger is sent spans: the cluster's, or those that waited for it."""
-_LEAST = 1_000
-"""The least jaegerMaxTraces: with fewer traces nothing was dropped."""
 
 ReadMemory = Callable[[], Memory | None]
 
@@ -42,17 +35,11 @@ def find(jaeger: Jaeger, memory: Memory | None, since: int, now: int) -> Gone | 
         certainty = "are lost" if memory.loss else "may be gone"
         complete = memory.complete_from(began_at, until)
         return Gone(round(complete.timestamp() * _SECOND), f"{certainty}: {why}")
-    if jaeger.store is not MEMORY:
-        return None
     made = memory.since if memory else None
-    began = round(made.timestamp() * _SECOND) + _FIRST if made else 0
-    if _reaches(jaeger, max(since, began) - _ARRIVAL) or not _is_large(jaeger, since, now):
+    began = round(made.timestamp() * _SECOND) if made else None
+    if not ring.may_lack(jaeger, since, now, began):
         return None
-    return Gone(
-        now,
-        "may be gone: Jaeger keeps the newest jaegerMaxTraces traces, and has none that is older. "
-        "Raise jaegerMaxTraces",
-    )
+    return Gone(now, f"may be gone: {ring.WHY}. {ring.CURE}")
 
 
 def needs_all(expectation: Expectation, verdict: Verdict) -> bool:
@@ -73,24 +60,3 @@ def qualified(expectation: Expectation, verdict: Verdict, gone: Gone, seconds: f
         return verdict
     failure = f"not known: {told}. Repeat what is expected, or lower sinceSeconds"
     return replace(verdict, failures=(failure, *verdict.failures), judged=False)
-
-
-def _reaches(jaeger: Jaeger, before: int) -> bool:
-    """Whether a trace is there that arrived earlier: the memory drops the oldest first."""
-    return any(
-        span.end < before
-        for service in jaeger.services()
-        for trace in jaeger.find(service, start=0, end=before)
-        for span in trace.spans
-    )
-
-
-def _is_large(jaeger: Jaeger, since: int, now: int) -> bool:
-    """Whether as many traces are there as the smallest memory holds."""
-    ids: set[str] = set()
-    for service in jaeger.services():
-        found, _ = jaeger.find_all(service, start=since, end=now, most=_LEAST)
-        ids.update(trace.id for trace in found)
-        if len(ids) >= _LEAST:
-            return True
-    return False

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ktrace.following.pods import Owner, time_of
+from ktrace.podstart.pod import COMBINED
 
 REASON = "FailedCreate"
 """That of a ReplicaSet's, Job's, StatefulSet's or DaemonSet's Event."""
@@ -35,12 +36,14 @@ def refusals(listed: dict[str, Any], since: datetime | None) -> list[Refusal]:
         owner = Owner(
             involved["kind"], involved["name"], involved["uid"], involved.get("apiVersion", "v1")
         )
-        one = Refusal(
-            involved.get("namespace", ""), owner, event.get("message") or "", _times(event)
-        )
+        one = Refusal(involved.get("namespace", ""), owner, _message(event), _times(event))
         before = found.get(owner.uid)
         found[owner.uid] = replace(one, times=one.times + before.times) if before else one
     return list(found.values())
+
+
+def _message(event: dict[str, Any]) -> str:
+    return str(event.get("message") or "").removeprefix(COMBINED)
 
 
 def _last(event: dict[str, Any]) -> str:

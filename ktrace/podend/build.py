@@ -154,11 +154,19 @@ class _Ending:
 
     @cached_property
     def _offset(self) -> int:
-        """By how much the node's clock has to be moved for the kubelet to follow the request."""
+        """By how much the node's clock has to be moved for the kubelet to follow the request, and
+        for its own delete request to follow the sync after which it sends that: negative for a
+        clock that is ahead."""
         if not self.seen.asked or not self._on_node:
             return 0
         request, first = self.seen.asked[0].request.span, self._on_node[0].start
-        return 0 if first >= request.start else request.end - first
+        if first < request.start:
+            return request.end - first
+        done = max((span.end for span in self.seen.terminated), default=None)
+        if done is None or not self.seen.kubelet_deletes:
+            return 0
+        ahead = min(0, self.seen.kubelet_deletes[-1].request.span.start - done)
+        return ahead if first + ahead >= request.start else 0
 
     @cached_property
     def _clock(self) -> Clock:
@@ -266,7 +274,12 @@ class _Ending:
             after = (write.request.span.start - seen.asked[0].request.span.start) / SECOND
             yield f"{write.how} again after {after:.1f} s by {write.client}"
         yield from self._of_removal()
-        if self._offset:
+        if self._offset < 0:
+            yield (
+                f"the node's clock is at least {-self._offset / 1000:.0f} ms ahead of the API "
+                "server's: the node's steps are placed before the kubelet's delete request"
+            )
+        if self._offset > 0:
             yield (
                 f"the node's clock is at least {self._offset / 1000:.0f} ms behind the API "
                 "server's: the node's steps are placed after the request that caused them"

@@ -12,7 +12,7 @@ from ktrace.podstart import critical_path, progress, readiness
 from ktrace.podstart.calls import START
 from ktrace.podstart.layout import laid
 from ktrace.podstart.model import PodStart, Ready, Spans, Step, Waiting
-from ktrace.podstart.pod import Condition, Container, Pod, PodEvent
+from ktrace.podstart.pod import SECOND, Condition, Container, Pod, PodEvent
 from ktrace.podstart.seen import Seen
 from ktrace.podstart.steps import Steps
 from ktrace.podstart.timeline import Clock, Timeline
@@ -26,6 +26,8 @@ _NO_CALLS = (
     "separately (kubernetes#121192)"
 )
 _LOST = "Jaeger no longer has the beginning of the start"
+_CLOCKS = 60 * SECOND
+"""How far the clock of the machine that looks may be behind the API server's."""
 _TO_THE_SECOND = "times that no span has are those of the pod object, to the second"
 
 
@@ -79,15 +81,17 @@ class _Start:
         found = [*self.steps.of_requests(), *self.steps.of_node()]
         steps = laid(found, 0.0, length_ms, seen.node)
         complete = seen.wanted_known and not seen.incomplete
+        clock_unknown = self._clock_unknown
         # The API server's object of a static pod may be younger than the pod.
         mirror_alone = bool(seen.pod and seen.pod.mirror) and not self.times.beginning_known
         beginning_gone = seen.spans.beginning_lost and not self.times.beginning_known
         began_unseen = seen.spans.beginning_lost or self.times.begins_with_object
         if complete:
-            end_known = seen.end_known and not mirror_alone
+            end_known = seen.end_known and not mirror_alone and not clock_unknown
         else:
             # How far one had got that does not go on is not known of spans that are gone.
             end_known = not (seen.wanted_known and began_unseen) or seen.goes_on
+            end_known = end_known and not clock_unknown
         called = {call.trace.id: call.trace for call in seen.steps_of}
         sources = [request.span for request in seen.requests] + seen.syncs[:1]
         trace_ids = [*(span.trace_id for span in sources), *called]
@@ -106,7 +110,7 @@ class _Start:
             containers=seen.containers,
             wanted_known=seen.wanted_known,
             waiting=self._waiting(),
-            ready=self._ready() if complete and not mirror_alone else Ready(),
+            ready=self._ready() if complete and not mirror_alone and not clock_unknown else Ready(),
             missing=(*self.missing, *self._missing_spans()),
             lacks_spans=seen.lacks_spans or bool(seen.calls_without_runtime),
             goes_on=seen.goes_on,
@@ -117,6 +121,25 @@ class _Start:
             looked_at=self.now,
         )
         return critical_path.marked(start)
+
+    @cached_property
+    def _clock_unknown(self) -> bool:
+        """Whether the times that the kubelet reported are of a clock that cannot be the API
+        server's: before the pod's creation, or still to come. Spans tell how it differs."""
+        pod = self.seen.pod
+        if (
+            pod is None
+            or pod.created is None
+            or pod.mirror
+            or (self.seen.starts and not self.seen.lacks_spans)
+        ):
+            return False
+        times = [found.started_at for found in pod.containers if found.started_at]
+        times += [event.last for event in self.seen.events if event.uid]
+        now = self.now.timestamp() * SECOND if self.now else 0
+        told = [time + self.times.offset for time in times]
+        ahead = pod.created <= now and any(time > now + _CLOCKS for time in told)
+        return ahead or any(time < pod.created for time in told)
 
     def _ready(self) -> Ready:
         seen, clock = self.seen, self.times.clock
@@ -198,11 +221,21 @@ class _Start:
             notes.append(f"{_LOST}, or never had it{exact}")
         elif self.times.to_the_second:
             notes.append(_TO_THE_SECOND)
-        if self.times.offset:
+        if self.times.offset > 0:
             behind = max(r.span.start for r in seen.requests) - (self.times.first_on_node or 0)
             notes.append(
                 f"the node's clock is at least {behind / 1000:.0f} ms behind the API server's: the "
                 "node's steps are placed after the requests that caused them"
+            )
+        elif self.times.offset < 0:
+            notes.append(
+                f"the node's clock is at least {-self.times.offset / 1000:.0f} ms ahead of the API "
+                "server's: the node's steps are placed before the kubelet's first report of them"
+            )
+        if self._clock_unknown:
+            notes.append(
+                "the node's clock is not the API server's: what its kubelet reports was before the "
+                "pod's creation, or is in the future"
             )
         if seen.spans.ephemeral_requests and pod is None:
             notes.append(

@@ -106,7 +106,7 @@ def read(api: Api | str, namespace: str, name: str) -> FromCluster:
         events = events_of(cleaned(api.get(f"{path}/events?fieldSelector={selector}")), pod)
     except api_server.FAILURES as error:
         missing.append(f"the pod's Events: {_reason(error)}")
-    waits = pod is not None and pod.waits_for_kubelet
+    waits = pod is not None and (pod.waits_for_kubelet or pod.made_unready)
     ready = node_ready(api, pod.node) if pod and waits else None
     return FromCluster(pod, events, tuple(missing), gone, ready)
 

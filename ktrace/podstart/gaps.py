@@ -24,6 +24,9 @@ _LOOK = 300_000
 """How often the kubelet's volume manager looks whether a pod's volumes are mounted, in microseconds
 (podAttachAndMountRetryInterval in pkg/kubelet/volumemanager of Kubernetes). The first look, at
 once, finds nothing mounted."""
+_LOOKS = 2
+"""After the first one. The mount itself begins up to 300 ms after the pod was seen (three loops of
+100 ms): the first of these may come too early, and the second finds small volumes mounted."""
 _LATE = 50_000
 """What the kubelet may still do after a look."""
 _NO_SANDBOX = "FailedCreatePodSandBox"
@@ -332,9 +335,10 @@ def _container(call: Call, known: Context) -> Container | None:
 
 def _before_sandbox(begin: int, end: int, pod: Pod | None) -> list[Part]:
     has_volumes = pod is None or pod.has_volumes
-    if not has_volumes or not _LOOK <= end - begin < 2 * _LOOK:
+    looks, more = divmod(end - begin, _LOOK)
+    if not has_volumes or not 1 <= looks <= _LOOKS or (looks > 1 and more > _LATE):
         return [Part(NOT_TRACED, begin, end, known=False)]
-    looked = end if end - begin <= _LOOK + _LATE else begin + _LOOK
+    looked = end if more <= _LATE else begin + looks * _LOOK
     return [Part(VOLUMES, begin, looked), *_rest(looked, end)]
 
 

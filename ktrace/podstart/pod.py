@@ -26,7 +26,7 @@ _MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
 NEVER_RAN = ("StartError", "ContainerCannotRun", "ContainerStatusUnknown")
 """Reasons of a container's end that is none: its process was never seen to run."""
 _FIELD_PATH = re.compile(r"\{(.+)\}")
-_COMBINED = "(combined from similar events): "
+COMBINED = "(combined from similar events): "
 """What a client puts before the message of an Event that it sends for several."""
 _LONGEST_MESSAGE = 1024
 
@@ -129,6 +129,14 @@ class Pod:
     def waits_for_kubelet(self) -> bool:
         """Whether its node has to go on with its start."""
         return bool(self.node) and not (self.deleted or self.complete or self.ended)
+
+    @property
+    def made_unready(self) -> bool:
+        """Whether it is not Ready and nothing says why: the kubelet always does, and the controller
+        that does so for the pods of a node that does not answer does not."""
+        ready = self.condition(READY)
+        silent = ready is not None and not (ready.status or ready.reason or ready.message)
+        return silent and bool(self.node) and not (self.deleted or self.ended)
 
     @property
     def ended(self) -> bool:
@@ -260,7 +268,7 @@ def _event(item: Mapping[str, Any], field_path: str) -> PodEvent | None:
     counts = (item.get("count"), series.get("count"))
     return PodEvent(
         reason=_text(item.get("reason")),
-        message=_text(item.get("message")).removeprefix(_COMBINED),
+        message=_text(item.get("message")).removeprefix(COMBINED),
         first=first,
         last=last,
         count=next((count for count in counts if isinstance(count, int) and count > 0), 1),

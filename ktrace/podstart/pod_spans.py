@@ -260,8 +260,10 @@ class PodSpans:
         if first and _STATIC_UID.fullmatch(str(first.tags.get(POD_UID, ""))):
             return spans
         earlier = [span.start for span in others if first and span.start < first.start]
-        creation = self._creation(begin, max(earlier, default=0))
-        binding = self._binding(creation, begin, max(earlier, default=0))
+        created = self._pod.created if self._pod else None
+        after = max(earlier, default=0) if created is None else created - SECOND
+        creation = self._creation(begin, after)
+        binding = self._binding(creation, begin, after)
         since = creation.span.start if creation else begin or 0
         path = f"/api/v1/namespaces/{self._namespace}/pods/{self._name}"
         patches = self._matches("", {"url": f"{path}/status"}, since) if self._pod else []

@@ -64,6 +64,8 @@ def of_pod(
     if handler and all(container.reason in _CREATING for container in missing):
         return (handler,)
     if not missing:
+        if node_ready and node_ready.unknown and not pod.ended:
+            return not_ready
         return _not_ready(pod, events)
     if pod.acknowledged is None and not any(container.reason for container in pod.containers):
         scheduled = pod.condition(SCHEDULED)

@@ -16,7 +16,7 @@ from ktrace.podstart.seen import Seen
 class Clock:
     """Makes steps of times in microseconds, within the start from ``begin`` to ``end``.
 
-    ``offset`` is added to the times of the node's clock, if that is known to be behind the API
+    ``offset`` is added to the times of the node's clock, if that is known to differ from the API
     server's, whose times ``begin`` and ``end`` are.
     """
 
@@ -131,12 +131,19 @@ class Timeline:
 
     @cached_property
     def offset(self) -> int:
-        """By how much the node's clock has to be moved for the kubelet to follow the requests."""
+        """By how much the node's clock has to be moved for the kubelet to follow the requests, and
+        for its first report of the pod to follow the sync that made it: negative for one that is
+        ahead."""
         requests = [request.span for request in self.seen.requests]
         first = self.first_on_node
-        if not requests or first is None or first >= max(span.start for span in requests):
+        if not requests or first is None:
             return 0
-        return max(span.end for span in requests) - first
+        if first < max(span.start for span in requests):
+            return max(span.end for span in requests) - first
+        reports = [patch.start for patch in self.seen.spans.status_patches]
+        if not self.syncs or self.seen.spans.beginning_lost or not reports:
+            return 0
+        return min(0, min(reports) - self.syncs[0].start)
 
     @cached_property
     def syncs(self) -> list[Span]:

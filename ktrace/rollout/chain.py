@@ -21,7 +21,8 @@ _DONE = (State.READY, State.SUCCEEDED)
 
 
 def of(rollout: Rollout) -> tuple[Link, ...]:
-    """Empty while the rollout goes on, and where a time is not known."""
+    """Empty while the rollout goes on, where a time is not known, and where several pods may have
+    been the last one."""
     workload, new = rollout.workload, [pod for pod in rollout.pods if pod.part is Part.NEW]
     if workload is None or not new or any(pod.ready is None for pod in new):
         return ()
@@ -42,6 +43,9 @@ def of(rollout: Rollout) -> tuple[Link, ...]:
     if len(starts) < len(new):
         return ()
     last, pod = max(starts, key=lambda found: found[0].end)
+    others = [found for found in starts if found[1] is not pod]
+    if not workload.one_by_one and any(_may_end_later(*other, last) for other in others):
+        return ()
     before = [(link, _tolerance(found)) for link, found in starts]
     before += [(link, _ROUNDING) for link in _endings(rollout)]
     links = [last]
@@ -106,6 +110,11 @@ def _with_pauses(links: Sequence[Link], rollout: Rollout) -> Iterator[Link]:
             yield Link("", what, until, link.begin, exact=exact and link.exact)
         yield link
         until, exact = link.end, link.exact
+
+
+def _may_end_later(link: Link, pod: RolledPod, last: Link) -> bool:
+    """Whether ``pod`` may have been Ready after ``last``: a condition tells whole seconds."""
+    return not pod.ready_exact and link.end + _SECOND > last.end
 
 
 def _tolerance(pod: RolledPod) -> timedelta:

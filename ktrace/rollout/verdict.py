@@ -11,6 +11,7 @@ from ktrace.rollout.kinds import DEPLOYMENT, JOB
 from ktrace.rollout.model import Held, Link, Part, RolledPod, Rollout, State
 
 READY, STARTED, SUCCEEDED = "Ready", "started", "succeeded"
+_SECOND_MS = 1000
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _NOT_COUNTED = (State.ENDING, State.GONE, State.NOT_KNOWN)
 
@@ -77,10 +78,19 @@ def of(rollout: Rollout) -> Verdict:
 
 
 def slowest(rollout: Rollout) -> tuple[RolledPod, Held | None] | None:
-    """The pod whose own start took longest, as far as that is known."""
-    known = [pod for pod in rollout.pods if pod.took_ms is not None]
-    pod = max(known, key=lambda found: found.took_ms or 0, default=None)
-    return (pod, pod.held) if pod else None
+    """The pod whose own start took longest, as far as that is known: None where it may be another.
+
+    A length to the second is up to a second more or less.
+    """
+    known = [(pod.took_ms, pod) for pod in rollout.pods if pod.took_ms is not None]
+    if not known:
+        return None
+    longest, pod = max(known, key=lambda found: found[0])
+    for took, other in known:
+        rough = (not other.took_exact) + (not pod.took_exact)
+        if other is not pod and longest - took <= _SECOND_MS * rough and rough:
+            return None
+    return pod, pod.held
 
 
 def _of_selection(rollout: Rollout, counted: list[RolledPod]) -> Verdict:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from ktrace.bundle import session
+from ktrace.clock import time
+from ktrace.errors import UsageError
+from ktrace.jaeger import Jaeger, JaegerError, ring
 from ktrace.target import docker_daemon
 from ktrace.target.target import Target
 from runtime_observability.core.crashes import COLLECTOR
 from runtime_observability.core.naming import ClusterNames
 from runtime_observability.host import memory_loss
 from runtime_observability.host.memory_loss import Memory
+
+_SECOND = 1_000_000
 
 
 def memory_of(target: Target, stack: str | None) -> Memory | None:
@@ -25,6 +30,25 @@ def of_what_began(target: Target, stack: str | None, since: float) -> str:
     memory = memory_of(target, stack)
     why = memory.why_lacking_any(datetime.fromtimestamp(since, UTC)) if memory else ""
     return f"spans may be lost: {why}" if why else ""
+
+
+def dropped(jaeger: Jaeger, memory: Memory | None, since: datetime | None) -> str:
+    """That Jaeger may have dropped what began at ``since`` for newer traces; empty if not.
+
+    Without ``since`` it is what came when Jaeger itself began. Of a Jaeger that does not answer,
+    and of a bundle that does not tell, nothing is said.
+    """
+    made = memory.since if memory else None
+    began = round(made.timestamp() * _SECOND) if made else None
+    first = None if began is None else began + ring.FIRST
+    begin = first if since is None else round(since.timestamp() * _SECOND)
+    if begin is None:
+        return ""
+    try:
+        may_lack = ring.may_lack(jaeger, begin, round(time.time() * _SECOND), began)
+    except (JaegerError, UsageError):
+        return ""
+    return f"{ring.WHY}: raise jaegerMaxTraces" if may_lack else ""
 
 
 def _read(target: Target, stack: str | None) -> Memory | None:

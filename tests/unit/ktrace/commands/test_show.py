@@ -12,6 +12,7 @@ import httpx
 import pytest
 import yaml
 
+from ktrace.jaeger import ring
 from ktrace.podstart import search
 from ktrace.target import losses
 from runtime_observability.host.memory_loss import Memory, MemoryLoss
@@ -310,6 +311,29 @@ def test_a_jaeger_that_was_made_again_says_since_when_it_has_traces(
     assert not any(line.startswith("what may be lost: ") for line in shown.document["missing"]), (
         "the collector has kept it until Jaeger was there"
     )
+
+
+def test_that_jaegers_memory_was_full_is_told(
+    ktrace: Ktrace, jaeger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a pod of which nothing is left, and of one whose beginning is gone."""
+    asked: list[int] = []
+
+    def may_lack(_: object, since: int, *__: object) -> bool:
+        asked.append(since)
+        return True
+
+    monkeypatch.setattr(ring, "may_lack", may_lack)
+    absent = ktrace("show", "web-0", "--jaeger", jaeger, "--timeout", "0")
+    assert "jaegerMaxTraces" not in absent.stderr, "since when this Jaeger runs is not known"
+    began = datetime(2026, 11, 23, tzinfo=UTC)
+    monkeypatch.setattr(losses, "memory_of", lambda *_: Memory(began))
+    absent = ktrace("show", "web-0", "--jaeger", jaeger, "--timeout", "0")
+    assert (
+        "; Jaeger keeps the newest jaegerMaxTraces traces, and has none that is older: raise "
+        "jaegerMaxTraces"
+    ) in absent.stderr
+    assert asked == [round(began.timestamp() * 1e6) + ring.FIRST]
 
 
 @pytest.mark.parametrize(

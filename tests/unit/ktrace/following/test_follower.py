@@ -17,6 +17,7 @@ from ktrace.following.follower import Follower
 from ktrace.following.owners import PodOwners
 from ktrace.following.report import Report
 from ktrace.jaeger import Jaeger, JaegerError, reader
+from ktrace.podstart.pod import COMBINED
 from ktrace.recording.object_reference import ObjectReference
 from ktrace.recording.requests import RecordedRequest
 from ktrace.view import terminal, tree
@@ -517,7 +518,7 @@ def test_what_a_controller_could_not_create_is_told(
 ) -> None:
     quota = 'Error creating: pods "d-1-x" is forbidden: exceeded quota'
     events = [
-        failed_create("u-new", quota, "2999-01-01T00:00:02Z", count=4),
+        failed_create("u-new", COMBINED + quota, "2999-01-01T00:00:02Z", count=4),
         failed_create("u-new", "an earlier one", "2999-01-01T00:00:01Z"),
         failed_create("u-new", "of last week", "2020-01-01T00:00:00Z"),
         failed_create("u-of-another", quota, "2999-01-01T00:00:02Z"),

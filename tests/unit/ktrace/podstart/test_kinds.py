@@ -320,9 +320,24 @@ def test_the_volume_managers_look_is_told_as_the_constant_that_it_is() -> None:
     look = "the volume manager looks every 300 ms"
     assert sandbox_at(330) == [look]
     assert sandbox_at(480) == [look, "not traced"]
+    assert sandbox_at(640) == [look], "nothing was mounted at the first look"
+    assert sandbox_at(700) == ["not traced"]
+    assert sandbox_at(930) == ["not traced"]
     assert sandbox_at(150) == ["not traced"]
     without = pod({"main": running(400)}, spec={"volumes": []})
     assert sandbox_at(330, pod=without) == ["not traced"]
+
+
+def test_a_pod_is_not_ready_because_its_node_does_not_answer() -> None:
+    silent = {"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown"}
+    document = pod({"main": running(400)}, not_ready="")
+    document["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
+    api = Api(document, node={"status": {"conditions": [silent]}})
+    known = cluster.read(api, "default", "a")
+    start = look_for_start(jaeger(*REQUESTS, first_sync()), "default", "a", known=known)
+    assert start
+    (found,) = start.waiting
+    assert found.what == f"node {NODE} is not Ready: NodeStatusUnknown"
 
 
 CONFIG_ERROR = (

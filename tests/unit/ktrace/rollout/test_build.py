@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from ktrace.errors import KtraceError, UnreachableError, UsageError
+from ktrace.rollout import chain as chains
 from ktrace.rollout import verdict
 from ktrace.rollout.cluster import Wanted
 from ktrace.rollout.kinds import DAEMON_SET, DEPLOYMENT, JOB, PODS, REPLICA_SET, STATEFUL_SET, Kind
 from ktrace.rollout.look import Look
-from ktrace.rollout.model import Part, Rollout, State
+from ktrace.rollout.model import Part, RolledPod, Rollout, State
 from ktrace.view.rollout import chain, summary, title
 from tests.fakes import rollouts, starts
 from tests.fakes.rollouts import HASH, NAMESPACE, OLD_HASH, Cluster, FakePod, web_pod
@@ -70,6 +71,19 @@ def test_without_the_span_of_the_write_times_are_to_the_second() -> None:
     assert any(
         "the span of the write of 2023-11-14 22:13:20 UTC" in line for line in rollout.missing
     )
+
+
+def test_of_pods_that_were_ready_in_one_second_none_held_it_up() -> None:
+    """Conditions tell seconds: which pod was the last one is not known."""
+    rollout = shown(rollouts.deployment([web_pod(number, ready=1400) for number in range(3)]))
+    rollout = replace(rollout, pods=tuple(map(to_the_second, rollout.pods)))
+    rollout = replace(rollout, chain=chains.of(rollout))
+    assert title(rollout) == "deployment shop/web: 3 of 3 pods Ready in 1 s, to the second"
+
+
+def to_the_second(pod: RolledPod) -> RolledPod:
+    ready = pod.ready.replace(microsecond=0) if pod.ready else None
+    return replace(pod, exact=False, ready=ready, ready_exact=False)
 
 
 def test_a_request_that_failed_or_was_a_dry_run_is_not_the_write() -> None:

@@ -1,0 +1,38 @@
+"""Recorded endings again, of nodes whose clocks are ahead of the API server's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ktrace.podend import search
+from tests.fakes import recorded_endings, skew
+from tests.fakes.clock import Clock
+
+_AS_EXACT_MS = 50.0
+"""The kubelet's delete request follows its last sync by less, and bounds what is not known."""
+_SECOND = 1_000_000
+
+
+@pytest.mark.parametrize("seconds", [0.2, 5])
+@pytest.mark.parametrize(
+    "kind", ["clean", "evicted", "prestop", "rolled-out", "sidecar", "stubborn"]
+)
+def test_a_clock_that_is_ahead_makes_no_ending_longer(
+    kind: str, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = recorded_endings.load(kind)
+    Clock(whole.now / 1e6).drive(monkeypatch, search)
+    before = whole.ending(with_cluster=False)
+    traces = tuple(skew.moved(trace, round(seconds * _SECOND)) for trace in whole.traces)
+    after = replace(whole, traces=traces).ending(with_cluster=False)
+    assert before
+    assert after
+    assert after.ended
+    assert before.duration_ms is not None
+    assert after.duration_ms == pytest.approx(before.duration_ms, abs=_AS_EXACT_MS)
+    assert all(step.start_ms >= 0 and step.duration_ms >= 0 for step in after.steps)
+    (note,) = (note for note in after.notes if "the node's clock is at least" in note)
+    assert "ahead of the API server's: the node's steps are placed" in note
+    assert {step.name for step in after.steps} <= {step.name for step in before.steps}
