@@ -31,6 +31,7 @@ _WRAPPED = re.compile(
     r"|Throttle \([^)]*\), error: |rpc error: code = \w+ desc = |connection error: desc = )+"
 )
 """What the collector writes around the reason."""
+_FULL = "sending queue is full"
 _NOTHING = re.compile(
     r"\s|goroutine \d+ |application version: "  # a stack's files; the threads; the first line
     r"|\S*\w\.\S+$|\S*\w\.\S+\(.*\)$|created by "  # a function in a stack
@@ -57,14 +58,19 @@ def last_fault(log: str) -> str:
 
 
 def errors_of_exporters(log: str) -> dict[str, str]:
-    """The last error of each of a collector's exporters, by its name behind the type."""
+    """The last error of each of a collector's exporters, by its name behind the type.
+
+    That its queue is full follows from another one, and stands for none that is known.
+    """
     found: dict[str, str] = {}
     for line in log.splitlines():
         columns = _COLUMNS.fullmatch(line)
         fields = _fields((columns["fields"] or "") if columns else line)
         _, slash, name = str(fields.get("otelcol.component.id", "")).partition("/")
         if slash and fields.get("otelcol.component.kind") == "exporter" and fields.get("error"):
-            found[name] = _short(_WRAPPED.sub("", str(fields["error"])))
+            error = _WRAPPED.sub("", str(fields["error"]))
+            if error != _FULL or name not in found:
+                found[name] = _short(error)
     return found
 
 

@@ -113,6 +113,7 @@ def test_the_last_error_of_each_exporter_is_told_without_what_is_around_it() -> 
         return columns("info", "Exporting failed. Will retry", **of, error=error)
 
     refused = "Permanent error: rpc error: code = Unknown desc = error exporting items, request to "
+    full = "sending queue is full"
     handshake = 'desc = "transport: authentication handshake failed: tls: first record"'
     log = (
         failed("otlp_http/team", "an older one")
@@ -122,8 +123,11 @@ def test_the_last_error_of_each_exporter_is_told_without_what_is_around_it() -> 
         )
         + columns("error", "of no exporter", error="x")
         + failed("nop", "of no name")
+        + failed("otlp_http/team", full)
+        + failed("otlp_http/full", full)
     )
     assert errors_of_exporters(log) == {
         "team": "request to http://x responded with 413",
+        "full": full,
         "b/c": '"transport: authentication handshake failed: tls: first record"',
     }
