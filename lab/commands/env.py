@@ -21,6 +21,8 @@ def run(cache: Cache, wanted: str | None) -> int:
     needs, _ = needs_of(cache, wanted)
     variables = ready.variables(needs)
     os.environ.update(variables)
+    if wanted:  # else kubectl would ask this stack, and ktrace the one that is selected later
+        variables = {**variables, "PULUMI_STACK": wanted}
     print(_exports(variables, wanted or pulumi.selected_stack()), end="")
     return 0
 
