@@ -173,7 +173,7 @@ def test_a_rehearsal_that_was_killed_is_cleared_away(standing: Stack) -> None:
     running.signal(signal.SIGKILL)
     running.wait(10).failed()
     standing.end_orphans()
-    standing.pulumi("cancel", "--yes")
+    standing.unlock()
     assert {name: standing.ids()[name] for name in before} == before
     standing.configure()
     assert "a rehearsal of cluster" in standing.up().said

@@ -27,7 +27,7 @@ def kill_in_mid_creation(stack: Stack) -> None:
     assert "k3d cluster create" in at_work(stack), (
         "k3d ended with the engine, so this is another case"
     )
-    stack.pulumi("cancel", "--yes")
+    stack.unlock()
 
 
 def at_work(stack: Stack) -> str:
@@ -58,7 +58,7 @@ def test_destroy_goes_on_where_a_killed_destroy_ended(doomed: Stack) -> None:
     )
     running.signal(signal.SIGKILL)
     running.wait(10).failed()
-    doomed.pulumi("cancel", "--yes")
+    doomed.unlock()
     doomed.destroy()
     assert doomed.left_overs() == set()
     assert doomed.state == {}

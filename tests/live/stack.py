@@ -48,6 +48,14 @@ def copy_files(to: Path) -> Path:
     return to
 
 
+def _is_json(file: Path) -> bool:
+    try:
+        json.loads(file.read_text())
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 class Stack:
     """A stack named ``name`` in ``folder``, a copy of the project with a state of its own."""
 
@@ -180,7 +188,12 @@ class Stack:
         }
 
     def unlock(self) -> None:
-        """Runs `pulumi cancel` if a killed run has left its lock, as Pulumi then advises."""
+        """What a user does after a kill (docs/troubleshooting.md): puts Pulumi's state of before in
+        place of half a file, and runs `pulumi cancel` if a lock is left."""
+        state = self.folder / ".pulumi" / "stacks" / PROJECT_NAME / f"{self.name}.json"
+        backup = state.with_name(f"{state.name}.bak")
+        if backup.exists() and not _is_json(state):
+            shutil.copy(backup, state)
         locks = self.folder / ".pulumi" / "locks"
         if any(path.match(f"{self.name}/*.json") for path in locks.rglob("*")):
             self.pulumi("cancel", "--yes")
