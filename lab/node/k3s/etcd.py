@@ -1,7 +1,8 @@
 """This server's etcd: the first member of the cluster's, or one that joins it.
 
 As in k3s, every server runs a member, the first one begins the cluster, and the others ask it to
-add them. A member is found by its node's name: a container that restarts may have another address.
+add them: as learners, which count for no majority until they have all data (k3s pkg/etcd). A member
+is found by its node's name: a container that restarts may have another address.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import http.client
 import json
 import ssl
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -48,6 +50,8 @@ def start(node: Node, components: Components) -> None:
         "logger": "zap", "log-level": "error",
     }, node.options.etcd_arg))  # fmt: skip
     components.wait_until(lambda: listens(CLIENT_PORT))
+    if node.joins and _is_learner():
+        _try(lambda: _promote(_host(node.joins), members[node.name]))
 
 
 def _peer_url(name: str) -> str:
@@ -63,27 +67,50 @@ def _tls(prefix: str = "") -> dict[str, str]:
 
 def _join(server: str, own_url: str) -> dict[str, str]:
     """Have the first server add a member at ``own_url``; return the others' URLs by name."""
-    first = urlsplit(server).hostname or server
-    known = [member["peerURLs"] for member in _ask(first, "list")["members"]]
-    if [own_url] not in known:  # an earlier start may have ended between this and its first write
-        _add(first, own_url)
-    members = _ask(first, "list")["members"]
-    return {member["name"]: member["peerURLs"][0] for member in members if member.get("name")}
+    first = _host(server)
+    if own_url not in _members(first):  # an earlier start may have ended before its first write
+        _try(lambda: _ask(first, "add", {"peerURLs": [own_url], "isLearner": True}))
+    return {member["name"]: url for url, member in _members(first).items() if member.get("name")}
 
 
-def _add(first: str, own_url: str) -> None:
-    """Try as k3s does: etcd takes no other member until the last one has been there for 5 s."""
+def _is_learner() -> bool:
+    """Whether this member waits for its promotion: etcd lets a learner list no members."""
+    try:
+        _ask("127.0.0.1", "list")
+    except FatalError as refusal:
+        if "learner" not in str(refusal):
+            raise
+        return True
+    return False
+
+
+def _promote(first: str, own_url: str) -> None:
+    """Raises FatalError while this member lacks data."""
+    _ask(first, "promote", {"ID": _members(first)[own_url]["ID"]})
+
+
+def _try(ask: Callable[[], object]) -> None:
+    """Ask until etcd agrees: it takes one learner at a time, and a voter that has all data."""
     deadline = time.monotonic() + _JOIN_SECONDS
     while True:
         try:
-            _ask(first, "add", {"peerURLs": [own_url]})
+            ask()
         except FatalError as refusal:
             if time.monotonic() > deadline:
                 raise
             log("info", f"Waiting to join: {refusal}")
-            time.sleep(1)
+            time.sleep(0.5)
         else:
             return
+
+
+def _host(server: str) -> str:
+    return urlsplit(server).hostname or server
+
+
+def _members(host: str) -> dict[str, Any]:
+    """Return etcd's members by their URLs."""
+    return {member["peerURLs"][0]: member for member in _ask(host, "list")["members"]}
 
 
 def _ask(host: str, verb: str, question: object = None) -> Any:
