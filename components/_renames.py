@@ -7,24 +7,21 @@ from collections.abc import Mapping
 import pulumi
 
 
-def _told(before: str, stack: str) -> str:
+def problem(environment: Mapping[str, str] | None, stack: str) -> str:
+    """Why the stack must not go on: ``environment``, of its first resource, has another name.
+
+    Empty where it has not. An up that leaves that resource out (``--target``, ``--exclude``) runs
+    no hook of it, and finds its outputs of the up before.
+    """
+    before = (environment or {}).get("STACK", stack)
+    if before == stack:
+        return ""
     return (
         f"nothing was touched, because this stack was renamed from {before} to {stack}: "
         f"Docker's objects keep the names of {before}, so the cluster would be replaced, "
         f"and its workloads go with it. Run `pulumi stack rename {before}` to keep them, "
         f"or `pulumi destroy` and then `pulumi up` to have a new cluster for {stack}"
     )
-
-
-def refuse_outputs(environment: Mapping[str, str] | None, stack: str) -> None:
-    """Raises RunError where ``environment``, of the stack's first resource, has another name.
-
-    An up that leaves that resource out (``--target``, ``--exclude``) runs no hook of it, and finds
-    its outputs of the up before.
-    """
-    before = (environment or {}).get("STACK", stack)
-    if before != stack:
-        raise pulumi.RunError(_told(before, stack))
 
 
 def refuse(stack: str) -> pulumi.ResourceHook:
@@ -35,10 +32,8 @@ def refuse(stack: str) -> pulumi.ResourceHook:
     """
 
     def hook(arguments: pulumi.ResourceHookArgs) -> None:
-        environment = (arguments.old_inputs or {}).get("environment") or {}
-        before = environment.get("STACK", stack)
-        if before != stack:
-            raise RuntimeError(_told(before, stack))
+        if told := problem((arguments.old_inputs or {}).get("environment"), stack):
+            raise RuntimeError(told)
 
     options = pulumi.ResourceHookOptions(on_dry_run=True)
     return pulumi.ResourceHook(f"refuse-rename-to-{stack}", hook, options)

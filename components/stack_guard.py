@@ -48,7 +48,8 @@ class StackGuard(pulumi.ComponentResource):
         )
 
         def checked(environment: Mapping[str, str] | None) -> pulumi.Resource:
-            _renames.refuse_outputs(environment, args.stack)
+            if told := _renames.problem(environment, args.stack):
+                raise pulumi.RunError(told)
             return self
 
         # In a preview the outputs of a guard that changes may not be known.

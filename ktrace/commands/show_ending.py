@@ -51,16 +51,8 @@ def show(
             raise nothing_known.error(
                 jaeger, "end of pod", pod, timeout, memory, left_out=chosen.left_out
             )
-    if (
-        memory
-        and ending.begun
-        and (
-            why := memory.why_lacking(
-                ending.begun, unseen=not ending.asked, gaps=ending.lacks_spans
-            )
-        )
-    ):
-        ending = replace(ending, missing=(*ending.missing, f"what may be lost: {why}"))
+    lost = losses.missing(memory, ending.begun, unseen=not ending.asked, gaps=ending.lacks_spans)
+    ending = replace(ending, missing=(*ending.missing, *lost))
     if chosen.left_out and ending.missing:
         ending = replace(ending, missing=(*ending.missing, f"other traces: {chosen.left_out}"))
     ending = waits.until_observed(ending)

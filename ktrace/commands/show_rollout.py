@@ -92,10 +92,8 @@ def show(
 
 def _with_losses(found: Rollout, memory: Memory) -> Rollout:
     gaps = any(pod.start is None or pod.start.lacks_spans for pod in found.pods)
-    why = found.begun and memory.why_lacking(found.begun, unseen=found.write is None, gaps=gaps)
-    if not why:
-        return found
-    return replace(found, missing=(*found.missing, f"what may be lost: {why}"))
+    lost = losses.missing(memory, found.begun, unseen=found.write is None, gaps=gaps)
+    return replace(found, missing=(*found.missing, *lost))
 
 
 def _print(rollouts: Sequence[Rollout], url: str) -> None:

@@ -50,14 +50,13 @@ def show(
             raise nothing_known.error(
                 jaeger, "start of pod", pod, timeout, memory, left_out=chosen.left_out
             )
-        if memory and (
-            why := memory.why_lacking(
-                start.started_at, unseen=start.beginning_lost, gaps=start.lacks_spans
-            )
-        ):
-            start = replace(start, missing=(*start.missing, f"what may be lost: {why}"))
-        elif start.beginning_lost and (dropped := losses.dropped(jaeger, memory, start.started_at)):
-            start = replace(start, missing=(*start.missing, f"what came before: {dropped}"))
+        lost = losses.missing(
+            memory, start.started_at, unseen=start.beginning_lost, gaps=start.lacks_spans
+        )
+        if not lost and start.beginning_lost:
+            dropped = losses.dropped(jaeger, memory, start.started_at)
+            lost = (f"what came before: {dropped}",) if dropped else ()
+        start = replace(start, missing=(*start.missing, *lost))
         if chosen.left_out and (start.lacks_spans or start.beginning_lost):
             start = replace(start, missing=(*start.missing, f"other traces: {chosen.left_out}"))
         start, url = in_progress.until_observed(start), jaeger.url

@@ -65,6 +65,11 @@ class Destination:
         """Whether it has lost nothing."""
         return not self.lost
 
+    @property
+    def keeps_up(self) -> bool:
+        """Whether it has lost nothing, and nothing waits for it."""
+        return self.ok and not self.queued_bytes
+
 
 @dataclass(frozen=True)
 class Arrivals:

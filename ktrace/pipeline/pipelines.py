@@ -123,14 +123,12 @@ class StackPipeline(Pipeline):
             found = collector_metrics.read_destinations(self._metrics) if self._metrics else []
         except httpx.HTTPError:
             return []
-        if all(each.ok and not each.queued_bytes for each in found):
+        if all(each.keeps_up for each in found):
             return found
         logs = runner.run(["docker", "logs", "--tail", _TAIL, self.names.collector])
         errors = container_log.errors_of_exporters(logs.stdout + logs.stderr)
         return [
-            each
-            if each.ok and not each.queued_bytes
-            else replace(each, last_error=clean(errors.get(each.name, "")))
+            each if each.keeps_up else replace(each, last_error=clean(errors.get(each.name, "")))
             for each in found
         ]
 

@@ -32,6 +32,15 @@ def of_what_began(target: Target, stack: str | None, since: float) -> str:
     return f"spans may be lost: {why}" if why else ""
 
 
+def missing(
+    memory: Memory | None, began: datetime | None, *, unseen: bool, gaps: bool
+) -> tuple[str, ...]:
+    """A line of what an answer lacks about what began at ``began``; none where it has all that
+    there was. ``unseen`` and ``gaps`` are as in Memory.why_lacking."""
+    why = memory.why_lacking(began, unseen=unseen, gaps=gaps) if memory and began else ""
+    return (f"what may be lost: {why}",) if why else ()
+
+
 def dropped(jaeger: Jaeger, memory: Memory | None, since: datetime | None) -> str:
     """That Jaeger may have dropped what began at ``since`` for newer traces; empty if not.
 

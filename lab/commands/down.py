@@ -34,7 +34,10 @@ def run(cache: Cache, wanted: str | None) -> int:
     else:
         print(f"Pulumi has no stack {stack}: there is nothing to destroy")
     names = Names(stack, PROJECT)
-    kept, left = _volumes_of_traces(names), _left_behind(names)
+    volumes = _volumes(names)
+    # A destroy that ends well leaves them for keepTraces alone: else its guards remove them.
+    kept = [name for name in volumes if name in (names.traces, names.open_search_traces)]
+    left = [*_left_behind(names), *(name for name in volumes if name not in kept)]
     if left:
         raise LabError(
             f"stack {stack} is destroyed, but these are left: {', '.join(left)}. To remove what "
@@ -53,18 +56,8 @@ def run(cache: Cache, wanted: str | None) -> int:
 def _left_behind(names: Names) -> list[str]:
     objects = [*docker.containers(), *docker.networks()]
     owned = [found.name for found in objects if found.owner == names.owner]
-    volumes = [name for name in _volumes(names) if name not in _of_traces(names)]
     folders = [f"folder {names.directory}"] if names.directory.exists() else []
-    return [*owned, *volumes, *folders]
-
-
-def _volumes_of_traces(names: Names) -> list[str]:
-    """A destroy that ends well leaves them for keepTraces alone: else its guards remove them."""
-    return [name for name in _volumes(names) if name in _of_traces(names)]
-
-
-def _of_traces(names: Names) -> tuple[str, ...]:
-    return names.traces, names.open_search_traces
+    return [*owned, *folders]
 
 
 def _volumes(names: Names) -> list[str]:
