@@ -3,45 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ktrace.text import clean
 from runtime_observability.host import docker, runner
+from runtime_observability.host.lives import Life
 
-_FORMAT = (
-    '{"created":{{json .Created}},"started":{{json .State.StartedAt}},'
-    '"ended":{{json .State.FinishedAt}},"running":{{json .State.Running}}}'
-)
 _LOG_SECONDS = 30
-_NEVER = "0001-01-01"
-"""How the time begins at which a container ended that has run without an end: Go's zero time."""
 LONGEST = timedelta(minutes=10)
 """For how long after a node's start its log is read: it may have hundreds of megabytes later."""
-
-
-@dataclass(frozen=True)
-class Life:
-    """When a container was made and started."""
-
-    name: str
-    created: datetime
-    started: datetime | None
-    """Its last start; None if it never was, or is not running."""
-    again: bool
-    """Whether it has ended before."""
-
-
-def life_of(container: str) -> Life | None:
-    """None where Docker has none of that name. Raises CommandError if there is no Docker."""
-    shown = runner.run(["docker", "inspect", "--format", _FORMAT, container])
-    try:
-        found = json.loads(shown.stdout)
-        created = datetime.fromisoformat(found["created"])
-        started = datetime.fromisoformat(found["started"]) if found["running"] else None
-        return Life(container, created, started, not str(found["ended"]).startswith(_NEVER))
-    except (ValueError, LookupError, TypeError):
-        return None
 
 
 def nodes_of(cluster: str) -> list[str]:
@@ -60,7 +30,7 @@ def network_created(network: str) -> datetime | None:
 
 def log_of(life: Life) -> str:
     """The log of a node's first minutes after its last start; raises CommandError."""
-    if life.started is None:
+    if not life.runs:
         return ""
     since, until = life.started.isoformat(), (life.started + LONGEST).isoformat()
     limits = ["--timestamps", "--since", since, "--until", until]

@@ -11,14 +11,14 @@ from urllib.parse import quote
 from ktrace.api import Api
 from ktrace.boot import containers, node_log, objects, traces
 from ktrace.boot.build import build
-from ktrace.boot.containers import Life
 from ktrace.boot.model import DOCKER, PULUMI, READY, Boot, Mark, NodeStart
 from ktrace.jaeger import Jaeger, JaegerError
 from ktrace.jaeger.api import OR_ANOTHER
 from ktrace.podstart import cluster
 from ktrace.target import stack as stacks
 from ktrace.text import clean, cleaned
-from runtime_observability.host import api_server
+from runtime_observability.host import api_server, lives
+from runtime_observability.host.lives import Life
 from runtime_observability.host.runner import CommandError
 
 _REGISTERED, _OBJECT = "kubelet has registered its node", "node object created"
@@ -44,14 +44,14 @@ def look(
     What cannot be read is named in it. Raises CommandError if Docker cannot be reached.
     """
     found = _Found()
-    nodes = [
-        life for name in containers.nodes_of(cluster_name) if (life := containers.life_of(name))
-    ]
-    starts = [NodeStart(n.name, n.created, n.started, n.again) for n in nodes if n.started]
+    names = containers.nodes_of(cluster_name)
+    known = lives.read(*names) if names else {}
+    nodes = [known[name] for name in names if name in known]
+    starts = [NodeStart(n.name, n.created, n.started, n.again) for n in nodes if n.runs]
     if not starts:
         why = "no node runs" if nodes else "Docker has none of its nodes"
         return build(cluster_name, (), (), ready=None, missing=(f"cluster {cluster_name}: {why}",))
-    found.missing += [f"node {node.name}: it does not run" for node in nodes if not node.started]
+    found.missing += [f"node {node.name}: it does not run" for node in nodes if not node.runs]
     again = [start.started for start in starts if start.again]
     begin = min(again or [start.started for start in starts])
     update = stacks.update_around(stack, min(again or [start.created for start in starts]))
@@ -112,10 +112,9 @@ def _read_stack(
     if created and created >= first:
         found.marks.append(Mark(created, "network created", DOCKER))
     earlier = ["the network"] if created and created < first else []
-    for name in ("jaeger", "collector"):
-        life = containers.life_of(f"{cluster_name}-{name}")
-        if life is None:
-            continue
+    backends = {f"{cluster_name}-{name}": name for name in ("jaeger", "collector")}
+    for life in lives.read(*backends).values():
+        name = backends[life.name]
         if life.created < first:
             earlier.append(name)
             continue
@@ -131,7 +130,7 @@ def _read_stack(
 
 def _of_life(life: Life, name: str, node: str = "") -> Iterator[Mark]:
     yield Mark(life.created, f"{name} created", DOCKER, node)
-    if life.started and not life.again:
+    if life.runs and not life.again:
         yield Mark(life.started, f"{name} started", DOCKER, node)
 
 
@@ -148,7 +147,7 @@ def _read_pulumi(found: _Found, update: _Update | None, *, again: bool) -> None:
 
 
 def _read_node(found: _Found, node: Life, *, again: bool) -> None:
-    if node.started is None:
+    if not node.runs:
         return
     if not again:
         found.marks += _of_life(node, "node", node.name)

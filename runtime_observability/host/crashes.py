@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
-from runtime_observability.core import container_log, naming
+from runtime_observability.core import container_log
 from runtime_observability.core.crashes import COLLECTOR, JAEGER, OPEN_SEARCH, Crashes
 from runtime_observability.core.naming import ClusterNames
+from runtime_observability.host import lives as lives_of
 from runtime_observability.host import runner
+from runtime_observability.host.lives import Life
 
-_FORMAT = (
-    '{"name":{{json .Name}},"created":{{json .Created}},"restarts":{{.RestartCount}},'
-    '"state":{{json .State.Status}},"code":{{.State.ExitCode}},"oom":{{.State.OOMKilled}},'
-    '"started":{{json .State.StartedAt}},"ended":{{json .State.FinishedAt}},'
-    f'"store":{{{{json (index .Config.Labels "{naming.STORE_LABEL}")}}}}}}'
-)
 _LAST_WORDS = timedelta(seconds=5)
 """How long before its end what a container logs tells of it."""
 _TAIL = "5000"
 """Lines: Go ends with hundreds for its threads, after the one that says why."""
+
+
+def parts(names: ClusterNames) -> dict[str, str]:
+    """The containers of a stack that keep or pass on traces: what runs in each, by name."""
+    return {names.jaeger: JAEGER, names.open_search: OPEN_SEARCH, names.collector: COLLECTOR}
 
 
 def read(names: ClusterNames) -> tuple[Crashes, ...]:
@@ -28,49 +28,46 @@ def read(names: ClusterNames) -> tuple[Crashes, ...]:
 
     A container that does not exist has none. Raises CommandError where Docker cannot be asked.
     """
-    return _of({names.jaeger: JAEGER, names.open_search: OPEN_SEARCH, names.collector: COLLECTOR})
+    return among(lives_of.read(*parts(names)), names)
+
+
+def among(lives: Mapping[str, Life], names: ClusterNames) -> tuple[Crashes, ...]:
+    """As ``read``, of containers whose ``lives`` are known, by name."""
+    return tuple(
+        _crashes(life, of)
+        for name, of in parts(names).items()
+        if (life := lives.get(name)) and life.restarts
+    )
 
 
 def why_down(jaeger: str) -> str:
     """Why the Jaeger of that name does not keep running; empty if it has not ended by itself, or
     that is not known."""
     try:
-        return "".join(map(str, _of({jaeger: JAEGER})))
+        life = lives_of.read(jaeger).get(jaeger)
+        return str(_crashes(life, JAEGER)) if life and life.restarts else ""
     except (runner.CommandError, ValueError, LookupError, TypeError):
         return ""
 
 
-def _of(of: Mapping[str, str]) -> tuple[Crashes, ...]:
-    """Of containers, by what runs in each."""
-    shown = runner.run(["docker", "inspect", "--format", _FORMAT, *of])
-    lives = [json.loads(line) for line in shown.stdout.splitlines() if line.startswith("{")]
-    return tuple(
-        _crashes(life, of[name])
-        for life in lives
-        if life["restarts"] and (name := life["name"].lstrip("/")) in of
-    )
-
-
-def _crashes(life: dict[str, str | int | bool], of: str) -> Crashes:
-    name = str(life["name"]).lstrip("/")
-    created, started, ended = (
-        datetime.fromisoformat(str(life[key])) for key in ("created", "started", "ended")
-    )
-    is_down = life["state"] == "restarting"
-    code, out_of_memory = (int(life["code"]), bool(life["oom"])) if is_down else (None, False)
-    for exit_code, of_memory in _ends(name):
+def _crashes(life: Life, of: str) -> Crashes:
+    is_down = life.state == "restarting"
+    code, out_of_memory = (life.exit_code, life.out_of_memory) if is_down else (None, False)
+    for exit_code, of_memory in _ends(life.name):
         code, out_of_memory = exit_code, of_memory or (is_down and out_of_memory)
+    # One that Docker has started again has ended.
+    ended = life.ended or life.started
     return Crashes(
         of,
-        name,
-        int(life["restarts"]),
-        created,
+        life.name,
+        life.restarts,
+        life.created,
         ended,
-        None if is_down else started,
+        None if is_down else life.started,
         code,
         out_of_memory,
-        _said(name, ended),
-        in_memory=of == JAEGER and not life["store"],
+        _said(life.name, ended),
+        in_memory=of == JAEGER and not life.store,
     )
 
 

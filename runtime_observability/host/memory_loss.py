@@ -8,23 +8,16 @@ the collector or the stack's OpenSearch ends by itself.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from runtime_observability.core import naming
 from runtime_observability.core.crashes import JAEGER, Crashes, clock
 from runtime_observability.core.naming import ClusterNames
 from runtime_observability.host import crashes as crashes_of
+from runtime_observability.host import lives as lives_of
 from runtime_observability.host import runner
+from runtime_observability.host.lives import Life
 
-_FORMAT = (
-    '{"created":{{json .Created}},'
-    '"started":{{json .State.StartedAt}},'
-    '"ended":{{json .State.FinishedAt}},'
-    f'"made":{{{{json (index .Config.Labels "{naming.MADE_LABEL}")}}}},'
-    f'"store":{{{{json (index .Config.Labels "{naming.STORE_LABEL}")}}}}}}'
-)
 _ONE_RUN = timedelta(minutes=10)
 """A run makes a stack's first Jaeger beside the cluster, after it where Pulumi is slow. One that is
 younger than its cluster by less is taken for the first, unless a later run is known to have made
@@ -32,8 +25,6 @@ it."""
 _KEPT = timedelta(seconds=30)
 """How long exporters keep spans until the collector and Jaeger are there: CONTRIBUTING.md says why
 more may be lost."""
-_NEVER = datetime.min.replace(tzinfo=UTC)
-"""When one ended that has run without an end since it was created: Go's zero time."""
 
 
 @dataclass(frozen=True)
@@ -116,46 +107,34 @@ def read(names: ClusterNames) -> Memory | None:
     Where Docker has no server of the cluster, it is not known whether the Jaeger took another's
     place.
     """
+    node = names.node("server", 0)
     try:
-        ended = crashes_of.read(names)
-        memory = _of_memory(names, ended)
+        lives = lives_of.read(*crashes_of.parts(names), node)
+        ended = crashes_of.among(lives, names)
+        if (jaeger := lives.get(names.jaeger)) and not jaeger.store:
+            return _of_memory(jaeger, lives.get(node), ended)
     except (runner.CommandError, ValueError, LookupError, TypeError):
         return None
-    if memory:
-        return memory
     return Memory(crashes=ended) if ended else None
 
 
-def _of_memory(names: ClusterNames, ended: tuple[Crashes, ...]) -> Memory | None:
-    shown = runner.run(["docker", "inspect", "--format", _FORMAT, names.jaeger])
-    if shown.code:
-        return None
-    life = json.loads(shown.stdout)
-    if life["store"]:
-        return None
-    started = datetime.fromisoformat(life["started"])
+def _of_memory(jaeger: Life, node: Life | None, ended: tuple[Crashes, ...]) -> Memory:
+    """``node`` is the cluster's first server."""
     others = tuple(crashes for crashes in ended if crashes.of != JAEGER)
-    if datetime.fromisoformat(life["ended"]) == _NEVER:
-        loss = MemoryLoss(started, replaced=True)
-        cluster = _created(names.node("server", 0))
-        replaced = cluster is not None and _is_replaced(life, cluster)
-        return Memory(started, loss if replaced else None, cluster, others)
-    own = next((crashes for crashes in ended if crashes.of == JAEGER), None)
-    return Memory(started, MemoryLoss(started, own), crashes=others)
+    if jaeger.ended:
+        own = next((crashes for crashes in ended if crashes.of == JAEGER), None)
+        return Memory(jaeger.started, MemoryLoss(jaeger.started, own), crashes=others)
+    replaced = node is not None and _is_replaced(jaeger, node.created)
+    loss = MemoryLoss(jaeger.started, replaced=True) if replaced else None
+    return Memory(jaeger.started, loss, node.created if node else None, others)
 
 
-def _created(node: str) -> datetime | None:
-    """When Docker made the container ``node``; None if there is none."""
-    shown = runner.run(["docker", "inspect", "--format", "{{json .Created}}", node])
-    return None if shown.code else datetime.fromisoformat(json.loads(shown.stdout))
-
-
-def _is_replaced(life: dict[str, str], cluster: datetime) -> bool:
+def _is_replaced(jaeger: Life, cluster: datetime) -> bool:
     """Whether it is known to have been made by a later run than the cluster's first node.
 
     MADE_LABEL is of the run that made one in place of one that was gone; where the configuration
     has changed, it is that of the first one.
     """
-    if life["made"] and datetime.fromisoformat(life["made"]) > cluster:
+    if jaeger.made and datetime.fromisoformat(jaeger.made) > cluster:
         return True
-    return datetime.fromisoformat(life["created"]) > cluster + _ONE_RUN
+    return jaeger.created > cluster + _ONE_RUN

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
 from runtime_observability.core.cluster_spec import ClusterSpec
-from runtime_observability.host import runner
+from runtime_observability.host import lives, runner
 
 _REGISTRIES = "/etc/rancher/k3s/registries.yaml"
 """Where k3d puts the file, in the node's own file system (k3d v5.9.0 pkg/client/cluster.go)."""
-_LIFE = (
-    '{"started":{{json .State.StartedAt}},'
-    '"ended":{{json .State.FinishedAt}},"runs":{{json .State.Running}}}'
-)
 
 
 def seconds_since_start(node: str) -> float:
     """How long a node has run, or had run when it ended; 0 where Docker does not tell."""
-    shown = runner.run(["docker", "inspect", "--format", _LIFE, node])
-    if shown.code:
+    life = lives.read(node).get(node)
+    if life is None:
         return 0
-    life = json.loads(shown.stdout)
-    until = datetime.now(UTC) if life["runs"] else datetime.fromisoformat(life["ended"])
-    return (until - datetime.fromisoformat(life["started"])).total_seconds()
+    until = datetime.now(UTC) if life.runs or life.ended is None else life.ended
+    return (until - life.started).total_seconds()
 
 
 def kill(node: str) -> None:

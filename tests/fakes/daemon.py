@@ -282,13 +282,6 @@ class FakeDaemon:
                 lives = [self._life(template, name).stdout for name in names if self._has(name)]
                 shown = "".join(f"{life}\n" for life in lives)
                 return Answer(shown, code=int(len(lives) < len(names)))
-            case ["inspect", "--format", template, name] if ".State.StartedAt" in template:
-                return self._life(template, name)
-            case ["inspect", "--format", "{{json .Created}}", name]:
-                times = {known.name: known.created for known in self.containers}
-                return Answer(
-                    json.dumps(times[name]) if name in times else "", code=int(name not in times)
-                )
             case ["events", "--since", "24h", "--until", "0s", *_]:
                 return Answer("".join(f"{event}\n" for event in self.events))
             case ["inspect", "--format", template, name] if ".Mounts" in template:

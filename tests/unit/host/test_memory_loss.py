@@ -18,11 +18,13 @@ LATER = "2026-11-27T06:00:00.000000000Z"
 def test_one_that_has_run_since_it_was_created_lost_nothing(
     daemon: FakeDaemon, names: Names
 ) -> None:
+    daemon.node(names)
     daemon.container(names.jaeger, labels=names.labels)
     memory = memory_loss.read(names.of_cluster)
     assert memory
     assert not memory.loss
     assert not memory.crashes
+    assert len(daemon.calls_to("docker")) == 1
 
 
 def test_one_that_is_gone_tells_nothing(daemon: FakeDaemon, names: Names) -> None:

@@ -1,0 +1,80 @@
+"""When Docker made, started and ended containers, asked for in one call. Read-only."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from runtime_observability.core import naming
+from runtime_observability.host import runner
+
+_FORMAT = (
+    '{"name":{{json .Name}},"created":{{json .Created}},"restarts":{{.RestartCount}},'
+    '"state":{{json .State.Status}},"code":{{.State.ExitCode}},"oom":{{.State.OOMKilled}},'
+    '"started":{{json .State.StartedAt}},"ended":{{json .State.FinishedAt}},'
+    f'"made":{{{{json (index .Config.Labels "{naming.MADE_LABEL}")}}}},'
+    f'"store":{{{{json (index .Config.Labels "{naming.STORE_LABEL}")}}}}}}'
+)
+_NEVER = datetime.min.replace(tzinfo=UTC)
+"""When one ended that has run without an end since it was created: Go's zero time."""
+
+
+@dataclass(frozen=True)
+class Life:
+    """A container's, up to now."""
+
+    name: str
+    created: datetime
+    started: datetime
+    """For the last time."""
+    ended: datetime | None
+    """For the last time; None if it has never ended."""
+    state: str
+    """As Docker calls it, such as running."""
+    restarts: int
+    """How often Docker has started it again since somebody did."""
+    exit_code: int
+    """Of its last end; 0 while it runs."""
+    out_of_memory: bool
+    """Whether its memory limit has ended it, of one that is down."""
+    made: str
+    """What MADE_LABEL says; empty for one without it."""
+    store: str
+    """Where its Jaeger keeps traces; empty for its memory."""
+
+    @property
+    def again(self) -> bool:
+        """Whether it has ended before."""
+        return self.ended is not None
+
+    @property
+    def runs(self) -> bool:
+        return self.state in ("running", "paused")
+
+
+def read(*containers: str) -> dict[str, Life]:
+    """The lives of those of ``containers`` that exist, by name; none if Docker does not answer.
+
+    Raises CommandError where docker cannot be run.
+    """
+    shown = runner.run(["docker", "inspect", "--format", _FORMAT, *containers])
+    lives = [_life(json.loads(line)) for line in shown.stdout.splitlines() if line.startswith("{")]
+    return {life.name: life for life in lives if life.name in containers}
+
+
+def _life(shown: dict[str, Any]) -> Life:
+    ended = datetime.fromisoformat(shown["ended"])
+    return Life(
+        name=shown["name"].lstrip("/"),
+        created=datetime.fromisoformat(shown["created"]),
+        started=datetime.fromisoformat(shown["started"]),
+        ended=None if ended == _NEVER else ended,
+        state=shown["state"],
+        restarts=shown["restarts"],
+        exit_code=shown["code"],
+        out_of_memory=shown["oom"],
+        made=shown["made"],
+        store=shown["store"],
+    )
