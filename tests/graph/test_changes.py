@@ -13,6 +13,7 @@ from runtime_observability.core import compatibility, destinations, naming, orig
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.problem import Problem
+from runtime_observability.core.trace_store import REPLICAS_VARIABLE
 from runtime_observability.core.transition import identity
 from tests.configuration import PROJECT, of_stack_file, parsed, spec_of
 from tests.graph.program import Run, run
@@ -231,6 +232,17 @@ def test_a_cluster_is_checked_before_jaeger_and_left_after_it(
     assert "traced-dev-" in kept["stack-sweep"].environment["KEPT_ELSEWHERE"]
     assert kept["jaeger-opensearch"].environment["KEEP"] == "true"
     assert changed(done, kept).keys() == {"jaeger-opensearch", "stack-sweep"}
+
+
+@pytest.mark.parametrize(("replicas", "told"), [(-1, True), (0, False), (1, False)])
+def test_the_clusters_own_number_of_copies_is_used_where_none_is_set(
+    monkeypatch: pytest.MonkeyPatch, replicas: int, *, told: bool
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "of my own")
+    store = {**OPENSEARCH, "traceStoreReplicas": replicas}
+    jaeger = run(store, secret_keys=["traceStorePassword"])["jaeger-container"]
+    found = [line for line in jaeger.inputs["envs"] if line.startswith(REPLICAS_VARIABLE)]
+    assert found == ([f"{REPLICAS_VARIABLE}=0"] if told else []), "0 is the mock's answer"
 
 
 NO_LOGIN = {"traceStore": "cassandra", "cassandraServers": ["cassandra.example:9142"]}

@@ -10,7 +10,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from runtime_observability.core.search_engine import UnfitError
+from runtime_observability.core.search_engine import Answer, UnfitError
 from runtime_observability.core.versions import Version
 from runtime_observability.host import search_engine
 from runtime_observability.host.search_engine import Cluster
@@ -55,6 +55,25 @@ def test_what_was_too_old_is_told(
     said = capsys.readouterr()
     assert json.loads(said.out) == {"deleted": ["spans-1", "spans-2"]}
     assert "traceStore opensearch: deleted spans-1, spans-2" in said.err
+
+
+@pytest.mark.parametrize(
+    ("statuses", "told"),
+    [
+        ((401,), "it refuses traceStoreUser ada and traceStorePassword"),
+        ((403,), "traceStoreUser ada may not do this (403): grant indices:monitor/* on traced-dev"),
+        ((200, 403), "traceStoreUser ada may not do this (403): grant indices:admin/delete on tr"),
+    ],
+)
+def test_a_login_that_may_not_see_or_delete_what_is_too_old_is_named(
+    monkeypatch: pytest.MonkeyPatch, statuses: tuple[int, ...], told: str
+) -> None:
+    listed = json.dumps([{"index": "traced-dev-jaeger-span-2026-01-01"}])
+    answers = iter([Answer(listed, status, 0, "") for status in statuses])
+    monkeypatch.setattr(Cluster, "ask", lambda *_: [next(answers)])
+    with pytest.raises(UnfitError) as refused:
+        search_engine.expire(CLUSTER, "traced-dev", date(2026, 11, 28), 7)
+    assert told in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -259,6 +259,8 @@ def test_a_file_that_unpacks_to_too_much_is_not_read(
     file = tmp_path / "bomb.json.gz"
     file.write_bytes(gzip.compress(b" " * 2 * 1024 * 1024))
     assert "has more than 1 MiB" in refused(ktrace, file)
+    file.write_bytes(b" " * 1024 * 1024)
+    assert "has more than" not in refused(ktrace, file)
 
 
 def places(document: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

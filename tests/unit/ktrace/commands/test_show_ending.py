@@ -124,6 +124,12 @@ def test_a_page_of_every_kind_of_end(clock: Clock, kind: str, heading: str, told
     assert f'<p class="when">namespace {ending.namespace}{where}, from ' in text
 
 
+def test_the_end_of_a_workload_is_refused(ktrace: Ktrace) -> None:
+    shown = ktrace("show", "deploy/web", "--ending", "--jaeger", "http://127.0.0.1:1")
+    assert (shown.returncode, shown.stdout) == (2, "")
+    assert "--ending shows the end of one pod: write pod/NAME" in shown.stderr
+
+
 def test_a_file_that_cannot_be_written_is_refused_first(ktrace: Ktrace, tmp_path: Path) -> None:
     page = str(tmp_path / "none" / "ending.html")
     shown = ktrace("show", "a", "--ending", "--html", page, "--jaeger", "http://127.0.0.1:1")

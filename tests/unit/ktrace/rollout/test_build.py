@@ -15,7 +15,7 @@ from ktrace.rollout.cluster import Wanted
 from ktrace.rollout.kinds import DAEMON_SET, DEPLOYMENT, JOB, PODS, REPLICA_SET, STATEFUL_SET, Kind
 from ktrace.rollout.look import Look
 from ktrace.rollout.model import Part, RolledPod, Rollout, State
-from ktrace.view.rollout import chain, summary, title
+from ktrace.view.rollout import chain, ending, summary, title
 from tests.fakes import rollouts, starts
 from tests.fakes.rollouts import HASH, NAMESPACE, OLD_HASH, Cluster, FakePod, web_pod
 
@@ -198,6 +198,14 @@ def test_old_pods_end_beside_the_new_ones() -> None:
     }
     assert {other.revision for other in rollout.others} == {f"web-{OLD_HASH}"}
     assert verdict.of(rollout).ok, "pods that end serve no more"
+
+
+def test_the_containers_that_had_to_be_killed_are_named() -> None:
+    (other,) = shown(rollouts.deployment([*three(), *old(1, deleted=1600, gone=3600)])).others
+    killed = replace(other.ending, killed=("app", "proxy"), grace=5)
+    told = "app, proxy killed: not ended within the grace period"
+    assert ending(replace(other, ending=killed)) == f"{told} of 5 s"
+    assert ending(replace(other, ending=replace(killed, grace=None))) == told
 
 
 def test_one_pod_after_another_is_held_up_by_the_longest_part() -> None:
