@@ -124,14 +124,12 @@ class PodSpans:
     def _choose_stack(self, uids: Sequence[str]) -> None:
         """In a Jaeger of many stacks the pod's uid tells which one is meant, if it is known."""
         if self._client.shared and self._client.stack is None:
-            what = f"of the kubelet's traces of pods named {self._key}"
             for uid in uids:
                 tags = {POD: self._key, POD_UID: uid}
-                created = self._all(what, KUBELET, SYNC, tags={**tags, **FIRST_SYNC})
-                one = created or self._client.find(
-                    KUBELET, SYNC, tags=tags, start=max(0, self._since), limit=1
-                )
-                for span in _syncs(one):
+                start = max(0, self._since)
+                for span in _syncs(
+                    self._client.find(KUBELET, SYNC, tags=tags, start=start, limit=1)
+                ):
                     self._client.narrow(origin.of(span))
 
     # --- the kubelet ------------------------------------------------------------------------------

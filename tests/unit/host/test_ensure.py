@@ -764,6 +764,7 @@ def test_what_was_made_is_printed_and_remembered(
     assert command(names, spec, monkeypatch) == 0
     output = json.loads(capfd.readouterr().out)
     assert output["instance"] == daemon.containers[0].id
+    assert isinstance(output["seconds"], float), "a rounded one tells tenths"
     wanted = ensure.wanted_nodes(names, spec)
     assert store.load(names) == Record(
         7, True, identity(spec), spec.document, wanted,
