@@ -48,7 +48,7 @@ PAUSE_IMAGES = SANDBOX_IMAGE.values  # every node has the one that its release u
 BUSYBOX_IMAGES = ["docker.io/library/busybox:1.35"]
 PACKAGES = (
     "busybox-static", "ca-certificates", "conntrack", "containernetworking-plugins", "iproute2",
-    "iptables", "mount", "openssl", "procps", "python3", "runc",
+    "iptables", "mount", "openssl", "procps", "python3", "python3-yaml", "runc",
 )  # fmt: skip
 UNWANTED = (
     "dev/*", "var/cache/*", "var/log/*", "usr/share/locale/*", "usr/share/doc/*",

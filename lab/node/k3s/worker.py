@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from . import registries
 from .certificates import CA, certificate, key, make_kubeconfig, make_serving
 from .node import (
     AGENT,
@@ -60,6 +61,8 @@ state = "/run/k3s/containerd"
   address = "{CONTAINERD_SOCKET}"
 [plugins.'io.containerd.cri.v1.images']
   snapshotter = "overlayfs"
+[plugins.'io.containerd.cri.v1.images'.registry]
+  config_path = "{registries.HOSTS}"
 [plugins.'io.containerd.cri.v1.images'.pinned_images]
   sandbox = "docker.io/rancher/mirrored-pause:3.6"
 [plugins.'io.containerd.cri.v1.runtime']
@@ -78,6 +81,7 @@ def start_containerd(components: Components) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     config = CONTAINERD_CONFIG / "config.toml"
     config.write_text(containerd_config())
+    registries.write()
     level = os.environ.get("CONTAINERD_LOG_LEVEL", "info")
     components.start(
         "containerd",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.node.k3s import command_line
+from lab.node.k3s import command_line, registries
 from lab.node.k3s.command_line import parse, refuse_the_unknown
 from lab.node.k3s.node import Options
 from lab.node.k3s.processes import FatalError, merged
@@ -94,6 +94,50 @@ def test_a_kubelets_file_that_is_not_there_and_a_folder_of_ones_own_are_refused(
         take_config(["config=/no/file"], tmp_path / "drop-in")
     with pytest.raises(FatalError, match="config-dir is not supported"):
         take_config(["--config-dir=/etc"], tmp_path / "drop-in")
+
+
+def test_mirrors_become_files_of_containerd_and_go_with_them(tmp_path: Path) -> None:
+    file, folder = tmp_path / "registries.yaml", tmp_path / "certs.d"
+    registries.write(file, folder)
+    assert not folder.exists()
+    file.write_text(
+        "mirrors:\n"
+        "  images.example: {endpoint: ['http://127.0.0.1:5000', 'https://b.example/']}\n"
+        "  docker.io: {endpoint: ['https://b.example']}\n"
+        "  '*': {endpoint: ['https://c.example']}\n"
+    )
+    registries.write(file, folder)
+    asked = 'capabilities = ["pull", "resolve"]\n'
+    assert {path.parent.name: path.read_text() for path in folder.glob("*/hosts.toml")} == {
+        "images.example": (
+            'server = "https://images.example/v2"\n'
+            f'[host."http://127.0.0.1:5000/v2"]\n{asked}[host."https://b.example/v2"]\n{asked}'
+        ),
+        "docker.io": (
+            f'server = "https://registry-1.docker.io/v2"\n[host."https://b.example/v2"]\n{asked}'
+        ),
+        "_default": f'[host."https://c.example/v2"]\n{asked}',
+    }
+    file.write_text("{}\n")
+    registries.write(file, folder)
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("configs: {a: {}}\nauths: {}", "configs is not supported"),
+        ("mirrors: {a: {rewrite: {x: y}}}", "rewrite is not supported"),
+        ("mirrors: [", "registries.yaml: "),
+    ],
+)
+def test_registries_that_would_have_another_effect_are_refused(
+    tmp_path: Path, text: str, complaint: str
+) -> None:
+    (tmp_path / "registries.yaml").write_text(text)
+    with pytest.raises(FatalError) as refused:
+        registries.write(tmp_path / "registries.yaml", tmp_path / "certs.d")
+    assert complaint in str(refused.value)
 
 
 def test_containerd_alone_has_the_variables_with_its_prefix_and_they_win() -> None:
