@@ -10,16 +10,14 @@ Reads ``{"trial", "cassandra"}`` on stdin, the fields of Trial and CassandraArgs
 
 from __future__ import annotations
 
-import io
 import json
 import sys
-import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from runtime_observability.core import cassandra, naming
 from runtime_observability.core.args import CassandraArgs
-from runtime_observability.host import readiness, runner
+from runtime_observability.host import container_files, readiness, runner
 
 _SECONDS = 120
 """For the first start, which makes the keyspace with its tables."""
@@ -59,9 +57,8 @@ class Trial:
 
     def start(self) -> None:
         """With its files."""
-        copy = ["docker", "cp", "-", f"{self.name}:/"]
-        archive = _archive(self.files, self.user)
-        runner.follow(copy, lambda _: None, stdin=archive, timeout=_DOCKER_SECONDS).checked()
+        archive = container_files.archive_of(self.files, user=self.user)
+        container_files.unpack(self.name, archive, seconds=_DOCKER_SECONDS)
         runner.run(["docker", "start", self.name], timeout=_DOCKER_SECONDS).checked()
 
     @property
@@ -108,19 +105,6 @@ def check(trial: Trial, user: str, password: str, keyspace: str) -> float:
             raise UnfitError(reason) from None
     finally:
         trial.remove()
-
-
-def _archive(files: Mapping[str, str], user: int) -> bytes:
-    """A tar archive, to be unpacked at the root; its files can be read by ``user`` alone."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for path, text in files.items():
-            content = text.encode()
-            entry = tarfile.TarInfo(path.lstrip("/"))
-            entry.size, entry.mode = len(content), 0o400
-            entry.uid = entry.gid = user
-            archive.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
 
 
 def main() -> int:

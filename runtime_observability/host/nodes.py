@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from runtime_observability.core.cluster_spec import ClusterSpec
-from runtime_observability.host import lives, runner
+from runtime_observability.host import container_files, lives, runner
 
 _REGISTRIES = "/etc/rancher/k3s/registries.yaml"
-"""Where k3d puts the file, in the node's own file system (k3d v5.9.0 pkg/client/cluster.go)."""
+"""Where k3d puts the file, in the node's own file system (k3d v5.9.0 pkg/client/cluster.go). A node
+that never had one may have no folder for it either."""
+_SECONDS = 30
 
 
 def seconds_since_start(node: str) -> float:
@@ -43,5 +45,6 @@ def write_registries(node: str, spec: ClusterSpec) -> None:
         runner.run(["docker", "cp", f"{node}:{_REGISTRIES}", str(copy)])
         if not spec.registries and not copy.exists():
             return
-        copy.write_text(spec.registries or "{}\n")
-        runner.run(["docker", "cp", str(copy), f"{node}:{_REGISTRIES}"]).checked()
+    text = spec.registries or "{}\n"
+    archive = container_files.archive_of({_REGISTRIES: text}, mode=0o600)
+    container_files.unpack(node, archive, seconds=_SECONDS)

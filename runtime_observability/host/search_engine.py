@@ -9,10 +9,8 @@ Reads on stdin a task, ``check`` or ``expire``, and the cluster, and prints ``{"
 
 from __future__ import annotations
 
-import io
 import json
 import sys
-import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -21,7 +19,7 @@ from typing import Any
 from runtime_observability.core import naming, search_engine
 from runtime_observability.core.search_engine import Answer, UnfitError
 from runtime_observability.core.versions import Version
-from runtime_observability.host import runner
+from runtime_observability.host import container_files, runner
 from runtime_observability.host.progress import log
 
 _DOCKER_SECONDS = 900
@@ -66,9 +64,8 @@ class Cluster:
         container = created.checked().strip()
         try:
             if self.certificates:
-                copy = ["docker", "cp", "-", f"{container}:/"]
                 archive = archive_of(self.certificates)
-                runner.follow(copy, lambda _: None, stdin=archive, timeout=_ASK_SECONDS).checked()
+                container_files.unpack(container, archive, seconds=_ASK_SECONDS)
             start = ["docker", "start", "--attach", "--interactive", container]
             asked = runner.run(start, stdin=configuration, timeout=_ASK_SECONDS)
         finally:
@@ -81,13 +78,7 @@ class Cluster:
 
 def archive_of(certificates: str) -> bytes:
     """A tar archive with the file of the certificates, to be unpacked at the root."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        content = certificates.encode()
-        entry = tarfile.TarInfo(search_engine.CA_FILE.lstrip("/"))
-        entry.size, entry.mode = len(content), 0o444
-        archive.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
+    return container_files.archive_of({search_engine.CA_FILE: certificates}, mode=0o444)
 
 
 def check(cluster: Cluster, prefix: str, jaeger: Version, wanted: int) -> int:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 from runtime_observability.core import naming
 from runtime_observability.core.args import VolumeArgs
-from runtime_observability.host import runner
+from runtime_observability.host import container_files, runner
 
 _SECONDS = 60
 
@@ -40,7 +40,7 @@ def ensure(volume: VolumeArgs, image: str) -> bool:
             f"the traces in it with `docker volume rm {volume.name}`"
         )
     with _mounted(volume, image) as container:
-        _unpack(_folders(volume), container)
+        container_files.unpack(container, _folders(volume), seconds=_SECONDS)
     return existed
 
 
@@ -75,8 +75,3 @@ def _folders(volume: VolumeArgs) -> bytes:
             entry.uid = entry.gid = volume.user
             archive.addfile(entry)
     return buffer.getvalue()
-
-
-def _unpack(archive: bytes, container: str) -> None:
-    copy = ["docker", "cp", "-", f"{container}:/"]
-    runner.follow(copy, lambda _: None, stdin=archive, timeout=_SECONDS).checked()

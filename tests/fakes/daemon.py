@@ -220,10 +220,6 @@ class FakeDaemon:
                 return self._output(name, "log", "errors")
             case ["cp", "-", target]:
                 return self._unpack(target, stdin)
-            case ["cp", source, target] if ":" in target:
-                name, _, path = target.partition(":")
-                self._container(name).files[path] = Path(source).read_text()
-                return Answer()
             case ["cp", source, target]:
                 name, _, path = source.partition(":")
                 if path not in self._container(name).files:
