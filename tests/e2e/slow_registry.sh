@@ -25,6 +25,7 @@ for file in config layer manifest; do ln -sf "/srv/$file" "/srv/$(digest $file)"
 cat >answer <<'ANSWER'
 read -r -t 1 method path _ || exit # containerd tries TLS first
 while read -r header && [ "${header%?}" ]; do :; done
+path=${path%%\?*} # a mirror is told which registry it stands for
 case $path in
 */manifests/*) file=/srv/manifest type=MANIFEST ;;
 */blobs/*) file=/srv/${path##*sha256:} type=application/octet-stream ;;
