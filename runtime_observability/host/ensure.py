@@ -270,7 +270,7 @@ class Ensure:
                 index = self.nodes.index(name) - self.spec.config["servers"]
                 agents.create(self.nodes[0], name, index, self.spec, labels)
                 made.append(name)
-                nodes.write_registries(name, self.spec)
+                nodes.copy_registries(self.nodes[0], name)
             watch = NodeWatch(missing)
             timeout = f"{self.spec.start_seconds}s"
             self.k3d(["cluster", "start", self.names.cluster, "--timeout", timeout], watch)

@@ -40,11 +40,23 @@ def write_registries(node: str, spec: ClusterSpec) -> None:
     """
     if spec.config.get("registries", {}).get("use"):
         return
+    if spec.registries or _registries_of(node) is not None:
+        _give_registries(node, spec.registries or "{}\n")
+
+
+def copy_registries(server: str, agent: str) -> None:
+    """Gives an agent that k3d did not create the registries that a server has."""
+    if (text := _registries_of(server)) is not None:
+        _give_registries(agent, text)
+
+
+def _registries_of(node: str) -> str | None:
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / "registries.yaml"
         runner.run(["docker", "cp", f"{node}:{_REGISTRIES}", str(copy)])
-        if not spec.registries and not copy.exists():
-            return
-    text = spec.registries or "{}\n"
+        return copy.read_text() if copy.exists() else None
+
+
+def _give_registries(node: str, text: str) -> None:
     archive = container_files.archive_of({_REGISTRIES: text}, mode=0o600)
     container_files.unpack(node, archive, seconds=_SECONDS)

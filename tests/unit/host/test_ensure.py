@@ -496,6 +496,21 @@ def test_registries_reach_the_nodes_before_they_restart(
     assert changes(daemon) == ["docker kill", "start"] * 4
 
 
+@pytest.mark.usefixtures("readiness", "spec")
+@pytest.mark.parametrize("registries", [{"config": "mirrors: {}\n"}, {"use": ["k3d-own:5000"]}])
+def test_an_agent_that_is_added_has_the_registries_of_the_server(
+    daemon: FakeDaemon, names: Names, registries: dict[str, Any]
+) -> None:
+    """Those in use are in k3d's file alone."""
+    wanted = spec_of(names, agents=1, registries=registries)
+    server = daemon.node(names, "server", spec=identity(wanted))
+    server.files[REGISTRIES] = "mirrors: {of-k3d: {}}\n"
+    remember(names, spec_of(names, registries=registries))
+    run(names, wanted)
+    assert daemon.containers[-1].name == names.node("agent", 0)
+    assert daemon.containers[-1].files[REGISTRIES] == server.files[REGISTRIES]
+
+
 @pytest.mark.usefixtures("readiness")
 def test_an_agent_is_added_to_a_standing_cluster(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec
