@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 
+import pytest
+
 from tests.live.pods import a_bare_pod, expect_a_pod_to_run
 from tests.live.stack import UP_SECONDS, Stack
 from tests.live.waiting import until
@@ -152,11 +154,35 @@ def test_a_guard_that_was_tainted_takes_no_cluster_along(standing: Stack) -> Non
     before, objects = standing.ids(), standing.docker.of_stack(standing.name)
     for guard in ("stack-sweep", "network-detach"):
         standing.pulumi("state", "taint", standing.state[guard]["urn"], "--yes")
-        refused = standing.start("up", "--yes", "--skip-preview").wait(UP_SECONDS).failed()
-        assert "the delete of this resource takes cluster" in refused.said
+        assert "the delete of this resource takes cluster" in standing.refused_up().said
         standing.pulumi("state", "untaint", "--all", "--yes")
     assert standing.ids() == before
     assert standing.docker.of_stack(standing.name) == objects
+    standing.expect_no_changes()
+
+
+@pytest.mark.parametrize("name", ["cluster-guard-sweep", "network-network"])
+def test_a_cluster_is_not_replaced_because_pulumi_was_told_to(standing: Stack, name: str) -> None:
+    """Nobody has seen the next one start. All at once is as much as one of them."""
+    before = standing.ids()
+    resource = standing.state[name]["urn"]
+    keep = standing.state["cluster-guard-keep"]["urn"]
+    with a_bare_pod(standing) as pod:
+        known = pod()
+        standing.pulumi("state", "taint", resource, "--yes")
+        assert "was not removed: this is no `pulumi destroy`" in standing.refused_up().said
+        standing.pulumi("state", "untaint", "--all", "--yes")
+        for words in (
+            ("--replace", resource),
+            ("--replace", resource, "--replace", keep),
+            ("--target-replace", resource, "--target-dependents"),
+        ):
+            refused = standing.start("up", "--yes", "--skip-preview", *words).wait(UP_SECONDS)
+            assert "was not removed: this is no `pulumi destroy`" in refused.failed().said
+        assert standing.ids() == before
+        standing.up()
+        assert pod() == known
+    assert standing.ids() == before
     standing.expect_no_changes()
 
 
@@ -179,18 +205,4 @@ def test_a_rehearsal_that_was_killed_is_cleared_away(standing: Stack) -> None:
     assert "a rehearsal of cluster" in standing.up().said
     assert standing.ids() == before
     assert standing.docker.of_stack(standing.name) == objects
-    standing.expect_no_changes()
-
-
-def test_a_replaced_network_takes_all_that_is_on_it_along_in_the_right_order(
-    standing: Stack,
-) -> None:
-    before = standing.ids()
-    network = standing.docker.networks(f"name={standing.cluster}")
-    urn = standing.state["network-network"]["urn"]
-    standing.pulumi("up", "--yes", "--skip-preview", "--replace", urn)
-    after = standing.ids()
-    assert set(after) == set(before)
-    assert not set(after.values()) & set(before.values())
-    assert standing.docker.networks(f"name={standing.cluster}") != network
     standing.expect_no_changes()
