@@ -53,7 +53,7 @@ class ClusterRehearsal(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=False),
         )
         self.digest = (
-            pulumi.Output.from_input(args.digest)  # a preview tells what comes if it starts
+            run.urn.apply(lambda _: args.digest)  # a preview tells what comes if it starts
             if pulumi.runtime.is_dry_run()
             else pulumi.Output.unsecret(run.stdout).apply(_rehearsed)
         )

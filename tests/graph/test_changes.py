@@ -52,6 +52,11 @@ def test_a_preview_is_given_what_the_up_is_given(default: Run) -> None:
     assert preview.error is None
     assert sorted(preview.names) == sorted(default.names)
     assert changed(default, preview) == {}
+    # `pulumi up --plan` compares these too.
+    for resource in default.custom:
+        planned = preview[resource.name]
+        assert planned.dependencies == resource.dependencies, resource.name
+        assert planned.property_dependencies == resource.property_dependencies, resource.name
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ network=$(docker network ls -q --filter "name=^$CLUSTER\$") # without it no node
 if [ -n "$nodes" ] && [ -n "$network" ]; then
   echo "cluster $CLUSTER was not removed: this is no \`pulumi destroy\`, and no other cluster was seen to" \
     "start in its place. Run \`pulumi up\` without --replace and --target-replace, after" \
-    "\`pulumi state untaint --all\` if a guard or the network was tainted. To have the cluster anew," \
-    "without its workloads, run \`k3d cluster delete $CLUSTER\` and then \`pulumi up\`" >&2
+    "\`pulumi state untaint --all\` if a guard or the network was tainted. A resource that was renamed in" \
+    "Pulumi's state is forgotten with \`pulumi state delete\`. To have the cluster anew, without its" \
+    "workloads, run \`k3d cluster delete $CLUSTER\` and then \`pulumi up\`" >&2
   exit 1
 fi
