@@ -64,8 +64,8 @@ class ClusterGuard(pulumi.ComponentResource):
     """Holds the only delete of the cluster, and is in the state before the cluster exists.
 
     Another digest or network replaces it: the old cluster goes first, with its workloads. The
-    digest is the rehearsal's, and that of the standing cluster while the nodes' files are others
-    than the rehearsed ones: an up that leaves out either does not replace the cluster.
+    digest is the rehearsal's, and that of the standing cluster where the rehearsal or the nodes'
+    files are of another configuration: an up that leaves out either does not replace the cluster.
 
     What else replaces it (``--replace``, a taint, another network) deletes no cluster: the delete
     fails while the file ``cluster.kept`` has its digest. That file is of a resource which a destroy
@@ -86,12 +86,12 @@ class ClusterGuard(pulumi.ComponentResource):
     ) -> None:
         super().__init__("runtime-observability:index:ClusterGuard", name, None, opts)
 
-        async def unless_files_were_left_out(digest: str) -> str:
+        async def unless_parts_were_left_out(digest: str) -> str:
             # Awaited, because a file that this depended on would replace the guard with itself.
-            current = await files.are_current.future()
+            current = digest == args.digest and await files.are_current.future()
             return args.standing if args.standing and not current else digest
 
-        digest: pulumi.Output[str] = rehearsal.digest.apply(unless_files_were_left_out)
+        digest: pulumi.Output[str] = rehearsal.digest.apply(unless_parts_were_left_out)
         sweep = _commands.guard(
             f"{name}-sweep",
             ["refuse_kept.sh", "sweep_cluster.sh"],
