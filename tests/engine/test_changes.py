@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -122,6 +123,50 @@ def test_a_replacement_is_seen_to_start_before_the_old_cluster_goes(standing: St
     assert after[standing.server] != before[standing.server]
     assert after[standing.jaeger] == before[standing.jaeger]
     expect_a_pod_to_run(standing)
+    standing.expect_no_changes()
+
+
+def test_a_plan_of_a_preview_replaces_the_cluster(standing: Stack, tmp_path: Path) -> None:
+    """And not a plan from before: Pulumi compares what it says with what comes."""
+    before, plan = standing.ids(), str(tmp_path / "plan.json")
+    standing.configure(k3sArgs=["--kubelet-arg=max-pods=30@server:*"])
+    standing.pulumi("preview", "--save-plan", plan)
+    standing.configure(k3sArgs=["--kubelet-arg=max-pods=31@server:*"])
+    stale = standing.start("up", "--yes", "--skip-preview", "--plan", plan).wait(UP_SECONDS)
+    assert "violates plan" in stale.failed().said
+    assert standing.ids() == before
+    standing.configure(k3sArgs=["--kubelet-arg=max-pods=30@server:*"])
+    standing.pulumi("up", "--yes", "--skip-preview", "--plan", plan)
+    assert standing.ids()[standing.server] != before[standing.server]
+    standing.expect_no_changes()
+
+
+def test_a_rehearsal_of_another_configuration_replaces_no_cluster(standing: Stack) -> None:
+    """As after an up that was interrupted before it came to the guard."""
+    before = standing.ids()
+    guard = standing.state["cluster-guard-sweep"]["urn"]
+    up = ("up", "--yes", "--skip-preview")
+    standing.configure(k3sArgs=["--kubelet-arg=max-pods=32@server:*"])
+    standing.pulumi(*up, "--exclude", guard, "--exclude-dependents")
+    standing.configure(k3sArgs=["--kube-apiserver-arg=no-such-flag=1@server:*"])
+    standing.pulumi(*up, "--target", guard)
+    assert standing.ids() == before
+    standing.configure()
+    standing.up()
+    assert standing.ids() == before
+    standing.expect_no_changes()
+
+
+def test_a_guard_that_was_renamed_in_the_state_takes_no_cluster_along(standing: Stack) -> None:
+    before = standing.ids()
+    guard = standing.state["cluster-guard-sweep"]["urn"]
+    standing.pulumi("state", "rename", guard, "another-name", "--yes")
+    assert "`pulumi state delete`" in standing.refused_up().said
+    assert standing.ids() == before
+    renamed = f"{guard.rpartition('::')[0]}::another-name"
+    standing.pulumi("state", "delete", renamed, "--yes")
+    standing.up()
+    assert standing.ids() == before
     standing.expect_no_changes()
 
 
