@@ -31,7 +31,9 @@ CURE = (
     "`pulumi config set rehearseReplacement false` replaces a cluster without a rehearsal, and its "
     "workloads are lost also where the new one does not start"
 )
-_MACHINE = re.compile(r"no space left on device|cannot connect to the docker daemon", re.IGNORECASE)
+_MACHINE = re.compile(
+    r"no space left on device|cannot connect to the docker daemon|address pool", re.IGNORECASE
+)
 """In errors that no configuration is the reason of."""
 
 

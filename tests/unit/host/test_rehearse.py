@@ -170,20 +170,28 @@ def test_a_node_that_does_not_become_ready_ends_the_up(
     ]
 
 
-def test_a_full_disk_is_not_called_a_bad_configuration(
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "write /var/lib/rancher: no space left on device",
+        "could not find an available, non-overlapping IPv4 address pool among the defaults",
+    ],
+)
+def test_a_machine_without_room_is_not_called_a_bad_configuration(
     daemon: FakeDaemon,
     names: Names,
     run: Callable[[], int],
     capfd: pytest.CaptureFixture[str],
     waits: list[str],
+    reason: str,
 ) -> None:
     """Without a rehearsal the old cluster would go, and the new one find no room either."""
     standing = daemon.node(names, spec="of another configuration")
-    waits.append("server-0: write /var/lib/rancher: no space left on device")
+    waits.append(f"server-0: {reason}")
     assert run() == 1
     assert daemon.names == {standing.name}
     said = capfd.readouterr().err
-    assert "whether the new configuration starts is not known: server-0: write" in said
+    assert f"whether the new configuration starts is not known: server-0: {reason}" in said
     assert "rehearseReplacement" not in said
     assert not names.kept.exists()
 
