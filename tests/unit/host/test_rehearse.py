@@ -183,6 +183,7 @@ def test_a_machine_without_room_is_not_called_a_bad_configuration(
     run: Callable[[], int],
     capfd: pytest.CaptureFixture[str],
     waits: list[str],
+    *,
     reason: str,
 ) -> None:
     """Without a rehearsal the old cluster would go, and the new one find no room either."""
