@@ -9,10 +9,11 @@ orphan, and it blocks that name.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pulumi
 
-from runtime_observability.host import docker, runner
+from runtime_observability.host import cluster_lock, docker, runner
 from runtime_observability.host.docker import ClusterNodes, Owned
 
 
@@ -39,15 +40,22 @@ def no_container(name: str, owner: str) -> pulumi.ResourceHook:
     return _before_create(name, owner, docker.containers, remove)
 
 
-def no_cluster(cluster: str, owner: str) -> pulumi.ResourceHook:
+def no_cluster(cluster: str, owner: str, directory: str) -> pulumi.ResourceHook:
     """Before the stack's first resource is created, in previews too: refuses a ``cluster`` that is
-    there, as nothing of it can be in a state without that resource.
+    there, or that a run is about to make with ``directory``, the stack's own folder, as nothing of
+    it can be in a state without that resource.
 
     An up that came further would have the guard in this state, too: its destroy takes all that
     another state still has.
     """
 
     def hook(_: pulumi.ResourceHookArgs) -> None:
+        if cluster_lock.is_held(Path(directory)):
+            raise runner.CommandError(
+                "nothing was touched, because another run is making the cluster of this stack, and "
+                "Pulumi's state has nothing of it: that run has another backend, or was killed. "
+                "Wait until it ends (`pgrep -af k3d` lists it), or use its backend (`pulumi login`)"
+            )
         _refuse_a_cluster(cluster, owner, lacks="it", undone="touched")
 
     options = pulumi.ResourceHookOptions(on_dry_run=True)

@@ -20,7 +20,9 @@ def problem(environment: Mapping[str, str] | None, stack: str) -> str:
         f"nothing was touched, because this stack was renamed from {before} to {stack}: "
         f"Docker's objects keep the names of {before}, so the cluster would be replaced, "
         f"and its workloads go with it. Run `pulumi stack rename {before}` to keep them, "
-        f"or `pulumi destroy` and then `pulumi up` to have a new cluster for {stack}"
+        f"or `pulumi destroy` and then `pulumi up` to have a new cluster for {stack}. If its state "
+        f"is a copy of that of {before} (`pulumi stack import`), its destroy would remove what "
+        f"{before} has: forget it with `pulumi stack rm --force --preserve-config {stack}`"
     )
 
 

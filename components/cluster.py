@@ -46,14 +46,14 @@ class ClusterRehearsal(pulumi.ComponentResource):
         run = _commands.python(
             f"{name}-run",
             "runtime_observability.host.rehearse",
-            stdin=_request(args, files=dict(args.files)),
+            stdin=_request(args, files=dict(args.files), on=args.on),
             environment={"CLUSTER": args.cluster, "DIGEST": args.digest},
             unless=_NO_CLUSTER,
             # Where Pulumi deletes it first (`up --replace`), guard and cluster go with it.
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=False),
         )
         self.digest = (
-            pulumi.Output.from_input(args.digest)  # a preview tells what comes if it starts
+            run.urn.apply(lambda _: args.digest)  # a preview tells what comes if it starts
             if pulumi.runtime.is_dry_run()
             else pulumi.Output.unsecret(run.stdout).apply(_rehearsed)
         )
@@ -64,8 +64,12 @@ class ClusterGuard(pulumi.ComponentResource):
     """Holds the only delete of the cluster, and is in the state before the cluster exists.
 
     Another digest or network replaces it: the old cluster goes first, with its workloads. The
-    digest is the rehearsal's, and that of the standing cluster while the nodes' files are others
-    than the rehearsed ones: an up that leaves out either does not replace the cluster.
+    digest is the rehearsal's, and that of the standing cluster where the rehearsal or the nodes'
+    files are of another configuration: an up that leaves out either does not replace the cluster.
+
+    What else replaces it (``--replace``, a taint, another network) deletes no cluster: the delete
+    fails while the file ``cluster.kept`` has its digest. That file is of a resource which a destroy
+    deletes before this one, and which a replacement leaves, as no property of it depends on this.
     """
 
     id: pulumi.Output[str]
@@ -77,21 +81,20 @@ class ClusterGuard(pulumi.ComponentResource):
         *,
         network: StackNetwork,
         files: ConfigFiles,
-        rehearsal: ClusterRehearsal | None,
+        rehearsal: ClusterRehearsal,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("runtime-observability:index:ClusterGuard", name, None, opts)
-        rehearsed = rehearsal.digest if rehearsal else pulumi.Output.from_input(args.digest)
 
-        async def unless_files_were_left_out(digest: str) -> str:
+        async def unless_parts_were_left_out(digest: str) -> str:
             # Awaited, because a file that this depended on would replace the guard with itself.
-            current = await files.are_current.future()
+            current = digest == args.digest and await files.are_current.future()
             return args.standing if args.standing and not current else digest
 
-        digest: pulumi.Output[str] = rehearsed.apply(unless_files_were_left_out)
+        digest: pulumi.Output[str] = rehearsal.digest.apply(unless_parts_were_left_out)
         sweep = _commands.guard(
             f"{name}-sweep",
-            ["sweep_cluster.sh"],
+            ["refuse_kept.sh", "sweep_cluster.sh"],
             {
                 "OWNER": args.owner,
                 "CLUSTER": args.cluster,
@@ -100,6 +103,17 @@ class ClusterGuard(pulumi.ComponentResource):
             },
             triggers=[digest, network.id],
             opts=pulumi.ResourceOptions(parent=self),
+        )
+        _commands.guard(
+            f"{name}-keep",
+            ["release_cluster.sh"],
+            {
+                "DIRECTORY": args.directory,
+                "DIGEST": digest,
+                "GENERATION": str(args.generation),
+            },
+            create=_commands.in_turn(["keep_cluster.sh"]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[sweep]),
         )
         self.id = sweep.id
         self.register_outputs({"id": self.id})

@@ -80,18 +80,13 @@ class TracedEnvironment(pulumi.ComponentResource):
             f"{name}-network", plan.network, opts=own("network", guard.of_this_name)
         )
         image = NodeImage(f"{name}-node-image", plan.node_image, opts=own("node-image"))
-        rehearsal = (
-            ClusterRehearsal(
-                f"{name}-rehearsal",
-                plan.rehearsal,
-                opts=own("rehearsal", guard.of_this_name, image),
-            )
-            if plan.rehearsal
-            else None
+        rehearsal = ClusterRehearsal(
+            f"{name}-rehearsal",
+            plan.rehearsal,
+            opts=own("rehearsal", guard.of_this_name, image),
         )
         # The standing nodes read these files when they restart.
-        before_files = [guard.of_this_name, image, *([rehearsal] if rehearsal else [])]
-        files = ConfigFiles(f"{name}-files", plan.files, opts=own("files", *before_files))
+        files = ConfigFiles(f"{name}-files", plan.files, opts=own("files", rehearsal))
         cluster_guard = ClusterGuard(
             f"{name}-cluster-guard",
             plan.cluster_guard,

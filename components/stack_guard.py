@@ -41,7 +41,7 @@ class StackGuard(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 hooks=pulumi.ResourceHookBinding(
-                    before_create=[_orphans.no_cluster(args.standing, args.owner)],
+                    before_create=[_orphans.no_cluster(args.standing, args.owner, args.directory)],
                     before_update=[_renames.refuse(args.stack)],
                 ),
             ),

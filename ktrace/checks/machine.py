@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -39,8 +40,9 @@ def inotify() -> Iterator[Finding]:
 
 
 def disk(folder: Path) -> Finding:
-    """The disk of ``folder``, or of the current folder where ``folder`` does not exist."""
-    place = folder if folder.exists() else Path.cwd()
+    """The disk of ``folder``, or of the current folder where this user sees no ``folder``."""
+    # Path.exists fails below a folder that may not be read.
+    place = folder if os.path.exists(folder) else Path.cwd()  # noqa: PTH110
     usage = shutil.disk_usage(place)
     free_share = usage.free / usage.total
     seen = f"{usage.free / _GIB:.1f} GiB ({free_share:.0%}) free at {place}"

@@ -191,6 +191,7 @@ class ClusterGuardArgs:
     """Of what the nodes were created from: another one is another cluster."""
     standing: str
     """That of the cluster that stands; empty: there is none."""
+    generation: int
 
 
 @dataclass(frozen=True)
@@ -204,6 +205,8 @@ class ClusterRehearsalArgs:
     """A standing cluster with another one is replaced."""
     files: Mapping[str, str]
     """Contents of the node-side files by name."""
+    on: bool
+    """Off: the cluster is replaced without a rehearsal, as the user wants it."""
 
 
 @dataclass(frozen=True)

@@ -204,6 +204,12 @@ class Names:
         return self.directory / "cluster.json"
 
     @property
+    def kept(self) -> Path:
+        """Has the digest of the cluster that no `pulumi up` may delete. The rehearsal of another
+        one, and a destroy, let that cluster go."""
+        return self.directory / "cluster.kept"
+
+    @property
     def node_directory(self) -> Path:
         return self.directory / "node"
 

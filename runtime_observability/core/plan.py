@@ -56,7 +56,7 @@ class Plan:
     """None where the stack has no Jaeger."""
     collector: CollectorArgs
     node_image: NodeImageArgs
-    rehearsal: ClusterRehearsalArgs | None
+    rehearsal: ClusterRehearsalArgs
     files: ConfigFilesArgs
     cluster_guard: ClusterGuardArgs
     cluster: TracedClusterArgs
@@ -125,9 +125,7 @@ def make_plan(
         jaeger=jaeger,
         collector=collector,
         node_image=NodeImageArgs(image, upstream, observed.generation),
-        rehearsal=(
-            _rehearsal(names, spec, digest, files) if settings.rehearse_replacement else None
-        ),
+        rehearsal=_rehearsal(names, spec, digest, files, on=settings.rehearse_replacement),
         files=ConfigFilesArgs(str(names.node_directory), files, observed.generation),
         cluster_guard=ClusterGuardArgs(
             names.owner,
@@ -135,6 +133,7 @@ def make_plan(
             str(names.directory),
             digest,
             standing=min(observed.created_from, default=""),
+            generation=observed.generation,
         ),
         cluster=_cluster(names, spec, digest, observed),
         probe=_probe(settings, names, observed, marks, spec) if settings.trace_probe else None,
@@ -203,7 +202,7 @@ def _digest(spec: ClusterSpec, record: Record | None) -> str:
 
 
 def _rehearsal(
-    names: Names, spec: ClusterSpec, digest: str, files: Mapping[str, str]
+    names: Names, spec: ClusterSpec, digest: str, files: Mapping[str, str], *, on: bool
 ) -> ClusterRehearsalArgs:
     return ClusterRehearsalArgs(
         stack=names.stack,
@@ -213,6 +212,7 @@ def _rehearsal(
         spec=spec,
         digest=digest,
         files=files,
+        on=on,
     )
 
 

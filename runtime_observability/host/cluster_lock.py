@@ -14,6 +14,7 @@ from runtime_observability.host import runner
 from runtime_observability.host.progress import log
 
 _SECONDS = 300
+_NAME = "cluster.lock"
 
 
 class LockError(runner.CommandError):
@@ -63,6 +64,21 @@ def locked(names: Names) -> Iterator[int]:
         os.close(descriptor)
 
 
+def is_held(directory: Path) -> bool:
+    """Whether a run holds the lock of the cluster of the stack's own folder ``directory``."""
+    try:
+        descriptor = os.open(directory / _NAME, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def is_superseded(names: Names, lock: int) -> bool:
     """Whether a later run has a lock of its own: a destroy has removed this one's file meanwhile.
 
@@ -79,4 +95,4 @@ def _is_current(names: Names, lock: int) -> bool:
 
 
 def _path(names: Names) -> Path:
-    return names.directory / "cluster.lock"
+    return names.directory / _NAME

@@ -26,7 +26,9 @@ def refuse(names: Names, docker_root: str) -> list[Problem]:
 
 def refuse_read_only(names: Names) -> list[Problem]:
     own = _existing(names.directory)
-    folders = [own, names.node_directory] if names.node_directory.is_dir() else [own]
+    # Path.is_dir fails where another user's folder may not be read.
+    has_files = os.path.isdir(names.node_directory)  # noqa: PTH112
+    folders = [own, names.node_directory] if has_files else [own]
     return [
         Problem(
             "state folder",

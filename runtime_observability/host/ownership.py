@@ -113,7 +113,7 @@ def _of_a_like_name(
 ) -> list[Owned]:
     """For a stack that has nothing yet: ``traced-a-jaeger`` is the network of stack a-jaeger and
     the container of stack a, and most docker commands take either for such a name."""
-    if _is_there(names.directory) or any(
+    if is_there(names.directory) or any(
         found.owner == names.owner for found in (*containers, *networks)
     ):
         return []
@@ -125,7 +125,7 @@ def _of_a_like_name(
 
 def _taken(stranger: Owned) -> Problem:
     seen = f"{stranger.name} is taken by {stranger.whose}"
-    if not stranger.folder or _is_there(Path(stranger.folder)):
+    if not stranger.folder or is_there(Path(stranger.folder)):
         return Problem("stack name", seen, cure="destroy that first, or choose another stack name")
     return Problem(
         "stack name",
@@ -139,7 +139,7 @@ def _taken(stranger: Owned) -> Problem:
 def _moved_or_copied(names: Names, origin: Path, left: Owned) -> Problem:
     here, there = shlex.quote(str(names.folder)), shlex.quote(str(origin))
     # Docker makes a mount's source again where it is gone: a folder alone is no project.
-    if _is_there(origin / "Pulumi.yaml"):
+    if is_there(origin / "Pulumi.yaml"):
         return Problem(
             FOLDER,
             f"it is a copy of {origin}, where stack {left.stack} has {left.name}",
@@ -148,7 +148,7 @@ def _moved_or_copied(names: Names, origin: Path, left: Owned) -> Problem:
             "`pulumi stack init NAME`",
         )
     destroy = f"run `pulumi destroy --stack {shlex.quote(left.stack)}` and then `pulumi up`"
-    can_go_back = not _is_there(origin) and _is_there(origin.parent)
+    can_go_back = not is_there(origin) and is_there(origin.parent)
     return Problem(
         FOLDER,
         f"it was moved here from {origin}, where stack {left.stack} made {left.name}",
@@ -199,7 +199,7 @@ def _read_claim(names: Names) -> dict[str, str]:
     return {key: str(value) for key, value in claim.items()} if isinstance(claim, dict) else {}
 
 
-def _is_there(path: Path) -> bool:
+def is_there(path: Path) -> bool:
     """Whether ``path`` exists; what this user may not see does."""
     try:
         path.stat()

@@ -186,10 +186,14 @@ def next_generation(
     """
     if record:
         return record.generation + 1 if drift else record.generation
-    if not names.directory.is_dir() and names.owner not in {item.owner for item in found}:
+    folders = [
+        folder
+        for folder in (names.directory, *names.directory.parents)
+        if os.path.isdir(folder)  # noqa: PTH112 - Path.is_dir fails below another user's folder
+    ]
+    if folders[0] != names.directory and names.owner not in {item.owner for item in found}:
         return _FIRST_GENERATION
-    folders = (names.directory, *names.directory.parents)
-    return next(folder for folder in folders if folder.is_dir()).stat().st_mtime_ns // 1000
+    return folders[0].stat().st_mtime_ns // 1000
 
 
 def check_k3d() -> list[Problem]:
@@ -241,7 +245,7 @@ def refuse_missing_sources(names: Names, volumes: Sequence[str]) -> list[Problem
             "create it, or name another",
         )
         for number, source in enumerate(sources)
-        if not source.exists()
+        if not ownership.is_there(source)
     ]
 
 

@@ -1,15 +1,16 @@
 """Sees a new cluster start before the old one is changed: run with ``python -m``.
 
-Reads ``{"stack", "folder", "stateFolder", "spec", "digest", "files"}`` on stdin and prints
-``{"digest", "rehearsed", "seconds"}``. It does nothing unless this stack's cluster stands and
-either was created from another configuration than ``digest``, or will restart with other
+Reads ``{"stack", "folder", "stateFolder", "spec", "digest", "files", "on"}`` on stdin and prints
+``{"digest", "rehearsed", "seconds"}``. It starts nothing unless it is ``on``, this stack's cluster
+stands and either was created from another configuration than ``digest``, or will restart with other
 registries. Where the new configuration does not start it fails, so that Pulumi never comes to the
-old cluster.
+old cluster. At the end a cluster of another ``digest`` may be deleted, and one of this may not.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -26,7 +27,14 @@ from runtime_observability.host.progress import log
 
 _EXTRA_SECONDS = 60
 """Time for k3d itself, in addition to its timeout for the nodes."""
-CURE = "`pulumi config set rehearseReplacement false` replaces a cluster without a rehearsal"
+CURE = (
+    "`pulumi config set rehearseReplacement false` replaces a cluster without a rehearsal, and its "
+    "workloads are lost also where the new one does not start"
+)
+_MACHINE = re.compile(
+    r"no space left on device|cannot connect to the docker daemon|address pool", re.IGNORECASE
+)
+"""In errors that no configuration is the reason of."""
 
 
 class RefusedError(runner.CommandError):
@@ -82,12 +90,28 @@ def rehearse(names: Names, spec: ClusterSpec, files: Mapping[str, str], lock: in
         write_private(kubeconfig, k3d.kubeconfig(names.rehearsal))
         cluster_ready.wait(kubeconfig, cluster_ready.Wanted.of(spec, nodes), watch)
     except runner.CommandError as error:
+        if reason := _of_the_machine(error):
+            raise RefusedError(
+                f"cluster {names.cluster} stays as it is, and whether the new configuration starts "
+                f"is not known: {reason}\nmend that, then run `pulumi up` again"
+            ) from None
         raise RefusedError(
             f"the new configuration of cluster {names.cluster} does not start, so the cluster "
             f"stays as it is: {error}\n{CURE}"
         ) from None
     finally:
         sweep(names)
+
+
+def _of_the_machine(error: runner.CommandError) -> str:
+    """What is wrong with Docker or a disk, where that made a rehearsal fail; else empty."""
+    if _MACHINE.search(str(error)):
+        return str(error)
+    try:
+        docker.daemon()
+    except runner.CommandError as gone:
+        return f"{gone}\nthe rehearsal ended with: {error}"
+    return ""
 
 
 def refuse_ports_taken_meanwhile(names: Names, spec: ClusterSpec) -> None:
@@ -111,12 +135,14 @@ def main() -> int:
     rehearsed = False
     try:
         with locked(names) as lock:
-            if follows := what_follows(names, spec, request["digest"]):
+            follows = what_follows(names, spec, request["digest"]) if request["on"] else ""
+            if follows:
                 log(f"cluster {names.cluster}: the new configuration is started beside it first")
                 rehearse(names, spec, request["files"], lock)
                 refuse_ports_taken_meanwhile(names, spec)
                 rehearsed = True
                 log(f"cluster {names.cluster}: the new configuration starts, so {follows}")
+            write_private(names.kept, f"{request['digest']}\n")
     except RefusedError as error:
         log(f"error: {error}")
         return 1

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
+
+import pytest
 
 from tests.live.pods import a_bare_pod, expect_a_pod_to_run
 from tests.live.stack import UP_SECONDS, Stack
@@ -123,6 +126,50 @@ def test_a_replacement_is_seen_to_start_before_the_old_cluster_goes(standing: St
     standing.expect_no_changes()
 
 
+def test_a_plan_of_a_preview_replaces_the_cluster(standing: Stack, tmp_path: Path) -> None:
+    """And not a plan from before: Pulumi compares what it says with what comes."""
+    before, plan = standing.ids(), str(tmp_path / "plan.json")
+    standing.configure(k3sArgs=["--kubelet-arg=max-pods=30@server:*"])
+    standing.pulumi("preview", "--save-plan", plan)
+    standing.configure(k3sArgs=["--kubelet-arg=max-pods=31@server:*"])
+    stale = standing.start("up", "--yes", "--skip-preview", "--plan", plan).wait(UP_SECONDS)
+    assert "violates plan" in stale.failed().said
+    assert standing.ids() == before
+    standing.configure(k3sArgs=["--kubelet-arg=max-pods=30@server:*"])
+    standing.pulumi("up", "--yes", "--skip-preview", "--plan", plan)
+    assert standing.ids()[standing.server] != before[standing.server]
+    standing.expect_no_changes()
+
+
+def test_a_rehearsal_of_another_configuration_replaces_no_cluster(standing: Stack) -> None:
+    """As after an up that was interrupted before it came to the guard."""
+    before = standing.ids()
+    guard = standing.state["cluster-guard-sweep"]["urn"]
+    up = ("up", "--yes", "--skip-preview")
+    standing.configure(k3sArgs=["--kubelet-arg=max-pods=32@server:*"])
+    standing.pulumi(*up, "--exclude", guard, "--exclude-dependents")
+    standing.configure(k3sArgs=["--kube-apiserver-arg=no-such-flag=1@server:*"])
+    standing.pulumi(*up, "--target", guard)
+    assert standing.ids() == before
+    standing.configure()
+    standing.up()
+    assert standing.ids() == before
+    standing.expect_no_changes()
+
+
+def test_a_guard_that_was_renamed_in_the_state_takes_no_cluster_along(standing: Stack) -> None:
+    before = standing.ids()
+    guard = standing.state["cluster-guard-sweep"]["urn"]
+    standing.pulumi("state", "rename", guard, "another-name", "--yes")
+    assert "`pulumi state delete`" in standing.refused_up().said
+    assert standing.ids() == before
+    renamed = f"{guard.rpartition('::')[0]}::another-name"
+    standing.pulumi("state", "delete", renamed, "--yes")
+    standing.up()
+    assert standing.ids() == before
+    standing.expect_no_changes()
+
+
 def test_a_part_of_an_up_replaces_no_cluster_without_its_rehearsal(standing: Stack) -> None:
     before = standing.ids()
     guard, rehearsal = (
@@ -152,11 +199,35 @@ def test_a_guard_that_was_tainted_takes_no_cluster_along(standing: Stack) -> Non
     before, objects = standing.ids(), standing.docker.of_stack(standing.name)
     for guard in ("stack-sweep", "network-detach"):
         standing.pulumi("state", "taint", standing.state[guard]["urn"], "--yes")
-        refused = standing.start("up", "--yes", "--skip-preview").wait(UP_SECONDS).failed()
-        assert "the delete of this resource takes cluster" in refused.said
+        assert "the delete of this resource takes cluster" in standing.refused_up().said
         standing.pulumi("state", "untaint", "--all", "--yes")
     assert standing.ids() == before
     assert standing.docker.of_stack(standing.name) == objects
+    standing.expect_no_changes()
+
+
+@pytest.mark.parametrize("name", ["cluster-guard-sweep", "network-network"])
+def test_a_cluster_is_not_replaced_because_pulumi_was_told_to(standing: Stack, name: str) -> None:
+    """Nobody has seen the next one start. All at once is as much as one of them."""
+    before = standing.ids()
+    resource = standing.state[name]["urn"]
+    keep = standing.state["cluster-guard-keep"]["urn"]
+    with a_bare_pod(standing) as pod:
+        known = pod()
+        standing.pulumi("state", "taint", resource, "--yes")
+        assert "was not removed: this is no `pulumi destroy`" in standing.refused_up().said
+        standing.pulumi("state", "untaint", "--all", "--yes")
+        for words in (
+            ("--replace", resource),
+            ("--replace", resource, "--replace", keep),
+            ("--target-replace", resource, "--target-dependents"),
+        ):
+            refused = standing.start("up", "--yes", "--skip-preview", *words).wait(UP_SECONDS)
+            assert "was not removed: this is no `pulumi destroy`" in refused.failed().said
+        assert standing.ids() == before
+        standing.up()
+        assert pod() == known
+    assert standing.ids() == before
     standing.expect_no_changes()
 
 
@@ -179,18 +250,4 @@ def test_a_rehearsal_that_was_killed_is_cleared_away(standing: Stack) -> None:
     assert "a rehearsal of cluster" in standing.up().said
     assert standing.ids() == before
     assert standing.docker.of_stack(standing.name) == objects
-    standing.expect_no_changes()
-
-
-def test_a_replaced_network_takes_all_that_is_on_it_along_in_the_right_order(
-    standing: Stack,
-) -> None:
-    before = standing.ids()
-    network = standing.docker.networks(f"name={standing.cluster}")
-    urn = standing.state["network-network"]["urn"]
-    standing.pulumi("up", "--yes", "--skip-preview", "--replace", urn)
-    after = standing.ids()
-    assert set(after) == set(before)
-    assert not set(after.values()) & set(before.values())
-    assert standing.docker.networks(f"name={standing.cluster}") != network
     standing.expect_no_changes()

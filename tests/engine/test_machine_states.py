@@ -132,6 +132,24 @@ def test_a_renamed_stack_is_refused_with_the_cure_and_nothing_is_touched(
     standing.expect_no_changes()
 
 
+def test_a_backend_leaves_the_cluster_to_the_run_of_another_one(
+    absent: Stack, tmp_path: Path
+) -> None:
+    """Both have the stack's name and folder, and the cluster is not there yet."""
+    making = absent.up_until_its_first_node_is_there()
+    environment = absent.environment
+    absent.environment = {**environment, "PULUMI_BACKEND_URL": f"file://{tmp_path}"}
+    try:
+        absent.pulumi("stack", "init", absent.name)
+        refused = absent.refused_up()
+        absent.destroy()
+    finally:
+        absent.environment = environment
+    assert "another run is making the cluster of this stack" in refused.said
+    making.wait(UP_SECONDS).succeeded()
+    absent.expect_no_changes()
+
+
 def test_an_empty_backend_neither_takes_nor_destroys_the_cluster(
     standing: Stack, tmp_path: Path
 ) -> None:

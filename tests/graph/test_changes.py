@@ -23,7 +23,7 @@ from tests.graph.test_graph import MARK
 REHEARSAL = "rehearsal-run"
 IN_PLACE = {REHEARSAL, "cluster-ensure"}
 """A rehearsal that finds nothing to replace ends at once."""
-CLUSTER = IN_PLACE | {"cluster-guard-sweep"}
+CLUSTER = IN_PLACE | {"cluster-guard-sweep", "cluster-guard-keep"}
 NODE_IMAGE = {"node-image-build"}
 EITHER_IMAGE = NODE_IMAGE | {"node-image-image"}
 """One replaces the other: an image that is built, and one that is pulled."""
@@ -53,6 +53,11 @@ def test_a_preview_is_given_what_the_up_is_given(default: Run) -> None:
     assert preview.error is None
     assert sorted(preview.names) == sorted(default.names)
     assert changed(default, preview) == {}
+    # `pulumi up --plan` compares these too.
+    for resource in default.custom:
+        planned = preview[resource.name]
+        assert planned.dependencies == resource.dependencies, resource.name
+        assert planned.property_dependencies == resource.property_dependencies, resource.name
 
 
 @pytest.mark.parametrize(
@@ -384,7 +389,8 @@ def test_a_new_generation_runs_files_cluster_and_probe_again(default: Run) -> No
     drifted = run(observed=Observation(generation=8, drift=("node x is gone",)))
     found = changed(default, drifted)
     assert found.pop("probe-run") == {"triggers"}
-    assert found == {name: {"environment"} for name in FILES | NODE_IMAGE | {"cluster-ensure"}}
+    runs = FILES | NODE_IMAGE | {"cluster-guard-keep", "cluster-ensure"}
+    assert found == {name: {"environment"} for name in runs}
     assert drifted["cluster-ensure"].environment["GENERATION"] == "8"
     assert drifted.warnings() == ["node x is gone: up will repair it"]
 

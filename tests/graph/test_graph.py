@@ -78,7 +78,7 @@ def test_everything_is_deleted_before_its_replacement(any_run: Run) -> None:
     """
     kept = {resource.name for resource in any_run.custom if not resource.delete_before_replace}
     images = {resource.name for resource in any_run.of_type(IMAGE)}
-    assert kept - images == {"rehearsal-run"} & {resource.name for resource in any_run.custom}
+    assert kept - images == {"rehearsal-run"}
     assert images <= kept
 
 
@@ -226,6 +226,17 @@ def env(resource: Resource) -> dict[str, Any]:
     return found
 
 
+def test_what_keeps_the_cluster_goes_in_a_destroy_and_stays_in_a_replacement(
+    any_run: Run,
+) -> None:
+    """The engine replaces what has a property of a replaced resource; a destroy begins with what
+    depends on a resource in any way."""
+    keep, guard = any_run["cluster-guard-keep"], any_run["cluster-guard-sweep"]
+    assert guard.urn in keep.dependencies
+    assert not any(guard.urn in urns for urns in keep.property_dependencies.values())
+    assert "cluster-guard-keep" in any_run.before("cluster-ensure")
+
+
 @pytest.mark.parametrize(
     ("name", "key", "sources"),
     [
@@ -258,12 +269,15 @@ def test_the_cluster_is_replaced_for_its_spec_and_network_alone(default: Run) ->
 
 
 def test_guards_make_nothing_and_others_delete_nothing(any_run: Run) -> None:
-    guards = {"stack-sweep", "network-detach", "cluster-guard-sweep"}
+    guards = {
+        "stack-sweep": _commands.in_turn(["claim_stack.sh"]),
+        "network-detach": "true",
+        "cluster-guard-sweep": "true",
+        "cluster-guard-keep": _commands.in_turn(["keep_cluster.sh"]),
+    }
     for command in any_run.of_type(COMMAND):
         if command.name in guards:
-            claims = command.name == "stack-sweep"
-            made = _commands.in_turn(["claim_stack.sh"]) if claims else "true"
-            assert command.inputs["create"] == made
+            assert command.inputs["create"] == guards[command.name]
             assert command.inputs["delete"]
         elif not command.name.startswith("files-"):
             assert "delete" not in command.inputs, command.name

@@ -228,10 +228,20 @@ def test_a_command_has_these_inputs_and_no_other(stack: Run) -> None:
             DIGEST=identity(spec_of(NAMES, parsed())),
         ),
         "cluster-guard-sweep": guard(
-            ["sweep_cluster.sh"],
+            ["refuse_kept.sh", "sweep_cluster.sh"],
             [identity(spec_of(NAMES, parsed())), NETWORK_ID],
             CLUSTER | {"DIGEST": identity(spec_of(NAMES, parsed()))},
         ),
+        "cluster-guard-keep": guard(
+            ["release_cluster.sh"],
+            [],
+            {
+                "DIRECTORY": str(NAMES.directory),
+                "DIGEST": identity(spec_of(NAMES, parsed())),
+                "GENERATION": "7",
+            },
+        )
+        | {"create": _commands.in_turn(["keep_cluster.sh"])},
         "cluster-ensure": python(
             f"{host}.ensure", [f"id-of-{ENVIRONMENT}-cluster-guard-sweep"], GENERATION="7"
         ),
@@ -281,6 +291,7 @@ def test_a_command_reads_these_documents(stack: Run) -> None:
             "spec": spec.document,
             "digest": identity(spec),
             "files": documents.node_files(parsed(), cgroup_v1=False),
+            "on": True,
         },
         "probe-run": {
             "jaegerUrl": "http://127.0.0.1:16686",

@@ -9,7 +9,7 @@ import pytest
 
 from components import _orphans
 from runtime_observability.core.naming import Names
-from runtime_observability.host import runner
+from runtime_observability.host import cluster_lock, runner
 from tests.fakes.daemon import FakeDaemon
 
 
@@ -67,17 +67,29 @@ def test_a_network_with_a_cluster_is_no_orphan(
     assert node.name not in daemon.names, "it was never complete"
 
 
+def test_a_cluster_that_a_run_of_another_backend_makes_is_left_to_that(
+    daemon: FakeDaemon, names: Names
+) -> None:
+    made: Any = _orphans.no_cluster("", names.owner, str(names.directory))
+    with (
+        cluster_lock.locked(names),
+        pytest.raises(runner.CommandError, match=r"nothing was touched.*`pulumi login`"),
+    ):
+        made.callback(None)
+    made.callback(None)
+
+
 def test_a_cluster_that_no_state_has_is_told_in_the_preview(
     daemon: FakeDaemon, names: Names
 ) -> None:
     """Else the guard were in this state, too, and its destroy took what another state has."""
-    made: Any = _orphans.no_cluster(names.cluster, names.owner)
+    made: Any = _orphans.no_cluster(names.cluster, names.owner, str(names.directory))
     assert made.opts.on_dry_run
     made.callback(None)
     daemon.node(names)
     with pytest.raises(runner.CommandError, match=r"nothing was touched.*`pulumi login`"):
         made.callback(None)
-    never_complete: Any = _orphans.no_cluster("", names.owner)
+    never_complete: Any = _orphans.no_cluster("", names.owner, str(names.directory))
     never_complete.callback(None)
 
 

@@ -28,6 +28,7 @@ def test_another_name_in_the_state_is_refused_with_both_ways_on() -> None:
     assert told.startswith("nothing was touched, because this stack was renamed from dev to prod")
     assert "`pulumi stack rename dev`" in told
     assert "`pulumi destroy`" in told
+    assert "`pulumi stack rm --force --preserve-config prod`" in told, "a destroy would be of dev"
 
 
 @pytest.mark.parametrize(

@@ -82,3 +82,29 @@ def test_it_stops_a_run(
     free({tmp_path: 1}, monkeypatch)
     read_only(names.folder, monkeypatch)
     assert [problem.key for problem in observe(names, {}).problems] == ["state folder", "disk"]
+
+
+def test_the_folder_of_another_user_is_told_and_not_looked_into(
+    names: Names, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a checkout that two users share: the one who came first has .stacks."""
+    names.node_directory.mkdir(parents=True)
+    see = os.stat
+
+    def denied(path: object, *rest: object, **more: object) -> os.stat_result:
+        if str(path).startswith(str(names.directory)):
+            raise PermissionError(13, os.strerror(13))
+        return see(path, *rest, **more)  # type: ignore[arg-type]
+
+    def read(path: Path, **_: object) -> str:
+        path.stat()
+        return ""
+
+    monkeypatch.setattr(os, "stat", denied)
+    monkeypatch.setattr(Path, "read_text", read)
+    read_only(names.state_folder, monkeypatch)
+    found = observe(names, {}, volumes=[f"{names.directory}:/theirs"])
+    told = "\n".join(map(str, found.problems))
+    assert "belongs to another user of this machine" in told
+    assert f"{names.state_folder} cannot be written" in told
+    assert "does not exist" not in told, "nobody can tell that"

@@ -57,7 +57,7 @@ def start(
 ) -> Callable[[ClusterSpec], int]:
     """Runs the rehearsal of a spec as a command; returns its exit code."""
 
-    def run(spec: ClusterSpec) -> int:
+    def run(spec: ClusterSpec, *, on: bool = True) -> int:
         request = {
             "stack": names.stack,
             "folder": str(names.folder),
@@ -65,6 +65,7 @@ def start(
             "spec": spec.document,
             "digest": identity(spec),
             "files": FILES,
+            "on": on,
         }
         monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(request)))
         return rehearse.main()
@@ -165,8 +166,88 @@ def test_a_node_that_does_not_become_ready_ends_the_up(
     assert said.err.splitlines()[-2:] == [
         "error: the new configuration of cluster traced-dev does not start, so the cluster stays "
         "as it is: server-0: it has not joined",
-        "`pulumi config set rehearseReplacement false` replaces a cluster without a rehearsal",
+        rehearse.CURE,
     ]
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "write /var/lib/rancher: no space left on device",
+        "could not find an available, non-overlapping IPv4 address pool among the defaults",
+    ],
+)
+def test_a_machine_without_room_is_not_called_a_bad_configuration(
+    daemon: FakeDaemon,
+    names: Names,
+    run: Callable[[], int],
+    capfd: pytest.CaptureFixture[str],
+    waits: list[str],
+    *,
+    reason: str,
+) -> None:
+    """Without a rehearsal the old cluster would go, and the new one find no room either."""
+    standing = daemon.node(names, spec="of another configuration")
+    waits.append(f"server-0: {reason}")
+    assert run() == 1
+    assert daemon.names == {standing.name}
+    said = capfd.readouterr().err
+    assert f"whether the new configuration starts is not known: server-0: {reason}" in said
+    assert "rehearseReplacement" not in said
+    assert not names.kept.exists()
+
+
+def test_a_docker_that_goes_away_is_not_called_a_bad_configuration(
+    daemon: FakeDaemon,
+    names: Names,
+    run: Callable[[], int],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    daemon.node(names, spec="of another configuration")
+
+    def away(*_: object) -> float:
+        daemon.down = True
+        raise runner.CommandError("server-0: it has not joined")
+
+    def back(_: Names) -> None:
+        daemon.down = False
+
+    monkeypatch.setattr(cluster_ready, "wait", away)
+    monkeypatch.setattr(rehearse, "sweep", back)
+    assert run() == 1
+    said = capfd.readouterr().err
+    assert "Cannot connect to the Docker daemon" in said
+    assert "the rehearsal ended with: server-0: it has not joined" in said
+    assert "rehearseReplacement" not in said
+
+
+@pytest.mark.usefixtures("waits")
+def test_the_cluster_that_is_kept_is_the_one_that_was_seen_to_start(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    run: Callable[[], int],
+) -> None:
+    """The old one may be deleted then. A configuration that was set back keeps it again."""
+    names.directory.mkdir(parents=True)
+    names.kept.write_text("of another configuration\n")
+    daemon.node(names, spec="of another configuration")
+    daemon.k3d_fails_after = 1
+    assert run() == 1
+    assert names.kept.read_text() == "of another configuration\n"
+    daemon.k3d_fails_after = None
+    assert run() == 0
+    assert names.kept.read_text() == f"{identity(spec)}\n"
+
+
+def test_a_rehearsal_that_is_off_starts_nothing_and_lets_the_cluster_go(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, start: Callable[..., int]
+) -> None:
+    daemon.node(names, spec="of another configuration")
+    assert start(spec, on=False) == 0
+    assert created(daemon) == []
+    assert names.kept.read_text() == f"{identity(spec)}\n"
 
 
 def test_a_cluster_that_another_run_changes_is_not_called_a_bad_configuration(

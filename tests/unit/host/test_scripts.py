@@ -20,6 +20,9 @@ from tests.fakes.daemon import FakeDaemon
 
 REHEARSAL = _commands.in_turn(["sweep_rehearsal.sh"])
 CLUSTER = _commands.in_turn(["sweep_cluster.sh"])
+CLUSTER_GUARD = _commands.in_turn(["refuse_kept.sh", "sweep_cluster.sh"])
+KEEP = _commands.in_turn(["keep_cluster.sh"])
+RELEASE = _commands.in_turn(["release_cluster.sh"])
 STACK = _commands.in_turn(
     ["refuse_alone.sh", "sweep_rehearsal.sh", "sweep_cluster.sh", "sweep_stack.sh"]
 )
@@ -261,6 +264,62 @@ def test_without_docker_nothing_is_proven(daemon: FakeDaemon, names: Names, text
     assert done.returncode != 0
     assert "Cannot connect to the Docker daemon" in done.stderr
     assert config.exists()
+
+
+# --- the cluster that is kept ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def kept(daemon: FakeDaemon, names: Names) -> set[str]:
+    """A cluster on its network, which its guard keeps; what is in Docker."""
+    daemon.network(names.network, labels=names.labels)
+    daemon.node(names, "server", spec="a" * 16)
+    done = sh(KEEP, daemon, DIRECTORY=str(names.directory), DIGEST="a" * 16)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert names.kept.read_text() == f"{'a' * 16}\n"
+    assert stat.S_IMODE(names.kept.stat().st_mode) == 0o600
+    return set(daemon.names)
+
+
+def test_a_guard_that_pulumi_was_told_to_replace_keeps_the_cluster(
+    daemon: FakeDaemon, names: Names, kept: set[str]
+) -> None:
+    done = sh(CLUSTER_GUARD, daemon, **values(names), DIGEST="a" * 16)
+    assert done.returncode == 1
+    assert "cluster traced-dev was not removed: this is no `pulumi destroy`" in done.stderr
+    assert "`pulumi state untaint --all`" in done.stderr
+    assert daemon.names == kept
+
+
+def test_a_destroy_removes_a_kept_cluster(daemon: FakeDaemon, names: Names, kept: set[str]) -> None:
+    assert sh(RELEASE, daemon, **values(names)).returncode == 0
+    assert sh(CLUSTER_GUARD, daemon, **values(names), DIGEST="a" * 16).returncode == 0
+    assert daemon.names == {names.network}
+    assert sh(RELEASE, daemon, **values(names)).returncode == 0, "once more"
+
+
+def test_a_cluster_goes_once_another_was_rehearsed(
+    daemon: FakeDaemon, names: Names, kept: set[str]
+) -> None:
+    names.kept.write_text(f"{'b' * 16}\n")
+    assert sh(CLUSTER_GUARD, daemon, **values(names), DIGEST="a" * 16).returncode == 0
+    assert daemon.names == {names.network}
+    assert names.kept.exists(), "the next cluster is kept"
+
+
+def test_what_cannot_start_without_its_network_is_not_kept(
+    daemon: FakeDaemon, names: Names, kept: set[str]
+) -> None:
+    daemon.networks.clear()
+    assert sh(CLUSTER_GUARD, daemon, **values(names), DIGEST="a" * 16).returncode == 0
+    assert daemon.names == set()
+
+
+def test_no_cluster_is_kept_where_there_is_none(
+    daemon: FakeDaemon, names: Names, kept: set[str]
+) -> None:
+    sh(f"docker rm -fv k3d-{names.cluster}-server-0", daemon)
+    assert sh(CLUSTER_GUARD, daemon, **values(names), DIGEST="a" * 16).returncode == 0
 
 
 # --- the stack ------------------------------------------------------------------------------------
