@@ -24,11 +24,13 @@ def ticks(total_ms: float) -> str:
     """The labels above the bars."""
     unit = _unit(total_ms)
     number = int(total_ms * _LAST / unit) + 1 if total_ms > 0 else 0
-    labels = "".join(
-        f'<span style="left:{at * unit / total_ms * 100:.2f}%">{_label(at * unit, unit)}</span>'
-        for at in range(number)
-    )
+    labels = "".join(_tick(at * unit / total_ms, _label(at * unit, unit)) for at in range(number))
     return f'<span class="ticks">{labels or "when"}</span>'
+
+
+def _tick(share: float, label: str) -> str:
+    """A ``label`` at its share of the axis, or before its end where the axis is too short for it."""
+    return f'<span style="left:min({share:.2%},calc(100% - {len(label)}ch))">{label}</span>'
 
 
 def _unit(total_ms: float) -> float:

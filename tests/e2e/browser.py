@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, Request, sync_playwright
+from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 from tests import lacking
 
@@ -45,10 +45,15 @@ def _running(program: str) -> Iterator[Browser]:
 
 
 def problems(
-    browser: Browser, file: Path, width: int = 1280, scheme: Scheme = "light"
+    browser: Browser,
+    file: Path,
+    width: int = 1280,
+    scheme: Scheme = "light",
+    use: Callable[[Page], None] = lambda _: None,
 ) -> list[str]:
     """What is wrong with a page on a window of ``width`` pixels, in one line each.
 
+    ``use`` does what a person does with the page before that.
     That is each word on its console, each further file that it asks for, a need to scroll sideways,
     each text that is too long for its place, and each rule of accessibility that axe-core finds
     broken.
@@ -65,6 +70,7 @@ def problems(
     page.on("request", loads)
     try:
         page.goto(file.as_uri())
+        use(page)
         wider = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         if wider > 0:
             found.append(f"{wider} pixels are beyond the window")
