@@ -67,11 +67,11 @@ def locked(names: Names) -> Iterator[int]:
 def is_held(directory: Path) -> bool:
     """Whether a run holds the lock of the cluster of the stack's own folder ``directory``."""
     try:
-        descriptor = os.open(directory / _NAME, os.O_RDWR)
+        descriptor = os.open(directory / _NAME, os.O_RDONLY)
     except OSError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     finally:

@@ -29,6 +29,7 @@ from runtime_observability.core.transition import with_agents
 from runtime_observability.core.versions import Version
 from runtime_observability.host import (
     api_server,
+    cluster_lock,
     daemon,
     disk,
     docker,
@@ -66,6 +67,7 @@ def observe(
     ``has_jaeger``: whether a Jaeger is to be part of the stack. ``open_search``: whether it wants
     an OpenSearch of its own.
     """
+    is_being_made = cluster_lock.is_held(names.directory)  # asked before what that run writes down
     record = store.load(names)
     image = str(record.spec["k3d"]["image"]) if record else ""
     with ThreadPoolExecutor() as looks:  # each waits for a command, or for the API server
@@ -111,7 +113,7 @@ def observe(
         cgroup_v1=engine.cgroup_version == "1",
         limits_swap=engine.limits_swap,
         architecture=engine.architecture,
-        record=_standing(names, record, containers),
+        record=_standing(names, record, containers, is_being_made=is_being_made),
         created_from=ClusterNodes.of(containers, names.cluster, names.owner).created_from,
         held_ports={
             container.name: frozenset(container.host_ports())
@@ -141,11 +143,14 @@ def _trace_store(names: Names, containers: Sequence[Owned]) -> tuple[str, tuple[
     return own[names.collector].store if names.collector in own else "", ()
 
 
-def _standing(names: Names, record: Record | None, containers: list[Owned]) -> Record | None:
+def _standing(
+    names: Names, record: Record | None, containers: list[Owned], *, is_being_made: bool
+) -> Record | None:
     """``record`` with the agents that exist: ensure writes down what it wants before it adds them.
 
     New agents that did not start were removed again: no change of theirs replaces the cluster.
     A record of another cluster than the one that stands, from a backup for instance, tells nothing.
+    One that a run is making is not called incomplete: it may be complete before this run is there.
     """
     nodes = ClusterNodes.of(containers, names.cluster, names.owner)
     if record is None or nodes.created_from - {record.digest}:
@@ -155,7 +160,9 @@ def _standing(names: Names, record: Record | None, containers: list[Owned]) -> R
     agents = spec.config["agents"]
     while agents and names.node("agent", agents - 1) not in there:
         agents -= 1
-    return replace(record, spec=with_agents(spec, agents).document)
+    never_complete = record.never_complete and not is_being_made
+    document = with_agents(spec, agents).document
+    return replace(record, spec=document, never_complete=never_complete)
 
 
 def check_folders(names: Names) -> list[Problem]:

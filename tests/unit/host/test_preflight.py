@@ -25,7 +25,7 @@ from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import NODE_IMAGE, Names
 from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.transition import Transition, transition
-from runtime_observability.host import ownership, preflight, runner, store
+from runtime_observability.host import cluster_lock, ownership, preflight, runner, store
 from runtime_observability.host.docker import Owned
 from runtime_observability.host.preflight import observe
 from tests.configuration import parsed, spec_of
@@ -381,6 +381,19 @@ def test_a_record_of_another_cluster_than_the_one_that_stands_tells_nothing(
     assert seen(names).created_from == {record.digest}
     store.save(names, replace(record, digest="another"))
     assert seen(names).record is None
+
+
+def test_a_cluster_that_a_run_is_making_is_not_called_incomplete(
+    names: Names, record: Record
+) -> None:
+    """It may be complete, and in use, when a run with another backend comes to its network."""
+    store.save(names, replace(record, complete=False, never_complete=True))
+    with cluster_lock.locked(names):
+        during = seen(names).record
+    after = seen(names).record
+    assert during
+    assert after
+    assert (during.never_complete, after.never_complete) == (False, True)
 
 
 @pytest.mark.usefixtures("record")
