@@ -21,9 +21,6 @@ EXPORTS = "component exports spans"
 NOT_KNOWN = "not known: the component, or a hop to Jaeger"
 """Of a cluster that this project did not make nothing between a node and Jaeger can be observed."""
 
-_LONGEST_PAUSE_SECONDS = 150
-"""Between two attempts of a gRPC client to connect: 120 s, and a fifth more
-(grpc/doc/connection-backoff.md)."""
 _START_JAEGER = "start Jaeger, or name another with --jaeger URL"
 _OTLP_GRPC_PORT = 4317
 _UP = "run `pulumi up`, which repairs it"
@@ -164,8 +161,7 @@ def _nothing_sent(pipeline: StackPipeline, node: str) -> Fault | None:
         f"{readings.accepted} spans accepted and {readings.sent} sent in {WATCH_SECONDS:g} s, "
         f"{readings.after.waiting} batches wait, {readings.after.failed} spans failed; "
         f"{pipeline.described(jaeger)}",
-        f"`docker logs {pipeline.names.collector}` says why it cannot send; after an outage of "
-        f"Jaeger it tries again within {_LONGEST_PAUSE_SECONDS} s: then run this again"
+        f"`docker logs {pipeline.names.collector}` says why it cannot send"
         if pipeline.state(jaeger) == "running"
         else _repair(pipeline, jaeger),
     )

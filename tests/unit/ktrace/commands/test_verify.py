@@ -190,7 +190,7 @@ def test_what_a_destination_loses_is_told_and_breaks_nothing(ktrace: Ktrace, sta
         'otelcol_exporter_queue_size{exporter="otlp_grpc/dead"} 3e+06\n'
         'otelcol_exporter_sent_spans{exporter="otlp_http/team"} 12\n'
         'otelcol_exporter_send_failed_spans{exporter="otlp_http/wrong"} 6144\n'
-        'otelcol_exporter_enqueue_failed_spans{exporter="otlp_grpc/jaeger"} 5762\n'
+        'otelcol_exporter_enqueue_failed_spans{exporter="otlp_http/jaeger"} 5762\n'
     )
     fields = {
         "otelcol.component.id": "otlp_http/wrong",
