@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from ktrace.addresses import is_of_this_machine, without_login
 from ktrace.clock import time
-from ktrace.jaeger import model
+from ktrace.jaeger import model, store_faults
 from ktrace.jaeger.model import Trace
 from ktrace.text import clean
 
@@ -39,12 +39,14 @@ class JaegerError(Exception):
 
 
 class RefusalError(JaegerError):
-    """Jaeger cannot answer a request, for ``reason``."""
+    """Jaeger cannot answer a request, for ``reason``: ``seen`` is that in short."""
 
     def __init__(self, status: int, reason: str) -> None:
         told = reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…"
-        super().__init__(f"Jaeger answers {status}: {told}. Its log says more")
         self.reason = reason
+        self.seen = f"Jaeger answers {status}: {told}"
+        self.cure = store_faults.cure(reason) or "Its log says more"
+        super().__init__(f"{self.seen}. {self.cure}")
 
 
 class Api:
@@ -145,8 +147,7 @@ class Api:
                 f"{told} without a JSON object: is that Jaeger? --jaeger names its address"
             )
         if status >= HTTPStatus.BAD_REQUEST:
-            reason = clean(str(document.get("errors")))
-            raise RefusalError(status, reason)
+            raise RefusalError(status, clean(_messages(document.get("errors"))))
         return document.get("data")
 
     def _get(self, path: str, query: Mapping[str, str | int]) -> tuple[int, bytearray]:
@@ -162,6 +163,13 @@ class Api:
             told = f"Jaeger at {self.url} cannot be reached: {reason}. {cure}"
             raise JaegerError(told) from error
         return response.status_code, text
+
+
+def _messages(errors: Any) -> str:
+    """Those of Jaeger's list of errors."""
+    if isinstance(errors, list) and all(isinstance(error, dict) for error in errors):
+        return "; ".join(str(error.get("msg", error)) for error in errors)
+    return str(errors)
 
 
 def _is_transient(text: bytearray) -> bool:
