@@ -15,9 +15,10 @@ from typing import Any, TypeVar
 
 from ktrace.addresses import is_of_this_machine, without_login
 from ktrace.clock import time
-from ktrace.jaeger import model, store_faults
+from ktrace.jaeger import model
 from ktrace.jaeger.model import Trace
 from ktrace.text import clean
+from runtime_observability.core import store_faults
 
 _LONGEST_REASON = 400
 """Characters of a message: OpenSearch's may name an index for each day since 1970."""
@@ -147,7 +148,7 @@ class Api:
                 f"{told} without a JSON object: is that Jaeger? --jaeger names its address"
             )
         if status >= HTTPStatus.BAD_REQUEST:
-            raise RefusalError(status, clean(_messages(document.get("errors"))))
+            raise RefusalError(status, clean(store_faults.reason(document.get("errors"))))
         return document.get("data")
 
     def _get(self, path: str, query: Mapping[str, str | int]) -> tuple[int, bytearray]:
@@ -163,13 +164,6 @@ class Api:
             told = f"Jaeger at {self.url} cannot be reached: {reason}. {cure}"
             raise JaegerError(told) from error
         return response.status_code, text
-
-
-def _messages(errors: Any) -> str:
-    """Those of Jaeger's list of errors."""
-    if isinstance(errors, list) and all(isinstance(error, dict) for error in errors):
-        return "; ".join(str(error.get("msg", error)) for error in errors)
-    return str(errors)
 
 
 def _is_transient(text: bytearray) -> bool:

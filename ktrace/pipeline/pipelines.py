@@ -40,8 +40,10 @@ class Pipeline:
     @cached_property
     def jaeger_error(self) -> JaegerError | None:
         """Why Jaeger does not answer, also when it is tried again; None when it does."""
+        if self.jaeger is None:
+            return None
         error = None
-        for _ in range(_ATTEMPTS if self.jaeger else 0):
+        for _ in range(_ATTEMPTS):
             try:
                 self.jaeger.services()
             except JaegerError as failure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 _KEYS = "of a stack they are traceStoreUser and traceStorePassword: set today's, then `pulumi up`"
 _CURES = (
@@ -24,6 +25,13 @@ _CURES = (
 )
 """olivere/elastic v7.0.32 errors.go and client.go, crypto/x509 verify.go, gocql v1.7.0 session.go.
 The third follows the first two once Jaeger has tried every address."""
+
+
+def reason(errors: Any) -> str:
+    """The messages of the list ``errors`` in an answer of Jaeger's."""
+    if isinstance(errors, list) and all(isinstance(error, dict) for error in errors):
+        return "; ".join(str(error.get("msg", error)) for error in errors)
+    return str(errors)
 
 
 def cure(reason: str) -> str:
