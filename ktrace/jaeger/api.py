@@ -18,6 +18,7 @@ from ktrace.clock import time
 from ktrace.jaeger import model
 from ktrace.jaeger.model import Trace
 from ktrace.text import clean
+from runtime_observability.core import store_faults
 
 _LONGEST_REASON = 400
 """Characters of a message: OpenSearch's may name an index for each day since 1970."""
@@ -39,12 +40,14 @@ class JaegerError(Exception):
 
 
 class RefusalError(JaegerError):
-    """Jaeger cannot answer a request, for ``reason``."""
+    """Jaeger cannot answer a request, for ``reason``: ``seen`` is that in short."""
 
     def __init__(self, status: int, reason: str) -> None:
         told = reason if len(reason) <= _LONGEST_REASON else f"{reason[:_LONGEST_REASON]}…"
-        super().__init__(f"Jaeger answers {status}: {told}. Its log says more")
         self.reason = reason
+        self.seen = f"Jaeger answers {status}: {told}"
+        self.cure = store_faults.cure(reason) or "Its log says more"
+        super().__init__(f"{self.seen}. {self.cure}")
 
 
 class Api:
@@ -145,8 +148,7 @@ class Api:
                 f"{told} without a JSON object: is that Jaeger? --jaeger names its address"
             )
         if status >= HTTPStatus.BAD_REQUEST:
-            reason = clean(str(document.get("errors")))
-            raise RefusalError(status, reason)
+            raise RefusalError(status, clean(store_faults.reason(document.get("errors"))))
         return document.get("data")
 
     def _get(self, path: str, query: Mapping[str, str | int]) -> tuple[int, bytearray]:

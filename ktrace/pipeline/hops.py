@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from ktrace.components import CONTAINERD
+from ktrace.jaeger.api import RefusalError
 from ktrace.pipeline import node_shell
 from ktrace.pipeline.collector_metrics import WATCH_SECONDS, Destination
 from ktrace.pipeline.pipelines import Pipeline, StackPipeline
@@ -21,9 +22,6 @@ EXPORTS = "component exports spans"
 NOT_KNOWN = "not known: the component, or a hop to Jaeger"
 """Of a cluster that this project did not make nothing between a node and Jaeger can be observed."""
 
-_LONGEST_PAUSE_SECONDS = 150
-"""Between two attempts of a gRPC client to connect: 120 s, and a fifth more
-(grpc/doc/connection-backoff.md)."""
 _START_JAEGER = "start Jaeger, or name another with --jaeger URL"
 _OTLP_GRPC_PORT = 4317
 _UP = "run `pulumi up`, which repairs it"
@@ -160,12 +158,13 @@ def _nothing_sent(pipeline: StackPipeline, node: str) -> Fault | None:
     if readings.after.chooses and readings.nothing_to_send:
         return None
     jaeger = pipeline.names.jaeger
+    if pipeline.state(jaeger) == "running" and isinstance(pipeline.jaeger_error, RefusalError):
+        return None  # it waits for a Jaeger that cannot use its store, which is told as such
     return Fault(
         f"{readings.accepted} spans accepted and {readings.sent} sent in {WATCH_SECONDS:g} s, "
         f"{readings.after.waiting} batches wait, {readings.after.failed} spans failed; "
         f"{pipeline.described(jaeger)}",
-        f"`docker logs {pipeline.names.collector}` says why it cannot send; after an outage of "
-        f"Jaeger it tries again within {_LONGEST_PAUSE_SECONDS} s: then run this again"
+        f"`docker logs {pipeline.names.collector}` says why it cannot send"
         if pipeline.state(jaeger) == "running"
         else _repair(pipeline, jaeger),
     )
@@ -187,9 +186,12 @@ def _stuck_destinations(pipeline: StackPipeline, stuck: Sequence[Destination]) -
 
 
 def _silent_jaeger(pipeline: Pipeline, node: str) -> Fault | None:
-    if not pipeline.jaeger_error:
+    error = pipeline.jaeger_error
+    if error is None:
         return None
-    return Fault(pipeline.jaeger_error, _START_JAEGER)
+    if isinstance(error, RefusalError):
+        return Fault(error.seen, error.cure)
+    return Fault(str(error), _START_JAEGER)
 
 
 def _lost_span(pipeline: StackPipeline, node: str) -> Fault | None:

@@ -38,18 +38,18 @@ class Pipeline:
     """None: no Jaeger can be asked."""
 
     @cached_property
-    def jaeger_error(self) -> str:
-        """Why Jaeger does not answer, also when it is tried again; empty when it does."""
+    def jaeger_error(self) -> JaegerError | None:
+        """Why Jaeger does not answer, also when it is tried again; None when it does."""
         if self.jaeger is None:
-            return ""
-        error = ""
+            return None
+        error = None
         for _ in range(_ATTEMPTS):
             try:
                 self.jaeger.services()
             except JaegerError as failure:
-                error = str(failure)
+                error = failure
             else:
-                return ""
+                return None
         return error
 
 

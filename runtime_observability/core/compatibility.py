@@ -276,7 +276,7 @@ TAKES_EVERYTHING = Timeline(
         "whatever its queue counts in; exporter/nopexporter v0.124.0 metadata.yaml: in core",
     ),
 )
-"""Whether every signal is accepted, and messages larger than what Jaeger takes."""
+"""Whether every signal is accepted, and messages larger than what is sent on."""
 
 COLLECTOR_METRICS: Timeline[Literal["address", "readers"]] = Timeline(
     Since("0.54.0", "address", "opentelemetry-collector v0.54.0 config/telemetry.go"),

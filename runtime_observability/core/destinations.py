@@ -24,7 +24,7 @@ LARGEST_MESSAGE_MIB = 20
 """What the collector's receivers take: confighttp's own limit, and here gRPC's too, which is 4."""
 _LARGEST_EXPORT = 3_500_000
 """Bytes of a message that is sent on: receivers of OTLP over gRPC take 4 MiB unless told
-otherwise, and Jaeger's is one of them."""
+otherwise. Jaeger's over HTTP takes 20, and messages of one size are enough."""
 _SHARE_OF_MEMORY = 16
 """All queues of destinations together have this part of the collector's memory, as bytes of
 protobuf. In memory a span takes four times as much: with twice this share, four dead destinations

@@ -142,9 +142,9 @@ def collector(
     chosen = tracing.processors(memory_mib)
     document["processors"] |= chosen
     pipeline["processors"][-1:-1] = chosen
-    exporter = f"{compatibility.OTLP_EXPORTER.at(version)}/jaeger"
+    exporter = f"{compatibility.OTLP_HTTP_EXPORTER.at(version)}/jaeger"
     (options,) = document["exporters"].values()
-    options["endpoint"] = f"{naming.JAEGER_ALIAS}:4317"
+    options["endpoint"] = f"http://{naming.JAEGER_ALIAS}:4318"
     document["exporters"] = {exporter: options}
     pipeline["exporters"] = [exporter]
     if compatibility.COLLECTOR_METRICS.at(version) == "address":
@@ -189,6 +189,7 @@ def jaeger_v1_environment(settings: Settings) -> dict[str, str]:
     return {
         "COLLECTOR_OTLP_ENABLED": "true",
         "COLLECTOR_OTLP_GRPC_HOST_PORT": "0.0.0.0:4317",
+        "COLLECTOR_OTLP_HTTP_HOST_PORT": "0.0.0.0:4318",
         **trace_store.v1_environment(settings),
         "JAEGER_DISABLED": "true",
         "OTEL_TRACES_SAMPLER": "always_off",

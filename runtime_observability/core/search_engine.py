@@ -95,6 +95,8 @@ def unreachable(answer: Answer, url: str) -> str:
             return f"{url}: it does not speak TLS: {told}: write http:// if it does without"
         case 52 | 56:
             return f"{url}: it ends the connection: {told}: write https:// if it wants TLS"
+        case 60 if "expired" in told:
+            return f"{url}: its certificate has expired: renew it there"
         case 60:
             return (
                 f"{url}: its certificate is not trusted: {told}: name the one that signed it in "

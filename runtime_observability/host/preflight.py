@@ -35,6 +35,7 @@ from runtime_observability.host import (
     docker,
     docker_drift,
     engines,
+    jaeger_store,
     memory_loss,
     own_container,
     ownership,
@@ -126,6 +127,7 @@ def observe(
         notices=(
             *(found.reasons if record else ()),
             *advise_on_losses(of_loss.result()),
+            *jaeger_store.advise(names.jaeger, containers),
             *advise_on_added_nodes(names, containers),
         ),
         today=datetime.now(UTC).date(),

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -84,7 +84,8 @@ def archive_of(certificates: str) -> bytes:
 def check(cluster: Cluster, prefix: str, jaeger: Version, wanted: int) -> int:
     """How many replicas indices are to have: ``wanted``, or what the cluster has nodes for if it
     is negative. Raises UnfitError where Jaeger could not use the cluster."""
-    main, health, listed = cluster.ask(["/", "/_cluster/health", search_engine.listing(prefix)])
+    asked = ["/", "/_cluster/health", search_engine.listing(prefix)]
+    main, health, listed = _ask_the_first(cluster, asked)
     search_engine.refuse_another_engine(main, cluster.store, cluster.user, jaeger)
     privilege = f"indices:* on {prefix}-*"
     search_engine.refuse_a_status(listed, cluster.user, privilege)
@@ -94,6 +95,19 @@ def check(cluster: Cluster, prefix: str, jaeger: Version, wanted: int) -> int:
         (answer,) = cluster.ask([trial], method)
         search_engine.refuse_a_status(answer, cluster.user, privilege)
     return search_engine.replicas(health, cluster.user) if wanted < 0 else wanted
+
+
+def _ask_the_first(cluster: Cluster, paths: Sequence[str]) -> list[Answer]:
+    """The answers of the address with which Jaeger starts (Jaeger v1.76.0
+    internal/storage/elasticsearch/config/config.go: Servers[0]); later it uses all of them."""
+    try:
+        return replace(cluster, urls=cluster.urls[:1]).ask(paths)
+    except UnfitError as error:
+        if len(cluster.urls) == 1:
+            raise
+        raise UnfitError(
+            f"{error}; Jaeger starts with the first address alone: name one first that answers"
+        ) from None
 
 
 def expire(cluster: Cluster, prefix: str, today: date, days: int) -> list[str]:

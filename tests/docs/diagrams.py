@@ -124,7 +124,7 @@ def addresses(run: Run) -> dict[str, str]:
         "kubelet": kubelet["endpoint"],
         "containerd": _host(variables["CONTAINERD_OTEL_EXPORTER_OTLP_ENDPOINT"]),
         "pods": _host(run.exports["otlpEndpointInCluster"]),
-        "collector": exporter["endpoint"],
+        "collector": _host(exporter["endpoint"]),
         "programs over gRPC": _host(run.exports["otlpGrpcEndpoint"]),
         "programs over HTTP": _host(run.exports["otlpHttpEndpoint"]),
         "readers": _host(run.exports["jaegerUrl"]),

@@ -55,7 +55,7 @@ def test_everything_sends_to_the_collector_and_that_to_jaeger(default: Run) -> N
     assert {to[name] for name in ("apiserver", "kubelet", "containerd", "pods")} == {
         "otel-collector:4317"
     }
-    assert to["collector"] == "jaeger:4317"
+    assert to["collector"] == "jaeger:4318"
     local = ("programs over gRPC", "programs over HTTP", "readers", "clients")
     assert all(to[name].startswith("127.0.0.1:") for name in local)
 

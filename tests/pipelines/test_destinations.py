@@ -112,7 +112,7 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Collector]]:
             assert size in text
             text = text.replace(size, f"queue_size: {queue_mib * MIB}")
         if jaeger:
-            text = text.replace("jaeger:4317", f"127.0.0.1:{jaeger.ports[0]}")
+            text = text.replace("jaeger:4318", f"127.0.0.1:{jaeger.ports[1]}")
         elif parse.has_jaeger:
             text = _that_drops(text)
         files = destinations.files(parse.exporters) | destinations.secret_files(parse.exporters)
@@ -313,6 +313,21 @@ def test_a_destination_that_leaves_spans_out_is_known_by_the_counters(
     assert sender.post("traces", spans("shop", 5)) == 200
     metrics = f"http://127.0.0.1:{sender.ports[3]}/metrics"
     until("the counter", lambda: collector_metrics.read_arrivals(metrics).filters, 10)
+
+
+def test_a_jaeger_that_comes_back_gets_what_waited_within_seconds(
+    run: Callable[..., Collector],
+) -> None:
+    """gRPC would not look at it for 15 s more, and after a longer outage for two minutes."""
+    jaeger = run()
+    sender = run(jaeger)
+    jaeger.kill()
+    for _ in range(28):
+        assert sender.post("traces", spans("shop", 10)) == 200
+        time.sleep(1)
+    jaeger.start()
+    until("them all", lambda: jaeger.counted("receiver_accepted_spans") == 280, 10)
+    assert sender.counted("exporter_send_failed_spans") == 0
 
 
 @pytest.mark.parametrize("transport", ["grpc", "http"])

@@ -5,18 +5,18 @@ It needs the processor tail_sampling, which the lab's has.
 
 from __future__ import annotations
 
+import gzip
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import grpc
 import httpx
 import yaml
 
@@ -33,7 +33,6 @@ _STOP_SECONDS = 30
 _MEMORY_MIB = 256
 QUIET_SECONDS = 2.0
 """Longer than batch processor and exporter hold anything back."""
-_EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 Span = tuple[str, str]
 """The ids of a trace and of a span in it, as hex."""
@@ -106,8 +105,8 @@ def _on_this_machine(document: dict[str, Any], offset: int, exported_to: int) ->
     document["extensions"]["health_check"]["endpoint"] = f"127.0.0.1:{13133 + offset}"
     (reader,) = document["service"]["telemetry"]["metrics"]["readers"]
     reader["pull"]["exporter"]["prometheus"] = {"host": "127.0.0.1", "port": 8888 + offset}
-    exporter = document["exporters"][f"{compatibility.OTLP_EXPORTER.at(DEFAULT_COLLECTOR)}/jaeger"]
-    exporter["endpoint"] = f"127.0.0.1:{exported_to}"
+    kind = compatibility.OTLP_HTTP_EXPORTER.at(DEFAULT_COLLECTOR)
+    document["exporters"][f"{kind}/jaeger"]["endpoint"] = f"http://127.0.0.1:{exported_to}"
     return document
 
 
@@ -121,26 +120,30 @@ def _answers(process: subprocess.Popen[bytes], url: str, log: Path) -> bool:
 
 @contextmanager
 def _receiver(arrived: dict[Span, float]) -> Iterator[int]:
-    """Notes every span that is exported over gRPC to the port that it returns."""
+    """Notes every span that is exported over HTTP to the port that it returns."""
     lock = threading.Lock()
 
-    def export(request: bytes, _: grpc.ServicerContext) -> bytes:
-        now = time.time()
-        with lock:
-            arrived.update(dict.fromkeys(spans_in(request), now))
-        return b""
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
 
-    class Handler(grpc.GenericRpcHandler):  # type: ignore[misc]
-        def service(self, call: grpc.HandlerCallDetails) -> Any:
-            return grpc.unary_unary_rpc_method_handler(export) if call.method == _EXPORT else None
+        def do_POST(self) -> None:
+            request = gzip.decompress(self.rfile.read(int(self.headers["content-length"])))
+            now = time.time()
+            with lock:
+                arrived.update(dict.fromkeys(spans_in(request), now))
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
 
-    server = grpc.server(ThreadPoolExecutor(4), handlers=[Handler()])
-    port: int = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        yield port
-    finally:
-        server.stop(grace=1).wait()
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
 
 
 def spans_in(request: bytes) -> Sequence[Span]:

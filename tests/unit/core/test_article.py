@@ -225,4 +225,4 @@ def test_the_result_is_the_articles(ours: dict[str, Any]) -> None:
     assert plugins[_OTLP] == {"endpoint": alias, "protocol": "grpc", "insecure": True}
     assert plugins[_TRACING] == {"sampling_ratio": 1.0, "service_name": "containerd"}
     (exporter,) = ours["otel-collector.yaml"]["exporters"].values()
-    assert exporter["endpoint"] == "jaeger:4317"
+    assert exporter["endpoint"] == "http://jaeger:4318"

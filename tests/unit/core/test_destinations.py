@@ -58,7 +58,7 @@ def test_no_destination_changes_what_jaeger_gets(exporters: list[dict[str, Any]]
     alone, together = collector(with_exporters()), collector(with_exporters(*exporters))
     pipeline = "traces"
     assert together["service"]["pipelines"][pipeline] == alone["service"]["pipelines"][pipeline]
-    assert together["exporters"]["otlp_grpc/jaeger"] == alone["exporters"]["otlp_grpc/jaeger"]
+    assert together["exporters"]["otlp_http/jaeger"] == alone["exporters"]["otlp_http/jaeger"]
 
 
 @hypothesis_settings(max_examples=30)
@@ -72,7 +72,7 @@ def test_every_signal_is_accepted_and_queues_share_their_part(
     queues = 0
     for name, pipeline in pipelines.items():
         (exporter,) = pipeline["exporters"]
-        if exporter in ("nop", "otlp_grpc/jaeger"):
+        if exporter in ("nop", "otlp_http/jaeger"):
             continue
         queue = document["exporters"][exporter]["sending_queue"]
         assert queue["block_on_overflow"] is False
@@ -86,7 +86,7 @@ def test_every_signal_is_accepted_and_queues_share_their_part(
 def test_what_nobody_asks_for_is_dropped() -> None:
     pipelines = collector(with_exporters({**PLAIN, "signals": ["logs"]}))["service"]["pipelines"]
     assert {name: pipeline["exporters"] for name, pipeline in pipelines.items()} == {
-        "traces": ["otlp_grpc/jaeger"],
+        "traces": ["otlp_http/jaeger"],
         "metrics": ["nop"],
         "logs/collector-example": ["otlp_grpc/collector-example"],
     }
@@ -94,7 +94,7 @@ def test_what_nobody_asks_for_is_dropped() -> None:
 
 def test_an_old_collector_is_given_what_it_was() -> None:
     document = collector(parsed(collectorVersion="0.131.1"))
-    assert document["exporters"].keys() == {"otlp/jaeger"}
+    assert document["exporters"].keys() == {"otlphttp/jaeger"}
     assert document["service"]["pipelines"].keys() == {"traces"}
 
 

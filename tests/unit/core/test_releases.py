@@ -117,13 +117,13 @@ def collector_files(release: str) -> dict[str, str]:
 
 def collector_facts(release: str) -> dict[str, str]:
     version = Version.parse(release)
-    over_http = Exporter(protocol="http", endpoint="https://a.test", name="team")
-    document = yaml.safe_load(documents.collector(version, 500_000, 256, exporters=[over_http]))
-    exporter, http_exporter, *others = document["exporters"]
+    over_grpc = Exporter(protocol="grpc", endpoint="a.test:4317", name="team")
+    document = yaml.safe_load(documents.collector(version, 500_000, 256, exporters=[over_grpc]))
+    exporter, grpc_exporter, *others = document["exporters"]
     (metrics,) = document["service"]["telemetry"]["metrics"]
     return {
         "exporter": exporter,
-        "over HTTP": http_exporter.partition("/")[0],
+        "over gRPC": grpc_exporter.partition("/")[0],
         "takes": "everything" if "nop" in others else "traces",
         "metrics": metrics,
         "sampler": document["processors"]["probabilistic_sampler"].get("mode", "-"),
@@ -348,10 +348,9 @@ COLLECTOR_KEYS = {
             "processors.batch.timeout",
             "processors.probabilistic_sampler.sampling_percentage",
             *(
-                f"exporters.otlp/jaeger.{key}"
+                f"exporters.otlphttp/jaeger.{key}"
                 for key in (
                     "endpoint",
-                    "tls.insecure",
                     "sending_queue.queue_size",
                     "retry_on_failure.initial_interval",
                     "retry_on_failure.max_interval",
@@ -376,7 +375,7 @@ COLLECTOR_KEYS = {
     "receivers.otlp.protocols.grpc.max_recv_msg_size_mib": ("0.111.0", NEVER),
     # exporter v0.132.0 exporterhelper/internal/queuebatch/config.go
     **{
-        f"exporters.otlp/jaeger.sending_queue.batch.{key}": ("0.132.0", NEVER)
+        f"exporters.otlphttp/jaeger.sending_queue.batch.{key}": ("0.132.0", NEVER)
         for key in ("sizer", "flush_timeout", "min_size", "max_size")
     },
     **{
@@ -387,14 +386,15 @@ COLLECTOR_KEYS = {
 }
 COLLECTOR_KEYS |= {
     # opentelemetry-collector CHANGELOG 0.144.0: the new name of the same exporter
-    key.replace("otlp/jaeger", "otlp_grpc/jaeger"): ("0.144.0", NEVER)
+    key.replace("otlphttp/jaeger", "otlp_http/jaeger"): ("0.144.0", NEVER)
     for key in COLLECTOR_KEYS
-    if "otlp/jaeger" in key
+    if "otlphttp/jaeger" in key
 }
 JAEGER_V1_VARIABLES = {
     # Jaeger CHANGELOG; a release ignores variables that it does not know
     "COLLECTOR_OTLP_ENABLED": ("1.35.0", "2.0.0"),
     "COLLECTOR_OTLP_GRPC_HOST_PORT": ("1.35.0", "2.0.0"),
+    "COLLECTOR_OTLP_HTTP_HOST_PORT": ("1.35.0", "2.0.0"),
     "MEMORY_MAX_TRACES": ("1.0.0", "2.0.0"),
     # jaeger-client-go's config.FromEnv, and from 1.47 on OpenTelemetry's SDK
     "JAEGER_DISABLED": (ALWAYS, "2.0.0"),
@@ -478,7 +478,7 @@ def test_a_collector_is_given_nothing_it_does_not_know(version: Version, kept: i
     assert unknown(leaves(document), COLLECTOR_KEYS, version) == []
     assert document["receivers"]["otlp"]["protocols"]["grpc"]["endpoint"] == "0.0.0.0:4317"
     exporter, *_ = document["exporters"].values()
-    assert exporter["endpoint"] == f"{naming.JAEGER_ALIAS}:4317"
+    assert exporter["endpoint"] == f"http://{naming.JAEGER_ALIAS}:4318"
 
 
 @given(releases(1, 35, 76))
@@ -493,6 +493,6 @@ def test_what_is_not_known_is_found() -> None:
     newest = yaml.safe_load(documents.collector(new, 1, 256))
     found = unknown(leaves(newest), COLLECTOR_KEYS, old)
     assert "service.telemetry.metrics.readers.pull.exporter.prometheus.host" in found
-    assert "exporters.otlp_grpc/jaeger.endpoint" in found
+    assert "exporters.otlp_http/jaeger.endpoint" in found
     oldest = yaml.safe_load(documents.collector(old, 1, 256))
     assert unknown(leaves(oldest), COLLECTOR_KEYS, new) == ["service.telemetry.metrics.address"]

@@ -75,6 +75,17 @@ def test_every_reason_for_no_answer_names_the_address(code: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("error", "cure"),
+    [
+        ("SSL certificate problem: certificate has expired", "expired: renew it there"),
+        ("SSL certificate problem: unable to get local issuer certificate", "in traceStoreCaFile"),
+    ],
+)
+def test_the_cure_of_a_certificate_is_of_what_is_wrong_with_it(error: str, cure: str) -> None:
+    assert cure in search_engine.unreachable(Answer("", 0, 60, error), "https://search.example")
+
+
+@pytest.mark.parametrize(
     ("found", "told"),
     [
         (answer("<html>"), "neither OpenSearch nor Elasticsearch"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 from unittest.mock import Mock
@@ -96,3 +98,36 @@ def test_a_cluster_that_cannot_be_used_stops_the_check_alone(
     said = capsys.readouterr()
     assert said.out.strip() == printed
     assert told in said.err
+
+
+@pytest.mark.parametrize(
+    ("urls", "told"),
+    [
+        (("https://dead", "https://live"), "https://dead: nothing; Jaeger starts with the first"),
+        (("https://dead",), "https://dead: nothing"),
+        (("https://live", "https://dead"), ""),
+    ],
+)
+def test_the_first_address_must_answer_because_jaeger_starts_with_it_alone(
+    monkeypatch: pytest.MonkeyPatch, urls: tuple[str, ...], told: str
+) -> None:
+    answers = {
+        "/": '{"version": {"number": "2.19.6"}, "tagline": '
+        '"The OpenSearch Project: https://opensearch.org/"}',
+        "/_cluster/health": '{"number_of_data_nodes": 1}',
+    }
+
+    def ask(cluster: Cluster, paths: Sequence[str], method: str = "GET") -> list[Answer]:
+        if "https://live" not in cluster.urls:
+            raise UnfitError("https://dead: nothing")
+        return [Answer(answers.get(path, "[]"), 200, 0, "") for path in paths]
+
+    monkeypatch.setattr(Cluster, "ask", ask)
+    cluster, jaeger = replace(CLUSTER, urls=urls), Version.parse("2.13.0")
+    if not told:
+        assert search_engine.check(cluster, "traced-dev", jaeger, -1) == 0
+        return
+    with pytest.raises(UnfitError) as refused:
+        search_engine.check(cluster, "traced-dev", jaeger, -1)
+    assert str(refused.value).startswith(told)
+    assert ("first address" in str(refused.value)) == (len(urls) > 1)

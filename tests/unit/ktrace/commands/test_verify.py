@@ -56,7 +56,7 @@ class Stack:
         """Spans of each component since the last reading, where the stack has no Jaeger."""
         self.keeps_spans = True
         self.chooses = False
-        self.jaeger_status = 200
+        self.jaeger_status, self.jaeger_reason = 200, "full"
         self.node = names.node("server", 0)
         self.url = server.url
         self.kubeconfig = folder / "config"
@@ -107,7 +107,7 @@ class Stack:
 
     def _search(self, request: httpx.Request) -> httpx.Response:
         if self.jaeger_status != 200:
-            return httpx.Response(self.jaeger_status, json={"errors": "full"})
+            return httpx.Response(self.jaeger_status, json={"errors": self.jaeger_reason})
         if request.url.path == "/api/services":
             return httpx.Response(200, json={"data": list(COMPONENTS)})
         if request.url.path != "/api/traces":
@@ -190,7 +190,7 @@ def test_what_a_destination_loses_is_told_and_breaks_nothing(ktrace: Ktrace, sta
         'otelcol_exporter_queue_size{exporter="otlp_grpc/dead"} 3e+06\n'
         'otelcol_exporter_sent_spans{exporter="otlp_http/team"} 12\n'
         'otelcol_exporter_send_failed_spans{exporter="otlp_http/wrong"} 6144\n'
-        'otelcol_exporter_enqueue_failed_spans{exporter="otlp_grpc/jaeger"} 5762\n'
+        'otelcol_exporter_enqueue_failed_spans{exporter="otlp_http/jaeger"} 5762\n'
     )
     fields = {
         "otelcol.component.id": "otlp_http/wrong",
@@ -379,6 +379,20 @@ def test_a_jaeger_that_answers_with_errors_is_a_broken_hop(ktrace: Ktrace, stack
     hops = {found["brokenHop"]["hop"] for found in shown.document["components"]}
     assert hops == {"Jaeger has them"}
     assert "Jaeger answers 500: full" in shown.stdout
+
+
+def test_a_jaeger_whose_store_refuses_it_is_named_and_not_the_exporter_that_waits_for_it(
+    ktrace: Ktrace, stack: Stack
+) -> None:
+    stack.jaeger_status, stack.sent = 500, 0
+    stack.jaeger_reason = "elastic: Error 401 (Unauthorized)"
+    shown = ktrace("verify")
+    assert shown.returncode == 1
+    assert "broken: Jaeger has them" in shown.lines
+    assert "  seen: Jaeger answers 500: elastic: Error 401 (Unauthorized)" in shown.lines
+    assert (
+        "  cure: Its store refuses Jaeger's user and password; of a stack they are" in shown.stdout
+    )
 
 
 def test_a_cluster_of_others_has_no_span_from_here(

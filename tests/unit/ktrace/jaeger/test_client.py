@@ -37,6 +37,19 @@ CUT = httpx.Response(200, text='{"data": [{"traceID": "a", "spans"')
 PAGE = httpx.Response(200, text="<!doctype html><html>", headers={"Content-Type": "text/html"})
 NO_OBJECT = httpx.Response(200, json=["a", "list"])
 BROKEN = httpx.Response(500, json={"data": None, "errors": [{"code": 500, "msg": "no storage"}]})
+
+
+def failed(message: str) -> httpx.Response:
+    return httpx.Response(500, json={"data": None, "errors": [{"code": 500, "msg": message}]})
+
+
+NO_LIST = httpx.Response(500, json={"errors": "full"})
+NO_LOGIN = failed("search services failed: elastic: Error 401 (Unauthorized)")
+EXPIRED = failed(
+    'search services failed: Post "https://search.example:9200/x-jaeger-service/_search": tls: '
+    "failed to verify certificate: x509: certificate has expired or is not yet valid"
+)
+AWAY = failed("no available connection: no Elasticsearch node available")
 LOGIN = httpx.Response(401, text="<html>Sign in</html>")
 GATEWAY = httpx.Response(502, text="Bad Gateway")
 
@@ -47,11 +60,26 @@ GATEWAY = httpx.Response(502, text="Bad Gateway")
         (PAGE, f"{URL}/api/services answers 200 without a JSON object: is that Jaeger?"),
         (NO_OBJECT, f"{URL}/api/services answers 200 without a JSON object: is that Jaeger?"),
         (CUT, f"{URL}/api/services answers 200 with JSON that is not complete: try again"),
-        (BROKEN, "Jaeger answers 500: .*no storage"),
+        (BROKEN, "Jaeger answers 500: no storage. Its log says more"),
+        (NO_LIST, "Jaeger answers 500: full. Its log says more"),
+        (NO_LOGIN, "Jaeger answers 500: .*401.*. Its store refuses Jaeger's user and password;"),
+        (EXPIRED, "Jaeger answers 500: .*expired.*. Jaeger does not trust its store's certificate"),
+        (AWAY, "Jaeger answers 500: .*available. Jaeger's store does not run, cannot be reached"),
         (GATEWAY, f"{URL}/api/services answers 502 without a JSON object: is that Jaeger?"),
         (LOGIN, f"{URL}/api/services answers 401: it wants a login. .*USER:PASSWORD@HOST"),
     ],
-    ids=["page", "no object", "cut", "error", "gateway", "login"],
+    ids=[
+        "page",
+        "no object",
+        "cut",
+        "error",
+        "no list",
+        "no login",
+        "expired",
+        "away",
+        "gateway",
+        "login",
+    ],
 )
 def test_what_is_not_jaegers_answer_is_an_error(response: httpx.Response, message: str) -> None:
     with pytest.raises(JaegerError, match=message.replace("?", r"\?")):

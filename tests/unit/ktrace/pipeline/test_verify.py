@@ -25,8 +25,8 @@ from tests.fakes.jaeger import client, data, span, trace
 NODE = "k3d-traced-dev-server-0"
 PLAIN = """
 # TYPE otelcol_receiver_accepted_spans counter
-otelcol_exporter_queue_size{data_type="traces",exporter="otlp_grpc/jaeger"} 7
-otelcol_exporter_sent_spans{exporter="otlp_grpc/jaeger",server_port="4317"} 24067
+otelcol_exporter_queue_size{data_type="traces",exporter="otlp_http/jaeger"} 7
+otelcol_exporter_sent_spans{exporter="otlp_http/jaeger",url_path="/v1/traces"} 24067
 otelcol_receiver_accepted_spans{receiver="otlp",transport="grpc"} 24070
 otelcol_receiver_accepted_spans{receiver="otlp",transport="http"} 2
 otelcol_receiver_refused_spans{receiver="otlp",transport="grpc"} 1
@@ -60,14 +60,14 @@ WITH_DESTINATIONS = """
 otelcol_exporter_enqueue_failed_spans_total{exporter="otlp_grpc/dead"} 8929
 otelcol_exporter_queue_capacity{data_type="logs",exporter="otlp_http/team"} 1e+06
 otelcol_exporter_queue_capacity{data_type="traces",exporter="otlp_grpc/dead"} 3.355443e+06
-otelcol_exporter_queue_capacity{data_type="traces",exporter="otlp_grpc/jaeger"} 5000
+otelcol_exporter_queue_capacity{data_type="traces",exporter="otlp_http/jaeger"} 5000
 otelcol_exporter_queue_capacity{data_type="traces",exporter="otlp_http/team"} 2e+06
 otelcol_exporter_queue_size{data_type="traces",exporter="otlp_grpc/dead"} 3.296373e+06
-otelcol_exporter_queue_size{data_type="traces",exporter="otlp_grpc/jaeger"} 7
+otelcol_exporter_queue_size{data_type="traces",exporter="otlp_http/jaeger"} 7
 otelcol_exporter_send_failed_log_records{exporter="otlp_http/team",server_port="24502"} 4
 otelcol_exporter_send_failed_spans{exporter="otlp_http/team",server_port="24502"} 6144
 otelcol_exporter_sent_metric_points{exporter="otlp_http/team",url_path="/v1/metrics"} 1
-otelcol_exporter_sent_spans{exporter="otlp_grpc/jaeger",server_port="4317"} 12000
+otelcol_exporter_sent_spans{exporter="otlp_http/jaeger",url_path="/v1/traces"} 12000
 otelcol_exporter_sent_spans{exporter="otlp_http/team",url_path="/v1/traces"} 3072
 otelcol_receiver_accepted_spans{receiver="otlp",transport="grpc"} 12001
 """
