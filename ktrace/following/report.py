@@ -12,6 +12,7 @@ from ktrace.following.follower import Followed
 from ktrace.following.refusals import Refusal
 from ktrace.jaeger import Trace
 from ktrace.recording.requests import RecordedRequest
+from ktrace.view import ending as ending_view
 from ktrace.view import start as start_view
 from ktrace.view import verdicts
 
@@ -74,6 +75,8 @@ class Report:
                 "requests": list(map(self._request_document, self.requests)),
                 "pods": list(map(self._pod_document, self.followed.pods)),
                 "refusals": list(map(_refusal_document, self.followed.refusals)),
+                "removed": [one.document() for one in self.followed.removed],
+                "refusedRemovals": [one.document() for one in self.followed.refused],
                 "expectations": verdicts.entries(self.judged) if self.judged else None,
             }
         )
@@ -108,6 +111,8 @@ class Report:
             "containersWanted": pod.wanted,
             "durationMs": _rounded(pod.duration_ms),
             "terminationMs": _rounded(pod.termination_ms),
+            "endCause": pod.end_cause,
+            "ending": ending_view.entry(pod.ending, self.jaeger_url) if pod.ending else None,
             "services": pod.services,
             "errors": pod.errors,
             "waitingFor": [start_view.waiting_of(waiting, looked_at) for waiting in pod.waiting],

@@ -23,7 +23,7 @@ from ktrace.podend.steps import Steps
 from ktrace.podend.stops import Stop
 from ktrace.podstart import critical_path, progress
 from ktrace.podstart.layout import laid
-from ktrace.podstart.pod import SECOND, Condition, Pod, PodEvent
+from ktrace.podstart.pod import DISRUPTION, SECOND, Condition, Pod, PodEvent
 from ktrace.podstart.timeline import Clock
 
 _TO_THE_SECOND = "times that no span has are those of the pod object, to the second"
@@ -31,7 +31,6 @@ _NO_CALLS = (
     "no call to the runtime is below the kubelet's syncTerminatingPod: Kubernetes 1.28 and 1.29 "
     "trace those separately (kubernetes#121192)"
 )
-_DISRUPTION = "DisruptionTarget"
 _NOTICED = SECOND // 2
 _LONG = 1900
 """Milliseconds: how long a container that is killed runs at least after its stop signal."""
@@ -349,7 +348,7 @@ def _container_end(stop: Stop) -> ContainerEnd:
 
 
 def _disruption(pod: Pod | None) -> str:
-    found = pod.condition(_DISRUPTION) if pod else None
+    found = pod.condition(DISRUPTION) if pod else None
     if found is None or not found.status:
         return ""
     return ": ".join(filter(None, (found.reason, found.message)))
