@@ -36,7 +36,8 @@ def run(
             metavar="SECONDS",
             min=0,
             callback=options.finite,
-            help="How long to follow what it caused, at most; reading that may take 2 s more.",
+            help="How long to follow what it caused, at most; reading that may take 2 s more, "
+            "and 0.1 s for each pod that ends.",
         ),
     ] = 30,
     report_to: Annotated[

@@ -32,6 +32,8 @@ _QUIET_SECONDS = 2.5
 """Longer than an exporter's delay, and than a controller takes to react."""
 _READ_SECONDS = 2.0
 """After the time to follow, for what has not been read from Jaeger yet."""
+_END_SECONDS = 0.1
+"""More of that for each pod that ends: an end takes several searches."""
 _SKEW = 60 * 1_000_000
 """How far a node's clock may be ahead, in microseconds."""
 _MOST_TRACES = 5_000
@@ -121,8 +123,8 @@ class Follower:
         """Until nothing changes for ``_QUIET_SECONDS`` and no pod is starting or ending.
 
         At most for ``seconds``, or until Ctrl-C, and ``_READ_SECONDS`` more to read what has
-        happened by then. What fails is repeated in that time; JaegerError or MixedStacksError if
-        the last time failed.
+        happened by then, or longer where many pods end. What fails is repeated in that time;
+        JaegerError or MixedStacksError if the last time failed.
         """
         deadline = time.monotonic() + seconds
         try:
@@ -181,8 +183,7 @@ class Follower:
     def _read_refusals(self) -> tuple[Refusal, ...]:
         if not self._written.uids:
             return ()
-        known = self._owners.pods.values()
-        caused = self._written.uids | set(self._owners.replacing(self._written.removed(known)))
+        caused = self._written.uids | set(self._owners.replacing(self._lost()))
         try:
             found = self._owners.refusals()
         except ReadError as error:
@@ -226,6 +227,16 @@ class Follower:
         self._removed.look(_before(deadline, self._removed.left), present)
         settled = all(pod.settled for pod, _ in candidates if self._owners.exists(pod))
         return settled and self._removed.settled
+
+    def _lost(self) -> set[str]:
+        """uids of what the command removed, and of the pods that a node which it wrote loses."""
+        known = self._owners.pods.values()
+        return self._written.removed(known) | {
+            pod.uid for pod in known if self._leaves_its_node(pod)
+        }
+
+    def _leaves_its_node(self, pod: PodInfo) -> bool:
+        return pod.node in self._written.nodes and pod.ended_with_node
 
     def _end_cause(self, pod: PodInfo) -> EndCause | None:
         if not pod.uid or not (pod.deleted or not self._owners.exists(pod)):
@@ -272,16 +283,15 @@ class Follower:
         These are pods of the written objects, pods that replace one that was removed, pods that
         a written node has to lose, and pods that were never listed but written by name.
         """
-        known = self._owners.pods.values()
-        replacing = self._owners.replacing(self._written.removed(known))
+        replacing = self._owners.replacing(self._lost())
         found = []
-        for pod in known:
+        for pod in self._owners.pods.values():
             if self._written.include(pod):
                 found.append((pod, ""))
             elif self._owners.is_new(pod):
                 reasons = [replacing[uid] for uid in pod.owners if uid in replacing]
                 found += [(pod, reason) for reason in reasons[:1]]
-            elif pod.node in self._written.nodes and pod.ended_with_node:
+            elif self._leaves_its_node(pod):
                 found.append((pod, f"it was on node {pod.node}, which the command wrote"))
         names = {(pod.namespace, pod.name) for pod, _ in found}
         unlisted = sorted(self._written.pods - names)
@@ -326,13 +336,14 @@ class Follower:
                 self._pods[key] = replace(pod, start=start, start_was_read=True)
 
     def _add_endings(self, deadline: float) -> None:
-        if not any(pod.ends for pod in self._pods.values()):
+        ends = [(key, pod) for key, pod in self._pods.items() if pod.ends]
+        if not ends:
             return
+        deadline += _END_SECONDS * len(ends)
         with cluster.connected(self._owners.kubeconfig) as api:
-            for key, pod in _before(deadline, list(self._pods.items())):
-                if pod.ends:
-                    ending = pod_ends.read(self._reader, api, pod, time.time())
-                    self._pods[key] = replace(pod, ending=ending)
+            for key, pod in _before(deadline, ends):
+                ending = pod_ends.read(self._reader, api, pod, time.time())
+                self._pods[key] = replace(pod, ending=ending)
 
     def _known(self, uid: str) -> FromCluster:
         """The pod object as it was last listed. Its Events are not read."""

@@ -161,9 +161,10 @@ def _state_of_end(pod: FollowedPod) -> str:
         return f"ended in {took}" if found.ended else ending.state(found).strip()
     if not pod.gone and pod.end_cause:
         return "is terminating"
+    told = "is not known" if found else "could not be read from Jaeger in time"
     if pod.termination_ms is not None:
-        return f"has ended; the kubelet took {milliseconds(pod.termination_ms)} for its part"
-    return "has ended; how long that took is not known"
+        told += f", the kubelet took {milliseconds(pod.termination_ms)} for its part"
+    return f"has ended; how long that took {told}"
 
 
 def _end_of(pod: FollowedPod) -> Iterator[str]:

@@ -20,12 +20,22 @@ from tests.live.waiting import until
 def web(stack: Stack) -> Iterator[str]:
     """The name of a Deployment whose three pods run."""
     name = f"web-{secrets.token_hex(3)}"
-    stack.kubectl(
-        *("create", "deployment", name, f"--image={BUSYBOX}", "--replicas=3"),
-        *("--", "sleep", "600"),
-    )
-    patch = {"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 2}}}}
-    stack.kubectl("patch", "deployment", name, "-p", json.dumps(patch))
+    labels = {"app": name}
+    pod = {
+        "terminationGracePeriodSeconds": 2,
+        "containers": [{"name": "main", "image": BUSYBOX, "command": ["sleep", "600"]}],
+    }
+    document = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {
+            "replicas": 3,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }
+    stack.kubectl("apply", "-f", "-", stdin=json.dumps(document))
     stack.kubectl("rollout", "status", f"deployment/{name}", f"--timeout={PULL_SECONDS}s")
     yield name
     stack.kubectl("delete", "deployment", name, "--now")

@@ -245,7 +245,10 @@ def test_the_kubelets_part_of_an_end_is_told_where_its_beginning_is_not_known(
     assert (listed["outcome"], listed["durationMs"], listed["complete"]) == ("ended", None, None)
     assert listed["terminationMs"] == 2680.0
     shown = terminal.plain(*tree.render(report))
-    assert "pod n/a  has ended; the kubelet took 2.68 s for its part" in shown
+    assert (
+        "pod n/a  has ended; how long that took is not known, the kubelet took 2.68 s for its"
+        in shown
+    )
     both = follow(jaeger_with(clock, start_of("a", "u-a"), ended), owners([], []), NEW)
     (listed,) = both.document()["pods"]
     assert (listed["outcome"], listed["terminationMs"]) == ("started", 2680.0)
@@ -311,13 +314,20 @@ def test_a_pod_that_a_written_node_loses_is_told(
     owners: Callable[..., PodOwners], clock: Clock, reason: str, names: list[str]
 ) -> None:
     condition = {"type": "DisruptionTarget", "status": "True", "reason": reason}
-    ending = pod("a", "u-a", **TERMINATING) | {"spec": {"nodeName": "k"}}
+    ending = pod("a", "u-a", owner="u-o", **TERMINATING) | {"spec": {"nodeName": "k"}}
     ending["status"]["conditions"].append(condition)
+    ending["metadata"]["ownerReferences"][0]["controller"] = True
     known = owners([pod("a", "u-a") | {"spec": {"nodeName": "k"}}], [ending], [])
     tainted = RecordedRequest("PATCH", "/api/v1/nodes/k", 0, 1, 200)
     found = follow(jaeger_with(clock), known, tainted).followed.pods
     assert [(one.name, one.end_cause, one.cause) for one in found] == [
         (name, "node", "it was on node k, which the command wrote") for name in names
+    ]
+    later = [ending, pod("b", "u-b", owner="u-o")]
+    known = owners([pod("a", "u-a") | {"spec": {"nodeName": "k"}}], later)
+    found = follow(jaeger_with(clock), known, tainted).followed.pods
+    assert [one.cause for one in found if one.name == "b"] == [
+        "new pod of Thing t, of which pod a was removed" for _ in names
     ]
 
 
@@ -512,6 +522,22 @@ def test_following_ends_in_time_however_slow_jaeger_is(
     assert clock.now < 4.5
     assert set(report.followed.traces) == {"id-2"}
     assert len(report.followed.pods) == 50
+
+
+def test_each_pod_that_ends_is_read_and_that_has_an_end(
+    owners: Callable[..., PodOwners], clock: Clock
+) -> None:
+    many = [pod(f"p{number}", f"u-{number}", owner="u-d") for number in range(50)]
+    ends = [end_of(f"p{number}", f"u-{number}", 1_000_000, 1000) for number in range(50)]
+    quick = follow(jaeger_with(clock, *ends, seconds=0.01), owners(many, []), SCALED, seconds=2)
+    assert all(found.ending for found in quick.followed.pods)
+    clock.now = 0.0
+    slow = follow(jaeger_with(clock, *ends, seconds=0.5), owners(many, []), SCALED, seconds=2)
+    assert clock.now < 2 + 2 + 50 * 0.1 + 10
+    unread = [found for found in slow.followed.pods if not found.ending]
+    assert unread
+    shown = terminal.plain(*tree.render(slow))
+    assert "could not be read from Jaeger in time" in shown
 
 
 def test_pods_that_cannot_be_listed_are_a_problem(
