@@ -228,6 +228,13 @@ class Follower:
         settled = all(pod.settled for pod, _ in candidates if self._owners.exists(pod))
         return settled and self._removed.settled
 
+    def _made_again(self, pod: PodInfo) -> str:
+        """What a new object of a static pod is there for, if the command removed the old one."""
+        removed = (pod.namespace, pod.name) in self._written.removed_pods
+        if removed and self._owners.is_new(pod) and pod_of(pod.document).mirror:
+            return "it is static: its kubelet made its object again, and the pod goes on"
+        return ""
+
     def _lost(self) -> set[str]:
         """uids of what the command removed, and of the pods that a node which it wrote loses."""
         known = self._owners.pods.values()
@@ -241,6 +248,8 @@ class Follower:
     def _end_cause(self, pod: PodInfo) -> EndCause | None:
         if not pod.uid or not (pod.deleted or not self._owners.exists(pod)):
             return None
+        if pod_of(pod.document).mirror:
+            return None  # the pod goes on: a request ends its object alone
         if self._owners.was_ending(pod):
             return "before"
         if pod.uid in self._written.removed([pod]):
@@ -287,7 +296,7 @@ class Follower:
         found = []
         for pod in self._owners.pods.values():
             if self._written.include(pod):
-                found.append((pod, ""))
+                found.append((pod, self._made_again(pod)))
             elif self._owners.is_new(pod):
                 reasons = [replacing[uid] for uid in pod.owners if uid in replacing]
                 found += [(pod, reason) for reason in reasons[:1]]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ktrace.activity.requests import ApiRequest, WebhookCall, requests_in
 from ktrace.components import APISERVER
 from ktrace.document import versioned
 from ktrace.following.followed_pod import FollowedPod
@@ -61,6 +64,17 @@ class Report:
         """Number of requests of which the API server's spans were seen in any trace."""
         return sum(self._trace_of(request) is not None for request in self.requests)
 
+    @cached_property
+    def _observed(self) -> Mapping[str, ApiRequest]:
+        """What the API server's spans tell of the requests, by Audit-Id."""
+        traces = {trace.id: trace for trace in self.followed.traces.values()}
+        return {seen.audit_id: seen for seen in requests_in(traces.values())}
+
+    def webhooks(self, request: RecordedRequest) -> list[tuple[WebhookCall, bool]]:
+        """The admission webhooks that were called for it, each with whether it failed open."""
+        seen = self._observed.get(request.audit_id) if request.audit_id else None
+        return [(call, seen.failed_open(call)) for call in seen.calls] if seen else []
+
     def document(self) -> dict[str, Any]:
         """The shape that ``run --json`` promises: docs/schemas/run.json."""
         return versioned(
@@ -92,6 +106,16 @@ class Report:
             "name": info.name or None,
             "status": request.status,
             "durationMs": round(self.duration_ms(request), 1),
+            "webhooks": [
+                {
+                    "webhook": call.webhook,
+                    "kind": call.kind,
+                    "durationMs": round(call.duration / 1000, 1),
+                    "failed": call.failed,
+                    "failedOpen": failed_open,
+                }
+                for call, failed_open in self.webhooks(request)
+            ],
             "traceUrl": self.request_url(request),
         }
 

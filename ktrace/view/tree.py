@@ -80,7 +80,7 @@ def _add_requests(tree: Branch, report: Report) -> None:
     for request in (*of_kind.get(WRITE, ()), *of_kind.get(DRY_RUN, ())):
         prefix = "dry run: " if request.info.kind == DRY_RUN else ""
         branch = tree.add(_line(report, request, f"{prefix}{_subject(request)}"))
-        for line in removals.of_request(report.followed, request):
+        for line in (*_webhooks(report, request), *removals.of_request(report.followed, request)):
             branch.add(line)
     for kind, noun in ((WATCH, "stream"), (CONNECT, "session")):
         if requests := of_kind.get(kind):
@@ -101,6 +101,13 @@ def _add_reads(tree: Branch, report: Report, reads: list[RecordedRequest]) -> No
     for request in slowest_first[:_SHOWN_READS]:
         path = request.path.partition("?")[0]
         branch.add(_line(report, request, f"{request.info.verb} {path}"))
+
+
+def _webhooks(report: Report, request: RecordedRequest) -> Iterator[str]:
+    for call, failed_open in report.webhooks(request):
+        failed = ", no answer or an error" if call.failed else ""
+        told = ", failed open" if failed_open else failed
+        yield f"{call.kind} webhook {call.webhook}{told}  {milliseconds(call.duration / 1000)}"
 
 
 def _subject(request: RecordedRequest) -> str:

@@ -331,6 +331,17 @@ def test_a_pod_that_a_written_node_loses_is_told(
     ]
 
 
+def test_a_static_pod_does_not_end_with_its_object(
+    owners: Callable[..., PodOwners], clock: Clock
+) -> None:
+    mirror: dict[str, Any] = {"annotations": {"kubernetes.io/config.mirror": "x"}}
+    known = owners([pod("a", "u-a", **mirror)], [pod("a", "u-b", **mirror)])
+    removed = RecordedRequest("DELETE", "/api/v1/namespaces/n/pods/a", 0, 1, 200)
+    (found,) = follow(jaeger_with(clock), known, removed).followed.pods
+    assert (found.uid, found.outcome, found.end_cause) == ("u-b", "waiting", None)
+    assert found.cause == "it is static: its kubelet made its object again, and the pod goes on"
+
+
 def test_a_deleted_object_is_followed_until_it_is_gone(
     owners: Callable[..., PodOwners], clock: Clock, server: FakeServer
 ) -> None:
