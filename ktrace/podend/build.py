@@ -181,6 +181,8 @@ class _Ending:
 
     @property
     def _deleted(self) -> bool | None:
+        if self.seen.static and self.seen.pod is None:
+            return None  # a request ends its object alone
         if self.seen.asked or self.seen.kubelet_deletes or self.seen.gone:
             return True
         return self.seen.pod.deleted if self.seen.pod else None
@@ -206,13 +208,13 @@ class _Ending:
             return bool(seen.pod.grace) or not seen.pod.node
         if self._begun_by != KUBELET:
             return True
-        own = seen.own_end or bool(seen.pod and seen.pod.mirror)
+        own = seen.own_end or seen.static
         return own and bool(seen.terminating)
 
     @property
     def _end_known(self) -> bool:
         """Whether the last of what ended it has a span."""
-        if self.seen.pod:
+        if self.seen.pod or self.seen.static:
             return bool(self.seen.terminated)
         if self.seen.removal is not None:
             return True
@@ -250,7 +252,7 @@ class _Ending:
         if seen.pod and not (seen.pod.deleted or seen.own_end):
             return []
         missing = []
-        if self._deleted and not seen.asked and not (seen.pod and seen.pod.mirror):
+        if self._deleted and not seen.asked and not seen.static:
             missing.append("the span of the request that deleted it: who asked for it is not known")
         if self._ended and not self._on_node and not seen.own_end and seen.bound:
             missing.append("spans of the kubelet: Jaeger has none of this ending")
@@ -268,6 +270,11 @@ class _Ending:
             yield (
                 "it stands for a static pod: the kubelet makes the object again, and ends the pod "
                 "when its file is removed"
+            )
+        elif seen.static:
+            yield (
+                "it is a static pod, which its kubelet ends by itself, as when its file is removed "
+                "or changed"
             )
         for write in seen.asked[1:]:
             after = (write.request.span.start - seen.asked[0].request.span.start) / SECOND

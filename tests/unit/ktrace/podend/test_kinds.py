@@ -420,6 +420,21 @@ def test_a_static_pod_s_object_is_made_again() -> None:
     assert found.waiting == ()
 
 
+def test_a_static_pod_that_is_gone_was_ended_by_its_kubelet() -> None:
+    uid = "95896df05845629f801ac129464582d8"
+    parts = [
+        endings.terminating(1000, endings.stop("main", 1000, 100), end=1200, uid=uid),
+        endings.terminated(1300, 100, uid=uid),
+    ]
+    jaeger = starts.jaeger(*parts)
+    found = look_for_ending(jaeger, "default", "a", known=cluster.read(Api(None), "default", "a"))
+    assert found is not None
+    assert (found.deleted, found.ended, found.uid) == (None, True, uid)
+    assert found.duration_ms == pytest.approx(400)
+    assert any(note.startswith("it is a static pod, which its kubelet") for note in found.notes)
+    assert found.missing == ()
+
+
 def test_nothing_is_made_of_nothing() -> None:
     jaeger = starts.jaeger(START)
     assert look_for_ending(jaeger, "default", "a") is None
