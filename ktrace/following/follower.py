@@ -35,7 +35,7 @@ _READ_SECONDS = 2.0
 _END_SECONDS = 0.1
 """More of that for each pod that ends: an end takes several searches."""
 _SKEW = 60 * 1_000_000
-"""How far a node's clock may be ahead, in microseconds."""
+"""How far a node's clock may be off, in microseconds."""
 _MOST_TRACES = 5_000
 """Of one pod."""
 T = TypeVar("T")
@@ -307,12 +307,18 @@ class Follower:
         return found + [(PodInfo(namespace, name), "") for namespace, name in unlisted]
 
     def _traces_of(self, pod: PodInfo) -> tuple[Trace, ...]:
-        """Without those in which the kubelet only checked the pod."""
+        """Without those in which the kubelet only checked the pod.
+
+        The node's clock may be behind: a pod that was made, or ended, since the command began did
+        not do so before, whatever its spans say.
+        """
+        is_new = bool(pod.uid) and self._owners.is_new(pod)
+        ends = is_new or self._end_cause(pod) is not None
         name = f"{pod.namespace}/{pod.name}"
         found, whole = self._reader.find_all(
             KUBELET,
             tags={"k8s.pod": name},
-            start=self._since,
+            start=max(0, self._since - _SKEW) if ends else self._since,
             end=int(time.time() * 1_000_000) + _SKEW,
             most=_MOST_TRACES,
         )
@@ -322,8 +328,12 @@ class Follower:
         return tuple(
             trace
             for trace in found
-            if _is_of(trace, pod) and (has_calls(trace) or terminates(trace))
+            if _is_of(trace, pod)
+            and ((has_calls(trace) and (is_new or self._is_since(trace))) or terminates(trace))
         )
+
+    def _is_since(self, trace: Trace) -> bool:
+        return any(span.start >= self._since for span in trace.spans if span.service == KUBELET)
 
     def _add_starts(self, deadline: float) -> None:
         """A start from before the command is not what it caused."""

@@ -331,6 +331,27 @@ def test_a_pod_that_a_written_node_loses_is_told(
     ]
 
 
+def test_a_node_whose_clock_is_behind_hides_no_start_and_no_end(
+    owners: Callable[..., PodOwners], clock: Clock
+) -> None:
+    """Only a pod that was there before may have done that before the command."""
+    clock.now = 100.0
+    old = end_of("old", "u-old", 97_000_000, 1000)
+    new, ran = start_of("a", "u-new"), start_of("b", "u-b")
+    for trace_ in (new, ran):
+        for item in trace_["spans"]:
+            item["startTime"] = 98_000_000 + item["startTime"]
+    known = owners(
+        [pod("old", "u-old", owner="u-d"), pod("b", "u-b", owner="u-d")],
+        [pod("a", "u-new", owner="u-d"), pod("b", "u-b", owner="u-d")],
+    )
+    found = follow(jaeger_with(clock, new, ran, old), known, SCALED, since=100.0).followed.pods
+    assert [(one.name, one.outcome, len(one.traces)) for one in found] == [
+        ("a", "started", 1),
+        ("old", "ended", 1),
+    ]
+
+
 def test_a_static_pod_does_not_end_with_its_object(
     owners: Callable[..., PodOwners], clock: Clock
 ) -> None:
