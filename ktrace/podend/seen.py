@@ -86,15 +86,18 @@ class Seen:
         ends = [sync.end for sync in (*self._own_syncs, *self._all_terminated)]
         if not ends or max(ends) >= asked:
             return False
+        if asked - max(ends) > _SKEW:
+            return True
+        if self.asked[0].removed is False and self.removal and self.removal.kubelet:
+            return False  # the API server removes at once what has ended, unless finalizers hold it
         if not self._own_syncs:
             return True  # older than the request, which Jaeger has still: it drops the oldest
-        reported = any(
+        return any(
             -_PROMPT < write.request.span.start - end < 10 * _PROMPT
             and write.request.span.start < asked
             for write in self.reports
             for end in ends
         )
-        return reported or asked - max(ends) > _SKEW
 
     @cached_property
     def terminating(self) -> list[Trace]:
