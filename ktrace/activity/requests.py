@@ -104,6 +104,10 @@ class ApiRequest:
     account: str = ""
     """``NAMESPACE/NAME`` of the service account that a controller names in its user agent."""
 
+    def failed_open(self, call: WebhookCall) -> bool:
+        """Whether the API server went on although ``call``, one of its own, failed."""
+        return call.failed and self.failed is False
+
 
 def requests_in(traces: Iterable[Trace]) -> Iterator[ApiRequest]:
     """Every request once, whatever the operation of its span is called in that Kubernetes."""

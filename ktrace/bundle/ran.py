@@ -8,18 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
+from ktrace.api import Api
+from ktrace.bundle import removals
 from ktrace.bundle.command_line import without_values
 from ktrace.bundle.session import Keep
 from ktrace.clock import time
 from ktrace.errors import UsageError
+from ktrace.following import pod_ends
 from ktrace.following.followed_pod import FollowedPod
 from ktrace.following.follower import Followed
 from ktrace.following.pods import Owner, time_of
 from ktrace.following.refusals import Refusal
 from ktrace.following.report import Report
 from ktrace.jaeger import Jaeger, Reader
+from ktrace.podstart import cluster
 from ktrace.podstart.cluster import NEVER_LISTED, FromCluster
 from ktrace.podstart.in_progress import until_observed
 from ktrace.podstart.model import PodStart
@@ -55,6 +60,8 @@ def facts(report: Report, keep: Keep, judged: Mapping[str, Any] | None) -> dict[
             }
             for refusal in report.followed.refusals
         ],
+        "removed": [one.document() for one in report.followed.removed],
+        "refusedRemovals": [one.document() for one in report.followed.refused],
         "judged": judged,
     }
 
@@ -82,6 +89,7 @@ _TELLING = ("watch", "follow", "dryRun")
 
 def _pod(pod: FollowedPod, keep: Keep) -> dict[str, Any]:
     looked = pod.start.looked_at if pod.start else None
+    ended = pod.ending.looked_at if pod.ending else None
     return {
         "namespace": pod.namespace,
         "name": pod.name,
@@ -96,6 +104,8 @@ def _pod(pod: FollowedPod, keep: Keep) -> dict[str, Any]:
         "isNew": pod.is_new,
         "gone": pod.gone,
         "lookedAt": looked.timestamp() if looked else None,
+        "endCause": pod.end_cause,
+        "endLookedAt": ended.timestamp() if ended else None,
         "object": keep({"kind": "Pod", **pod.document}) if pod.document else None,
     }
 
@@ -123,6 +133,11 @@ def reading() -> Iterator[None]:
 def _report(facts: Mapping[str, Any], jaeger: Jaeger, *, runtime_traced: bool) -> Report:
     reader = Reader(jaeger)
     pods = [_followed(pod, reader, runtime_traced=runtime_traced) for pod in facts["pods"]]
+    with cluster.connected(None) as api:
+        pods = [
+            _with_end(pod, found, reader, api)
+            for pod, found in zip(pods, facts["pods"], strict=True)
+        ]
     traces = {
         str(audit_id): trace
         for audit_id, trace_id in facts["traces"].items()
@@ -141,7 +156,15 @@ def _report(facts: Mapping[str, Any], jaeger: Jaeger, *, runtime_traced: bool) -
         tuple(map(str, facts["command"])),
         int(facts["code"]),
         tuple(map(_recorded, facts["requests"])),
-        Followed(pods, traces, bool(facts["quiet"]), refusals),
+        Followed(
+            pods,
+            traces,
+            bool(facts["quiet"]),
+            refusals,
+            # bundles of earlier releases do not have them
+            tuple(map(removals.removed, facts.get("removed", ()))),
+            tuple(map(removals.refused, facts.get("refusedRemovals", ()))),
+        ),
         jaeger.url,
         str(facts["problem"]),
         tuple(map(str, facts["notes"])),
@@ -184,6 +207,18 @@ def _followed(found: Mapping[str, Any], reader: Reader, *, runtime_traced: bool)
         bool(found["isNew"]),
         bool(found["gone"]),
     )
+
+
+def _with_end(
+    pod: FollowedPod, found: Mapping[str, Any], reader: Reader, api: Api | str
+) -> FollowedPod:
+    """With its ending; bundles of earlier releases do not have it."""
+    cause = removals.end_cause(found.get("endCause"))
+    looked_at = found.get("endLookedAt")
+    if looked_at is None:
+        return replace(pod, end_cause=cause)
+    ending = pod_ends.read(reader, api, pod, float(looked_at))
+    return replace(pod, end_cause=cause, ending=ending)
 
 
 def _start(

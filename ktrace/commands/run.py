@@ -36,7 +36,8 @@ def run(
             metavar="SECONDS",
             min=0,
             callback=options.finite,
-            help="How long to follow what it caused, at most; reading that may take 2 s more.",
+            help="How long to follow what it caused, at most; reading that may take 2 s more, "
+            "and 0.1 s for each pod that ends.",
         ),
     ] = 30,
     report_to: Annotated[
@@ -84,6 +85,10 @@ def run(
     The forwarder ends with the command: processes that still run are refused then. A pod that
     replaces one which the command deleted or evicted is shown too. A user who may not list the
     pods of all namespaces gets those of the namespaces that the command wrote to.
+
+    Pods that end because of it are told as by ktrace show --ending; of other objects that it
+    deleted, whether they still exist and what holds them; of an eviction that was refused, the
+    PodDisruptionBudget and what that wants.
 
     With a stack, or a collector that --otlp names, the command is a trace of its own, whose page is
     the report's first line: each request has a traceparent, and the command has TRACEPARENT, to go

@@ -155,7 +155,7 @@ def _identity(request: ApiRequest) -> tuple[object, ...]:
 def _calls(requests: Iterable[ApiRequest]) -> Iterator[MadeCall]:
     for request in requests:
         for call in request.calls:
-            yield MadeCall(call, call.failed and request.failed is False)
+            yield MadeCall(call, request.failed_open(call))
 
 
 def _recorded(request: RecordedRequest, seen: ApiRequest | None) -> MadeRequest:

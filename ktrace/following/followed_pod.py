@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from ktrace.following.pods import Owner, PodInfo
 from ktrace.jaeger import Trace
+from ktrace.podend.model import PodEnding
 from ktrace.podstart import progress
 from ktrace.podstart.calls import has_calls
 from ktrace.podstart.model import PodStart, Waiting
@@ -17,9 +18,14 @@ from ktrace.podstart.pod import pod_of
 TERMINATION = "syncTerminatingPod"
 _NODE = "k8s.node.name"
 
-Outcome = Literal["started", "starting", "changed", "ended", "waiting", "unread"]
-"""``changed``: containers of a pod that ran already were started. ``waiting``: no trace of its own.
-``unread``: its start could not be read from Jaeger in time."""
+Outcome = Literal["started", "starting", "changed", "ending", "ended", "waiting", "unread"]
+"""``changed``: containers of a pod that ran already were started. ``ending``: it is terminating.
+``waiting``: no trace of its own. ``unread``: its start could not be read from Jaeger in time."""
+
+EndCause = Literal["request", "owner", "node", "before"]
+"""Why the end of a pod follows from the command. ``request``: one of its own deleted or evicted it.
+``owner``, ``node``: it wrote an owner or the node, and the pod ended later, which is no proof.
+``before``: it does not, as the pod was being deleted when the command began."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,10 @@ class FollowedPod:
     gone: bool = False
     """Whether it was not there any more when it was last looked for."""
     controller: Owner | None = None
+    ending: PodEnding | None = field(default=None, repr=False)
+    """As ``ktrace show --ending`` tells it; None until it is read, and without one."""
+    end_cause: EndCause | None = None
+    """Of a pod that is deleted or gone."""
 
     @classmethod
     def of(
@@ -61,6 +71,7 @@ class FollowedPod:
         ran_before: bool,
         is_new: bool = False,
         gone: bool = False,
+        end_cause: EndCause | None = None,
     ) -> FollowedPod:
         return cls(
             pod.namespace,
@@ -77,6 +88,7 @@ class FollowedPod:
             is_new=is_new,
             gone=gone,
             controller=pod.controller,
+            end_cause=end_cause,
         )
 
     @property
@@ -110,11 +122,20 @@ class FollowedPod:
     def outcome(self) -> Outcome:
         if self.start:
             return "starting" if self.start.incomplete else "started"
-        if any(map(terminates, self.traces)):
+        if self.ending and self.ending.goes_on:
+            return "ending"
+        if any(map(terminates, self.traces)) or (self.gone and self.end_cause):
             return "ended"
+        if self.end_cause:
+            return "ending"
         if any(map(has_calls, self.traces)):
             return "changed" if self.start_was_read else "unread"
         return "waiting"
+
+    @property
+    def ends(self) -> bool:
+        """Whether it is ending, or has ended, by what was listed or by its traces."""
+        return self.end_cause is not None or any(map(terminates, self.traces))
 
     @property
     def waiting(self) -> tuple[Waiting, ...]:
@@ -132,7 +153,9 @@ class FollowedPod:
         """Whether no span is known to be missing."""
         if self.start:
             return not self.start.incomplete and not self.start.spans_without_parent
-        return self.outcome in ("changed", "ended")
+        return self.outcome == "ending" or (
+            self.outcome in ("changed", "ended") and bool(self.traces)
+        )
 
     @property
     def note_of_retry(self) -> str:
@@ -158,8 +181,8 @@ class FollowedPod:
         """How long the outcome took; None where no span tells."""
         if self.start:
             return self.start.duration_ms if self.start.length_known else None
-        if self.outcome == "ended":
-            return self.termination_ms
+        if self.outcome in ("ending", "ended"):
+            return self.ending.duration_ms if self.ending else None
         if self.outcome == "changed":
             return sum(_length_ms(trace) or 0.0 for trace in self.traces if has_calls(trace))
         return None

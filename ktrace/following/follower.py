@@ -9,14 +9,17 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from ktrace.components import APISERVER, KUBELET
-from ktrace.following import touched
+from ktrace.following import pod_ends, touched
 from ktrace.following.cluster_api import ReadError
-from ktrace.following.followed_pod import FollowedPod, terminates
+from ktrace.following.followed_pod import EndCause, FollowedPod, terminates
 from ktrace.following.owners import PodOwners
 from ktrace.following.pods import PodInfo
 from ktrace.following.refusals import REASON, Refusal
+from ktrace.following.refused_removals import RefusedRemoval, refused
+from ktrace.following.removed import Removed, RemovedObjects
 from ktrace.following.written_objects import written_objects
 from ktrace.jaeger import Jaeger, JaegerError, MixedStacksError, Reader, Trace, origin
+from ktrace.podstart import cluster
 from ktrace.podstart.calls import has_calls
 from ktrace.podstart.cluster import NEVER_LISTED, FromCluster
 from ktrace.podstart.in_progress import until_observed
@@ -29,8 +32,10 @@ _QUIET_SECONDS = 2.5
 """Longer than an exporter's delay, and than a controller takes to react."""
 _READ_SECONDS = 2.0
 """After the time to follow, for what has not been read from Jaeger yet."""
+_END_SECONDS = 0.1
+"""More of that for each pod that ends: an end takes several searches."""
 _SKEW = 60 * 1_000_000
-"""How far a node's clock may be ahead, in microseconds."""
+"""How far a node's clock may be off, in microseconds."""
 _MOST_TRACES = 5_000
 """Of one pod."""
 T = TypeVar("T")
@@ -45,6 +50,8 @@ class Followed:
     quiet: bool
     refusals: tuple[Refusal, ...] = ()
     """Of controllers that were written, or that belong to what was."""
+    removed: tuple[Removed, ...] = ()
+    refused: tuple[RefusedRemoval, ...] = ()
 
 
 class Follower:
@@ -73,6 +80,8 @@ class Follower:
         self._requests = tuple(requests)
         self._written = written_objects(requests)
         owners.look_into(self._written.namespaces)
+        self._removed = RemovedObjects(owners.api, requests)
+        self._refused: tuple[RefusedRemoval, ...] = ()
         self._traces: dict[str, Trace] = {}
         self._pods: dict[str, FollowedPod] = {}
         self._quiet = False
@@ -106,14 +115,16 @@ class Follower:
     def followed(self) -> Followed:
         """As far as it is known; also while ``follow`` runs or after it was interrupted."""
         pods = sorted(self._pods.values(), key=lambda pod: (pod.namespace, pod.name))
-        return Followed(pods, self._traces, self._quiet, self._refusals)
+        return Followed(
+            pods, self._traces, self._quiet, self._refusals, self._removed.found, self._refused
+        )
 
     def follow(self, seconds: float) -> None:
         """Until nothing changes for ``_QUIET_SECONDS`` and no pod is starting or ending.
 
         At most for ``seconds``, or until Ctrl-C, and ``_READ_SECONDS`` more to read what has
-        happened by then. What fails is repeated in that time; JaegerError or MixedStacksError if
-        the last time failed.
+        happened by then, or longer where many pods end. What fails is repeated in that time;
+        JaegerError or MixedStacksError if the last time failed.
         """
         deadline = time.monotonic() + seconds
         try:
@@ -122,6 +133,8 @@ class Follower:
             failure, deadline = None, time.monotonic()
             self.interrupted = True
         self._refusals = self._read_refusals()
+        pods = tuple(self._owners.pods.values())
+        self._refused = refused(self._requests, pods, self._owners.api.get)
         if failure:
             raise failure
         self._read_whole(deadline + _READ_SECONDS)
@@ -145,6 +158,7 @@ class Follower:
 
     def _read_whole(self, read_deadline: float) -> None:
         self._add_starts(read_deadline)
+        self._add_endings(read_deadline)
         # A trace was read once, when its first spans had arrived.
         grown = [key for key, trace in self._traces.items() if trace.spans_without_parent]
         self._read_requests(grown, read_deadline)
@@ -169,8 +183,7 @@ class Follower:
     def _read_refusals(self) -> tuple[Refusal, ...]:
         if not self._written.uids:
             return ()
-        known = self._owners.pods.values()
-        caused = self._written.uids | set(self._owners.replacing(self._written.removed(known)))
+        caused = self._written.uids | set(self._owners.replacing(self._lost()))
         try:
             found = self._owners.refusals()
         except ReadError as error:
@@ -186,7 +199,7 @@ class Follower:
             key: (pod.phase, sum(len(trace.spans) for trace in pod.traces))
             for key, pod in self._pods.items()
         }
-        return pods, len(self._traces)
+        return pods, len(self._traces), self._removed.found
 
     def _update(self, deadline: float) -> bool:
         """Returns whether every pod that exists is settled."""
@@ -196,7 +209,8 @@ class Follower:
         for pod, cause in _before(deadline, candidates):
             traces = self._traces_of(pod)
             pending = self._owners.exists(pod) and pod.phase == "Pending"
-            if traces or pending or self._owners.is_new(pod):
+            end_cause = self._end_cause(pod)
+            if traces or pending or end_cause or self._owners.is_new(pod):
                 key = pod.uid or f"{pod.namespace}/{pod.name}"
                 self._pods[key] = FollowedPod.of(
                     pod,
@@ -205,10 +219,42 @@ class Follower:
                     ran_before=self._owners.ran_before(pod),
                     is_new=self._owners.is_new(pod),
                     gone=not self._owners.exists(pod),
+                    end_cause=end_cause,
                 )
         missing = [audit_id for audit_id in self._audit_ids if audit_id not in self._traces]
         self._read_requests(missing, deadline)
-        return all(pod.settled for pod, _ in candidates if self._owners.exists(pod))
+        present = [pod for pod in self._owners.pods.values() if self._owners.exists(pod)]
+        self._removed.look(_before(deadline, self._removed.left), present)
+        settled = all(pod.settled for pod, _ in candidates if self._owners.exists(pod))
+        return settled and self._removed.settled
+
+    def _made_again(self, pod: PodInfo) -> str:
+        """What a new object of a static pod is there for, if the command removed the old one."""
+        removed = (pod.namespace, pod.name) in self._written.removed_pods
+        if removed and self._owners.is_new(pod) and pod_of(pod.document).mirror:
+            return "it is static: its kubelet made its object again, and the pod goes on"
+        return ""
+
+    def _lost(self) -> set[str]:
+        """uids of what the command removed, and of the pods that a node which it wrote loses."""
+        known = self._owners.pods.values()
+        return self._written.removed(known) | {
+            pod.uid for pod in known if self._leaves_its_node(pod)
+        }
+
+    def _leaves_its_node(self, pod: PodInfo) -> bool:
+        return pod.node in self._written.nodes and pod.ended_with_node
+
+    def _end_cause(self, pod: PodInfo) -> EndCause | None:
+        if not pod.uid or not (pod.deleted or not self._owners.exists(pod)):
+            return None
+        if pod_of(pod.document).mirror:
+            return None  # the pod goes on: a request ends its object alone
+        if self._owners.was_ending(pod):
+            return "before"
+        if pod.uid in self._written.removed([pod]):
+            return "request"
+        return "owner" if self._written.include(pod) or self._owners.is_new(pod) else "node"
 
     def _choose_stack(self, deadline: float) -> None:
         """In a Jaeger of many stacks another one's pods may have the names of these.
@@ -243,29 +289,36 @@ class Follower:
     def _candidates(self) -> list[tuple[PodInfo, str]]:
         """Pods, each with the reason if it is not that its object or an owner was written.
 
-        These are pods of the written objects, pods that replace one that was removed, and pods
-        that were never listed but written by name.
+        These are pods of the written objects, pods that replace one that was removed, pods that
+        a written node has to lose, and pods that were never listed but written by name.
         """
-        known = self._owners.pods.values()
-        replacing = self._owners.replacing(self._written.removed(known))
+        replacing = self._owners.replacing(self._lost())
         found = []
-        for pod in known:
+        for pod in self._owners.pods.values():
             if self._written.include(pod):
-                found.append((pod, ""))
+                found.append((pod, self._made_again(pod)))
             elif self._owners.is_new(pod):
                 reasons = [replacing[uid] for uid in pod.owners if uid in replacing]
                 found += [(pod, reason) for reason in reasons[:1]]
+            elif self._leaves_its_node(pod):
+                found.append((pod, f"it was on node {pod.node}, which the command wrote"))
         names = {(pod.namespace, pod.name) for pod, _ in found}
         unlisted = sorted(self._written.pods - names)
         return found + [(PodInfo(namespace, name), "") for namespace, name in unlisted]
 
     def _traces_of(self, pod: PodInfo) -> tuple[Trace, ...]:
-        """Without those in which the kubelet only checked the pod."""
+        """Without those in which the kubelet only checked the pod.
+
+        The node's clock may be behind: a pod that was made, or ended, since the command began did
+        not do so before, whatever its spans say.
+        """
+        is_new = bool(pod.uid) and self._owners.is_new(pod)
+        ends = is_new or self._end_cause(pod) is not None
         name = f"{pod.namespace}/{pod.name}"
         found, whole = self._reader.find_all(
             KUBELET,
             tags={"k8s.pod": name},
-            start=self._since,
+            start=max(0, self._since - _SKEW) if ends else self._since,
             end=int(time.time() * 1_000_000) + _SKEW,
             most=_MOST_TRACES,
         )
@@ -275,8 +328,12 @@ class Follower:
         return tuple(
             trace
             for trace in found
-            if _is_of(trace, pod) and (has_calls(trace) or terminates(trace))
+            if _is_of(trace, pod)
+            and ((has_calls(trace) and (is_new or self._is_since(trace))) or terminates(trace))
         )
+
+    def _is_since(self, trace: Trace) -> bool:
+        return any(span.start >= self._since for span in trace.spans if span.service == KUBELET)
 
     def _add_starts(self, deadline: float) -> None:
         """A start from before the command is not what it caused."""
@@ -296,6 +353,16 @@ class Follower:
                     start = start if began >= self._since else None
                 start = until_observed(start) if start else None
                 self._pods[key] = replace(pod, start=start, start_was_read=True)
+
+    def _add_endings(self, deadline: float) -> None:
+        ends = [(key, pod) for key, pod in self._pods.items() if pod.ends]
+        if not ends:
+            return
+        deadline += _END_SECONDS * len(ends)
+        with cluster.connected(self._owners.kubeconfig) as api:
+            for key, pod in _before(deadline, ends):
+                ending = pod_ends.read(self._reader, api, pod, time.time())
+                self._pods[key] = replace(pod, ending=ending)
 
     def _known(self, uid: str) -> FromCluster:
         """The pod object as it was last listed. Its Events are not read."""

@@ -13,6 +13,8 @@ from ktrace.following import pods
 from ktrace.following.cluster_api import ClusterApi, ReadError
 from ktrace.following.pods import Owner, PodInfo
 from ktrace.following.refusals import REASON, Refusal, refusals
+from ktrace.podstart import progress
+from ktrace.podstart.pod import deletion_requested
 from ktrace.recording import kubeconfig as kubeconfig_file
 
 _POLL_SECONDS = 0.7
@@ -29,7 +31,8 @@ class PodOwners:
     """
 
     def __init__(self, kubeconfig: Path) -> None:
-        self._api = ClusterApi(kubeconfig)
+        self.kubeconfig = kubeconfig
+        self.api = ClusterApi(kubeconfig)
         self._default_namespace = kubeconfig_file.namespace(kubeconfig)
         self._wanted: set[str] = set()
         self._refused = ""
@@ -61,7 +64,7 @@ class PodOwners:
         self._is_silent = False
         if not self._refused:
             try:
-                self._take(_WHOLE_CLUSTER, self._api.get("/api/v1/pods"))
+                self._take(_WHOLE_CLUSTER, self.api.get("/api/v1/pods"))
             except ReadError as error:
                 self.problem = f"the cluster's pods cannot be listed: {error}"
                 if error.status != HTTPStatus.FORBIDDEN or self._initial is not None:
@@ -109,13 +112,22 @@ class PodOwners:
         """
         if pod.uid in (self._initial or ()):
             return False
-        begin = self._api.first_answer
+        begin = self.api.first_answer
         return not (pod.created and begin and pod.created < begin)
 
     def ran_before(self, pod: PodInfo) -> bool:
         """Whether it had begun to run before the first refresh."""
         first = (self._initial or {}).get(pod.uid)
         return not self.is_new(pod) and (first is None or first.phase != "Pending")
+
+    def was_ending(self, pod: PodInfo) -> bool:
+        """Whether its deletion had been requested before the first refresh, to the second."""
+        first = (self._initial or {}).get(pod.uid)
+        if first is not None:
+            return first.deleted
+        asked = progress.at(deletion_requested(pod.document.get("metadata") or {}))
+        begin = self.api.first_answer
+        return bool(asked and begin and asked < begin)
 
     def unread_owner(self, pod: PodInfo) -> str:
         """Why not all of its owners are known; empty if they are."""
@@ -130,9 +142,9 @@ class PodOwners:
         found: list[Refusal] = []
         for namespace in self.namespaces or [_WHOLE_CLUSTER]:
             place = f"/namespaces/{namespace}" if namespace else ""
-            listed = self._api.get(f"/api/v1{place}/events?fieldSelector=reason%3D{REASON}")
+            listed = self.api.get(f"/api/v1{place}/events?fieldSelector=reason%3D{REASON}")
             try:
-                found += refusals(listed, self._api.first_answer)
+                found += refusals(listed, self.api.first_answer)
             except (LookupError, TypeError, AttributeError, ValueError):
                 raise ReadError("the answer is not a list of Events", HTTPStatus.OK) from None
         return [(one, self._all_owners(one.namespace, [one.controller])) for one in found]
@@ -158,7 +170,7 @@ class PodOwners:
 
     def _path(self, namespace: str, owner: Owner) -> str:
         try:
-            return self._api.path_of(owner.api_version, owner.kind, namespace, owner.name)
+            return self.api.path_of(owner.api_version, owner.kind, namespace, owner.name)
         except ReadError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
@@ -182,7 +194,7 @@ class PodOwners:
         tried = sorted({self._default_namespace, *self._wanted})
         for namespace in tried:
             try:
-                self._take(namespace, self._api.get(f"/api/v1/namespaces/{namespace}/pods"))
+                self._take(namespace, self.api.get(f"/api/v1/namespaces/{namespace}/pods"))
             except ReadError as error:
                 errors[namespace] = error
         needed = [namespace for namespace in errors if namespace in self._wanted]
@@ -228,8 +240,8 @@ class PodOwners:
         if self._is_silent or owner.uid in self._failed:
             return ()
         try:
-            path = self._api.path_of(owner.api_version, owner.kind, namespace, owner.name)
-            document = self._api.get(path)
+            path = self.api.path_of(owner.api_version, owner.kind, namespace, owner.name)
+            document = self.api.get(path)
         except ReadError as error:
             self._failed.add(owner.uid)
             self._is_silent = not error.status

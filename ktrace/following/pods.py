@@ -7,6 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from ktrace.podstart.pod import DISRUPTION
+
+_OF_A_NODE = ("DeletionByTaintManager", "DeletionByPodGC")
+"""Reasons of a DisruptionTarget (k8s.io/kubernetes pkg/controller/tainteviction and podgc)."""
+
 
 @dataclass(frozen=True)
 class Owner:
@@ -39,6 +44,20 @@ class PodInfo:
     created: datetime | None = None
     document: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """The pod object; empty for a pod that never was listed."""
+
+    @property
+    def deleted(self) -> bool:
+        """Whether its deletion has been requested."""
+        return "deletionTimestamp" in (self.document.get("metadata") or {})
+
+    @property
+    def ended_with_node(self) -> bool:
+        """Whether it is being ended for a taint of its node, or because that is gone."""
+        conditions = (self.document.get("status") or {}).get("conditions") or ()
+        return any(
+            condition.get("type") == DISRUPTION and condition.get("reason") in _OF_A_NODE
+            for condition in conditions
+        )
 
 
 def owners_of(document: dict[str, Any]) -> tuple[Owner, ...]:

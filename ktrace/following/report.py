@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ktrace.activity.requests import ApiRequest, WebhookCall, requests_in
 from ktrace.components import APISERVER
 from ktrace.document import versioned
 from ktrace.following.followed_pod import FollowedPod
@@ -12,6 +15,7 @@ from ktrace.following.follower import Followed
 from ktrace.following.refusals import Refusal
 from ktrace.jaeger import Trace
 from ktrace.recording.requests import RecordedRequest
+from ktrace.view import ending as ending_view
 from ktrace.view import start as start_view
 from ktrace.view import verdicts
 
@@ -60,6 +64,17 @@ class Report:
         """Number of requests of which the API server's spans were seen in any trace."""
         return sum(self._trace_of(request) is not None for request in self.requests)
 
+    @cached_property
+    def _observed(self) -> Mapping[str, ApiRequest]:
+        """What the API server's spans tell of the requests, by Audit-Id."""
+        traces = {trace.id: trace for trace in self.followed.traces.values()}
+        return {seen.audit_id: seen for seen in requests_in(traces.values())}
+
+    def webhooks(self, request: RecordedRequest) -> list[tuple[WebhookCall, bool]]:
+        """The admission webhooks that were called for it, each with whether it failed open."""
+        seen = self._observed.get(request.audit_id) if request.audit_id else None
+        return [(call, seen.failed_open(call)) for call in seen.calls] if seen else []
+
     def document(self) -> dict[str, Any]:
         """The shape that ``run --json`` promises: docs/schemas/run.json."""
         return versioned(
@@ -74,6 +89,8 @@ class Report:
                 "requests": list(map(self._request_document, self.requests)),
                 "pods": list(map(self._pod_document, self.followed.pods)),
                 "refusals": list(map(_refusal_document, self.followed.refusals)),
+                "removed": [one.document() for one in self.followed.removed],
+                "refusedRemovals": [one.document() for one in self.followed.refused],
                 "expectations": verdicts.entries(self.judged) if self.judged else None,
             }
         )
@@ -89,6 +106,16 @@ class Report:
             "name": info.name or None,
             "status": request.status,
             "durationMs": round(self.duration_ms(request), 1),
+            "webhooks": [
+                {
+                    "webhook": call.webhook,
+                    "kind": call.kind,
+                    "durationMs": round(call.duration / 1000, 1),
+                    "failed": call.failed,
+                    "failedOpen": failed_open,
+                }
+                for call, failed_open in self.webhooks(request)
+            ],
             "traceUrl": self.request_url(request),
         }
 
@@ -108,6 +135,8 @@ class Report:
             "containersWanted": pod.wanted,
             "durationMs": _rounded(pod.duration_ms),
             "terminationMs": _rounded(pod.termination_ms),
+            "endCause": pod.end_cause,
+            "ending": ending_view.entry(pod.ending, self.jaeger_url) if pod.ending else None,
             "services": pod.services,
             "errors": pod.errors,
             "waitingFor": [start_view.waiting_of(waiting, looked_at) for waiting in pod.waiting],

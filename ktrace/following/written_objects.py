@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ktrace.following.pods import PodInfo
 from ktrace.recording.requests import RecordedRequest, RequestInfo
 
-_REMOVING_VERBS = ("delete", "deletecollection")
+_NODES = ("nodes", "nodes/status")
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class WrittenObjects:
     """Of ``pods``, those that were deleted or evicted."""
     namespaces: frozenset[str] = frozenset()
     """Namespaces of all of them."""
+    nodes: frozenset[str] = frozenset()
+    """By name."""
 
     def include(self, pod: PodInfo) -> bool:
         """Whether ``pod`` is one of them, or belongs to one."""
@@ -42,7 +44,7 @@ class WrittenObjects:
 def written_objects(requests: Iterable[RecordedRequest]) -> WrittenObjects:
     """Those of the requests that succeeded."""
     writes = [request for request in requests if request.info.writes and request.succeeded]
-    removals = [write for write in writes if _removes(write.info)]
+    removals = [write for write in writes if write.info.removes]
     return WrittenObjects(
         frozenset(_uids(writes)),
         frozenset(_pods(writes)),
@@ -54,12 +56,7 @@ def written_objects(requests: Iterable[RecordedRequest]) -> WrittenObjects:
         frozenset(_uids(removals)),
         frozenset(_pods(removals)),
         frozenset(_namespaces(write.info for write in writes)),
-    )
-
-
-def _removes(write: RequestInfo) -> bool:
-    return (write.verb in _REMOVING_VERBS and "/" not in write.resource) or (
-        (write.verb, write.resource) == ("create", "pods/eviction")
+        frozenset(write.info.name for write in writes if write.info.full_resource in _NODES),
     )
 
 

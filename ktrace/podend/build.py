@@ -23,7 +23,7 @@ from ktrace.podend.steps import Steps
 from ktrace.podend.stops import Stop
 from ktrace.podstart import critical_path, progress
 from ktrace.podstart.layout import laid
-from ktrace.podstart.pod import SECOND, Condition, Pod, PodEvent
+from ktrace.podstart.pod import DISRUPTION, SECOND, Condition, Pod, PodEvent
 from ktrace.podstart.timeline import Clock
 
 _TO_THE_SECOND = "times that no span has are those of the pod object, to the second"
@@ -31,7 +31,6 @@ _NO_CALLS = (
     "no call to the runtime is below the kubelet's syncTerminatingPod: Kubernetes 1.28 and 1.29 "
     "trace those separately (kubernetes#121192)"
 )
-_DISRUPTION = "DisruptionTarget"
 _NOTICED = SECOND // 2
 _LONG = 1900
 """Milliseconds: how long a container that is killed runs at least after its stop signal."""
@@ -182,6 +181,8 @@ class _Ending:
 
     @property
     def _deleted(self) -> bool | None:
+        if self.seen.static and self.seen.pod is None:
+            return None  # a request ends its object alone
         if self.seen.asked or self.seen.kubelet_deletes or self.seen.gone:
             return True
         return self.seen.pod.deleted if self.seen.pod else None
@@ -207,13 +208,13 @@ class _Ending:
             return bool(seen.pod.grace) or not seen.pod.node
         if self._begun_by != KUBELET:
             return True
-        own = seen.own_end or bool(seen.pod and seen.pod.mirror)
+        own = seen.own_end or seen.static
         return own and bool(seen.terminating)
 
     @property
     def _end_known(self) -> bool:
         """Whether the last of what ended it has a span."""
-        if self.seen.pod:
+        if self.seen.pod or self.seen.static:
             return bool(self.seen.terminated)
         if self.seen.removal is not None:
             return True
@@ -251,7 +252,7 @@ class _Ending:
         if seen.pod and not (seen.pod.deleted or seen.own_end):
             return []
         missing = []
-        if self._deleted and not seen.asked and not (seen.pod and seen.pod.mirror):
+        if self._deleted and not seen.asked and not seen.static:
             missing.append("the span of the request that deleted it: who asked for it is not known")
         if self._ended and not self._on_node and not seen.own_end and seen.bound:
             missing.append("spans of the kubelet: Jaeger has none of this ending")
@@ -269,6 +270,11 @@ class _Ending:
             yield (
                 "it stands for a static pod: the kubelet makes the object again, and ends the pod "
                 "when its file is removed"
+            )
+        elif seen.static:
+            yield (
+                "it is a static pod, which its kubelet ends by itself, as when its file is removed "
+                "or changed"
             )
         for write in seen.asked[1:]:
             after = (write.request.span.start - seen.asked[0].request.span.start) / SECOND
@@ -349,7 +355,7 @@ def _container_end(stop: Stop) -> ContainerEnd:
 
 
 def _disruption(pod: Pod | None) -> str:
-    found = pod.condition(_DISRUPTION) if pod else None
+    found = pod.condition(DISRUPTION) if pod else None
     if found is None or not found.status:
         return ""
     return ": ".join(filter(None, (found.reason, found.message)))

@@ -13,6 +13,8 @@ from ktrace.podstart.calls import CREATE, SYNC, Call
 from ktrace.podstart.pod import SECOND
 from ktrace.podstart.pod_spans import ETCD_PREFIXES, FIRST_SYNC, POD, POD_UID, PodSpans
 
+_SKEW = 60 * SECOND
+"""More than a node's clock may be behind the API server's."""
 _RUNTIME = "runtime.v1.RuntimeService"
 _CREATION = "Create etcd3"
 _UPDATE = "GuaranteedUpdate etcd3"
@@ -31,10 +33,15 @@ class PodEndSpans(PodSpans):
             (span for trace in (*terminating, *terminated) for span in _syncs(trace)),
             key=lambda span: span.start,
         )
-        first, created = self._first_sync_of(uids, ends), self._creations()
+        begun, created = self._began(), self._creations()
+        wanted_syncs = [span for span in begun if not uids or _uid(span) in uids]
+        first = max(wanted_syncs, key=_start, default=None)
         if not uids:
             newest = max([*ends[-1:], *filter(None, [first])], key=_start, default=None)
-            later = newest is None or any(at > newest.end for at in created)
+            own = _creation_of(newest, begun, created)
+            later = newest is None or any(
+                at > newest.end and (own is None or at > own) for at in created
+            )
             wanted = "" if later or newest is None else str(newest.tags.get(POD_UID, ""))
             terminating = [trace for trace in terminating if wanted and _is_of(trace, wanted)]
             terminated = [trace for trace in terminated if wanted and _is_of(trace, wanted)]
@@ -43,7 +50,12 @@ class PodEndSpans(PodSpans):
         known = [*filter(None, [first]), *ends]
         if known:
             self._client.narrow(origin.of(known[0]))
-        begin, end = self._period(created, min(map(_start, known), default=None))
+        earliest = min(known, key=_start, default=None)
+        begin, end = self._period(
+            created,
+            earliest.start if earliest else None,
+            _creation_of(earliest, begun, created),
+        )
         writes = [
             write
             for write in self._writes(begin or 0)
@@ -76,13 +88,11 @@ class PodEndSpans(PodSpans):
         traces = self._all(what, KUBELET, operation, tags={POD: self._key})
         return [trace for trace in traces if not uids or any(_is_of(trace, uid) for uid in uids)]
 
-    def _first_sync_of(self, uids: Sequence[str], ends: Sequence[Span]) -> Span | None:
-        """A syncPod in which a kubelet first saw the pod, or of the newest of its name."""
+    def _began(self) -> list[Span]:
+        """The syncPods in which a kubelet first saw a pod of the name."""
         what = f"of the kubelet's traces of pods named {self._key}"
         traces = self._all(what, KUBELET, SYNC, tags={POD: self._key, **FIRST_SYNC})
-        spans = [span for trace in traces for span in trace.spans if span.operation == SYNC]
-        wanted = [span for span in spans if not uids or str(span.tags.get(POD_UID, "")) in uids]
-        return max(wanted, key=_start, default=None)
+        return [span for trace in traces for span in trace.spans if span.operation == SYNC]
 
     def _running_stops(self) -> list[Trace]:
         """Traces of a syncTerminatingPod that has not ended: of containers that have."""
@@ -123,13 +133,18 @@ class PodEndSpans(PodSpans):
                 return sorted(span.start for _, span in found)
         return []
 
-    def _period(self, created: Sequence[int], known: int | None) -> tuple[int | None, int | None]:
+    def _period(
+        self, created: Sequence[int], known: int | None, own: int | None
+    ) -> tuple[int | None, int | None]:
         """When the pod was created and when the next one of its name was; None if not known.
 
-        ``known`` is when a kubelet is first known to have had it.
+        ``known`` is when a kubelet is first known to have had it, ``own`` the one of ``created``
+        that is known to be the pod's.
         """
         if self._pod and self._pod.created is not None:
             known = self._pod.created + SECOND
+        elif own is not None:
+            known = own
         before = [at for at in created if known is None or at <= known]
         begin = before[-1] if before else None
         after = [at for at in created if known is not None and at > known]
@@ -154,6 +169,23 @@ def _has_sync(trace: Trace) -> bool:
 
 def _is_of(trace: Trace, uid: str) -> bool:
     return any(str(span.tags.get(POD_UID, "")) == uid for span in trace.spans)
+
+
+def _creation_of(span: Span | None, begun: Sequence[Span], created: Sequence[int]) -> int | None:
+    """When the pod of ``span`` was created, where as many of its name were ``created`` as kubelets
+    have ``begun``: the clock of a node that is behind has the latter before the former."""
+    firsts: dict[str, int] = {}
+    for first in begun:
+        firsts[_uid(first)] = min(first.start, firsts.get(_uid(first), first.start))
+    if span is None or _uid(span) not in firsts or len(firsts) != len(created):
+        return None
+    number = sorted(firsts.values()).index(firsts[_uid(span)])
+    found = sorted(created)[number]
+    return found if abs(found - firsts[_uid(span)]) <= _SKEW else None
+
+
+def _uid(span: Span) -> str:
+    return str(span.tags.get(POD_UID, ""))
 
 
 def _start(span: Span) -> int:

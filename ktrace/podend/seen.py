@@ -5,6 +5,7 @@ Times are in microseconds; those of the kubelet's spans are on the node's clock.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +29,7 @@ PHASES = ("Succeeded", "Failed")
 """Of a pod whose containers have ended, and will not be started again."""
 _KILLING = "Killing"
 """The reason of the Event that the kubelet makes of each container before it stops it."""
+_HASH = re.compile("[0-9a-f]{32}")
 _PROMPT = SECOND // 20
 _SKEW = 60 * SECOND
 """More than a node's clock may be behind the API server's."""
@@ -84,15 +86,18 @@ class Seen:
         ends = [sync.end for sync in (*self._own_syncs, *self._all_terminated)]
         if not ends or max(ends) >= asked:
             return False
+        if asked - max(ends) > _SKEW:
+            return True
+        if self.asked[0].removed is False and self.removal and self.removal.kubelet:
+            return False  # the API server removes at once what has ended, unless finalizers hold it
         if not self._own_syncs:
             return True  # older than the request, which Jaeger has still: it drops the oldest
-        reported = any(
+        return any(
             -_PROMPT < write.request.span.start - end < 10 * _PROMPT
             and write.request.span.start < asked
             for write in self.reports
             for end in ends
         )
-        return reported or asked - max(ends) > _SKEW
 
     @cached_property
     def terminating(self) -> list[Trace]:
@@ -201,6 +206,16 @@ class Seen:
             str(span.tags.get("k8s.pod.uid", "")) for span in (*self._own_syncs, *self.terminated)
         )
         return next(filter(None, (*tags, *(self.pod.uids if self.pod else ()))), "")
+
+    @cached_property
+    def static(self) -> bool:
+        """Whether it is a static pod, which no request ends: its kubelet reads it from a file.
+
+        Its uid is the MD5 hash of that (applyDefaults in pkg/kubelet/config/common.go).
+        """
+        if self.pod:
+            return self.pod.mirror
+        return bool(_HASH.fullmatch(self.uid))
 
     @property
     def _own_syncs(self) -> list[Span]:

@@ -20,6 +20,7 @@ APP = "container"
 EXEC = "exec"
 READY = "Ready"
 SCHEDULED = "PodScheduled"
+DISRUPTION = "DisruptionTarget"
 _CONFIG_ANNOTATIONS = ("kubernetes.io/config.hash", "kubernetes.io/config.mirror")
 """On a mirror pod: the uid of the static pod that it stands for."""
 _MIRROR_ANNOTATION = "kubernetes.io/config.mirror"
@@ -194,7 +195,7 @@ def pod_of(document: Any) -> Pod:
         node=_text(spec.get("nodeName")),
         created=moment(meta.get("creationTimestamp")),
         deleted="deletionTimestamp" in meta,
-        deletion_requested=_deletion_requested(meta),
+        deletion_requested=deletion_requested(meta),
         grace=_whole(meta.get("deletionGracePeriodSeconds")),
         finalizers=tuple(filter(None, map(_text, _list(meta.get("finalizers"))))),
         mirror=_MIRROR_ANNOTATION in annotations,
@@ -248,8 +249,8 @@ def moment(value: Any) -> int | None:
     return microseconds if microseconds > 0 else None
 
 
-def _deletion_requested(meta: Mapping[str, Any]) -> int | None:
-    """The API server notes the end of the grace period."""
+def deletion_requested(meta: Mapping[str, Any]) -> int | None:
+    """Of any object's metadata: the API server notes the end of the grace period."""
     end, grace = moment(meta.get("deletionTimestamp")), meta.get("deletionGracePeriodSeconds")
     return end - grace * SECOND if end is not None and isinstance(grace, int) else None
 

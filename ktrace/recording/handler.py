@@ -18,6 +18,7 @@ from ktrace.recording import (
     dry_run,
     malformed,
     object_reference,
+    refused,
     request_body,
     trace_context,
 )
@@ -173,7 +174,7 @@ class Handler(BaseHTTPRequestHandler):
         if answer.status == http.client.SWITCHING_PROTOCOLS:
             self.close_connection = True
             answers.relay_upgrade(answer, self._api.upgraded_socket(), self, self.rfile)
-        elif request.info.writes:
+        elif request.info.writes or request.info.removes:
             # The command may end with the last byte, and by then the object must be recorded.
             body = answer.read()
             _record_objects(request, body)
@@ -204,12 +205,14 @@ def _is_dry_run(request: RecordedRequest, body: bytes | None) -> bool | None:
     info = request.info
     if request.method == "DELETE":
         return dry_run.in_delete(body)
-    if (info.verb, info.resource) == ("create", "pods/eviction"):
+    if info.evicts:
         return dry_run.in_eviction(body)
     return None
 
 
 def _record_objects(request: RecordedRequest, answer: bytes) -> None:
+    if request.info.removes and not request.succeeded:
+        request.refused = refused.read(answer)
     if request.info.verb == "deletecollection":
         request.collection = object_reference.read_items(answer)
     else:

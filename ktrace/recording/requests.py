@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote
 
 from ktrace.recording.object_reference import NO_OBJECT, ObjectReference
+from ktrace.recording.refused import UNTOLD, Refused
 from ktrace.text import clean
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get"}
-_WRITING_VERBS = {"create", "update", "patch", "delete", "deletecollection"}
+_REMOVING_VERBS = {"delete", "deletecollection"}
+_WRITING_VERBS = {"create", "update", "patch", *_REMOVING_VERBS}
 _REVIEWING_GROUPS = {
     "authentication.k8s.io",
     "authorization.k8s.io",
@@ -46,6 +48,8 @@ class RecordedRequest:
     """Whether the body makes it a dry run; None if that depends on the query."""
     client: str = ""
     """The first word of the user agent."""
+    refused: Refused = UNTOLD
+    """Why a removal was refused."""
 
     @property
     def info(self) -> RequestInfo:
@@ -95,6 +99,16 @@ class RequestInfo:
     @property
     def writes(self) -> bool:
         return self.kind == WRITE
+
+    @property
+    def evicts(self) -> bool:
+        return (self.verb, self.resource, self.group) == ("create", "pods/eviction", "")
+
+    @property
+    def removes(self) -> bool:
+        """Whether it deletes or evicts objects, or would in a dry run."""
+        deletes = self.verb in _REMOVING_VERBS and self.resource and "/" not in self.resource
+        return bool(deletes) or self.evicts
 
     @property
     def _reviews(self) -> bool:

@@ -16,10 +16,10 @@ from ktrace.view.terminal import duration, milliseconds
 
 def title(ending: PodEnding) -> str:
     """Whether it has ended, and how long that took."""
-    return f"pod {ending.namespace}/{ending.pod}{_state(ending)}"
+    return f"pod {ending.namespace}/{ending.pod}{state(ending)}"
 
 
-def _state(ending: PodEnding) -> str:
+def state(ending: PodEnding) -> str:
     took = length(ending)
     if ending.deleted is False:
         return f" has not been deleted: {_own_state(ending)}"
@@ -54,6 +54,13 @@ def summary(ending: PodEnding) -> list[str]:
     """What is waited for, who asked for it, what took long, notes; one line for each."""
     lines = (*_causes(ending), *_lengths(ending), *_facts(ending))
     return list(dict.fromkeys(lines))
+
+
+def held(ending: PodEnding) -> list[str]:
+    """Who asked for it, what it waits for and what took long, what is not known: for a list of
+    many pods."""
+    known = (f"without {lacking}" for lacking in ending.missing)
+    return list(dict.fromkeys((*_causes(ending), *_lengths(ending), *known, *ending.notes)))
 
 
 def _causes(ending: PodEnding) -> Iterator[str]:
@@ -113,45 +120,48 @@ def _of_container(end: ContainerEnd) -> Iterator[str]:
 
 def document(ending: PodEnding, jaeger_url: str) -> dict[str, Any]:
     """The shape that ``show --ending --json`` promises: docs/schemas/ending.json."""
+    return versioned(entry(ending, jaeger_url))
+
+
+def entry(ending: PodEnding, jaeger_url: str) -> dict[str, Any]:
+    """The same as a part of another document."""
     length_ms = None if ending.duration_ms is None else round(ending.duration_ms, 1)
-    return versioned(
-        {
-            "namespace": ending.namespace,
-            "pod": ending.pod,
-            "uid": ending.uid or None,
-            "node": ending.node or None,
-            "deleted": ending.deleted,
-            "ended": ending.ended,
-            "asked": [
-                {
-                    "how": asked.how,
-                    "by": None if asked.by == NOT_KNOWN else asked.by,
-                    "at": moment(asked.at),
-                    "removedAtOnce": asked.at_once,
-                }
-                for asked in ending.asked
-            ],
-            "disruption": ending.disruption or None,
-            "phase": ending.phase or None,
-            "outcome": ending.outcome or None,
-            "begunAt": moment(ending.begun) if ending.begun else None,
-            "begunBy": ending.begun_by or None,
-            "endedAt": moment(ending.ended_at) if ending.ended_at else None,
-            "durationMs": length_ms if ending.ended else None,
-            "soFarMs": length_ms if ending.goes_on else None,
-            "toTheSecond": ending.to_the_second,
-            "observedAt": moment(ending.looked_at) if ending.looked_at else None,
-            "graceSeconds": ending.grace_seconds,
-            "finalizers": list(ending.finalizers),
-            "containers": [_container(end) for end in ending.containers],
-            "waitingFor": [waiting_of(found, ending.looked_at) for found in ending.waiting],
-            "missing": list(ending.missing),
-            "spansWithoutParent": ending.spans_without_parent,
-            "notes": list(ending.notes),
-            "steps": list(map(step_of, ending.steps)),
-            "traceUrls": ending.trace_urls(jaeger_url),
-        }
-    )
+    return {
+        "namespace": ending.namespace,
+        "pod": ending.pod,
+        "uid": ending.uid or None,
+        "node": ending.node or None,
+        "deleted": ending.deleted,
+        "ended": ending.ended,
+        "asked": [
+            {
+                "how": asked.how,
+                "by": None if asked.by == NOT_KNOWN else asked.by,
+                "at": moment(asked.at),
+                "removedAtOnce": asked.at_once,
+            }
+            for asked in ending.asked
+        ],
+        "disruption": ending.disruption or None,
+        "phase": ending.phase or None,
+        "outcome": ending.outcome or None,
+        "begunAt": moment(ending.begun) if ending.begun else None,
+        "begunBy": ending.begun_by or None,
+        "endedAt": moment(ending.ended_at) if ending.ended_at else None,
+        "durationMs": length_ms if ending.ended else None,
+        "soFarMs": length_ms if ending.goes_on else None,
+        "toTheSecond": ending.to_the_second,
+        "observedAt": moment(ending.looked_at) if ending.looked_at else None,
+        "graceSeconds": ending.grace_seconds,
+        "finalizers": list(ending.finalizers),
+        "containers": [_container(end) for end in ending.containers],
+        "waitingFor": [waiting_of(found, ending.looked_at) for found in ending.waiting],
+        "missing": list(ending.missing),
+        "spansWithoutParent": ending.spans_without_parent,
+        "notes": list(ending.notes),
+        "steps": list(map(step_of, ending.steps)),
+        "traceUrls": ending.trace_urls(jaeger_url),
+    }
 
 
 def _container(end: ContainerEnd) -> dict[str, Any]:

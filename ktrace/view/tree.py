@@ -11,7 +11,7 @@ from ktrace.following.followed_pod import FollowedPod
 from ktrace.following.refusals import REASON
 from ktrace.following.report import Report
 from ktrace.recording.requests import CONNECT, DRY_RUN, READ, WATCH, WRITE, RecordedRequest
-from ktrace.view import verdicts, waterfall
+from ktrace.view import ending, removals, verdicts, waterfall
 from ktrace.view.lines import Branch
 from ktrace.view.terminal import counted, milliseconds
 
@@ -52,7 +52,7 @@ def _tree(report: Report) -> Branch:
         pods.add(f"{subject}  {REASON}{times}: {refusal.message}")
     if report.requests and not report.followed.quiet:
         tree.add("not settled when following ended: --for SECONDS follows longer")
-    for note in report.notes:
+    for note in (*removals.links(report.followed.pods), *report.notes):
         tree.add(f"note: {note}")
     if report.problem:
         tree.add(f"problem: {report.problem}")
@@ -79,7 +79,9 @@ def _add_requests(tree: Branch, report: Report) -> None:
         of_kind.setdefault(request.info.kind, []).append(request)
     for request in (*of_kind.get(WRITE, ()), *of_kind.get(DRY_RUN, ())):
         prefix = "dry run: " if request.info.kind == DRY_RUN else ""
-        tree.add(_line(report, request, f"{prefix}{_subject(request)}"))
+        branch = tree.add(_line(report, request, f"{prefix}{_subject(request)}"))
+        for line in (*_webhooks(report, request), *removals.of_request(report.followed, request)):
+            branch.add(line)
     for kind, noun in ((WATCH, "stream"), (CONNECT, "session")):
         if requests := of_kind.get(kind):
             longest_ms = max(map(report.duration_ms, requests))
@@ -99,6 +101,13 @@ def _add_reads(tree: Branch, report: Report, reads: list[RecordedRequest]) -> No
     for request in slowest_first[:_SHOWN_READS]:
         path = request.path.partition("?")[0]
         branch.add(_line(report, request, f"{request.info.verb} {path}"))
+
+
+def _webhooks(report: Report, request: RecordedRequest) -> Iterator[str]:
+    for call, failed_open in report.webhooks(request):
+        failed = ", no answer or an error" if call.failed else ""
+        told = ", failed open" if failed_open else failed
+        yield f"{call.kind} webhook {call.webhook}{told}  {milliseconds(call.duration / 1000)}"
 
 
 def _subject(request: RecordedRequest) -> str:
@@ -122,6 +131,8 @@ def _add_pod(tree: Branch, report: Report, pod: FollowedPod) -> None:
     branch = tree.add("  ".join(parts))
     if pod.cause:
         branch.add(brief(pod.cause))
+    for line in _end_of(pod):
+        branch.add(line)
     for step in pod.start.steps if pod.start else ():
         is_long = step.duration_ms >= (pod.duration_ms or 0.0) * _STEP_SHARE
         if step.depth == 0 and (step.error or is_long):
@@ -143,13 +154,32 @@ def _outcome(pod: FollowedPod) -> str:
             return "its start could not be read from Jaeger in time"
         case "changed":
             return f"containers started in a pod that ran already: {duration}"
-        case "ended":
-            return f"ended in {duration}"
+        case "ending" | "ended":
+            return _state_of_end(pod)
         case _:
             told = _started(pod, waterfall.length(pod.start) if pod.start else duration)
-    if pod.termination_ms is None:
-        return told
-    return f"{told}, ended in {milliseconds(pod.termination_ms)}"
+    return f"{told}, {_state_of_end(pod)}" if pod.ends else told
+
+
+def _state_of_end(pod: FollowedPod) -> str:
+    found = pod.ending
+    if found and (found.goes_on or found.duration_ms is not None):
+        took = ending.length(found)
+        return f"ended in {took}" if found.ended else ending.state(found).strip()
+    if not pod.gone and pod.end_cause:
+        return "is terminating"
+    told = "is not known" if found else "could not be read from Jaeger in time"
+    if pod.termination_ms is not None:
+        told += f", the kubelet took {milliseconds(pod.termination_ms)} for its part"
+    return f"has ended; how long that took {told}"
+
+
+def _end_of(pod: FollowedPod) -> Iterator[str]:
+    """Why it ended, and what held it; nothing of a pod that ended on its own."""
+    if pod.end_cause == "before":
+        yield removals.BEFORE
+    if pod.ending and (pod.ending.deleted is not False or pod.ending.killed):
+        yield from map(brief, ending.held(pod.ending))
 
 
 def _started(pod: FollowedPod, duration: str) -> str:

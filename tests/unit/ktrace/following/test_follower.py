@@ -233,7 +233,7 @@ def end_of(name: str, uid: str, start: int, duration: int) -> dict[str, Any]:
     return trace(ending, trace_id=f"end-{uid}")
 
 
-def test_a_pods_end_is_as_long_as_its_termination(
+def test_the_kubelets_part_of_an_end_is_told_where_its_beginning_is_not_known(
     owners: Callable[..., PodOwners], clock: Clock
 ) -> None:
     """And not as long as everything that Jaeger has of the pod."""
@@ -242,15 +242,152 @@ def test_a_pods_end_is_as_long_as_its_termination(
     ended = end_of("a", "u-a", 90_000_000, 2_680_000)
     report = follow(jaeger_with(clock, ended), known, removed)
     (listed,) = report.document()["pods"]
-    assert (listed["outcome"], listed["durationMs"], listed["complete"]) == ("ended", 2680.0, None)
-    assert "pod n/a  ended in 2.68 s" in terminal.plain(*tree.render(report))
+    assert (listed["outcome"], listed["durationMs"], listed["complete"]) == ("ended", None, None)
+    assert listed["terminationMs"] == 2680.0
+    shown = terminal.plain(*tree.render(report))
+    assert (
+        "pod n/a  has ended; how long that took is not known, the kubelet took 2.68 s for its"
+        in shown
+    )
     both = follow(jaeger_with(clock, start_of("a", "u-a"), ended), owners([], []), NEW)
     (listed,) = both.document()["pods"]
     assert (listed["outcome"], listed["terminationMs"]) == ("started", 2680.0)
     assert listed["durationMs"] < 1
     shown = terminal.plain(*tree.render(both))
     started = "1 container started 0.0 ms after its first span"
-    assert f"{started} (whether more were wanted is not known), ended" in shown
+    assert f"{started} (whether more were wanted is not known), has ended" in shown
+
+
+TERMINATING: dict[str, Any] = {
+    "deletionTimestamp": "1970-01-01T00:00:30Z",
+    "deletionGracePeriodSeconds": 30,
+}
+
+
+def test_a_pod_that_still_ends_is_told_without_a_trace(
+    owners: Callable[..., PodOwners], clock: Clock
+) -> None:
+    known = owners([pod("a", "u-a")], [pod("a", "u-a", **TERMINATING)])
+    removed = RecordedRequest("DELETE", "/api/v1/namespaces/n/pods/a", 0, 1, 200)
+    report = follow(jaeger_with(clock), known, removed, seconds=4)
+    (listed,) = report.document()["pods"]
+    assert (listed["outcome"], listed["endCause"], listed["cause"]) == ("ending", "request", None)
+    assert report.document()["quiet"] is False
+    assert "pod n/a  is terminating" in terminal.plain(*tree.render(report))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "cause", "outcome"),
+    [
+        ({}, None, "owner", "ended"),
+        ({}, TERMINATING, "owner", "ending"),
+        (TERMINATING, None, "before", "ended"),
+        (TERMINATING, TERMINATING, "before", "ending"),
+    ],
+)
+def test_a_pod_that_its_controller_ends_is_told_with_what_links_it(  # noqa: PLR0917
+    owners: Callable[..., PodOwners],
+    clock: Clock,
+    before: dict[str, Any],
+    after: dict[str, Any] | None,
+    cause: str,
+    outcome: str,
+) -> None:
+    """Its traces may be lost, or not have been sent yet."""
+    first = [pod("a", "u-a", owner="u-d", **before), pod("b", "u-b", owner="u-d")]
+    later = [] if after is None else [pod("a", "u-a", owner="u-d", **after)]
+    known = owners(first, [*later, pod("b", "u-b", owner="u-d")])
+    report = follow(jaeger_with(clock), known, SCALED, seconds=4)
+    (listed,) = report.document()["pods"]
+    assert (listed["name"], listed["endCause"], listed["outcome"]) == ("a", cause, outcome)
+    shown = terminal.plain(*tree.render(report))
+    told = "note: that the command ended 1 pod is concluded from owners (or the namespace) and"
+    assert (told in shown) == (cause == "owner")
+    assert ("its deletion was asked for before the command began" in shown) == (cause == "before")
+
+
+@pytest.mark.parametrize(
+    ("reason", "names"),
+    [("DeletionByTaintManager", ["a"]), ("EvictionByEvictionAPI", [])],
+)
+def test_a_pod_that_a_written_node_loses_is_told(
+    owners: Callable[..., PodOwners], clock: Clock, reason: str, names: list[str]
+) -> None:
+    condition = {"type": "DisruptionTarget", "status": "True", "reason": reason}
+    ending = pod("a", "u-a", owner="u-o", **TERMINATING) | {"spec": {"nodeName": "k"}}
+    ending["status"]["conditions"].append(condition)
+    ending["metadata"]["ownerReferences"][0]["controller"] = True
+    known = owners([pod("a", "u-a") | {"spec": {"nodeName": "k"}}], [ending], [])
+    tainted = RecordedRequest("PATCH", "/api/v1/nodes/k", 0, 1, 200)
+    found = follow(jaeger_with(clock), known, tainted).followed.pods
+    assert [(one.name, one.end_cause, one.cause) for one in found] == [
+        (name, "node", "it was on node k, which the command wrote") for name in names
+    ]
+    later = [ending, pod("b", "u-b", owner="u-o")]
+    known = owners([pod("a", "u-a") | {"spec": {"nodeName": "k"}}], later)
+    found = follow(jaeger_with(clock), known, tainted).followed.pods
+    assert [one.cause for one in found if one.name == "b"] == [
+        "new pod of Thing t, of which pod a was removed" for _ in names
+    ]
+
+
+def test_a_node_whose_clock_is_behind_hides_no_start_and_no_end(
+    owners: Callable[..., PodOwners], clock: Clock
+) -> None:
+    """Only a pod that was there before may have done that before the command."""
+    clock.now = 100.0
+    old = end_of("old", "u-old", 97_000_000, 1000)
+    new, ran = start_of("a", "u-new"), start_of("b", "u-b")
+    for trace_ in (new, ran):
+        for item in trace_["spans"]:
+            item["startTime"] = 98_000_000 + item["startTime"]
+    known = owners(
+        [pod("old", "u-old", owner="u-d"), pod("b", "u-b", owner="u-d")],
+        [pod("a", "u-new", owner="u-d"), pod("b", "u-b", owner="u-d")],
+    )
+    found = follow(jaeger_with(clock, new, ran, old), known, SCALED, since=100.0).followed.pods
+    assert [(one.name, one.outcome, len(one.traces)) for one in found] == [
+        ("a", "started", 1),
+        ("old", "ended", 1),
+    ]
+
+
+def test_a_static_pod_does_not_end_with_its_object(
+    owners: Callable[..., PodOwners], clock: Clock
+) -> None:
+    mirror: dict[str, Any] = {"annotations": {"kubernetes.io/config.mirror": "x"}}
+    known = owners([pod("a", "u-a", **mirror)], [pod("a", "u-b", **mirror)])
+    removed = RecordedRequest("DELETE", "/api/v1/namespaces/n/pods/a", 0, 1, 200)
+    (found,) = follow(jaeger_with(clock), known, removed).followed.pods
+    assert (found.uid, found.outcome, found.end_cause) == ("u-b", "waiting", None)
+    assert found.cause == "it is static: its kubelet made its object again, and the pod goes on"
+
+
+def test_a_deleted_object_is_followed_until_it_is_gone(
+    owners: Callable[..., PodOwners], clock: Clock, server: FakeServer
+) -> None:
+    known = owners([])
+    path = "/api/v1/namespaces/n/configmaps/a"
+    meta = {"name": "a", "uid": "u", "finalizers": ["x/y"], **TERMINATING}
+    answer, looks = server.answer, iter(range(100))
+
+    def held(request: Request) -> Reply:
+        if request.path != path:
+            return answer(request)
+        return Reply(200, {"metadata": meta}) if next(looks) < 8 else Reply(404, {})
+
+    server.answer = held
+    removed = RecordedRequest("DELETE", path, 0, 1, 200, "id", ObjectReference("a", "u"))
+    report = follow(jaeger_with(clock), known, removed, seconds=2)
+    (found,) = report.document()["removed"]
+    assert (found["state"], found["finalizers"]) == ("terminating", ["x/y"])
+    assert not report.followed.quiet
+    told = "configmaps n/a still exists, terminating since 1970-01-01 00:00:00 UTC: held by"
+    assert f"{told} finalizer x/y" in terminal.plain(*tree.render(report))
+    report = follow(jaeger_with(clock), known, removed)
+    assert [one.state for one in report.followed.removed] == ["gone"]
+    assert report.followed.quiet
+    assert "still exists" not in terminal.plain(*tree.render(report))
 
 
 def test_containers_of_a_pod_that_ran_before_the_command_are_no_start(
@@ -417,6 +554,22 @@ def test_following_ends_in_time_however_slow_jaeger_is(
     assert clock.now < 4.5
     assert set(report.followed.traces) == {"id-2"}
     assert len(report.followed.pods) == 50
+
+
+def test_each_pod_that_ends_is_read_and_that_has_an_end(
+    owners: Callable[..., PodOwners], clock: Clock
+) -> None:
+    many = [pod(f"p{number}", f"u-{number}", owner="u-d") for number in range(50)]
+    ends = [end_of(f"p{number}", f"u-{number}", 1_000_000, 1000) for number in range(50)]
+    quick = follow(jaeger_with(clock, *ends, seconds=0.01), owners(many, []), SCALED, seconds=2)
+    assert all(found.ending for found in quick.followed.pods)
+    clock.now = 0.0
+    slow = follow(jaeger_with(clock, *ends, seconds=0.5), owners(many, []), SCALED, seconds=2)
+    assert clock.now < 2 + 2 + 50 * 0.1 + 10
+    unread = [found for found in slow.followed.pods if not found.ending]
+    assert unread
+    shown = terminal.plain(*tree.render(slow))
+    assert "could not be read from Jaeger in time" in shown
 
 
 def test_pods_that_cannot_be_listed_are_a_problem(

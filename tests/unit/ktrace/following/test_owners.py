@@ -225,13 +225,17 @@ def test_a_removed_pods_replacement_is_shown(
     before = [pod("a", "u-a", owner), pod("b", "u-b", owner)]
     after = [pod("b", "u-b", owner), pod("c", "u-c", owner), pod("d", "u-d", other)]
     found = followed(cluster, request_, before, after)
-    assert found == {"c": f"new pod of {kind} web, of which pod a was removed"}
+    assert found == {"a": "", "c": f"new pod of {kind} web, of which pod a was removed"}
 
 
 def test_a_pod_of_the_same_name_is_a_replacement(cluster: Cluster) -> None:
     owner = owned_by("StatefulSet", "web", "u-o")
-    found = followed(cluster, DELETED, [pod("a", "u-a", owner)], [pod("a", "u-a2", owner)])
-    assert found == {"a": ""}
+    cluster.lists(pod("a", "u-a", owner))
+    cluster.lists(pod("a", "u-a2", owner))
+    follower = Follower(client(lambda _: data()), cluster.owners, [DELETED], since=0)
+    follower.follow(0)
+    found = {pod.uid: pod.outcome for pod in follower.followed.pods}
+    assert found == {"u-a": "ended", "u-a2": "waiting"}
 
 
 @pytest.mark.parametrize(
@@ -253,13 +257,14 @@ def test_what_removes_nothing_has_no_replacement(
 
 def test_a_pod_without_a_controller_has_no_replacement(cluster: Cluster) -> None:
     bare = owned_by("Thing", "t", "u-o") | {"controller": False}
-    assert followed(cluster, DELETED, [pod("a", "u-a", bare)], [pod("c", "u-c", bare)]) == {}
+    assert followed(cluster, DELETED, [pod("a", "u-a", bare)], [pod("c", "u-c", bare)]) == {"a": ""}
 
 
 @pytest.mark.parametrize("kind", ["Node", "CronJob"])
 def test_what_comes_by_itself_is_no_replacement(cluster: Cluster, kind: str) -> None:
     owner = owned_by(kind, "x", "u-o")
-    assert followed(cluster, DELETED, [pod("a", "u-a", owner)], [pod("c", "u-c", owner)]) == {}
+    before, after = [pod("a", "u-a", owner)], [pod("c", "u-c", owner)]
+    assert followed(cluster, DELETED, before, after) == {"a": ""}
 
 
 def test_a_removed_replica_set_is_replaced_by_its_deployment(cluster: Cluster) -> None:
@@ -271,7 +276,10 @@ def test_a_removed_replica_set_is_replaced_by_its_deployment(cluster: Cluster) -
     removed = RecordedRequest("DELETE", OWNER, 0, 1, 200, "", ObjectReference("web-1", "u-rs"))
     new = pod("web-2-a", "u-new", owned_by("ReplicaSet", "web-2", "u-rs2"))
     found = followed(cluster, removed, [POD], [new])
-    assert found == {"web-2-a": "new pod of Deployment web, of which an object was removed"}
+    assert found == {
+        "web-1-a": "",
+        "web-2-a": "new pod of Deployment web, of which an object was removed",
+    }
 
 
 def test_several_removed_pods_are_named(cluster: Cluster) -> None:

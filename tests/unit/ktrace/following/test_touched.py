@@ -89,7 +89,7 @@ def test_the_owners_of_pods_below_what_was_written_are_known(
     assert sorted(known.below({"u-d"})) == [f"{root}/deployments/d", f"{root}/replicasets/rs"]
     assert known.below({"u-rs"}) == [f"{root}/replicasets/rs"]
     assert known.below({"u-other"}) == []
-    known._api._resources.clear()
+    known.api._resources.clear()
     server.answer = lambda request: Reply(404, {})
     assert known.below({"u-d"}) == [], "the kind is gone"
     server.answer = lambda request: Reply(503, {})

@@ -342,6 +342,17 @@ def test_a_slow_clock_of_the_node_moves_its_steps() -> None:
     assert names(found)[0].startswith("delete request")
 
 
+def test_what_the_kubelet_removed_had_not_ended_before_the_request() -> None:
+    """Its clock is behind, and it has reported by chance when that seemed to end."""
+    ended = endings.terminating(1000, endings.stop("main", 1000))
+    parts = [START, ended, endings.reported(1150), endings.deleted(4000), endings.by_kubelet(4500)]
+    found = seen(*parts, pod=None)
+    assert "stop main" in names(found)
+    assert any("behind the API server's" in note for note in found.notes)
+    at_once = [*parts[:3], endings.deleted(4000, removes=True)]
+    assert "stop main" not in names(seen(*at_once, pod=None))
+
+
 @pytest.mark.parametrize(("asked", "own_end"), [(30_000, False), (62_000, True)])
 def test_no_clock_is_a_minute_behind(asked: float, own_end: bool) -> None:
     """Containers that ended that long before the request ended on their own."""
@@ -418,6 +429,21 @@ def test_a_static_pod_s_object_is_made_again() -> None:
     found = seen(endings.deleted(1000), pod=document)
     assert any("static pod" in note for note in found.notes)
     assert found.waiting == ()
+
+
+def test_a_static_pod_that_is_gone_was_ended_by_its_kubelet() -> None:
+    uid = "95896df05845629f801ac129464582d8"
+    parts = [
+        endings.terminating(1000, endings.stop("main", 1000, 100), end=1200, uid=uid),
+        endings.terminated(1300, 100, uid=uid),
+    ]
+    jaeger = starts.jaeger(*parts)
+    found = look_for_ending(jaeger, "default", "a", known=cluster.read(Api(None), "default", "a"))
+    assert found is not None
+    assert (found.deleted, found.ended, found.uid) == (None, True, uid)
+    assert found.duration_ms == pytest.approx(400)
+    assert any(note.startswith("it is a static pod, which its kubelet") for note in found.notes)
+    assert found.missing == ()
 
 
 def test_nothing_is_made_of_nothing() -> None:

@@ -36,3 +36,25 @@ def test_a_clock_that_is_ahead_makes_no_ending_longer(
     (note,) = (note for note in after.notes if "the node's clock is at least" in note)
     assert "ahead of the API server's: the node's steps are placed" in note
     assert {step.name for step in after.steps} <= {step.name for step in before.steps}
+
+
+@pytest.mark.parametrize("seconds", [0.2, 5])
+@pytest.mark.parametrize(
+    "kind", ["clean", "evicted", "prestop", "rolled-out", "sidecar", "stubborn"]
+)
+def test_a_clock_that_is_behind_loses_no_request(
+    kind: str, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where the kubelet seems to have seen the pod before it was created."""
+    whole = recorded_endings.load(kind)
+    Clock(whole.now / 1e6).drive(monkeypatch, search)
+    before = whole.ending(with_cluster=False)
+    traces = tuple(skew.moved(trace, -round(seconds * _SECOND)) for trace in whole.traces)
+    after = replace(whole, traces=traces).ending(with_cluster=False)
+    assert before
+    assert after
+    assert (after.asked, after.ended, after.missing) == (before.asked, True, before.missing)
+    assert after.duration_ms == pytest.approx(before.duration_ms, abs=_AS_EXACT_MS)
+    assert all(step.start_ms >= 0 and step.duration_ms >= 0 for step in after.steps)
+    told = any("behind the API server's: the node's steps" in note for note in after.notes)
+    assert told or seconds < 1, "what the kubelet began later than that shows nothing"
