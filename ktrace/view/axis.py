@@ -29,7 +29,7 @@ def ticks(total_ms: float) -> str:
 
 
 def _tick(share: float, label: str) -> str:
-    """A ``label`` at its share of the axis, or before its end where the axis is too short for it."""
+    """A ``label`` at its share of the axis, or before its end where that has no room for it."""
     return f'<span style="left:min({share:.2%},calc(100% - {len(label)}ch))">{label}</span>'
 
 

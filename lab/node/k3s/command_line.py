@@ -13,9 +13,8 @@ DISABLEABLE = ("coredns", "servicelb", "traefik", "local-storage", "metrics-serv
 SERVER_ONLY = ("disable", "tls-san", "kube-apiserver-arg", "etcd-arg")
 ENVIRONMENT = {"K3S_TOKEN", "K3S_URL", "K3S_KUBECONFIG_OUTPUT"}
 REFUSED_FILES = (
-    (CONTAINERD_CONFIG, "*.tmpl"), (CONTAINERD_CONFIG, "*.toml.d"), (KUBECONFIG.parent, "config.yaml*"),
-    (COREDNS.parent, "*"),
-    (AGENT / "images", "*[!r]"),
+    (CONTAINERD_CONFIG, "*.tmpl"), (CONTAINERD_CONFIG, "*.toml.d"),
+    (KUBECONFIG.parent, "config.yaml*"), (COREDNS.parent, "*"), (AGENT / "images", "*[!r]"),
 )  # fmt: skip
 WHY = "this node is a stand-in for k3s and supports few of its settings"
 
