@@ -6,10 +6,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runtime_observability.core import store_faults
+from runtime_observability.core.stores import BADGER, MEMORY
 from runtime_observability.host.docker import Owned
 from runtime_observability.host.http import httpx
 
 _SECONDS = 5
+_OF_JAEGER_ITSELF = ("", MEMORY, BADGER)
+"""Stores that want no login; the label of memory is empty."""
 
 
 def advise(jaeger: str, containers: Sequence[Owned]) -> list[str]:
@@ -18,6 +21,7 @@ def advise(jaeger: str, containers: Sequence[Owned]) -> list[str]:
         f"traces are not stored: Jaeger answers {status}: {reason}. {cure}"
         for container in containers
         if container.name == jaeger and container.state == "running"
+        if container.store not in _OF_JAEGER_ITSELF
         for port in container.host_ports()
         for status, reason in _refusals(f"http://127.0.0.1:{port}/api/services")
         if (cure := store_faults.cure(reason))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from runtime_observability.core import naming
 from runtime_observability.core.naming import Names
 from runtime_observability.host.preflight import observe
 from tests.configuration import PROJECT
@@ -20,25 +21,30 @@ TOLD = (
 
 
 @pytest.mark.parametrize(
-    ("reply", "state", "told"),
+    ("reply", "state", "store", "told"),
     [
-        (Reply(500, REFUSED), "running", (TOLD,)),
-        (Reply(500, REFUSED), "exited", ()),
-        (Reply(200, {"data": [], "errors": None}), "running", ()),
-        (Reply(500, {"errors": [{"msg": "all shards failed"}]}), "running", ()),
-        (Reply(500, ["no", "object"]), "running", ()),
+        (Reply(500, REFUSED), "running", "opensearch", (TOLD,)),
+        (Reply(500, REFUSED), "exited", "opensearch", ()),
+        (Reply(500, REFUSED), "running", "badger", ()),
+        (Reply(500, REFUSED), "running", "", ()),
+        (Reply(200, {"data": [], "errors": None}), "running", "opensearch", ()),
+        (Reply(500, {"errors": [{"msg": "all shards failed"}]}), "running", "opensearch", ()),
+        (Reply(500, ["no", "object"]), "running", "opensearch", ()),
     ],
-    ids=["refused", "stopped", "well", "another error", "no Jaeger"],
+    ids=["refused", "stopped", "badger", "memory", "well", "another error", "no Jaeger"],
 )
 def test_a_store_that_refuses_its_jaeger_is_told_before_a_run(
-    daemon: FakeDaemon, reply: Reply, state: str, told: tuple[str, ...]
+    daemon: FakeDaemon, reply: Reply, state: str, store: str, told: tuple[str, ...]
 ) -> None:
     names = Names("dev", PROJECT)
     server = FakeServer(lambda _: reply)
     try:
         address = server.url.removeprefix("http://")
         daemon.container(
-            names.jaeger, labels=names.labels, ports=f"{address}->16686/tcp", state=state
+            names.jaeger,
+            labels=names.labels | {naming.STORE_LABEL: store},
+            ports=f"{address}->16686/tcp",
+            state=state,
         )
         notices = observe(names, {}).notices
     finally:
