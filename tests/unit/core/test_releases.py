@@ -396,6 +396,12 @@ JAEGER_V1_VARIABLES = {
     "COLLECTOR_OTLP_GRPC_HOST_PORT": ("1.35.0", "2.0.0"),
     "COLLECTOR_OTLP_HTTP_HOST_PORT": ("1.35.0", "2.0.0"),
     "MEMORY_MAX_TRACES": ("1.0.0", "2.0.0"),
+    # jaeger v1.35.0 plugin/storage/badger/options.go: flags badger.NAME, by viper
+    "SPAN_STORAGE_TYPE": ("1.0.0", "2.0.0"),
+    "BADGER_EPHEMERAL": ("1.9.0", "2.0.0"),
+    "BADGER_DIRECTORY_KEY": ("1.9.0", "2.0.0"),
+    "BADGER_DIRECTORY_VALUE": ("1.9.0", "2.0.0"),
+    "BADGER_SPAN_STORE_TTL": ("1.9.0", "2.0.0"),
     # jaeger-client-go's config.FromEnv, and from 1.47 on OpenTelemetry's SDK
     "JAEGER_DISABLED": (ALWAYS, "2.0.0"),
     "OTEL_TRACES_SAMPLER": (ALWAYS, "2.0.0"),
@@ -483,8 +489,24 @@ def test_a_collector_is_given_nothing_it_does_not_know(version: Version, kept: i
 
 @given(releases(1, 35, 76))
 def test_a_jaeger_v1_is_given_nothing_it_does_not_know(version: Version) -> None:
-    variables = documents.jaeger_v1_environment(parsed())
-    assert unknown(iter(variables), JAEGER_V1_VARIABLES, version) == []
+    for store in ("memory", "badger"):
+        variables = documents.jaeger_v1_environment(parsed(traceStore=store))
+        assert unknown(iter(variables), JAEGER_V1_VARIABLES, version) == []
+
+
+def test_a_jaeger_v1_keeps_badgers_data_in_the_volume_for_as_long_as_is_set() -> None:
+    kept = parsed(traceStore="badger", traceRetention="14d", jaegerVersion="1.76.0")
+    variables = documents.jaeger_v1_environment(kept)
+    assert "MEMORY_MAX_TRACES" not in variables
+    assert {
+        name: variables[name] for name in variables if "BADGER" in name or "STORAGE" in name
+    } == {
+        "SPAN_STORAGE_TYPE": "badger",
+        "BADGER_EPHEMERAL": "false",
+        "BADGER_DIRECTORY_KEY": "/data/keys",
+        "BADGER_DIRECTORY_VALUE": "/data/values",
+        "BADGER_SPAN_STORE_TTL": "336h",
+    }
 
 
 def test_what_is_not_known_is_found() -> None:
