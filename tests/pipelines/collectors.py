@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import re
 import socket
@@ -15,7 +14,7 @@ from typing import Any
 import httpx
 import yaml
 
-from runtime_observability.core import destinations, documents
+from runtime_observability.core import container_log, destinations, documents
 from tests import collector
 from tests.configuration import parsed
 from tests.live.waiting import until
@@ -48,8 +47,16 @@ class Collector:
                 stdout=log,
                 stderr=log,
             )
-        health = f"http://127.0.0.1:{self.ports[2]}/"
-        until(f"a collector ({self.folder / 'log'})", functools.partial(_answers, health), 30)
+        until(f"a collector ({self.folder / 'log'})", self._is_ready, 30)
+
+    def _is_ready(self) -> bool:
+        assert self.process
+        ended = self.process.poll() is not None
+        assert not ended, (self.folder / "log").read_text()
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.ports[2]}/", timeout=1).status_code == 200
+        except httpx.HTTPError:
+            return False
 
     def kill(self) -> None:
         if self.process:
@@ -61,6 +68,11 @@ class Collector:
         text = httpx.get(f"http://127.0.0.1:{self.ports[3]}/metrics", timeout=5).text
         lines = re.findall(rf"^otelcol_{name}(?:_total)?(.*) (\S+)$", text, re.M)
         return sum(int(float(value)) for labels, value in lines if f'{exporter}"' in labels)
+
+    def error_of(self, exporter: str) -> str:
+        """The last one that was logged, as ``ktrace verify`` tells it; empty without any."""
+        log = (self.folder / "log").read_text()
+        return container_log.errors_of_exporters(log).get(exporter, "")
 
     def post(self, signal: str, body: bytes, kind: str = "application/x-protobuf") -> int:
         url = f"http://127.0.0.1:{self.ports[1]}/v1/{signal}"
@@ -134,13 +146,6 @@ def _that_drops(text: str) -> str:
     for pipeline in document["service"]["pipelines"].values():
         pipeline["exporters"] = ["nop"]
     return yaml.safe_dump(document)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=1).status_code == 200
-    except httpx.HTTPError:
-        return False
 
 
 def _field(number: int, content: bytes) -> bytes:
