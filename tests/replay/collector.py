@@ -79,7 +79,7 @@ def running(
     """
     offset = free_offset()
     arrived: dict[Span, float] = {}
-    with tempfile.TemporaryDirectory() as folder, _receiver(arrived) as exported_to:
+    with tempfile.TemporaryDirectory() as folder, receiver(arrived) as exported_to:
         file = Path(folder, "collector.yaml")
         text = documents.collector(DEFAULT_COLLECTOR, per_million, memory_mib, tracing=choice)
         document = _on_this_machine(yaml.safe_load(text), offset, exported_to)
@@ -120,8 +120,13 @@ def _answers(process: subprocess.Popen[bytes], url: str, log: Path) -> bool:
 
 
 @contextmanager
-def _receiver(arrived: dict[Span, float]) -> Iterator[int]:
-    """Notes every span that is exported over gRPC to the port that it returns."""
+def receiver(
+    arrived: dict[Span, float], credentials: grpc.ServerCredentials | None = None
+) -> Iterator[int]:
+    """Notes every span that is exported over gRPC to the port that it returns.
+
+    With TLS if it has ``credentials``.
+    """
     lock = threading.Lock()
 
     def export(request: bytes, _: grpc.ServicerContext) -> bytes:
@@ -135,7 +140,12 @@ def _receiver(arrived: dict[Span, float]) -> Iterator[int]:
             return grpc.unary_unary_rpc_method_handler(export) if call.method == _EXPORT else None
 
     server = grpc.server(ThreadPoolExecutor(4), handlers=[Handler()])
-    port: int = server.add_insecure_port("127.0.0.1:0")
+    address = "127.0.0.1:0"
+    port: int = (
+        server.add_secure_port(address, credentials)
+        if credentials
+        else server.add_insecure_port(address)
+    )
     server.start()
     try:
         yield port
