@@ -5,224 +5,16 @@ Jaeger and the destinations are collectors and HTTP servers on 127.0.0.1; no sta
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import re
-import socket
-import ssl
-import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import grpc
-import httpx
 import pytest
-import trustme
-import yaml
 
 from ktrace.pipeline import collector_metrics
-from runtime_observability.core import destinations, documents
-from tests import collector
-from tests.configuration import parsed
 from tests.live.waiting import until
-
-HEADER = """Basic a: b #c "d' {e} [f] %g &h *i ${env:HOME} $$ $X | > @`"""
-MIB = 1024 * 1024
-HERE = "destination.example"
-"""In place of 127.0.0.1, which is refused: it would be the collector's container."""
-EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
-@dataclass
-class Collector:
-    """One that runs; ``ports`` are those of gRPC, HTTP, health and metrics."""
-
-    folder: Path
-    """Has its configuration, its queues on disk and its log."""
-    ports: tuple[int, int, int, int]
-    process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [collector.needed(), "--config", self.folder / "config.yaml"],
-                stdout=log,
-                stderr=log,
-            )
-        health = f"http://127.0.0.1:{self.ports[2]}/"
-        until(f"a collector ({self.folder / 'log'})", functools.partial(_answers, health), 30)
-
-    def kill(self) -> None:
-        if self.process:
-            self.process.kill()
-            self.process.wait()
-
-    def counted(self, name: str, exporter: str = "") -> int:
-        """The sum of a counter, of an exporter's where one is named."""
-        text = httpx.get(f"http://127.0.0.1:{self.ports[3]}/metrics", timeout=5).text
-        lines = re.findall(rf"^otelcol_{name}(?:_total)?(.*) (\S+)$", text, re.M)
-        return sum(int(float(value)) for labels, value in lines if f'{exporter}"' in labels)
-
-    def post(self, signal: str, body: bytes, kind: str = "application/x-protobuf") -> int:
-        url = f"http://127.0.0.1:{self.ports[1]}/v1/{signal}"
-        return httpx.post(url, content=body, headers={"Content-Type": kind}).status_code
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Iterator[Callable[..., Collector]]:
-    """Starts a collector with the configuration of a stack with these settings.
-
-    ``queue_mib`` is how large its queues on disk are, if not as large as those of a stack.
-    """
-    running: list[Collector] = []
-
-    def start(jaeger: Collector | None = None, *, queue_mib: int = 0, **settings: Any) -> Collector:
-        folder = tmp_path / str(len(running))
-        (folder / "queues").mkdir(parents=True)
-        parse = parsed(**settings)
-        text = documents.collector(
-            parse.collector_version,
-            1_000_000,
-            parse.collector_memory_mib,
-            exporters=parse.exporters,
-            to_jaeger=parse.has_jaeger,
-        )
-        ports = tuple(free_port() for _ in range(4))
-        for at, port in zip(("0.0.0.0:4317", "0.0.0.0:4318", "0.0.0.0:13133"), ports, strict=False):
-            text = text.replace(at, f"127.0.0.1:{port}")
-        text = text.replace("host: 0.0.0.0", "host: 127.0.0.1").replace(
-            "port: 8888", f"port: {ports[3]}"
-        )
-        text = text.replace(HERE, "127.0.0.1").replace("/etc/otelcol", str(folder))
-        text = text.replace(destinations.QUEUE_FOLDER, str(folder / "queues"))
-        if queue_mib:
-            size = f"queue_size: {destinations.DISK_QUEUE_MIB * MIB}"
-            assert size in text
-            text = text.replace(size, f"queue_size: {queue_mib * MIB}")
-        if jaeger:
-            text = text.replace("jaeger:4318", f"127.0.0.1:{jaeger.ports[1]}")
-        elif parse.has_jaeger:
-            text = _that_drops(text)
-        files = destinations.files(parse.exporters) | destinations.secret_files(parse.exporters)
-        for path, content in files.items():
-            (folder / Path(path).name).write_text(content)
-        (folder / "config.yaml").write_text(text)
-        running.append(Collector(folder, ports))  # type: ignore[arg-type]
-        running[-1].start()
-        return running[-1]
-
-    try:
-        yield start
-    finally:
-        for each in running:
-            each.kill()
-
-
-def _that_drops(text: str) -> str:
-    """Stands for Jaeger, with the message size that gRPC servers have by themselves."""
-    document = yaml.safe_load(text)
-    del document["receivers"]["otlp"]["protocols"]["grpc"]["max_recv_msg_size_mib"]
-    document["exporters"] = {"nop": {}}
-    for pipeline in document["service"]["pipelines"].values():
-        pipeline["exporters"] = ["nop"]
-    return yaml.safe_dump(document)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=1).status_code == 200
-    except httpx.HTTPError:
-        return False
-
-
-@dataclass
-class Backend:
-    """An OTLP/HTTP server with TLS that takes requests with ``HEADER`` alone."""
-
-    authority: str
-    port: int
-    paths: list[str] = field(default_factory=list)
-    """Of the requests that it took."""
-
-    def exporter(self, name: str, header: str) -> dict[str, Any]:
-        return {
-            "name": name,
-            "protocol": "http",
-            "endpoint": f"https://{HERE}:{self.port}",
-            "headers": {"authorization": header},
-            "tls": {"caFile": self.authority},
-        }
-
-
-@pytest.fixture
-def backend(tmp_path: Path) -> Iterator[Backend]:
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    found = Backend(authority.cert_pem.bytes().decode(), 0)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["content-length"]))
-            taken = self.headers["authorization"] == HEADER
-            found.paths += [self.path] if taken else []
-            self.send_response(200 if taken else 401)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None: ...
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        found.port = server.server_address[1]
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield found
-        server.shutdown()
-
-
-def _field(number: int, content: bytes) -> bytes:
-    """A protobuf field of a length."""
-    return _number(number << 3 | 2) + _number(len(content)) + content
-
-
-def _number(value: int) -> bytes:
-    high, low = divmod(value, 128)
-    return bytes([low | 128]) + _number(high) if high else bytes([low])
-
-
-def spans(service: str, count: int, padding: int = 10) -> bytes:
-    """An ExportTraceServiceRequest (opentelemetry-proto trace.proto): one trace for each span.
-
-    The ids of the traces are the same for every service, and as random as a sampler needs them.
-    """
-
-    def attribute(key: str, value: str) -> bytes:
-        return _field(1, key.encode()) + _field(2, _field(1, value.encode()))
-
-    resource = _field(1, _field(1, attribute("service.name", service)))
-    found = (
-        _field(
-            2,
-            _field(1, hashlib.md5(number.to_bytes(8, "big")).digest())  # noqa: S324 - spreads ids
-            + _field(2, number.to_bytes(8, "big"))
-            + _field(5, b"work")
-            + _field(9, attribute("padding", "x" * padding)),
-        )
-        for number in range(1, count + 1)
-    )
-    return _field(1, resource + _field(2, b"".join(found)))
+from tests.pipelines.backends import EXPORT, HEADER, Backend
+from tests.pipelines.collectors import HERE, MIB, Collector, Collectors, spans
 
 
 def sent_over_grpc(receiver: Collector, body: bytes) -> bool:
@@ -237,7 +29,7 @@ def sent_over_grpc(receiver: Collector, body: bytes) -> bool:
 
 
 def test_a_destination_gets_every_span_and_its_header_as_it_was_written(
-    run: Callable[..., Collector], backend: Backend
+    run: Collectors, backend: Backend
 ) -> None:
     jaeger = run()
     asked = {**backend.exporter("team", HEADER), "signals": ["traces", "metrics", "logs"]}
@@ -251,7 +43,7 @@ def test_a_destination_gets_every_span_and_its_header_as_it_was_written(
 
 
 def test_destinations_that_do_not_work_cost_jaeger_nothing(
-    run: Callable[..., Collector], backend: Backend
+    run: Collectors, backend: Backend
 ) -> None:
     jaeger = run()
     dead = {"name": "dead", "endpoint": f"{HERE}:1", "tls": {"insecure": True}}
@@ -265,7 +57,7 @@ def test_destinations_that_do_not_work_cost_jaeger_nothing(
 
 
 def test_only_what_is_named_is_sent_and_a_trace_is_kept_or_dropped_whole(
-    run: Callable[..., Collector], backend: Backend
+    run: Collectors, backend: Backend
 ) -> None:
     jaeger = run()
     asked = {
@@ -285,7 +77,7 @@ def test_only_what_is_named_is_sent_and_a_trace_is_kept_or_dropped_whole(
 
 
 def test_without_a_jaeger_destinations_get_everything_and_components_are_counted(
-    run: Callable[..., Collector], backend: Backend
+    run: Collectors, backend: Backend
 ) -> None:
     """What ktrace reads of it, while one of the destinations is dead."""
     asked = {**backend.exporter("team", HEADER), "signals": ["traces", "metrics", "logs"]}
@@ -306,7 +98,7 @@ def test_without_a_jaeger_destinations_get_everything_and_components_are_counted
 
 
 def test_a_destination_that_leaves_spans_out_is_known_by_the_counters(
-    run: Callable[..., Collector], backend: Backend
+    run: Collectors, backend: Backend
 ) -> None:
     asked = {**backend.exporter("team", HEADER), "only": ["kubelet"]}
     sender = run(traceStore="none", exporters=[asked])
@@ -315,9 +107,7 @@ def test_a_destination_that_leaves_spans_out_is_known_by_the_counters(
     until("the counter", lambda: collector_metrics.read_arrivals(metrics).filters, 10)
 
 
-def test_a_jaeger_that_comes_back_gets_what_waited_within_seconds(
-    run: Callable[..., Collector],
-) -> None:
+def test_a_jaeger_that_comes_back_gets_what_waited_within_seconds(run: Collectors) -> None:
     """gRPC would not look at it for 15 s more, and after a longer outage for two minutes."""
     jaeger = run()
     sender = run(jaeger)
@@ -332,7 +122,7 @@ def test_a_jaeger_that_comes_back_gets_what_waited_within_seconds(
 
 @pytest.mark.parametrize("transport", ["grpc", "http"])
 def test_a_batch_of_6_mb_arrives_and_one_of_25_mb_is_refused_to_its_sender(
-    run: Callable[..., Collector], transport: str
+    run: Collectors, transport: str
 ) -> None:
     jaeger = run()
     sender = run(jaeger)
@@ -347,13 +137,13 @@ def test_a_batch_of_6_mb_arrives_and_one_of_25_mb_is_refused_to_its_sender(
 
 
 @pytest.mark.parametrize("signal", ["metrics", "logs"])
-def test_other_signals_are_taken(run: Callable[..., Collector], signal: str) -> None:
+def test_other_signals_are_taken(run: Collectors, signal: str) -> None:
     sender = run(run())
     assert sender.post(signal, b"{}", "application/json") == 200
 
 
 @pytest.fixture
-def team(run: Callable[..., Collector]) -> Collector:
+def team(run: Collectors) -> Collector:
     """A destination, which is down until it is started."""
     found = run()
     found.kill()
@@ -369,9 +159,7 @@ def on_disk(team: Collector) -> dict[str, Any]:
     }
 
 
-def test_what_waits_on_disk_outlives_a_killed_collector(
-    run: Callable[..., Collector], team: Collector
-) -> None:
+def test_what_waits_on_disk_outlives_a_killed_collector(run: Collectors, team: Collector) -> None:
     sender = run(run(), exporters=[on_disk(team)])
     for _ in range(20):
         assert sender.post("traces", spans("shop", 1000)) == 200
@@ -388,9 +176,7 @@ def test_what_waits_on_disk_outlives_a_killed_collector(
     assert file.stat().st_mode & 0o077 == 0
 
 
-def test_a_full_queue_on_disk_costs_jaeger_nothing(
-    run: Callable[..., Collector], team: Collector
-) -> None:
+def test_a_full_queue_on_disk_costs_jaeger_nothing(run: Collectors, team: Collector) -> None:
     jaeger = run()
     sender = run(jaeger, queue_mib=8, exporters=[on_disk(team)])
     for _ in range(40):

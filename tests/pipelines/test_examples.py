@@ -6,7 +6,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import trustme
 
 from tests import collector
 from tests.configuration import PROJECT
@@ -27,19 +26,6 @@ def test_the_collector_finds_it_valid(name: str, tmp_path: Path) -> None:
     assert _problems(program, file) == (0, "")
     file.write_text(text.replace("queue_size", "queue_sizes"))
     assert _problems(program, file)[0] != 0, "the collector accepts anything"
-
-
-def test_the_central_collector_is_valid(tmp_path: Path) -> None:
-    program = collector.needed()
-    authority = trustme.CA()
-    certificate = authority.issue_cert("otel.example.com")
-    certificate.cert_chain_pems[0].write_to_path(tmp_path / "certificate")
-    certificate.private_key_pem.write_to_path(tmp_path / "key")
-    (tmp_path / "token").write_text("TOKEN")
-    text = (PROJECT / "examples/central/collector.yaml").read_text()
-    file = tmp_path / "config.yaml"
-    file.write_text(text.replace("/run/secrets", str(tmp_path)))
-    assert _problems(program, file) == (0, "")
 
 
 def test_the_central_jaeger_is_valid(tmp_path: Path) -> None:

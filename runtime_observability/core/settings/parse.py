@@ -19,6 +19,15 @@ from runtime_observability.core.settings.values import whole_number
 
 _WITHOUT_REPETITION = frozenset({"exporters", store_rules.CREDENTIAL})
 """Keys whose rules repeat no part of a value."""
+_NOT_OF_TYPE = {
+    **dict.fromkeys(("bool_type", "bool_parsing"), "it is neither true nor false"),
+    **dict.fromkeys(
+        ("int_type", "int_parsing", "int_from_float", "finite_number"),
+        "it is not a whole number",
+    ),
+    "int_parsing_size": "it has too many digits",
+}
+"""By Pydantic's type of an error, whose own text is about its input."""
 
 
 class SettingsError(ProblemsError):
@@ -95,7 +104,7 @@ def _problem(error: Any, raw: Mapping[str, Any], secret_keys: Set[str]) -> Probl
             path = re.sub(r"\.(\d+)\b", r"[\1]", key)
             cure = f"use `pulumi config set --path '{path}[0]' VALUE`"
             return Problem(key, f"{value} is not a list", cure=cure)
-        case "string_type":
+        case "string_type" | "dataclass_type":  # a release is a dataclass, written as text
             cure = "write it in quotes, or use `pulumi config set --path --type string`"
             plain = isinstance(error["input"], int | float)
             return Problem(key, f"{value} cannot be used", "it is not text", cure if plain else "")
@@ -108,7 +117,9 @@ def _problem(error: Any, raw: Mapping[str, Any], secret_keys: Set[str]) -> Probl
             cure = getattr(broken, "cure", "")
             return Problem(key, f"{value} cannot be used", str(broken), cure)
         case _:
-            return Problem(key, f"{value} cannot be used", error["msg"])
+            return Problem(
+                key, f"{value} cannot be used", _NOT_OF_TYPE.get(error["type"], error["msg"])
+            )
 
 
 def _fields(location: Sequence[str]) -> Mapping[str, FieldInfo]:

@@ -34,6 +34,8 @@ _REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?\Z")
 _MOST_DIGITS = 9
 
 _STORE_PATH = re.compile(r"(/[\w.~-]+)*/?", re.ASCII)
+_VERSION = "{version}"
+_HOW_TO_NAME_AN_IMAGE = "write NAME:TAG or NAME@sha256:DIGEST"
 
 
 def _release(text: object) -> object:
@@ -50,13 +52,18 @@ def since(oldest: Version, why: str) -> AfterValidator:
 
 
 def _image(text: str) -> str:
+    if _VERSION in text:
+        raise RuleError(
+            "{version} stands for nothing here: no key has a release of this image",
+            _HOW_TO_NAME_AN_IMAGE,
+        )
     if text and not _IMAGE.match(text):
-        raise RuleError("an image needs a tag or a digest", "write NAME:TAG or NAME@sha256:DIGEST")
+        raise RuleError("an image needs a tag or a digest", _HOW_TO_NAME_AN_IMAGE)
     return text
 
 
 def _versioned_image(text: str) -> str:
-    _image(text.replace("{version}", "1.2.3"))
+    _image(text.replace(_VERSION, "1.2.3"))
     return text
 
 

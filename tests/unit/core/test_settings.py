@@ -21,7 +21,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from runtime_observability.core.compatibility import OLDEST_COLLECTOR, OLDEST_JAEGER, OLDEST_K3S
-from runtime_observability.core.settings.model import CLUSTER_KEYS, PORT_DEFAULTS, Settings
+from runtime_observability.core.settings.exporter import Exporter, Tls
+from runtime_observability.core.settings.model import (
+    CLUSTER_KEYS,
+    PORT_DEFAULTS,
+    Registries,
+    Settings,
+)
 from runtime_observability.core.settings.parse import SettingsError, parse
 from runtime_observability.core.versions import Version
 from tests.configuration import SCHEMA, defaults, of_stack_file, parsed
@@ -53,6 +59,28 @@ def test_is_refused(path: Path) -> None:
         parse(raw)
     assert [str(problem) for problem in refused.value.problems] == case["problems"]
     assert all(problem in str(refused.value) for problem in case["problems"])
+
+
+def test_every_key_is_refused_by_some_case() -> None:
+    """Those of an exporter and of registries too."""
+    inside: dict[str, type[BaseModel]] = {
+        "exporters": Exporter,
+        "exporters.tls": Tls,
+        "registries": Registries,
+    }
+    known = {
+        f"{key}.{field.alias}"
+        for key, model in inside.items()
+        for field in model.model_fields.values()
+    }
+    told = (
+        problem
+        for path in CASES.glob("invalid-*.yaml")
+        for problem in yaml.safe_load(path.read_text())["problems"]
+        if "unknown key" not in problem
+    )
+    keys = {re.sub(r"\.\d+", "", problem.split(":")[0].split(" ")[0]) for problem in told}
+    assert known | SCHEMA.keys() <= keys
 
 
 BESIDE = {
@@ -92,6 +120,11 @@ def test_the_offset_moves_a_default_that_is_text() -> None:
     """Pulumi passes every value on as text."""
     settings = parsed(portOffset="100", jaegerUiPort="16686", otlpGrpcPort="4318")
     assert (settings.jaeger_ui_port, settings.otlp_grpc_port) == (16786, 4318)
+
+
+def test_a_number_of_too_many_digits_is_still_a_number() -> None:
+    with pytest.raises(SettingsError, match="it has too many digits"):
+        parsed(agents="9" * 5_000)
 
 
 def test_an_offset_that_is_no_number_hides_no_other_problem() -> None:

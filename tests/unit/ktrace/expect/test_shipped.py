@@ -20,6 +20,11 @@ def test_every_one_has_a_name_and_can_be_read() -> None:
         assert load(shipped.find(name), {"POD": "default/web-0"}).expectations
 
 
+def test_the_example_for_commands_can_be_read() -> None:
+    example = PROJECT / "examples" / "expectations" / "operator.yaml"
+    assert len(load(example, {}, of_command=True).expectations) == 4
+
+
 def test_every_one_is_in_the_package() -> None:
     tools = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["setuptools"]
     folder = Path(ktrace.expect.__path__[0])
