@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.e2e.ktrace import ktrace, running
 from tests.e2e.webhooks import slow_webhook
-from tests.live.pods import BUSYBOX, wait_for_api
+from tests.live.pods import deployment_of, wait_for_api
 from tests.live.stack import Stack
 from tests.live.waiting import until
 
@@ -72,12 +72,7 @@ def test_a_slow_webhook_is_the_step_that_differs(stack: Stack, tmp_path: Path) -
 @contextmanager
 def deployed(stack: Stack, name: str, **main: Any) -> Iterator[None]:
     """A Deployment that is rolled out; ``main`` is merged into its container."""
-    labels = {"app": name}
-    container = {"name": "main", "image": BUSYBOX, "command": ["sleep", "600"], **main}
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [container]}}
-    spec = {"replicas": PODS, "selector": {"matchLabels": labels}, "template": template}
-    document = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}}
-    stack.kubectl("apply", "-f", "-", stdin=json.dumps({**document, "spec": spec}))
+    stack.kubectl("apply", "-f", "-", stdin=json.dumps(deployment_of(name, PODS, **main)))
     try:
         stack.kubectl("rollout", "status", f"deployment/{name}", "--timeout=120s")
         yield

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.ktrace import ktrace
-from tests.live.pods import BUSYBOX, PULL_SECONDS
+from tests.live.pods import PULL_SECONDS, deployment_of
 from tests.live.stack import Stack
 from tests.live.waiting import until
 
@@ -20,22 +20,7 @@ from tests.live.waiting import until
 def web(stack: Stack) -> Iterator[str]:
     """The name of a Deployment whose three pods run."""
     name = f"web-{secrets.token_hex(3)}"
-    labels = {"app": name}
-    pod = {
-        "terminationGracePeriodSeconds": 2,
-        "containers": [{"name": "main", "image": BUSYBOX, "command": ["sleep", "600"]}],
-    }
-    document = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name},
-        "spec": {
-            "replicas": 3,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": pod},
-        },
-    }
-    stack.kubectl("apply", "-f", "-", stdin=json.dumps(document))
+    stack.kubectl("apply", "-f", "-", stdin=json.dumps(deployment_of(name, 3, grace=2)))
     stack.kubectl("rollout", "status", f"deployment/{name}", f"--timeout={PULL_SECONDS}s")
     yield name
     stack.kubectl("delete", "deployment", name, "--now")

@@ -16,7 +16,7 @@ from runtime_observability.host.files import write_private
 from tests.e2e.ktrace import ktrace
 from tests.e2e.traced_webhook import traced_webhook
 from tests.live import traces
-from tests.live.pods import BUSYBOX, PULL_SECONDS, pods, wait_for_api
+from tests.live.pods import BUSYBOX, PULL_SECONDS, deployment_of, pods, wait_for_api
 from tests.live.stack import Stack
 from tests.live.starts import promised
 from tests.live.waiting import until
@@ -26,23 +26,8 @@ from tests.live.waiting import until
 def deployment(stack: Stack, tmp_path: Path) -> Iterator[Path]:
     """The file of a Deployment with three replicas, named after it."""
     name = f"web-{secrets.token_hex(3)}"
-    pod = {
-        "terminationGracePeriodSeconds": 0,
-        "containers": [{"name": "main", "image": BUSYBOX, "command": ["sleep", "600"]}],
-    }
-    labels = {"app": name}
-    document = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name},
-        "spec": {
-            "replicas": 3,
-            "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": pod},
-        },
-    }
     file = tmp_path / f"{name}.json"
-    file.write_text(json.dumps(document))
+    file.write_text(json.dumps(deployment_of(name, 3)))
     yield file
     stack.kubectl("delete", "deployment", name, "--now")
 

@@ -74,6 +74,23 @@ def pods(
         stack.kubectl(*removal, check=False)
 
 
+def deployment_of(name: str, replicas: int, *, grace: int = 0, **container: Any) -> dict[str, Any]:
+    """A Deployment of busybox pods with the label ``app``; ``container`` is merged into theirs."""
+    labels = {"app": name}
+    main = {"name": "main", "image": BUSYBOX, "command": ["sleep", "600"], **container}
+    spec = {"terminationGracePeriodSeconds": grace, "containers": [main]}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": spec},
+        },
+    }
+
+
 def wait_for_api(stack: Stack) -> None:
     """Waits until pods can be created: they need a service account, which the cluster adds late."""
     command = ("get", "serviceaccount", "default", "--request-timeout=5s")
