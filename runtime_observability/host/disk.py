@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 
 from runtime_observability.core.naming import Names
 from runtime_observability.core.problem import Problem
+from runtime_observability.host.files import is_folder, nearest_folder
 
 LEAST_MIB = 64
 """Less is a full disk: the files of an image or of a node do not fit."""
@@ -25,10 +25,8 @@ def refuse(names: Names, docker_root: str) -> list[Problem]:
 
 
 def refuse_read_only(names: Names) -> list[Problem]:
-    own = _existing(names.directory)
-    # Path.is_dir fails where another user's folder may not be read.
-    has_files = os.path.isdir(names.node_directory)  # noqa: PTH112
-    folders = [own, names.node_directory] if has_files else [own]
+    own = nearest_folder(names.directory)
+    folders = [own, names.node_directory] if is_folder(names.node_directory) else [own]
     return [
         Problem(
             "state folder",
@@ -43,7 +41,7 @@ def refuse_read_only(names: Names) -> list[Problem]:
 
 def refuse_full(names: Names, docker_root: str) -> list[Problem]:
     disks = {
-        str(_existing(names.directory)): ("the stack's files are written there", _FREE),
+        str(nearest_folder(names.directory)): ("the stack's files are written there", _FREE),
         docker_root: (
             "Docker keeps images and nodes there",
             f"{_FREE}: `docker builder prune` and `docker image prune` remove what no container "
@@ -52,15 +50,9 @@ def refuse_full(names: Names, docker_root: str) -> list[Problem]:
     }
     problems = []
     for folder, (why, cure) in disks.items():
-        # isdir is False too where a folder above may not be read.
-        if not os.path.isdir(folder):  # noqa: PTH112
+        if not is_folder(folder):
             continue
         free = shutil.disk_usage(folder).free // _MIB
         if free < LEAST_MIB:
             problems.append(Problem("disk", f"{free} MiB are free in {folder}", why, cure))
     return problems
-
-
-def _existing(folder: Path) -> Path:
-    """``folder``, or the nearest folder above it that exists."""
-    return next(path for path in (folder, *folder.parents) if os.path.isdir(path))  # noqa: PTH112

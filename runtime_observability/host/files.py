@@ -1,4 +1,4 @@
-"""Files that are written atomically and readable only by their owner."""
+"""Files that are written atomically and readable only by their owner, and folders of anybody."""
 
 from __future__ import annotations
 
@@ -18,3 +18,13 @@ def write_private(path: Path, text: str) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def is_folder(path: Path | str) -> bool:
+    """False too below a folder that this user may not read, where ``Path.is_dir`` raises."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def nearest_folder(path: Path) -> Path:
+    """``path``, or the nearest folder above it that is there and may be seen."""
+    return next(folder for folder in (path, *path.parents) if is_folder(folder))

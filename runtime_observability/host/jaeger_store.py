@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runtime_observability.core import store_faults
-from runtime_observability.core.stores import BADGER, MEMORY
+from runtime_observability.core.stores import BADGER
 from runtime_observability.host.docker import Owned
 from runtime_observability.host.http import httpx
 
 _SECONDS = 5
-_OF_JAEGER_ITSELF = ("", MEMORY, BADGER)
-"""Stores that want no login; the label of memory is empty."""
+_OF_JAEGER_ITSELF = ("", BADGER)
+"""The labels of stores that want no login; a Jaeger with its memory alone has none."""
 
 
 def advise(jaeger: str, containers: Sequence[Owned]) -> list[str]:

@@ -45,6 +45,7 @@ from runtime_observability.host import (
 )
 from runtime_observability.host.api_server import ApiServer
 from runtime_observability.host.docker import ClusterNodes, Owned
+from runtime_observability.host.files import nearest_folder
 from runtime_observability.host.http import httpx
 from runtime_observability.host.memory_loss import Memory
 
@@ -195,14 +196,10 @@ def next_generation(
     """
     if record:
         return record.generation + 1 if drift else record.generation
-    folders = [
-        folder
-        for folder in (names.directory, *names.directory.parents)
-        if os.path.isdir(folder)  # noqa: PTH112 - Path.is_dir fails below another user's folder
-    ]
-    if folders[0] != names.directory and names.owner not in {item.owner for item in found}:
+    folder = nearest_folder(names.directory)
+    if folder != names.directory and names.owner not in {item.owner for item in found}:
         return _FIRST_GENERATION
-    return folders[0].stat().st_mtime_ns // 1000
+    return folder.stat().st_mtime_ns // 1000
 
 
 def check_k3d() -> list[Problem]:

@@ -4,30 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
+from tests.e2e import registry
 from tests.e2e.ktrace import shown, waiting, whole
 from tests.live.pods import Pods, a_bare_pod, pods, wait_for_api
 from tests.live.stack import Stack
 from tests.live.waiting import until
 
-_SCRIPT = Path(__file__).with_name("slow_registry.sh")
 _REGISTRY = "images.example"
 """No resolver knows the name: what comes from it has come from its mirror."""
-_MIRROR = {"config": f"mirrors:\n  {_REGISTRY}:\n    endpoint: ['http://127.0.0.1:5000']\n"}
-
-
-@contextmanager
-def a_registry(stack: Stack) -> Iterator[None]:
-    """One on the first server's loopback, with an image under every name."""
-    command = ("sh", "-c", _SCRIPT.read_text(), "registry", "0")
-    with pods(stack, *command, hostNetwork=True, nodeName=stack.server) as single:
-        single.wait_for("Running")
-        asked = f"exec {single.name}-0 -- sh -c".split()
-        answers = "wget -qO- 127.0.0.1:5000 && echo yes"
-        until("a registry", lambda: stack.kubectl(*asked, answers, check=False), 30)
-        yield
+_MIRROR = {"config": f"mirrors:\n  {_REGISTRY}:\n    endpoint: ['http://{registry.ADDRESS}']\n"}
 
 
 @contextmanager
@@ -58,12 +45,12 @@ def test_nodes_pull_from_a_mirror_that_is_given_to_them_later_and_no_longer_with
     stack.settle()
     wait_for_api(stack)
     change(stack, _MIRROR)
-    with a_registry(stack), a_pod_of(stack, "team/first") as single:
+    with registry.serving(stack), a_pod_of(stack, "team/first") as single:
         start = shown(stack, f"{single.name}-0", whole)
         pull = f"pull {_REGISTRY}/team/first:1"
         assert pull in [step["name"] for step in start["steps"]]
     change(stack, {})
-    with a_registry(stack), a_pod_of(stack, "team/second") as single:
+    with registry.serving(stack), a_pod_of(stack, "team/second") as single:
         stuck = shown(stack, f"{single.name}-0", lambda start: "ErrImagePull" in waiting(start))
         assert not stuck["complete"]
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 import pytest
 
 from tests.e2e.ktrace import shown, waiting, whole
+from tests.e2e.registry import serving
 from tests.live.pods import Pods, pods, wait_for_api
 from tests.live.stack import Stack
-from tests.live.waiting import until
 
-_SCRIPT = Path(__file__).with_name("slow_registry.sh")
 _REGISTRY = "localhost:5000"
 """containerd asks a registry of this name over http if TLS fails, whatever its configuration."""
 _SECONDS = 8
@@ -27,18 +25,7 @@ def registry(unsettled: Stack) -> Iterator[str]:
     stack = unsettled
     stack.settle(k3sArgs=_ONE_AFTER_THE_OTHER)
     wait_for_api(stack)
-    command = ("sh", "-c", _SCRIPT.read_text(), "registry", str(_SECONDS))
-    with pods(stack, *command, hostNetwork=True, nodeName=stack.server) as single:
-        single.wait_for("Running")
-        asked = (
-            "exec",
-            f"{single.name}-0",
-            "--",
-            "sh",
-            "-c",
-            "wget -qO- 127.0.0.1:5000 && echo yes",
-        )
-        until("a registry that listens", lambda: stack.kubectl(*asked, check=False), 30)
+    with serving(stack, layer_seconds=_SECONDS):
         yield _REGISTRY
 
 
