@@ -14,7 +14,16 @@ from runtime_observability.core.args import CassandraArgs, ContainerArgs, Search
 from runtime_observability.core.naming import MADE_LABEL, NETWORK_LABEL
 from runtime_observability.core.trace_store import REPLICAS_VARIABLE
 
-from . import _cassandra, _commands, _handovers, _orphans, _pulls, _search_engine, _volumes
+from . import (
+    _cassandra,
+    _commands,
+    _handovers,
+    _labels,
+    _orphans,
+    _pulls,
+    _search_engine,
+    _volumes,
+)
 from .network import StackNetwork
 
 
@@ -45,12 +54,13 @@ class Backend(pulumi.ComponentResource):
         ``cassandra``: where it keeps traces; an engine of the stack's own is in ``after``.
         """
         super().__init__(f"runtime-observability:index:{kind}", name, None, opts)
+        labels = _labels.of(args.labels)
         image = docker.RemoteImage(
             f"{name}-image",
             name=args.image,
             keep_locally=True,  # other stacks use it too
             # Where the container was removed, its image may be gone too.
-            pull_triggers=[args.labels[MADE_LABEL]] if MADE_LABEL in args.labels else None,
+            pull_triggers=[labels[MADE_LABEL]] if MADE_LABEL in labels else None,
             # The old container stays while the next image cannot be pulled.
             opts=pulumi.ResourceOptions(
                 parent=self, hooks=_pulls.before(f"{name}-image", args.image)
@@ -83,7 +93,7 @@ class Backend(pulumi.ComponentResource):
             labels=[
                 *(
                     docker.ContainerLabelArgs(label=label, value=value)
-                    for label, value in args.labels.items()
+                    for label, value in labels.items()
                 ),
                 # The provider does not read its network back, and a stopped container outlives
                 # the network: only another container can start on the next one of that name.

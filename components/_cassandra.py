@@ -13,7 +13,7 @@ from runtime_observability.core.args import CassandraArgs, ContainerArgs
 from runtime_observability.core.naming import MADE_LABEL
 from runtime_observability.host.cassandra import Trial
 
-from . import _commands
+from . import _commands, _labels
 from .network import StackNetwork
 
 
@@ -50,6 +50,9 @@ def check(
         f"{name}-cassandra-check",
         "runtime_observability.host.cassandra",
         stdin=pulumi.Output.secret(requested),
-        environment={"NETWORK": network.id, "MADE": container.labels.get(MADE_LABEL, "")},
+        environment={
+            "NETWORK": network.id,
+            "MADE": _labels.of(container.labels).get(MADE_LABEL, ""),
+        },
         opts=pulumi.ResourceOptions(parent=parent, depends_on=[network]),
     )

@@ -7,7 +7,7 @@ import pulumi_docker as docker
 
 from runtime_observability.core.args import StackNetworkArgs
 
-from . import _commands, _orphans
+from . import _commands, _labels, _orphans
 
 
 class StackNetwork(pulumi.ComponentResource):
@@ -30,7 +30,7 @@ class StackNetwork(pulumi.ComponentResource):
             driver="bridge",
             labels=[
                 docker.NetworkLabelArgs(label=label, value=value)
-                for label, value in args.labels.items()
+                for label, value in _labels.of(args.labels).items()
             ],
             opts=pulumi.ResourceOptions(
                 parent=self,

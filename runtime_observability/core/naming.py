@@ -24,6 +24,8 @@ STORE_SERVERS_LABEL = f"{PROJECT}.store-servers"
 """Where that store is, if it is no part of the stack: its servers, with a comma between them."""
 MADE_LABEL = f"{PROJECT}.made"
 """When the run began that made a container or network: another one has another time."""
+MADE_LATER = "known to the up alone"
+"""Stands for that time in a preview, which has none of its own: an up of its plan has another."""
 
 NODE_IMAGE = f"{PROJECT}/k3s"
 """Repository of the node images built with an upstream containerd; all stacks share them."""

@@ -62,7 +62,8 @@ class Observation:
     """By the name of a container or network of the stack: the value of its MADE_LABEL.
 
     That of the object while it is as Pulumi made it, else one that no object has had, so that
-    Pulumi makes another. An object of a release that had no such label is not in it.
+    Pulumi makes another: MADE_LATER in a preview. An object of a release that had no such label is
+    not in it.
     """
     trace_store: str = ""
     """The store of the Jaeger that is there; empty: there is none."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from runtime_observability.core.naming import Names
 from runtime_observability.core.stores import NONE, OWN_LABEL
@@ -33,12 +32,13 @@ def find(
     containers: Sequence[Owned],
     networks: Sequence[Owned],
     *,
+    made_now: str,
     has_jaeger: bool = True,
     open_search: bool = False,
 ) -> DockerDrift:
-    """``containers`` and ``networks`` are all that Docker has; ``has_jaeger``: one is wanted;
-    ``open_search``: whether the stack wants one of its own, which a Jaeger of another store has
-    never had."""
+    """``containers`` and ``networks`` are all that Docker has; ``made_now``: MADE_LABEL of what is
+    made again; ``has_jaeger``: one is wanted; ``open_search``: whether the stack wants one of its
+    own, which a Jaeger of another store has never had."""
     own = {found.name: found for found in (*containers, *networks) if found.owner == names.owner}
     jaeger = own.get(names.jaeger)
     store = [names.open_search] if jaeger is None or jaeger.store == OWN_LABEL else []
@@ -57,9 +57,8 @@ def find(
             f"network {names.network} is gone: up will make it again, and the cluster that was on "
             "it, without its workloads"
         )
-    now = datetime.now(UTC).isoformat(timespec="microseconds")
     kept = {name: found.made for name, found in own.items() if found.made}
-    made = kept | dict.fromkeys(reasons, now)
+    made = kept | dict.fromkeys(reasons, made_now)
     if names.collector in own and own[names.collector].store == NONE:
         for name in (names.jaeger, names.open_search):
             reasons.pop(name, None)  # there was none

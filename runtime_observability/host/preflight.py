@@ -63,11 +63,13 @@ def observe(
     udp_ports: Mapping[str, int] | None = None,
     has_jaeger: bool = True,
     open_search: bool = False,
+    preview: bool = False,
 ) -> Observation:
     """Looks at Docker, the ports and the stack's own folder; about 0.3 s.
 
     ``has_jaeger``: whether a Jaeger is to be part of the stack. ``open_search``: whether it wants
-    an OpenSearch of its own.
+    an OpenSearch of its own. ``preview``: two looks at the same machine are alike, as no time of
+    theirs is in them.
     """
     is_being_made = cluster_lock.is_held(names.directory)  # asked before what that run writes down
     record = store.load(names)
@@ -102,8 +104,14 @@ def observe(
         address = runner.variables.get("DOCKER_HOST", "")
         problems += ownership.refuse_another_daemon(names, record, engine, address)
     drift = (find_drift(names, record, containers) or of_api.result()) if record else []
+    now = datetime.now(UTC)
     found = docker_drift.find(
-        names, containers, networks, has_jaeger=has_jaeger, open_search=open_search
+        names,
+        containers,
+        networks,
+        made_now=naming.MADE_LATER if preview else now.isoformat(timespec="microseconds"),
+        has_jaeger=has_jaeger,
+        open_search=open_search,
     )
     trace_store, trace_store_servers = _trace_store(names, containers)
     if of_image.result():
@@ -131,7 +139,7 @@ def observe(
             *jaeger_store.advise(names.jaeger, containers),
             *advise_on_added_nodes(names, containers),
         ),
-        today=datetime.now(UTC).date(),
+        today=now.date(),
     )
 
 

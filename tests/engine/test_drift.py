@@ -17,7 +17,7 @@ def test_a_container_removed_by_hand_comes_back_and_the_cluster_stays(
     before = standing.ids()
     name = getattr(standing, which)
     standing.docker("rm", "-fv", name)
-    standing.up()
+    standing.up_as_planned()
     assert standing.docker.running(name)
     assert standing.ids()[standing.server] == before[standing.server]
     standing.expect_no_changes()
@@ -41,7 +41,7 @@ def test_all_that_stood_still_while_its_network_was_pruned_runs_again(standing: 
     network = standing.docker.networks(f"name={standing.cluster}")
     standing.docker("stop", "--time", "5", standing.jaeger, standing.collector, standing.server)
     standing.docker("network", "rm", standing.cluster)
-    standing.up()
+    standing.up_as_planned()
     assert standing.docker.networks(f"name={standing.cluster}") != network
     assert standing.docker.running(standing.jaeger)
     assert standing.docker.running(standing.collector)

@@ -114,3 +114,9 @@ def test_a_second_up_changes_nothing(standing: Stack) -> None:
     assert standing.ids() == before
     assert not {"created", "updated", "replaced", "deleted"} & set(run.stdout.split())
     standing.expect_no_changes()
+
+
+def test_a_plan_of_a_new_stack_makes_it(absent: Stack) -> None:
+    absent.up_as_planned()
+    assert set(absent.ids()) == {absent.jaeger, absent.collector, absent.server}
+    absent.expect_no_changes()

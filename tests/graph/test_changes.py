@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+from pulumi.output import Unknown
 
 from runtime_observability.core import compatibility, destinations, naming, origin, support
 from runtime_observability.core.naming import Names
@@ -405,6 +406,19 @@ def test_a_container_that_is_gone_is_made_again_with_its_image(default: Run) -> 
         "labels"
     ]
     assert again["jaeger-image"].inputs["pullTriggers"] == ["today"]
+
+
+def test_when_a_part_is_made_is_not_known_in_a_preview() -> None:
+    """So that the plan of the preview allows what the up says."""
+    gone = dict.fromkeys(("traced-dev", "traced-dev-jaeger"), naming.MADE_LATER)
+    preview = run(observed=Observation(generation=7, made=gone), preview=True)
+    assert preview.error is None
+    (trigger,) = preview["jaeger-image"].inputs["pullTriggers"]
+    for part in ("network-network", "jaeger-container"):
+        labels = {entry["label"]: entry["value"] for entry in preview[part].inputs["labels"]}
+        assert isinstance(labels[naming.MADE_LABEL], Unknown)
+    assert isinstance(trigger, Unknown)
+    assert naming.MADE_LATER not in str(preview["collector-container"].inputs)
 
 
 def test_a_network_that_is_gone_is_made_again(default: Run) -> None:

@@ -146,6 +146,12 @@ class Stack:
         self._settled = self.config
         return run
 
+    def up_as_planned(self) -> Run:
+        """The up of a preview's plan, which Pulumi lets do nothing else."""
+        plan = str(self.folder.parent / "plan.json")
+        self.pulumi("preview", "--save-plan", plan)
+        return self.pulumi("up", "--yes", "--skip-preview", "--plan", plan)
+
     def settle(self, **keys: Any) -> None:
         """Runs up with ``keys``, unless an up with the same settings was the last command."""
         self.configure(**keys)

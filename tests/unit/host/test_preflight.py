@@ -487,6 +487,13 @@ def test_before_the_first_up_nothing_is_told(names: Names, daemon: FakeDaemon) -
     assert observed.made.keys() == {names.jaeger, names.collector, names.network}
 
 
+def test_two_previews_are_alike(names: Names, daemon: FakeDaemon) -> None:
+    first, second = (observe(names, {}, preview=True) for _ in range(2))
+    assert first == second
+    assert set(first.made.values()) == {naming.MADE_LATER}
+    assert seen(names).made != seen(names).made, "each up makes another object"
+
+
 @pytest.mark.usefixtures("record", "proxy_of_the_user")
 def test_no_proxy_is_asked_for_the_api(names: Names) -> None:
     assert seen(names).drift == ()
