@@ -48,7 +48,7 @@ contract: ## ktrace's searches on real Jaegers with memory, Badger, OpenSearch a
 stores: ## a million spans into each trace store, and OpenSearch's manager killed under load
 	$(LAB) stores
 
-bench: ## what a stack costs, beside the same made by hand
+bench: ## what ktrace costs, and a stack beside the same made by hand
 	$(LAB) bench
 
 mutants: ## change the code in 150 places: do the tests notice? [MUTANTS=30 or all]

@@ -167,7 +167,10 @@ STORES = (
         steps=(programs.jaeger, opensearch.opensearch),
     ),
 )
-BENCH = (Tier("bench", ("-m", "tests.bench"), needs_lab=True),)
+BENCH = (
+    Tier("bench of ktrace", ("-m", "tests.bench.ktrace")),
+    Tier("bench of a stack", ("-m", "tests.bench"), needs_lab=True),
+)
 MUTANTS = (Tier("mutants", ("-m", "tests.mutants")),)
 TIERS = {
     "lint": LINT,
