@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from lab.build.programs import KUBERNETES_VERSIONS, NEWEST_KUBERNETES
+from tests.configuration import defaults
 from tests.live import nodes
 from tests.live.stack import Stack
 
@@ -49,6 +50,14 @@ def components(spans: list[dict[str, Any]]) -> set[str]:
 def joined(probe: dict[str, Any]) -> set[str]:
     """The components of the kubelet's root spans and their descendants."""
     return components([span for span in probe["tree"] if span["component"] == "kubelet"])
+
+
+def test_another_release_is_announced_and_seen_to_start(stack: Stack) -> None:
+    before, wanted = defaults()["k3sVersion"], nodes.of_version(stack, NEWEST_KUBERNETES)
+    stack.configure(**wanted)
+    told = f'k3sVersion: "{before}" → "{wanted["k3sVersion"]}"'
+    assert f"will be replaced, and its workloads go with it: {told}" in stack.plan().diagnostics
+    assert "the new configuration starts, so it is replaced now" in stack.up().said
 
 
 @pytest.mark.parametrize("version", VERSIONS)

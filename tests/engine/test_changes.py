@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 
@@ -116,10 +117,21 @@ def test_a_replacement_that_does_not_start_leaves_the_cluster_as_it_is(standing:
 
 def test_a_replacement_is_seen_to_start_before_the_old_cluster_goes(standing: Stack) -> None:
     before = standing.ids()
-    standing.configure(k3sArgs=["--kubelet-arg=max-pods=50@server:*"])
+    changed = {
+        "k3sArgs": ["--kubelet-arg=max-pods=50@server:*"],
+        "nodeEnvironment": {"TEAM": "platform"},
+        "nodeVolumes": ["docs:/docs:ro"],
+    }
+    standing.configure(**changed)
+    told = standing.plan().diagnostics
+    assert "will be replaced, and its workloads go with it: " in told
+    for key, value in changed.items():
+        assert f"{key}: {json.dumps(type(value)())} → {json.dumps(value)}" in told
     assert "the new configuration starts, so it is replaced now" in standing.up().said
     after = standing.ids()
     assert set(after) == set(before)
+    in_node = ("exec", standing.server, "sh", "-c", "echo $TEAM; ls /docs/how-it-works.md")
+    assert standing.docker(*in_node).split() == ["platform", "/docs/how-it-works.md"]
     assert after[standing.server] != before[standing.server]
     assert after[standing.jaeger] == before[standing.jaeger]
     expect_a_pod_to_run(standing)

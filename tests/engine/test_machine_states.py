@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from runtime_observability.core.naming import PROJECT as PROJECT_NAME
 from tests.live.pods import a_bare_pod
 from tests.live.stack import UP_SECONDS, Stack
 from tests.live.waiting import until
@@ -129,6 +130,25 @@ def test_a_renamed_stack_is_refused_with_the_cure_and_nothing_is_touched(
     assert now[standing.server] == before[standing.server]
     if containers == "running":  # Pulumi's provider replaces a stopped container
         assert now == before
+    standing.expect_no_changes()
+
+
+def test_a_stack_of_another_project_in_the_folder_takes_nothing(standing: Stack) -> None:
+    before, project = standing.ids(), standing.folder / "Pulumi.yaml"
+    text = project.read_text()
+    project.write_text(text.replace(f"name: {PROJECT_NAME}\n", "name: another\n", 1))
+    try:
+        standing.pulumi("stack", "init", standing.name)
+        refused = standing.start("preview").wait(60).failed(), standing.refused_up()
+        standing.destroy()
+        standing.pulumi("stack", "rm", "--yes", "--preserve-config")
+    finally:
+        project.write_text(text)
+    for run in refused:
+        assert (
+            f"belongs to the Pulumi stack organization/{PROJECT_NAME}/{standing.name}" in run.said
+        )
+    assert standing.ids() == before
     standing.expect_no_changes()
 
 
