@@ -77,6 +77,29 @@ def test_a_daemon_that_does_not_answer_is_said_in_words(absent: Stack) -> None:
     assert_nothing_was_created(absent)
 
 
+def test_a_program_in_a_container_of_the_daemon_is_refused(absent: Stack, standing: Stack) -> None:
+    """It has the host's files and the daemon's socket, and not the host's 127.0.0.1."""
+    folders = [
+        folder
+        for folder in Path("/").iterdir()
+        if folder.is_dir() and folder.name not in ("dev", "proc", "sys")
+    ]
+    environment = {**absent.environment, "HOME": str(absent.folder.parent)}
+    name = f"{absent.name}-inside"
+    image = standing.docker.inspect(standing.server)["Image"]
+    said = absent.docker(
+        *("run", "--rm", "--name", name, "--user", "0:0", "--workdir", str(absent.folder)),
+        *(f"--volume={folder}:{folder}" for folder in folders),
+        *(f"--env={variable}={value}" for variable, value in environment.items()),
+        *("--entrypoint", "pulumi", image, "preview", "--non-interactive", "--stack", absent.name),
+        check=False,
+    )
+    assert f"this program runs in {name}, a container of the daemon that it uses" in said
+    assert "127.0.0.1 is the container's own" in said
+    assert f"`--network host --volume {absent.folder}:{absent.folder}`" in said
+    assert_nothing_was_created(absent)
+
+
 @pytest.fixture
 def strangers_container(standing: Stack, absent: Stack) -> Iterator[tuple[Docker, str]]:
     """A container with the name of the stack's Jaeger that the stack does not own."""
