@@ -10,7 +10,7 @@ from ktrace.components import KUBELET
 from ktrace.jaeger import Span, Trace
 from ktrace.podstart import sync_errors
 from ktrace.podstart.pod import EXEC as EXEC_HANDLER
-from ktrace.podstart.pod import INIT, Pod
+from ktrace.podstart.pod import APP, INIT, Pod
 
 SYNC = "syncPod"
 SANDBOX = "RunPodSandbox"
@@ -174,7 +174,7 @@ def first_calls(
     calls = [call for call in all_calls(syncs, pod) if call.span.start < until]
     if names := container_names(calls):
         others = set(pod.ephemeral) if pod else set()
-        left_out = _restarted(calls, names) | {
+        left_out = _restarted(calls, names, pod) | {
             container_id for container_id, name in names.items() if name in others
         }
         if beginning_lost:
@@ -229,13 +229,18 @@ def missing_by_error(syncs: Iterable[Span], started: Collection[str], last_start
     return [name for name in dict.fromkeys(names) if name not in started]
 
 
-def _restarted(calls: Iterable[Call], names: Mapping[str, str]) -> set[str]:
-    """Ids of the containers that replaced one which had been started."""
+def _restarted(calls: Iterable[Call], names: Mapping[str, str], pod: Pod | None) -> set[str]:
+    """Ids of the containers that replaced one which had been started.
+
+    Not those of an init container before the app: the app waits for the last try.
+    """
+    kinds = {found.name: found.kind for found in pod.containers} if pod else {}
     started: set[str] = set()
     restarted: set[str] = set()
     for call in calls:
         name = names.get(call.container_id, "")
-        if call.method == CREATE and name in started:
+        is_try = kinds.get(name) == INIT and APP not in map(kinds.get, started)
+        if call.method == CREATE and name in started and not is_try:
             restarted.add(call.container_id)
         if call.method == START and name and not call.failed:
             started.add(name)

@@ -320,7 +320,9 @@ def _after_start(
     if same_sync or not known.begins_sync(begin, end):
         return ""
     if container.kind == INIT:
-        return f"init container {container.name} runs, then the kubelet's next sync"
+        again = following is not None and following.container_name == container.name
+        runs = "runs and fails" if again else "runs"
+        return f"init container {container.name} {runs}, then the kubelet's next sync"
     if container.kind == SIDECAR:
         if container.startup_probe:
             return startup_probe(container, known.events)

@@ -470,6 +470,44 @@ def test_what_runs_before_the_next_container_is_named_by_the_pod(
     assert gap(shown(*traces)) == ["not traced"]
 
 
+FAILS = "init container first runs and fails, then the kubelet's next sync"
+RUNS = "init container first runs, then the kubelet's next sync"
+
+
+def test_the_tries_of_an_init_container_are_of_the_start() -> None:
+    """The app waits for the last one; a restart after the app's start is none of them."""
+    back_off = 'failed to "StartContainer" for "first" with CrashLoopBackOff: "back-off 10s"'
+    traces = (
+        *REQUESTS,
+        first_sync(started("first", 80)),
+        sync(600, started("first", 610, attempt=1)),
+        sync(700, error=back_off),
+        sync(11_000, started("first", 11_010, attempt=2)),
+        sync(12_000, started("main", 12_010)),
+        sync(60_000, started("first", 60_010, attempt=3)),
+    )
+    document = pod({"main": running(12_020)}, {"first": {**ended(60_020), "restartCount": 3}})
+    start = shown(*traces, pod=document)
+    tries = [step.name for step in start.steps if step.name == "start container first"]
+    assert len(tries) == 3
+    assert gap(start) == [FAILS, "waits (CrashLoopBackOff): back-off 10s", RUNS]
+    assert start.duration_ms == pytest.approx(12_030)
+    assert start.complete
+    without = shown(*traces)
+    assert names(without).count("start container first") == 1, "it may be a restart of an app's"
+
+
+def test_a_crash_of_an_app_is_no_try_of_the_start() -> None:
+    traces = (
+        *REQUESTS,
+        first_sync(started("main", 80)),
+        sync(600, started("main", 610, attempt=1)),
+        sync(700, started("side", 710)),
+    )
+    document = pod({"main": {**running(620), "restartCount": 1}, "side": running(720)})
+    assert names(shown(*traces, pod=document)).count("start container main") == 1
+
+
 def pull_of_another(start: float, took: float, node: str = NODE) -> dict[str, Any]:
     image: dict[str, Any] = {"image.ref": "big:1"}
     pull = call("PullImage", start, took, **image)
