@@ -132,11 +132,12 @@ def reading() -> Iterator[None]:
 
 def _report(facts: Mapping[str, Any], jaeger: Jaeger, *, runtime_traced: bool) -> Report:
     reader = Reader(jaeger)
-    pods = [_followed(pod, reader, runtime_traced=runtime_traced) for pod in facts["pods"]]
     with cluster.connected(None) as api:
         pods = [
-            _with_end(pod, found, reader, api)
-            for pod, found in zip(pods, facts["pods"], strict=True)
+            _with_end(
+                _followed(found, reader, api, runtime_traced=runtime_traced), found, reader, api
+            )
+            for found in facts["pods"]
         ]
     traces = {
         str(audit_id): trace
@@ -186,21 +187,26 @@ def _recorded(found: Mapping[str, Any]) -> RecordedRequest:
     )
 
 
-def _followed(found: Mapping[str, Any], reader: Reader, *, runtime_traced: bool) -> FollowedPod:
+def _followed(
+    found: Mapping[str, Any], reader: Reader, api: Api | str, *, runtime_traced: bool
+) -> FollowedPod:
     document = found["object"] or {}
+    namespace, name = str(found["namespace"]), str(found["name"])
+    known = cluster.of_listed(api, namespace, name, pod_of(document)) if document else NEVER_LISTED
     ids = map(str, found["traces"])
     traces = tuple(trace for trace_id in ids if (trace := reader.jaeger.trace(trace_id)))
     return FollowedPod(
-        str(found["namespace"]),
-        str(found["name"]),
+        namespace,
+        name,
         str(found["uid"]),
         str(found["phase"]),
         traces,
-        _start(found, document, reader, runtime_traced=runtime_traced),
+        _start(found, known, reader, runtime_traced=runtime_traced),
         str(found["node"]),
         str(found["cause"]),
         bool(found["ranBefore"]),
         bool(found["startRead"]),
+        known,
         document,
         time_of((document.get("metadata") or {}).get("creationTimestamp")),
         bool(found["settled"]),
@@ -223,14 +229,13 @@ def _with_end(
 
 def _start(
     found: Mapping[str, Any],
-    document: Mapping[str, Any],
+    known: FromCluster,
     reader: Reader,
     *,
     runtime_traced: bool,
 ) -> PodStart | None:
     if found["lookedAt"] is None:
         return None
-    known = FromCluster(pod_of(document), missing=()) if document else NEVER_LISTED
     with time.at(float(found["lookedAt"])):
         start = look_for_start(
             reader,

@@ -12,6 +12,7 @@ from ktrace.jaeger import Trace
 from ktrace.podend.model import PodEnding
 from ktrace.podstart import progress
 from ktrace.podstart.calls import has_calls
+from ktrace.podstart.cluster import FromCluster
 from ktrace.podstart.model import PodStart, Waiting
 from ktrace.podstart.pod import pod_of
 
@@ -45,6 +46,8 @@ class FollowedPod:
     ran_before: bool = False
     """Whether it had begun to run before the command."""
     start_was_read: bool = False
+    known: FromCluster = field(default_factory=lambda: FromCluster(missing=()), repr=False)
+    """What the cluster told of it when its start was read."""
     document: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     """The pod object as last listed; empty for a pod that never was."""
     created: datetime | None = None
@@ -146,7 +149,12 @@ class FollowedPod:
             return ()
         pod = pod_of(self.document)
         started = [container.name for container in pod.containers if container.started]
-        return progress.of_pod(pod, (), started)
+        return progress.of_pod(pod, self.known.events, started)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What could not be read of it, with the reasons."""
+        return self.start.missing if self.start else self.known.missing
 
     @property
     def whole(self) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from ktrace.api import Api
 from ktrace.components import APISERVER, KUBELET
 from ktrace.following import pod_ends, touched
 from ktrace.following.cluster_api import ReadError
@@ -23,6 +24,7 @@ from ktrace.podstart import cluster
 from ktrace.podstart.calls import has_calls
 from ktrace.podstart.cluster import NEVER_LISTED, FromCluster
 from ktrace.podstart.in_progress import until_observed
+from ktrace.podstart.model import PodStart
 from ktrace.podstart.pod import pod_of
 from ktrace.podstart.search import look_for_start
 from ktrace.recording.requests import RecordedRequest
@@ -337,22 +339,28 @@ class Follower:
 
     def _add_starts(self, deadline: float) -> None:
         """A start from before the command is not what it caused."""
-        for key, pod in _before(deadline, list(self._pods.items())):
-            if any(map(has_calls, pod.traces)):
-                known = self._known(pod.uid)
-                start = look_for_start(
-                    self._reader,
-                    pod.namespace,
-                    pod.name,
-                    pod.uid or None,
-                    known=known,
-                    runtime_traced=self._runtime_traced,
-                )
-                if start and pod.ran_before:
-                    began = start.started_at.timestamp() * 1_000_000
-                    start = start if began >= self._since else None
-                start = until_observed(start) if start else None
-                self._pods[key] = replace(pod, start=start, start_was_read=True)
+        with cluster.connected(self._owners.kubeconfig) as api:
+            for key, pod in _before(deadline, list(self._pods.items())):
+                known = self._known(api, pod)
+                read = replace(pod, known=known)
+                if any(map(has_calls, pod.traces)):
+                    start = self._start(pod, known)
+                    read = replace(read, start=start, start_was_read=True)
+                self._pods[key] = read
+
+    def _start(self, pod: FollowedPod, known: FromCluster) -> PodStart | None:
+        start = look_for_start(
+            self._reader,
+            pod.namespace,
+            pod.name,
+            pod.uid or None,
+            known=known,
+            runtime_traced=self._runtime_traced,
+        )
+        if start and pod.ran_before:
+            began = start.started_at.timestamp() * 1_000_000
+            start = start if began >= self._since else None
+        return until_observed(start) if start else None
 
     def _add_endings(self, deadline: float) -> None:
         ends = [(key, pod) for key, pod in self._pods.items() if pod.ends]
@@ -364,12 +372,12 @@ class Follower:
                 ending = pod_ends.read(self._reader, api, pod, time.time())
                 self._pods[key] = replace(pod, ending=ending)
 
-    def _known(self, uid: str) -> FromCluster:
-        """The pod object as it was last listed. Its Events are not read."""
-        listed = self._owners.pods.get(uid)
+    def _known(self, api: Api | str, pod: FollowedPod) -> FromCluster:
+        """The pod object as it was last listed."""
+        listed = self._owners.pods.get(pod.uid)
         if listed is None:
             return NEVER_LISTED
-        return FromCluster(pod_of(listed.document), missing=())
+        return cluster.of_listed(api, pod.namespace, pod.name, pod_of(listed.document))
 
 
 def _before(deadline: float, items: Iterable[T]) -> Iterator[T]:

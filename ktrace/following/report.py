@@ -142,6 +142,7 @@ class Report:
             "waitingFor": [start_view.waiting_of(waiting, looked_at) for waiting in pod.waiting],
             "steps": start.get("steps", []),
             "notes": start.get("notes", []),
+            "missing": list(pod.missing),
             "traceUrl": self.trace_url(pod.longest),
             "traceUrls": [self.trace_url(trace) for trace in pod.traces],
         }

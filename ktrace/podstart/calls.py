@@ -9,8 +9,8 @@ from functools import cached_property, lru_cache
 from ktrace.components import KUBELET
 from ktrace.jaeger import Span, Trace
 from ktrace.podstart import sync_errors
-from ktrace.podstart.pod import EXEC as EXEC_HANDLER
 from ktrace.podstart.pod import APP, INIT, Pod
+from ktrace.podstart.pod import EXEC as EXEC_HANDLER
 
 SYNC = "syncPod"
 SANDBOX = "RunPodSandbox"

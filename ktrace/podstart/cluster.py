@@ -100,15 +100,34 @@ def read(api: Api | str, namespace: str, name: str) -> FromCluster:
         missing.append(_GONE if gone else f"the pod object: {_reason(error)}")
     except api_server.FAILURES as error:
         return FromCluster(missing=(f"the pod object and its Events: {_reason(error)}",))
-    selector = quote(f"involvedObject.kind=Pod,involvedObject.name={name}", safe="")
-    events: tuple[PodEvent, ...] = ()
-    try:
-        events = events_of(cleaned(api.get(f"{path}/events?fieldSelector={selector}")), pod)
-    except api_server.FAILURES as error:
-        missing.append(f"the pod's Events: {_reason(error)}")
+    events, unread = _events(api, namespace, name, pod)
+    missing += unread
     waits = pod is not None and (pod.waits_for_kubelet or pod.made_unready)
     ready = node_ready(api, pod.node) if pod and waits else None
     return FromCluster(pod, events, tuple(missing), gone, ready)
+
+
+def of_listed(api: Api | str, namespace: str, name: str, pod: Pod) -> FromCluster:
+    """``pod`` with its Events, which are read where it has not got to its end: they say why."""
+    ready = pod.condition(READY)
+    if pod.ended or pod.deleted or (ready and ready.status):
+        return FromCluster(pod, missing=())
+    if isinstance(api, str):
+        return FromCluster(pod, missing=(api,))
+    events, unread = _events(api, namespace, name, pod)
+    return FromCluster(pod, events, unread)
+
+
+def _events(
+    api: Api, namespace: str, name: str, pod: Pod | None
+) -> tuple[tuple[PodEvent, ...], tuple[str, ...]]:
+    """The pod's Events, and why there are none if they cannot be read."""
+    selector = quote(f"involvedObject.kind=Pod,involvedObject.name={name}", safe="")
+    path = f"/api/v1/namespaces/{quote(namespace, safe='')}/events?fieldSelector={selector}"
+    try:
+        return events_of(cleaned(api.get(path)), pod), ()
+    except api_server.FAILURES as error:
+        return (), (f"the pod's Events: {_reason(error)}",)
 
 
 def node_ready(api: Api | str, node: str) -> Condition | None:

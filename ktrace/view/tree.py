@@ -143,6 +143,8 @@ def _add_pod(tree: Branch, report: Report, pod: FollowedPod) -> None:
         branch.add(f"now: {waterfall.waits_for(waiting, looked_at)}")
     for note in pod.start.notes if pod.start else ():
         branch.add(f"note: {brief(note)}")
+    for missing in pod.missing:
+        branch.add(f"without {brief(missing)}")
 
 
 def _outcome(pod: FollowedPod) -> str:

@@ -60,10 +60,15 @@ def pod(name: str, uid: str, phase: str = "Running", **more: Any) -> dict[str, A
 def owners(server: FakeServer, tmp_path: Path) -> Callable[..., PodOwners]:
     """``lists``: the pods that each refresh finds, the first of them done; the last list stays."""
 
-    def make(*lists: list[dict[str, Any]], events: Any = ()) -> PodOwners:
+    def make(
+        *lists: list[dict[str, Any]], events: Any = (), of_pod: Any = (), refused: bool = False
+    ) -> PodOwners:
         left = list(lists)
 
         def answer(request: Request) -> Reply:
+            if request.path.startswith("/api/v1/namespaces/n/events?"):
+                assert request.path.endswith("involvedObject.name%3Da")
+                return Reply(403, {}) if refused else Reply(200, {"items": of_pod})
             if request.path == "/api/v1/events?fieldSelector=reason%3DFailedCreate":
                 return Reply(200, {"items": events})
             if request.path != "/api/v1/pods":
@@ -191,6 +196,40 @@ def test_a_pod_without_a_trace_is_told_with_what_it_waits_for(
     (waiting,) = listed["waitingFor"]
     assert told in waiting["what"]
     assert f"now: {waiting['what']}" in terminal.plain(*tree.render(report))
+
+
+NO_VOLUME = 'MountVolume.SetUp failed for volume "v": secret "absent" not found'
+EVENT = {
+    "involvedObject": {"uid": "u-new"},
+    "reason": "FailedMount",
+    "type": "Warning",
+    "message": NO_VOLUME,
+    "firstTimestamp": "1970-01-01T00:00:02Z",
+    "lastTimestamp": "1970-01-01T00:00:04Z",
+}
+CREATING = {"state": {"waiting": {"reason": "ContainerCreating"}}, "name": "a"}
+
+
+@pytest.mark.parametrize("traced", [False, True])
+@pytest.mark.parametrize("refused", [False, True])
+def test_what_a_pods_events_tell_is_told_or_that_they_cannot_be_read(
+    owners: Callable[..., PodOwners], clock: Clock, *, traced: bool, refused: bool
+) -> None:
+    listed_pod = pod("a", "u-new", "Pending")
+    listed_pod["spec"] = {"nodeName": "n1", "containers": [{"name": "a"}]}
+    listed_pod["status"] |= {"containerStatuses": [CREATING], "startTime": "1970-01-01T00:00:01Z"}
+    known = owners([], [listed_pod], of_pod=[EVENT], refused=refused)
+    sandbox = trace(
+        span("kubelet", "syncPod", 1_000_000, **{"k8s.pod": "n/a", "k8s.pod.uid": "u-new"}),
+        span("kubelet", "runtime.v1.RuntimeService/RunPodSandbox", 1_000_010, "syncPod"),
+        trace_id="sandbox",
+    )
+    report = follow(jaeger_with(clock, *([sandbox] if traced else [])), known, NEW, seconds=5)
+    (listed,) = report.document()["pods"]
+    told = terminal.plain(*tree.render(report))
+    assert (f"waiting for a volume: {NO_VOLUME}" in told) is not refused
+    assert ("without the pod's Events: " in told) is refused
+    assert any(line.startswith("the pod's Events: ") for line in listed["missing"]) is refused
 
 
 def test_a_pod_that_runs_waits_for_nothing(owners: Callable[..., PodOwners], clock: Clock) -> None:
