@@ -28,11 +28,17 @@ BEGAN = datetime.fromtimestamp(starts.BEGIN / 1_000_000, tz=UTC)
 _RANDOM = "bcdfghjklmnpqrstvwxz2456789"
 
 
-def pod(number: int, at: float, *, slower: float = 0, owner: str = "web") -> list[Any]:
-    """The traces of a start at ``at`` milliseconds; the sandbox takes ``slower`` ms more."""
+def pod(
+    number: int, at: float, *, slower: float = 0, owner: str = "web", hook: float = 0
+) -> list[Any]:
+    """The traces of a start at ``at`` milliseconds; the sandbox takes ``slower`` ms more.
+
+    A postStart handler takes ``hook`` ms.
+    """
     letters = _RANDOM[number % 27] + _RANDOM[number // 27]
     name, uid = f"{owner}-5d4f8c7b9-xwz{letters}", _uid(number)
     took = 80 + number % 7 + slower
+    handler = starts.call("ExecSync", at + 61 + took, hook, container="main") if hook else ()
     made = [
         starts.created(at),
         starts.bound(at + 10),
@@ -40,6 +46,7 @@ def pod(number: int, at: float, *, slower: float = 0, owner: str = "web") -> lis
             at + 20,
             starts.call("RunPodSandbox", at + 30, took, uid=uid),
             starts.started("main", at + 40 + took, uid=uid),
+            handler,
             update="create",
             uid=uid,
         ),
@@ -112,6 +119,19 @@ def test_two_windows_are_compared_by_the_pods_that_both_have(ktrace: Ktrace, jae
     (sandbox,) = [row for row in document["rows"] if row["name"] == "sandbox"]
     assert sandbox["shown"]
     assert sandbox["afterMs"] - sandbox["beforeMs"] == pytest.approx(60, abs=7)
+
+
+def test_a_slow_handler_is_the_step_that_differs(ktrace: Ktrace, server: FakeServer) -> None:
+    traces = [
+        *(made for number in range(9) for made in pod(number, number * 1000, hook=60)),
+        *(made for n in range(12, 21) for made in pod(n, 100_000 + n * 1000, hook=360)),
+    ]
+    server.answer = served(starts.handler(*traces))
+    done = ktrace("diff", BEFORE, AFTER, "--jaeger", server.url)
+    assert (done.returncode, done.stderr) == (0, ""), "the start ends before its handler"
+    differs = "no difference of the whole start shown; differs: postStart of main"
+    assert done.lines[0] == differs
+    assert "when the pods were Ready is not known in A and B" in done.lines
 
 
 def test_what_a_younger_jaeger_may_lack_of_a_window_is_told(
