@@ -168,6 +168,7 @@ STORES = (
     ),
 )
 BENCH = (Tier("bench", ("-m", "tests.bench"), needs_lab=True),)
+FALSE_ALARMS = (Tier("false alarms", ("-m", "tests.bench.false_alarms"), needs_lab=True),)
 MUTANTS = (Tier("mutants", ("-m", "tests.mutants")),)
 TIERS = {
     "lint": LINT,
@@ -180,5 +181,6 @@ TIERS = {
     "contract": CONTRACT,
     "stores": STORES,
     "bench": BENCH,
+    "false-alarms": FALSE_ALARMS,
     "mutants": MUTANTS,
 }
