@@ -157,8 +157,8 @@ def _depth(found: Trace, span: Span) -> int:
 # --- from recorded answers ------------------------------------------------------------------------
 
 _ANSWERS = Path(__file__).with_name("answers")
-"""Recorded in the lab, on a stack with one node: a bundle of `ktrace run`, and `ktrace verify --json`
-once its Jaeger was killed."""
+"""Recorded in the lab, on a stack with one node: a bundle of `ktrace run`, and what `ktrace verify
+--json` printed once its Jaeger was killed."""
 
 
 def run() -> str:
