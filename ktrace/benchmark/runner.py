@@ -149,7 +149,7 @@ def measure(
             if name in whole:
                 continue
             start = _look(readers[name], each, runtime_traced=runtime_traced)
-            if start is not None and is_whole(start) and start == last.get(name):
+            if start is not None and _is_exact(start) and start == last.get(name):
                 whole[name] = start
             last[name] = start
         if len(whole) == len(ran) or time.monotonic() > deadline:
@@ -157,6 +157,11 @@ def measure(
         time.sleep(_LOOK_SECONDS + jaeger.store.late)
     samples = {name: of_start(start, jaeger.url) for name, start in whole.items()}
     return samples, {name: _why(last[name]) for name in last if name not in whole}
+
+
+def _is_exact(start: PodStart) -> bool:
+    """Whether it is whole, and spans tell all of it: the pod object tells only seconds."""
+    return is_whole(start) and not (start.to_the_second or start.beginning_lost)
 
 
 def _look(reader: Reader, ran: Ran, *, runtime_traced: bool) -> PodStart | None:

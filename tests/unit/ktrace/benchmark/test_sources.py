@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ktrace.benchmark import alike, file, found, period
 from ktrace.benchmark.samples import Measurement, Sample
 from ktrace.errors import UsageError
+from ktrace.jaeger import ring
 from ktrace.rollout import pool
 from ktrace.target import losses
 from runtime_observability.host.memory_loss import Memory
@@ -144,6 +145,16 @@ def test_what_a_younger_jaeger_may_lack_of_a_window_is_told(
     told = f"starts may be missing in A: spans may be lost: {memory}"
     found = [caution for caution in document["cautions"] if "may be missing" in caution]
     assert found == [told]
+
+
+def test_what_a_full_memory_may_have_dropped_of_a_window_is_told(
+    ktrace: Ktrace, jaeger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    between = round((BEGAN + timedelta(seconds=50)).timestamp() * 1_000_000)
+    monkeypatch.setattr(ring, "may_lack", lambda _, since, *__: since < between)
+    document = ktrace("diff", BEFORE, AFTER, "--jaeger", jaeger, "--json").document
+    found = [caution for caution in document["cautions"] if "may be missing" in caution]
+    assert found == [f"starts may be missing in A: {ring.WHY}: raise jaegerMaxTraces"]
 
 
 def test_what_does_not_count_is_told(ktrace: Ktrace, server: FakeServer) -> None:
