@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ktrace.benchmark.samples import Sample, of_start
+from ktrace.benchmark.samples import CLOCKS_DIFFER, Sample, of_start
 from ktrace.errors import KtraceError, UsageError
 from ktrace.jaeger import Jaeger, JaegerError, Reader
 from ktrace.pipeline.probe_pod import NAMESPACE, CreatedPod, ProbeError, probe_pod, state_of
@@ -161,7 +161,8 @@ def measure(
 
 def _is_exact(start: PodStart) -> bool:
     """Whether it is whole, and spans tell all of it: the pod object tells only seconds."""
-    return is_whole(start) and not (start.to_the_second or start.beginning_lost)
+    guessed = start.to_the_second or start.beginning_lost or start.clocks_differ
+    return is_whole(start) and not guessed
 
 
 def _look(reader: Reader, ran: Ran, *, runtime_traced: bool) -> PodStart | None:
@@ -176,4 +177,6 @@ def _look(reader: Reader, ran: Ran, *, runtime_traced: bool) -> PodStart | None:
 def _why(start: PodStart | None) -> str:
     if start is None:
         return "Jaeger has no start of it"
+    if start.clocks_differ:
+        return CLOCKS_DIFFER
     return "; ".join(start.missing) or "its spans are not all in Jaeger"

@@ -120,6 +120,7 @@ class _Start:
             beginning_lost=began_unseen,
             length_known=end_known and not beginning_gone,
             to_the_second=self.times.to_the_second,
+            clocks_differ=bool(self.times.offset) or clock_unknown,
             looked_at=self.now,
         )
         return critical_path.marked(start)

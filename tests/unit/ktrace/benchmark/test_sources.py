@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ktrace.benchmark import alike, file, found, period
-from ktrace.benchmark.samples import Measurement, Sample
+from ktrace.benchmark.samples import CLOCKS_DIFFER, Measurement, Sample
 from ktrace.errors import UsageError
 from ktrace.jaeger import ring
 from ktrace.rollout import pool
 from ktrace.target import losses
 from runtime_observability.host.memory_loss import Memory
-from tests.fakes import starts
+from tests.fakes import skew, starts
 from tests.fakes.http import FakeServer
 from tests.fakes.jaeger import client, served
 from tests.fakes.ktrace import Done, Ktrace
@@ -43,6 +43,7 @@ def pod(
     made = [
         starts.created(at),
         starts.bound(at + 10),
+        starts.patched(at + 50),
         starts.sync(
             at + 20,
             starts.call("RunPodSandbox", at + 30, took, uid=uid),
@@ -155,6 +156,27 @@ def test_what_a_full_memory_may_have_dropped_of_a_window_is_told(
     document = ktrace("diff", BEFORE, AFTER, "--jaeger", jaeger, "--json").document
     found = [caution for caution in document["cautions"] if "may be missing" in caution]
     assert found == [f"starts may be missing in A: {ring.WHY}: raise jaegerMaxTraces"]
+
+
+@pytest.mark.parametrize("seconds", [5, -5, 0.3, -0.3])
+def test_a_start_on_a_node_with_another_clock_does_not_count(
+    ktrace: Ktrace, server: FakeServer, seconds: float
+) -> None:
+    """In these traces the kubelet reports the pod 30 ms after it has learnt of it."""
+    well = [made for number in range(9) for made in pod(number, number * 1000)]
+    wrong = [
+        skew.moved(made, round(seconds * 1_000_000))
+        for number in range(12, 21)
+        for made in pod(number, 20_000 + number * 1000)
+    ]
+    server.answer = served(starts.handler(*well, *wrong))
+    done = ktrace("diff", BEFORE, BEFORE, "--jaeger", server.url)
+    assert "9 starts of shop/web (main)" in done.lines[1]
+    assert f"not counted in A: 9 starts, as {CLOCKS_DIFFER}" in done.lines
+    alone = f"window:{moment(25)}/{moment(99)}"
+    done = ktrace("diff", BEFORE, alone, "--jaeger", server.url)
+    assert done.returncode == 2
+    assert f"not counted in B: 9 starts, as {CLOCKS_DIFFER}" in done.stderr
 
 
 def test_what_does_not_count_is_told(ktrace: Ktrace, server: FakeServer) -> None:
