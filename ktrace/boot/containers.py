@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 
+from ktrace.clock import time
 from ktrace.text import clean
 from runtime_observability.host import docker, runner
 from runtime_observability.host.lives import Life
@@ -24,7 +25,7 @@ def clock_ahead() -> timedelta:
     """By how much the clock of Docker's machine, and so of the nodes, is ahead of this one's; 0
     where it does not tell."""
     shown = runner.run(docker.INFO)
-    now = datetime.now(tz=UTC)
+    now = datetime.fromtimestamp(time.time(), tz=UTC)
     try:
         return datetime.fromisoformat(json.loads(shown.stdout)["SystemTime"]) - now
     except (ValueError, TypeError, LookupError):
