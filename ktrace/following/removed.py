@@ -59,7 +59,8 @@ class Removed:
     made_again: datetime | None = None
     """When another object of its name was created, to the second; None if there is none."""
     made_by: str = ""
-    """The field manager that wrote the other one first, as its object tells."""
+    """The field manager that wrote the other one when it was created; empty if its object does not
+    tell."""
 
     def document(self) -> dict[str, Any]:
         """An entry of ``removed`` in docs/schemas/run.json; a bundle keeps the same."""
@@ -167,14 +168,16 @@ def _made_again(one: Removed, document: Mapping[str, Any]) -> Removed:
     """``one`` is gone, and ``document`` another object of its name."""
     meta = document.get("metadata") or {}
     created = pod_object.moment(meta.get("creationTimestamp"))
-    entries = filter(_is_own, meta.get("managedFields") or ())
-    by = next((str(entry.get("manager") or "") for entry in entries), "")
-    return _now(one, "gone", made_again=progress.at(created), made_by=by)
+    return _now(one, "gone", made_again=progress.at(created), made_by=_maker(meta))
 
 
-def _is_own(entry: Mapping[str, Any]) -> bool:
-    """Whether an entry of managedFields is of the object itself, and not of its status."""
-    return not entry.get("subresource")
+def _maker(meta: Mapping[str, Any]) -> str:
+    """The only field manager that wrote the object, and not its status, when it was created."""
+    created = meta.get("creationTimestamp")
+    entries = meta.get("managedFields") or ()
+    own = [entry for entry in entries if not entry.get("subresource")]
+    first = {str(entry.get("manager") or "") for entry in own if entry.get("time") == created}
+    return first.pop() if len(first) == 1 else ""
 
 
 def _unread(one: Removed, error: ReadError) -> Removed:

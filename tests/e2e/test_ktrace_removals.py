@@ -60,7 +60,8 @@ def test_an_object_that_is_made_again_is_told(stack: Stack, tmp_path: Path) -> N
     made = json.loads(stack.kubectl("create", "configmap", name, "-o", "json"))
     file = tmp_path / "again.json"
     own = {"name": name, "namespace": "default"}
-    file.write_text(json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": own}))
+    document = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": own, "data": {"a": "b"}}
+    file.write_text(json.dumps(document))
     code, report = report_of(stack, tmp_path, "kubectl", "replace", "--force", "-f", str(file))
     assert code == 0
     (removed,) = report["removed"]

@@ -69,7 +69,11 @@ def test_one_that_another_replaces_is_gone(look: Callable[..., list[Removed]]) -
 
 def test_one_that_somebody_makes_again_is_told(server: FakeServer, tmp_path: Path) -> None:
     """Also after it was seen to be gone."""
-    fields = [{"manager": "x", "subresource": "status"}, {"manager": "operator"}]
+    fields = [
+        {"manager": "later", "time": "2026-11-28T20:11:30Z"},
+        {"manager": "x", "subresource": "status", "time": AT},
+        {"manager": "operator", "time": AT},
+    ]
     made = {"name": "a", "uid": "u-new", "creationTimestamp": AT, "managedFields": fields}
     server.answer = lambda _: Reply(404, {})
     write_kubeconfig(tmp_path / "config", server.url)
