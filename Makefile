@@ -4,7 +4,7 @@ PYTHON ?= python3
 LAB = @exec $(PYTHON) -m lab
 
 .PHONY: help up down env setup test test-fast test-versions test-stores test-examples lint \
-	soak contract stores bench mutants lock raise lab lab-stop clean
+	soak contract stores bench false-alarms mutants lock raise lab lab-stop clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
@@ -50,6 +50,9 @@ stores: ## a million spans into each trace store, and OpenSearch's manager kille
 
 bench: ## what ktrace costs, and a stack beside the same made by hand
 	$(LAB) bench
+
+false-alarms: ## how often `ktrace diff` tells a difference where nothing was changed, in 20 comparisons
+	$(LAB) false-alarms
 
 mutants: ## change the code in 150 places: do the tests notice? [MUTANTS=30 or all]
 	$(LAB) mutants

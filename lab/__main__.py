@@ -32,6 +32,7 @@ TESTS = (
     "contract",
     "stores",
     "bench",
+    "false-alarms",
     "mutants",
 )
 IN_VENV = (*OF_A_STACK, "lab", "lock", "raise", *TESTS)

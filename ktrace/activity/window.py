@@ -44,4 +44,4 @@ class Window:
     def seconds(self) -> float:
         """What rates are of: from the oldest one's end, unless that is as old as was asked for."""
         begin = self.asked if self.reaches_back or self.oldest is None else self.oldest
-        return (self.until - begin) / 1_000_000
+        return max(0, self.until - begin) / 1_000_000

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from ktrace.api import Api
 from ktrace.benchmark.period import Period
-from ktrace.benchmark.samples import Measurement, of_start
+from ktrace.benchmark.samples import CLOCKS_DIFFER, Measurement, of_start
 from ktrace.clock import time
 from ktrace.components import KUBELET
 from ktrace.document import moment
@@ -85,6 +85,8 @@ def _why_not(start: PodStart, begin: int) -> str:
         return "it began before the window"
     if not (start.beginning_known and start.length_known and start.measured):
         return "its beginning or its length is not known"
+    if start.clocks_differ:
+        return CLOCKS_DIFFER
     if start.incomplete:
         return "not all of its containers have started"
     if start.spans_without_parent or start.lacks_spans:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ktrace.benchmark.samples import Sample, of_start
+from ktrace.benchmark.samples import CLOCKS_DIFFER, Sample, of_start
 from ktrace.errors import KtraceError, UsageError
 from ktrace.jaeger import Jaeger, JaegerError, Reader
 from ktrace.pipeline.probe_pod import NAMESPACE, CreatedPod, ProbeError, probe_pod, state_of
@@ -149,7 +149,7 @@ def measure(
             if name in whole:
                 continue
             start = _look(readers[name], each, runtime_traced=runtime_traced)
-            if start is not None and is_whole(start) and start == last.get(name):
+            if start is not None and _is_exact(start) and start == last.get(name):
                 whole[name] = start
             last[name] = start
         if len(whole) == len(ran) or time.monotonic() > deadline:
@@ -157,6 +157,12 @@ def measure(
         time.sleep(_LOOK_SECONDS + jaeger.store.late)
     samples = {name: of_start(start, jaeger.url) for name, start in whole.items()}
     return samples, {name: _why(last[name]) for name in last if name not in whole}
+
+
+def _is_exact(start: PodStart) -> bool:
+    """Whether it is whole, and spans tell all of it: the pod object tells only seconds."""
+    guessed = start.to_the_second or start.beginning_lost or start.clocks_differ
+    return is_whole(start) and not guessed
 
 
 def _look(reader: Reader, ran: Ran, *, runtime_traced: bool) -> PodStart | None:
@@ -171,4 +177,6 @@ def _look(reader: Reader, ran: Ran, *, runtime_traced: bool) -> PodStart | None:
 def _why(start: PodStart | None) -> str:
     if start is None:
         return "Jaeger has no start of it"
+    if start.clocks_differ:
+        return CLOCKS_DIFFER
     return "; ".join(start.missing) or "its spans are not all in Jaeger"

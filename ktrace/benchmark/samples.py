@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ktrace.podstart.model import PodStart
+from ktrace.podstart.steps import is_handler
 
 WHOLE = "start"
 """From the request that creates the pod until its last container has been started."""
@@ -13,6 +14,8 @@ WITHOUT_PULLS = "start without pulls"
 """As Kubernetes' own SLI has it, which leaves out what the pull of an image takes."""
 READY = "Ready"
 TOTALS = (WHOLE, WITHOUT_PULLS, READY)
+CLOCKS_DIFFER = "its node's clock is not the API server's"
+"""Why a start counts nowhere: of the steps between the two it is not known how long they took."""
 DETAIL = ": "
 """Between the names of a step and of its detail."""
 _PULL = "pull"
@@ -31,7 +34,8 @@ class Sample:
     """None where it is not known."""
     steps: Mapping[str, float]
     """How long each step took, by its name; steps of one name are added up. A detail of a step has
-    that one's name before its own: ``create request: webhook policy.example``."""
+    that one's name before its own: ``create request: webhook policy.example``. The last container's
+    postStart handler is one, though it runs after the start."""
     trace_url: str = ""
 
 
@@ -66,7 +70,7 @@ def of_start(start: PodStart, jaeger_url: str) -> Sample:
     """What a whole ``start`` took."""
     steps: dict[str, float] = {}
     parent = ""
-    for step in start.steps:
+    for step in (*start.steps, *filter(is_handler, start.ready.steps)):
         name = step.name if step.depth == 0 else f"{parent}{DETAIL}{step.name}"
         parent = parent if step.depth else step.name
         steps[name] = steps.get(name, 0.0) + step.duration_ms

@@ -17,6 +17,7 @@ from ktrace.bundle import file as bundles
 from ktrace.bundle import replay
 from ktrace.clock import time
 from ktrace.errors import UsageError
+from ktrace.jaeger import Jaeger
 from ktrace.podstart import cluster
 from ktrace.target import losses, target
 from ktrace.target.target import Target
@@ -46,12 +47,12 @@ def read(
         name = text.removeprefix(STACK)
         chosen = target.choose(name, None, None)
         last = max(0, int(now * _SECOND) - since), int(now * _SECOND)
-        return _with_losses(_of_target(chosen, last, text, progress), chosen, name, last)
+        return _of_stack(chosen, last, text, progress, name)
     if text.startswith(WINDOW):
         here = datetime.fromtimestamp(now, tz=UTC).astimezone()
         wanted = period.read(text.removeprefix(WINDOW), here)
         chosen = choose()
-        return _with_losses(_of_target(chosen, wanted, text, progress), chosen, stack, wanted)
+        return _of_stack(chosen, wanted, text, progress, stack)
     path = Path(text)
     if not path.exists():
         raise UsageError(
@@ -66,19 +67,32 @@ def read(
 
 
 def _of_target(chosen: Target, wanted: Period, name: str, progress: Progress) -> Measurement:
+    with chosen.connect() as jaeger:
+        return _measured(chosen, jaeger, wanted, name, progress)
+
+
+def _of_stack(
+    chosen: Target, wanted: Period, name: str, progress: Progress, stack: str | None
+) -> Measurement:
+    """With what its Jaeger has lost of the period, also while it was read."""
+    since = wanted[0] / _SECOND
+    with chosen.connect() as jaeger:
+        measured = _measured(chosen, jaeger, wanted, name, progress)
+        memory = losses.memory_of(chosen, stack)
+        dropped = losses.dropped(jaeger, memory, datetime.fromtimestamp(since, tz=UTC))
+    lost = losses.of_what_began(chosen, stack, since)
+    return replace(measured, lost="; ".join(filter(None, (lost, dropped))))
+
+
+def _measured(
+    chosen: Target, jaeger: Jaeger, wanted: Period, name: str, progress: Progress
+) -> Measurement:
     with (
-        chosen.connect() as jaeger,
         cluster.connected(chosen.kubeconfig) as api,
         progress(f"starts of {name} read") as tell,
     ):
         traced = chosen.traces_runtime
         return found.measure(jaeger, api, wanted, runtime_traced=traced, tell=tell)
-
-
-def _with_losses(
-    measured: Measurement, chosen: Target, stack: str | None, wanted: Period
-) -> Measurement:
-    return replace(measured, lost=losses.of_what_began(chosen, stack, wanted[0] / _SECOND))
 
 
 def _is_bundle(path: Path) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
+from ktrace.clock import time
 from ktrace.text import clean
 from runtime_observability.host import docker, runner
 from runtime_observability.host.lives import Life
@@ -18,6 +19,17 @@ def nodes_of(cluster: str) -> list[str]:
     """Names of the node containers of a k3d cluster, servers first. Raises CommandError."""
     found = [node for node in docker.containers() if node.is_node and node.cluster == cluster]
     return [node.name for node in sorted(found, key=lambda n: (n.role != "server", n.name))]
+
+
+def clock_ahead() -> timedelta:
+    """By how much the clock of Docker's machine, and so of the nodes, is ahead of this one's; 0
+    where it does not tell."""
+    shown = runner.run(docker.INFO)
+    now = datetime.fromtimestamp(time.time(), tz=UTC)
+    try:
+        return datetime.fromisoformat(json.loads(shown.stdout)["SystemTime"]) - now
+    except (ValueError, TypeError, LookupError):
+        return timedelta(0)
 
 
 def network_created(network: str) -> datetime | None:

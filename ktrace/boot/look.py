@@ -23,6 +23,8 @@ from runtime_observability.host.runner import CommandError
 
 _REGISTERED, _OBJECT = "kubelet has registered its node", "node object created"
 _SECOND = timedelta(seconds=1)
+_SAME_CLOCK = 2.0
+"""Seconds between two clocks that count as one: Pulumi knows times to the second."""
 
 
 _Update = tuple[datetime, datetime | None]
@@ -54,7 +56,9 @@ def look(
     found.missing += [f"node {node.name}: it does not run" for node in nodes if not node.runs]
     again = [start.started for start in starts if start.again]
     begin = min(again or [start.started for start in starts])
-    update = stacks.update_around(stack, min(again or [start.created for start in starts]))
+    differs = _clock_differs()
+    created = min(again or [start.created for start in starts])
+    update = None if differs else stacks.update_around(stack, created)
     until = _end(update, begin)
     starts = [
         replace(start, in_boot=begin <= start.started <= until and _was_there(start, again))
@@ -63,7 +67,10 @@ def look(
     of_boot = {start.name for start in starts if start.in_boot}
     if not again:
         _read_stack(found, cluster_name, [start for start in starts if start.in_boot], update)
-    _read_pulumi(found, update, again=bool(again))
+    if differs:
+        found.missing.append(differs)
+    else:
+        _read_pulumi(found, update, again=bool(again))
     for node in nodes:
         if node.name in of_boot:
             _read_node(found, node, again=bool(again))
@@ -84,6 +91,18 @@ def look(
     return build(
         cluster_name, starts, found.marks, ready=ready, missing=found.missing, notes=found.notes
     )
+
+
+def _clock_differs() -> str:
+    """Why Pulumi's times are not those of the other sources; empty where they are.
+
+    Pulumi runs here, and Docker may be on another machine, or in one that has slept.
+    """
+    ahead = containers.clock_ahead().total_seconds()
+    if abs(ahead) < _SAME_CLOCK:
+        return ""
+    how = f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'}"
+    return f"the times of Pulumi: the clock of Docker's machine is {how} this machine's"
 
 
 def _end(update: _Update | None, begin: datetime) -> datetime:

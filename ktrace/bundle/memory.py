@@ -21,6 +21,7 @@ def document(memory: Memory | None) -> dict[str, Any] | None:
         else {
             "at": loss.at.isoformat(),
             "replaced": loss.replaced,
+            "down": loss.down,
             "crashes": _crashes_document(loss.crashes) if loss.crashes else None,
         },
         "crashes": [_crashes_document(crashes) for crashes in memory.crashes],
@@ -38,6 +39,7 @@ def read(document: Any) -> Memory | None:
             datetime.fromisoformat(loss["at"]),
             _crashes(loss["crashes"]) if loss.get("crashes") else None,
             bool(loss["replaced"]),
+            bool(loss.get("down")),
         )
         if loss
         else None,

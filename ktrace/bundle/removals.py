@@ -18,7 +18,6 @@ _CAUSES: tuple[EndCause, ...] = typing.get_args(EndCause)
 
 def removed(found: Mapping[str, Any]) -> Removed:
     """LookupError, TypeError or ValueError if it is not what ``Removed.document`` returns."""
-    since = found["terminatingSince"]
     return Removed(
         typed.text(found["resource"]),
         _text(found["namespace"]),
@@ -26,12 +25,18 @@ def removed(found: Mapping[str, Any]) -> Removed:
         _text(found["uid"]),
         _text(found["auditId"]),
         _STATES[_STATES.index(found["state"])],
-        None if since is None else datetime.fromisoformat(typed.text(since)),
+        _moment(found["terminatingSince"]),
         _texts(found["finalizers"]),
         _texts(found["conditions"]),
         _texts(found["usedBy"]),
         _text(found["reason"]),
+        _moment(found.get("madeAgainAt")),
+        _text(found.get("madeAgainBy")),
     )
+
+
+def _moment(found: Any) -> datetime | None:
+    return None if found is None else datetime.fromisoformat(typed.text(found))
 
 
 def refused(found: Mapping[str, Any]) -> RefusedRemoval:

@@ -87,9 +87,13 @@ def bench(
         load = Load(image or pause_image(nodes), pods, parallel, timeout)
         began = time.time()
         measured = _measured(jaeger, api, load, nodes, runtime_traced=chosen.traces_runtime)
-    if measured.failures and (
-        lost := chosen.left_out or losses.of_what_began(chosen, stack, began)
-    ):
+        lost = chosen.left_out
+        if measured.failures and not lost:
+            since = datetime.fromtimestamp(began, tz=UTC)
+            lost = losses.of_what_began(chosen, stack, began) or losses.dropped(
+                jaeger, losses.memory_of(chosen, stack), since
+            )
+    if measured.failures and lost:
         failures = {pod: f"{why}; {lost}" for pod, why in measured.failures.items()}
         measured = replace(measured, failures=failures)
     found = file.document(measured)

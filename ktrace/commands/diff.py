@@ -83,12 +83,14 @@ def diff(
     one, other = (
         sources.read(text, back * 1_000, choose, _progress, stack) for text in (before, after)
     )
-    cautions = list(benchmark.not_counted(one, other))
+    uncounted = benchmark.not_counted(one, other)
+    cautions = list(uncounted)
     of_what, cure = "", f"measure with `ktrace bench --pods {_LEAST + 1}` or more"
     if not (one.image and other.image):
         kinds = alike.common(one, other, pods)
         if not kinds:
-            raise UsageError(_nothing_alike(before, one, after, other, pods))
+            told = [_nothing_alike(before, one, after, other, pods), *cautions]
+            raise UsageError("; ".join(told))
         cautions += benchmark.not_compared(one, other, kinds[0])
         of_what, cure = f" of {kinds[0]}", "choose a longer time, or start more such pods"
         one, other = alike.only(one, kinds[0]), alike.only(other, kinds[0])
@@ -98,7 +100,7 @@ def diff(
         if len(measured.warm) < _LEAST:
             raise UsageError(
                 f"{name} has {terminal.counted(len(measured.warm), 'start')}{of_what} after the "
-                f"first, and a comparison needs {_LEAST}: {cure}"
+                f"first, and a comparison needs {_LEAST}: {'; '.join([cure, *uncounted])}"
             )
     shifts = compare(rows(one.warm), rows(other.warm))
     cautions = [*benchmark.cautions(one, other), *cautions]

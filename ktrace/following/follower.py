@@ -137,6 +137,7 @@ class Follower:
         self._refusals = self._read_refusals()
         pods = tuple(self._owners.pods.values())
         self._refused = refused(self._requests, pods, self._owners.api.get)
+        self._removed.look_again(_before(deadline + _READ_SECONDS, self._removed.gone))
         if failure:
             raise failure
         self._read_whole(deadline + _READ_SECONDS)

@@ -12,8 +12,8 @@ from urllib.parse import quote
 from ktrace.document import moment
 from ktrace.following.cluster_api import ClusterApi, ReadError
 from ktrace.following.pods import PodInfo
+from ktrace.podstart import pod as pod_object
 from ktrace.podstart import progress
-from ktrace.podstart.pod import deletion_requested
 from ktrace.recording.object_reference import ObjectReference
 from ktrace.recording.requests import RecordedRequest
 
@@ -56,6 +56,11 @@ class Removed:
     """The pods that use it, of a claim which is held because it is in use."""
     reason: str = ""
     """Why it is not known whether it is gone."""
+    made_again: datetime | None = None
+    """When another object of its name was created, to the second; None if there is none."""
+    made_by: str = ""
+    """The field manager that wrote the other one when it was created; empty if its object does not
+    tell."""
 
     def document(self) -> dict[str, Any]:
         """An entry of ``removed`` in docs/schemas/run.json; a bundle keeps the same."""
@@ -71,6 +76,8 @@ class Removed:
             "conditions": list(self.conditions),
             "usedBy": list(self.used_by),
             "reason": self.reason or None,
+            "madeAgainAt": moment(self.made_again) if self.made_again else None,
+            "madeAgainBy": self.made_by or None,
         }
 
 
@@ -81,12 +88,12 @@ class RemovedObjects:
         self._api = api
         self._left = dict(entry for request in requests for entry in _removed_by(request))
         """By the paths of those that are not known to be gone."""
-        self._gone: list[Removed] = []
+        self._gone: dict[str, Removed] = {}
 
     @property
     def found(self) -> tuple[Removed, ...]:
         """As they were last looked at, in the order of their names."""
-        every = (*self._gone, *self._left.values())
+        every = (*self._gone.values(), *self._left.values())
         return tuple(sorted(every, key=lambda one: (one.resource, one.namespace, one.name)))
 
     def look(self, paths: Iterable[str], pods: Sequence[PodInfo]) -> None:
@@ -101,10 +108,24 @@ class RemovedObjects:
                     self._left = {key: _unread(left, error) for key, left in self._left.items()}
                     return
             if looked.state == "gone":
-                self._gone.append(looked)
+                self._gone[path] = looked
                 del self._left[path]
             else:
                 self._left[path] = looked
+
+    def look_again(self, paths: Iterable[str]) -> None:
+        """Whether there are other objects now at those of ``paths``, which are of ``gone``."""
+        for path in paths:
+            try:
+                self._gone[path] = _made_again(self._gone[path], self._api.get(path))
+            except ReadError as error:
+                if not error.status:
+                    return
+
+    @property
+    def gone(self) -> list[str]:
+        """The paths of those that are gone."""
+        return list(self._gone)
 
     @property
     def left(self) -> list[str]:
@@ -120,9 +141,12 @@ class RemovedObjects:
 def of_document(one: Removed, document: Mapping[str, Any], pods: Sequence[PodInfo]) -> Removed:
     """What the object of that name says; ``pods`` are those that exist."""
     meta = document.get("metadata") or {}
-    uid, since = str(meta.get("uid") or ""), progress.at(deletion_requested({_GRACE: 0, **meta}))
+    uid, since = (
+        str(meta.get("uid") or ""),
+        progress.at(pod_object.deletion_requested({_GRACE: 0, **meta})),
+    )
     if one.uid and uid != one.uid:
-        return _now(one, "gone")  # another object has its name now
+        return _made_again(one, document)
     if since is None:
         if one.uid:
             return _now(one, "there")
@@ -138,6 +162,22 @@ def of_document(one: Removed, document: Mapping[str, Any], pods: Sequence[PodInf
         conditions=tuple(_conditions(document)),
         used_by=tuple(_users(one, pods)) if held else (),
     )
+
+
+def _made_again(one: Removed, document: Mapping[str, Any]) -> Removed:
+    """``one`` is gone, and ``document`` another object of its name."""
+    meta = document.get("metadata") or {}
+    created = pod_object.moment(meta.get("creationTimestamp"))
+    return _now(one, "gone", made_again=progress.at(created), made_by=_maker(meta))
+
+
+def _maker(meta: Mapping[str, Any]) -> str:
+    """The only field manager that wrote the object, and not its status, when it was created."""
+    created = meta.get("creationTimestamp")
+    entries = meta.get("managedFields") or ()
+    own = [entry for entry in entries if not entry.get("subresource")]
+    first = {str(entry.get("manager") or "") for entry in own if entry.get("time") == created}
+    return first.pop() if len(first) == 1 else ""
 
 
 def _unread(one: Removed, error: ReadError) -> Removed:

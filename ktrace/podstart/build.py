@@ -26,6 +26,7 @@ _NO_CALLS = (
     "separately (kubernetes#121192)"
 )
 _LOST = "Jaeger no longer has the beginning of the start"
+_EVER = 1 << 62
 _CLOCKS = 60 * SECOND
 """How far the clock of the machine that looks may be behind the API server's."""
 _TO_THE_SECOND = "times that no span has are those of the pod object, to the second"
@@ -81,6 +82,7 @@ class _Start:
         found = [*self.steps.of_requests(), *self.steps.of_node()]
         steps = laid(found, 0.0, length_ms, seen.node)
         complete = seen.wanted_known and not seen.incomplete
+        started = complete or (seen.pod is None and not seen.incomplete)
         clock_unknown = self._clock_unknown
         # The API server's object of a static pod may be younger than the pod.
         mirror_alone = bool(seen.pod and seen.pod.mirror) and not self.times.beginning_known
@@ -110,7 +112,7 @@ class _Start:
             containers=seen.containers,
             wanted_known=seen.wanted_known,
             waiting=self._waiting(),
-            ready=self._ready() if complete and not mirror_alone and not clock_unknown else Ready(),
+            ready=self._ready() if started and not mirror_alone and not clock_unknown else Ready(),
             missing=(*self.missing, *self._missing_spans()),
             lacks_spans=seen.lacks_spans or bool(seen.calls_without_runtime),
             goes_on=seen.goes_on,
@@ -118,6 +120,7 @@ class _Start:
             beginning_lost=began_unseen,
             length_known=end_known and not beginning_gone,
             to_the_second=self.times.to_the_second,
+            clocks_differ=bool(self.times.offset) or clock_unknown,
             looked_at=self.now,
         )
         return critical_path.marked(start)
@@ -143,21 +146,22 @@ class _Start:
 
     def _ready(self) -> Ready:
         seen, clock = self.seen, self.times.clock
-        if seen.pod is None:
-            return Ready()
-        found = readiness.moment(
-            seen.pod, seen.spans.status_patches, clock.end - clock.offset, clock.offset
-        )
-        handlers_end = max((call.span.end + clock.offset for call in seen.after), default=clock.end)
+        handlers = self.steps.after_the_last_start(replace(clock, end=_EVER))
+        ends = [clock.begin + round(step.end_ms * 1000) for step in handlers]
+        handlers_end = max([clock.end, *ends])
+        found = readiness.Moment()
+        if seen.pod:
+            found = readiness.moment(
+                seen.pod, seen.spans.status_patches, clock.end - clock.offset, clock.offset
+            )
         if found.at is None:
-            later = replace(clock, end=max(clock.end, handlers_end))
-            handlers = self.steps.after_the_last_start(later)
+            later = replace(clock, end=handlers_end)
             return Ready(note=found.note, steps=self._laid_after(handlers, later))
         at = found.at + (clock.offset if found.source == readiness.CONDITION else 0)
         until = replace(clock, end=max(at, clock.end))
-        steps = self.steps.after_the_last_start(until)
-        covered = min(max(clock.end, handlers_end), until.end)
-        if until.end > covered:
+        covered = min(handlers_end, until.end)
+        steps = [*handlers]
+        if seen.pod and until.end > covered:
             begin, end = covered - clock.offset, until.end - clock.offset
             steps.append(until.step(readiness.waits(seen.pod), KUBELET, begin, end))
         after_ms = (until.end - clock.begin) / 1000

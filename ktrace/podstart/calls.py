@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
@@ -18,7 +18,7 @@ PULL = "PullImage"
 CREATE = "CreateContainer"
 START = "StartContainer"
 EXEC = "ExecSync"
-"""A container's postStart handler: those of probes are left out, see ``_is_handler``."""
+"""A container's postStart handler: those of probes and of preStop are left out by ``_Handlers``."""
 _METHODS = (SANDBOX, PULL, CREATE, START, EXEC)
 _STOP = "StopContainer"
 _CRI_PREFIX = "runtime.v1."
@@ -113,14 +113,8 @@ def all_calls(syncs: Iterable[Trace], pod: Pod | None = None) -> list[Call]:
     calls = [
         Call(trace, span) for trace in syncs for span in trace.spans if _method(span) in _METHODS
     ]
-    names = container_names(calls)
-    ends = {call.trace.id: _end_of_sync(call.trace) for call in calls if call.method == EXEC}
-    calls = [
-        call
-        for call in calls
-        if call.method != EXEC or _is_handler(call, ends[call.trace.id], names, pod)
-    ]
-    return _paired(sorted(calls, key=lambda call: call.span.start))
+    handlers = _Handlers(container_names(calls), pod)
+    return _paired(handlers.of(sorted(calls, key=lambda call: call.span.start)))
 
 
 def _paired(calls: Iterable[Call]) -> list[Call]:
@@ -140,22 +134,73 @@ def _end_of_sync(trace: Trace) -> int | None:
     return max((span.end for span in trace.spans if span.operation == SYNC), default=None)
 
 
-def _is_handler(
-    call: Call, end_of_sync: int | None, names: Mapping[str, str], pod: Pod | None
-) -> bool:
-    """Whether an ExecSync is a postStart handler, and no probe.
+@dataclass(frozen=True)
+class _Handlers:
+    """Tells the ExecSyncs of postStart handlers from those of probes and of preStop handlers.
 
-    A syncPod ends after the handlers that it runs. The probes that it sets up may have it as their
-    parent for as long as the container runs (seen with Kubernetes 1.36), but begin after its end.
+    The kubelet runs the handler of a container between its start and whatever it does next, within
+    the syncPod. The probes that a syncPod sets up may have it as their parent for as long as the
+    container runs (seen with Kubernetes 1.36), but begin after its end. A container whose handler
+    has failed is stopped, after its preStop handler.
     """
-    name = names.get(call.container_id, "")
-    of_pod = pod.containers if pod else ()
-    has_handler = any(
-        found.post_start == EXEC_HANDLER for found in of_pod if name in ("", found.name)
-    )
-    if end_of_sync is None:
-        return has_handler
-    return call.span.start < end_of_sync and (has_handler or not of_pod)
+
+    names: Mapping[str, str]
+    pod: Pod | None
+
+    def of(self, calls: Iterable[Call]) -> Iterator[Call]:
+        """``calls``, ordered by start, without the ExecSyncs that are not known to be one."""
+        before: dict[str, Call] = {}
+        ends: dict[str, int | None] = {}
+        for call in calls:
+            key = call.trace.id
+            if call.method == EXEC:
+                if not _follows_the_start(call, before.get(key)):
+                    continue
+                if key not in ends:
+                    ends[key] = _end_of_sync(call.trace)
+                if not self._is_one(call, ends[key]):
+                    continue
+            before[key] = call
+            yield call
+
+    def _is_one(self, call: Call, end_of_sync: int | None) -> bool:
+        name = self.names.get(call.container_id, "")
+        of_pod = self.pod.containers if self.pod else ()
+        has_one = any(
+            found.post_start == EXEC_HANDLER for found in of_pod if name in ("", found.name)
+        )
+        if of_pod or end_of_sync is None:
+            return has_one and (end_of_sync is None or call.span.start < end_of_sync)
+        return call.span.start < end_of_sync and not _may_be_a_pre_stop(call)
+
+
+def _follows_the_start(call: Call, previous: Call | None) -> bool:
+    """Whether ``previous``, the one before it in its syncPod, has started its container."""
+    if previous is None or previous.method != START or previous.failed:
+        return False
+    ids = call.container_id, previous.container_id
+    return ids[0] == ids[1] or not all(ids)
+
+
+def _may_be_a_pre_stop(call: Call) -> bool:
+    """Whether the kubelet then stops the container, and no other ExecSync is before that.
+
+    Its postStart handler, which has failed, may have been no command, and this be its preStop.
+    """
+    later = [
+        other
+        for span in call.trace.spans
+        if _method(span) in (EXEC, _STOP) and span.start > call.span.start
+        if (other := Call(call.trace, span)).container_id in ("", call.container_id)
+    ]
+    following = min(later, key=lambda other: other.span.start, default=None)
+    return following is not None and following.method == _STOP
+
+
+def changes_nothing(trace: Trace, begin: int, end: int) -> bool:
+    """Whether the kubelet made no call between these two that changes something."""
+    changing = (*_METHODS, _STOP)
+    return not any(begin <= span.start < end and _method(span) in changing for span in trace.spans)
 
 
 def first_calls(

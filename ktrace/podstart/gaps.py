@@ -16,6 +16,7 @@ from ktrace.podstart.pod import APP, EXEC, INIT, SECOND, SIDECAR, Container, Pod
 from ktrace.podstart.progress import startup_probe
 
 NOT_TRACED = "not traced"
+POST_START = "postStart of"
 VOLUMES = "the volume manager looks every 300 ms"
 _SHORTEST_MS = 5.0
 _SMALLEST_SHARE = 0.01
@@ -316,7 +317,7 @@ def _after_start(
     if same_sync and container.post_start:
         if container.post_start == EXEC:
             return ""  # it has a span of its own
-        return f"postStart of {container.name} ({container.post_start})"
+        return handler(container)
     if same_sync or not known.begins_sync(begin, end):
         return ""
     if container.kind == INIT:
@@ -328,6 +329,11 @@ def _after_start(
             return startup_probe(container, known.events)
         return f"sidecar {container.name} has started, then the kubelet's next sync"
     return ""
+
+
+def handler(container: Container) -> str:
+    """A postStart handler that has no span: only the pod's specification tells of it."""
+    return f"{POST_START} {container.name} ({container.post_start})"
 
 
 def _container(call: Call, known: Context) -> Container | None:

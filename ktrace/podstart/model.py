@@ -137,6 +137,9 @@ class PodStart:
     """Whether ``duration_ms`` is that of the whole start, or of how far it has got."""
     to_the_second: bool = False
     """Whether its beginning or its end is known from the pod object alone, to the second."""
+    clocks_differ: bool = False
+    """Whether its node's clock is known not to be the API server's: how long the steps between
+    them took is not known exactly."""
     looked_at: datetime | None = field(default=None, compare=False)
     """When the sources were read."""
 

@@ -30,6 +30,8 @@ from ktrace.podstart.seen import node_of
 POD = "k8s.pod"
 _SKEW = 60 * SECOND
 """How far a node's clock may be behind the API server's."""
+_LEARNS = SECOND // 10
+"""After its binding a kubelet that is not busy learns of a pod within that."""
 _MOST_TRACES = 20_000
 """For one search."""
 _FIRST_PERIOD = 30 * 60 * SECOND
@@ -264,7 +266,8 @@ class PodSpans:
         binding = self._binding(creation, begin, after)
         since = creation.span.start if creation else begin or 0
         path = f"/api/v1/namespaces/{self._namespace}/pods/{self._name}"
-        patches = self._matches("", {"url": f"{path}/status"}, since) if self._pod else []
+        told = self._pod is not None or _may_be_ahead(first, binding or creation)
+        patches = self._matches("", {"url": f"{path}/status"}, since) if told else []
         debugs = (
             [] if self._pod else self._matches("", {"url": f"{path}/ephemeralcontainers"}, since)
         )
@@ -319,6 +322,12 @@ class PodSpans:
             and tags.items() <= span.tags.items()
             and _succeeded(trace.outermost(span, APISERVER))
         ]
+
+
+def _may_be_ahead(first: Span | None, request: Request | None) -> bool:
+    """Whether the kubelet, by its own clock, began later than it learns of a pod: its first report
+    tells whether that is so."""
+    return bool(first and request and first.start > request.span.end + _LEARNS)
 
 
 def _cause(found: Sequence[Request], begin: int | None, after: int) -> Request | None:

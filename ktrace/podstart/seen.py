@@ -13,6 +13,7 @@ from ktrace.podstart.calls import (
     SYNC,
     Call,
     all_calls,
+    changes_nothing,
     container_names,
     first_calls,
     missing_by_error,
@@ -127,6 +128,20 @@ class Seen:
             for call in all_calls([last.trace], self.pod)
             if call.method == EXEC and call.span.start >= last.span.start
         ]
+
+    @cached_property
+    def rest_of_sync(self) -> tuple[int, int] | None:
+        """From the last start until its syncPod had ended, in microseconds, where the kubelet then
+        called nothing: a postStart handler that is no command has no span."""
+        calls = [] if self.incomplete else self.steps_of
+        if not calls or calls[-1].method != START or self.after:
+            return None
+        last = calls[-1]
+        sync = _sync_of(last.trace)
+        if sync is None or sync.failed or sync.end <= last.span.end:
+            return None
+        quiet = changes_nothing(last.trace, last.span.end, sync.end)
+        return (last.span.end, sync.end) if quiet else None
 
     @cached_property
     def requests(self) -> list[Request]:

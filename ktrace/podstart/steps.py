@@ -11,6 +11,7 @@ from ktrace.jaeger import Span, Trace
 from ktrace.podstart import gaps
 from ktrace.podstart.calls import CREATE, EXEC, PULL, SANDBOX, START, Call
 from ktrace.podstart.model import Request, Step
+from ktrace.podstart.pod import EXEC as EXEC_HANDLER
 from ktrace.podstart.pod import SECOND
 from ktrace.podstart.seen import Seen
 from ktrace.podstart.timeline import Clock, Timeline
@@ -20,8 +21,11 @@ _CALLS = {
     PULL: "pull",
     CREATE: "create container",
     START: "start container",
-    EXEC: "postStart of",
+    EXEC: gaps.POST_START,
 }
+UNNAMED_HANDLER = "a container's postStart"
+REST_OF_SYNC = "until the kubelet's sync had ended"
+"""After the last start: without the pod object it is not known whether a handler filled it."""
 _DETAILS = {
     "cni.setup_pod_network": "network set-up",
     "client.NewContainer": "snapshot and container record",
@@ -172,7 +176,7 @@ class Steps:
         if call.method == SANDBOX:
             name = _CALLS[SANDBOX]
         if call.method == EXEC and not subject:
-            name = "a container's postStart"
+            name = UNNAMED_HANDLER
         component = CONTAINERD if call.below else KUBELET
         details = [
             clock.step_of(_within(span, call.span), _DETAILS[span.operation], CONTAINERD, depth=1)
@@ -183,17 +187,30 @@ class Steps:
         return [clock.step_of(call.span, name, component, error=error), *details]
 
     def after_the_last_start(self, clock: Clock) -> list[Step]:
-        """The postStart handler of the last container."""
+        """The postStart handler of the last container, or what may be one."""
         last = self.seen.steps_of[-1:]
         container = self.seen.names.get(last[0].container_id, "") if last else ""
-        name = f"postStart of {container}" if container else "a container's postStart"
+        name = f"{gaps.POST_START} {container}" if container else UNNAMED_HANDLER
         steps = []
         for call in self.seen.after:
             begin = max(call.span.start, self.times.clock.end - clock.offset)
             component = CONTAINERD if call.below else KUBELET
             step = clock.step(name, component, begin, max(begin, call.span.end))
             steps.append(replace(step, error=call.error or self._handler_error(call, container)))
-        return steps
+        return steps or self._rest_of_sync(clock, container)
+
+    def _rest_of_sync(self, clock: Clock, container: str) -> list[Step]:
+        if (rest := self.seen.rest_of_sync) is None:
+            return []
+        begin, end = rest
+        if not gaps.is_shown((end - begin) / 1000, self.times.clock.total_ms):
+            return []
+        if self.seen.pod is None:
+            return [clock.step(REST_OF_SYNC, KUBELET, begin, end, unexplained=True)]
+        known = self.seen.pod.container(container)
+        if known is None or known.post_start in ("", EXEC_HANDLER):
+            return []
+        return [clock.step(gaps.handler(known), KUBELET, begin, end)]
 
     def _handler_error(self, call: Call, container: str) -> str:
         """What its Event tells: a command that ran and failed is no error of the call."""
@@ -209,6 +226,11 @@ class Steps:
             and event.first < end + SECOND
         )
         return next(told, "")
+
+
+def is_handler(step: Step) -> bool:
+    """Whether it is a postStart handler, or what is not known to be none."""
+    return step.name.startswith(gaps.POST_START) or step.name in (UNNAMED_HANDLER, REST_OF_SYNC)
 
 
 def caused(request: Request, effect: int | None) -> int:

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from ktrace.benchmark import alike
-from ktrace.benchmark.samples import DETAIL, TOTALS, WHOLE, Measurement, rows
+from ktrace.benchmark.samples import DETAIL, READY, TOTALS, WHOLE, Measurement, rows
 from ktrace.benchmark.statistics import Shift
 from ktrace.document import versioned
 from ktrace.percentiles import LEAST_FOR_P90, LEAST_FOR_P99, percentile
@@ -173,6 +173,10 @@ def not_counted(before: Measurement, after: Measurement) -> Sequence[str]:
 def cautions(before: Measurement, after: Measurement) -> Sequence[str]:
     """What else differs, so that a difference may come from it."""
     found = []
+    ready = [READY in rows(measured.warm) for measured in (before, after)]
+    if not all(ready):
+        where = " and ".join(name for name, known in zip("AB", ready, strict=True) if not known)
+        found.append(f"when the pods were Ready is not known in {where}")
     if before.parallel and after.parallel and before.image != after.image:
         found.append(f"the images differ: {before.image}, {after.image}")
     if before.parallel and after.parallel and before.parallel != after.parallel:

@@ -28,7 +28,8 @@ def links(pods: Sequence[FollowedPod]) -> Iterator[str]:
 
 
 def of_request(followed: Followed, request: RecordedRequest) -> Iterator[str]:
-    """What the answer does not tell of the objects; nothing of those that are gone."""
+    """What the answer does not tell of the objects; nothing of those that are gone for
+    good."""
     if not request.audit_id:
         return
     for refusal in followed.refused:
@@ -56,7 +57,11 @@ def _budget_line(budget: Budget) -> str:
 
 def _lines_of(one: Removed) -> Iterator[str]:
     what = " ".join((one.resource, "/".join(filter(None, (one.namespace, one.name)))))
-    if one.state == "unknown":
+    if one.made_again:
+        by = f", by field manager {one.made_by}" if one.made_by else ""
+        at = f"{one.made_again:%Y-%m-%d %H:%M:%S} UTC"
+        yield f"another {what} exists now, made at {at}{by}"
+    elif one.state == "unknown":
         yield f"whether {what} is gone is not known: {one.reason}"
     elif one.state == "there":
         yield f"{what} still exists, and is not being deleted"

@@ -171,6 +171,7 @@ BENCH = (
     Tier("bench of ktrace", ("-m", "tests.bench.ktrace")),
     Tier("bench of a stack", ("-m", "tests.bench"), needs_lab=True),
 )
+FALSE_ALARMS = (Tier("false alarms", ("-m", "tests.bench.false_alarms"), needs_lab=True),)
 MUTANTS = (Tier("mutants", ("-m", "tests.mutants")),)
 TIERS = {
     "lint": LINT,
@@ -183,5 +184,6 @@ TIERS = {
     "contract": CONTRACT,
     "stores": STORES,
     "bench": BENCH,
+    "false-alarms": FALSE_ALARMS,
     "mutants": MUTANTS,
 }

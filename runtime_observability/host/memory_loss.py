@@ -36,9 +36,13 @@ class MemoryLoss:
     """Why Docker has restarted it, unless somebody else has."""
     replaced: bool = False
     """Whether it was not restarted, but made later than its cluster."""
+    down: bool = False
+    """Whether it has not started again since it ended."""
 
     def __str__(self) -> str:
         """A clause, such as: Jaeger restarted at 14:03:05 and keeps its traces in memory."""
+        if self.down:
+            return f"Jaeger ended at {clock(self.at)} and kept its traces in memory"
         if self.replaced:
             made = f"Jaeger was made at {clock(self.at)}, later than the cluster,"
             return f"{made} and keeps its traces in memory"
@@ -123,6 +127,8 @@ def _of_memory(jaeger: Life, node: Life | None, ended: tuple[Crashes, ...]) -> M
     others = tuple(crashes for crashes in ended if crashes.of != JAEGER)
     if jaeger.ended:
         own = next((crashes for crashes in ended if crashes.of == JAEGER), None)
+        if not jaeger.runs and not own:
+            return Memory(jaeger.ended, MemoryLoss(jaeger.ended, down=True), crashes=others)
         return Memory(jaeger.started, MemoryLoss(jaeger.started, own), crashes=others)
     replaced = node is not None and _is_replaced(jaeger, node.created)
     loss = MemoryLoss(jaeger.started, replaced=True) if replaced else None

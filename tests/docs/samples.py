@@ -1,39 +1,38 @@
-"""The sample outputs of the documentation, from recorded traces or from a run's values."""
+"""The sample outputs of the documentation, from recorded traces and answers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from ktrace.benchmark import file
 from ktrace.benchmark.samples import rows
 from ktrace.benchmark.statistics import compare
-from ktrace.components import APISERVER, CONTAINERD, KUBELET
+from ktrace.bundle import ran, replay
+from ktrace.components import CONTAINERD, KUBELET
 from ktrace.expect import judge, schema, shipped
-from ktrace.following.followed_pod import FollowedPod
-from ktrace.following.follower import Followed
-from ktrace.following.report import Report
 from ktrace.jaeger import Span, Trace
 from ktrace.jaeger.model import read, trace_of
-from ktrace.pipeline import hops
+from ktrace.pipeline.collector_metrics import Counters
 from ktrace.pipeline.coverage import Coverage
 from ktrace.pipeline.hops import BrokenHop
 from ktrace.pipeline.synthetic_span import Synthetic
 from ktrace.pipeline.verification import Verification
 from ktrace.podstart.cluster import FromCluster
-from ktrace.podstart.model import PodStart, Step
 from ktrace.podstart.pod import INIT, READY, Condition, Container, Pod
 from ktrace.podstart.search import look_for_start
-from ktrace.recording.object_reference import ObjectReference
-from ktrace.recording.requests import RecordedRequest
+from ktrace.target import target
 from ktrace.view import benchmark, coverage, terminal, tree, verdicts, waterfall
+from runtime_observability.host.memory_loss import MemoryLoss
 from tests.fakes import recorded
 
 POD = "echo-one"
 """The recorded start of `kubectl run`; tests/fakes/recorded.py records another."""
 EXPECTATIONS = "pod-start"
-JAEGER = "http://127.0.0.1:21886"
 NODE = "k3d-traced-kt-server-0"
 
 
@@ -155,81 +154,55 @@ def _depth(found: Trace, span: Span) -> int:
     return _depth(found, parent) + 1 if parent else 0
 
 
-# --- from the values of a run ---------------------------------------------------------------------
-# ktrace's report has no recording; these are the values that it had, and the program prints them.
+# --- from recorded answers ------------------------------------------------------------------------
+
+_ANSWERS = Path(__file__).with_name("answers")
+"""Recorded in the lab, on a stack with one node: a bundle of `ktrace run`, and what `ktrace verify
+--json` printed once its Jaeger was killed."""
 
 
 def run() -> str:
     """What `kubectl apply` of a Deployment with three replicas caused: its first pod."""
-    lines = terminal.plain(*tree.render(_report())).splitlines()
-    second = next(
-        number for number, line in enumerate(lines) if "default/web-957b6795d-pn7cq" in line
-    )
+    with replay.of(_ANSWERS / "run.json.gz") as recorded_run:
+        chosen = target.choose(None, None, None)
+        with chosen.connect() as jaeger:
+            traced = chosen.traces_runtime
+            report = ran.report(recorded_run.facts, jaeger, runtime_traced=traced)
+    lines = terminal.plain(*tree.render(report)).splitlines()
+    _, second, *_ = (number for number, line in enumerate(lines) if "── pod default/web-" in line)
     output = ["deployment.apps/web created", *lines[:second], "    …"]
     return block("ktrace run -- kubectl apply -f deployment.yaml", output)
 
 
-def _report() -> Report:
-    requests = (
-        _request("POST", "/apis/apps/v1/namespaces/default/deployments", 4.2, 201, "create"),
-        _request("GET", "/openapi/v3/apis/apps/v1", 4.0, 200, "schema"),
-        _request("GET", "/apis/apps/v1/namespaces/default/deployments/web", 3.0, 404, "look"),
-        _request("GET", "/apis", 0.9, 200, "groups"),
-        *(_request("GET", "/api", 0.57, 200, f"discovery-{number}") for number in range(3)),
-    )
-    own = "334c67c55e99230d6effffffffffffff"
-    pods = [
-        _pod("pc75d", "70d406278e43eb95a939d7e58c996130", 1620),
-        _pod("pn7cq", "4be9f01caf09c2dac395896e75652c04", 1480),
-        _pod("rzrj4", "fbf99bb339a52e2859b46e0a9e392a37", 1670),
-    ]
-    traces = {request.audit_id: Trace(own, ()) for request in requests}
-    command = ("kubectl", "apply", "-f", "deployment.yaml")
-    followed = Followed(pods, traces, quiet=True)
-    return Report(command, 0, requests, followed, JAEGER, trace_id=own)
-
-
-def _request(
-    method: str, path: str, milliseconds: float, status: int, audit_id: str
-) -> RecordedRequest:
-    written = ObjectReference(name="web")
-    return RecordedRequest(method, path, 0.0, milliseconds / 1000, status, audit_id, written)
-
-
-def _pod(name: str, trace_id: str, milliseconds: float) -> FollowedPod:
-    durations = (
-        ("the volume manager looks every 300 ms", 331),
-        ("sandbox", 714),
-        ("create container c", 82),
-        ("start container c", 388),
-    )
-    steps = tuple(Step(what, KUBELET, 0, duration) for what, duration in durations)
-    started_at = datetime(2026, 11, 27, tzinfo=UTC)
-    full_name = f"web-957b6795d-{name}"
-    start = PodStart("default", full_name, started_at, milliseconds, steps, (trace_id,), True)
-    spans = tuple(
-        Span(trace_id, service, None, service, "", 0, int(milliseconds * 1000), {})
-        for service in (KUBELET, CONTAINERD)
-    )
-    return FollowedPod("default", full_name, "", "Running", (Trace(trace_id, spans),), start)
-
-
 def verify() -> str:
     """A Jaeger that was killed."""
-    seen = (
-        "45 spans accepted and 0 sent in 2 s, 24 batches wait, 0 spans failed; "
-        "container traced-kt-jaeger is exited"
+    told = json.loads((_ANSWERS / "verify.json").read_text())
+    lost = told["lostTraces"]
+    verification = Verification(
+        [_coverage(part) for part in told["components"]],
+        Synthetic(**told["synthetic"]),
+        to_jaeger=Counters(**told["toJaeger"]),
+        loss=_Loss(datetime.fromisoformat(lost["before"]), why=lost["why"]),
     )
-    cure = "`docker start traced-kt-jaeger`, or run `pulumi up`, which repairs it"
-    hop = BrokenHop(hops.DELIVERS, seen, cure)
-    reason = f"Jaeger at {JAEGER} cannot be reached: [Errno 111] Connection refused"
-    parts = [
-        Coverage(component, NODE, expected=True, broken=hop)
-        for component in (APISERVER, KUBELET, CONTAINERD)
-    ]
-    verification = Verification(parts, Synthetic(ok=False, evidence=reason))
     lines = [terminal.plain(line) for line in coverage.lines(verification, 0.0)]
     return block("docker kill traced-kt-jaeger; ktrace verify", _lines(lines))
+
+
+def _coverage(part: Mapping[str, Any]) -> Coverage:
+    assert part["lastSpanAgeSeconds"] is None
+    assert part["nodeKnown"]
+    broken = BrokenHop(**part["brokenHop"])
+    return Coverage(part["component"], part["node"], expected=part["expected"], broken=broken)
+
+
+@dataclass(frozen=True)
+class _Loss(MemoryLoss):
+    """In the words of the day on which it was recorded."""
+
+    why: str = ""
+
+    def __str__(self) -> str:
+        return self.why
 
 
 def _lines(texts: Sequence[str]) -> list[str]:

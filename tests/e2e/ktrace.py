@@ -12,6 +12,7 @@ from typing import IO, Any
 from tests.live.pods import PULL_SECONDS
 from tests.live.stack import Stack
 from tests.live.waiting import until
+from tests.schemas import validate
 
 Start = dict[str, Any]
 """What ``ktrace show --json`` prints."""
@@ -57,10 +58,24 @@ def running(
 
 
 def document(stack: Stack, *arguments: str, code: int = 0) -> dict[str, Any]:
-    """The command's output with --json; fails unless its exit code is ``code``."""
+    """The command's output with --json, which its schema describes; fails unless its exit code is
+    ``code``."""
     done = ktrace(stack, *arguments, "--json", "--stack", stack.name)
     assert done.returncode == code, done.stdout + done.stderr
-    output: dict[str, Any] = json.loads(done.stdout)
+    return _valid(done.stdout, *arguments)
+
+
+def _valid(stdout: str, command: str, *arguments: str) -> dict[str, Any]:
+    """What ``command`` printed, after a look whether its schema describes it."""
+    output: dict[str, Any] = json.loads(stdout)
+    schema = command
+    if "error" in output:
+        schema = "error"
+    elif command == "show" and "--ending" in arguments:
+        schema = "ending"
+    elif command == "show" and "steps" not in output:
+        schema = "rollout"
+    validate(schema, output)
     return output
 
 
@@ -68,7 +83,7 @@ def show(stack: Stack, pod: str) -> Start:
     """What is known of the start now, complete or not."""
     done = ktrace(stack, "show", pod, "--json", "--timeout", "0", "--stack", stack.name)
     assert done.returncode in (0, 1), done.stderr
-    start: Start = json.loads(done.stdout)
+    start: Start = _valid(done.stdout, "show", pod)
     assert (done.returncode == 0) is start.get("complete", False)
     return start
 

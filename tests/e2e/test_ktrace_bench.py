@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from tests.e2e.ktrace import ktrace, running
 from tests.e2e.webhooks import slow_webhook
-from tests.live.pods import wait_for_api
+from tests.live.pods import deployment_of, wait_for_api
 from tests.live.stack import Stack
 from tests.live.waiting import until
 
 PODS = 8
+SPANS_ARRIVE = 3
+"""Seconds until the last spans of a start are in Jaeger."""
 
 
 def measured(stack: Stack, file: Path) -> dict[str, Any]:
@@ -62,6 +68,43 @@ def test_a_slow_webhook_is_the_step_that_differs(stack: Stack, tmp_path: Path) -
     rows = {row["name"]: row for row in json.loads(found.stdout)["rows"]}
     assert rows["create request"]["lowMs"] > 200, "the same by the spans alone"
     assert left(stack) == ""
+
+
+@contextmanager
+def deployed(stack: Stack, name: str, **main: Any) -> Iterator[None]:
+    """A Deployment that is rolled out; ``main`` is merged into its container."""
+    stack.kubectl("apply", "-f", "-", stdin=json.dumps(deployment_of(name, PODS, **main)))
+    try:
+        stack.kubectl("rollout", "status", f"deployment/{name}", "--timeout=120s")
+        yield
+    finally:
+        stack.kubectl("delete", "deployment", name, "--cascade=foreground")
+
+
+def test_a_sleeping_hook_is_the_step_that_differs(stack: Stack) -> None:
+    wait_for_api(stack)
+    slow = {"lifecycle": {"postStart": {"exec": {"command": ["sleep", "0.3"]}}}}
+    kinds: tuple[dict[str, Any], ...] = ({}, slow, slow)
+    moments = [now()]
+    for main in kinds:
+        with deployed(stack, "hooked", **main):
+            time.sleep(SPANS_ARRIVE)
+        moments.append(now())
+    windows = [f"window:{begin}/{end}" for begin, end in pairwise(moments)]
+
+    def handler(before: str, after: str) -> dict[str, Any]:
+        options = ("--pods", "default/hooked", "--stack", stack.name, "--json")
+        found = ktrace(stack, "diff", before, after, *options)
+        assert found.returncode in (0, 1), found.stderr
+        rows = json.loads(found.stdout)["rows"]
+        (row,) = [row for row in rows if "postStart" in row["name"]]
+        return dict(row)
+
+    changed = handler(windows[0], windows[1])
+    assert (changed["name"], changed["beforeMs"]) == ("postStart of main", 0)
+    assert changed["shown"]
+    assert changed["lowMs"] > 250
+    assert not handler(windows[1], windows[2])["shown"], "nothing was changed"
 
 
 def test_ctrl_c_leaves_no_pod(stack: Stack) -> None:

@@ -54,6 +54,23 @@ def test_the_pods_that_a_smaller_number_of_replicas_ends_are_told(
         assert pod["ending"]["asked"][0]["by"].startswith("replicaset-controller of")
 
 
+def test_an_object_that_is_made_again_is_told(stack: Stack, tmp_path: Path) -> None:
+    """Here by the command itself; a controller's object is told in the same way."""
+    name = f"again-{secrets.token_hex(3)}"
+    made = json.loads(stack.kubectl("create", "configmap", name, "-o", "json"))
+    file = tmp_path / "again.json"
+    own = {"name": name, "namespace": "default"}
+    document = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": own, "data": {"a": "b"}}
+    file.write_text(json.dumps(document))
+    code, report = report_of(stack, tmp_path, "kubectl", "replace", "--force", "-f", str(file))
+    assert code == 0
+    (removed,) = report["removed"]
+    assert (removed["state"], removed["uid"]) == ("gone", made["metadata"]["uid"])
+    assert removed["madeAgainAt"]
+    assert removed["madeAgainBy"] == "kubectl-replace"
+    stack.kubectl("delete", "configmap", name)
+
+
 def test_a_refused_eviction_names_the_budget_and_what_it_wants(
     stack: Stack, web: str, tmp_path: Path
 ) -> None:

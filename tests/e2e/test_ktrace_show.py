@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import time
 from pathlib import Path
 
@@ -24,6 +26,20 @@ def test_a_pods_start_is_a_waterfall(stack: Stack) -> None:
     assert 0 < start["unexplainedMs"] < start["durationMs"]
     assert len(start["traceUrls"]) == 3
     assert any(step["critical"] for step in start["steps"])
+
+
+def test_kubectl_runs_it_as_its_plugin(stack: Stack) -> None:
+    """The real kubectl finds the command that installing the project has put on PATH."""
+    path = f"{stack.folder / '.venv/bin'}{os.pathsep}{stack.environment['PATH']}"
+    said = subprocess.run(
+        ["kubectl", "ktrace", "--version"],
+        env={**stack.environment, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout == ktrace(stack, "--version").stdout
+    assert said.stdout.startswith("ktrace ")
 
 
 def test_everybody_can_read_the_page_of_a_start(

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.e2e.ktrace import running
-from tests.live.pods import pods, wait_for_api
+from tests.live.pods import BUSYBOX, pods, wait_for_api
 from tests.live.stack import Stack
 from tests.live.waiting import until
 from tests.schemas import validate
@@ -27,6 +27,24 @@ def watching(stack: Stack, file: Path, *arguments: str) -> Iterator[subprocess.P
         finally:
             watch.send_signal(signal.SIGINT)
             watch.wait(timeout=30)
+
+
+def test_a_start_that_is_slower_is_the_one_that_is_told(stack: Stack, tmp_path: Path) -> None:
+    wait_for_api(stack)
+    told = tmp_path / "slow"
+    first = {"name": "migrate", "image": BUSYBOX, "command": ["sleep", "12"]}
+    with (
+        watching(stack, told, "--slower-than", "10s") as watch,
+        pods(stack, "sleep", "60") as quick,
+        pods(stack, "sleep", "60", initContainers=[first]) as slow,
+    ):
+        quick.wait_for("Running")
+        slow.wait_for("Running")
+        until("its line", told.read_text, 60)
+    (line,) = told.read_text().splitlines()
+    assert f"default/{slow.name}-0" in line
+    assert "slowest: init container migrate runs" in line
+    assert watch.returncode == 0
 
 
 def test_each_start_is_a_line_and_ctrl_c_ends_it(stack: Stack, tmp_path: Path) -> None:

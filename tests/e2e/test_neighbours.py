@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from runtime_observability.core import origin
 from tests.e2e.ktrace import document, ktrace, shown, whole
+from tests.e2e.webhooks import slow_webhook
 from tests.live import traces
-from tests.live.pods import pods
+from tests.live.pods import pods, wait_for_api
 from tests.live.stack import Stack
 from tests.live.starts import SECONDS, start_of
 from tests.live.waiting import until
+from tests.schemas import validate
+
+_PODS = 8
+"""Of a measurement."""
 
 
 def test_each_stack_s_pods_are_in_its_own_jaeger_and_in_no_other(
@@ -62,6 +69,45 @@ def test_one_jaeger_serves_two_stacks_and_mixes_none_of_their_pods(
         assert document(each, "verify")["ok"]
         ran = ktrace(each, "run", "--json", "--stack", each.name, "--", "kubectl", "get", "pods")
         assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_the_starts_of_two_stacks_of_one_project_are_compared(
+    stack: Stack, environ: dict[str, str]
+) -> None:
+    with _sibling(stack, environ) as slow:
+        _bench(stack)
+        with slow_webhook(slow, answers_after=0.3):
+            _bench(slow)
+        names = f"stack:{stack.name}", f"stack:{slow.name}"
+        done = ktrace(stack, "diff", *names, "--pods", "default/trace-probe", "--json")
+        assert done.returncode in (0, 1), done.stderr
+        compared = json.loads(done.stdout)
+        validate("diff", compared)
+        rows = {row["name"]: row for row in compared["rows"]}
+        assert rows["create request"]["shown"]
+        assert rows["create request"]["lowMs"] > 200
+        back = ktrace(stack, "diff", *reversed(names), "--pods", "default/trace-probe", "--json")
+        rows = {row["name"]: row for row in json.loads(back.stdout)["rows"]}
+        assert rows["create request"]["highMs"] < -200
+        assert back.returncode == 0, "no slower start is shown"
+
+
+@contextmanager
+def _sibling(stack: Stack, environ: dict[str, str]) -> Iterator[Stack]:
+    """Another stack of the project of ``stack``, which stays the selected one."""
+    sibling = Stack(stack.folder, environ)
+    stack.pulumi("stack", "select")
+    try:
+        sibling.up()
+        wait_for_api(sibling)
+        yield sibling
+    finally:
+        sibling.finish()
+
+
+def _bench(stack: Stack) -> None:
+    done = ktrace(stack, "bench", f"--pods={_PODS}", "--stack", stack.name)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def _named(stack: Stack) -> str:

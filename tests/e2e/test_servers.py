@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.e2e.ktrace import document
+from tests.e2e.ktrace import document, ktrace
+from tests.live import traces
 from tests.live.fixtures import stack_in
 from tests.live.pods import a_bare_pod
 from tests.live.stack import Stack
@@ -65,4 +67,27 @@ def test_every_member_of_etcd_is_traced(servers: Stack) -> None:
     servers.configure(etcdTracing=True, rehearseReplacement=False)
     servers.up()
     expect_traced(servers, "apiserver", "etcd", "kubelet", "containerd")
+    expect_etcd_in_the_trace_of_a_command(servers)
     servers.expect_no_changes()
+
+
+def expect_etcd_in_the_trace_of_a_command(stack: Stack) -> None:
+    create = ("kubectl", "create", "configmap", "of-the-command")
+    ran = ktrace(
+        stack, "run", "--json", "--report", "run.json", "--stack", stack.name, "--", *create
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    report = json.loads((stack.folder / "run.json").read_text())
+    trace_id = report["traceUrl"].rpartition("/")[2]
+
+    def services() -> set[str]:
+        found = traces.search(stack.outputs["jaegerUrl"], "ktrace")
+        return {
+            service
+            for trace in found
+            if trace.document["traceID"] == trace_id
+            for service in trace.services
+        }
+
+    until("etcd's span in the command's trace", lambda: "etcd" in services(), 30)
+    assert services() >= {"ktrace", "apiserver", "etcd"}

@@ -51,6 +51,15 @@ def test_one_that_a_person_restarted_lost_what_it_had(daemon: FakeDaemon, names:
     assert preflight.advise_on_losses(memory) == []
 
 
+def test_one_that_a_person_ended_has_not_restarted(daemon: FakeDaemon, names: Names) -> None:
+    daemon.container(names.jaeger, labels=names.labels, state="exited", ended=LATER)
+    memory = memory_loss.read(names.of_cluster)
+    assert memory
+    assert memory.loss
+    assert memory.loss.at == memory.since == datetime(2026, 11, 27, 6, tzinfo=UTC)
+    assert str(memory.loss).startswith("Jaeger ended at ")
+
+
 def test_a_jaeger_that_never_restarted_lacks_only_what_is_not_seen() -> None:
     made = datetime(2026, 11, 27, 6, tzinfo=UTC)
     before, after = made - timedelta(seconds=1), made + timedelta(seconds=1)

@@ -10,9 +10,13 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
 from ktrace import document
+from tests import golden
 from tests.configuration import PROJECT
-from tests.schemas import FOLDER, validate
+from tests.schemas import FOLDER, keys_of, validate
 from tests.unit.ktrace.test_cli import COMMANDS
+
+KEYS = Path(__file__).with_name("published_keys.txt")
+"""Of all schemas, one on each line: SCHEMA PATH."""
 
 
 def test_the_version_comes_first() -> None:
@@ -38,6 +42,18 @@ def test_every_schema_is_one_and_demands_the_version(file: Path) -> None:
     Draft202012Validator.check_schema(schema)
     assert "apiVersion" in schema["required"]
     assert schema["properties"]["apiVersion"] == {"const": document.API_VERSION}
+
+
+def test_keys_that_were_published_stay() -> None:
+    """A key may come at any time, and with UPDATE_GOLDEN=1 it is kept; none may go."""
+    published = set(KEYS.read_text().splitlines())
+    found = {
+        f"{file.stem} {key}"
+        for file in FOLDER.glob("*.json")
+        for key in keys_of(json.loads(file.read_text()))
+    }
+    assert published - found == set(), "scripts read these"
+    golden.check(KEYS, "\n".join(sorted(published | found)) + "\n")
 
 
 def test_every_command_has_one_schema_and_one_row_of_exit_codes() -> None:

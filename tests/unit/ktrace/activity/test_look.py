@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import httpx
 import pytest
 
 from ktrace.activity.look import Activity
-from ktrace.activity.requests import WRITING
+from ktrace.activity.requests import WRITING, ApiRequest
+from ktrace.activity.window import Window
 from ktrace.jaeger import client as client_module
 from ktrace.jaeger import reader
 from tests.fakes import jaeger as fake
@@ -65,3 +67,12 @@ def test_of_some_methods_no_others_are_read(monkeypatch: pytest.MonkeyPatch) -> 
         writes, window = Activity(jaeger, 60 * _SECOND, WRITING).look()
     assert writes == [one for one in every if one.writes]
     assert (len(writes), window.complete, store.found - read) == (3, True, 3)
+
+
+def test_a_request_that_ends_after_the_look_makes_no_negative_period() -> None:
+    """As that of an API server whose clock is ahead of this machine's."""
+    fields = {field.name: "" for field in dataclasses.fields(ApiRequest)}
+    late = ApiRequest(**{**fields, "start": 99 * _SECOND, "duration": 5 * _SECOND})  # type: ignore[arg-type]
+    window = Window.seen([late], 50 * _SECOND, 100 * _SECOND, complete=True)
+    assert window.oldest == 104 * _SECOND
+    assert window.seconds == 0

@@ -8,8 +8,12 @@ from typing import Any
 import pytest
 
 from ktrace.benchmark import runner
+from ktrace.benchmark.samples import Sample
 from ktrace.errors import KtraceError
+from ktrace.pipeline.probe_pod import CreatedPod
+from ktrace.podstart.cluster import read
 from runtime_observability.host.api_server import ApiServer
+from tests.fakes import starts
 from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
 
 PENDING: dict[str, Any] = {"phase": "Pending"}
@@ -88,3 +92,24 @@ def test_a_pod_that_does_not_start_ends_it_and_is_deleted(
         cluster.start(pods=2, seconds=0.05)
     assert cluster.deleted == cluster.looks.keys()
     assert cluster.told == []
+
+
+def test_a_start_whose_beginning_the_memory_has_dropped_is_not_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The pod object tells when it was created, to the second."""
+    monkeypatch.setattr(runner, "_LOOK_SECONDS", 0.001)
+    document = starts.pod({"main": starts.running(100)}, ready=1000)
+    known = read(starts.Api(document), "default", "a")
+    created = CreatedPod("a", "", starts.BEGIN / 1e6)
+    calls = starts.call("RunPodSandbox", 30), starts.started("main", 50)
+    rest = starts.bound(10), starts.sync(20, *calls, update="create")
+
+    def measured(*traces: Any) -> tuple[dict[str, Sample], dict[str, str]]:
+        ran = [runner.Ran(created, known)]
+        return runner.measure(starts.jaeger(*traces), ran, 0.3, runtime_traced=True)
+
+    samples, failures = measured(starts.created(), *rest)
+    assert (samples["a"].start_ms, failures) == (70, {})
+    samples, failures = measured(*rest)
+    assert (samples, failures) == ({}, {"a": "the span of the request that created the pod"})

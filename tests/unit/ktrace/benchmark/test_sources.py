@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ktrace.benchmark import alike, file, found, period
-from ktrace.benchmark.samples import Measurement, Sample
+from ktrace.benchmark.samples import CLOCKS_DIFFER, Measurement, Sample
 from ktrace.errors import UsageError
+from ktrace.jaeger import ring
 from ktrace.rollout import pool
 from ktrace.target import losses
 from runtime_observability.host.memory_loss import Memory
-from tests.fakes import starts
+from tests.fakes import skew, starts
 from tests.fakes.http import FakeServer
 from tests.fakes.jaeger import client, served
 from tests.fakes.ktrace import Done, Ktrace
@@ -28,18 +29,26 @@ BEGAN = datetime.fromtimestamp(starts.BEGIN / 1_000_000, tz=UTC)
 _RANDOM = "bcdfghjklmnpqrstvwxz2456789"
 
 
-def pod(number: int, at: float, *, slower: float = 0, owner: str = "web") -> list[Any]:
-    """The traces of a start at ``at`` milliseconds; the sandbox takes ``slower`` ms more."""
+def pod(
+    number: int, at: float, *, slower: float = 0, owner: str = "web", hook: float = 0
+) -> list[Any]:
+    """The traces of a start at ``at`` milliseconds; the sandbox takes ``slower`` ms more.
+
+    A postStart handler takes ``hook`` ms.
+    """
     letters = _RANDOM[number % 27] + _RANDOM[number // 27]
     name, uid = f"{owner}-5d4f8c7b9-xwz{letters}", _uid(number)
     took = 80 + number % 7 + slower
+    handler = starts.call("ExecSync", at + 61 + took, hook, container="main") if hook else ()
     made = [
         starts.created(at),
         starts.bound(at + 10),
+        starts.patched(at + 50),
         starts.sync(
             at + 20,
             starts.call("RunPodSandbox", at + 30, took, uid=uid),
             starts.started("main", at + 40 + took, uid=uid),
+            handler,
             update="create",
             uid=uid,
         ),
@@ -114,6 +123,19 @@ def test_two_windows_are_compared_by_the_pods_that_both_have(ktrace: Ktrace, jae
     assert sandbox["afterMs"] - sandbox["beforeMs"] == pytest.approx(60, abs=7)
 
 
+def test_a_slow_handler_is_the_step_that_differs(ktrace: Ktrace, server: FakeServer) -> None:
+    traces = [
+        *(made for number in range(9) for made in pod(number, number * 1000, hook=60)),
+        *(made for n in range(12, 21) for made in pod(n, 100_000 + n * 1000, hook=360)),
+    ]
+    server.answer = served(starts.handler(*traces))
+    done = ktrace("diff", BEFORE, AFTER, "--jaeger", server.url)
+    assert (done.returncode, done.stderr) == (0, ""), "the start ends before its handler"
+    differs = "no difference of the whole start shown; differs: postStart of main"
+    assert done.lines[0] == differs
+    assert "when the pods were Ready is not known in A and B" in done.lines
+
+
 def test_what_a_younger_jaeger_may_lack_of_a_window_is_told(
     ktrace: Ktrace, jaeger: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,6 +146,37 @@ def test_what_a_younger_jaeger_may_lack_of_a_window_is_told(
     told = f"starts may be missing in A: spans may be lost: {memory}"
     found = [caution for caution in document["cautions"] if "may be missing" in caution]
     assert found == [told]
+
+
+def test_what_a_full_memory_may_have_dropped_of_a_window_is_told(
+    ktrace: Ktrace, jaeger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    between = round((BEGAN + timedelta(seconds=50)).timestamp() * 1_000_000)
+    monkeypatch.setattr(ring, "may_lack", lambda _, since, *__: since < between)
+    document = ktrace("diff", BEFORE, AFTER, "--jaeger", jaeger, "--json").document
+    found = [caution for caution in document["cautions"] if "may be missing" in caution]
+    assert found == [f"starts may be missing in A: {ring.WHY}: raise jaegerMaxTraces"]
+
+
+@pytest.mark.parametrize("seconds", [5, -5, 0.3, -0.3])
+def test_a_start_on_a_node_with_another_clock_does_not_count(
+    ktrace: Ktrace, server: FakeServer, seconds: float
+) -> None:
+    """In these traces the kubelet reports the pod 30 ms after it has learnt of it."""
+    well = [made for number in range(9) for made in pod(number, number * 1000)]
+    wrong = [
+        skew.moved(made, round(seconds * 1_000_000))
+        for number in range(12, 21)
+        for made in pod(number, 20_000 + number * 1000)
+    ]
+    server.answer = served(starts.handler(*well, *wrong))
+    done = ktrace("diff", BEFORE, BEFORE, "--jaeger", server.url)
+    assert "9 starts of shop/web (main)" in done.lines[1]
+    assert f"not counted in A: 9 starts, as {CLOCKS_DIFFER}" in done.lines
+    alone = f"window:{moment(25)}/{moment(99)}"
+    done = ktrace("diff", BEFORE, alone, "--jaeger", server.url)
+    assert done.returncode == 2
+    assert f"not counted in B: 9 starts, as {CLOCKS_DIFFER}" in done.stderr
 
 
 def test_what_does_not_count_is_told(ktrace: Ktrace, server: FakeServer) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -172,6 +172,18 @@ def test_what_an_earlier_up_made_is_no_part_of_the_boot(names: Names, stack: Fak
     assert told(boot)[:2] == ["pulumi up begins", "node created"]
     assert boot.length_ms == 20_000
     assert "there before this boot: the network, jaeger, collector" in boot.notes
+
+
+@pytest.mark.parametrize(("seconds", "how"), [(30, "30 s ahead of"), (-30, "30 s behind")])
+def test_times_of_another_machines_clock_are_left_out(
+    names: Names, stack: FakeDaemon, seconds: int, how: str
+) -> None:
+    stack.info["SystemTime"] = (datetime.now(tz=UTC) + timedelta(seconds=seconds)).isoformat()
+    boot = seen(names)
+    assert not any("pulumi" in line for line in told(boot))
+    why = f"the times of Pulumi: the clock of Docker's machine is {how} this machine's"
+    assert why in boot.missing
+    assert all(line.waited_ms >= 0 for line in boot.lines)
 
 
 def test_a_node_that_was_ready_again_is_not_ready_first_then(

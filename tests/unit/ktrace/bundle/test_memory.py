@@ -20,6 +20,7 @@ FULL = Crashes("Jaeger", "it", 2, AT, AT, None, 2, said="[signal SIGBUS: bus err
     [
         Memory(AT),
         Memory(AT, MemoryLoss(AT, replaced=True), AT),
+        Memory(AT, MemoryLoss(AT, down=True)),
         Memory(AT, MemoryLoss(AT, replace(FULL, in_memory=True, serves=AT))),
         Memory(crashes=(FULL, replace(FULL, of="OpenSearch", exit_code=None, out_of_memory=True))),
     ],

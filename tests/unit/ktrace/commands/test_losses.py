@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,12 +12,14 @@ import pytest
 
 from ktrace.benchmark.samples import Measurement
 from ktrace.commands import bench, watch
+from ktrace.jaeger import ring
 from ktrace.target import losses
 from runtime_observability.host.memory_loss import Memory, MemoryLoss
 from tests.fakes.http import FakeServer, Reply, write_kubeconfig
 from tests.fakes.jaeger import data, served
 from tests.fakes.ktrace import Ktrace
 
+WHY = "its trace is not whole"
 LATER, EARLIER = datetime(2999, 1, 1, tzinfo=UTC), datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -59,16 +61,25 @@ class Api:
 
 @pytest.mark.parametrize(("at", "lost"), [(LATER, True), (EARLIER, False)])
 def test_bench_tells_it_of_the_starts_that_it_could_not_measure(
-    ktrace: Ktrace,
-    server: FakeServer,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    at: datetime,
-    *,
-    lost: bool,
+    unmeasured: Callable[[], str], monkeypatch: pytest.MonkeyPatch, at: datetime, *, lost: bool
 ) -> None:
     told = restarted(monkeypatch, at)
-    measured = Measurement("v1", [], "pause", 1, "", None, [], {"a": "its trace is not whole"})
+    assert unmeasured() == WHY + f"; {told}" * lost
+
+
+def test_bench_tells_that_the_memory_may_have_dropped_them(
+    unmeasured: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ring, "may_lack", lambda *_: True)
+    assert unmeasured() == f"{WHY}; {ring.WHY}: raise jaegerMaxTraces"
+
+
+@pytest.fixture
+def unmeasured(
+    ktrace: Ktrace, server: FakeServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[[], str]:
+    """Runs ``ktrace bench``, whose only start is not whole, and returns what is said of it."""
+    measured = Measurement("v1", [], "pause", 1, "", None, [], {"a": WHY})
 
     @contextmanager
     def connected(_: Path) -> Iterator[Api]:
@@ -80,8 +91,11 @@ def test_bench_tells_it_of_the_starts_that_it_could_not_measure(
     kubeconfig = tmp_path / "kubeconfig"
     write_kubeconfig(kubeconfig, "https://127.0.0.1:9")
     wanted = ("--image", "pause", "--jaeger", server.url, "--kubeconfig", str(kubeconfig))
-    done = ktrace("bench", *wanted, "--json")
-    assert done.returncode == 1, done.stderr
-    document = done.document
-    (reason,) = [found["reason"] for found in document["notMeasured"]]
-    assert reason == "its trace is not whole" + f"; {told}" * lost
+
+    def run() -> str:
+        done = ktrace("bench", *wanted, "--json")
+        assert done.returncode == 1, done.stderr
+        (reason,) = [found["reason"] for found in done.document["notMeasured"]]
+        return str(reason)
+
+    return run

@@ -10,10 +10,12 @@ import pytest
 
 from ktrace.bundle import removals
 from ktrace.following.cluster_api import ClusterApi
+from ktrace.following.follower import Followed
 from ktrace.following.pods import PodInfo, pod_info
 from ktrace.following.removed import Removed, RemovedObjects
 from ktrace.recording.object_reference import ObjectReference
 from ktrace.recording.requests import RecordedRequest
+from ktrace.view.removals import of_request
 from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
 
 AT = "2026-11-28T20:10:59Z"
@@ -62,7 +64,33 @@ def test_one_that_is_gone_is_told_as_gone(look: Callable[..., list[Removed]]) ->
 
 def test_one_that_another_replaces_is_gone(look: Callable[..., list[Removed]]) -> None:
     (found,) = look([CONFIG_MAP], {CONFIG_MAP.path: {"metadata": {"name": "a", "uid": "u-new"}}})
-    assert found.state == "gone"
+    assert (found.state, found.made_again) == ("gone", None)
+
+
+def test_one_that_somebody_makes_again_is_told(server: FakeServer, tmp_path: Path) -> None:
+    """Also after it was seen to be gone."""
+    fields = [
+        {"manager": "later", "time": "2026-11-28T20:11:30Z"},
+        {"manager": "x", "subresource": "status", "time": AT},
+        {"manager": "operator", "time": AT},
+    ]
+    made = {"name": "a", "uid": "u-new", "creationTimestamp": AT, "managedFields": fields}
+    server.answer = lambda _: Reply(404, {})
+    write_kubeconfig(tmp_path / "config", server.url)
+    objects = RemovedObjects(ClusterApi(tmp_path / "config"), [CONFIG_MAP])
+    objects.look(objects.left, ())
+    (gone,) = objects.found
+    objects.look_again(objects.gone)
+    assert objects.found == (gone,), "none has its name"
+    server.answer = lambda _: Reply(200, {"metadata": made})
+    objects.look_again(objects.gone)
+    (found,) = objects.found
+    assert removals.removed(found.document()) == found
+    followed = Followed([], {}, quiet=True, removed=(found,))
+    assert list(of_request(followed, CONFIG_MAP)) == [
+        "another configmaps n/a exists now, made at 2026-11-28 20:10:59 UTC, by field manager "
+        "operator"
+    ]
 
 
 def test_finalizers_hold_one(look: Callable[..., list[Removed]]) -> None:
