@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pulumi
 
@@ -12,5 +13,5 @@ from runtime_observability.core.naming import MADE_LATER
 def of(labels: Mapping[str, str]) -> dict[str, pulumi.Input[str]]:
     """``labels`` as Pulumi's inputs: a value of the up alone is not known in its preview, so that
     the up may have any (`up --plan`)."""
-    unknown: pulumi.Output[str] = pulumi.Output.from_input(pulumi.UNKNOWN)
+    unknown: pulumi.Output[Any] = pulumi.Output.from_input(pulumi.UNKNOWN)
     return {label: unknown if value == MADE_LATER else value for label, value in labels.items()}
