@@ -24,9 +24,9 @@ _KINDS = {ADA: "post-start", BOB: "init-sidecar-app"}
 
 def spans() -> list[Sent]:
     """Of a different recorded start each, called TWIN; ADA has another pod, ALONE, too."""
-    twins = [sent for stack in _KINDS for sent in _of(stack, _KINDS[stack], TWIN)]
+    twins = [sent for stack in _KINDS for sent in of(stack, _KINDS[stack], TWIN)]
     asked = [sent for stack in REQUESTS for sent in requests(stack)]
-    return [*twins, *_of(ADA, "recreated", ALONE), *asked]
+    return [*twins, *of(ADA, "recreated", ALONE), *asked]
 
 
 def uid(stack: Origin) -> str:
@@ -56,7 +56,7 @@ def requests(stack: Origin) -> list[Sent]:
     ]
 
 
-def _of(stack: Origin, kind: str, pod: str) -> list[Sent]:
+def of(stack: Origin, kind: str, pod: str) -> list[Sent]:
     recorded = recordings.load(kind)
     name = recorded.pod["metadata"]["name"]
     sent = [span for trace in recorded.traces for span in of_jaeger(trace)]
