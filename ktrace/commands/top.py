@@ -53,7 +53,7 @@ def top(
     namespace: options.NamespaceOption = "default",
     by: Annotated[By, typer.Option("--by", help="What a row is.")] = By.CLIENT,
     since: Annotated[
-        str, typer.Option("--since", metavar="TIME", help="How far to look back: 30s, 10m.")
+        str, typer.Option("--since", metavar="TIME", help="How far to look back: 30s, 10m, 2h.")
     ] = "10m",
     watch: Annotated[
         bool, typer.Option("--watch", help="Refresh in place, until Ctrl-C; on a terminal.")
@@ -85,11 +85,11 @@ def top(
     from ktrace.activity.named_object import NamedObject
     from ktrace.target import losses
     from ktrace.view import activity, terminal
-    from runtime_observability.core.presets import milliseconds
+    from runtime_observability.core.durations import milliseconds
 
     asked = milliseconds(since)
-    if asked is None:
-        raise UsageError(f"--since {since!r} is not a time: write 30s, 10m or 500ms")
+    if not asked:
+        raise UsageError(f"--since {since!r} is not a time: write 30s, 10m or 2h")
     if of and by is not By.OBJECT:
         raise UsageError(f"{of!r} needs --by object: only that lists the writers of one object")
     wanted = NamedObject.of(of, namespace) if of else None

@@ -66,7 +66,7 @@ def watch(
     from ktrace.podstart import cluster
     from ktrace.podstart.watch import Watch
     from ktrace.target import losses
-    from runtime_observability.core.presets import milliseconds
+    from runtime_observability.core.durations import milliseconds
 
     least = milliseconds(slower_than) if slower_than else 0
     if least is None:

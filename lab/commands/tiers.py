@@ -152,7 +152,10 @@ CONTRACT = (
     Tier(
         "contract",
         (*PYTEST, "tests/contract"),
-        steps=(programs.jaeger, opensearch.opensearch, cassandra.cassandra),
+        steps=(
+            *(programs.jaeger, programs.collector),
+            *(opensearch.opensearch, cassandra.cassandra),
+        ),
     ),
 )
 STORES = (

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ktrace.components import APISERVER
 from ktrace.jaeger import Origin
 from tests.contract import recordings
 from tests.contract.spans import NOW, Sent, of_jaeger
@@ -16,13 +17,16 @@ BOB = Origin("acme/shop/dev", "bob")
 OLD = Origin("acme/shop/old", "ada")
 """It has sent no span that names it."""
 TWIN, ALONE = "default/twin", "default/alone"
+REQUESTS = {ADA: ("twin", "first", "second"), BOB: ("twin", "third")}
+"""The pods that somebody reads in the cluster of each."""
 _KINDS = {ADA: "post-start", BOB: "init-sidecar-app"}
 
 
 def spans() -> list[Sent]:
     """Of a different recorded start each, called TWIN; ADA has another pod, ALONE, too."""
-    twins = [sent for stack in _KINDS for sent in _of(stack, _KINDS[stack], TWIN)]
-    return [*twins, *_of(ADA, "recreated", ALONE)]
+    twins = [sent for stack in _KINDS for sent in of(stack, _KINDS[stack], TWIN)]
+    asked = [sent for stack in REQUESTS for sent in requests(stack)]
+    return [*twins, *of(ADA, "recreated", ALONE), *asked]
 
 
 def uid(stack: Origin) -> str:
@@ -30,7 +34,29 @@ def uid(stack: Origin) -> str:
     return found
 
 
-def _of(stack: Origin, kind: str, pod: str) -> list[Sent]:
+def requests(stack: Origin) -> list[Sent]:
+    """One for each of REQUESTS, of that pod; the recordings have none of kind server."""
+    return [
+        Sent(
+            APISERVER,
+            "GET /api/v1/namespaces/{:namespace}/pods/{:name}",
+            _trace(f"{stack} {name}"),
+            _trace(f"{stack} {name}")[:16],
+            (NOW - 200_000_000) * 1000,
+            kind=2,
+            tags={
+                "http.request.method": "GET",
+                "http.response.status_code": 200,
+                "url.path": f"/api/v1/namespaces/default/pods/{name}",
+                "user_agent.original": "kubectl/v1.36.3 (linux/amd64) kubernetes/0000000",
+            },
+            process=stack.tags,
+        )
+        for name in REQUESTS[stack]
+    ]
+
+
+def of(stack: Origin, kind: str, pod: str) -> list[Sent]:
     recorded = recordings.load(kind)
     name = recorded.pod["metadata"]["name"]
     sent = [span for trace in recorded.traces for span in of_jaeger(trace)]

@@ -13,7 +13,7 @@ from ktrace.podstart.search import look_for_start
 from ktrace.view.start import document
 from tests.contract.jaeger_process import Process
 from tests.contract.spans import HOUR, NOW
-from tests.contract.stacks import ADA, ALONE, BOB, OLD, TWIN, uid
+from tests.contract.stacks import ADA, ALONE, BOB, OLD, REQUESTS, TWIN, uid
 from tests.fakes.ktrace import Ktrace
 
 PERIOD: dict[str, Any] = {"start": NOW - HOUR, "end": NOW + HOUR}
@@ -89,3 +89,19 @@ def test_show_says_that_a_stack_has_no_span(process: Process, ktrace: Ktrace) ->
     assert done.returncode == 1
     assert f"this Jaeger has no span of stack {OLD}" in done.stderr
     assert f"{ADA}, {BOB}" in done.stderr
+
+
+def test_top_counts_the_requests_of_one_stack(process: Process, ktrace: Ktrace) -> None:
+    top = ("top", "--by", "object", "--since", "1h", "--json", "--jaeger", process.url)
+    mixed = ktrace(*top)
+    assert mixed.returncode == 2
+    assert f"{ADA}, {BOB}" in mixed.stdout + mixed.stderr
+    shown = {}
+    for stack in (ADA, BOB, OLD):
+        done = ktrace(*top, "--stack", str(stack))
+        assert done.returncode == 0, done.stderr
+        shown[stack] = done.document
+    for stack in (ADA, BOB):
+        counted = {row["key"]: row["count"] for row in shown[stack]["rows"]}
+        assert counted == {f"pods/default/{name}": 1 for name in REQUESTS[stack]}
+    assert shown[OLD]["rows"] == []

@@ -17,7 +17,13 @@ def destroy_and_find_again(
     as it was ``before``."""
     stack.settle(**store, keepTraces=True)
     said = stack.destroy().said
-    assert f"its traces stay in Docker's volume {volume}" in said
+    told = (
+        f"stack {stack.name}: its traces stay in Docker's volume {volume}, where the next up finds "
+        f"them; `docker volume rm {volume}` removes them"
+    )
+    lines = [line.strip() for line in said.splitlines()]
+    # Pulumi prints it as it happens, and in its list of messages at the end.
+    assert [line for line in lines if "its traces stay" in line][-1].endswith(told)
     assert stack.objects() == {f"volume {volume}"}
     again = stack.up().said
     assert f"keeps on using volume {volume}" in again

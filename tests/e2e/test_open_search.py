@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import secrets
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from lab.build import images
 from runtime_observability.core import stores
 from runtime_observability.core.naming import Names
 from tests import lacking
+from tests.contract import login_server, tls_proxy
 from tests.e2e.kept import destroy_and_find_again
 from tests.e2e.ktrace import document, of_spans, shown, whole
 from tests.live import traces
@@ -187,3 +191,92 @@ def test_a_cluster_that_is_gone_keeps_no_stack_from_leaving_it(
     prefix = Names(stack.name, stack.folder).index_prefix
     assert f"indices and templates {prefix}-jaeger-* of opensearch at {elsewhere.url}" in said
     assert "were NOT deleted" in said
+
+
+# --- behind TLS and a login -----------------------------------------------------------------------
+
+USER, PASSWORD = "traces", 'p$ss"w\\örd'
+_TLS_PORT = 9443
+
+
+class LoginElsewhere:
+    """TLS and a login before ``store``, in a container of the node image, which has Python."""
+
+    def __init__(self, stack: Stack, store: Elsewhere, folder: Path) -> None:
+        self.name = f"traced-{stack.name}-login-{secrets.token_hex(2)}"
+        self.url = f"https://{self.name}:{_TLS_PORT}"
+        authority = trustme.CA()
+        certificate = authority.issue_cert(self.name)
+        self.certificates = authority.cert_pem.bytes().decode()
+        shutil.copy(login_server.__file__, folder / "server.py")
+        certificate.private_key_pem.write_to_path(folder / "key.pem")
+        for blob in certificate.cert_chain_pems:
+            blob.write_to_path(folder / "tls.pem", append=True)
+        image = stack.docker.inspect(stack.server)["Config"]["Image"]
+        arguments = ["/tls.pem", "/key.pem", f"{store.name}:9200"]
+        arguments += [tls_proxy.login(USER, PASSWORD), str(_TLS_PORT)]
+        stack.docker(
+            "create", "--name", self.name, "--network", stack.cluster,
+            "--entrypoint", "python3", image, "/server.py", *arguments,
+        )  # fmt: skip
+        for file in folder.iterdir():
+            stack.docker("cp", str(file), f"{self.name}:/{file.name}")
+        stack.docker("start", self.name)
+
+
+@pytest.fixture
+def guarded(stack: Stack, elsewhere: Elsewhere, tmp_path: Path) -> Iterator[LoginElsewhere]:
+    if not stack.docker.inspect(stack.server)["Config"]["Image"].startswith(images.PREFIX):
+        lacking.refuse("only the lab's node image has Python")
+    folder = tmp_path / "login"
+    folder.mkdir()
+    found = LoginElsewhere(stack, elsewhere, folder)
+    try:
+        yield found
+    finally:
+        stack.settle()
+        stack.docker("rm", "--force", "--volumes", found.name)
+
+
+@pytest.mark.every_store
+def test_a_cluster_behind_tls_and_a_login_is_used_and_left(
+    stack: Stack, elsewhere: Elsewhere, guarded: LoginElsewhere
+) -> None:
+    prefix = Names(stack.name, stack.folder).index_prefix
+    assert "acknowledged" in elsewhere.ask("PUT", f"/{FOREIGN}")
+    stays = elsewhere.indices()
+    jaeger = stack.docker.inspect(stack.jaeger)["Id"]
+    other = trustme.CA().cert_pem.bytes().decode()
+    right = {**STORE, "openSearchUrls": [guarded.url], "traceStoreUser": USER}
+
+    def configure(password: str, certificates: str) -> None:
+        stack.configure(**right, traceStoreCaFile=certificates)
+        stack.pulumi("config", "set", "--secret", "traceStorePassword", password)
+
+    for password, certificates, reason in (
+        (
+            "another",
+            guarded.certificates,
+            f"it refuses traceStoreUser {USER} and traceStorePassword (401)",
+        ),
+        (PASSWORD, other, f"{guarded.url}: its certificate is not trusted"),
+        (PASSWORD, "", f"{guarded.url}: its certificate is not trusted"),
+    ):
+        configure(password, certificates)
+        refused = stack.refused_up().said
+        assert f"error: traceStore opensearch: {reason}" in refused, refused
+        assert PASSWORD not in refused
+        assert stack.docker.inspect(stack.jaeger)["Id"] == jaeger, "the old one goes on"
+        assert elsewhere.indices() == stays
+
+    configure(PASSWORD, guarded.certificates)
+    stack.up()
+    stack.expect_no_changes()
+    with pods(stack, "sleep", "600") as single:
+        shown(stack, f"{single.name}-0", whole)
+    own = elsewhere.indices() - stays
+    assert any(index.startswith(f"{prefix}-jaeger-span-") for index in own)
+    assert all(index.startswith(f"{prefix}-jaeger-") for index in own)
+    stack.destroy()
+    assert elsewhere.indices() == stays
+    assert not [name for name in elsewhere.templates() if name.startswith(prefix)]

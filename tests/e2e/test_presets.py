@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.e2e.ktrace import document
-from tests.live.pods import Pods, pods
+from tests.live.pods import BUSYBOX, Pods, pods
 from tests.live.stack import Stack
 from tests.live.starts import SECONDS, start_of
 from tests.live.traces import Trace, search
@@ -20,6 +20,8 @@ from tests.live.waiting import until
 NUMBER = 5
 _LATE_SECONDS = 3
 """Longer than a span takes from a node to Jaeger."""
+_SLOWER_THAN_SECONDS = 10
+"""Longer than anything takes here that does not sleep."""
 _LONE = {"authentication", "etcdserverpb.KV/Range"}
 
 EVERYTHING = {"reads": 5, "health checks": 5, "writes": 5, "creations": 5, "starts": 5}
@@ -135,6 +137,31 @@ def test_a_start_that_fails_is_kept_by_every_preset(preset: str, unsettled: Stac
             return [trace for trace in found if "True" in trace.tags("error") and trace.whole]
 
         until(f"the failed start with {preset}", failed, 60, every=1)
+
+
+def test_a_slow_start_is_kept_and_a_quick_one_is_not(unsettled: Stack) -> None:
+    """Nothing fails in either: a hook that sleeps makes the kubelet's own span long."""
+    stack = unsettled
+    stack.settle(tracing="errors-and-slow", slowerThan=f"{_SLOWER_THAN_SECONDS}s")
+    sleeping = {"exec": {"command": ["sleep", str(_SLOWER_THAN_SECONDS + 2)]}}
+    container = {"name": "main", "image": BUSYBOX, "command": ["sleep", "3600"]}
+
+    def syncs(of: Pods) -> list[Trace]:
+        return search(stack.jaeger_url, "kubelet", "syncPod", {"k8s.pod": f"default/{of.name}-0"})
+
+    with pods(stack, "sleep", "3600") as quick:
+        quick.wait_for("Running")
+        with pods(stack, containers=[{**container, "lifecycle": {"postStart": sleeping}}]) as slow:
+
+            def kept() -> list[Trace]:
+                return [trace for trace in syncs(slow) if trace.whole]
+
+            until("the slow start", kept, SECONDS, every=1)
+            longest = max(span["duration"] for trace in kept() for span in trace.spans)
+            assert longest > _SLOWER_THAN_SECONDS * 1_000_000
+            assert not any("True" in trace.tags("error") for trace in kept())
+            assert any(trace.services >= {"kubelet", "containerd"} for trace in kept())
+    assert not syncs(quick)
 
 
 @pytest.mark.usefixtures("preset")

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from lab.build import go_tool
+from lab.commands.tiers import TIERS
 from runtime_observability.core.compatibility import NEWEST_KNOWN_K3S, OLDEST_K3S
 from runtime_observability.core.versions import Version
 from tests.configuration import PROJECT, SCHEMA, defaults
@@ -18,7 +19,7 @@ from tests.unit.github.files import ACTION, WORKFLOWS
 EXAMPLE = PROJECT / "examples" / "github-actions" / "traces.yml"
 OURS = "OWNER/runtime-observability@COMMIT"
 """What the example has in place of this repository."""
-NAMES = {"lint", "test", "stack", "nightly", "lab", "release"}
+NAMES = {"lint", "test", "stack", "nightly", "lab", "stores", "release"}
 USES = re.compile(r"uses: (\S+)(?: # (v\d+\.\d+\.\d+))?$", re.MULTILINE)
 PINNED = re.compile(r"[a-z-]+/[a-z-]+@[0-9a-f]{40}")
 WRITES = {
@@ -89,6 +90,11 @@ def test_no_checkout_leaves_its_token_behind() -> None:
 def test_no_script_contains_a_value_of_a_caller() -> None:
     for name, step in files.steps():
         assert "${{" not in step.get("run", ""), name
+
+
+def test_every_store_is_tested_by_targets_of_make() -> None:
+    job = files.read(PROJECT / ".github/workflows/stores.yml")["jobs"]["stores"]
+    assert set(job["strategy"]["matrix"]["target"]) == {"contract", "test-stores"} <= TIERS.keys()
 
 
 def test_go_is_new_enough_for_the_lab() -> None:

@@ -248,6 +248,7 @@ def test_the_window_is_the_one_that_was_seen(ktrace: Ktrace, server: FakeServer)
     window = ktrace("top", "--jaeger", url, "--json").document["window"]
     assert not window["reachesBack"]
     assert 59 <= window["seconds"] < 65
+    assert ktrace("top", "--since", "2h", "--jaeger", url).returncode == 0
     window = ktrace("top", "--since", "65s", "--jaeger", url, "--json").document["window"]
     assert (window["seconds"], window["reachesBack"]) == (65, True)
     assert not window["limitHit"]
@@ -287,7 +288,8 @@ def test_more_traces_than_are_read_are_told() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--since", "soon"], "--since 'soon' is not a time: write 30s, 10m or 500ms"),
+        (["--since", "soon"], "--since 'soon' is not a time: write 30s, 10m or 2h"),
+        (["--since", "0s"], "--since '0s' is not a time: write 30s, 10m or 2h"),
         (["deploy/web"], "'deploy/web' needs --by object"),
         (["--watch"], "--watch refreshes in place: it needs a terminal, and no --json"),
         (["web", "--by", "object"], "'web' is not an object: write deploy/NAME"),
