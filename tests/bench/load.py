@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import httpx
 
 from runtime_observability.host.api_server import ApiServer
 from tests.bench.figures import Figures
+from tests.live.docker import Docker
 from tests.live.pods import pods
 from tests.live.stack import Stack
 from tests.live.starts import start_of
@@ -126,3 +128,17 @@ def used(container: str, environment: Mapping[str, str]) -> tuple[float, float]:
     cache = memory["stats"].get("inactive_file", memory["stats"].get("total_inactive_file", 0))
     cpu = found["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9
     return cpu, (memory["usage"] - cache) / 2**20
+
+
+def used_by_processes(docker: Docker, container: str) -> dict[str, float]:
+    """Seconds of the processor by the names of the processes that run in ``container``."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    found: dict[str, float] = {}
+    for line in docker(
+        "exec", container, "sh", "-c", "cat /proc/[0-9]*/stat", check=False
+    ).splitlines():
+        name = line[line.index("(") + 1 : line.rindex(")")]
+        fields = line[line.rindex(")") + 2 :].split()
+        user, system = fields[11:13]  # proc(5): utime and stime, the 14th and 15th
+        found[name] = found.get(name, 0.0) + (int(user) + int(system)) / ticks
+    return found
