@@ -1,12 +1,14 @@
 """The soak tier: long rows of cases on real stacks, without the trace probe.
 
-`make test` runs a fixed sample of each row, `make soak` the whole of it (``--whole``).
+`make test` runs a sample of each row, another one each day; `make soak` the whole of it
+(``--whole``). The day's sample is drawn again with the ``--seed`` that the run prints.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import pytest
@@ -16,11 +18,19 @@ from tests.live.fixtures import environ
 __all__ = ["environ"]
 
 _Case = TypeVar("_Case")
-_SEED = 2026
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    today = datetime.now(UTC).date().isoformat()
     parser.addoption("--whole", action="store_true", help="all cases instead of a sample")
+    parser.addoption("--seed", default=today, help="what samples are drawn by: the day (UTC)")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    if config.getoption("whole"):
+        return "soak: every case"
+    seed = config.getoption("seed")
+    return f"soak: a sample, which `pytest tests/soak --seed {seed}` draws again"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -28,10 +38,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for mark in metafunc.definition.iter_markers("cases"):
         name, cases, number = mark.args
         whole = metafunc.config.getoption("whole")
-        metafunc.parametrize(name, cases if whole else sample(cases, number), ids=str)
+        seed = f"{metafunc.config.getoption('seed')} {metafunc.definition.name}"
+        metafunc.parametrize(name, cases if whole else sample(cases, number, seed), ids=str)
 
 
-def sample(cases: Sequence[_Case], number: int) -> list[_Case]:
-    """``number`` of the cases in their order, the same in each run."""
-    drawn = random.Random(_SEED).sample(range(len(cases)), min(number, len(cases)))  # noqa: S311
+def sample(cases: Sequence[_Case], number: int, seed: str) -> list[_Case]:
+    """``number`` of the cases in their order, the same for the same ``seed``."""
+    drawn = random.Random(seed).sample(range(len(cases)), min(number, len(cases)))  # noqa: S311
     return [cases[index] for index in sorted(drawn)]
