@@ -195,11 +195,15 @@ class Stack:
 
     def unlock(self) -> None:
         """What a user does after a kill (docs/troubleshooting.md): puts Pulumi's state of before in
-        place of half a file, and runs `pulumi cancel` if a lock is left."""
+        place of half a file, removes half a file of its attributes, and runs `pulumi cancel` if a
+        lock is left."""
         state = self.folder / ".pulumi" / "stacks" / PROJECT_NAME / f"{self.name}.json"
         backup = state.with_name(f"{state.name}.bak")
         if backup.exists() and not _is_json(state):
             shutil.copy(backup, state)
+        attributes = state.with_name(f"{state.name}.attrs")
+        if attributes.exists() and not _is_json(attributes):
+            attributes.unlink()
         locks = self.folder / ".pulumi" / "locks"
         if any(path.match(f"{self.name}/*.json") for path in locks.rglob("*")):
             self.pulumi("cancel", "--yes")

@@ -1,7 +1,7 @@
-"""The kill matrix as data: what is killed, in which phase of which operation, and the cure.
+"""The kill matrix's cases: what is killed, in which phase of which operation, and the cure.
 
-A phase begins when Docker or the stack's folder shows it, and assumes nothing of what else is there
-by then. A victim that does not run in a phase is no case.
+A phase assumes nothing of what else is there by then. A victim that does not run in it is no case.
+Its rows are in phases.py.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-
-import httpx
+from typing import Any
 
 from tests.live import daemon
 from tests.live.command import Run, Running
@@ -26,10 +25,14 @@ _ENGINE_SECONDS = 10.0
 
 Ids = Mapping[str, str]
 """Container ids by name."""
+Settings = Mapping[str, Any]
 
 
 class Victim(Enum):
+    """``ALL`` is what the out-of-memory killer or a log-out takes: the engine with its children."""
+
     ENGINE = "engine"
+    ALL = "engine and all that it started"
     K3D = "k3d"
     DOCKERD = "dockerd"
 
@@ -44,11 +47,15 @@ class Phase:
     """Whether k3d runs in it."""
     old_cluster: bool = False
     """Whether the cluster of before must still be there, unharmed."""
+    before: Settings = field(default_factory=dict)
+    """With which the stack stands before."""
+    wanted: Callable[[Stack], Settings] = lambda _: {}
+    """With which the operation is run."""
 
     def victims(self) -> tuple[Victim, ...]:
         """Those that can be killed in it on this machine."""
-        there = {Victim.ENGINE: True, Victim.K3D: self.k3d, Victim.DOCKERD: daemon.is_used()}
-        return tuple(victim for victim in Victim if there[victim])
+        absent = {Victim.K3D: not self.k3d, Victim.DOCKERD: not daemon.is_used()}
+        return tuple(victim for victim in Victim if not absent.get(victim))
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,10 @@ def _kill(victim: Victim, stack: Stack, running: Running) -> Run:
         case Victim.ENGINE:
             running.signal(signal.SIGKILL)
             return running.wait(_ENGINE_SECONDS).failed()
+        case Victim.ALL:
+            running.signal(signal.SIGKILL)
+            stack.end_orphans()
+            return running.wait(_ENGINE_SECONDS).failed()
         case Victim.K3D:
             os.kill(_k3d(stack), signal.SIGKILL)
             return running.wait(UP_SECONDS).failed()
@@ -119,11 +130,15 @@ def asleep(stack: Stack, module: str) -> Iterator[None]:
 
 
 def _k3d(stack: Stack) -> int:
-    """The process id of the k3d that creates a cluster of the stack."""
+    """The process id of the k3d that creates or starts a cluster of the stack."""
     for pid, line in stack.orphans().items():
-        if Path(line.split(" ")[0]).name == "k3d" and "cluster create" in line:
+        program, *words = line.split()
+        if Path(program).name == "k3d" and words[:2] in (
+            ["cluster", "create"],
+            ["cluster", "start"],
+        ):
             return pid
-    raise AssertionError("no k3d creates a cluster in this phase")
+    raise AssertionError("no k3d creates or starts a cluster in this phase")
 
 
 def at_work(stack: Stack) -> list[str]:
@@ -137,74 +152,3 @@ def at_work(stack: Stack) -> list[str]:
 def _is_pulumi(line: str) -> bool:
     """Whether the program, or the script that an interpreter runs, is one of Pulumi's."""
     return any(Path(word).name.startswith("pulumi") for word in line.split()[:2])
-
-
-def _has_network(stack: Stack, _: Ids) -> bool:
-    return bool(stack.docker.networks(f"name={stack.cluster}"))
-
-
-def _has_jaeger(stack: Stack, _: Ids) -> bool:
-    return stack.docker.exists(stack.jaeger)
-
-
-def _has_files(stack: Stack, _: Ids) -> bool:
-    return any((stack.directory / "node").glob("*"))
-
-
-def _rehearses(stack: Stack, _: Ids) -> bool:
-    return stack.docker.exists(f"k3d-{stack.rehearsal}-server-0")
-
-
-def _has_new_node(stack: Stack, before: Ids) -> bool:
-    return stack.ids().get(stack.server, "") not in ("", before.get(stack.server))
-
-
-def _api_answers(stack: Stack, before: Ids) -> bool:
-    """By any status: the server may want credentials."""
-    if not _has_new_node(stack, before):
-        return False
-    try:
-        url = f"https://127.0.0.1:{stack.ports['kubeApiPort']}/readyz"
-        return bool(httpx.get(url, verify=False, timeout=1).status_code)  # noqa: S501
-    except httpx.HTTPError:
-        return False
-
-
-def _lost(name: str) -> Callable[[Stack, Ids], bool]:
-    """Whether the container that was the stack's ``name`` before is gone."""
-    return lambda stack, before: not stack.docker.exists(before[getattr(stack, name)])
-
-
-def _lost_network(stack: Stack, before: Ids) -> bool:
-    return not _has_network(stack, before)
-
-
-_NODE = Phase("the node exists", _has_new_node, k3d=True)
-UP = cases(
-    "up",
-    (
-        Phase("the network exists", _has_network),
-        Phase("the nodes' files are written", _has_files),
-        Phase("Jaeger exists", _has_jaeger),
-        _NODE,
-        Phase("the API server answers", _api_answers),
-    ),
-)
-OUTLIVED = Case("up", _NODE, Victim.ENGINE, "destroy and up")
-DESTROY = cases(
-    "destroy",
-    (
-        Phase("the node is gone", _lost("server")),
-        Phase("Jaeger is gone", _lost("jaeger")),
-        Phase("the network is gone", _lost_network),
-    ),
-)
-REPLACEMENT = cases(
-    "up",
-    (
-        Phase("the rehearsal's node exists", _rehearses, k3d=True, old_cluster=True),
-        Phase("the old node is gone", _lost("server")),
-        Phase("the new node exists", _has_new_node, k3d=True),
-        Phase("the new API server answers", _api_answers),
-    ),
-)

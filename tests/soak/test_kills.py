@@ -1,4 +1,6 @@
-"""SIGKILL of the engine, k3d or dockerd in every phase: no cluster is lost, nothing is forgotten.
+"""SIGKILL of the engine, with or without its children, of k3d or dockerd in every phase.
+
+No cluster is lost, and nothing is forgotten.
 
 The cure is what a user does: `pulumi cancel` where a lock is left, then `up` or `destroy`, at once,
 while processes of the killed run may still be at work.
@@ -7,17 +9,18 @@ while processes of the killed run may still be at work.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from tests.live import daemon
 from tests.live.fixtures import stack_in
-from tests.live.pods import a_bare_pod, expect_a_pod_to_run
+from tests.live.pods import a_bare_pod, expect_a_pod_to_run, pods
 from tests.live.stack import UP_SECONDS, Stack
 from tests.live.waiting import until
-from tests.soak import kills
-from tests.soak.kills import Case, Victim
+from tests.soak import kills, phases
+from tests.soak.kills import Case, Settings, Victim
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -51,17 +54,9 @@ def absent(stack: Stack) -> Stack:
     return stack
 
 
-@pytest.fixture
-def standing(stack: Stack) -> Stack:
-    """Up without pending changes, with the configuration that it has."""
-    stack.settle(**stack.config)
-    return stack
-
-
-def configure_another_cluster(stack: Stack) -> None:
-    """Changes the configuration so that the cluster must be replaced."""
-    changed = {"k3sArgs": ["--kubelet-arg=max-pods=50@server:*"]}
-    stack.configure(**({} if "k3sArgs" in stack.config else changed))
+def stand(stack: Stack, before: Settings) -> None:
+    """Up without pending changes, with ``before``; whichever cluster there is stays."""
+    stack.settle(**phases.of_the_cluster(stack.config), **before)
 
 
 def cure(stack: Stack, command: str) -> None:
@@ -79,13 +74,16 @@ def up_ends_whole(stack: Stack) -> None:
         assert stack.docker.running(name)
     expect_a_pod_to_run(stack)
     stack.expect_no_changes()
-    assert stack.objects() == {
+    agents = {f"container {phases.agent(stack)}"} if "agents" in stack.config else set()
+    traces = {f"volume {stack.cluster}-traces"} if "traceStore" in stack.config else set()
+    assert stack.objects() == agents | traces | {
         f"network {stack.cluster}",
         f"container {stack.jaeger}",
         f"container {stack.collector}",
         f"container {stack.server}",
         f"volume k3d-{stack.cluster}-images",
     }
+    assert phases.probes_pods(stack) == []
 
 
 def destroy_leaves_nothing(stack: Stack) -> None:
@@ -100,37 +98,68 @@ def expect_rest(stack: Stack) -> None:
     until("the end of the orphaned processes", lambda: not kills.at_work(stack), _ORPHAN_SECONDS)
 
 
-@pytest.mark.cases("case", kills.UP, 1)
+@contextmanager
+def pods_on_the_agent(stack: Stack) -> Iterator[None]:
+    """Something that a drain has to wait for, where the stack has an agent."""
+    if "agents" not in stack.config:
+        yield
+        return
+    spec: dict[str, Any] = {"nodeName": phases.agent(stack), "terminationGracePeriodSeconds": 8}
+    with pods(stack, "sleep", "3600", **spec) as slow:
+        slow.wait_for("Running")
+        yield
+
+
+@pytest.mark.cases("case", phases.UP, 1)
 def test_after_a_kill_in_an_up_the_cure_ends_well(absent: Stack, case: Case) -> None:
     kills.interrupt(absent, case)
     cure(absent, case.cure)
 
 
-@pytest.mark.cases("case", kills.DESTROY, 1)
-def test_after_a_kill_in_a_destroy_the_cure_ends_well(standing: Stack, case: Case) -> None:
-    kills.interrupt(standing, case)
-    cure(standing, case.cure)
+@pytest.mark.cases("case", phases.DESTROY, 1)
+def test_after_a_kill_in_a_destroy_the_cure_ends_well(stack: Stack, case: Case) -> None:
+    stand(stack, case.phase.before)
+    kills.interrupt(stack, case)
+    cure(stack, case.cure)
 
 
-@pytest.mark.cases("case", kills.REPLACEMENT, 1)
-def test_after_a_kill_in_a_replacement_the_cure_ends_well(standing: Stack, case: Case) -> None:
-    before = standing.ids()
-    with a_bare_pod(standing) as pod:
+@pytest.mark.cases("case", phases.REPLACEMENT, 1)
+def test_after_a_kill_in_a_replacement_the_cure_ends_well(stack: Stack, case: Case) -> None:
+    stand(stack, case.phase.before)
+    before = stack.ids()
+    with a_bare_pod(stack) as pod:
         uid, restarts = pod()
-        configure_another_cluster(standing)
-        said = kills.interrupt(standing, case).said
-        assert (_REHEARSED in said) is not case.phase.old_cluster
+        stack.configure(**case.phase.wanted(stack))
+        said = kills.interrupt(stack, case).said
+        assert not (case.phase.old_cluster and _REHEARSED in said)
+        assert case.phase.old_cluster or _REHEARSED in said
         if case.phase.old_cluster:
-            expect_rest(standing)
-            now = standing.ids()
+            expect_rest(stack)
+            now = stack.ids()
             assert {name: now.get(name) for name in before} == before
             restarted = int(case.victim is Victim.DOCKERD)
             until("the bare pod", lambda: pod() == (uid, restarts + restarted), _RESTART_SECONDS)
-    cure(standing, case.cure)
+    cure(stack, case.cure)
+
+
+@pytest.mark.cases("case", phases.IN_PLACE, 1)
+def test_after_a_kill_in_a_change_in_place_the_cure_loses_nothing(stack: Stack, case: Case) -> None:
+    stand(stack, case.phase.before)
+    kept = {name: id for name, id in stack.ids().items() if name != phases.agent(stack)}
+    with a_bare_pod(stack) as pod:
+        uid, _ = pod()
+        with pods_on_the_agent(stack):
+            stack.configure(**phases.of_the_cluster(stack.config), **case.phase.wanted(stack))
+            kills.interrupt(stack, case)
+            assert kept.items() <= stack.ids().items()
+            cure(stack, case.cure)
+        if case.cure == "up":
+            assert kept.items() <= stack.ids().items()
+            assert pod()[0] == uid
 
 
 def test_a_run_that_outlived_its_stack_leaves_the_next_one_alone(absent: Stack) -> None:
-    kills.interrupt(absent, kills.OUTLIVED)
+    kills.interrupt(absent, phases.OUTLIVED)
     absent.unlock()
     with kills.asleep(absent, "runtime_observability.host.ensure"):
         absent.destroy()
