@@ -10,16 +10,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from tests.bench.report import on_a_stack
 from tests.e2e.ktrace import ktrace
-from tests.live import environment
 from tests.live.pods import wait_for_api
-from tests.live.stack import Stack, copy_project
+from tests.live.stack import Stack
 
 _SECONDS = 900.0
 """For one measurement."""
@@ -83,24 +82,16 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--keep", type=Path, help="folder that keeps the measurements")
     options = parser.parse_args(arguments)
     found: list[Comparison] = []
-    try:
-        with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-            stack = Stack(copy_project(Path(scratch) / "stack"), dict(environment.of_make()))
-            folder = options.keep or Path(scratch) / "measurements"
-            try:
-                stack.settle()
-                wait_for_api(stack)
-                for comparison in compare(stack, options.repetitions, options.pods, folder):
-                    found.append(comparison)
-                    print(comparison, file=sys.stderr, flush=True)
-            finally:
-                stack.finish()
-    except AssertionError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    finally:
-        print(summary(found))
-    return 0
+
+    def measure(stack: Stack, scratch: Path) -> None:
+        stack.settle()
+        wait_for_api(stack)
+        folder = options.keep or scratch / "measurements"
+        for comparison in compare(stack, options.repetitions, options.pods, folder):
+            found.append(comparison)
+            print(comparison, file=sys.stderr, flush=True)
+
+    return on_a_stack(measure, lambda: summary(found))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +16,9 @@ from pathlib import Path
 
 from ktrace.pipeline import collector_metrics
 from tests.bench import load, noise
-from tests.live import environment
+from tests.bench.report import on_a_stack
 from tests.live.pods import pods
-from tests.live.stack import Stack, copy_project
+from tests.live.stack import Stack
 from tests.live.traces import search
 
 PRESETS = ("everything", "quiet", "starts", "errors-and-slow")
@@ -134,26 +133,18 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seconds", type=int, default=60, help="of a measurement (default: 60)")
     parser.add_argument("--pods", type=int, default=20, help="under load (default: 20)")
     options = parser.parse_args(arguments)
-    rows = {}
-    try:
-        with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-            stack = Stack(copy_project(Path(scratch) / "stack"), dict(environment.of_make()))
-            try:
-                for preset in PRESETS:
-                    stack.settle(tracing=preset)
-                    with noise.of_k3s(stack):
-                        time.sleep(_SETTLE_SECONDS)
-                        rest = measure(stack, options.seconds)
-                        rows[preset] = rest, under_load(stack, options.seconds, options.pods)
-                    print(table({preset: rows[preset]}), file=sys.stderr, flush=True)
-            finally:
-                stack.finish()
-    except AssertionError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    finally:
-        print(table(rows))
-    return 0
+    rows: dict[str, tuple[Minute, Minute]] = {}
+
+    def compare(stack: Stack, _: Path) -> None:
+        for preset in PRESETS:
+            stack.settle(tracing=preset)
+            with noise.of_k3s(stack):
+                time.sleep(_SETTLE_SECONDS)
+                rest = measure(stack, options.seconds)
+                rows[preset] = rest, under_load(stack, options.seconds, options.pods)
+            print(table({preset: rows[preset]}), file=sys.stderr, flush=True)
+
+    return on_a_stack(compare, lambda: table(rows))
 
 
 if __name__ == "__main__":
