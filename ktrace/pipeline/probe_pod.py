@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from ktrace.pipeline import left_pods
 from ktrace.podstart.pod import NEVER_RAN
 from ktrace.text import clean, cleaned
 from runtime_observability.host import api_server
@@ -130,6 +131,7 @@ def probe_pod(api: ApiServer, image: str, seconds: float) -> Iterator[CreatedPod
 
     Tries for up to ``seconds`` to create it; raises ProbeError when it is refused.
     """
+    left_pods.remove(api, _PODS)
     pod = _create(api, image, seconds)
     try:
         yield pod
@@ -261,7 +263,11 @@ def _manifest(name: str, image: str, *, constrained: bool) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "labels": {"app": "trace-probe"}},
+        "metadata": {
+            "name": name,
+            "labels": left_pods.LABELS,
+            "annotations": {left_pods.PROCESS: left_pods.own_process()},
+        },
         "spec": spec
         | (_POD_CONSTRAINTS if constrained else {})
         | {"containers": [container | (_CONTAINER_CONSTRAINTS if constrained else {})]},
