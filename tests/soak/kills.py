@@ -47,6 +47,9 @@ class Phase:
     """Whether k3d runs in it."""
     old_cluster: bool = False
     """Whether the cluster of before must still be there, unharmed."""
+    network_goes: bool = False
+    """Whether Docker deletes a network in it: one that is killed then may forget all it has, that
+    of the cluster too."""
     before: Settings = field(default_factory=dict)
     """With which the stack stands before."""
     wanted: Callable[[Stack], Settings] = lambda _: {}
@@ -54,7 +57,8 @@ class Phase:
 
     def victims(self) -> tuple[Victim, ...]:
         """Those that can be killed in it on this machine."""
-        absent = {Victim.K3D: not self.k3d, Victim.DOCKERD: not daemon.is_used()}
+        dockerd = daemon.is_used() and not (self.network_goes and self.old_cluster)
+        absent = {Victim.K3D: not self.k3d, Victim.DOCKERD: not dockerd}
         return tuple(victim for victim in Victim if not absent.get(victim))
 
 

@@ -188,6 +188,7 @@ REPLACEMENT = cases(
             "the rehearsal's node is gone",
             _has_rehearsed,
             old_cluster=True,
+            network_goes=True,
             wanted=_another_cluster,
         ),
         Phase("the old node is gone", _lost("server"), wanted=_another_cluster),

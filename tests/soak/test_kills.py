@@ -16,7 +16,7 @@ import pytest
 
 from tests.live import daemon
 from tests.live.fixtures import stack_in
-from tests.live.pods import a_bare_pod, expect_a_pod_to_run, pods
+from tests.live.pods import a_bare_pod, expect_a_pod_to_run, pods, wait_for_api
 from tests.live.stack import UP_SECONDS, Stack
 from tests.live.waiting import until
 from tests.soak import kills, phases
@@ -137,6 +137,7 @@ def test_after_a_kill_in_a_replacement_the_cure_ends_well(stack: Stack, case: Ca
             expect_rest(stack)
             now = stack.ids()
             assert {name: now.get(name) for name in before} == before
+            wait_for_api(stack)
             restarted = int(case.victim is Victim.DOCKERD)
             until("the bare pod", lambda: pod() == (uid, restarts + restarted), _RESTART_SECONDS)
     cure(stack, case.cure)
