@@ -72,7 +72,8 @@ class Backend(pulumi.ComponentResource):
         if engine and engine.is_own:
             _search_engine.expire(name, engine, network, after[0], self)
         elif engine:
-            checked = _search_engine.before(name, engine, network, self)
+            made = labels.get(MADE_LABEL, "")
+            checked = _search_engine.before(name, engine, network, self, made)
             guards.append(checked)
             if engine.replicas < 0:
                 told[REPLICAS_VARIABLE] = _search_engine.replicas(checked)

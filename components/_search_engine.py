@@ -19,10 +19,14 @@ _MODULE = "runtime_observability.host.search_engine"
 
 
 def before(
-    name: str, args: SearchEngineArgs, network: StackNetwork, parent: pulumi.Resource
+    name: str,
+    args: SearchEngineArgs,
+    network: StackNetwork,
+    parent: pulumi.Resource,
+    made: pulumi.Input[str],
 ) -> local.Command:
     """The check of a cluster that exists, which precedes every Jaeger: where it fails, the old one
-    stays.
+    stays. ``made`` is the value of Jaeger's MADE_LABEL.
 
     Beside it: the guard, whose delete removes the stack's indices and templates after Jaeger has
     gone, and ``expire``.
@@ -48,7 +52,7 @@ def before(
         args,
         network,
         {"task": "check", "jaeger": args.jaeger, "replicas": args.replicas},
-        environment={"JAEGER": args.of_container, "NETWORK": network.id},
+        environment={"JAEGER": args.of_container, "NETWORK": network.id, "MADE": made},
         after=guard,
         parent=parent,
     )

@@ -180,7 +180,9 @@ def _search_engine(
     parts = {
         "image": container.image,
         "uploads": container.uploads,
-        "labels": container.labels,
+        "labels": {
+            key: container.labels[key] for key in container.labels.keys() - {naming.MADE_LABEL}
+        },
         "memory": container.memory_mib,
         "ports": container.ports,
         "owner": container.owner,

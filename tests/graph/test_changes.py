@@ -421,6 +421,28 @@ def test_when_a_part_is_made_is_not_known_in_a_preview() -> None:
     assert naming.MADE_LATER not in str(preview["collector-container"].inputs)
 
 
+@pytest.mark.parametrize(
+    "store",
+    [
+        {"traceStore": "opensearch", "openSearchUrls": ["http://search.example:9200"]},
+        {"traceStore": "cassandra", "cassandraServers": ["db.example"]},
+    ],
+    ids=lambda store: store["traceStore"],
+)
+def test_when_a_part_is_made_is_all_that_a_preview_does_not_know(store: Any) -> None:
+    """Also of the check of a cluster that exists, which precedes another Jaeger."""
+
+    def environment(made: str, *, preview: bool) -> dict[str, Any]:
+        observed = Observation(generation=7, made={"traced-dev-jaeger": made})
+        ran = run(store, observed=observed, preview=preview)
+        return dict(ran[f"jaeger-{store['traceStore']}-check"].environment)
+
+    planned = environment(naming.MADE_LATER, preview=True)
+    assert isinstance(planned.pop("MADE"), Unknown)
+    for time in ("today", "tomorrow"):
+        assert environment(time, preview=False) == planned | {"MADE": time}
+
+
 def test_a_network_that_is_gone_is_made_again(default: Run) -> None:
     again = run(observed=Observation(generation=7, made={"traced-dev": "today"}))
     assert changed(default, again) == {"network-network": {"labels"}}
