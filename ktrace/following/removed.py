@@ -141,10 +141,8 @@ class RemovedObjects:
 def of_document(one: Removed, document: Mapping[str, Any], pods: Sequence[PodInfo]) -> Removed:
     """What the object of that name says; ``pods`` are those that exist."""
     meta = document.get("metadata") or {}
-    uid, since = (
-        str(meta.get("uid") or ""),
-        progress.at(pod_object.deletion_requested({_GRACE: 0, **meta})),
-    )
+    uid = str(meta.get("uid") or "")
+    since = progress.at(pod_object.deletion_requested({_GRACE: 0, **meta}))
     if one.uid and uid != one.uid:
         return _made_again(one, document)
     if since is None:

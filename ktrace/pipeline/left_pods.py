@@ -13,7 +13,8 @@ from runtime_observability.host.api_server import ApiServer
 
 PROCESS = "runtime-observability.probe/process"
 """The annotation that tells which process watches a pod: machine and process id."""
-LABELS = {"app": "trace-probe"}
+APP = "trace-probe"
+"""The label ``app`` of each of them."""
 
 
 def own_process() -> str:
@@ -27,8 +28,7 @@ def remove(api: ApiServer, pods: str) -> None:
     pods and not list them, and the next probe looks again.
     """
     with suppress(*api_server.FAILURES, LookupError, TypeError):
-        ((label, value),) = LABELS.items()
-        for pod in api.get(f"{pods}?labelSelector={label}%3D{value}")["items"]:
+        for pod in api.get(f"{pods}?labelSelector=app%3D{APP}")["items"]:
             if is_left(pod["metadata"].get("annotations") or {}):
                 api.delete(f"{pods}/{pod['metadata']['name']}", gracePeriodSeconds=0)
 
@@ -43,5 +43,5 @@ def is_left(annotations: Mapping[str, Any]) -> bool:
     except ProcessLookupError:
         return True
     except (OSError, OverflowError):  # it is another user's, or no number of a process
-        return False
+        pass
     return False

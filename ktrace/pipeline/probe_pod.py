@@ -127,7 +127,8 @@ class PodState:
 
 @contextmanager
 def probe_pod(api: ApiServer, image: str, seconds: float) -> Iterator[CreatedPod]:
-    """A pod that does nothing and is deleted at the end, whatever happens.
+    """A pod that does nothing and is deleted at the end, whatever happens but a kill: that is made
+    good by the next one.
 
     Tries for up to ``seconds`` to create it; raises ProbeError when it is refused.
     """
@@ -265,7 +266,7 @@ def _manifest(name: str, image: str, *, constrained: bool) -> dict[str, Any]:
         "kind": "Pod",
         "metadata": {
             "name": name,
-            "labels": left_pods.LABELS,
+            "labels": {"app": left_pods.APP},
             "annotations": {left_pods.PROCESS: left_pods.own_process()},
         },
         "spec": spec

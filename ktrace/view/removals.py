@@ -28,8 +28,7 @@ def links(pods: Sequence[FollowedPod]) -> Iterator[str]:
 
 
 def of_request(followed: Followed, request: RecordedRequest) -> Iterator[str]:
-    """What the answer does not tell of the objects; nothing of those that are gone for
-    good."""
+    """What the answer does not tell of the objects; nothing of those that are gone for good."""
     if not request.audit_id:
         return
     for refusal in followed.refused:

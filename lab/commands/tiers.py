@@ -152,10 +152,7 @@ CONTRACT = (
     Tier(
         "contract",
         (*PYTEST, "tests/contract"),
-        steps=(
-            *(programs.jaeger, programs.collector),
-            *(opensearch.opensearch, cassandra.cassandra),
-        ),
+        steps=(programs.jaeger, programs.collector, opensearch.opensearch, cassandra.cassandra),
     ),
 )
 STORES = (

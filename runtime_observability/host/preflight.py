@@ -68,8 +68,7 @@ def observe(
     """Looks at Docker, the ports and the stack's own folder; about 0.3 s.
 
     ``has_jaeger``: whether a Jaeger is to be part of the stack. ``open_search``: whether it wants
-    an OpenSearch of its own. ``preview``: two looks at the same machine are alike, as no time of
-    theirs is in them.
+    an OpenSearch of its own. ``preview``: two looks at the same machine on one day are alike.
     """
     is_being_made = cluster_lock.is_held(names.directory)  # asked before what that run writes down
     record = store.load(names)
