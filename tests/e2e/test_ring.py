@@ -80,7 +80,9 @@ def ring(unsettled: Stack) -> Iterator[Stack]:
     wait_for_api(stack)
     stack.kubectl("apply", "-f", "-", stdin=MANIFEST)
     try:
-        events = ("get", "events", "--field-selector=reason=FailedMount", "-o", "name")
+        # Pods of earlier tests have left events of this reason, too.
+        failed = "--field-selector=reason=FailedMount,involvedObject.name=ring-mount"
+        events = ("get", "events", failed, "-o", "name")
         until("a failed mount", lambda: stack.kubectl(*events), PULL_SECONDS)
         stack.kubectl("create", "configmap", "ring-late")
         yield stack
