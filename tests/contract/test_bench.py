@@ -27,6 +27,9 @@ def test_all_spans_are_stored_and_every_search_finds_some(
     assert list(figures) == list(NAMES)
     for taken in figures.values():
         assert taken["stored"] == taken["spans"] >= SPANS
-        assert all(search["p99"] >= search["p50"] > 0 for search in taken["searches"].values())
+        assert taken["searches"]
+        for search in taken["searches"].values():
+            assert search["longest"] >= search["p50"] > 0
+            assert (search["samples"], search["p99"]) == (2, None)
     assert figures["badger"]["disk_mib"] > figures["badger"]["wire_mib"]
     assert f"| {figures['memory']['spans']:,}, {figures['memory']['stored']:,} |" in told.out
