@@ -254,8 +254,7 @@ class Ensure:
             if self.record.content.get(name) != self.content:
                 nodes.write_registries(name, self.spec)
         watch = NodeWatch(present, since=begin)
-        timeout = f"{self.spec.start_seconds}s"
-        self.k3d(["cluster", "start", self.names.cluster, "--timeout", timeout], watch)
+        self.k3d_start(watch)
         self.wait(present, watch, dict.fromkeys(stopped, begin))
         self.note(content={**self.record.content, **dict.fromkeys(stopped, self.content)})
 
@@ -272,8 +271,7 @@ class Ensure:
                 made.append(name)
                 nodes.copy_registries(self.nodes[0], name)
             watch = NodeWatch(missing)
-            timeout = f"{self.spec.start_seconds}s"
-            self.k3d(["cluster", "start", self.names.cluster, "--timeout", timeout], watch)
+            self.k3d_start(watch)
             self.wait(self.nodes, watch, dict.fromkeys(missing, begin))
         except runner.CommandError as error:
             for name in made:
@@ -284,6 +282,20 @@ class Ensure:
                 f"correct what they get, or `pulumi config set agents {left}`"
             ) from None
         self.note(content={**self.record.content, **dict.fromkeys(missing, self.content)})
+
+    def k3d_start(self, watch: NodeWatch) -> None:
+        """Starts what is stopped of the cluster.
+
+        A tools container that a k3d of before has left is stopped once Docker was started again:
+        k3d deletes it, and then fails because it cannot start it (v5.9.0 pkg/client/environment.go
+        and cluster.go, ClusterStart).
+        """
+        tools = f"k3d-{self.names.cluster}-tools"
+        for container in docker.containers():
+            if container.name == tools and container.state != "running":
+                runner.run(["docker", "rm", "--force", "--volumes", container.id]).checked()
+        timeout = f"{self.spec.start_seconds}s"
+        self.k3d(["cluster", "start", self.names.cluster, "--timeout", timeout], watch)
 
     def k3d(self, argv: list[str], watch: NodeWatch, stdin: str = "") -> None:
         """Runs ``k3d argv`` with this run's lock and deadline."""

@@ -62,6 +62,23 @@ def test_a_cluster_whose_own_credentials_have_expired_gets_new_ones_and_stays(
         standing.expect_no_changes()
 
 
+def test_a_stopped_cluster_starts_though_a_killed_k3d_has_left_its_tools(standing: Stack) -> None:
+    """As after a reboot in the middle of `k3d node create`: k3d itself fails to start it."""
+    before = standing.ids()
+    image = standing.docker.inspect(standing.server)["Config"]["Image"]
+    labels = ("app=k3d", f"k3d.cluster={standing.cluster}", "k3d.role=noRole")
+    marks = [f"--label={label}" for label in labels]
+    with a_bare_pod(standing) as pod, standing.disturbed():
+        uid, restarts = pod()
+        tools = f"k3d-{standing.cluster}-tools"
+        standing.docker("create", "--name", tools, *marks, image, "noop")
+        standing.docker("kill", standing.server)  # a stop would drain it, and delete the pod
+        standing.up()
+        assert standing.ids() == before
+        until("the restart of the pod", lambda: pod() == (uid, restarts + 1), 60)
+        standing.expect_no_changes()
+
+
 def _expired(stack: Stack, kubeconfig: str, scratch: Path) -> str:
     """``kubeconfig`` with its user's certificate as it would be one day after its end."""
     document = yaml.safe_load(kubeconfig)

@@ -181,6 +181,18 @@ def test_a_stopped_cluster_is_started(daemon: FakeDaemon, names: Names, spec: Cl
 
 
 @pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize(("state", "first"), [("exited", ["remove"]), ("running", [])])
+def test_a_tools_container_that_stopped_too_goes_first(
+    state: str, first: list[str], daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    nodes(daemon, names, identity(spec), state="exited")
+    labels = {"k3d.cluster": names.cluster, "k3d.role": "noRole"}
+    daemon.container("k3d-traced-dev-tools", labels=labels, state=state)
+    run(names, spec)
+    assert changes(daemon) == [*first, "start"]
+
+
+@pytest.mark.usefixtures("readiness")
 def test_a_paused_node_goes_on_with_all_it_has(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec
 ) -> None:
