@@ -19,11 +19,24 @@ _SERVERS = 3
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: Any, environ: dict[str, str]) -> Iterator[Stack]:
+def _cluster(tmp_path_factory: Any, environ: dict[str, str]) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("servers")
     with stack_in(folder, environ, servers=_SERVERS) as stack:
-        stack.up()
         yield stack
+
+
+@pytest.fixture
+def one_server(_cluster: Stack) -> Stack:
+    _cluster.settle(servers=1)
+    return _cluster
+
+
+@pytest.fixture
+def servers(_cluster: Stack) -> Stack:
+    """All of them, as the previous test left their configuration."""
+    if sum("-server-" in name for name in _cluster.ids()) < _SERVERS:
+        _cluster.settle()
+    return _cluster
 
 
 def expect_traced(stack: Stack, *components: str) -> None:
@@ -34,8 +47,19 @@ def expect_traced(stack: Stack, *components: str) -> None:
     assert traced == {(component, node) for component in components for node in nodes}
 
 
+def test_three_servers_in_place_of_one_are_announced_and_seen_to_start(one_server: Stack) -> None:
+    stack, before = one_server, one_server.ids()
+    stack.configure()
+    told = f"will be replaced, and its workloads go with it: servers: 1 → {_SERVERS}"
+    assert told in stack.plan().diagnostics
+    assert "the new configuration starts, so it is replaced now" in stack.up().said
+    assert stack.ids()[stack.server] != before[stack.server]
+    assert stack.ids()[stack.jaeger] == before[stack.jaeger]
+    expect_traced(stack, "apiserver", "kubelet", "containerd")
+    stack.expect_no_changes()
+
+
 def test_another_sampling_restarts_one_server_after_the_other(servers: Stack) -> None:
-    expect_traced(servers, "apiserver", "kubelet", "containerd")
     before = servers.ids()
     with a_bare_pod(servers) as pod:
         uid, restarts = pod()

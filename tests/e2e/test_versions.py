@@ -111,9 +111,15 @@ def test_a_containerd_without_the_plugin_is_not_traced_and_up_says_so(
 def test_an_upstream_containerd_is_started_in_its_place_and_traced(
     unsettled: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stack = unsettled
+    stack, silent = unsettled, nodes.with_a_silent_containerd(unsettled)
+    stack.settle(containerdTracing="off", **silent)
     upstream, release = nodes.upstream_containerd(stack)
-    stack.settle(**nodes.with_a_silent_containerd(stack), **upstream)
+    stack.configure(**silent, **upstream)
+    told = stack.plan().diagnostics
+    changed = 'containerdTracing: "off" → "upstream"'
+    assert f"will be replaced, and its workloads go with it: {changed}" in told
+    assert all(key in told for key in upstream), "the value too, where it is short"
+    assert "the new configuration starts, so it is replaced now" in stack.up().said
     assert node_versions(capsys, stack).endswith(f"containerd://{release}")
     probe = report(stack)
     assert set(probe["traced"]) == ALL

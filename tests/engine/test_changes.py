@@ -12,6 +12,12 @@ from tests.live.pods import a_bare_pod, expect_a_pod_to_run
 from tests.live.stack import UP_SECONDS, Stack
 from tests.live.waiting import until
 
+_BROKEN_CONTAINERD = """#!/bin/sh
+[ "$1" = --version ] && exec echo containerd github.com/containerd/containerd v2.4.2 0
+echo "containerd: this build starts nothing" >&2
+exit 1
+"""
+
 
 def test_another_collector_sampling_replaces_the_collector_and_not_the_cluster(
     standing: Stack,
@@ -97,17 +103,26 @@ def test_another_sampling_restarts_the_nodes_and_no_object_is_lost(standing: Sta
         standing.expect_no_changes()
 
 
-def test_a_replacement_that_does_not_start_leaves_the_cluster_as_it_is(standing: Stack) -> None:
+def test_a_replacement_that_does_not_start_leaves_the_cluster_as_it_is(
+    standing: Stack, tmp_path: Path
+) -> None:
     before, objects = standing.ids(), standing.docker.of_stack(standing.name)
+    containerd = tmp_path / "containerd"
+    containerd.write_text(_BROKEN_CONTAINERD)
+    of_containerd = {"containerdTracing": "upstream", "containerdBinary": str(containerd)}
     with a_bare_pod(standing) as pod:
         known = pod()
-        standing.configure(k3sArgs=["--kube-apiserver-arg=no-such-flag=1@server:*"])
-        assert "will be replaced" in standing.plan().diagnostics
-        said = standing.refused_up().said
-        assert "no-such-flag" in said
-        assert "so the cluster stays as it is" in said
-        assert standing.ids() == before
-        assert standing.docker.of_stack(standing.name) == objects
+        for changed, why in (
+            ({"k3sArgs": ["--kube-apiserver-arg=no-such-flag=1@server:*"]}, "no-such-flag"),
+            (of_containerd, "containerd: this build starts nothing"),
+        ):
+            standing.configure(**changed)
+            assert "will be replaced" in standing.plan().diagnostics
+            said = standing.refused_up().said
+            assert why in said
+            assert "so the cluster stays as it is" in said
+            assert standing.ids() == before
+            assert standing.docker.of_stack(standing.name) == objects
         standing.configure()
         standing.up()
         assert standing.ids() == before
