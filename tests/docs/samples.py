@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,18 +24,14 @@ from ktrace.pipeline.coverage import Coverage
 from ktrace.pipeline.hops import BrokenHop
 from ktrace.pipeline.synthetic_span import Synthetic
 from ktrace.pipeline.verification import Verification
-from ktrace.podstart.cluster import FromCluster
-from ktrace.podstart.pod import INIT, READY, Condition, Container, Pod
-from ktrace.podstart.search import look_for_start
 from ktrace.target import target
-from ktrace.view import benchmark, coverage, terminal, tree, verdicts, waterfall
+from ktrace.view import benchmark, coverage, terminal, tree, verdicts
 from runtime_observability.host.memory_loss import MemoryLoss
 from tests.fakes import recorded
 
 POD = "echo-one"
 """The recorded start of `kubectl run`; tests/fakes/recorded.py records another."""
 EXPECTATIONS = "pod-start"
-NODE = "k3d-traced-kt-server-0"
 
 
 def block(command: str, lines: Iterable[str]) -> str:
@@ -72,43 +70,6 @@ def trace() -> str:
                 f"{span.service:<10}  {'  ' * _depth(found, span)}{span.operation}{pod}"
             )
     return block(f"kubectl run {POD} --image=busybox:1.35 --restart=Never -- echo hello", lines)
-
-
-_WITH_INIT = Pod(
-    uids=("fdfeb56c-202f-4d01-ad5c-fc00251c3ffe",),
-    node=NODE,
-    phase="Running",
-    containers=(
-        Container("first", INIT, started=True),
-        Container("main", started=True),
-        Container("side", started=True),
-    ),
-    conditions=(Condition(READY, status=True),),
-)
-"""The pod object of the recorded start: it was not recorded with it, so it has no times."""
-
-
-def show() -> str:
-    """The start of a pod with an init container; details of the containers are left out."""
-    start = look_for_start(
-        recorded.replay("with-init"), "default", "with-init", known=FromCluster(_WITH_INIT)
-    )
-    assert start is not None
-    table = terminal.plain(waterfall.table(start, terminal.PIPE_WIDTH)).splitlines()
-    heading, rows = table[0], table[1:]
-    assert len(rows) == len(start.steps)
-    first_container = next(
-        number
-        for number, step in enumerate(start.steps)
-        if step.name.startswith("create container")
-    )
-    kept = [
-        row
-        for number, (row, step) in enumerate(zip(rows, start.steps, strict=True))
-        if step.depth == 0 or number < first_container
-    ]
-    slowest, *_ = waterfall.summary(start)
-    return block("ktrace show pod/with-init", [waterfall.title(start), heading, *kept, slowest])
 
 
 def assert_() -> str:
@@ -157,8 +118,17 @@ def _depth(found: Trace, span: Span) -> int:
 # --- from recorded answers ------------------------------------------------------------------------
 
 _ANSWERS = Path(__file__).with_name("answers")
-"""Recorded in the lab, on a stack with one node: a bundle of `ktrace run`, and what `ktrace verify
---json` printed once its Jaeger was killed."""
+"""Recorded in the lab, on stacks with one node: bundles of `ktrace show` and `ktrace run`, and what
+`ktrace verify --json` printed once its Jaeger was killed."""
+
+
+def show() -> str:
+    """The start of a pod with an init container: what `ktrace show` prints, up to the links."""
+    command = (sys.executable, "-m", "ktrace", "show", "--from", str(_ANSWERS / "show.json.gz"))
+    printed = subprocess.run(command, check=True, capture_output=True, text=True)
+    lines = printed.stdout.splitlines()
+    links = next(number for number, line in enumerate(lines) if line.startswith("http"))
+    return block("ktrace show pod/shop", [*lines[: links + 1], "…"])
 
 
 def run() -> str:
