@@ -32,8 +32,9 @@ class Moment:
 def moment(pod: Pod, patches: Sequence[Span], last_start: int, offset: int) -> Moment:
     """When ``pod`` became Ready for the first time.
 
-    ``last_start`` is on the node's clock, to which ``offset`` is added to have that of the API
-    server; all in microseconds.
+    ``last_start`` is when its last container had started, and that one's postStart handler had
+    ended, before which the kubelet does not report it. It is on the node's clock, to which
+    ``offset`` is added to have that of the API server; all in microseconds.
     """
     condition = pod.condition(READY)
     if condition is None or not condition.status or condition.since is None:

@@ -250,6 +250,20 @@ def test_the_last_containers_post_start_comes_before_its_probe() -> None:
     ]
 
 
+@pytest.mark.parametrize("patches", [(), (patched(5105), patched(5150))])
+def test_ready_is_never_before_the_end_of_the_last_containers_post_start(
+    patches: tuple[Any, ...],
+) -> None:
+    """Seen on a real cluster: a handler of 1 s was cut to 658 ms by the second of the condition."""
+    calls = (started("main", 80), call("ExecSync", 101, 5000))
+    handler: dict[str, Document] = {"main": {"lifecycle": {"postStart": {"exec": {}}}}}
+    start = shown(*REQUESTS, first_sync(*calls), *patches, pod=ready_pod(5, specs=handler))
+    (handler_step,) = start.ready.steps
+    assert (handler_step.name, handler_step.duration_ms) == ("postStart of main", 5000)
+    assert not handler_step.placed
+    assert start.ready.after_ms == handler_step.end_ms == 5101
+
+
 DOUBTS = {
     "a restart": ready_pod(30)
     | {"status": pod({"main": running(90, restartCount=1)}, ready=30_000)["status"]},
