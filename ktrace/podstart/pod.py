@@ -60,6 +60,7 @@ class Container:
     started: bool = False
     """Whether it has been started at least once."""
     running: bool = False
+    ready: bool = False
     passed_startup: bool = False
     started_at: int | None = None
     """When it was first started; None if that is not known."""
@@ -297,6 +298,7 @@ def _container(kind: str, spec: Mapping[str, Any], status: Mapping[str, Any]) ->
         readiness_probe=bool(spec.get("readinessProbe")) and kind != INIT,
         started="running" in state or _has_run(ended) or _has_run(ended_before),
         running="running" in state,
+        ready=status.get("ready") is True,
         passed_startup=status.get("started") is True,
         started_at=next(filter(None, times), None) if restarts == 0 else None,
         runs_since=moment(running.get("startedAt")),

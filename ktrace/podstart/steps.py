@@ -69,7 +69,7 @@ class Steps:
             steps += self._until_bound(created, binding.span.start)
             done = caused(binding, first)
             steps += request_steps(binding, "bind to a node", clock, done)
-        elif first is None and self.seen.incomplete and clock.end > created:
+        elif first is None and not self.seen.node and clock.end > created:
             steps.append(
                 clock.step(self._scheduling(created, clock.end), SCHEDULER, created, clock.end)
             )

@@ -611,7 +611,7 @@ IN_PROGRESS = {
     "pulling": (
         pod({"main": waiting()}),
         (event("Pulling", 'Pulling image "main:1"', 70_000, container="main"),),
-        "pulling main:1, for 20 s",
+        "waiting for the pull of main:1, for 20 s",
     ),
     "a volume": (
         pod({"main": waiting()}),
@@ -682,7 +682,7 @@ def test_what_a_start_waits_for_is_its_last_step_from_when_it_is_known_to_have_b
     start = shown(*REQUESTS, first_sync(), pod=pod({"main": waiting()}), events=(pulling,))
     assert [(step.name, step.start_ms, step.end_ms) for step in start.steps[-2:]] == [
         ("not traced", 70, 70_000),
-        ("pulling main:1", 70_000, 90_000),
+        ("waiting for the pull of main:1", 70_000, 90_000),
     ]
     assert start.unexplained_ms == 69_940, "with the 10 ms before the sandbox"
     unknown = shown(*REQUESTS, first_sync(), pod=pod({"main": waiting("ErrImagePull")}))
@@ -798,7 +798,7 @@ def test_the_calls_of_a_sync_that_has_not_ended_are_shown() -> None:
     )
     assert {"sandbox", "start container main"} <= set(names(start))
     assert waterfall.title(start) == "pod default/a: 1 of 2 containers started, 1 min 30.0 s so far"
-    assert "now: pulling side:1, for 1 min 29 s" in waterfall.summary(start)
+    assert "now: waiting for the pull of side:1, for 1 min 29 s" in waterfall.summary(start)
 
 
 def test_a_pod_of_which_jaeger_has_nothing_is_told_to_the_second() -> None:
