@@ -72,7 +72,9 @@ def of_pod(
         return _not_ready(pod, events)
     if pod.acknowledged is None and not any(container.reason for container in pod.containers):
         scheduled = pod.condition(SCHEDULED)
-        since = scheduled.since if scheduled and scheduled.status else None
+        since = pod.created  # one that was made for its node has no such condition yet
+        if scheduled:
+            since = scheduled.since if scheduled.status else None
         return not_ready or (Waiting(f"waiting for the kubelet of {pod.node}", at(since)),)
     found = _containers(pod, missing, events)
     return found or not_ready or (Waiting(f"{missing[0].name} is being created"),)

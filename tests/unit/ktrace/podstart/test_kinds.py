@@ -606,7 +606,7 @@ IN_PROGRESS = {
     "no kubelet": (
         pod({"main": {}}, startTime=None),
         (),
-        f"waiting for the kubelet of {NODE}",
+        f"waiting for the kubelet of {NODE}, for 1 min 30 s",
     ),
     "pulling": (
         pod({"main": waiting()}),

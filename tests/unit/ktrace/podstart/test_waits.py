@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
 from ktrace.podstart import cluster, search
@@ -11,6 +12,7 @@ from ktrace.podstart.in_progress import until_observed
 from ktrace.podstart.model import PodStart
 from ktrace.podstart.search import look_for_start
 from ktrace.view import waterfall
+from runtime_observability.host.api_server import ApiError
 from tests.fakes.clock import Clock
 from tests.fakes.starts import (
     BEGIN,
@@ -31,7 +33,9 @@ from tests.fakes.starts import (
 
 SANDBOX = "Failed to create pod sandbox: no runtime for sandbox "
 REFUSED = "Readiness probe failed: dial tcp 10.0.0.1:80: connect: connection refused"
-PROBES: dict[str, Document] = {"main": {"startupProbe": {"exec": {}}, "readinessProbe": {"exec": {}}}}
+PROBES: dict[str, Document] = {
+    "main": {"startupProbe": {"exec": {}}, "readinessProbe": {"exec": {}}},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -144,3 +148,22 @@ def test_a_pull_that_the_kubelet_wants_may_not_have_begun() -> None:
     wanted = event("Pulling", 'Pulling image "main:1"', 70_000, container="main")
     start = shown(created(0), bound(8), pod=pod({"main": waiting()}), events=(wanted,))
     assert now(start) == ["waiting for the pull of main:1, for 20 s"]
+
+
+class WithoutNode(Api):
+    """Its node has gone, or never was."""
+
+    def get(self, path: str) -> Document:
+        if "/nodes/" in path:
+            raise ApiError(httpx.Response(404, json={"message": "not found"}))
+        return super().get(path)
+
+
+def test_a_node_that_does_not_exist_is_not_waited_for() -> None:
+    """Seen on a real cluster: "waiting for the kubelet of ghost-node"."""
+    api = WithoutNode(pod({"main": {}}, node="ghost", startTime=None))
+    known = cluster.read(api, "default", "a")
+    found = look_for_start(jaeger(created(0)), "default", "a", known=known)
+    assert found
+    assert now(until_observed(found)) == ["node ghost is not Ready: there is no node of that name"]
+    assert found.waiting[0].stuck
