@@ -306,9 +306,13 @@ def _notes(rollout: Rollout, sources: Sources, parts: _Parts) -> list[str]:
         notes.append(
             f"created when the rollout was over, and not counted in its time: {_some(later)}"
         )
-    lost = [other.name for other in rollout.others if other.revision == rollout.revision]
-    if lost and rollout.revision:
+    if lost := [other.name for other in rollout.lost]:
         notes.append(f"pods of the newest revision that are gone: {_some(lost)}")
+    if (new := rollout.replacing) and workload.kind is not JOB:
+        notes.append(
+            "how long the rollout took is not known: perhaps in the place of those, as not Ready "
+            f"before one of them was removed: {_some([pod.name for pod in new])}"
+        )
     if kept := sum(other.kept for other in rollout.others):
         reason = "OnDelete" if workload.on_delete else f"partition {workload.partition}"
         notes.append(f"{_pods(kept, 'stays', 'stay')} of an older revision ({reason})")
