@@ -294,6 +294,16 @@ def test_more_patches_than_a_first_ready_needs_are_a_doubt() -> None:
     assert start.ready.after_ms is None
 
 
+@pytest.mark.parametrize(("delay", "known"), [(8, True), (0, False)])
+def test_no_report_from_before_the_probe_begins_is_of_ready(delay: int, known: bool) -> None:
+    """Seen on a real cluster: a start-up probe after 8 s, and two reports of what else changed."""
+    probe = {"exec": {}, "initialDelaySeconds": delay}
+    document = ready_pod(10, specs={"main": {"startupProbe": probe}})
+    patches = [patched(time) for time in (150, 2500, 10_300)]
+    start = shown(*REQUESTS, first_sync(started("main", 80)), *patches, pod=document)
+    assert (start.ready.after_ms == 10_303) is known
+
+
 def test_a_pod_that_is_not_ready_says_why() -> None:
     document = pod({"main": running(90)}, not_ready="containers with unready status: [main]")
     failed = event("Unhealthy", "Readiness probe failed: 503", 5000, 80_000, "main", count=7)
