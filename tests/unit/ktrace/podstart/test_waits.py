@@ -24,6 +24,7 @@ from tests.fakes.starts import (
     event,
     jaeger,
     pod,
+    request,
     running,
     second,
     started,
@@ -141,6 +142,28 @@ def test_a_pod_that_was_made_for_a_node_was_never_scheduled() -> None:
         ("create request", False),
         ("not traced", True),
     ]
+
+
+def changed(operation: str, start: float) -> Document:
+    url = "/api/v1/namespaces/default/pods/a"
+    return request(operation, start, 8, code=200, url=url)
+
+
+def test_a_pod_that_was_changed_before_it_was_bound_may_have_lost_a_gate() -> None:
+    """Seen on a real cluster: 5 s behind a scheduling gate were "queue and decision"."""
+    ran = sync(5100, call("RunPodSandbox", 5110, 40), started("main", 5160), update="create")
+    document = pod({"main": running(5200)})
+    for operation in ("Patch", "Update"):
+        gate = changed(operation, 5000)
+        start = shown(created(0), gate, bound(5020), ran, pod=document)
+        assert [(step.name, step.start_ms, step.end_ms) for step in start.steps[1:3]] == [
+            ("scheduling, or a scheduling gate until the pod was changed", 5, 5007),
+            ("scheduling (queue and decision)", 5007, 5020),
+        ]
+    others = changed("Get", 5000), changed("Patch", 6000)
+    start = shown(created(0), *others, bound(5020), ran, pod=document)
+    assert start.steps[1].name == "scheduling (queue and decision)"
+    assert start.steps[1].end_ms == 5020
 
 
 def test_a_pull_that_the_kubelet_wants_may_not_have_begun() -> None:
