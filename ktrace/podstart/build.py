@@ -152,7 +152,7 @@ class _Start:
         found = readiness.Moment()
         if seen.pod:
             found = readiness.moment(
-                seen.pod, seen.spans.status_patches, clock.end - clock.offset, clock.offset
+                seen.pod, seen.spans.status_patches, handlers_end - clock.offset, clock.offset
             )
         if found.at is None:
             later = replace(clock, end=handlers_end)

@@ -26,6 +26,7 @@ from runtime_observability.host.kubeapi import KubeconfigError
 NO_CLUSTER = "the pod object and its Events: no kubeconfig is known (--kubeconfig PATH, or a stack)"
 _GONE = "the pod object: no pod of that name exists any more"
 _NOT_FOUND = 404
+_NO_NODE = "there is no node of that name"
 _CLUSTER_KEYS = {"server", "certificate-authority-data"}
 _USER_KEYS = {"token", "client-certificate-data", "client-key-data"}
 
@@ -136,8 +137,9 @@ def node_ready(api: Api | str, node: str) -> Condition | None:
         return None
     try:
         return condition_of(cleaned(api.get(f"/api/v1/nodes/{quote(node, safe='')}")), READY)
-    except api_server.FAILURES:
-        return None
+    except api_server.FAILURES as error:
+        gone = isinstance(error, ApiError) and error.status == _NOT_FOUND
+        return Condition(READY, status=False, reason=_NO_NODE, unknown=True) if gone else None
 
 
 def _reason(error: Exception) -> str:

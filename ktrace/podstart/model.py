@@ -222,6 +222,8 @@ class Spans:
     """The request that created the pod."""
     binding: Request | None = None
     """The request that bound the pod to its node."""
+    changes: Sequence[Span] = ()
+    """Requests that changed the pod before it was bound, where that took long."""
     status_patches: Sequence[Span] = ()
     """The kubelet's patches of the pod's status."""
     ephemeral_requests: Sequence[Span] = ()

@@ -57,9 +57,13 @@ class Container:
     """The kind of its postStart handler, such as EXEC or ``httpGet``; empty without one."""
     startup_probe: bool = False
     readiness_probe: bool = False
+    probe_delay: int = 0
+    """How long after its start its start-up and readiness probes have all begun at the earliest, in
+    microseconds."""
     started: bool = False
     """Whether it has been started at least once."""
     running: bool = False
+    ready: bool = False
     passed_startup: bool = False
     started_at: int | None = None
     """When it was first started; None if that is not known."""
@@ -295,8 +299,10 @@ def _container(kind: str, spec: Mapping[str, Any], status: Mapping[str, Any]) ->
         post_start=next(map(_text, post_start), ""),
         startup_probe=bool(spec.get("startupProbe")),
         readiness_probe=bool(spec.get("readinessProbe")) and kind != INIT,
+        probe_delay=max(map(_delay, (spec.get("startupProbe"), spec.get("readinessProbe")))),
         started="running" in state or _has_run(ended) or _has_run(ended_before),
         running="running" in state,
+        ready=status.get("ready") is True,
         passed_startup=status.get("started") is True,
         started_at=next(filter(None, times), None) if restarts == 0 else None,
         runs_since=moment(running.get("startedAt")),
@@ -309,6 +315,10 @@ def _container(kind: str, spec: Mapping[str, Any], status: Mapping[str, Any]) ->
         exit_code=_whole(ended.get("exitCode")),
         finished_at=moment(ended.get("finishedAt")),
     )
+
+
+def _delay(probe: Any) -> int:
+    return max(0, _whole(_map(probe).get("initialDelaySeconds")) or 0) * SECOND
 
 
 def _has_run(terminated: Mapping[str, Any]) -> bool:

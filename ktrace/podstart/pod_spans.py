@@ -44,6 +44,7 @@ _UPDATE_TYPE = "k8s.pod.update_type"
 FIRST_SYNC = {_UPDATE_TYPE: "create"}
 """The tag of a syncPod in which a kubelet first sees a pod, or sees it anew after a restart."""
 _PULL_OPERATION = "runtime.v1.ImageService/PullImage"
+_CHANGES = ("Patch", "Update")
 _STATUS_CODES = ("http.response.status_code", "http.status_code")
 _STATIC_UID = re.compile(r"[0-9a-f]{32}")
 """The kubelet's hash of a static pod's manifest; the API server gives UUIDs."""
@@ -65,6 +66,7 @@ class PodSpans:
         self._client = self._jaeger.client
         self._namespace, self._name, self._pod = namespace, name, pod
         self._key = f"{namespace}/{name}"
+        self._path = f"/api/v1/namespaces/{namespace}/pods/{name}"
         self._present = int(now.timestamp() * SECOND) + _SKEW
         created = pod.created if pod and not pod.mirror else None
         self._since = created - _SKEW if created else 0
@@ -265,7 +267,7 @@ class PodSpans:
         creation = self._creation(begin, after)
         binding = self._binding(creation, begin, after)
         since = creation.span.start if creation else begin or 0
-        path = f"/api/v1/namespaces/{self._namespace}/pods/{self._name}"
+        path = self._path
         told = self._pod is not None or _may_be_ahead(first, binding or creation)
         patches = self._matches("", {"url": f"{path}/status"}, since) if told else []
         debugs = (
@@ -275,6 +277,7 @@ class PodSpans:
             spans.syncs,
             creation,
             binding,
+            self._changes(creation, binding),
             [span for _, span in patches if _is_kubelet(span)],
             [span for _, span in debugs],
             spans.other_pulls,
@@ -302,10 +305,18 @@ class PodSpans:
         return None
 
     def _binding(self, creation: Request | None, begin: int | None, after: int) -> Request | None:
-        path = f"/api/v1/namespaces/{self._namespace}/pods/{self._name}/binding"
+        tags = {"url": f"{self._path}/binding"}
         since = creation.span.start if creation else after
-        found = [request_of(trace, span) for trace, span in self._matches("", {"url": path}, since)]
+        found = [request_of(trace, span) for trace, span in self._matches("", tags, since)]
         return _cause(found, begin, since)
+
+    def _changes(self, creation: Request | None, binding: Request | None) -> list[Span]:
+        """Of a pod that was bound long after its creation: one of them may have opened a gate."""
+        if not (creation and binding) or binding.span.start - creation.span.end < SECOND:
+            return []
+        found = self._matches("", {"url": self._path}, creation.span.end)
+        own = (span for _, span in found if span.operation in _CHANGES)
+        return [span for span in own if span.start < binding.span.start]
 
     def _matches(
         self, operation: str, tags: Mapping[str, str], start: int

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
+from ktrace.brief import invariant
 from ktrace.jaeger import Span
 from ktrace.podstart import sync_errors
 from ktrace.podstart.model import Waiting
@@ -30,6 +32,7 @@ _PULL_ENDED = ("Pulled", "Failed", "BackOff")
 _FAILURES = ("Failed", "BackOff")
 _UNHEALTHY = "Unhealthy"
 _STARTUP = "Startup probe"
+_READINESS = "Readiness probe"
 _KILLING = "Killing"
 _RESTARTED = ", will be restarted"
 _DEFAULT = ("", "default-scheduler")
@@ -69,7 +72,9 @@ def of_pod(
         return _not_ready(pod, events)
     if pod.acknowledged is None and not any(container.reason for container in pod.containers):
         scheduled = pod.condition(SCHEDULED)
-        since = scheduled.since if scheduled and scheduled.status else None
+        since = pod.created  # one that was made for its node has no such condition yet
+        if scheduled:
+            since = scheduled.since if scheduled.status else None
         return not_ready or (Waiting(f"waiting for the kubelet of {pod.node}", at(since)),)
     found = _containers(pod, missing, events)
     return found or not_ready or (Waiting(f"{missing[0].name} is being created"),)
@@ -119,9 +124,9 @@ def _containers(
 ) -> tuple[Waiting, ...]:
     began = any(container.started for container in pod.containers)
     if not began:
-        if event := _last(events, _VOLUMES, since_reason="Pulling"):
+        if event := _last(events, _VOLUMES, since_reason=_PULLING):
             return (Waiting(event.explaining("waiting for a volume"), at(event.first), stuck=True),)
-        if event := _last(events, _SANDBOX, since_reason="Pulling"):
+        if event := _last(events, _SANDBOX, since_reason=_PULLING):
             return (Waiting(event.explaining("no sandbox"), at(event.first), stuck=True),)
     found = [
         Waiting(_told(container, events), _failing_since(container, events), stuck=True)
@@ -171,7 +176,8 @@ def _failing_since(container: Container, events: Sequence[PodEvent]) -> datetime
 
 
 def _pulling(missing: Sequence[Container], events: Sequence[PodEvent]) -> Waiting | None:
-    """A pull that has begun and not ended."""
+    """A pull that the kubelet wants and that has not ended: whether it has begun, or waits in the
+    kubelet's queue for those of other pods, only its span tells."""
     for container in missing:
         own = [event for event in events if event.container == container.name]
         begun = [event for event in own if event.reason == _PULLING]
@@ -180,7 +186,7 @@ def _pulling(missing: Sequence[Container], events: Sequence[PodEvent]) -> Waitin
         last = begun[-1]
         if any(event.reason in _PULL_ENDED and event.last >= last.last for event in own):
             continue
-        return Waiting(f"pulling {container.image or 'an image'}", at(last.last))
+        return Waiting(f"waiting for the pull of {container.image or 'an image'}", at(last.last))
     return None
 
 
@@ -194,7 +200,8 @@ def _running_ones(
         return []
     last = before[-1]
     if last.restarts and last.reason not in (*_CREATING, "Completed"):
-        return [Waiting(_told(last, events), stuck=True)]
+        ended = last.last_exit.finished if last.last_exit else None
+        return [Waiting(_told(last, events), at(ended), stuck=True)]
     if last.kind == INIT and last.running:
         return [Waiting(f"init container {last.name} runs", at(last.runs_since))]
     if last.startup_probe and last.running and not last.passed_startup and last.kind != APP:
@@ -214,13 +221,30 @@ def _not_ready(pod: Pod, events: Sequence[PodEvent]) -> tuple[Waiting, ...]:
     if broken:
         told = (_told(found, events) for found in broken)
         return tuple(Waiting(f"not Ready: {what}", stuck=True) for what in told)
-    if event := _last(events, (_UNHEALTHY,)):
+    if event := _failing_probe(pod, events, condition.since or 0):
         times = f" ({event.count} times)" if event.count > 1 else ""
-        where = f"{event.container}: " if event.container else ""
-        why = f": {where}{event.message or event.reason}{times}"
-        return (Waiting(f"not Ready{why}", at(event.first)),)
+        why = f": {event.container}: {event.message}{times}"
+        return (Waiting(f"not Ready{why}", at(max(event.first, condition.since or 0))),)
     why = condition.message or condition.reason
     return (Waiting(f"not Ready{f': {why}' if why else ''}", at(condition.since)),)
+
+
+def _failing_probe(pod: Pod, events: Sequence[PodEvent], since: int) -> PodEvent | None:
+    """The last Event of a probe that a container which runs has not passed; not one from before
+    ``since``, and no liveness probe's, which does not make a pod Ready."""
+    waited = {
+        found.name: _STARTUP if found.startup_probe and not found.passed_startup else _READINESS
+        for found in pod.containers
+        if found.running and not found.ready
+    }
+    own = [
+        event
+        for event in events
+        if event.container in waited
+        and event.message.startswith(waited[event.container])
+        and event.last + SECOND > since
+    ]
+    return _last(own, (_UNHEALTHY,))
 
 
 def startup_probe(sidecar: Container, events: Sequence[PodEvent]) -> str:
@@ -245,10 +269,20 @@ def _has_ended_badly(container: Container) -> bool:
 def _last(
     events: Sequence[PodEvent], reasons: Collection[str], since_reason: str = ""
 ) -> PodEvent | None:
-    """The last Event with one of ``reasons`` after any with ``since_reason``."""
+    """The last Event with one of ``reasons`` after any with ``since_reason``, as one with those
+    that tell the same: each new sandbox makes another Event."""
     later = max((event.last for event in events if event.reason == since_reason), default=0)
     found = [event for event in events if event.reason in reasons and event.last + SECOND > later]
-    return max(found, key=lambda event: event.last, default=None)
+    last = max(found, key=lambda event: event.last, default=None)
+    if last is None:
+        return None
+    same = [event for event in found if _kind(event) == _kind(last)]
+    count = sum(event.count for event in same)
+    return replace(last, first=min(event.first for event in same), count=count)
+
+
+def _kind(event: PodEvent) -> tuple[str, str, str]:
+    return event.reason, event.container, invariant(event.message)
 
 
 def at(microseconds: int | None) -> datetime | None:

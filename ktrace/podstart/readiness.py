@@ -32,8 +32,9 @@ class Moment:
 def moment(pod: Pod, patches: Sequence[Span], last_start: int, offset: int) -> Moment:
     """When ``pod`` became Ready for the first time.
 
-    ``last_start`` is on the node's clock, to which ``offset`` is added to have that of the API
-    server; all in microseconds.
+    ``last_start`` is when its last container had started, and that one's postStart handler had
+    ended, before which the kubelet does not report it. It is on the node's clock, to which
+    ``offset`` is added to have that of the API server; all in microseconds.
     """
     condition = pod.condition(READY)
     if condition is None or not condition.status or condition.since is None:
@@ -79,12 +80,15 @@ def _was_ready_before(
     """Whether the condition may have been true, and false again, before ``since``.
 
     After the last start the kubelet reports that the containers run, each probe that succeeds, and
-    with the last of these Ready. To lose and regain Ready takes two reports more.
+    with the last of these Ready. To lose and regain Ready takes two reports more, none of them
+    before each probe has begun.
     """
     if any(container.restarts for container in pod.containers if container.kind != INIT):
         return True
     probes = sum(found.startup_probe + found.readiness_probe for found in pod.containers)
-    if sum(patch.start - offset < since for patch in patches) > max(1, probes):
+    delayed = (c.started_at + c.probe_delay for c in pod.containers if c.started_at)
+    begun = max(delayed, default=0)
+    if sum(begun <= patch.start - offset < since for patch in patches) > max(1, probes):
         return True
     return not _has_to_wait(pod) and since - last_start > _SOON
 

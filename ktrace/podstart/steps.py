@@ -37,6 +37,8 @@ _DETAILS = {
 }
 """containerd's spans that become details, as 1.7 to 2.3 name them; older ones have none."""
 _SCHEDULING = "scheduling (queue and decision)"
+_GATED = "scheduling, or a scheduling gate until the pod was changed"
+"""A gate that was opened is in no object, Event or span: only that the pod was changed is known."""
 _WRITES = ("Create etcd3", "GuaranteedUpdate etcd3")
 """The API server's spans that store an object: a pod, or the node that it is bound to."""
 
@@ -69,7 +71,7 @@ class Steps:
             steps += self._until_bound(created, binding.span.start)
             done = caused(binding, first)
             steps += request_steps(binding, "bind to a node", clock, done)
-        elif first is None and self.seen.incomplete and clock.end > created:
+        elif first is None and not self.seen.node and clock.end > created:
             steps.append(
                 clock.step(self._scheduling(created, clock.end), SCHEDULER, created, clock.end)
             )
@@ -80,6 +82,11 @@ class Steps:
     def _until_bound(self, created: int, bound: int) -> list[Step]:
         """The scheduler's time; where no span tells the creation, its end is not known."""
         step = self.times.clock.step(self._scheduling(created, bound), SCHEDULER, created, bound)
+        changes = [min(change.end, bound) for change in self.seen.spans.changes]
+        if changes and step.name == _SCHEDULING:
+            clock, changed = self.times.clock, max(created, *changes)
+            gated = clock.step(_GATED, SCHEDULER, created, changed)
+            return [gated, clock.step(_SCHEDULING, SCHEDULER, changed, bound)]
         if self.seen.spans.creation or step.name != _SCHEDULING:
             return [step]
         return [replace(step, name=gaps.NOT_TRACED, unexplained=True)] if step.duration_ms else []

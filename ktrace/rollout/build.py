@@ -306,9 +306,7 @@ def _notes(rollout: Rollout, sources: Sources, parts: _Parts) -> list[str]:
         notes.append(
             f"created when the rollout was over, and not counted in its time: {_some(later)}"
         )
-    lost = [other.name for other in rollout.others if other.revision == rollout.revision]
-    if lost and rollout.revision:
-        notes.append(f"pods of the newest revision that are gone: {_some(lost)}")
+    notes += _lost(rollout, workload)
     if kept := sum(other.kept for other in rollout.others):
         reason = "OnDelete" if workload.on_delete else f"partition {workload.partition}"
         notes.append(f"{_pods(kept, 'stays', 'stay')} of an older revision ({reason})")
@@ -318,6 +316,20 @@ def _notes(rollout: Rollout, sources: Sources, parts: _Parts) -> list[str]:
         notes.append("what a pod waited for before it was created is told by times, not by spans")
     if sources.refused:
         notes.append(f"its controller could not do all at once: {sources.refused[-1]}")
+    return notes
+
+
+def _lost(rollout: Rollout, workload: Workload) -> list[str]:
+    """The pods of the newest revision that are gone, and what is not known because of that."""
+    if not rollout.lost:
+        return []
+    lost = [pod.name for pod in rollout.lost]
+    notes = [f"pods of the newest revision that are gone: {_some(lost)}"]
+    if (new := rollout.replacing) and workload.kind is not JOB:
+        notes.append(
+            "how long the rollout took is not known: perhaps in the place of those, as not Ready "
+            f"before one of them was removed: {_some([pod.name for pod in new])}"
+        )
     return notes
 
 

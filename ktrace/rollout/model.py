@@ -177,3 +177,19 @@ class Rollout:
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     looked_at: datetime | None = field(default=None, compare=False)
+
+    @property
+    def lost(self) -> tuple[OtherPod, ...]:
+        """Pods of the newest revision that are gone."""
+        own = self.revision and [pod for pod in self.others if pod.revision == self.revision]
+        return tuple(own or ())
+
+    @property
+    def replacing(self) -> tuple[RolledPod, ...]:
+        """Those that may be in the place of one that the rollout had made before: they were not
+        Ready yet when a pod of their revision was removed."""
+        removed = min((pod.ending.begun for pod in self.lost if pod.ending.begun), default=None)
+        if removed is None:
+            return ()
+        new = (pod for pod in self.pods if pod.part is Part.NEW)
+        return tuple(pod for pod in new if pod.ready is None or pod.ready >= removed)

@@ -72,7 +72,8 @@ def of(rollout: Rollout) -> Verdict:
             obstacle = "; ".join(filter(None, (obstacle, workload.problem)))
         waits = [pod for pod in counted if pod.state is not State.READY]
     ok = not obstacle and wanted is not None and done >= wanted
-    took, exact = _took(rollout) if ok else (None, False)
+    known = ok and (workload.kind is JOB or not rollout.replacing)
+    took, exact = _took(rollout) if known else (None, False)
     held = chain.longest(rollout.chain) if took is not None else None
     return Verdict(done, wanted, word, ok, obstacle, took, exact, held, tuple(waits))
 

@@ -143,7 +143,7 @@ def moment(at: datetime) -> str:
 
 
 def waits_for(waiting: Waiting, now: datetime | None) -> str:
-    """``pulling busybox, for 20 s``."""
+    """``waiting for the pull of busybox, for 20 s``."""
     seconds = waiting.seconds(now)
     if seconds is None:
         return brief(waiting.what)

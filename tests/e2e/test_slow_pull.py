@@ -44,7 +44,7 @@ def test_a_running_pull_is_told_and_named_by_the_pull_that_waits_for_it(
 
     with pulling("first") as first, pulling("second") as second:
         one, other = f"{first.name}-0", f"{second.name}-0"
-        told = f"pulling {registry}/first:1"
+        told = f"waiting for the pull of {registry}/first:1"
         running = shown(stack, one, lambda start: waiting(start) == told)
         assert not running["complete"]
         (entry,) = running["waitingFor"]

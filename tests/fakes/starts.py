@@ -270,7 +270,7 @@ def event(
 
 
 class Api:
-    """An API server that has one pod, or none, its Events, and its node, or none."""
+    """An API server that has one pod, or none, and its Events; its node may be read, if given."""
 
     def __init__(
         self, pod: Document | None, *events: Document, node: Document | None = None
@@ -280,9 +280,10 @@ class Api:
     def get(self, path: str) -> Document:
         if "/events?" in path:
             return {"items": list(self.events)}
-        found = self.node if "/nodes/" in path else self.pod
+        of_node = "/nodes/" in path
+        found = self.node if of_node else self.pod
         if found is None:
-            raise ApiError(httpx.Response(404, json={"message": "not found"}))
+            raise ApiError(httpx.Response(403 if of_node else 404, json={"message": "not found"}))
         return found
 
 

@@ -250,6 +250,20 @@ def test_the_last_containers_post_start_comes_before_its_probe() -> None:
     ]
 
 
+@pytest.mark.parametrize("patches", [(), (patched(5105), patched(5150))])
+def test_ready_is_never_before_the_end_of_the_last_containers_post_start(
+    patches: tuple[Any, ...],
+) -> None:
+    """Seen on a real cluster: a handler of 1 s was cut to 658 ms by the second of the condition."""
+    calls = (started("main", 80), call("ExecSync", 101, 5000))
+    handler: dict[str, Document] = {"main": {"lifecycle": {"postStart": {"exec": {}}}}}
+    start = shown(*REQUESTS, first_sync(*calls), *patches, pod=ready_pod(5, specs=handler))
+    (handler_step,) = start.ready.steps
+    assert (handler_step.name, handler_step.duration_ms) == ("postStart of main", 5000)
+    assert not handler_step.placed
+    assert start.ready.after_ms == handler_step.end_ms == 5101
+
+
 DOUBTS = {
     "a restart": ready_pod(30)
     | {"status": pod({"main": running(90, restartCount=1)}, ready=30_000)["status"]},
@@ -278,6 +292,16 @@ def test_more_patches_than_a_first_ready_needs_are_a_doubt() -> None:
     patches = [patched(time) for time in (900, 3000, 9000, 15_300)]
     start = shown(*REQUESTS, first_sync(started("main", 80)), *patches, pod=document)
     assert start.ready.after_ms is None
+
+
+@pytest.mark.parametrize(("delay", "known"), [(8, True), (0, False)])
+def test_no_report_from_before_the_probe_begins_is_of_ready(delay: int, known: bool) -> None:
+    """Seen on a real cluster: a start-up probe after 8 s, and two reports of what else changed."""
+    probe = {"exec": {}, "initialDelaySeconds": delay}
+    document = ready_pod(10, specs={"main": {"startupProbe": probe}})
+    patches = [patched(time) for time in (150, 2500, 10_300)]
+    start = shown(*REQUESTS, first_sync(started("main", 80)), *patches, pod=document)
+    assert (start.ready.after_ms == 10_303) is known
 
 
 def test_a_pod_that_is_not_ready_says_why() -> None:
@@ -592,12 +616,12 @@ IN_PROGRESS = {
     "no kubelet": (
         pod({"main": {}}, startTime=None),
         (),
-        f"waiting for the kubelet of {NODE}",
+        f"waiting for the kubelet of {NODE}, for 1 min 30 s",
     ),
     "pulling": (
         pod({"main": waiting()}),
         (event("Pulling", 'Pulling image "main:1"', 70_000, container="main"),),
-        "pulling main:1, for 20 s",
+        "waiting for the pull of main:1, for 20 s",
     ),
     "a volume": (
         pod({"main": waiting()}),
@@ -668,7 +692,7 @@ def test_what_a_start_waits_for_is_its_last_step_from_when_it_is_known_to_have_b
     start = shown(*REQUESTS, first_sync(), pod=pod({"main": waiting()}), events=(pulling,))
     assert [(step.name, step.start_ms, step.end_ms) for step in start.steps[-2:]] == [
         ("not traced", 70, 70_000),
-        ("pulling main:1", 70_000, 90_000),
+        ("waiting for the pull of main:1", 70_000, 90_000),
     ]
     assert start.unexplained_ms == 69_940, "with the 10 ms before the sandbox"
     unknown = shown(*REQUESTS, first_sync(), pod=pod({"main": waiting("ErrImagePull")}))
@@ -784,7 +808,7 @@ def test_the_calls_of_a_sync_that_has_not_ended_are_shown() -> None:
     )
     assert {"sandbox", "start container main"} <= set(names(start))
     assert waterfall.title(start) == "pod default/a: 1 of 2 containers started, 1 min 30.0 s so far"
-    assert "now: pulling side:1, for 1 min 29 s" in waterfall.summary(start)
+    assert "now: waiting for the pull of side:1, for 1 min 29 s" in waterfall.summary(start)
 
 
 def test_a_pod_of_which_jaeger_has_nothing_is_told_to_the_second() -> None:

@@ -9,14 +9,17 @@ other ways, such as an init container that succeeds at the fourth attempt, are n
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from ktrace.components import CONTAINERD, KUBELET
 from ktrace.podstart import search
 from ktrace.podstart.model import PodStart
-from ktrace.view import waterfall
+from ktrace.view import terminal, waterfall
+from tests import golden
 from tests.fakes import recorded_pods
 from tests.fakes.clock import Clock
 
@@ -226,6 +229,34 @@ KINDS = {
         versions=ONE,
     ),
 }
+KINDS |= {
+    "on-agent": Said(
+        "2 of 2",
+        (
+            "bind to a node",
+            VOLUMES,
+            "sandbox",
+            "init container prepare runs",
+            "start container main",
+        ),
+        after=("postStart of main",),
+        complete=True,
+        versions=ONE,
+    ),
+    "held-pull": Said(
+        "1 of 1",
+        (
+            "sandbox",
+            "waits for the pull of localhost:5000/first:1 by default/pulls-first",
+            "pull localhost:5000/second:1",
+            "start container main",
+        ),
+        after=("the kubelet reports that the pod is Ready",),
+        complete=True,
+        versions=ONE,
+    ),
+}
+"""Of a cluster of two nodes, on both of which an image was pulled, one image after the other."""
 RECORDED = [(version, kind) for kind, said in KINDS.items() for version in said.versions]
 
 WITHOUT_SYNCS = {
@@ -239,6 +270,8 @@ WITHOUT_SYNCS = {
 """Kinds of which Jaeger has no ended syncPod: without the pod object nothing is known."""
 
 WITHOUT_NODE = {"unschedulable", "own-scheduler"}
+ON_AGENT = dict.fromkeys(("on-agent", "held-pull"), "-agent-0")
+SNAPSHOTS = Path(__file__).resolve().parent / "snapshots"
 
 
 @pytest.fixture(params=RECORDED, ids="/".join)
@@ -266,7 +299,9 @@ def test_a_start_of_each_kind_is_told(recording: recorded_pods.Recorded) -> None
     assert tuple(step.name for step in start.ready.steps) == said.after
     is_ready = said.ready_at_once or (bool(said.after) and not said.waiting)
     assert (start.ready.after_ms is not None) is is_ready
-    assert start.node.endswith("-server-0") is (recording.kind not in WITHOUT_NODE)
+    node = "" if recording.kind in WITHOUT_NODE else ON_AGENT.get(recording.kind, "-server-0")
+    assert start.node.endswith(node)
+    assert bool(start.node) is bool(node)
 
 
 def test_only_a_handler_is_called_one(recording: recorded_pods.Recorded) -> None:
@@ -309,6 +344,33 @@ def test_what_came_before_and_after_a_start_is_no_part_of_it(
     assert 1000 <= webhook.duration_ms < 1500
     assert "deadline exceeded" in webhook.error
     assert webhook.critical
+
+
+@pytest.mark.parametrize("kind", ON_AGENT)
+def test_every_line_of_an_agents_pod_is_as_it_was(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = recorded_pods.load("v1.36", kind)
+    Clock(found.now / 1e6).drive(monkeypatch, search)
+    start = found.start()
+    assert start
+    table = terminal.plain(waterfall.table(start, terminal.PIPE_WIDTH))
+    lines = [waterfall.title(start), *table.splitlines(), *waterfall.summary(start)]
+    golden.check(SNAPSHOTS / f"{kind}.txt", "".join(f"{line.rstrip()}\n" for line in lines))
+
+
+def test_the_steps_of_a_pod_on_an_agent_are_all_of_that_node(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The server pulled an image at the same time, which held nothing up on the agent."""
+    found = recorded_pods.load("v1.36", "held-pull")
+    Clock(found.now / 1e6).drive(monkeypatch, search)
+    assert "default/pulls-elsewhere" in json.dumps(found.traces)
+    start = found.start()
+    assert start
+    own = {step.node for step in start.steps if step.component in (KUBELET, CONTAINERD)}
+    assert own == {start.node}
+    assert not any("elsewhere" in name for name in top(start))
 
 
 def test_a_static_pod_is_the_kubelet_s_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -316,6 +316,25 @@ def test_a_pod_that_replaced_another_an_hour_later_is_not_in_the_time() -> None:
     )
 
 
+@pytest.mark.parametrize("deleted", [28_700, 29_000], ids=["before", "after"])
+def test_pods_in_the_place_of_removed_ones_do_not_tell_what_the_rollout_took(
+    deleted: float,
+) -> None:
+    """Seen on a real cluster: its ReplicaSet was deleted when the rollout was over, and the pods of
+    the next one were what "held up" the rollout."""
+    gone = [web_pod(at, ready=1500, deleted=deleted, gone=32_000) for at in range(3)]
+    again = [web_pod(at, created=28_900, ready=29_700) for at in range(5, 8)]
+    cluster = rollouts.deployment([*gone, *again])
+    rollout = shown(cluster, DEPLOYMENT, "web", rollouts.written())
+    assert verdict.of(rollout).took is None
+    assert title(rollout).startswith("deployment shop/web: 3 of 3 pods Ready; the slowest start: ")
+    (told,) = [line for line in summary(rollout) if line.startswith("how long the rollout took")]
+    assert again[0].name in told
+    finished = rollouts.deployment([*three(), web_pod(9, ready=1500, deleted=28_700, gone=32_000)])
+    kept = shown(finished, DEPLOYMENT, "web", rollouts.written())
+    assert verdict.of(kept).took is not None, "these were Ready before"
+
+
 def test_a_pod_replaced_long_after_a_change_of_labels_is_not_what_that_took() -> None:
     before = [web_pod(at, created=_LONG_AGO, ready=-60_000) for at in range(2)]
     replaced = web_pod(9, created=3_600_000, ready=3_602_000)
