@@ -9,15 +9,15 @@ from runtime_observability.core.args import ConfigFilesArgs
 from runtime_observability.host import runner
 
 _FUNCTIONS = runner.script(runner.FUNCTIONS)
-_WRITE = f'''set -eu
+_WRITE = f"""set -eu
 {_FUNCTIONS}
 put "$DIRECTORY/$FILE"
-'''
-_REMOVE = f'''set -eu
+"""
+_REMOVE = f"""set -eu
 {_FUNCTIONS}
 remove "$DIRECTORY/$FILE"
 rmdir "$DIRECTORY" 2>/dev/null || :
-'''
+"""
 
 
 class ConfigFiles(pulumi.ComponentResource):

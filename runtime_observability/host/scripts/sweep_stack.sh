@@ -46,7 +46,11 @@ if [ -e "$DIRECTORY" ]; then
 fi
 here=.stacks/${DIRECTORY##*/} claim=
 [ ! -f "$here/stack.json" ] || IFS= read -r claim <"$here/stack.json" || :
-[ -z "$claim" ] || [ "$claim" != "${CLAIM:-}" ] || remove "$here"
+if [ -n "$claim" ] && [ "$claim" = "${CLAIM:-}" ]; then
+  remove "$here"
+  # A node that starts after a move finds its folder gone, and Docker makes that and those above again.
+  rmdir "${DIRECTORY%/*}" "${DIRECTORY%/*/*}" 2>/dev/null || :
+fi
 for volume in $kept; do
   docker volume inspect "$volume" >/dev/null 2>&1 || continue
   echo "stack $STACK: its traces stay in Docker's volume $volume, where the next up finds them;" \

@@ -714,7 +714,9 @@ def test_a_folder_that_was_moved_loses_the_stacks_own(
     texts = {"own": f"{names.claim}\n", "another": f"{another}\n", "broken": names.claim[:9]}
     if claim in texts:
         (here / "stack.json").write_text(texts[claim])
+    names.node_directory.mkdir(parents=True)  # by Docker, when a node has started since
     monkeypatch.chdir(moved)
     done = sh(STACK, daemon, **values(names), CLAIM=names.claim)
     assert (done.returncode, done.stderr) == (0, "")
     assert here.exists() is (claim != "own")
+    assert names.folder.exists() is (claim != "own")
