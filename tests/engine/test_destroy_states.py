@@ -65,7 +65,9 @@ def test_destroy_tells_of_a_folder_that_cannot_be_changed_and_goes_on_afterwards
     with a_k3d(doomed, tmp_path, _OF_ANOTHER_ARCHITECTURE):
         with read_only(doomed.directory):
             refused = doomed.start("destroy", "--yes", "--skip-preview").wait(UP_SECONDS).failed()
-        assert f"not removed, for the reason above: {doomed.directory}" in refused.said
+        assert (
+            f"{doomed.directory}/cluster.kept was not removed, for the reason above" in refused.said
+        )
         assert _CURE in refused.said
         assert "Traceback" not in refused.said
         assert doomed.ids() == before

@@ -14,8 +14,9 @@ put() {
 
 # Removes files and folders of the stack, and says how to go on where one stays.
 remove() {
-  rm -rf "$@" || {
-    echo "not removed, for the reason above: $*. $AGAIN" >&2
+  for path in "$@"; do
+    rm -rf "$path" && [ ! -e "$path" ] && continue
+    echo "$path was not removed, for the reason above. $AGAIN" >&2
     exit 1
-  }
+  done
 }

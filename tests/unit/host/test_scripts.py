@@ -6,6 +6,7 @@ guards get, with an environment of only PATH and the guard's values.
 
 from __future__ import annotations
 
+import shutil
 import stat
 import subprocess
 from dataclasses import replace
@@ -481,7 +482,8 @@ def test_a_folder_that_cannot_be_written_fails_the_delete_with_the_reason(
     assert done.returncode != 0
     reason, cure = done.stderr.splitlines()
     assert reason == "rm: Read-only file system"
-    assert cure.startswith(f"not removed, for the reason above: {names.directory}")
+    assert cure.startswith(f"{names.directory}")
+    assert " was not removed, for the reason above. " in cure
     assert cure.endswith("run the same pulumi command again")
     assert daemon.names == set()
 
@@ -720,3 +722,21 @@ def test_a_folder_that_was_moved_loses_the_stacks_own(
     assert (done.returncode, done.stderr) == (0, "")
     assert here.exists() is (claim != "own")
     assert names.folder.exists() is (claim != "own")
+
+
+def test_a_folder_that_docker_made_where_the_project_was_is_told(
+    daemon: FakeDaemon, names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is root's: the user's rm cannot remove it."""
+    here = Names(names.stack, tmp_path / "moved").directory
+    here.mkdir(parents=True)
+    (here / "stack.json").write_text(f"{names.claim}\n")
+    names.node_directory.mkdir(parents=True)
+    rm = shutil.which("rm")
+    refuse = f'[ "$2" != "{names.directory}" ] || exit 1'
+    daemon.executables.script("rm", f'#!/bin/sh\n{refuse}\nexec {rm} "$@"\n')
+    monkeypatch.chdir(tmp_path / "moved")
+    done = sh(STACK, daemon, **values(names), CLAIM=names.claim)
+    assert done.returncode == 0
+    assert f"`sudo rmdir -p '{names.node_directory}'` removes them" in done.stderr
+    assert not here.exists()
