@@ -61,7 +61,9 @@ def printed(command: local.Command) -> pulumi.Output[dict[str, Any]]:
 
 def in_turn(scripts: Sequence[str]) -> str:
     """One shell text of ``scripts``, each run after the one before it has succeeded."""
-    return "set -e\n" + "".join(f"(\n{runner.script(name)})\n" for name in scripts)
+    return f"set -e\n{runner.script(runner.FUNCTIONS)}" + "".join(
+        f"(\n{runner.script(name)})\n" for name in scripts
+    )
 
 
 def guard(

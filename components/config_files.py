@@ -6,14 +6,16 @@ import pulumi
 from pulumi_command import local
 
 from runtime_observability.core.args import ConfigFilesArgs
+from runtime_observability.host import runner
 
-_WRITE = """set -eu
-umask 077
-mkdir -p "$DIRECTORY"
-cat >"$DIRECTORY/.$FILE"
-mv "$DIRECTORY/.$FILE" "$DIRECTORY/$FILE"
+_FUNCTIONS = runner.script(runner.FUNCTIONS)
+_WRITE = f"""set -eu
+{_FUNCTIONS}
+put "$DIRECTORY/$FILE"
 """
-_REMOVE = """rm -f "$DIRECTORY/$FILE"
+_REMOVE = f"""set -eu
+{_FUNCTIONS}
+remove "$DIRECTORY/$FILE"
 rmdir "$DIRECTORY" 2>/dev/null || :
 """
 

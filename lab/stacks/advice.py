@@ -40,6 +40,11 @@ def explain(output: str, stack: str) -> str | None:
 
 
 def _lock(output: str, stack: str) -> str | None:
+    if "unexpected end of JSON input" in output and "failed to load checkpoint" not in output:
+        return (
+            "The disk was full when Pulumi wrote a lock, and an empty file is left of it. Free some"
+            f" space, then {_unlock(stack)}"
+        )
     lock = re.search(r"created by \S+@(\S+) \(pid (\d+)\)", output)
     if lock is None or lock[1] != socket.gethostname():
         return None
@@ -47,8 +52,14 @@ def _lock(output: str, stack: str) -> str | None:
         return f"Process {lock[2]} is working on stack {stack}: wait until it has ended."
     return (
         f"The run that locked stack {stack} (pid {lock[2]}) was killed before it could unlock"
-        f" it. Unlock it with `pulumi cancel --yes --stack {stack}` in a shell that has"
-        ' evaluated `eval "$(make -s env)"`, then run the same command again.'
+        f" it: {_unlock(stack)}"
+    )
+
+
+def _unlock(stack: str) -> str:
+    return (
+        f"unlock it with `pulumi cancel --yes --stack {stack}` in a shell that has evaluated"
+        ' `eval "$(make -s env)"`, and run the same command again.'
     )
 
 

@@ -8,8 +8,14 @@ from pathlib import Path
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replaces ``path`` with ``text``, mode 0600; creates a missing folder with mode 0700."""
+    """Replaces ``path`` with ``text``, mode 0600; creates a missing folder with mode 0700.
+
+    Docker makes a folder of a file that it was told to mount and that was not there: an empty one
+    gives way.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.is_dir():
+        path.rmdir()
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w") as file:

@@ -12,6 +12,7 @@ from runtime_observability.core.observation import Record
 from runtime_observability.core.problem import Problem
 from runtime_observability.host import store
 from runtime_observability.host.docker import ClusterNodes, Daemon, Owned
+from runtime_observability.host.files import is_folder
 
 FOLDER = "project folder"
 """The key of the problem with a folder that was moved or copied."""
@@ -26,6 +27,8 @@ def refuse_a_claimed_folder(names: Names) -> list[Problem]:
     try:
         claim = _read_claim(names)
     except PermissionError:
+        if not is_folder(names.directory):  # the folder above is closed, and `disk` tells that
+            return []
         return [
             Problem(
                 "stack name",

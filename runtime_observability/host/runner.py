@@ -14,6 +14,8 @@ from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parent / "scripts"
 """The delete scripts, which Pulumi's state also contains: POSIX sh that needs docker and rm."""
+FUNCTIONS = "functions.sh"
+"""The script that stands before others and has what they share."""
 
 variables: dict[str, str] = {}
 """Added to the environment of every command: which daemon docker and k3d use (``daemon.use``)."""
@@ -153,4 +155,5 @@ def script(name: str) -> str:
 def run_script(name: str, values: Mapping[str, str], *, timeout: float = 120) -> Result:
     """Runs the delete script ``name`` with ``values`` added to the environment."""
     environment = os.environ | variables | dict(values)
-    return run(["sh", "-c", script(name), name], timeout=timeout, environment=environment)
+    text = script(FUNCTIONS) + script(name)
+    return run(["sh", "-c", text, name], timeout=timeout, environment=environment)

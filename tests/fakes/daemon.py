@@ -200,12 +200,18 @@ class FakeDaemon:
             case ["volume", "inspect", name]:
                 return Answer(code=0 if name in {found.name for found in self.volumes} else 1)
             case ["network", "rm", network]:
-                if any(network in container.networks for container in self.containers):
+                if self._connected(network):
                     return Answer(stderr=f"network {network} has active endpoints\n", code=1)
                 return _remove(self.networks, [network])
             case ["network", "disconnect", "-f", network, name]:
+                if self._container(name).stuck:
+                    return Answer(stderr="device busy\n", code=1)
+                if self._container(name) not in self._connected(network):
+                    return Answer(stderr=f"{name} is not connected to {network}\n", code=1)
                 self._container(name).networks.remove(network)
                 return Answer()
+            case ["network", "inspect", "--format", _, network] if network in self._ids():
+                return Answer("".join(f"{found.name} " for found in self._connected(network)))
             case ["logs", "--timestamps", "--since", _, "--until", _, name]:
                 return self._output(name, "log", "errors")
             case ["network", "inspect", "--format", "{{json .Created}}", name]:
@@ -405,6 +411,14 @@ class FakeDaemon:
             template = template.replace(placeholder, value)
         assert "{{" not in template
         return Answer(template)
+
+    def _ids(self) -> set[str]:
+        return {network.id for network in self.networks}
+
+    def _connected(self, network: str) -> list[DockerObject]:
+        """The containers with an endpoint: one that Docker is about to start again has none."""
+        on_it = (found for found in self.containers if network in found.networks)
+        return [found for found in on_it if found.state != "restarting"]
 
     def _has(self, name: str) -> bool:
         return any(container.name == name for container in self.containers)

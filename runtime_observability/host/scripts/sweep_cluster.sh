@@ -16,6 +16,12 @@ for node in $nodes; do
   esac
 done
 if [ -n "$unowned" ] && [ -z "$owned" ]; then
+  # Nobody but `k3d node create` for this cluster brings a node into the stack's own network.
+  for network in $(docker network ls -q --filter "label=runtime-observability.owner=$OWNER"); do
+    owned=$owned$(docker ps -aq --filter "label=k3d.cluster=$CLUSTER" --filter "network=$network")
+  done
+fi
+if [ -n "$unowned" ] && [ -z "$owned" ]; then
   echo "cluster $CLUSTER has no node of this stack and is not removed;" \
     "\`k3d cluster delete $CLUSTER\` removes it" >&2
   exit 0
@@ -47,7 +53,7 @@ while :; do
     [ "$attempts" -eq 0 ] || sleep 1
     clean=0 attempts=$((attempts + 1))
     if [ "$attempts" -gt 20 ]; then
-      echo "cluster $CLUSTER: could not remove:" $containers $volumes "($errors)" >&2
+      echo "cluster $CLUSTER: could not remove:" $containers $volumes "($errors). $AGAIN" >&2
       exit 1
     fi
     errors=
@@ -55,4 +61,4 @@ while :; do
     [ -z "$volumes" ] || errors="$errors $(docker volume rm -f $volumes 2>&1 >/dev/null)" || :
   fi
 done
-rm -f "$DIRECTORY/kubeconfig" "$DIRECTORY/cluster.json"
+remove "${DIRECTORY:?}/kubeconfig" "$DIRECTORY/cluster.json"

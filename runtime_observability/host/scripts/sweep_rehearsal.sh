@@ -16,7 +16,8 @@ while :; do
     [ "$attempts" -eq 0 ] || sleep 1
     clean=0 attempts=$((attempts + 1))
     if [ "$attempts" -gt 20 ]; then
-      echo "cluster $REHEARSAL: could not remove:" $containers $volumes $networks "($errors)" >&2
+      echo "cluster $REHEARSAL: could not remove:" $containers $volumes $networks "($errors)." \
+        "$AGAIN" >&2
       exit 1
     fi
     errors=
@@ -25,4 +26,4 @@ while :; do
     [ -z "$networks" ] || errors="$errors $(docker network rm $networks 2>&1 >/dev/null)" || :
   fi
 done
-[ ! -e "$DIRECTORY/rehearsal" ] || rm -rf "${DIRECTORY:?}/rehearsal"
+[ ! -e "$DIRECTORY/rehearsal" ] || remove "${DIRECTORY:?}/rehearsal"

@@ -24,7 +24,8 @@ while :; do
     clean=0 attempts=$((attempts + 1))
     if [ "$attempts" -gt 20 ]; then
       networks=$(docker network ls --filter "$owned" --format '{{.Name}}')
-      echo "stack $STACK: could not remove:" $containers $networks $volumes "($errors)" >&2
+      echo "stack $STACK: could not remove:" $containers $networks $volumes "($errors)." \
+        "$AGAIN" >&2
       exit 1
     fi
     errors=
@@ -38,14 +39,22 @@ while :; do
     [ -z "$volumes" ] || errors="$errors $(docker volume rm -f $volumes 2>&1 >/dev/null)" || :
   fi
 done
-rm -rf "${DIRECTORY:?}"
-if [ -e "$DIRECTORY" ]; then
-  echo "stack $STACK: could not remove $DIRECTORY" >&2
-  exit 1
-fi
 here=.stacks/${DIRECTORY##*/} claim=
 [ ! -f "$here/stack.json" ] || IFS= read -r claim <"$here/stack.json" || :
-[ -z "$claim" ] || [ "$claim" != "${CLAIM:-}" ] || rm -rf "$here"
+[ "$claim" = "${CLAIM:-}" ] || claim=
+if [ -n "$claim" ] && [ ! -f "$DIRECTORY/stack.json" ]; then
+  # The project was moved. For a node that has started since, Docker has made the folder again that it
+  # mounts, with those above it: they are root's.
+  if rm -rf "${DIRECTORY:?}" 2>/dev/null; then
+    rmdir "${DIRECTORY%/*}" "${DIRECTORY%/*/*}" 2>/dev/null || :
+  else
+    echo "stack $STACK: empty folders that Docker has made stay where the project was;" \
+      "\`sudo rmdir -p '$DIRECTORY/node'\` removes them" >&2
+  fi
+else
+  remove "${DIRECTORY:?}"
+fi
+[ -z "$claim" ] || remove "$here"
 for volume in $kept; do
   docker volume inspect "$volume" >/dev/null 2>&1 || continue
   echo "stack $STACK: its traces stay in Docker's volume $volume, where the next up finds them;" \

@@ -160,6 +160,7 @@ def test_every_command_uses_the_chosen_daemon(
     daemons.use(Choice("unix:///own.sock"))
     assert runner.run(shown).stdout == "unix:///own.sock\n"
     monkeypatch.setattr(runner, "SCRIPTS", Path(daemon.path.partition(":")[0]))
+    daemon.executables.script(runner.FUNCTIONS, "")
     daemon.executables.script("shown", "echo $DOCKER_HOST $OWNER")
     assert runner.run_script("shown", {"OWNER": "me"}).stdout == "unix:///own.sock me\n"
 

@@ -253,3 +253,5 @@ def test_a_folder_of_another_user_is_refused(
     monkeypatch.setattr(Path, "read_text", denied)
     (problem,) = ownership.refuse_a_claimed_folder(claimed)
     assert "belongs to another user of this machine" in problem.seen
+    claimed.directory.rename(claimed.directory.with_name("other"))
+    assert ownership.refuse_a_claimed_folder(claimed) == [], "nobody has it"

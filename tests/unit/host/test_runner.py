@@ -138,6 +138,7 @@ def test_a_script_with_the_line_ends_of_windows_runs(
 ) -> None:
     """Git for Windows writes them into a checkout, and sh takes a CR for a part of the word."""
     (tmp_path / "say.sh").write_bytes(b'set -eu\r\n[ -n "$WORD" ] || exit 0\r\necho "$WORD"\r\n')
+    (tmp_path / runner.FUNCTIONS).write_bytes(b"unused() {\r\n  true\r\n}\r\n")
     monkeypatch.setattr(runner, "SCRIPTS", tmp_path)
     assert "\r" not in runner.script("say.sh")
     result = runner.run_script("say.sh", {"WORD": "said"})

@@ -6,6 +6,7 @@ guards get, with an environment of only PATH and the guard's values.
 
 from __future__ import annotations
 
+import shutil
 import stat
 import subprocess
 from dataclasses import replace
@@ -185,12 +186,33 @@ def test_a_node_that_somebody_added_goes_with_the_cluster(
     assert not names.directory.exists()
 
 
+def test_a_node_that_somebody_added_goes_when_the_others_are_gone(
+    daemon: FakeDaemon, names: Names, neighbour: Names
+) -> None:
+    """By hand, for instance: what is left of the cluster is in the stack's own network."""
+    before = daemon.names
+    daemon.network(names.network, labels=names.labels)
+    daemon.container(
+        "k3d-extra-0",
+        labels={"k3d.cluster": names.cluster, "k3d.role": "agent"},
+        networks=[f"id-of-{names.network}"],
+        state="restarting",
+    )
+    daemon.volume(f"k3d-{names.cluster}-images", labels={"k3d.cluster": names.cluster})
+    done = sh(CLUSTER, daemon, **values(names))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert daemon.names - before == {names.network}
+
+
 def test_a_cluster_whose_nodes_have_no_owner_is_left_alone_and_said_so(
     daemon: FakeDaemon, names: Names
 ) -> None:
-    """Somebody's own cluster of that name."""
+    """Somebody's own cluster of that name, in a network of its own."""
+    daemon.network(names.network, labels=names.labels)
     daemon.container(
-        "k3d-traced-dev-server-0", labels={"k3d.cluster": names.cluster, "k3d.role": "server"}
+        "k3d-traced-dev-server-0",
+        labels={"k3d.cluster": names.cluster, "k3d.role": "server"},
+        networks=["id-of-k3d-traced-dev"],
     )
     done = sh(CLUSTER, daemon, **values(names))
     assert done.returncode == 0
@@ -198,7 +220,7 @@ def test_a_cluster_whose_nodes_have_no_owner_is_left_alone_and_said_so(
         "cluster traced-dev has no node of this stack and is not removed; "
         "`k3d cluster delete traced-dev` removes it\n"
     )
-    assert daemon.names == {"k3d-traced-dev-server-0"}
+    assert daemon.names == {"k3d-traced-dev-server-0", names.network}
 
 
 @pytest.mark.parametrize("owner", ["", "0123456789abcdef"])
@@ -458,8 +480,29 @@ def test_a_folder_that_cannot_be_written_fails_the_delete_with_the_reason(
     daemon.executables.script("rm", "#!/bin/sh\necho 'rm: Read-only file system' >&2\nexit 1\n")
     done = sh(text, daemon, **values(names))
     assert done.returncode != 0
-    assert done.stderr == "rm: Read-only file system\n"
+    reason, cure = done.stderr.splitlines()
+    assert reason == "rm: Read-only file system"
+    assert cure.startswith(f"{names.directory}")
+    assert " was not removed, for the reason above. " in cure
+    assert cure.endswith("run the same pulumi command again")
     assert daemon.names == set()
+
+
+@pytest.mark.parametrize("content", ["", "a file"])
+def test_a_folder_in_the_place_of_a_file_goes(
+    daemon: FakeDaemon, names: Names, content: str
+) -> None:
+    """Docker makes one of a kubeconfig that a container mounts and that is not there."""
+    cluster(daemon, names)
+    for file in (names.kept, names.kubeconfig, names.record, names.claim_file):
+        file.mkdir(parents=True)
+        if content:
+            (file / "content").write_text(content)
+    for text in (RELEASE, CLUSTER_GUARD, STACK):
+        done = sh(text, daemon, **values(names), DIGEST="a" * 16)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert daemon.names == set()
+    assert not names.directory.exists()
 
 
 def test_no_folder_is_no_reason_to_delete_the_root(daemon: FakeDaemon, names: Names) -> None:
@@ -490,6 +533,27 @@ def test_the_network_is_free_of_endpoints_afterwards(
     assert [call.argv[-1] for call in daemon.calls_to("docker", "network", "disconnect")] == [
         "id-of-registry"
     ]
+
+
+def test_a_container_that_crashes_again_and_again_does_not_hold_the_network(
+    daemon: FakeDaemon, names: Names
+) -> None:
+    """While Docker waits to start it, it is on the network and cannot be disconnected."""
+    daemon.network(names.network, labels=names.labels)
+    daemon.container("crashing", networks=[f"id-of-{names.network}"], state="restarting")
+    done = sh(NETWORK, daemon, **values(names))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert daemon.calls_to("docker", "network", "disconnect")
+
+
+def test_a_container_that_stays_connected_is_named(daemon: FakeDaemon, names: Names) -> None:
+    daemon.network(names.network, labels=names.labels)
+    daemon.container("registry", networks=[f"id-of-{names.network}"], stuck=True)
+    done = sh(NETWORK, daemon, **values(names))
+    assert done.returncode == 1
+    assert done.stderr.startswith("network traced-dev: could not disconnect: registry (")
+    assert "device busy" in done.stderr
+    assert done.stderr.endswith("run the same pulumi command again\n")
 
 
 def test_a_network_of_another_owner_keeps_its_containers(daemon: FakeDaemon, names: Names) -> None:
@@ -536,6 +600,29 @@ def test_a_file_that_could_not_be_written_whole_leaves_the_old_one(
     daemon.executables.script("cat", "#!/bin/sh\necho half\nexit 1\n")  # as on a full disk
     assert sh(config_files._WRITE, daemon, stdin="new", **environment).returncode != 0
     assert (folder / "a.yaml").read_text() == "old"
+
+
+@pytest.mark.parametrize("content", ["", "a file"])
+def test_an_empty_folder_in_the_place_of_a_file_gives_way(
+    daemon: FakeDaemon, names: Names, content: str
+) -> None:
+    writers = (
+        (config_files._WRITE, names.node_directory / "a.yaml"),
+        (KEEP, names.kept),
+        (CLAIM, names.claim_file),
+    )
+    for text, file in writers:
+        file.mkdir(parents=True)
+        if content:
+            (file / "content").write_text(content)
+        more = {"FILE": file.name, "CLAIM": names.claim, "DIGEST": "a" * 16}
+        done = sh(text, daemon, stdin="new", DIRECTORY=str(file.parent), **more)
+        assert (done.returncode == 0) is not bool(content)
+        assert file.is_file() is not bool(content)
+        assert (str(file) in done.stderr) is bool(content)
+        removed = sh(config_files._REMOVE, daemon, DIRECTORY=str(file.parent), FILE=file.name)
+        assert (removed.returncode, removed.stderr) == (0, "")
+        assert not file.exists()
 
 
 def test_the_folder_goes_with_its_last_file(daemon: FakeDaemon, names: Names) -> None:
@@ -629,7 +716,27 @@ def test_a_folder_that_was_moved_loses_the_stacks_own(
     texts = {"own": f"{names.claim}\n", "another": f"{another}\n", "broken": names.claim[:9]}
     if claim in texts:
         (here / "stack.json").write_text(texts[claim])
+    names.node_directory.mkdir(parents=True)  # by Docker, when a node has started since
     monkeypatch.chdir(moved)
     done = sh(STACK, daemon, **values(names), CLAIM=names.claim)
     assert (done.returncode, done.stderr) == (0, "")
     assert here.exists() is (claim != "own")
+    assert names.folder.exists() is (claim != "own")
+
+
+def test_a_folder_that_docker_made_where_the_project_was_is_told(
+    daemon: FakeDaemon, names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is root's: the user's rm cannot remove it."""
+    here = Names(names.stack, tmp_path / "moved").directory
+    here.mkdir(parents=True)
+    (here / "stack.json").write_text(f"{names.claim}\n")
+    names.node_directory.mkdir(parents=True)
+    rm = shutil.which("rm")
+    refuse = f'[ "$2" != "{names.directory}" ] || exit 1'
+    daemon.executables.script("rm", f'#!/bin/sh\n{refuse}\nexec {rm} "$@"\n')
+    monkeypatch.chdir(tmp_path / "moved")
+    done = sh(STACK, daemon, **values(names), CLAIM=names.claim)
+    assert done.returncode == 0
+    assert f"`sudo rmdir -p '{names.node_directory}'` removes them" in done.stderr
+    assert not here.exists()

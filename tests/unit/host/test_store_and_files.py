@@ -167,6 +167,18 @@ def test_an_old_file_that_all_could_read_is_closed(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_an_empty_folder_in_its_place_gives_way_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    path.mkdir()
+    write_private(path, "text")
+    assert path.read_text() == "text"
+    path.unlink()
+    (path / "content").mkdir(parents=True)
+    with pytest.raises(OSError, match=str(path)):
+        write_private(path, "text")
+    assert (path / "content").is_dir()
+
+
 def test_a_half_written_file_is_hidden_and_named_after_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

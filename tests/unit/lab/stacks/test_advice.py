@@ -28,6 +28,15 @@ def test_a_lock_is_explained_by_whether_its_run_still_lives() -> None:
     assert "wait" in (explain(lock(os.getpid()), "dev") or "")
 
 
+def test_half_a_lock_of_a_full_disk_is_explained_and_half_a_state_is_not_called_that() -> None:
+    """Seen with pulumi 3.259.0 in each later command, until `pulumi cancel` removed the file."""
+    assert "pulumi cancel --yes --stack dev" in (
+        explain("error: unexpected end of JSON input", "dev") or ""
+    )
+    state = "error: failed to load checkpoint: unexpected end of JSON input"
+    assert explain(state, "dev") is None
+
+
 def test_another_passphrase_is_explained_and_other_errors_are_left_alone() -> None:
     said = explain("error: get stack secrets manager: incorrect passphrase", "dev") or ""
     assert "Pulumi.dev.yaml" in said
