@@ -105,6 +105,6 @@ def test_the_folder_of_another_user_is_told_and_not_looked_into(
     read_only(names.state_folder, monkeypatch)
     found = observe(names, {}, volumes=[f"{names.directory}:/theirs"])
     told = "\n".join(map(str, found.problems))
-    assert "belongs to another user of this machine" in told
+    assert "another user" not in told, "there may be no folder of that name"
     assert f"{names.state_folder} cannot be written" in told
     assert "does not exist" not in told, "nobody can tell that"
