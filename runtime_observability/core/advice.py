@@ -6,8 +6,9 @@ import re
 from datetime import date
 
 from runtime_observability.core import compatibility, spec_changes, stores, support, unused
+from runtime_observability.core.args import JaegerArgs
 from runtime_observability.core.cluster_spec import ClusterSpec
-from runtime_observability.core.naming import Names
+from runtime_observability.core.naming import SPEC_LABEL, Names
 from runtime_observability.core.observation import Observation
 from runtime_observability.core.settings.model import Settings
 from runtime_observability.core.transition import identity, transition
@@ -18,13 +19,18 @@ _RESTART = (
 
 
 def warnings(
-    settings: Settings, names: Names, spec: ClusterSpec, observed: Observation
+    settings: Settings,
+    names: Names,
+    spec: ClusterSpec,
+    observed: Observation,
+    jaeger: JaegerArgs | None = None,
 ) -> list[str]:
-    """All of them, the most urgent first."""
+    """All of them, the most urgent first; ``jaeger`` is the one that is wanted."""
     return [
         *(f"{drift}: up will repair it" for drift in observed.drift),
         *_change(names, spec, observed, settings),
         *_other_store(names, observed, settings),
+        *_other_jaeger(observed, settings, jaeger),
         *_other_servers(names, observed, settings),
         *observed.notices,
         *_ended_support(settings, observed.today),
@@ -101,6 +107,23 @@ def _other_store(names: Names, observed: Observation, settings: Settings) -> lis
     else:
         fate = f"its traces stay in {before}"
     return [f"{change} {'replaced' if settings.has_jaeger else 'removed'}, and {fate}"]
+
+
+def _other_jaeger(
+    observed: Observation, settings: Settings, jaeger: JaegerArgs | None
+) -> list[str]:
+    """What happens to the traces when Jaeger is replaced, and goes on with the same store.
+
+    One of a release without the label is replaced because of it.
+    """
+    if jaeger is None or not observed.trace_store == settings.store_label == stores.MEMORY:
+        return []
+    if observed.jaeger_spec == jaeger.container.labels[SPEC_LABEL]:
+        return []
+    return [
+        "Jaeger will be replaced, and the traces in its memory are lost: traceStore badger keeps "
+        "traces beyond that"
+    ]
 
 
 def _other_servers(names: Names, observed: Observation, settings: Settings) -> list[str]:

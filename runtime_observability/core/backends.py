@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 from runtime_observability.core import (
     compatibility,
@@ -101,6 +102,9 @@ def jaeger(settings: Settings, names: Names, observed: Observation) -> JaegerArg
         volume=volume,
         stop_seconds=_STORE_STOP_SECONDS if keeps else _STOP_SECONDS,
     )
+    if not keeps:  # the next run tells a change that costs its traces
+        mark = {naming.SPEC_LABEL: _identity(container)}
+        container = replace(container, labels={**container.labels, **mark})
     engine = _search_engine(settings, names, observed, container) if settings.store_urls else None
     return JaegerArgs(container, url, engine, _cassandra(settings, names))
 
@@ -177,16 +181,6 @@ def _cassandra(settings: Settings, names: Names) -> CassandraArgs | None:
 def _search_engine(
     settings: Settings, names: Names, observed: Observation, container: ContainerArgs
 ) -> SearchEngineArgs:
-    parts = {
-        "image": container.image,
-        "uploads": container.uploads,
-        "labels": {
-            key: container.labels[key] for key in container.labels.keys() - {naming.MADE_LABEL}
-        },
-        "memory": container.memory_mib,
-        "ports": container.ports,
-        "owner": container.owner,
-    }
     return SearchEngineArgs(
         stack=names.stack,
         is_own=settings.has_own_open_search,
@@ -202,9 +196,26 @@ def _search_engine(
         replicas=0 if settings.has_own_open_search else settings.trace_store_replicas,
         keep=settings.keep_traces,
         jaeger=str(settings.jaeger_version),
-        of_container=hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16],
+        of_container=_identity(container),
         today=observed.today.isoformat() if observed.today else "",
     )
+
+
+def _identity(container: ContainerArgs) -> str:
+    """Of what the container is made of: with another one, Pulumi makes another container."""
+    parts = {
+        "image": container.image,
+        "command": container.command,
+        "environment": container.variables,
+        "uploads": container.uploads,
+        "labels": {
+            key: container.labels[key] for key in container.labels.keys() - {naming.MADE_LABEL}
+        },
+        "memory": container.memory_mib,
+        "ports": container.ports,
+        "owner": container.owner,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _store_labels(settings: Settings) -> dict[str, str]:

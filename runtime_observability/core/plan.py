@@ -154,7 +154,7 @@ def make_plan(
         else {},
         resource_attributes=marks.attributes,
         trace_outputs=_trace_outputs(settings),
-        warnings=tuple(advice.warnings(settings, names, spec, observed)),
+        warnings=tuple(advice.warnings(settings, names, spec, observed, jaeger)),
         tracing=(*tracing.lines, *settings.preset.lines),
     )
 

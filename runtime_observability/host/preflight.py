@@ -112,7 +112,7 @@ def observe(
         has_jaeger=has_jaeger,
         open_search=open_search,
     )
-    trace_store, trace_store_servers = _trace_store(names, containers)
+    trace_store, trace_store_servers, jaeger_spec = _trace_store(names, containers)
     if of_image.result():
         drift.append(f"image {image} is gone")
     return Observation(
@@ -131,6 +131,7 @@ def observe(
         },
         made=found.made,
         trace_store=trace_store,
+        jaeger_spec=jaeger_spec,
         trace_store_servers=trace_store_servers,
         notices=(
             *(found.reasons if record else ()),
@@ -142,15 +143,17 @@ def observe(
     )
 
 
-def _trace_store(names: Names, containers: Sequence[Owned]) -> tuple[str, tuple[str, ...]]:
-    """That of the stack's Jaeger, with its servers, which one of an earlier release does not tell.
+def _trace_store(names: Names, containers: Sequence[Owned]) -> tuple[str, tuple[str, ...], str]:
+    """That of the stack's Jaeger, its servers, and what it is made of: one of an earlier release
+    tells neither of these two.
 
     Without a Jaeger, what the collector says of it.
     """
     own = {found.name: found for found in containers if found.owner == names.owner}
     if jaeger := own.get(names.jaeger):
-        return jaeger.store or MEMORY, tuple(filter(None, jaeger.store_servers.split(",")))
-    return own[names.collector].store if names.collector in own else "", ()
+        servers = tuple(filter(None, jaeger.store_servers.split(",")))
+        return jaeger.store or MEMORY, servers, jaeger.spec
+    return own[names.collector].store if names.collector in own else "", (), ""
 
 
 def _standing(

@@ -330,6 +330,35 @@ def test_another_store_is_announced(before: str, after: str, fate: str | None) -
     assert all(str(fate) in line and f'"{before}" → "{after}"' in line for line in told)
 
 
+@pytest.mark.parametrize(
+    ("settings", "lost"),
+    [
+        ({}, False),
+        ({"agents": 2}, False),
+        ({"collectorSamplingPerMillion": 5}, False),
+        ({"jaegerMaxTraces": 40_000}, True),
+        ({"jaegerMemoryMiB": 2_000}, True),
+        ({"jaegerUiPort": 16_999}, True),
+        ({"traceStore": "badger"}, False),
+    ],
+)
+def test_a_change_that_costs_the_traces_in_jaegers_memory_is_announced(
+    settings: dict[str, object], lost: bool, default: Run
+) -> None:
+    made = default["jaeger-container"].inputs["labels"]
+    (spec,) = (label["value"] for label in made if label["label"] == naming.SPEC_LABEL)
+    observed = Observation(generation=7, trace_store="memory", jaeger_spec=spec)
+    changed = run(settings, observed=observed)
+    told = [line for line in changed.warnings() if line.startswith("Jaeger will be replaced")]
+    assert bool(told) is lost
+    assert all("the traces in its memory are lost" in line for line in told)
+
+
+def test_a_jaeger_of_a_release_without_the_label_is_replaced_with_its_traces() -> None:
+    lines = run(observed=Observation(generation=7, trace_store="memory")).warnings()
+    assert any(line.startswith("Jaeger will be replaced, and the traces") for line in lines)
+
+
 HERE = {
     "opensearch": "https://search.example:9200",
     "elasticsearch": "https://elastic.example:9200",

@@ -9,7 +9,7 @@ import pytest
 
 from components import _commands, _orphans, config_files
 from runtime_observability.core import compatibility, documents, support
-from runtime_observability.core.naming import Names
+from runtime_observability.core.naming import SPEC_LABEL, Names
 from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.transition import content, identity
 from tests.configuration import PROJECT, parsed, spec_of
@@ -106,6 +106,9 @@ def test_a_container_has_these_inputs_and_no_other(stack: Run, container: str) -
     assert upload.keys() == {"file", "content"}
     assert upload["file"] == found["command"][1]
     assert found.pop("image").startswith("sha256:")
+    spec = [label for label in found["labels"] if label["label"] == SPEC_LABEL]
+    assert len(spec) == (container == "jaeger-container"), "whose change costs the traces in it"
+    found["labels"] = [label for label in found["labels"] if label not in spec]
     assert found == IN_EVERY_CONTAINER | IN_ONE_CONTAINER[container]
 
 

@@ -433,9 +433,13 @@ def test_where_the_traces_are_is_read_from_the_stacks_own_jaeger(
     jaeger = daemon.container(names.jaeger, labels=names.labels | servers)
     observed = observe(names, {})
     assert observed.trace_store == "cassandra"
+    assert observed.jaeger_spec == ""
     assert observed.trace_store_servers == ("a:9042", "b:9042")
     del jaeger.labels[naming.STORE_SERVERS_LABEL]
     assert observe(names, {}).trace_store_servers == ()
+    jaeger.labels = names.labels | {naming.SPEC_LABEL: "0123456789abcdef"}
+    observed = observe(names, {})
+    assert (observed.trace_store, observed.jaeger_spec) == ("memory", "0123456789abcdef")
 
 
 @pytest.mark.usefixtures("record")
