@@ -28,6 +28,7 @@ def test_another_collector_sampling_replaces_the_collector_and_not_the_cluster(
     plan = standing.plan()
     assert "collector-container" in plan.replaced
     assert all(name.startswith("collector") for name in plan.changes)
+    assert "Jaeger will be replaced" not in plan.diagnostics
 
     standing.up()
     after = standing.ids()
@@ -35,6 +36,13 @@ def test_another_collector_sampling_replaces_the_collector_and_not_the_cluster(
     assert after[standing.jaeger] == before[standing.jaeger]
     assert after[standing.server] == before[standing.server]
     standing.expect_no_changes()
+
+
+def test_what_another_jaeger_costs_is_announced(standing: Stack) -> None:
+    standing.configure(jaegerMaxTraces=40_000)
+    plan = standing.plan()
+    assert {name for name in plan.replaced if name.endswith("container")} == {"jaeger-container"}
+    assert "Jaeger will be replaced, and the traces in its memory are lost" in plan.diagnostics
 
 
 def test_jaeger_goes_and_comes_back_beside_the_same_cluster(standing: Stack) -> None:
