@@ -17,7 +17,7 @@ from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Record
 from runtime_observability.core.transition import identity
-from runtime_observability.host import cluster_ready, rehearse, runner, store
+from runtime_observability.host import cluster_ready, ports, rehearse, runner, store
 from runtime_observability.host.cluster_ready import Wanted
 from runtime_observability.host.k3d import NodeWatch
 from tests import configuration
@@ -25,6 +25,13 @@ from tests.configuration import parsed
 from tests.fakes.daemon import FakeDaemon
 
 FILES = documents.node_files(parsed(), cgroup_v1=False)
+
+
+@pytest.fixture(autouse=True)
+def _default_port_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a stack runs on this machine."""
+    default, is_free = parsed().kube_api_port, ports.is_free
+    monkeypatch.setattr(ports, "is_free", lambda port, kind: port == default or is_free(port, kind))
 
 
 @pytest.fixture
