@@ -181,8 +181,9 @@ class Rollout:
     @property
     def lost(self) -> tuple[OtherPod, ...]:
         """Pods of the newest revision that are gone."""
-        own = self.revision and [pod for pod in self.others if pod.revision == self.revision]
-        return tuple(own or ())
+        if not self.revision:
+            return ()
+        return tuple(pod for pod in self.others if pod.revision == self.revision)
 
     @property
     def replacing(self) -> tuple[RolledPod, ...]:

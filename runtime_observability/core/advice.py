@@ -23,9 +23,9 @@ def warnings(
     names: Names,
     spec: ClusterSpec,
     observed: Observation,
-    jaeger: JaegerArgs | None = None,
+    jaeger: JaegerArgs | None,
 ) -> list[str]:
-    """All of them, the most urgent first; ``jaeger`` is the one that is wanted."""
+    """All of them, the most urgent first; ``jaeger`` is the one that is wanted, if any."""
     return [
         *(f"{drift}: up will repair it" for drift in observed.drift),
         *_change(names, spec, observed, settings),

@@ -68,7 +68,8 @@ class Observation:
     trace_store: str = ""
     """The store of the Jaeger that is there; empty: there is none."""
     jaeger_spec: str = ""
-    """The value of its SPEC_LABEL; empty where it keeps traces elsewhere than in its memory."""
+    """The SPEC_LABEL of that Jaeger; empty where it keeps traces elsewhere than in its memory, and
+    where a release without the label made it."""
     trace_store_servers: tuple[str, ...] = ()
     """Where that store is; empty where it is part of the stack, and where that is not known."""
     notices: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
 # What the scripts share; their texts come after this one.
 
-AGAIN='Mend that, then run the same pulumi command again'
+AGAIN='Correct that, then run the same pulumi command again'
 
 # Makes standard input the file $1, whole or not at all, and for this user alone. Docker makes a folder
 # of a file that it was told to mount and that was not there: an empty one gives way.

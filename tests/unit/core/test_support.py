@@ -157,7 +157,7 @@ def test_months_are_counted(day: date, months: int) -> None:
 def warnings(today: date | None, **changes: str) -> list[str]:
     names, settings = Names("dev", Path("/home/ada/observability")), parsed(**changes)
     spec = configuration.spec_of(names, settings)
-    return advice.warnings(settings, names, spec, Observation(today=today))
+    return advice.warnings(settings, names, spec, Observation(today=today), None)
 
 
 def test_a_kubernetes_past_its_end_is_a_warning() -> None:
