@@ -297,6 +297,8 @@ class _Ending:
                 f"nothing is traced for {silent / SECOND:.2f} s before the first stop: a preStop "
                 "handler that is no command has no span"
             )
+        for name in seen.failed_hooks(self._begin) if self._begin else ():
+            yield f"the preStop handler of {name} failed, as an Event says"
         for end in self._containers:
             if end.how == "" and end.stop_ms is not None and end.stop_ms >= _LONG:
                 yield (

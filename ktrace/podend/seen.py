@@ -21,6 +21,7 @@ from ktrace.podend.stops import (
     hooks_in,
     stops_in,
     sync_of,
+    unpaired_hooks,
 )
 from ktrace.podstart.pod import SECOND, Pod, PodEvent
 from ktrace.podstart.seen import node_of
@@ -29,6 +30,7 @@ PHASES = ("Succeeded", "Failed")
 """Of a pod whose containers have ended, and will not be started again."""
 _KILLING = "Killing"
 """The reason of the Event that the kubelet makes of each container before it stops it."""
+FAILED_HOOK = "FailedPreStopHook"
 _HASH = re.compile("[0-9a-f]{32}")
 _PROMPT = SECOND // 20
 _SKEW = 60 * SECOND
@@ -221,6 +223,16 @@ class Seen:
     def _own_syncs(self) -> list[Span]:
         found = (sync_of(trace, TERMINATING) for trace in self._all_terminating)
         return list(filter(None, found))
+
+    def failed_hooks(self, begin: int) -> list[str]:
+        """The containers whose preStop handler failed since ``begin``, as Events alone tell: one
+        that is no command has no span."""
+        unpaired = unpaired_hooks(self._all_terminating, self.all_stops)
+        traced = {stop.name for stop in self.all_stops if stop.pre_stop}
+        traced |= {self.spans.names.get(hook.container_id, "") for hook in unpaired}
+        events = (event for event in self.events_since(begin) if event.reason == FAILED_HOOK)
+        failed = dict.fromkeys(event.container for event in events)
+        return [name for name in failed if not traced & {"", name}]
 
     def events_since(self, begin: int) -> list[PodEvent]:
         """Those that may be of the ending: Events have times to the second."""

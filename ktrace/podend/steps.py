@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from ktrace.components import APISERVER, CONTAINERD, KUBELET
 from ktrace.jaeger import Span, Trace
 from ktrace.podend.model import DELETED, EVICTED, IN_COLLECTION, KILLED, Write
-from ktrace.podend.seen import Seen
+from ktrace.podend.seen import FAILED_HOOK, Seen
 from ktrace.podend.stops import (
     NETWORK,
     STOP_SANDBOX,
@@ -156,7 +156,7 @@ class Steps:
             (
                 event.message or event.reason
                 for event in self.seen.events_since(call.span.start)
-                if event.reason == "FailedPreStopHook" and event.container == name
+                if event.reason == FAILED_HOOK and event.container == name
             ),
             "",
         )

@@ -124,6 +124,32 @@ def test_exit_code_137_alone_is_no_proof_of_the_grace_period() -> None:
     assert (found.killed, found.containers[0].reason) == ((), "OOMKilled")
 
 
+FAILED_HOOK = starts.event("FailedPreStopHook", "PreStopHook failed", 1000, container="main")
+TOLD_BY_EVENT = "the preStop handler of main failed, as an Event says"
+
+
+def test_a_handler_that_failed_without_a_span_is_told_by_its_event() -> None:
+    """As one of httpGet to a port on which nothing listens: it took no time that one would see."""
+    assert TOLD_BY_EVENT in seen(*clean(), pod=None, events=(FAILED_HOOK,)).notes
+    before = {**FAILED_HOOK, "firstTimestamp": starts.second(-9000)}
+    before["lastTimestamp"] = before["firstTimestamp"]
+    assert not seen(*clean(), pod=None, events=(before,)).notes, "of a restart before"
+
+
+def test_a_command_that_failed_is_told_at_its_step_alone() -> None:
+    hook, stop = endings.hook("main", 1010, 90), endings.stop("main", 1100)
+    traces = (
+        START,
+        endings.deleted(1000),
+        endings.terminating(1010, hook, stop, endings.sandbox(1300)),
+        endings.terminated(1500),
+        endings.by_kubelet(1900),
+    )
+    found = seen(*traces, pod=None, events=(FAILED_HOOK,))
+    assert [step.error for step in found.steps if step.error] == ["PreStopHook failed"]
+    assert TOLD_BY_EVENT not in found.notes
+
+
 def test_a_hook_that_is_cut_is_told() -> None:
     found = seen(
         START,
