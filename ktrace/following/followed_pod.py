@@ -11,7 +11,7 @@ from ktrace.following.pods import Owner, PodInfo
 from ktrace.jaeger import Trace
 from ktrace.podend.model import PodEnding
 from ktrace.podstart import progress
-from ktrace.podstart.calls import has_calls
+from ktrace.podstart.calls import all_calls, container_names, has_calls
 from ktrace.podstart.cluster import FromCluster
 from ktrace.podstart.model import PodStart, Waiting
 from ktrace.podstart.pod import pod_of
@@ -150,6 +150,20 @@ class FollowedPod:
         pod = pod_of(self.document)
         started = [container.name for container in pod.containers if container.started]
         return progress.of_pod(pod, self.known.events, started)
+
+    @property
+    def restarted(self) -> tuple[str, ...]:
+        """The containers that were started in a pod that ran already, as far as spans name them,
+        each with how often it has been restarted in all."""
+        calls = all_calls(trace for trace in self.traces if has_calls(trace))
+        known = {found.name: found for found in pod_of(self.document).containers}
+        names = sorted(set(container_names(calls).values()))
+        return tuple(
+            f"{name}, {progress.restarted(known[name])} in all"
+            if name in known and known[name].restarts
+            else name
+            for name in names
+        )
 
     @property
     def missing(self) -> tuple[str, ...]:

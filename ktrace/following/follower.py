@@ -168,7 +168,7 @@ class Follower:
 
     def _follow(self, deadline: float) -> JaegerError | MixedStacksError | None:
         """Returns how the last update failed."""
-        before, unchanged_since = self._progress(), time.monotonic()
+        before, unchanged_since = (True, self._progress()), time.monotonic()
         quiet_seconds = _QUIET_SECONDS + self._jaeger.store.late
         while True:
             failure: JaegerError | MixedStacksError | None = None
@@ -176,7 +176,8 @@ class Follower:
                 settled = self._update(deadline + _READ_SECONDS)
             except (JaegerError, MixedStacksError) as error:
                 settled, failure = False, error
-            if (now := self._progress()) != before:
+            # What made it settled has its spans later: they have the time of any other change.
+            if (now := (settled, self._progress())) != before:
                 before, unchanged_since = now, time.monotonic()
             self._quiet = settled and time.monotonic() - unchanged_since >= quiet_seconds
             if self._quiet or time.monotonic() >= deadline:

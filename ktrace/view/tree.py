@@ -155,7 +155,8 @@ def _outcome(pod: FollowedPod) -> str:
         case "unread":
             return "its start could not be read from Jaeger in time"
         case "changed":
-            return f"containers started in a pod that ran already: {duration}"
+            which = f" ({'; '.join(pod.restarted)})" if pod.restarted else ""
+            return f"containers started in a pod that ran already{which}: {duration}"
         case "ending" | "ended":
             return _state_of_end(pod)
         case _:

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from ktrace.following import follower
+from ktrace.following.followed_pod import FollowedPod
 from ktrace.following.follower import Follower
 from ktrace.following.owners import PodOwners
 from ktrace.following.report import Report
@@ -542,6 +543,61 @@ def test_a_pod_is_followed_until_it_is_ready_or_gone(
     assert report.followed.quiet is quiet
     assert clock.now < 13
     assert len(report.followed.pods) == 1
+
+
+RESIZING = {"type": "PodResizeInProgress", "status": "True"}
+
+
+def changing(**status: Any) -> dict[str, Any]:
+    """A pod that is Ready, of which the kubelet has not done yet what was asked for."""
+    found = pod("a", "u-new", generation=2)
+    found["status"]["conditions"] += status.pop("conditions", [])
+    found["status"].update(status)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("listed", "quiet"),
+    [
+        (changing(conditions=[RESIZING], observedGeneration=2), False),
+        (changing(observedGeneration=1), False),
+        (changing(observedGeneration=2), True),
+        (changing(), True),
+    ],
+)
+def test_a_ready_pod_is_followed_until_its_kubelet_has_done_what_was_asked(
+    owners: Callable[..., PodOwners], clock: Clock, listed: dict[str, Any], quiet: bool
+) -> None:
+    """A container that is restarted for other resources may take its grace period to end."""
+    report = follow(jaeger_with(clock), owners([], [listed]), NEW, seconds=10)
+    assert report.followed.quiet is quiet
+
+
+def test_the_spans_of_what_a_pod_was_followed_for_are_waited_for(
+    owners: Callable[..., PodOwners], clock: Clock
+) -> None:
+    known = owners([], *([[changing(conditions=[RESIZING])]] * 8), [changing()])
+    report = follow(jaeger_with(clock), known, NEW, seconds=30)
+    assert report.followed.quiet
+    assert clock.now > 8 * 0.7 + 2.5
+
+
+def test_a_restart_names_its_container_and_how_often_it_was() -> None:
+    call = "runtime.v1.RuntimeService/CreateContainer"
+    tags = {"container.id": "id-1", "container.name": "main_a_n_u-a_1"}
+    later = trace(
+        span("kubelet", "syncPod", 10),
+        span("kubelet", call, 20, "syncPod"),
+        span("containerd", call, 21, call, **tags) | {"spanID": "containerd's"},
+    )
+    listed = pod("a", "u-a")
+    listed["spec"] = {"containers": [{"name": "main"}]}
+    listed["status"]["containerStatuses"] = [{"name": "main", "restartCount": 2}]
+    traces = client(lambda _: data(later)).find("kubelet", limit=1)
+    found = FollowedPod("n", "a", "u-a", "Running", tuple(traces), document=listed)
+    assert found.restarted == ("main, tried again 2 times in all",)
+    listed["status"]["containerStatuses"][0]["state"] = {"running": {}}
+    assert found.restarted == ("main, restarted 2 times in all",)
 
 
 def test_a_pod_that_lived_only_meanwhile_is_found_by_its_name(
