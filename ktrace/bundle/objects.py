@@ -100,10 +100,12 @@ _POD_STATUS = {
         ("phase", "reason", "message", "startTime", "qosClass", "nominatedNodeName"), _WORD
     ),
     "conditions": _CONDITION,
+    "resourceClaimStatuses": dict.fromkeys(("name", "resourceClaimName"), _WORD),
     "initContainerStatuses": _STATUS,
     "containerStatuses": _STATUS,
     "ephemeralContainerStatuses": _STATUS,
 }
+_CLAIM = dict.fromkeys(("name", "resourceClaimName", "resourceClaimTemplateName"), _WORD)
 _POD_SPEC = {
     **dict.fromkeys(
         (
@@ -123,6 +125,7 @@ _POD_SPEC = {
     "schedulingGates": {"name": _WORD},
     "readinessGates": {"conditionType": _WORD},
     "volumes": _SOME,
+    "resourceClaims": {**_CLAIM, "source": _CLAIM},
 }
 _TEMPLATE = {
     "metadata": {"labels": _LABELS},
@@ -241,6 +244,8 @@ _KINDS: Mapping[str, Mapping[str, Any]] = {
     "Pod": {"spec": _POD_SPEC, "status": _POD_STATUS},
     "Event": _EVENT,
     "Node": _NODE,
+    "APIGroup": {"preferredVersion": {"version": _WORD}},
+    "ResourceClaim": {"status": {"allocation": _SOME}},
     "ControllerRevision": {"revision": _WORD, "data": _DIGEST},
     **dict.fromkeys(("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job"), _WORKLOAD),
     **{kind: {} for kind in ("Lease", "Namespace")},

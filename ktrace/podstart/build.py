@@ -12,7 +12,7 @@ from ktrace.podstart import critical_path, progress, readiness
 from ktrace.podstart.calls import START
 from ktrace.podstart.layout import laid
 from ktrace.podstart.model import PodStart, Ready, Spans, Step, Waiting
-from ktrace.podstart.pod import SECOND, Condition, Container, Pod, PodEvent
+from ktrace.podstart.pod import SECOND, Condition, Pod, PodEvent
 from ktrace.podstart.seen import Seen
 from ktrace.podstart.steps import Steps
 from ktrace.podstart.timeline import Clock, Timeline
@@ -176,8 +176,14 @@ class _Start:
         seen = self.seen
         if seen.pod:
             started = [container.name for container in seen.containers if container.started]
+            changed = [change.end for change in seen.spans.changes]
             return progress.of_pod(
-                seen.pod, seen.events, started, self._open_handler(), self.node_ready
+                seen.pod,
+                seen.events,
+                started,
+                self._open_handler(),
+                self.node_ready,
+                changed=changed,
             )
         return progress.of_errors(seen.syncs) if seen.incomplete else ()
 
@@ -254,13 +260,9 @@ class _Start:
         if self.times.syncs and not seen.calls and not errors:
             notes.append(_NO_CALLS)
         if pod:
-            notes += [_restarted(found) for found in pod.containers if found.restarts]
+            notes += [
+                f"{found.name} has been {progress.restarted(found)}"
+                for found in pod.containers
+                if found.restarts
+            ]
         return notes
-
-
-def _restarted(container: Container) -> str:
-    """Kubernetes counts the attempts to start a container that never ran as restarts too."""
-    times = f"{container.restarts} {'time' if container.restarts == 1 else 'times'}"
-    if not container.started:
-        return f"{container.name} has been tried again: {times}"
-    return f"{container.name} has been restarted: {times}"

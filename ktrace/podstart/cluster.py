@@ -5,9 +5,9 @@ Only what k3d writes is read without the Kubernetes client, whose import costs a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +17,7 @@ import yaml
 from ktrace.api import Api
 from ktrace.bundle import session
 from ktrace.podstart.any_cluster import AnyCluster
+from ktrace.podstart.claims import Claim
 from ktrace.podstart.pod import READY, Condition, Pod, PodEvent, condition_of, events_of, pod_of
 from ktrace.text import clean, cleaned
 from runtime_observability.host import api_server
@@ -26,6 +27,7 @@ from runtime_observability.host.kubeapi import KubeconfigError
 NO_CLUSTER = "the pod object and its Events: no kubeconfig is known (--kubeconfig PATH, or a stack)"
 _GONE = "the pod object: no pod of that name exists any more"
 _NOT_FOUND = 404
+_CLAIMS = "/apis/resource.k8s.io"
 _NO_NODE = "there is no node of that name"
 _CLUSTER_KEYS = {"server", "certificate-authority-data"}
 _USER_KEYS = {"token", "client-certificate-data", "client-key-data"}
@@ -101,6 +103,7 @@ def read(api: Api | str, namespace: str, name: str) -> FromCluster:
         missing.append(_GONE if gone else f"the pod object: {_reason(error)}")
     except api_server.FAILURES as error:
         return FromCluster(missing=(f"the pod object and its Events: {_reason(error)}",))
+    pod = _with_claims(api, namespace, pod) if pod else None
     events, unread = _events(api, namespace, name, pod)
     missing += unread
     waits = pod is not None and (pod.waits_for_kubelet or pod.made_unready)
@@ -115,8 +118,42 @@ def of_listed(api: Api | str, namespace: str, name: str, pod: Pod) -> FromCluste
         return FromCluster(pod, missing=())
     if isinstance(api, str):
         return FromCluster(pod, missing=(api,))
+    pod = _with_claims(api, namespace, pod)
     events, unread = _events(api, namespace, name, pod)
     return FromCluster(pod, events, unread)
+
+
+def _with_claims(api: Api, namespace: str, pod: Pod) -> Pod:
+    """``pod`` with what is known of its claims, while nothing has bound it to a node."""
+    if pod.node or pod.deleted or pod.ended:
+        return pod
+    return replace(pod, claims=tuple(_read_claims(api, namespace, pod.claims)))
+
+
+def _read_claims(api: Api, namespace: str, claims: Sequence[Claim]) -> Iterator[Claim]:
+    """``claims`` with what the API server has of them; as they are where it does not tell."""
+    version = _version_of_claims(api) if any(claim.name for claim in claims) else ""
+    path = f"{_CLAIMS}/{version}/namespaces/{quote(namespace, safe='')}/resourceclaims"
+    for claim in claims:
+        if not (claim.name and version):
+            yield claim
+            continue
+        try:
+            found = api.get(f"{path}/{quote(claim.name, safe='')}")
+        except api_server.FAILURES as error:
+            gone = isinstance(error, ApiError) and error.status == _NOT_FOUND
+            yield replace(claim, exists=False) if gone else claim
+        else:
+            allocated = bool((found.get("status") or {}).get("allocation"))
+            yield replace(claim, exists=True, allocated=allocated)
+
+
+def _version_of_claims(api: Api) -> str:
+    """Empty where the API server serves none, or does not tell."""
+    try:
+        return quote(api.get(_CLAIMS)["preferredVersion"]["version"], safe="")
+    except (*api_server.FAILURES, LookupError, TypeError):
+        return ""
 
 
 def _events(

@@ -223,7 +223,7 @@ class Spans:
     binding: Request | None = None
     """The request that bound the pod to its node."""
     changes: Sequence[Span] = ()
-    """Requests that changed the pod before it was bound, where that took long."""
+    """Requests that changed the pod before it was bound, where that took long or goes on."""
     status_patches: Sequence[Span] = ()
     """The kubelet's patches of the pod's status."""
     ephemeral_requests: Sequence[Span] = ()

@@ -12,6 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from ktrace.podstart import claims
+from ktrace.podstart.claims import Claim
+
 SECOND = 1_000_000
 """In microseconds."""
 INIT = "init container"
@@ -124,11 +127,17 @@ class Pod:
     scheduling_gates: tuple[str, ...] = ()
     readiness_gates: tuple[str, ...] = ()
     has_volumes: bool = True
+    claims: tuple[Claim, ...] = ()
 
     @property
     def complete(self) -> bool:
         """Whether every container that must start has started."""
         return bool(self.containers) and all(container.started for container in self.containers)
+
+    @property
+    def waits_for_scheduler(self) -> bool:
+        """Whether a node has to be found for it, and no gate holds that up."""
+        return not (self.node or self.scheduling_gates or self.deleted or self.ended)
 
     @property
     def waits_for_kubelet(self) -> bool:
@@ -216,6 +225,7 @@ def pod_of(document: Any) -> Pod:
             _text(gate.get("conditionType")) for gate in _maps(spec.get("readinessGates"))
         ),
         has_volumes=bool(spec.get("volumes")),
+        claims=tuple(claims.of(spec, status)),
     )
 
 

@@ -311,12 +311,15 @@ class PodSpans:
         return _cause(found, begin, since)
 
     def _changes(self, creation: Request | None, binding: Request | None) -> list[Span]:
-        """Of a pod that was bound long after its creation: one of them may have opened a gate."""
-        if not (creation and binding) or binding.span.start - creation.span.end < SECOND:
+        """Of a pod that was bound long after its creation, or is not bound yet: one of them may
+        have opened a gate."""
+        if not creation or not (binding or (self._pod and self._pod.waits_for_scheduler)):
+            return []
+        if binding and binding.span.start - creation.span.end < SECOND:
             return []
         found = self._matches("", {"url": self._path}, creation.span.end)
         own = (span for _, span in found if span.operation in _CHANGES)
-        return [span for span in own if span.start < binding.span.start]
+        return [span for span in own if not binding or span.start < binding.span.start]
 
     def _matches(
         self, operation: str, tags: Mapping[str, str], start: int

@@ -36,6 +36,9 @@ _READINESS = "Readiness probe"
 _KILLING = "Killing"
 _RESTARTED = ", will be restarted"
 _DEFAULT = ("", "default-scheduler")
+_NO_CLAIM = "FailedResourceClaimCreation"
+_GATED = "SchedulingGated"
+"""Why a pod with gates is not scheduled. It stays until the scheduler has tried, without gates."""
 
 
 def of_pod(
@@ -44,8 +47,13 @@ def of_pod(
     started: Collection[str],
     handler: Waiting | None = None,
     node_ready: Condition | None = None,
+    *,
+    changed: Sequence[int] = (),
 ) -> tuple[Waiting, ...]:
     """``started`` are the containers that are known to have started, from spans too.
+
+    ``changed`` is when the pod was changed before a node was found for it, as far as spans tell:
+    one of these changes may have opened a scheduling gate.
 
     ``node_ready`` is the condition of its node. Nothing that a silent kubelet reported before holds
     any more; one that answers may go on although its node is not Ready.
@@ -59,7 +67,7 @@ def of_pod(
         why = ": ".join(filter(None, (pod.reason, pod.message))) or _ended_badly(pod, events)
         return (Waiting(f"the pod has failed{f': {why}' if why else ''}", stuck=True),)
     if not pod.node:
-        return _unscheduled(pod, events)
+        return _unscheduled(pod, events, changed)
     missing = [container for container in pod.containers if container.name not in started]
     not_ready = _node_not_ready(pod, node_ready)
     if missing and not_ready and node_ready and node_ready.unknown:
@@ -99,18 +107,51 @@ def of_errors(syncs: Sequence[Span]) -> tuple[Waiting, ...]:
     )
 
 
-def _unscheduled(pod: Pod, events: Sequence[PodEvent]) -> tuple[Waiting, ...]:
+def _unscheduled(
+    pod: Pod, events: Sequence[PodEvent], changed: Sequence[int]
+) -> tuple[Waiting, ...]:
     if pod.scheduling_gates:
         # A pod may lose gates after it was created, but gets none.
         gates = ", ".join(pod.scheduling_gates)
         return (Waiting(f"scheduling gates: {gates}", at(pod.created), stuck=True),)
-    condition = pod.condition(SCHEDULED)
-    if condition and not condition.status and condition.message:
-        return (Waiting(f"unschedulable: {condition.message}", at(condition.since), stuck=True),)
-    if event := _last(events, ("FailedScheduling",)):
-        return (Waiting(event.explaining("unschedulable"), at(event.first), stuck=True),)
-    scheduler = "the scheduler" if pod.scheduler in _DEFAULT else f"scheduler {pod.scheduler}"
-    return (Waiting(f"waiting for {scheduler}", at(pod.created)),)
+    condition, event = pod.condition(SCHEDULED), _last(events, ("FailedScheduling",))
+    opened = condition is not None and condition.reason == _GATED
+    if condition and not condition.status and condition.message and not opened:
+        # It has the time of the gates, if the pod had any: both say that it is not scheduled.
+        since = condition.since
+        if changed:
+            since = max(since or 0, event.first) if event else None
+        told = Waiting(f"unschedulable: {condition.message}", at(since), stuck=True)
+        return (told, *_lacking(pod, events, told.what))
+    if event:
+        told = Waiting(event.explaining("unschedulable"), at(event.first), stuck=True)
+        return (told, *_lacking(pod, events, told.what))
+    if lacking := _lacking(pod, events):
+        return lacking
+    what = "waiting for " + (
+        "the scheduler" if pod.scheduler in _DEFAULT else f"scheduler {pod.scheduler}"
+    )
+    since = pod.created
+    if opened:
+        what += ", its scheduling gates are gone"
+        since = changed[0] if len(changed) == 1 else None
+    if pending := [str(claim) for claim in pod.claims if not claim.allocated]:
+        what += f"; {'; '.join(pending)}"
+    return (Waiting(what, at(since)),)
+
+
+def _lacking(pod: Pod, events: Sequence[PodEvent], told: str = "") -> tuple[Waiting, ...]:
+    """The ResourceClaims that are not there, but for those that ``told`` has: without them the
+    scheduler does not try."""
+    if event := _last(events, (_NO_CLAIM,)):
+        failed = Waiting(event.explaining("no resource claim"), at(event.first), stuck=True)
+        if any(not claim.name for claim in pod.claims):
+            return (failed,)
+    return tuple(
+        Waiting(str(claim), stuck=True)
+        for claim in pod.claims
+        if claim.exists is False and f'"{claim.name}"' not in told
+    )
 
 
 def _ended_badly(pod: Pod, events: Sequence[PodEvent]) -> str:
@@ -146,6 +187,8 @@ def _told(container: Container, events: Sequence[PodEvent]) -> str:
     what = container.reason
     if ended and container.exit_code is not None:
         what = str(ended)
+    if container.started and container.restarts:
+        what += f", {restarted(container)}"
     if container.message:
         what += f": {container.message}"
     if ended and container.exit_code is None:
@@ -153,6 +196,12 @@ def _told(container: Container, events: Sequence[PodEvent]) -> str:
     if ended and (killed := _killed(container, ended, events)):
         what += f": {killed}"
     return f"{container.name}: {what}"
+
+
+def restarted(container: Container) -> str:
+    """Kubernetes counts the attempts to start a container that never ran as restarts too."""
+    times = f"{container.restarts} {'time' if container.restarts == 1 else 'times'}"
+    return f"{'restarted' if container.started else 'tried again'} {times}"
 
 
 def _killed(container: Container, ended: Exit, events: Sequence[PodEvent]) -> str:
@@ -217,9 +266,9 @@ def _not_ready(pod: Pod, events: Sequence[PodEvent]) -> tuple[Waiting, ...]:
     condition = pod.condition(READY)
     if condition is None or condition.status or condition.reason == "PodCompleted":
         return ()
-    broken = [found for found in pod.containers if _has_ended_badly(found)]
-    if broken:
-        told = (_told(found, events) for found in broken)
+    ended = [found for found in pod.containers if _has_ended(found)]
+    if ended:
+        told = (_told(found, events) for found in ended)
         return tuple(Waiting(f"not Ready: {what}", stuck=True) for what in told)
     if event := _failing_probe(pod, events, condition.since or 0):
         times = f" ({event.count} times)" if event.count > 1 else ""
@@ -260,10 +309,9 @@ def startup_probe(sidecar: Container, events: Sequence[PodEvent]) -> str:
     return failures[-1].explaining(probe) if failures else probe
 
 
-def _has_ended_badly(container: Container) -> bool:
-    """Whether it was started and does not run: it has crashed, or waits to be restarted."""
-    ended = not container.running and container.reason not in (*_CREATING, "Completed")
-    return container.kind != INIT and ended
+def _has_ended(container: Container) -> bool:
+    """Whether it was started and does not run: it has ended, or waits to be restarted."""
+    return container.kind != INIT and not container.running and container.reason not in _CREATING
 
 
 def _last(

@@ -72,9 +72,7 @@ class Steps:
             done = caused(binding, first)
             steps += request_steps(binding, "bind to a node", clock, done)
         elif first is None and not self.seen.node and clock.end > created:
-            steps.append(
-                clock.step(self._scheduling(created, clock.end), SCHEDULER, created, clock.end)
-            )
+            steps.append(self._until_changed(created, clock.end))
         if first is not None:
             steps.append(self._until_on_node(done, first))
         return steps
@@ -90,6 +88,14 @@ class Steps:
         if self.seen.spans.creation or step.name != _SCHEDULING:
             return [step]
         return [replace(step, name=gaps.NOT_TRACED, unexplained=True)] if step.duration_ms else []
+
+    def _until_changed(self, created: int, end: int) -> Step:
+        """Of a pod that is not bound: until the last thing that is known of it."""
+        changed = bool(self.seen.spans.changes)
+        # An Event of the second in which the gate was opened came after that.
+        name = self._scheduling(created, end - SECOND if changed else end)
+        name = _GATED if changed and name == _SCHEDULING else name
+        return self.times.clock.step(name, SCHEDULER, created, end)
 
     def _until_on_node(self, done: int, first: int) -> Step:
         """``first`` is when the kubelet began; both are on the API server's clock."""

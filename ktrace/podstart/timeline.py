@@ -76,6 +76,7 @@ class Timeline:
     def clock(self) -> Clock:
         begin = self._begin
         ends = [request.span.end for request in self.seen.requests]
+        ends += [change.end for change in self.seen.spans.changes]
         if self._node_end:
             ends.append(self._node_end + self.offset)
         elif not self.seen.goes_on and self.seen.end_known:

@@ -847,13 +847,13 @@ def test_a_restarted_container_is_no_part_of_the_start_but_a_note() -> None:
     document = pod({"main": running(30_020, restartCount=1)})
     start = shown(*REQUESTS, first_sync(started("main", 80)), sync(30_000, again), pod=document)
     assert (start.complete, start.duration_ms) == (True, 100)
-    assert "main has been restarted: 1 time" in start.notes
+    assert "main has been restarted 1 time" in start.notes
 
 
 def test_attempts_to_start_a_container_that_never_ran_are_no_restarts() -> None:
     document = pod({"main": {**waiting("RunContainerError", "no such file"), "restartCount": 3}})
     start = shown(*REQUESTS, first_sync(error="no"), pod=document)
-    assert "main has been tried again: 3 times" in start.notes
+    assert "main has been tried again 3 times" in start.notes
 
 
 @pytest.mark.parametrize(
@@ -872,8 +872,9 @@ def test_a_crash_loop_is_told_with_how_the_container_ended(
     document = pod({"main": status}, not_ready="containers with unready status: [main]")
     events = (event("Killing", kill[1], kill[0], container="main"),)
     start = shown(*REQUESTS, first_sync(started("main", 80)), pod=document, events=events)
-    what = f"CrashLoopBackOff: back-off 10s; it last ended with OOMKilled, exit code 137{told}"
-    assert f"now: not Ready: main: {what}" in waterfall.summary(start)
+    what = f"back-off 10s; it last ended with OOMKilled, exit code 137{told}"
+    told = f"now: not Ready: main: CrashLoopBackOff, restarted 1 time: {what}"
+    assert told in waterfall.summary(start)
 
 
 def test_a_pod_that_failed_without_a_reason_names_the_container_that_did() -> None:
@@ -956,7 +957,7 @@ def test_a_crash_loop_without_names_counts_each_container_once() -> None:
     for document in (None, crashing):
         start = shown(*REQUESTS, *crashes, pod=document)
         assert (start.started, start.duration_ms) == (1, 100)
-    why = "CrashLoopBackOff; it last ended with Completed, exit code 0"
+    why = "CrashLoopBackOff, restarted 2 times; it last ended with Completed, exit code 0"
     assert f"now: not Ready: main: {why}" in waterfall.summary(start)
 
 
@@ -1027,7 +1028,7 @@ def test_a_restart_is_not_the_start_that_jaeger_no_longer_has(clock: Clock, trac
     document = pod({"main": {**status, "restartCount": 15}}, not_ready="unready: [main]")
     start = shown(*crashes, pod=document)
     assert waterfall.title(start) == "pod default/a started; how long that took is not known"
-    assert "main has been restarted: 15 times" in waterfall.summary(start)
+    assert "main has been restarted 15 times" in waterfall.summary(start)
     assert start.steps == ()
 
 

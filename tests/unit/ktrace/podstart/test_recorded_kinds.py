@@ -201,7 +201,8 @@ KINDS = {
     "bad-sidecar": Said(
         "1 of 2",
         ("start container proxy", *(f"{PROBE}: Startup probe failed: cat", "waits (Crash") * 3),
-        "proxy: CrashLoopBackOff: back-off 1m20s restarting failed container=proxy "
+        "proxy: CrashLoopBackOff, restarted 5 times: back-off 1m20s restarting failed "
+        "container=proxy "
         "pod=bad-sidecar_default(a92bf0e9-36e3-4c71-a5b7-9a98d010f740); it last ended with Error, "
         "exit code 137: Init container proxy failed startup probe",
         versions=ONE,
@@ -209,7 +210,8 @@ KINDS = {
     "bad-post-start": Said(
         "1 of 1",
         ("start container main",),
-        "not Ready: main: CrashLoopBackOff: back-off 1m20s restarting failed container=main "
+        "not Ready: main: CrashLoopBackOff, restarted 4 times: back-off 1m20s restarting failed "
+        "container=main "
         "pod=bad-post-start_default(8e410441-3a4d-4969-beb5-074077c7d24e); it last ended with "
         "Error, exit code 137: FailedPostStartHook",
         after=("postStart of main",),
