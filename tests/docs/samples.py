@@ -137,7 +137,7 @@ def run() -> str:
         chosen = target.choose(None, None, None)
         with chosen.connect() as jaeger:
             traced = chosen.traces_runtime
-            report = ran.report(recorded_run.facts, jaeger, runtime_traced=traced)
+            report = ran.report(recorded_run.facts("run"), jaeger, runtime_traced=traced)
     lines = terminal.plain(*tree.render(report)).splitlines()
     _, second, *_ = (number for number, line in enumerate(lines) if "── pod default/web-" in line)
     output = ["deployment.apps/web created", *lines[:second], "    …"]
