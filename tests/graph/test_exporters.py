@@ -7,6 +7,7 @@ from typing import Any
 
 import pulumi
 import pytest
+import trustme
 
 from components import (
     ExporterArgs,
@@ -18,7 +19,7 @@ from runtime_observability.host import passphrase
 from tests.graph.program import CONTAINER, ENVIRONMENT, Run, run, run_program
 from tests.graph.test_graph import MARK
 
-CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
+CERTIFICATE = trustme.CA().cert_pem.bytes().decode()
 ONE = {
     "name": "team",
     "endpoint": "collector.example:4317",

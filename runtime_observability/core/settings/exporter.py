@@ -38,6 +38,8 @@ _OF_THE_PROTOCOL = frozenset(
 )  # fmt: skip
 PEM = "-----BEGIN "
 """How the text of a certificate or key begins; any other text is the path of a file."""
+HIDDEN = f"[secret] {PEM}PEM"
+"""Stands for a header, certificate or key that Pulumi alone can decrypt."""
 
 
 def _name(text: str) -> str:
