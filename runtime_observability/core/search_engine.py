@@ -96,7 +96,10 @@ def unreachable(answer: Answer, url: str) -> str:
         case 52 | 56:
             return f"{url}: it ends the connection: {told}: write https:// if it wants TLS"
         case 60 if "expired" in told:
-            return f"{url}: its certificate has expired: renew it there"
+            return (
+                f"{url}: its certificate has expired: renew it there, or name today's in "
+                "traceStoreCaFile if it is that one"
+            )
         case 60:
             return (
                 f"{url}: its certificate is not trusted: {told}: name the one that signed it in "

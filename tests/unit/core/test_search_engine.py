@@ -77,7 +77,7 @@ def test_every_reason_for_no_answer_names_the_address(code: int) -> None:
 @pytest.mark.parametrize(
     ("error", "cure"),
     [
-        ("SSL certificate problem: certificate has expired", "expired: renew it there"),
+        ("SSL certificate problem: certificate has expired", "renew it there, or name today's in"),
         ("SSL certificate problem: unable to get local issuer certificate", "in traceStoreCaFile"),
     ],
 )
