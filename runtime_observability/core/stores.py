@@ -117,6 +117,7 @@ def own_environment(heap_mib: int) -> dict[str, str]:
         "DISABLE_SECURITY_PLUGIN": "true",
         "DISABLE_PERFORMANCE_ANALYZER_AGENT_CLI": "true",
         "discovery.type": "single-node",
+        "http.max_initial_line_length": "32kb",
         "http.host": "0.0.0.0",  # noqa: S104 - of a container that publishes no port
         "transport.host": "127.0.0.1",
         "node.store.allow_mmap": "false",

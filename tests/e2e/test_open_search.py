@@ -25,7 +25,7 @@ from tests.live.stack import Stack
 from tests.live.starts import boot_of
 from tests.live.waiting import until
 
-STORE = {"traceStore": "opensearch", "traceRetention": "7d"}
+STORE = {"traceStore": "opensearch", "traceRetention": "365d"}
 ANSWER_SECONDS = 180
 """OpenSearch starts in 15 to 40 s, and later on a busy machine; Docker starts a Jaeger that found
 none again and again, up to a minute apart."""
