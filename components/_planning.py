@@ -84,7 +84,7 @@ def plan(args: TracedEnvironmentArgs) -> Plan:
         raise pulumi.RunError(_without_secrets(str(error), args)) from None
     _claim(names, settings)
     made = make_plan(settings, names, observed, upstream)
-    for warning in made.warnings:
+    for warning in (*made.warnings, *certificates.warnings(settings)):
         pulumi.log.warn(_without_secrets(warning, args))
     for line in made.tracing:
         pulumi.log.info(_without_secrets(line, args))

@@ -51,7 +51,12 @@ def before(
         f"{name}-{args.store}-check",
         args,
         network,
-        {"task": "check", "jaeger": args.jaeger, "replicas": args.replicas},
+        {
+            "task": "check",
+            "jaeger": args.jaeger,
+            "replicas": args.replicas,
+            "days": args.days,
+        },
         environment={"JAEGER": args.of_container, "NETWORK": network.id, "MADE": made},
         after=guard,
         parent=parent,

@@ -207,8 +207,9 @@ class TracedEnvironmentArgs:
     ktrace read traces there. Empty: they read none, and say what is not known."""
     trace_retention: str | None = None
     """How long badger or a cluster keeps a trace: hours or days, as 48h or 14d (1h to 365d); whole
-    days for opensearch and elasticsearch, whose older indices go at the first up of a day (UTC).
-    cassandra keeps that of its first up. A change replaces Jaeger, which keeps its traces."""
+    days for opensearch and elasticsearch, whose older indices go at the first up of a day (UTC),
+    and of a cluster that exists as many as it takes, by default some 70. cassandra keeps that of
+    its first up. A change replaces Jaeger, which keeps its traces."""
     keep_traces: bool | None = None
     """Whether the volume of badger or of the stack's own opensearch, or the indices in a cluster of
     opensearch or elasticsearch, stay when the stack is destroyed: the next up finds their traces.
@@ -236,7 +237,8 @@ class TracedEnvironmentArgs:
     """Copies of each index beside the first, or of each row in cassandra (-1 to 5); -1: one where
     the cluster has two nodes or more with data when Jaeger is made, none in cassandra."""
     trace_store_shards: int | None = None
-    """Shards of each index of opensearch or elasticsearch (1 to 100); an index is one day's."""
+    """Shards of each index of opensearch or elasticsearch (1 to 100); each day has two. A
+    node of the stack's own has room for 900."""
     open_search_version: str | None = None
     """OpenSearch release of the stack's own node, which traceStore opensearch has without
     openSearchUrls; chooses the default image. A change replaces the node, which keeps its

@@ -85,7 +85,7 @@ _ENTRIES = {
     "diff": _Entry("ktrace.commands.diff", "diff"),
     "assert": _Entry("ktrace.commands.assert_", "assert_"),
     "render": _Entry("ktrace.commands.render", "render"),
-    "boot": _Entry("ktrace.commands.boot", "boot"),
+    "boot": _Entry("ktrace.commands.boot", "boot", repeatable=False),
     "open": _Entry("ktrace.commands.open", "open_"),
 }
 COMMANDS = tuple(_ENTRIES)

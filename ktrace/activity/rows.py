@@ -58,20 +58,25 @@ BY: dict[str, Callable[[Sequence[ApiRequest]], Iterator[_Counted]]] = {
 
 
 def rows(requests: Sequence[ApiRequest], by: str, seconds: float) -> list[Row]:
-    """Watches and lists are rows of their own; the most requests first."""
+    """Watches and lists are rows of their own; the most requests first.
+
+    The same for ``requests`` in any order: stores differ in theirs.
+    """
     groups: dict[tuple[str, str, bool], list[_Counted]] = {}
     for counted in BY[by](requests):
         key, what, request = counted
         internal = request.internal and what is request
         groups.setdefault((key, what.kind, internal), []).append(counted)
     made = [_row(*key, group, seconds) for key, group in groups.items()]
-    return sorted(made, key=lambda row: (row.kind == WATCH, -row.count, row.key, row.kind))
+    return sorted(
+        made, key=lambda row: (row.kind == WATCH, -row.count, row.key, row.kind, row.internal)
+    )
 
 
 def _row(key: str, kind: str, internal: bool, group: Sequence[_Counted], seconds: float) -> Row:
     counted = [what for _, what, _ in group]
     lengths = [what.duration / 1000 for what in counted]
-    slowest = max(counted, key=lambda what: what.duration)
+    slowest = max(counted, key=lambda what: (what.duration, what.trace_id))
     return Row(
         key=key,
         kind=kind,
@@ -80,7 +85,7 @@ def _row(key: str, kind: str, internal: bool, group: Sequence[_Counted], seconds
         per_second=len(group) / seconds if seconds > 0 else 0.0,
         p50_ms=median(lengths),
         p99_ms=percentile(lengths, 0.99),
-        total_ms=sum(lengths),
+        total_ms=sum(what.duration for what in counted) / 1000,
         errors=sum(what.failed is True for what in counted),
         failed_requests=sum(request.failed is True for _, _, request in group),
         etcd_share=_share(counted, lambda request: request.etcd),

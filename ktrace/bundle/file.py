@@ -27,6 +27,8 @@ from ktrace.text import clean, cleaned
 
 KIND = "Bundle"
 HEAD = {"apiVersion": API_VERSION, "kind": KIND}
+GATHERED = ("run", "boot")
+"""The commands of which a bundle has what they gathered, under these keys."""
 MOST_BYTES = 256 * 1024 * 1024
 """Of a file that is read, unpacked: some 150,000 spans."""
 _GZIP = b"\x1f\x8b"
@@ -60,7 +62,8 @@ class Bundle:
     searches: tuple[Query, ...]
     api: Mapping[str, Mapping[str, Any]]
     no_cluster: str | None
-    run: Mapping[str, Any] | None
+    gathered: Mapping[str, Mapping[str, Any]]
+    """By the command, what it gathered that cannot be read again with the clients."""
     spans: Searchable
     resource_spans: list[Mapping[str, Any]]
 
@@ -154,12 +157,22 @@ def parsed(document: Any, told: str) -> Bundle:
         part = "noCluster"
         no_cluster = document["noCluster"]
         no_cluster = None if no_cluster is None else clean(no_cluster)
-        part = "run"
-        run = None if document["run"] is None else cleaned(typed.members(document["run"]))
+        gathered = {}
+        for part in GATHERED:
+            if (facts := document.get(part)) is not None:
+                gathered[part] = cleaned(typed.members(facts))
         part = "resourceSpans"
         spans = document["resourceSpans"]
         return Bundle(
-            who, saved_by, settings, searches, api, no_cluster, run, Searchable(spans), spans
+            who,
+            saved_by,
+            settings,
+            searches,
+            api,
+            no_cluster,
+            gathered,
+            Searchable(spans),
+            spans,
         )
     except _BROKEN as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)

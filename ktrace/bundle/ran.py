@@ -6,17 +6,15 @@ was listed meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from ktrace.api import Api
-from ktrace.bundle import removals
+from ktrace.bundle import removals, typed
 from ktrace.bundle.command_line import without_values
 from ktrace.bundle.session import Keep
 from ktrace.clock import time
-from ktrace.errors import UsageError
 from ktrace.following import pod_ends
 from ktrace.following.followed_pod import FollowedPod
 from ktrace.following.follower import Followed
@@ -115,19 +113,8 @@ def report(facts: Mapping[str, Any], jaeger: Jaeger, *, runtime_traced: bool) ->
 
     UsageError if they are not what ``facts`` returns.
     """
-    with reading():
+    with typed.reading("run"):
         return _report(facts, jaeger, runtime_traced=runtime_traced)
-
-
-@contextmanager
-def reading() -> Iterator[None]:
-    """UsageError in place of what reading a broken document raises in the block."""
-    try:
-        yield
-    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise UsageError(
-            f"the bundle is broken: run ({type(error).__name__}: {error}). Save it again"
-        ) from None
 
 
 def _report(facts: Mapping[str, Any], jaeger: Jaeger, *, runtime_traced: bool) -> Report:

@@ -66,7 +66,7 @@ def to(path: Path, context: typer.Context, *, repeatable: bool) -> Iterator[Reco
     if not repeatable:  # whatever it read, it is of the end
         recording.clock = clock.Still()
     try:
-        if code in (0, FINDING) or recording.gathered:
+        if code in (0, FINDING) or recording.facts_of_command:
             _save(path, context, recording, failure, code)
     except KtraceError as error:
         if not failure:
@@ -128,7 +128,7 @@ def _answered_again(
 class Recording(session.Live):
     def __init__(self) -> None:
         self.clock = clock.Still()
-        self.gathered: dict[str, Any] | None = None
+        self.facts_of_command: dict[str, Any] | None = None
         self._spans = Kept()
         self._searches: list[tuple[Mapping[str, str], int | None]] = []
         """The parameters of each, and the limit if its answer was cut at it."""
@@ -170,8 +170,8 @@ class Recording(session.Live):
         self._memory = read()
         return self._memory
 
-    def ran(self, facts: Callable[[session.Keep], dict[str, Any]]) -> None:
-        self.gathered = facts(self._reduce.kept)
+    def gathered(self, facts: Callable[[session.Keep], dict[str, Any]]) -> None:
+        self.facts_of_command = facts(self._reduce.kept)
 
     def _keep(self, response: httpx.Response) -> None:
         """An answer of Jaeger's; one that is broken is the client's to tell."""
@@ -200,7 +200,7 @@ class Recording(session.Live):
 
     def document(self, context: typer.Context) -> dict[str, Any]:
         """The bundle, without the answer."""
-        target, jaeger = self._target, self._jaeger
+        target, jaeger, asked = self._target, self._jaeger, str(context.command.name)
         patterns = bool(jaeger and jaeger.store.patterns)
         searches = joined(
             replace(Query.of(search, patterns), cut_at=cut_at) for search, cut_at in self._searches
@@ -208,7 +208,7 @@ class Recording(session.Live):
         return {
             **file.HEAD,
             "asked": {
-                "command": str(context.command.name),
+                "command": asked,
                 "words": command_line.words(context),
                 "arguments": command_line.arguments(context),
                 "firstLookAt": self.clock.first,
@@ -233,7 +233,7 @@ class Recording(session.Live):
             "searches": [search.document() for search in searches],
             "noCluster": self._no_cluster,
             "api": self._api,
-            "run": self.gathered,
+            **{name: self.facts_of_command if name == asked else None for name in file.GATHERED},
             "resourceSpans": self._spans.resource_spans(),
         }
 

@@ -36,7 +36,7 @@ def removed(found: Mapping[str, Any]) -> Removed:
 
 
 def _moment(found: Any) -> datetime | None:
-    return None if found is None else datetime.fromisoformat(typed.text(found))
+    return None if found is None else typed.moment(found)
 
 
 def refused(found: Mapping[str, Any]) -> RefusedRemoval:

@@ -128,11 +128,11 @@ class Replay(session.Live):
     def memory(self, read: Callable[[], Memory | None]) -> Memory | None:
         return memory.read(self.bundle.settings["memory"])
 
-    @property
-    def facts(self) -> Mapping[str, Any]:
-        if self.bundle.run is None:
+    def facts(self, command: str) -> Mapping[str, Any]:
+        found = self.bundle.gathered.get(command)
+        if found is None:
             raise NotInBundleError(self.bundle, self.name)
-        return self.bundle.run
+        return found
 
     def answered(self, document: Any) -> None:
         self.answer = document

@@ -58,12 +58,11 @@ class Live:
     def answered(self, document: Any) -> None:
         """Notes the document of the answer."""
 
-    def ran(self, facts: Callable[[Keep], dict[str, Any]]) -> None:
-        """Notes what was gathered of a command that cannot be run again."""
+    def gathered(self, facts: Callable[[Keep], dict[str, Any]]) -> None:
+        """Notes what a command gathered that cannot be read again with the clients."""
 
-    @property
-    def facts(self) -> Mapping[str, Any] | None:
-        """What a bundle has of such a command; None where one is to be run.
+    def facts(self, command: str) -> Mapping[str, Any] | None:
+        """What a bundle has of such a ``command``; None where it is to be gathered now.
 
         UsageError if the bundle has none.
         """

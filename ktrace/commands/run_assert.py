@@ -115,10 +115,10 @@ class Assertions:
         UsageError if it is not what ``document`` returns.
         """
         from ktrace.bundle import judged as kept
-        from ktrace.bundle import ran
+        from ktrace.bundle import typed
         from ktrace.expect.after_command import Gathered
 
-        with ran.reading():
+        with typed.reading("run"):
             judged = kept.verdicts(document) if document else None
             gathered = kept.gathered(document) if document else None
         if not self._suites:

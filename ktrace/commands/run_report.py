@@ -43,14 +43,16 @@ def report(
     from ktrace.bundle import ran
     from ktrace.target import losses
 
-    if (facts := session.current().facts) is not None:
+    if (facts := session.current().facts("run")) is not None:
         with chosen.connect() as jaeger:
             found = ran.report(facts, jaeger, runtime_traced=chosen.traces_runtime)
             return replace(found, judged=assertions.judge_again(jaeger, facts["judged"], found))
     begin = time.time()
     found = _run(command, seconds, chosen, assertions, stack, otlp=otlp)
     found = _with_losses(found, losses.of_what_began(chosen, stack, begin))
-    session.current().ran(lambda keep: ran.facts(found, keep, assertions.document(found.judged)))
+    session.current().gathered(
+        lambda keep: ran.facts(found, keep, assertions.document(found.judged))
+    )
     return found
 
 

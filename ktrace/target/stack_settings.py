@@ -8,13 +8,10 @@ from typing import Any
 from ktrace.errors import UsageError
 from ktrace.target import stack_file
 from runtime_observability.core.naming import PROJECT
-from runtime_observability.core.settings.exporter import PEM
+from runtime_observability.core.settings.exporter import HIDDEN
 from runtime_observability.core.settings.model import Settings
 from runtime_observability.core.settings.parse import SettingsError, parse
 from runtime_observability.core.settings.store_rules import CREDENTIAL
-
-_PLACEHOLDER = f"[secret] {PEM}PEM"
-"""What a secret header or key is taken for."""
 
 
 def read(folder: Path, stack: str | None, *, without_secrets: bool = False) -> Settings:
@@ -63,5 +60,5 @@ def _with_placeholders(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if "secure" in value:
-        return _PLACEHOLDER
+        return HIDDEN
     return {key: _with_placeholders(item) for key, item in value.items()}

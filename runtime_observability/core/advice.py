@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 from datetime import date
 
-from runtime_observability.core import compatibility, spec_changes, stores, support, unused
+from runtime_observability.core import (
+    cassandra,
+    compatibility,
+    spec_changes,
+    stores,
+    support,
+    unused,
+)
 from runtime_observability.core.args import JaegerArgs
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import SPEC_LABEL, Names
@@ -95,9 +102,11 @@ def _other_store(names: Names, observed: Observation, settings: Settings) -> lis
             f"volume {volume} is removed with its traces, unless keepTraces was on at the last up"
         )
     elif before == stores.CASSANDRA:
+        servers = observed.trace_store_servers or ("HOST",)  # earlier releases do not tell them
+        removal = cassandra.removal(names.keyspace, servers, "", tls=False)
         fate = (
-            f"keyspace {names.keyspace} stays in Cassandra with its traces, until "
-            f"`cqlsh -e 'DROP KEYSPACE {names.keyspace}'`"
+            f"keyspace {names.keyspace} stays in Cassandra at {', '.join(servers)} with its "
+            f"traces, until `{removal}`, with a login or --ssl if it wants them"
         )
     elif before in stores.SEARCH_ENGINES:
         fate = (

@@ -47,6 +47,13 @@ _KNOWN: tuple[tuple[str, Callable[[re.Match[str], str, str], str]], ...] = (
         ),
     ),
     (
+        r"x509: certificate has expired or is not yet valid(?P<why>.*)",
+        lambda found, *_: (
+            f"its certificate has expired or is not yet valid{found['why']}: renew it there, or "
+            "name today's in traceStoreCaFile if it is that one"
+        ),
+    ),
+    (
         r"x509: (?P<why>.*)",
         lambda found, *_: (
             f"its certificate is refused: {found['why']}: name the host in cassandraServers as the "

@@ -23,6 +23,9 @@ _CONNECT_SECONDS = 10
 _SECONDS = 60
 _MARK = "runtime-observability-answer"
 _ANSWER = re.compile(rf"(.*?)\n{_MARK} (\d+) (\d+) ([^\n]*)\n", re.DOTALL)
+_TOO_LONG = re.compile(r"An HTTP line is larger than (\d+) bytes")
+_URI_TOO_LONG = 414
+"""Of a proxy."""
 _TAGLINES = {
     "The OpenSearch Project: https://opensearch.org/": OPENSEARCH,
     "You Know, for Search": ELASTICSEARCH,
@@ -96,7 +99,10 @@ def unreachable(answer: Answer, url: str) -> str:
         case 52 | 56:
             return f"{url}: it ends the connection: {told}: write https:// if it wants TLS"
         case 60 if "expired" in told:
-            return f"{url}: its certificate has expired: renew it there"
+            return (
+                f"{url}: its certificate has expired: renew it there, or name today's in "
+                "traceStoreCaFile if it is that one"
+            )
         case 60:
             return (
                 f"{url}: its certificate is not trusted: {told}: name the one that signed it in "
@@ -198,6 +204,32 @@ def _date(text: str) -> date | None:
 def trial(prefix: str) -> str:
     """The path of an index that is made and deleted to see that it may be."""
     return f"/{prefix}-jaeger-trial"
+
+
+def services(prefix: str, today: date, days: int) -> str:
+    """The path with which Jaeger lists services, which has the name of each day's index
+    (olivere/elastic v7.0.32 search.go)."""
+    dates = (today - timedelta(days=ago) for ago in range(days + 1))
+    names = "%2C".join(f"{prefix}-jaeger-service-{day}" for day in dates)
+    return f"/{names}/_search?ignore_unavailable=true"
+
+
+def refuse_a_long_line(answer: Answer, path: str, days: int) -> None:
+    """Raises UnfitError if ``answer`` to ``path``, which is of so many days, is that the request's
+    line is too long: from Jaeger every search would have an error."""
+    told = _TOO_LONG.search(answer.body)
+    if not told and answer.status != _URI_TOO_LONG:
+        return
+    limit, fewer = "fewer bytes", "a smaller one"
+    if told:
+        name, around = len(path) // (days + 1), len("POST  HTTP/1.1")
+        limit = f"{told[1]} bytes"
+        fewer = f"{max(1, (int(told[1]) - around) // name - 2)}d"
+    raise UnfitError(
+        f"traceRetention {days}d is too long for it: Jaeger names each day's index in one line of "
+        f"HTTP, {len(path)} bytes, and it takes {limit}: use {fewer}, or raise "
+        "http.max_initial_line_length in its nodes"
+    )
 
 
 def listing(prefix: str) -> str:

@@ -37,6 +37,10 @@ has curl (docs.aws.amazon.com/linux/al2023/ug/curl-minimal.html)."""
 JAVA_MIB = 512
 """What Java takes beside its heap and buffers, in MiB, with the official image's plugins."""
 
+OWN_MOST_SHARDS = 900
+"""In a stack's own OpenSearch, which refuses an index beyond 1,000 (cluster.max_shards_per_node):
+the rest is for its own indices and for days that go at the next up."""
+
 AS_THE_CLUSTER_HAS = -1
 """Of ``traceStoreReplicas``: the cluster is asked when Jaeger is made."""
 
@@ -108,7 +112,8 @@ def own_environment(heap_mib: int) -> dict[str, str]:
     Its HTTP is for the stack's network, and what nodes say to each other for nobody. It needs no
     setting of the host's kernel. It has no login. A developer's disk may be nearly full: only a few
     free GiB make OpenSearch refuse to write, not a share of the disk. The analyzer would be another
-    Java.
+    Java. Where Jaeger lists services, it names the index of each day of the longest retention in
+    one line: up to 366 of 78 bytes.
     """
     disk = "cluster.routing.allocation.disk.watermark"
     return {
@@ -117,6 +122,7 @@ def own_environment(heap_mib: int) -> dict[str, str]:
         "DISABLE_SECURITY_PLUGIN": "true",
         "DISABLE_PERFORMANCE_ANALYZER_AGENT_CLI": "true",
         "discovery.type": "single-node",
+        "http.max_initial_line_length": "32kb",
         "http.host": "0.0.0.0",  # noqa: S104 - of a container that publishes no port
         "transport.host": "127.0.0.1",
         "node.store.allow_mmap": "false",
@@ -124,6 +130,11 @@ def own_environment(heap_mib: int) -> dict[str, str]:
         f"{disk}.high": "2gb",
         f"{disk}.flood_stage": "1gb",
     }
+
+
+def own_shards(days: int, shards: int) -> int:
+    """How many there are of ``days`` and today: an index of spans and one of services each."""
+    return 2 * shards * (days + 1)
 
 
 def days(retention: str) -> int:

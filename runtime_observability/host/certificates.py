@@ -1,14 +1,29 @@
-"""Reads the certificates and keys in the settings, which may be files of this machine."""
+"""Reads the certificates and keys in the settings, which may be files of this machine.
+
+What the collector and Jaeger stop at is refused here: when one of them does, the old one is gone.
+"""
 
 from __future__ import annotations
 
+import re
+import ssl
+import tempfile
+import time
 from pathlib import Path
+from typing import Any
 
 from runtime_observability.core.problem import Problem, ProblemsError
-from runtime_observability.core.settings.exporter import PEM, Exporter
+from runtime_observability.core.settings.exporter import HIDDEN, PEM, Exporter
 from runtime_observability.core.settings.model import Settings
+from runtime_observability.core.settings.rule import RuleError
 
-_FIELDS = {"ca_file": "caFile", "client_cert": "clientCert", "client_key": "clientKey"}
+_KEY = "clientKey"
+_FIELDS = {"ca_file": "caFile", "client_cert": "clientCert", "client_key": _KEY}
+_OF_STORE = "traceStoreCaFile"
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+"""Go reads blocks of this name alone (crypto/x509 cert_pool.go AppendCertsFromPEM)."""
+_SEEN = "its text cannot be used"
+_CURE = "name a PEM file that you may read, or write its text"
 
 
 def with_texts(settings: Settings, folder: Path) -> Settings:
@@ -23,37 +38,123 @@ def with_texts(settings: Settings, folder: Path) -> Settings:
         for number, exporter in enumerate(settings.exporters)
     )
     of_store = settings.trace_store_ca_file and _text(
-        settings.trace_store_ca_file, "traceStoreCaFile", folder, problems
+        settings.trace_store_ca_file, _OF_STORE, folder, problems
     )
     if problems:
         raise ProblemsError("the certificates in the settings cannot be used", problems)
     return settings.having(exporters, of_store)
 
 
+def warnings(settings: Settings) -> list[str]:
+    """A line for each key whose certificates to trust have all expired; ``settings`` have texts."""
+    texts = {_OF_STORE: settings.trace_store_ca_file} | {
+        f"exporters.{number}.tls.caFile": exporter.tls.ca_file
+        for number, exporter in enumerate(settings.exporters)
+    }
+    return [
+        f"{key}: its certificate expired at {ends[-1]}: what it has signed is refused"
+        for key, text in texts.items()
+        if (ends := sorted(_ends(text), key=ssl.cert_time_to_seconds))
+        and ssl.cert_time_to_seconds(ends[-1]) < time.time()
+    ]
+
+
+def _ends(text: str) -> list[str]:
+    """When the certificates of authorities in ``text`` expire: ``Jan  5 09:34:43 2018 GMT``.
+
+    Nothing if one of them is none of an authority: Python does not tell when that expires.
+    """
+    read = [_read_certificate(block) for block in _CERTIFICATE.findall(text)]
+    found = [certificate for certificate in read if certificate is not None]
+    return [str(ends[0]["notAfter"]) for ends in found] if all(found) else []
+
+
+def _read_certificate(block: str) -> list[dict[str, Any]] | None:
+    """What it says of itself; nothing if it is none of an authority, and None if it is none."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cadata=block)
+    except (ssl.SSLError, ValueError):
+        return None
+    return context.get_ca_certs()
+
+
 def _with_texts(exporter: Exporter, key: str, folder: Path, problems: list[Problem]) -> Exporter:
+    before = len(problems)
     texts = {
         field: _text(value, f"{key}.{written}", folder, problems)
         for field, written in _FIELDS.items()
         if (value := str(getattr(exporter.tls, field)))
     }
-    return exporter.model_copy(update={"tls": exporter.tls.model_copy(update=texts)})
+    tls = exporter.tls.model_copy(update=texts)
+    pair = (tls.client_cert, tls.client_key)
+    if all(pair) and HIDDEN not in pair and len(problems) == before:
+        try:
+            _refuse_a_pair_that_does_not_fit(*pair)
+        except RuleError as error:
+            problems.append(Problem(f"{key}.{_KEY}", _SEEN, str(error), error.cure))
+    return exporter.model_copy(update={"tls": tls})
 
 
 def _text(value: str, key: str, folder: Path, problems: list[Problem]) -> str:
     """The text that ``value``, of ``key``, is or names; empty, with a problem, for neither."""
+    if value == HIDDEN:
+        return value
     try:
-        return value if PEM in value else _read(folder / Path(value).expanduser())
+        text = value if PEM in value else _read(folder / Path(value).expanduser())
+        (_refuse_no_key if key.endswith(_KEY) else _refuse_no_certificate)(text)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
+        cure = getattr(error, "cure", "") or _CURE
+    else:
+        return text
     # A text that is no PEM may be a key that was pasted without its first line.
     shown = value if len(value.splitlines()) == 1 and len(value) < 256 else "its text"
-    cure = "name a PEM file that you may read, or write its text"
     problems.append(Problem(key, f"{shown} cannot be used", str(reason), cure))
     return ""
 
 
 def _read(path: Path) -> str:
-    text = path.read_text(encoding="ascii")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise RuleError(
+            "the file is no text", "if it is DER, `openssl x509 -inform der` makes PEM of it"
+        ) from None
     if PEM not in text:
-        raise ValueError("the file has no certificate or key in PEM")
+        raise RuleError("the file has no certificate or key in PEM")
     return text
+
+
+def _refuse_no_certificate(text: str) -> None:
+    if "PRIVATE KEY" in text:
+        raise RuleError("it has a private key", "name certificates alone")
+    if not any(_read_certificate(block) is not None for block in _CERTIFICATE.findall(text)):
+        raise RuleError("it has no certificate that can be read")
+
+
+def _refuse_no_key(text: str) -> None:
+    if "PRIVATE KEY" not in text:
+        raise RuleError("it has no private key", "name the file of the key")
+    if "ENCRYPTED" in text:
+        raise RuleError(
+            "the key has a passphrase, which the collector cannot ask for",
+            "`openssl pkey -in FILE -out OTHER` writes it without one",
+        )
+
+
+def _refuse_a_pair_that_does_not_fit(certificate: str, key: str) -> None:
+    """OpenSSL reads both from files alone: they are this user's, and gone at once."""
+    with tempfile.TemporaryDirectory() as folder:
+        certificates, keys = Path(folder, "certificates"), Path(folder, "keys")
+        for file, text in ((certificates, certificate), (keys, key)):
+            file.touch(mode=0o600)
+            file.write_text(text, encoding="utf-8")
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificates, keys, "")
+        except ssl.SSLError as error:
+            mismatch = error.reason == "KEY_VALUES_MISMATCH"
+            raise RuleError(
+                "it is not the key of clientCert" if mismatch else "it is no key that can be read",
+                "name the key that belongs to the certificate",
+            ) from None

@@ -13,7 +13,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from runtime_observability.core import naming, search_engine
@@ -81,14 +81,18 @@ def archive_of(certificates: str) -> bytes:
     return container_files.archive_of({search_engine.CA_FILE: certificates}, mode=0o444)
 
 
-def check(cluster: Cluster, prefix: str, jaeger: Version, wanted: int) -> int:
+def check(cluster: Cluster, prefix: str, jaeger: Version, wanted: int, days: int) -> int:
     """How many replicas indices are to have: ``wanted``, or what the cluster has nodes for if it
-    is negative. Raises UnfitError where Jaeger could not use the cluster."""
+    is negative. Raises UnfitError where Jaeger could not use the cluster, for ``days``."""
     asked = ["/", "/_cluster/health", search_engine.listing(prefix)]
     main, health, listed = _ask_the_first(cluster, asked)
     search_engine.refuse_another_engine(main, cluster.store, cluster.user, jaeger)
     privilege = f"indices:* on {prefix}-*"
     search_engine.refuse_a_status(listed, cluster.user, privilege)
+    services = search_engine.services(prefix, datetime.now(UTC).date(), days)
+    (searched,) = cluster.ask([services], "POST")
+    search_engine.refuse_a_long_line(searched, services, days)
+    search_engine.refuse_a_status(searched, cluster.user, privilege)
     trial = search_engine.trial(prefix)
     cluster.ask([trial], "DELETE")  # of a check that was cut off
     for method in ("PUT", "DELETE"):
@@ -134,7 +138,9 @@ def main() -> int:
         if request["task"] == "check":
             jaeger = Version.parse(request["jaeger"])
             told: dict[str, Any] = {
-                "replicas": check(cluster, request["prefix"], jaeger, request["replicas"])
+                "replicas": check(
+                    cluster, request["prefix"], jaeger, request["replicas"], request["days"]
+                )
             }
         else:
             today = date.fromisoformat(request["today"])

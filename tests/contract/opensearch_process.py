@@ -35,10 +35,10 @@ def needed() -> Path:
 
 
 @contextmanager
-def running(built: Path) -> Iterator[Node]:
+def running(built: Path, settings: Mapping[str, str] | None = None) -> Iterator[Node]:
     """An empty OpenSearch, ended and removed at the end."""
     http, transport = free_ports(2)
-    with _started(built, "only", http, transport, {}) as node:
+    with _started(built, "only", http, transport, settings or {}) as node:
         _wait(node, "")
         yield node
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -118,17 +119,52 @@ def _depth(found: Trace, span: Span) -> int:
 # --- from recorded answers ------------------------------------------------------------------------
 
 _ANSWERS = Path(__file__).with_name("answers")
-"""Recorded in the lab, on stacks with one node: bundles of `ktrace show` and `ktrace run`, and what
-`ktrace verify --json` printed once its Jaeger was killed."""
+"""Recorded in the lab, on stacks with one node: bundles, and what `ktrace verify --json` printed
+once its Jaeger was killed."""
 
 
 def show() -> str:
-    """The start of a pod with an init container: what `ktrace show` prints, up to the links."""
-    command = (sys.executable, "-m", "ktrace", "show", "--from", str(_ANSWERS / "show.json.gz"))
-    printed = subprocess.run(command, check=True, capture_output=True, text=True)
-    lines = printed.stdout.splitlines()
-    links = next(number for number, line in enumerate(lines) if line.startswith("http"))
-    return block("ktrace show pod/shop", [*lines[: links + 1], "…"])
+    """The start of a pod with an init container."""
+    return _answered("ktrace show pod/shop", "show")
+
+
+def rollout() -> str:
+    """Another revision of a Deployment, with a postStart of 3 s and a main that ignores SIGTERM."""
+    return _answered("ktrace show deploy/web", "rollout")
+
+
+def ending() -> str:
+    """The end of a pod of two containers, one of which ignores SIGTERM."""
+    return _answered("ktrace show pod/stubborn --ending", "ending")
+
+
+def top() -> str:
+    """While a script annotates a Deployment again and again."""
+    return _answered("ktrace top --since 8s", "top")
+
+
+def writers() -> str:
+    """The same by writers of that Deployment."""
+    return _answered("ktrace top --by object deploy/web --since 8s", "top-object")
+
+
+def boot() -> str:
+    """The boot of a new stack."""
+    return _answered("ktrace boot", "boot")
+
+
+def _answered(command: str, name: str) -> str:
+    """What ``command`` prints, up to the first page; pages in a table are shortened."""
+    verb, file = command.split()[1], _ANSWERS / f"{name}.json.gz"
+    asked = (sys.executable, "-m", "ktrace", verb, "--from", str(file))
+    lines = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.splitlines()
+    pages = (number for number, line in enumerate(lines) if line.startswith("http"))
+    shown = lines[: next(pages, len(lines)) + 1]
+    rest = ["…"] if len(shown) < len(lines) else []
+    return block(command, [*(_PAGE_IN_A_TABLE.sub(r"\1…", line) for line in shown), *rest])
+
+
+_PAGE_IN_A_TABLE = re.compile(r"(  http\S+/trace/\w{4})\w+$")
 
 
 def run() -> str:
@@ -137,7 +173,7 @@ def run() -> str:
         chosen = target.choose(None, None, None)
         with chosen.connect() as jaeger:
             traced = chosen.traces_runtime
-            report = ran.report(recorded_run.facts, jaeger, runtime_traced=traced)
+            report = ran.report(recorded_run.facts("run"), jaeger, runtime_traced=traced)
     lines = terminal.plain(*tree.render(report)).splitlines()
     _, second, *_ = (number for number, line in enumerate(lines) if "── pod default/web-" in line)
     output = ["deployment.apps/web created", *lines[:second], "    …"]

@@ -108,6 +108,14 @@ def test_a_start_a_command_and_a_count_are_answered_alike_offline(
     print(f"bundles: {[(file.name, file.stat().st_size) for file in folder.glob('*.json*')]}")
 
 
+def test_a_boot_is_told_alike_offline(stack: Stack, folder: Path) -> None:
+    file = folder / "boot.json.gz"
+    live = ktrace(stack, "boot", "--save", str(file), "--stack", stack.name)
+    assert live.returncode == 0, live.stderr
+    again = offline(stack, folder, "boot", "--from", str(file))
+    assert (again.returncode, again.stdout, again.stderr) == (0, live.stdout, "")
+
+
 def test_a_bundle_opens_in_a_jaeger_that_never_had_it(stack: Stack, folder: Path) -> None:
     """Its traces get other ids, as if they were another cluster's."""
     bundle = json.loads((folder / "start.json").read_text())

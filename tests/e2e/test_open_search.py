@@ -25,7 +25,9 @@ from tests.live.stack import Stack
 from tests.live.starts import boot_of
 from tests.live.waiting import until
 
-STORE = {"traceStore": "opensearch", "traceRetention": "7d"}
+STORE = {"traceStore": "opensearch", "traceRetention": "365d"}
+IN_A_CLUSTER = {**STORE, "traceRetention": "7d"}
+"""A cluster that exists takes by default no line of HTTP that names the indices of a year."""
 ANSWER_SECONDS = 180
 """OpenSearch starts in 15 to 40 s, and later on a busy machine; Docker starts a Jaeger that found
 none again and again, up to a minute apart."""
@@ -98,6 +100,7 @@ class Elsewhere:
         self.docker = stack.docker
         self.name = f"traced-{stack.name}-elsewhere-{secrets.token_hex(2)}"
         variables = stores.own_environment(HEAP_MIB)
+        del variables["http.max_initial_line_length"]
         given = [f"--env={name}={value}" for name, value in variables.items()]
         self.docker(
             "run", "--detach", "--name", self.name, "--network", stack.cluster, *given,
@@ -144,12 +147,16 @@ def test_a_cluster_that_exists_has_the_stacks_own_indices_and_no_others(
     stays = {FOREIGN} | {name for name in elsewhere.indices() if not name.startswith(prefix)}
     jaeger = stack.docker.inspect(stack.jaeger)["Id"]
     closed = elsewhere.url.replace(":9200", ":9201")
-    stack.configure(**STORE, openSearchUrls=[closed])
-    refused = stack.refused_up()
-    assert f"error: traceStore opensearch: {closed}: nothing answers there" in refused.said
-    assert stack.docker.inspect(stack.jaeger)["Id"] == jaeger, "the old one goes on"
+    for settings, url, reason in (
+        (IN_A_CLUSTER, closed, f"{closed}: nothing answers there"),
+        (STORE, elsewhere.url, "traceRetention 365d is too long for it: Jaeger names each day's"),
+    ):
+        stack.configure(**settings, openSearchUrls=[url])
+        refused = stack.refused_up()
+        assert f"error: traceStore opensearch: {reason}" in refused.said
+        assert stack.docker.inspect(stack.jaeger)["Id"] == jaeger, "the old one goes on"
 
-    stack.settle(**STORE, openSearchUrls=[elsewhere.url])
+    stack.settle(**IN_A_CLUSTER, openSearchUrls=[elsewhere.url])
     stack.expect_no_changes()
     with pods(stack, "sleep", "600") as single:
         pod = f"{single.name}-0"
@@ -166,7 +173,7 @@ def test_a_cluster_that_exists_has_the_stacks_own_indices_and_no_others(
 
         # Another stack in the same cluster, with a pod of the same name.
         stack.docker("network", "connect", neighbour.cluster, elsewhere.name)
-        neighbour.settle(**STORE, openSearchUrls=[elsewhere.url])
+        neighbour.settle(**IN_A_CLUSTER, openSearchUrls=[elsewhere.url])
         with pods(neighbour, "sleep", "600", name=single.name):
             assert shown(neighbour, pod, whole)["uid"] != start["uid"]
             assert of_spans(document(stack, "show", pod)) == of_spans(start), "its own pod alone"
@@ -184,7 +191,7 @@ def test_a_cluster_that_exists_has_the_stacks_own_indices_and_no_others(
 def test_a_cluster_that_is_gone_keeps_no_stack_from_leaving_it(
     stack: Stack, elsewhere: Elsewhere
 ) -> None:
-    stack.settle(**STORE, openSearchUrls=[elsewhere.url])
+    stack.settle(**IN_A_CLUSTER, openSearchUrls=[elsewhere.url])
     stack.docker("kill", elsewhere.name)
     stack.configure()
     said = stack.up().said
@@ -247,7 +254,7 @@ def test_a_cluster_behind_tls_and_a_login_is_used_and_left(
     stays = elsewhere.indices()
     jaeger = stack.docker.inspect(stack.jaeger)["Id"]
     other = trustme.CA().cert_pem.bytes().decode()
-    right = {**STORE, "openSearchUrls": [guarded.url], "traceStoreUser": USER}
+    right = {**IN_A_CLUSTER, "openSearchUrls": [guarded.url], "traceStoreUser": USER}
 
     def configure(password: str, certificates: str) -> None:
         stack.configure(**right, traceStoreCaFile=certificates)

@@ -330,6 +330,45 @@ def test_another_store_is_announced(before: str, after: str, fate: str | None) -
     assert all(str(fate) in line and f'"{before}" → "{after}"' in line for line in told)
 
 
+STORES: dict[str, dict[str, Any]] = {
+    "memory": {},
+    "badger": {"traceStore": "badger"},
+    "opensearch (own)": {"traceStore": "opensearch"},
+    "opensearch": {"traceStore": "opensearch", "openSearchUrls": ["http://a.example:9200"]},
+    "elasticsearch": {"traceStore": "elasticsearch", "elasticsearchUrls": ["http://a.example"]},
+    "cassandra": {"traceStore": "cassandra", "cassandraServers": ["a.example"]},
+    "none": WITHOUT,
+}
+FATES = {
+    "memory": "the traces in its memory are lost",
+    "badger": "volume traced-dev-traces is removed with its traces, unless keepTraces",
+    "opensearch (own)": "volume traced-dev-traces-opensearch is removed with its traces, unless",
+    "opensearch": "are deleted from opensearch with their traces, unless keepTraces",
+    "elasticsearch": "are deleted from elasticsearch with their traces, unless keepTraces",
+    "cassandra": "stays in Cassandra at a.example:9142 with its traces, until `cqlsh a.",
+    "none": "earlier traces stay where exporters sent them",
+}
+
+
+@pytest.mark.parametrize("before", STORES)
+@pytest.mark.parametrize("after", STORES)
+def test_each_change_between_two_stores_says_once_what_becomes_of_the_traces(
+    before: str, after: str
+) -> None:
+    servers = ("a.example:9142",) if before == "cassandra" != after else ()
+    observed = Observation(generation=7, trace_store=before, trace_store_servers=servers)
+    warnings = run(STORES[after], observed=observed).warnings()
+    told = [line for line in warnings if line.startswith("traceStore: ")]
+    if before == after:
+        assert told == []
+        return
+    (line,) = told
+    assert line.startswith(f'traceStore: "{before}" → "{after}": Jaeger will be')
+    assert FATES[before] in line
+    verb = "made" if before == "none" else "removed" if after == "none" else "replaced"
+    assert f"will be {verb}" in line
+
+
 @pytest.mark.parametrize(
     ("settings", "lost"),
     [

@@ -7,6 +7,7 @@ from typing import Any
 
 import pulumi
 import pytest
+import trustme
 
 from components import (
     ExporterArgs,
@@ -14,11 +15,11 @@ from components import (
     TracedEnvironment,
     TracedEnvironmentArgs,
 )
-from runtime_observability.host import passphrase
+from runtime_observability.host import certificates, passphrase
 from tests.graph.program import CONTAINER, ENVIRONMENT, Run, run, run_program
 from tests.graph.test_graph import MARK
 
-CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
+CERTIFICATE = trustme.CA().cert_pem.bytes().decode()
 ONE = {
     "name": "team",
     "endpoint": "collector.example:4317",
@@ -111,3 +112,8 @@ def test_an_output_inside_is_refused() -> None:
 def test_words_of_an_exporter_are_not_taken_for_secrets() -> None:
     done = run({"exporters": [{**ONE, "only": ["kubelet"]}]}, secret_keys=["exporters"])
     assert done.outlook() == run().outlook()
+
+
+def test_an_authority_that_has_expired_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(certificates, "warnings", lambda _: ["it has expired"])
+    assert "it has expired" in run({"exporters": [ONE]}).warnings()

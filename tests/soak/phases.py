@@ -196,6 +196,8 @@ REPLACEMENT = cases(
         Phase("the new API server answers", _api_answers, wanted=_another_cluster),
     ),
 )
+PULL = cases("up", (Phase("the node image is pulled", _works("docker pull")),))
+"""Seen only while a registry is slow: the test has one."""
 _SAMPLING = {"nodeSamplingPerMillion": 500_000}
 _AGENT = {"agents": 1}
 IN_PLACE = cases(

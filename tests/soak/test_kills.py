@@ -27,6 +27,8 @@ pytestmark = pytest.mark.timeout(900)
 _ORPHAN_SECONDS = 300.0
 """How long k3d may work on after the death of its engine."""
 _RESTART_SECONDS = 120.0
+_REGISTRY_PORT = 5999
+"""On Docker's loopback, where it asks a registry without certificates."""
 _LEFT_TO_DOCKER = "held by Docker, though no container has it"
 """Its cure is to restart Docker."""
 _REHEARSED = "the new configuration starts, so it is replaced now"
@@ -110,6 +112,21 @@ def pods_on_the_agent(stack: Stack) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def a_silent_registry(stack: Stack) -> Iterator[str]:
+    """An image whose registry takes connections and never answers: Docker waits 10 s or longer."""
+    name, image = f"registry-of-{stack.name}", stack.docker.inspect(stack.server)["Config"]["Image"]
+    options = ("--detach", "--name", name, "--network", "host", "--entrypoint", "sh")
+    listen = f"sleep 3600 | busybox nc -l -p {_REGISTRY_PORT}"  # nc ends with its stdin
+    stack.docker("run", *options, image, "-c", listen)
+    listens = ("exec", name, "grep", f":{_REGISTRY_PORT:04X} ", "/proc/net/tcp", "/proc/net/tcp6")
+    try:
+        until("a registry that listens", lambda: stack.docker(*listens, check=False), 30)
+        yield f"localhost:{_REGISTRY_PORT}/k3s:v{{version}}"
+    finally:
+        stack.docker("rm", "-fv", name)
+
+
 @pytest.mark.cases("case", phases.UP, 1)
 def test_after_a_kill_in_an_up_the_cure_ends_well(absent: Stack, case: Case) -> None:
     kills.interrupt(absent, case)
@@ -141,6 +158,38 @@ def test_after_a_kill_in_a_replacement_the_cure_ends_well(stack: Stack, case: Ca
             restarted = int(case.victim is Victim.DOCKERD)
             until("the bare pod", lambda: pod() == (uid, restarts + restarted), _RESTART_SECONDS)
     cure(stack, case.cure)
+
+
+@pytest.mark.cases("case", phases.PULL, 1)
+def test_after_a_kill_in_a_pull_for_the_first_up_the_cure_ends_well(
+    stack: Stack, case: Case
+) -> None:
+    stand(stack, {})
+    with a_silent_registry(stack) as image:
+        stack.destroy()
+        stack.configure(k3sImage=image)
+        kills.interrupt(stack, case)
+    stack.configure()
+    cure(stack, case.cure)
+
+
+@pytest.mark.cases("case", phases.PULL, 1)
+def test_after_a_kill_in_a_pull_for_a_replacement_the_cluster_stays(
+    stack: Stack, case: Case
+) -> None:
+    stand(stack, {})
+    before, config = stack.ids(), phases.of_the_cluster(stack.config)
+    with a_bare_pod(stack) as pod:
+        uid, _ = pod()
+        with a_silent_registry(stack) as image:
+            stack.configure(**config, k3sImage=image)
+            kills.interrupt(stack, case)
+        assert stack.ids() == before
+        stack.configure(**config)
+        cure(stack, case.cure)
+        if case.cure == "up":
+            assert stack.ids() == before
+            assert pod()[0] == uid
 
 
 @pytest.mark.cases("case", phases.IN_PLACE, 1)

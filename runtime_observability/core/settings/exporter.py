@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -38,6 +38,8 @@ _OF_THE_PROTOCOL = frozenset(
 )  # fmt: skip
 PEM = "-----BEGIN "
 """How the text of a certificate or key begins; any other text is the path of a file."""
+HIDDEN = f"[secret] {PEM}PEM"
+"""Stands for a header, certificate or key that Pulumi alone can decrypt."""
 
 
 def _name(text: str) -> str:
@@ -171,12 +173,17 @@ class Exporter(_Model):
         return per_million
 
     @property
+    def address(self) -> SplitResult:
+        """Its host, in lower case, and its port, if one is written."""
+        return urlsplit(self.endpoint if "://" in self.endpoint else f"//{self.endpoint}")
+
+    @property
     def label(self) -> str:
         """Its name, or one made of the endpoint's host."""
         if self.name:
             return self.name
-        host = urlsplit(self.endpoint if "://" in self.endpoint else f"//{self.endpoint}").hostname
-        return re.sub(r"[^a-z0-9]+", "-", str(host).lower()).strip("-")[:32].strip("-")
+        host = str(self.address.hostname).lower()
+        return re.sub(r"[^a-z0-9]+", "-", host).strip("-")[:32].strip("-")
 
 
 def _refuse_no_host_and_port(endpoint: str) -> None:
@@ -214,7 +221,7 @@ def _url(endpoint: str, tls: Tls) -> str:
 def _refuse_this_collector(host: str) -> None:
     """It would receive what it sends, and send it again without an end."""
     urls.refuse_own_container(host, "the collector")
-    if host.lower() == naming.COLLECTOR_ALIAS:
+    if host.lower().rstrip(".") == naming.COLLECTOR_ALIAS:
         raise RuleError(
             f"{host} is the stack's own collector, which would send to itself",
             "name another destination",

@@ -21,6 +21,7 @@ def refuse_an_unfit_open_search(settings: Settings) -> list[Problem]:
         *_refuse_a_login(settings),
         *_refuse_copies(settings),
         *_refuse_a_heap_without_memory(settings),
+        *_refuse_more_shards_than_a_node_takes(settings),
         *_refuse_a_release_that_jaeger_does_not_know(settings),
     ]
 
@@ -64,6 +65,24 @@ def _refuse_a_heap_without_memory(settings: Settings) -> list[Problem]:
             f"{heap} does not fit into openSearchMemoryMiB {memory}",
             f"Java takes up to half of it again for buffers, and {stores.JAVA_MIB} for itself",
             f"set openSearchMemoryMiB to {needed}{smaller}",
+        )
+    ]
+
+
+def _refuse_more_shards_than_a_node_takes(settings: Settings) -> list[Problem]:
+    """Of an existing cluster its limit is not known."""
+    days, shards = stores.days(settings.trace_retention), settings.trace_store_shards
+    wanted = stores.own_shards(days, shards)
+    if wanted <= stores.OWN_MOST_SHARDS:
+        return []
+    fewer = max(n for n in range(1, shards) if stores.own_shards(days, n) <= stores.OWN_MOST_SHARDS)
+    return [
+        Problem(
+            "traceStoreShards",
+            f"{shards} cannot be used with traceRetention {days}d",
+            f"each day has two indices, so that there would be {wanted} shards, and one node has "
+            f"room for {stores.OWN_MOST_SHARDS}: it would refuse new days",
+            f"set it to {fewer}, or choose a shorter traceRetention",
         )
     ]
 

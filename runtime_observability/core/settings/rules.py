@@ -28,6 +28,10 @@ from runtime_observability.core.settings.open_search_rules import refuse_an_unfi
 from runtime_observability.core.settings.store_rules import refuse_an_unfit_cluster
 from runtime_observability.core.settings.values import host_port, whole_number
 
+_THIS_MACHINE = ("host.docker.internal", "gateway.docker.internal")
+"""As a container of Docker Desktop calls it, which reaches the ports on 127.0.0.1 by these names
+(docs.docker.com/desktop/features/networking)."""
+
 
 def refuse_clashes(raw: Mapping[str, Any]) -> list[Problem]:
     """Two keys with one port, as far as ``raw`` can be read: other problems are found elsewhere."""
@@ -67,6 +71,7 @@ def refuse_broken_rules(settings: Settings) -> list[Problem]:
         *_refuse_untraceable_etcd(settings),
         *_refuse_a_probe_without_network(settings),
         *_refuse_exporters_of_one_name(settings),
+        *_refuse_exporters_to_itself(settings),
         *_refuse_exporters_of_an_old_collector(settings),
         *_refuse_exporters_without_memory(settings),
         *_refuse_more_than_the_store_holds(settings),
@@ -183,6 +188,24 @@ def _refuse_exporters_of_one_name(settings: Settings) -> list[Problem]:
             )
         labels.setdefault(label, number)
     return problems
+
+
+def _refuse_exporters_to_itself(settings: Settings) -> list[Problem]:
+    """The collector would send what it receives to itself, without an end."""
+    own = {"otlpGrpcPort": settings.otlp_grpc_port, "otlpHttpPort": settings.otlp_http_port}
+    return [
+        Problem(
+            f"exporters.{number}.endpoint",
+            f"{json.dumps(exporter.endpoint)} cannot be used",
+            f"on this machine {port} is {key}, the stack's own collector, which would send to "
+            "itself",
+            f"name another port, or set {key} to another",
+        )
+        for number, exporter in enumerate(settings.exporters)
+        if str(exporter.address.hostname).rstrip(".") in _THIS_MACHINE
+        for key, port in own.items()
+        if exporter.address.port == port
+    ]
 
 
 def _refuse_exporters_of_an_old_collector(settings: Settings) -> list[Problem]:

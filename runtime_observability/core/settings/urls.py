@@ -56,7 +56,8 @@ def refuse_own_container(host: str, program: str) -> None:
     """
     address = _address(host)
     mapped = getattr(address, "ipv4_mapped", None) or address
-    if host.lower() == "localhost" or (mapped and (mapped.is_loopback or mapped.is_unspecified)):
+    is_itself = mapped and (mapped.is_loopback or mapped.is_unspecified)
+    if host.lower().rstrip(".") == "localhost" or is_itself:
         raise RuleError(
             f"{host} is {program}'s own container there, not this machine",
             "name an address that containers reach",

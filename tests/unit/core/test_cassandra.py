@@ -52,6 +52,11 @@ def why(end: str, user: str = "ada") -> str:
             "its certificate is refused: certificate is valid for a, not b: name the host",
         ),
         (
+            f"{CONNECTS}tls: failed to verify certificate: x509: certificate has expired or is not "
+            "yet valid: current time 2026-11-29T09:00:00Z is after 2026-01-01T00:00:00Z",
+            "is after 2026-01-01T00:00:00Z: renew it there, or name today's in traceStoreCaFile",
+        ),
+        (
             f"{CONNECTS}tls: first record does not look like a TLS handshake",
             "it does not speak TLS: leave out traceStoreCaFile",
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
 
 import pytest
@@ -77,7 +78,7 @@ def test_every_reason_for_no_answer_names_the_address(code: int) -> None:
 @pytest.mark.parametrize(
     ("error", "cure"),
     [
-        ("SSL certificate problem: certificate has expired", "expired: renew it there"),
+        ("SSL certificate problem: certificate has expired", "renew it there, or name today's in"),
         ("SSL certificate problem: unable to get local issuer certificate", "in traceStoreCaFile"),
     ],
 )
@@ -124,3 +125,17 @@ def test_there_is_a_copy_where_a_second_node_can_hold_it(nodes: int, copies: int
 def test_nodes_that_cannot_be_seen_can_be_told(found: Answer) -> None:
     with pytest.raises(UnfitError, match="set traceStoreReplicas"):
         search_engine.replicas(found, "ada")
+
+
+def test_a_line_with_the_index_of_each_day_is_refused_with_the_days_that_fit() -> None:
+    path = search_engine.services(PREFIX, TODAY, 365)
+    assert path.count("%2C") == 365
+    assert path.startswith(f"/{PREFIX}-jaeger-service-{TODAY}%2C")
+    told = "An HTTP line is larger than 4096 bytes."
+    with pytest.raises(UnfitError) as refused:
+        search_engine.refuse_a_long_line(answer({"reason": told}, 400), path, 365)
+    (days,) = re.findall(r"use (\d+)d", str(refused.value))
+    assert 4000 < len(search_engine.services(PREFIX, TODAY, int(days))) < 4096
+    with pytest.raises(UnfitError, match="it takes fewer bytes: use a smaller one, or raise"):
+        search_engine.refuse_a_long_line(answer("too long", 414), path, 365)
+    search_engine.refuse_a_long_line(answer({"hits": {}}), path, 365)

@@ -27,7 +27,7 @@ CLUSTER = Cluster(
     image="opensearch",
     owner="me",
 )
-CHECK = {"task": "check", "prefix": "traced-dev", "jaeger": "2.13.0", "replicas": -1}
+CHECK = {"task": "check", "prefix": "traced-dev", "jaeger": "2.13.0", "replicas": -1, "days": 7}
 EXPIRE = {"task": "expire", "prefix": "traced-dev", "today": "2026-11-28", "days": 7}
 
 
@@ -43,7 +43,7 @@ def test_the_number_of_replicas_is_printed(
     check = Mock(return_value=1)
     monkeypatch.setattr(search_engine, "check", check)
     assert run(monkeypatch, CHECK) == 0
-    check.assert_called_once_with(CLUSTER, "traced-dev", Version.parse("2.13.0"), -1)
+    check.assert_called_once_with(CLUSTER, "traced-dev", Version.parse("2.13.0"), -1, 7)
     assert json.loads(capsys.readouterr().out) == {"replicas": 1}
 
 
@@ -125,9 +125,9 @@ def test_the_first_address_must_answer_because_jaeger_starts_with_it_alone(
     monkeypatch.setattr(Cluster, "ask", ask)
     cluster, jaeger = replace(CLUSTER, urls=urls), Version.parse("2.13.0")
     if not told:
-        assert search_engine.check(cluster, "traced-dev", jaeger, -1) == 0
+        assert search_engine.check(cluster, "traced-dev", jaeger, -1, 7) == 0
         return
     with pytest.raises(UnfitError) as refused:
-        search_engine.check(cluster, "traced-dev", jaeger, -1)
+        search_engine.check(cluster, "traced-dev", jaeger, -1, 7)
     assert str(refused.value).startswith(told)
     assert ("first address" in str(refused.value)) == (len(urls) > 1)

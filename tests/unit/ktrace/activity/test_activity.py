@@ -202,6 +202,7 @@ _REQUESTS = st.lists(
 @given(requests=_REQUESTS, by=st.sampled_from(sorted(BY.keys() - {"webhook"})))
 def test_every_request_is_in_one_row(requests: list[ApiRequest], by: str) -> None:
     made = rows(requests, by, 60)
+    assert rows(requests[::-1], by, 60) == made
     assert sum(row.count for row in made) == len(requests)
     assert sum(row.errors for row in made) == sum(r.failed is True for r in requests)
     for row in made:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,3 +87,59 @@ def test_without_docker_nothing_is_told(ktrace: Ktrace, monkeypatch: pytest.Monk
     shown = ktrace("boot")
     assert (shown.returncode, shown.stdout) == (3, "")
     assert shown.stderr == "ktrace: `docker ps` exited with 1: Cannot connect\n"
+
+
+@pytest.mark.parametrize("ready", [True, False, None])
+def test_a_bundle_answers_as_the_boot_did_when_it_was_saved(
+    ktrace: Ktrace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ready: bool | None
+) -> None:
+    nodes = [NodeStart(NODE, BEGIN, BEGIN + timedelta(microseconds=1), again=False)]
+    marks = [*MARKS, Mark(BEGIN + timedelta(microseconds=1_050_049), "k3s is up", LOG, NODE)]
+    boot = build("traced-dev", nodes, marks, ready=ready, missing=["a log"], notes=["a note"])
+    monkeypatch.setattr(looking, "look", lambda *_: boot)
+    file = tmp_path / "boot.json"
+    live = ktrace("boot", "--save", str(file))
+    assert live.returncode == (0 if ready else 1)
+    in_json = ktrace("boot", "--json")
+    monkeypatch.undo()
+    again = ktrace("boot", "--from", str(file))
+    assert (again.returncode, again.stdout) == (live.returncode, live.stdout)
+    assert ktrace("boot", "--from", str(file), "--json").stdout == in_json.stdout
+    bundle = json.loads(file.read_text())
+    validate("bundle", bundle)
+    assert bundle["answer"] == in_json.document
+    assert bundle["exitCode"] == live.returncode
+
+
+@pytest.mark.parametrize(
+    ("key", "broken"),
+    [("marks", [{"at": "today"}]), ("nodes", {}), ("ready", "yes"), ("cluster", None)],
+)
+def test_a_broken_bundle_is_one_line(
+    ktrace: Ktrace, tmp_path: Path, key: str, broken: object
+) -> None:
+    file = tmp_path / "boot.json"
+    ktrace("boot", "--save", str(file))
+    bundle = json.loads(file.read_text())
+    bundle["boot"][key] = broken
+    file.write_text(json.dumps(bundle))
+    told = ktrace("boot", "--from", str(file))
+    assert (told.returncode, told.stdout) == (2, "")
+    (line,) = told.stderr.splitlines()
+    assert "the bundle is broken: boot (" in line
+
+
+def test_a_bundle_of_a_boot_tells_nothing_else_and_no_other_one_tells_a_boot(
+    ktrace: Ktrace, tmp_path: Path
+) -> None:
+    file = tmp_path / "boot.json"
+    ktrace("boot", "--save", str(file))
+    told = ktrace("run", "--from", str(file))
+    assert told.returncode == 2
+    assert "does not tell that: it has what `ktrace boot` read at" in told.stderr
+    bundle = json.loads(file.read_text())
+    del bundle["boot"]  # as an earlier release wrote those of other commands
+    file.write_text(json.dumps({**bundle, "asked": {**bundle["asked"], "command": "top"}}))
+    told = ktrace("boot", "--from", str(file))
+    assert told.returncode == 2
+    assert "does not tell that" in told.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import trustme
 import yaml
 
 from tests.fakes.daemon import FakeDaemon
@@ -111,7 +112,8 @@ def test_the_files_of_destinations_are_there_without_their_secrets(
     """Pulumi alone decrypts a header; what is generated does not depend on it."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "Pulumi.yaml").write_text("name: runtime-observability")
-    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    certificate = trustme.CA().cert_pem.bytes().decode()
+    (tmp_path / "ca.pem").write_text(certificate)
     exporter = {
         "name": "team",
         "endpoint": "collector.example:4317",
@@ -124,7 +126,7 @@ def test_the_files_of_destinations_are_there_without_their_secrets(
     files = ktrace("render", "--stack", "new", "--json").document["files"]
     configuration = yaml.safe_load(files["collector.yaml"])
     assert "otlp_grpc/team" in configuration["exporters"]
-    assert files["collector/team-ca.pem"] == "-----BEGIN CERTIFICATE-----\n"
+    assert files["collector/team-ca.pem"] == certificate
     secret = {file for file, text in files.items() if text == "[secret]\n"}
     assert secret == {
         "collector/team-client-key.pem",
