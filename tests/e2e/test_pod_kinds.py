@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -126,6 +127,12 @@ def test_crashes_come_after_the_start(kinds: Stack) -> None:
     assert complete(once)
     assert names(twice).count("start container main") == 1
     assert twice["durationMs"] == once["durationMs"]
+
+
+def test_a_container_that_ended_well_is_why_its_pod_is_not_ready(kinds: Stack) -> None:
+    told = re.compile(r"not Ready: main: Completed, exit code 0, restarted \d+ time")
+    start = shown(kinds, "completed", lambda start: bool(told.match(waiting(start))))
+    assert complete(start)
 
 
 def test_a_debug_container_is_no_part_of_the_start(stack: Stack) -> None:
