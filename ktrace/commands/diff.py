@@ -123,8 +123,10 @@ def _nothing_alike(
 
     def told(name: str, measured: Measurement) -> str:
         owners = alike.owners(alike.counted(measured))
+        if not owners:
+            return f"{name} has no whole start"
         more = f" and {len(owners) - _LEAST} more" if len(owners) > _LEAST else ""
-        return f"{name} has starts of {', '.join(owners[:_LEAST]) or 'nothing'}{more}"
+        return f"{name} has starts of {', '.join(owners[:_LEAST])}{more}"
 
     what = f"no starts of {wanted}" if wanted else "no starts of like pods"
     return (

@@ -137,6 +137,9 @@ def test_a_bundle_of_a_boot_tells_nothing_else_and_no_other_one_tells_a_boot(
     told = ktrace("run", "--from", str(file))
     assert told.returncode == 2
     assert "does not tell that: it has what `ktrace boot` read at" in told.stderr
+    told = ktrace("diff", str(file), str(file))
+    assert told.returncode == 2
+    assert f"{file} has no whole start" in told.stderr
     bundle = json.loads(file.read_text())
     del bundle["boot"]  # as an earlier release wrote those of other commands
     file.write_text(json.dumps({**bundle, "asked": {**bundle["asked"], "command": "top"}}))
