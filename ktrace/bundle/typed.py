@@ -1,4 +1,5 @@
-"""Reads values of a bundle that have to be of a kind; each raises TypeError for another one."""
+"""Reads values of a bundle that have to be of a kind: TypeError for another one, which ``reading``
+turns into what is told of a broken bundle."""
 
 from __future__ import annotations
 

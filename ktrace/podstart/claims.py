@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ktrace.api import maps
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -33,9 +35,9 @@ def of(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Iterator[Claim]:
     has no name is not needed."""
     made = {
         entry.get("name"): entry.get("resourceClaimName")
-        for entry in _maps(status.get("resourceClaimStatuses"))
+        for entry in maps(status.get("resourceClaimStatuses"))
     }
-    for entry in _maps(spec.get("resourceClaims")):
+    for entry in maps(spec.get("resourceClaims")):
         source = entry.get("source")
         source = source if isinstance(source, Mapping) else entry
         name, template = source.get("resourceClaimName"), source.get("resourceClaimTemplateName")
@@ -45,8 +47,3 @@ def of(spec: Mapping[str, Any], status: Mapping[str, Any]) -> Iterator[Claim]:
             yield Claim(str(made[entry.get("name")]), template)
         elif isinstance(template, str) and entry.get("name") not in made:
             yield Claim(template=template)
-
-
-def _maps(value: Any) -> Iterator[Mapping[str, Any]]:
-    entries = value if isinstance(value, list) else ()
-    return (entry for entry in entries if isinstance(entry, Mapping))

@@ -7,11 +7,12 @@ second. Whatever a document lacks is empty: an API server of any release, and an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from ktrace.api import maps
 from ktrace.podstart import claims
 from ktrace.podstart.claims import Claim
 
@@ -191,13 +192,13 @@ def pod_of(document: Any) -> Pod:
     uids = [_text(meta.get("uid")), *(_text(annotations.get(key)) for key in _CONFIG_ANNOTATIONS)]
     init = [
         (SIDECAR if container.get("restartPolicy") == "Always" else INIT, container)
-        for container in _maps(spec.get("initContainers"))
+        for container in maps(spec.get("initContainers"))
     ]
-    app = [(APP, container) for container in _maps(spec.get("containers"))]
+    app = [(APP, container) for container in maps(spec.get("containers"))]
     statuses = {
         _text(found.get("name")): found
         for key in ("initContainerStatuses", "containerStatuses")
-        for found in _maps(status.get(key))
+        for found in maps(status.get(key))
     }
     containers = [
         _container(kind, container, statuses.get(_text(container.get("name")), {}))
@@ -218,11 +219,11 @@ def pod_of(document: Any) -> Pod:
         acknowledged=moment(status.get("startTime")),
         containers=_with_earlier_ones(containers),
         ephemeral=_names(spec.get("ephemeralContainers")),
-        conditions=tuple(map(_condition, _maps(status.get("conditions")))),
+        conditions=tuple(map(_condition, maps(status.get("conditions")))),
         scheduler=_text(spec.get("schedulerName")),
         scheduling_gates=_names(spec.get("schedulingGates")),
         readiness_gates=tuple(
-            _text(gate.get("conditionType")) for gate in _maps(spec.get("readinessGates"))
+            _text(gate.get("conditionType")) for gate in maps(spec.get("readinessGates"))
         ),
         has_volumes=bool(spec.get("volumes")),
         claims=tuple(claims.of(spec, status)),
@@ -235,7 +236,7 @@ def events_of(document: Any, pod: Pod | None) -> tuple[PodEvent, ...]:
     Those of another pod that had the same name are left out.
     """
     found = []
-    for item in _maps(_map(document).get("items")):
+    for item in maps(_map(document).get("items")):
         involved = _map(item.get("involvedObject"))
         uid = _text(involved.get("uid"))
         if pod and uid and uid not in pod.uids:
@@ -247,7 +248,7 @@ def events_of(document: Any, pod: Pod | None) -> tuple[PodEvent, ...]:
 
 def condition_of(document: Any, kind: str) -> Condition | None:
     """The condition ``kind`` of any object, from its JSON."""
-    found = map(_condition, _maps(_map(_map(document).get("status")).get("conditions")))
+    found = map(_condition, maps(_map(_map(document).get("status")).get("conditions")))
     return next((condition for condition in found if condition.type == kind), None)
 
 
@@ -370,15 +371,11 @@ def _condition(document: Mapping[str, Any]) -> Condition:
 
 
 def _names(value: Any) -> tuple[str, ...]:
-    return tuple(_text(entry.get("name")) for entry in _maps(value))
+    return tuple(_text(entry.get("name")) for entry in maps(value))
 
 
 def _map(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
-
-
-def _maps(value: Any) -> Iterator[Mapping[str, Any]]:
-    return (entry for entry in _list(value) if _map(entry))
 
 
 def _list(value: Any) -> Sequence[Any]:

@@ -121,13 +121,14 @@ def _unscheduled(
         since = condition.since
         if changed:
             since = max(since or 0, event.first) if event else None
-        told = Waiting(f"unschedulable: {condition.message}", at(since), stuck=True)
-        return (told, *_lacking(pod, events, told.what))
-    if event:
-        told = Waiting(event.explaining("unschedulable"), at(event.first), stuck=True)
-        return (told, *_lacking(pod, events, told.what))
-    if lacking := _lacking(pod, events):
-        return lacking
+        told = [Waiting(f"unschedulable: {condition.message}", at(since), stuck=True)]
+    elif event:
+        told = [Waiting(event.explaining("unschedulable"), at(event.first), stuck=True)]
+    else:
+        told = []
+    told += _lacking(pod, events, "".join(one.what for one in told))
+    if told:
+        return tuple(told)
     what = "waiting for " + (
         "the scheduler" if pod.scheduler in _DEFAULT else f"scheduler {pod.scheduler}"
     )
@@ -140,13 +141,12 @@ def _unscheduled(
     return (Waiting(what, at(since)),)
 
 
-def _lacking(pod: Pod, events: Sequence[PodEvent], told: str = "") -> tuple[Waiting, ...]:
+def _lacking(pod: Pod, events: Sequence[PodEvent], told: str) -> tuple[Waiting, ...]:
     """The ResourceClaims that are not there, but for those that ``told`` has: without them the
     scheduler does not try."""
-    if event := _last(events, (_NO_CLAIM,)):
-        failed = Waiting(event.explaining("no resource claim"), at(event.first), stuck=True)
-        if any(not claim.name for claim in pod.claims):
-            return (failed,)
+    event = _last(events, (_NO_CLAIM,))
+    if event and any(not claim.name for claim in pod.claims):
+        return (Waiting(event.explaining("no resource claim"), at(event.first), stuck=True),)
     return tuple(
         Waiting(str(claim), stuck=True)
         for claim in pod.claims

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from ktrace.api import maps
 from ktrace.podstart.cluster import FromCluster
 from ktrace.podstart.pod import Pod, PodEvent, events_of, pod_of
 from ktrace.rollout.kinds import DAEMON_SET, DEPLOYMENT, STATEFUL_SET
@@ -139,7 +140,7 @@ def pod_object(
 
 def controller_of(document: Document) -> Document:
     references = _map(document.get("metadata")).get("ownerReferences")
-    return next((found for found in _maps(references) if found.get("controller")), {})
+    return next((found for found in maps(references) if found.get("controller")), {})
 
 
 def _replica_sets(
@@ -236,7 +237,3 @@ def _age(document: Document) -> tuple[str, str]:
 
 def _map(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
-
-
-def _maps(value: Any) -> Iterator[Mapping[str, Any]]:
-    return (entry for entry in (value if isinstance(value, list) else ()) if _map(entry))

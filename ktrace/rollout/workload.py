@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from ktrace.api import maps
 from ktrace.podstart import pod
 from ktrace.rollout.kinds import DAEMON_SET, JOB, REPLICA_SET, STATEFUL_SET, Kind
 
@@ -119,7 +120,7 @@ def workload_of(kind: Kind, document: Mapping[str, Any]) -> Workload:
         grace=30 if grace is None else grace,
         scaled_by=_controller(meta) if kind is REPLICA_SET else "",
         revision=str(status.get("updateRevision", "")) if kind is STATEFUL_SET else "",
-        conditions=tuple(map(_condition, _maps(status.get("conditions")))),
+        conditions=tuple(map(_condition, maps(status.get("conditions")))),
     )
 
 
@@ -130,7 +131,7 @@ def changed_at(document: Mapping[str, Any]) -> datetime | None:
     """
     times = [
         time_of(entry.get("time"))
-        for entry in _maps(_map(document.get("metadata")).get("managedFields"))
+        for entry in maps(_map(document.get("metadata")).get("managedFields"))
         if entry.get("subresource", "") in _SUBRESOURCES and "f:spec" in _map(entry.get("fieldsV1"))
     ]
     return max(filter(None, times), default=None)
@@ -161,7 +162,7 @@ def _wanted(
 
 
 def _controller(meta: Mapping[str, Any]) -> str:
-    owners = (owner for owner in _maps(meta.get("ownerReferences")) if owner.get("controller"))
+    owners = (owner for owner in maps(meta.get("ownerReferences")) if owner.get("controller"))
     owner = next(owners, {})
     return f"{str(owner.get('kind', '')).lower()}/{owner.get('name', '')}" if owner else ""
 
@@ -190,10 +191,6 @@ def _condition(document: Mapping[str, Any]) -> Condition:
 
 def _map(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
-
-
-def _maps(value: Any) -> Iterator[Mapping[str, Any]]:
-    return (entry for entry in (value if isinstance(value, list) else ()) if _map(entry))
 
 
 def _number(value: Any) -> int | None:

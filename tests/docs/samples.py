@@ -12,10 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from ktrace.benchmark import file
+from ktrace.benchmark import file as measurement
 from ktrace.benchmark.samples import rows
 from ktrace.benchmark.statistics import compare
-from ktrace.bundle import ran, replay
+from ktrace.bundle import file, ran, replay
 from ktrace.components import CONTAINERD, KUBELET
 from ktrace.expect import judge, schema, shipped
 from ktrace.jaeger import Span, Trace
@@ -90,13 +90,15 @@ _MEASUREMENTS = Path(__file__).with_name("measurements")
 def bench() -> str:
     """A measurement."""
     command = "ktrace bench --pods 21 --save before.json"
-    parts = benchmark.summary(file.read(_MEASUREMENTS / "before.json"))
+    parts = benchmark.summary(measurement.read(_MEASUREMENTS / "before.json"))
     return block(command, (line for part in parts for line in terminal.plain(part).splitlines()))
 
 
 def diff() -> str:
     """Its difference from another: the rows until all that differ are told."""
-    before, after = (file.read(_MEASUREMENTS / f"{name}.json") for name in ("before", "after"))
+    before, after = (
+        measurement.read(_MEASUREMENTS / f"{name}.json") for name in ("before", "after")
+    )
     shifts = compare(rows(before.warm), rows(after.warm))
     table = terminal.plain(*benchmark.differences(shifts, terminal.PIPE_WIDTH)).splitlines()
     last = max(number for number, line in enumerate(table) if line.rstrip().endswith("slower"))
@@ -123,48 +125,24 @@ _ANSWERS = Path(__file__).with_name("answers")
 once its Jaeger was killed."""
 
 
-def show() -> str:
-    """The start of a pod with an init container."""
-    return _answered("ktrace show pod/shop", "show")
+ANSWERED = ("show", "rollout", "ending", "top", "writers", "boot")
+"""The bundles that ``answered`` prints: of a pod with an init container; of a Deployment with a
+postStart of 3 s whose old pods ignore SIGTERM; of a pod with one container of two that does; of
+requests while a script annotates a Deployment, twice; and of a new stack."""
+_PAGE_IN_A_TABLE = re.compile(r"(  http\S+/trace/\w{4})\w+$")
 
 
-def rollout() -> str:
-    """Another revision of a Deployment, with a postStart of 3 s and a main that ignores SIGTERM."""
-    return _answered("ktrace show deploy/web", "rollout")
-
-
-def ending() -> str:
-    """The end of a pod of two containers, one of which ignores SIGTERM."""
-    return _answered("ktrace show pod/stubborn --ending", "ending")
-
-
-def top() -> str:
-    """While a script annotates a Deployment again and again."""
-    return _answered("ktrace top --since 8s", "top")
-
-
-def writers() -> str:
-    """The same by writers of that Deployment."""
-    return _answered("ktrace top --by object deploy/web --since 8s", "top-object")
-
-
-def boot() -> str:
-    """The boot of a new stack."""
-    return _answered("ktrace boot", "boot")
-
-
-def _answered(command: str, name: str) -> str:
-    """What ``command`` prints, up to the first page; pages in a table are shortened."""
-    verb, file = command.split()[1], _ANSWERS / f"{name}.json.gz"
-    asked = (sys.executable, "-m", "ktrace", verb, "--from", str(file))
-    lines = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.splitlines()
+def answered(name: str) -> str:
+    """What the bundle's command prints, up to the first page; pages in a table are shortened."""
+    bundle = _ANSWERS / f"{name}.json.gz"
+    asked = file.read(bundle).asked
+    command = (sys.executable, "-m", "ktrace", asked.command, "--from", str(bundle))
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     pages = (number for number, line in enumerate(lines) if line.startswith("http"))
     shown = lines[: next(pages, len(lines)) + 1]
     rest = ["…"] if len(shown) < len(lines) else []
-    return block(command, [*(_PAGE_IN_A_TABLE.sub(r"\1…", line) for line in shown), *rest])
-
-
-_PAGE_IN_A_TABLE = re.compile(r"(  http\S+/trace/\w{4})\w+$")
+    told = [_PAGE_IN_A_TABLE.sub(r"\1…", line) for line in shown]
+    return block(str(asked).strip("`"), [*told, *rest])
 
 
 def run() -> str:

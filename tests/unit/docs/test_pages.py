@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from tests.configuration import PROJECT, SCHEMA
 from tests.docs import destinations, fleet, pages, samples, tables
 from tests.unit.test_architecture import tracked
 
-GENERATORS = {
+GENERATORS: dict[str, Callable[[], str]] = {
     "configuration": tables.configuration,
     "make": tables.make,
     "action": tables.action,
@@ -23,12 +25,7 @@ GENERATORS = {
     "tools": tables.tools,
     "built": tables.built,
     "trace": samples.trace,
-    "show": samples.show,
-    "rollout": samples.rollout,
-    "ending": samples.ending,
-    "top": samples.top,
-    "writers": samples.writers,
-    "boot": samples.boot,
+    **{name: partial(samples.answered, name) for name in samples.ANSWERED},
     "run": samples.run,
     "verify": samples.verify,
     "assert": samples.assert_,
