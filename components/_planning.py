@@ -23,7 +23,6 @@ from runtime_observability.host import (
     node_image,
     passphrase,
     preflight,
-    runner,
 )
 
 from . import stack_config
@@ -142,16 +141,6 @@ def _holds_an_output(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(map(_holds_an_output, value))
     return isinstance(value, pulumi.Output)
-
-
-def warn_of_a_docker_provider(environment: pulumi.Resource) -> None:
-    """Its daemon is an Output, so it cannot be compared before the first resource."""
-    if environment.get_provider("docker:index/container:Container"):
-        pulumi.log.warn(
-            "the environment gets a Docker provider from the program, which must use the daemon of "
-            f"docker and k3d, {runner.variables['DOCKER_HOST']}: name it in docker:host of the "
-            "stack's configuration instead"
-        )
 
 
 def _claim(names: Names, settings: Settings) -> None:

@@ -10,7 +10,7 @@ import pulumi
 
 from runtime_observability.core.naming import PROJECT
 
-from . import _commands, _planning
+from . import _commands, _docker_provider, _planning
 from .cluster import ClusterGuard, ClusterRehearsal, TracedCluster
 from .collector import Collector
 from .config_files import ConfigFiles
@@ -68,11 +68,14 @@ class TracedEnvironment(pulumi.ComponentResource):
             secret = pulumi.ResourceOptions(transformations=[_commands.keep_stdin_secret])
             opts = pulumi.ResourceOptions.merge(opts, secret)
         super().__init__("runtime-observability:index:TracedEnvironment", name, None, opts)
-        _planning.warn_of_a_docker_provider(self)
+        docker = _docker_provider.of(name, self)
 
         def own(part: str, *after: pulumi.Input[pulumi.Resource]) -> pulumi.ResourceOptions:
             return pulumi.ResourceOptions(
-                parent=self, depends_on=list(after), aliases=_earlier_names(part)
+                parent=self,
+                depends_on=list(after),
+                providers=[docker],
+                aliases=_earlier_names(part),
             )
 
         guard = StackGuard(f"{name}-stack", plan.stack_guard, opts=own("stack"))

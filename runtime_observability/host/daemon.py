@@ -1,9 +1,9 @@
 """Decides which Docker daemon is used, for docker, k3d, the Commands of a stack and ktrace.
 
-Pulumi's Docker provider is a process of the engine and decides for itself: ``docker:host`` in the
-stack's configuration, else DOCKER_HOST, else the default socket. It follows no ``docker context
-use`` (terraform-provider-docker v4.5.0 internal/provider/provider.go). So the daemon of the
-provider is the one that everything else gets, or the run is refused.
+It is ``docker:host`` of the stack's configuration, else the one that the docker command uses:
+DOCKER_HOST, else docker's current context. Pulumi's Docker provider gets its address, too, because
+it would follow no ``docker context use`` by itself (terraform-provider-docker v4.5.0
+internal/provider/provider.go). What it would follow alone is refused.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from runtime_observability.core.problem import Problem
 from runtime_observability.host import runner
 
 _KEY = "Docker"
-_DEFAULT = "unix:///var/run/docker.sock"
 _UNIX = "unix://"
 _FORMAT = "{{.Endpoints.docker.Host}}"
 _TLS = ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
@@ -58,9 +57,8 @@ def choose(configured: Mapping[str, Any]) -> Choice:
         own = str(host) if host else command_line_address()
     except runner.CommandError as error:
         return Choice("", (*problems, unusable(error)))
-    provider = str(host or os.environ.get("DOCKER_HOST") or _DEFAULT)
-    problems += refuse_two_daemons(provider, own, os.environ.get("DOCKER_CONTEXT", ""))
-    return Choice(resolved(own), (*problems, *refuse_a_daemon_elsewhere(own)))
+    context = refuse_a_context(os.environ.get("DOCKER_CONTEXT", ""), own)
+    return Choice(resolved(own), (*problems, *context, *refuse_a_daemon_elsewhere(own)))
 
 
 def use(choice: Choice) -> None:
@@ -104,30 +102,20 @@ def refuse_keys(configured: Mapping[str, Any]) -> list[Problem]:
     ]
 
 
-def refuse_two_daemons(provider: str, command_line: str, context: str = "") -> list[Problem]:
-    """Pulumi's provider and k3d must talk to the same daemon.
+def refuse_a_context(context: str, address: str) -> list[Problem]:
+    """``context`` is DOCKER_CONTEXT, and ``address`` what docker and k3d use.
 
-    ``context`` is DOCKER_CONTEXT: for the provider it overrides DOCKER_HOST, for the docker command
-    DOCKER_HOST overrides it; and the provider has no context ``default``.
+    For the provider it overrides every address, for the docker command DOCKER_HOST overrides it;
+    and the provider has no context ``default``.
     """
-    if context:
-        return [
-            Problem(
-                _KEY,
-                f"DOCKER_CONTEXT is {context}",
-                "Pulumi's Docker provider does not read it as docker and k3d do",
-                f"run `unset DOCKER_CONTEXT; export DOCKER_HOST={command_line}`",
-            )
-        ]
-    if resolved(provider) == resolved(command_line):
+    if not context:
         return []
     return [
         Problem(
             _KEY,
-            f"docker and k3d use {command_line}, but Pulumi's Docker provider would use {provider}",
-            "the provider does not read docker contexts",
-            f"run `export DOCKER_HOST={command_line}`, or `pulumi config set docker:host "
-            f"{command_line}` for this stack alone",
+            f"DOCKER_CONTEXT is {context}",
+            "Pulumi's Docker provider does not read it as docker and k3d do",
+            f"run `unset DOCKER_CONTEXT; export DOCKER_HOST={address}`",
         )
     ]
 

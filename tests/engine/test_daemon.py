@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,34 @@ def test_another_name_of_the_socket_is_no_change(standing: Stack, link: str) -> 
         standing.expect_no_changes()
     finally:
         standing.environment = before
+
+
+def test_dockers_current_context_is_followed(standing: Stack, tmp_path: Path) -> None:
+    """As with `docker context use`, and no DOCKER_HOST: Pulumi's provider reads no context."""
+    before = standing.environment
+    host = standing.state["stack-sweep"]["inputs"]["environment"]["DOCKER_HOST"]
+    shell = {name: value for name, value in before.items() if name != "DOCKER_HOST"}
+    shell["DOCKER_CONFIG"] = str(tmp_path)
+    create = ["docker", "context", "create", "mine", f"--docker=host={host}"]
+    for command in (create, ["docker", "context", "use", "mine"]):
+        subprocess.run(command, env=shell, check=True, capture_output=True)
+    standing.environment = shell
+    try:
+        standing.expect_no_changes()
+    finally:
+        standing.environment = before
+
+
+def test_a_destroy_in_another_shell_uses_the_daemon_of_the_up(
+    doomed: Stack, tmp_path: Path
+) -> None:
+    before = doomed.environment
+    doomed.environment = before | {"DOCKER_HOST": f"unix://{tmp_path / 'no.sock'}"}
+    try:
+        doomed.start("destroy", "--yes").wait(120).succeeded()
+    finally:
+        doomed.environment = before
+    assert doomed.left_overs() == set()
 
 
 def test_a_context_in_the_configuration_touches_nothing(standing: Stack) -> None:

@@ -25,6 +25,7 @@ from tests.configuration import PROJECT, defaults
 
 COMMAND = "command:local:Command"
 CONTAINER = "docker:index/container:Container"
+DOCKER_PROVIDER = "pulumi:providers:docker"
 ENVIRONMENT = "traced"
 """The environment's name in __main__. Names below leave out this prefix."""
 IMAGE = "docker:index/remoteImage:RemoteImage"
@@ -81,8 +82,12 @@ class Run:
 
     @property
     def custom(self) -> list[Resource]:
-        """All but components."""
-        return [resource for resource in self.resources if resource.custom]
+        """All but components, and the Docker provider, which makes nothing by itself."""
+        return [
+            resource
+            for resource in self.resources
+            if resource.custom and resource.type != DOCKER_PROVIDER
+        ]
 
     @property
     def names(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -15,14 +16,22 @@ from runtime_observability.core.observation import Observation
 from runtime_observability.core.problem import Problem
 from runtime_observability.host import daemon, runner
 from tests.configuration import PROJECT
-from tests.graph.program import COMMAND, SOCKET, Run, run, run_program
+from tests.graph.program import COMMAND, DOCKER_PROVIDER, SOCKET, Run, run, run_program
 from tests.graph.test_changes import changed
+from tests.graph.test_graph import MARK
+
+DOCKER = "docker:index/"
 
 
 def addresses(stack: Run) -> set[str]:
-    """The daemons of all Commands but those that write files."""
+    """The daemons of all Commands but those that write files, and of Docker's resources."""
     commands = (found for found in stack.of_type(COMMAND) if not found.name.startswith("files-"))
-    return {command.environment["DOCKER_HOST"] for command in commands}
+    providers = {found.urn: found.inputs["host"] for found in stack.of_type(DOCKER_PROVIDER)}
+    return {command.environment["DOCKER_HOST"] for command in commands} | {
+        providers.get(found.provider.rpartition("::")[0], "that of the shell")
+        for found in stack.custom
+        if found.type.startswith(DOCKER)
+    }
 
 
 @pytest.fixture
@@ -64,7 +73,7 @@ def test_another_daemon_changes_the_commands_and_no_container(
 
 
 def test_the_stacks_configuration_names_the_daemon_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The provider follows it by itself, whatever the shell says."""
+    """Whatever the shell says."""
     monkeypatch.setenv("DOCKER_HOST", "unix:///elsewhere.sock")
     assert addresses(run(others={"docker:host": "unix:///own.sock"})) == {"unix:///own.sock"}
     assert addresses(run()) == {"unix:///elsewhere.sock"}, "another run is another program"
@@ -97,9 +106,28 @@ def test_a_provider_of_the_program_is_warned_of(monkeypatch: pytest.MonkeyPatch)
         provider = docker.Provider("theirs", host="unix:///b.sock")
         TracedEnvironment("traced", args, pulumi.ResourceOptions(providers=[provider]))
 
-    (warning,) = run_program(with_provider).warnings()
-    assert "the daemon of docker and k3d, unix:///a.sock" in warning
+    made = run_program(with_provider)
+    (warning,) = made.warnings()
+    assert "must use one daemon, here unix:///a.sock" in warning
+    assert addresses(made) == {"unix:///a.sock"}
     assert run_program(lambda: TracedEnvironment("traced", args)).warnings() == []
+
+
+def test_the_providers_own_keys_reach_it() -> None:
+    """Their values are given to no one else."""
+    login = '[{"address": "registry.example", "username": "me", "password": "hunter2"}]'
+    keys = {"docker:registryAuth": login, "docker:disableDockerDaemonCheck": "true"}
+    (provider,) = run(others=keys).of_type(DOCKER_PROVIDER)
+    logins = provider.inputs["registryAuth"]
+    assert logins[MARK], "the engine keeps it encrypted"
+    assert json.loads(logins["value"]) == json.loads(login)
+    assert json.loads(provider.inputs["disableDockerDaemonCheck"]) is True
+
+
+def test_logins_that_are_no_json_are_refused_without_their_text() -> None:
+    refused = run(others={"docker:registryAuth": "{password: hunter2"})
+    assert "docker:registryAuth is not valid JSON" in str(refused.error)
+    assert "hunter2" not in str(refused.error)
 
 
 def test_keys_of_other_namespaces_are_not_ours(unset: Run) -> None:

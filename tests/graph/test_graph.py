@@ -16,7 +16,17 @@ from runtime_observability.core.node_image import UpstreamImage
 from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.transition import identity
 from tests.configuration import PROJECT, of_stack_file, parsed, spec_of
-from tests.graph.program import COMMAND, CONTAINER, ENVIRONMENT, IMAGE, NETWORK, Resource, Run, run
+from tests.graph.program import (
+    COMMAND,
+    CONTAINER,
+    DOCKER_PROVIDER,
+    ENVIRONMENT,
+    IMAGE,
+    NETWORK,
+    Resource,
+    Run,
+    run,
+)
 
 NAMES = Names("dev", PROJECT)
 SERVER = NAMES.node("server", 0)
@@ -50,7 +60,9 @@ def test_every_resource_belongs_to_a_component(any_run: Run) -> None:
     (environment,) = (resource for resource in any_run.resources if resource.name == ENVIRONMENT)
     assert "pulumi:pulumi:Stack" in environment.parent
     for resource in any_run.resources:
-        if resource.custom:
+        if resource.type == DOCKER_PROVIDER:  # of all Docker's resources below the environment
+            assert resource.parent == environment.urn
+        elif resource.custom:
             assert resource.parent in components - {environment.urn}
         elif resource is not environment:
             assert resource.parent == environment.urn
