@@ -42,7 +42,7 @@ class Tier:
     """Like ``images``, of programs that Maven fetches."""
 
 
-SHELL_FILES = (".ci/*", ".github/scripts/*.sh", "lab/opensearch/image/*.sh", "tests/e2e/*.sh")
+SHELL_FILES = (".ci/*", ".github/scripts/*.sh", "lab/opensearch/image/*.sh", "tests/live/*.sh")
 DELETES = ("runtime_observability/host/scripts/*.sh",)
 """Texts that Pulumi hands to sh. Their lists of Docker ids are split into words on purpose."""
 YAML_FILES = (

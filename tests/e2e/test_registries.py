@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.e2e import registry
 from tests.e2e.ktrace import shown, waiting, whole
+from tests.live import registry
 from tests.live.pods import Pods, a_bare_pod, pods, wait_for_api
 from tests.live.stack import Stack
 from tests.live.waiting import until

@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager
 import pytest
 
 from tests.e2e.ktrace import shown, waiting, whole
-from tests.e2e.registry import serving
 from tests.live.pods import Pods, pods, wait_for_api
+from tests.live.registry import serving
 from tests.live.stack import Stack
 
 _REGISTRY = "localhost:5000"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
+from pathlib import Path
 
 import pytest
 
 from runtime_observability.core.support import DEFAULT_K3S
+from tests.live import registry
 from tests.live.pods import expect_a_pod_to_run
 from tests.live.stack import Stack
 
@@ -82,3 +85,31 @@ def test_a_container_image_that_cannot_be_had_is_named_and_the_next_up_goes_on(
     absent.configure()
     absent.up()
     absent.expect_no_changes()
+
+
+def test_an_image_is_pulled_with_the_login_of_docker_login(
+    standing: Stack, absent: Stack, tmp_path: Path
+) -> None:
+    """It has no collector: the up goes on until that does not start."""
+    node = standing.docker.inspect(standing.server)["Config"]["Image"]
+    login = registry.login_of("ada:pass word")
+    before = absent.environment
+    with registry.with_login(absent.docker, node, login) as address:
+        image = f"{address}/team/otelcol:1"
+        absent.configure(collectorImage=image)
+        said = absent.refused_up().said
+        assert f"{image} cannot be pulled: " in said
+        assert "no basic auth credentials" in said
+        logins = {"auths": {address: {"auth": login}}}
+        (tmp_path / "config.json").write_text(json.dumps(logins))
+        absent.environment = before | {"DOCKER_CONFIG": str(tmp_path)}
+        try:
+            said = absent.refused_up().said
+        finally:
+            absent.environment = before
+            pulled = absent.docker("image", "rm", "--force", image, check=False)
+        assert pulled
+        assert "cannot be pulled" not in said
+        assert "collector-container" in said
+    absent.destroy()
+    assert absent.left_overs() == set()

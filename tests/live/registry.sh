@@ -1,5 +1,6 @@
 # shellcheck shell=sh
-# A registry of one image under any name, for the node it runs on: its layer takes $1 seconds.
+# A registry of one image under any name, for the network that it runs in: on port $1, its layer takes
+# $2 seconds, and every request needs the login $3, if that is given: base64 of USER:PASSWORD.
 # The image has busybox alone, and a file that makes its layer another one each time.
 set -eu
 mkdir -p /srv/files/bin && cd /srv
@@ -24,7 +25,15 @@ for file in config layer manifest; do ln -sf "/srv/$file" "/srv/$(digest $file)"
 
 cat >answer <<'ANSWER'
 read -r -t 1 method path _ || exit # containerd tries TLS first
-while read -r header && [ "${header%?}" ]; do :; done
+login=none
+while read -r header && [ "${header%?}" ]; do
+  case $header in "Authorization: Basic "*) login=${header#*Basic } ;; esac
+done
+if [ 'LOGIN' ] && [ "${login%?}" != 'LOGIN' ]; then
+  printf 'HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nWWW-Authenticate: Basic realm="test"\r\n'
+  printf 'Content-Length: 0\r\n\r\n'
+  exit
+fi
 path=${path%%\?*} # a mirror is told which registry it stands for
 case $path in
 */manifests/*) file=/srv/manifest type=MANIFEST ;;
@@ -37,6 +46,6 @@ printf 'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: %s\r\nContent-Leng
 printf 'Docker-Content-Digest: sha256:%s\r\n\r\n' "$(sha256sum "$file" | cut -d ' ' -f 1)"
 [ "$method" = HEAD ] || cat "$file"
 ANSWER
-sed -i "s|MANIFEST|$manifest|; s|SECONDS|$1|" answer
+sed -i "s|MANIFEST|$manifest|; s|SECONDS|$2|; s|LOGIN|${3:-}|g" answer
 # -lk or -ll: busybox has two programs of that name, and either knows one of these.
-nc -lk -p 5000 -e sh /srv/answer || exec nc -ll -p 5000 -e sh /srv/answer
+busybox nc -lk -p "$1" -e sh /srv/answer || exec busybox nc -ll -p "$1" -e sh /srv/answer
