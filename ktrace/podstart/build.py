@@ -111,7 +111,7 @@ class _Start:
             uid=seen.uid,
             containers=seen.containers,
             wanted_known=seen.wanted_known,
-            waiting=self._waiting(),
+            waiting=self._waiting,
             ready=self._ready() if started and not mirror_alone and not clock_unknown else Ready(),
             missing=(*self.missing, *self._missing_spans()),
             lacks_spans=seen.lacks_spans or bool(seen.calls_without_runtime),
@@ -172,6 +172,7 @@ class _Start:
         begin_ms = (self.times.clock.end - clock.begin) / 1000
         return tuple(laid(steps, begin_ms, clock.total_ms, self.seen.node))
 
+    @cached_property
     def _waiting(self) -> tuple[Waiting, ...]:
         seen = self.seen
         if seen.pod:
@@ -260,9 +261,5 @@ class _Start:
         if self.times.syncs and not seen.calls and not errors:
             notes.append(_NO_CALLS)
         if pod:
-            notes += [
-                f"{found.name} has been {progress.restarted(found)}"
-                for found in pod.containers
-                if found.restarts
-            ]
+            notes += progress.restarts(pod, self._waiting)
         return notes

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -196,6 +197,14 @@ def _told(container: Container, events: Sequence[PodEvent]) -> str:
     if ended and (killed := _killed(container, ended, events)):
         what += f": {killed}"
     return f"{container.name}: {what}"
+
+
+def restarts(pod: Pod, told: Sequence[Waiting]) -> Iterator[str]:
+    """Of each container that was restarted how often, where what is waited for does not tell it."""
+    for container in pod.containers:
+        named = re.compile(rf"(^|[:;] ){re.escape(container.name)}: [^;]*{restarted(container)}")
+        if container.restarts and not any(named.search(waiting.what) for waiting in told):
+            yield f"{container.name} has been {restarted(container)}"
 
 
 def restarted(container: Container) -> str:
