@@ -256,7 +256,8 @@ class _Start:
         if len(seen.starts) > 1 and not seen.names:
             notes.append(_NO_NAMES)
         errors = [sync.error for sync in seen.syncs if sync.failed]
-        if not seen.starts and errors and not any(step.error for step in steps):
+        is_told = any(step.error for step in steps) or progress.tells(self._waiting, errors[-1:])
+        if not seen.starts and errors and not is_told:
             notes.append(f"the kubelet's last error: {errors[-1]}")
         if self.times.syncs and not seen.calls and not errors:
             notes.append(_NO_CALLS)

@@ -108,6 +108,16 @@ def of_errors(syncs: Sequence[Span]) -> tuple[Waiting, ...]:
     )
 
 
+def tells(told: Sequence[Waiting], errors: Sequence[str]) -> bool:
+    """Whether what is waited for has the containers of the syncs' ``errors``, with the reasons."""
+    named = [error for text in errors for error in sync_errors.parse(text)]
+    return all(
+        error.container
+        and any(one.what.startswith(f"{error.container}: {error.reason}") for one in told)
+        for error in named
+    )
+
+
 def _unscheduled(
     pod: Pod, events: Sequence[PodEvent], changed: Sequence[int]
 ) -> tuple[Waiting, ...]:
@@ -289,20 +299,24 @@ def _not_ready(pod: Pod, events: Sequence[PodEvent]) -> tuple[Waiting, ...]:
 
 def _failing_probe(pod: Pod, events: Sequence[PodEvent], since: int) -> PodEvent | None:
     """The last Event of a probe that a container which runs has not passed; not one from before
-    ``since``, and no liveness probe's, which does not make a pod Ready."""
+    ``since`` or of an earlier run of the container, and no liveness probe's, which does not make a
+    pod Ready."""
     waited = {
-        found.name: _STARTUP if found.startup_probe and not found.passed_startup else _READINESS
+        found.name: (_not_passed(found), max(since, found.runs_since or 0))
         for found in pod.containers
         if found.running and not found.ready
     }
-    own = [
-        event
-        for event in events
-        if event.container in waited
-        and event.message.startswith(waited[event.container])
-        and event.last + SECOND > since
-    ]
+    own = []
+    for event in events:
+        probe, begin = waited.get(event.container, ("", 0))
+        if probe and event.message.startswith(probe) and event.last + SECOND > begin:
+            own.append(event)
     return _last(own, (_UNHEALTHY,))
+
+
+def _not_passed(container: Container) -> str:
+    """What the messages of the probe begin with that decides now."""
+    return _STARTUP if container.startup_probe and not container.passed_startup else _READINESS
 
 
 def startup_probe(sidecar: Container, events: Sequence[PodEvent]) -> str:

@@ -383,6 +383,18 @@ def test_a_missing_secret_is_named_after_it_was_made_too() -> None:
     assert not any(step.unexplained for step in start.steps)
 
 
+def test_an_error_that_is_waited_for_is_told_once() -> None:
+    """It was told again as the kubelet's last error."""
+    reason = {"main": waiting("CreateContainerConfigError", 'secret "nope" not found')}
+    start = shown(created(0), bound(8), first_sync(error=CONFIG_ERROR), pod=pod(reason))
+    lines = waterfall.summary(start)
+    told = [line for line in lines if "nope" in line and not line.startswith("slowest")]
+    assert told == ['now: main: CreateContainerConfigError: secret "nope" not found']
+    other = {"main": waiting("ImagePullBackOff", "no such image")}
+    start = shown(created(0), bound(8), first_sync(error=CONFIG_ERROR), pod=pod(other))
+    assert any("last error" in note for note in start.notes), "of another time"
+
+
 def test_a_volume_that_cannot_be_mounted_is_named_by_its_event() -> None:
     unmounted = "unmounted volumes=[v], unattached volumes=[]: context deadline exceeded"
     failed = event("FailedMount", 'MountVolume.SetUp failed for "v": secret "s" not found', 1000)

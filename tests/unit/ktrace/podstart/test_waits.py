@@ -114,8 +114,9 @@ def test_of_two_containers_the_one_that_ended_with_0_is_named() -> None:
     assert line == "not Ready: once: Completed, exit code 0"
 
 
-def not_ready(since: float, **status: Any) -> Document:
-    found = pod({"main": running(90, **status)}, specs=PROBES, not_ready="unready: [main]")
+def not_ready(since: float, at: float = 90, **status: Any) -> Document:
+    """Of a container that was started ``at``."""
+    found = pod({"main": running(at, **status)}, specs=PROBES, not_ready="unready: [main]")
     found["status"]["conditions"][-1]["lastTransitionTime"] = second(since)
     return found
 
@@ -143,6 +144,10 @@ OVER = {
     "a start-up probe that has succeeded": (
         event("Unhealthy", "Startup probe failed: 500", 81_000, 85_000, "main"),
         not_ready(80_000),
+    ),
+    "a probe of the container before it was restarted": (
+        event("Unhealthy", REFUSED, 81_000, 84_000, "main", count=3),
+        not_ready(80_000, at=86_000),
     ),
     "a readiness probe that comes after the start-up probe": (
         event("Unhealthy", REFUSED, 81_000, 85_000, "main"),
