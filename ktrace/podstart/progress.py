@@ -112,10 +112,14 @@ def tells(told: Sequence[Waiting], errors: Sequence[str]) -> bool:
     """Whether what is waited for has the containers of the syncs' ``errors``, with the reasons."""
     named = [error for text in errors for error in sync_errors.parse(text)]
     return all(
-        error.container
-        and any(one.what.startswith(f"{error.container}: {error.reason}") for one in told)
-        for error in named
+        error.container and _says(told, error.container, re.escape(error.reason)) for error in named
     )
+
+
+def _says(told: Sequence[Waiting], container: str, pattern: str) -> bool:
+    """Whether one of ``told`` names ``container`` and, of it, something like ``pattern``."""
+    named = re.compile(rf"(^|[:;] ){re.escape(container)}: [^;]*{pattern}")
+    return any(named.search(one.what) for one in told)
 
 
 def _unscheduled(
@@ -212,8 +216,7 @@ def _told(container: Container, events: Sequence[PodEvent]) -> str:
 def restarts(pod: Pod, told: Sequence[Waiting]) -> Iterator[str]:
     """Of each container that was restarted how often, where what is waited for does not tell it."""
     for container in pod.containers:
-        named = re.compile(rf"(^|[:;] ){re.escape(container.name)}: [^;]*{restarted(container)}")
-        if container.restarts and not any(named.search(waiting.what) for waiting in told):
+        if container.restarts and not _says(told, container.name, restarted(container)):
             yield f"{container.name} has been {restarted(container)}"
 
 

@@ -390,6 +390,10 @@ def test_an_error_that_is_waited_for_is_told_once() -> None:
     lines = waterfall.summary(start)
     told = [line for line in lines if "nope" in line and not line.startswith("slowest")]
     assert told == ['now: main: CreateContainerConfigError: secret "nope" not found']
+    crashing = {**waiting("CrashLoopBackOff"), "lastState": ended(80)["state"], "restartCount": 2}
+    unready = pod({"main": crashing}, not_ready="containers with unready status: [main]")
+    start = shown(sync(90_000, error=BACK_OFF), pod=unready)
+    assert not any("last error" in note for note in start.notes), "it is why it is not Ready"
     other = {"main": waiting("ImagePullBackOff", "no such image")}
     start = shown(created(0), bound(8), first_sync(error=CONFIG_ERROR), pod=pod(other))
     assert any("last error" in note for note in start.notes), "of another time"
