@@ -97,7 +97,17 @@ _STATUS = {
 }
 _POD_STATUS = {
     **dict.fromkeys(
-        ("phase", "reason", "message", "startTime", "qosClass", "nominatedNodeName"), _WORD
+        (
+            "phase",
+            "reason",
+            "message",
+            "startTime",
+            "qosClass",
+            "nominatedNodeName",
+            "observedGeneration",
+            "resize",
+        ),
+        _WORD,
     ),
     "conditions": _CONDITION,
     "resourceClaimStatuses": dict.fromkeys(("name", "resourceClaimName"), _WORD),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from ktrace.following import resizes
 from ktrace.following.pods import Owner, PodInfo
 from ktrace.jaeger import Trace
 from ktrace.podend.model import PodEnding
@@ -95,6 +96,12 @@ class FollowedPod:
         )
 
     @property
+    def is_told(self) -> bool:
+        """Whether anything is known of it that may follow from the command."""
+        began = self.is_new or (self.phase == "Pending" and not self.gone)
+        return bool(self.traces or began or self.end_cause or self._unfinished_resize)
+
+    @property
     def services(self) -> list[str]:
         return sorted({service for trace in self.traces for service in trace.counts})
 
@@ -142,7 +149,17 @@ class FollowedPod:
 
     @property
     def waiting(self) -> tuple[Waiting, ...]:
-        """What it waits for, or why it has failed, as its start or else the pod object tells."""
+        """What it waits for, or why it has failed, as its start or else the pod object tells; and
+        what its kubelet has not done of a resize."""
+        return (*self._waits_of_start, *self._unfinished_resize)
+
+    @property
+    def _unfinished_resize(self) -> tuple[Waiting, ...]:
+        starting = self.start is not None and self.start.incomplete
+        return () if starting or self.gone or self.ends else resizes.unfinished(self.document)
+
+    @property
+    def _waits_of_start(self) -> tuple[Waiting, ...]:
         if self.start:
             return self.start.waiting
         if self.outcome != "waiting" or self.gone or not self.document:
@@ -175,6 +192,8 @@ class FollowedPod:
         """Whether no span is known to be missing."""
         if self.start:
             return not self.start.incomplete and not self.start.spans_without_parent
+        if self.outcome == "waiting":
+            return self.ran_before
         return self.outcome == "ending" or (
             self.outcome in ("changed", "ended") and bool(self.traces)
         )

@@ -211,20 +211,20 @@ class Follower:
         self._choose_stack(deadline)
         candidates = self._candidates()
         for pod, cause in _before(deadline, candidates):
-            traces = self._traces_of(pod)
-            pending = self._owners.exists(pod) and pod.phase == "Pending"
-            end_cause = self._end_cause(pod)
-            if traces or pending or end_cause or self._owners.is_new(pod):
-                key = pod.uid or f"{pod.namespace}/{pod.name}"
-                self._pods[key] = FollowedPod.of(
-                    pod,
-                    traces,
-                    cause,
-                    ran_before=self._owners.ran_before(pod),
-                    is_new=self._owners.is_new(pod),
-                    gone=not self._owners.exists(pod),
-                    end_cause=end_cause,
-                )
+            key = pod.uid or f"{pod.namespace}/{pod.name}"
+            followed = FollowedPod.of(
+                pod,
+                self._traces_of(pod),
+                cause,
+                ran_before=self._owners.ran_before(pod),
+                is_new=self._owners.is_new(pod),
+                gone=not self._owners.exists(pod),
+                end_cause=self._end_cause(pod),
+            )
+            if followed.is_told:
+                self._pods[key] = followed
+            else:
+                self._pods.pop(key, None)
         missing = [audit_id for audit_id in self._audit_ids if audit_id not in self._traces]
         self._read_requests(missing, deadline)
         present = [pod for pod in self._owners.pods.values() if self._owners.exists(pod)]

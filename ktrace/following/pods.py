@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ktrace.podstart.pod import DISRUPTION
+from ktrace.following import resizes
+from ktrace.podstart.pod import DISRUPTION, READY
 
-_RESIZING = "PodResizeInProgress"
-"""The condition of a pod whose containers the kubelet gives other resources, restarting them or not
-(since Kubernetes 1.33)."""
 _OF_A_NODE = ("DeletionByTaintManager", "DeletionByPodGC")
 """Reasons of a DisruptionTarget (k8s.io/kubernetes pkg/controller/tainteviction and podgc)."""
 
@@ -90,7 +88,7 @@ def pod_info(pod: dict[str, Any], owners: tuple[str, ...]) -> PodInfo:
         uid=meta["uid"],
         phase=status.get("phase", ""),
         owners=owners,
-        settled="deletionTimestamp" not in meta and _is_settled(meta, status),
+        settled="deletionTimestamp" not in meta and _is_settled(pod),
         node=spec.get("nodeName", ""),
         controller=controller(owners_of(pod)),
         created=time_of(meta.get("creationTimestamp")),
@@ -98,20 +96,14 @@ def pod_info(pod: dict[str, Any], owners: tuple[str, ...]) -> PodInfo:
     )
 
 
-def _is_settled(meta: dict[str, Any], status: dict[str, Any]) -> bool:
+def _is_settled(pod: dict[str, Any]) -> bool:
+    status = pod.get("status") or {}
     phase = status.get("phase")
     if phase == "Running":
         conditions = status.get("conditions") or ()
-        true = {found["type"] for found in conditions if found["status"] == "True"}
-        return "Ready" in true and _RESIZING not in true and not _is_unread(meta, status)
+        ready = any(found["type"] == READY and found["status"] == "True" for found in conditions)
+        return ready and not resizes.goes_on(pod)
     return phase in ("Succeeded", "Failed")
-
-
-def _is_unread(meta: dict[str, Any], status: dict[str, Any]) -> bool:
-    """Whether its kubelet has not seen the newest specification yet; one that does not tell which
-    it has seen, as before Kubernetes 1.34, has seen it."""
-    wanted, seen = meta.get("generation"), status.get("observedGeneration")
-    return isinstance(wanted, int) and isinstance(seen, int) and seen < wanted
 
 
 def time_of(text: str | None) -> datetime | None:

@@ -23,7 +23,7 @@ def may_lack(jaeger: Jaeger, since: int, now: int, began: int | None = None) -> 
     Times are in microseconds since the Unix epoch; ``began`` is when Jaeger did, None where that is
     not known. Raises JaegerError.
     """
-    if jaeger.store is not MEMORY:
+    if jaeger.store != MEMORY:
         return False
     first = 0 if began is None else began + FIRST
     return not _reaches(jaeger, max(since, first) - _ARRIVAL) and _is_large(jaeger, since, now)

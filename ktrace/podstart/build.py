@@ -111,7 +111,7 @@ class _Start:
             uid=seen.uid,
             containers=seen.containers,
             wanted_known=seen.wanted_known,
-            waiting=self._waiting(),
+            waiting=self._waiting,
             ready=self._ready() if started and not mirror_alone and not clock_unknown else Ready(),
             missing=(*self.missing, *self._missing_spans()),
             lacks_spans=seen.lacks_spans or bool(seen.calls_without_runtime),
@@ -172,6 +172,7 @@ class _Start:
         begin_ms = (self.times.clock.end - clock.begin) / 1000
         return tuple(laid(steps, begin_ms, clock.total_ms, self.seen.node))
 
+    @cached_property
     def _waiting(self) -> tuple[Waiting, ...]:
         seen = self.seen
         if seen.pod:
@@ -255,14 +256,11 @@ class _Start:
         if len(seen.starts) > 1 and not seen.names:
             notes.append(_NO_NAMES)
         errors = [sync.error for sync in seen.syncs if sync.failed]
-        if not seen.starts and errors and not any(step.error for step in steps):
+        is_told = any(step.error for step in steps) or progress.tells(self._waiting, errors[-1:])
+        if not seen.starts and errors and not is_told:
             notes.append(f"the kubelet's last error: {errors[-1]}")
         if self.times.syncs and not seen.calls and not errors:
             notes.append(_NO_CALLS)
         if pod:
-            notes += [
-                f"{found.name} has been {progress.restarted(found)}"
-                for found in pod.containers
-                if found.restarts
-            ]
+            notes += progress.restarts(pod, self._waiting)
         return notes

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -107,6 +108,20 @@ def of_errors(syncs: Sequence[Span]) -> tuple[Waiting, ...]:
     )
 
 
+def tells(told: Sequence[Waiting], errors: Sequence[str]) -> bool:
+    """Whether what is waited for has the containers of the syncs' ``errors``, with the reasons."""
+    named = [error for text in errors for error in sync_errors.parse(text)]
+    return all(
+        error.container and _says(told, error.container, re.escape(error.reason)) for error in named
+    )
+
+
+def _says(told: Sequence[Waiting], container: str, pattern: str) -> bool:
+    """Whether one of ``told`` names ``container`` and, of it, something like ``pattern``."""
+    named = re.compile(rf"(^|[:;] ){re.escape(container)}: [^;]*{pattern}")
+    return any(named.search(one.what) for one in told)
+
+
 def _unscheduled(
     pod: Pod, events: Sequence[PodEvent], changed: Sequence[int]
 ) -> tuple[Waiting, ...]:
@@ -198,6 +213,13 @@ def _told(container: Container, events: Sequence[PodEvent]) -> str:
     return f"{container.name}: {what}"
 
 
+def restarts(pod: Pod, told: Sequence[Waiting]) -> Iterator[str]:
+    """Of each container that was restarted how often, where what is waited for does not tell it."""
+    for container in pod.containers:
+        if container.restarts and not _says(told, container.name, restarted(container)):
+            yield f"{container.name} has been {restarted(container)}"
+
+
 def restarted(container: Container) -> str:
     """Kubernetes counts the attempts to start a container that never ran as restarts too."""
     times = f"{container.restarts} {'time' if container.restarts == 1 else 'times'}"
@@ -280,20 +302,24 @@ def _not_ready(pod: Pod, events: Sequence[PodEvent]) -> tuple[Waiting, ...]:
 
 def _failing_probe(pod: Pod, events: Sequence[PodEvent], since: int) -> PodEvent | None:
     """The last Event of a probe that a container which runs has not passed; not one from before
-    ``since``, and no liveness probe's, which does not make a pod Ready."""
+    ``since`` or of an earlier run of the container, and no liveness probe's, which does not make a
+    pod Ready."""
     waited = {
-        found.name: _STARTUP if found.startup_probe and not found.passed_startup else _READINESS
+        found.name: (_not_passed(found), max(since, found.runs_since or 0))
         for found in pod.containers
         if found.running and not found.ready
     }
-    own = [
-        event
-        for event in events
-        if event.container in waited
-        and event.message.startswith(waited[event.container])
-        and event.last + SECOND > since
-    ]
+    own = []
+    for event in events:
+        probe, begin = waited.get(event.container, ("", 0))
+        if probe and event.message.startswith(probe) and event.last + SECOND > begin:
+            own.append(event)
     return _last(own, (_UNHEALTHY,))
+
+
+def _not_passed(container: Container) -> str:
+    """What the messages of the probe begin with that decides now."""
+    return _STARTUP if container.startup_probe and not container.passed_startup else _READINESS
 
 
 def startup_probe(sidecar: Container, events: Sequence[PodEvent]) -> str:

@@ -20,6 +20,7 @@ from tests.live.pods import BUSYBOX, PULL_SECONDS, deployment_of, pods, wait_for
 from tests.live.stack import Stack
 from tests.live.starts import promised
 from tests.live.waiting import until
+from tests.schemas import validate
 
 
 @pytest.fixture
@@ -109,6 +110,44 @@ def test_the_command_is_the_user_of_its_kubeconfig(stack: Stack, tmp_path: Path)
         assert done.returncode == 1
         assert f'User "{name}" cannot list resource "pods"' in done.stderr
         assert token not in done.stdout + done.stderr
+
+
+def asking_for(cpu: str) -> dict[str, Any]:
+    """A container that does nothing and requests so much."""
+    request = {"requests": {"cpu": cpu}}
+    return {"name": "main", "image": BUSYBOX, "command": ["sleep", "600"], "resources": request}
+
+
+def test_a_resize_that_is_deferred_and_then_done_is_told_as_that(
+    stack: Stack, tmp_path: Path
+) -> None:
+    node = json.loads(stack.kubectl("get", "node", stack.server, "-o", "json"))
+    most = f"{int(float(node['status']['allocatable']['cpu']) * 600)}m"
+    here: dict[str, Any] = {"nodeName": stack.server, "restartPolicy": "Always"}
+    file = tmp_path / "report.json"
+
+    def resized(seconds: int) -> dict[str, Any]:
+        options = ["--for", str(seconds), "--json", "--report", str(file)]
+        patch = json.dumps({"spec": {"containers": [asking_for(most)]}})
+        command = ["kubectl", "patch", "pod", f"{small.name}-0", "--subresource", "resize"]
+        done = ktrace(stack, "run", *options, "--", *command, "-p", patch)
+        assert done.returncode == 0, done.stderr
+        report: dict[str, Any] = json.loads(file.read_text())
+        validate("run", report)
+        return report
+
+    with pods(stack, containers=[asking_for("10m")], **here) as small:
+        small.wait_for("Running")
+        with pods(stack, containers=[asking_for(most)], **here) as large:
+            large.wait_for("Running")
+            report = resized(4)
+            (pod,) = report["pods"]
+            (waiting,) = pod["waitingFor"]
+            assert waiting["what"].startswith("resize deferred: Node didn't have enough resource")
+            assert (pod["phase"], pod["outcome"], report["quiet"]) == ("Running", "waiting", False)
+        until("room on the node", lambda: not large.phases, 30)
+        report = resized(60)
+        assert (report["pods"], report["quiet"]) == ([], True)
 
 
 def test_a_command_that_asks_no_cluster_is_a_finding(stack: Stack) -> None:

@@ -582,6 +582,55 @@ def test_the_spans_of_what_a_pod_was_followed_for_are_waited_for(
     assert clock.now > 8 * 0.7 + 2.5
 
 
+DEFERRED = {
+    "type": "PodResizePending",
+    "status": "True",
+    "reason": "Deferred",
+    "message": "Node didn't have enough resource: cpu",
+}
+RESIZED = RecordedRequest(
+    "PATCH",
+    "/api/v1/namespaces/n/pods/a/resize",
+    0,
+    1,
+    200,
+    "id-1",
+    ObjectReference("a", "u-new"),
+)
+
+
+@pytest.mark.parametrize("reason", ["Deferred", "Infeasible"])
+def test_a_resize_that_the_kubelet_has_not_done_is_told(
+    owners: Callable[..., PodOwners], clock: Clock, reason: str
+) -> None:
+    """It was not: the pod is Ready, and nothing was done that would have a span."""
+    before = changing(observedGeneration=1)
+    before["metadata"]["generation"] = 1
+    after = changing(conditions=[DEFERRED | {"reason": reason}], observedGeneration=2)
+    after["spec"] = {"nodeName": "node-1"}
+    report = follow(jaeger_with(clock), owners([before], [after]), RESIZED, seconds=10)
+    told = f"resize {reason.lower()}: Node didn't have enough resource: cpu"
+    (listed,) = report.document()["pods"]
+    assert [waiting["what"] for waiting in listed["waitingFor"]] == [told]
+    assert (listed["outcome"], listed["phase"]) == ("waiting", "Running")
+    text = terminal.plain(*tree.render(report))
+    assert "pod n/a on node-1  Running, no trace of its own" in text
+    assert f"now: {told}" in text
+    # The node may get room for one that is deferred.
+    assert report.followed.quiet is (reason == "Infeasible")
+    assert report.followed.pods[0].whole
+
+
+def test_a_resize_that_was_deferred_and_is_done_is_told_no_more(
+    owners: Callable[..., PodOwners], clock: Clock
+) -> None:
+    after = changing(conditions=[DEFERRED], observedGeneration=2)
+    known = owners([changing()], *([[after]] * 4), [changing(observedGeneration=2)])
+    report = follow(jaeger_with(clock), known, RESIZED, seconds=30)
+    assert report.followed.quiet
+    assert report.followed.pods == []
+
+
 def test_a_restart_names_its_container_and_how_often_it_was() -> None:
     call = "runtime.v1.RuntimeService/CreateContainer"
     tags = {"container.id": "id-1", "container.name": "main_a_n_u-a_1"}

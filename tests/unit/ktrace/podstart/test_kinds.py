@@ -383,6 +383,22 @@ def test_a_missing_secret_is_named_after_it_was_made_too() -> None:
     assert not any(step.unexplained for step in start.steps)
 
 
+def test_an_error_that_is_waited_for_is_told_once() -> None:
+    """It was told again as the kubelet's last error."""
+    reason = {"main": waiting("CreateContainerConfigError", 'secret "nope" not found')}
+    start = shown(created(0), bound(8), first_sync(error=CONFIG_ERROR), pod=pod(reason))
+    lines = waterfall.summary(start)
+    told = [line for line in lines if "nope" in line and not line.startswith("slowest")]
+    assert told == ['now: main: CreateContainerConfigError: secret "nope" not found']
+    crashing = {**waiting("CrashLoopBackOff"), "lastState": ended(80)["state"], "restartCount": 2}
+    unready = pod({"main": crashing}, not_ready="containers with unready status: [main]")
+    start = shown(sync(90_000, error=BACK_OFF), pod=unready)
+    assert not any("last error" in note for note in start.notes), "it is why it is not Ready"
+    other = {"main": waiting("ImagePullBackOff", "no such image")}
+    start = shown(created(0), bound(8), first_sync(error=CONFIG_ERROR), pod=pod(other))
+    assert any("last error" in note for note in start.notes), "of another time"
+
+
 def test_a_volume_that_cannot_be_mounted_is_named_by_its_event() -> None:
     unmounted = "unmounted volumes=[v], unattached volumes=[]: context deadline exceeded"
     failed = event("FailedMount", 'MountVolume.SetUp failed for "v": secret "s" not found', 1000)
@@ -1028,7 +1044,8 @@ def test_a_restart_is_not_the_start_that_jaeger_no_longer_has(clock: Clock, trac
     document = pod({"main": {**status, "restartCount": 15}}, not_ready="unready: [main]")
     start = shown(*crashes, pod=document)
     assert waterfall.title(start) == "pod default/a started; how long that took is not known"
-    assert "main has been restarted 15 times" in waterfall.summary(start)
+    (told,) = [line for line in waterfall.summary(start) if "restarted" in line]
+    assert told.startswith("now: not Ready: main: CrashLoopBackOff, restarted 15 times; ")
     assert start.steps == ()
 
 

@@ -87,6 +87,22 @@ def test_a_container_that_ended_with_0_is_why_the_pod_is_not_ready(
     assert line == f"not Ready: main: Completed, exit code 0{told}"
 
 
+def test_restarts_are_told_once() -> None:
+    """They were, in what is waited for, and again in a note."""
+    crashing = {**waiting("CrashLoopBackOff"), "lastState": ended(80)["state"], "restartCount": 2}
+    document = pod(
+        {"main": crashing, "ain": running(90, restartCount=2)},
+        not_ready="containers with unready status: [main]",
+    )
+    calls = [*started("main", 80), *started("ain", 85)]
+    start = shown(created(0), bound(8), sync(10, calls), pod=document)
+    assert [line for line in waterfall.summary(start) if "restarted" in line] == [
+        "now: not Ready: main: CrashLoopBackOff, restarted 2 times; it last ended with Completed, "
+        "exit code 0",
+        "ain has been restarted 2 times",
+    ]
+
+
 def test_of_two_containers_the_one_that_ended_with_0_is_named() -> None:
     document = pod(
         {"main": running(90, ready=True), "once": ended(100)},
@@ -98,8 +114,9 @@ def test_of_two_containers_the_one_that_ended_with_0_is_named() -> None:
     assert line == "not Ready: once: Completed, exit code 0"
 
 
-def not_ready(since: float, **status: Any) -> Document:
-    found = pod({"main": running(90, **status)}, specs=PROBES, not_ready="unready: [main]")
+def not_ready(since: float, at: float = 90, **status: Any) -> Document:
+    """Of a container that was started ``at``."""
+    found = pod({"main": running(at, **status)}, specs=PROBES, not_ready="unready: [main]")
     found["status"]["conditions"][-1]["lastTransitionTime"] = second(since)
     return found
 
@@ -127,6 +144,10 @@ OVER = {
     "a start-up probe that has succeeded": (
         event("Unhealthy", "Startup probe failed: 500", 81_000, 85_000, "main"),
         not_ready(80_000),
+    ),
+    "a probe of the container before it was restarted": (
+        event("Unhealthy", REFUSED, 81_000, 84_000, "main", count=3),
+        not_ready(80_000, at=86_000),
     ),
     "a readiness probe that comes after the start-up probe": (
         event("Unhealthy", REFUSED, 81_000, 85_000, "main"),
