@@ -27,7 +27,7 @@ from ktrace.text import clean, cleaned
 
 KIND = "Bundle"
 HEAD = {"apiVersion": API_VERSION, "kind": KIND}
-GATHERED = ("run", "boot")
+GATHERED = ("run", "boot", "verify", "watch")
 """The commands of which a bundle has what they gathered, under these keys."""
 MOST_BYTES = 256 * 1024 * 1024
 """Of a file that is read, unpacked: some 150,000 spans."""
@@ -150,10 +150,7 @@ def parsed(document: Any, told: str) -> Bundle:
         part = "searches"
         searches = tuple(map(Query.read, cleaned(document["searches"])))
         part = "api"
-        api = {
-            path: _answer(answer)
-            for path, answer in cleaned(typed.members(document["api"])).items()
-        }
+        api = answers(cleaned(document["api"]))
         part = "noCluster"
         no_cluster = document["noCluster"]
         no_cluster = None if no_cluster is None else clean(no_cluster)
@@ -213,6 +210,11 @@ def _settings(found: Mapping[str, Any]) -> Mapping[str, Any]:
         int(found["lookBackDays"])
     memory.read(found["memory"])
     return found
+
+
+def answers(found: Any) -> Mapping[str, Mapping[str, Any]]:
+    """The API server's, by path; LookupError or TypeError for what is none."""
+    return {path: _answer(answer) for path, answer in typed.members(found).items()}
 
 
 def _answer(answer: Any) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ import contextlib
 import io
 import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -172,6 +172,9 @@ class Recording(session.Live):
 
     def gathered(self, facts: Callable[[session.Keep], dict[str, Any]]) -> None:
         self.facts_of_command = facts(self._reduce.kept)
+
+    def kept(self, paths: Iterable[str]) -> dict[str, Any]:
+        return {path: self._api[path] for path in paths if path in self._api}
 
     def _keep(self, response: httpx.Response) -> None:
         """An answer of Jaeger's; one that is broken is the client's to tell."""

@@ -84,6 +84,8 @@ class Stack:
             case "/api/v1/nodes":
                 node = {"metadata": {"name": self.node, "labels": CONTROL_PLANE}}
                 return Reply(200, {"items": [node]})
+            case "/version":
+                return Reply(200, {"gitVersion": "v1.36.3"})
             case "/metrics":
                 self._readings += 1
                 counters = {
