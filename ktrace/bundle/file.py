@@ -58,6 +58,10 @@ class Bundle:
     asked: Asked
     saved_by: str
     """The version of ktrace."""
+    kubernetes: str
+    """The version of the API server; empty where none was read."""
+    runtimes: tuple[str, ...]
+    """Of the nodes, as they tell them: containerd://2.1.5."""
     settings: Mapping[str, Any]
     searches: tuple[Query, ...]
     api: Mapping[str, Mapping[str, Any]]
@@ -144,7 +148,11 @@ def parsed(document: Any, told: str) -> Bundle:
             _moment(asked["lastLookAt"]),
         )
         part = "versions"
-        saved_by = clean(typed.text(document["versions"]["ktrace"]))
+        versions = cleaned(typed.members(document["versions"]))
+        saved_by = typed.text(versions["ktrace"])
+        kubernetes = typed.text(versions["kubernetes"] or "")
+        # bundles of earlier releases do not have them
+        runtimes = tuple(map(typed.text, typed.items(versions.get("runtimes", []))))
         part = "settings"
         settings = _settings(cleaned(typed.members(document["settings"])))
         part = "searches"
@@ -163,6 +171,8 @@ def parsed(document: Any, told: str) -> Bundle:
         return Bundle(
             who,
             saved_by,
+            kubernetes,
+            runtimes,
             settings,
             searches,
             api,

@@ -5,10 +5,8 @@ Nothing is probed again. What a container has logged is left out: no one knows w
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from ktrace.addresses import without_login
@@ -18,24 +16,16 @@ from ktrace.pipeline.coverage import Coverage
 from ktrace.pipeline.hops import BrokenHop
 from ktrace.pipeline.synthetic_span import Synthetic
 from ktrace.pipeline.verification import Verification
-from ktrace.podstart import cluster
-from runtime_observability.host import api_server
 
 _WAY = ("sent", "failed", "dropped")
 """What the collector counts of each way out."""
 
 
-def facts(
-    verified: Verification, at: float, absent: str, kubeconfig: Path | None
-) -> dict[str, Any]:
+def facts(verified: Verification, at: float, absent: str) -> dict[str, Any]:
     """``verified`` as JSON has it, but for what is lost, which is in the settings.
 
-    ``at`` is when it was judged, a Unix time in seconds; ``absent`` what is told besides. The nodes
-    are read from the cluster of ``kubeconfig``, so that their versions are in the bundle.
+    ``at`` is when it was judged, a Unix time in seconds; ``absent`` what is told besides.
     """
-    with cluster.connected(kubeconfig) as api, contextlib.suppress(*api_server.FAILURES):
-        if not isinstance(api, str):
-            api.get("/api/v1/nodes")
     synthetic = verified.synthetic
     return {
         "at": at,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -60,6 +60,7 @@ def verify(
     cannot be reached.
     """
     from ktrace.bundle import verified as saved
+    from ktrace.podstart import cluster
     from ktrace.target import losses
     from ktrace.view import coverage
 
@@ -69,7 +70,12 @@ def verify(
     else:
         found, absent = _look(chosen, stack, timeout)
         at = time.time()
-        session.current().gathered(lambda _: saved.facts(found, at, absent, chosen.kubeconfig))
+
+        def facts_of_it(_: session.Keep) -> dict[str, Any]:
+            with cluster.connected(chosen.kubeconfig):  # which has the versions read
+                return saved.facts(found, at, absent)
+
+        session.current().gathered(facts_of_it)
     if memory := losses.memory_of(chosen, stack):
         found = replace(found, loss=memory.loss, crashes=memory.crashes)
     if as_json:

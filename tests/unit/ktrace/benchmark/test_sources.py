@@ -273,7 +273,15 @@ def test_bundles_are_compared(ktrace: Ktrace, jaeger: str, tmp_path: Path) -> No
     assert ktrace("assert", str(tmp_path / "e.yaml"), *options).returncode == 0
     done = ktrace("diff", str(file), str(file))
     assert (done.returncode, done.stderr) == (0, "")
-    assert "18 starts of shop/web (main)" in done.lines[1]
+    assert "18 starts of shop/web (main), Kubernetes of an unknown version" in done.lines[1]
+    bundle = json.loads(file.read_text())
+    bundle["versions"] |= {"kubernetes": "v1.36.3", "runtimes": ["containerd://2.4.2"]}
+    file.write_text(json.dumps(bundle))
+    done = ktrace("diff", str(file), str(file))
+    assert done.lines[1].endswith("Kubernetes v1.36.3, containerd://2.4.2")
+    del bundle["versions"]["runtimes"]  # as an earlier release wrote it
+    file.write_text(json.dumps(bundle))
+    assert ktrace("diff", str(file), str(file)).lines[1].endswith("Kubernetes v1.36.3")
 
 
 def test_a_measurement_is_not_compared_with_other_pods(

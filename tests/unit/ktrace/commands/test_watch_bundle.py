@@ -81,6 +81,9 @@ def cluster(server: FakeServer, api: FakeServer, clock: Clock, tmp_path: Path) -
     def answer(request: Request) -> Reply:
         if request.path == "/version":
             return Reply(body={"gitVersion": "v1.36.3"})
+        if request.path == "/api/v1/nodes":
+            runtime = {"nodeInfo": {"containerRuntimeVersion": "containerd://2.4.2"}}
+            return Reply(body={"kind": "NodeList", "items": [{"status": runtime}]})
         if "/events?" in request.path:
             return Reply(body={"kind": "EventList", "items": []})
         if request.path.endswith("/pods/a"):
@@ -122,6 +125,7 @@ def test_the_lines_are_told_again(
     assert [start["uid"] for start in told] == [FIRST, SECOND]
     assert all(start["complete"] for start in told)
     assert document["versions"]["kubernetes"] == "v1.36.3"
+    assert document["versions"]["runtimes"] == ["containerd://2.4.2"]
     slow = ktrace("watch", "--from", str(file), "--slower-than", "500ms", "--json")
     assert [json.loads(line)["uid"] for line in slow.lines] == [SECOND]
 
@@ -192,7 +196,7 @@ def test_a_bundle_of_a_watch_is_no_other_and_no_other_is_one(
     ktrace("watch", "--for", "40", *cluster, "--save", str(file))
     other = ktrace("verify", "--from", str(file))
     assert other.returncode == 2
-    assert "does not tell that: it has what `ktrace watch --for 40.0` read at" in other.stderr
+    assert "does not tell that: it has what `ktrace watch --for 40` read at" in other.stderr
     counted = tmp_path / "top.json"
     ktrace("top", *cluster[:2], "--save", str(counted))
     refused = ktrace("watch", "--from", str(counted))
