@@ -69,7 +69,7 @@ class _Entry:
 
 _ENTRIES = {
     "doctor": _Entry("ktrace.commands.doctor", "doctor"),
-    "verify": _Entry("ktrace.commands.verify", "verify"),
+    "verify": _Entry("ktrace.commands.verify", "verify", repeatable=False),
     # Options after the command's first word are the command's, with or without -- before it.
     "run": _Entry(
         "ktrace.commands.run",
@@ -79,7 +79,7 @@ _ENTRIES = {
         repeatable=False,
     ),
     "show": _Entry("ktrace.commands.show", "show"),
-    "watch": _Entry("ktrace.commands.watch", "watch"),
+    "watch": _Entry("ktrace.commands.watch", "watch", repeatable=False),
     "top": _Entry("ktrace.commands.top", "top"),
     "bench": _Entry("ktrace.commands.bench", "bench"),
     "diff": _Entry("ktrace.commands.diff", "diff"),

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from ktrace.api import Api
+from ktrace.api import Api, versions
 from ktrace.benchmark.period import Period
-from ktrace.benchmark.samples import CLOCKS_DIFFER, Measurement, of_start
+from ktrace.benchmark.samples import CLOCKS_DIFFER, UNKNOWN_VERSION, Measurement, of_start
 from ktrace.clock import time
 from ktrace.components import KUBELET
 from ktrace.document import moment
@@ -18,8 +18,6 @@ from ktrace.podstart.model import PodStart
 from ktrace.podstart.pod_spans import FIRST_SYNC, POD, POD_UID
 from ktrace.podstart.search import look_for_start
 from ktrace.rollout.pool import Pool
-from ktrace.text import cleaned
-from runtime_observability.host import api_server
 
 _MOST_TRACES = 5_000
 """Of these each is a start, of which fewer are read."""
@@ -66,9 +64,9 @@ def measure(
     for pod, _ in sorted(first, key=lambda key: first[key])[:-MOST_STARTS]:
         left_out[pod] = f"only the newest {MOST_STARTS} are read"
     ordered = [sample for _, sample in sorted(samples, key=lambda found: found[0])]
-    kubernetes, runtimes = _versions(api)
+    kubernetes, runtimes = ("", []) if isinstance(api, str) else versions(api)
     return Measurement(
-        kubernetes=kubernetes,
+        kubernetes=kubernetes or UNKNOWN_VERSION,
         runtimes=runtimes,
         image="",
         parallel=0,
@@ -92,19 +90,3 @@ def _why_not(start: PodStart, begin: int) -> str:
     if start.spans_without_parent or start.lacks_spans:
         return "its spans are not all in Jaeger"
     return ""
-
-
-def _versions(api: Api | str) -> tuple[str, list[str]]:
-    """Of the API server and of the nodes' runtimes, as far as they can be read."""
-    if isinstance(api, str):
-        return "of an unknown version", []
-    try:
-        kubernetes = str(cleaned(api.get("/version"))["gitVersion"])
-    except (*api_server.FAILURES, LookupError, TypeError):
-        return "of an unknown version", []
-    try:
-        nodes = cleaned(api.get("/api/v1/nodes"))["items"]
-        found = {str(node["status"]["nodeInfo"]["containerRuntimeVersion"]) for node in nodes}
-    except (*api_server.FAILURES, LookupError, TypeError):
-        found = set()
-    return kubernetes, sorted(found)

@@ -14,6 +14,7 @@ WITHOUT_PULLS = "start without pulls"
 """As Kubernetes' own SLI has it, which leaves out what the pull of an image takes."""
 READY = "Ready"
 TOTALS = (WHOLE, WITHOUT_PULLS, READY)
+UNKNOWN_VERSION = "of an unknown version"
 CLOCKS_DIFFER = "its node's clock is not the API server's"
 """Why a start counts nowhere: of the steps between the two it is not known how long they took."""
 DETAIL = ": "

@@ -12,7 +12,7 @@ from typing import Any
 
 from ktrace.benchmark import file, found, period
 from ktrace.benchmark.period import Period
-from ktrace.benchmark.samples import Measurement
+from ktrace.benchmark.samples import UNKNOWN_VERSION, Measurement
 from ktrace.bundle import file as bundles
 from ktrace.bundle import replay
 from ktrace.clock import time
@@ -63,7 +63,12 @@ def read(
         return file.read(path)
     bundle = bundles.read(path)
     with replay.answering(bundle, text, all_it_has=True):
-        return _of_target(target.choose(None, None, None), _EVER, text, progress)
+        measured = _of_target(target.choose(None, None, None), _EVER, text, progress)
+    return replace(
+        measured,
+        kubernetes=bundle.kubernetes or UNKNOWN_VERSION,
+        runtimes=bundle.runtimes,
+    )
 
 
 def _of_target(chosen: Target, wanted: Period, name: str, progress: Progress) -> Measurement:

@@ -38,6 +38,11 @@ class Shift:
         away_from_zero = self.low > 0 or self.high < 0
         return away_from_zero and abs(self.after - self.before) >= self.relevant
 
+    @property
+    def slower(self) -> bool:
+        """Whether the second is shown to take longer."""
+        return self.shown and self.after > self.before
+
 
 def compare(
     before: Mapping[str, Sequence[float]], after: Mapping[str, Sequence[float]]

@@ -49,9 +49,14 @@ def words(context: typer.Context) -> list[str]:
             found += [
                 word
                 for each in (value if isinstance(value, list | tuple) else [value])
-                for word in (parameter.opts[0], str(each))
+                for word in (parameter.opts[0], _written(each))
             ]
     return list(map(clean, found))
+
+
+def _written(value: Any) -> str:
+    """As a person writes it: 40 and not 40.0."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def arguments(context: typer.Context) -> dict[str, Any]:

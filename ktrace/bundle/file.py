@@ -27,7 +27,7 @@ from ktrace.text import clean, cleaned
 
 KIND = "Bundle"
 HEAD = {"apiVersion": API_VERSION, "kind": KIND}
-GATHERED = ("run", "boot")
+GATHERED = ("run", "boot", "verify", "watch")
 """The commands of which a bundle has what they gathered, under these keys."""
 MOST_BYTES = 256 * 1024 * 1024
 """Of a file that is read, unpacked: some 150,000 spans."""
@@ -58,6 +58,10 @@ class Bundle:
     asked: Asked
     saved_by: str
     """The version of ktrace."""
+    kubernetes: str
+    """The version of the API server; empty where none was read."""
+    runtimes: tuple[str, ...]
+    """Of the nodes, as they tell them: containerd://2.1.5."""
     settings: Mapping[str, Any]
     searches: tuple[Query, ...]
     api: Mapping[str, Mapping[str, Any]]
@@ -144,16 +148,17 @@ def parsed(document: Any, told: str) -> Bundle:
             _moment(asked["lastLookAt"]),
         )
         part = "versions"
-        saved_by = clean(typed.text(document["versions"]["ktrace"]))
+        versions = cleaned(typed.members(document["versions"]))
+        saved_by = typed.text(versions["ktrace"])
+        kubernetes = typed.text(versions["kubernetes"] or "")
+        # bundles of earlier releases do not have them
+        runtimes = tuple(map(typed.text, typed.items(versions.get("runtimes", []))))
         part = "settings"
         settings = _settings(cleaned(typed.members(document["settings"])))
         part = "searches"
         searches = tuple(map(Query.read, cleaned(document["searches"])))
         part = "api"
-        api = {
-            path: _answer(answer)
-            for path, answer in cleaned(typed.members(document["api"])).items()
-        }
+        api = answers(cleaned(document["api"]))
         part = "noCluster"
         no_cluster = document["noCluster"]
         no_cluster = None if no_cluster is None else clean(no_cluster)
@@ -166,6 +171,8 @@ def parsed(document: Any, told: str) -> Bundle:
         return Bundle(
             who,
             saved_by,
+            kubernetes,
+            runtimes,
             settings,
             searches,
             api,
@@ -213,6 +220,11 @@ def _settings(found: Mapping[str, Any]) -> Mapping[str, Any]:
         int(found["lookBackDays"])
     memory.read(found["memory"])
     return found
+
+
+def answers(found: Any) -> Mapping[str, Mapping[str, Any]]:
+    """The API server's, by path; LookupError or TypeError for what is none."""
+    return {path: _answer(answer) for path, answer in typed.members(found).items()}
 
 
 def _answer(answer: Any) -> Mapping[str, Any]:

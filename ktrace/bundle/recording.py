@@ -6,7 +6,7 @@ import contextlib
 import io
 import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ktrace import clock, distribution, streams
+from ktrace.api import versions
 from ktrace.bundle import command_line, file, memory, otlp, replay, session
 from ktrace.bundle.objects import Reducer
 from ktrace.bundle.spans import Kept, Query, is_complete, joined
@@ -135,7 +136,8 @@ class Recording(session.Live):
         self._reduce = Reducer(secrets.token_bytes(32))
         self._api: dict[str, dict[str, Any]] = {}
         self._no_cluster: str | None = None
-        self._kubernetes: str | None = None
+        self._versions: tuple[str, list[str]] = ("", [])
+        """Of Kubernetes, and of the nodes' runtimes."""
         self._target: Target | None = None
         self._jaeger: Jaeger | None = None
         self._memory: Memory | None = None
@@ -157,8 +159,7 @@ class Recording(session.Live):
                 self._no_cluster = api
                 yield api
                 return
-            with contextlib.suppress(*api_server.FAILURES):
-                self._kubernetes = clean(str(api.get("/version").get("gitVersion", "")))
+            self._versions = versions(api)
             yield _RecordingApi(api, self._keep_object)
 
     def api(
@@ -172,6 +173,9 @@ class Recording(session.Live):
 
     def gathered(self, facts: Callable[[session.Keep], dict[str, Any]]) -> None:
         self.facts_of_command = facts(self._reduce.kept)
+
+    def kept(self, paths: Iterable[str]) -> dict[str, Any]:
+        return {path: self._api[path] for path in paths if path in self._api}
 
     def _keep(self, response: httpx.Response) -> None:
         """An answer of Jaeger's; one that is broken is the client's to tell."""
@@ -216,7 +220,8 @@ class Recording(session.Live):
             },
             "versions": {
                 "ktrace": distribution.version(),
-                "kubernetes": self._kubernetes,
+                "kubernetes": self._versions[0] or None,
+                "runtimes": self._versions[1],
             },
             "settings": {
                 "jaegerUrl": jaeger.url if jaeger else None,

@@ -77,7 +77,12 @@ class Replay(session.Live):
         self.clock = clock.Past(bundle.asked.first_look, bundle.asked.last_look)
         self.answer: Any = None
         self._transport = _Transport(bundle, name, all_it_has=all_it_has)
-        self._api = _Api(bundle, name, all_it_has=all_it_has)
+        unasked = (
+            httpx.TransportError("not in the bundle")
+            if all_it_has
+            else NotInBundleError(bundle, name)
+        )
+        self._api = Answers(bundle.api, unasked)
 
     def fill_in(self, context: typer.Context) -> None:
         """What the command line leaves open is asked as it was when the bundle was saved."""
@@ -151,19 +156,17 @@ class _BundleTarget(Target):
         return self.kubeconfig or Path()
 
 
-class _Api:
-    """Answers as the API server did, and nothing that it was not asked."""
+class Answers:
+    """Answers by path as the API server did, and raises ``unasked`` for what it was not asked."""
 
-    def __init__(self, bundle: Bundle, name: str, *, all_it_has: bool) -> None:
-        self._bundle, self._name, self._all_it_has = bundle, name, all_it_has
+    def __init__(self, answers: Mapping[str, Mapping[str, Any]], unasked: Exception) -> None:
+        self._answers, self._unasked = answers, unasked
 
     def get(self, path: str) -> dict[str, Any]:
-        """Raises what ``api_server.FAILURES`` lists, and NotInBundleError."""
-        answer = self._bundle.api.get(path)
-        if answer is None and not self._all_it_has:
-            raise NotInBundleError(self._bundle, self._name)
+        """Raises what ``api_server.FAILURES`` lists, and ``unasked``."""
+        answer = self._answers.get(path)
         if answer is None:
-            raise httpx.TransportError("not in the bundle")
+            raise self._unasked
         if answer["status"] == 200:
             return dict(answer["document"])
         if not answer["status"]:

@@ -5,7 +5,7 @@ One command is one session. Without --save and --from it is ``Live``, which chan
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +60,10 @@ class Live:
 
     def gathered(self, facts: Callable[[Keep], dict[str, Any]]) -> None:
         """Notes what a command gathered that cannot be read again with the clients."""
+
+    def kept(self, paths: Iterable[str]) -> dict[str, Any]:
+        """What a bundle has by now of the API server's answers at ``paths``."""
+        return {}
 
     def facts(self, command: str) -> Mapping[str, Any] | None:
         """What a bundle has of such a ``command``; None where it is to be gathered now.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 _LEAST = 5
 """Starts of each side after the first: the interval of fewer says nothing."""
 _WHAT = "A file of `ktrace bench --save`, a bundle, stack:NAME or window:FROM/TO."
+
+
+class FailOn(StrEnum):
+    START = "start"
+    ANY = "any"
 
 
 def diff(
@@ -39,6 +45,14 @@ def diff(
         str,
         typer.Option("--since", metavar="TIME", help="How far back a stack's starts are read."),
     ] = "1h",
+    fail_on: Annotated[
+        FailOn,
+        typer.Option(
+            "--fail-on",
+            help="What must be slower for exit code 1: the whole start, or any row: Ready and each "
+            "step too.",
+        ),
+    ] = FailOn.START,
     stack: options.TracesOption = None,
     jaeger_url: options.JaegerOption = None,
     kubeconfig: options.KubeconfigOption = None,
@@ -67,8 +81,10 @@ def diff(
 
       ktrace diff before.json after.json --json | jq '.rows[] | select(.shown) | .name'
 
-    Exit codes: 0 no slower start is shown, 1 B's whole start is slower, 2 wrong usage, 3 Jaeger
-    cannot be reached.
+      ktrace diff before.json after.json --fail-on any
+
+    Exit codes: 0 no slower start is shown, 1 B's whole start is slower (with --fail-on any: a row
+    of B is), 2 wrong usage, 3 Jaeger cannot be reached.
     """
     from ktrace.benchmark import alike, sources
     from ktrace.benchmark.samples import WHOLE, rows
@@ -111,8 +127,8 @@ def diff(
         for label, name, measured in (("A", before, one), ("B", after, other)):
             terminal.show(f"{label}: {name}, {benchmark.title(measured)}")
         terminal.show(*benchmark.differences(shifts, terminal.console().width), *cautions)
-    whole = shifts[WHOLE]
-    if whole.shown and whole.after > whole.before:
+    judged = shifts.values() if fail_on is FailOn.ANY else [shifts[WHOLE]]
+    if any(shift.slower for shift in judged):
         raise typer.Exit(FINDING)
 
 

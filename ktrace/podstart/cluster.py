@@ -89,15 +89,21 @@ def _other_keys(document: Any, entries: str, kind: str, known: set[str]) -> set[
     return {key for entry in document[entries] for key in entry.get(kind) or {}} - known
 
 
+def paths(namespace: str, name: str) -> tuple[str, str]:
+    """Where the API server has the pod of that name, and its Events."""
+    selector = quote(f"involvedObject.kind=Pod,involvedObject.name={name}", safe="")
+    path = f"/api/v1/namespaces/{quote(namespace, safe='')}"
+    return f"{path}/pods/{quote(name, safe='')}", f"{path}/events?fieldSelector={selector}"
+
+
 def read(api: Api | str, namespace: str, name: str) -> FromCluster:
     """What the cluster has of the pod of that name now; never raises for a cluster that fails."""
     if isinstance(api, str):
         return FromCluster(missing=(api,))
     missing: list[str] = []
-    path = f"/api/v1/namespaces/{quote(namespace, safe='')}"
     pod, gone = None, False
     try:
-        pod = pod_of(cleaned(api.get(f"{path}/pods/{quote(name, safe='')}")))
+        pod = pod_of(cleaned(api.get(paths(namespace, name)[0])))
     except ApiError as error:
         gone = error.status == _NOT_FOUND
         missing.append(_GONE if gone else f"the pod object: {_reason(error)}")
@@ -160,10 +166,8 @@ def _events(
     api: Api, namespace: str, name: str, pod: Pod | None
 ) -> tuple[tuple[PodEvent, ...], tuple[str, ...]]:
     """The pod's Events, and why there are none if they cannot be read."""
-    selector = quote(f"involvedObject.kind=Pod,involvedObject.name={name}", safe="")
-    path = f"/api/v1/namespaces/{quote(namespace, safe='')}/events?fieldSelector={selector}"
     try:
-        return events_of(cleaned(api.get(path)), pod), ()
+        return events_of(cleaned(api.get(paths(namespace, name)[1])), pod), ()
     except api_server.FAILURES as error:
         return (), (f"the pod's Events: {_reason(error)}",)
 

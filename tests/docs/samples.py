@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import json
+import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+from ktrace.benchmark import alike, sources
 from ktrace.benchmark import file as measurement
-from ktrace.benchmark.samples import rows
+from ktrace.benchmark.samples import Measurement, rows
 from ktrace.benchmark.statistics import compare
 from ktrace.bundle import file, ran, replay
 from ktrace.components import CONTAINERD, KUBELET
 from ktrace.expect import judge, schema, shipped
 from ktrace.jaeger import Span, Trace
 from ktrace.jaeger.model import read, trace_of
-from ktrace.pipeline.collector_metrics import Counters
-from ktrace.pipeline.coverage import Coverage
-from ktrace.pipeline.hops import BrokenHop
-from ktrace.pipeline.synthetic_span import Synthetic
-from ktrace.pipeline.verification import Verification
 from ktrace.target import target
-from ktrace.view import benchmark, coverage, terminal, tree, verdicts
-from runtime_observability.host.memory_loss import MemoryLoss
+from ktrace.view import benchmark, terminal, tree, verdicts
 from tests.fakes import recorded
 
 POD = "echo-one"
@@ -121,28 +114,77 @@ def _depth(found: Trace, span: Span) -> int:
 # --- from recorded answers ------------------------------------------------------------------------
 
 _ANSWERS = Path(__file__).with_name("answers")
-"""Recorded in the lab, on stacks with one node: bundles, and what `ktrace verify --json` printed
-once its Jaeger was killed."""
-
-
-ANSWERED = ("show", "rollout", "ending", "top", "writers", "boot")
+"""Bundles that were recorded in the lab, on stacks with one node."""
+ANSWERED = ("show", "rollout", "ending", "top", "writers", "boot", "watch", "verify")
 """The bundles that ``answered`` prints: of a pod with an init container; of a Deployment with a
 postStart of 3 s whose old pods ignore SIGTERM; of a pod with one container of two that does; of
-requests while a script annotates a Deployment, twice; and of a new stack."""
+requests while a script annotates a Deployment, twice; of a new stack; of three pods whose init
+container sleeps for two seconds; and of a stack whose Jaeger was killed."""
+_BEFORE = {"verify": "docker kill traced-one-jaeger; "}
+"""What was done before a bundle was saved."""
 _PAGE_IN_A_TABLE = re.compile(r"(  http\S+/trace/\w{4})\w+$")
+_DAY = re.compile(r"(?<= at )\d{4}-\d\d-\d\d (?=\d\d:\d\d:\d\d )")
+"""Of a time of another day than today: the sample is of its own day."""
 
 
 def answered(name: str) -> str:
     """What the bundle's command prints, up to the first page; pages in a table are shortened."""
-    bundle = _ANSWERS / f"{name}.json.gz"
-    asked = file.read(bundle).asked
-    command = (sys.executable, "-m", "ktrace", asked.command, "--from", str(bundle))
-    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    asked, lines, _ = _answer(name)
     pages = (number for number, line in enumerate(lines) if line.startswith("http"))
     shown = lines[: next(pages, len(lines)) + 1]
     rest = ["…"] if len(shown) < len(lines) else []
-    told = [_PAGE_IN_A_TABLE.sub(r"\1…", line) for line in shown]
-    return block(str(asked).strip("`"), [*told, *rest])
+    told = [_DAY.sub("", _PAGE_IN_A_TABLE.sub(r"\1…", line)) for line in shown]
+    return block(_BEFORE.get(name, "") + asked, [*told, *rest])
+
+
+def _answer(name: str) -> tuple[str, list[str], int]:
+    """What was asked, the lines of the bundle's answer, and its exit code."""
+    bundle = _ANSWERS / f"{name}.json.gz"
+    asked = file.read(bundle).asked
+    done = subprocess.run(
+        (sys.executable, "-m", "ktrace", asked.command, "--from", str(bundle)),
+        env={**os.environ, "TZ": "UTC"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode in (0, 1), done.stderr
+    return str(asked).strip("`"), (done.stdout or done.stderr).splitlines(), done.returncode
+
+
+def expected() -> str:
+    """The verdicts on `kubectl apply` while an operator writes the Deployment each second."""
+    asked, lines, code = _answer("expected")
+    first = next(number for number, line in enumerate(lines) if line.startswith("FAILED"))
+    told = block(asked, ["…", *lines[first:]])
+    return told.removesuffix("```") + f"$ echo $?\n{code}\n```"
+
+
+def stacks() -> str:
+    """Starts on two releases of Kubernetes: the rows of the whole start and the next three."""
+    one, two = map(_starts, ("one", "two"))
+    kind, *_ = alike.common(one, two, "")
+    one, two = alike.only(one, kind), alike.only(two, kind)
+    shifts = compare(rows(one.warm), rows(two.warm))
+    table = terminal.plain(*benchmark.differences(shifts, terminal.PIPE_WIDTH)).splitlines()
+    titles = (
+        f"{label}: stack:{name}, {benchmark.title(side)}"
+        for label, name, side in (("A", "one", one), ("B", "two", two))
+    )
+    return block(
+        "ktrace diff stack:one stack:two", [benchmark.verdict(shifts), *titles, *table[:6], "…"]
+    )
+
+
+def _starts(stack: str) -> Measurement:
+    """What ``ktrace watch`` saw of that stack while ``ktrace bench`` ran."""
+    bundle = str(_ANSWERS / f"starts-{stack}.json.gz")
+    return sources.read(bundle, 0, lambda: target.choose(None, None, None), _untold)
+
+
+@contextmanager
+def _untold(_: str) -> Iterator[Callable[[int, int], None]]:
+    yield lambda *_: None
 
 
 def run() -> str:
@@ -156,38 +198,3 @@ def run() -> str:
     _, second, *_ = (number for number, line in enumerate(lines) if "── pod default/web-" in line)
     output = ["deployment.apps/web created", *lines[:second], "    …"]
     return block("ktrace run -- kubectl apply -f deployment.yaml", output)
-
-
-def verify() -> str:
-    """A Jaeger that was killed."""
-    told = json.loads((_ANSWERS / "verify.json").read_text())
-    lost = told["lostTraces"]
-    verification = Verification(
-        [_coverage(part) for part in told["components"]],
-        Synthetic(**told["synthetic"]),
-        to_jaeger=Counters(**told["toJaeger"]),
-        loss=_Loss(datetime.fromisoformat(lost["before"]), why=lost["why"]),
-    )
-    lines = [terminal.plain(line) for line in coverage.lines(verification, 0.0)]
-    return block("docker kill traced-kt-jaeger; ktrace verify", _lines(lines))
-
-
-def _coverage(part: Mapping[str, Any]) -> Coverage:
-    assert part["lastSpanAgeSeconds"] is None
-    assert part["nodeKnown"]
-    broken = BrokenHop(**part["brokenHop"])
-    return Coverage(part["component"], part["node"], expected=part["expected"], broken=broken)
-
-
-@dataclass(frozen=True)
-class _Loss(MemoryLoss):
-    """In the words of the day on which it was recorded."""
-
-    why: str = ""
-
-    def __str__(self) -> str:
-        return self.why
-
-
-def _lines(texts: Sequence[str]) -> list[str]:
-    return [line for text in texts for line in text.split("\n")]

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.e2e.ktrace import document, ktrace
-from tests.live.pods import pods
+from tests.e2e.ktrace import document, ktrace, running
+from tests.live.pods import Pods, pods
 from tests.live.stack import Stack
+from tests.live.waiting import until
 from tests.schemas import validate
 
 _OFFLINE = """\
@@ -114,6 +117,45 @@ def test_a_boot_is_told_alike_offline(stack: Stack, folder: Path) -> None:
     assert live.returncode == 0, live.stderr
     again = offline(stack, folder, "boot", "--from", str(file))
     assert (again.returncode, again.stdout, again.stderr) == (0, live.stdout, "")
+
+
+def test_a_verdict_is_told_alike_offline(stack: Stack, folder: Path) -> None:
+    file = folder / "verify.json.gz"
+    live = ktrace(stack, "verify", "--json", "--save", str(file), "--stack", stack.name)
+    assert live.returncode == 0, live.stderr
+    again = offline(stack, folder, "verify", "--json", "--from", str(file))
+    assert (again.returncode, again.stdout, again.stderr) == (0, live.stdout, "")
+
+
+def _has_lines(file: Path, number: int) -> bool:
+    return len(file.read_text().splitlines()) >= number
+
+
+def _has_gone(single: Pods) -> bool:
+    return not single.phases
+
+
+def test_starts_that_were_watched_are_told_alike_offline(stack: Stack, folder: Path) -> None:
+    """Also those that are told of a pod whose name another one has later."""
+    file, told = folder / "watch.json.gz", folder / "lines"
+    options = ("--json", "--save", str(file))
+    with told.open("w") as output, running(stack, "watch", *options, stdout=output) as watch:
+        assert watch.stderr
+        watch.stderr.readline()
+        for number in (1, 2):
+            with pods(stack, "sleep", "60", name="again") as single:
+                single.wait_for("Running")
+                until("its line", partial(_has_lines, told, number), 60)
+            until("its end", partial(_has_gone, single), 60)
+        watch.send_signal(signal.SIGINT)
+        assert watch.wait(timeout=60) == 0
+        assert "saved" in watch.stderr.read()
+    again = offline(stack, folder, "watch", "--json", "--from", str(file))
+    assert (again.returncode, again.stdout, again.stderr) == (0, told.read_text(), "")
+    found = [json.loads(line) for line in again.stdout.splitlines()]
+    assert all(start["complete"] for start in found)
+    assert len({start["pod"] for start in found}) == 1
+    assert len({start["uid"] for start in found}) == 2
 
 
 def test_a_bundle_opens_in_a_jaeger_that_never_had_it(stack: Stack, folder: Path) -> None:

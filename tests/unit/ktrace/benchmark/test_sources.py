@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from ktrace.jaeger import ring
 from ktrace.rollout import pool
 from ktrace.target import losses
 from runtime_observability.host.memory_loss import Memory
+from tests.configuration import PROJECT
 from tests.fakes import skew, starts
 from tests.fakes.http import FakeServer
 from tests.fakes.jaeger import client, served
@@ -271,7 +273,15 @@ def test_bundles_are_compared(ktrace: Ktrace, jaeger: str, tmp_path: Path) -> No
     assert ktrace("assert", str(tmp_path / "e.yaml"), *options).returncode == 0
     done = ktrace("diff", str(file), str(file))
     assert (done.returncode, done.stderr) == (0, "")
-    assert "18 starts of shop/web (main)" in done.lines[1]
+    assert "18 starts of shop/web (main), Kubernetes of an unknown version" in done.lines[1]
+    bundle = json.loads(file.read_text())
+    bundle["versions"] |= {"kubernetes": "v1.36.3", "runtimes": ["containerd://2.4.2"]}
+    file.write_text(json.dumps(bundle))
+    done = ktrace("diff", str(file), str(file))
+    assert done.lines[1].endswith("Kubernetes v1.36.3, containerd://2.4.2")
+    del bundle["versions"]["runtimes"]  # as an earlier release wrote it
+    file.write_text(json.dumps(bundle))
+    assert ktrace("diff", str(file), str(file)).lines[1].endswith("Kubernetes v1.36.3")
 
 
 def test_a_measurement_is_not_compared_with_other_pods(
@@ -292,6 +302,45 @@ def test_a_measurement_is_not_compared_with_other_pods(
     refused = ktrace("diff", str(saved), str(saved), "--pods", "shop/web")
     assert refused.returncode == 2
     assert "a measurement has its own pods" in refused.stderr
+
+
+def _with_a_slower_sandbox(measured: Measurement, tail: str) -> Measurement:
+    """``measured`` with a sandbox that takes 60 ms longer, and a ``tail`` of the start as much
+    less."""
+
+    def changed(sample: Sample) -> Sample:
+        steps = {**sample.steps, "sandbox": sample.steps["sandbox"] + 60}
+        steps[tail] -= 60
+        return replace(sample, steps=steps)
+
+    return replace(measured, warm=[changed(sample) for sample in measured.warm])
+
+
+@pytest.mark.parametrize(
+    ("options", "code"), [((), 0), (("--fail-on", "start"), 0), (("--fail-on", "any"), 1)]
+)
+def test_a_step_that_is_slower_fails_a_build_that_asks_for_it(
+    ktrace: Ktrace, tmp_path: Path, options: tuple[str, ...], code: int
+) -> None:
+    """Though the whole start is not: another step is as much faster."""
+    measured = file.read(PROJECT / "tests/docs/measurements/before.json")
+    steps = {"sandbox": 200.0, "not traced": 100.0}
+    measured = replace(measured, warm=[replace(one, steps=steps) for one in measured.warm])
+    before, after = tmp_path / "before.json", tmp_path / "after.json"
+    before.write_text(json.dumps(file.document(measured)))
+    after.write_text(json.dumps(file.document(_with_a_slower_sandbox(measured, "not traced"))))
+    done = ktrace("diff", str(before), str(after), *options)
+    assert done.lines[0] == "no difference of the whole start shown; differs: sandbox; not traced"
+    assert (done.returncode, done.stderr) == (code, "")
+    turned = ktrace("diff", str(before), str(before), *options)
+    assert turned.returncode == 0
+
+
+def test_what_is_faster_alone_fails_no_build(ktrace: Ktrace) -> None:
+    folder = PROJECT / "tests/docs/measurements"
+    before, after = str(folder / "before.json"), str(folder / "after.json")
+    assert ktrace("diff", after, before, "--fail-on", "any").returncode == 0
+    assert ktrace("diff", before, after, "--fail-on", "any").returncode == 1
 
 
 @pytest.mark.parametrize(

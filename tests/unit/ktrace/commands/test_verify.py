@@ -82,8 +82,12 @@ class Stack:
     def _answer(self, request: Request) -> Reply:
         match request.path.partition("?")[0]:
             case "/api/v1/nodes":
-                node = {"metadata": {"name": self.node, "labels": CONTROL_PLANE}}
+                status = {"nodeInfo": {"containerRuntimeVersion": "containerd://2.4.2"}}
+                named = {"name": self.node, "labels": CONTROL_PLANE}
+                node = {"metadata": named, "status": status}
                 return Reply(200, {"items": [node]})
+            case "/version":
+                return Reply(200, {"gitVersion": "v1.36.3"})
             case "/metrics":
                 self._readings += 1
                 counters = {
