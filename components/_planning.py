@@ -62,8 +62,8 @@ def plan(args: TracedEnvironmentArgs) -> Plan:
             if key in args.secret_keys
             and (problem := passphrase.problem_of(key, pulumi.get_stack(), names.folder))
         ]
-        if published:
-            raise ProblemsError(UNTOUCHED, published)
+        if unfit := [*published, *certificates.refuse_invalid_today(settings)]:
+            raise ProblemsError(UNTOUCHED, unfit)
         chosen = daemon.choose(stack_config.of_docker())
         daemon.use(chosen)
         observed = preflight.observe(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pulumi
@@ -85,6 +86,18 @@ def test_a_secret_of_a_published_file_is_refused(monkeypatch: pytest.MonkeyPatch
 def test_a_certificate_that_is_not_there_is_refused() -> None:
     refused = run({"exporters": [{**ONE, "tls": {"caFile": "absent.pem"}}]})
     assert "exporters.0.tls.caFile: absent.pem cannot be used: No such file" in str(refused.error)
+
+
+def test_a_client_certificate_that_has_expired_is_refused() -> None:
+    own = trustme.CA().issue_cert("me.example", not_after=datetime(2001, 2, 3, tzinfo=UTC))
+    pair = {
+        "clientCert": own.cert_chain_pems[0].bytes().decode(),
+        "clientKey": own.private_key_pem.bytes().decode(),
+    }
+    refused = run({"exporters": [{**ONE, "tls": pair}]})
+    assert refused.resources == ()
+    told = "exporters.0.tls.clientCert: its certificate expired at 2001-02-03 00:00 UTC"
+    assert told in str(refused.error)
 
 
 def test_a_program_writes_them_with_types() -> None:
