@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 import pulumi
 from pulumi.runtime.settings import get_monitor
 
+from runtime_observability.core import memory_limits, own_destinations
 from runtime_observability.core.naming import Names
 from runtime_observability.core.plan import Plan, make_plan
 from runtime_observability.core.problem import UNTOUCHED, ProblemsError
@@ -75,10 +76,17 @@ def plan(args: TracedEnvironmentArgs) -> Plan:
             udp_ports=settings.host_udp_ports,
             has_jaeger=settings.has_jaeger,
             open_search=settings.has_own_open_search,
+            exporters=bool(settings.exporters),
             preview=pulumi.runtime.is_dry_run(),
         )
-        if problems := dict.fromkeys((*chosen.problems, *observed.problems)):
-            raise ProblemsError(UNTOUCHED, problems)
+        problems = [
+            *chosen.problems,
+            *observed.problems,
+            *memory_limits.refuse(settings, observed),
+            *own_destinations.refuse(settings, names, observed),
+        ]
+        if problems:
+            raise ProblemsError(UNTOUCHED, dict.fromkeys(problems))
         upstream = node_image.node_image(settings, observed.architecture)
     except ProblemsError as error:
         raise pulumi.RunError(_without_secrets(str(error), args)) from None

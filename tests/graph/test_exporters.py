@@ -16,6 +16,7 @@ from components import (
     TracedEnvironment,
     TracedEnvironmentArgs,
 )
+from runtime_observability.core.observation import Observation
 from runtime_observability.host import certificates, passphrase
 from tests.graph.program import CONTAINER, ENVIRONMENT, Run, run, run_program
 from tests.graph.test_graph import MARK
@@ -98,6 +99,17 @@ def test_a_client_certificate_that_has_expired_is_refused() -> None:
     assert refused.resources == ()
     told = "exporters.0.tls.clientCert: its certificate expired at 2001-02-03 00:00 UTC"
     assert told in str(refused.error)
+
+
+def test_what_only_the_machine_tells_is_refused_at_once() -> None:
+    """The collector under another name, and more memory than there is."""
+    observed = Observation(memory_mib=2000)
+    own = {**ONE, "endpoint": "traced-dev-collector:4317"}
+    refused = run({"exporters": [own], "jaegerMemoryMiB": 2001}, observed=observed)
+    assert refused.resources == ()
+    told = str(refused.error)
+    assert "it is the stack's own collector, which would send to itself" in told
+    assert "jaegerMemoryMiB: 2001 MiB cannot be used" in told
 
 
 def test_a_program_writes_them_with_types() -> None:
