@@ -121,6 +121,8 @@ class SearchEngineArgs:
     """Of the stack's own indices and templates: it touches no others."""
     days: int
     """How long an index is kept."""
+    shards: int
+    """Of each index."""
     replicas: int
     """Negative: what the cluster has nodes for."""
     keep: bool
