@@ -739,6 +739,28 @@ def test_keys_without_effect_are_said(settings: dict[str, Any], told: str) -> No
     assert [line.partition(":")[0] for line in lines] == ([told] if told else [])
 
 
+@pytest.mark.parametrize(
+    ("settings", "only", "silent"),
+    [
+        ({}, ["etcd"], "etcd"),
+        ({"containerdTracing": "off"}, ["kubelet", "containerd", "etcd"], "containerd, etcd"),
+        ({"apiserverSamplingPerMillion": 0}, ["apiserver", "kubelet"], "apiserver"),
+        ({}, ["apiserver", "kubelet", "containerd"], ""),
+        ({}, [], ""),
+    ],
+)
+def test_components_that_send_an_exporter_nothing_are_said(
+    settings: dict[str, Any], only: list[str], silent: str
+) -> None:
+    exporters = [{"endpoint": "team.example:4317", "only": only}]
+    warnings = run({**settings, "exporters": exporters}).warnings()
+    told = [line for line in warnings if line.startswith("exporters")]
+    wanted = f"exporters.0.only: no traces of {silent} are sent to team-example, as there are none"
+    assert told == ([wanted] if silent else [])
+    of_logs = [{**exporters[0], "signals": ["logs"]}]
+    assert not [line for line in run({"exporters": of_logs}).warnings() if "exporters" in line]
+
+
 def test_fewer_agents_are_said() -> None:
     (line,) = run({"agents": 1}, observed=standing(agents=3)).warnings()
     assert line == (
