@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 import pulumi
 from pulumi.runtime.settings import get_monitor
 
+from runtime_observability.core import memory_limits, own_destinations
 from runtime_observability.core.naming import Names
 from runtime_observability.core.plan import Plan, make_plan
 from runtime_observability.core.problem import UNTOUCHED, ProblemsError
@@ -61,8 +62,8 @@ def plan(args: TracedEnvironmentArgs) -> Plan:
             if key in args.secret_keys
             and (problem := passphrase.problem_of(key, pulumi.get_stack(), names.folder))
         ]
-        if published:
-            raise ProblemsError(UNTOUCHED, published)
+        if unfit := [*published, *certificates.refuse_invalid_today(settings)]:
+            raise ProblemsError(UNTOUCHED, unfit)
         chosen = daemon.choose(stack_config.of_docker())
         daemon.use(chosen)
         observed = preflight.observe(
@@ -74,10 +75,17 @@ def plan(args: TracedEnvironmentArgs) -> Plan:
             udp_ports=settings.host_udp_ports,
             has_jaeger=settings.has_jaeger,
             open_search=settings.has_own_open_search,
+            exporters=bool(settings.exporters),
             preview=pulumi.runtime.is_dry_run(),
         )
-        if problems := dict.fromkeys((*chosen.problems, *observed.problems)):
-            raise ProblemsError(UNTOUCHED, problems)
+        problems = [
+            *chosen.problems,
+            *observed.problems,
+            *memory_limits.refuse(settings, observed),
+            *own_destinations.refuse(settings, names, observed),
+        ]
+        if problems:
+            raise ProblemsError(UNTOUCHED, dict.fromkeys(problems))
         upstream = node_image.node_image(settings, observed.architecture)
     except ProblemsError as error:
         raise pulumi.RunError(_without_secrets(str(error), args)) from None

@@ -56,6 +56,7 @@ def before(
             "jaeger": args.jaeger,
             "replicas": args.replicas,
             "days": args.days,
+            "shards": args.shards,
         },
         environment={"JAEGER": args.of_container, "NETWORK": network.id, "MADE": made},
         after=guard,

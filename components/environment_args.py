@@ -200,7 +200,7 @@ class TracedEnvironmentArgs:
     cluster is made again; opensearch: in an OpenSearch of the stack's own beside Jaeger, with a
     Docker volume, or in the cluster of openSearchUrls; elasticsearch, cassandra: in a cluster that
     exists; none: the stack has no Jaeger, and the collector sends to exporters alone. A change
-    replaces Jaeger, not the cluster; the old store's traces are lost."""
+    replaces Jaeger, not the cluster; the old store's traces go, unless keepTraces was on."""
     query_url: str | None = None
     """Address of the Jaeger that has what exporters send, or of another store with its query API,
     for traceStore: none: http:// or https://HOST[:PORT][/PATH] without a login. The probe and
@@ -212,8 +212,9 @@ class TracedEnvironmentArgs:
     its first up. A change replaces Jaeger, which keeps its traces."""
     keep_traces: bool | None = None
     """Whether the volume of badger or of the stack's own opensearch, or the indices in a cluster of
-    opensearch or elasticsearch, stay when the stack is destroyed: the next up finds their traces.
-    cassandra's keyspace always stays. Run up once before destroy after a change."""
+    opensearch or elasticsearch, stay when the stack is destroyed or gets another store: the next up
+    with that store finds their traces. cassandra's keyspace always stays. Run up once before
+    destroy after a change."""
     open_search_urls: list[str] | None = None
     """Nodes of an existing cluster for traceStore opensearch, in place of one node of the stack's
     own, as containers reach them: http or https://HOST[:PORT]. Only indices and templates whose

@@ -34,7 +34,7 @@ class StackGuard(pulumi.ComponentResource):
                 "REHEARSAL": args.rehearsal,
                 "DIRECTORY": args.directory,
                 "CLAIM": args.claim,
-                **({"KEPT_VOLUMES": " ".join(args.kept_volumes)} if args.kept_volumes else {}),
+                "KEPT_VOLUMES": " ".join(args.kept_volumes),
                 **({"KEPT_ELSEWHERE": args.kept_elsewhere} if args.kept_elsewhere else {}),
             },
             create=_commands.in_turn(["claim_stack.sh"]),

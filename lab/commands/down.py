@@ -46,7 +46,7 @@ def run(cache: Cache, wanted: str | None) -> int:
     if kept:
         print(
             f"Nothing is left of stack {stack} but the traces that keepTraces kept: the next `make "
-            f"up` finds them, and `docker volume rm {' '.join(kept)}` removes them."
+            f"up` with that store finds them, and `docker volume rm {' '.join(kept)}` removes them."
         )
         return 0
     print(f"Nothing is left of stack {stack}: no container, network, volume or file.")

@@ -99,7 +99,8 @@ def _other_store(names: Names, observed: Observation, settings: Settings) -> lis
     elif before in (stores.BADGER, stores.OWN_LABEL):
         volume = names.traces if before == stores.BADGER else names.open_search_traces
         fate = (
-            f"volume {volume} is removed with its traces, unless keepTraces was on at the last up"
+            f"volume {volume} is removed with its traces, unless keepTraces was on at the last up: "
+            f"then it stays, also at destroy, until `docker volume rm {volume}`"
         )
     elif before == stores.CASSANDRA:
         servers = observed.trace_store_servers or ("HOST",)  # earlier releases do not tell them
@@ -111,7 +112,8 @@ def _other_store(names: Names, observed: Observation, settings: Settings) -> lis
     elif before in stores.SEARCH_ENGINES:
         fate = (
             f"indices {names.index_prefix}-jaeger-* are deleted from {before} with their traces, "
-            "unless keepTraces was on at the last up"
+            "unless keepTraces was on at the last up: then they stay, also at destroy; an up with "
+            "that store and keepTraces false, and destroy, remove them"
         )
     else:
         fate = f"its traces stay in {before}"

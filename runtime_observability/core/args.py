@@ -29,7 +29,7 @@ class StackGuardArgs:
     """The stack's own folder, removed with it."""
     claim: str
     """Written into the folder before anything is created: whose it is."""
-    kept_volumes: tuple[str, ...] = ()
+    kept_volumes: tuple[str, ...]
     """Names of the volumes that stay when the stack goes."""
     kept_elsewhere: str = ""
     """What stays outside Docker when the stack goes, and how to remove it; empty: nothing."""
@@ -121,6 +121,8 @@ class SearchEngineArgs:
     """Of the stack's own indices and templates: it touches no others."""
     days: int
     """How long an index is kept."""
+    shards: int
+    """Of each index."""
     replicas: int
     """Negative: what the cluster has nodes for."""
     keep: bool

@@ -193,6 +193,7 @@ def _search_engine(
         owner=names.owner,
         prefix=names.index_prefix,
         days=stores.days(settings.trace_retention),
+        shards=settings.trace_store_shards,
         replicas=0 if settings.has_own_open_search else settings.trace_store_replicas,
         keep=settings.keep_traces,
         jaeger=str(settings.jaeger_version),

@@ -52,6 +52,10 @@ class Observation:
     limits_swap: bool = True
     """Whether the daemon can limit swap (host.docker.Daemon)."""
     architecture: str = "amd64"
+    memory_mib: int = 0
+    """Of the daemon's machine; 0 where that is not known."""
+    reached_as: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Names and addresses on its networks, by the container's name; nothing where none is asked."""
     record: Record | None = field(default=None, repr=False)
     """Of the cluster that stands, or of one that is gone; None where that is not known."""
     created_from: frozenset[str] = frozenset()

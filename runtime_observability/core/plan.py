@@ -108,7 +108,7 @@ def make_plan(
             names.rehearsal,
             str(names.directory),
             names.claim,
-            (names.traces, names.open_search_traces) if settings.keep_traces else (),
+            _kept_volumes(settings, names),
             kept_elsewhere=_kept_elsewhere(settings, names),
         ),
         network=StackNetworkArgs(
@@ -170,6 +170,17 @@ def _trace_outputs(settings: Settings) -> dict[str, str]:
 
 def _held(observed: Observation, *containers: str) -> set[int]:
     return {port for name in containers for port in observed.held_ports.get(name, ())}
+
+
+def _kept_volumes(settings: Settings, names: Names) -> tuple[str, ...]:
+    """Those that a destroy leaves. A volume of a store that is not in use is there because
+    keepTraces was on when the store changed: it does not go although that may be off now."""
+    of_store = {stores.BADGER: names.traces, stores.OWN_LABEL: names.open_search_traces}
+    return tuple(
+        volume
+        for store, volume in of_store.items()
+        if settings.keep_traces or store != settings.store_label
+    )
 
 
 def _kept_elsewhere(settings: Settings, names: Names) -> str:

@@ -233,5 +233,6 @@ def refuse_a_long_line(answer: Answer, path: str, days: int) -> None:
 
 
 def listing(prefix: str) -> str:
-    """The path that lists the indices of ``prefix``, for ``names``."""
-    return f"/_cat/indices/{prefix}-jaeger-*?h=index&format=json"
+    """The path that lists the indices of ``prefix``, for ``names``, with the numbers of their
+    shards and of the copies of these."""
+    return f"/_cat/indices/{prefix}-jaeger-*?h=index,pri,rep&format=json"

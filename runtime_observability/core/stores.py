@@ -132,9 +132,9 @@ def own_environment(heap_mib: int) -> dict[str, str]:
     }
 
 
-def own_shards(days: int, shards: int) -> int:
+def shards(days: int, of_an_index: int) -> int:
     """How many there are of ``days`` and today: an index of spans and one of services each."""
-    return 2 * shards * (days + 1)
+    return 2 * of_an_index * (days + 1)
 
 
 def days(retention: str) -> int:

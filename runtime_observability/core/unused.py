@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from runtime_observability.core import stores
 from runtime_observability.core.settings.model import Settings
+from runtime_observability.core.tracing import Tracing
 
 
 def lines(settings: Settings) -> list[str]:
@@ -25,7 +26,19 @@ def lines(settings: Settings) -> list[str]:
     for why, keys in unused.items():
         if found := [key for key in keys if settings.is_set(key)]:
             told.append(f"{', '.join(found)}: set, but without effect while {why}")
-    return told
+    return told + _untraced(settings)
+
+
+def _untraced(settings: Settings) -> list[str]:
+    """Components that an exporter names, and that send nothing."""
+    shares = Tracing(settings).shares
+    return [
+        f"exporters.{number}.only: no traces of {', '.join(silent)} are sent to {exporter.label}, "
+        "as there are none"
+        for number, exporter in enumerate(settings.exporters)
+        if "traces" in exporter.signals
+        and (silent := [name for name in exporter.only if not shares.get(name)])
+    ]
 
 
 def _of_the_store(settings: Settings) -> tuple[str, ...]:

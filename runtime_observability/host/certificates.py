@@ -5,13 +5,12 @@ What the collector and Jaeger stop at is refused here: when one of them does, th
 
 from __future__ import annotations
 
-import re
 import ssl
 import tempfile
-import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
+from runtime_observability.core import validity
 from runtime_observability.core.problem import Problem, ProblemsError
 from runtime_observability.core.settings.exporter import HIDDEN, PEM, Exporter
 from runtime_observability.core.settings.model import Settings
@@ -20,8 +19,7 @@ from runtime_observability.core.settings.rule import RuleError
 _KEY = "clientKey"
 _FIELDS = {"ca_file": "caFile", "client_cert": "clientCert", "client_key": _KEY}
 _OF_STORE = "traceStoreCaFile"
-_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
-"""Go reads blocks of this name alone (crypto/x509 cert_pool.go AppendCertsFromPEM)."""
+_SOON = timedelta(days=7)
 _SEEN = "its text cannot be used"
 _CURE = "name a PEM file that you may read, or write its text"
 
@@ -45,38 +43,69 @@ def with_texts(settings: Settings, folder: Path) -> Settings:
     return settings.having(exporters, of_store)
 
 
-def warnings(settings: Settings) -> list[str]:
-    """A line for each key whose certificates to trust have all expired; ``settings`` have texts."""
-    texts = {_OF_STORE: settings.trace_store_ca_file} | {
-        f"exporters.{number}.tls.caFile": exporter.tls.ca_file
-        for number, exporter in enumerate(settings.exporters)
-    }
+def refuse_invalid_today(settings: Settings) -> list[Problem]:
+    """A problem for each client certificate that is not valid now; ``settings`` have texts."""
+    now = datetime.now(UTC)
     return [
-        f"{key}: its certificate expired at {ends[-1]}: what it has signed is refused"
-        for key, text in texts.items()
-        if (ends := sorted(_ends(text), key=ssl.cert_time_to_seconds))
-        and ssl.cert_time_to_seconds(ends[-1]) < time.time()
+        Problem(key, _what_is_wrong(own, now), "a destination that asks for it refuses it", cure)
+        for key, text in _client_certificates(settings).items()
+        for own in validity.of(text)[:1]  # those behind it are of its authorities
+        if not own.at(now)
+        for cure in (
+            "name a new one, and its key in clientKey"
+            if own.ends < now
+            else "set this machine's clock if that is past, or name another",
+        )
     ]
 
 
-def _ends(text: str) -> list[str]:
-    """When the certificates of authorities in ``text`` expire: ``Jan  5 09:34:43 2018 GMT``.
+def warnings(settings: Settings) -> list[str]:
+    """A line for each key whose certificates are not valid now, or soon will not be;
+    ``settings`` have texts."""
+    now = datetime.now(UTC)
+    trusted = {_OF_STORE: settings.trace_store_ca_file} | {
+        f"exporters.{number}.tls.caFile": exporter.tls.ca_file
+        for number, exporter in enumerate(settings.exporters)
+    }
+    lines = [
+        f"{key}: {told}: what it has signed is refused{' then' if last.at(now) else ''}"
+        for key, text in trusted.items()
+        if (found := validity.of(text))
+        for last in [max(found, key=lambda one: (one.at(now), one.ends))]
+        if (told := _what_is_wrong(last, now))
+    ]
+    return lines + [
+        f"{key}: {told}: a destination that asks for it refuses it then"
+        for key, text in _client_certificates(settings).items()
+        for own in validity.of(text)[:1]
+        if (told := _what_is_wrong(own, now))
+    ]
 
-    Nothing if one of them is none of an authority: Python does not tell when that expires.
-    """
-    read = [_read_certificate(block) for block in _CERTIFICATE.findall(text)]
-    found = [certificate for certificate in read if certificate is not None]
-    return [str(ends[0]["notAfter"]) for ends in found] if all(found) else []
+
+def _client_certificates(settings: Settings) -> dict[str, str]:
+    return {
+        f"exporters.{number}.tls.clientCert": exporter.tls.client_cert
+        for number, exporter in enumerate(settings.exporters)
+    }
 
 
-def _read_certificate(block: str) -> list[dict[str, Any]] | None:
-    """What it says of itself; nothing if it is none of an authority, and None if it is none."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+def _what_is_wrong(found: validity.Validity, now: datetime) -> str:
+    """Empty for one that is valid ``now`` and for a while."""
+    if found.ends < now:
+        return f"its certificate expired at {validity.shown(found.ends)}"
+    if found.begins > now:
+        return f"its certificate is valid from {validity.shown(found.begins)} on"
+    if found.ends < now + _SOON:
+        return f"its certificate expires at {validity.shown(found.ends)}"
+    return ""
+
+
+def _is_certificate(block: str) -> bool:
     try:
-        context.load_verify_locations(cadata=block)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=block)
     except (ssl.SSLError, ValueError):
-        return None
-    return context.get_ca_certs()
+        return False
+    return True
 
 
 def _with_texts(exporter: Exporter, key: str, folder: Path, problems: list[Problem]) -> Exporter:
@@ -129,7 +158,7 @@ def _read(path: Path) -> str:
 def _refuse_no_certificate(text: str) -> None:
     if "PRIVATE KEY" in text:
         raise RuleError("it has a private key", "name certificates alone")
-    if not any(_read_certificate(block) is not None for block in _CERTIFICATE.findall(text)):
+    if not any(map(_is_certificate, validity.CERTIFICATE.findall(text))):
         raise RuleError("it has no certificate that can be read")
 
 

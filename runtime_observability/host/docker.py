@@ -133,6 +133,8 @@ class Daemon:
     rootless: bool = False
     root: str = ""
     """The folder in which it keeps everything, on its own machine."""
+    memory_mib: int = 0
+    """Of its machine; 0 where that is not known."""
     id: str = ""
     """The same for as long as the daemon keeps what is in it."""
 
@@ -154,6 +156,7 @@ class Daemon:
             limits_swap=info.get("SwapLimit", False),
             rootless=any("rootless" in option for option in info.get("SecurityOptions") or ()),
             root=info.get("DockerRootDir", ""),
+            memory_mib=info.get("MemTotal", 0) >> 20,
             id=info.get("ID", ""),
         )
 
@@ -184,6 +187,24 @@ def containers() -> list[Owned]:
     """Every container, running or not."""
     fields = {"id": ".ID", "name": ".Names", "state": ".State", "ports": ".Ports"}
     return _listed(["docker", "ps", "-a", "--no-trunc"], fields)
+
+
+def reached_as(container: str) -> frozenset[str]:
+    """Its names and addresses on its networks; nothing where there is no such container."""
+    template = "{{json .NetworkSettings.Networks}}"
+    found = runner.run(["docker", "container", "inspect", "--format", template, container])
+    networks: dict[str, dict[str, Any]] = json.loads(found.stdout) if found.code == 0 else {}
+    return frozenset(
+        name
+        for network in networks.values()
+        for name in (
+            network.get("IPAddress"),
+            network.get("GlobalIPv6Address"),
+            *(network.get("Aliases") or ()),
+            *(network.get("DNSNames") or ()),
+        )
+        if name
+    )
 
 
 def has_image(image: str) -> bool:

@@ -63,12 +63,14 @@ def observe(
     udp_ports: Mapping[str, int] | None = None,
     has_jaeger: bool = True,
     open_search: bool = False,
+    exporters: bool = False,
     preview: bool = False,
 ) -> Observation:
     """Looks at Docker, the ports and the stack's own folder; about 0.3 s.
 
     ``has_jaeger``: whether a Jaeger is to be part of the stack. ``open_search``: whether it wants
-    an OpenSearch of its own. ``preview``: two looks at the same machine on one day are alike.
+    an OpenSearch of its own. ``exporters``: whether there are any, so that it is asked what names
+    the stack's containers have. ``preview``: two looks at the same machine on one day are alike.
     """
     is_being_made = cluster_lock.is_held(names.directory)  # asked before what that run writes down
     record = store.load(names)
@@ -76,6 +78,8 @@ def observe(
     with ThreadPoolExecutor() as looks:  # each waits for a command, or for the API server
         of_k3d, of_engine = looks.submit(check_k3d), looks.submit(docker.daemon)
         of_containers, of_networks = looks.submit(docker.containers), looks.submit(docker.networks)
+        asked = (names.collector, names.jaeger) if exporters else ()
+        of_names = {name: looks.submit(docker.reached_as, name) for name in asked}
         of_loss = looks.submit(memory_loss.read, names.of_cluster)
         of_api, of_image = looks.submit(find_api_drift, names), looks.submit(is_gone, image)
     problems = [
@@ -122,6 +126,8 @@ def observe(
         cgroup_v1=engine.cgroup_version == "1",
         limits_swap=engine.limits_swap,
         architecture=engine.architecture,
+        memory_mib=engine.memory_mib,
+        reached_as={name: found.result() for name, found in of_names.items()},
         record=_standing(names, record, containers, is_being_made=is_being_made),
         created_from=ClusterNodes.of(containers, names.cluster, names.owner).created_from,
         held_ports={

@@ -16,8 +16,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from runtime_observability.core import naming, search_engine
+from runtime_observability.core import naming, search_engine, shards
 from runtime_observability.core.search_engine import Answer, UnfitError
+from runtime_observability.core.shards import Wanted
 from runtime_observability.core.versions import Version
 from runtime_observability.host import container_files, runner
 from runtime_observability.host.progress import log
@@ -81,24 +82,28 @@ def archive_of(certificates: str) -> bytes:
     return container_files.archive_of({search_engine.CA_FILE: certificates}, mode=0o444)
 
 
-def check(cluster: Cluster, prefix: str, jaeger: Version, wanted: int, days: int) -> int:
-    """How many replicas indices are to have: ``wanted``, or what the cluster has nodes for if it
-    is negative. Raises UnfitError where Jaeger could not use the cluster, for ``days``."""
-    asked = ["/", "/_cluster/health", search_engine.listing(prefix)]
-    main, health, listed = _ask_the_first(cluster, asked)
+def check(cluster: Cluster, prefix: str, jaeger: Version, wanted: Wanted) -> int:
+    """How many replicas indices are to have: those that are ``wanted``, or what the cluster has
+    nodes for if they are negative. Raises UnfitError where Jaeger could not use the cluster."""
+    asked = ["/", "/_cluster/health", search_engine.listing(prefix), shards.LIMIT]
+    main, health, listed, limit = _ask_the_first(cluster, asked)
     search_engine.refuse_another_engine(main, cluster.store, cluster.user, jaeger)
     privilege = f"indices:* on {prefix}-*"
     search_engine.refuse_a_status(listed, cluster.user, privilege)
-    services = search_engine.services(prefix, datetime.now(UTC).date(), days)
+    services = search_engine.services(prefix, datetime.now(UTC).date(), wanted.days)
     (searched,) = cluster.ask([services], "POST")
-    search_engine.refuse_a_long_line(searched, services, days)
+    search_engine.refuse_a_long_line(searched, services, wanted.days)
     search_engine.refuse_a_status(searched, cluster.user, privilege)
     trial = search_engine.trial(prefix)
     cluster.ask([trial], "DELETE")  # of a check that was cut off
     for method in ("PUT", "DELETE"):
         (answer,) = cluster.ask([trial], method)
         search_engine.refuse_a_status(answer, cluster.user, privilege)
-    return search_engine.replicas(health, cluster.user) if wanted < 0 else wanted
+    if wanted.replicas < 0:
+        wanted = replace(wanted, replicas=search_engine.replicas(health, cluster.user))
+    if room := shards.room(limit, health, listed):
+        shards.refuse_too_many(room, wanted)
+    return wanted.replicas
 
 
 def _ask_the_first(cluster: Cluster, paths: Sequence[str]) -> list[Answer]:
@@ -137,11 +142,8 @@ def main() -> int:
     try:
         if request["task"] == "check":
             jaeger = Version.parse(request["jaeger"])
-            told: dict[str, Any] = {
-                "replicas": check(
-                    cluster, request["prefix"], jaeger, request["replicas"], request["days"]
-                )
-            }
+            wanted = Wanted(request["days"], request["shards"], request["replicas"])
+            told: dict[str, Any] = {"replicas": check(cluster, request["prefix"], jaeger, wanted)}
         else:
             today = date.fromisoformat(request["today"])
             told = {"deleted": expire(cluster, request["prefix"], today, request["days"])}

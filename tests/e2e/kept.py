@@ -18,8 +18,8 @@ def destroy_and_find_again(
     stack.settle(**store, keepTraces=True)
     said = stack.destroy().said
     told = (
-        f"stack {stack.name}: its traces stay in Docker's volume {volume}, where the next up finds "
-        f"them; `docker volume rm {volume}` removes them"
+        f"stack {stack.name}: its traces stay in Docker's volume {volume}, where the next up with "
+        f"that store finds them; `docker volume rm {volume}` removes them"
     )
     lines = [line.strip() for line in said.splitlines()]
     # Pulumi prints it as it happens, and in its list of messages at the end.

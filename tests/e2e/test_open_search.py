@@ -112,9 +112,10 @@ class Elsewhere:
     def url(self) -> str:
         return f"http://{self.name}:9200"
 
-    def ask(self, method: str, path: str) -> str:
+    def ask(self, method: str, path: str, body: str = "") -> str:
         """Empty without an answer."""
         curl = ["curl", "--silent", "--request", method, f"http://127.0.0.1:9200{path}"]
+        curl += ["--header", "Content-Type: application/json", "--data", body] if body else []
         return self.docker("exec", self.name, *curl, check=False)
 
     def indices(self) -> set[str]:
@@ -185,6 +186,54 @@ def test_a_cluster_that_exists_has_the_stacks_own_indices_and_no_others(
     stack.settle()
     assert elsewhere.indices() == stays
     assert not [name for name in elsewhere.templates() if name.startswith(prefix)]
+
+
+@pytest.mark.every_store
+def test_a_cluster_without_room_for_the_days_is_refused(stack: Stack, elsewhere: Elsewhere) -> None:
+    jaeger = stack.docker.inspect(stack.jaeger)["Id"]
+    there = len(elsewhere.indices())
+
+    def allow(shards: int) -> None:
+        limit = {"persistent": {"cluster.max_shards_per_node": str(shards)}}
+        assert "acknowledged" in elsewhere.ask("PUT", "/_cluster/settings", json.dumps(limit))
+
+    allow(15 + there)
+    stack.configure(**IN_A_CLUSTER, openSearchUrls=[elsewhere.url])
+    refused = " ".join(stack.refused_up().said.split())
+    assert "traceRetention 7d makes 16 shards (2 indices a day, traceStoreShards 1" in refused
+    assert f"it has room for 15: it takes {15 + there} (cluster.max_shards_per_node)" in refused
+    assert "set traceRetention to 6d, or raise that setting" in refused
+    assert stack.docker.inspect(stack.jaeger)["Id"] == jaeger, "the old one goes on"
+    allow(16 + there)
+    stack.up()
+
+
+@pytest.mark.every_store
+def test_a_host_of_two_addresses_of_which_one_is_dead_is_used(
+    stack: Stack, elsewhere: Elsewhere
+) -> None:
+    """A packet to the dead one has no answer at all; Docker's DNS tells the two in any order."""
+    image = stack.docker.inspect(stack.server)["Config"]["Image"]
+    if not image.startswith(images.PREFIX):
+        lacking.refuse("only the lab's node image is known to have iptables")
+    host, dead = f"{elsewhere.name}-both", f"{elsewhere.name}-dead"
+    stack.docker("network", "disconnect", stack.cluster, elsewhere.name)
+    stack.docker("network", "connect", "--alias", host, stack.cluster, elsewhere.name)
+    drop = "iptables -I INPUT -p tcp --dport 9200 -j DROP && exec sleep 3600"
+    stack.docker(
+        "run", "--detach", "--name", dead, "--network", stack.cluster, "--network-alias", host,
+        "--cap-add=NET_ADMIN", "--entrypoint", "sh", image, "-c", drop,
+    )  # fmt: skip
+    try:
+        stack.settle(**IN_A_CLUSTER, openSearchUrls=[f"http://{host}:9200"])
+        with pods(stack, "sleep", "600") as single:
+            shown(stack, f"{single.name}-0", whole)
+        prefix = Names(stack.name, stack.folder).index_prefix
+        assert any(name.startswith(f"{prefix}-jaeger-span-") for name in elsewhere.indices())
+        stack.settle()
+        assert not any(name.startswith(prefix) for name in elsewhere.indices())
+    finally:
+        stack.docker("rm", "--force", "--volumes", dead)
 
 
 @pytest.mark.every_store

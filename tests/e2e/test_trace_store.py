@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.kept import destroy_and_find_again
 from tests.e2e.ktrace import Start, ktrace, of_spans, shown, whole
 from tests.live import traces
-from tests.live.pods import pods
+from tests.live.pods import pods, wait_for_api
 from tests.live.stack import Stack
 from tests.live.waiting import until
 
@@ -52,6 +52,22 @@ def test_traces_outlive_jaeger_and_then_the_cluster(badger: Stack) -> None:
     destroy_and_find_again(stack, BADGER, f"traced-{stack.name}-traces", pod, before)
     _, new = start_of(stack)
     assert new["complete"]
+
+
+def test_kept_traces_outlive_another_store_and_a_destroy(badger: Stack) -> None:
+    stack, volume = badger, f"traced-{badger.name}-traces"
+    stack.settle(**BADGER, keepTraces=True)
+    pod, before = start_of(stack)
+    stack.configure()  # keepTraces cannot be on with memory
+    announced = f"then it stays, also at destroy, until `docker volume rm {volume}`"
+    assert announced in " ".join(stack.up().said.split())
+    assert f"its traces stay in Docker's volume {volume}" in stack.destroy().said
+    assert stack.objects() == {f"volume {volume}"}
+    stack.configure(**BADGER)
+    assert f"keeps on using volume {volume}" in stack.up().said
+    wait_for_api(stack)
+    found = shown(stack, pod, lambda start: start["containersStarted"] == 1)
+    assert (found["uid"], found["startedAt"]) == (before["uid"], before["startedAt"])
 
 
 def assert_a_crash_is_told(stack: Stack) -> None:

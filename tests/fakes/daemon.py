@@ -48,6 +48,8 @@ class DockerObject:
     files: dict[str, str] = field(default_factory=dict)
     published: dict[str, str] = field(default_factory=dict)
     """Addresses on this machine by port, for instance 4318/tcp."""
+    reached: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What `docker inspect` tells of its networks, by their names."""
     network_mode: str = "bridge"
     mounts: list[dict[str, str]] = field(default_factory=list)
     variables: list[str] = field(default_factory=list)
@@ -275,6 +277,10 @@ class FakeDaemon:
                 return self.in_nodes(arguments[-1])
             case ["top", name]:
                 return self._output(name, "top")
+            case ["container", "inspect", "--format", "{{json .NetworkSettings.Networks}}", name]:
+                if not self._has(name):
+                    return Answer(stderr=f"No such container: {name}\n", code=1)
+                return Answer(json.dumps(self._container(name).reached))
             case ["inspect", "--format", "{{.State.Status}}", name]:
                 return Answer(f"{self._container(name).state}\n")
             case ["inspect", "--format", "{{.State.Status}} {{.RestartCount}}", name]:

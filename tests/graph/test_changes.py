@@ -80,10 +80,10 @@ def test_a_preview_is_given_what_the_up_is_given(default: Run) -> None:
             {"exporters": [{"endpoint": "team.example:4317", "queue": "disk"}]},
             {"collector-container", "collector-image", "collector-volume"},
         ),
-        ({"traceStore": "badger"}, {"jaeger-container", "jaeger-volume"}),
+        ({"traceStore": "badger"}, {"jaeger-container", "jaeger-volume", "stack-sweep"}),
         (
             {"traceStore": "badger", "keepTraces": True},
-            {"jaeger-container", "jaeger-volume", "stack-sweep"},
+            {"jaeger-container", "jaeger-volume"},
         ),
         ({"jaegerImage": "mine:1"}, {"jaeger-container", "jaeger-image"}),
         ({"jaegerUiPort": 20_000}, {"jaeger-container", "jaeger-ready", "probe-run"}),
@@ -133,10 +133,26 @@ def test_badgers_container_ends_before_its_volume_goes(default: Run) -> None:
     assert told == {"traceStore": "badger", "traceRetention": "48h"}
     kept = run({"traceStore": "badger", "keepTraces": True})
     assert kept["jaeger-volume"].environment["KEEP"] == "true"
-    assert kept["stack-sweep"].environment["KEPT_VOLUMES"] == (
-        "traced-dev-traces traced-dev-traces-opensearch"
-    )
+    assert kept_volumes(kept) == {"traced-dev-traces", "traced-dev-traces-opensearch"}
     assert changed(badger, kept).keys() == {"jaeger-volume", "stack-sweep"}, "Jaeger goes on"
+
+
+def kept_volumes(of: Run) -> set[str]:
+    return set(of["stack-sweep"].environment["KEPT_VOLUMES"].split())
+
+
+@pytest.mark.parametrize(
+    ("store", "kept"),
+    [
+        ("memory", {"traced-dev-traces", "traced-dev-traces-opensearch"}),
+        ("none", {"traced-dev-traces", "traced-dev-traces-opensearch"}),
+        ("badger", {"traced-dev-traces-opensearch"}),
+        ("opensearch (own)", {"traced-dev-traces"}),
+    ],
+)
+def test_a_volume_that_an_earlier_store_kept_outlives_a_destroy(store: str, kept: set[str]) -> None:
+    """It is there because keepTraces was on when the store changed: else that removes it."""
+    assert kept_volumes(run(STORES[store])) == kept
 
 
 def test_the_queues_on_disk_are_a_volume_of_the_collector() -> None:
@@ -201,7 +217,7 @@ def test_jaeger_alone_waits_for_an_opensearch_of_the_stacks_own(default: Run) ->
     assert not container.get("ports")
     assert (container["user"], container["memory"]) == ("1000", 1536)
     assert "opensearch-ready" in own.before("jaeger-opensearch-expire")
-    assert changed(default, own).keys() - more == {"jaeger-container"}
+    assert changed(default, own).keys() - more == {"jaeger-container", "stack-sweep"}
 
 
 OPENSEARCH = {
@@ -341,9 +357,16 @@ STORES: dict[str, dict[str, Any]] = {
 }
 FATES = {
     "memory": "the traces in its memory are lost",
-    "badger": "volume traced-dev-traces is removed with its traces, unless keepTraces",
+    "badger": (
+        "volume traced-dev-traces is removed with its traces, unless keepTraces was on at the last "
+        "up: then it stays, also at destroy, until `docker volume rm traced-dev-traces`"
+    ),
     "opensearch (own)": "volume traced-dev-traces-opensearch is removed with its traces, unless",
-    "opensearch": "are deleted from opensearch with their traces, unless keepTraces",
+    "opensearch": (
+        "are deleted from opensearch with their traces, unless keepTraces was on at the last up: "
+        "then they stay, also at destroy; an up with that store and keepTraces false, and destroy, "
+        "remove them"
+    ),
     "elasticsearch": "are deleted from elasticsearch with their traces, unless keepTraces",
     "cassandra": "stays in Cassandra at a.example:9142 with its traces, until `cqlsh a.",
     "none": "earlier traces stay where exporters sent them",
@@ -714,6 +737,28 @@ def test_what_becomes_of_a_cluster_without_its_record_is_said(same: bool) -> Non
 def test_keys_without_effect_are_said(settings: dict[str, Any], told: str) -> None:
     lines = [line for line in run(settings).warnings() if "without effect" in line]
     assert [line.partition(":")[0] for line in lines] == ([told] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("settings", "only", "silent"),
+    [
+        ({}, ["etcd"], "etcd"),
+        ({"containerdTracing": "off"}, ["kubelet", "containerd", "etcd"], "containerd, etcd"),
+        ({"apiserverSamplingPerMillion": 0}, ["apiserver", "kubelet"], "apiserver"),
+        ({}, ["apiserver", "kubelet", "containerd"], ""),
+        ({}, [], ""),
+    ],
+)
+def test_components_that_send_an_exporter_nothing_are_said(
+    settings: dict[str, Any], only: list[str], silent: str
+) -> None:
+    exporters = [{"endpoint": "team.example:4317", "only": only}]
+    warnings = run({**settings, "exporters": exporters}).warnings()
+    told = [line for line in warnings if line.startswith("exporters")]
+    wanted = f"exporters.0.only: no traces of {silent} are sent to team-example, as there are none"
+    assert told == ([wanted] if silent else [])
+    of_logs = [{**exporters[0], "signals": ["logs"]}]
+    assert not [line for line in run({"exporters": of_logs}).warnings() if "exporters" in line]
 
 
 def test_fewer_agents_are_said() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pulumi
@@ -15,6 +16,7 @@ from components import (
     TracedEnvironment,
     TracedEnvironmentArgs,
 )
+from runtime_observability.core.observation import Observation
 from runtime_observability.host import certificates, passphrase
 from tests.graph.program import CONTAINER, ENVIRONMENT, Run, run, run_program
 from tests.graph.test_graph import MARK
@@ -85,6 +87,29 @@ def test_a_secret_of_a_published_file_is_refused(monkeypatch: pytest.MonkeyPatch
 def test_a_certificate_that_is_not_there_is_refused() -> None:
     refused = run({"exporters": [{**ONE, "tls": {"caFile": "absent.pem"}}]})
     assert "exporters.0.tls.caFile: absent.pem cannot be used: No such file" in str(refused.error)
+
+
+def test_a_client_certificate_that_has_expired_is_refused() -> None:
+    own = trustme.CA().issue_cert("me.example", not_after=datetime(2001, 2, 3, tzinfo=UTC))
+    pair = {
+        "clientCert": own.cert_chain_pems[0].bytes().decode(),
+        "clientKey": own.private_key_pem.bytes().decode(),
+    }
+    refused = run({"exporters": [{**ONE, "tls": pair}]})
+    assert refused.resources == ()
+    told = "exporters.0.tls.clientCert: its certificate expired at 2001-02-03 00:00 UTC"
+    assert told in str(refused.error)
+
+
+def test_what_only_the_machine_tells_is_refused_at_once() -> None:
+    """The collector under another name, and more memory than there is."""
+    observed = Observation(memory_mib=2000)
+    own = {**ONE, "endpoint": "traced-dev-collector:4317"}
+    refused = run({"exporters": [own], "jaegerMemoryMiB": 2001}, observed=observed)
+    assert refused.resources == ()
+    told = str(refused.error)
+    assert "it is the stack's own collector, which would send to itself" in told
+    assert "jaegerMemoryMiB: 2001 MiB cannot be used" in told
 
 
 def test_a_program_writes_them_with_types() -> None:

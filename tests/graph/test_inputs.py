@@ -210,7 +210,13 @@ def test_a_command_has_these_inputs_and_no_other(stack: Run) -> None:
         "stack-sweep": guard(
             ["refuse_alone.sh", "sweep_rehearsal.sh", "sweep_cluster.sh", "sweep_stack.sh"],
             [],
-            CLUSTER | {"STACK": "dev", "REHEARSAL": NAMES.rehearsal, "CLAIM": CLAIM},
+            CLUSTER
+            | {
+                "STACK": "dev",
+                "REHEARSAL": NAMES.rehearsal,
+                "CLAIM": CLAIM,
+                "KEPT_VOLUMES": f"{NAMES.traces} {NAMES.open_search_traces}",
+            },
         )
         | {"create": _commands.in_turn(["claim_stack.sh"])},
         "network-detach": guard(

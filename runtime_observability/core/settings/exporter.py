@@ -178,6 +178,18 @@ class Exporter(_Model):
         return urlsplit(self.endpoint if "://" in self.endpoint else f"//{self.endpoint}")
 
     @property
+    def destination(self) -> tuple[object, ...]:
+        """What another exporter to the same destination has, too."""
+        address = self.address
+        sent = {name.lower(): value for name, value in self.headers.items()}
+        return address.hostname, address.port, address.path.rstrip("/"), sent
+
+    def overlaps(self, other: Exporter) -> bool:
+        """Whether both get some telemetry."""
+        own, others = set(self.only or other.only), set(other.only or self.only)
+        return bool({*self.signals} & {*other.signals} and (own == others or own & others))
+
+    @property
     def label(self) -> str:
         """Its name, or one made of the endpoint's host."""
         if self.name:

@@ -72,10 +72,10 @@ def _refuse_a_heap_without_memory(settings: Settings) -> list[Problem]:
 def _refuse_more_shards_than_a_node_takes(settings: Settings) -> list[Problem]:
     """Of an existing cluster its limit is not known."""
     days, shards = stores.days(settings.trace_retention), settings.trace_store_shards
-    wanted = stores.own_shards(days, shards)
+    wanted = stores.shards(days, shards)
     if wanted <= stores.OWN_MOST_SHARDS:
         return []
-    fewer = max(n for n in range(1, shards) if stores.own_shards(days, n) <= stores.OWN_MOST_SHARDS)
+    fewer = max(n for n in range(1, shards) if stores.shards(days, n) <= stores.OWN_MOST_SHARDS)
     return [
         Problem(
             "traceStoreShards",

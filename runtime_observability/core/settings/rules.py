@@ -71,6 +71,7 @@ def refuse_broken_rules(settings: Settings) -> list[Problem]:
         *_refuse_untraceable_etcd(settings),
         *_refuse_a_probe_without_network(settings),
         *_refuse_exporters_of_one_name(settings),
+        *_refuse_one_destination_twice(settings),
         *_refuse_exporters_to_itself(settings),
         *_refuse_exporters_of_an_old_collector(settings),
         *_refuse_exporters_without_memory(settings),
@@ -190,6 +191,21 @@ def _refuse_exporters_of_one_name(settings: Settings) -> list[Problem]:
     return problems
 
 
+def _refuse_one_destination_twice(settings: Settings) -> list[Problem]:
+    """Each of its spans would be there twice. Other headers may be another tenant's."""
+    return [
+        Problem(
+            f"exporters.{number}",
+            f"it sends to the same destination as exporters.{before}",
+            "what both send would be there twice",
+            "leave one of them out, or give each its own signals or only",
+        )
+        for number, exporter in enumerate(settings.exporters)
+        for before, other in enumerate(settings.exporters[:number])
+        if exporter.destination == other.destination and exporter.overlaps(other)
+    ]
+
+
 def _refuse_exporters_to_itself(settings: Settings) -> list[Problem]:
     """The collector would send what it receives to itself, without an end."""
     own = {"otlpGrpcPort": settings.otlp_grpc_port, "otlpHttpPort": settings.otlp_http_port}
@@ -273,7 +289,8 @@ def _refuse_an_unfit_store(settings: Settings) -> list[Problem]:
                 "keepTraces",
                 "true cannot be used with traceStore memory",
                 "what is in memory ends with Jaeger",
-                "use another traceStore",
+                "set it to false, which leaves what another store has kept, or use another "
+                "traceStore",
             )
         )
     least = stores.LEAST_BADGER_MIB

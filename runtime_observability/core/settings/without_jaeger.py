@@ -65,7 +65,12 @@ def _refuse_a_secret_address(settings: Settings) -> list[Problem]:
 def _refuse_what_is_about_jaeger(settings: Settings) -> list[Problem]:
     """Keys that would have no effect although somebody has set them on purpose."""
     keys = (
-        ("keepTraces", settings.keep_traces, "no volume has traces", "set it to false"),
+        (
+            "keepTraces",
+            settings.keep_traces,
+            "the stack keeps no traces",
+            "set it to false, which leaves what another store has kept",
+        ),
         (
             "tracing",
             settings.tracing != "everything",

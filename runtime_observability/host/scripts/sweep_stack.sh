@@ -57,8 +57,8 @@ fi
 [ -z "$claim" ] || remove "$here"
 for volume in $kept; do
   docker volume inspect "$volume" >/dev/null 2>&1 || continue
-  echo "stack $STACK: its traces stay in Docker's volume $volume, where the next up finds them;" \
-    "\`docker volume rm $volume\` removes them" >&2
+  echo "stack $STACK: its traces stay in Docker's volume $volume, where the next up with that" \
+    "store finds them; \`docker volume rm $volume\` removes them" >&2
 done
 if [ -n "${KEPT_ELSEWHERE:-}" ]; then
   echo "stack $STACK: its traces stay in $KEPT_ELSEWHERE" >&2

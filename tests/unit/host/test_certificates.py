@@ -142,14 +142,82 @@ def test_the_file_of_a_store_is_read_in_the_same_way(tmp_path: Path) -> None:
     assert str(problem).startswith("traceStoreCaFile: key.pem cannot be used: it has a private key")
 
 
-def warned(text: str) -> list[str]:
+NOW = datetime.now(UTC)
+
+
+def issued(begins: timedelta, ends: timedelta) -> tuple[str, str]:
+    """A certificate that is valid between these two from now on, with that of its authority, and
+    its key."""
+    own = AUTHORITY.issue_cert("me.example", not_before=NOW + begins, not_after=NOW + ends)
+    return own.cert_chain_pems[0].bytes().decode() + TEXT, own.private_key_pem.bytes().decode()
+
+
+DAY = timedelta(days=1)
+EXPIRED, LATER, SOON, LONG = (
+    issued(-9 * DAY, -DAY),
+    issued(DAY, 99 * DAY),
+    issued(-DAY, 6 * DAY),
+    issued(-DAY, 8 * DAY),
+)
+
+
+def day(of: timedelta) -> str:
+    return f"{NOW + of:%Y-%m-%d %H:%M} UTC"
+
+
+@pytest.mark.parametrize(
+    ("pair", "told"),
+    [
+        (
+            EXPIRED,
+            f"its certificate expired at {day(-DAY)}: a destination that asks for it refuses it. "
+            "Name a new one, and its key in clientKey",
+        ),
+        (
+            LATER,
+            f"its certificate is valid from {day(DAY)} on: a destination that asks for it refuses "
+            "it. Set this machine's clock if that is past, or name another",
+        ),
+        (SOON, ""),
+        (LONG, ""),
+    ],
+)
+def test_a_client_certificate_that_is_not_valid_is_refused(
+    pair: tuple[str, str], told: str
+) -> None:
+    settings = parsed(exporters=of(clientCert=pair[0], clientKey=pair[1]))
+    found = [str(problem) for problem in certificates.refuse_invalid_today(settings)]
+    assert found == ([f"exporters.0.tls.clientCert: {told}"] if told else [])
+
+
+def test_a_client_certificate_that_expires_soon_is_told() -> None:
+    def warned(pair: tuple[str, str]) -> list[str]:
+        return certificates.warnings(parsed(exporters=of(clientCert=pair[0], clientKey=pair[1])))
+
+    assert warned(SOON) == [
+        f"exporters.0.tls.clientCert: its certificate expires at {day(6 * DAY)}: a destination "
+        "that asks for it refuses it then"
+    ]
+    assert warned(LONG) == []
+
+
+def trusted(*pairs: tuple[str, str]) -> list[str]:
+    """What is told of these certificates, each without its authority."""
+    text = "".join(pair[0].removesuffix(TEXT) for pair in pairs)
     return certificates.warnings(parsed(exporters=of(caFile=text)))
 
 
-def test_an_authority_that_has_expired_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert warned(TEXT) == []
-    monkeypatch.setattr("time.time", (datetime.now(UTC) + timedelta(366_000)).timestamp)
-    (told,) = warned(TEXT)
-    assert told.startswith("exporters.0.tls.caFile: its certificate expired at ")
-    assert warned(TEXT + CERTIFICATE) == [], "of what is no authority nothing is known"
-    assert warned("ca.pem") == []
+def test_certificates_to_trust_that_are_not_valid_are_told() -> None:
+    assert certificates.warnings(parsed(exporters=of(caFile=TEXT + EXPIRED[0]))) == []
+    key = "exporters.0.tls.caFile"
+    refused = "what it has signed is refused"
+    assert trusted(EXPIRED) == [f"{key}: its certificate expired at {day(-DAY)}: {refused}"]
+    assert trusted(LATER) == [f"{key}: its certificate is valid from {day(DAY)} on: {refused}"]
+    assert trusted(EXPIRED, SOON) == [
+        f"{key}: its certificate expires at {day(6 * DAY)}: {refused} then"
+    ]
+    assert trusted(LATER, EXPIRED, SOON, LONG) == [], "one of them will do"
+    assert certificates.warnings(parsed(exporters=of(caFile="ca.pem"))) == []
+    store = {"traceStore": "opensearch", "openSearchUrls": ["https://search.example:9200"]}
+    (told,) = certificates.warnings(parsed(**store, traceStoreCaFile=EXPIRED[0][: -len(TEXT)]))
+    assert told.startswith("traceStoreCaFile: its certificate expired at ")

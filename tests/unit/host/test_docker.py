@@ -161,3 +161,25 @@ def test_what_is_not_docker_is_told_apart(daemon: FakeDaemon) -> None:
     daemon.info = {"host": {"arch": "amd64"}, "version": {"Version": "5.4.0"}}
     with pytest.raises(runner.CommandError, match="this may be Podman"):
         docker.daemon()
+
+
+def test_a_container_is_known_by_its_names_and_addresses(daemon: FakeDaemon) -> None:
+    """Docker before 25 tells no DNSNames; a container that has ended has empty addresses."""
+    network = {"IPAddress": "172.20.0.3", "GlobalIPv6Address": "fd00::3", "Aliases": None}
+    daemon.container(
+        "it",
+        reached={
+            "one": network | {"DNSNames": ["it", "otel-collector", "0123456789ab"]},
+            "two": {"IPAddress": "", "GlobalIPv6Address": "", "Aliases": ["other"]},
+        },
+    )
+    assert docker.reached_as("it") == {
+        "172.20.0.3", "fd00::3", "it", "otel-collector", "0123456789ab", "other",
+    }  # fmt: skip
+    assert docker.reached_as("absent") == frozenset()
+
+
+def test_the_machines_memory_is_told_in_mib(daemon: FakeDaemon) -> None:
+    assert docker.daemon().memory_mib == 0, "not known"
+    daemon.info["MemTotal"] = 8_201_134_080
+    assert docker.daemon().memory_mib == 7821

@@ -853,3 +853,17 @@ def test_what_decides_the_files_is_seen(daemon: FakeDaemon, names: Names) -> Non
     assert before <= observed.today <= after
     assert (observed.cgroup_v1, observed.limits_swap) == (True, False)
     assert observed.architecture == "arm64"
+
+
+def test_names_of_the_stacks_containers_are_asked_where_there_are_exporters(
+    daemon: FakeDaemon, names: Names
+) -> None:
+    daemon.info["MemTotal"] = 4 << 30
+    daemon.container(names.collector, reached={"one": {"IPAddress": "172.20.0.3"}})
+    found = observe(names, {}, exporters=True)
+    assert found.reached_as == {
+        names.collector: frozenset({"172.20.0.3"}),
+        names.jaeger: frozenset(),
+    }
+    assert found.memory_mib == 4096
+    assert observe(names, {}).reached_as == {}

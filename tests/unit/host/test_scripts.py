@@ -398,8 +398,8 @@ def test_traces_that_are_kept_stay_and_are_told(daemon: FakeDaemon, names: Names
     assert not names.directory.exists()
     (told,) = done.stderr.splitlines()
     assert told == (
-        f"stack dev: its traces stay in Docker's volume {names.traces}, where the next up finds "
-        f"them; `docker volume rm {names.traces}` removes them"
+        f"stack dev: its traces stay in Docker's volume {names.traces}, where the next up with "
+        f"that store finds them; `docker volume rm {names.traces}` removes them"
     )
     daemon.volume(names.open_search_traces, labels=names.labels)
     both = f"{names.traces} {names.open_search_traces}"

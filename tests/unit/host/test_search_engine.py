@@ -12,7 +12,9 @@ from unittest.mock import Mock
 
 import pytest
 
+from runtime_observability.core import shards
 from runtime_observability.core.search_engine import Answer, UnfitError
+from runtime_observability.core.shards import Wanted
 from runtime_observability.core.versions import Version
 from runtime_observability.host import search_engine
 from runtime_observability.host.search_engine import Cluster
@@ -27,7 +29,14 @@ CLUSTER = Cluster(
     image="opensearch",
     owner="me",
 )
-CHECK = {"task": "check", "prefix": "traced-dev", "jaeger": "2.13.0", "replicas": -1, "days": 7}
+CHECK = {
+    "task": "check",
+    "prefix": "traced-dev",
+    "jaeger": "2.13.0",
+    "replicas": -1,
+    "days": 7,
+    "shards": 3,
+}
 EXPIRE = {"task": "expire", "prefix": "traced-dev", "today": "2026-11-28", "days": 7}
 
 
@@ -43,7 +52,7 @@ def test_the_number_of_replicas_is_printed(
     check = Mock(return_value=1)
     monkeypatch.setattr(search_engine, "check", check)
     assert run(monkeypatch, CHECK) == 0
-    check.assert_called_once_with(CLUSTER, "traced-dev", Version.parse("2.13.0"), -1, 7)
+    check.assert_called_once_with(CLUSTER, "traced-dev", Version.parse("2.13.0"), Wanted(7, 3, -1))
     assert json.loads(capsys.readouterr().out) == {"replicas": 1}
 
 
@@ -125,9 +134,32 @@ def test_the_first_address_must_answer_because_jaeger_starts_with_it_alone(
     monkeypatch.setattr(Cluster, "ask", ask)
     cluster, jaeger = replace(CLUSTER, urls=urls), Version.parse("2.13.0")
     if not told:
-        assert search_engine.check(cluster, "traced-dev", jaeger, -1, 7) == 0
+        assert search_engine.check(cluster, "traced-dev", jaeger, Wanted(7, 1, -1)) == 0
         return
     with pytest.raises(UnfitError) as refused:
-        search_engine.check(cluster, "traced-dev", jaeger, -1, 7)
+        search_engine.check(cluster, "traced-dev", jaeger, Wanted(7, 1, -1))
     assert str(refused.value).startswith(told)
     assert ("first address" in str(refused.value)) == (len(urls) > 1)
+
+
+def test_days_without_room_in_the_cluster_are_refused_before_jaeger_goes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = {
+        "/": '{"version": {"number": "2.19.6"}, "tagline": '
+        '"The OpenSearch Project: https://opensearch.org/"}',
+        "/_cluster/health": json.dumps(
+            {"number_of_data_nodes": 1, "active_shards": 976, "initializing_shards": 0}
+            | {"unassigned_shards": 8}
+        ),
+        shards.LIMIT: '{"defaults": {"cluster": {"max_shards_per_node": "1000"}}}',
+    }
+    monkeypatch.setattr(
+        Cluster,
+        "ask",
+        lambda _, paths, *__: [Answer(answers.get(p, "[]"), 200, 0, "") for p in paths],
+    )
+    jaeger = Version.parse("2.13.0")
+    assert search_engine.check(CLUSTER, "traced-dev", jaeger, Wanted(7, 1, -1)) == 0
+    with pytest.raises(UnfitError, match="it has room for 16"):
+        search_engine.check(CLUSTER, "traced-dev", jaeger, Wanted(8, 1, -1))
