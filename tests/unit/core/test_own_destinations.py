@@ -19,7 +19,7 @@ OBSERVED = Observation(
         "traced-dev-jaeger": frozenset({"172.20.0.4"}),
     }
 )
-WITHOUT = {"traceStore": "none"}
+WITHOUT: dict[str, Any] = {"traceStore": "none"}
 
 
 def refused(host: str, observed: Observation = OBSERVED, **settings: Any) -> str:
