@@ -58,6 +58,8 @@ class Bundle:
     asked: Asked
     saved_by: str
     """The version of ktrace."""
+    kubernetes: str
+    """The API server's version; empty where it was not read."""
     settings: Mapping[str, Any]
     searches: tuple[Query, ...]
     api: Mapping[str, Mapping[str, Any]]
@@ -145,6 +147,7 @@ def parsed(document: Any, told: str) -> Bundle:
         )
         part = "versions"
         saved_by = clean(typed.text(document["versions"]["ktrace"]))
+        kubernetes = clean(typed.text(document["versions"].get("kubernetes") or ""))
         part = "settings"
         settings = _settings(cleaned(typed.members(document["settings"])))
         part = "searches"
@@ -166,6 +169,7 @@ def parsed(document: Any, told: str) -> Bundle:
         return Bundle(
             who,
             saved_by,
+            kubernetes,
             settings,
             searches,
             api,

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _NO_API = "the pod object and its Events: not in the bundle"
 _TRACES = "/api/traces"
+_VERSION = "/version"
 
 
 @contextmanager
@@ -160,6 +161,8 @@ class _Api:
     def get(self, path: str) -> dict[str, Any]:
         """Raises what ``api_server.FAILURES`` lists, and NotInBundleError."""
         answer = self._bundle.api.get(path)
+        if answer is None and path == _VERSION and self._bundle.kubernetes:
+            return {"gitVersion": self._bundle.kubernetes}
         if answer is None and not self._all_it_has:
             raise NotInBundleError(self._bundle, self._name)
         if answer is None:

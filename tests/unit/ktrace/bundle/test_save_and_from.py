@@ -7,12 +7,14 @@ import json
 import stat
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from ktrace.bundle import replay
 from tests.fakes import recorded, recorded_pods, starts
 from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
 from tests.fakes.jaeger import served
@@ -115,6 +117,62 @@ def test_an_api_server_that_gave_no_answer_gives_none_from_the_file(
     assert live.document["pod"]
     assert (again.returncode, again.stdout) == (live.returncode, live.stdout)
     assert servers[1].requests == []
+
+
+def test_the_clusters_version_is_known_from_the_file(saved: Path) -> None:
+    """`ktrace diff` tells it of both sides."""
+    with replay.of(saved) as replayed, replayed.api(lambda: nullcontext("none")) as api:
+        assert not isinstance(api, str)
+        assert api.get("/version") == {"gitVersion": "v1.36.3"}
+
+
+CLAIM = "/apis/resource.k8s.io/v1/namespaces/default/resourceclaims"
+CLAIMS = {
+    "allocated": Reply(body={"status": {"allocation": {"devices": {}}}}),
+    "waits": Reply(body={"status": {}}),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "template", "told"),
+    [
+        ("waits", "", "; resource claim waits is not allocated"),
+        ("allocated", "", "waiting for the scheduler"),
+        ("absent", "", "resource claim absent does not exist"),
+        ("", "made", "; the pod has no resource claim of template made yet"),
+    ],
+)
+def test_a_pods_claims_are_told_from_the_file(
+    ktrace: Ktrace,
+    cluster: Callable[[recorded_pods.Recorded], list[str]],
+    servers: tuple[FakeServer, FakeServer],
+    tmp_path: Path,
+    *,
+    name: str,
+    template: str,
+    told: str,
+) -> None:
+    claim = {"resourceClaimName": name} if name else {"resourceClaimTemplateName": template}
+    asked = {"nodeName": "", "resourceClaims": [{"name": "gpu", **claim}]}
+    listed = starts.pod({"main": starts.waiting()}, spec=asked, phase="Pending")
+    options = cluster(recorded_pods.Recorded("claims", 0, listed, (), ()))
+    answer_others = servers[1].answer
+
+    def answer(request: Request) -> Reply:
+        if request.path == "/apis/resource.k8s.io":
+            return Reply(body={"kind": "APIGroup", "preferredVersion": {"version": "v1"}})
+        if request.path.startswith(CLAIM):
+            kept = CLAIMS.get(request.path.rpartition("/")[2])
+            return kept or Reply(404, {"message": "no such claim"})
+        return answer_others(request)
+
+    servers[1].answer = answer
+    file = str(tmp_path / "start.json")
+    live = ktrace("show", "a", *options, "--timeout", "0", "--save", file, "--json")
+    again = ktrace("show", "--from", file, "--json")
+    assert (again.returncode, again.stdout) == (live.returncode, live.stdout)
+    (waiting,) = live.document["waitingFor"]
+    assert waiting["what"].endswith(told)
 
 
 def test_text_is_the_same_and_the_file_is_for_its_owner(
