@@ -150,7 +150,7 @@ def parsed(document: Any, told: str) -> Bundle:
         part = "versions"
         versions = cleaned(typed.members(document["versions"]))
         saved_by = typed.text(versions["ktrace"])
-        kubernetes = typed.text(versions["kubernetes"] or "")
+        kubernetes = typed.text(versions.get("kubernetes") or "")
         # bundles of earlier releases do not have them
         runtimes = tuple(map(typed.text, typed.items(versions.get("runtimes", []))))
         part = "settings"

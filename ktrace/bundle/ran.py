@@ -98,6 +98,7 @@ def _pod(pod: FollowedPod, keep: Keep) -> dict[str, Any]:
         "ranBefore": pod.ran_before,
         "traces": [trace.id for trace in pod.traces],
         "startRead": pod.start_was_read,
+        "clusterRead": pod.known.pod is not None,
         "settled": pod.settled,
         "isNew": pod.is_new,
         "gone": pod.gone,
@@ -179,9 +180,9 @@ def _followed(
 ) -> FollowedPod:
     document = found["object"] or {}
     namespace, name = str(found["namespace"]), str(found["name"])
-    known = cluster.of_listed(api, namespace, name, pod_of(document)) if document else NEVER_LISTED
     ids = map(str, found["traces"])
     traces = tuple(trace for trace_id in ids if (trace := reader.jaeger.trace(trace_id)))
+    known = _known(found, api, namespace, name)
     return FollowedPod(
         namespace,
         name,
@@ -200,6 +201,15 @@ def _followed(
         bool(found["isNew"]),
         bool(found["gone"]),
     )
+
+
+def _known(found: Mapping[str, Any], api: Api | str, namespace: str, name: str) -> FromCluster:
+    """Bundles of earlier releases do not tell of which pods the time did not suffice to read it."""
+    if not found["object"]:
+        return NEVER_LISTED
+    if not found.get("clusterRead", True):
+        return FromCluster(missing=())
+    return cluster.of_listed(api, namespace, name, pod_of(found["object"]))
 
 
 def _with_end(

@@ -11,6 +11,7 @@ from ktrace.rollout.kinds import DEPLOYMENT, JOB
 from ktrace.rollout.model import Held, Link, Part, RolledPod, Rollout, State
 
 READY, STARTED, SUCCEEDED = "Ready", "started", "succeeded"
+READY_OR_SUCCEEDED = f"{READY} or {SUCCEEDED}"
 _SECOND_MS = 1000
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _NOT_COUNTED = (State.ENDING, State.GONE, State.NOT_KNOWN)
@@ -101,7 +102,9 @@ def _of_selection(rollout: Rollout, counted: list[RolledPod]) -> Verdict:
     waits = tuple(pod for pod in counted if pod not in done)
     ok = bool(counted) and known and not waits
     obstacle = "" if known else "whether they are Ready is not known"
-    return Verdict(len(done), wanted, READY, ok, obstacle, waits=waits)
+    succeeded = any(pod.state is State.SUCCEEDED for pod in done)
+    word = READY_OR_SUCCEEDED if succeeded else READY
+    return Verdict(len(done), wanted, word, ok, obstacle, waits=waits)
 
 
 def _obstacle(rollout: Rollout) -> str:

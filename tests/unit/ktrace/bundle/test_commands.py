@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ktrace.errors import UsageError
+from ktrace.following.follower import Follower
 from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
 from tests.fakes.jaeger import served, span, trace
 from tests.fakes.ktrace import Ktrace
@@ -129,10 +130,19 @@ def pod(**metadata: Any) -> dict[str, Any]:
     return {"metadata": meta, "spec": {"containers": [container]}, "status": status}
 
 
+@pytest.mark.parametrize("in_time", [True, False])
 def test_a_command_is_reported_again_and_not_run_again(
-    ktrace: Ktrace, server: FakeServer, tmp_path: Path
+    ktrace: Ktrace,
+    server: FakeServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    in_time: bool,
 ) -> None:
+    """Also where the time did not suffice to read what the cluster has of each pod."""
     created = False
+    if not in_time:
+        monkeypatch.setattr(Follower, "_add_starts", lambda *_: None)
 
     def answer(request: Request) -> Reply:
         nonlocal created
@@ -153,6 +163,7 @@ def test_a_command_is_reported_again_and_not_run_again(
         *("--", sys.executable, "-c", f"{COMMAND}\n{marker}"),
     )
     assert done.returncode == 0, done.stderr
+    assert "does not answer" not in done.stderr
     live = json.loads(report.read_text())
     assert [found["name"] for found in live["pods"]] == ["web-0"]
     asked = len(server.requests)

@@ -117,6 +117,55 @@ def test_an_api_server_that_gave_no_answer_gives_none_from_the_file(
     assert servers[1].requests == []
 
 
+CLAIM = "/apis/resource.k8s.io/v1/namespaces/default/resourceclaims"
+CLAIMS = {
+    "allocated": Reply(body={"status": {"allocation": {"devices": {}}}}),
+    "waits": Reply(body={"status": {}}),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "template", "told"),
+    [
+        ("waits", "", "; resource claim waits is not allocated"),
+        ("allocated", "", "waiting for the scheduler"),
+        ("absent", "", "resource claim absent does not exist"),
+        ("", "made", "; the pod has no resource claim of template made yet"),
+    ],
+)
+def test_a_pods_claims_are_told_from_the_file(
+    ktrace: Ktrace,
+    cluster: Callable[[recorded_pods.Recorded], list[str]],
+    servers: tuple[FakeServer, FakeServer],
+    tmp_path: Path,
+    *,
+    name: str,
+    template: str,
+    told: str,
+) -> None:
+    claim = {"resourceClaimName": name} if name else {"resourceClaimTemplateName": template}
+    asked = {"nodeName": "", "resourceClaims": [{"name": "gpu", **claim}]}
+    listed = starts.pod({"main": starts.waiting()}, spec=asked, phase="Pending")
+    options = cluster(recorded_pods.Recorded("claims", 0, listed, (), ()))
+    answer_others = servers[1].answer
+
+    def answer(request: Request) -> Reply:
+        if request.path == "/apis/resource.k8s.io":
+            return Reply(body={"kind": "APIGroup", "preferredVersion": {"version": "v1"}})
+        if request.path.startswith(CLAIM):
+            kept = CLAIMS.get(request.path.rpartition("/")[2])
+            return kept or Reply(404, {"message": "no such claim"})
+        return answer_others(request)
+
+    servers[1].answer = answer
+    file = str(tmp_path / "start.json")
+    live = ktrace("show", "a", *options, "--timeout", "0", "--save", file, "--json")
+    again = ktrace("show", "--from", file, "--json")
+    assert (again.returncode, again.stdout) == (live.returncode, live.stdout)
+    (waiting,) = live.document["waitingFor"]
+    assert waiting["what"].endswith(told)
+
+
 def test_text_is_the_same_and_the_file_is_for_its_owner(
     ktrace: Ktrace, cluster: Callable[[recorded_pods.Recorded], list[str]], tmp_path: Path
 ) -> None:

@@ -671,6 +671,19 @@ def test_one_of_its_own_begins_with_the_last_write() -> None:
     assert sorted(pod.part for pod in rollout.pods) == [Part.BEFORE, Part.NEW]
 
 
+def test_selected_pods_that_have_succeeded_are_not_called_ready() -> None:
+    labels = {"app": "web"}
+    pods = [
+        FakePod("migrate-1", "migrate", "Job", phase="Succeeded", ready=None, labels=labels),
+        FakePod("web-1", "web", "ReplicaSet", labels=labels),
+    ]
+    both = shown(rollouts.job(pods), PODS, "", selector="app=web")
+    assert title(both).startswith("pods app=web in shop: 2 of 2 pods Ready or succeeded")
+    ready = shown(rollouts.job(pods[1:]), PODS, "", selector="app=web")
+    assert title(ready).startswith("pods app=web in shop: 1 of 1 pod Ready")
+    assert "succeeded" not in title(ready)
+
+
 def test_of_a_pod_that_has_ended_nothing_is_told_to_wait_for() -> None:
     labels = {"app": "web"}
     done = FakePod("migrate-bcdfg", "migrate", "Job", phase="Succeeded", ready=None, labels=labels)
