@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -45,6 +44,14 @@ class Ran:
     known: FromCluster
 
 
+@dataclass
+class _Stop:
+    """Tells threads to end. It has no lock: a second Ctrl-C could leave that of an Event held, and
+    the threads, which delete the pods, would wait for it for ever."""
+
+    asked: bool = False
+
+
 class _StoppedError(Exception):
     """The command ends: the pod is only deleted."""
 
@@ -68,16 +75,16 @@ def start_pods(api: ApiServer, load: Load, tell: Callable[[int], None]) -> list[
     ``tell`` is called with how many have started. KtraceError when one does not start: nothing is
     measured then. All pods are gone afterwards, after Ctrl-C too.
     """
-    stopped = threading.Event()
+    stop = _Stop()
     found: list[Ran] = []
 
     def start() -> Ran:
         with probe_pod(api, load.image, load.seconds) as pod:
-            known = _started(api, pod, load.seconds, stopped)
-        stopped.wait(_REST_SECONDS)
+            known = _started(api, pod, load.seconds, stop)
+        time.sleep(_REST_SECONDS)
         return Ran(pod, known)
 
-    with _workers(load.parallel, stopped) as submit:
+    with _workers(load.parallel, stop) as submit:
         left = load.pods
         running: set[Future[Ran]] = set()
         while left or running:
@@ -92,15 +99,13 @@ def start_pods(api: ApiServer, load: Load, tell: Callable[[int], None]) -> list[
 
 
 @contextmanager
-def _workers(
-    parallel: int, stopped: threading.Event
-) -> Iterator[Callable[[Callable[[], Ran]], Future[Ran]]]:
+def _workers(parallel: int, stop: _Stop) -> Iterator[Callable[[Callable[[], Ran]], Future[Ran]]]:
     """Threads that are told to end, and have ended, however the block ends."""
     with ThreadPoolExecutor(parallel) as pool:
         try:
             yield pool.submit
         finally:
-            stopped.set()
+            stop.asked = True
 
 
 def _result(future: Future[Ran]) -> Ran:
@@ -110,9 +115,7 @@ def _result(future: Future[Ran]) -> Ran:
         raise KtraceError(str(error)) from None
 
 
-def _started(
-    api: ApiServer, pod: CreatedPod, seconds: float, stopped: threading.Event
-) -> FromCluster:
+def _started(api: ApiServer, pod: CreatedPod, seconds: float, stop: _Stop) -> FromCluster:
     """What the cluster has of ``pod`` once it runs and is Ready, or has ended."""
     deadline = time.monotonic() + seconds
     while True:
@@ -127,8 +130,9 @@ def _started(
                 f"pod {pod.key} did not start within {seconds:g} s: {state.summary}. Nothing was "
                 "measured; --timeout gives a pod more time"
             )
-        if stopped.wait(_POLL_SECONDS):
+        if stop.asked:
             raise _StoppedError
+        time.sleep(_POLL_SECONDS)
 
 
 def measure(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from ktrace.errors import KtraceError
 from ktrace.pipeline.probe_pod import CreatedPod
 from ktrace.podstart.cluster import read
 from runtime_observability.host.api_server import ApiServer
+from tests.configuration import PROJECT
 from tests.fakes import starts
 from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
 
@@ -45,6 +48,8 @@ class Cluster:
     def _answer(self, request: Request) -> Reply:
         if "/events" in request.path:
             return Reply(200, {"kind": "EventList", "items": []})
+        if "/pods?" in request.path:
+            return Reply(200, {"kind": "PodList", "items": []})
         if request.method == "POST":
             name = request.body["metadata"]["name"]
             self.looks[name] = 0
@@ -92,6 +97,53 @@ def test_a_pod_that_does_not_start_ends_it_and_is_deleted(
         cluster.start(pods=2, seconds=0.05)
     assert cluster.deleted == cluster.looks.keys()
     assert cluster.told == []
+
+
+_INTERRUPTED = """\
+import faulthandler, sys
+from pathlib import Path
+from ktrace.benchmark import runner
+from runtime_observability.host.api_server import ApiServer
+
+faulthandler.dump_traceback_later(40, exit=True)
+runner._POLL_SECONDS = runner._REST_SECONDS = 0.001
+
+def twice(events):
+    "Ctrl-C once a pod has started, and again so many events of the interpreter later."
+    left = iter(range(events))
+
+    def second(frame, event, _):
+        if next(left, None) is None:
+            sys.settrace(None)
+            raise KeyboardInterrupt
+        return second
+
+    def first(_):
+        sys.settrace(second)
+        raise KeyboardInterrupt
+
+    return first
+
+for events in range(60):
+    try:
+        load = runner.Load("x", 4, 3, 30.0)
+        runner.start_pods(ApiServer(Path(sys.argv[1])), load, twice(events))
+    except KeyboardInterrupt:
+        sys.settrace(None)
+print("ended")
+"""
+
+
+def test_ctrl_c_twice_leaves_no_pod_and_no_command(server: FakeServer, tmp_path: Path) -> None:
+    """The second one while the threads are told, which once waited for ever."""
+    cluster = Cluster(server, tmp_path, PENDING, READY)
+    script = (sys.executable, "-c", _INTERRUPTED, str(tmp_path / "kubeconfig"))
+    ended = subprocess.run(
+        script, capture_output=True, text=True, timeout=50, cwd=PROJECT, check=False
+    )
+    assert ended.stdout == "ended\n", ended.stderr
+    assert len(cluster.looks) >= 60
+    assert cluster.deleted == cluster.looks.keys()
 
 
 def test_a_start_whose_beginning_the_memory_has_dropped_is_not_measured(
