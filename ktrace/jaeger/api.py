@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
 
-from ktrace.addresses import is_of_this_machine, without_login
+from ktrace.addresses import reached, without_login
 from ktrace.clock import time
 from ktrace.jaeger import model
 from ktrace.jaeger.model import Trace
@@ -71,13 +71,7 @@ class Api:
         """The last answers by their status and digest; the newest is the last one."""
         self._failures = (httpx.HTTPError,)
         try:
-            # No proxy of the user's can reach what is on this machine.
-            elsewhere = not is_of_this_machine(address)
-            # Without TLS there is nothing to verify: the authorities would be read in vain.
-            tls = elsewhere or not address.startswith("http:")
-            self._http = httpx.Client(
-                base_url=address, timeout=timeout, verify=tls, trust_env=elsewhere, **http
-            )
+            self._http = httpx.Client(base_url=address, timeout=timeout, **reached(address), **http)
         except (httpx.InvalidURL, UnicodeError) as error:
             told = clean(f"{self.url} is not Jaeger's address: {without_login(str(error))}")
             raise JaegerError(told) from None
