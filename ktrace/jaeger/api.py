@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -26,6 +27,8 @@ _PAUSES = (0.25, 0.5, 1.0, 2.0)
 """Seconds before a request is repeated that failed because an index was being created."""
 _KEPT = 4
 """Answers: the searches of one look may find the same trace, and so may those of the next."""
+_UNTRUSTED = re.compile("unable to get (local )?issuer certificate|self.signed certificate")
+"""In the words of OpenSSL."""
 _REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 T = TypeVar("T")
@@ -154,7 +157,11 @@ class Api:
                     text += chunk
         except self._failures as error:
             reason = clean(str(error)) or type(error).__name__
-            cure = self._why_down() or f"Start it{OR_ANOTHER}"
+            cure = self._why_down() or (
+                "Name the authority that signed its certificate in SSL_CERT_FILE"
+                if _UNTRUSTED.search(reason)
+                else f"Start it{OR_ANOTHER}"
+            )
             told = f"Jaeger at {self.url} cannot be reached: {reason}. {cure}"
             raise JaegerError(told) from error
         return response.status_code, text
