@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from lab.build import images
-from runtime_observability.core import stores
+from runtime_observability.core import prefix_mark, stores
 from runtime_observability.core.naming import Names
 from tests import lacking
 from tests.contract import login_server, tls_proxy
@@ -123,7 +123,8 @@ class Elsewhere:
         return {str(index["index"]) for index in listed}
 
     def templates(self) -> set[str]:
-        return set(json.loads(self.ask("GET", "/_template")))
+        composed = json.loads(self.ask("GET", "/_index_template"))["index_templates"]
+        return {*json.loads(self.ask("GET", "/_template")), *(each["name"] for each in composed)}
 
 
 @pytest.fixture
@@ -334,7 +335,10 @@ def test_a_cluster_behind_tls_and_a_login_is_used_and_left(
         assert elsewhere.indices() == stays
 
     configure(PASSWORD, guarded.certificates)
-    stack.up()
+    mark = prefix_mark.document(prefix, "elsewhere")
+    assert "acknowledged" in elsewhere.ask("PUT", prefix_mark.path(prefix), mark)
+    assert prefix_mark.warning(prefix, "elsewhere") in stack.up().said
+    assert prefix_mark.path(prefix).rpartition("/")[2] in elsewhere.templates()
     stack.expect_no_changes()
     with pods(stack, "sleep", "600") as single:
         shown(stack, f"{single.name}-0", whole)
