@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +35,20 @@ def backend(folder: Path, kept: str) -> dict[str, Any]:
 def test_a_trace_is_found_until_the_retention_ends_and_not_longer(
     tmp_path: Path, kept: str, *, stays: bool
 ) -> None:
-    program, options = jaeger_process.needed(), backend(tmp_path, kept)
+    program = jaeger_process.needed()
 
     def found(process: Process) -> bool:
         with Jaeger(process.url) as client:
             return bool(client.find(spans.SERVICE, tags={"edge": "yes"}, start=0))
 
-    with jaeger_process.running(program, options, tmp_path) as process:
+    with jaeger_process.running(program, backend(tmp_path, kept), tmp_path) as process:
         jaeger_process.send(process, spans.otlp(spans.others()))
         until("the trace", lambda: found(process), KEPT_SECONDS)
         if not stays:
             until("its end", lambda: not found(process), 3 * KEPT_SECONDS)
-    # What has outlived the process has the same end.
-    with jaeger_process.running(program, options, tmp_path) as process:
-        assert found(process) is stays
+    # What has outlived the process has the same end, whatever the retention is by then.
+    for then in (kept, "1h", f"{KEPT_SECONDS}s"):
+        with jaeger_process.running(program, backend(tmp_path, then), tmp_path) as process:
+            if then != kept:
+                time.sleep(KEPT_SECONDS + 1)
+            assert found(process) is stays, then
