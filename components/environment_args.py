@@ -208,8 +208,9 @@ class TracedEnvironmentArgs:
     trace_retention: str | None = None
     """How long badger or a cluster keeps a trace: hours or days, as 48h or 14d (1h to 365d); whole
     days for opensearch and elasticsearch, whose older indices go at the first up of a day (UTC),
-    and of a cluster that exists as many as it takes, by default some 70. cassandra keeps that of
-    its first up. A change replaces Jaeger, which keeps its traces."""
+    and of a cluster that exists as many as it takes, by default some 70. badger keeps each trace
+    for as long as was set when it came, cassandra that of its first up. A change replaces Jaeger,
+    which keeps its traces."""
     keep_traces: bool | None = None
     """Whether the volume of badger or of the stack's own opensearch, or the indices in a cluster of
     opensearch or elasticsearch, stay when the stack is destroyed or gets another store: the next up

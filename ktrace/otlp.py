@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ktrace.addresses import is_of_this_machine
+from ktrace.addresses import reached
 from runtime_observability.host.http import httpx
 
 SERVICE = "ktrace"
@@ -90,7 +90,7 @@ def post(collector: Collector, resource_spans: Sequence[Mapping[str, Any]], seco
         json={"resourceSpans": list(resource_spans)},
         headers=dict(collector.headers),
         timeout=seconds,
-        trust_env=not is_of_this_machine(collector.url),
+        **reached(collector.url),
     ).raise_for_status()
 
 

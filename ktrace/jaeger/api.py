@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
 
-from ktrace.addresses import is_of_this_machine, without_login
+from ktrace.addresses import reached, without_login
 from ktrace.clock import time
 from ktrace.jaeger import model
 from ktrace.jaeger.model import Trace
@@ -26,6 +27,8 @@ _PAUSES = (0.25, 0.5, 1.0, 2.0)
 """Seconds before a request is repeated that failed because an index was being created."""
 _KEPT = 4
 """Answers: the searches of one look may find the same trace, and so may those of the next."""
+_UNTRUSTED = re.compile("unable to get (local )?issuer certificate|self.signed certificate")
+"""In the words of OpenSSL."""
 _REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 T = TypeVar("T")
@@ -71,13 +74,7 @@ class Api:
         """The last answers by their status and digest; the newest is the last one."""
         self._failures = (httpx.HTTPError,)
         try:
-            # No proxy of the user's can reach what is on this machine.
-            elsewhere = not is_of_this_machine(address)
-            # Without TLS there is nothing to verify: the authorities would be read in vain.
-            tls = elsewhere or not address.startswith("http:")
-            self._http = httpx.Client(
-                base_url=address, timeout=timeout, verify=tls, trust_env=elsewhere, **http
-            )
+            self._http = httpx.Client(base_url=address, timeout=timeout, **reached(address), **http)
         except (httpx.InvalidURL, UnicodeError) as error:
             told = clean(f"{self.url} is not Jaeger's address: {without_login(str(error))}")
             raise JaegerError(told) from None
@@ -160,7 +157,11 @@ class Api:
                     text += chunk
         except self._failures as error:
             reason = clean(str(error)) or type(error).__name__
-            cure = self._why_down() or f"Start it{OR_ANOTHER}"
+            cure = self._why_down() or (
+                "Name the authority that signed its certificate in SSL_CERT_FILE"
+                if _UNTRUSTED.search(reason)
+                else f"Start it{OR_ANOTHER}"
+            )
             told = f"Jaeger at {self.url} cannot be reached: {reason}. {cure}"
             raise JaegerError(told) from error
         return response.status_code, text

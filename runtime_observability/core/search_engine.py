@@ -69,10 +69,16 @@ def quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-def requests(of_cluster: str, url: str, paths: Sequence[str], method: str = "GET") -> str:
-    """curl's configuration for one request after the other; ``of_cluster`` are its ``options``."""
+def requests(
+    of_cluster: str, url: str, paths: Sequence[str], method: str = "GET", document: str = ""
+) -> str:
+    """curl's configuration for one request after the other; ``of_cluster`` are its ``options``,
+    and each sends the JSON ``document``, if there is one."""
+    kind = 'header = "Content-Type: application/json"\n'
+    sent = f"{kind}data = {quoted(document)}\n" if document else ""
     return "next\n".join(
-        f"{of_cluster}request = {quoted(method)}\nurl = {quoted(url + path)}\n" for path in paths
+        f"{of_cluster}{sent}request = {quoted(method)}\nurl = {quoted(url + path)}\n"
+        for path in paths
     )
 
 

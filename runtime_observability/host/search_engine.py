@@ -16,11 +16,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
-from runtime_observability.core import naming, search_engine, shards
+from runtime_observability.core import naming, prefix_mark, search_engine, shards
 from runtime_observability.core.search_engine import Answer, UnfitError
 from runtime_observability.core.shards import Wanted
 from runtime_observability.core.versions import Version
-from runtime_observability.host import container_files, runner
+from runtime_observability.host import container_files, docker, runner
 from runtime_observability.host.progress import log
 
 _DOCKER_SECONDS = 900
@@ -42,8 +42,8 @@ class Cluster:
     image: str
     owner: str
 
-    def ask(self, paths: Sequence[str], method: str = "GET") -> list[Answer]:
-        """The answers of the first node that gives one.
+    def ask(self, paths: Sequence[str], method: str = "GET", document: str = "") -> list[Answer]:
+        """The answers of the first node that gives one; each request sends the ``document``.
 
         Raises UnfitError where none does, with the reason of each, and CommandError where Docker
         cannot run curl.
@@ -51,7 +51,7 @@ class Cluster:
         own = search_engine.options(self.user, self.password, own_ca=bool(self.certificates))
         reasons = []
         for url in self.urls:
-            found = self._run(search_engine.requests(own, url, paths, method))
+            found = self._run(search_engine.requests(own, url, paths, method, document))
             if found[0].code == 0:
                 return found
             reasons.append(search_engine.unreachable(found[0], url))
@@ -99,11 +99,27 @@ def check(cluster: Cluster, prefix: str, jaeger: Version, wanted: Wanted) -> int
     for method in ("PUT", "DELETE"):
         (answer,) = cluster.ask([trial], method)
         search_engine.refuse_a_status(answer, cluster.user, privilege)
+    _mark(cluster, prefix)
     if wanted.replicas < 0:
         wanted = replace(wanted, replicas=search_engine.replicas(health, cluster.user))
     if room := shards.room(limit, health, listed):
         shards.refuse_too_many(room, wanted)
     return wanted.replicas
+
+
+def _mark(cluster: Cluster, prefix: str) -> None:
+    """Tells of another Docker daemon that has used the indices last, and marks them as this one's.
+
+    Nothing stops where a user may not do that, or an engine has no such templates.
+    """
+    own, path = docker.daemon().id, prefix_mark.path(prefix)
+    (found,) = cluster.ask([path])
+    before = prefix_mark.daemon_of(found)
+    if before == own:
+        return
+    if before:
+        log(f"warning: traceStore {cluster.store}: {prefix_mark.warning(prefix, before)}")
+    cluster.ask([path], "PUT", prefix_mark.document(prefix, own))
 
 
 def _ask_the_first(cluster: Cluster, paths: Sequence[str]) -> list[Answer]:

@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from lab.build import images
-from runtime_observability.core import stores
+from runtime_observability.core import prefix_mark, stores
 from runtime_observability.core.naming import Names
 from tests import lacking
 from tests.contract import login_server, tls_proxy
@@ -123,7 +123,8 @@ class Elsewhere:
         return {str(index["index"]) for index in listed}
 
     def templates(self) -> set[str]:
-        return set(json.loads(self.ask("GET", "/_template")))
+        composed = json.loads(self.ask("GET", "/_index_template"))["index_templates"]
+        return {*json.loads(self.ask("GET", "/_template")), *(each["name"] for each in composed)}
 
 
 @pytest.fixture
@@ -251,7 +252,7 @@ def test_a_cluster_that_is_gone_keeps_no_stack_from_leaving_it(
 
 # --- behind TLS and a login -----------------------------------------------------------------------
 
-USER, PASSWORD = "traces", 'p$ss"w\\örd'
+USER, PASSWORD, NEXT_PASSWORD = "traces", 'p$ss"w\\örd', "~n€xt: #{%s}'`${HOME}"
 _TLS_PORT = 9443
 
 
@@ -261,21 +262,29 @@ class LoginElsewhere:
     def __init__(self, stack: Stack, store: Elsewhere, folder: Path) -> None:
         self.name = f"traced-{stack.name}-login-{secrets.token_hex(2)}"
         self.url = f"https://{self.name}:{_TLS_PORT}"
-        authority = trustme.CA()
-        certificate = authority.issue_cert(self.name)
-        self.certificates = authority.cert_pem.bytes().decode()
+        authority, other = trustme.CA(), trustme.CA()
+        certificate = authority.create_child_ca().issue_cert(self.name)
+        trusted = (other.cert_pem, authority.cert_pem)
+        self.certificates = "".join(pem.bytes().decode() for pem in trusted)
+        self._stack, self._store, self._folder = stack, store, folder
         shutil.copy(login_server.__file__, folder / "server.py")
         certificate.private_key_pem.write_to_path(folder / "key.pem")
         for blob in certificate.cert_chain_pems:
             blob.write_to_path(folder / "tls.pem", append=True)
+        self.start(PASSWORD)
+
+    def start(self, password: str) -> None:
+        """Again with another password, if it runs."""
+        stack = self._stack
         image = stack.docker.inspect(stack.server)["Config"]["Image"]
-        arguments = ["/tls.pem", "/key.pem", f"{store.name}:9200"]
-        arguments += [tls_proxy.login(USER, PASSWORD), str(_TLS_PORT)]
+        arguments = ["/tls.pem", "/key.pem", f"{self._store.name}:9200"]
+        arguments += [tls_proxy.login(USER, password), str(_TLS_PORT)]
+        stack.docker("rm", "--force", "--volumes", self.name, check=False)
         stack.docker(
             "create", "--name", self.name, "--network", stack.cluster,
             "--entrypoint", "python3", image, "/server.py", *arguments,
         )  # fmt: skip
-        for file in folder.iterdir():
+        for file in self._folder.iterdir():
             stack.docker("cp", str(file), f"{self.name}:/{file.name}")
         stack.docker("start", self.name)
 
@@ -326,13 +335,23 @@ def test_a_cluster_behind_tls_and_a_login_is_used_and_left(
         assert elsewhere.indices() == stays
 
     configure(PASSWORD, guarded.certificates)
-    stack.up()
+    mark = prefix_mark.document(prefix, "elsewhere")
+    assert "acknowledged" in elsewhere.ask("PUT", prefix_mark.path(prefix), mark)
+    assert prefix_mark.warning(prefix, "elsewhere") in stack.up().said
+    assert prefix_mark.path(prefix).rpartition("/")[2] in elsewhere.templates()
     stack.expect_no_changes()
     with pods(stack, "sleep", "600") as single:
         shown(stack, f"{single.name}-0", whole)
     own = elsewhere.indices() - stays
     assert any(index.startswith(f"{prefix}-jaeger-span-") for index in own)
     assert all(index.startswith(f"{prefix}-jaeger-") for index in own)
+
+    guarded.start(NEXT_PASSWORD)
+    until("a refusal", lambda: "401" in stack.plan().diagnostics, 60)
+    configure(NEXT_PASSWORD, guarded.certificates)
+    assert NEXT_PASSWORD not in stack.up().said
+    with pods(stack, "sleep", "600") as single:
+        shown(stack, f"{single.name}-0", whole)
     stack.destroy()
     assert elsewhere.indices() == stays
     assert not [name for name in elsewhere.templates() if name.startswith(prefix)]

@@ -12,11 +12,12 @@ from unittest.mock import Mock
 
 import pytest
 
-from runtime_observability.core import shards
+from runtime_observability.core import prefix_mark, shards
 from runtime_observability.core.search_engine import Answer, UnfitError
 from runtime_observability.core.shards import Wanted
 from runtime_observability.core.versions import Version
-from runtime_observability.host import search_engine
+from runtime_observability.host import docker, search_engine
+from runtime_observability.host.docker import Daemon
 from runtime_observability.host.search_engine import Cluster
 
 CLUSTER = Cluster(
@@ -37,6 +38,14 @@ CHECK = {
     "days": 7,
     "shards": 3,
 }
+DAEMON = Daemon("29.0.0", "2", "amd64", limits_swap=True, id="of-this-docker")
+
+
+@pytest.fixture(autouse=True)
+def _daemon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker, "daemon", lambda: DAEMON)
+
+
 EXPIRE = {"task": "expire", "prefix": "traced-dev", "today": "2026-11-28", "days": 7}
 
 
@@ -126,7 +135,7 @@ def test_the_first_address_must_answer_because_jaeger_starts_with_it_alone(
         "/_cluster/health": '{"number_of_data_nodes": 1}',
     }
 
-    def ask(cluster: Cluster, paths: Sequence[str], method: str = "GET") -> list[Answer]:
+    def ask(cluster: Cluster, paths: Sequence[str], *_: str) -> list[Answer]:
         if "https://live" not in cluster.urls:
             raise UnfitError("https://dead: nothing")
         return [Answer(answers.get(path, "[]"), 200, 0, "") for path in paths]
@@ -163,3 +172,46 @@ def test_days_without_room_in_the_cluster_are_refused_before_jaeger_goes(
     assert search_engine.check(CLUSTER, "traced-dev", jaeger, Wanted(7, 1, -1)) == 0
     with pytest.raises(UnfitError, match="it has room for 16"):
         search_engine.check(CLUSTER, "traced-dev", jaeger, Wanted(8, 1, -1))
+
+
+@pytest.mark.parametrize(
+    ("status", "before", "told", "marks"),
+    [
+        (404, "", False, True),
+        (200, "of-this-docker", False, False),
+        (200, "of-another", True, True),
+        (403, "", False, True),
+    ],
+)
+def test_indices_that_another_docker_used_last_are_told(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    status: int,
+    before: str,
+    *,
+    told: bool,
+    marks: bool,
+) -> None:
+    prefix, sent = "traced-dev-0123456789abcdef", []
+    mark = {"index_template": json.loads(prefix_mark.document(prefix, before))}
+    answers = {
+        "/": '{"version": {"number": "2.19.6"}, "tagline": '
+        '"The OpenSearch Project: https://opensearch.org/"}',
+        "/_cluster/health": '{"number_of_data_nodes": 1}',
+        prefix_mark.path(prefix): json.dumps({"index_templates": [mark]} if before else {}),
+    }
+
+    def ask(
+        _: Cluster, paths: Sequence[str], method: str = "GET", document: str = ""
+    ) -> list[Answer]:
+        if document:
+            sent.append((*paths, method, document))
+        code = status if paths == [prefix_mark.path(prefix)] else 200
+        return [Answer(answers.get(path, "[]"), code, 0, "") for path in paths]
+
+    monkeypatch.setattr(Cluster, "ask", ask)
+    search_engine.check(CLUSTER, prefix, Version.parse("2.13.0"), Wanted(7, 1, -1))
+    said = capsys.readouterr().err
+    assert (prefix_mark.warning(prefix, before) in said) is told
+    own = (prefix_mark.path(prefix), "PUT", prefix_mark.document(prefix, "of-this-docker"))
+    assert sent == ([own] if marks else [])

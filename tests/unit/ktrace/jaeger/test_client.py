@@ -5,12 +5,16 @@ from __future__ import annotations
 import base64
 import json
 import socket
+import ssl
 import threading
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import trustme
 
+from ktrace import otlp
 from ktrace.jaeger import Jaeger, JaegerError, Span, Trace
 from tests.fakes.http import FakeServer, Reply, Request
 from tests.fakes.jaeger import URL, client, data, span, trace
@@ -31,6 +35,32 @@ def test_nothing_yet_is_nothing(response: httpx.Response) -> None:
     assert jaeger.services() == []
     assert jaeger.find("kubelet") == []
     assert jaeger.trace("0123") is None
+
+
+def test_a_jaeger_with_tls_on_this_machine_is_verified_with_the_users_authorities(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    server = FakeServer(lambda _: Reply(200, {"data": ["kubelet"]}), tls)
+    try:
+        monkeypatch.setenv("SSL_CERT_FILE", named(trustme.CA(), tmp_path / "other.pem"))
+        with pytest.raises(JaegerError, match=r"Name the authority .* in SSL_CERT_FILE$"):
+            Jaeger(f"{server.url}/jaeger/ui").services()
+        monkeypatch.setenv("SSL_CERT_FILE", named(authority, tmp_path / "own.pem"))
+        assert Jaeger(f"{server.url}/jaeger/ui").services() == ["kubelet"]
+        assert server.requests[-1].path == "/jaeger/ui/api/services"
+        otlp.post(otlp.Collector(server.url), [], 5)
+    finally:
+        server.stop()
+
+
+def named(authority: trustme.CA, file: Path) -> str:
+    authority.cert_pem.write_to_path(file)
+    return str(file)
 
 
 CUT = httpx.Response(200, text='{"data": [{"traceID": "a", "spans"')
