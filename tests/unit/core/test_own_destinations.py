@@ -43,7 +43,8 @@ def refused(host: str, observed: Observation = OBSERVED, **settings: Any) -> str
     ],
 )
 def test_the_collector_is_refused(host: str) -> None:
-    for settings in ({}, WITHOUT):
+    either: tuple[dict[str, Any], ...] = ({}, WITHOUT)
+    for settings in either:
         assert refused(host, **settings) == (
             f'exporters.0.endpoint: "{host}:4317" cannot be used: it is the '
             "stack's own collector, which would send to itself. Name another destination"

@@ -45,7 +45,7 @@ def test_every_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "other").write_text("no certificate")
     (tmp_path / "binary").write_bytes(b"\xff")
     exporters = [*of(caFile="absent.pem"), *of(clientCert="other", clientKey="binary")]
-    exporters[1] |= {"name": "second", "endpoint": "second.example:4317"}
+    exporters[1]["endpoint"] = "another.example:4317"
     with pytest.raises(ProblemsError) as error:
         certificates.with_texts(parsed(exporters=exporters), tmp_path)
     absent, other, binary = map(str, error.value.problems)
