@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from ktrace import interrupts
 from ktrace.benchmark.samples import CLOCKS_DIFFER, Sample, of_start
 from ktrace.errors import KtraceError, UsageError
 from ktrace.jaeger import Jaeger, JaegerError, Reader
@@ -84,28 +84,23 @@ def start_pods(api: ApiServer, load: Load, tell: Callable[[int], None]) -> list[
         time.sleep(_REST_SECONDS)
         return Ran(pod, known)
 
-    with _workers(load.parallel, stop) as submit:
-        left = load.pods
-        running: set[Future[Ran]] = set()
-        while left or running:
-            while left and len(running) < load.parallel:
-                running.add(submit(start))
-                left -= 1
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                found.append(_result(future))
-                tell(len(found))
-    return sorted(found, key=lambda ran: ran.pod.created_at)
-
-
-@contextmanager
-def _workers(parallel: int, stop: _Stop) -> Iterator[Callable[[Callable[[], Ran]], Future[Ran]]]:
-    """Threads that are told to end, and have ended, however the block ends."""
-    with ThreadPoolExecutor(parallel) as pool:
+    with ThreadPoolExecutor(load.parallel) as pool:
         try:
-            yield pool.submit
+            left = load.pods
+            running: set[Future[Ran]] = set()
+            while left or running:
+                while left and len(running) < load.parallel:
+                    running.add(pool.submit(start))
+                    left -= 1
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    found.append(_result(future))
+                    tell(len(found))
         finally:
             stop.asked = True
+            with interrupts.put_off():  # it would take the API from threads that delete their pods
+                pool.shutdown()
+    return sorted(found, key=lambda ran: ran.pod.created_at)
 
 
 def _result(future: Future[Ran]) -> Ran:

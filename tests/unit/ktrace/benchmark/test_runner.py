@@ -100,11 +100,12 @@ def test_a_pod_that_does_not_start_ends_it_and_is_deleted(
 
 
 _INTERRUPTED = """\
-import faulthandler, sys
+import faulthandler, signal, sys
 from pathlib import Path
 from ktrace.benchmark import runner
 from runtime_observability.host.api_server import ApiServer
 
+ctrl_c = signal.getsignal(signal.SIGINT)
 faulthandler.dump_traceback_later(40, exit=True)
 runner._POLL_SECONDS = runner._REST_SECONDS = 0.001
 
@@ -113,7 +114,7 @@ def twice(events):
     left = iter(range(events))
 
     def second(frame, event, _):
-        if next(left, None) is None:
+        if next(left, None) is None and signal.getsignal(signal.SIGINT) is ctrl_c:
             sys.settrace(None)
             raise KeyboardInterrupt
         return second
@@ -124,10 +125,11 @@ def twice(events):
 
     return first
 
-for events in range(60):
+for events in range(120):
     try:
         load = runner.Load("x", 4, 3, 30.0)
-        runner.start_pods(ApiServer(Path(sys.argv[1])), load, twice(events))
+        with ApiServer(Path(sys.argv[1])) as api:
+            runner.start_pods(api, load, twice(events))
     except KeyboardInterrupt:
         sys.settrace(None)
 print("ended")
