@@ -114,7 +114,7 @@ def test_what_was_expected_is_in_it_and_judged_alike_once_more(
     assert run(wanted, "--set", "NAME=a*", "--save", str(bundle)) == 0
     document = json.loads(bundle.read_text())
     given = ["--assert", str(tmp_path / "wanted.yaml"), "--set", "NAME=…", "--"]
-    assert document["asked"]["words"][:8] == ["run", "--for", "5.0", *given]
+    assert document["asked"]["words"][:8] == ["run", "--for", "5", *given]
     (suite,) = document["run"]["judged"]["suites"]
     expected = [one["expected"] for one in suite["expectations"]]
     assert expected == [
