@@ -12,6 +12,7 @@ from ktrace import interrupts
 from ktrace.benchmark.samples import CLOCKS_DIFFER, Sample, of_start
 from ktrace.errors import KtraceError, UsageError
 from ktrace.jaeger import Jaeger, JaegerError, Reader
+from ktrace.pipeline.pod_watch import why_not
 from ktrace.pipeline.probe_pod import NAMESPACE, CreatedPod, ProbeError, probe_pod, state_of
 from ktrace.podstart import cluster
 from ktrace.podstart.cluster import FromCluster
@@ -122,8 +123,8 @@ def _started(api: ApiServer, pod: CreatedPod, seconds: float, stop: _Stop) -> Fr
                 return known
         if state.gone or (state.ended and not state.ran) or time.monotonic() > deadline:
             raise ProbeError(
-                f"pod {pod.key} did not start within {seconds:g} s: {state.summary}. Nothing was "
-                "measured; --timeout gives a pod more time"
+                f"pod {pod.key} did not start within {seconds:g} s: {why_not(api, pod, state)}. "
+                "Nothing was measured; --timeout gives a pod more time"
             )
         if stop.asked:
             raise _StoppedError

@@ -97,6 +97,14 @@ def never_ran(api: ApiServer, pod: CreatedPod, state: PodState) -> ProbeError:
     return ProbeError(f"pod {pod.key} did not run{where}: {why}. {_NO_CONCLUSION}")
 
 
+def why_not(api: ApiServer, pod: CreatedPod, state: PodState) -> str:
+    """Why the pod does not run, as far as that is known, without a full stop."""
+    if state.gone:
+        return state.summary
+    why, _ = _cause(api, pod, state)
+    return why.rstrip(".")
+
+
 def _deleted(pod: CreatedPod, last: PodState) -> ProbeError:
     return ProbeError(
         f"pod {pod.key} was deleted before it was seen to run, by an eviction, a preemption or "

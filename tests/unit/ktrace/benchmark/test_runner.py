@@ -99,6 +99,21 @@ def test_a_pod_that_does_not_start_ends_it_and_is_deleted(
     assert cluster.told == []
 
 
+def test_a_pod_without_a_node_is_told_with_the_schedulers_reason(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    taint = "0/1 nodes are available: 1 node(s) had untolerated taint {team: a}"
+    unscheduled = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    cluster = Cluster(
+        server, tmp_path, PENDING | {"conditions": [unscheduled | {"message": taint}]}
+    )
+    with pytest.raises(KtraceError) as error:
+        cluster.start(seconds=0.05)
+    assert f"within 0.05 s: it is unschedulable: Unschedulable: {taint}. Nothing" in str(
+        error.value
+    )
+
+
 _INTERRUPTED = """\
 import faulthandler, signal, sys
 from pathlib import Path
