@@ -2,6 +2,7 @@
 
 A prefix is made of the stack's name and folder, which two machines may have alike. The mark is an
 index template that fits no index, so it takes no shard, and goes with the stack's other templates.
+A destroy leaves what another daemon's stack has used last (host/scripts/remove_indices.sh).
 """
 
 from __future__ import annotations
@@ -34,5 +35,5 @@ def warning(prefix: str, daemon: str) -> str:
     return (
         f"indices {prefix}-jaeger-* were last used from another Docker daemon, {daemon}: if a "
         "stack of this name and folder runs there, each finds the other's traces, and the destroy "
-        "of one deletes them: give this stack a name of its own"
+        "of this one deletes them: give it a name of its own"
     )

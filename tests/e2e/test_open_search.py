@@ -238,6 +238,33 @@ def test_a_host_of_two_addresses_of_which_one_is_dead_is_used(
 
 
 @pytest.mark.every_store
+def test_indices_that_another_docker_has_used_last_are_left(
+    stack: Stack, elsewhere: Elsewhere
+) -> None:
+    prefix, other = Names(stack.name, stack.folder).index_prefix, "another-docker"
+
+    def own() -> list[str]:
+        return [name for name in elsewhere.indices() if name.startswith(prefix)]
+
+    store = {**IN_A_CLUSTER, "openSearchUrls": [elsewhere.url]}
+    stack.settle(**store)
+    until("an index of the stack", own, ANSWER_SECONDS)
+    mark = prefix_mark.document(prefix, other)
+    assert "acknowledged" in elsewhere.ask("PUT", prefix_mark.path(prefix), mark)
+    stack.configure()
+    said = " ".join(stack.up().said.split())
+    assert "were NOT deleted, because a stack of this name and folder has used them last" in said
+    assert f"another Docker daemon, {other}" in said
+    assert own()
+    stack.configure(**store)
+    told = f"indices {prefix}-jaeger-* were last used from another Docker daemon, {other}"
+    assert told in " ".join(stack.up().said.split())
+    stack.configure()
+    stack.up()
+    assert own() == []
+
+
+@pytest.mark.every_store
 def test_a_cluster_that_is_gone_keeps_no_stack_from_leaving_it(
     stack: Stack, elsewhere: Elsewhere
 ) -> None:

@@ -1,6 +1,7 @@
 # Deletes what stack $STACK has in $STORE at $URLS: the indices and templates of $PREFIX, unless they
-# are to be kept ($KEEP is not empty). A cluster that cannot be asked is told and does not stop the
-# destroy. stdin has curl's options with the login, then a line with --, then the certificates as an
+# are to be kept ($KEEP is not empty), or a stack of the same name and folder has used them last from
+# another Docker daemon, as the mark there tells (prefix_mark.py). A cluster that cannot be asked is
+# told and does not stop the destroy. stdin has curl's options with the login, then a line with --, then the certificates as an
 # archive for %b of printf.
 # Pulumi's state contains this script and runs it from there: it needs only docker.
 set -eu
@@ -36,11 +37,19 @@ statuses() { sed -n 's/^runtime-observability-answer \([0-9]*\) .*/\1/p'; }
 
 left="indices and templates $PREFIX-jaeger-* of $STORE at $URLS"
 reason="docker cannot run $IMAGE"
+cure="\`pulumi up\` and \`pulumi destroy\` remove them"
 for url in $URLS; do
   listed=$(requests GET "$url" "/_cat/indices/$PREFIX-jaeger-*?h=index" | run_curl 2>&1) || :
   status=$(printf '%s\n' "$listed" | statuses)
   reason="$url: $(printf '%s\n' "$listed" | tail -n 1)"
   [ "$status" = 200 ] || continue
+  used_by=$(requests GET "$url" "/_index_template/$PREFIX-jaeger-mark" | run_curl 2>&1 |
+    sed -n 's/.*"docker" *: *"\([^"]*\)".*/\1/p') || :
+  if [ -n "$used_by" ] && [ "$used_by" != "$(docker info --format '{{.ID}}')" ]; then
+    echo "stack $STACK: $left were NOT deleted, because a stack of this name and folder has used them" \
+      "last from another Docker daemon, $used_by: where that is gone, $cure" >&2
+    exit 0
+  fi
   set -- "/_template/$PREFIX-jaeger-*" "/_index_template/$PREFIX-jaeger-*"
   for index in $listed; do
     case $index in
@@ -54,5 +63,4 @@ for url in $URLS; do
   reason="$url answers" && for status in $failed; do reason="$reason $status"; done
   break
 done
-echo "stack $STACK: $left were NOT deleted ($reason): \`pulumi up\` and \`pulumi destroy\` remove them" \
-  "once it answers" >&2
+echo "stack $STACK: $left were NOT deleted ($reason): $cure once it answers" >&2
