@@ -243,7 +243,7 @@ def test_dead_and_refusing_destinations_cost_jaeger_nothing_and_are_told(stack: 
     kubeconfig = yaml.safe_load((stack.directory / "kubeconfig").read_text())
     authority = kubeconfig["clusters"][0]["cluster"]["certificate-authority-data"]
     exporters = [
-        {"name": "dead", "endpoint": "jaeger:1", "tls": {"insecure": True}},
+        {"name": "dead", "endpoint": f"{stack.server}:1", "tls": {"insecure": True}},
         {
             "name": "wrong",
             "protocol": "http",
