@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.fakes import recorded_endings, rollouts, starts
-from tests.fakes.http import FakeServer, Reply, write_kubeconfig
+from tests.fakes.http import FakeServer, write_kubeconfig
 from tests.fakes.jaeger import served
 from tests.fakes.ktrace import Ktrace
 from tests.unit.ktrace.commands.test_show_rollout import three
@@ -18,13 +17,6 @@ from tests.unit.ktrace.commands.test_show_rollout import three
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "sleep", lambda _: None)
-
-
-@pytest.fixture
-def api() -> Iterator[FakeServer]:
-    fake = FakeServer(lambda _: Reply(404))
-    yield fake
-    fake.stop()
 
 
 @pytest.mark.parametrize(

@@ -24,13 +24,6 @@ SHOWN = [(version, kind) for version, kind in RECORDED if version == "v1.36"]
 
 
 @pytest.fixture
-def api() -> Iterator[FakeServer]:
-    fake = FakeServer(lambda _: Reply(404))
-    yield fake
-    fake.stop()
-
-
-@pytest.fixture
 def servers(server: FakeServer, api: FakeServer) -> tuple[FakeServer, FakeServer]:
     """Jaeger and the API server."""
     return server, api

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -57,13 +57,6 @@ def test_the_json_is_that_of_the_start(ktrace: Ktrace, jaeger: str, pod: str) ->
     shown = ktrace("show", pod, "--jaeger", jaeger, "--json")
     assert shown.returncode == 1
     assert shown.document == snapshot("echo-one", jaeger)
-
-
-@pytest.fixture
-def api() -> Iterator[FakeServer]:
-    fake = FakeServer(lambda _: Reply(404))
-    yield fake
-    fake.stop()
 
 
 @pytest.fixture

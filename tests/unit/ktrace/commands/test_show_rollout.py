@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from ktrace.rollout.kinds import DEPLOYMENT
 from ktrace.target import target
 from tests.fakes import rollouts, starts
 from tests.fakes.clock import Clock
-from tests.fakes.http import FakeServer, Reply, write_kubeconfig
+from tests.fakes.http import FakeServer, write_kubeconfig
 from tests.fakes.jaeger import data, served
 from tests.fakes.ktrace import Ktrace
 from tests.fakes.rollouts import Cluster, web_pod
@@ -26,13 +26,6 @@ Shown = Callable[..., list[str]]
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """No test waits for spans."""
     return Clock(starts.BEGIN / 1e6 + 600).drive(monkeypatch, search)
-
-
-@pytest.fixture
-def api() -> Iterator[FakeServer]:
-    fake = FakeServer(lambda _: Reply(404))
-    yield fake
-    fake.stop()
 
 
 @pytest.fixture

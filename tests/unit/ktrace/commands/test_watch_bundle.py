@@ -47,13 +47,6 @@ def pod(uid: str, begin: float) -> dict[str, Any]:
 
 
 @pytest.fixture
-def api() -> Iterator[FakeServer]:
-    fake = FakeServer(lambda _: Reply(404))
-    yield fake
-    fake.stop()
-
-
-@pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     clock = Clock(starts.BEGIN / 1_000_000 - 1)
     clock.drive(monkeypatch, command, watch)
