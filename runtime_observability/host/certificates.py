@@ -47,15 +47,16 @@ def refuse_invalid_today(settings: Settings) -> list[Problem]:
     """A problem for each client certificate that is not valid now; ``settings`` have texts."""
     now = datetime.now(UTC)
     return [
-        Problem(key, _what_is_wrong(own, now), "a destination that asks for it refuses it", cure)
-        for key, text in _client_certificates(settings).items()
-        for own in validity.of(text)[:1]  # those behind it are of its authorities
-        if not own.at(now)
-        for cure in (
+        Problem(
+            key,
+            _what_is_wrong(own, now),
+            "a destination that asks for it refuses it",
             "name a new one, and its key in clientKey"
             if own.ends < now
             else "set this machine's clock if that is past, or name another",
         )
+        for key, own in _client_certificates(settings).items()
+        if not own.at(now)
     ]
 
 
@@ -63,29 +64,39 @@ def warnings(settings: Settings) -> list[str]:
     """A line for each key whose certificates are not valid now, or soon will not be;
     ``settings`` have texts."""
     now = datetime.now(UTC)
-    trusted = {_OF_STORE: settings.trace_store_ca_file} | {
+    return [
+        *(
+            f"{key}: {told}: what it has signed is refused{' then' if last.at(now) else ''}"
+            for key, last in _last_authorities(settings, now).items()
+            if (told := _what_is_wrong(last, now))
+        ),
+        *(
+            f"{key}: {told}: a destination that asks for it refuses it then"
+            for key, own in _client_certificates(settings).items()
+            if (told := _what_is_wrong(own, now))
+        ),
+    ]
+
+
+def _last_authorities(settings: Settings, now: datetime) -> dict[str, validity.Validity]:
+    """Of each key's authorities the one that is valid the longest, by the key."""
+    texts = {_OF_STORE: settings.trace_store_ca_file} | {
         f"exporters.{number}.tls.caFile": exporter.tls.ca_file
         for number, exporter in enumerate(settings.exporters)
     }
-    lines = [
-        f"{key}: {told}: what it has signed is refused{' then' if last.at(now) else ''}"
-        for key, text in trusted.items()
-        if (found := validity.of(text))
-        for last in [max(found, key=lambda one: (one.at(now), one.ends))]
-        if (told := _what_is_wrong(last, now))
-    ]
-    return lines + [
-        f"{key}: {told}: a destination that asks for it refuses it then"
-        for key, text in _client_certificates(settings).items()
-        for own in validity.of(text)[:1]
-        if (told := _what_is_wrong(own, now))
-    ]
-
-
-def _client_certificates(settings: Settings) -> dict[str, str]:
     return {
-        f"exporters.{number}.tls.clientCert": exporter.tls.client_cert
+        key: max(found, key=lambda one: (one.at(now), one.ends))
+        for key, text in texts.items()
+        if (found := validity.of(text))
+    }
+
+
+def _client_certificates(settings: Settings) -> dict[str, validity.Validity]:
+    """The first one of each key; those behind it are of its authorities."""
+    return {
+        f"exporters.{number}.tls.clientCert": found[0]
         for number, exporter in enumerate(settings.exporters)
+        if (found := validity.of(exporter.tls.client_cert))
     }
 
 

@@ -47,12 +47,13 @@ def test_dockers_current_context_is_followed(standing: Stack, tmp_path: Path) ->
         standing.environment = before
 
 
-def test_a_destroy_in_another_shell_uses_the_daemon_of_the_up(
+def test_a_refresh_and_a_destroy_in_another_shell_use_the_daemon_of_the_up(
     doomed: Stack, tmp_path: Path
 ) -> None:
     before = doomed.environment
     doomed.environment = before | {"DOCKER_HOST": f"unix://{tmp_path / 'no.sock'}"}
     try:
+        doomed.start("refresh", "--yes", "--expect-no-changes").wait(120).succeeded()
         doomed.start("destroy", "--yes").wait(120).succeeded()
     finally:
         doomed.environment = before

@@ -70,7 +70,7 @@ def _refuse_a_heap_without_memory(settings: Settings) -> list[Problem]:
 
 
 def _refuse_more_shards_than_a_node_takes(settings: Settings) -> list[Problem]:
-    """Of an existing cluster its limit is not known."""
+    """An existing cluster is asked for its limit before Jaeger is replaced (shards.py)."""
     days, shards = stores.days(settings.trace_retention), settings.trace_store_shards
     wanted = stores.shards(days, shards)
     if wanted <= stores.OWN_MOST_SHARDS:

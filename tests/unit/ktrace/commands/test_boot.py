@@ -15,6 +15,7 @@ from ktrace.boot.model import DOCKER, LOG, OBJECT, READY, Mark, NodeStart
 from ktrace.target import docker_daemon, target
 from ktrace.target.target import Target
 from runtime_observability.host import runner
+from tests.fakes import broken_bundle
 from tests.fakes.ktrace import Ktrace
 from tests.schemas import validate
 
@@ -120,13 +121,7 @@ def test_a_broken_bundle_is_one_line(
 ) -> None:
     file = tmp_path / "boot.json"
     ktrace("boot", "--save", str(file))
-    bundle = json.loads(file.read_text())
-    bundle["boot"][key] = broken
-    file.write_text(json.dumps(bundle))
-    told = ktrace("boot", "--from", str(file))
-    assert (told.returncode, told.stdout) == (2, "")
-    (line,) = told.stderr.splitlines()
-    assert "the bundle is broken: boot (" in line
+    broken_bundle.expect_one_line(ktrace, file, "boot", key, broken)
 
 
 def test_a_bundle_of_a_boot_tells_nothing_else_and_no_other_one_tells_a_boot(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes import broken_bundle
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.http import FakeServer
 from tests.fakes.ktrace import Ktrace
@@ -110,10 +111,4 @@ def test_a_broken_bundle_is_one_line(
 ) -> None:
     file = tmp_path / "verify.json"
     ktrace("verify", "--stack", stack.node, "--save", str(file))
-    bundle = json.loads(file.read_text())
-    bundle["verify"][key] = broken
-    file.write_text(json.dumps(bundle))
-    told = ktrace("verify", "--from", str(file))
-    assert (told.returncode, told.stdout) == (2, "")
-    (line,) = told.stderr.splitlines()
-    assert "the bundle is broken: verify (" in line
+    broken_bundle.expect_one_line(ktrace, file, "verify", key, broken)

@@ -12,7 +12,7 @@ import pytest
 from ktrace import clock as clocks
 from ktrace.commands import watch as command
 from ktrace.podstart import watch
-from tests.fakes import starts
+from tests.fakes import broken_bundle, starts
 from tests.fakes.clock import Clock
 from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
 from tests.fakes.jaeger import served
@@ -173,13 +173,7 @@ def test_a_broken_bundle_is_one_line(
 ) -> None:
     file = tmp_path / "starts.json"
     ktrace("watch", "--for", "0", *cluster, "--save", str(file))
-    bundle = json.loads(file.read_text())
-    bundle["watch"][key] = broken
-    file.write_text(json.dumps(bundle))
-    told = ktrace("watch", "--from", str(file))
-    assert (told.returncode, told.stdout) == (2, "")
-    (line,) = told.stderr.splitlines()
-    assert "the bundle is broken: watch (" in line
+    broken_bundle.expect_one_line(ktrace, file, "watch", key, broken)
 
 
 def test_a_bundle_of_a_watch_is_no_other_and_no_other_is_one(
