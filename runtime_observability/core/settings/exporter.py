@@ -182,7 +182,8 @@ class Exporter(_Model):
         """What another exporter to the same destination has, too."""
         address = self.address
         sent = {name.lower(): value for name, value in self.headers.items()}
-        return address.hostname, address.port, address.path.rstrip("/"), sent
+        who = (sent, self.tls.client_cert)
+        return address.hostname, address.port, address.path.rstrip("/"), who
 
     def overlaps(self, other: Exporter) -> bool:
         """Whether both get some telemetry."""

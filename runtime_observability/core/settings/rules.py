@@ -192,7 +192,7 @@ def _refuse_exporters_of_one_name(settings: Settings) -> list[Problem]:
 
 
 def _refuse_one_destination_twice(settings: Settings) -> list[Problem]:
-    """Each of its spans would be there twice. Other headers may be another tenant's."""
+    """Each span would be there twice. Other headers or client certificates may be another tenant's."""
     return [
         Problem(
             f"exporters.{number}",
