@@ -50,6 +50,12 @@ class Owned:
     role: str = ""
     state: str = ""
     ports: str = ""
+    networks: str = ""
+    """The names of its networks, with commas between them."""
+
+    def is_on(self, network: str) -> bool:
+        """Whether the container is connected to the network of that name."""
+        return network in self.networks.split(",")
 
     def host_ports(self, protocol: str = "tcp") -> set[int]:
         """Ports of the host's 127.0.0.1 that it holds; only a running container has any.
@@ -185,7 +191,8 @@ def program() -> Path:
 
 def containers() -> list[Owned]:
     """Every container, running or not."""
-    fields = {"id": ".ID", "name": ".Names", "state": ".State", "ports": ".Ports"}
+    fields = {"id": ".ID", "name": ".Names", "state": ".State"}
+    fields |= {"ports": ".Ports", "networks": ".Networks"}
     return _listed(["docker", "ps", "-a", "--no-trunc"], fields)
 
 

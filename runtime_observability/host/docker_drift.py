@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runtime_observability.core.naming import Names
+from runtime_observability.core.naming import JAEGER_ALIAS, Names
 from runtime_observability.core.stores import NONE, OWN_LABEL
 from runtime_observability.host.docker import PAUSED, Owned
 
@@ -23,8 +23,8 @@ class DockerDrift:
     made: dict[str, str]
     """``Observation.made``."""
     reasons: tuple[str, ...]
-    """What is to be made again, and why; of a stack that was never made, all of it. And what only a
-    person can let go on, who has paused it."""
+    """What is to be made again, and why; of a stack that was never made, all of it. And what a
+    person has stopped without ending it, and can let go on."""
 
 
 def find(
@@ -50,7 +50,7 @@ def find(
     reasons = {
         name: f"container {name} is {state}: up will make it again"
         for name in wanted
-        if (state := _fault(own.get(name)))
+        if (state := _fault(own.get(name), "" if name == names.jaeger else names.network))
     }
     if names.network not in own:
         reasons[names.network] = (
@@ -62,16 +62,26 @@ def find(
     if names.collector in own and own[names.collector].store == NONE:
         for name in (names.jaeger, names.open_search):
             reasons.pop(name, None)  # there was none
-    paused = (
-        f"container {name} is paused: `docker unpause {name}` lets it go on, with all it has"
-        for name in wanted
-        if name in own and own[name].state == PAUSED
-    )
-    return DockerDrift(made, (*reasons.values(), *paused))
+    by_hand = (line for name in wanted if name in own for line in _cures(own[name], names))
+    return DockerDrift(made, (*reasons.values(), *by_hand))
 
 
-def _fault(container: Owned | None) -> str:
-    """Why it is not as it was made; empty if it is."""
+def _cures(container: Owned, names: Names) -> list[str]:
+    """How a person has it work again with all it has: Jaeger's traces may be in its memory."""
+    name, network = container.name, names.network
+    cures = []
+    if container.state == PAUSED:
+        cures.append(f"container {name} is paused: `docker unpause {name}` lets it go on")
+    if name == names.jaeger and container.state in _STARTED and not container.is_on(network):
+        connect = f"docker network connect --alias {JAEGER_ALIAS} {network} {name}"
+        cures.append(f"container {name} is not on network {network}: `{connect}` connects it again")
+    return [f"{cure}, with all it has" for cure in cures]
+
+
+def _fault(container: Owned | None, network: str) -> str:
+    """Why it is not as it was made; empty if it is. ``network``: what it has to be on, if any."""
     if container is None:
         return "gone"
-    return "" if container.state in _STARTED else container.state
+    if container.state not in _STARTED:
+        return container.state
+    return f"not on network {network}" if network and not container.is_on(network) else ""

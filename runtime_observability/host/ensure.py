@@ -80,7 +80,7 @@ class Ensure:
         Raises CommandError when that is not possible.
         """
         self.check_files()
-        found = self.unpaused(self.containers())
+        found = self.connected(self.unpaused(self.containers()))
         if self.record.never_complete and self.may_be_in_use(found):
             log(
                 f"cluster {self.names.cluster}: the run that began it was interrupted, but it has "
@@ -146,6 +146,22 @@ class Ensure:
             log(f"cluster {self.names.cluster}: {name} was paused and goes on")
             runner.run(["docker", "unpause", name]).checked()
         return self.containers() if paused else found
+
+    def connected(self, found: list[Owned]) -> list[Owned]:
+        """``found`` with every node on the stack's network again.
+
+        One that ran is killed: k3s takes its address when it starts.
+        """
+        network = self.names.network
+        cut_off = [node for node in found if node.is_node and not node.is_on(network)]
+        for node in cut_off:
+            log(
+                f"cluster {self.names.cluster}: {node.name} is connected to network {network} again"
+            )
+            runner.run(["docker", "network", "connect", network, node.name]).checked()
+            if node.state == "running":
+                nodes.kill(node.name)
+        return self.containers() if cut_off else found
 
     def may_be_in_use(self, found: Sequence[Owned]) -> bool:
         """Whether a server has run for longer than a start takes, though no run saw it ready."""

@@ -379,6 +379,8 @@ def find_drift(names: Names, record: Record, containers: list[Owned]) -> list[st
             drift.append(f"node {name} is gone")
         elif node.state != "running":
             drift.append(f"node {name} is {node.state}")
+        elif not node.is_on(names.network):
+            drift.append(f"node {name} is not on network {names.network}")
         elif node.spec != record.digest:
             drift.append(f"node {name} was made from another configuration")
     for file, digest in record.spec["files"].items():

@@ -59,6 +59,21 @@ def test_a_stopped_node_is_started_and_not_replaced(standing: Stack) -> None:
     standing.expect_no_changes()
 
 
+def test_what_was_taken_off_its_network_is_connected_again(standing: Stack) -> None:
+    """`docker network disconnect` leaves a container running that nothing reaches."""
+    before = standing.ids()
+    for name in (standing.server, standing.collector):
+        standing.docker("network", "disconnect", "--force", standing.cluster, name)
+    run = standing.up_as_planned()
+    off = f"is not on network {standing.cluster}"
+    assert f"node {standing.server} {off}" in run.said
+    assert f"container {standing.collector} {off}: up will make it again" in run.said
+    changed = {name for name, identity in standing.ids().items() if before[name] != identity}
+    assert changed == {standing.collector}
+    expect_a_pod_to_run(standing)
+    standing.expect_no_changes()
+
+
 def test_a_cluster_removed_by_hand_shows_in_the_preview_and_is_made_again(
     standing: Stack,
 ) -> None:

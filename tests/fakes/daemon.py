@@ -55,6 +55,11 @@ class DockerObject:
     variables: list[str] = field(default_factory=list)
     """Its environment, where it was created from a file of it."""
 
+    @property
+    def names_of_networks(self) -> str:
+        """As `docker ps` lists them; ``networks`` are ids."""
+        return ",".join(identity.removeprefix("id-of-") for identity in self.networks)
+
 
 INSPECTED_SERVER: dict[str, Any] = {
     "Config": {
@@ -159,6 +164,7 @@ class FakeDaemon:
         labels[naming.OWNER_LABEL] = values.pop("owner", names.owner)
         labels[naming.SPEC_LABEL] = values.pop("spec", "")
         values.setdefault("top", f"/bin/k3s {role}")
+        values.setdefault("networks", [f"id-of-{names.network}"])
         return self.container(names.node(role, index), labels=labels, **values)
 
     def network(self, name: str, **values: Any) -> DockerObject:
@@ -211,6 +217,9 @@ class FakeDaemon:
                 if self._container(name) not in self._connected(network):
                     return Answer(stderr=f"{name} is not connected to {network}\n", code=1)
                 self._container(name).networks.remove(network)
+                return Answer()
+            case ["network", "connect", network, name]:
+                self._container(name).networks.append(f"id-of-{network}")
                 return Answer()
             case ["network", "inspect", "--format", _, network] if network in self._ids():
                 return Answer("".join(f"{found.name} " for found in self._connected(network)))
@@ -360,6 +369,7 @@ class FakeDaemon:
                 labels=labels | {"k3d.cluster": cluster, "k3d.role": role},
                 log='level=fatal msg="cannot listen"\n',
                 top=f"/bin/k3s {role}",
+                networks=[f"id-of-{config.get('network', f'k3d-{cluster}')}"],
             )
             node.id = f"{node.id}-{next(self._numbers)}"
         if self.k3d_fails_after is not None:
@@ -495,7 +505,10 @@ def _matches(listed: DockerObject, condition: str) -> bool:
     raise NotImplementedError(condition)
 
 
-_FIELDS = {"ID": "id", "Names": "name", "Name": "name", "State": "state", "Ports": "ports"}
+_FIELDS = {
+    "ID": "id", "Names": "name", "Name": "name", "State": "state", "Ports": "ports",
+    "Networks": "names_of_networks",
+}  # fmt: skip
 _PLACEHOLDER = re.compile(r'\{\{(json )?\(?\.(\w+)(?: "([^"]+)")?\)?\}\}')
 
 

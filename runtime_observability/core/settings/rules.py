@@ -192,7 +192,7 @@ def _refuse_exporters_of_one_name(settings: Settings) -> list[Problem]:
 
 
 def _refuse_one_destination_twice(settings: Settings) -> list[Problem]:
-    """Each span would be there twice. Other headers or client certificates may be another tenant's."""
+    """What both get is there twice. Other headers or client certificates may be other tenants'."""
     return [
         Problem(
             f"exporters.{number}",

@@ -27,6 +27,7 @@ def test_a_container_is_read_with_its_owner(daemon: FakeDaemon, names: Names) ->
             role="server",
             state="running",
             ports=ports,
+            networks=names.network,
         )
     ]
 

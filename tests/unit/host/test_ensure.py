@@ -133,6 +133,8 @@ def changes(daemon: FakeDaemon) -> list[str]:
                 verbs.append("remove")
             case ("docker", "kill" | "create" | "unpause" as verb, *_, _):
                 verbs.append(f"docker {verb}")
+            case ("docker", "network", verb, *_):
+                verbs.append(f"network {verb}")
             case ("docker", "exec", _, "kubectl", verb, *_):
                 verbs.append(f"kubectl {verb}")
     return verbs
@@ -200,6 +202,26 @@ def test_a_paused_node_goes_on_with_all_it_has(
     daemon.containers[0].state = "paused"
     assert run(names, spec) == "id-of-k3d-traced-dev-server-0"
     assert changes(daemon) == ["docker unpause"]
+
+
+@pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize(
+    ("state", "done"),
+    [
+        ("running", ["network connect", "docker kill", "start"]),
+        ("exited", ["network connect", "start"]),
+        ("paused", ["docker unpause", "network connect", "docker kill", "start"]),
+    ],
+)
+def test_a_node_that_was_taken_off_its_network_is_connected_again(
+    state: str, done: list[str], daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    standing(daemon, names, spec)
+    daemon.containers[0].state = state
+    daemon.containers[0].networks = ["id-of-bridge"]
+    assert run(names, spec) == "id-of-k3d-traced-dev-server-0"
+    assert changes(daemon) == done
+    assert daemon.containers[0].names_of_networks == "bridge,traced-dev"
 
 
 @pytest.fixture

@@ -332,7 +332,7 @@ def record(names: Names, daemon: FakeDaemon, server: FakeServer) -> Record:
     """A stack as `up` left it: network, containers, file, kubeconfig, and a ready API server."""
     node = daemon.node(names, spec=DIGEST)
     for name in (names.jaeger, names.collector):
-        daemon.container(name, labels=names.labels)
+        daemon.container(name, labels=names.labels, networks=[f"id-of-{names.network}"])
     daemon.network(names.network, labels=names.labels)
     names.node_directory.mkdir(parents=True)
     (names.node_directory / FILE).write_text("kind: TracingConfiguration\n")
@@ -467,6 +467,22 @@ def test_a_container_that_has_not_ended_is_left(names: Names, daemon: FakeDaemon
     told = f"container {names.jaeger} is paused: `docker unpause {names.jaeger}` lets it go on"
     assert (seen(names).made, seen(names).notices) == ({}, (f"{told}, with all it has",))
     assert observe(names, {}, has_jaeger=False).notices == ()
+
+
+@pytest.mark.usefixtures("record")
+def test_what_was_taken_off_its_network_is_told(names: Names, daemon: FakeDaemon) -> None:
+    """A connection by hand would leave the collector without its alias, and Jaeger's memory be."""
+    for found in daemon.containers:
+        found.networks = ["id-of-bridge", f"id-of-{names.network}-2"]
+    observed = seen(names)
+    off = f"is not on network {names.network}"
+    connect = f"`docker network connect --alias jaeger {names.network} {names.jaeger}`"
+    assert observed.notices == (
+        f"container {names.collector} {off}: up will make it again",
+        f"container {names.jaeger} {off}: {connect} connects it again, with all it has",
+    )
+    assert observed.made.keys() == {names.collector}
+    assert observed.drift == (f"node {names.node('server', 0)} {off}",)
 
 
 @pytest.mark.parametrize("owner", [None, STRANGER])
