@@ -79,6 +79,13 @@ class Owned:
         return self.role in ("server", "agent")
 
     @property
+    def is_renamed(self) -> bool:
+        """Whether it is a node under another name than k3d gave it (k3d v5.9.0
+        pkg/client/node.go), by which nothing else finds it."""
+        given = rf"k3d-{re.escape(self.cluster)}-{self.role}-\d+"
+        return self.is_node and not re.fullmatch(given, self.name)
+
+    @property
     def whose(self) -> str:
         """The object's name and the stack that owns it, for messages."""
         if not self.owner:

@@ -80,7 +80,9 @@ class Ensure:
         Raises CommandError when that is not possible.
         """
         self.check_files()
-        found = self.connected(self.unpaused(self.containers()))
+        found = self.containers()
+        if nodes.revive(found, self.names.network):
+            found = self.containers()
         if self.record.never_complete and self.may_be_in_use(found):
             log(
                 f"cluster {self.names.cluster}: the run that began it was interrupted, but it has "
@@ -138,30 +140,6 @@ class Ensure:
             if container.cluster == self.names.cluster and not container.is_node
         )
         return [*nodes.owned, *tools]
-
-    def unpaused(self, found: list[Owned]) -> list[Owned]:
-        """``found`` with its paused nodes running: k3d takes them for nodes that run already."""
-        paused = [node.name for node in found if node.state == docker.PAUSED]
-        for name in paused:
-            log(f"cluster {self.names.cluster}: {name} was paused and goes on")
-            runner.run(["docker", "unpause", name]).checked()
-        return self.containers() if paused else found
-
-    def connected(self, found: list[Owned]) -> list[Owned]:
-        """``found`` with every node on the stack's network again.
-
-        One that ran is killed: k3s takes its address when it starts.
-        """
-        network = self.names.network
-        cut_off = [node for node in found if node.is_node and not node.is_on(network)]
-        for node in cut_off:
-            log(
-                f"cluster {self.names.cluster}: {node.name} is connected to network {network} again"
-            )
-            runner.run(["docker", "network", "connect", network, node.name]).checked()
-            if node.state == "running":
-                nodes.kill(node.name)
-        return self.containers() if cut_off else found
 
     def may_be_in_use(self, found: Sequence[Owned]) -> bool:
         """Whether a server has run for longer than a start takes, though no run saw it ready."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.host import container_files, lives, runner
+from runtime_observability.host.docker import PAUSED, Owned
+from runtime_observability.host.progress import log
 
 _REGISTRIES = "/etc/rancher/k3s/registries.yaml"
 """Where k3d puts the file, in the node's own file system (k3d v5.9.0 pkg/client/cluster.go). A node
@@ -22,6 +25,27 @@ def seconds_since_start(node: str) -> float:
         return 0
     until = datetime.now(UTC) if life.runs or life.ended is None else life.ended
     return (until - life.started).total_seconds()
+
+
+def revive(found: Iterable[Owned], network: str) -> bool:
+    """Lets paused nodes go on and connects those to ``network`` that were taken off it. Returns
+    whether there was one, which may have another state now.
+
+    k3d takes a paused node for one that runs. k3s takes its address when it starts: a node that ran
+    without its network is killed.
+    """
+    done = False
+    for node in found:
+        if is_paused := node.state == PAUSED:
+            log(f"cluster {node.cluster}: {node.name} was paused and goes on")
+            runner.run(["docker", "unpause", node.name]).checked()
+        if is_cut_off := node.is_node and not node.is_on(network):
+            log(f"cluster {node.cluster}: {node.name} is connected to network {network} again")
+            runner.run(["docker", "network", "connect", network, node.name]).checked()
+            if is_paused or node.state == "running":
+                kill(node.name)
+        done = done or is_paused or is_cut_off
+    return done
 
 
 def kill(node: str) -> None:

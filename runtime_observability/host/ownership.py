@@ -97,6 +97,34 @@ def refuse_objects_of_others(
     return problems
 
 
+def refuse_renamed_nodes(names: Names, containers: Sequence[Owned]) -> list[Problem]:
+    """The stack's nodes that would be missed and replaced, with all that the cluster has.
+
+    A node's host name is the name that k3d gave its container, and stays.
+    """
+    return [
+        Problem(
+            "cluster",
+            f"{node.name} is a {node.role} of {node.cluster} that was renamed",
+            "up would take it for gone",
+            f"run `docker rename {node.name} "
+            f"$(docker inspect --format '{{{{.Config.Hostname}}}}' {node.name})`",
+        )
+        for node in ClusterNodes.of(containers, names.cluster, names.owner).owned
+        if node.is_renamed
+    ]
+
+
+def advise_on_added_nodes(names: Names, containers: Sequence[Owned]) -> list[str]:
+    """A warning for each node that somebody added to the stack's cluster."""
+    added = ClusterNodes.of(containers, names.cluster, names.owner).added
+    return [
+        f"node {node.name} of cluster {names.cluster} is not this stack's and is left as it is; it "
+        f"goes with the cluster, and `k3d node delete {node.name}` removes it alone"
+        for node in added
+    ]
+
+
 def _holding_a_name(
     names: Names, containers: Sequence[Owned], networks: Sequence[Owned]
 ) -> list[Owned]:

@@ -98,6 +98,7 @@ def observe(
         return Observation((*problems, daemon.unusable(error)))
     of_others = ownership.refuse_objects_of_others(names, containers, networks)
     problems += of_others
+    problems += ownership.refuse_renamed_nodes(names, containers)
     # Where the folder was moved or copied, what it was moved from has the ports.
     if not any(problem.key == ownership.FOLDER for problem in of_others):
         problems += refuse_taken_ports(names, host_ports, containers, port_offset)
@@ -143,7 +144,7 @@ def observe(
             *(found.reasons if record else ()),
             *advise_on_losses(of_loss.result()),
             *jaeger_store.advise(names.jaeger, containers),
-            *advise_on_added_nodes(names, containers),
+            *ownership.advise_on_added_nodes(names, containers),
         ),
         today=now.date(),
     )
@@ -268,16 +269,6 @@ def refuse_missing_sources(names: Names, volumes: Sequence[str]) -> list[Problem
         )
         for number, source in enumerate(sources)
         if not ownership.is_there(source)
-    ]
-
-
-def advise_on_added_nodes(names: Names, containers: list[Owned]) -> list[str]:
-    """A warning for each node that somebody added to the stack's cluster."""
-    added = ClusterNodes.of(containers, names.cluster, names.owner).added
-    return [
-        f"node {node.name} of cluster {names.cluster} is not this stack's and is left as it is; it "
-        f"goes with the cluster, and `k3d node delete {node.name}` removes it alone"
-        for node in added
     ]
 
 

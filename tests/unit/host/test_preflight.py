@@ -54,7 +54,23 @@ def test_a_volume_needs_a_source(daemon: FakeDaemon, names: Names) -> None:
     assert not (names.folder / "gone").exists()
 
 
-# --- nodes that were added by hand ---------------------------------------------------------------
+# --- nodes that were renamed or added by hand -----------------------------------------------------
+
+
+@pytest.mark.parametrize("role", ["server", "agent"])
+@pytest.mark.usefixtures("record")
+def test_a_renamed_node_is_not_taken_for_gone(names: Names, daemon: FakeDaemon, role: str) -> None:
+    """A server that is missing is a cluster that is made again."""
+    daemon.node(names, "agent", spec=DIGEST)
+    for node in daemon.containers:
+        if node.labels.get("k3d.role") == role:
+            node.name = f"k3d-traced-dev-{role}-old"
+    (problem,) = map(str, seen(names).problems)
+    assert problem == (
+        f"cluster: k3d-traced-dev-{role}-old is a {role} of traced-dev that was renamed: up would "
+        f"take it for gone. Run `docker rename k3d-traced-dev-{role}-old "
+        f"$(docker inspect --format '{{{{.Config.Hostname}}}}' k3d-traced-dev-{role}-old)`"
+    )
 
 
 @pytest.mark.parametrize("role", ["server", "agent"])
@@ -65,10 +81,10 @@ def test_a_node_that_somebody_added_stops_no_run_and_is_named(names: Names, role
         container("k3d-extra-0", cluster=names.cluster, role=role),
     ]
     assert ownership.refuse_objects_of_others(names, nodes, []) == []
-    (line,) = preflight.advise_on_added_nodes(names, nodes)
+    (line,) = ownership.advise_on_added_nodes(names, nodes)
     assert line.startswith("node k3d-extra-0 of cluster traced-dev is not this stack's")
     assert "`k3d node delete k3d-extra-0`" in line
-    assert preflight.advise_on_added_nodes(names, nodes[:1]) == []
+    assert ownership.advise_on_added_nodes(names, nodes[:1]) == []
 
 
 @pytest.mark.parametrize("owner", ["", STRANGER])
@@ -82,7 +98,7 @@ def test_a_node_is_added_to_a_cluster_of_ours_alone(names: Names, owner: str) ->
         "k3d-traced-dev-server-0",
         "k3d-extra-0",
     ]
-    assert preflight.advise_on_added_nodes(names, nodes) == []
+    assert ownership.advise_on_added_nodes(names, nodes) == []
 
 
 def test_a_node_of_another_owner_takes_the_name_though_we_have_one(names: Names) -> None:
@@ -93,7 +109,7 @@ def test_a_node_of_another_owner_takes_the_name_though_we_have_one(names: Names)
     ]
     (problem,) = ownership.refuse_objects_of_others(names, nodes, [])
     assert problem.seen.startswith("k3d-traced-dev-agent-0 is taken by")
-    assert preflight.advise_on_added_nodes(names, nodes) == []
+    assert ownership.advise_on_added_nodes(names, nodes) == []
 
 
 # --- ports ----------------------------------------------------------------------------------------
