@@ -123,6 +123,18 @@ def renamed(stack: Stack, name: str) -> Iterator[None]:
         stack.name = before
 
 
+def test_a_renamed_node_is_refused_with_the_cure_and_nothing_is_touched(standing: Stack) -> None:
+    """A cluster without the server that it was made with would be made anew."""
+    before = standing.ids()
+    name = f"{standing.server}-old"
+    standing.docker("rename", standing.server, name)
+    cure = f"docker rename {name} $(docker inspect --format '{{{{.Config.Hostname}}}}' {name})"
+    assert cure in standing.refused_up().said
+    subprocess.run(["sh", "-c", cure], env=standing.environment, check=True)
+    assert standing.ids() == before
+    standing.expect_no_changes()
+
+
 @pytest.mark.parametrize("containers", ["running", "stopped"])
 def test_a_renamed_stack_is_refused_with_the_cure_and_nothing_is_touched(
     standing: Stack, containers: str
