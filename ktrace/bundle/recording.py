@@ -93,9 +93,13 @@ def _save(
         if isinstance(failure, OSError | SystemExit):
             found["exitCode"] = answered  # stdout failed before the command could end
     file.write(path, found)
-    spans = otlp.count(found["resourceSpans"])
+    streams.tell(saved(path, found["resourceSpans"]))
+
+
+def saved(path: Path, resource_spans: Iterable[Mapping[str, Any]]) -> str:
+    """What the user is told of a bundle that was written to ``path``."""
     kib = path.stat().st_size / 1024
-    streams.tell(f"saved {clean(str(path))}: {spans:,} spans, {kib:,.0f} KiB")
+    return f"saved {clean(str(path))}: {otlp.count(resource_spans):,} spans, {kib:,.0f} KiB"
 
 
 def _answered_again(

@@ -14,13 +14,14 @@ from ktrace.benchmark import alike, sources
 from ktrace.benchmark import file as measurement
 from ktrace.benchmark.samples import Measurement, rows
 from ktrace.benchmark.statistics import compare
-from ktrace.bundle import file, ran, replay
+from ktrace.bundle import file, recording
 from ktrace.components import CONTAINERD, KUBELET
+from ktrace.errors import USAGE
 from ktrace.expect import judge, schema, shipped
 from ktrace.jaeger import Span, Trace
 from ktrace.jaeger.model import read, trace_of
 from ktrace.target import target
-from ktrace.view import benchmark, terminal, tree, verdicts
+from ktrace.view import benchmark, terminal, verdicts
 from tests.fakes import recorded
 
 POD = "echo-one"
@@ -115,11 +116,12 @@ def _depth(found: Trace, span: Span) -> int:
 
 _ANSWERS = Path(__file__).with_name("answers")
 """Bundles that were recorded in the lab, on stacks with one node."""
-ANSWERED = ("show", "rollout", "ending", "top", "writers", "boot", "watch", "verify")
+ANSWERED = ("show", "rollout", "ending", "top", "writers", "webhooks", "boot", "watch", "verify")
 """The bundles that ``answered`` prints: of a pod with an init container; of a Deployment with a
 postStart of 3 s whose old pods ignore SIGTERM; of a pod with one container of two that does; of
-requests while a script annotates a Deployment, twice; of a new stack; of three pods whose init
-container sleeps for two seconds; and of a stack whose Jaeger was killed."""
+requests while a script annotates a Deployment, twice; of requests while two webhooks do not
+answer, of which one fails open; of a new stack; of three pods whose init container sleeps for two
+seconds; and of a stack whose Jaeger was killed."""
 _BEFORE = {"verify": "docker kill traced-one-jaeger; "}
 """What was done before a bundle was saved."""
 _PAGE_IN_A_TABLE = re.compile(r"(  http\S+/trace/\w{4})\w+$")
@@ -137,19 +139,67 @@ def answered(name: str) -> str:
     return block(_BEFORE.get(name, "") + asked, [*told, *rest])
 
 
+EXCERPTS = {
+    "webhook": ("create configmaps",),
+    "removed": ("patch deployments/scale", "what followed", "note: "),
+    "namespace": ("delete namespaces",),
+    "eviction": ("create pods/eviction",),
+}
+"""Bundles of ``ktrace run``, and how the branches begin that ``excerpt`` prints: of a new object
+while a webhook does not answer; of a Deployment that loses two pods, which ignore SIGTERM; of a
+namespace with an object that a finalizer holds; and of a drain that a PodDisruptionBudget
+refuses."""
+_BRANCH = re.compile(r"[├└]── ")
+
+
+def excerpt(name: str) -> str:
+    """Some branches of what a command caused, each with what is below it."""
+    asked, lines, _ = _answer(name)
+    told, shown = list[str](), False
+    for line in lines:
+        if branch := _BRANCH.match(line):
+            shown = line[branch.end() :].startswith(EXCERPTS[name])
+        if shown:
+            told.append(line)
+        elif told[-1:] != ["…"]:
+            told.append("…")
+    return block(asked, told)
+
+
+def bundle() -> str:
+    """The first line of a start, when it is saved and from the file; what the file cannot tell."""
+    asked, (title, *_), _ = _answer("show")
+    name = "show.json.gz"
+    spans = file.read(_ANSWERS / name).resource_spans
+    saved = recording.saved(_ANSWERS / name, spans).replace(f"{_ANSWERS}{os.sep}", "")
+    refused = _ktrace("show", "db-0", "--from", name)
+    assert refused.returncode == USAGE
+    rest = (
+        f"$ ktrace show --from {name}", title, "…",
+        f"$ ktrace show db-0 --from {name}", *refused.stderr.splitlines(),
+    )  # fmt: skip
+    return block(f"{asked} --save {name}", (title, "…", f"ktrace: {saved}", *rest))
+
+
 def _answer(name: str) -> tuple[str, list[str], int]:
     """What was asked, the lines of the bundle's answer, and its exit code."""
-    bundle = _ANSWERS / f"{name}.json.gz"
-    asked = file.read(bundle).asked
-    done = subprocess.run(
-        (sys.executable, "-m", "ktrace", asked.command, "--from", str(bundle)),
+    path = f"{name}.json.gz"
+    asked = file.read(_ANSWERS / path).asked
+    done = _ktrace(asked.command, "--from", path)
+    assert done.returncode in (0, 1), done.stderr
+    return str(asked).strip("`"), (done.stdout or done.stderr).splitlines(), done.returncode
+
+
+def _ktrace(*words: str) -> subprocess.CompletedProcess[str]:
+    """ktrace in the folder of the bundles."""
+    return subprocess.run(
+        (sys.executable, "-m", "ktrace", *words),
+        cwd=_ANSWERS,
         env={**os.environ, "TZ": "UTC"},
         check=False,
         capture_output=True,
         text=True,
     )
-    assert done.returncode in (0, 1), done.stderr
-    return str(asked).strip("`"), (done.stdout or done.stderr).splitlines(), done.returncode
 
 
 def expected() -> str:
@@ -178,8 +228,8 @@ def stacks() -> str:
 
 def _starts(stack: str) -> Measurement:
     """What ``ktrace watch`` saw of that stack while ``ktrace bench`` ran."""
-    bundle = str(_ANSWERS / f"starts-{stack}.json.gz")
-    return sources.read(bundle, 0, lambda: target.choose(None, None, None), _untold)
+    path = str(_ANSWERS / f"starts-{stack}.json.gz")
+    return sources.read(path, 0, lambda: target.choose(None, None, None), _untold)
 
 
 @contextmanager
@@ -189,12 +239,6 @@ def _untold(_: str) -> Iterator[Callable[[int, int], None]]:
 
 def run() -> str:
     """What `kubectl apply` of a Deployment with three replicas caused: its first pod."""
-    with replay.of(_ANSWERS / "run.json.gz") as recorded_run:
-        chosen = target.choose(None, None, None)
-        with chosen.connect() as jaeger:
-            traced = chosen.traces_runtime
-            report = ran.report(recorded_run.facts("run"), jaeger, runtime_traced=traced)
-    lines = terminal.plain(*tree.render(report)).splitlines()
+    asked, lines, _ = _answer("run")
     _, second, *_ = (number for number, line in enumerate(lines) if "── pod default/web-" in line)
-    output = ["deployment.apps/web created", *lines[:second], "    …"]
-    return block("ktrace run -- kubectl apply -f deployment.yaml", output)
+    return block(asked, ["deployment.apps/web created", *lines[:second], "    …"])

@@ -26,6 +26,8 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "built": tables.built,
     "trace": samples.trace,
     **{name: partial(samples.answered, name) for name in samples.ANSWERED},
+    **{name: partial(samples.excerpt, name) for name in samples.EXCERPTS},
+    "bundle": samples.bundle,
     "run": samples.run,
     "expected": samples.expected,
     "stacks": samples.stacks,
