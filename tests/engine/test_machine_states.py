@@ -124,7 +124,7 @@ def renamed(stack: Stack, name: str) -> Iterator[None]:
 
 
 def test_a_renamed_node_is_refused_with_the_cure_and_nothing_is_touched(standing: Stack) -> None:
-    """A cluster without the server that it was made with would be made anew."""
+    """A cluster without the server that it was made with would be replaced."""
     before = standing.ids()
     name = f"{standing.server}-old"
     standing.docker("rename", standing.server, name)
