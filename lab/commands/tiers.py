@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.build import cassandra, images, opensearch, programs
+from lab.build import cassandra, elasticsearch, images, opensearch, programs
 from lab.build.images import Image
 from lab.build.steps import Step
 from lab.providers import install
@@ -152,7 +152,10 @@ CONTRACT = (
     Tier(
         "contract",
         (*PYTEST, "tests/contract"),
-        steps=(programs.jaeger, programs.collector, opensearch.opensearch, cassandra.cassandra),
+        steps=(
+            *(programs.jaeger, programs.collector, opensearch.opensearch),
+            *(elasticsearch.elasticsearch, cassandra.cassandra),
+        ),
     ),
 )
 STORES = (

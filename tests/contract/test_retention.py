@@ -13,7 +13,7 @@ from runtime_observability.core import search_engine, stores, trace_store
 from runtime_observability.core.naming import Names
 from runtime_observability.core.search_engine import Answer, UnfitError
 from tests.contract import jaeger_process, opensearch_process
-from tests.contract.opensearch_process import Node
+from tests.contract.search_engine_node import Node
 
 pytestmark = pytest.mark.every_store
 LONGEST = Names("a-name-of-the-longest-kind-that-there-is", Path("/tmp")).index_prefix  # noqa: S108
