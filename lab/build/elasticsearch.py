@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from lab.build import maven
+from lab.build import java_images, maven
 from lab.build.steps import Step
 from lab.build.workbench import Workbench
 from lab.errors import LabError
@@ -17,6 +17,8 @@ from lab.paths import LAB
 from lab.pins import PINS
 
 ELASTICSEARCH = PINS.java["elasticsearch"]
+HOME = "/opt/elasticsearch"
+"""In its image."""
 PINS_OF_POM = ("elasticsearch",)
 _JAVA = "17"
 _OPTIONS = (
@@ -45,19 +47,24 @@ modulename=org.elasticsearch.transport.netty4
 """
 
 
-def arguments(home: Path, temporary: Path, heap_mib: int) -> list[str]:
-    """Return what starts it on Java; settings may follow, each as ``name=value``."""
+def arguments(home: str, files: str, heap_mib: int) -> list[str]:
+    """Return what starts it on Java; settings may follow, each as ``name=value``.
+
+    ``home`` has the program, and ``files`` is the folder for all that it writes.
+    """
     return [
         f"-Xms{heap_mib}m",
         f"-Xmx{heap_mib}m",
         *_OPTIONS,
-        f"-Djava.io.tmpdir={temporary}",
+        f"-Djava.io.tmpdir={files}",
         f"--module-path={home}/{maven.LIBRARY}",
         "--add-modules=ALL-MODULE-PATH",
         "-cp",
-        str(home),
+        home,
         _LAUNCHER,
-        str(home),
+        home,
+        f"path.data={files}/data",
+        f"path.logs={files}",
     ]
 
 
@@ -83,3 +90,5 @@ elasticsearch = Step(
     _build_elasticsearch,
     minutes=1,
 )
+IMAGE = java_images.of(elasticsearch, ELASTICSEARCH, HOME)
+"""For tests alone, which give Java its arguments."""

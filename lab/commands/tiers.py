@@ -134,10 +134,10 @@ STACK_STORES = (
         "trace stores of stacks",
         (
             *(*PYTEST, VERBOSE, "tests/e2e/test_trace_store.py", "tests/e2e/test_open_search.py"),
-            "tests/e2e/test_cassandra.py",
+            *("tests/e2e/test_cassandra.py", "tests/e2e/test_elasticsearch.py"),
         ),
         needs_lab=True,
-        images_of_maven=(*images.OF_OPENSEARCH, cassandra.IMAGE),
+        images_of_maven=(*images.OF_OPENSEARCH, cassandra.IMAGE, elasticsearch.IMAGE),
     ),
 )
 EXAMPLES = (

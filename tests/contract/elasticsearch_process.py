@@ -27,8 +27,8 @@ def running(built: Path) -> Iterator[Node]:
     """An empty Elasticsearch of one node, ended and removed at the end."""
     http, transport = free_ports(2)
     with java_server.copied(built) as home:
-        temporary = home / "temporary"
-        temporary.mkdir()
+        files = home / "files"
+        files.mkdir()
         settings = {
             "http.host": "127.0.0.1",
             "transport.host": "127.0.0.1",
@@ -36,7 +36,7 @@ def running(built: Path) -> Iterator[Node]:
             "transport.port": transport,
         }
         arguments = [
-            *elasticsearch.arguments(home, temporary, _HEAP_MIB),
+            *elasticsearch.arguments(str(home), str(files), _HEAP_MIB),
             *(f"{name}={value}" for name, value in settings.items()),
         ]
         with java_server.started(home, arguments) as process:
