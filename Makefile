@@ -42,7 +42,7 @@ lint: ## Python, shell, YAML, spelling, workflows and their schemas
 soak: ## kills, generated configurations, random changes, rounds of up and destroy: all of them
 	$(LAB) soak
 
-contract: ## ktrace's searches on real Jaegers with memory, Badger, OpenSearch and Cassandra
+contract: ## ktrace's searches on real Jaegers with memory, Badger, OpenSearch, Elasticsearch and Cassandra
 	$(LAB) contract
 
 stores: ## a million spans into each trace store, and OpenSearch's manager killed under load

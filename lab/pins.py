@@ -23,7 +23,7 @@ class Pins:
     plugins: Mapping[str, str]
     """Provider plugins, by the name of their package for Python."""
     java: Mapping[str, str]
-    """cassandra, opensearch, log4j, and the plugin of Maven that fetches them."""
+    """cassandra, elasticsearch, opensearch, log4j, and the plugin of Maven that fetches them."""
     modules: Mapping[str, str]
     """Go module versions of programs and plugins that have others: NAME-module."""
 

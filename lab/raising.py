@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lab.build import cassandra, opensearch
+from lab.build import cassandra, elasticsearch, opensearch
 from lab.errors import LabError
 from lab.pins import Pins
 from runtime_observability.core.versions import Version
@@ -202,6 +202,14 @@ _JARS = {
         cassandra.PINS_OF_POM,
         (
             "lab/build/cassandra.py: compare the options of Java with conf/jvm*-server.options",
+            _RUNS,
+        ),
+    ),
+    "elasticsearch": _Jars(
+        "elasticsearch",
+        elasticsearch.PINS_OF_POM,
+        (
+            "lab/build/elasticsearch.py: compare the options of Java and the module's descriptor",
             _RUNS,
         ),
     ),

@@ -6,14 +6,9 @@ Built only for what wants it. It needs a Java of release 11 or 17.
 from __future__ import annotations
 
 import shutil
-import tarfile
-from collections.abc import Mapping
 from pathlib import Path, PurePath
-from typing import IO
 
-from lab.build import maven, packages
-from lab.build.images import PREFIX, Image
-from lab.build.opensearch import JAVA_HOME, java
+from lab.build import java_images, maven
 from lab.build.steps import Step
 from lab.build.workbench import Workbench
 from lab.paths import LAB
@@ -100,28 +95,11 @@ def _build_cassandra(bench: Workbench) -> None:
     shutil.copytree(_FOLDER / "conf", bench.out / "conf")
 
 
-def _write(built: Mapping[str, Path], stream: IO[bytes]) -> None:
-    def readable(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-        entry.uid = entry.gid = 0
-        entry.uname = entry.gname = ""
-        entry.mode = 0o755 if entry.isdir() else 0o644
-        return entry
-
-    with tarfile.open(fileobj=stream, mode="w|") as tree:
-        packages.add(built["java"], tree)
-        tree.add(built["cassandra"], HOME.lstrip("/"), filter=readable)
-
-
 cassandra = Step(
     "cassandra",
     (_FOLDER, Path(__file__), Path(maven.__file__), *maven.command(PINS.java, *PINS_OF_POM)),
     _build_cassandra,
     minutes=1,
 )
-IMAGE = Image(
-    f"{PREFIX}/cassandra:{CASSANDRA}",
-    (java, cassandra),
-    (f'ENTRYPOINT ["{JAVA_HOME}/bin/java"]', "WORKDIR /tmp", "USER 999"),
-    _write,
-)
+IMAGE = java_images.of(cassandra, CASSANDRA, HOME)
 """For tests alone, which give Java its arguments and Cassandra its configuration."""

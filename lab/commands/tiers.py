@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lab.build import cassandra, images, opensearch, programs
+from lab.build import cassandra, elasticsearch, images, opensearch, programs
 from lab.build.images import Image
 from lab.build.steps import Step
 from lab.providers import install
@@ -134,10 +134,10 @@ STACK_STORES = (
         "trace stores of stacks",
         (
             *(*PYTEST, VERBOSE, "tests/e2e/test_trace_store.py", "tests/e2e/test_open_search.py"),
-            "tests/e2e/test_cassandra.py",
+            *("tests/e2e/test_cassandra.py", "tests/e2e/test_elasticsearch.py"),
         ),
         needs_lab=True,
-        images_of_maven=(*images.OF_OPENSEARCH, cassandra.IMAGE),
+        images_of_maven=(*images.OF_OPENSEARCH, cassandra.IMAGE, elasticsearch.IMAGE),
     ),
 )
 EXAMPLES = (
@@ -152,7 +152,10 @@ CONTRACT = (
     Tier(
         "contract",
         (*PYTEST, "tests/contract"),
-        steps=(programs.jaeger, programs.collector, opensearch.opensearch, cassandra.cassandra),
+        steps=(
+            *(programs.jaeger, programs.collector, opensearch.opensearch),
+            *(elasticsearch.elasticsearch, cassandra.cassandra),
+        ),
     ),
 )
 STORES = (

@@ -18,6 +18,7 @@ from runtime_observability.host.ports import is_free
 
 OFFSET_STEP = 100
 GREATEST_OFFSET = 40000
+_OF_STORES = {"opensearch": images.OF_OPENSEARCH, "elasticsearch": (images.CURL,)}
 
 
 def ensure(stack: str, template: str) -> None:
@@ -58,7 +59,7 @@ def more_images(stack: str) -> list[Image]:
     """
     file = PROJECT / f"Pulumi.{stack}.yaml"
     settings = _settings(file) if file.exists() else {}
-    return [*_node(settings, file.name), *_of_opensearch(settings)]
+    return [*_node(settings, file.name), *_of_store(settings)]
 
 
 def _node(settings: Mapping[str, Any], file: str) -> list[Image]:
@@ -74,11 +75,10 @@ def _node(settings: Mapping[str, Any], file: str) -> list[Image]:
     return [images.NODES[release[1]]]
 
 
-def _of_opensearch(settings: Mapping[str, Any]) -> list[Image]:
+def _of_store(settings: Mapping[str, Any]) -> list[Image]:
     named = {str(value) for value in settings.values()}
-    if settings.get("traceStore") != "opensearch":
-        return []
-    return [image for image in images.OF_OPENSEARCH if image.reference in named]
+    needed = _OF_STORES.get(str(settings.get("traceStore")), ())
+    return [image for image in needed if image.reference in named]
 
 
 def mirror(stack: str) -> str:

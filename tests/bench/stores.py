@@ -33,7 +33,7 @@ from tests.bench.searches import Search, of_commands, timed
 from tests.bench.traffic import MINUTE, Minute
 from tests.contract import cassandra_process, jaeger_process, opensearch_process
 from tests.contract.jaeger_process import Process, Size
-from tests.contract.opensearch_process import Node
+from tests.contract.search_engine_node import Node
 
 STORES = ("memory", "badger", "opensearch")
 CHOICES = (*STORES, "cassandra")

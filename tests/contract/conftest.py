@@ -13,6 +13,7 @@ from ktrace.jaeger import Jaeger
 from ktrace.jaeger import store as stores
 from tests.contract import (
     cassandra_process,
+    elasticsearch_process,
     jaeger_process,
     opensearch_process,
     recordings,
@@ -25,16 +26,27 @@ from tests.fakes.ktrace import Ktrace
 _VISIBLE_SECONDS = 60
 CASSANDRA = pytest.param("cassandra", marks=pytest.mark.every_store)
 ELASTICSEARCH = pytest.param("elasticsearch", marks=pytest.mark.every_store)
-_HAS_OPENSEARCH = bool(os.environ.get(jaeger_process.OPENSEARCH) or opensearch_process.built())
+ENGINES = {
+    "opensearch": (jaeger_process.OPENSEARCH, opensearch_process),
+    "elasticsearch": (jaeger_process.ELASTICSEARCH, elasticsearch_process),
+}
+"""The variable with the URL of each, and what runs the lab's."""
+
+
+def _has(engine: str) -> bool:
+    variable, of_lab = ENGINES[engine]
+    return bool(os.environ.get(variable) or of_lab.built())
+
+
 STORES = (
     "memory",
     "badger",
-    *(["opensearch"] if _HAS_OPENSEARCH else []),
-    *([ELASTICSEARCH] if os.environ.get(jaeger_process.ELASTICSEARCH) else []),
+    *(["opensearch"] if _has("opensearch") else []),
+    *([ELASTICSEARCH] if _has("elasticsearch") else []),
     *([CASSANDRA] if cassandra_process.built() else []),
 )
-"""Those that this machine has: `make contract` builds OpenSearch and Cassandra, and variables can
-name an OpenSearch and an Elasticsearch."""
+"""Those that this machine has: `make contract` builds OpenSearch, Elasticsearch and Cassandra, and
+variables can name an OpenSearch and an Elasticsearch."""
 KNOWN = {
     "memory": stores.MEMORY,
     "badger": stores.BADGER,
@@ -54,16 +66,7 @@ def processes(
     with ExitStack() as stack:
         found = {}
         for name in _stores_of(request.session.items):
-            urls = []
-            if name == "elasticsearch":
-                urls = [os.environ[jaeger_process.ELASTICSEARCH]]
-            if name == "cassandra":
-                node = cassandra_process.running(cassandra_process.needed())
-                urls = [stack.enter_context(node).server]
-            if name == "opensearch":
-                urls = [url] if (url := os.environ.get(jaeger_process.OPENSEARCH)) else []
-                if not urls and (built := opensearch_process.built()):
-                    urls = [stack.enter_context(opensearch_process.running(built)).url]
+            urls = _servers(name, stack)
             folder = tmp_path_factory.mktemp(name)
             found[name] = stack.enter_context(jaeger_process.running(file, name, folder, urls))
         for process in found.values():
@@ -72,6 +75,16 @@ def processes(
         for process in found.values():
             _wait_until_visible(process)
         yield found
+
+
+def _servers(store: str, stack: ExitStack) -> list[str]:
+    """Those of a store that has some: until ``stack`` ends, or a variable names them."""
+    if store == "cassandra":
+        return [stack.enter_context(cassandra_process.running(cassandra_process.needed())).server]
+    if store not in ENGINES:
+        return []
+    variable, of_lab = ENGINES[store]
+    return [os.environ.get(variable) or stack.enter_context(of_lab.running(of_lab.needed())).url]
 
 
 def _stores_of(items: Sequence[pytest.Item]) -> list[str]:

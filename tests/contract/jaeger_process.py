@@ -28,7 +28,7 @@ OPENSEARCH = "RUNTIME_OBSERVABILITY_OPENSEARCH"
 """The variable with the URL of an OpenSearch; without it the lab's runs, if it is built. The tests
 write indices of their own prefix."""
 ELASTICSEARCH = "RUNTIME_OBSERVABILITY_ELASTICSEARCH"
-"""The variable with the URL of an Elasticsearch, which the lab has none of."""
+"""The same of an Elasticsearch."""
 MOST_TRACES = 2_500
 """The memory store of the tests holds so many."""
 _START_SECONDS = 60

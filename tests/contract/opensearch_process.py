@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-
-import httpx
 
 from lab.build import opensearch
 from tests.contract import java_server
 from tests.contract.jaeger_process import free_ports
-from tests.contract.java_server import Server
-
-_START_SECONDS = 180
-
-
-@dataclass(frozen=True, kw_only=True)
-class Node(Server):
-    """An OpenSearch that runs: the URL of its API."""
-
-    name: str
-    url: str
+from tests.contract.search_engine_node import Node
 
 
 def built() -> Path | None:
@@ -39,7 +25,7 @@ def running(built: Path, settings: Mapping[str, str] | None = None) -> Iterator[
     """An empty OpenSearch, ended and removed at the end."""
     http, transport = free_ports(2)
     with _started(built, "only", http, transport, settings or {}) as node:
-        _wait(node, "")
+        node.wait()
         yield node
 
 
@@ -60,7 +46,7 @@ def cluster(built: Path, number: int) -> Iterator[list[Node]]:
             for name, http, transport in zip(names, https, transports, strict=True)
         ]
         for node in nodes:
-            _wait(node, f"?wait_for_nodes={number}&timeout=1s")
+            node.wait(f"?wait_for_nodes={number}&timeout=1s")
         yield nodes
 
 
@@ -92,15 +78,3 @@ def _started(
         ]
         with java_server.started(home, arguments) as process:
             yield Node(name=name, url=f"http://127.0.0.1:{http}", process=process, home=home)
-
-
-def _wait(node: Node, query: str) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while node.process.poll() is None and time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{node.url}/_cluster/health{query}", trust_env=False).is_success:
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.5)
-    raise AssertionError(f"OpenSearch has not started:\n{node.log.read_text()[-3000:]}")

@@ -19,7 +19,7 @@ from ktrace.jaeger import Jaeger, Trace
 from ktrace.jaeger.store import LUCENE
 from tests.contract import jaeger_process, opensearch_process
 from tests.contract.jaeger_process import Process, Size
-from tests.contract.opensearch_process import Node
+from tests.contract.search_engine_node import Node
 from tests.contract.spans import Sent
 from tests.live.waiting import until
 from tests.stores import load

@@ -74,6 +74,8 @@ _PROGRAMS = (
 )
 _JARS = (
     ("cassandra", "cassandra-all-{cassandra}"),
+    ("elasticsearch", "elasticsearch-{elasticsearch}"),
+    ("elasticsearch", "transport-netty4-{elasticsearch}"),
     ("opensearch", "opensearch-{opensearch}"),
     ("opensearch", "opensearch-plugin-classloader-{opensearch}"),
     ("opensearch", "transport-netty4-client-{opensearch}"),

@@ -1,4 +1,4 @@
-"""The jars of OpenSearch and Cassandra: exactly those that a lock file has."""
+"""The jars of OpenSearch, Elasticsearch and Cassandra: exactly those that a lock file has."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.build import cassandra
+from lab.build import cassandra, elasticsearch
 from lab.build.maven import install, locked
 from lab.build.opensearch import OPENSEARCH
 from lab.errors import LabError
@@ -48,6 +48,14 @@ def test_the_lock_is_of_the_pinned_release() -> None:
     assert f"lib/opensearch-{OPENSEARCH}.jar" in lock
     assert f"modules/transport-netty4/transport-netty4-client-{OPENSEARCH}.jar" in lock
     assert f"lib/log4j-core-{PINS.java['log4j']}.jar" in lock
+    assert all(len(digest) == 64 for digest in lock.values())
+
+
+def test_the_lock_of_elasticsearch_is_of_the_pinned_release() -> None:
+    lock = locked((LAB / "elasticsearch" / "jars.sha256").read_text())
+    release = elasticsearch.ELASTICSEARCH
+    assert f"lib/elasticsearch-{release}.jar" in lock
+    assert f"modules/transport-netty4/transport-netty4-{release}.jar" in lock
     assert all(len(digest) == 64 for digest in lock.values())
 
 

@@ -27,7 +27,7 @@ COPIED = (
     "examples/central/compose.yaml",
     *(
         f"lab/{of}/{file}"
-        for of in ("cassandra", "opensearch")
+        for of in ("cassandra", "elasticsearch", "opensearch")
         for file in ("pom.xml", "jars.sha256")
     ),
 )
@@ -50,6 +50,8 @@ for argument; do
   case $argument in
     -DoutputDirectory=*) out=${argument#*=} ;;
     -Dcassandra=*) jars="cassandra-all-${argument#*=}" ;;
+    -Delasticsearch=*)
+      jars="elasticsearch-${argument#*=} transport-netty4-${argument#*=}" ;;
     -Dopensearch=*) release=${argument#*=} ;;
     -Dlog4j=*) log4j=${argument#*=} ;;
   esac
@@ -108,6 +110,7 @@ DEFAULTS = {"Pulumi.yaml", "runtime_observability/core/support.py"}
 JARS = "lab/opensearch/jars.sha256"
 CASES = {
     "cassandra": ("9.1.2", "", {"lab/cassandra/jars.sha256"}),
+    "elasticsearch": ("9.1.2", "", {"lab/elasticsearch/jars.sha256"}),
     "log4j": ("9.1.2", "", {JARS}),
     "opensearch": ("9.1.2", "", {JARS, "examples/central/compose.yaml", *STACKS, *DEFAULTS}),
     "containerd": ("9.1.2", "", {"lab/go/containerd/go.mod"}),
@@ -260,7 +263,7 @@ def test_if_go_refuses_every_file_is_as_it_was(
     assert not (project / "lab" / "go" / "kubernetes-1.99").exists()
 
 
-@pytest.mark.parametrize("name", ["cassandra", "log4j", "opensearch"])
+@pytest.mark.parametrize("name", ["cassandra", "elasticsearch", "log4j", "opensearch"])
 def test_if_maven_refuses_every_file_is_as_it_was(
     name: str, project: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:

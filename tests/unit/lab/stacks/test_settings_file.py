@@ -54,6 +54,20 @@ def test_a_stack_is_given_opensearch_where_its_traces_go_there(
         assert settings_file.more_images(name) == []
 
 
+def test_a_stack_with_elasticsearch_is_given_curl_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings_file, "PROJECT", tmp_path)
+    keys = {
+        "traceStore": "elasticsearch",
+        "curlImage": images.CURL.reference,
+        "openSearchImage": images.OPENSEARCH.reference,
+    }
+    lines = [f"  runtime-observability:{key}: {value}\n" for key, value in keys.items()]
+    (tmp_path / "Pulumi.own.yaml").write_text(f"config:\n{''.join(lines)}")
+    assert settings_file.more_images("own") == [images.CURL]
+
+
 def test_a_developers_stack_has_its_own_ports_and_no_salt() -> None:
     for template in ("dev", "lab"):
         lines = settings_file.contents(template, 300).splitlines()
