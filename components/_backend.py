@@ -51,7 +51,7 @@ class Backend(pulumi.ComponentResource):
         cassandra: CassandraArgs | None = None,
     ) -> None:
         """``after``: what the container, but not its image, has to wait for. ``engine`` or
-        ``cassandra``: where it keeps traces; an engine of the stack's own is in ``after``.
+        ``cassandra``: where it keeps traces.
         """
         super().__init__(f"runtime-observability:index:{kind}", name, None, opts)
         labels = _labels.of(args.labels)
@@ -69,9 +69,7 @@ class Backend(pulumi.ComponentResource):
         volume = args.volume
         guards = [_volumes.guard(name, volume, self)] if volume else []
         told: dict[str, pulumi.Input[str]] = {}
-        if engine and engine.is_own:
-            _search_engine.expire(name, engine, network, after[0], self)
-        elif engine:
+        if engine and not engine.is_own:
             made = labels.get(MADE_LABEL, "")
             checked = _search_engine.before(name, engine, network, self, made)
             guards.append(checked)
@@ -86,6 +84,7 @@ class Backend(pulumi.ComponentResource):
             f"{name}-container",
             name=args.name,
             image=image.image_id,
+            entrypoints=list(args.entrypoint) or None,
             command=list(args.command) or None,
             envs=[
                 *(f"{variable}={value}" for variable, value in args.variables.items()),

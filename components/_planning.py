@@ -75,6 +75,7 @@ def plan(args: TracedEnvironmentArgs) -> Plan:
             udp_ports=settings.host_udp_ports,
             has_jaeger=settings.has_jaeger,
             open_search=settings.has_own_open_search,
+            retention=bool(settings.store_urls),
             exporters=bool(settings.exporters),
             preview=pulumi.runtime.is_dry_run(),
         )

@@ -1,9 +1,8 @@
-"""The stack's part of an OpenSearch or Elasticsearch: checked, aged, and taken back."""
+"""The stack's part of an OpenSearch or Elasticsearch that exists: checked, and taken back."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pulumi
 from pulumi_command import local
@@ -29,7 +28,7 @@ def before(
     stays. ``made`` is the value of Jaeger's MADE_LABEL.
 
     Beside it: the guard, whose delete removes the stack's indices and templates after Jaeger has
-    gone, and ``expire``.
+    gone.
     """
     guard = _commands.guard(
         f"{name}-{args.store}",
@@ -47,59 +46,7 @@ def before(
         stdin=pulumi.Output.secret(_on_stdin(args)),
         opts=pulumi.ResourceOptions(parent=parent, depends_on=[network]),
     )
-    check = _command(
-        f"{name}-{args.store}-check",
-        args,
-        network,
-        {
-            "task": "check",
-            "jaeger": args.jaeger,
-            "replicas": args.replicas,
-            "days": args.days,
-            "shards": args.shards,
-        },
-        environment={"JAEGER": args.of_container, "NETWORK": network.id, "MADE": made},
-        after=guard,
-        parent=parent,
-    )
-    expire(name, args, network, check, parent)
-    return check
 
-
-def expire(
-    name: str,
-    args: SearchEngineArgs,
-    network: StackNetwork,
-    after: pulumi.Resource,
-    parent: pulumi.Resource,
-) -> None:
-    """Deletes what is older than the retention, at the first up of a day."""
-    _command(
-        f"{name}-{args.store}-expire",
-        args,
-        network,
-        {"task": "expire", "days": args.days, "today": args.today},
-        environment={},
-        after=after,
-        parent=parent,
-    )
-
-
-def replicas(check: local.Command) -> pulumi.Output[str]:
-    """As the cluster told when it was last checked."""
-    return _commands.printed(check).apply(lambda told: str(told["replicas"]))
-
-
-def _command(
-    name: str,
-    args: SearchEngineArgs,
-    network: StackNetwork,
-    task: dict[str, Any],
-    *,
-    environment: dict[str, pulumi.Input[str]],
-    after: pulumi.Resource,
-    parent: pulumi.Resource,
-) -> local.Command:
     def request(network_name: str) -> str:
         cluster = {
             "store": args.store,
@@ -111,16 +58,30 @@ def _command(
             "image": args.image,
             "owner": args.owner,
         }
-        return json.dumps({**task, "prefix": args.prefix, "cluster": cluster})
+        return json.dumps(
+            {
+                "jaeger": args.jaeger,
+                "replicas": args.replicas,
+                "days": args.days,
+                "shards": args.shards,
+                "prefix": args.prefix,
+                "cluster": cluster,
+            }
+        )
 
     requested: pulumi.Output[str] = network.name.apply(request)
     return _commands.python(
-        name,
+        f"{name}-{args.store}-check",
         _MODULE,
         stdin=pulumi.Output.secret(requested),
-        environment=environment,
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=[after]),
+        environment={"JAEGER": args.of_container, "NETWORK": network.id, "MADE": made},
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=[guard]),
     )
+
+
+def replicas(check: local.Command) -> pulumi.Output[str]:
+    """As the cluster told when it was last checked."""
+    return _commands.printed(check).apply(lambda told: str(told["replicas"]))
 
 
 def _on_stdin(args: SearchEngineArgs) -> str:

@@ -20,6 +20,7 @@ from .network import StackNetwork
 from .node_image import NodeImage
 from .open_search import OpenSearch
 from .probe import TraceProbe
+from .retention import Retention
 from .stack_guard import StackGuard
 
 
@@ -119,6 +120,14 @@ class TracedEnvironment(pulumi.ComponentResource):
             if plan.jaeger
             else None
         )
+        if plan.retention and jaeger:
+            Retention(
+                f"{name}-retention",
+                plan.retention,
+                network=network,
+                jaeger=jaeger,
+                opts=own("retention"),
+            )
         collector = Collector(
             f"{name}-collector", plan.collector, network=network, opts=own("collector", *before)
         )

@@ -157,7 +157,8 @@ class TracedEnvironmentArgs:
     """Image of k3d's tools container, with a tag or digest. Empty: k3d's default."""
     curl_image: str | None = None
     """Image of curl, with a tag or digest, which asks OpenSearch or Elasticsearch from the stack's
-    network. Empty: the official image."""
+    network and deletes old indices there, with sh, sed and date beside it. Empty: the official
+    image."""
     registry_mirror: str | None = None
     """Registry that has the official images below their names, as HOST[:PORT][/PATH]: rancher/k3s
     is then HOST/PATH/rancher/k3s. The nodes pull images of Docker Hub from it too, over https,
@@ -207,10 +208,10 @@ class TracedEnvironmentArgs:
     ktrace read traces there. Empty: they read none, and say what is not known."""
     trace_retention: str | None = None
     """How long badger or a cluster keeps a trace: hours or days, as 48h or 14d (1h to 365d); whole
-    days for opensearch and elasticsearch, whose older indices go at the first up of a day (UTC),
-    and of a cluster that exists as many as it takes, by default some 70. badger keeps each trace
-    for as long as was set when it came, cassandra that of its first up. A change replaces Jaeger,
-    which keeps its traces."""
+    days for opensearch and elasticsearch, whose older indices (UTC) go within an hour, and of a
+    cluster that exists as many as it takes, by default some 70. badger keeps each trace for as long
+    as was set when it came, cassandra that of its first up. A change replaces Jaeger, which keeps
+    its traces."""
     keep_traces: bool | None = None
     """Whether the volume of badger or of the stack's own opensearch, or the indices in a cluster of
     opensearch or elasticsearch, stay when the stack is destroyed or gets another store: the next up

@@ -45,6 +45,7 @@ def facts(verified: Verification, at: float, absent: str) -> dict[str, Any]:
         "chooses": verified.chooses,
         "hasJaeger": verified.has_jaeger,
         "notKnown": list(verified.not_known),
+        "retentionFault": verified.retention_fault,
         "absent": absent,
     }
 
@@ -84,6 +85,7 @@ def verification(facts: Mapping[str, Any]) -> tuple[Verification, float, str]:
             chooses=typed.flag(facts["chooses"]),
             has_jaeger=typed.flag(facts["hasJaeger"]),
             not_known=tuple(map(typed.text, typed.items(facts["notKnown"]))),
+            retention_fault=typed.text(facts.get("retentionFault", "")),
         )
         return found, float(facts["at"]), typed.text(facts["absent"])
 

@@ -100,6 +100,7 @@ def rendered(plan: Plan) -> dict[str, str]:
         ("collector", plan.collector.container),
         *([("jaeger", plan.jaeger.container)] if plan.jaeger else []),
         *([("opensearch", plan.open_search.container)] if plan.open_search else []),
+        *([("retention", plan.retention.container)] if plan.retention else []),
     ):
         for path, text in container.uploads.items():
             is_configuration = path in container.command

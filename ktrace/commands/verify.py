@@ -40,7 +40,7 @@ def verify(
     a component whose spans do not name their node, it is told that the node is not known. A Jaeger
     that has restarted and keeps traces in memory has lost those of before: that is told, and breaks
     nothing. So is what Docker had to restart, which may have lost spans: how often, why, and the
-    cure.
+    cure; and why a stack's old indices in OpenSearch or Elasticsearch are not deleted.
 
     With `traceStore: none` and without `queryUrl` the collector's counters are judged: spans of
     every component must arrive there, and every destination must take what waits for it. What

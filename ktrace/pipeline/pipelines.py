@@ -13,10 +13,10 @@ from ktrace.pipeline import collector_metrics, synthetic_span
 from ktrace.pipeline.collector_metrics import Arrivals, Counters, Destination, Readings
 from ktrace.pipeline.synthetic_span import Synthetic
 from ktrace.text import clean
-from runtime_observability.core import container_log
+from runtime_observability.core import container_log, retention
 from runtime_observability.core.crashes import Crashes
 from runtime_observability.core.naming import Names
-from runtime_observability.core.stores import NONE
+from runtime_observability.core.stores import NONE, OWN_LABEL, SEARCH_ENGINES
 from runtime_observability.host import crashes, docker, runner
 from runtime_observability.host.docker import Owned
 from runtime_observability.host.http import httpx
@@ -131,6 +131,26 @@ class StackPipeline(Pipeline):
             each if each.keeps_up else replace(each, last_error=clean(errors.get(each.name, "")))
             for each in found
         ]
+
+    @property
+    def retention_fault(self) -> str:
+        """Why old indices may be left in the search engine of the stack's Jaeger; empty where it
+        has none, or where nothing is known to be wrong."""
+        name, of_indices = self.names.retention, (OWN_LABEL, *SEARCH_ENGINES)
+        if not any(
+            each.name == self.names.jaeger and each.store in of_indices for each in self.containers
+        ):
+            return ""
+        match self.state(name):
+            case "running":
+                logs = runner.run(["docker", "logs", "--tail", "1", name])
+                return clean(retention.fault(logs.stdout.strip()))
+            case "gone":
+                return f"there is no container {name}: `pulumi up` makes it"
+            case docker.PAUSED:
+                return f"{self.described(name)}: `docker unpause {name}` lets it go on"
+            case _:
+                return f"{self.described(name)}: `pulumi up` makes it again"
 
     @cached_property
     def to_jaeger(self) -> Counters | None:

@@ -44,6 +44,9 @@ class Verification:
     not_known: tuple[str, ...] = ()
     """What cannot be judged because no Jaeger can be asked."""
 
+    retention_fault: str = ""
+    """Why old indices may be left in Jaeger's store; empty if none are known to be."""
+
     @property
     def restarted(self) -> tuple[Crashes, ...]:
         """All that Docker has restarted."""
@@ -89,6 +92,7 @@ def verify(
         of_stack.to_jaeger if of_stack and of_stack.has_jaeger else None,
         chooses=chooses,
         has_jaeger=of_stack is None or of_stack.has_jaeger,
+        retention_fault=of_stack.retention_fault if of_stack else "",
     )
 
 

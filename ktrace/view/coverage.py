@@ -46,6 +46,7 @@ def document(verification: Verification, now: float) -> dict[str, Any]:
         "lostTraces": _loss_document(verification.loss) if verification.loss else None,
         "restarts": [_crashes_document(crashes) for crashes in verification.restarted],
         "notKnown": list(verification.not_known),
+        "retentionFault": verification.retention_fault,
     }
 
 
@@ -110,6 +111,8 @@ def lines(verification: Verification, now: float) -> Iterator[RenderableType]:
         yield Text(f"traces are lost: {verification.loss}", "yellow")
     for crashes in verification.crashes:
         yield Text(f"spans may be lost: {crashes}", "yellow")
+    if verification.retention_fault:
+        yield Text(f"traceRetention is not kept: {verification.retention_fault}", "yellow")
     if verification.not_known:
         yield Text(
             "judged by the collector's counters, as no Jaeger can be asked. Not known: "

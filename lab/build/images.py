@@ -213,14 +213,22 @@ OPENSEARCH = Image(
 """For stacks whose traces go to an OpenSearch of their own."""
 
 
+_TOOLS = ("sh", "cat", "date", "sed", "sleep")
+"""Those of the official image, of BusyBox as there, that the stack's retention runs on."""
+
+
 def _write_curl(built: Mapping[str, Path], stream: IO[bytes]) -> None:
     with tarfile.open(fileobj=stream, mode="w|") as tree:
         packages.add(built["curl"], tree)
+        for name in _TOOLS:
+            entry = tarfile.TarInfo(f"usr/bin/{name}")
+            entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
+            tree.addfile(entry)
 
 
 CURL = Image(
     f"{PREFIX}/curl:debian",
-    (packages.tree("curl", "curl", "ca-certificates"),),
+    (packages.tree("curl", "curl", "ca-certificates", "busybox"),),
     (
         # As in curl-container 96c8e58a create_base_image.sh, whose entrypoint adds the program.
         'ENTRYPOINT ["/usr/bin/curl"]',

@@ -93,6 +93,8 @@ class ContainerArgs:
     """How long it may take to serve."""
     is_go: bool = True
     """Whether its program is written in Go, whose heap keeps to a limit that it is told."""
+    entrypoint: tuple[str, ...] = ()
+    """Its program, where that is not the image's."""
 
     @property
     def variables(self) -> dict[str, str]:
@@ -131,8 +133,6 @@ class SearchEngineArgs:
     """Jaeger's release."""
     of_container: str
     """Identifies what Jaeger's container is made of: the cluster is checked before another."""
-    today: str
-    """The date in UTC; empty where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +156,11 @@ class JaegerArgs:
 
 @dataclass(frozen=True)
 class OpenSearchArgs:
+    container: ContainerArgs
+
+
+@dataclass(frozen=True)
+class RetentionArgs:
     container: ContainerArgs
 
 

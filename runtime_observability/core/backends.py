@@ -1,4 +1,4 @@
-"""The containers beside the cluster: Jaeger, the collector and the stack's own OpenSearch. Pure."""
+"""The containers beside the cluster: Jaeger, its OpenSearch and retention, the collector. Pure."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from runtime_observability.core import (
     destinations,
     documents,
     naming,
+    search_engine,
     stores,
     trace_store,
 )
@@ -21,6 +22,7 @@ from runtime_observability.core.args import (
     ContainerArgs,
     JaegerArgs,
     OpenSearchArgs,
+    RetentionArgs,
     SearchEngineArgs,
     VolumeArgs,
 )
@@ -32,6 +34,8 @@ from runtime_observability.core.stores import BADGER, CASSANDRA
 
 _JAEGER_CONFIG = "/etc/jaeger/config.yaml"
 _COLLECTOR_CONFIG = "/etc/otelcol/config.yaml"
+_RETENTION_OPTIONS = "/store-options"
+_RETENTION_MEMORY_MIB = 32
 _STOP_SECONDS = 5
 _STORE_STOP_SECONDS = 30
 _OPENSEARCH_STOP_SECONDS = 60
@@ -107,6 +111,43 @@ def jaeger(settings: Settings, names: Names, observed: Observation) -> JaegerArg
         container = replace(container, labels={**container.labels, **mark})
     engine = _search_engine(settings, names, observed, container) if settings.store_urls else None
     return JaegerArgs(container, url, engine, _cassandra(settings, names))
+
+
+def retention(settings: Settings, names: Names, observed: Observation) -> RetentionArgs:
+    """Its script comes with the component."""
+    user, password = settings.trace_store_user, settings.trace_store_password
+    certificates = settings.trace_store_ca_file
+    options = search_engine.options(user, password, own_ca=bool(certificates))
+    file = {_RETENTION_OPTIONS: options}
+    return RetentionArgs(
+        ContainerArgs(
+            name=names.retention,
+            image=settings.client_image,
+            alias=names.retention,
+            owner=names.owner,
+            labels=labels(names, names.retention, observed),
+            entrypoint=("/bin/sh",),
+            command=(),
+            uploads={
+                **({} if password else file),
+                **({search_engine.CA_FILE: certificates} if certificates else {}),
+            },
+            secret_uploads=file if password else {},
+            ports={},
+            memory_mib=_RETENTION_MEMORY_MIB,
+            limits_swap=observed.limits_swap,
+            environment={
+                "URLS": " ".join(settings.store_urls),
+                "PREFIX": names.index_prefix,
+                "DAYS": str(stores.days(settings.trace_retention)),
+                "OPTIONS": _RETENTION_OPTIONS,
+            },
+            ready_url="",
+            ready_command=("curl", "--version"),
+            stop_seconds=_STOP_SECONDS,
+            is_go=False,
+        )
+    )
 
 
 def collector(
@@ -198,7 +239,6 @@ def _search_engine(
         keep=settings.keep_traces,
         jaeger=str(settings.jaeger_version),
         of_container=_identity(container),
-        today=observed.today.isoformat() if observed.today else "",
     )
 
 

@@ -71,6 +71,11 @@ class ClusterNames:
         return f"{self.cluster}-opensearch"
 
     @property
+    def retention(self) -> str:
+        """What deletes old indices in the search engine in which Jaeger keeps traces."""
+        return f"{self.cluster}-retention"
+
+    @property
     def collector(self) -> str:
         return f"{self.cluster}-collector"
 
@@ -166,6 +171,10 @@ class Names:
     def open_search_traces(self) -> str:
         """Its volume. Another store's has another name: one may stay when the other is used."""
         return f"{self.traces}-opensearch"
+
+    @property
+    def retention(self) -> str:
+        return self.of_cluster.retention
 
     @property
     def collector(self) -> str:

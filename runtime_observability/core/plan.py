@@ -28,6 +28,7 @@ from runtime_observability.core.args import (
     JaegerArgs,
     NodeImageArgs,
     OpenSearchArgs,
+    RetentionArgs,
     StackGuardArgs,
     StackNetworkArgs,
     TracedClusterArgs,
@@ -51,6 +52,7 @@ class Plan:
     stack_guard: StackGuardArgs
     network: StackNetworkArgs
     open_search: OpenSearchArgs | None
+    retention: RetentionArgs | None
     """The stack's own; None where its traces go elsewhere."""
     jaeger: JaegerArgs | None
     """None where the stack has no Jaeger."""
@@ -123,6 +125,7 @@ def make_plan(
             else None
         ),
         jaeger=jaeger,
+        retention=(backends.retention(settings, names, observed) if settings.store_urls else None),
         collector=collector,
         node_image=NodeImageArgs(image, upstream, observed.generation),
         rehearsal=_rehearsal(names, spec, digest, files, on=settings.rehearse_replacement),

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any
 
 from runtime_observability.core import compatibility
 from runtime_observability.core.stores import ELASTICSEARCH, OPENSEARCH
@@ -180,33 +179,6 @@ def replicas(answer: Answer, user: str) -> int:
     return max(0, min(1, nodes - 1))
 
 
-def names(answer: Answer) -> list[str]:
-    """Those of the indices that ``GET /_cat/indices`` lists, as JSON."""
-    found: list[dict[str, Any]] = json.loads(answer.body)
-    return [str(entry["index"]) for entry in found]
-
-
-def older(indices: Iterable[str], prefix: str, today: date, days: int) -> list[str]:
-    """Of ``indices`` Jaeger's daily ones of ``prefix`` whose last span is ``days`` old, sorted.
-
-    An index has the spans that began on its day, in UTC as ``today`` is.
-    """
-    pattern = re.compile(rf"{re.escape(prefix)}-jaeger-[a-z]+-(\d{{4}}-\d{{2}}-\d{{2}})")
-    first = today - timedelta(days=days)
-    return sorted(
-        index
-        for index in indices
-        if (match := pattern.fullmatch(index)) and (day := _date(match[1])) and day < first
-    )
-
-
-def _date(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
-
-
 def trial(prefix: str) -> str:
     """The path of an index that is made and deleted to see that it may be."""
     return f"/{prefix}-jaeger-trial"
@@ -239,6 +211,6 @@ def refuse_a_long_line(answer: Answer, path: str, days: int) -> None:
 
 
 def listing(prefix: str) -> str:
-    """The path that lists the indices of ``prefix``, for ``names``, with the numbers of their
-    shards and of the copies of these."""
+    """The path that lists the indices of ``prefix``, with the numbers of their shards and of the
+    copies of these."""
     return f"/_cat/indices/{prefix}-jaeger-*?h=index,pri,rep&format=json"

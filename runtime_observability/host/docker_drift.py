@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runtime_observability.core.naming import JAEGER_ALIAS, Names
-from runtime_observability.core.stores import NONE, OWN_LABEL
+from runtime_observability.core.stores import NONE, OWN_LABEL, SEARCH_ENGINES
 from runtime_observability.host.docker import PAUSED, Owned
 
 _STARTED = ("running", PAUSED)
@@ -35,23 +35,30 @@ def find(
     made_now: str,
     has_jaeger: bool = True,
     open_search: bool = False,
+    retention: bool = False,
 ) -> DockerDrift:
     """``containers`` and ``networks`` are all that Docker has; ``made_now``: MADE_LABEL of what is
     made again; ``has_jaeger``: one is wanted; ``open_search``: whether the stack wants one of its
-    own, which a Jaeger of another store has never had."""
+    own, and ``retention``: one for the indices of a search engine. A Jaeger of another store has
+    never had either."""
     own = {found.name: found for found in (*containers, *networks) if found.owner == names.owner}
     jaeger = own.get(names.jaeger)
     store = [names.open_search] if jaeger is None or jaeger.store == OWN_LABEL else []
+    has_indices = jaeger is None or jaeger.store in (OWN_LABEL, *SEARCH_ENGINES)
+    keeper = [names.retention] if has_indices else []
     wanted = (
         *([names.jaeger] if has_jaeger else []),
         names.collector,
         *(store if open_search else []),
+        *(keeper if retention else []),
     )
     reasons = {
         name: f"container {name} is {state}: up will make it again"
         for name in wanted
         if (state := _fault(own.get(name), "" if name == names.jaeger else names.network))
     }
+    if names.retention in reasons and names.retention not in own:  # or of an earlier release
+        reasons[names.retention] = f"there is no container {names.retention}: up will make it"
     if names.network not in own:
         reasons[names.network] = (
             f"network {names.network} is gone: up will make it again, and the cluster that was on "
@@ -60,7 +67,7 @@ def find(
     kept = {name: found.made for name, found in own.items() if found.made}
     made = kept | dict.fromkeys(reasons, made_now)
     if names.collector in own and own[names.collector].store == NONE:
-        for name in (names.jaeger, names.open_search):
+        for name in (names.jaeger, names.open_search, names.retention):
             reasons.pop(name, None)  # there was none
     by_hand = (line for name in wanted if name in own for line in _cures(own[name], names))
     return DockerDrift(made, (*reasons.values(), *by_hand))

@@ -63,14 +63,16 @@ def observe(
     udp_ports: Mapping[str, int] | None = None,
     has_jaeger: bool = True,
     open_search: bool = False,
+    retention: bool = False,
     exporters: bool = False,
     preview: bool = False,
 ) -> Observation:
     """Looks at Docker, the ports and the stack's own folder; about 0.3 s.
 
     ``has_jaeger``: whether a Jaeger is to be part of the stack. ``open_search``: whether it wants
-    an OpenSearch of its own. ``exporters``: whether there are any, so that it is asked what names
-    the stack's containers have. ``preview``: two looks at the same machine on one day are alike.
+    an OpenSearch of its own. ``retention``: whether the stack deletes old indices. ``exporters``:
+    whether there are any, so that it is asked what names the stack's containers have. ``preview``:
+    two looks at the same machine on one day are alike.
     """
     is_being_made = cluster_lock.is_held(names.directory)  # asked before what that run writes down
     record = store.load(names)
@@ -116,6 +118,7 @@ def observe(
         made_now=naming.MADE_LATER if preview else now.isoformat(timespec="microseconds"),
         has_jaeger=has_jaeger,
         open_search=open_search,
+        retention=retention,
     )
     trace_store, trace_store_servers, jaeger_spec = _trace_store(names, containers)
     if of_image.result():

@@ -3,8 +3,8 @@
 What Jaeger's container reaches, this machine may not. So the client is curl in a container on the
 stack's network, which lives for a few requests and reads everything from its standard input.
 
-Reads on stdin a task, ``check`` or ``expire``, and the cluster, and prints ``{"replicas"}`` or
-``{"deleted"}``. An error is one line.
+Reads on stdin what is to be checked and the cluster, and prints ``{"replicas"}``. An error is one
+line.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from runtime_observability.core import naming, prefix_mark, search_engine, shards
@@ -135,43 +135,17 @@ def _ask_the_first(cluster: Cluster, paths: Sequence[str]) -> list[Answer]:
         ) from None
 
 
-def expire(cluster: Cluster, prefix: str, today: date, days: int) -> list[str]:
-    """The names of the indices that were older than ``days`` and are deleted."""
-    (listed,) = cluster.ask([search_engine.listing(prefix)])
-    search_engine.refuse_a_status(listed, cluster.user, f"indices:monitor/* on {prefix}-*")
-    old = search_engine.older(search_engine.names(listed), prefix, today, days)
-    if not old:
-        return []
-    for answer in cluster.ask([f"/{index}" for index in old], "DELETE"):
-        if answer.status != 404:
-            search_engine.refuse_a_status(
-                answer, cluster.user, f"indices:admin/delete on {prefix}-*"
-            )
-    return old
-
-
 def main() -> int:
     request: dict[str, Any] = json.load(sys.stdin)
     of_cluster: dict[str, Any] = request["cluster"]
     cluster = Cluster(**{**of_cluster, "urls": tuple(of_cluster["urls"])})
-    where = f"traceStore {cluster.store}"
+    jaeger = Version.parse(request["jaeger"])
+    wanted = Wanted(request["days"], request["shards"], request["replicas"])
     try:
-        if request["task"] == "check":
-            jaeger = Version.parse(request["jaeger"])
-            wanted = Wanted(request["days"], request["shards"], request["replicas"])
-            told: dict[str, Any] = {"replicas": check(cluster, request["prefix"], jaeger, wanted)}
-        else:
-            today = date.fromisoformat(request["today"])
-            told = {"deleted": expire(cluster, request["prefix"], today, request["days"])}
-            if told["deleted"]:
-                log(f"{where}: deleted {', '.join(told['deleted'])}: older than traceRetention")
+        told = {"replicas": check(cluster, request["prefix"], jaeger, wanted)}
     except (UnfitError, runner.CommandError) as error:
-        if request["task"] == "check":
-            print(f"error: {where}: {error}", file=sys.stderr)
-            return 1
-        # The stack is as it was, and the next day's up tries again.
-        log(f"warning: {where}: indices older than traceRetention were not deleted: {error}")
-        told = {"deleted": []}
+        print(f"error: traceStore {cluster.store}: {error}", file=sys.stderr)
+        return 1
     print(json.dumps(told))
     return 0
 

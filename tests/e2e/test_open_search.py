@@ -13,7 +13,7 @@ import pytest
 import trustme
 
 from lab.build import images
-from runtime_observability.core import prefix_mark, stores
+from runtime_observability.core import prefix_mark, retention, stores
 from runtime_observability.core.naming import Names
 from tests import lacking
 from tests.contract import login_server, tls_proxy
@@ -59,6 +59,15 @@ def node(stack: Stack) -> str:
     return f"traced-{stack.name}-opensearch"
 
 
+def keeper_of(stack: Stack) -> str:
+    return f"traced-{stack.name}-retention"
+
+
+def last_line(stack: Stack) -> str:
+    """Of what has looked for old indices."""
+    return stack.docker("logs", "--tail", "1", keeper_of(stack)).strip()
+
+
 def answers(stack: Stack) -> None:
     until("an answer from Jaeger", lambda: traces.answers(stack.jaeger_url), ANSWER_SECONDS)
 
@@ -68,6 +77,17 @@ def test_traces_outlive_jaeger_opensearch_and_then_the_cluster(opensearch: Stack
     container = stack.docker.inspect(node(stack))
     assert not container["HostConfig"]["PortBindings"]
     assert list(container["NetworkSettings"]["Networks"]) == [stack.cluster]
+    keeper = stack.docker.inspect(keeper_of(stack))
+    assert not keeper["HostConfig"]["PortBindings"]
+    until("a look at the indices", lambda: "kept: nothing is older" in last_line(stack), 60)
+    assert document(stack, "verify")["retentionFault"] == ""
+    stack.expect_no_changes()
+    stack.docker("rm", "--force", keeper_of(stack))
+    assert (
+        f"there is no container {keeper_of(stack)}" in document(stack, "verify")["retentionFault"]
+    )
+    stack.up()
+    assert stack.docker.inspect(keeper_of(stack))["State"]["Running"]
     stack.expect_no_changes()
     with pods(stack, "sleep", "300") as single:
         pod = f"{single.name}-0"
@@ -144,7 +164,8 @@ def test_a_cluster_that_exists_has_the_stacks_own_indices_and_no_others(
 ) -> None:
     prefix = Names(stack.name, stack.folder).index_prefix
     expired = f"{prefix}-jaeger-span-{OLD}"
-    for index in (expired, FOREIGN):
+    impossible = f"{prefix}-jaeger-none-2020-02-30"
+    for index in (expired, impossible, FOREIGN, f"near-{expired}"):
         assert "acknowledged" in elsewhere.ask("PUT", f"/{index}")
     stays = {FOREIGN} | {name for name in elsewhere.indices() if not name.startswith(prefix)}
     jaeger = stack.docker.inspect(stack.jaeger)["Id"]
@@ -164,8 +185,10 @@ def test_a_cluster_that_exists_has_the_stacks_own_indices_and_no_others(
         pod = f"{single.name}-0"
         shown(stack, pod, whole)
         start = document(stack, "show", pod)
+        until("the old index to go", lambda: expired not in elsewhere.indices(), 60)
+        assert last_line(stack) == f"kept: deleted {expired}"
+        assert impossible in elsewhere.indices(), "that day was none"
         own = elsewhere.indices() - stays
-        assert expired not in own
         assert any(index.startswith(f"{prefix}-jaeger-span-") for index in own)
         assert all(index.startswith(f"{prefix}-jaeger-") for index in own)
         replicas = json.loads(elsewhere.ask("GET", f"/{prefix}-jaeger-span-*/_settings"))
@@ -270,6 +293,9 @@ def test_a_cluster_that_is_gone_keeps_no_stack_from_leaving_it(
 ) -> None:
     stack.settle(**IN_A_CLUSTER, openSearchUrls=[elsewhere.url])
     stack.docker("kill", elsewhere.name)
+    stack.docker("restart", keeper_of(stack))
+    until("a failure", lambda: retention.fault(last_line(stack)), 90)
+    assert elsewhere.url in document(stack, "verify", code=1)["retentionFault"]
     stack.configure()
     said = stack.up().said
     prefix = Names(stack.name, stack.folder).index_prefix
@@ -379,6 +405,12 @@ def test_a_cluster_behind_tls_and_a_login_is_used_and_left(
     assert NEXT_PASSWORD not in stack.up().said
     with pods(stack, "sleep", "600") as single:
         shown(stack, f"{single.name}-0", whole)
+    expired = f"{prefix}-jaeger-span-{OLD}"
+    assert "acknowledged" in elsewhere.ask("PUT", f"/{expired}")
+    stack.docker("restart", keeper_of(stack))
+    until("the old index to go", lambda: expired not in elsewhere.indices(), 60)
+    inspected = json.dumps(stack.docker.inspect(keeper_of(stack)), ensure_ascii=False)
+    assert json.dumps(NEXT_PASSWORD, ensure_ascii=False)[1:-1] not in inspected
     stack.destroy()
     assert elsewhere.indices() == stays
     assert not [name for name in elsewhere.templates() if name.startswith(prefix)]

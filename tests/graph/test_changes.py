@@ -16,6 +16,7 @@ from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.problem import Problem
 from runtime_observability.core.trace_store import REPLICAS_VARIABLE
 from runtime_observability.core.transition import identity
+from runtime_observability.host import runner
 from tests.configuration import PROJECT, of_stack_file, parsed, spec_of
 from tests.graph.program import Run, run
 from tests.graph.test_exporters import CERTIFICATE
@@ -209,14 +210,17 @@ def test_a_secret_query_url_is_refused() -> None:
 def test_jaeger_alone_waits_for_an_opensearch_of_the_stacks_own(default: Run) -> None:
     own = run({"traceStore": "opensearch", "traceRetention": "7d"})
     node = {"opensearch-image", "opensearch-container", "opensearch-ready", "opensearch-volume"}
-    more = {*node, "jaeger-opensearch-expire"}
+    keeper = {"retention-image", "retention-container", "retention-ready"}
+    more = {*node, *keeper}
     assert set(own.names) - set(default.names) == more
     assert node <= set(own.before("jaeger-container"))
     assert not node & set(own.before("cluster-ensure")) - {"opensearch-image"}
     container = own["opensearch-container"].inputs
     assert not container.get("ports")
     assert (container["user"], container["memory"]) == ("1000", 1536)
-    assert "opensearch-ready" in own.before("jaeger-opensearch-expire")
+    assert "jaeger-ready" in own.before("retention-container"), "it goes before them"
+    for name in ("cluster-ensure", "jaeger-container", "collector-container", "probe-run"):
+        assert not keeper & own.before(name), f"{name} does not wait for it"
     assert changed(default, own).keys() - more == {"jaeger-container", "stack-sweep"}
 
 
@@ -236,11 +240,12 @@ def test_a_cluster_is_checked_before_jaeger_and_left_after_it(
     done = run(OPENSEARCH, secret_keys=["traceStorePassword"])
     differs = changed(default, done)
     assert differs.pop("jaeger-container") >= {"uploads", "labels"}
-    assert differs.keys() == {f"jaeger-opensearch{end}" for end in ("", "-check", "-expire")}
+    keeper = {f"retention-{part}" for part in ("image", "container", "ready")}
+    assert differs.keys() == {"jaeger-opensearch", "jaeger-opensearch-check", *keeper}
     before = done.before("jaeger-container")
     assert {"jaeger-opensearch", "jaeger-opensearch-check"} <= set(before)
     assert "network-network" in done.before("jaeger-opensearch")
-    (parent,) = {done[f"jaeger-opensearch{end}"].parent for end in ("", "-check", "-expire")}
+    (parent,) = {done[f"jaeger-opensearch{end}"].parent for end in ("", "-check")}
     assert parent == done["jaeger-container"].parent
     told = {key: done.exports[key] for key in done.exports.keys() - default.exports.keys()}
     assert told == {"traceStore": "opensearch", "traceRetention": "168h"}
@@ -254,6 +259,47 @@ def test_a_cluster_is_checked_before_jaeger_and_left_after_it(
     assert "traced-dev-" in kept["stack-sweep"].environment["KEPT_ELSEWHERE"]
     assert kept["jaeger-opensearch"].environment["KEEP"] == "true"
     assert changed(done, kept).keys() == {"jaeger-opensearch", "stack-sweep"}
+
+
+@pytest.mark.parametrize("store", ["opensearch", "elasticsearch"])
+def test_old_indices_are_deleted_beside_jaeger_with_its_login(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "of my own")
+    address = {"opensearch": "openSearchUrls", "elasticsearch": "elasticsearchUrls"}[store]
+    settings = {**OPENSEARCH, "traceStore": store, "traceStoreCaFile": CERTIFICATE}
+    settings[address] = settings.pop("openSearchUrls")
+    done = run(settings, secret_keys=["traceStorePassword"])
+    container = done["retention-container"].inputs
+    assert not container.get("ports")
+    assert not container.get("volumes")
+    assert (container["name"], container["user"]) == ("traced-dev-retention", "10001")
+    assert (container["memory"], container["restart"]) == (32, "unless-stopped")
+    assert container["capabilities"] == {"drops": ["ALL"]}
+    assert (container["entrypoints"], container["command"]) == (["/bin/sh"], ["/keep_retention.sh"])
+    files = {file["file"]: file["content"] for file in container["uploads"]["value"]}
+    assert files["/keep_retention.sh"] == runner.script("keep_retention.sh")
+    assert 'user = "ada:hush-hush"' in files["/store-options"]
+    assert 'cacert = "/store-ca.pem"' in files["/store-options"]
+    assert files["/store-ca.pem"] == CERTIFICATE
+    variables = dict(each.split("=", 1) for each in container["envs"])
+    assert variables == {
+        "URLS": "https://search.example:9200",
+        "PREFIX": done[f"jaeger-{store}"].environment["PREFIX"],
+        "DAYS": "7",
+        "OPTIONS": "/store-options",
+    }
+    labels = {each["label"]: each["value"] for each in container["labels"]}
+    owner = done["stack-sweep"].environment["OWNER"]
+    assert labels["runtime-observability.owner"] == owner, "so that the stack's sweep finds it"
+    assert {f"jaeger-{store}", "network-network"} <= done.before("retention-container")
+
+
+@pytest.mark.parametrize("store", ["memory", "badger", "cassandra"])
+def test_no_other_store_has_indices_to_delete(store: str) -> None:
+    servers = {KEYS[store]: [HERE[store]]} if store in HERE else {}
+    done = run({"traceStore": store, "traceRetention": "7d", **servers})
+    assert not [name for name in done.names if name.startswith("retention")]
 
 
 @pytest.mark.parametrize(("replicas", "told"), [(-1, True), (0, False), (1, False)])

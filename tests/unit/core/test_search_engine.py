@@ -49,25 +49,6 @@ def test_answers_are_read_in_their_order() -> None:
     assert search_engine.answers("docker: no such image") == []
 
 
-@pytest.mark.parametrize(
-    ("index", "goes"),
-    [
-        (f"{PREFIX}-jaeger-span-2026-02-22", True),
-        (f"{PREFIX}-jaeger-service-2026-02-22", True),
-        (f"{PREFIX}-jaeger-span-2026-02-23", False),
-        (f"{PREFIX}-jaeger-span-2026-03-02", False),
-        (f"{PREFIX}-jaeger-span-2026-02-30", False),
-        (f"{PREFIX}-jaeger-span-archive", False),
-        (f"{PREFIX}0-jaeger-span-2020-01-01", False),
-        (f"x{PREFIX}-jaeger-span-2020-01-01", False),
-        ("jaeger-span-2020-01-01", False),
-        (f"{PREFIX}-jaeger-span-2020-01-01-x", False),
-    ],
-)
-def test_what_is_older_than_the_retention_and_the_stacks_own_goes(index: str, goes: bool) -> None:
-    assert search_engine.older([index], PREFIX, TODAY, 7) == ([index] if goes else [])
-
-
 @pytest.mark.parametrize("code", [3, 6, 7, 28, 35, 52, 56, 60, 77])
 def test_every_reason_for_no_answer_names_the_address(code: int) -> None:
     told = search_engine.unreachable(Answer("", 0, code, ""), "https://search.example:9200")

@@ -475,6 +475,31 @@ def test_a_jaeger_that_is_not_wanted_is_not_missed_nor_one_that_was_not_there(
     assert names.jaeger in observed.made, "another one, whatever there was before"
 
 
+@pytest.mark.parametrize(
+    ("store", "state", "told"),
+    [
+        ("opensearch (own)", "exited", "container traced-dev-retention is exited: up will make it"),
+        ("opensearch", "", "there is no container traced-dev-retention: up will make it"),
+        ("elasticsearch", "", "there is no container traced-dev-retention: up will make it"),
+        ("elasticsearch", "running", ""),
+        ("badger", "", ""),
+    ],
+)
+@pytest.mark.usefixtures("record")
+def test_what_deletes_old_indices_is_made_again_where_jaeger_has_some(
+    names: Names, daemon: FakeDaemon, store: str, state: str, told: str
+) -> None:
+    (jaeger,) = [found for found in daemon.containers if found.name == names.jaeger]
+    jaeger.labels[naming.STORE_LABEL] = store
+    if state:
+        on = [f"id-of-{names.network}"]
+        daemon.container(names.retention, labels=names.labels, state=state, networks=on)
+    observed = observe(names, {}, retention=True)
+    assert [notice[: len(told)] for notice in observed.notices] == ([told] if told else [])
+    assert (names.retention in observed.made) is bool(told)
+    assert not observe(names, {}).notices, "none is wanted"
+
+
 @pytest.mark.usefixtures("record")
 def test_a_container_that_has_not_ended_is_left(names: Names, daemon: FakeDaemon) -> None:
     """Another Jaeger would not have what the one that is paused has in its memory."""

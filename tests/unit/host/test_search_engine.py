@@ -6,8 +6,6 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
-from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -31,7 +29,6 @@ CLUSTER = Cluster(
     owner="me",
 )
 CHECK = {
-    "task": "check",
     "prefix": "traced-dev",
     "jaeger": "2.13.0",
     "replicas": -1,
@@ -46,11 +43,8 @@ def _daemon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(docker, "daemon", lambda: DAEMON)
 
 
-EXPIRE = {"task": "expire", "prefix": "traced-dev", "today": "2026-11-28", "days": 7}
-
-
-def run(monkeypatch: pytest.MonkeyPatch, task: dict[str, Any]) -> int:
-    document = {**task, "cluster": vars(CLUSTER) | {"urls": list(CLUSTER.urls)}}
+def run(monkeypatch: pytest.MonkeyPatch) -> int:
+    document = {**CHECK, "cluster": vars(CLUSTER) | {"urls": list(CLUSTER.urls)}}
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(document)))
     return search_engine.main()
 
@@ -60,62 +54,17 @@ def test_the_number_of_replicas_is_printed(
 ) -> None:
     check = Mock(return_value=1)
     monkeypatch.setattr(search_engine, "check", check)
-    assert run(monkeypatch, CHECK) == 0
+    assert run(monkeypatch) == 0
     check.assert_called_once_with(CLUSTER, "traced-dev", Version.parse("2.13.0"), Wanted(7, 3, -1))
     assert json.loads(capsys.readouterr().out) == {"replicas": 1}
 
 
-def test_what_was_too_old_is_told(
+def test_a_cluster_that_cannot_be_used_is_an_error_of_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    expire = Mock(return_value=["spans-1", "spans-2"])
-    monkeypatch.setattr(search_engine, "expire", expire)
-    assert run(monkeypatch, EXPIRE) == 0
-    expire.assert_called_once_with(CLUSTER, "traced-dev", date(2026, 11, 28), 7)
-    said = capsys.readouterr()
-    assert json.loads(said.out) == {"deleted": ["spans-1", "spans-2"]}
-    assert "traceStore opensearch: deleted spans-1, spans-2" in said.err
-
-
-@pytest.mark.parametrize(
-    ("statuses", "told"),
-    [
-        ((401,), "it refuses traceStoreUser ada and traceStorePassword"),
-        ((403,), "traceStoreUser ada may not do this (403): grant indices:monitor/* on traced-dev"),
-        ((200, 403), "traceStoreUser ada may not do this (403): grant indices:admin/delete on tr"),
-    ],
-)
-def test_a_login_that_may_not_see_or_delete_what_is_too_old_is_named(
-    monkeypatch: pytest.MonkeyPatch, statuses: tuple[int, ...], told: str
-) -> None:
-    listed = json.dumps([{"index": "traced-dev-jaeger-span-2026-01-01"}])
-    answers = iter([Answer(listed, status, 0, "") for status in statuses])
-    monkeypatch.setattr(Cluster, "ask", lambda *_: [next(answers)])
-    with pytest.raises(UnfitError) as refused:
-        search_engine.expire(CLUSTER, "traced-dev", date(2026, 11, 28), 7)
-    assert told in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("task", "expected"),
-    [
-        (CHECK, (1, "", "error: traceStore opensearch: no node answers")),
-        (EXPIRE, (0, '{"deleted": []}', "were not deleted: no node answers")),
-    ],
-)
-def test_a_cluster_that_cannot_be_used_stops_the_check_alone(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    task: dict[str, Any],
-    expected: tuple[int, str, str],
-) -> None:
-    unfit = Mock(side_effect=UnfitError("no node answers"))
-    monkeypatch.setattr(search_engine, task["task"], unfit)
-    code, printed, told = expected
-    assert run(monkeypatch, task) == code
-    said = capsys.readouterr()
-    assert said.out.strip() == printed
-    assert told in said.err
+    monkeypatch.setattr(search_engine, "check", Mock(side_effect=UnfitError("no node answers")))
+    assert run(monkeypatch) == 1
+    assert capsys.readouterr() == ("", "error: traceStore opensearch: no node answers\n")
 
 
 @pytest.mark.parametrize(

@@ -275,6 +275,25 @@ def test_a_collector_that_docker_restarted_is_told(
     assert f": it ended by itself {end}{stack.collector.name}` says more" in told
 
 
+def test_why_old_indices_are_not_deleted_is_told_and_breaks_nothing(
+    ktrace: Ktrace, stack: Stack, daemon: FakeDaemon, names: Names, tmp_path: Path
+) -> None:
+    stack.jaeger.labels = names.labels | {naming.STORE_LABEL: "elasticsearch"}
+    why = "https://search.example:9200: no route to host"
+    daemon.container(names.retention, labels=names.labels, log=f"not kept: {why}\n")
+    saved = tmp_path / "verified.json.gz"
+    shown = ktrace("verify", "--save", str(saved))
+    again = ktrace("verify", "--from", str(saved))
+    as_json = ktrace("verify", "--json")
+    assert (shown.returncode, again.returncode, as_json.returncode) == (0, 0, 0)
+    for told in (shown.lines, again.lines):
+        assert f"traceRetention is not kept: {why}" in told
+    validate("verify", as_json.document)
+    assert as_json.document["retentionFault"] == why
+    daemon.containers[-1].log = "kept: nothing is older than 7 days\n"
+    assert "traceRetention" not in ktrace("verify").stdout
+
+
 def test_the_json_has_each_component_and_the_span(ktrace: Ktrace, stack: Stack) -> None:
     shown = ktrace("verify", "--stack", "dev", "--json")
     assert (shown.returncode, shown.stderr) == (0, "")
@@ -289,6 +308,7 @@ def test_the_json_has_each_component_and_the_span(ktrace: Ktrace, stack: Stack) 
         "lostTraces": None,
         "restarts": [],
         "notKnown": [],
+        "retentionFault": "",
     }
 
 

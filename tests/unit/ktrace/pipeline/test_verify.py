@@ -203,6 +203,46 @@ def pipeline(names: Names, monkeypatch: pytest.MonkeyPatch) -> StackPipeline:
     return working
 
 
+@pytest.mark.parametrize(
+    ("state", "said", "told"),
+    [
+        ("running", "not kept: http://a:9200: Failed to connect", "http://a:9200: Failed to conn"),
+        ("running", "not kept: https://a answers 401 to GET /x", "set today's traceStoreUser"),
+        ("running", "not kept: https://a answers 403 to DELETE /x", "grant indices:monitor/*"),
+        ("running", "kept: nothing is older than 7 days", ""),
+        ("running", "", ""),
+        ("exited", "not kept: x", "container traced-dev-retention is exited: `pulumi up` makes it"),
+        ("paused", "", "is paused: `docker unpause traced-dev-retention` lets it go on"),
+        ("", "", "there is no container traced-dev-retention: `pulumi up` makes it"),
+    ],
+)
+@pytest.mark.parametrize("store", ["opensearch", "opensearch (own)", "elasticsearch", "badger", ""])
+def test_why_old_indices_are_not_deleted_is_told(
+    pipeline: StackPipeline,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    store: str,
+    state: str,
+    said: str,
+    told: str,
+) -> None:
+    def run(argv: Any, **_: Any) -> runner.Result:
+        assert argv == ["docker", "logs", "--tail", "1", pipeline.names.retention]
+        return runner.Result(tuple(argv), 0, f"{said}\n", "")
+
+    monkeypatch.setattr(runner, "run", run)
+    pipeline.containers[1] = replace(pipeline.containers[1], store=store)
+    if state:
+        name = pipeline.names.retention
+        pipeline.containers.append(Owned("3", name, "o", "dev", "/p", state=state))
+    found = pipeline.retention_fault
+    if store in ("badger", "") or not told:
+        assert found == ""
+    else:
+        assert told in found
+        assert "not kept" not in found
+
+
 def test_when_every_hop_works_the_component_is_silent_itself(pipeline: StackPipeline) -> None:
     broken = hops.first_broken(pipeline, NODE, "containerd")
     assert broken.hop == hops.EXPORTS
