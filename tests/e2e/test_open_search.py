@@ -7,7 +7,6 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trustme
@@ -17,8 +16,10 @@ from runtime_observability.core import prefix_mark, retention, stores
 from runtime_observability.core.naming import Names
 from tests import lacking
 from tests.contract import login_server, tls_proxy
+from tests.e2e import search_engine
 from tests.e2e.kept import destroy_and_find_again
 from tests.e2e.ktrace import document, of_spans, shown, whole
+from tests.e2e.search_engine import FOREIGN, Elsewhere
 from tests.live import traces
 from tests.live.pods import pods
 from tests.live.stack import Stack
@@ -110,52 +111,16 @@ def test_traces_outlive_jaeger_opensearch_and_then_the_cluster(opensearch: Stack
 
 HEAP_MIB = 256
 OLD = "2020-01-31"
-FOREIGN = f"traced-other-0123456789abcdef-jaeger-span-{OLD}"
-
-
-class Elsewhere:
-    """An OpenSearch that is no part of the stack; the stack's containers reach it by its name."""
-
-    def __init__(self, stack: Stack) -> None:
-        self.docker = stack.docker
-        self.name = f"traced-{stack.name}-elsewhere-{secrets.token_hex(2)}"
-        variables = stores.own_environment(HEAP_MIB)
-        del variables["http.max_initial_line_length"]
-        given = [f"--env={name}={value}" for name, value in variables.items()]
-        self.docker(
-            "run", "--detach", "--name", self.name, "--network", stack.cluster, *given,
-            stack.config["openSearchImage"],
-        )  # fmt: skip
-        until("an answer from it", lambda: bool(self.ask("GET", "/_cluster/health")), 180)
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.name}:9200"
-
-    def ask(self, method: str, path: str, body: str = "") -> str:
-        """Empty without an answer."""
-        curl = ["curl", "--silent", "--request", method, f"http://127.0.0.1:9200{path}"]
-        curl += ["--header", "Content-Type: application/json", "--data", body] if body else []
-        return self.docker("exec", self.name, *curl, check=False)
-
-    def indices(self) -> set[str]:
-        listed: list[dict[str, Any]] = json.loads(self.ask("GET", "/_cat/indices?format=json"))
-        return {str(index["index"]) for index in listed}
-
-    def templates(self) -> set[str]:
-        composed = json.loads(self.ask("GET", "/_index_template"))["index_templates"]
-        return {*json.loads(self.ask("GET", "/_template")), *(each["name"] for each in composed)}
 
 
 @pytest.fixture
 def elsewhere(stack: Stack) -> Iterator[Elsewhere]:
     refuse_a_lab_without_it(stack)
-    found = Elsewhere(stack)
-    try:
+    variables = stores.own_environment(HEAP_MIB)
+    del variables["http.max_initial_line_length"]
+    given = (f"--env={name}={value}" for name, value in variables.items())
+    with search_engine.running(stack, *given, stack.config["openSearchImage"]) as found:
         yield found
-    finally:
-        stack.settle()
-        stack.docker("rm", "--force", "--volumes", found.name)
 
 
 @pytest.mark.every_store
@@ -230,34 +195,6 @@ def test_a_cluster_without_room_for_the_days_is_refused(stack: Stack, elsewhere:
     assert stack.docker.inspect(stack.jaeger)["Id"] == jaeger, "the old one goes on"
     allow(16 + there)
     stack.up()
-
-
-@pytest.mark.every_store
-def test_a_host_of_two_addresses_of_which_one_is_dead_is_used(
-    stack: Stack, elsewhere: Elsewhere
-) -> None:
-    """A packet to the dead one has no answer at all; Docker's DNS tells the two in any order."""
-    image = stack.docker.inspect(stack.server)["Config"]["Image"]
-    if not image.startswith(images.PREFIX):
-        lacking.refuse("only the lab's node image is known to have iptables")
-    host, dead = f"{elsewhere.name}-both", f"{elsewhere.name}-dead"
-    stack.docker("network", "disconnect", stack.cluster, elsewhere.name)
-    stack.docker("network", "connect", "--alias", host, stack.cluster, elsewhere.name)
-    drop = "iptables -I INPUT -p tcp --dport 9200 -j DROP && exec sleep 3600"
-    stack.docker(
-        "run", "--detach", "--name", dead, "--network", stack.cluster, "--network-alias", host,
-        "--cap-add=NET_ADMIN", "--entrypoint", "sh", image, "-c", drop,
-    )  # fmt: skip
-    try:
-        stack.settle(**IN_A_CLUSTER, openSearchUrls=[f"http://{host}:9200"])
-        with pods(stack, "sleep", "600") as single:
-            shown(stack, f"{single.name}-0", whole)
-        prefix = Names(stack.name, stack.folder).index_prefix
-        assert any(name.startswith(f"{prefix}-jaeger-span-") for name in elsewhere.indices())
-        stack.settle()
-        assert not any(name.startswith(prefix) for name in elsewhere.indices())
-    finally:
-        stack.docker("rm", "--force", "--volumes", dead)
 
 
 @pytest.mark.every_store
