@@ -39,28 +39,33 @@ left="indices and templates $PREFIX-jaeger-* of $STORE at $URLS"
 reason="docker cannot run $IMAGE"
 cure="\`pulumi up\` and \`pulumi destroy\` remove them"
 for url in $URLS; do
-  listed=$(requests GET "$url" "/_cat/indices/$PREFIX-jaeger-*?h=index" | run_curl 2>&1) || :
-  status=$(printf '%s\n' "$listed" | statuses)
-  reason="$url: $(printf '%s\n' "$listed" | tail -n 1)"
-  [ "$status" = 200 ] || continue
-  used_by=$(requests GET "$url" "/_index_template/$PREFIX-jaeger-mark" | run_curl 2>&1 |
-    sed -n 's/.*"docker" *: *"\([^"]*\)".*/\1/p') || :
-  if [ -n "$used_by" ] && [ "$used_by" != "$(docker info --format '{{.ID}}')" ]; then
-    echo "stack $STACK: $left were NOT deleted, because a stack of this name and folder has used them" \
-      "last from another Docker daemon, $used_by: where that is gone, $cure" >&2
-    exit 0
-  fi
-  set -- "/_template/$PREFIX-jaeger-*" "/_index_template/$PREFIX-jaeger-*"
-  for index in $listed; do
-    case $index in
-      "$PREFIX"-jaeger-*) set -- "$@" "/$index" ;;
-    esac
+  # Until none is listed any more: an answer that is lost looks like a success.
+  for round in 1 2 3 last; do
+    listed=$(requests GET "$url" "/_cat/indices/$PREFIX-jaeger-*?h=index" | run_curl 2>&1) || :
+    status=$(printf '%s\n' "$listed" | statuses)
+    reason="$url: $(printf '%s\n' "$listed" | tail -n 1)"
+    [ "$status" = 200 ] || continue 2
+    used_by=$(requests GET "$url" "/_index_template/$PREFIX-jaeger-mark" | run_curl 2>&1 |
+      sed -n 's/.*"docker" *: *"\([^"]*\)".*/\1/p') || :
+    if [ -n "$used_by" ] && [ "$used_by" != "$(docker info --format '{{.ID}}')" ]; then
+      echo "stack $STACK: $left were NOT deleted, because a stack of this name and folder has used them" \
+        "last from another Docker daemon, $used_by: where that is gone, $cure" >&2
+      exit 0
+    fi
+    set --
+    for index in $listed; do
+      case $index in
+        "$PREFIX"-jaeger-*) set -- "$@" "/$index" ;;
+      esac
+    done
+    [ "$round" = 1 ] || [ $# -gt 0 ] || exit 0
+    reason="$url still has them" && [ "$round" != last ] || break 2
+    set -- "/_template/$PREFIX-jaeger-*" "/_index_template/$PREFIX-jaeger-*" "$@"
+    failed=$(requests DELETE "$url" "$@" | run_curl 2>&1 | statuses | grep -vx -e 200 -e 404) || :
+    if [ -n "$failed" ]; then
+      reason="$url answers" && for status in $failed; do reason="$reason $status"; done
+      break 2
+    fi
   done
-  failed=$(requests DELETE "$url" "$@" | run_curl 2>&1 | statuses | grep -vx -e 200 -e 404) || :
-  if [ -z "$failed" ]; then
-    exit 0
-  fi
-  reason="$url answers" && for status in $failed; do reason="$reason $status"; done
-  break
 done
 echo "stack $STACK: $left were NOT deleted ($reason): $cure once it answers" >&2
