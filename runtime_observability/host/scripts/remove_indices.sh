@@ -1,8 +1,8 @@
 # Deletes what stack $STACK has in $STORE at $URLS: the indices and templates of $PREFIX, unless they
 # are to be kept ($KEEP is not empty), or a stack of the same name and folder has used them last from
 # another Docker daemon, as the mark there tells (prefix_mark.py). A cluster that cannot be asked is
-# told and does not stop the destroy. stdin has curl's options with the login, then a line with --, then the certificates as an
-# archive for %b of printf.
+# told and does not stop the destroy. stdin has curl's options with the login, then a line with --, then
+# the certificates as an archive for %b of printf.
 # Pulumi's state contains this script and runs it from there: it needs only docker.
 set -eu
 
@@ -23,12 +23,15 @@ run_curl() {
   docker start --attach --interactive "$container" || :
 }
 
-# Requests of method $1 for the paths $3… at $2, one after the other.
+# Requests of method $1 for the paths $3… at $2, one after the other. No "next" is the last line: curl
+# would complain on stderr that there is no URL, in the middle of a line of its output.
 requests() {
-  method=$1 url=$2
+  method=$1 url=$2 next=
   shift 2
   for path; do
-    printf '%s\nrequest = "%s"\nurl = "%s%s"\nnext\n' "$options" "$method" "$url" "$path"
+    printf '%s%s\nrequest = "%s"\nurl = "%s%s"\n' "$next" "$options" "$method" "$url" "$path"
+    next='next
+'
   done
 }
 
@@ -39,33 +42,28 @@ left="indices and templates $PREFIX-jaeger-* of $STORE at $URLS"
 reason="docker cannot run $IMAGE"
 cure="\`pulumi up\` and \`pulumi destroy\` remove them"
 for url in $URLS; do
-  # Until none is listed any more: an answer that is lost looks like a success.
-  for round in 1 2 3 last; do
-    listed=$(requests GET "$url" "/_cat/indices/$PREFIX-jaeger-*?h=index" | run_curl 2>&1) || :
-    status=$(printf '%s\n' "$listed" | statuses)
-    reason="$url: $(printf '%s\n' "$listed" | tail -n 1)"
-    [ "$status" = 200 ] || continue 2
-    used_by=$(requests GET "$url" "/_index_template/$PREFIX-jaeger-mark" | run_curl 2>&1 |
-      sed -n 's/.*"docker" *: *"\([^"]*\)".*/\1/p') || :
-    if [ -n "$used_by" ] && [ "$used_by" != "$(docker info --format '{{.ID}}')" ]; then
-      echo "stack $STACK: $left were NOT deleted, because a stack of this name and folder has used them" \
-        "last from another Docker daemon, $used_by: where that is gone, $cure" >&2
-      exit 0
-    fi
-    set --
-    for index in $listed; do
-      case $index in
-        "$PREFIX"-jaeger-*) set -- "$@" "/$index" ;;
-      esac
-    done
-    [ "$round" = 1 ] || [ $# -gt 0 ] || exit 0
-    reason="$url still has them" && [ "$round" != last ] || break 2
-    set -- "/_template/$PREFIX-jaeger-*" "/_index_template/$PREFIX-jaeger-*" "$@"
-    failed=$(requests DELETE "$url" "$@" | run_curl 2>&1 | statuses | grep -vx -e 200 -e 404) || :
-    if [ -n "$failed" ]; then
-      reason="$url answers" && for status in $failed; do reason="$reason $status"; done
-      break 2
-    fi
+  listed=$(requests GET "$url" "/_cat/indices/$PREFIX-jaeger-*?h=index" | run_curl 2>&1) || :
+  status=$(printf '%s\n' "$listed" | statuses)
+  reason="$url: $(printf '%s\n' "$listed" | tail -n 1)"
+  [ "$status" = 200 ] || continue
+  used_by=$(requests GET "$url" "/_index_template/$PREFIX-jaeger-mark" | run_curl 2>&1 |
+    sed -n 's/.*"docker" *: *"\([^"]*\)".*/\1/p') || :
+  if [ -n "$used_by" ] && [ "$used_by" != "$(docker info --format '{{.ID}}')" ]; then
+    echo "stack $STACK: $left were NOT deleted, because a stack of this name and folder has used them" \
+      "last from another Docker daemon, $used_by: where that is gone, $cure" >&2
+    exit 0
+  fi
+  set -- "/_template/$PREFIX-jaeger-*" "/_index_template/$PREFIX-jaeger-*"
+  for index in $listed; do
+    case $index in
+      "$PREFIX"-jaeger-*) set -- "$@" "/$index" ;;
+    esac
   done
+  failed=$(requests DELETE "$url" "$@" | run_curl 2>&1 | statuses | grep -vx -e 200 -e 404) || :
+  if [ -z "$failed" ]; then
+    exit 0
+  fi
+  reason="$url answers" && for status in $failed; do reason="$reason $status"; done
+  break
 done
 echo "stack $STACK: $left were NOT deleted ($reason): $cure once it answers" >&2
