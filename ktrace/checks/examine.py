@@ -25,6 +25,7 @@ from runtime_observability.host import (
     preflight,
     runner,
     store,
+    taken_ports,
 )
 
 
@@ -82,8 +83,8 @@ def examine(
         *problems(
             "ports",
             [
-                *preflight.refuse_taken_ports(names, host_ports, containers, settings.port_offset),
-                *preflight.refuse_taken_ports(names, udp_ports, containers, protocol="udp"),
+                *taken_ports.refuse(names, host_ports, containers, settings.port_offset),
+                *taken_ports.refuse(names, udp_ports, containers, protocol="udp"),
             ],
             ", ".join(map(str, sorted([*host_ports.values(), *udp_ports.values()]))),
         ),

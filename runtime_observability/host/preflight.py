@@ -6,7 +6,6 @@ its files are still as ensure made them: Pulumi cannot see that, as a Command ha
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -22,13 +21,12 @@ from runtime_observability.core.compatibility import OLDEST_K3D
 from runtime_observability.core.naming import NODE_IMAGE, Names
 from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.problem import Problem
-from runtime_observability.core.settings.model import MOST_PORT_OFFSET, PORT_DEFAULTS
 from runtime_observability.core.settings.node_extras import split_node_volume
 from runtime_observability.core.stores import MEMORY
 from runtime_observability.core.transition import with_agents
 from runtime_observability.core.versions import Version
 from runtime_observability.host import (
-    api_server,
+    cluster_drift,
     cluster_lock,
     daemon,
     disk,
@@ -39,14 +37,12 @@ from runtime_observability.host import (
     memory_loss,
     own_container,
     ownership,
-    ports,
     runner,
     store,
+    taken_ports,
 )
-from runtime_observability.host.api_server import ApiServer
 from runtime_observability.host.docker import ClusterNodes, Owned
 from runtime_observability.host.files import nearest_folder
-from runtime_observability.host.http import httpx
 from runtime_observability.host.memory_loss import Memory
 
 _K3D_SECONDS = 10
@@ -83,7 +79,10 @@ def observe(
         asked = (names.collector, names.jaeger) if exporters else ()
         of_names = {name: looks.submit(docker.reached_as, name) for name in asked}
         of_loss = looks.submit(memory_loss.read, names.of_cluster)
-        of_api, of_image = looks.submit(find_api_drift, names), looks.submit(is_gone, image)
+        of_api, of_image = (
+            looks.submit(cluster_drift.find_in_the_api, names),
+            looks.submit(is_gone, image),
+        )
     problems = [
         *check_folders(names),
         *refuse_missing_sources(names, volumes),
@@ -103,13 +102,13 @@ def observe(
     problems += ownership.refuse_renamed_nodes(names, containers)
     # Where the folder was moved or copied, what it was moved from has the ports.
     if not any(problem.key == ownership.FOLDER for problem in of_others):
-        problems += refuse_taken_ports(names, host_ports, containers, port_offset)
-        problems += refuse_taken_ports(names, udp_ports or {}, containers, protocol="udp")
+        problems += taken_ports.refuse(names, host_ports, containers, port_offset)
+        problems += taken_ports.refuse(names, udp_ports or {}, containers, protocol="udp")
     problems += refuse_missing_registries(registries, containers)
     if record:
         address = runner.variables.get("DOCKER_HOST", "")
         problems += ownership.refuse_another_daemon(names, record, engine, address)
-    drift = (find_drift(names, record, containers) or of_api.result()) if record else []
+    drift = (cluster_drift.find(names, record, containers) or of_api.result()) if record else []
     now = datetime.now(UTC)
     found = docker_drift.find(
         names,
@@ -284,126 +283,3 @@ def advise_on_losses(memory: Memory | None) -> list[str]:
         *([f"traces are lost: {loss}"] if loss and loss.crashes else []),
         *(f"spans may be lost: {crashes}" for crashes in memory.crashes),
     ]
-
-
-def refuse_taken_ports(
-    names: Names,
-    host_ports: Mapping[str, int],
-    containers: list[Owned],
-    port_offset: int = 0,
-    protocol: str = "tcp",
-) -> list[Problem]:
-    """``host_ports`` by the key that sets each, as ``port_offset`` has moved them."""
-    holders = {
-        port: container for container in containers for port in container.host_ports(protocol)
-    }
-    problems = []
-    for key, port in host_ports.items():
-        holder = holders.get(port)
-        if holder and holder.owner == names.owner:
-            continue
-        if holder is None and ports.is_free(port, protocol):
-            continue
-        if holder is None and ports.is_published_by_docker(port, protocol):
-            problems.append(_left_to_docker(key, port))
-            continue
-        who = f"container {holder.whose}" if holder else "another program on this machine"
-        problems.append(
-            Problem(
-                key,
-                f"port {port} on 127.0.0.1 is held by {who}",
-                cure=_other_port(key, port, port_offset) + _former_name(names, holder, containers),
-            )
-        )
-    return problems
-
-
-def _left_to_docker(key: str, port: int) -> Problem:
-    return Problem(
-        key,
-        f"port {port} on 127.0.0.1 is held by Docker, though no container has it",
-        "a Docker that was killed can leave that to the next one",
-        "run this again; if it says the same, restart Docker: `sudo systemctl restart docker`",
-    )
-
-
-def _other_port(key: str, port: int, port_offset: int) -> str:
-    """How to give ``key`` another port: portOffset moves those at their defaults, no others."""
-    if key not in PORT_DEFAULTS:
-        return "publish it on another HOSTPORT"
-    if port != PORT_DEFAULTS[key] + port_offset:
-        return f"choose another: `pulumi config set {key} {_next(port, 1, 65535)}`"
-    return (
-        "choose other ports for this stack: "
-        f"`pulumi config set portOffset {_next(port_offset, 100, MOST_PORT_OFFSET)}` moves every "
-        "port that has its default"
-    )
-
-
-def _next(number: int, step: int, most: int) -> int:
-    return number + step if number + step <= most else number - step
-
-
-def _former_name(names: Names, holder: Owned | None, containers: list[Owned]) -> str:
-    """The cure for a stack that was renamed: what it made still has the name from before.
-
-    Another stack of the folder can be a neighbour too, and nothing in Docker tells the two apart.
-    """
-    if holder is None or holder.folder != str(names.folder):
-        return ""
-    if names.owner in {container.owner for container in containers}:
-        return ""
-    return (
-        f"; or, if this stack is {holder.stack} renamed, give it back its name: "
-        f"`pulumi stack rename {holder.stack}`"
-    )
-
-
-def find_drift(names: Names, record: Record, containers: list[Owned]) -> list[str]:
-    """How the nodes and their files differ from what ensure made; empty when they are the same."""
-    if not record.complete:
-        return [f"the last run ended before cluster {names.cluster} was complete"]
-    nodes = {node.name: node for node in containers if node.owner == names.owner}
-    drift = []
-    if any(container.cluster == names.rehearsal for container in containers):
-        drift.append(f"a rehearsal of cluster {names.cluster} was interrupted and is still there")
-    for name in record.nodes:
-        node = nodes.get(name)
-        if node is None:
-            drift.append(f"node {name} is gone")
-        elif node.state != "running":
-            drift.append(f"node {name} is {node.state}")
-        elif not node.is_on(names.network):
-            drift.append(f"node {name} is not on network {names.network}")
-        elif node.spec != record.digest:
-            drift.append(f"node {name} was made from another configuration")
-    for file, digest in record.spec["files"].items():
-        path = names.node_directory / file
-        try:
-            if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-                drift.append(f"{path} was changed")
-        except FileNotFoundError:
-            drift.append(f"{path} is gone")
-        except (OSError, ValueError) as error:
-            drift.append(f"{path} cannot be read: {error}")
-    return drift
-
-
-def find_api_drift(names: Names) -> list[str]:
-    """Why the API server cannot be used; empty if it can.
-
-    A node's container can run while k3s in it is dead: k3d's entrypoint outlives k3s.
-    """
-    try:
-        with ApiServer(names.kubeconfig) as api:
-            status = api.status("/readyz")
-    except api_server.UnusableKubeconfigError:
-        return [f"{names.kubeconfig} cannot be read"]
-    except httpx.HTTPError as error:
-        return [f"the API server of cluster {names.cluster} does not answer: {error}"]
-    if status in (401, 403):
-        return [
-            f"the API server refuses {names.kubeconfig} ({status}): it has expired or is another "
-            "cluster's"
-        ]
-    return [] if status == 200 else [f"the API server answers {status} to /readyz"]

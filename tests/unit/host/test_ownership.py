@@ -16,14 +16,7 @@ from runtime_observability.core.transition import identity
 from runtime_observability.host import ownership, store
 from runtime_observability.host.docker import Daemon, Owned
 from tests.configuration import parsed, spec_of
-
-STRANGER = "fedcba9876543210"
-
-
-def container(name: str, owner: str = "", **values: str) -> Owned:
-    who = {"stack": "other", "folder": "/home/bob/x"} if owner else {"stack": "", "folder": ""}
-    return Owned(id=f"id-of-{name}", name=name, owner=owner, **(who | values))
-
+from tests.unit.host.objects import STRANGER, container
 
 # --- names of other owners ------------------------------------------------------------------------
 
@@ -255,3 +248,45 @@ def test_a_folder_of_another_user_is_refused(
     assert "belongs to another user of this machine" in problem.seen
     claimed.directory.rename(claimed.directory.with_name("other"))
     assert ownership.refuse_a_claimed_folder(claimed) == [], "nobody has it"
+
+
+# --- nodes that somebody added --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", ["server", "agent"])
+def test_a_node_that_somebody_added_stops_no_run_and_is_named(names: Names, role: str) -> None:
+    """`k3d node create` gives it no owner label."""
+    nodes = [
+        container(names.node("server", 0), names.owner, cluster=names.cluster, role="server"),
+        container("k3d-extra-0", cluster=names.cluster, role=role),
+    ]
+    assert ownership.refuse_objects_of_others(names, nodes, []) == []
+    (line,) = ownership.advise_on_added_nodes(names, nodes)
+    assert line.startswith("node k3d-extra-0 of cluster traced-dev is not this stack's")
+    assert "`k3d node delete k3d-extra-0`" in line
+    assert ownership.advise_on_added_nodes(names, nodes[:1]) == []
+
+
+@pytest.mark.parametrize("owner", ["", STRANGER])
+def test_a_node_is_added_to_a_cluster_of_ours_alone(names: Names, owner: str) -> None:
+    nodes = [
+        container(names.node("server", 0), owner, cluster=names.cluster, role="server"),
+        container("k3d-extra-0", cluster=names.cluster, role="agent"),
+    ]
+    refused = ownership.refuse_objects_of_others(names, nodes, [])
+    assert [problem.seen.partition(" ")[0] for problem in refused] == [
+        "k3d-traced-dev-server-0",
+        "k3d-extra-0",
+    ]
+    assert ownership.advise_on_added_nodes(names, nodes) == []
+
+
+def test_a_node_of_another_owner_takes_the_name_though_we_have_one(names: Names) -> None:
+    nodes = [
+        container(names.node("server", 0), names.owner, cluster=names.cluster, role="server"),
+        container(names.node("agent", 0), STRANGER, cluster=names.cluster, role="agent"),
+        container("k3d-extra-0", cluster=names.cluster, role="agent"),
+    ]
+    (problem,) = ownership.refuse_objects_of_others(names, nodes, [])
+    assert problem.seen.startswith("k3d-traced-dev-agent-0 is taken by")
+    assert ownership.advise_on_added_nodes(names, nodes) == []

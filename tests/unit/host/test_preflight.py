@@ -7,10 +7,8 @@ import hashlib
 import shutil
 import socket
 import ssl
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -25,22 +23,16 @@ from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import NODE_IMAGE, Names
 from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.transition import Transition, transition
-from runtime_observability.host import cluster_lock, ownership, preflight, runner, store
-from runtime_observability.host.docker import Owned
+from runtime_observability.host import cluster_lock, preflight, runner, store
 from runtime_observability.host.preflight import observe
 from tests.configuration import parsed, spec_of
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
 from tests.fakes.upgrade import Certificate
+from tests.unit.host.objects import STRANGER
 
 FILE = "apiserver-tracing.yaml"
 DIGEST = "0123456789abcdef"
-STRANGER = "fedcba9876543210"
-
-
-def container(name: str, owner: str = "", **values: str) -> Owned:
-    who = {"stack": "other", "folder": "/home/bob/x"} if owner else {"stack": "", "folder": ""}
-    return Owned(id=f"id-of-{name}", name=name, owner=owner, **(who | values))
 
 
 # --- volumes of the nodes -------------------------------------------------------------------------
@@ -54,7 +46,7 @@ def test_a_volume_needs_a_source(daemon: FakeDaemon, names: Names) -> None:
     assert not (names.folder / "gone").exists()
 
 
-# --- nodes that were renamed or added by hand -----------------------------------------------------
+# --- nodes that were renamed ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("role", ["server", "agent"])
@@ -71,206 +63,6 @@ def test_a_renamed_node_is_not_taken_for_gone(names: Names, daemon: FakeDaemon, 
         f"take it for gone. Run `docker rename k3d-traced-dev-{role}-old "
         f"$(docker inspect --format '{{{{.Config.Hostname}}}}' k3d-traced-dev-{role}-old)`"
     )
-
-
-@pytest.mark.parametrize("role", ["server", "agent"])
-def test_a_node_that_somebody_added_stops_no_run_and_is_named(names: Names, role: str) -> None:
-    """`k3d node create` gives it no owner label."""
-    nodes = [
-        container(names.node("server", 0), names.owner, cluster=names.cluster, role="server"),
-        container("k3d-extra-0", cluster=names.cluster, role=role),
-    ]
-    assert ownership.refuse_objects_of_others(names, nodes, []) == []
-    (line,) = ownership.advise_on_added_nodes(names, nodes)
-    assert line.startswith("node k3d-extra-0 of cluster traced-dev is not this stack's")
-    assert "`k3d node delete k3d-extra-0`" in line
-    assert ownership.advise_on_added_nodes(names, nodes[:1]) == []
-
-
-@pytest.mark.parametrize("owner", ["", STRANGER])
-def test_a_node_is_added_to_a_cluster_of_ours_alone(names: Names, owner: str) -> None:
-    nodes = [
-        container(names.node("server", 0), owner, cluster=names.cluster, role="server"),
-        container("k3d-extra-0", cluster=names.cluster, role="agent"),
-    ]
-    refused = ownership.refuse_objects_of_others(names, nodes, [])
-    assert [problem.seen.partition(" ")[0] for problem in refused] == [
-        "k3d-traced-dev-server-0",
-        "k3d-extra-0",
-    ]
-    assert ownership.advise_on_added_nodes(names, nodes) == []
-
-
-def test_a_node_of_another_owner_takes_the_name_though_we_have_one(names: Names) -> None:
-    nodes = [
-        container(names.node("server", 0), names.owner, cluster=names.cluster, role="server"),
-        container(names.node("agent", 0), STRANGER, cluster=names.cluster, role="agent"),
-        container("k3d-extra-0", cluster=names.cluster, role="agent"),
-    ]
-    (problem,) = ownership.refuse_objects_of_others(names, nodes, [])
-    assert problem.seen.startswith("k3d-traced-dev-agent-0 is taken by")
-    assert ownership.advise_on_added_nodes(names, nodes) == []
-
-
-# --- ports ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def busy_port() -> Iterator[int]:
-    """A port on which this test listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield listener.getsockname()[1]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def test_a_free_port_is_no_problem(names: Names) -> None:
-    assert preflight.refuse_taken_ports(names, {"jaegerUiPort": free_port()}, []) == []
-
-
-def test_a_port_of_another_program_is_refused(names: Names, busy_port: int) -> None:
-    (problem,) = map(str, preflight.refuse_taken_ports(names, {"jaegerUiPort": busy_port}, []))
-    assert problem.startswith(
-        f"jaegerUiPort: port {busy_port} on 127.0.0.1 is held by another program on this machine"
-    )
-
-
-@pytest.mark.parametrize(
-    ("key", "port", "offset", "cure"),
-    [
-        ("jaegerUiPort", 16686, 0, "`pulumi config set portOffset 100` moves"),
-        ("jaegerUiPort", 16896, 210, "`pulumi config set portOffset 310` moves"),
-        ("jaegerUiPort", 56586, 39_900, "`pulumi config set portOffset 40000` moves"),
-        ("jaegerUiPort", 56636, 39_950, "`pulumi config set portOffset 39850` moves"),
-        ("jaegerUiPort", 12345, 0, "`pulumi config set jaegerUiPort 12346`"),
-        ("jaegerUiPort", 65535, 0, "`pulumi config set jaegerUiPort 65534`"),
-        ("jaegerUiPort", 16686, 100, "`pulumi config set jaegerUiPort 16687`"),
-        ("publishedPorts '8080:80'", 8080, 0, "Publish it on another HOSTPORT"),
-    ],
-)
-def test_the_cure_for_a_taken_port_is_one_that_moves_it(
-    names: Names, key: str, port: int, offset: int, cure: str
-) -> None:
-    holder = Owned(
-        id="1", name="web", owner="", stack="", folder="", ports=f"127.0.0.1:{port}->80/tcp"
-    )
-    (problem,) = map(str, preflight.refuse_taken_ports(names, {key: port}, [holder], offset))
-    assert cure in problem
-
-
-def test_a_port_of_another_address_is_free_here(names: Names) -> None:
-    """Docker can publish both, so that the container is in nobody's way."""
-    port = free_port()
-    holder = container("web", ports=f"192.168.1.5:{port}->80/tcp", state="running")
-    assert preflight.refuse_taken_ports(names, {"otlpGrpcPort": port}, [holder]) == []
-
-
-def test_a_stack_that_may_have_been_renamed_is_told_its_way_back(names: Names) -> None:
-    port = free_port()
-    ports = f"127.0.0.1:{port}->16686/tcp"
-    before = Owned(
-        "1", "traced-old-jaeger", STRANGER, "old", str(names.folder), ports=ports, state="running"
-    )
-    own = container(names.collector, names.owner)
-    way_back = "if this stack is old renamed, give it back its name: `pulumi stack rename old`"
-    for others, told in (([], True), ([own], False)):
-        (problem,) = preflight.refuse_taken_ports(names, {"jaegerUiPort": port}, [before, *others])
-        assert (way_back in problem.cure) is told
-        assert "pulumi config set jaegerUiPort" in problem.cure
-    elsewhere = replace(before, folder="/home/bob/x")
-    (problem,) = preflight.refuse_taken_ports(names, {"jaegerUiPort": port}, [elsewhere])
-    assert "rename" not in problem.cure
-
-
-def test_a_listener_on_all_addresses_holds_the_port_too(names: Names) -> None:
-    with socket.create_server(("0.0.0.0", 0)) as listener:  # noqa: S104  the case under test
-        port = listener.getsockname()[1]
-        assert preflight.refuse_taken_ports(names, {"jaegerUiPort": port}, [])
-
-
-def test_a_port_of_our_own_is_no_problem(names: Names, busy_port: int) -> None:
-    ports = f"127.0.0.1:{busy_port}->16686/tcp"
-    ours = [container(names.jaeger, names.owner, ports=ports)]
-    assert preflight.refuse_taken_ports(names, {"jaegerUiPort": busy_port}, ours) == []
-
-
-def test_a_udp_port_of_another_program_is_refused(daemon: FakeDaemon, names: Names) -> None:
-    """A rehearsal publishes no port, so a new cluster would fail after the old one is deleted."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
-        holder.bind(("127.0.0.1", 0))
-        port: int = holder.getsockname()[1]
-        chosen = parsed(publishedPorts=[f"{port}:53/udp"])
-        assert chosen.host_udp_ports == {f"publishedPorts '{port}:53/udp'": port}
-        (problem,) = observe(names, {}, udp_ports=chosen.host_udp_ports).problems
-    assert str(problem) == (
-        f"publishedPorts '{port}:53/udp': port {port} on 127.0.0.1 is held by another program on "
-        "this machine. Publish it on another HOSTPORT"
-    )
-    assert observe(names, {}, udp_ports=chosen.host_udp_ports).problems == ()
-
-
-def test_a_udp_port_is_held_by_a_container_that_publishes_it_on_udp(names: Names) -> None:
-    port = free_port()
-    key = f"publishedPorts '{port}:53/udp'"
-    for protocol, number in (("udp", 1), ("tcp", 0)):
-        web = container("dns", ports=f"127.0.0.1:{port}->53/{protocol}", state="running")
-        assert (
-            len(preflight.refuse_taken_ports(names, {key: port}, [web], protocol="udp")) == number
-        )
-
-
-def test_the_holder_is_named_when_it_is_a_stack(names: Names) -> None:
-    """Without its userland proxy, Docker publishes ports that can still be bound: ask Docker."""
-    port = free_port()
-    theirs = [
-        container(
-            "traced-b-jaeger", STRANGER, ports=f"127.0.0.1:{port}->16686/tcp", state="running"
-        )
-    ]
-    (problem,) = map(str, preflight.refuse_taken_ports(names, {"jaegerUiPort": port}, theirs))
-    assert "is held by container traced-b-jaeger of stack other in /home/bob/x" in problem
-
-
-def test_a_port_that_one_may_not_bind_is_not_busy(
-    names: Names, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Docker may bind ports below 1024, this user may not."""
-
-    def refuse(*_: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(socket.socket, "bind", refuse)
-    assert preflight.refuse_taken_ports(names, {"publishedPorts '80:80'": 80}, []) == []
-
-
-def test_a_port_that_docker_kept_for_no_container_is_cured_by_its_restart(names: Names) -> None:
-    """docker-proxy has these options."""
-    listen = "import socket; s = socket.create_server(('127.0.0.1', 0)); "
-    told = "print(s.getsockname()[1], flush=True); input()"
-    with subprocess.Popen(
-        [sys.executable, "-c", listen + told], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as other:
-        assert other.stdout
-        port = int(other.stdout.readline())
-        (problem,) = preflight.refuse_taken_ports(names, {"jaegerUiPort": port}, [])
-        assert "held by another program on this machine" in str(problem)
-        options = ["-proto", "tcp", "-host-ip", "127.0.0.1", "-host-port", str(port)]
-        with subprocess.Popen(
-            [sys.executable, "-c", "print(flush=True); input()", *options],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        ) as proxy:
-            assert proxy.stdout
-            proxy.stdout.readline()
-            (problem,) = preflight.refuse_taken_ports(names, {"jaegerUiPort": port}, [])
-            proxy.communicate(b"\n")
-        other.communicate(b"\n")
-    assert "is held by Docker, though no container has it" in str(problem)
-    assert "restart Docker" in str(problem)
 
 
 # --- daemon and k3d -------------------------------------------------------------------------------
@@ -820,11 +612,13 @@ def test_what_is_left_in_docker_of_a_lost_stack_is_a_trace(
 # --- all of it ------------------------------------------------------------------------------------
 
 
-def test_all_problems_are_told_at_once(daemon: FakeDaemon, busy_port: int, tmp_path: Path) -> None:
+def test_all_problems_are_told_at_once(daemon: FakeDaemon, tmp_path: Path) -> None:
     names = Names("dev", tmp_path / "a:b")
     daemon.k3d_version = "4.4.8"
     daemon.container(names.jaeger)
-    problems = observe(names, {"jaegerUiPort": busy_port}).problems
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        busy_port = listener.getsockname()[1]
+        problems = observe(names, {"jaegerUiPort": busy_port}).problems
     assert len(problems) == 4
     for part in ("has ':'", "k3d: 4.4.8", "traced-dev-jaeger", str(busy_port)):
         assert any(part in str(problem) for problem in problems)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from runtime_observability.core import spec_changes
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Record
-from runtime_observability.host import preflight, store
+from runtime_observability.host import cluster_drift, store
 from runtime_observability.host.files import write_private
 from tests.configuration import PROJECT, parsed, spec_of
 
@@ -127,7 +127,7 @@ def test_whatever_a_record_has_its_readers_can_use_it(
     write_private(path_of(names), json.dumps(document))
     record = store.load(names)
     if record:
-        preflight.find_drift(names, record, [])
+        cluster_drift.find(names, record, [])
         spec_changes.changes(record.spec, RECORD.spec | {"settings": {"agents": 1}})
         assert record.generation + 1 > record.generation
         assert isinstance(record.spec["k3d"]["image"], str)
