@@ -23,6 +23,8 @@ _SECONDS = 60
 _MARK = "runtime-observability-answer"
 _ANSWER = re.compile(rf"(.*?)\n{_MARK} (\d+) (\d+) ([^\n]*)\n", re.DOTALL)
 _TOO_LONG = re.compile(r"An HTTP line is larger than (\d+) bytes")
+_OTHER_HOST = re.compile(r" match(?:es)? target ")
+"""In what curl tells (8.15.0 lib/vtls/openssl.c ossl_verifyhost)."""
 _URI_TOO_LONG = 414
 """Of a proxy."""
 _TAGLINES = {
@@ -108,10 +110,15 @@ def unreachable(answer: Answer, url: str) -> str:
                 f"{url}: its certificate has expired: renew it there, or name today's in "
                 "traceStoreCaFile if it is that one"
             )
+        case 60 if _OTHER_HOST.search(told):
+            return (
+                f"{url}: its certificate is for another host: {told}: write in the URL a host that "
+                "it names"
+            )
         case 60:
             return (
                 f"{url}: its certificate is not trusted: {told}: name the one that signed it in "
-                "traceStoreCaFile, and the host as the certificate does"
+                "traceStoreCaFile"
             )
         case 77:
             return f"{url}: traceStoreCaFile cannot be used: {told}"

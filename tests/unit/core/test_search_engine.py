@@ -61,6 +61,11 @@ def test_every_reason_for_no_answer_names_the_address(code: int) -> None:
     [
         ("SSL certificate problem: certificate has expired", "renew it there, or name today's in"),
         ("SSL certificate problem: unable to get local issuer certificate", "in traceStoreCaFile"),
+        (
+            "SSL: no alternative certificate subject name matches target ipv4 address '10.0.0.1'",
+            "for another host: ",
+        ),
+        ("SSL: certificate subject name 'a' does not match target hostname 'b'", "another host: "),
     ],
 )
 def test_the_cure_of_a_certificate_is_of_what_is_wrong_with_it(error: str, cure: str) -> None:
