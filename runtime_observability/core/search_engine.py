@@ -21,12 +21,20 @@ CA_FILE = "/store-ca.pem"
 _CONNECT_SECONDS = 10
 _SECONDS = 60
 _MARK = "runtime-observability-answer"
-_ANSWER = re.compile(rf"(.*?)\n{_MARK} (\d+) (\d+) ([^\n]*)\n", re.DOTALL)
+_OUTCOME = f"\\n{_MARK} %{{http_code}} %{{exitcode}} %{{errormsg}}\\n"
+_WITH_PRODUCT = f"{_OUTCOME}%header{{x-elastic-product}}\\n"
+"""What curl writes after an answer; before 7.84.0 it knows no header (curl docs/cmdline-opts/
+write-out.md)."""
+_ANSWER = re.compile(rf"(.*?)\n{_MARK} (\d+) (\d+) ([^\n]*)\n([^\n]*)\n", re.DOTALL)
 _TOO_LONG = re.compile(r"An HTTP line is larger than (\d+) bytes")
 _OTHER_HOST = re.compile(r" match(?:es)? target ")
 """In what curl tells (8.15.0 lib/vtls/openssl.c ossl_verifyhost)."""
 _URI_TOO_LONG = 414
 """Of a proxy."""
+_OLDEST_WITH_PRODUCT = 8
+"""From this major version on Jaeger uses a client that looks at that header (jaeger v1.76.0
+internal/storage/elasticsearch/config/config.go; go-elasticsearch v9 elasticsearch.go,
+genuineCheckHeader)."""
 _TAGLINES = {
     "The OpenSearch Project: https://opensearch.org/": OPENSEARCH,
     "You Know, for Search": ELASTICSEARCH,
@@ -45,6 +53,8 @@ class Answer:
     status: int
     code: int
     error: str
+    product: str = ""
+    """The header X-Elastic-Product, or any text where curl is too old to tell it."""
 
 
 def options(user: str, password: str, *, own_ca: bool) -> str:
@@ -55,7 +65,7 @@ def options(user: str, password: str, *, own_ca: bool) -> str:
         'noproxy = "*"',  # Jaeger's container has none either
         f"connect-timeout = {_CONNECT_SECONDS}",
         f"max-time = {_SECONDS}",
-        f'write-out = "\\n{_MARK} %{{http_code}} %{{exitcode}} %{{errormsg}}\\n"',
+        f'write-out = "{_OUTCOME}"',
     ]
     if user:
         lines.append(f"user = {quoted(f'{user}:{password}')}")
@@ -77,8 +87,9 @@ def requests(
     and each sends the JSON ``document``, if there is one."""
     kind = 'header = "Content-Type: application/json"\n'
     sent = f"{kind}data = {quoted(document)}\n" if document else ""
+    written = f'write-out = "{_WITH_PRODUCT}"\n'  # in place of that of the options
     return "next\n".join(
-        f"{of_cluster}{sent}request = {quoted(method)}\nurl = {quoted(url + path)}\n"
+        f"{of_cluster}{written}{sent}request = {quoted(method)}\nurl = {quoted(url + path)}\n"
         for path in paths
     )
 
@@ -86,8 +97,8 @@ def requests(
 def answers(output: str) -> list[Answer]:
     """Those in curl's ``output``, in the order of the requests."""
     return [
-        Answer(body, int(status), int(code), error)
-        for body, status, code, error in _ANSWER.findall(output)
+        Answer(body, int(status), int(code), error, product)
+        for body, status, code, error, product in _ANSWER.findall(output)
     ]
 
 
@@ -155,6 +166,12 @@ def refuse_another_engine(answer: Answer, store: str, user: str, jaeger: Version
         raise UnfitError(
             f"it is {store} {number}, which Jaeger {jaeger} does not know: set jaegerVersion to "
             f"{oldest} or newer"
+        )
+    if store == ELASTICSEARCH and major >= _OLDEST_WITH_PRODUCT and not answer.product:
+        raise UnfitError(
+            f"it is {store} {number}, but its answers have no header X-Elastic-Product: Jaeger "
+            "would refuse it as another program. If a proxy is before it, let it pass on that "
+            "header"
         )
 
 
