@@ -8,10 +8,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import trustme
 
 from tests.contract.login_server import Server
+
+USER, PASSWORD = "traces", 'p$ss"w\\örd'
 
 
 @dataclass
@@ -40,13 +43,19 @@ def login(user: str, password: str) -> str:
 
 
 @contextmanager
-def in_front_of(url: str, user: str, password: str) -> Iterator[Proxy]:
-    """A proxy on 127.0.0.1, which passes on what has that login; ended at the end."""
+def in_front_of(
+    url: str, host: str = "127.0.0.1", until: datetime | None = None
+) -> Iterator[Proxy]:
+    """A proxy on 127.0.0.1, which passes on what has the login of USER; ended at the end.
+
+    Its certificate is for ``host``, and valid ``until`` then.
+    """
     authority = trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
+    begun = until and until - timedelta(days=1)
+    authority.issue_cert(host, not_before=begun, not_after=until).configure_cert(context)
     upstream = url.removeprefix("http://")
-    server = Server(("127.0.0.1", 0), context, upstream, login(user, password))
+    server = Server(("127.0.0.1", 0), context, upstream, login(USER, PASSWORD))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield Proxy(server, authority.cert_pem.bytes().decode())
