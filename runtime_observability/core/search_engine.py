@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from runtime_observability.core import compatibility
+from runtime_observability.core import compatibility, validity
 from runtime_observability.core.stores import ELASTICSEARCH, OPENSEARCH
 from runtime_observability.core.versions import Version
 
@@ -22,10 +22,11 @@ _CONNECT_SECONDS = 10
 _SECONDS = 60
 _MARK = "runtime-observability-answer"
 _OUTCOME = f"\\n{_MARK} %{{http_code}} %{{exitcode}} %{{errormsg}}\\n"
-_WITH_PRODUCT = f"{_OUTCOME}%header{{x-elastic-product}}\\n"
-"""What curl writes after an answer; before 7.84.0 it knows no header (curl docs/cmdline-opts/
-write-out.md)."""
-_ANSWER = re.compile(rf"(.*?)\n{_MARK} (\d+) (\d+) ([^\n]*)\n([^\n]*)\n", re.DOTALL)
+_END = f"{_MARK}-end"
+_WITH_MORE = f"{_OUTCOME}%header{{x-elastic-product}}\\n%{{certs}}{_END}\\n"
+"""What curl writes after an answer; before 7.84.0 it knows no header, and before 7.88.0 no
+certificates (curl docs/cmdline-opts/write-out.md)."""
+_ANSWER = re.compile(rf"(.*?)\n{_MARK} (\d+) (\d+) ([^\n]*)\n([^\n]*)\n(.*?){_END}\n", re.DOTALL)
 _TOO_LONG = re.compile(r"An HTTP line is larger than (\d+) bytes")
 _OTHER_HOST = re.compile(r" match(?:es)? target ")
 """In what curl tells (8.15.0 lib/vtls/openssl.c ossl_verifyhost)."""
@@ -55,6 +56,9 @@ class Answer:
     error: str
     product: str = ""
     """The header X-Elastic-Product, or any text where curl is too old to tell it."""
+    certificates: str = ""
+    """PEM, among other lines: the host's own, and then those above it; empty without TLS, or where
+    curl is too old to tell them."""
 
 
 def options(user: str, password: str, *, own_ca: bool) -> str:
@@ -87,7 +91,7 @@ def requests(
     and each sends the JSON ``document``, if there is one."""
     kind = 'header = "Content-Type: application/json"\n'
     sent = f"{kind}data = {quoted(document)}\n" if document else ""
-    written = f'write-out = "{_WITH_PRODUCT}"\n'  # in place of that of the options
+    written = f'write-out = "{_WITH_MORE}"\n'  # in place of that of the options
     return "next\n".join(
         f"{of_cluster}{written}{sent}request = {quoted(method)}\nurl = {quoted(url + path)}\n"
         for path in paths
@@ -97,8 +101,8 @@ def requests(
 def answers(output: str) -> list[Answer]:
     """Those in curl's ``output``, in the order of the requests."""
     return [
-        Answer(body, int(status), int(code), error, product)
-        for body, status, code, error, product in _ANSWER.findall(output)
+        Answer(body, int(status), int(code), error, *more)
+        for body, status, code, error, *more in _ANSWER.findall(output)
     ]
 
 
@@ -135,6 +139,16 @@ def unreachable(answer: Answer, url: str) -> str:
             return f"{url}: traceStoreCaFile cannot be used: {told}"
         case _:
             return f"{url}: {told}"
+
+
+def refuse_a_nameless_certificate(answer: Answer, url: str) -> None:
+    """Raises UnfitError where curl has found the host of ``url`` in the certificate's common name:
+    Jaeger does not look there (Go crypto/x509 verify.go)."""
+    if validity.names_hosts(answer.certificates) is False:
+        raise UnfitError(
+            f"{url}: its certificate names its host as its common name (CN) alone, which Jaeger "
+            "does not read: renew it there with a subject alternative name"
+        )
 
 
 def refuse_another_engine(answer: Answer, store: str, user: str, jaeger: Version) -> None:

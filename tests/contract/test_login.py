@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -121,12 +121,20 @@ def test_an_up_tells_what_is_wrong_with_a_login_or_certificate(guarded: Guarded)
         ):
             up_checks(guarded, right, certificates=certificates)
     yesterday = datetime.now(UTC) - timedelta(days=1)
-    for other, told in (
-        ({"until": yesterday}, "its certificate has expired: renew it there"),
-        ({"host": "search.example"}, "its certificate is for another host: .*: write in "),
+    begun = yesterday - timedelta(days=1)
+
+    def expired(authority: trustme.CA) -> trustme.LeafCert:
+        return authority.issue_cert("127.0.0.1", not_before=begun, not_after=yesterday)
+
+    def of_another_host(authority: trustme.CA) -> trustme.LeafCert:
+        return authority.issue_cert("search.example")
+
+    for issue, told in (
+        (expired, "its certificate has expired: renew it there"),
+        (of_another_host, "its certificate is for another host: .*: write in "),
     ):
         with (
-            tls_proxy.in_front_of(url, **other) as proxy,
+            tls_proxy.in_front_of(url, issue) as proxy,
             pytest.raises(UnfitError, match=f"^{proxy.url}: {told}"),
         ):
             up_checks(guarded, proxy)
@@ -150,3 +158,19 @@ def test_an_elasticsearch_that_jaeger_does_not_recognize_is_refused(
         jaeger_process.running(jaeger_process.needed(), given, tmp_path),
     ):
         pass
+
+
+@pytest.mark.usefixtures("_curl")
+def test_a_certificate_without_the_names_that_jaeger_reads_is_refused(
+    guarded: Guarded, tmp_path: Path
+) -> None:
+    """curl takes it."""
+    with tls_proxy.in_front_of(guarded.node.url, tls_proxy.nameless) as proxy:
+        with pytest.raises(UnfitError, match=r"common name \(CN\) alone, .* alternative name$"):
+            up_checks(guarded, proxy)
+        given = options(replace(guarded, proxy=proxy), tmp_path, PASSWORD)
+        with (
+            pytest.raises(AssertionError, match="relies on legacy Common Name field"),
+            jaeger_process.running(jaeger_process.needed(), given, tmp_path),
+        ):
+            pass

@@ -42,9 +42,12 @@ def test_every_request_has_the_clusters_options_and_no_value_ends_its_quotes() -
 
 def test_answers_are_read_in_their_order() -> None:
     mark = "runtime-observability-answer"
-    output = f'{{"a":\n1}}\n{mark} 200 0 \nElasticsearch\n\n{mark} 0 7 Failed to connect\n\n'
+    output = (
+        f'{{"a":\n1}}\n{mark} 200 0 \nElasticsearch\nSubject:CN = a\n{mark}-end\n'
+        f"\n{mark} 0 7 Failed to connect\n\n{mark}-end\n"
+    )
     assert search_engine.answers(output) == [
-        Answer('{"a":\n1}', 200, 0, "", "Elasticsearch"),
+        Answer('{"a":\n1}', 200, 0, "", "Elasticsearch", "Subject:CN = a\n"),
         Answer("", 0, 7, "Failed to connect"),
     ]
     assert search_engine.answers("docker: no such image") == []
