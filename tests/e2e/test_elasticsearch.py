@@ -43,3 +43,28 @@ def test_a_stack_has_its_own_indices_until_it_leaves(stack: Stack, elsewhere: El
     stack.settle()
     assert elsewhere.indices() == {FOREIGN}
     assert elsewhere.templates() == templates
+
+
+def test_kept_indices_outlive_the_stack_until_it_leaves_without_keeping_them(
+    stack: Stack, elsewhere: Elsewhere
+) -> None:
+    prefix = Names(stack.name, stack.folder).index_prefix
+    stack.settle(**elsewhere.settings(), keepTraces=True)
+    with pods(stack, "sleep", "300") as single:
+        pod = f"{single.name}-0"
+        before = shown(stack, pod, whole)
+    said = stack.destroy().said
+    told = f"its traces stay in indices {prefix}-jaeger-* at {elsewhere.url}, where the next up"
+    assert told in " ".join(said.split())
+    kept = elsewhere.indices()
+    assert any(index.startswith(f"{prefix}-jaeger-span-") for index in kept)
+
+    stack.settle()
+    stack.docker("network", "connect", stack.cluster, elsewhere.name)
+    stack.settle(**elsewhere.settings(), keepTraces=True)
+    assert elsewhere.indices() >= kept
+    found = shown(stack, pod, lambda start: start["containersStarted"] == 1)
+    assert (found["uid"], found["startedAt"]) == (before["uid"], before["startedAt"])
+    stack.settle(**elsewhere.settings())
+    stack.settle()
+    assert elsewhere.indices() == set()
