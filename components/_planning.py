@@ -13,7 +13,7 @@ from pulumi.runtime.settings import get_monitor
 
 from runtime_observability.core import memory_limits, own_destinations
 from runtime_observability.core.naming import Names
-from runtime_observability.core.plan import Plan, make_plan
+from runtime_observability.core.plan import Plan, make_plan, volumes
 from runtime_observability.core.problem import UNTOUCHED, ProblemsError
 from runtime_observability.core.settings.model import Settings
 from runtime_observability.core.settings.parse import parse
@@ -77,6 +77,7 @@ def plan(args: TracedEnvironmentArgs) -> Plan:
             open_search=settings.has_own_open_search,
             retention=bool(settings.store_urls),
             exporters=bool(settings.exporters),
+            own_volumes=volumes(settings, names),
             preview=pulumi.runtime.is_dry_run(),
         )
         problems = [

@@ -43,7 +43,7 @@ def before(
             "KEEP": "true" if args.keep else "",
             "NETWORK": network.name,
         },
-        stdin=pulumi.Output.secret(_on_stdin(args)),
+        stdin=pulumi.Output.secret(on_stdin(args.user, args.password, args.certificates)),
         opts=pulumi.ResourceOptions(parent=parent, depends_on=[network]),
     )
 
@@ -84,11 +84,11 @@ def replicas(check: local.Command) -> pulumi.Output[str]:
     return _commands.printed(check).apply(lambda told: str(told["replicas"]))
 
 
-def _on_stdin(args: SearchEngineArgs) -> str:
-    """curl's options, and after a line with -- the archive of the certificates: more than a
-    variable may hold."""
-    options = search_engine.options(args.user, args.password, own_ca=bool(args.certificates))
-    archive = _printf(archive_of(args.certificates)) if args.certificates else ""
+def on_stdin(user: str, password: str, certificates: str) -> str:
+    """Of remove_indices.sh: curl's options, and after a line with -- the archive of the
+    certificates: more than a variable may hold."""
+    options = search_engine.options(user, password, own_ca=bool(certificates))
+    archive = _printf(archive_of(certificates)) if certificates else ""
     return f"{options}--\n{archive}"
 
 

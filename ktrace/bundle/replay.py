@@ -196,7 +196,7 @@ class _Transport(httpx.BaseTransport):
             return _data(spans.search(query, limit))
         if parts[0] == "traces":
             found = spans.by_id(unquote(parts[1]))
-            return _data(found) if found else httpx.Response(404, json={"data": None})
+            return _data(found) if found else _unknown()
         if parts == ["services"]:
             return httpx.Response(200, json={"data": spans.services})
         return httpx.Response(200, json={"data": spans.operations(unquote(parts[1]))})
@@ -204,6 +204,11 @@ class _Transport(httpx.BaseTransport):
 
 def _data(traces: str) -> httpx.Response:
     return httpx.Response(200, text=f'{{"data":{traces}}}')
+
+
+def _unknown() -> httpx.Response:
+    """Jaeger's answer about a trace that it does not have."""
+    return httpx.Response(404, json={"data": None, "errors": [{"msg": "trace not found"}]})
 
 
 def _origin(stack: str) -> origin.Origin:

@@ -1,8 +1,8 @@
 """The requests to Jaeger's query API, and what its answers are.
 
 The ``/api`` routes are the same in 1.35, 1.76 and 2.20, and on v1 the only HTTP routes that search
-by tag. Null data and 404, which Jaeger sends before it has any spans, are read as "nothing yet"; a
-refused connection and anything that is not JSON are a JaegerError.
+by tag. Null data, and 404 with Jaeger's own error, are read as "nothing yet"; a refused connection,
+anything that is not JSON and another server's 404 are a JaegerError.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ _REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 T = TypeVar("T")
 
 
+_IS_IT_JAEGER = "is that Jaeger? --jaeger names its address"
 OR_ANOTHER = ", or name another one with --jaeger"
 """Ends the error of a Jaeger that cannot be reached, for commands that take another."""
 
@@ -121,8 +122,6 @@ class Api:
         return self._get(path, query)
 
     def _data(self, path: str, status: int, text: bytearray) -> Any:
-        if status == HTTPStatus.NOT_FOUND:
-            return None
         told = f"{self.url}{path} answers {status}"
         if status in _REFUSALS:
             if self._has_login:
@@ -141,9 +140,11 @@ class Api:
         except (ValueError, TypeError, RecursionError):
             pass
         if not isinstance(document, dict):
-            raise JaegerError(
-                f"{told} without a JSON object: is that Jaeger? --jaeger names its address"
-            )
+            raise JaegerError(f"{told} without a JSON object: {_IS_IT_JAEGER}")
+        if status == HTTPStatus.NOT_FOUND:
+            if not document.get("errors"):
+                raise JaegerError(f"{told} without an error of Jaeger's: {_IS_IT_JAEGER}")
+            return None
         if status >= HTTPStatus.BAD_REQUEST:
             raise RefusalError(status, clean(store_faults.reason(document.get("errors"))))
         return document.get("data")

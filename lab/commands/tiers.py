@@ -135,6 +135,7 @@ STACK_STORES = (
         (
             *(*PYTEST, VERBOSE, "tests/e2e/test_trace_store.py", "tests/e2e/test_open_search.py"),
             *("tests/e2e/test_cassandra.py", "tests/e2e/test_elasticsearch.py"),
+            "tests/e2e/test_store_login.py",
         ),
         needs_lab=True,
         images_of_maven=(*images.OF_OPENSEARCH, cassandra.IMAGE, elasticsearch.IMAGE),

@@ -39,6 +39,7 @@ def warnings(
         *_other_store(names, observed, settings),
         *_other_jaeger(observed, settings, jaeger),
         *_other_servers(names, observed, settings),
+        *_login_without_tls(settings),
         *observed.notices,
         *_ended_support(settings, observed.today),
         *_unchecked_releases(settings),
@@ -154,6 +155,23 @@ def _other_servers(names: Names, observed: Observation, settings: Settings) -> l
         f"traceStore: {', '.join(before)} → {', '.join(after)}: Jaeger will be replaced. If that "
         f"is another cluster, earlier traces stay in {traces} of the one before, and this stack "
         "does not find or remove them any more"
+    ]
+
+
+def _login_without_tls(settings: Settings) -> list[str]:
+    if not settings.trace_store_user:
+        return []
+    if settings.trace_store == stores.CASSANDRA:
+        plain = () if settings.trace_store_ca_file else settings.store_servers
+        cure = "set traceStoreCaFile"
+    else:
+        plain = tuple(url for url in settings.store_urls if url.startswith("http://"))
+        cure = "write https://"
+    if not plain:
+        return []
+    return [
+        f"traceStorePassword is sent to {', '.join(plain)} without TLS, where who sees the network "
+        f"has it: {cure} if it speaks TLS"
     ]
 
 

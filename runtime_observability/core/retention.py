@@ -5,6 +5,8 @@ from __future__ import annotations
 _NOT_KEPT = "not kept: "
 _CURES = {
     " answers 401 ": ": set today's traceStoreUser and traceStorePassword, then `pulumi up`",
+    "SSL certificate problem": ": renew it there, or name the one that signed it in "
+    "traceStoreCaFile, then `pulumi up`",
     " answers 403 ": ": grant indices:monitor/* and indices:admin/delete on the stack's indices",
 }
 

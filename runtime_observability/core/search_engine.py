@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from runtime_observability.core import compatibility
+from runtime_observability.core import compatibility, validity
 from runtime_observability.core.stores import ELASTICSEARCH, OPENSEARCH
 from runtime_observability.core.versions import Version
 
@@ -21,10 +21,21 @@ CA_FILE = "/store-ca.pem"
 _CONNECT_SECONDS = 10
 _SECONDS = 60
 _MARK = "runtime-observability-answer"
-_ANSWER = re.compile(rf"(.*?)\n{_MARK} (\d+) (\d+) ([^\n]*)\n", re.DOTALL)
+_OUTCOME = f"\\n{_MARK} %{{http_code}} %{{exitcode}} %{{errormsg}}\\n"
+_END = f"{_MARK}-end"
+_WITH_MORE = f"{_OUTCOME}%header{{x-elastic-product}}\\n%{{certs}}{_END}\\n"
+"""What curl writes after an answer; before 7.84.0 it knows no header, and before 7.88.0 no
+certificates (curl docs/cmdline-opts/write-out.md)."""
+_ANSWER = re.compile(rf"(.*?)\n{_MARK} (\d+) (\d+) ([^\n]*)\n([^\n]*)\n(.*?){_END}\n", re.DOTALL)
 _TOO_LONG = re.compile(r"An HTTP line is larger than (\d+) bytes")
+_OTHER_HOST = re.compile(r" match(?:es)? target ")
+"""In what curl tells (8.15.0 lib/vtls/openssl.c ossl_verifyhost)."""
 _URI_TOO_LONG = 414
 """Of a proxy."""
+_OLDEST_WITH_PRODUCT = 8
+"""From this major version on Jaeger uses a client that looks at that header (jaeger v1.76.0
+internal/storage/elasticsearch/config/config.go; go-elasticsearch v9 elasticsearch.go,
+genuineCheckHeader)."""
 _TAGLINES = {
     "The OpenSearch Project: https://opensearch.org/": OPENSEARCH,
     "You Know, for Search": ELASTICSEARCH,
@@ -43,6 +54,11 @@ class Answer:
     status: int
     code: int
     error: str
+    product: str = ""
+    """The header X-Elastic-Product, or any text where curl is too old to tell it."""
+    certificates: str = ""
+    """PEM, among other lines: the host's own, and then those above it; empty without TLS, or where
+    curl is too old to tell them."""
 
 
 def options(user: str, password: str, *, own_ca: bool) -> str:
@@ -53,7 +69,7 @@ def options(user: str, password: str, *, own_ca: bool) -> str:
         'noproxy = "*"',  # Jaeger's container has none either
         f"connect-timeout = {_CONNECT_SECONDS}",
         f"max-time = {_SECONDS}",
-        f'write-out = "\\n{_MARK} %{{http_code}} %{{exitcode}} %{{errormsg}}\\n"',
+        f'write-out = "{_OUTCOME}"',
     ]
     if user:
         lines.append(f"user = {quoted(f'{user}:{password}')}")
@@ -75,8 +91,9 @@ def requests(
     and each sends the JSON ``document``, if there is one."""
     kind = 'header = "Content-Type: application/json"\n'
     sent = f"{kind}data = {quoted(document)}\n" if document else ""
+    written = f'write-out = "{_WITH_MORE}"\n'  # in place of that of the options
     return "next\n".join(
-        f"{of_cluster}{sent}request = {quoted(method)}\nurl = {quoted(url + path)}\n"
+        f"{of_cluster}{written}{sent}request = {quoted(method)}\nurl = {quoted(url + path)}\n"
         for path in paths
     )
 
@@ -84,8 +101,8 @@ def requests(
 def answers(output: str) -> list[Answer]:
     """Those in curl's ``output``, in the order of the requests."""
     return [
-        Answer(body, int(status), int(code), error)
-        for body, status, code, error in _ANSWER.findall(output)
+        Answer(body, int(status), int(code), error, *more)
+        for body, status, code, error, *more in _ANSWER.findall(output)
     ]
 
 
@@ -108,15 +125,30 @@ def unreachable(answer: Answer, url: str) -> str:
                 f"{url}: its certificate has expired: renew it there, or name today's in "
                 "traceStoreCaFile if it is that one"
             )
+        case 60 if _OTHER_HOST.search(told):
+            return (
+                f"{url}: its certificate is for another host: {told}: write in the URL a host that "
+                "it names"
+            )
         case 60:
             return (
                 f"{url}: its certificate is not trusted: {told}: name the one that signed it in "
-                "traceStoreCaFile, and the host as the certificate does"
+                "traceStoreCaFile"
             )
         case 77:
             return f"{url}: traceStoreCaFile cannot be used: {told}"
         case _:
             return f"{url}: {told}"
+
+
+def refuse_a_nameless_certificate(answer: Answer, url: str) -> None:
+    """Raises UnfitError where curl has found the host of ``url`` in the certificate's common name:
+    Jaeger does not look there (Go crypto/x509 verify.go)."""
+    if validity.names_hosts(answer.certificates) is False:
+        raise UnfitError(
+            f"{url}: its certificate names its host as its common name (CN) alone, which Jaeger "
+            "does not read: renew it there with a subject alternative name"
+        )
 
 
 def refuse_another_engine(answer: Answer, store: str, user: str, jaeger: Version) -> None:
@@ -148,6 +180,12 @@ def refuse_another_engine(answer: Answer, store: str, user: str, jaeger: Version
         raise UnfitError(
             f"it is {store} {number}, which Jaeger {jaeger} does not know: set jaegerVersion to "
             f"{oldest} or newer"
+        )
+    if store == ELASTICSEARCH and major >= _OLDEST_WITH_PRODUCT and not answer.product:
+        raise UnfitError(
+            f"it is {store} {number}, but its answers have no header X-Elastic-Product: Jaeger "
+            "would refuse it as another program. If a proxy is before it, let it pass on that "
+            "header"
         )
 
 

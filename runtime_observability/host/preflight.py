@@ -40,6 +40,7 @@ from runtime_observability.host import (
     runner,
     store,
     taken_ports,
+    volume,
 )
 from runtime_observability.host.docker import ClusterNodes, Owned
 from runtime_observability.host.files import nearest_folder
@@ -61,13 +62,15 @@ def observe(
     open_search: bool = False,
     retention: bool = False,
     exporters: bool = False,
+    own_volumes: Sequence[str] = (),
     preview: bool = False,
 ) -> Observation:
     """Looks at Docker, the ports and the stack's own folder; about 0.3 s.
 
     ``has_jaeger``: whether a Jaeger is to be part of the stack. ``open_search``: whether it wants
     an OpenSearch of its own. ``retention``: whether the stack deletes old indices. ``exporters``:
-    whether there are any, so that it is asked what names the stack's containers have. ``preview``:
+    whether there are any, so that it is asked what names the stack's containers have.
+    ``own_volumes``: the names of those that its containers are to have. ``preview``:
     two looks at the same machine on one day are alike.
     """
     is_being_made = cluster_lock.is_held(names.directory)  # asked before what that run writes down
@@ -95,6 +98,7 @@ def observe(
         problems += disk.refuse(names, engine.root)
         containers, networks = of_containers.result(), of_networks.result()
         problems += own_container.refuse(names, containers)
+        problems += volume.refuse_those_of_others(names, own_volumes)
     except runner.CommandError as error:
         return Observation((*problems, daemon.unusable(error)))
     of_others = ownership.refuse_objects_of_others(names, containers, networks)

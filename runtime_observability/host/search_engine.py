@@ -87,6 +87,7 @@ def check(cluster: Cluster, prefix: str, jaeger: Version, wanted: Wanted) -> int
     nodes for if they are negative. Raises UnfitError where Jaeger could not use the cluster."""
     asked = ["/", "/_cluster/health", search_engine.listing(prefix), shards.LIMIT]
     main, health, listed, limit = _ask_the_first(cluster, asked)
+    search_engine.refuse_a_nameless_certificate(main, cluster.urls[0])
     search_engine.refuse_another_engine(main, cluster.store, cluster.user, jaeger)
     privilege = f"indices:* on {prefix}-*"
     search_engine.refuse_a_status(listed, cluster.user, privilege)

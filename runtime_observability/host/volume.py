@@ -10,11 +10,13 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from runtime_observability.core import naming
 from runtime_observability.core.args import VolumeArgs
+from runtime_observability.core.naming import Names
+from runtime_observability.core.problem import Problem
 from runtime_observability.host import container_files, runner
 
 _SECONDS = 60
@@ -26,22 +28,43 @@ def ensure(volume: VolumeArgs, image: str) -> bool:
     Raises CommandError when a volume of that name has another owner. ``image`` is any image that
     Docker has.
     """
-    labels = _labels(volume.name)
-    existed = labels is not None
-    if labels is None:
+    if told := _of_others(volume.name, volume.owner):
+        raise runner.CommandError(f"{told}: `docker volume rm {volume.name}` removes it")
+    existed = _labels(volume.name) is not None
+    if not existed:
         create = ["docker", "volume", "create"]
         create += [f"--label={label}={value}" for label, value in volume.labels.items()]
         runner.run([*create, volume.name]).checked()
-    elif labels.get(naming.OWNER_LABEL) != volume.owner:
-        stack, folder = labels.get(naming.STACK_LABEL), labels.get(naming.FOLDER_LABEL)
-        whose = f"stack {stack} in {folder}" if stack else "no stack of this project"
-        raise runner.CommandError(
-            f"volume {volume.name} belongs to {whose}: rename this stack, or remove the volume and "
-            f"the traces in it with `docker volume rm {volume.name}`"
-        )
     with _mounted(volume, image) as container:
         container_files.unpack(container, _folders(volume), seconds=_SECONDS)
     return existed
+
+
+def refuse_those_of_others(names: Names, volumes: Sequence[str]) -> list[Problem]:
+    """Why containers of the stack cannot keep anything in some of ``volumes``, by name.
+
+    Raises CommandError where Docker cannot tell.
+    """
+    return [
+        Problem(
+            "stack name",
+            told,
+            "its containers would write to what is another's",
+            f"choose another stack name, or remove what is in it: `docker volume rm {name}`",
+        )
+        for name in volumes
+        if (told := _of_others(name, names.owner))
+    ]
+
+
+def _of_others(name: str, owner: str) -> str:
+    """Whose volume that is; empty where it is the owner's, or there is none."""
+    labels = _labels(name)
+    if labels is None or labels.get(naming.OWNER_LABEL) == owner:
+        return ""
+    stack, folder = labels.get(naming.STACK_LABEL), labels.get(naming.FOLDER_LABEL)
+    whose = f"stack {stack} in {folder}" if stack else "no stack of this project"
+    return f"volume {name} belongs to {whose}"
 
 
 def _labels(name: str) -> dict[str, str] | None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 _NOT_FORWARDED = ("host", "authorization", "connection", "transfer-encoding", "content-length")
-_OF_CONTENT = ("content-type", "content-encoding")
+OF_CONTENT = ("content-type", "content-encoding")
 _SECONDS = 60
 
 
@@ -22,6 +22,8 @@ class Server(ThreadingHTTPServer):
     """Passes on what has the login. ``passed`` and ``refused`` count the requests."""
 
     daemon_threads = True
+    passed_headers = (*OF_CONTENT, "x-elastic-product")
+    """Of answers."""
 
     def __init__(
         self, address: tuple[str, int], context: ssl.SSLContext, upstream: str, login: str
@@ -53,8 +55,12 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             upstream.request(self.command, self.path, body, headers)
             found = upstream.getresponse()
-            kinds = {name: text for name, text in found.getheaders() if name.lower() in _OF_CONTENT}
-            self._answer(found.status, kinds, found.read())
+            told = {
+                name: text
+                for name, text in found.getheaders()
+                if name.lower() in self.server.passed_headers
+            }
+            self._answer(found.status, told, found.read())
         finally:
             upstream.close()
 
@@ -67,9 +73,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.readline()
         self.rfile.readline()
 
-    def _answer(self, status: int, kinds: Mapping[str, str], content: bytes) -> None:
+    def _answer(self, status: int, headers: Mapping[str, str], content: bytes) -> None:
         self.send_response(status)
-        for name, text in kinds.items():
+        for name, text in headers.items():
             self.send_header(name, text)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()

@@ -5,6 +5,7 @@ curl runs on this machine instead of in a container.
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 from collections.abc import Iterator
@@ -15,16 +16,17 @@ from typing import Any
 import httpx
 import pytest
 
-from components import _commands
+from components import _commands, _search_engine
 from ktrace.jaeger import Jaeger
-from runtime_observability.core import search_engine, stores, trace_store
+from runtime_observability.core import stores, trace_store
 from runtime_observability.core.search_engine import UnfitError
 from runtime_observability.core.shards import Wanted
 from runtime_observability.core.support import DEFAULT_JAEGER
 from runtime_observability.host.search_engine import Cluster, check
-from tests.contract import curl_docker, jaeger_process, spans
+from tests.contract import curl_docker, jaeger_process, spans, tls_proxy
 from tests.contract.conftest import ENGINES
 from tests.contract.search_engine_node import Node
+from tests.contract.tls_proxy import PASSWORD, USER, Proxy
 from tests.live.waiting import until
 
 pytestmark = pytest.mark.every_store
@@ -36,14 +38,13 @@ SECONDS = 60
 
 
 class Engine:
-    """A node of ``store``, and the cluster as a stack has it."""
+    """A node of ``store``, and the cluster as a stack has it: behind the ``proxy``, if any."""
 
-    def __init__(self, store: str, node: Node) -> None:
+    def __init__(self, store: str, node: Node, proxy: Proxy | None) -> None:
         self.store, self.url = store, node.url
-
-    @property
-    def cluster(self) -> Cluster:
-        return Cluster(self.store, (self.url,), "", "", "", network="", image="", owner="")
+        login = (USER, PASSWORD, proxy.certificates) if proxy else ("", "", "")
+        urls = (proxy.url if proxy else node.url,)
+        self.cluster = Cluster(store, urls, *login, network="", image="", owner="")
 
     def ask(self, method: str, path: str, document: Any = None) -> Any:
         answer = httpx.request(method, f"{self.url}{path}", json=document, trust_env=False)
@@ -64,11 +65,12 @@ class Engine:
 
     def destroy(self) -> str:
         """Runs what a destroy of the stack runs, and returns what it says."""
-        values = {"STACK": "dev", "STORE": self.store, "URLS": self.url, "PREFIX": PREFIX}
+        cluster = self.cluster
+        values = {"STACK": "dev", "STORE": self.store, "URLS": cluster.urls[0], "PREFIX": PREFIX}
         ran = subprocess.run(
             ["/bin/sh", "-c", _commands.in_turn(["remove_indices.sh"])],
             env={**os.environ, **values, "IMAGE": "", "OWNER": "", "KEEP": "", "NETWORK": ""},
-            input=f"{search_engine.options('', '', own_ca=False)}--\n",
+            input=_search_engine.on_stdin(cluster.user, cluster.password, cluster.certificates),
             capture_output=True,
             text=True,
             check=True,
@@ -76,11 +78,17 @@ class Engine:
         return ran.stderr
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+@pytest.fixture(scope="module", params=itertools.product(ENGINES, ("open", "login")), ids="-".join)
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    _, of_lab = ENGINES[request.param]
+    store, door = request.param
+    _, of_lab = ENGINES[store]
     with of_lab.running(of_lab.needed()) as node:
-        yield Engine(request.param, node)
+        if door == "open":
+            yield Engine(store, node, None)
+            return
+        with tls_proxy.in_front_of(node.url) as proxy:
+            yield Engine(store, node, proxy)
+            assert proxy.passed
 
 
 @pytest.fixture(autouse=True)

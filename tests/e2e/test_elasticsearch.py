@@ -6,9 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.build import elasticsearch
 from runtime_observability.core.naming import Names
-from tests import lacking
 from tests.e2e import search_engine
 from tests.e2e.ktrace import document, of_spans, shown, whole
 from tests.e2e.search_engine import FOREIGN, Elsewhere
@@ -16,17 +14,11 @@ from tests.live.pods import pods
 from tests.live.stack import Stack
 
 pytestmark = pytest.mark.every_store
-STORE = {"traceStore": "elasticsearch", "traceRetention": "7d"}
 
 
 @pytest.fixture
 def elsewhere(stack: Stack) -> Iterator[Elsewhere]:
-    image = elasticsearch.IMAGE.reference
-    if not stack.docker.exists(image):
-        lacking.refuse(f"there is no {image}: `make test-stores` builds it")
-    arguments = elasticsearch.arguments(elasticsearch.HOME, "/tmp", 256)  # noqa: S108
-    hosts = ("http.host=0.0.0.0", "transport.host=127.0.0.1")
-    with search_engine.running(stack, image, *arguments, *hosts) as found:
+    with search_engine.elasticsearch(stack) as found:
         yield found
 
 
@@ -34,7 +26,7 @@ def test_a_stack_has_its_own_indices_until_it_leaves(stack: Stack, elsewhere: El
     prefix = Names(stack.name, stack.folder).index_prefix
     assert "acknowledged" in elsewhere.ask("PUT", f"/{FOREIGN}")
     templates = elsewhere.templates()
-    stack.settle(**STORE, elasticsearchUrls=[elsewhere.url])
+    stack.settle(**elsewhere.settings())
     stack.expect_no_changes()
     with pods(stack, "sleep", "300") as single:
         pod = f"{single.name}-0"
@@ -51,3 +43,28 @@ def test_a_stack_has_its_own_indices_until_it_leaves(stack: Stack, elsewhere: El
     stack.settle()
     assert elsewhere.indices() == {FOREIGN}
     assert elsewhere.templates() == templates
+
+
+def test_kept_indices_outlive_the_stack_until_it_leaves_without_keeping_them(
+    stack: Stack, elsewhere: Elsewhere
+) -> None:
+    prefix = Names(stack.name, stack.folder).index_prefix
+    stack.settle(**elsewhere.settings(), keepTraces=True)
+    with pods(stack, "sleep", "300") as single:
+        pod = f"{single.name}-0"
+        before = shown(stack, pod, whole)
+    said = stack.destroy().said
+    told = f"its traces stay in indices {prefix}-jaeger-* at {elsewhere.url}, where the next up"
+    assert told in " ".join(said.split())
+    kept = elsewhere.indices()
+    assert any(index.startswith(f"{prefix}-jaeger-span-") for index in kept)
+
+    stack.settle()
+    stack.docker("network", "connect", stack.cluster, elsewhere.name)
+    stack.settle(**elsewhere.settings(), keepTraces=True)
+    assert elsewhere.indices() >= kept
+    found = shown(stack, pod, lambda start: start["containersStarted"] == 1)
+    assert (found["uid"], found["startedAt"]) == (before["uid"], before["startedAt"])
+    stack.settle(**elsewhere.settings())
+    stack.settle()
+    assert elsewhere.indices() == set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -783,6 +784,29 @@ def test_what_becomes_of_a_cluster_without_its_record_is_said(same: bool) -> Non
 def test_keys_without_effect_are_said(settings: dict[str, Any], told: str) -> None:
     lines = [line for line in run(settings).warnings() if "without effect" in line]
     assert [line.partition(":")[0] for line in lines] == ([told] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (OPENSEARCH, ""),
+        (
+            {**OPENSEARCH, "openSearchUrls": ["https://a.example", "http://b.example"]},
+            r"is sent to http://b\.example without TLS, .*: write https:// ",
+        ),
+        (NO_LOGIN, ""),
+        (CASSANDRA, r"is sent to cassandra\.example:9142 without TLS, .*: set traceStoreCaFile"),
+        ({**CASSANDRA, "traceStoreCaFile": CERTIFICATE}, ""),
+    ],
+)
+def test_a_password_that_is_sent_without_tls_is_told(
+    settings: dict[str, Any], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "of my own")
+    warnings = run(settings, secret_keys=["traceStorePassword"]).warnings()
+    lines = [line for line in warnings if line.startswith("traceStorePassword")]
+    assert len(lines) == bool(told)
+    assert all(re.search(told, line) for line in lines)
 
 
 @pytest.mark.parametrize(

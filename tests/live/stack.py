@@ -100,6 +100,11 @@ class Stack:
         return f"traced-{self.name}-collector"
 
     @property
+    def retention(self) -> str:
+        """The container that deletes old indices."""
+        return f"traced-{self.name}-retention"
+
+    @property
     def directory(self) -> Path:
         return self.folder / ".stacks" / self.name
 

@@ -41,10 +41,19 @@ statuses() { sed -n 's/^runtime-observability-answer \([0-9]*\) .*/\1/p'; }
 left="indices and templates $PREFIX-jaeger-* of $STORE at $URLS"
 reason="docker cannot run $IMAGE"
 cure="\`pulumi up\` and \`pulumi destroy\` remove them"
+once="$cure once it answers"
 for url in $URLS; do
   listed=$(requests GET "$url" "/_cat/indices/$PREFIX-jaeger-*?h=index" | run_curl 2>&1) || :
   status=$(printf '%s\n' "$listed" | statuses)
-  reason="$url: $(printf '%s\n' "$listed" | tail -n 1)"
+  told=$(printf '%s\n' "$listed" | tail -n 1)
+  case $told in
+    "runtime-observability-answer 000 "*) reason="$url: ${told#*answer 000 * }" ;;
+    "runtime-observability-answer 401 "*)
+      reason="$url answers 401" once="with today's traceStoreUser and traceStorePassword $cure"
+      ;;
+    "runtime-observability-answer "*) reason="$url answers $status" ;;
+    *) reason="$url: $told" ;;
+  esac
   [ "$status" = 200 ] || continue
   used_by=$(requests GET "$url" "/_index_template/$PREFIX-jaeger-mark" | run_curl 2>&1 |
     sed -n 's/.*"docker" *: *"\([^"]*\)".*/\1/p') || :
@@ -66,4 +75,4 @@ for url in $URLS; do
   reason="$url answers" && for status in $failed; do reason="$reason $status"; done
   break
 done
-echo "stack $STACK: $left were NOT deleted ($reason): $cure once it answers" >&2
+echo "stack $STACK: $left were NOT deleted ($reason): $once" >&2

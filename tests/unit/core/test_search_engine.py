@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -41,9 +42,12 @@ def test_every_request_has_the_clusters_options_and_no_value_ends_its_quotes() -
 
 def test_answers_are_read_in_their_order() -> None:
     mark = "runtime-observability-answer"
-    output = f'{{"a":\n1}}\n{mark} 200 0 \n\n{mark} 0 7 Failed to connect\n'
+    output = (
+        f'{{"a":\n1}}\n{mark} 200 0 \nElasticsearch\nSubject:CN = a\n{mark}-end\n'
+        f"\n{mark} 0 7 Failed to connect\n\n{mark}-end\n"
+    )
     assert search_engine.answers(output) == [
-        Answer('{"a":\n1}', 200, 0, ""),
+        Answer('{"a":\n1}', 200, 0, "", "Elasticsearch", "Subject:CN = a\n"),
         Answer("", 0, 7, "Failed to connect"),
     ]
     assert search_engine.answers("docker: no such image") == []
@@ -61,6 +65,11 @@ def test_every_reason_for_no_answer_names_the_address(code: int) -> None:
     [
         ("SSL certificate problem: certificate has expired", "renew it there, or name today's in"),
         ("SSL certificate problem: unable to get local issuer certificate", "in traceStoreCaFile"),
+        (
+            "SSL: no alternative certificate subject name matches target ipv4 address '10.0.0.1'",
+            "for another host: ",
+        ),
+        ("SSL: certificate subject name 'a' does not match target hostname 'b'", "another host: "),
     ],
 )
 def test_the_cure_of_a_certificate_is_of_what_is_wrong_with_it(error: str, cure: str) -> None:
@@ -91,7 +100,12 @@ def test_a_cluster_that_jaeger_cannot_use_is_refused_with_the_reason(
 def test_the_engines_that_jaeger_knows_are_taken() -> None:
     for number in ("2.19.6", "3.1.0", "7.10.2"):
         search_engine.refuse_another_engine(main(OPENSEARCH, number), "opensearch", "", JAEGER)
-    search_engine.refuse_another_engine(main(ELASTICSEARCH, "8.15.0"), "elasticsearch", "", JAEGER)
+    old_client, new_client = main(ELASTICSEARCH, "7.17.29"), main(ELASTICSEARCH, "8.15.0")
+    told = replace(new_client, product="Elasticsearch")
+    for found in (old_client, told):
+        search_engine.refuse_another_engine(found, "elasticsearch", "", JAEGER)
+    with pytest.raises(UnfitError, match="its answers have no header X-Elastic-Product"):
+        search_engine.refuse_another_engine(new_client, "elasticsearch", "", JAEGER)
     old = Version.parse("2.8.0")
     with pytest.raises(UnfitError, match=r"set jaegerVersion to 2\.9\.0 or newer"):
         search_engine.refuse_another_engine(main(OPENSEARCH, "3.1.0"), "opensearch", "", old)

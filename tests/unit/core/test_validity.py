@@ -32,6 +32,14 @@ def test_each_certificate_of_a_text_tells_its_times(times: list[list[datetime]])
     ]
 
 
+def test_the_first_certificate_of_a_text_tells_whether_it_names_hosts() -> None:
+    named = AUTHORITY.issue_cert("me.example").cert_chain_pems[0].bytes().decode()
+    assert validity.names_hosts(f"Subject:CN = me\n{named}{TEXT}") is True
+    assert validity.names_hosts(TEXT + named) is False
+    for unknown in ("", "Subject:CN = me", pem(b"none")):
+        assert validity.names_hosts(unknown) is None
+
+
 DER = ssl.PEM_cert_to_DER_cert(TEXT)
 
 

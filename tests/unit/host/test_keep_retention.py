@@ -144,6 +144,9 @@ def test_another_address_is_asked_where_the_first_does_not_answer(cluster: Clust
     assert cluster.asked[1:] == [f"GET {SECOND}{LISTING}", f"DELETE {SECOND}/{OLD}"]
 
 
+EXPIRED = "SSL certificate problem: certificate has expired"
+
+
 @pytest.mark.parametrize(
     ("outcomes", "told"),
     [
@@ -154,6 +157,7 @@ def test_another_address_is_asked_where_the_first_does_not_answer(cluster: Clust
         ({"GET": "404 0 "}, f"{FIRST} answers 404 to GET {LISTING}; {SECOND} answers 404"),
         ({"GET": ""}, "curl does not run; curl does not run"),
         ({"GET": "200 28 Operation timed out"}, f"{FIRST}: Operation timed out; {SECOND}: Oper"),
+        ({"GET": f"000 60 {EXPIRED}"}, f"{FIRST}: {EXPIRED}; {SECOND}: {EXPIRED}"),
         ({"DELETE": "403 0 "}, f"{FIRST} answers 403 to DELETE /{OLD}"),
         ({f"DELETE {FIRST}/{OLDER}": "403 0 "}, f"DELETE /{OLDER}, after it deleted {OLD}"),
     ],
@@ -166,4 +170,6 @@ def test_a_failure_is_one_line_and_soon_tried_again(
     assert told in said
     assert told.partition(", after")[0] in again
     assert cluster.pauses == ["300", "300"]
-    assert retention.fault(said).startswith(said.removeprefix("not kept: "))
+    fault = retention.fault(said)
+    assert fault.startswith(said.removeprefix("not kept: "))
+    assert (": renew it there, or name the one that signed it in" in fault) == (EXPIRED in said)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from runtime_observability.core import plan
 from runtime_observability.core.args import VolumeArgs
 from runtime_observability.core.naming import Names
 from runtime_observability.host import runner, volume
+from runtime_observability.host.preflight import observe
+from tests.configuration import parsed
 from tests.fakes.daemon import FakeDaemon
 
 IMAGE = "jaeger:2.13.0"
@@ -55,9 +59,38 @@ def test_another_stacks_is_refused(daemon: FakeDaemon, wanted: VolumeArgs, *, ow
     other = Names("dev", Path("/elsewhere"))
     daemon.volume(wanted.name, labels=other.labels if owned else {})
     whose = "stack dev in /elsewhere" if owned else "no stack of this project"
-    with pytest.raises(runner.CommandError, match=f"belongs to {whose}: rename this stack"):
+    with pytest.raises(runner.CommandError, match=f"belongs to {whose}: `docker volume rm"):
         volume.ensure(wanted, IMAGE)
     assert not daemon.volumes[0].files
+
+
+@pytest.mark.parametrize("owned", [True, False])
+def test_another_stacks_is_refused_before_anything_is_changed(
+    daemon: FakeDaemon, names: Names, *, owned: bool
+) -> None:
+    other = Names("dev", Path("/elsewhere"))
+    daemon.volume(names.traces, labels=other.labels if owned else {})
+    daemon.volume(names.queues, labels=names.labels)
+    assert observe(names, {}).problems == ()
+    (problem,) = map(str, observe(names, {}, own_volumes=[names.queues, names.traces]).problems)
+    whose = "stack dev in /elsewhere" if owned else "no stack of this project"
+    assert problem.startswith(f"stack name: volume {names.traces} belongs to {whose}: ")
+
+
+@pytest.mark.parametrize(
+    ("settings", "used"),
+    [
+        ({}, []),
+        ({"traceStore": "badger", "jaegerMemoryMiB": 640}, ["traces"]),
+        ({"traceStore": "opensearch"}, ["traces-opensearch"]),
+        ({"traceStore": "opensearch", "openSearchUrls": ["https://a.example"]}, []),
+        ({"exporters": [{"endpoint": "a.example:4317", "queue": "disk"}]}, ["queues"]),
+    ],
+)
+def test_a_stack_uses_the_volumes_of_its_store_and_queues(
+    names: Names, settings: dict[str, Any], used: list[str]
+) -> None:
+    assert plan.volumes(parsed(**settings), names) == tuple(f"traced-dev-{name}" for name in used)
 
 
 def remove(wanted: VolumeArgs) -> runner.Result:

@@ -128,6 +128,7 @@ def by_id(store: Store) -> fake.Handler:
 
     def answer(request: httpx.Request) -> httpx.Response:
         held = store._traces.get(request.url.path.rpartition("/")[2])
-        return fake.data(copy.deepcopy(held)) if held else httpx.Response(404)
+        unknown = httpx.Response(404, json={"errors": [{"msg": "trace not found"}]})
+        return fake.data(copy.deepcopy(held)) if held else unknown
 
     return answer

@@ -27,14 +27,23 @@ def answers(response: httpx.Response) -> Jaeger:
 NULL = httpx.Response(200, json={"data": None, "total": 0, "errors": None})
 UNKNOWN = httpx.Response(404, json={"data": None, "errors": [{"msg": "trace not found"}]})
 NO_ROUTE = httpx.Response(404, text="404 page not found")
+NO_PAGE = httpx.Response(404, json={"message": "Not Found"})
 
 
-@pytest.mark.parametrize("response", [NULL, UNKNOWN, NO_ROUTE], ids=["null", "404", "no route"])
+@pytest.mark.parametrize("response", [NULL, UNKNOWN], ids=["null", "404"])
 def test_nothing_yet_is_nothing(response: httpx.Response) -> None:
     jaeger = answers(response)
     assert jaeger.services() == []
     assert jaeger.find("kubelet") == []
     assert jaeger.trace("0123") is None
+
+
+@pytest.mark.parametrize("response", [NO_ROUTE, NO_PAGE], ids=["text", "json"])
+def test_a_page_that_another_server_does_not_have_is_no_answer(response: httpx.Response) -> None:
+    jaeger = answers(response)
+    for ask in (jaeger.services, lambda: jaeger.find("kubelet"), lambda: jaeger.trace("0123")):
+        with pytest.raises(JaegerError, match=r"answers 404 without .*: is that Jaeger\?"):
+            ask()
 
 
 def test_a_jaeger_with_tls_on_this_machine_is_verified_with_the_users_authorities(

@@ -411,7 +411,7 @@ def test_of_pods_of_one_name_that_of_the_uid_is_shown() -> None:
 
 NOTHING = {
     "null": httpx.Response(200, json={"data": None}),
-    "404": httpx.Response(404, text="404 page not found"),
+    "404": httpx.Response(404, json={"data": None, "errors": [{"msg": "trace not found"}]}),
     "empty": data(),
 }
 
