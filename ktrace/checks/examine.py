@@ -13,6 +13,7 @@ from ktrace.checks import daemon, machine, releases, tools
 from ktrace.checks.finding import Finding, problems
 from runtime_observability.core import naming
 from runtime_observability.core.naming import Names
+from runtime_observability.core.plan import volumes
 from runtime_observability.core.problem import Problem
 from runtime_observability.core.settings.model import Settings
 from runtime_observability.host import daemon as daemons
@@ -26,6 +27,7 @@ from runtime_observability.host import (
     runner,
     store,
     taken_ports,
+    volume,
 )
 
 
@@ -78,7 +80,20 @@ def examine(
             info, len(networks), any(network.name == names.network for network in networks)
         ),
         *problems(
-            "names", ownership.refuse_objects_of_others(names, containers, networks), names.base
+            "names",
+            [
+                *ownership.refuse_objects_of_others(
+                    names,
+                    containers,
+                    networks,
+                    names.of_store(
+                        open_search=settings.has_own_open_search,
+                        retention=bool(settings.store_urls),
+                    ),
+                ),
+                *volume.refuse_those_of_others(names, volumes(settings, names)),
+            ],
+            names.base,
         ),
         *problems(
             "ports",

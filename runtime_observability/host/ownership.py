@@ -76,13 +76,19 @@ def refuse_another_daemon(
 
 
 def refuse_objects_of_others(
-    names: Names, containers: Sequence[Owned], networks: Sequence[Owned]
+    names: Names,
+    containers: Sequence[Owned],
+    networks: Sequence[Owned],
+    further: Sequence[str] = (),
 ) -> list[Problem]:
-    """Names are unique in a daemon: what another owner holds is neither used nor removed."""
+    """Names are unique in a daemon: what another owner holds is neither used nor removed.
+
+    ``further``: the containers that the stack wants beside Jaeger and the collector.
+    """
     strangers = [
         stranger
         for stranger in (
-            *_holding_a_name(names, containers, networks),
+            *_holding_a_name(names, containers, networks, further),
             *_of_a_like_name(names, containers, networks),
         )
         if stranger.owner != names.owner
@@ -126,14 +132,14 @@ def advise_on_added_nodes(names: Names, containers: Sequence[Owned]) -> list[str
 
 
 def _holding_a_name(
-    names: Names, containers: Sequence[Owned], networks: Sequence[Owned]
+    names: Names,
+    containers: Sequence[Owned],
+    networks: Sequence[Owned],
+    further: Sequence[str],
 ) -> list[Owned]:
+    wanted = (names.jaeger, names.collector, *further)
     return [
-        *(
-            container
-            for container in containers
-            if container.name in (names.jaeger, names.collector)
-        ),
+        *(container for container in containers if container.name in wanted),
         *ClusterNodes.of(containers, names.cluster, names.owner).foreign,
         *(network for network in networks if network.name == names.network),
     ]

@@ -101,7 +101,8 @@ def observe(
         problems += volume.refuse_those_of_others(names, own_volumes)
     except runner.CommandError as error:
         return Observation((*problems, daemon.unusable(error)))
-    of_others = ownership.refuse_objects_of_others(names, containers, networks)
+    further = names.of_store(open_search=open_search, retention=retention)
+    of_others = ownership.refuse_objects_of_others(names, containers, networks, further)
     problems += of_others
     problems += ownership.refuse_renamed_nodes(names, containers)
     # Where the folder was moved or copied, what it was moved from has the ports.

@@ -57,6 +57,13 @@ def test_what_others_hold_is_refused_with_their_folder(names: Names) -> None:
     assert all("choose another stack name" in problem.cure for problem in problems)
 
 
+def test_further_containers_are_refused_where_the_stack_wants_them(names: Names) -> None:
+    others = [container(names.open_search), container(names.retention, STRANGER)]
+    assert ownership.refuse_objects_of_others(names, others, []) == []
+    (problem,) = ownership.refuse_objects_of_others(names, others, [], [names.retention])
+    assert problem.seen.startswith("traced-dev-retention is taken by traced-dev-retention of stack")
+
+
 @pytest.mark.parametrize("role", ["server", "agent"])
 def test_a_single_node_of_others_takes_the_clusters_name(names: Names, role: str) -> None:
     node = container(names.node(role, 0), STRANGER, cluster=names.cluster, role=role)

@@ -624,6 +624,16 @@ def test_all_problems_are_told_at_once(daemon: FakeDaemon, tmp_path: Path) -> No
         assert any(part in str(problem) for problem in problems)
 
 
+@pytest.mark.parametrize("part", ["opensearch", "retention"])
+def test_a_container_that_the_store_needs_is_not_anothers(
+    daemon: FakeDaemon, names: Names, part: str
+) -> None:
+    daemon.container(f"{names.cluster}-{part}")
+    (problem,) = observe(names, {}, open_search=True, retention=True).problems
+    assert problem.seen.startswith(f"{names.cluster}-{part} is taken by")
+    assert observe(names, {}).problems == ()
+
+
 def test_a_state_folder_that_nodes_cannot_mount_is_refused_once(tmp_path: Path) -> None:
     inside, elsewhere = Names("dev", tmp_path / "a:b"), Names("dev", tmp_path, tmp_path / "c$d")
     (problem,) = preflight.check_folders(inside)
