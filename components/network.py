@@ -36,14 +36,19 @@ class StackNetwork(pulumi.ComponentResource):
                 parent=self,
                 delete_before_replace=True,
                 hooks=pulumi.ResourceHookBinding(
-                    before_create=[_orphans.no_network(args.name, args.owner, args.cluster)]
+                    before_create=[_orphans.no_network(args.name, args.owner, args.standing)]
                 ),
             ),
         )
         _commands.guard(
             f"{name}-detach",
-            ["refuse_alone.sh", "detach_network.sh"],
-            {"OWNER": args.owner, "NETWORK": args.name},
+            ["refuse_alone.sh", "refuse_connected.sh", "detach_network.sh"],
+            {
+                "OWNER": args.owner,
+                "NETWORK": args.name,
+                "CLUSTER": args.cluster,
+                "DIRECTORY": args.directory,
+            },
             triggers=[network.id],
             opts=pulumi.ResourceOptions(parent=self, depends_on=[network]),
         )

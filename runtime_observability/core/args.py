@@ -41,6 +41,9 @@ class StackNetworkArgs:
     owner: str
     labels: Mapping[str, str]
     cluster: str
+    directory: str
+    """The stack's own folder."""
+    standing: str
     """The cluster on it that may have workloads; empty if it has never been complete."""
 
 
@@ -193,6 +196,7 @@ class ConfigFilesArgs:
 class ClusterGuardArgs:
     owner: str
     cluster: str
+    network: str
     directory: str
     digest: str
     """Of what the nodes were created from: another one is another cluster."""

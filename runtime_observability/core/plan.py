@@ -117,6 +117,8 @@ def make_plan(
             names.network,
             names.owner,
             backends.labels(names, names.network, observed),
+            names.cluster,
+            str(names.directory),
             standing,
         ),
         open_search=(
@@ -133,6 +135,7 @@ def make_plan(
         cluster_guard=ClusterGuardArgs(
             names.owner,
             names.cluster,
+            names.network,
             str(names.directory),
             digest,
             standing=min(observed.created_from, default=""),

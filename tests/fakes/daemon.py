@@ -214,9 +214,10 @@ class FakeDaemon:
             case ["network", "disconnect", "-f", network, name]:
                 if self._container(name).stuck:
                     return Answer(stderr="device busy\n", code=1)
-                if self._container(name) not in self._connected(network):
+                identity = network if network in self._ids() else f"id-of-{network}"
+                if self._container(name) not in self._connected(identity):
                     return Answer(stderr=f"{name} is not connected to {network}\n", code=1)
-                self._container(name).networks.remove(network)
+                self._container(name).networks.remove(identity)
                 return Answer()
             case ["network", "connect", network, name]:
                 self._container(name).networks.append(f"id-of-{network}")

@@ -107,6 +107,7 @@ def remember(names: Names, spec: ClusterSpec, **changes: Any) -> None:
 
 
 def nodes(daemon: FakeDaemon, names: Names, spec: str, **values: Any) -> None:
+    daemon.network(names.network)
     daemon.node(names, "server", spec=spec, **values)
     daemon.node(names, "agent", spec=spec, **values)
 
@@ -133,7 +134,7 @@ def changes(daemon: FakeDaemon) -> list[str]:
                 verbs.append("remove")
             case ("docker", "kill" | "create" | "unpause" as verb, *_, _):
                 verbs.append(f"docker {verb}")
-            case ("docker", "network", verb, *_):
+            case ("docker", "network", "connect" | "disconnect" as verb, *_):
                 verbs.append(f"network {verb}")
             case ("docker", "exec", _, "kubectl", verb, *_):
                 verbs.append(f"kubectl {verb}")
@@ -222,6 +223,22 @@ def test_a_node_that_was_taken_off_its_network_is_connected_again(
     assert run(names, spec) == "id-of-k3d-traced-dev-server-0"
     assert changes(daemon) == done
     assert daemon.containers[0].names_of_networks == "bridge,traced-dev"
+
+
+@pytest.mark.usefixtures("readiness")
+def test_a_node_that_stood_still_while_its_network_was_made_again_is_connected_to_the_new_one(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    """Docker still tells the network's name of it, and starts it on that network's id alone."""
+    standing(daemon, names, spec)
+    server, agent = daemon.containers
+    server.state = "exited"
+    daemon.networks[0].id = "id-of-the-next-one"
+    agent.networks = [*server.networks, "id-of-the-next-one"]
+    assert run(names, spec) == "id-of-k3d-traced-dev-server-0"
+    assert changes(daemon) == ["network disconnect", "network connect", "start"]
+    (forgotten,) = daemon.calls_to("docker", "network", "disconnect")
+    assert forgotten.argv[3:] == ("-f", names.network, server.name)
 
 
 @pytest.fixture
@@ -593,16 +610,15 @@ def test_an_agent_too_many_is_drained_and_removed(
     assert changes(daemon) == ["kubectl drain", "kubectl delete", "remove"]
     (drain,) = (call.argv for call in daemon.executables.calls if "drain" in call.argv)
     assert {"--ignore-daemonsets", "--delete-emptydir-data", "--force"} <= set(drain)
-    assert daemon.names == {names.node("server", 0)}
+    assert [node.name for node in daemon.containers] == [names.node("server", 0)]
 
 
 @pytest.mark.usefixtures("readiness")
 def test_a_stopped_agent_too_many_is_removed_without_a_drain(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec
 ) -> None:
-    daemon.node(names, "server", spec=identity(spec))
-    daemon.node(names, "agent", spec=identity(spec), state="exited")
-    remember(names, spec)
+    standing(daemon, names, spec)
+    daemon.containers[1].state = "exited"
     run(names, spec_of(names))
     assert changes(daemon) == ["kubectl delete", "remove"]
 
@@ -633,7 +649,7 @@ def test_an_agent_too_many_that_never_joined_is_removed(
         stderr=f'Error from server (NotFound): nodes "{agent}" not found\n', code=1
     )
     run(names, spec_of(names))
-    assert daemon.names == {names.node("server", 0)}
+    assert [node.name for node in daemon.containers] == [names.node("server", 0)]
 
 
 @pytest.mark.usefixtures("readiness")
@@ -711,7 +727,7 @@ def test_what_an_interrupted_rehearsal_left_is_removed(
     daemon.container("k3d-rehearsal", labels={"k3d.cluster": names.rehearsal})
     run(names, spec)
     assert "k3d-rehearsal" not in daemon.names
-    assert len(daemon.names) == 2
+    assert len(daemon.containers) == 2
 
 
 # --- what fails -----------------------------------------------------------------------------------

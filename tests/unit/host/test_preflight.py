@@ -537,7 +537,10 @@ def test_a_network_that_is_gone_is_made_again(
         daemon.network(names.network, labels=labels)
     observed = seen(names)
     (notice,) = observed.notices
-    assert notice.startswith(f"network {names.network} is gone: up will make it again, and the")
+    assert notice == (
+        f"network {names.network} is gone: up makes it again and connects the cluster's nodes to "
+        "it, which restart"
+    )
     assert observed.made.keys() == {names.network}
     assert observed.made[names.network] != MADE
 

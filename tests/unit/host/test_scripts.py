@@ -28,7 +28,7 @@ STACK = _commands.in_turn(
     ["refuse_alone.sh", "sweep_rehearsal.sh", "sweep_cluster.sh", "sweep_stack.sh"]
 )
 CLAIM = _commands.in_turn(["claim_stack.sh"])
-NETWORK = _commands.in_turn(["refuse_alone.sh", "detach_network.sh"])
+NETWORK = _commands.in_turn(["refuse_alone.sh", "refuse_connected.sh", "detach_network.sh"])
 
 
 def sh(text: str, daemon: FakeDaemon, stdin: str = "", **environment: str) -> Any:
@@ -329,12 +329,30 @@ def test_a_cluster_goes_once_another_was_rehearsed(
     assert names.kept.exists(), "the next cluster is kept"
 
 
-def test_what_cannot_start_without_its_network_is_not_kept(
+def test_nodes_without_their_network_are_kept_too(
     daemon: FakeDaemon, names: Names, kept: set[str]
 ) -> None:
+    """They are connected to the next one."""
     daemon.networks.clear()
-    assert sh(CLUSTER_GUARD, daemon, **values(names), DIGEST="a" * 16).returncode == 0
-    assert daemon.names == set()
+    assert sh(CLUSTER_GUARD, daemon, **values(names), DIGEST="a" * 16).returncode == 1
+    assert daemon.names == kept - {names.network}
+
+
+@pytest.mark.parametrize("case", ["told to", "gone", "another", "destroy"])
+def test_a_network_is_replaced_where_it_costs_no_node(
+    daemon: FakeDaemon, names: Names, kept: set[str], case: str
+) -> None:
+    if case == "gone":
+        daemon.networks.clear()
+    if case == "another":  # one that a killed run has made
+        daemon.networks[0].id = "id-of-the-next-one"
+    if case == "destroy":
+        sh(RELEASE, daemon, **values(names))
+    done = sh(NETWORK, daemon, **values(names))
+    if case == "told to":
+        assert "cluster traced-dev was not removed: this is no `pulumi destroy`" in done.stderr
+    assert done.returncode == (1 if case == "told to" else 0)
+    assert names.node("server", 0) in daemon.names or case == "destroy"
 
 
 def test_no_cluster_is_kept_where_there_is_none(
