@@ -28,7 +28,7 @@ from runtime_observability.core.stores import MEMORY
 from runtime_observability.core.transition import with_agents
 from runtime_observability.core.versions import Version
 from runtime_observability.host import (
-    api_server,
+    api_drift,
     cluster_lock,
     daemon,
     disk,
@@ -43,10 +43,8 @@ from runtime_observability.host import (
     runner,
     store,
 )
-from runtime_observability.host.api_server import ApiServer
 from runtime_observability.host.docker import ClusterNodes, Owned
 from runtime_observability.host.files import nearest_folder
-from runtime_observability.host.http import httpx
 from runtime_observability.host.memory_loss import Memory
 
 _K3D_SECONDS = 10
@@ -83,7 +81,8 @@ def observe(
         asked = (names.collector, names.jaeger) if exporters else ()
         of_names = {name: looks.submit(docker.reached_as, name) for name in asked}
         of_loss = looks.submit(memory_loss.read, names.of_cluster)
-        of_api, of_image = looks.submit(find_api_drift, names), looks.submit(is_gone, image)
+        of_api = looks.submit(api_drift.find, names, record) if record else None
+        of_image = looks.submit(is_gone, image)
     problems = [
         *check_folders(names),
         *refuse_missing_sources(names, volumes),
@@ -109,7 +108,8 @@ def observe(
     if record:
         address = runner.variables.get("DOCKER_HOST", "")
         problems += ownership.refuse_another_daemon(names, record, engine, address)
-    drift = (find_drift(names, record, containers) or of_api.result()) if record else []
+    drift = find_drift(names, record, containers) if record else []
+    drift = drift or (of_api.result() if of_api else [])
     now = datetime.now(UTC)
     found = docker_drift.find(
         names,
@@ -387,23 +387,3 @@ def find_drift(names: Names, record: Record, containers: list[Owned]) -> list[st
         except (OSError, ValueError) as error:
             drift.append(f"{path} cannot be read: {error}")
     return drift
-
-
-def find_api_drift(names: Names) -> list[str]:
-    """Why the API server cannot be used; empty if it can.
-
-    A node's container can run while k3s in it is dead: k3d's entrypoint outlives k3s.
-    """
-    try:
-        with ApiServer(names.kubeconfig) as api:
-            status = api.status("/readyz")
-    except api_server.UnusableKubeconfigError:
-        return [f"{names.kubeconfig} cannot be read"]
-    except httpx.HTTPError as error:
-        return [f"the API server of cluster {names.cluster} does not answer: {error}"]
-    if status in (401, 403):
-        return [
-            f"the API server refuses {names.kubeconfig} ({status}): it has expired or is another "
-            "cluster's"
-        ]
-    return [] if status == 200 else [f"the API server answers {status} to /readyz"]

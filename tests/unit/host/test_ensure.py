@@ -6,7 +6,7 @@ import contextlib
 import io
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,10 +22,19 @@ from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Record
 from runtime_observability.core.transition import content, identity
-from runtime_observability.host import agents, cluster_ready, ensure, k3d, runner, store
+from runtime_observability.host import (
+    agents,
+    api_server,
+    cluster_ready,
+    ensure,
+    k3d,
+    runner,
+    store,
+)
 from runtime_observability.host.cluster_lock import LockError, locked
 from runtime_observability.host.cluster_ready import Wanted
 from runtime_observability.host.ensure import Ensure
+from runtime_observability.host.http import httpx
 from runtime_observability.host.k3d import NodeWatch
 from tests import configuration
 from tests.configuration import parsed
@@ -463,15 +472,56 @@ def test_nodes_whose_own_credentials_have_expired_restart_together(
     assert waits == [(wanted, wanted if killed else ())]
 
 
+@pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize(
+    ("gone", "since", "restarts"),
+    [
+        ("agent", now, True),
+        ("server", lambda: "2026-01-01T00:00:00Z", True),
+        ("server", now, False),
+    ],
+    ids=["agent", "server", "server that may still join"],
+)
+def test_a_node_that_was_deleted_in_kubernetes_starts_again(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    gone: str,
+    since: Callable[[], str],
+    restarts: bool,
+) -> None:
+    """A kubelet joins only when it starts: the wait for it would be in vain."""
+    standing(daemon, names, spec)
+    (left,) = (node.name for node in daemon.containers if gone not in node.name)
+    for node in daemon.containers:
+        node.started = since()
+    api = Answering(200, (left,))
+    monkeypatch.setattr(ensure, "ApiServer", lambda _: contextlib.nullcontext(api))
+    run(names, spec)
+    assert changes(daemon) == (["docker kill", "start"] if restarts else [])
+    assert [call.argv[-1] for call in daemon.calls_to("docker", "kill")] == (
+        [names.node(gone, 0)] if restarts else []
+    )
+
+
 @dataclass(frozen=True)
 class Answering:
-    """An API server that answers every request with one status."""
+    """An API server that answers /readyz with one status, and knows ``nodes``."""
 
     code: int
+    nodes: tuple[str, ...] | None = None
 
     def status(self, path: str) -> int:
         assert path == "/readyz"
         return self.code
+
+    def get(self, path: str) -> dict[str, Any]:
+        assert path == "/api/v1/nodes"
+        if self.nodes is None:
+            raise api_server.ApiError(httpx.Response(503))
+        return {"items": [{"metadata": {"name": name}} for name in self.nodes]}
 
 
 # --- changes in place -----------------------------------------------------------------------------
