@@ -36,19 +36,14 @@ class StackNetwork(pulumi.ComponentResource):
                 parent=self,
                 delete_before_replace=True,
                 hooks=pulumi.ResourceHookBinding(
-                    before_create=[_orphans.no_network(args.name, args.owner, args.standing)]
+                    before_create=[_orphans.no_network(args.name, args.owner, args.cluster)]
                 ),
             ),
         )
         _commands.guard(
             f"{name}-detach",
-            ["refuse_alone.sh", "refuse_connected.sh", "detach_network.sh"],
-            {
-                "OWNER": args.owner,
-                "NETWORK": args.name,
-                "CLUSTER": args.cluster,
-                "DIRECTORY": args.directory,
-            },
+            ["refuse_alone.sh", "detach_network.sh"],
+            {"OWNER": args.owner, "NETWORK": args.name},
             triggers=[network.id],
             opts=pulumi.ResourceOptions(parent=self, depends_on=[network]),
         )

@@ -41,9 +41,6 @@ class StackNetworkArgs:
     owner: str
     labels: Mapping[str, str]
     cluster: str
-    directory: str
-    """The stack's own folder."""
-    standing: str
     """The cluster on it that may have workloads; empty if it has never been complete."""
 
 

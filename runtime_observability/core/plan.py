@@ -117,8 +117,6 @@ def make_plan(
             names.network,
             names.owner,
             backends.labels(names, names.network, observed),
-            names.cluster,
-            str(names.directory),
             standing,
         ),
         open_search=(

@@ -37,7 +37,10 @@ def test_a_container_stopped_by_hand_runs_again_and_the_cluster_stays(
     standing.expect_no_changes()
 
 
-def test_all_that_stood_still_while_its_network_was_pruned_goes_on(standing: Stack) -> None:
+@pytest.mark.parametrize("words", [(), ("--refresh",)], ids=["up", "refresh"])
+def test_all_that_stood_still_while_its_network_was_pruned_goes_on(
+    standing: Stack, words: tuple[str, ...]
+) -> None:
     """`docker network prune` removes the network of what is stopped. Workloads do not need it."""
     before, network = standing.ids(), standing.docker.networks(f"name={standing.cluster}")
     with a_bare_pod(standing) as pod:
@@ -46,7 +49,10 @@ def test_all_that_stood_still_while_its_network_was_pruned_goes_on(standing: Sta
         standing.docker("stop", "--time", "5", standing.jaeger, standing.collector)
         standing.docker("network", "rm", standing.cluster)
         assert "connects the cluster's nodes to it" in standing.plan().diagnostics
-        standing.up_as_planned()
+        if words:
+            standing.pulumi("up", "--yes", "--skip-preview", *words)
+        else:
+            standing.up_as_planned()
         assert standing.docker.networks(f"name={standing.cluster}") != network
         after = standing.ids()
         assert after[standing.server] == before[standing.server]

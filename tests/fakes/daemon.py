@@ -497,8 +497,8 @@ def _matches(listed: DockerObject, condition: str) -> bool:
     kind, _, value = condition.partition("=")
     match kind:
         case "label":
-            label, _, wanted = value.partition("=")
-            return listed.labels.get(label) == wanted
+            label, given, wanted = value.partition("=")
+            return listed.labels.get(label) == wanted if given else label in listed.labels
         case "network":
             return value in listed.networks
         case "name":

@@ -220,9 +220,9 @@ def test_a_command_has_these_inputs_and_no_other(stack: Run) -> None:
         )
         | {"create": _commands.in_turn(["claim_stack.sh"])},
         "network-detach": guard(
-            ["refuse_alone.sh", "refuse_connected.sh", "detach_network.sh"],
+            ["refuse_alone.sh", "detach_network.sh"],
             [NETWORK_ID],
-            CLUSTER | {"NETWORK": "traced-dev"},
+            {"OWNER": NAMES.owner, "NETWORK": "traced-dev"},
         ),
         "node-image-build": python(f"{host}.build_node_image", [], GENERATION="7"),
         "files-apiserver-tracing.yaml": file("apiserver-tracing.yaml"),
