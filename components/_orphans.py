@@ -81,12 +81,14 @@ def _refuse_a_cluster(cluster: str, owner: str, *, lacks: str, undone: str) -> N
 def no_network(name: str, owner: str, cluster: str) -> pulumi.ResourceHook:
     """Before a network is created: removes the one of its name that a killed run left.
 
-    A run that was killed there made no ``cluster`` yet. So if there is one on the network, Pulumi
+    A run that was killed there had nodes of no ``cluster`` on it yet. So if there are any, Pulumi
     has lost its state: the hook raises CommandError and removes nothing.
     """
 
     def remove(network: str) -> None:
-        _refuse_a_cluster(cluster, owner, lacks="its network", undone="removed")
+        on_it = ("--filter", f"network={network}", "--filter", f"label=k3d.cluster={cluster}")
+        if runner.run(["docker", "ps", "-aq", *on_it]).checked():
+            _refuse_a_cluster(cluster, owner, lacks="its network", undone="removed")
         values = {"OWNER": owner, "NETWORK": name}
         runner.run_script("detach_network.sh", values).checked()
         runner.run(["docker", "network", "rm", network]).checked()

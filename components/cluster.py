@@ -63,13 +63,15 @@ class ClusterRehearsal(pulumi.ComponentResource):
 class ClusterGuard(pulumi.ComponentResource):
     """Holds the only delete of the cluster, and is in the state before the cluster exists.
 
-    Another digest or network replaces it: the old cluster goes first, with its workloads. The
-    digest is the rehearsal's, and that of the standing cluster where the rehearsal or the nodes'
-    files are of another configuration: an up that leaves out either does not replace the cluster.
+    Another digest replaces it: the old cluster goes first, with its workloads. The digest is the
+    rehearsal's, and that of the standing cluster where the rehearsal or the nodes' files are of
+    another configuration: an up that leaves out either does not replace the cluster. Another
+    network does not either: ensure connects the nodes to it.
 
-    What else replaces it (``--replace``, a taint, another network) deletes no cluster: the delete
-    fails while the file ``cluster.kept`` has its digest. That file is of a resource which a destroy
-    deletes before this one, and which a replacement leaves, as no property of it depends on this.
+    What else replaces it (``--replace``, a taint) deletes no cluster: the delete fails while the
+    file ``cluster.kept`` has its digest. That file is of a resource which a destroy deletes before
+    this one, and which a replacement leaves, as no property of it depends on this. In the same way
+    no network is replaced that nodes are on.
     """
 
     id: pulumi.Output[str]
@@ -101,8 +103,25 @@ class ClusterGuard(pulumi.ComponentResource):
                 "DIRECTORY": args.directory,
                 "DIGEST": digest,
             },
-            triggers=[digest, network.id],
-            opts=pulumi.ResourceOptions(parent=self),
+            triggers=[digest, args.cluster],
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[network],
+                # The network's id in the state of an earlier release, which is no other cluster's.
+                ignore_changes=["triggers[1]"],
+            ),
+        )
+        hold = _commands.guard(  # before Jaeger and the collector are deleted for another network
+            f"{name}-hold",
+            ["refuse_connected.sh"],
+            {
+                "OWNER": args.owner,
+                "CLUSTER": args.cluster,
+                "NETWORK": args.network,
+                "DIRECTORY": args.directory,
+            },
+            triggers=[network.id],
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[sweep]),
         )
         _commands.guard(
             f"{name}-keep",
@@ -113,7 +132,7 @@ class ClusterGuard(pulumi.ComponentResource):
                 "GENERATION": str(args.generation),
             },
             create=_commands.in_turn(["keep_cluster.sh"]),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[sweep]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[hold]),
         )
         self.id = sweep.id
         self.register_outputs({"id": self.id})

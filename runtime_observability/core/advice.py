@@ -34,7 +34,7 @@ def warnings(
 ) -> list[str]:
     """All of them, the most urgent first; ``jaeger`` is the one that is wanted, if any."""
     return [
-        *(f"{drift}: up will repair it" for drift in observed.drift),
+        *(f"{drift}: {_outcome(drift, names, spec, observed)}" for drift in observed.drift),
         *_change(names, spec, observed, settings),
         *_other_store(names, observed, settings),
         *_other_jaeger(observed, settings, jaeger),
@@ -48,6 +48,19 @@ def warnings(
         *unused.lines(settings),
         *_lost_rewrites(settings),
     ]
+
+
+def _outcome(drift: str, names: Names, spec: ClusterSpec, observed: Observation) -> str:
+    """What up does about one ``drift``: all but one of several servers (``host/decision.py``)."""
+    record = observed.record
+    if record and not record.never_complete:
+        before = ClusterSpec.read(record.spec)
+        servers = [names.node("server", index) for index in range(before.config["servers"])]
+        gone = {f"node {server} is gone" for server in servers} & set(observed.drift)
+        stays = len(gone) < len(servers) and not transition(before, spec).replaces
+        if drift in gone and stays:
+            return "up leaves the cluster as it is, because no server is added to one that stands"
+    return "up will repair it"
 
 
 def _change(

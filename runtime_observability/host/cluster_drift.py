@@ -1,4 +1,4 @@
-"""How the nodes, their files and their API server differ from what ensure made."""
+"""How the nodes and their files differ from what ensure made. Read-only."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import hashlib
 
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Record
-from runtime_observability.host import api_server
-from runtime_observability.host.api_server import ApiServer
 from runtime_observability.host.docker import Owned
-from runtime_observability.host.http import httpx
 
 
 def find(names: Names, record: Record, containers: list[Owned]) -> list[str]:
@@ -40,23 +37,3 @@ def find(names: Names, record: Record, containers: list[Owned]) -> list[str]:
         except (OSError, ValueError) as error:
             drift.append(f"{path} cannot be read: {error}")
     return drift
-
-
-def find_in_the_api(names: Names) -> list[str]:
-    """Why the API server cannot be used; empty if it can.
-
-    A node's container can run while k3s in it is dead: k3d's entrypoint outlives k3s.
-    """
-    try:
-        with ApiServer(names.kubeconfig) as api:
-            status = api.status("/readyz")
-    except api_server.UnusableKubeconfigError:
-        return [f"{names.kubeconfig} cannot be read"]
-    except httpx.HTTPError as error:
-        return [f"the API server of cluster {names.cluster} does not answer: {error}"]
-    if status in (401, 403):
-        return [
-            f"the API server refuses {names.kubeconfig} ({status}): it has expired or is another "
-            "cluster's"
-        ]
-    return [] if status == 200 else [f"the API server answers {status} to /readyz"]

@@ -61,8 +61,8 @@ def find(
         reasons[names.retention] = f"there is no container {names.retention}: up will make it"
     if names.network not in own:
         reasons[names.network] = (
-            f"network {names.network} is gone: up will make it again, and the cluster that was on "
-            "it, without its workloads"
+            f"network {names.network} is gone: up makes it again and connects the cluster's nodes "
+            "to it, which restart"
         )
     kept = {name: found.made for name, found in own.items() if found.made}
     made = kept | dict.fromkeys(reasons, made_now)

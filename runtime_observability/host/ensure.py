@@ -23,6 +23,7 @@ from runtime_observability.core.node_image import CURE
 from runtime_observability.core.observation import Record
 from runtime_observability.host import (
     agents,
+    api_drift,
     api_server,
     cluster_lock,
     cluster_ready,
@@ -143,11 +144,11 @@ class Ensure:
 
     def may_be_in_use(self, found: Sequence[Owned]) -> bool:
         """Whether a server has run for longer than a start takes, though no run saw it ready."""
-        return any(
-            nodes.seconds_since_start(node.name) > self.spec.start_seconds
-            for node in found
-            if node.role == "server"
-        )
+        return any(self.has_started(node.name) for node in found if node.role == "server")
+
+    def has_started(self, node: str) -> bool:
+        """Whether the node has run for longer than a start takes."""
+        return nodes.seconds_since_start(node) > self.spec.start_seconds
 
     def check_files(self) -> None:
         """Raises CommandError for a file that is missing or another one than the wanted."""
@@ -189,14 +190,7 @@ class Ensure:
         present = [name for name in self.nodes if name in there]
         stopped = [name for name in present if there[name].state != "running"]
         try:
-            if not stopped and self.is_refused():
-                log(
-                    f"cluster {self.names.cluster}: its own credentials have expired, so its nodes "
-                    "restart: k3s renews them when it starts"
-                )
-                for name in present:
-                    nodes.kill(name)
-                stopped = present
+            stopped = stopped or self.end_what_must_restart(present)
             if stopped:
                 self.start(stopped, present)
             else:
@@ -229,17 +223,30 @@ class Ensure:
         if missing:
             self.add(missing)
 
-    def is_refused(self) -> bool:
-        """Whether the API server refuses the credentials that its own node has for it.
+    def end_what_must_restart(self, present: Sequence[str]) -> list[str]:
+        """Ends the nodes that run and that only a start mends; returns them.
 
-        k3s signs them for a year and renews them only at a start (docs.k3s.io/cli/certificate).
+        k3s signs its credentials for a year and renews them only at a start
+        (docs.k3s.io/cli/certificate). Nodes join only then, too.
         """
         write_private(self.names.kubeconfig, k3d.kubeconfig(self.names.cluster))
         try:
             with ApiServer(self.names.kubeconfig) as api:
-                return api.status("/readyz") == httpx.codes.UNAUTHORIZED
+                expired = api.status("/readyz") == httpx.codes.UNAUTHORIZED
+                strange = [] if expired else api_drift.unknown(api, present, self.spec.config)
         except (api_server.UnusableKubeconfigError, httpx.HTTPError):
-            return False  # the wait for the cluster has the reason
+            return []  # the wait for the cluster has the reason
+        if expired:
+            log(f"cluster {self.names.cluster}: its own credentials have expired, so its nodes "
+                "restart: k3s renews them when it starts")  # fmt: skip
+        servers = self.nodes[: self.spec.config["servers"]]
+        strange = [name for name in strange if name not in servers or self.has_started(name)]
+        for name in strange:
+            log(f"cluster {self.names.cluster}: {name} is not in Kubernetes, so it starts again")
+        ended = list(present) if expired else strange
+        for name in ended:
+            nodes.kill(name)
+        return ended
 
     def start(self, stopped: Sequence[str], present: Sequence[str]) -> None:
         """Starts nodes that are stopped, with the files of now, and waits for all ``present``."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from runtime_observability.core.cluster_spec import ClusterSpec
-from runtime_observability.host import container_files, lives, runner
+from runtime_observability.host import container_files, docker, lives, runner
 from runtime_observability.host.docker import PAUSED, Owned
 from runtime_observability.host.progress import log
 
@@ -28,24 +28,41 @@ def seconds_since_start(node: str) -> float:
 
 
 def revive(found: Iterable[Owned], network: str) -> bool:
-    """Lets paused nodes go on and connects those to ``network`` that were taken off it. Returns
+    """Lets paused nodes go on and connects those to ``network`` that are not on it. Returns
     whether there was one, which may have another state now.
 
     k3d takes a paused node for one that runs. k3s takes its address when it starts: a node that ran
-    without its network is killed.
+    without its network is killed. One that did not run while the network was removed has the name
+    of ``network`` among its own, and Docker does not start it: it knows networks by their ids.
     """
     done = False
+    found = list(found)
+    is_asleep = any(node.is_node and node.state != "running" for node in found)
+    reached = _connected_to(network) if is_asleep else {node.name for node in found}
     for node in found:
         if is_paused := node.state == PAUSED:
             log(f"cluster {node.cluster}: {node.name} was paused and goes on")
             runner.run(["docker", "unpause", node.name]).checked()
-        if is_cut_off := node.is_node and not node.is_on(network):
+        is_stale = node.is_on(network) and node.name not in reached
+        if is_cut_off := node.is_node and (is_stale or not node.is_on(network)):
             log(f"cluster {node.cluster}: {node.name} is connected to network {network} again")
+            if is_stale:
+                forget = ["docker", "network", "disconnect", "-f", network, node.name]
+                runner.run(forget).checked()
             runner.run(["docker", "network", "connect", network, node.name]).checked()
             if is_paused or node.state == "running":
                 kill(node.name)
         done = done or is_paused or is_cut_off
     return done
+
+
+def _connected_to(network: str) -> set[str]:
+    """Names of the containers on the network that has this name now."""
+    names: set[str] = set()
+    for identity in (found.id for found in docker.networks() if found.name == network):
+        listing = ("docker", "ps", "-a", "--filter", f"network={identity}")
+        names.update(runner.run([*listing, "--format", "{{.Names}}"]).checked().split())
+    return names
 
 
 def kill(node: str) -> None:

@@ -26,6 +26,7 @@ from runtime_observability.core.stores import MEMORY
 from runtime_observability.core.transition import with_agents
 from runtime_observability.core.versions import Version
 from runtime_observability.host import (
+    api_drift,
     cluster_drift,
     cluster_lock,
     daemon,
@@ -82,10 +83,8 @@ def observe(
         asked = (names.collector, names.jaeger) if exporters else ()
         of_names = {name: looks.submit(docker.reached_as, name) for name in asked}
         of_loss = looks.submit(memory_loss.read, names.of_cluster)
-        of_api, of_image = (
-            looks.submit(cluster_drift.find_in_the_api, names),
-            looks.submit(is_gone, image),
-        )
+        of_api = looks.submit(api_drift.find, names, record) if record else None
+        of_image = looks.submit(is_gone, image)
     problems = [
         *check_folders(names),
         *refuse_missing_sources(names, volumes),
@@ -113,7 +112,9 @@ def observe(
     if record:
         address = runner.variables.get("DOCKER_HOST", "")
         problems += ownership.refuse_another_daemon(names, record, engine, address)
-    drift = (cluster_drift.find(names, record, containers) or of_api.result()) if record else []
+    drift = []
+    if record and of_api:
+        drift = cluster_drift.find(names, record, containers) or of_api.result()
     now = datetime.now(UTC)
     found = docker_drift.find(
         names,

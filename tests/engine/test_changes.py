@@ -88,6 +88,12 @@ def test_agents_are_added_and_removed_and_the_rest_goes_on(standing: Stack) -> N
         assert f"OTEL_RESOURCE_ATTRIBUTES=k8s.node.name={agent}" in environment
         standing.expect_no_changes()
 
+        standing.kubectl("delete", "node", agent)
+        assert f"{agent} runs, and the API server does not know it" in standing.up_as_planned().said
+        standing.kubectl("wait", "--for=condition=Ready", f"node/{agent}", "--timeout=5s")
+        assert {name: standing.ids()[name] for name in before} == before
+        standing.expect_no_changes()
+
         standing.configure()
         assert "agents will be drained and removed, 1 of them" in standing.plan().diagnostics
         standing.up()

@@ -6,8 +6,9 @@ import shutil
 
 import pytest
 
-from tests.live.pods import expect_a_pod_to_run
+from tests.live.pods import a_bare_pod, expect_a_pod_to_run
 from tests.live.stack import Stack
+from tests.live.waiting import until
 
 
 @pytest.mark.parametrize("which", ["jaeger", "collector"])
@@ -36,17 +37,30 @@ def test_a_container_stopped_by_hand_runs_again_and_the_cluster_stays(
     standing.expect_no_changes()
 
 
-def test_all_that_stood_still_while_its_network_was_pruned_runs_again(standing: Stack) -> None:
-    """`docker network prune` removes the network of stopped containers."""
-    network = standing.docker.networks(f"name={standing.cluster}")
-    standing.docker("stop", "--time", "5", standing.jaeger, standing.collector, standing.server)
-    standing.docker("network", "rm", standing.cluster)
-    standing.up_as_planned()
-    assert standing.docker.networks(f"name={standing.cluster}") != network
-    assert standing.docker.running(standing.jaeger)
-    assert standing.docker.running(standing.collector)
-    expect_a_pod_to_run(standing)
-    standing.expect_no_changes()
+@pytest.mark.parametrize("words", [(), ("--refresh",)], ids=["up", "refresh"])
+def test_all_that_stood_still_while_its_network_was_pruned_goes_on(
+    standing: Stack, words: tuple[str, ...]
+) -> None:
+    """`docker network prune` removes the network of what is stopped. Workloads do not need it."""
+    before, network = standing.ids(), standing.docker.networks(f"name={standing.cluster}")
+    with a_bare_pod(standing) as pod:
+        uid, restarts = pod()
+        standing.docker("kill", standing.server)  # a stop would drain it, and delete the pod
+        standing.docker("stop", "--time", "5", standing.jaeger, standing.collector)
+        standing.docker("network", "rm", standing.cluster)
+        assert "connects the cluster's nodes to it" in standing.plan().diagnostics
+        if words:
+            standing.pulumi("up", "--yes", "--skip-preview", *words)
+        else:
+            standing.up_as_planned()
+        assert standing.docker.networks(f"name={standing.cluster}") != network
+        after = standing.ids()
+        assert after[standing.server] == before[standing.server]
+        assert {after[name] != before[name] for name in (standing.jaeger, standing.collector)} == {
+            True
+        }
+        until("the restart of the pod", lambda: pod() == (uid, restarts + 1), 60)
+        standing.expect_no_changes()
 
 
 def test_a_stopped_node_is_started_and_not_replaced(standing: Stack) -> None:

@@ -214,9 +214,10 @@ class FakeDaemon:
             case ["network", "disconnect", "-f", network, name]:
                 if self._container(name).stuck:
                     return Answer(stderr="device busy\n", code=1)
-                if self._container(name) not in self._connected(network):
+                identity = network if network in self._ids() else f"id-of-{network}"
+                if self._container(name) not in self._connected(identity):
                     return Answer(stderr=f"{name} is not connected to {network}\n", code=1)
-                self._container(name).networks.remove(network)
+                self._container(name).networks.remove(identity)
                 return Answer()
             case ["network", "connect", network, name]:
                 self._container(name).networks.append(f"id-of-{network}")
@@ -496,8 +497,8 @@ def _matches(listed: DockerObject, condition: str) -> bool:
     kind, _, value = condition.partition("=")
     match kind:
         case "label":
-            label, _, wanted = value.partition("=")
-            return listed.labels.get(label) == wanted
+            label, given, wanted = value.partition("=")
+            return listed.labels.get(label) == wanted if given else label in listed.labels
         case "network":
             return value in listed.networks
         case "name":

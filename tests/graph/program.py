@@ -48,6 +48,7 @@ class Resource:
     dependencies: frozenset[str] = field(repr=False)
     property_dependencies: Mapping[str, frozenset[str]] = field(repr=False)
     delete_before_replace: bool = False
+    ignore_changes: tuple[str, ...] = ()
     before_create: tuple[str, ...] = ()
     """Names of hooks."""
     before_update: tuple[str, ...] = ()
@@ -175,6 +176,7 @@ class _Recorder(mocks.MockMonitor):
                         key: frozenset(properties[key].urns) for key in properties
                     },
                     delete_before_replace=request.deleteBeforeReplace,
+                    ignore_changes=tuple(request.ignoreChanges),
                     before_create=tuple(request.hooks.before_create),
                     before_update=tuple(request.hooks.before_update),
                     provider=request.provider or " ".join(request.providers.values()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -532,6 +533,29 @@ def test_a_new_generation_runs_files_cluster_and_probe_again(default: Run) -> No
     assert found == {name: {"environment"} for name in runs}
     assert drifted["cluster-ensure"].environment["GENERATION"] == "8"
     assert drifted.warnings() == ["node x is gone: up will repair it"]
+
+
+@pytest.mark.parametrize(
+    ("gone", "never_complete", "stays"),
+    [((1,), False, True), ((1,), True, False), ((0, 1, 2), False, False), ((), False, False)],
+    ids=["one", "one of a cluster that was never complete", "all", "none"],
+)
+def test_a_server_that_is_gone_is_not_repaired_beside_those_that_are_there(
+    gone: tuple[int, ...], never_complete: bool, stays: bool
+) -> None:
+    known = standing(servers=3)
+    assert known.record
+    record = replace(known.record, never_complete=never_complete)
+    drift = (
+        *(f"node {Names('dev', PROJECT).node('server', index)} is gone" for index in gone),
+        "node x is gone",
+    )
+    told = run({"servers": 3}, observed=replace(known, record=record, drift=drift)).warnings()
+    left = "up leaves the cluster as it is, because no server is added to one that stands"
+    assert [line for line in told if line.endswith(left)] == (
+        [f"{drift[0]}: {left}"] if stays else []
+    )
+    assert "node x is gone: up will repair it" in told
 
 
 def test_a_container_that_is_gone_is_made_again_with_its_image(default: Run) -> None:

@@ -244,7 +244,9 @@ def test_what_keeps_the_cluster_goes_in_a_destroy_and_stays_in_a_replacement(
     """The engine replaces what has a property of a replaced resource; a destroy begins with what
     depends on a resource in any way."""
     keep, guard = any_run["cluster-guard-keep"], any_run["cluster-guard-sweep"]
-    assert guard.urn in keep.dependencies
+    hold = any_run["cluster-guard-hold"]
+    assert hold.urn in keep.dependencies
+    assert guard.urn in hold.dependencies
     assert not any(guard.urn in urns for urns in keep.property_dependencies.values())
     assert "cluster-guard-keep" in any_run.before("cluster-ensure")
 
@@ -257,7 +259,9 @@ def test_what_keeps_the_cluster_goes_in_a_destroy_and_stays_in_a_replacement(
         ("network-detach", "triggers", {"network-network"}),
         ("jaeger-container", "networksAdvanced", {"network-network"}),
         ("collector-container", "networksAdvanced", {"network-network"}),
-        ("cluster-guard-sweep", "triggers", {"network-network", "rehearsal-run"}),
+        # The nodes are connected to another network instead.
+        ("cluster-guard-sweep", "triggers", {"rehearsal-run"}),
+        ("cluster-guard-hold", "triggers", {"network-network"}),
         ("cluster-ensure", "triggers", {"cluster-guard-sweep"}),
         # A new container must become ready, and be traced, again.
         ("jaeger-ready", "triggers", {"jaeger-container"}),
@@ -270,10 +274,10 @@ def test_what_is_replaced_with_what(default: Run, name: str, key: str, sources: 
     assert {resource.name for resource in default.resources if resource.urn in urns} == sources
 
 
-def test_the_cluster_is_replaced_for_its_spec_and_network_alone(default: Run) -> None:
-    digest = identity(spec_of(NAMES, parsed()))
-    network, guard = f"{ENVIRONMENT}-network-network", f"{ENVIRONMENT}-cluster-guard-sweep"
-    assert default["cluster-guard-sweep"].inputs["triggers"] == [digest, f"id-of-{network}"]
+def test_the_cluster_is_replaced_for_its_spec_alone(default: Run) -> None:
+    digest, guard = identity(spec_of(NAMES, parsed())), f"{ENVIRONMENT}-cluster-guard-sweep"
+    assert default["cluster-guard-sweep"].inputs["triggers"] == [digest, NAMES.cluster]
+    assert default["cluster-guard-sweep"].ignore_changes == ("triggers[1]",)
     assert default["cluster-ensure"].inputs["triggers"] == [f"id-of-{guard}"]
 
 
@@ -285,6 +289,7 @@ def test_guards_make_nothing_and_others_delete_nothing(any_run: Run) -> None:
         "stack-sweep": _commands.in_turn(["claim_stack.sh"]),
         "network-detach": "true",
         "cluster-guard-sweep": "true",
+        "cluster-guard-hold": "true",
         "cluster-guard-keep": _commands.in_turn(["keep_cluster.sh"]),
     }
     for command in any_run.of_type(COMMAND):

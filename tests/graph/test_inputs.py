@@ -238,8 +238,11 @@ def test_a_command_has_these_inputs_and_no_other(stack: Run) -> None:
         ),
         "cluster-guard-sweep": guard(
             ["refuse_kept.sh", "sweep_cluster.sh"],
-            [identity(spec_of(NAMES, parsed())), NETWORK_ID],
+            [identity(spec_of(NAMES, parsed())), "traced-dev"],
             CLUSTER | {"DIGEST": identity(spec_of(NAMES, parsed()))},
+        ),
+        "cluster-guard-hold": guard(
+            ["refuse_connected.sh"], [NETWORK_ID], CLUSTER | {"NETWORK": "traced-dev"}
         ),
         "cluster-guard-keep": guard(
             ["release_cluster.sh"],

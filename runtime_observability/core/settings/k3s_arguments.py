@@ -39,6 +39,21 @@ write-kubeconfig-mode
 """k3s' flags that have a value (k3s docs, cli/server and cli/agent). Without one, k3s takes the
 next argument for it."""
 
+_ONE_LETTER = {"c": "config", "d": "data-dir", "t": "token"}
+"""Other names of flags (k3s pkg/cli/cmds); Go's flags read -t and --t alike."""
+_USELESS = {
+    "disable-agent": (
+        "a server without a kubelet is no node that becomes Ready, and up waits for one",
+        "leave it out",
+    ),
+    "https-listen-port": (
+        "k3d publishes port 6443 of the servers, so nobody could reach the API server",
+        "set kubeApiPort for the port on this machine",
+    ),
+}
+"""Flags that leave a cluster which nobody sees become ready: reason and cure."""
+_NO_CHANGE = ("https-listen-port=6443", "disable-agent=false")
+
 NO_NETWORK_PLUGIN = "--flannel-backend=none"
 """Nodes without a CNI of k3s' own: they are Ready when the user has added one."""
 NODE_FILTER = re.compile(
@@ -64,6 +79,10 @@ def k3s_argument(text: str) -> str:
     if re.search(r"\s", flag):
         cure = f"write --{flag.split()[0]}=VALUE" if flag.split() else ""
         raise RuleError("k3s reads a flag with a blank in its name", cure)
+    if long := _ONE_LETTER.get(flag):
+        raise RuleError(f"it is another name of --{long}", f"write --{long}=VALUE")
+    if flag in _USELESS and argument[2:] not in _NO_CHANGE:
+        raise RuleError(*_USELESS[flag])
     if not given and flag in _VALUE_FLAGS.split():
         raise RuleError(f"--{flag} needs a value", f"write --{flag}=VALUE")
     if flag.endswith("-arg"):
@@ -77,6 +96,7 @@ def _refuse_secrets(argument: str) -> None:
     """A token or login: it could be read in Pulumi's state and in the nodes' containers."""
     flag, _, value = argument[2:].partition("=")
     flag = re.split(r"\s", flag, maxsplit=1)[0]
+    flag = _ONE_LETTER.get(flag, flag)
     readable = "would be readable in Pulumi's state and in `docker inspect`"
     if flag in SECRET_FLAGS:
         raise RuleError(f"the value of --{flag} {readable}", SECRET_FLAGS[flag])

@@ -48,6 +48,11 @@ def node_environment(variables: Mapping[str, str]) -> Mapping[str, str]:
             )
         if _OWN.match(name):
             raise RuleError(f"the stack sets {name} itself", "leave it out")
+        if name == "K3S_NODE_NAME":
+            raise RuleError(
+                "all nodes would have that one name",
+                "name each in k3sArgs: --node-name=NAME@server:0",
+            )
         if flag := SECRET_VARIABLES.get(name):
             raise RuleError(
                 f"the value of {name} would be readable in Pulumi's state and in `docker inspect`",

@@ -28,7 +28,7 @@ LOGIN_IN_URL = re.compile(r"//\S*@")
 _LOGIN = re.compile(
     rf"{LOGIN_IN_URL.pattern}"
     r"|[^\s:/@]+:\S+@(?!sha256:)"
-    rf"|--({'|'.join(SECRET_FLAGS)})\b(?!-)"
+    rf"|--(t|{'|'.join(SECRET_FLAGS)})\b(?!-)"
     rf"|K3S_TOKEN|{'|'.join(SECRET_VARIABLES)}"
     r"|password|--datastore-endpoint=.*@",
     re.IGNORECASE,

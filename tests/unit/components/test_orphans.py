@@ -58,7 +58,13 @@ def test_a_network_with_a_cluster_is_no_orphan(
 ) -> None:
     """Pulumi's state was lost: another network would cost the cluster."""
     network = daemon.network(names.network, labels=names.labels)
-    node = daemon.node(names, networks=[network.id])
+    node = daemon.node(names, networks=["id-of-one-that-is-gone"])
+    hook(_orphans.no_network(names.network, names.owner, names.cluster))()
+    assert daemon.names == {node.name}, "a killed run made it in the place of that one"
+    said.clear()
+
+    network = daemon.network(names.network, labels=names.labels)
+    node.networks = [network.id]
     before = set(daemon.names)
     with pytest.raises(runner.CommandError, match=r"there with its workloads.*stack import"):
         hook(_orphans.no_network(names.network, names.owner, names.cluster))()

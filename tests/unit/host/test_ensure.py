@@ -6,7 +6,7 @@ import contextlib
 import io
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,10 +22,19 @@ from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Record
 from runtime_observability.core.transition import content, identity
-from runtime_observability.host import agents, cluster_ready, ensure, k3d, runner, store
+from runtime_observability.host import (
+    agents,
+    api_server,
+    cluster_ready,
+    ensure,
+    k3d,
+    runner,
+    store,
+)
 from runtime_observability.host.cluster_lock import LockError, locked
 from runtime_observability.host.cluster_ready import Wanted
 from runtime_observability.host.ensure import Ensure
+from runtime_observability.host.http import httpx
 from runtime_observability.host.k3d import NodeWatch
 from tests import configuration
 from tests.configuration import parsed
@@ -107,6 +116,7 @@ def remember(names: Names, spec: ClusterSpec, **changes: Any) -> None:
 
 
 def nodes(daemon: FakeDaemon, names: Names, spec: str, **values: Any) -> None:
+    daemon.network(names.network)
     daemon.node(names, "server", spec=spec, **values)
     daemon.node(names, "agent", spec=spec, **values)
 
@@ -133,7 +143,7 @@ def changes(daemon: FakeDaemon) -> list[str]:
                 verbs.append("remove")
             case ("docker", "kill" | "create" | "unpause" as verb, *_, _):
                 verbs.append(f"docker {verb}")
-            case ("docker", "network", verb, *_):
+            case ("docker", "network", "connect" | "disconnect" as verb, *_):
                 verbs.append(f"network {verb}")
             case ("docker", "exec", _, "kubectl", verb, *_):
                 verbs.append(f"kubectl {verb}")
@@ -222,6 +232,22 @@ def test_a_node_that_was_taken_off_its_network_is_connected_again(
     assert run(names, spec) == "id-of-k3d-traced-dev-server-0"
     assert changes(daemon) == done
     assert daemon.containers[0].names_of_networks == "bridge,traced-dev"
+
+
+@pytest.mark.usefixtures("readiness")
+def test_a_node_that_stood_still_while_its_network_was_made_again_is_connected_to_the_new_one(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    """Docker still tells the network's name of it, and starts it on that network's id alone."""
+    standing(daemon, names, spec)
+    server, agent = daemon.containers
+    server.state = "exited"
+    daemon.networks[0].id = "id-of-the-next-one"
+    agent.networks = [*server.networks, "id-of-the-next-one"]
+    assert run(names, spec) == "id-of-k3d-traced-dev-server-0"
+    assert changes(daemon) == ["network disconnect", "network connect", "start"]
+    (forgotten,) = daemon.calls_to("docker", "network", "disconnect")
+    assert forgotten.argv[3:] == ("-f", names.network, server.name)
 
 
 @pytest.fixture
@@ -446,15 +472,56 @@ def test_nodes_whose_own_credentials_have_expired_restart_together(
     assert waits == [(wanted, wanted if killed else ())]
 
 
+@pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize(
+    ("gone", "since", "restarts"),
+    [
+        ("agent", now, True),
+        ("server", lambda: "2026-01-01T00:00:00Z", True),
+        ("server", now, False),
+    ],
+    ids=["agent", "server", "server that may still join"],
+)
+def test_a_node_that_was_deleted_in_kubernetes_starts_again(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    gone: str,
+    since: Callable[[], str],
+    restarts: bool,
+) -> None:
+    """A kubelet joins only when it starts: the wait for it would be in vain."""
+    standing(daemon, names, spec)
+    (left,) = (node.name for node in daemon.containers if gone not in node.name)
+    for node in daemon.containers:
+        node.started = since()
+    api = Answering(200, (left,))
+    monkeypatch.setattr(ensure, "ApiServer", lambda _: contextlib.nullcontext(api))
+    run(names, spec)
+    assert changes(daemon) == (["docker kill", "start"] if restarts else [])
+    assert [call.argv[-1] for call in daemon.calls_to("docker", "kill")] == (
+        [names.node(gone, 0)] if restarts else []
+    )
+
+
 @dataclass(frozen=True)
 class Answering:
-    """An API server that answers every request with one status."""
+    """An API server that answers /readyz with one status, and knows ``nodes``."""
 
     code: int
+    nodes: tuple[str, ...] | None = None
 
     def status(self, path: str) -> int:
         assert path == "/readyz"
         return self.code
+
+    def get(self, path: str) -> dict[str, Any]:
+        assert path == "/api/v1/nodes"
+        if self.nodes is None:
+            raise api_server.ApiError(httpx.Response(503))
+        return {"items": [{"metadata": {"name": name}} for name in self.nodes]}
 
 
 # --- changes in place -----------------------------------------------------------------------------
@@ -593,16 +660,15 @@ def test_an_agent_too_many_is_drained_and_removed(
     assert changes(daemon) == ["kubectl drain", "kubectl delete", "remove"]
     (drain,) = (call.argv for call in daemon.executables.calls if "drain" in call.argv)
     assert {"--ignore-daemonsets", "--delete-emptydir-data", "--force"} <= set(drain)
-    assert daemon.names == {names.node("server", 0)}
+    assert [node.name for node in daemon.containers] == [names.node("server", 0)]
 
 
 @pytest.mark.usefixtures("readiness")
 def test_a_stopped_agent_too_many_is_removed_without_a_drain(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec
 ) -> None:
-    daemon.node(names, "server", spec=identity(spec))
-    daemon.node(names, "agent", spec=identity(spec), state="exited")
-    remember(names, spec)
+    standing(daemon, names, spec)
+    daemon.containers[1].state = "exited"
     run(names, spec_of(names))
     assert changes(daemon) == ["kubectl delete", "remove"]
 
@@ -633,7 +699,7 @@ def test_an_agent_too_many_that_never_joined_is_removed(
         stderr=f'Error from server (NotFound): nodes "{agent}" not found\n', code=1
     )
     run(names, spec_of(names))
-    assert daemon.names == {names.node("server", 0)}
+    assert [node.name for node in daemon.containers] == [names.node("server", 0)]
 
 
 @pytest.mark.usefixtures("readiness")
@@ -711,7 +777,7 @@ def test_what_an_interrupted_rehearsal_left_is_removed(
     daemon.container("k3d-rehearsal", labels={"k3d.cluster": names.rehearsal})
     run(names, spec)
     assert "k3d-rehearsal" not in daemon.names
-    assert len(daemon.names) == 2
+    assert len(daemon.containers) == 2
 
 
 # --- what fails -----------------------------------------------------------------------------------

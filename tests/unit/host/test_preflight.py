@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import shutil
 import socket
 import ssl
@@ -329,7 +330,10 @@ def test_a_network_that_is_gone_is_made_again(
         daemon.network(names.network, labels=labels)
     observed = seen(names)
     (notice,) = observed.notices
-    assert notice.startswith(f"network {names.network} is gone: up will make it again, and the")
+    assert notice == (
+        f"network {names.network} is gone: up makes it again and connects the cluster's nodes to "
+        "it, which restart"
+    )
     assert observed.made.keys() == {names.network}
     assert observed.made[names.network] != MADE
 
@@ -410,6 +414,28 @@ def test_the_kubeconfigs_certificate_is_presented(
 def test_an_api_server_that_is_not_ready_is_drift(names: Names, server: FakeServer) -> None:
     server.answer = lambda _: Reply(500)
     assert seen(names).drift == ("the API server answers 500 to /readyz",)
+
+
+@pytest.mark.usefixtures("record")
+@pytest.mark.parametrize(
+    ("argument", "known", "is_drift"),
+    [
+        ("--disable=traefik", ["server"], False),
+        ("--disable=traefik", [], True),
+        ("--with-node-id", [], False),
+    ],
+)
+def test_a_node_that_was_deleted_in_kubernetes_is_drift(
+    names: Names, server: FakeServer, *, argument: str, known: list[str], is_drift: bool
+) -> None:
+    record = store.load(names)
+    assert record
+    config = spec_of(names, parsed(containerdTracing="off", k3sArgs=[argument])).config
+    store.save(names, replace(record, spec={**record.spec, "k3d": config}))
+    items = [{"metadata": {"name": names.node(role, 0)}} for role in known]
+    server.answer = lambda _: Reply(200, json.dumps({"items": items}))
+    told = f"node {names.node('server', 0)} runs, and the API server does not know it"
+    assert seen(names).drift == ((told,) if is_drift else ())
 
 
 @pytest.mark.usefixtures("record")

@@ -28,6 +28,7 @@ STACK = _commands.in_turn(
     ["refuse_alone.sh", "sweep_rehearsal.sh", "sweep_cluster.sh", "sweep_stack.sh"]
 )
 CLAIM = _commands.in_turn(["claim_stack.sh"])
+HOLD = _commands.in_turn(["refuse_connected.sh"])
 NETWORK = _commands.in_turn(["refuse_alone.sh", "detach_network.sh"])
 
 
@@ -329,12 +330,45 @@ def test_a_cluster_goes_once_another_was_rehearsed(
     assert names.kept.exists(), "the next cluster is kept"
 
 
-def test_what_cannot_start_without_its_network_is_not_kept(
+def test_nodes_without_their_network_are_kept_too(
     daemon: FakeDaemon, names: Names, kept: set[str]
 ) -> None:
+    """They are connected to the next one."""
     daemon.networks.clear()
-    assert sh(CLUSTER_GUARD, daemon, **values(names), DIGEST="a" * 16).returncode == 0
-    assert daemon.names == set()
+    assert sh(CLUSTER_GUARD, daemon, **values(names), DIGEST="a" * 16).returncode == 1
+    assert daemon.names == kept - {names.network}
+
+
+@pytest.mark.parametrize("case", ["told to", "gone", "another", "destroy"])
+def test_no_network_is_replaced_that_nodes_of_a_kept_cluster_are_on(
+    daemon: FakeDaemon, names: Names, kept: set[str], case: str
+) -> None:
+    if case == "gone":
+        daemon.networks.clear()
+    if case == "another":  # one that a killed run has made
+        daemon.networks[0].id = "id-of-the-next-one"
+    if case == "destroy":
+        sh(RELEASE, daemon, **values(names))
+    done = sh(HOLD, daemon, **values(names))
+    told = "cluster traced-dev was not removed: this is no `pulumi destroy`" in done.stderr
+    assert (done.returncode, told) == ((1, True) if case == "told to" else (0, False))
+    assert daemon.names == kept - ({names.network} if case == "gone" else set())
+
+
+@pytest.mark.parametrize("case", ["gone", "another"])
+def test_the_guard_of_a_network_that_is_gone_stops_nothing(
+    daemon: FakeDaemon, names: Names, kept: set[str], case: str
+) -> None:
+    """Jaeger may still be in Docker, stopped, after a refresh that has dropped it."""
+    network = daemon.networks.pop()
+    daemon.container(names.jaeger, labels=names.labels, networks=[network.id], state="exited")
+    if case == "another":
+        daemon.network(names.network, labels=names.labels)
+        daemon.networks[0].id = "id-of-the-next-one"
+    before = set(daemon.names)
+    done = sh(NETWORK, daemon, **values(names))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert daemon.names == before
 
 
 def test_no_cluster_is_kept_where_there_is_none(

@@ -1,0 +1,54 @@
+"""How a cluster's API server differs from what ensure left. Read-only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from runtime_observability.core.naming import Names
+from runtime_observability.core.observation import Record
+from runtime_observability.core.transition import named_by_docker
+from runtime_observability.host import api_server
+from runtime_observability.host.api_server import ApiServer
+from runtime_observability.host.http import httpx
+
+
+def find(names: Names, record: Record) -> list[str]:
+    """Why the API server cannot be used, or which nodes of ``record`` it lacks; empty: neither.
+
+    A node's container can run while k3s in it is dead: k3d's entrypoint outlives k3s.
+    """
+    try:
+        with ApiServer(names.kubeconfig) as api:
+            status = api.status("/readyz")
+            gone = (
+                unknown(api, record.nodes, record.spec["k3d"]) if status == httpx.codes.OK else []
+            )
+    except api_server.UnusableKubeconfigError:
+        return [f"{names.kubeconfig} cannot be read"]
+    except httpx.HTTPError as error:
+        return [f"the API server of cluster {names.cluster} does not answer: {error}"]
+    if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        return [
+            f"the API server refuses {names.kubeconfig} ({status}): it has expired or is another "
+            "cluster's"
+        ]
+    if status != httpx.codes.OK:
+        return [f"the API server answers {status} to /readyz"]
+    return [f"node {node} runs, and the API server does not know it" for node in gone]
+
+
+def unknown(api: ApiServer, nodes: Sequence[str], config: Mapping[str, Any]) -> list[str]:
+    """Those of ``nodes`` that Kubernetes does not have, as after `kubectl delete node`: a kubelet
+    joins only when it starts.
+
+    ``config`` is k3d's. Empty where their names in Kubernetes are not those of their containers,
+    and where the API server does not tell.
+    """
+    if not named_by_docker(config):
+        return []
+    try:
+        known = {node["metadata"]["name"] for node in api.get("/api/v1/nodes")["items"]}
+    except (api_server.ApiError, LookupError, TypeError):
+        return []
+    return [node for node in nodes if node not in known]
