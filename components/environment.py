@@ -100,9 +100,9 @@ class TracedEnvironment(pulumi.ComponentResource):
             opts=own("cluster-guard", network, files),
         )
         # These three come up side by side: exporters and the collector try again until the next
-        # one answers. Only a port that one takes from another makes them wait. Images are pulled
-        # at once: nothing owns them.
-        before = [cluster_guard] if plan.backends_wait_for_ports else []
+        # one answers. Only a rehearsal that may end the up, and a port that one takes from another,
+        # make them wait. Images are pulled at once: nothing owns them.
+        before = [cluster_guard] if plan.backends_wait_for_ports else [rehearsal]
         store = None
         if plan.open_search:
             opts_of_store = own("opensearch", *before)

@@ -57,6 +57,21 @@ def test_a_cluster_stands_as_long_as_the_image_of_the_next_one_cannot_be_had(
     standing.expect_no_changes()
 
 
+def test_an_up_whose_rehearsal_fails_leaves_jaeger_and_its_traces_too(standing: Stack) -> None:
+    before = standing.ids()
+    standing.configure(
+        k3sArgs=["--kube-apiserver-arg=no-such-flag=1@server:*"],
+        jaegerMaxTraces=9000,
+        collectorSamplingPerMillion=500_000,
+    )
+    assert "no-such-flag" in standing.refused_up().said
+    assert standing.ids() == before
+    standing.configure()
+    standing.up()
+    assert standing.ids() == before
+    standing.expect_no_changes()
+
+
 def test_the_arguments_of_agents_that_did_not_start_are_corrected_in_place(
     standing: Stack,
 ) -> None:

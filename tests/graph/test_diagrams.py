@@ -42,8 +42,8 @@ def test_an_arrow_stands_for_a_dependency_that_no_other_way_has(default: Run) ->
         "node-image": set(),
         "rehearsal": {"node-image", "stack"},
         "files": {"rehearsal"},
-        "jaeger": {"network"},
-        "collector": {"network"},
+        "jaeger": {"network", "rehearsal"},
+        "collector": {"network", "rehearsal"},
         "cluster-guard": {"files", "network"},
         "cluster": {"cluster-guard", "collector", "jaeger"},  # their images
         "probe": {"cluster"},
