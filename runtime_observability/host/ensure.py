@@ -224,29 +224,30 @@ class Ensure:
             self.add(missing)
 
     def end_what_must_restart(self, present: Sequence[str]) -> list[str]:
-        """Ends the nodes that run and that only a start mends; returns them.
+        """Ends the nodes that run and that only a start mends; returns them."""
+        reasons = self.reasons_to_restart(present)
+        for name, reason in reasons.items():
+            log(f"cluster {self.names.cluster}: {name} restarts: {reason}")
+            nodes.kill(name)
+        return list(reasons)
 
-        k3s signs its credentials for a year and renews them only at a start
-        (docs.k3s.io/cli/certificate). Nodes join only then, too.
-        """
+    def reasons_to_restart(self, present: Sequence[str]) -> dict[str, str]:
+        """By node. k3s signs its credentials for a year and renews them only when it starts
+        (docs.k3s.io/cli/certificate); a node joins only then, too."""
         write_private(self.names.kubeconfig, k3d.kubeconfig(self.names.cluster))
         try:
             with ApiServer(self.names.kubeconfig) as api:
-                expired = api.status("/readyz") == httpx.codes.UNAUTHORIZED
-                strange = [] if expired else api_drift.unknown(api, present, self.spec.config)
+                if api.status("/readyz") == httpx.codes.UNAUTHORIZED:
+                    return dict.fromkeys(present, "the cluster's own credentials have expired")
+                strange = api_drift.unknown(api, present, self.spec.config)
         except (api_server.UnusableKubeconfigError, httpx.HTTPError):
-            return []  # the wait for the cluster has the reason
-        if expired:
-            log(f"cluster {self.names.cluster}: its own credentials have expired, so its nodes "
-                "restart: k3s renews them when it starts")  # fmt: skip
+            return {}  # the wait for the cluster has the reason
         servers = self.nodes[: self.spec.config["servers"]]
-        strange = [name for name in strange if name not in servers or self.has_started(name)]
-        for name in strange:
-            log(f"cluster {self.names.cluster}: {name} is not in Kubernetes, so it starts again")
-        ended = list(present) if expired else strange
-        for name in ended:
-            nodes.kill(name)
-        return ended
+        return {
+            name: "it is not in Kubernetes"
+            for name in strange
+            if name not in servers or self.has_started(name)
+        }
 
     def start(self, stopped: Sequence[str], present: Sequence[str]) -> None:
         """Starts nodes that are stopped, with the files of now, and waits for all ``present``."""
