@@ -365,8 +365,8 @@ def test_an_unreachable_jaeger_has_a_code_of_its_own(ktrace: Ktrace) -> None:
 
 def test_what_is_not_jaeger_is_named(ktrace: Ktrace, server: FakeServer) -> None:
     refused = ktrace("show", "web-0", "--jaeger", server.url)
-    assert refused.returncode == 1, "404 is what Jaeger answers before it has spans"
-    assert "no pod's start at all" in refused.stderr
+    assert refused.returncode == 3
+    assert "answers 404 without an error of Jaeger's: is that Jaeger?" in refused.stderr
     server.answer = served(lambda _: httpx.Response(200, text="<html>"))
     refused = ktrace("show", "web-0", "--jaeger", server.url)
     assert refused.returncode == 3
