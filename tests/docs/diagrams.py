@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from tests.docs.layers import layers
 from tests.docs.svg import Box, arrow, label, page
 from tests.graph.program import ENVIRONMENT, NETWORK, Resource, Run
 
@@ -52,60 +53,45 @@ def _all_before(name: str, before: dict[str, set[str]]) -> set[str]:
 def graph(run: Run) -> str:
     """Every component with its resources; an arrow leads to what is created later."""
     waits = edges(run)
-    width, gap, top = 270.0, 44.0, 30.0
-    centers = _centers(waits, width + 40)
-    shift = width / 2 + 30 - min(centers.values())
-    by_type = {resource.name: resource for resource in components(run)}
+    width, gap, margin = 270.0, 44.0, 30.0
+    placed = layers(waits, width, gap=40)
+    left = min(placed.center.values()) - width / 2 - margin
+    by_name = {component.name: component for component in components(run)}
     resources = defaultdict(list)
     for resource in sorted(run.custom, key=lambda one: (len(run.before(one.name)), one.name)):
         resources[resource.parent].append(resource)
     boxes: dict[str, Box] = {}
-    row_top = top
-    for row in _rows(waits):
+    heights: list[tuple[float, float]] = []
+    """Top and bottom of each row."""
+    top = margin
+    for number, row in enumerate(placed.rows):
         for name in row:
-            component = by_type[name]
+            component = by_name[name]
             lines = tuple(
                 f"{TYPES[resource.type]} {resource.name.removeprefix(f'{name}-')}"
                 for resource in resources[component.urn]
             )
-            x = centers[name] + shift - width / 2
+            x = placed.center[name, number] - left - width / 2
             title = component.type.rpartition(":")[2]
-            boxes[name] = Box(x, row_top, width, 34 + 17 * len(lines), title, lines)
-        row_top = max(boxes[name].bottom for name in row) + gap
+            boxes[name] = Box(x, top, width, 34 + 17 * len(lines), title, lines)
+        heights.append((top, max(boxes[name].bottom for name in row)))
+        top = heights[number][1] + gap
     arrows = [
-        arrow((boxes[one].middle, boxes[one].bottom), (boxes[name].middle, boxes[name].y))
+        arrow(
+            (boxes[one].middle, boxes[one].bottom),
+            (boxes[name].middle, boxes[name].y),
+            by=[
+                (placed.center[place] - left, height)
+                for place in placed.passed(one, name)
+                for height in heights[place[1]]
+            ],
+        )
         for name in boxes
         for one in sorted(waits[name])
     ]
-    size = (max(box.right for box in boxes.values()) + 30, row_top - gap + top)
+    size = (max(box.right for box in boxes.values()) + margin, heights[-1][1] + margin)
     title = "The components of a stack. An arrow leads from a component to one that waits for it."
     return page(title, size, [*arrows, *(box.draw() for box in boxes.values())])
-
-
-def _rows(waits: dict[str, set[str]]) -> list[list[str]]:
-    """The components by the length of the longest way to them."""
-
-    def depth(name: str) -> int:
-        return 1 + max((depth(one) for one in waits[name]), default=-1)
-
-    rows = defaultdict(list)
-    for name in waits:
-        rows[depth(name)].append(name)
-    return [rows[number] for number in sorted(rows)]
-
-
-def _centers(waits: dict[str, set[str]], step: float) -> dict[str, float]:
-    """The horizontal position of each component: below what it waits for, beside its siblings."""
-    centers: dict[str, float] = {}
-    for row in _rows(waits):
-        for name in row:
-            before = [centers[one] for one in waits[name]]
-            centers[name] = sum(before) / len(before) if before else 0.0
-        for center in {centers[name] for name in row}:
-            siblings = [name for name in row if centers[name] == center]
-            for number, name in enumerate(siblings):
-                centers[name] += (number - (len(siblings) - 1) / 2) * step
-    return centers
 
 
 # --- the flow of spans ----------------------------------------------------------------------------

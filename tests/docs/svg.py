@@ -74,12 +74,12 @@ class Box:
         return [rectangle, *texts]
 
 
-def arrow(start: Point, end: Point, text: str = "", at: Point | None = None) -> list[str]:
-    """An arrow, and a text that begins at ``at``."""
-    (x1, y1), (x2, y2) = start, end
-    drawn = [
-        f'<path class="arrow" marker-end="url(#head)" d="M{x1:g} {y1:g} L{x2:g} {y2:g}"/>',
-    ]
+def arrow(
+    start: Point, end: Point, text: str = "", at: Point | None = None, by: Sequence[Point] = ()
+) -> list[str]:
+    """An arrow, through the points ``by``, and a text that begins at ``at``."""
+    way = " L".join(f"{x:g} {y:g}" for x, y in (start, *by, end))
+    drawn = [f'<path class="arrow" marker-end="url(#head)" d="M{way}"/>']
     return [*drawn, *label(at, text)] if at else drawn
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -71,19 +72,53 @@ def test_a_drawing_loads_nothing_and_says_what_it_shows(default: Run, name: str)
     assert "prefers-color-scheme: dark" in drawn
 
 
-@pytest.mark.parametrize("name", DRAWINGS)
-def test_no_text_leaves_its_box(default: Run, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(params=DRAWINGS)
+def drawn(
+    request: pytest.FixtureRequest, default: Run, monkeypatch: pytest.MonkeyPatch
+) -> tuple[str, list[Box]]:
+    """A drawing, and its boxes."""
     boxes: list[Box] = []
     draw = Box.draw
 
-    def drawn(box: Box) -> list[str]:
+    def noted(box: Box) -> list[str]:
         boxes.append(box)
         return draw(box)
 
-    monkeypatch.setattr(Box, "draw", drawn)
-    DRAWINGS[name](default)
+    monkeypatch.setattr(Box, "draw", noted)
+    return DRAWINGS[request.param](default), boxes
+
+
+def test_no_text_leaves_its_box(drawn: tuple[str, list[Box]]) -> None:
+    _, boxes = drawn
     assert boxes
     assert [box.name for box in boxes if not box.fits()] == []
+
+
+def test_no_box_lies_on_another_and_no_arrow_crosses_one(drawn: tuple[str, list[Box]]) -> None:
+    text, boxes = drawn
+    solid = [box for box in boxes if box.kind != "group"]
+    corners = [(x, y) for box in solid for x in (box.x, box.right) for y in (box.y, box.bottom)]
+    ways = [
+        list(pairwise(tuple(map(float, point.split())) for point in way.split(" L")))
+        for way in re.findall(r'marker-end[^>]* d="M([^"]+)"', text)
+    ]
+    assert ways
+    steps = [number / 200 for number in range(201)]
+    points = [
+        (x1 + (x2 - x1) * step, y1 + (y2 - y1) * step)
+        for way in ways
+        for (x1, y1), (x2, y2) in way
+        for step in steps
+    ]
+    for box in solid:
+        inside = [
+            (x, y)
+            for x, y in (*corners, *points)
+            if box.x + 1 < x < box.right - 1 and box.y + 1 < y < box.bottom - 1
+        ]
+        assert inside == [], box.name
+        same = [other.name for other in solid if (other.x, other.y) == (box.x, box.y)]
+        assert same == [box.name]
 
 
 def _texts(drawing: str) -> list[str]:
