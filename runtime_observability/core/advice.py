@@ -8,6 +8,7 @@ from datetime import date
 from runtime_observability.core import (
     cassandra,
     compatibility,
+    observation,
     spec_changes,
     stores,
     support,
@@ -56,7 +57,7 @@ def _outcome(drift: str, names: Names, spec: ClusterSpec, observed: Observation)
     if record and not record.never_complete:
         before = ClusterSpec.read(record.spec)
         servers = [names.node("server", index) for index in range(before.config["servers"])]
-        gone = {f"node {server} is gone" for server in servers} & set(observed.drift)
+        gone = set(map(observation.gone, servers)) & set(observed.drift)
         stays = len(gone) < len(servers) and not transition(before, spec).replaces
         if drift in gone and stays:
             return "up leaves the cluster as it is, because no server is added to one that stands"

@@ -10,6 +10,11 @@ from typing import Any
 from runtime_observability.core.problem import Problem
 
 
+def gone(node: str) -> str:
+    """The drift of a ``node`` whose container is missing."""
+    return f"node {node} is gone"
+
+
 @dataclass(frozen=True)
 class Record:
     """What ensure last made of a stack's cluster.

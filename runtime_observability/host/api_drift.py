@@ -21,9 +21,9 @@ def find(names: Names, record: Record) -> list[str]:
     try:
         with ApiServer(names.kubeconfig) as api:
             status = api.status("/readyz")
-            gone = (
-                unknown(api, record.nodes, record.spec["k3d"]) if status == httpx.codes.OK else []
-            )
+            if status == httpx.codes.OK:
+                lacks = unknown(api, record.nodes, record.spec["k3d"])
+                return [f"node {node} runs, and the API server does not know it" for node in lacks]
     except api_server.UnusableKubeconfigError:
         return [f"{names.kubeconfig} cannot be read"]
     except httpx.HTTPError as error:
@@ -33,9 +33,7 @@ def find(names: Names, record: Record) -> list[str]:
             f"the API server refuses {names.kubeconfig} ({status}): it has expired or is another "
             "cluster's"
         ]
-    if status != httpx.codes.OK:
-        return [f"the API server answers {status} to /readyz"]
-    return [f"node {node} runs, and the API server does not know it" for node in gone]
+    return [f"the API server answers {status} to /readyz"]
 
 
 def unknown(api: ApiServer, nodes: Sequence[str], config: Mapping[str, Any]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from runtime_observability.core import observation
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Record
 from runtime_observability.host.docker import Owned
@@ -20,7 +21,7 @@ def find(names: Names, record: Record, containers: list[Owned]) -> list[str]:
     for name in record.nodes:
         node = nodes.get(name)
         if node is None:
-            drift.append(f"node {name} is gone")
+            drift.append(observation.gone(name))
         elif node.state != "running":
             drift.append(f"node {name} is {node.state}")
         elif not node.is_on(names.network):

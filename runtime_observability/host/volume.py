@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from runtime_observability.core import naming
@@ -28,9 +28,10 @@ def ensure(volume: VolumeArgs, image: str) -> bool:
     Raises CommandError when a volume of that name has another owner. ``image`` is any image that
     Docker has.
     """
-    if told := _of_others(volume.name, volume.owner):
+    labels = _labels(volume.name)
+    if told := _of_others(volume.name, labels, volume.owner):
         raise runner.CommandError(f"{told}: `docker volume rm {volume.name}` removes it")
-    existed = _labels(volume.name) is not None
+    existed = labels is not None
     if not existed:
         create = ["docker", "volume", "create"]
         create += [f"--label={label}={value}" for label, value in volume.labels.items()]
@@ -53,13 +54,12 @@ def refuse_those_of_others(names: Names, volumes: Sequence[str]) -> list[Problem
             f"choose another stack name, or remove what is in it: `docker volume rm {name}`",
         )
         for name in volumes
-        if (told := _of_others(name, names.owner))
+        if (told := _of_others(name, _labels(name), names.owner))
     ]
 
 
-def _of_others(name: str, owner: str) -> str:
-    """Whose volume that is; empty where it is the owner's, or there is none."""
-    labels = _labels(name)
+def _of_others(name: str, labels: Mapping[str, str] | None, owner: str) -> str:
+    """Whose volume that is, by its ``labels``; empty where it is the owner's, or there is none."""
     if labels is None or labels.get(naming.OWNER_LABEL) == owner:
         return ""
     stack, folder = labels.get(naming.STACK_LABEL), labels.get(naming.FOLDER_LABEL)
