@@ -13,11 +13,12 @@ from pulumi.runtime.settings import get_monitor
 
 from runtime_observability.core import memory_limits, own_destinations
 from runtime_observability.core.naming import Names
-from runtime_observability.core.plan import Plan, make_plan, volumes
+from runtime_observability.core.plan import Plan, make_plan
 from runtime_observability.core.problem import UNTOUCHED, ProblemsError
 from runtime_observability.core.settings.model import Settings
 from runtime_observability.core.settings.parse import parse
 from runtime_observability.core.settings.store_rules import CREDENTIAL
+from runtime_observability.core.wanted import Wanted
 from runtime_observability.host import (
     certificates,
     daemon,
@@ -67,18 +68,7 @@ def plan(args: TracedEnvironmentArgs) -> Plan:
         chosen = daemon.choose(stack_config.of_docker())
         daemon.use(chosen)
         observed = preflight.observe(
-            names,
-            settings.host_ports,
-            settings.port_offset,
-            settings.registries.use,
-            settings.node_volumes,
-            udp_ports=settings.host_udp_ports,
-            has_jaeger=settings.has_jaeger,
-            open_search=settings.has_own_open_search,
-            retention=bool(settings.store_urls),
-            exporters=bool(settings.exporters),
-            own_volumes=volumes(settings, names),
-            preview=pulumi.runtime.is_dry_run(),
+            names, Wanted.of(settings, names), preview=pulumi.runtime.is_dry_run()
         )
         problems = [
             *chosen.problems,

@@ -13,9 +13,9 @@ from ktrace.checks import daemon, machine, releases, tools
 from ktrace.checks.finding import Finding, problems
 from runtime_observability.core import naming
 from runtime_observability.core.naming import Names
-from runtime_observability.core.plan import volumes
 from runtime_observability.core.problem import Problem
 from runtime_observability.core.settings.model import Settings
+from runtime_observability.core.wanted import Wanted
 from runtime_observability.host import daemon as daemons
 from runtime_observability.host import (
     disk,
@@ -68,7 +68,8 @@ def examine(
             *machine.inotify(),
             machine.disk(Path("/")),
         ]
-    host_ports, udp_ports = settings.host_ports, settings.host_udp_ports
+    wanted = Wanted.of(settings, names)
+    taken = [*wanted.host_ports.values(), *wanted.host_udp_ports.values()]
     return [
         *findings,
         daemon.release(engine.version),
@@ -86,22 +87,16 @@ def examine(
                     names,
                     containers,
                     networks,
-                    names.of_store(
-                        open_search=settings.has_own_open_search,
-                        retention=bool(settings.store_urls),
-                    ),
+                    wanted.store_containers(names),
                 ),
-                *volume.refuse_those_of_others(names, volumes(settings, names)),
+                *volume.refuse_those_of_others(names, wanted.volumes),
             ],
             names.base,
         ),
         *problems(
             "ports",
-            [
-                *taken_ports.refuse(names, host_ports, containers, settings.port_offset),
-                *taken_ports.refuse(names, udp_ports, containers, protocol="udp"),
-            ],
-            ", ".join(map(str, sorted([*host_ports.values(), *udp_ports.values()]))),
+            taken_ports.refuse(names, wanted, containers),
+            ", ".join(map(str, sorted(taken))),
         ),
         *_registries(settings, containers),
         daemon.images(settings),

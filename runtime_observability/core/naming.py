@@ -180,10 +180,6 @@ class Names:
     def collector(self) -> str:
         return self.of_cluster.collector
 
-    def of_store(self, *, open_search: bool, retention: bool) -> list[str]:
-        """The containers beside Jaeger and the collector, of those that a stack wants."""
-        return [*([self.open_search] * open_search), *([self.retention] * retention)]
-
     @property
     def queues(self) -> str:
         """The volume in which the collector keeps the queues that are on disk."""

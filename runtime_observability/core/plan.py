@@ -176,16 +176,6 @@ def _held(observed: Observation, *containers: str) -> set[int]:
     return {port for name in containers for port in observed.held_ports.get(name, ())}
 
 
-def volumes(settings: Settings, names: Names) -> tuple[str, ...]:
-    """Those in which containers of the stack keep what outlives them."""
-    wanted = {
-        names.traces: settings.trace_store == stores.BADGER,
-        names.open_search_traces: settings.has_own_open_search,
-        names.queues: settings.has_disk_queues,
-    }
-    return tuple(name for name, is_wanted in wanted.items() if is_wanted)
-
-
 def _kept_volumes(settings: Settings, names: Names) -> tuple[str, ...]:
     """Those that a destroy leaves. A volume of a store that is not in use is there because
     keepTraces was on when the store changed: it does not go although that may be off now."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from runtime_observability.core.naming import JAEGER_ALIAS, Names
 from runtime_observability.core.stores import NONE, OWN_LABEL, SEARCH_ENGINES
+from runtime_observability.core.wanted import Wanted
 from runtime_observability.host.docker import PAUSED, Owned
 
 _STARTED = ("running", PAUSED)
@@ -31,30 +32,26 @@ def find(
     names: Names,
     containers: Sequence[Owned],
     networks: Sequence[Owned],
+    wanted: Wanted,
     *,
     made_now: str,
-    has_jaeger: bool = True,
-    open_search: bool = False,
-    retention: bool = False,
 ) -> DockerDrift:
     """``containers`` and ``networks`` are all that Docker has; ``made_now``: MADE_LABEL of what is
-    made again; ``has_jaeger``: one is wanted; ``open_search``: whether the stack wants one of its
-    own, and ``retention``: one for the indices of a search engine. A Jaeger of another store has
-    never had either."""
+    made again. A Jaeger of another store has never had an OpenSearch or a retention of its own."""
     own = {found.name: found for found in (*containers, *networks) if found.owner == names.owner}
     jaeger = own.get(names.jaeger)
     store = [names.open_search] if jaeger is None or jaeger.store == OWN_LABEL else []
     has_indices = jaeger is None or jaeger.store in (OWN_LABEL, *SEARCH_ENGINES)
     keeper = [names.retention] if has_indices else []
-    wanted = (
-        *([names.jaeger] if has_jaeger else []),
+    expected = (
+        *([names.jaeger] if wanted.jaeger else []),
         names.collector,
-        *(store if open_search else []),
-        *(keeper if retention else []),
+        *(store if wanted.open_search else []),
+        *(keeper if wanted.retention else []),
     )
     reasons = {
         name: f"container {name} is {state}: up will make it again"
-        for name in wanted
+        for name in expected
         if (state := _fault(own.get(name), "" if name == names.jaeger else names.network))
     }
     if names.retention in reasons and names.retention not in own:  # or of an earlier release
@@ -69,7 +66,7 @@ def find(
     if names.collector in own and own[names.collector].store == NONE:
         for name in (names.jaeger, names.open_search, names.retention):
             reasons.pop(name, None)  # there was none
-    by_hand = (line for name in wanted if name in own for line in _cures(own[name], names))
+    by_hand = (line for name in expected if name in own for line in _cures(own[name], names))
     return DockerDrift(made, (*reasons.values(), *by_hand))
 
 

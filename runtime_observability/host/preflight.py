@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,6 +25,7 @@ from runtime_observability.core.settings.node_extras import split_node_volume
 from runtime_observability.core.stores import MEMORY
 from runtime_observability.core.transition import with_agents
 from runtime_observability.core.versions import Version
+from runtime_observability.core.wanted import Wanted
 from runtime_observability.host import (
     api_drift,
     cluster_drift,
@@ -53,26 +54,13 @@ _FIRST_GENERATION = 1
 
 def observe(
     names: Names,
-    host_ports: Mapping[str, int],
-    port_offset: int = 0,
-    registries: Sequence[str] = (),
-    volumes: Sequence[str] = (),
+    wanted: Wanted,
     *,
-    udp_ports: Mapping[str, int] | None = None,
-    has_jaeger: bool = True,
-    open_search: bool = False,
-    retention: bool = False,
-    exporters: bool = False,
-    own_volumes: Sequence[str] = (),
     preview: bool = False,
 ) -> Observation:
     """Looks at Docker, the ports and the stack's own folder; about 0.3 s.
 
-    ``has_jaeger``: whether a Jaeger is to be part of the stack. ``open_search``: whether it wants
-    an OpenSearch of its own. ``retention``: whether the stack deletes old indices. ``exporters``:
-    whether there are any, so that it is asked what names the stack's containers have.
-    ``own_volumes``: the names of those that its containers are to have. ``preview``:
-    two looks at the same machine on one day are alike.
+    ``preview``: two looks at the same machine on one day are alike.
     """
     is_being_made = cluster_lock.is_held(names.directory)  # asked before what that run writes down
     record = store.load(names)
@@ -80,14 +68,14 @@ def observe(
     with ThreadPoolExecutor() as looks:  # each waits for a command, or for the API server
         of_k3d, of_engine = looks.submit(check_k3d), looks.submit(docker.daemon)
         of_containers, of_networks = looks.submit(docker.containers), looks.submit(docker.networks)
-        asked = (names.collector, names.jaeger) if exporters else ()
+        asked = (names.collector, names.jaeger) if wanted.exporters else ()
         of_names = {name: looks.submit(docker.reached_as, name) for name in asked}
         of_loss = looks.submit(memory_loss.read, names.of_cluster)
         of_api = looks.submit(api_drift.find, names, record) if record else None
         of_image = looks.submit(is_gone, image)
     problems = [
         *check_folders(names),
-        *refuse_missing_sources(names, volumes),
+        *refuse_missing_sources(names, wanted.node_volumes),
         *ownership.refuse_a_claimed_folder(names),
         *of_k3d.result(),
     ]
@@ -97,18 +85,17 @@ def observe(
         problems += disk.refuse(names, engine.root)
         containers, networks = of_containers.result(), of_networks.result()
         problems += own_container.refuse(names, containers)
-        problems += volume.refuse_those_of_others(names, own_volumes)
+        problems += volume.refuse_those_of_others(names, wanted.volumes)
     except runner.CommandError as error:
         return Observation((*problems, daemon.unusable(error)))
-    further = names.of_store(open_search=open_search, retention=retention)
+    further = wanted.store_containers(names)
     of_others = ownership.refuse_objects_of_others(names, containers, networks, further)
     problems += of_others
     problems += ownership.refuse_renamed_nodes(names, containers)
     # Where the folder was moved or copied, what it was moved from has the ports.
     if not any(problem.key == ownership.FOLDER for problem in of_others):
-        problems += taken_ports.refuse(names, host_ports, containers, port_offset)
-        problems += taken_ports.refuse(names, udp_ports or {}, containers, protocol="udp")
-    problems += refuse_missing_registries(registries, containers)
+        problems += taken_ports.refuse(names, wanted, containers)
+    problems += refuse_missing_registries(wanted.registries, containers)
     if record:
         address = runner.variables.get("DOCKER_HOST", "")
         problems += ownership.refuse_another_daemon(names, record, engine, address)
@@ -120,10 +107,8 @@ def observe(
         names,
         containers,
         networks,
+        wanted,
         made_now=naming.MADE_LATER if preview else now.isoformat(timespec="microseconds"),
-        has_jaeger=has_jaeger,
-        open_search=open_search,
-        retention=retention,
     )
     trace_store, trace_store_servers, jaeger_spec = _trace_store(names, containers)
     if of_image.result():

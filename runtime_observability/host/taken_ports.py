@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from runtime_observability.core.naming import Names
 from runtime_observability.core.problem import Problem
 from runtime_observability.core.settings.model import MOST_PORT_OFFSET, PORT_DEFAULTS
+from runtime_observability.core.wanted import Wanted
 from runtime_observability.host import ports
 from runtime_observability.host.docker import Owned
 
 
-def refuse(
+def refuse(names: Names, wanted: Wanted, containers: Sequence[Owned]) -> list[Problem]:
+    """``containers`` are all that Docker has; those of the stack itself hold what they want."""
+    return [
+        problem
+        for protocol, ports_by_key in (("tcp", wanted.host_ports), ("udp", wanted.host_udp_ports))
+        for problem in _refuse(names, ports_by_key, containers, wanted.port_offset, protocol)
+    ]
+
+
+def _refuse(
     names: Names,
-    host_ports: Mapping[str, int],
-    containers: list[Owned],
-    port_offset: int = 0,
-    protocol: str = "tcp",
+    ports_by_key: Mapping[str, int],
+    containers: Sequence[Owned],
+    port_offset: int,
+    protocol: str,
 ) -> list[Problem]:
-    """``host_ports`` by the key that sets each, as ``port_offset`` has moved them."""
     holders = {
         port: container for container in containers for port in container.host_ports(protocol)
     }
     problems = []
-    for key, port in host_ports.items():
+    for key, port in ports_by_key.items():
         holder = holders.get(port)
         if holder and holder.owner == names.owner:
             continue
@@ -69,7 +78,7 @@ def _next(number: int, step: int, most: int) -> int:
     return number + step if number + step <= most else number - step
 
 
-def _former_name(names: Names, holder: Owned | None, containers: list[Owned]) -> str:
+def _former_name(names: Names, holder: Owned | None, containers: Sequence[Owned]) -> str:
     """The cure for a stack that was renamed: what it made still has the name from before.
 
     Another stack of the folder can be a neighbour too, and nothing in Docker tells the two apart.

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from runtime_observability.core.naming import Names
+from runtime_observability.core.wanted import Wanted
 from runtime_observability.host import disk
 from runtime_observability.host.preflight import observe
 from tests.fakes.daemon import FakeDaemon
@@ -81,7 +82,10 @@ def test_it_stops_a_run(
     daemon.info["DockerRootDir"] = str(tmp_path)
     free({tmp_path: 1}, monkeypatch)
     read_only(names.folder, monkeypatch)
-    assert [problem.key for problem in observe(names, {}).problems] == ["state folder", "disk"]
+    assert [problem.key for problem in observe(names, Wanted()).problems] == [
+        "state folder",
+        "disk",
+    ]
 
 
 def test_the_folder_of_another_user_is_told_and_not_looked_into(
@@ -103,7 +107,7 @@ def test_the_folder_of_another_user_is_told_and_not_looked_into(
     monkeypatch.setattr(os, "stat", denied)
     monkeypatch.setattr(Path, "read_text", read)
     read_only(names.state_folder, monkeypatch)
-    found = observe(names, {}, volumes=[f"{names.directory}:/theirs"])
+    found = observe(names, Wanted(node_volumes=(f"{names.directory}:/theirs",)))
     told = "\n".join(map(str, found.problems))
     assert "another user" not in told, "there may be no folder of that name"
     assert f"{names.state_folder} cannot be written" in told

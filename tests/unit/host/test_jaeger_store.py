@@ -6,6 +6,7 @@ import pytest
 
 from runtime_observability.core import naming
 from runtime_observability.core.naming import Names
+from runtime_observability.core.wanted import Wanted
 from runtime_observability.host.preflight import observe
 from tests.configuration import PROJECT
 from tests.fakes.daemon import FakeDaemon
@@ -46,7 +47,7 @@ def test_a_store_that_refuses_its_jaeger_is_told_before_a_run(
             ports=f"{address}->16686/tcp",
             state=state,
         )
-        notices = observe(names, {}).notices
+        notices = observe(names, Wanted()).notices
     finally:
         server.stop()
     assert tuple(text for text in notices if "not stored" in text) == told

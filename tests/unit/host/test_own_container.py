@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from runtime_observability.core.naming import Names
+from runtime_observability.core.wanted import Wanted
 from runtime_observability.host import docker, own_container
 from runtime_observability.host.preflight import observe
 from tests.fakes.daemon import DockerObject, FakeDaemon
@@ -47,7 +48,7 @@ def refused(names: Names) -> list[str]:
 
 
 def test_it_is_refused_before_anything_with_the_reasons(inside: DockerObject, names: Names) -> None:
-    (problem,) = map(str, observe(names, {}).problems)
+    (problem,) = map(str, observe(names, Wanted()).problems)
     assert problem == (
         "Docker: this program runs in devcontainer, a container of the daemon that it uses: "
         "127.0.0.1 is the container's own, not the one on which ports are published, and the nodes "

@@ -24,6 +24,7 @@ from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import NODE_IMAGE, Names
 from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.transition import Transition, transition
+from runtime_observability.core.wanted import Wanted
 from runtime_observability.host import cluster_lock, preflight, runner, store
 from runtime_observability.host.preflight import observe
 from tests.configuration import parsed, spec_of
@@ -42,7 +43,7 @@ DIGEST = "0123456789abcdef"
 def test_a_volume_needs_a_source(daemon: FakeDaemon, names: Names) -> None:
     """Docker would make an empty folder of it, on the user's disk."""
     (names.folder / "there").mkdir()
-    (problem,) = observe(names, {}, volumes=["there:/a", "gone/file:/b:ro"]).problems
+    (problem,) = observe(names, Wanted(node_volumes=("there:/a", "gone/file:/b:ro"))).problems
     assert str(problem).startswith(f"nodeVolumes.1: {names.folder}/gone/file does not exist: ")
     assert not (names.folder / "gone").exists()
 
@@ -122,7 +123,7 @@ def test_k3d_has_ten_seconds(daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 
 def test_a_k3d_of_another_architecture_is_refused(daemon: FakeDaemon, names: Names) -> None:
     (daemon.executables.bin / "k3d").write_bytes(b"\x7fELF of another machine")
-    (problem,) = map(str, observe(names, {}).problems)
+    (problem,) = map(str, observe(names, Wanted()).problems)
     assert problem.startswith("k3d: `k3d` cannot be run: Exec format error. It is damaged or for")
     assert "Install k3d (https://k3d.io)" in problem
 
@@ -155,7 +156,7 @@ def record(names: Names, daemon: FakeDaemon, server: FakeServer) -> Record:
 
 
 def seen(names: Names) -> Observation:
-    return observe(names, {})
+    return observe(names, Wanted())
 
 
 @pytest.mark.usefixtures("record")
@@ -240,14 +241,14 @@ def test_where_the_traces_are_is_read_from_the_stacks_own_jaeger(
 ) -> None:
     servers = {naming.STORE_LABEL: "cassandra", naming.STORE_SERVERS_LABEL: "a:9042,b:9042"}
     jaeger = daemon.container(names.jaeger, labels=names.labels | servers)
-    observed = observe(names, {})
+    observed = observe(names, Wanted())
     assert observed.trace_store == "cassandra"
     assert observed.jaeger_spec == ""
     assert observed.trace_store_servers == ("a:9042", "b:9042")
     del jaeger.labels[naming.STORE_SERVERS_LABEL]
-    assert observe(names, {}).trace_store_servers == ()
+    assert observe(names, Wanted()).trace_store_servers == ()
     jaeger.labels = names.labels | {naming.SPEC_LABEL: "0123456789abcdef"}
-    observed = observe(names, {})
+    observed = observe(names, Wanted())
     assert (observed.trace_store, observed.jaeger_spec) == ("memory", "0123456789abcdef")
 
 
@@ -258,7 +259,7 @@ def test_a_jaeger_that_is_not_wanted_is_not_missed_nor_one_that_was_not_there(
     (jaeger,) = [found for found in daemon.containers if found.name == names.jaeger]
     (collector,) = [found for found in daemon.containers if found.name == names.collector]
     daemon.containers.remove(jaeger)
-    observed = observe(names, {}, has_jaeger=False)
+    observed = observe(names, Wanted(jaeger=False))
     assert (observed.notices, observed.trace_store) == ((), "")
     assert names.jaeger not in observed.made
     collector.labels[naming.STORE_LABEL] = "none"
@@ -287,10 +288,10 @@ def test_what_deletes_old_indices_is_made_again_where_jaeger_has_some(
     if state:
         on = [f"id-of-{names.network}"]
         daemon.container(names.retention, labels=names.labels, state=state, networks=on)
-    observed = observe(names, {}, retention=True)
+    observed = observe(names, Wanted(retention=True))
     assert [notice[: len(told)] for notice in observed.notices] == ([told] if told else [])
     assert (names.retention in observed.made) is bool(told)
-    assert not observe(names, {}).notices, "none is wanted"
+    assert not observe(names, Wanted()).notices, "none is wanted"
 
 
 @pytest.mark.usefixtures("record")
@@ -300,7 +301,7 @@ def test_a_container_that_has_not_ended_is_left(names: Names, daemon: FakeDaemon
     jaeger.state = "paused"
     told = f"container {names.jaeger} is paused: `docker unpause {names.jaeger}` lets it go on"
     assert (seen(names).made, seen(names).notices) == ({}, (f"{told}, with all it has",))
-    assert observe(names, {}, has_jaeger=False).notices == ()
+    assert observe(names, Wanted(jaeger=False)).notices == ()
 
 
 @pytest.mark.usefixtures("record")
@@ -345,7 +346,7 @@ def test_before_the_first_up_nothing_is_told(names: Names, daemon: FakeDaemon) -
 
 
 def test_two_previews_are_alike(names: Names, daemon: FakeDaemon) -> None:
-    first, second = (observe(names, {}, preview=True) for _ in range(2))
+    first, second = (observe(names, Wanted(), preview=True) for _ in range(2))
     assert first == second
     assert set(first.made.values()) == {naming.MADE_LATER}
     assert seen(names).made != seen(names).made, "each up makes another object"
@@ -644,7 +645,7 @@ def test_all_problems_are_told_at_once(daemon: FakeDaemon, tmp_path: Path) -> No
     daemon.container(names.jaeger)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         busy_port = listener.getsockname()[1]
-        problems = observe(names, {"jaegerUiPort": busy_port}).problems
+        problems = observe(names, Wanted(host_ports={"jaegerUiPort": busy_port})).problems
     assert len(problems) == 4
     for part in ("has ':'", "k3d: 4.4.8", "traced-dev-jaeger", str(busy_port)):
         assert any(part in str(problem) for problem in problems)
@@ -655,9 +656,9 @@ def test_a_container_that_the_store_needs_is_not_anothers(
     daemon: FakeDaemon, names: Names, part: str
 ) -> None:
     daemon.container(f"{names.cluster}-{part}")
-    (problem,) = observe(names, {}, open_search=True, retention=True).problems
+    (problem,) = observe(names, Wanted(open_search=True, retention=True)).problems
     assert problem.seen.startswith(f"{names.cluster}-{part} is taken by")
-    assert observe(names, {}).problems == ()
+    assert observe(names, Wanted()).problems == ()
 
 
 def test_a_state_folder_that_nodes_cannot_mount_is_refused_once(tmp_path: Path) -> None:
@@ -674,8 +675,8 @@ def test_the_folder_of_another_pulumi_stack_is_refused(daemon: FakeDaemon, names
     acme, me = (replace(names, pulumi_stack=f"{who}/shop/dev") for who in ("acme", "me"))
     acme.directory.mkdir(parents=True)
     acme.claim_file.write_text(acme.claim)
-    assert observe(acme, {}).problems == ()
-    (problem,) = observe(me, {}).problems
+    assert observe(acme, Wanted()).problems == ()
+    (problem,) = observe(me, Wanted()).problems
     assert "belongs to the Pulumi stack acme/shop/dev" in problem.seen
 
 
@@ -684,9 +685,10 @@ def test_a_registry_that_k3d_did_not_make_is_refused(daemon: FakeDaemon, names: 
     for name in ("k3d-one", "k3d-two"):
         daemon.container(name, labels={"k3d.role": "registry"})
     daemon.container("three")
-    known = ["one:5000", "k3d-two"]
-    assert observe(names, {}, registries=known).problems == ()
-    problems = observe(names, {}, registries=[*known, "three:5000", "k3d-four"]).problems
+    known = ("one:5000", "k3d-two")
+    assert observe(names, Wanted(registries=known)).problems == ()
+    wanted = Wanted(registries=(*known, "three:5000", "k3d-four"))
+    problems = observe(names, wanted).problems
     assert [str(problem) for problem in problems] == [
         f"registries.use.{number}: k3d has no registry {host}: nodes use only a registry that k3d "
         f"made in this Docker. Run `k3d registry create {name}`, or name another registry in "
@@ -703,13 +705,13 @@ def test_a_moved_folder_is_the_problem_and_not_its_ports(
     daemon.container(names.jaeger, labels=names.labels, ports="127.0.0.1:16686->16686/tcp")
     moved = replace(names, folder=tmp_path / "moved")
     names.folder.rename(moved.folder)
-    (problem,) = observe(moved, {"jaegerUiPort": 16686}).problems
+    (problem,) = observe(moved, Wanted(host_ports={"jaegerUiPort": 16686})).problems
     assert "it was moved here from" in str(problem)
 
 
 def test_without_docker_that_is_the_problem(daemon: FakeDaemon, names: Names) -> None:
     daemon.down = True
-    (problem,) = map(str, observe(names, {}).problems)
+    (problem,) = map(str, observe(names, Wanted()).problems)
     assert problem.startswith("Docker: the daemon does not answer: ")
     assert "Cannot connect to the Docker daemon" in problem
     assert problem.endswith("Start it, or name its socket in DOCKER_HOST")
@@ -717,7 +719,7 @@ def test_without_docker_that_is_the_problem(daemon: FakeDaemon, names: Names) ->
 
 def test_a_socket_that_is_denied_is_the_problem(daemon: FakeDaemon, names: Names) -> None:
     daemon.denied = True
-    (problem,) = map(str, observe(names, {}).problems)
+    (problem,) = map(str, observe(names, Wanted()).problems)
     assert problem.startswith("Docker: this user may not use the daemon's socket: ")
     assert "`sudo usermod -aG docker $USER`" in problem
 
@@ -726,7 +728,7 @@ def test_a_docker_that_cannot_run_the_nodes_is_the_problem(
     daemon: FakeDaemon, names: Names
 ) -> None:
     daemon.info |= {"ServerVersion": "20.10.4", "DockerRootDir": "/var/lib/containers/storage"}
-    told = [str(problem) for problem in observe(names, {}).problems]
+    told = [str(problem) for problem in observe(names, Wanted()).problems]
     assert [text.partition(": ")[2].partition(":")[0] for text in told] == [
         "20.10.4 is too old",
         "what answers is Podman 20.10.4",
@@ -735,7 +737,7 @@ def test_a_docker_that_cannot_run_the_nodes_is_the_problem(
 
 def test_what_decides_the_files_is_seen(daemon: FakeDaemon, names: Names) -> None:
     daemon.info |= {"CgroupVersion": "1", "SwapLimit": False, "Architecture": "aarch64"}
-    before, observed, after = date.today(), observe(names, {}), date.today()
+    before, observed, after = date.today(), observe(names, Wanted()), date.today()
     assert observed.today
     assert before <= observed.today <= after
     assert (observed.cgroup_v1, observed.limits_swap) == (True, False)
@@ -747,10 +749,10 @@ def test_names_of_the_stacks_containers_are_asked_where_there_are_exporters(
 ) -> None:
     daemon.info["MemTotal"] = 4 << 30
     daemon.container(names.collector, reached={"one": {"IPAddress": "172.20.0.3"}})
-    found = observe(names, {}, exporters=True)
+    found = observe(names, Wanted(exporters=True))
     assert found.reached_as == {
         names.collector: frozenset({"172.20.0.3"}),
         names.jaeger: frozenset(),
     }
     assert found.memory_mib == 4096
-    assert observe(names, {}).reached_as == {}
+    assert observe(names, Wanted()).reached_as == {}

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from runtime_observability.core import plan
 from runtime_observability.core.args import VolumeArgs
 from runtime_observability.core.naming import Names
+from runtime_observability.core.wanted import Wanted
 from runtime_observability.host import runner, volume
 from runtime_observability.host.preflight import observe
 from tests.configuration import parsed
@@ -71,8 +71,8 @@ def test_another_stacks_is_refused_before_anything_is_changed(
     other = Names("dev", Path("/elsewhere"))
     daemon.volume(names.traces, labels=other.labels if owned else {})
     daemon.volume(names.queues, labels=names.labels)
-    assert observe(names, {}).problems == ()
-    (problem,) = map(str, observe(names, {}, own_volumes=[names.queues, names.traces]).problems)
+    assert observe(names, Wanted()).problems == ()
+    (problem,) = map(str, observe(names, Wanted(volumes=(names.queues, names.traces))).problems)
     whose = "stack dev in /elsewhere" if owned else "no stack of this project"
     assert problem.startswith(f"stack name: volume {names.traces} belongs to {whose}: ")
 
@@ -90,7 +90,9 @@ def test_another_stacks_is_refused_before_anything_is_changed(
 def test_a_stack_uses_the_volumes_of_its_store_and_queues(
     names: Names, settings: dict[str, Any], used: list[str]
 ) -> None:
-    assert plan.volumes(parsed(**settings), names) == tuple(f"traced-dev-{name}" for name in used)
+    assert Wanted.of(parsed(**settings), names).volumes == tuple(
+        f"traced-dev-{name}" for name in used
+    )
 
 
 def remove(wanted: VolumeArgs) -> runner.Result:

@@ -12,6 +12,7 @@ import pytest
 from lab.providers import docker_resource
 from lab.stacks.advice import explain
 from runtime_observability.core.naming import Names
+from runtime_observability.core.wanted import Wanted
 from runtime_observability.host import preflight
 from runtime_observability.host.daemon import unusable
 from runtime_observability.host.runner import CommandError
@@ -146,7 +147,7 @@ def test_what_the_program_has_explained_is_not_explained_again(
     daemon: FakeDaemon, names: Names
 ) -> None:
     daemon.down = True
-    own = "\n".join(map(str, preflight.observe(names, {}).problems))
+    own = "\n".join(map(str, preflight.observe(names, Wanted()).problems))
     assert "Cannot connect to the Docker daemon" in own
     assert explain(own, "dev") is None
     assert explain(f"{PLUGIN}\n{own}", "dev") is not None
