@@ -100,8 +100,8 @@ class TracedEnvironment(pulumi.ComponentResource):
             opts=own("cluster-guard", network, files),
         )
         # These three come up side by side: exporters and the collector try again until the next
-        # one answers. Only a rehearsal that may end the up, and a port that one takes from another,
-        # make them wait. Images are pulled at once: nothing owns them.
+        # one answers. Only a rehearsal that may end the up, and a port or an address that one could
+        # take from another, make them wait. Images are pulled at once: nothing owns them.
         before = [cluster_guard] if plan.backends_wait_for_ports else [rehearsal]
         store = None
         if plan.open_search:
@@ -132,7 +132,7 @@ class TracedEnvironment(pulumi.ComponentResource):
             f"{name}-collector", plan.collector, network=network, opts=own("collector", *before)
         )
         backends = [jaeger, collector] if jaeger else [collector]
-        awaited = backends if plan.cluster_waits_for_ports else []
+        awaited = backends if plan.cluster_waits_for_backends else []
         images = [backend.image for backend in backends]
         cluster = TracedCluster(
             f"{name}-cluster",

@@ -40,6 +40,9 @@ class Record:
     """The id of the Docker daemon; empty in the records of the first releases."""
     docker_host: str = ""
     """That daemon's address when the record was written."""
+    addresses: dict[str, str] = field(default_factory=dict)
+    """Of the servers on the stack's network, by node, where there are several
+    (host.addresses); empty in the records of earlier releases."""
 
 
 @dataclass(frozen=True)

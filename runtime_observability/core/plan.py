@@ -63,8 +63,9 @@ class Plan:
     cluster_guard: ClusterGuardArgs
     cluster: TracedClusterArgs
     probe: TraceProbeArgs | None
-    cluster_waits_for_ports: bool
-    """The cluster takes a port that Jaeger or the collector has until it is replaced."""
+    cluster_waits_for_backends: bool
+    """The cluster takes a port that Jaeger or the collector has until it is replaced; or its
+    servers start at the addresses that they had, so that none is free for these two meanwhile."""
     backends_wait_for_ports: bool
     """Jaeger or the collector takes a port that the cluster has until it is replaced."""
     cluster_name: str
@@ -141,9 +142,8 @@ def make_plan(
         ),
         cluster=_cluster(names, spec, digest, observed),
         probe=_probe(settings, names, observed, marks, spec) if settings.trace_probe else None,
-        cluster_waits_for_ports=not held_by_backends.isdisjoint(
-            set(settings.host_ports.values()) - of_backends
-        ),
+        cluster_waits_for_backends=bool(observed.record and observed.record.addresses)
+        or not held_by_backends.isdisjoint(set(settings.host_ports.values()) - of_backends),
         backends_wait_for_ports=not held_by_nodes.isdisjoint(of_backends),
         cluster_name=names.cluster,
         jaeger_url=jaeger_url,

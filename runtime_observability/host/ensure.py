@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from runtime_observability.core.naming import NODE_IMAGE, Names
 from runtime_observability.core.node_image import CURE
 from runtime_observability.core.observation import Record
 from runtime_observability.host import (
+    addresses,
     agents,
     api_drift,
     api_server,
@@ -107,7 +108,9 @@ class Ensure:
                 self.create()
             case Action.START | Action.ADOPT:
                 self.bring_up(found)
-        self.note(complete=True, never_complete=False)
+        servers = self.nodes[: self.spec.config["servers"]]
+        known = addresses.read(self.names.network, servers)
+        self.note(complete=True, never_complete=False, addresses=known)
         return next(node.id for node in self.containers() if node.name == self.nodes[0])
 
     def note(self, **changes: object) -> None:
@@ -164,7 +167,8 @@ class Ensure:
 
     def create(self) -> None:
         """Creates the cluster; deletes what exists of it when that fails."""
-        self.note(never_complete=True, content=dict.fromkeys(self.nodes, self.content))
+        content = dict.fromkeys(self.nodes, self.content)
+        self.note(never_complete=True, content=content, addresses={})
         watch = NodeWatch(self.nodes)
         labels = self.names.labels | {naming.SPEC_LABEL: self.record.digest}
         try:
@@ -190,7 +194,9 @@ class Ensure:
         present = [name for name in self.nodes if name in there]
         stopped = [name for name in present if there[name].state != "running"]
         try:
-            stopped = stopped or self.end_what_must_restart(present)
+            known = self.record.addresses
+            stopped += self.end(addresses.misplaced(self.names.network, present, known))
+            stopped = stopped or self.end(self.reasons_to_restart(present))
             if stopped:
                 self.start(stopped, present)
             else:
@@ -223,9 +229,8 @@ class Ensure:
         if missing:
             self.add(missing)
 
-    def end_what_must_restart(self, present: Sequence[str]) -> list[str]:
-        """Ends the nodes that run and that only a start mends; returns them."""
-        reasons = self.reasons_to_restart(present)
+    def end(self, reasons: Mapping[str, str]) -> list[str]:
+        """Ends nodes that run and that only a start mends, and returns them."""
         for name, reason in reasons.items():
             log(f"cluster {self.names.cluster}: {name} restarts: {reason}")
             nodes.kill(name)
@@ -250,12 +255,19 @@ class Ensure:
         }
 
     def start(self, stopped: Sequence[str], present: Sequence[str]) -> None:
-        """Starts nodes that are stopped, with the files of now, and waits for all ``present``."""
+        """Starts nodes that are stopped, with the files of now, and waits for all ``present``.
+
+        k3d waits for the first server before it starts the others; those that have addresses of
+        their own start before it.
+        """
         begin = time.time()
         for name in stopped:
             if self.record.content.get(name) != self.content:
                 nodes.write_registries(name, self.spec)
         watch = NodeWatch(present, since=begin)
+        known = {name: self.record.addresses.get(name, "") for name in stopped}
+        placed = {name: address for name, address in known.items() if address}
+        addresses.start(self.names, self.spec.image, placed)
         self.k3d_start(watch)
         self.wait(present, watch, dict.fromkeys(stopped, begin))
         self.note(content={**self.record.content, **dict.fromkeys(stopped, self.content)})
@@ -355,7 +367,12 @@ def begin(names: Names, spec: ClusterSpec, digest: str, generation: int) -> Reco
     content = before.content or dict.fromkeys(
         before.nodes, transition.content(ClusterSpec.read(before.spec))
     )
-    return replace(record, never_complete=before.never_complete, content=content)
+    return replace(
+        record,
+        never_complete=before.never_complete,
+        content=content,
+        addresses=before.addresses,
+    )
 
 
 def _stands(names: Names) -> bool:

@@ -27,6 +27,7 @@ from runtime_observability.core.transition import with_agents
 from runtime_observability.core.versions import Version
 from runtime_observability.core.wanted import Wanted
 from runtime_observability.host import (
+    addresses,
     api_drift,
     cluster_drift,
     cluster_lock,
@@ -72,6 +73,7 @@ def observe(
         of_names = {name: looks.submit(docker.reached_as, name) for name in asked}
         of_loss = looks.submit(memory_loss.read, names.of_cluster)
         of_api = looks.submit(api_drift.find, names, record) if record else None
+        of_addresses = looks.submit(addresses.drift, names, record) if record else None
         of_image = looks.submit(is_gone, image)
     problems = [
         *check_folders(names),
@@ -100,8 +102,9 @@ def observe(
         address = runner.variables.get("DOCKER_HOST", "")
         problems += ownership.refuse_another_daemon(names, record, engine, address)
     drift = []
-    if record and of_api:
-        drift = cluster_drift.find(names, record, containers) or of_api.result()
+    if record and of_api and of_addresses:
+        drift = [*cluster_drift.find(names, record, containers), *of_addresses.result()]
+        drift = drift or of_api.result()
     now = datetime.now(UTC)
     found = docker_drift.find(
         names,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from ipaddress import IPv4Address
 
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
@@ -46,7 +47,16 @@ def _is_valid(record: Record) -> bool:
         and isinstance(record.draining, str)
         and isinstance(record.daemon, str)
         and isinstance(record.docker_host, str)
+        and isinstance(record.addresses, dict)
+        and all(map(_is_address, record.addresses.values()))
     )
+
+
+def _is_address(text: object) -> bool:
+    try:
+        return isinstance(text, str) and bool(IPv4Address(text))
+    except ValueError:
+        return False
 
 
 def save(names: Names, record: Record) -> None:

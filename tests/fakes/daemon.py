@@ -51,6 +51,8 @@ class DockerObject:
     reached: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What `docker inspect` tells of its networks, by their names."""
     network_mode: str = "bridge"
+    address: str = ""
+    """On its only network, while it runs."""
     mounts: list[dict[str, str]] = field(default_factory=list)
     variables: list[str] = field(default_factory=list)
     """Its environment, where it was created from a file of it."""
@@ -219,9 +221,20 @@ class FakeDaemon:
                     return Answer(stderr=f"{name} is not connected to {network}\n", code=1)
                 self._container(name).networks.remove(identity)
                 return Answer()
-            case ["network", "connect", network, name]:
-                self._container(name).networks.append(f"id-of-{network}")
+            case ["network", "disconnect", network, name]:
+                container = self._container(name)
+                container.networks.remove(f"id-of-{network}")
+                container.address = ""
                 return Answer()
+            case ["network", "connect", *options, network, name]:
+                assert all(option.startswith("--alias=") for option in options)
+                container = self._container(name)
+                container.networks.append(f"id-of-{network}")
+                if container.state == "running":
+                    self._give_address(container)
+                return Answer()
+            case ["network", "inspect", "--format", "{{json .}}", name]:
+                return self._inspect_network(name)
             case ["network", "inspect", "--format", _, network] if network in self._ids():
                 return Answer("".join(f"{found.name} " for found in self._connected(network)))
             case ["logs", "--timestamps", "--since", _, "--until", _, name]:
@@ -249,6 +262,7 @@ class FakeDaemon:
                 return Answer(f"{address}\n") if address else Answer("no public port\n", code=1)
             case ["kill", "--signal", "KILL", name]:
                 self._container(name).state = "exited"
+                self._container(name).address = ""
                 return Answer()
             case ["unpause", name]:
                 assert self._container(name).state == "paused"
@@ -273,6 +287,7 @@ class FakeDaemon:
                 return Answer()
             case ["start", name]:
                 self._container(name).state = "running"
+                self._give_address(self._container(name))
                 self.starts(self._container(name))
                 return Answer()
             case ["create", "--name", name, "--hostname", _, *options]:
@@ -333,6 +348,12 @@ class FakeDaemon:
                 if image in self.images and Path(program).name in self.executable:
                     return self.runs
                 return Answer(stderr=f'exec: "{program}": permission denied\n', code=126)
+            case ["run", "--detach", "--rm", network, *labels, "--entrypoint=/bin/sh", _, "-c", _]:
+                name = f"placeholder-{next(self._numbers)}"
+                on = [f"id-of-{network.removeprefix('--network=')}"]
+                made = self.container(name, labels=_labels(labels), networks=on)
+                self._give_address(made)
+                return Answer(f"{made.id}\n")
             case ["info", "--format", "{{json .}}"]:
                 return Answer(json.dumps(self.info))
             case ["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]:
@@ -428,6 +449,29 @@ class FakeDaemon:
             template = template.replace(placeholder, value)
         assert "{{" not in template
         return Answer(template)
+
+    def _give_address(self, container: DockerObject) -> None:
+        """The lowest free one, as Docker does."""
+        taken = {found.address for found in self.containers} | {"172.20.0.1"}
+        every = (f"172.20.0.{number}" for number in range(1, 255))
+        container.address = next(address for address in every if address not in taken)
+
+    def _inspect_network(self, name: str) -> Answer:
+        if name not in {network.name for network in self.networks}:
+            return Answer(stderr=f"Error: No such network: {name}\n", code=1)
+        ranges = [
+            {"Subnet": "fd00::/64", "Gateway": "fd00::1"},
+            {"Subnet": "172.20.0.0/24", "Gateway": "172.20.0.1"},
+        ]
+        held = {
+            found.id: {
+                "Name": found.name,
+                "IPv4Address": f"{found.address}/24" if found.address else "",
+            }
+            for found in self._connected(f"id-of-{name}")
+            if found.state == "running"
+        }
+        return Answer(json.dumps({"IPAM": {"Config": ranges}, "Containers": held}))
 
     def _ids(self) -> set[str]:
         return {network.id for network in self.networks}

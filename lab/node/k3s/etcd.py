@@ -1,8 +1,9 @@
 """This server's etcd: the first member of the cluster's, or one that joins it.
 
 As in k3s, every server runs a member, the first one begins the cluster, and the others ask it to
-add them: as learners, which count for no majority until they have all data (k3s pkg/etcd). A member
-is found by its node's name: a container that restarts may have another address.
+add them: as learners, which count for no majority until they have all data. Members know each other
+by their addresses, and a server of several that has another address than it joined with goes no
+further (k3s pkg/etcd/etcd.go, Test).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def start(node: Node, components: Components) -> None:
     """
     names = ["127.0.0.1", node.name, node.ip]
     make_serving("etcd", "/CN=etcd", names, usage="serverAuth,clientAuth")
-    members = {node.name: _peer_url(node.name)}
+    members = {node.name: _peer_url(node.ip)}
     state = "new"
     if node.joins and not (_DATA / "member").exists():
         members |= _join(node.joins, members[node.name])
@@ -52,10 +53,34 @@ def start(node: Node, components: Components) -> None:
     components.wait_until(lambda: listens(CLIENT_PORT))
     if node.joins and _is_learner():
         _try(lambda: _promote(_host(node.joins), members[node.name]))
+    if node.is_one_of_several:
+        _wait_for_membership(node)
 
 
-def _peer_url(name: str) -> str:
-    return f"https://{name}:{PEER_PORT}"
+def _wait_for_membership(node: Node) -> None:
+    """Return once etcd lists this server with the address that it has; k3s asks for ever, too."""
+    while reason := _is_no_member(node):
+        log("info", f"Failed to test etcd connection: {reason}")
+        time.sleep(1)
+
+
+def _is_no_member(node: Node) -> str:
+    """Return why; empty if it is one."""
+    try:
+        members = _urls("127.0.0.1")
+    except FatalError as refusal:
+        return str(refusal)
+    if members.get(node.name) == _peer_url(node.ip):
+        return ""
+    found = " ".join(f"{name}={url}" for name, url in members.items())
+    return (
+        f"this server is a not a member of the etcd cluster. Found [{found}], expect: "
+        f"{node.name}={node.ip}"
+    )
+
+
+def _peer_url(address: str) -> str:
+    return f"https://{address}:{PEER_PORT}"
 
 
 def _tls(prefix: str = "") -> dict[str, str]:
@@ -70,7 +95,7 @@ def _join(server: str, own_url: str) -> dict[str, str]:
     first = _host(server)
     if own_url not in _members(first):  # an earlier start may have ended before its first write
         _try(lambda: _ask(first, "add", {"peerURLs": [own_url], "isLearner": True}))
-    return {member["name"]: url for url, member in _members(first).items() if member.get("name")}
+    return _urls(first)
 
 
 def _is_learner() -> bool:
@@ -111,6 +136,11 @@ def _host(server: str) -> str:
 def _members(host: str) -> dict[str, Any]:
     """Return etcd's members by their URLs."""
     return {member["peerURLs"][0]: member for member in _ask(host, "list")["members"]}
+
+
+def _urls(host: str) -> dict[str, str]:
+    """Return the members' URLs by name; one that has never run has no name."""
+    return {member["name"]: url for url, member in _members(host).items() if member.get("name")}
 
 
 def _ask(host: str, verb: str, question: object = None) -> Any:

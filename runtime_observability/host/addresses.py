@@ -1,0 +1,172 @@
+"""The addresses of servers: the etcd of several knows each by the one that it joined with.
+
+k3s starts no server of several at another address (k3s pkg/etcd/etcd.go, Test), and Docker gives a
+container the lowest free address of its network whenever it starts. After a restart of the machine
+the nodes have each other's, and without this the cluster would be lost (k3d#1637).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from itertools import takewhile
+from typing import Any
+
+from runtime_observability.core import naming
+from runtime_observability.core.naming import Names
+from runtime_observability.core.observation import Record
+from runtime_observability.host import docker, runner
+from runtime_observability.host.progress import log
+
+_SECONDS = 120
+"""After which a placeholder ends, if this program is killed before it removes it."""
+_MOST_PLACEHOLDERS = 32
+
+
+@dataclass(frozen=True)
+class Network:
+    """A Docker network, with what holds its addresses now."""
+
+    subnets: tuple[IPv4Network, ...]
+    gateways: frozenset[IPv4Address]
+    held: Mapping[str, IPv4Address]
+    """By the container's name; only one that runs has an address."""
+
+    @classmethod
+    def read(cls, name: str) -> Network:
+        """Raises CommandError where there is no such network."""
+        inspect = ("docker", "network", "inspect", "--format", "{{json .}}", name)
+        document: dict[str, Any] = json.loads(runner.run(inspect).checked())
+        ranges = [found for found in document["IPAM"]["Config"] or () if ":" not in found["Subnet"]]
+        return cls(
+            tuple(IPv4Network(found["Subnet"]) for found in ranges),
+            frozenset(IPv4Address(found["Gateway"]) for found in ranges if found.get("Gateway")),
+            {
+                found["Name"]: IPv4Interface(found["IPv4Address"]).ip
+                for found in document["Containers"].values()
+                if found["IPv4Address"]
+            },
+        )
+
+    def holder(self, address: IPv4Address) -> str:
+        """The name of the container that has it; empty: there is none."""
+        return next((name for name, held in self.held.items() if held == address), "")
+
+    def free_below(self, address: IPv4Address) -> int | None:
+        """How many lower addresses Docker would give first; None: it does not have this one."""
+        taken = self.gateways | set(self.held.values())
+        for subnet in self.subnets:
+            if address in subnet:
+                lower = takewhile(lambda each: each < address, subnet.hosts())
+                return sum(each not in taken for each in lower)
+        return None
+
+
+def read(network: str, servers: Sequence[str]) -> dict[str, str]:
+    """Those of ``servers`` that run, by their names; nothing for a single server, which may have
+    any, nor without the network."""
+    if len(servers) == 1:
+        return {}
+    try:
+        held = Network.read(network).held
+    except runner.CommandError:
+        return {}
+    return {name: str(held[name]) for name in servers if name in held}
+
+
+def misplaced(network: str, nodes: Sequence[str], known: Mapping[str, str]) -> dict[str, str]:
+    """Why a node that runs has to start again, by its name.
+
+    ``known``: the addresses that servers have to have, from ``read``; without any, nothing is
+    looked at.
+    """
+    if not known:
+        return {}
+    try:
+        held = Network.read(network).held
+    except runner.CommandError:
+        return {}
+    owners = {IPv4Address(address): name for name, address in known.items()}
+    reasons = {}
+    for node in nodes:
+        if node not in held:
+            continue
+        owner = owners.get(held[node], node)
+        if node in known and str(held[node]) != known[node]:
+            reasons[node] = f"it has address {held[node]}, and etcd knows it by {known[node]}"
+        elif owner != node:
+            reasons[node] = f"it has address {held[node]}, by which etcd knows {owner}"
+    return reasons
+
+
+def drift(names: Names, record: Record) -> list[str]:
+    """Which nodes have to start again, and why."""
+    found = misplaced(names.network, record.nodes, record.addresses)
+    return [f"node {name}: {reason}" for name, reason in found.items()]
+
+
+def start(names: Names, image: str, wanted: Mapping[str, str]) -> None:
+    """Starts servers that are stopped, each at its address in ``wanted``.
+
+    A container of the stack that has one of these addresses gets another, without a restart. Where
+    the network has other addresses altogether, nothing is done: k3s tells.
+    ``image``: one with a shell. Raises CommandError where a container that is not the stack's has
+    one of them.
+    """
+    with contextlib.ExitStack() as undo:
+        for name, text in sorted(wanted.items(), key=lambda item: IPv4Address(item[1])):
+            address = IPv4Address(text)
+            network = Network.read(names.network)
+            if holder := network.holder(address):
+                undo.enter_context(_moved_away(names, holder, f"{name} needs {address}"))
+                network = Network.read(names.network)
+            lower = network.free_below(address)
+            if lower is None or lower > _MOST_PLACEHOLDERS:
+                log(f"{name} cannot be given its address {address} on network {names.network}")
+                continue
+            for _ in range(lower):
+                undo.enter_context(_placeholder(names, image))
+            runner.run(["docker", "start", name]).checked()
+
+
+@contextlib.contextmanager
+def _placeholder(names: Names, image: str) -> Iterator[None]:
+    """Holds the lowest free address. It has the cluster's label, so a sweep removes it too."""
+    labels = {naming.OWNER_LABEL: names.owner, "k3d.cluster": names.cluster}
+    marks = [f"--label={label}={value}" for label, value in labels.items()]
+    run = ["docker", "run", "--detach", "--rm", f"--network={names.network}", *marks]
+    made = runner.run([*run, "--entrypoint=/bin/sh", image, "-c", f"sleep {_SECONDS}"]).checked()
+    try:
+        yield
+    finally:
+        runner.run(["docker", "rm", "--force", "--volumes", made.strip()])
+
+
+@contextlib.contextmanager
+def _moved_away(names: Names, holder: str, reason: str) -> Iterator[None]:
+    """Takes a container of the stack off the network until the servers have their addresses."""
+    found = {container.name: container for container in docker.containers()}.get(holder)
+    if found is None or found.owner != names.owner:
+        raise runner.CommandError(
+            f"{reason} on network {names.network}, because etcd knows it by that address, and "
+            f"container {holder} has it: run `docker stop {holder}`, then `pulumi up`"
+        )
+    log(f"{reason}, which {holder} had: {holder} gets another address")
+    aliases = [name for name in _aliases(holder, names.network) if not found.id.startswith(name)]
+    runner.run(["docker", "network", "disconnect", names.network, holder]).checked()
+    try:
+        yield
+    finally:
+        options = [f"--alias={alias}" for alias in aliases]
+        runner.run(["docker", "network", "connect", *options, names.network, holder]).checked()
+
+
+def _aliases(container: str, network: str) -> list[str]:
+    """Its further names on the network; one can be the beginning of its id, from Docker itself."""
+    template = "{{json .NetworkSettings.Networks}}"
+    found = runner.run(["docker", "container", "inspect", "--format", template, container])
+    networks: dict[str, Any] = json.loads(found.checked())
+    return networks[network].get("Aliases") or []
