@@ -26,10 +26,11 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ktrace.jaeger import Jaeger, JaegerError, origin
 from ktrace.pipeline import counted_probe, hops, pipelines
@@ -145,6 +146,17 @@ def broken_hops(
     return [f"broken hop: {hop.hop}: {hop.evidence}; {hop.cure}" for hop in broken]
 
 
+def outcome(report: Mapping[str, Any]) -> str:
+    """What ``probe`` found, as a clause; a pod's start that is sampled may have no trace."""
+    seconds, traced = report["seconds"], ", ".join(report["traced"])
+    if seconds is None:
+        return f"sampling lets no trace be demanded; traced: {traced or 'none seen'}"
+    if report["traceUrl"]:
+        return f"joined trace after {seconds} s, {report['traceUrl']}"
+    seen = f"traced after {seconds} s: {traced}, {report['requestTraceUrl']}"
+    return f"{seen}; its start was not demanded, because sampling can leave it without a trace"
+
+
 def main() -> int:
     request = Request(**json.load(sys.stdin))
     try:
@@ -168,13 +180,8 @@ def main() -> int:
         if request.jaegerUrl and request.metricsUrl:
             print(_OF_ANOTHER_JAEGER.format(request.jaegerUrl), file=sys.stderr)
         return 1
-    if not request.jaegerUrl:
-        outcome = counted_probe.outcome(report)
-    elif report["seconds"] is not None:
-        outcome = f"joined trace after {report['seconds']} s, {report['traceUrl']}"
-    else:
-        outcome = f"sampling lets no trace be demanded; traced: {report['traced']}"
-    print(f"pod {report['pod']}: {outcome}", file=sys.stderr)
+    told = outcome(report) if request.jaegerUrl else counted_probe.outcome(report)
+    print(f"pod {report['pod']}: {told}", file=sys.stderr)
     print(json.dumps({key: value for key, value in report.items() if key != "tree"}))
     return 0
 

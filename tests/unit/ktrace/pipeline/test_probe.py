@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -694,9 +695,25 @@ def test_nothing_demanded_is_not_told_as_found(
     cluster.starts, cluster.requests = [[]], []
     assert command(cluster, tmp_path / "probe.json", monkeypatch, demanded=[]) == 0
     said = capsys.readouterr().err
-    assert "sampling lets no trace be demanded" in said
+    assert "sampling lets no trace be demanded; traced: none seen" in said
     assert "joined trace" not in said
     assert "None" not in said
+
+
+def test_a_request_alone_is_not_told_as_a_joined_trace(
+    cluster: Cluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Where the nodes sample and the API server does not, only its trace is waited for."""
+    cluster.starts = [[]]
+    assert command(cluster, tmp_path / "probe.json", monkeypatch, demanded=["apiserver"]) == 0
+    assert re.search(
+        rf"traced after \d\.\d+ s: apiserver, {URL}/trace/\w+; its start was not demanded, because "
+        "sampling can leave it without a trace",
+        capsys.readouterr().err,
+    )
 
 
 def test_an_api_server_that_is_gone_is_an_error(
