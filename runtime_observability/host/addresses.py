@@ -147,8 +147,15 @@ def _placeholder(names: Names, image: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _moved_away(names: Names, holder: str, reason: str) -> Iterator[None]:
-    """Takes a container of the stack off the network until the servers have their addresses."""
+    """Takes a container of the stack off the network until the servers have their addresses.
+
+    What an interrupted run has left, a placeholder or k3d's tools, is removed.
+    """
     found = {container.name: container for container in docker.containers()}.get(holder)
+    if found is not None and found.cluster == names.cluster and not found.is_node:
+        runner.run(["docker", "rm", "--force", "--volumes", found.id]).checked()
+        yield
+        return
     if found is None or found.owner != names.owner:
         raise runner.CommandError(
             f"{reason} on network {names.network}, because etcd knows it by that address, and "

@@ -87,6 +87,17 @@ def test_a_container_of_the_stack_gives_way(
     assert connect.argv[3:] == ("--alias=jaeger", names.network, names.jaeger)
 
 
+def test_what_an_interrupted_run_has_left_is_removed(
+    daemon: FakeDaemon, names: Names, servers: list[DockerObject], known: dict[str, str]
+) -> None:
+    stop(*servers)
+    left = backend(daemon, names, "left", 5)
+    left.labels |= {"k3d.cluster": names.cluster}
+    addresses.start(names, IMAGE, known)
+    assert {server.name: server.address for server in servers} == known
+    assert left not in daemon.containers
+
+
 def test_a_container_of_somebody_else_is_told_and_left(
     daemon: FakeDaemon, names: Names, servers: list[DockerObject], known: dict[str, str]
 ) -> None:
