@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
-from itertools import takewhile
+from itertools import chain, takewhile
 from typing import Any
 
 from runtime_observability.core import naming
@@ -23,7 +23,6 @@ from runtime_observability.host.progress import log
 
 _SECONDS = 120
 """After which a placeholder ends, if this program is killed before it removes it."""
-_MOST_PLACEHOLDERS = 32
 
 
 @dataclass(frozen=True)
@@ -55,14 +54,15 @@ class Network:
         """The name of the container that has it; empty: there is none."""
         return next((name for name, held in self.held.items() if held == address), "")
 
-    def free_below(self, address: IPv4Address) -> int | None:
-        """How many lower addresses Docker would give first; None: it does not have this one."""
+    def has(self, address: IPv4Address) -> bool:
+        """Whether it is one of the network's: one that was made again may have others."""
+        return any(address in subnet for subnet in self.subnets)
+
+    def free_below(self, address: IPv4Address) -> int:
+        """How many lower ones of its subnet Docker gives away before it."""
         taken = self.gateways | set(self.held.values())
-        for subnet in self.subnets:
-            if address in subnet:
-                lower = takewhile(lambda each: each < address, subnet.hosts())
-                return sum(each not in taken for each in lower)
-        return None
+        hosts = chain.from_iterable(net.hosts() for net in self.subnets if address in net)
+        return sum(each not in taken for each in takewhile(lambda each: each < address, hosts))
 
 
 def read(network: str, servers: Sequence[str]) -> dict[str, str]:
@@ -86,19 +86,20 @@ def misplaced(network: str, nodes: Sequence[str], known: Mapping[str, str]) -> d
     if not known:
         return {}
     try:
-        held = Network.read(network).held
+        found = Network.read(network)
     except runner.CommandError:
         return {}
-    owners = {IPv4Address(address): name for name, address in known.items()}
+    own = {name: IPv4Address(address) for name, address in known.items()}
+    own = {name: address for name, address in own.items() if found.has(address)}
+    owners = {address: name for name, address in own.items()}
     reasons = {}
-    for node in nodes:
-        if node not in held:
+    for node, address in found.held.items():
+        if node not in nodes:
             continue
-        owner = owners.get(held[node], node)
-        if node in known and str(held[node]) != known[node]:
-            reasons[node] = f"it has address {held[node]}, and etcd knows it by {known[node]}"
-        elif owner != node:
-            reasons[node] = f"it has address {held[node]}, by which etcd knows {owner}"
+        if address != own.get(node, address):
+            reasons[node] = f"it has address {address}, and etcd knows it by {own[node]}"
+        elif owners.get(address, node) != node:
+            reasons[node] = f"it has address {address}, by which etcd knows {owners[address]}"
     return reasons
 
 
@@ -111,8 +112,8 @@ def drift(names: Names, record: Record) -> list[str]:
 def start(names: Names, image: str, wanted: Mapping[str, str]) -> None:
     """Starts servers that are stopped, each at its address in ``wanted``.
 
-    A container of the stack that has one of these addresses gets another, without a restart. Where
-    the network has other addresses altogether, nothing is done: k3s tells.
+    A container of the stack that has one of these addresses gets another, without a restart. A
+    server whose address is not one of the network's is not started: k3d does that, and k3s tells.
     ``image``: one with a shell. Raises CommandError where a container that is not the stack's has
     one of them.
     """
@@ -120,14 +121,13 @@ def start(names: Names, image: str, wanted: Mapping[str, str]) -> None:
         for name, text in sorted(wanted.items(), key=lambda item: IPv4Address(item[1])):
             address = IPv4Address(text)
             network = Network.read(names.network)
+            if not network.has(address):
+                log(f"network {names.network} has no {address}, by which etcd knows {name}")
+                continue
             if holder := network.holder(address):
                 undo.enter_context(_moved_away(names, holder, f"{name} needs {address}"))
                 network = Network.read(names.network)
-            lower = network.free_below(address)
-            if lower is None or lower > _MOST_PLACEHOLDERS:
-                log(f"{name} cannot be given its address {address} on network {names.network}")
-                continue
-            for _ in range(lower):
+            for _ in range(network.free_below(address)):
                 undo.enter_context(_placeholder(names, image))
             runner.run(["docker", "start", name]).checked()
 
