@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -190,6 +191,15 @@ def test_a_port_that_one_takes_from_another_puts_them_in_order() -> None:
     swapped = run({"otlpGrpcPort": api, "kubeApiPort": grpc}, observed=before)
     assert "cluster-guard-sweep" in swapped.before("collector-container")
     assert "collector-ready" in swapped.before("cluster-ensure")
+
+
+def test_servers_that_have_addresses_start_after_those_that_could_take_them() -> None:
+    spec = spec_of(NAMES, parsed(servers=3))
+    record = Record(1, True, identity(spec), spec.document, (SERVER,))
+    for addresses, in_order in (({}, False), ({SERVER: "172.20.0.4"}, True)):
+        observed = Observation(generation=1, record=replace(record, addresses=addresses))
+        before = run({"servers": 3}, observed=observed).before("cluster-ensure")
+        assert ({"collector-ready", "jaeger-ready"} <= before) is in_order
 
 
 def test_the_old_cluster_stands_until_the_new_image_is_there(default: Run, lab: Run) -> None:
