@@ -13,7 +13,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from .certificates import CA, certificate, key, make_serving
@@ -24,6 +24,7 @@ CLIENT_PORT, PEER_PORT = 2379, 2380
 LOCAL = f"https://127.0.0.1:{CLIENT_PORT}"
 _DATA = SERVER / "db" / "etcd"
 _JOIN_SECONDS = 60
+_T = TypeVar("_T")
 
 
 def start(node: Node, components: Components) -> None:
@@ -51,7 +52,7 @@ def start(node: Node, components: Components) -> None:
         "logger": "zap", "log-level": "error",
     }, node.options.etcd_arg))  # fmt: skip
     components.wait_until(lambda: listens(CLIENT_PORT))
-    if node.joins and _is_learner():
+    if node.joins and _try(_is_learner):  # without a majority of its voters, etcd lists no members
         _try(lambda: _promote(_host(node.joins), members[node.name]))
     if node.is_one_of_several:
         _wait_for_membership(node)
@@ -114,19 +115,17 @@ def _promote(first: str, own_url: str) -> None:
     _ask(first, "promote", {"ID": _members(first)[own_url]["ID"]})
 
 
-def _try(ask: Callable[[], object]) -> None:
+def _try(ask: Callable[[], _T]) -> _T:
     """Ask until etcd agrees: it takes one learner at a time, and a voter that has all data."""
     deadline = time.monotonic() + _JOIN_SECONDS
     while True:
         try:
-            ask()
+            return ask()
         except FatalError as refusal:
             if time.monotonic() > deadline:
                 raise
             log("info", f"Waiting to join: {refusal}")
             time.sleep(0.5)
-        else:
-            return
 
 
 def _host(server: str) -> str:
