@@ -59,7 +59,7 @@ def start(node: Node, components: Components) -> None:
 
 
 def _wait_for_membership(node: Node) -> None:
-    """Return once etcd lists this server with the address that it has; k3s asks for ever, too."""
+    """Return once etcd lists this server with the address that it has; k3s asks forever, too."""
     while reason := _is_no_member(node):
         log("info", f"Failed to test etcd connection: {reason}")
         time.sleep(1)
