@@ -19,6 +19,7 @@ from runtime_observability.core import naming
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Record
 from runtime_observability.host import docker, runner
+from runtime_observability.host.docker import Owned
 from runtime_observability.host.progress import log
 
 _SECONDS = 120
@@ -109,21 +110,33 @@ def drift(names: Names, record: Record) -> list[str]:
     return [f"node {name}: {reason}" for name, reason in found.items()]
 
 
+def advise(names: Names, record: Record, networks: Sequence[Owned]) -> list[str]:
+    """What the loss of the network means; ``networks`` are all that Docker has."""
+    if not record.addresses or any(network.name == names.network for network in networks):
+        return []
+    return [
+        f"the etcd of cluster {names.cluster} knows its servers by addresses of network "
+        f"{names.network}, which is gone ({', '.join(record.addresses.values())}): they start "
+        "again only if Docker gives the new network the same ones"
+    ]
+
+
 def start(names: Names, image: str, wanted: Mapping[str, str]) -> None:
     """Starts servers that are stopped, each at its address in ``wanted``.
 
-    A container of the stack that has one of these addresses gets another, without a restart. A
-    server whose address is not one of the network's is not started: k3d does that, and k3s tells.
-    ``image``: one with a shell. Raises CommandError where a container that is not the stack's has
-    one of them.
+    A container of the stack that has one of these addresses gets another, without a restart.
+    ``image``: one with a shell. Raises CommandError where the network does not have one of them, or
+    a container that is not the stack's has it.
     """
     with contextlib.ExitStack() as undo:
         for name, text in sorted(wanted.items(), key=lambda item: IPv4Address(item[1])):
             address = IPv4Address(text)
             network = Network.read(names.network)
             if not network.has(address):
-                log(f"network {names.network} has no {address}, by which etcd knows {name}")
-                continue
+                raise runner.CommandError(
+                    f"network {names.network} was made again with other addresses, and etcd knows "
+                    f"{name} by {address}: k3s does not start it at another one"
+                )
             if holder := network.holder(address):
                 undo.enter_context(_moved_away(names, holder, f"{name} needs {address}"))
                 network = Network.read(names.network)

@@ -138,6 +138,7 @@ def observe(
         trace_store_servers=trace_store_servers,
         notices=(
             *(found.reasons if record else ()),
+            *(addresses.advise(names, record, networks) if record else ()),
             *advise_on_losses(of_loss.result()),
             *jaeger_store.advise(names.jaeger, containers),
             *ownership.advise_on_added_nodes(names, containers),

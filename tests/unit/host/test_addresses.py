@@ -8,7 +8,7 @@ import pytest
 
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Record
-from runtime_observability.host import addresses, runner
+from runtime_observability.host import addresses, docker, runner
 from tests.fakes.daemon import DockerObject, FakeDaemon
 
 IMAGE = "rancher/k3s:v1.36.3-k3s1"
@@ -114,21 +114,23 @@ def test_a_container_of_somebody_else_is_told_and_left(
     assert {found.name for found in daemon.containers} == {*known, "theirs"}
 
 
-def test_one_of_another_network_is_told_and_the_others_start(
-    names: Names,
-    servers: list[DockerObject],
-    known: dict[str, str],
-    capsys: pytest.CaptureFixture[str],
+def test_one_of_a_network_that_is_gone_cannot_be_had(
+    daemon: FakeDaemon, names: Names, servers: list[DockerObject], known: dict[str, str]
 ) -> None:
-    first, second, _ = servers
-    stop(first, second)
+    first = servers[0]
+    stop(first)
     known[first.name] = "10.9.0.4"
-    addresses.start(names, IMAGE, {name: known[name] for name in (first.name, second.name)})
-    assert (first.state, second.address) == ("exited", known[second.name])
-    told = f"network {names.network} has no 10.9.0.4, by which etcd knows {first.name}"
-    assert told in capsys.readouterr().err
-    first.address = "172.20.0.9"
-    first.state = "running"
+    record = replace(Record(1, True, "", {}, tuple(known)), addresses=known)
+    assert addresses.advise(names, record, docker.networks()) == []
+    daemon.networks.clear()
+    (told,) = addresses.advise(names, record, docker.networks())
+    assert f"{names.network}, which is gone (10.9.0.4, 172.20.0.5, 172.20.0.6): they start" in told
+    assert addresses.advise(names, replace(record, addresses={}), docker.networks()) == []
+    daemon.network(names.network)
+    with pytest.raises(runner.CommandError, match=r"etcd knows \S+-server-0 by 10\.9\.0\.4: k3s"):
+        addresses.start(names, IMAGE, {first.name: "10.9.0.4"})
+    assert first.state == "exited"
+    first.state, first.address = "running", "172.20.0.9"
     assert addresses.misplaced(names.network, list(known), known) == {}, "up can not repair it"
 
 
