@@ -6,7 +6,11 @@ import re
 
 from runtime_observability.core import compatibility
 from runtime_observability.core.settings.rule import RuleError, without_dollar
-from runtime_observability.core.settings.secret_texts import LOGIN_IN_URL, SECRET_FLAGS
+from runtime_observability.core.settings.secret_texts import (
+    DATASTORE_LOGIN,
+    LOGIN_IN_URL,
+    SECRET_FLAGS,
+)
 
 _RESERVED_SETTINGS = {
     ("kube-apiserver-arg", "tracing-config-file"): (
@@ -100,7 +104,7 @@ def _refuse_secrets(argument: str) -> None:
     readable = "would be readable in Pulumi's state and in `docker inspect`"
     if flag in SECRET_FLAGS:
         raise RuleError(f"the value of --{flag} {readable}", SECRET_FLAGS[flag])
-    if flag == "datastore-endpoint" and re.search("@|password", value):
+    if flag == "datastore-endpoint" and DATASTORE_LOGIN.search(value):
         raise RuleError(
             f"the login in --{flag} {readable}",
             "log in with a certificate: --datastore-certfile and --datastore-keyfile",

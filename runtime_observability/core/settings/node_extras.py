@@ -10,6 +10,7 @@ from posixpath import normpath
 from runtime_observability.core import naming
 from runtime_observability.core.settings.rule import RuleError, without_dollar
 from runtime_observability.core.settings.secret_texts import (
+    DATASTORE_LOGIN,
     LOGIN_IN_URL,
     SECRET_FLAGS,
     SECRET_VARIABLES,
@@ -60,7 +61,13 @@ def node_environment(variables: Mapping[str, str]) -> Mapping[str, str]:
             )
         if "\n" in value:
             raise RuleError(f"{name} has a line break, which no variable of a node can have")
-        if LOGIN_IN_URL.search(value):
+        if name == "K3S_DATASTORE_ENDPOINT" and DATASTORE_LOGIN.search(value):
+            raise RuleError(
+                f"the login in {name} would be readable in Pulumi's state and in `docker inspect`",
+                "log in with a certificate: K3S_DATASTORE_CERTFILE and K3S_DATASTORE_KEYFILE",
+            )
+        # Go takes a proxy without its scheme, too (golang.org/x/net http/httpproxy).
+        if LOGIN_IN_URL.search(value) or (name.upper() in PROXIES and "@" in value):
             raise RuleError(
                 f"{name} has a login, which everybody who may use Docker could read",
                 "use a proxy on this machine that logs in",

@@ -37,8 +37,12 @@ def variables(role: str = "server", index: int = 0, **config: Any) -> dict[str, 
         ({"A": "1\n2"}, "A has a line break"),
         ({"A": "$HOME"}, "k3d expands a $"),
         ({"HTTPS_PROXY": "http://ada:hush@proxy"}, "HTTPS_PROXY has a login, which everybody"),
+        ({"HTTPS_PROXY": "ada:hush@proxy:3128"}, "HTTPS_PROXY has a login, which everybody"),
+        ({"all_proxy": "hush@proxy:3128"}, "all_proxy has a login, which everybody"),
+        ({"K3S_DATASTORE_ENDPOINT": "postgres://db/k3s?password=hush"},
+         "readable in Pulumi's state and in `docker inspect`. Log in with a certificate"),
     ],
-)
+)  # fmt: skip
 def test_what_nodes_cannot_get_is_refused(environment: dict[str, str], said: str) -> None:
     with pytest.raises(SettingsError) as refused:
         parsed(nodeEnvironment=environment)
