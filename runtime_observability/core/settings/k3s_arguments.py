@@ -115,8 +115,9 @@ def _refuse_secrets(argument: str) -> None:
 
 def _refuse_reserved(flag: str, setting: str) -> None:
     """``setting`` as k3s reads it: with or without dashes before its name, and with + or - after
-    it to extend a value (k3s pkg/util/args.go); components read ``_`` as ``-`` (component-base
-    v0.36.3 cli/flag/flags.go)."""
+    it to extend a value (k3s pkg/util/args.go); components read ``_`` as ``-``, and ``kube:`` before
+    a feature gate as nothing (component-base v0.36.3 cli/flag/flags.go, compatibility/registry.go).
+    """
     name, given, value = setting.partition("=")
     name = name.removeprefix("--").rstrip("+-").replace("_", "-")
     if reserved := _RESERVED_SETTINGS.get((flag, name)):
@@ -125,6 +126,7 @@ def _refuse_reserved(flag: str, setting: str) -> None:
         return
     for entry in filter(None, value.split(",")):
         gate, _, chosen = (part.strip() for part in entry.partition("="))
+        gate = gate.removeprefix("kube:")
         if why := compatibility.FORBIDDEN_GATES.get(gate):
             raise RuleError(f"feature gate {gate} is {why}", "leave it out")
         if chosen not in _GO_BOOLEANS:
