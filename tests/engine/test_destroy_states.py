@@ -66,7 +66,8 @@ def test_destroy_tells_of_a_folder_that_cannot_be_changed_and_goes_on_afterwards
         with read_only(doomed.directory):
             refused = doomed.start("destroy", "--yes", "--skip-preview").wait(UP_SECONDS).failed()
         assert (
-            f"{doomed.directory}/cluster.kept was not removed, for the reason above" in refused.said
+            f"{doomed.directory}/backends.kept was not removed, for the reason above"
+            in refused.said
         )
         assert _CURE in refused.said
         assert "Traceback" not in refused.said
