@@ -115,8 +115,9 @@ def _refuse_secrets(argument: str) -> None:
 
 def _refuse_reserved(flag: str, setting: str) -> None:
     """``setting`` as k3s reads it: with or without dashes before its name, and with + or - after
-    it to extend a value (k3s pkg/util/args.go); components read ``_`` as ``-``, and ``kube:`` before
-    a feature gate as nothing (component-base v0.36.3 cli/flag/flags.go, compatibility/registry.go).
+    it to extend a value (k3s pkg/util/args.go); components read ``_`` as ``-``, and a
+    feature gate without ``kube:`` before it (component-base v0.36.3 cli/flag/flags.go,
+    compatibility/registry.go).
     """
     name, given, value = setting.partition("=")
     name = name.removeprefix("--").rstrip("+-").replace("_", "-")

@@ -31,6 +31,8 @@ _TLS = "server/tls"
 _OF_THE_CLUSTER = ("server/db", _TLS, "server/cred", "agent/containerd")
 """Below it: what a node must have for itself. k3s' documentation has uses for what is beside it,
 such as images, manifests and storage, and for files of one's own authority in ``_TLS``."""
+REGISTRIES_FILE = "/etc/rancher/k3s/registries.yaml"
+"""Where k3s reads them, and k3d writes them (k3d v5.9.0 pkg/client/cluster.go)."""
 PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"})
 _NEVER_PROXIED = (
     "localhost", "127.0.0.1", "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16",
@@ -105,6 +107,12 @@ def of_the_cluster(volume: str, data_folder: str) -> str:
         if path.is_relative_to(target) or (part != _TLS and target.is_relative_to(path)):
             return f"k3s keeps the cluster below {data_folder}, and no two nodes can share it"
     return ""
+
+
+def has_registries(volume: str) -> bool:
+    """Whether ``volume`` is mounted over the nodes' registries.yaml, or over a folder of it."""
+    match = _VOLUME.fullmatch(volume)
+    return match is not None and PurePosixPath(REGISTRIES_FILE).is_relative_to(_target(match))
 
 
 def _target(volume: re.Match[str]) -> PurePosixPath:

@@ -139,3 +139,16 @@ def test_no_two_nodes_share_the_data_of_a_cluster(target: str, refused: bool) ->
     """A rehearsal has the volumes of the cluster that stands, and would write into its data."""
     with pytest.raises(SettingsError, match="no two nodes") if refused else nullcontext():
         parsed(nodeVolumes=[f"files:{target}"])
+
+
+def test_a_registries_file_of_the_users_own_is_the_nodes_only_one() -> None:
+    """k3d would write its own into a folder of the user's."""
+    for target in ("/etc/rancher/k3s/registries.yaml:ro", "/etc/rancher/k3s", "/etc/rancher/"):
+        own: dict[str, Any] = {"nodeVolumes": [f"files:{target}"]}
+        for registries in ({"config": "mirrors: {}"}, {"use": ["k3d-own:5000"]}):
+            with pytest.raises(SettingsError, match="k3d would write its own there"):
+                parsed(**own, registries=registries)
+        mirrored = parsed(**own, registryMirror="registry.example/hub")
+        assert "registries" not in spec_of(NAMES, mirrored).config
+    beside = parsed(nodeVolumes=["files:/etc/rancher/k3s/more"], registryMirror="registry.example")
+    assert "registries" in spec_of(NAMES, beside).config
