@@ -22,9 +22,9 @@ _OWN = re.compile(r"(CONTAINERD_)?OTEL_|K3S_(TOKEN|URL|KUBECONFIG)|PATH\Z")
 _VOLUME = re.compile(r"(?P<source>[^:~][^:]*):(?P<target>/[^:]*)(:(?P<options>[a-zA-Z,]+))?")
 _TAKEN = {
     naming.NODE_FOLDER: "the stack mounts its own files there",
-    "/": "it is the node's root",
-    "/var/lib/kubelet": "the node keeps its pods there",
+    "/var/lib/kubelet/pods": "the node keeps its pods there",
 }
+"""What nothing is mounted over or in."""
 DATA_FOLDER = "/var/lib/rancher/k3s"
 """Where k3s keeps the cluster, unless --data-dir says otherwise."""
 _TLS = "server/tls"
@@ -88,7 +88,12 @@ def node_volume(text: str) -> str:
             "for instance certificates/company.pem:/etc/ssl/certs/company.pem:ro",
         )
     target = _target(match)
-    if why := _TAKEN.get(str(target)) or of_the_cluster(text, DATA_FOLDER):
+    taken = [
+        why
+        for path, why in _TAKEN.items()
+        if target.is_relative_to(path) or PurePosixPath(path).is_relative_to(target)
+    ]
+    if why := of_the_cluster(text, DATA_FOLDER) or next(iter(taken), ""):
         raise RuleError(f"{target} cannot be mounted over: {why}", "choose another TARGET")
     return text
 
