@@ -36,6 +36,7 @@ class Backend(pulumi.ComponentResource):
 
     image: docker.RemoteImage
     """It is pulled while nothing runs that has spans to send."""
+    container: docker.Container
     container_id: pulumi.Output[str]
 
     def __init__(
@@ -153,7 +154,7 @@ class Backend(pulumi.ComponentResource):
             triggers=[container.id],
             opts=pulumi.ResourceOptions(parent=self, depends_on=[container]),
         )
-        self.image = image
+        self.image, self.container = image, container
         self.container_id = container.id
         self.register_outputs({"containerId": self.container_id})
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
+from pulumi_command import local
 
 from runtime_observability.core.args import (
     ClusterGuardArgs,
@@ -22,6 +24,9 @@ _NO_CLUSTER = (
     """ && printf '{"digest": "%s"}' """
     '"$DIGEST"'
 )
+
+_CLUSTER_NOTE, _BACKENDS_NOTE = "cluster.kept", "backends.kept"
+"""Files in the stack's own folder, while what they are of is not to be deleted."""
 
 
 class ClusterRehearsal(pulumi.ComponentResource):
@@ -111,31 +116,47 @@ class ClusterGuard(pulumi.ComponentResource):
                 ignore_changes=["triggers[1]"],
             ),
         )
-        hold = _commands.guard(  # before Jaeger and the collector are deleted for another network
+        hold = _hold(
             f"{name}-hold",
-            ["refuse_connected.sh"],
-            {
-                "OWNER": args.owner,
-                "CLUSTER": args.cluster,
-                "NETWORK": args.network,
-                "DIRECTORY": args.directory,
-            },
-            triggers=[network.id],
+            args,
+            network,
+            _CLUSTER_NOTE,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[sweep]),
         )
-        _commands.guard(
+        _keep(
             f"{name}-keep",
-            ["release_cluster.sh"],
-            {
-                "DIRECTORY": args.directory,
-                "DIGEST": digest,
-                "GENERATION": str(args.generation),
-            },
-            create=_commands.in_turn(["keep_cluster.sh"]),
+            args,
+            _CLUSTER_NOTE,
+            digest,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[hold]),
         )
         self.id = sweep.id
         self.register_outputs({"id": self.id})
+
+
+class BackendsGuard(pulumi.ComponentResource):
+    """Refuses another network before it costs Jaeger, with the traces in its memory, and the
+    collector.
+
+    The engine deletes what depends on a resource before that, and the rest in the order of its
+    state: `ClusterGuard`, which no container waits for, may refuse when they are gone.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        args: ClusterGuardArgs,
+        *,
+        network: StackNetwork,
+        containers: Sequence[pulumi.Resource],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("runtime-observability:index:BackendsGuard", name, None, opts)
+        after = pulumi.ResourceOptions(parent=self, depends_on=list(containers))
+        hold = _hold(f"{name}-hold", args, network, _BACKENDS_NOTE, opts=after)
+        last = pulumi.ResourceOptions(parent=self, depends_on=[hold])
+        _keep(f"{name}-keep", args, _BACKENDS_NOTE, opts=last)
+        self.register_outputs({})
 
 
 class TracedCluster(pulumi.ComponentResource):
@@ -169,6 +190,53 @@ class TracedCluster(pulumi.ComponentResource):
         self.instance = _commands.printed(ensured).apply(lambda found: str(found["instance"]))
         self.kubeconfig = self.instance.apply(lambda _: args.kubeconfig)
         self.register_outputs({"instance": self.instance, "kubeconfig": self.kubeconfig})
+
+
+def _hold(
+    name: str,
+    args: ClusterGuardArgs,
+    network: StackNetwork,
+    note: str,
+    *,
+    opts: pulumi.ResourceOptions,
+) -> local.Command:
+    """Its delete fails while there is the ``note`` of `_keep` and nodes are on the ``network``."""
+    return _commands.guard(
+        name,
+        ["refuse_connected.sh"],
+        {
+            "OWNER": args.owner,
+            "CLUSTER": args.cluster,
+            "NETWORK": args.network,
+            "DIRECTORY": args.directory,
+            "NOTE": note,
+        },
+        triggers=[network.id],
+        opts=opts,
+    )
+
+
+def _keep(
+    name: str,
+    args: ClusterGuardArgs,
+    note: str,
+    digest: pulumi.Input[str] = "",
+    *,
+    opts: pulumi.ResourceOptions,
+) -> None:
+    """Makes the file ``note`` for what it depends on to see: a destroy deletes it before that."""
+    _commands.guard(
+        name,
+        ["release_cluster.sh"],
+        {
+            "DIRECTORY": args.directory,
+            "NOTE": note,
+            "DIGEST": digest,
+            "GENERATION": str(args.generation),
+        },
+        create=_commands.in_turn(["keep_cluster.sh"]),
+        opts=opts,
+    )
 
 
 def _rehearsed(printed: str) -> str:

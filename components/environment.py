@@ -11,7 +11,7 @@ import pulumi
 from runtime_observability.core.naming import PROJECT
 
 from . import _commands, _docker_provider, _planning
-from .cluster import ClusterGuard, ClusterRehearsal, TracedCluster
+from .cluster import BackendsGuard, ClusterGuard, ClusterRehearsal, TracedCluster
 from .collector import Collector
 from .config_files import ConfigFiles
 from .environment_args import TracedEnvironmentArgs
@@ -134,6 +134,13 @@ class TracedEnvironment(pulumi.ComponentResource):
         backends = [jaeger, collector] if jaeger else [collector]
         awaited = backends if plan.cluster_waits_for_backends else []
         images = [backend.image for backend in backends]
+        BackendsGuard(
+            f"{name}-backends-guard",
+            plan.cluster_guard,
+            network=network,
+            containers=[backend.container for backend in backends],
+            opts=own("backends-guard"),
+        )
         cluster = TracedCluster(
             f"{name}-cluster",
             plan.cluster,

@@ -162,8 +162,8 @@ class TracedEnvironmentArgs:
     registry_mirror: str | None = None
     """Registry that has the official images below their names, as HOST[:PORT][/PATH]: rancher/k3s
     is then HOST/PATH/rancher/k3s. The nodes pull images of Docker Hub from it too, over https,
-    unless registries.config is set. Empty: Docker Hub and ghcr.io. A change replaces the
-    cluster."""
+    unless registries.config is set or nodeVolumes have their registries.yaml. Empty: Docker Hub
+    and ghcr.io. A change replaces the cluster."""
     k3s_args: list[str] | None = None
     """Arguments for k3s in k3d's syntax: ARG@NODEFILTER, for instance --disable=traefik@server:*. A
     change replaces the cluster."""

@@ -11,6 +11,7 @@ from runtime_observability.core import compatibility, documents, naming
 from runtime_observability.core.naming import Names
 from runtime_observability.core.settings.k3s_arguments import NO_NETWORK_PLUGIN, split_k3s_argument
 from runtime_observability.core.settings.node_extras import (
+    has_registries,
     split_node_volume,
     with_direct_addresses,
 )
@@ -69,6 +70,11 @@ class ClusterSpec:
     def registries(self) -> str:
         """The text of the nodes' registries.yaml."""
         return str(self.config.get("registries", {}).get("config", ""))
+
+    @property
+    def registries_are_mounted(self) -> bool:
+        """Whether the nodes' registries.yaml is the user's, in a volume: nobody else writes it."""
+        return any(has_registries(entry["volume"]) for entry in self.config["volumes"])
 
     @property
     def host_ports(self) -> list[tuple[int, str]]:
@@ -130,14 +136,16 @@ def _own_volumes(settings: Settings, names: Names) -> list[dict[str, Any]]:
 
 
 def _registries(settings: Settings) -> dict[str, Any]:
-    """What the user has set; the nodes pull from the mirror too, unless a configuration is set.
+    """What the user has set; the nodes pull from the mirror too, unless a configuration is set or
+    mounted.
 
     A node falls back to Docker Hub where the mirror does not answer (k3s docs, private registry).
     Its own 127.0.0.1 is not this machine's, so that a mirror there is none for the nodes.
     """
     registries: dict[str, Any] = settings.registries.model_dump(mode="json", exclude_defaults=True)
     host, _, path = settings.registry_mirror.partition("/")
-    if not host or settings.registries.config or host.partition(":")[0] in _LOOPBACK:
+    own = settings.registries.config or any(map(has_registries, settings.node_volumes))
+    if not host or own or host.partition(":")[0] in _LOOPBACK:
         return registries
     endpoint = f"https://{host}/v2/{path}" if path else f"https://{host}"
     mirrors = {"mirrors": {"docker.io": {"endpoint": [endpoint]}}}

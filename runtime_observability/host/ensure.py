@@ -283,7 +283,7 @@ class Ensure:
                 index = self.nodes.index(name) - self.spec.config["servers"]
                 agents.create(self.nodes[0], name, index, self.spec, labels)
                 made.append(name)
-                nodes.copy_registries(self.nodes[0], name)
+                nodes.copy_registries(self.nodes[0], name, self.spec)
             watch = NodeWatch(missing)
             self.k3d_start(watch)
             self.wait(self.nodes, watch, dict.fromkeys(missing, begin))

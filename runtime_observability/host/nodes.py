@@ -8,13 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from runtime_observability.core.cluster_spec import ClusterSpec
+from runtime_observability.core.settings.node_extras import REGISTRIES_FILE
 from runtime_observability.host import container_files, docker, lives, runner
 from runtime_observability.host.docker import PAUSED, Owned
 from runtime_observability.host.progress import log
 
-_REGISTRIES = "/etc/rancher/k3s/registries.yaml"
-"""Where k3d puts the file, in the node's own file system (k3d v5.9.0 pkg/client/cluster.go). A node
-that never had one may have no folder for it either."""
 _SECONDS = 30
 
 
@@ -77,27 +75,29 @@ def kill(node: str) -> None:
 def write_registries(node: str, spec: ClusterSpec) -> None:
     """Gives a node the registries of ``spec``, for its next start.
 
-    Where registries are in use k3d has merged them into the file, and it is left as it is.
+    Where registries are in use k3d has merged them into the file, and it is left as it is, as is
+    one that the user has mounted.
     """
-    if spec.config.get("registries", {}).get("use"):
+    if spec.config.get("registries", {}).get("use") or spec.registries_are_mounted:
         return
     if spec.registries or _registries_of(node) is not None:
         _give_registries(node, spec.registries or "{}\n")
 
 
-def copy_registries(server: str, agent: str) -> None:
+def copy_registries(server: str, agent: str, spec: ClusterSpec) -> None:
     """Gives an agent that k3d did not create the registries that a server has."""
-    if (text := _registries_of(server)) is not None:
+    if not spec.registries_are_mounted and (text := _registries_of(server)) is not None:
         _give_registries(agent, text)
 
 
 def _registries_of(node: str) -> str | None:
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / "registries.yaml"
-        runner.run(["docker", "cp", f"{node}:{_REGISTRIES}", str(copy)])
+        runner.run(["docker", "cp", f"{node}:{REGISTRIES_FILE}", str(copy)])
         return copy.read_text() if copy.exists() else None
 
 
 def _give_registries(node: str, text: str) -> None:
-    archive = container_files.archive_of({_REGISTRIES: text}, mode=0o600)
+    """A node that never had any may have no folder for them either."""
+    archive = container_files.archive_of({REGISTRIES_FILE: text}, mode=0o600)
     container_files.unpack(node, archive, seconds=_SECONDS)

@@ -28,6 +28,7 @@ REHEARSAL = "rehearsal-run"
 IN_PLACE = {REHEARSAL, "cluster-ensure"}
 """A rehearsal that finds nothing to replace ends at once."""
 CLUSTER = IN_PLACE | {"cluster-guard-sweep", "cluster-guard-keep"}
+KEEP = {"cluster-guard-keep", "backends-guard-keep"}
 NODE_IMAGE = {"node-image-build"}
 EITHER_IMAGE = NODE_IMAGE | {"node-image-image"}
 """One replaces the other: an image that is built, and one that is pulled."""
@@ -529,7 +530,7 @@ def test_a_new_generation_runs_files_cluster_and_probe_again(default: Run) -> No
     drifted = run(observed=Observation(generation=8, drift=("node x is gone",)))
     found = changed(default, drifted)
     assert found.pop("probe-run") == {"triggers"}
-    runs = FILES | NODE_IMAGE | {"cluster-guard-keep", "cluster-ensure"}
+    runs = FILES | NODE_IMAGE | KEEP | {"cluster-ensure"}
     assert found == {name: {"environment"} for name in runs}
     assert drifted["cluster-ensure"].environment["GENERATION"] == "8"
     assert drifted.warnings() == ["node x is gone: up will repair it"]

@@ -46,6 +46,7 @@ def test_an_arrow_stands_for_a_dependency_that_no_other_way_has(default: Run) ->
         "jaeger": {"network", "rehearsal"},
         "collector": {"network", "rehearsal"},
         "cluster-guard": {"files", "network"},
+        "backends-guard": {"collector", "jaeger"},
         "cluster": {"cluster-guard", "collector", "jaeger"},  # their images
         "probe": {"cluster"},
     }

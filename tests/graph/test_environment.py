@@ -237,6 +237,7 @@ def test_importing_it_does_nothing(tmp_path: Path) -> None:
 # --- stacks made before TracedEnvironment existed -------------------------------------------------
 
 PARTS = [
+    "backends-guard",
     "cluster",
     "cluster-guard",
     "collector",

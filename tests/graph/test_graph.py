@@ -32,6 +32,7 @@ from tests.graph.program import (
 NAMES = Names("dev", PROJECT)
 SERVER = NAMES.node("server", 0)
 COMPONENTS = [
+    "BackendsGuard",
     "TracedEnvironment",
     "StackGuard",
     "StackNetwork",
@@ -261,6 +262,17 @@ def test_what_keeps_the_cluster_goes_in_a_destroy_and_stays_in_a_replacement(
     assert "cluster-guard-keep" in any_run.before("cluster-ensure")
 
 
+def test_jaeger_stays_where_a_network_is_not_replaced(any_run: Run) -> None:
+    """What refuses is deleted before the containers in any order of the state, and in a destroy
+    after the note."""
+    keep, hold = any_run["backends-guard-keep"], any_run["backends-guard-hold"]
+    assert {"jaeger-container", "collector-container"} <= any_run.before("backends-guard-hold")
+    assert any_run["network-network"].urn in hold.property_dependencies["triggers"]
+    assert hold.urn in keep.dependencies
+    replaced = {any_run[name].urn for name in ("network-network", "backends-guard-hold")}
+    assert all(replaced.isdisjoint(urns) for urns in keep.property_dependencies.values())
+
+
 @pytest.mark.parametrize(
     ("name", "key", "sources"),
     [
@@ -301,6 +313,8 @@ def test_guards_make_nothing_and_others_delete_nothing(any_run: Run) -> None:
         "cluster-guard-sweep": "true",
         "cluster-guard-hold": "true",
         "cluster-guard-keep": _commands.in_turn(["keep_cluster.sh"]),
+        "backends-guard-hold": "true",
+        "backends-guard-keep": _commands.in_turn(["keep_cluster.sh"]),
     }
     for command in any_run.of_type(COMMAND):
         if command.name in guards:

@@ -242,7 +242,9 @@ def test_a_command_has_these_inputs_and_no_other(stack: Run) -> None:
             CLUSTER | {"DIGEST": identity(spec_of(NAMES, parsed()))},
         ),
         "cluster-guard-hold": guard(
-            ["refuse_connected.sh"], [NETWORK_ID], CLUSTER | {"NETWORK": "traced-dev"}
+            ["refuse_connected.sh"],
+            [NETWORK_ID],
+            CLUSTER | {"NETWORK": "traced-dev", "NOTE": "cluster.kept"},
         ),
         "cluster-guard-keep": guard(
             ["release_cluster.sh"],
@@ -251,6 +253,23 @@ def test_a_command_has_these_inputs_and_no_other(stack: Run) -> None:
                 "DIRECTORY": str(NAMES.directory),
                 "DIGEST": identity(spec_of(NAMES, parsed())),
                 "GENERATION": "7",
+                "NOTE": "cluster.kept",
+            },
+        )
+        | {"create": _commands.in_turn(["keep_cluster.sh"])},
+        "backends-guard-hold": guard(
+            ["refuse_connected.sh"],
+            [NETWORK_ID],
+            CLUSTER | {"NETWORK": "traced-dev", "NOTE": "backends.kept"},
+        ),
+        "backends-guard-keep": guard(
+            ["release_cluster.sh"],
+            [],
+            {
+                "DIRECTORY": str(NAMES.directory),
+                "DIGEST": "",
+                "GENERATION": "7",
+                "NOTE": "backends.kept",
             },
         )
         | {"create": _commands.in_turn(["keep_cluster.sh"])},

@@ -6,7 +6,11 @@ import re
 
 from runtime_observability.core import compatibility
 from runtime_observability.core.settings.rule import RuleError, without_dollar
-from runtime_observability.core.settings.secret_texts import LOGIN_IN_URL, SECRET_FLAGS
+from runtime_observability.core.settings.secret_texts import (
+    DATASTORE_LOGIN,
+    LOGIN_IN_URL,
+    SECRET_FLAGS,
+)
 
 _RESERVED_SETTINGS = {
     ("kube-apiserver-arg", "tracing-config-file"): (
@@ -100,7 +104,7 @@ def _refuse_secrets(argument: str) -> None:
     readable = "would be readable in Pulumi's state and in `docker inspect`"
     if flag in SECRET_FLAGS:
         raise RuleError(f"the value of --{flag} {readable}", SECRET_FLAGS[flag])
-    if flag == "datastore-endpoint" and re.search("@|password", value):
+    if flag == "datastore-endpoint" and DATASTORE_LOGIN.search(value):
         raise RuleError(
             f"the login in --{flag} {readable}",
             "log in with a certificate: --datastore-certfile and --datastore-keyfile",
@@ -111,8 +115,10 @@ def _refuse_secrets(argument: str) -> None:
 
 def _refuse_reserved(flag: str, setting: str) -> None:
     """``setting`` as k3s reads it: with or without dashes before its name, and with + or - after
-    it to extend a value (k3s pkg/util/args.go); components read ``_`` as ``-`` (component-base
-    v0.36.3 cli/flag/flags.go)."""
+    it to extend a value (k3s pkg/util/args.go); components read ``_`` as ``-``, and a
+    feature gate without ``kube:`` before it (component-base v0.36.3 cli/flag/flags.go,
+    compatibility/registry.go).
+    """
     name, given, value = setting.partition("=")
     name = name.removeprefix("--").rstrip("+-").replace("_", "-")
     if reserved := _RESERVED_SETTINGS.get((flag, name)):
@@ -121,6 +127,7 @@ def _refuse_reserved(flag: str, setting: str) -> None:
         return
     for entry in filter(None, value.split(",")):
         gate, _, chosen = (part.strip() for part in entry.partition("="))
+        gate = gate.removeprefix("kube:")
         if why := compatibility.FORBIDDEN_GATES.get(gate):
             raise RuleError(f"feature gate {gate} is {why}", "leave it out")
         if chosen not in _GO_BOOLEANS:

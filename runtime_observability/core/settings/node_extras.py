@@ -10,6 +10,7 @@ from posixpath import normpath
 from runtime_observability.core import naming
 from runtime_observability.core.settings.rule import RuleError, without_dollar
 from runtime_observability.core.settings.secret_texts import (
+    DATASTORE_LOGIN,
     LOGIN_IN_URL,
     SECRET_FLAGS,
     SECRET_VARIABLES,
@@ -21,15 +22,17 @@ _OWN = re.compile(r"(CONTAINERD_)?OTEL_|K3S_(TOKEN|URL|KUBECONFIG)|PATH\Z")
 _VOLUME = re.compile(r"(?P<source>[^:~][^:]*):(?P<target>/[^:]*)(:(?P<options>[a-zA-Z,]+))?")
 _TAKEN = {
     naming.NODE_FOLDER: "the stack mounts its own files there",
-    "/": "it is the node's root",
-    "/var/lib/kubelet": "the node keeps its pods there",
+    "/var/lib/kubelet/pods": "the node keeps its pods there",
 }
+"""What nothing is mounted over or in."""
 DATA_FOLDER = "/var/lib/rancher/k3s"
 """Where k3s keeps the cluster, unless --data-dir says otherwise."""
 _TLS = "server/tls"
 _OF_THE_CLUSTER = ("server/db", _TLS, "server/cred", "agent/containerd")
 """Below it: what a node must have for itself. k3s' documentation has uses for what is beside it,
 such as images, manifests and storage, and for files of one's own authority in ``_TLS``."""
+REGISTRIES_FILE = "/etc/rancher/k3s/registries.yaml"
+"""Where k3s reads them, and k3d writes them (k3d v5.9.0 pkg/client/cluster.go)."""
 PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"})
 _NEVER_PROXIED = (
     "localhost", "127.0.0.1", "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16",
@@ -60,7 +63,13 @@ def node_environment(variables: Mapping[str, str]) -> Mapping[str, str]:
             )
         if "\n" in value:
             raise RuleError(f"{name} has a line break, which no variable of a node can have")
-        if LOGIN_IN_URL.search(value):
+        if name == "K3S_DATASTORE_ENDPOINT" and DATASTORE_LOGIN.search(value):
+            raise RuleError(
+                f"the login in {name} would be readable in Pulumi's state and in `docker inspect`",
+                "log in with a certificate: K3S_DATASTORE_CERTFILE and K3S_DATASTORE_KEYFILE",
+            )
+        # Go takes a proxy without its scheme, too (golang.org/x/net http/httpproxy).
+        if LOGIN_IN_URL.search(value) or (name.upper() in PROXIES and "@" in value):
             raise RuleError(
                 f"{name} has a login, which everybody who may use Docker could read",
                 "use a proxy on this machine that logs in",
@@ -79,7 +88,12 @@ def node_volume(text: str) -> str:
             "for instance certificates/company.pem:/etc/ssl/certs/company.pem:ro",
         )
     target = _target(match)
-    if why := _TAKEN.get(str(target)) or of_the_cluster(text, DATA_FOLDER):
+    taken = [
+        why
+        for path, why in _TAKEN.items()
+        if target.is_relative_to(path) or PurePosixPath(path).is_relative_to(target)
+    ]
+    if why := of_the_cluster(text, DATA_FOLDER) or next(iter(taken), ""):
         raise RuleError(f"{target} cannot be mounted over: {why}", "choose another TARGET")
     return text
 
@@ -98,6 +112,12 @@ def of_the_cluster(volume: str, data_folder: str) -> str:
         if path.is_relative_to(target) or (part != _TLS and target.is_relative_to(path)):
             return f"k3s keeps the cluster below {data_folder}, and no two nodes can share it"
     return ""
+
+
+def has_registries(volume: str) -> bool:
+    """Whether ``volume`` is mounted over the nodes' registries.yaml, or over a folder of it."""
+    match = _VOLUME.fullmatch(volume)
+    return match is not None and PurePosixPath(REGISTRIES_FILE).is_relative_to(_target(match))
 
 
 def _target(volume: re.Match[str]) -> PurePosixPath:

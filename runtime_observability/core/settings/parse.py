@@ -153,7 +153,8 @@ def _shown(value: object, key: str, *, is_secret: bool) -> str:
     ):
         return "its value"
     text = json.dumps(value, default=str, ensure_ascii=False)
-    return "its value" if key == "registries" or secret_texts.may_hold_a_secret(text) else text
+    hidden = key == "registries" or (key == "nodeEnvironment" and "@" in text)
+    return "its value" if hidden or secret_texts.may_hold_a_secret(text) else text
 
 
 def _moved_by(key: str, raw: Mapping[str, Any]) -> str:

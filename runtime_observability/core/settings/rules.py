@@ -23,7 +23,7 @@ from runtime_observability.core.settings.model import (
     Settings,
     published_key,
 )
-from runtime_observability.core.settings.node_extras import of_the_cluster
+from runtime_observability.core.settings.node_extras import has_registries, of_the_cluster
 from runtime_observability.core.settings.open_search_rules import refuse_an_unfit_open_search
 from runtime_observability.core.settings.store_rules import refuse_an_unfit_cluster
 from runtime_observability.core.settings.values import host_port, whole_number
@@ -68,6 +68,7 @@ def refuse_broken_rules(settings: Settings) -> list[Problem]:
     return [
         *_refuse_arguments_for_no_node(settings),
         *_refuse_a_shared_data_folder(settings),
+        *_refuse_two_registries_files(settings),
         *_refuse_untraceable_etcd(settings),
         *_refuse_a_probe_without_network(settings),
         *_refuse_exporters_of_one_name(settings),
@@ -121,6 +122,22 @@ def _refuse_a_shared_data_folder(settings: Settings) -> list[Problem]:
         for number, volume in enumerate(settings.node_volumes)
         for folder in dict.fromkeys(folders)
         if (why := of_the_cluster(volume, folder))
+    ]
+
+
+def _refuse_two_registries_files(settings: Settings) -> list[Problem]:
+    """k3d cannot replace a file that is mounted, and in a folder it would be the user's own."""
+    keys = [f"registries.{key}" for key in ("config", "use") if getattr(settings.registries, key)]
+    return [
+        Problem(
+            f"nodeVolumes.{number}",
+            f"{json.dumps(volume)} cannot be used with {key}",
+            "the nodes' registries.yaml is in it, and k3d would write its own there",
+            f"leave out {key}, whose mirrors that file can have, or choose another TARGET",
+        )
+        for number, volume in enumerate(settings.node_volumes)
+        for key in keys
+        if has_registries(volume)
     ]
 
 

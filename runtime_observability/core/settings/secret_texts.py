@@ -25,6 +25,8 @@ SECRET_VARIABLES = {
 
 LOGIN_IN_URL = re.compile(r"//\S*@")
 """A user, with or without a password, before a URL's host; a password may have any character."""
+DATASTORE_LOGIN = re.compile("@|password")
+"""In an address of k3s' datastore."""
 _LOGIN = re.compile(
     rf"{LOGIN_IN_URL.pattern}"
     r"|[^\s:/@]+:\S+@(?!sha256:)"

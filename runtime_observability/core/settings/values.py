@@ -75,11 +75,10 @@ def _registry_configuration(text: str) -> str:
     """
     try:
         document = yaml.safe_load(without_dollar(text)) or {}
-        endpoints = [
-            _field(mirror, "endpoint") or [] for _, mirror in _entries(document, "mirrors")
-        ]
+        mirrors, configs = _entries(document, "mirrors"), _entries(document, "configs")
+        endpoints = [urls for _, mirror in mirrors for urls in _fields(mirror, "endpoint")]
         logins = [name for name, _ in _entries(document, "auths")] + [
-            name for name, config in _entries(document, "configs") if _field(config, "auth")
+            name for name, config in configs if _fields(config, "auth")
         ]
     except (yaml.YAMLError, AttributeError, RecursionError, TypeError):
         raise RuleError("it is not the text of a registries.yaml, a mapping in YAML") from None
@@ -100,12 +99,17 @@ def _registry_configuration(text: str) -> str:
 
 
 def _entries(document: Mapping[str, Any], name: str) -> list[tuple[str, Mapping[str, Any]]]:
-    return [(str(key), value or {}) for key, value in (_field(document, name) or {}).items()]
+    return [
+        (str(key), value or {})
+        for entries in _fields(document, name)
+        for key, value in entries.items()
+    ]
 
 
-def _field(document: Mapping[str, Any], name: str) -> Any:
-    """As Go's JSON decoder finds it, which k3d uses: in upper or lower case."""
-    return next((value for key, value in document.items() if str(key).lower() == name), None)
+def _fields(document: Mapping[str, Any], name: str) -> list[Any]:
+    """What Go's JSON decoder, which k3d uses, takes for that field: in upper and lower case, each
+    time that it is there. Without what is empty."""
+    return [value for key, value in document.items() if str(key).lower() == name and value]
 
 
 def _published_port(text: str) -> str:

@@ -4,7 +4,7 @@
 # Pulumi's state contains this script and runs it from there: it needs only docker.
 set -eu
 
-[ -f "$DIRECTORY/cluster.kept" ] || exit 0
+[ -f "$DIRECTORY/$NOTE" ] || exit 0
 for id in $(docker network ls -q --filter "label=runtime-observability.owner=$OWNER" \
   --filter "name=^$NETWORK\$"); do
   nodes=$(docker ps -aq --filter "label=k3d.cluster=$CLUSTER" --filter "network=$id" \

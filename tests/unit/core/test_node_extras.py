@@ -37,8 +37,12 @@ def variables(role: str = "server", index: int = 0, **config: Any) -> dict[str, 
         ({"A": "1\n2"}, "A has a line break"),
         ({"A": "$HOME"}, "k3d expands a $"),
         ({"HTTPS_PROXY": "http://ada:hush@proxy"}, "HTTPS_PROXY has a login, which everybody"),
+        ({"HTTPS_PROXY": "ada:hush@proxy:3128"}, "HTTPS_PROXY has a login, which everybody"),
+        ({"all_proxy": "hush@proxy:3128"}, "all_proxy has a login, which everybody"),
+        ({"K3S_DATASTORE_ENDPOINT": "postgres://db/k3s?password=hush"},
+         "readable in Pulumi's state and in `docker inspect`. Log in with a certificate"),
     ],
-)
+)  # fmt: skip
 def test_what_nodes_cannot_get_is_refused(environment: dict[str, str], said: str) -> None:
     with pytest.raises(SettingsError) as refused:
         parsed(nodeEnvironment=environment)
@@ -135,3 +139,16 @@ def test_no_two_nodes_share_the_data_of_a_cluster(target: str, refused: bool) ->
     """A rehearsal has the volumes of the cluster that stands, and would write into its data."""
     with pytest.raises(SettingsError, match="no two nodes") if refused else nullcontext():
         parsed(nodeVolumes=[f"files:{target}"])
+
+
+def test_a_registries_file_of_the_users_own_is_the_nodes_only_one() -> None:
+    """k3d would write its own into a folder of the user's."""
+    for target in ("/etc/rancher/k3s/registries.yaml:ro", "/etc/rancher/k3s", "/etc/rancher/"):
+        own: dict[str, Any] = {"nodeVolumes": [f"files:{target}"]}
+        for registries in ({"config": "mirrors: {}"}, {"use": ["k3d-own:5000"]}):
+            with pytest.raises(SettingsError, match="k3d would write its own there"):
+                parsed(**own, registries=registries)
+        mirrored = parsed(**own, registryMirror="registry.example/hub")
+        assert "registries" not in spec_of(NAMES, mirrored).config
+    beside = parsed(nodeVolumes=["files:/etc/rancher/k3s/more"], registryMirror="registry.example")
+    assert "registries" in spec_of(NAMES, beside).config

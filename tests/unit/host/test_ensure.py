@@ -612,6 +612,22 @@ def test_an_agent_that_is_added_has_the_registries_of_the_server(
     assert daemon.containers[-1].files[REGISTRIES] == server.files[REGISTRIES]
 
 
+@pytest.mark.usefixtures("readiness", "spec")
+def test_nothing_writes_over_a_registries_file_that_the_user_has_mounted(
+    daemon: FakeDaemon, names: Names
+) -> None:
+    """Docker cannot replace a file that is mounted, and in a folder it would be the user's."""
+    own = {"nodeVolumes": [f"mine.yaml:{REGISTRIES}:ro"]}
+    before = spec_of(names, **own)
+    server = daemon.node(names, "server", spec=identity(before))
+    server.files[REGISTRIES] = "mirrors: {mine: {}}\n"
+    remember(names, before, content=dict.fromkeys(ensure.wanted_nodes(names, before), "older"))
+    run(names, spec_of(names, **own, agents=1))
+    assert server.files[REGISTRIES] == "mirrors: {mine: {}}\n"
+    assert changes(daemon) == ["docker kill", "start", "docker create", "start"]
+    assert REGISTRIES not in daemon.containers[-1].files
+
+
 @pytest.mark.usefixtures("readiness")
 def test_an_agent_is_added_to_a_standing_cluster(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec

@@ -52,6 +52,7 @@ def values(names: Names) -> dict[str, str]:
         "REHEARSAL": names.rehearsal,
         "NETWORK": names.network,
         "DIRECTORY": str(names.directory),
+        "NOTE": names.kept.name,
     }
 
 
@@ -297,7 +298,7 @@ def kept(daemon: FakeDaemon, names: Names) -> set[str]:
     """A cluster on its network, which its guard keeps; what is in Docker."""
     daemon.network(names.network, labels=names.labels)
     daemon.node(names, "server", spec="a" * 16)
-    done = sh(KEEP, daemon, DIRECTORY=str(names.directory), DIGEST="a" * 16)
+    done = sh(KEEP, daemon, DIRECTORY=str(names.directory), NOTE=names.kept.name, DIGEST="a" * 16)
     assert (done.returncode, done.stderr) == (0, "")
     assert names.kept.read_text() == f"{'a' * 16}\n"
     assert stat.S_IMODE(names.kept.stat().st_mode) == 0o600
@@ -649,7 +650,7 @@ def test_an_empty_folder_in_the_place_of_a_file_gives_way(
         file.mkdir(parents=True)
         if content:
             (file / "content").write_text(content)
-        more = {"FILE": file.name, "CLAIM": names.claim, "DIGEST": "a" * 16}
+        more = {"FILE": file.name, "CLAIM": names.claim, "NOTE": file.name, "DIGEST": "a" * 16}
         done = sh(text, daemon, stdin="new", DIRECTORY=str(file.parent), **more)
         assert (done.returncode == 0) is not bool(content)
         assert file.is_file() is not bool(content)
