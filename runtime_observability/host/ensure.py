@@ -46,6 +46,8 @@ from runtime_observability.host.progress import log
 
 _EXTRA_SECONDS = 120
 """Time for k3d itself, in addition to its timeout for the nodes."""
+_UNSURE = ""
+"""In the record, the content of a node that is being started: k3d outlives a run that is killed."""
 
 
 class FilesError(runner.CommandError):
@@ -265,6 +267,7 @@ class Ensure:
             if self.record.content.get(name) != self.content:
                 nodes.write_registries(name, self.spec)
         watch = NodeWatch(present, since=begin)
+        self.note(content={**self.record.content, **dict.fromkeys(stopped, _UNSURE)})
         known = {name: self.record.addresses.get(name, "") for name in stopped}
         placed = {name: address for name, address in known.items() if address}
         addresses.start(self.names, self.spec.image, placed)

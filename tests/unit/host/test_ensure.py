@@ -557,6 +557,25 @@ def test_a_restart_that_fails_goes_on_where_it_ended(
 
 
 @pytest.mark.usefixtures("readiness")
+def test_a_restart_that_was_interrupted_and_is_not_wanted_any_more_is_taken_back(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """k3d goes on when its run is killed: the node has started with the files of that run."""
+    standing(daemon, names, spec)
+    other = replace(spec, files={**spec.files, "kubelet-tracing.yaml": "other"})
+    with monkeypatch.context() as killed:
+        killed.setattr(Ensure, "check_files", Mock())
+        killed.setattr(k3d, "run", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(names, other)
+    for node in daemon.containers:
+        node.state = "running"
+    daemon.executables.calls.clear()
+    run(names, spec)
+    assert changes(daemon) == ["docker kill", "start"], "the first node alone had begun"
+
+
+@pytest.mark.usefixtures("readiness")
 def test_nodes_that_were_stopped_read_the_files_when_they_start(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec
 ) -> None:
