@@ -35,12 +35,10 @@ from runtime_observability.host import (
     runner,
     store,
 )
-from runtime_observability.host.api_server import ApiServer
 from runtime_observability.host.cluster_lock import LockError, locked
 from runtime_observability.host.decision import Action, decide
 from runtime_observability.host.docker import Owned
 from runtime_observability.host.files import write_private
-from runtime_observability.host.http import httpx
 from runtime_observability.host.k3d import NodeWatch
 from runtime_observability.host.progress import log
 
@@ -217,11 +215,13 @@ class Ensure:
             agents.uncordon(self.record.draining, server=self.nodes[0])
         for name in sorted(there.keys() - set(self.nodes), reverse=True):
             log(f"cluster {self.names.cluster}: {name} is drained and removed")
-            is_running = there[name].state == "running"  # the pods of a stopped one never end
-            remove = agents.remove if is_running else agents.discard
             self.note(draining=name)
-            remove(name, server=self.nodes[0])
-        self.note(draining="")
+            # The pods of a stopped one never end.
+            agents.remove(name, server=self.nodes[0], drain=there[name].state == "running")
+        if gone := (self.record.content.keys() | set(self.nodes)) - there.keys():
+            agents.forget(sorted(gone), server=self.nodes[0])
+        kept = {name: of for name, of in self.record.content.items() if name in self.nodes}
+        self.note(draining="", content=kept)
         for name in present:
             if self.record.content.get(name) != self.content:
                 log(f"cluster {self.names.cluster}: {name} restarts and reads its changed files")
@@ -239,22 +239,12 @@ class Ensure:
         return list(reasons)
 
     def reasons_to_restart(self, present: Sequence[str]) -> dict[str, str]:
-        """By node. k3s signs its credentials for a year and renews them only when it starts
-        (docs.k3s.io/cli/certificate); a node joins only then, too."""
         write_private(self.names.kubeconfig, k3d.kubeconfig(self.names.cluster))
-        try:
-            with ApiServer(self.names.kubeconfig) as api:
-                if api.status("/readyz") == httpx.codes.UNAUTHORIZED:
-                    return dict.fromkeys(present, "the cluster's own credentials have expired")
-                strange = api_drift.unknown(api, present, self.spec.config)
-        except (api_server.UnusableKubeconfigError, httpx.HTTPError):
-            return {}  # the wait for the cluster has the reason
         servers = self.nodes[: self.spec.config["servers"]]
-        return {
-            name: "it is not in Kubernetes"
-            for name in strange
-            if name not in servers or self.has_started(name)
-        }
+        starting = [name for name in servers if name in present and not self.has_started(name)]
+        return api_drift.reasons_to_restart(
+            self.names.kubeconfig, present, self.spec.config, starting
+        )
 
     def start(self, stopped: Sequence[str], present: Sequence[str]) -> None:
         """Starts nodes that are stopped, with the files of now, and waits for all ``present``.

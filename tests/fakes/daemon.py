@@ -404,7 +404,10 @@ class FakeDaemon:
             return Answer(stderr=f"The container name {name} is already in use\n", code=1)
         _, variables, _, marks = options[:4]
         labels = dict(line.split("=", 1) for line in Path(marks).read_text().splitlines())
-        agent = self.container(name, labels=labels, state="created", top="/bin/k3s agent")
+        (network,) = (text for text in options if text.startswith("--network="))
+        networks = [f"id-of-{network.removeprefix('--network=')}"]
+        agent = self.container(name, labels=labels, state="created", networks=networks)
+        agent.top = "/bin/k3s agent"
         agent.variables = Path(variables).read_text().splitlines()
         return Answer(f"{agent.id}\n")
 

@@ -24,6 +24,7 @@ from runtime_observability.core.observation import Record
 from runtime_observability.core.transition import content, identity
 from runtime_observability.host import (
     agents,
+    api_drift,
     api_server,
     cluster_ready,
     ensure,
@@ -464,7 +465,7 @@ def test_nodes_whose_own_credentials_have_expired_restart_together(
 ) -> None:
     """A kubelet's have expired with them, so one node alone would not become ready."""
     standing(daemon, names, spec)
-    monkeypatch.setattr(ensure, "ApiServer", lambda _: contextlib.nullcontext(Answering(status)))
+    monkeypatch.setattr(api_drift, "ApiServer", lambda _: contextlib.nullcontext(Answering(status)))
     run(names, spec)
     killed = ["docker kill", "docker kill", "start"] if status == 401 else []
     assert changes(daemon) == killed
@@ -498,7 +499,7 @@ def test_a_node_that_was_deleted_in_kubernetes_starts_again(
     for node in daemon.containers:
         node.started = since()
     api = Answering(200, (left,))
-    monkeypatch.setattr(ensure, "ApiServer", lambda _: contextlib.nullcontext(api))
+    monkeypatch.setattr(api_drift, "ApiServer", lambda _: contextlib.nullcontext(api))
     run(names, spec)
     assert changes(daemon) == (["docker kill", "start"] if restarts else [])
     assert [call.argv[-1] for call in daemon.calls_to("docker", "kill")] == (
@@ -638,7 +639,7 @@ def test_an_agent_is_added_to_a_standing_cluster(
     server = daemon.node(names, "server", spec=identity(spec))
     remember(names, spec_of(names))
     assert run(names, spec) == server.id
-    assert changes(daemon) == ["docker create", "start"]
+    assert changes(daemon) == ["kubectl delete", "docker create", "start"]
     agent = daemon.containers[-1]
     assert (agent.name, agent.state) == (names.node("agent", 0), "running")
     assert agent.labels == {
@@ -722,16 +723,45 @@ def test_an_agent_too_many_that_never_joined_is_removed(
 
 
 @pytest.mark.usefixtures("readiness")
+def test_an_agent_that_kubernetes_does_not_let_go_stays(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    """Without its container, a Node would be there for good, and take pods for a while."""
+    standing(daemon, names, spec)
+    refusal = 'admission webhook "no.example.com" denied the request'
+    daemon.kubectl["delete"] = Answer(stderr=f"{refusal}\n", code=1)
+    with pytest.raises(agents.AgentsError, match=f"agent-0 cannot be removed .*: {refusal}"):
+        run(names, spec_of(names))
+    assert changes(daemon) == ["kubectl drain", "kubectl delete", "kubectl uncordon"]
+    assert len(daemon.containers) == 2
+
+
+@pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize("wanted", [0, 1])
+def test_kubernetes_forgets_an_agent_whose_container_is_gone(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, wanted: int
+) -> None:
+    """Pods would be sent to it for a while, and k3s refuses another node of its name."""
+    daemon.network(names.network)
+    daemon.node(names, "server", spec=identity(spec))
+    remember(names, spec)
+    for _ in range(2):
+        run(names, spec_of(names, agents=wanted))
+    made = ["docker create", "start"] if wanted else []
+    assert changes(daemon) == ["kubectl delete", *made], "once"
+    (delete,) = daemon.calls_to("docker", "exec")
+    agent = names.node("agent", 0)
+    assert {f"node/{agent}", f"secret/{agent}.node-password.k3s"} <= set(delete.argv)
+
+
+@pytest.mark.usefixtures("readiness")
 def test_an_agent_whose_drain_was_interrupted_takes_pods_again_if_it_stays(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     standing(daemon, names, spec)
 
-    def be_killed(agent: str, *, server: str) -> None:
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as killed:
-        killed.setattr(agents, "remove", be_killed)
+        killed.setattr(agents, "remove", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             run(names, spec_of(names))
     assert changes(daemon) == []
