@@ -23,7 +23,7 @@ from runtime_observability.host.files import write_private
 _DRAIN_SECONDS = 120
 _DELETE_SECONDS = 20
 _CREATE_SECONDS = 120
-_PASSWORD = "node-password.k3s"
+_KEPT = "node-password.k3s"
 
 
 class AgentsError(runner.CommandError):
@@ -88,7 +88,7 @@ def forget(agents: Sequence[str], *, server: str) -> None:
     with the Node, and that of a node that never joined after ten minutes or not at all (k3s
     pkg/nodepassword). Raises AgentsError.
     """
-    objects = [text for name in agents for text in (f"node/{name}", f"secret/{name}.{_PASSWORD}")]
+    objects = [text for name in agents for text in (f"node/{name}", f"secret/{name}.{_KEPT}")]
     options = ("--namespace=kube-system", "--ignore-not-found", f"--timeout={_DELETE_SECONDS}s")
     deleted = runner.run(_kubectl(server, "delete", *objects, *options))
     if deleted.code:

@@ -389,7 +389,8 @@ def main() -> int:
     except (runner.CommandError, api_server.UnusableKubeconfigError, OSError) as error:
         print(f"error: cluster {names.cluster}: {error}", file=sys.stderr)
         works = isinstance(error, agents.AgentsError | LockError | FilesError | OSError)
-        if not works and _stands(names):
+        is_told = any(cure in str(error) for cure in k3d.CURES)
+        if not works and not is_told and _stands(names):
             print(
                 f"to create it anew, without its workloads: `k3d cluster delete {names.cluster}`, "
                 "then `pulumi up`",

@@ -1033,6 +1033,23 @@ def test_an_agent_s_problem_is_no_reason_to_make_the_cluster_anew(
     assert ANEW not in told
 
 
+def test_no_command_is_told_that_deletes_a_cluster_that_another_cure_brings_back(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    readiness: list[str],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    standing(daemon, names, spec)
+    for cure in k3d.CURES:
+        readiness[:] = [f"it has not reported since its restart.\n{cure}"]
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            assert command(names, spec, monkeypatch) == 1
+        told = capfd.readouterr().err
+        assert cure in told
+        assert ANEW not in told
+
+
 @pytest.mark.usefixtures("readiness")
 def test_what_stops_this_run_alone_is_no_reason_to_make_the_cluster_anew(
     daemon: FakeDaemon,
