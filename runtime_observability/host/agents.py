@@ -46,7 +46,7 @@ def create(
             *("docker", "create", "--name", agent, "--hostname", agent),
             *("--env-file", str(variables), "--label-file", str(marks)),
             *_options(copied, index, spec),
-            *(copied["Config"]["Image"], "agent"),
+            *(copied["Image"], "agent"),  # its tag may be gone, or name another image by now
             *transition.of_node(spec.config, "arg", "agent", index),
         ]
         runner.run(argv, timeout=_CREATE_SECONDS).checked()

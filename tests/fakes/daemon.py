@@ -64,6 +64,7 @@ class DockerObject:
 
 
 INSPECTED_SERVER: dict[str, Any] = {
+    "Image": "sha256:5b6e0f2a",
     "Config": {
         "Image": "rancher/k3s:v1.36.3-k3s1",
         "Entrypoint": ["/bin/k3d-entrypoint.sh"],
