@@ -30,6 +30,7 @@ from runtime_observability.host import (
     cluster_ready,
     docker,
     k3d,
+    kubeconfig,
     nodes,
     rehearse,
     runner,
@@ -38,7 +39,6 @@ from runtime_observability.host import (
 from runtime_observability.host.cluster_lock import LockError, locked
 from runtime_observability.host.decision import Action, decide
 from runtime_observability.host.docker import Owned
-from runtime_observability.host.files import write_private
 from runtime_observability.host.k3d import NodeWatch
 from runtime_observability.host.progress import log
 
@@ -239,7 +239,7 @@ class Ensure:
         return list(reasons)
 
     def reasons_to_restart(self, present: Sequence[str]) -> dict[str, str]:
-        write_private(self.names.kubeconfig, k3d.kubeconfig(self.names.cluster))
+        kubeconfig.write(self.names.kubeconfig, self.names.cluster)
         servers = self.nodes[: self.spec.config["servers"]]
         starting = [name for name in servers if name in present and not self.has_started(name)]
         return api_drift.reasons_to_restart(
@@ -291,16 +291,8 @@ class Ensure:
         self.note(content={**self.record.content, **dict.fromkeys(missing, self.content)})
 
     def k3d_start(self, watch: NodeWatch) -> None:
-        """Starts what is stopped of the cluster.
-
-        A tools container that a k3d of before has left is stopped once Docker was started again:
-        k3d deletes it, and then fails because it cannot start it (v5.9.0 pkg/client/environment.go
-        and cluster.go, ClusterStart).
-        """
-        tools = f"k3d-{self.names.cluster}-tools"
-        for container in docker.containers():
-            if container.name == tools and container.state != "running":
-                runner.run(["docker", "rm", "--force", "--volumes", container.id]).checked()
+        """Starts what is stopped of the cluster."""
+        nodes.remove_stopped_tools(self.names.cluster)
         timeout = f"{self.spec.start_seconds}s"
         self.k3d(["cluster", "start", self.names.cluster, "--timeout", timeout], watch)
 
@@ -319,7 +311,7 @@ class Ensure:
         self, present: Sequence[str], watch: NodeWatch, restarted: dict[str, float] | None = None
     ) -> None:
         """Writes the kubeconfig and waits until every node that is ``present`` is ready."""
-        write_private(self.names.kubeconfig, k3d.kubeconfig(self.names.cluster))
+        kubeconfig.write(self.names.kubeconfig, self.names.cluster)
         wanted = cluster_ready.Wanted.of(self.spec, present, restarted)
         seconds = cluster_ready.wait(self.names.kubeconfig, wanted, watch)
         log(f"cluster {self.names.cluster}: {len(present)} node(s) Ready after {seconds:.1f} s")
