@@ -24,6 +24,7 @@ _DRAIN_SECONDS = 120
 _DELETE_SECONDS = 20
 _CREATE_SECONDS = 120
 _KEPT = "node-password.k3s"
+_HOSTNAME = "kubernetes.io/hostname"
 
 
 class AgentsError(runner.CommandError):
@@ -55,8 +56,15 @@ def create(
 def remove(agent: str, *, server: str, drain: bool) -> None:
     """Removes an agent from Kubernetes and from Docker; with ``drain``, its pods have left before.
 
-    Raises AgentsError, with the node still there and schedulable, when that is not possible.
+    Raises AgentsError, with the node still there and schedulable, when that is not possible, and
+    when persistent volumes would be lost with it.
     """
+    if volumes := _volumes_on(agent, server=server):
+        raise AgentsError(
+            f"{agent} stays, because data would be lost with it: {', '.join(volumes)}. Delete "
+            "their claims (`kubectl delete pvc`) if nobody needs that, or keep as many agents, "
+            "then run `pulumi up` again"
+        )
     try:
         if drain:
             _drain(agent, server=server)
@@ -65,6 +73,42 @@ def remove(agent: str, *, server: str, drain: bool) -> None:
         uncordon(agent, server=server)
         raise
     runner.run(["docker", "rm", "-fv", agent]).checked()
+
+
+def _volumes_on(agent: str, *, server: str) -> list[str]:
+    """Persistent volumes that no other node has, as those of k3s' own StorageClass, local-path.
+
+    Raises AgentsError where that cannot be asked.
+    """
+    listed = runner.run(_kubectl(server, "get", "persistentvolumes", "--output=json"))
+    if listed.code:
+        raise AgentsError(
+            f"{agent} stays, because its volumes are not known: {_last_line(listed)}. Run "
+            "`pulumi up` again"
+        )
+    return [_volume(found) for found in json.loads(listed.stdout)["items"] if _is_on(agent, found)]
+
+
+def _is_on(agent: str, volume: Mapping[str, Any]) -> bool:
+    """Whether each term of its node affinity, of which one has to hold, names that node alone."""
+    required = volume["spec"].get("nodeAffinity", {}).get("required", {})
+    terms = [term.get("matchExpressions", ()) for term in required.get("nodeSelectorTerms", ())]
+    return bool(terms) and all(
+        any(
+            rule["key"] == _HOSTNAME and rule["operator"] == "In" and rule["values"] == [agent]
+            for rule in term
+        )
+        for term in terms
+    )
+
+
+def _volume(volume: Mapping[str, Any]) -> str:
+    name, claim = volume["metadata"]["name"], volume["spec"].get("claimRef")
+    return (
+        f"volume {name} of claim {claim['namespace']}/{claim['name']}"
+        if claim
+        else f"volume {name}"
+    )
 
 
 def _drain(agent: str, *, server: str) -> None:

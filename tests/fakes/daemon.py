@@ -127,7 +127,7 @@ class FakeDaemon:
         self.events: list[str] = []
         """What `docker events` remembers of ends: `die 137`, or `oom <no value>` before it."""
         """Whether Docker remembers that a container ran out of memory."""
-        self.kubectl: dict[str, Answer] = {}
+        self.kubectl: dict[str, Answer] = {"get": Answer('{"items": []}')}
         """The result of kubectl in a node, by its verb."""
         self.inspected: dict[str, Any] = INSPECTED_SERVER
         self._pending: list[tuple[int, DockerObject]] = []

@@ -146,7 +146,7 @@ def changes(daemon: FakeDaemon) -> list[str]:
                 verbs.append(f"docker {verb}")
             case ("docker", "network", "connect" | "disconnect" as verb, *_):
                 verbs.append(f"network {verb}")
-            case ("docker", "exec", _, "kubectl", verb, *_):
+            case ("docker", "exec", _, "kubectl", verb, *_) if verb != "get":
                 verbs.append(f"kubectl {verb}")
     return verbs
 
@@ -721,6 +721,41 @@ def test_an_agent_too_many_that_never_joined_is_removed(
     )
     run(names, spec_of(names))
     assert [node.name for node in daemon.containers] == [names.node("server", 0)]
+
+
+def volume(name: str, nodes: list[str], **spec: Any) -> dict[str, Any]:
+    """As local-path makes it, which comes with k3s."""
+    rule = {"key": "kubernetes.io/hostname", "operator": "In", "values": nodes}
+    affinity = {"required": {"nodeSelectorTerms": [{"matchExpressions": [rule]}]}}
+    return {"metadata": {"name": name}, "spec": {"nodeAffinity": affinity, **spec}}
+
+
+@pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize("state", ["running", "exited"])
+def test_an_agent_whose_volumes_would_be_lost_stays(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, state: str
+) -> None:
+    standing(daemon, names, spec)
+    daemon.containers[1].state = state
+    server, agent = ensure.wanted_nodes(names, spec)
+    items = [
+        volume("pvc-1", [agent], claimRef={"namespace": "shop", "name": "data"}),
+        volume("pv-2", [agent]),
+        volume("pv-3", [server]),
+        volume("pv-4", [server, agent]),
+        {"metadata": {"name": "nfs"}, "spec": {}},
+    ]
+    daemon.kubectl["get"] = Answer(json.dumps({"items": items}))
+    with pytest.raises(agents.AgentsError, match="volume pvc-1 of claim shop/data, volume pv-2"):
+        run(names, spec_of(names))
+    assert changes(daemon) == []
+    daemon.kubectl["get"] = Answer(stderr="the server is currently unable\n", code=1)
+    with pytest.raises(agents.AgentsError, match="its volumes are not known: the server is"):
+        run(names, spec_of(names))
+    assert changes(daemon) == []
+    daemon.kubectl["get"] = Answer(json.dumps({"items": items[2:]}))
+    run(names, spec_of(names))
+    assert [node.name for node in daemon.containers] == [server]
 
 
 @pytest.mark.usefixtures("readiness")
