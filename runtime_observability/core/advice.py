@@ -21,6 +21,7 @@ from runtime_observability.core.observation import Observation
 from runtime_observability.core.settings.model import Settings
 from runtime_observability.core.transition import identity, transition
 
+_DRAIN = "; pods that nothing makes again end, and an agent with volumes of its own stays"
 _RESTART = (
     "its nodes will restart one after the other; every object stays, and containers restart once"
 )
@@ -80,7 +81,9 @@ def _change(
     if change.agents > 0:
         lines.append(f"{cluster}: agents will be added, {change.agents} of them")
     if change.agents < 0:
-        lines.append(f"{cluster}: agents will be drained and removed, {-change.agents} of them")
+        lines.append(
+            f"{cluster}: agents will be drained and removed, {-change.agents} of them{_DRAIN}"
+        )
     if change.restarts:
         lines.append(f"{cluster}: {_RESTART}")
     return [f"{line}: {changed}" for line in lines]

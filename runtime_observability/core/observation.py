@@ -33,7 +33,7 @@ class Record:
     """Whether the cluster is being created and has never been complete: nothing runs in it."""
     content: dict[str, str] = field(default_factory=dict)
     """By node: which content of its files (core.transition) it has started with; absent: that of
-    ``spec``."""
+    ``spec``; empty: not known, because its start was interrupted."""
     draining: str = ""
     """The agent that is being drained, which takes no pods; empty: none."""
     daemon: str = ""

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,10 @@ from runtime_observability.host import runner
 from runtime_observability.host.files import write_private
 
 _DRAIN_SECONDS = 120
+_DELETE_SECONDS = 20
 _CREATE_SECONDS = 120
+_KEPT = "node-password.k3s"
+_HOSTNAME = "kubernetes.io/hostname"
 
 
 class AgentsError(runner.CommandError):
@@ -43,30 +47,99 @@ def create(
             *("docker", "create", "--name", agent, "--hostname", agent),
             *("--env-file", str(variables), "--label-file", str(marks)),
             *_options(copied, index, spec),
-            *(copied["Config"]["Image"], "agent"),
+            *(copied["Image"], "agent"),  # its tag may be gone, or name another image by now
             *transition.of_node(spec.config, "arg", "agent", index),
         ]
         runner.run(argv, timeout=_CREATE_SECONDS).checked()
 
 
-def remove(agent: str, *, server: str) -> None:
-    """Drains an agent that has joined, then removes it from Kubernetes and from Docker.
+def remove(agent: str, *, server: str, drain: bool) -> None:
+    """Removes an agent from Kubernetes and from Docker; with ``drain``, its pods have left before.
 
-    Raises AgentsError, with the node still there and schedulable, when it cannot be drained.
+    Raises AgentsError, with the node still there and schedulable, when that is not possible, and
+    when persistent volumes would be lost with it.
     """
+    if volumes := _volumes_on(agent, server=server):
+        raise AgentsError(
+            f"{agent} stays, because data would be lost with it: {', '.join(volumes)}. Delete "
+            "their claims (`kubectl delete pvc`) if nobody needs that, or keep as many agents, "
+            "then run `pulumi up` again"
+        )
+    try:
+        if drain:
+            _drain(agent, server=server)
+        forget([agent], server=server)
+    except AgentsError:
+        uncordon(agent, server=server)
+        raise
+    runner.run(["docker", "rm", "-fv", agent]).checked()
+
+
+def _volumes_on(agent: str, *, server: str) -> list[str]:
+    """Persistent volumes that no other node has, as those of k3s' own StorageClass, local-path.
+
+    Raises AgentsError where that cannot be asked.
+    """
+    listed = runner.run(_kubectl(server, "get", "persistentvolumes", "--output=json"))
+    if listed.code:
+        raise AgentsError(
+            f"{agent} stays, because its volumes are not known: {_last_line(listed)}. Run "
+            "`pulumi up` again"
+        )
+    return [_volume(found) for found in json.loads(listed.stdout)["items"] if _is_on(agent, found)]
+
+
+def _is_on(agent: str, volume: Mapping[str, Any]) -> bool:
+    """Whether each term of its node affinity, of which one has to hold, names that node alone."""
+    required = volume["spec"].get("nodeAffinity", {}).get("required", {})
+    terms = [term.get("matchExpressions", ()) for term in required.get("nodeSelectorTerms", ())]
+    return bool(terms) and all(
+        any(
+            rule["key"] == _HOSTNAME and rule["operator"] == "In" and rule["values"] == [agent]
+            for rule in term
+        )
+        for term in terms
+    )
+
+
+def _volume(volume: Mapping[str, Any]) -> str:
+    name, claim = volume["metadata"]["name"], volume["spec"].get("claimRef")
+    return (
+        f"volume {name} of claim {claim['namespace']}/{claim['name']}"
+        if claim
+        else f"volume {name}"
+    )
+
+
+def _drain(agent: str, *, server: str) -> None:
+    """Drains an agent, if it has joined. Raises AgentsError."""
     drained = runner.run(
         _kubectl(server, "drain", agent, "--ignore-daemonsets", "--delete-emptydir-data", "--force",
                  f"--timeout={_DRAIN_SECONDS}s"),
         timeout=_DRAIN_SECONDS + 30,
     )  # fmt: skip
     if drained.code and f'nodes "{agent}" not found' not in drained.stderr:
-        uncordon(agent, server=server)
-        last = (drained.stderr.strip() or "kubectl says nothing").splitlines()[-1]
         raise AgentsError(
-            f"{agent} cannot be drained and stays: {last}. Free it of that pod, or keep as many "
-            "agents, then run `pulumi up` again"
+            f"{agent} cannot be drained and stays: {_last_line(drained)}. Free it of that pod, or "
+            "keep as many agents, then run `pulumi up` again"
         )
-    discard(agent, server=server)
+
+
+def forget(agents: Sequence[str], *, server: str) -> None:
+    """Removes agents from Kubernetes alone, where it has them.
+
+    k3s keeps the password of each node and refuses a new one of that name; it removes the password
+    with the Node, and that of a node that never joined after ten minutes or not at all (k3s
+    pkg/nodepassword). Raises AgentsError.
+    """
+    objects = [text for name in agents for text in (f"node/{name}", f"secret/{name}.{_KEPT}")]
+    options = ("--namespace=kube-system", "--ignore-not-found", f"--timeout={_DELETE_SECONDS}s")
+    deleted = runner.run(_kubectl(server, "delete", *objects, *options))
+    if deleted.code:
+        raise AgentsError(
+            f"{', '.join(agents)} cannot be removed from Kubernetes: {_last_line(deleted)}. Remove "
+            "what prevents it, then run `pulumi up` again"
+        )
 
 
 def uncordon(agent: str, *, server: str) -> None:
@@ -75,8 +148,9 @@ def uncordon(agent: str, *, server: str) -> None:
 
 
 def discard(agent: str, *, server: str) -> None:
-    """Removes an agent that has no pods, wherever it exists."""
-    runner.run(_kubectl(server, "delete", "node", agent, "--ignore-not-found"))
+    """Removes an agent that has no pods, also where Kubernetes does not answer."""
+    with suppress(runner.CommandError):
+        forget([agent], server=server)
     runner.run(["docker", "rm", "-fv", agent]).checked()
 
 
@@ -120,6 +194,10 @@ def _labels(server: Mapping[str, Any], own: Mapping[str, str]) -> Iterator[str]:
         if label == "app" or (label.startswith("k3d.") and not label.startswith("k3d.server.")):
             yield f"{label}={'agent' if label == 'k3d.role' else value}"
     yield from (f"{label}={value}" for label, value in own.items())
+
+
+def _last_line(kubectl: runner.Result) -> str:
+    return (kubectl.stderr.strip() or "kubectl says nothing").splitlines()[-1]
 
 
 def _lines(lines: Iterable[str]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from runtime_observability.core.naming import Names
@@ -34,6 +35,24 @@ def find(names: Names, record: Record) -> list[str]:
             "cluster's"
         ]
     return [f"the API server answers {status} to /readyz"]
+
+
+def reasons_to_restart(
+    kubeconfig: Path, nodes: Sequence[str], config: Mapping[str, Any], starting: Collection[str]
+) -> dict[str, str]:
+    """By node; a node that is ``starting`` may still join.
+
+    k3s signs its credentials for a year and renews them only when it starts
+    (docs.k3s.io/cli/certificate); a node joins only then, too.
+    """
+    try:
+        with ApiServer(kubeconfig) as api:
+            if api.status("/readyz") == httpx.codes.UNAUTHORIZED:
+                return dict.fromkeys(nodes, "the cluster's own credentials have expired")
+            lacks = unknown(api, nodes, config)
+    except (api_server.UnusableKubeconfigError, httpx.HTTPError):
+        return {}  # the wait for the cluster has the reason
+    return {name: "it is not in Kubernetes" for name in lacks if name not in starting}
 
 
 def unknown(api: ApiServer, nodes: Sequence[str], config: Mapping[str, Any]) -> list[str]:

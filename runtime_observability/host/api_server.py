@@ -22,7 +22,7 @@ from runtime_observability.host.http import httpx
 _SECONDS = 5
 """Without a limit, one lost answer would take the whole time of a wait."""
 _WRITE_SECONDS = 10
-_UNUSABLE = (
+UNUSABLE = (
     OSError,
     ValueError,
     LookupError,
@@ -72,7 +72,7 @@ class ApiServer:
             tls = ssl.create_default_context(cadata=_decoded(cluster["certificate-authority-data"]))
             _present(tls, user)
             headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
-        except _UNUSABLE as error:
+        except UNUSABLE as error:
             raise UnusableKubeconfigError(f"{kubeconfig} cannot be used: {error}") from error
         self._client = httpx.Client(
             base_url=url, headers=headers, verify=tls, timeout=_SECONDS, trust_env=False

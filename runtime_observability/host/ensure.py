@@ -30,22 +30,22 @@ from runtime_observability.host import (
     cluster_ready,
     docker,
     k3d,
+    kubeconfig,
     nodes,
     rehearse,
     runner,
     store,
 )
-from runtime_observability.host.api_server import ApiServer
 from runtime_observability.host.cluster_lock import LockError, locked
 from runtime_observability.host.decision import Action, decide
 from runtime_observability.host.docker import Owned
-from runtime_observability.host.files import write_private
-from runtime_observability.host.http import httpx
 from runtime_observability.host.k3d import NodeWatch
 from runtime_observability.host.progress import log
 
 _EXTRA_SECONDS = 120
 """Time for k3d itself, in addition to its timeout for the nodes."""
+_UNSURE = ""
+"""In the record, the content of a node that is being started: k3d outlives a run that is killed."""
 
 
 class FilesError(runner.CommandError):
@@ -215,11 +215,13 @@ class Ensure:
             agents.uncordon(self.record.draining, server=self.nodes[0])
         for name in sorted(there.keys() - set(self.nodes), reverse=True):
             log(f"cluster {self.names.cluster}: {name} is drained and removed")
-            is_running = there[name].state == "running"  # the pods of a stopped one never end
-            remove = agents.remove if is_running else agents.discard
             self.note(draining=name)
-            remove(name, server=self.nodes[0])
-        self.note(draining="")
+            # The pods of a stopped one never end.
+            agents.remove(name, server=self.nodes[0], drain=there[name].state == "running")
+        if gone := (self.record.content.keys() | set(self.nodes)) - there.keys():
+            agents.forget(sorted(gone), server=self.nodes[0])
+        kept = {name: of for name, of in self.record.content.items() if name in self.nodes}
+        self.note(draining="", content=kept)
         for name in present:
             if self.record.content.get(name) != self.content:
                 log(f"cluster {self.names.cluster}: {name} restarts and reads its changed files")
@@ -237,22 +239,12 @@ class Ensure:
         return list(reasons)
 
     def reasons_to_restart(self, present: Sequence[str]) -> dict[str, str]:
-        """By node. k3s signs its credentials for a year and renews them only when it starts
-        (docs.k3s.io/cli/certificate); a node joins only then, too."""
-        write_private(self.names.kubeconfig, k3d.kubeconfig(self.names.cluster))
-        try:
-            with ApiServer(self.names.kubeconfig) as api:
-                if api.status("/readyz") == httpx.codes.UNAUTHORIZED:
-                    return dict.fromkeys(present, "the cluster's own credentials have expired")
-                strange = api_drift.unknown(api, present, self.spec.config)
-        except (api_server.UnusableKubeconfigError, httpx.HTTPError):
-            return {}  # the wait for the cluster has the reason
+        kubeconfig.write(self.names.kubeconfig, self.names.cluster)
         servers = self.nodes[: self.spec.config["servers"]]
-        return {
-            name: "it is not in Kubernetes"
-            for name in strange
-            if name not in servers or self.has_started(name)
-        }
+        starting = [name for name in servers if name in present and not self.has_started(name)]
+        return api_drift.reasons_to_restart(
+            self.names.kubeconfig, present, self.spec.config, starting
+        )
 
     def start(self, stopped: Sequence[str], present: Sequence[str]) -> None:
         """Starts nodes that are stopped, with the files of now, and waits for all ``present``.
@@ -265,6 +257,7 @@ class Ensure:
             if self.record.content.get(name) != self.content:
                 nodes.write_registries(name, self.spec)
         watch = NodeWatch(present, since=begin)
+        self.note(content={**self.record.content, **dict.fromkeys(stopped, _UNSURE)})
         known = {name: self.record.addresses.get(name, "") for name in stopped}
         placed = {name: address for name, address in known.items() if address}
         addresses.start(self.names, self.spec.image, placed)
@@ -298,16 +291,8 @@ class Ensure:
         self.note(content={**self.record.content, **dict.fromkeys(missing, self.content)})
 
     def k3d_start(self, watch: NodeWatch) -> None:
-        """Starts what is stopped of the cluster.
-
-        A tools container that a k3d of before has left is stopped once Docker was started again:
-        k3d deletes it, and then fails because it cannot start it (v5.9.0 pkg/client/environment.go
-        and cluster.go, ClusterStart).
-        """
-        tools = f"k3d-{self.names.cluster}-tools"
-        for container in docker.containers():
-            if container.name == tools and container.state != "running":
-                runner.run(["docker", "rm", "--force", "--volumes", container.id]).checked()
+        """Starts what is stopped of the cluster."""
+        nodes.remove_stopped_tools(self.names.cluster)
         timeout = f"{self.spec.start_seconds}s"
         self.k3d(["cluster", "start", self.names.cluster, "--timeout", timeout], watch)
 
@@ -326,7 +311,7 @@ class Ensure:
         self, present: Sequence[str], watch: NodeWatch, restarted: dict[str, float] | None = None
     ) -> None:
         """Writes the kubeconfig and waits until every node that is ``present`` is ready."""
-        write_private(self.names.kubeconfig, k3d.kubeconfig(self.names.cluster))
+        kubeconfig.write(self.names.kubeconfig, self.names.cluster)
         wanted = cluster_ready.Wanted.of(self.spec, present, restarted)
         seconds = cluster_ready.wait(self.names.kubeconfig, wanted, watch)
         log(f"cluster {self.names.cluster}: {len(present)} node(s) Ready after {seconds:.1f} s")
@@ -396,7 +381,8 @@ def main() -> int:
     except (runner.CommandError, api_server.UnusableKubeconfigError, OSError) as error:
         print(f"error: cluster {names.cluster}: {error}", file=sys.stderr)
         works = isinstance(error, agents.AgentsError | LockError | FilesError | OSError)
-        if not works and _stands(names):
+        is_told = any(cure in str(error) for cure in k3d.CURES)
+        if not works and not is_told and _stands(names):
             print(
                 f"to create it anew, without its workloads: `k3d cluster delete {names.cluster}`, "
                 "then `pulumi up`",

@@ -42,6 +42,18 @@ _INOTIFY_CURE = (
     "`sudo sysctl -w fs.inotify.max_user_instances=512` allows more, and `ktrace doctor` shows the "
     "limit"
 )
+_BY_WEBHOOK = re.compile(
+    r"(?:update lease|ensure lease|node status|status for node|register node)"
+    r'.*(?:failed calling|admission) webhook \\*"(?P<webhook>[^"\\]+)'
+)
+"""In a node's log: what its kubelet writes of the node is refused."""
+_WEBHOOK_CURE = (
+    "this webhook refuses what nodes write of themselves: set its failurePolicy to Ignore or "
+    "delete its configuration, of which `kubectl get validatingwebhookconfigurations,"
+    "mutatingwebhookconfigurations` lists all, then run `pulumi up` again"
+)
+CURES = (_INOTIFY_CURE, _WEBHOOK_CURE)
+"""Of what another cluster would meet, too, or what this one has without being broken."""
 _CRASH = re.compile(r"(panic|fatal error): ")
 """Heads a Go program's last words; stacks of more than three lines follow."""
 _LOGGED = re.compile(r'time="[^"]*" level=(?P<level>\w+) msg="(?P<text>.*)"\Z')
@@ -129,6 +141,9 @@ class NodeWatch:
                 lines.append(f"{node}: {first_error(log)}")
             if node in self._containerd:
                 lines.append(f"containerd in {node}: {self._containerd[node]}")
+        refusals = map(_BY_WEBHOOK.search, self._logs.values())
+        for webhook in {refusal["webhook"] for refusal in refusals if refusal}:
+            lines.append(f"{webhook}: {_WEBHOOK_CURE}")
         logs = (*self._logs.values(), *self._containerd.values())
         if any(map(_NO_INOTIFY.search, logs)):
             lines.append(_INOTIFY_CURE)

@@ -72,6 +72,15 @@ def kill(node: str) -> None:
     runner.run(["docker", "kill", "--signal", "KILL", node]).checked()
 
 
+def remove_stopped_tools(cluster: str) -> None:
+    """Removes the tools container that a k3d of before has left, if it is stopped, as once Docker
+    was started again: `k3d cluster start` deletes it, and then fails because it cannot start it
+    (v5.9.0 pkg/client/environment.go and cluster.go, ClusterStart)."""
+    for container in docker.containers():
+        if container.name == f"k3d-{cluster}-tools" and container.state != "running":
+            runner.run(["docker", "rm", "--force", "--volumes", container.id]).checked()
+
+
 def write_registries(node: str, spec: ClusterSpec) -> None:
     """Gives a node the registries of ``spec``, for its next start.
 

@@ -64,6 +64,7 @@ class DockerObject:
 
 
 INSPECTED_SERVER: dict[str, Any] = {
+    "Image": "sha256:5b6e0f2a",
     "Config": {
         "Image": "rancher/k3s:v1.36.3-k3s1",
         "Entrypoint": ["/bin/k3d-entrypoint.sh"],
@@ -126,7 +127,7 @@ class FakeDaemon:
         self.events: list[str] = []
         """What `docker events` remembers of ends: `die 137`, or `oom <no value>` before it."""
         """Whether Docker remembers that a container ran out of memory."""
-        self.kubectl: dict[str, Answer] = {}
+        self.kubectl: dict[str, Answer] = {"get": Answer('{"items": []}')}
         """The result of kubectl in a node, by its verb."""
         self.inspected: dict[str, Any] = INSPECTED_SERVER
         self._pending: list[tuple[int, DockerObject]] = []
@@ -404,7 +405,10 @@ class FakeDaemon:
             return Answer(stderr=f"The container name {name} is already in use\n", code=1)
         _, variables, _, marks = options[:4]
         labels = dict(line.split("=", 1) for line in Path(marks).read_text().splitlines())
-        agent = self.container(name, labels=labels, state="created", top="/bin/k3s agent")
+        (network,) = (text for text in options if text.startswith("--network="))
+        networks = [f"id-of-{network.removeprefix('--network=')}"]
+        agent = self.container(name, labels=labels, state="created", networks=networks)
+        agent.top = "/bin/k3s agent"
         agent.variables = Path(variables).read_text().splitlines()
         return Answer(f"{agent.id}\n")
 

@@ -859,7 +859,8 @@ def test_components_that_send_an_exporter_nothing_are_said(
 def test_fewer_agents_are_said() -> None:
     (line,) = run({"agents": 1}, observed=standing(agents=3)).warnings()
     assert line == (
-        "cluster traced-dev: agents will be drained and removed, 2 of them: agents: 3 → 1"
+        "cluster traced-dev: agents will be drained and removed, 2 of them; pods that nothing "
+        "makes again end, and an agent with volumes of its own stays: agents: 3 → 1"
     )
 
 

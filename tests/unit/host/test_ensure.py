@@ -24,6 +24,7 @@ from runtime_observability.core.observation import Record
 from runtime_observability.core.transition import content, identity
 from runtime_observability.host import (
     agents,
+    api_drift,
     api_server,
     cluster_ready,
     ensure,
@@ -145,7 +146,7 @@ def changes(daemon: FakeDaemon) -> list[str]:
                 verbs.append(f"docker {verb}")
             case ("docker", "network", "connect" | "disconnect" as verb, *_):
                 verbs.append(f"network {verb}")
-            case ("docker", "exec", _, "kubectl", verb, *_):
+            case ("docker", "exec", _, "kubectl", verb, *_) if verb != "get":
                 verbs.append(f"kubectl {verb}")
     return verbs
 
@@ -464,7 +465,7 @@ def test_nodes_whose_own_credentials_have_expired_restart_together(
 ) -> None:
     """A kubelet's have expired with them, so one node alone would not become ready."""
     standing(daemon, names, spec)
-    monkeypatch.setattr(ensure, "ApiServer", lambda _: contextlib.nullcontext(Answering(status)))
+    monkeypatch.setattr(api_drift, "ApiServer", lambda _: contextlib.nullcontext(Answering(status)))
     run(names, spec)
     killed = ["docker kill", "docker kill", "start"] if status == 401 else []
     assert changes(daemon) == killed
@@ -498,7 +499,7 @@ def test_a_node_that_was_deleted_in_kubernetes_starts_again(
     for node in daemon.containers:
         node.started = since()
     api = Answering(200, (left,))
-    monkeypatch.setattr(ensure, "ApiServer", lambda _: contextlib.nullcontext(api))
+    monkeypatch.setattr(api_drift, "ApiServer", lambda _: contextlib.nullcontext(api))
     run(names, spec)
     assert changes(daemon) == (["docker kill", "start"] if restarts else [])
     assert [call.argv[-1] for call in daemon.calls_to("docker", "kill")] == (
@@ -554,6 +555,25 @@ def test_a_restart_that_fails_goes_on_where_it_ended(
     daemon.executables.calls.clear()
     run(names, spec)
     assert changes(daemon) == ["docker kill", "start"], "the agent alone"
+
+
+@pytest.mark.usefixtures("readiness")
+def test_a_restart_that_was_interrupted_and_is_not_wanted_any_more_is_taken_back(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """k3d goes on when its run is killed: the node has started with the files of that run."""
+    standing(daemon, names, spec)
+    other = replace(spec, files={**spec.files, "kubelet-tracing.yaml": "other"})
+    with monkeypatch.context() as killed:
+        killed.setattr(Ensure, "check_files", Mock())
+        killed.setattr(k3d, "run", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(names, other)
+    for node in daemon.containers:
+        node.state = "running"
+    daemon.executables.calls.clear()
+    run(names, spec)
+    assert changes(daemon) == ["docker kill", "start"], "the first node alone had begun"
 
 
 @pytest.mark.usefixtures("readiness")
@@ -635,7 +655,7 @@ def test_an_agent_is_added_to_a_standing_cluster(
     server = daemon.node(names, "server", spec=identity(spec))
     remember(names, spec_of(names))
     assert run(names, spec) == server.id
-    assert changes(daemon) == ["docker create", "start"]
+    assert changes(daemon) == ["kubectl delete", "docker create", "start"]
     agent = daemon.containers[-1]
     assert (agent.name, agent.state) == (names.node("agent", 0), "running")
     assert agent.labels == {
@@ -648,7 +668,8 @@ def test_an_agent_is_added_to_a_standing_cluster(
     (create,) = daemon.calls_to("docker", "create")
     assert "secret" not in " ".join(create.argv), "other users of the machine see arguments"
     kubelet = "--kubelet-arg=config=/etc/runtime-observability/kubelet-tracing.yaml"
-    assert create.argv[-3:] == ("rancher/k3s:v1.36.3-k3s1", "agent", kubelet)
+    of_the_server = daemon.inspected["Image"]
+    assert create.argv[-3:] == (of_the_server, "agent", kubelet), "its tag may have moved"
     mounts = [option for option in create.argv if option.startswith("--volume=")]
     assert mounts == [
         f"--volume={names.node_directory}:/etc/runtime-observability:ro",
@@ -718,17 +739,81 @@ def test_an_agent_too_many_that_never_joined_is_removed(
     assert [node.name for node in daemon.containers] == [names.node("server", 0)]
 
 
+def volume(name: str, nodes: list[str], **spec: Any) -> dict[str, Any]:
+    """As local-path makes it, which comes with k3s."""
+    rule = {"key": "kubernetes.io/hostname", "operator": "In", "values": nodes}
+    affinity = {"required": {"nodeSelectorTerms": [{"matchExpressions": [rule]}]}}
+    return {"metadata": {"name": name}, "spec": {"nodeAffinity": affinity, **spec}}
+
+
+@pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize("state", ["running", "exited"])
+def test_an_agent_whose_volumes_would_be_lost_stays(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, state: str
+) -> None:
+    standing(daemon, names, spec)
+    daemon.containers[1].state = state
+    server, agent = ensure.wanted_nodes(names, spec)
+    items = [
+        volume("pvc-1", [agent], claimRef={"namespace": "shop", "name": "data"}),
+        volume("pv-2", [agent]),
+        volume("pv-3", [server]),
+        volume("pv-4", [server, agent]),
+        {"metadata": {"name": "nfs"}, "spec": {}},
+    ]
+    daemon.kubectl["get"] = Answer(json.dumps({"items": items}))
+    with pytest.raises(agents.AgentsError, match="volume pvc-1 of claim shop/data, volume pv-2"):
+        run(names, spec_of(names))
+    assert changes(daemon) == []
+    daemon.kubectl["get"] = Answer(stderr="the server is currently unable\n", code=1)
+    with pytest.raises(agents.AgentsError, match="its volumes are not known: the server is"):
+        run(names, spec_of(names))
+    assert changes(daemon) == []
+    daemon.kubectl["get"] = Answer(json.dumps({"items": items[2:]}))
+    run(names, spec_of(names))
+    assert [node.name for node in daemon.containers] == [server]
+
+
+@pytest.mark.usefixtures("readiness")
+def test_an_agent_that_kubernetes_does_not_let_go_stays(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    """Without its container, a Node would be there for good, and take pods for a while."""
+    standing(daemon, names, spec)
+    refusal = 'admission webhook "no.example.com" denied the request'
+    daemon.kubectl["delete"] = Answer(stderr=f"{refusal}\n", code=1)
+    with pytest.raises(agents.AgentsError, match=f"agent-0 cannot be removed .*: {refusal}"):
+        run(names, spec_of(names))
+    assert changes(daemon) == ["kubectl drain", "kubectl delete", "kubectl uncordon"]
+    assert len(daemon.containers) == 2
+
+
+@pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize("wanted", [0, 1])
+def test_kubernetes_forgets_an_agent_whose_container_is_gone(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, wanted: int
+) -> None:
+    """Pods would be sent to it for a while, and k3s refuses another node of its name."""
+    daemon.network(names.network)
+    daemon.node(names, "server", spec=identity(spec))
+    remember(names, spec)
+    for _ in range(2):
+        run(names, spec_of(names, agents=wanted))
+    made = ["docker create", "start"] if wanted else []
+    assert changes(daemon) == ["kubectl delete", *made], "once"
+    (delete,) = daemon.calls_to("docker", "exec")
+    agent = names.node("agent", 0)
+    assert {f"node/{agent}", f"secret/{agent}.node-password.k3s"} <= set(delete.argv)
+
+
 @pytest.mark.usefixtures("readiness")
 def test_an_agent_whose_drain_was_interrupted_takes_pods_again_if_it_stays(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     standing(daemon, names, spec)
 
-    def be_killed(agent: str, *, server: str) -> None:
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as killed:
-        killed.setattr(agents, "remove", be_killed)
+        killed.setattr(agents, "remove", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             run(names, spec_of(names))
     assert changes(daemon) == []
@@ -998,6 +1083,23 @@ def test_an_agent_s_problem_is_no_reason_to_make_the_cluster_anew(
     told = capfd.readouterr().err
     assert "agent-0 cannot be drained and stays: Cannot evict pod. Free it of that pod" in told
     assert ANEW not in told
+
+
+def test_no_command_is_told_that_deletes_a_cluster_that_another_cure_brings_back(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    readiness: list[str],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    standing(daemon, names, spec)
+    for cure in k3d.CURES:
+        readiness[:] = [f"it has not reported since its restart.\n{cure}"]
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            assert command(names, spec, monkeypatch) == 1
+        told = capfd.readouterr().err
+        assert cure in told
+        assert ANEW not in told
 
 
 @pytest.mark.usefixtures("readiness")

@@ -241,6 +241,35 @@ def test_too_many_nodes_for_the_machines_inotify_instances_are_told_with_the_cur
     assert "`sudo sysctl -w fs.inotify.max_user_instances=512`" in cure
 
 
+@pytest.mark.parametrize(
+    "did", ["Failed to update lease", "Error updating node status, will retry"]
+)
+def test_a_webhook_that_refuses_what_nodes_write_is_told_with_the_cure(
+    daemon: FakeDaemon, names: Names, clock: Clock, did: str
+) -> None:
+    """Seen with one that is for everything, and nothing behind its address."""
+    refused = (
+        f'E1129 23:09:43.495867  78 controller.go:251] "{did}" err="Internal error occurred: '
+        'failed calling webhook \\"all.example.com\\": failed to call webhook: Post '
+        '\\"https://127.0.0.1:9/x?timeout=2s\\": connect: connection refused"\n'
+    )
+    node = daemon.node(names, log=HEALTHY + refused)
+    watch = NodeWatch([node.name])
+    watch.check()
+    told = watch.errors()
+    assert "all.example.com: this webhook refuses what nodes write" in told
+    assert any(cure in told for cure in k3d.CURES)
+
+
+def test_a_webhook_for_something_else_is_not_told(
+    daemon: FakeDaemon, names: Names, clock: Clock
+) -> None:
+    event = 'E1129 "Server rejected event" err="failed calling webhook \\"all.example.com\\""\n'
+    watch = NodeWatch([daemon.node(names, log=HEALTHY + event).name])
+    watch.check()
+    assert "refuses" not in watch.errors()
+
+
 def test_open_files_of_another_kind_have_another_cure(
     daemon: FakeDaemon, names: Names, clock: Clock
 ) -> None:

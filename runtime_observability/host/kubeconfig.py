@@ -1,0 +1,45 @@
+"""A stack's kubeconfig: what k3d gives, beside what others have written into the file."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from runtime_observability.host import api_server, k3d
+from runtime_observability.host.files import write_private
+
+_LISTS = ("clusters", "contexts", "users")
+
+
+def write(path: Path, cluster: str) -> None:
+    """Writes k3d's kubeconfig of ``cluster``, whose context becomes the current one.
+
+    KUBECONFIG of a shell that works with the stack names this file, so `kubectl config` and the
+    tools of other clusters write into it: their entries stay, and so does the namespace that was
+    set for the cluster's context. A file that is no kubeconfig is replaced.
+    """
+    text = k3d.kubeconfig(cluster)
+    with suppress(*api_server.UNUSABLE):
+        text = _with_others(text, yaml.safe_load(path.read_text()))
+    write_private(path, text)
+
+
+def _with_others(text: str, before: dict[str, Any]) -> str:
+    """``text`` itself where ``before``, another kubeconfig, has nothing of others."""
+    document = yaml.safe_load(text)
+    found = False
+    for kind in _LISTS:
+        own = {entry["name"] for entry in document[kind]}
+        others = [entry for entry in before.get(kind) or () if entry["name"] not in own]
+        document[kind] += others
+        found = found or bool(others)
+    contexts = {entry["name"]: entry["context"] for entry in before.get("contexts") or ()}
+    for entry in document["contexts"]:
+        namespace = contexts.get(entry["name"], {}).get("namespace")
+        if namespace and "namespace" not in entry["context"]:
+            entry["context"]["namespace"] = namespace
+            found = True
+    return yaml.safe_dump(document, sort_keys=False) if found else text
