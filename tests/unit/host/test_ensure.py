@@ -644,7 +644,7 @@ def test_nothing_writes_over_a_registries_file_that_the_user_has_mounted(
     remember(names, before, content=dict.fromkeys(ensure.wanted_nodes(names, before), "older"))
     run(names, spec_of(names, **own, agents=1))
     assert server.files[REGISTRIES] == "mirrors: {mine: {}}\n"
-    assert changes(daemon) == ["docker kill", "start", "docker create", "start"]
+    assert changes(daemon) == ["kubectl delete", "docker kill", "start", "docker create", "start"]
     assert REGISTRIES not in daemon.containers[-1].files
 
 
