@@ -121,12 +121,12 @@ def advise(names: Names, record: Record, networks: Sequence[Owned]) -> list[str]
     ]
 
 
-def start(names: Names, image: str, wanted: Mapping[str, str]) -> None:
+def start(names: Names, wanted: Mapping[str, str]) -> None:
     """Starts servers that are stopped, each at its address in ``wanted``.
 
     A container of the stack that has one of these addresses gets another, without a restart.
-    ``image``: one with a shell. Raises CommandError where the network does not have one of them, or
-    a container that is not the stack's has it.
+    Raises CommandError where the network does not have one of them, or a container that is not the
+    stack's has it.
     """
     with contextlib.ExitStack() as undo:
         for name, text in sorted(wanted.items(), key=lambda item: IPv4Address(item[1])):
@@ -141,13 +141,17 @@ def start(names: Names, image: str, wanted: Mapping[str, str]) -> None:
                 undo.enter_context(_moved_away(names, holder, f"{name} needs {address}"))
                 network = Network.read(names.network)
             for _ in range(network.free_below(address)):
-                undo.enter_context(_placeholder(names, image))
+                undo.enter_context(_placeholder(names, name))
             runner.run(["docker", "start", name]).checked()
 
 
 @contextlib.contextmanager
-def _placeholder(names: Names, image: str) -> Iterator[None]:
-    """Holds the lowest free address. It has the cluster's label, so a sweep removes it too."""
+def _placeholder(names: Names, server: str) -> Iterator[None]:
+    """Holds the lowest free address, with the shell of the server's image, whose tag may be gone.
+
+    It has the cluster's label, so a sweep removes it too.
+    """
+    image = runner.run(["docker", "inspect", "--format", "{{.Image}}", server]).checked().strip()
     labels = {naming.OWNER_LABEL: names.owner, "k3d.cluster": names.cluster}
     marks = [f"--label={label}={value}" for label, value in labels.items()]
     run = ["docker", "run", "--detach", "--rm", f"--network={names.network}", *marks]

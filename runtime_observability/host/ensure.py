@@ -260,7 +260,7 @@ class Ensure:
         self.note(content={**self.record.content, **dict.fromkeys(stopped, _UNSURE)})
         known = {name: self.record.addresses.get(name, "") for name in stopped}
         placed = {name: address for name, address in known.items() if address}
-        addresses.start(self.names, self.spec.image, placed)
+        addresses.start(self.names, placed)
         self.k3d_start(watch)
         self.wait(present, watch, dict.fromkeys(stopped, begin))
         self.note(content={**self.record.content, **dict.fromkeys(stopped, self.content)})

@@ -307,6 +307,8 @@ class FakeDaemon:
                 if not self._has(name):
                     return Answer(stderr=f"No such container: {name}\n", code=1)
                 return Answer(json.dumps(self._container(name).reached))
+            case ["inspect", "--format", "{{.Image}}", name]:
+                return Answer(f"sha256:{self._container(name).id}\n")
             case ["inspect", "--format", "{{.State.Status}}", name]:
                 return Answer(f"{self._container(name).state}\n")
             case ["inspect", "--format", "{{.State.Status}} {{.RestartCount}}", name]:

@@ -11,8 +11,6 @@ from runtime_observability.core.observation import Record
 from runtime_observability.host import addresses, docker, runner
 from tests.fakes.daemon import DockerObject, FakeDaemon
 
-IMAGE = "rancher/k3s:v1.36.3-k3s1"
-
 
 @pytest.fixture
 def servers(daemon: FakeDaemon, names: Names) -> list[DockerObject]:
@@ -58,7 +56,7 @@ def test_each_starts_at_its_own_whatever_is_free_below(
     daemon: FakeDaemon, names: Names, servers: list[DockerObject], known: dict[str, str]
 ) -> None:
     stop(*servers)
-    addresses.start(names, IMAGE, dict(reversed(known.items())))
+    addresses.start(names, dict(reversed(known.items())))
     assert {server.name: server.address for server in servers} == known
     assert [found.name for found in daemon.containers] == list(known), "no placeholder is left"
 
@@ -67,11 +65,12 @@ def test_a_placeholder_goes_with_the_cluster(
     daemon: FakeDaemon, names: Names, servers: list[DockerObject], known: dict[str, str]
 ) -> None:
     stop(servers[0])
-    addresses.start(names, IMAGE, {servers[0].name: known[servers[0].name]})
+    addresses.start(names, {servers[0].name: known[servers[0].name]})
     runs = daemon.calls_to("docker", "run")
     assert len(runs) == 2
     for run in runs:
         assert f"--label=k3d.cluster={names.cluster}" in run.argv
+        assert f"sha256:{servers[0].id}" in run.argv
         assert f"--label=runtime-observability.owner={names.owner}" in run.argv
 
 
@@ -80,7 +79,7 @@ def test_a_container_of_the_stack_gives_way(
 ) -> None:
     stop(*servers)
     jaeger = backend(daemon, names, names.jaeger, 5)
-    addresses.start(names, IMAGE, known)
+    addresses.start(names, known)
     assert {server.name: server.address for server in servers} == known
     assert jaeger.address not in ("", *known.values())
     (connect,) = daemon.calls_to("docker", "network", "connect")
@@ -93,7 +92,7 @@ def test_what_an_interrupted_run_has_left_is_removed(
     stop(*servers)
     left = backend(daemon, names, "left", 5)
     left.labels |= {"k3d.cluster": names.cluster}
-    addresses.start(names, IMAGE, known)
+    addresses.start(names, known)
     assert {server.name: server.address for server in servers} == known
     assert left not in daemon.containers
 
@@ -109,7 +108,7 @@ def test_a_container_of_somebody_else_is_told_and_left(
         match=rf"server-1 needs 172\.20\.0\.5 on network {names.network}, because etcd knows it by "
         r"that address, and container theirs has it: run `docker stop theirs`, then `pulumi up`",
     ):
-        addresses.start(names, IMAGE, known)
+        addresses.start(names, known)
     assert theirs.address == "172.20.0.5"
     assert {found.name for found in daemon.containers} == {*known, "theirs"}
 
@@ -128,7 +127,7 @@ def test_one_of_a_network_that_is_gone_cannot_be_had(
     assert addresses.advise(names, replace(record, addresses={}), docker.networks()) == []
     daemon.network(names.network)
     with pytest.raises(runner.CommandError, match=r"etcd knows \S+-server-0 by 10\.9\.0\.4: k3s"):
-        addresses.start(names, IMAGE, {first.name: "10.9.0.4"})
+        addresses.start(names, {first.name: "10.9.0.4"})
     assert first.state == "exited"
     first.state, first.address = "running", "172.20.0.9"
     assert addresses.misplaced(names.network, list(known), known) == {}, "up can not repair it"
