@@ -52,9 +52,8 @@ def choose(configured: Mapping[str, Any]) -> Choice:
     ``configured`` has the keys ``docker:…`` of the stack's configuration without their namespace.
     """
     problems = refuse_keys(configured)
-    host = configured.get("host")
     try:
-        own = str(host) if host else command_line_address()
+        own = str(configured.get("host") or "").strip() or command_line_address()
     except runner.CommandError as error:
         return Choice("", (*problems, unusable(error)))
     context = refuse_a_context(os.environ.get("DOCKER_CONTEXT", ""), own)

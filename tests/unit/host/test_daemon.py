@@ -38,6 +38,7 @@ def test_the_stacks_own_daemon_overrides_both(
     assert choose({"host": "unix:///own.sock"}) == Choice("unix:///own.sock")
     monkeypatch.setenv("DOCKER_HOST", "unix:///a.sock")
     assert choose({"host": "unix:///own.sock"}) == Choice("unix:///own.sock")
+    assert choose({"host": " unix:///own.sock\n"}) == Choice("unix:///own.sock"), "it is one daemon"
 
 
 def test_two_names_of_one_socket_are_one_daemon(daemon: FakeDaemon, tmp_path: Path) -> None:
