@@ -20,6 +20,7 @@ def test_every_component_is_in_the_state(standing: Stack) -> None:
         if resource["type"].startswith("runtime-observability:")
     )
     assert types == [
+        "BackendsGuard",
         "ClusterGuard",
         "ClusterRehearsal",
         "Collector",
