@@ -69,13 +69,16 @@ class Network:
 def read(network: str, servers: Sequence[str]) -> dict[str, str]:
     """Those of ``servers`` that run, by their names; nothing for a single server, which may have
     any, nor without the network."""
-    if len(servers) == 1:
-        return {}
-    try:
-        held = Network.read(network).held
-    except runner.CommandError:
-        return {}
+    held = _look(network).held if len(servers) > 1 else {}
     return {name: str(held[name]) for name in servers if name in held}
+
+
+def _look(network: str) -> Network:
+    """One that is gone, or cannot be read, has nothing."""
+    try:
+        return Network.read(network)
+    except runner.CommandError:
+        return Network((), frozenset(), {})
 
 
 def misplaced(network: str, nodes: Sequence[str], known: Mapping[str, str]) -> dict[str, str]:
@@ -86,12 +89,8 @@ def misplaced(network: str, nodes: Sequence[str], known: Mapping[str, str]) -> d
     """
     if not known:
         return {}
-    try:
-        found = Network.read(network)
-    except runner.CommandError:
-        return {}
-    own = {name: IPv4Address(address) for name, address in known.items()}
-    own = {name: address for name, address in own.items() if found.has(address)}
+    found = _look(network)
+    own = {name: each for name, text in known.items() if found.has(each := IPv4Address(text))}
     owners = {address: name for name, address in own.items()}
     reasons = {}
     for node, address in found.held.items():
@@ -179,18 +178,11 @@ def _moved_away(names: Names, holder: str, reason: str) -> Iterator[None]:
             f"container {holder} has it: run `docker stop {holder}`, then `pulumi up`"
         )
     log(f"{reason}, which {holder} had: {holder} gets another address")
-    aliases = [name for name in _aliases(holder, names.network) if not found.id.startswith(name)]
+    given = docker.endpoints(holder).get(names.network, {}).get("Aliases") or []
+    aliases = [alias for alias in given if not found.id.startswith(alias)]  # one is from Docker
     runner.run(["docker", "network", "disconnect", names.network, holder]).checked()
     try:
         yield
     finally:
         options = [f"--alias={alias}" for alias in aliases]
         runner.run(["docker", "network", "connect", *options, names.network, holder]).checked()
-
-
-def _aliases(container: str, network: str) -> list[str]:
-    """Its further names on the network; one can be the beginning of its id, from Docker itself."""
-    template = "{{json .NetworkSettings.Networks}}"
-    found = runner.run(["docker", "container", "inspect", "--format", template, container])
-    networks: dict[str, Any] = json.loads(found.checked())
-    return networks[network].get("Aliases") or []

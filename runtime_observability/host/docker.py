@@ -203,14 +203,19 @@ def containers() -> list[Owned]:
     return _listed(["docker", "ps", "-a", "--no-trunc"], fields)
 
 
-def reached_as(container: str) -> frozenset[str]:
-    """Its names and addresses on its networks; nothing where there is no such container."""
+def endpoints(container: str) -> dict[str, dict[str, Any]]:
+    """How it is on each of its networks, by their names; empty where there is no such container."""
     template = "{{json .NetworkSettings.Networks}}"
     found = runner.run(["docker", "container", "inspect", "--format", template, container])
     networks: dict[str, dict[str, Any]] = json.loads(found.stdout) if found.code == 0 else {}
+    return networks
+
+
+def reached_as(container: str) -> frozenset[str]:
+    """Its names and addresses on its networks; nothing where there is no such container."""
     return frozenset(
         name
-        for network in networks.values()
+        for network in endpoints(container).values()
         for name in (
             network.get("IPAddress"),
             network.get("GlobalIPv6Address"),

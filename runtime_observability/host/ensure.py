@@ -214,7 +214,7 @@ class Ensure:
         if self.record.draining in present:
             agents.uncordon(self.record.draining, server=self.nodes[0])
         for name in sorted(there.keys() - set(self.nodes), reverse=True):
-            log(f"cluster {self.names.cluster}: {name} is drained and removed")
+            log(f"cluster {self.names.cluster}: {name} is to be removed")
             self.note(draining=name)
             # The pods of a stopped one never end.
             agents.remove(name, server=self.nodes[0], drain=there[name].state == "running")

@@ -1,3 +1,4 @@
-# Notes in $DIRECTORY, as $NOTE, that the cluster of the configuration $DIGEST is not to be deleted.
+# Makes the note $NOTE in $DIRECTORY: the cluster of the configuration $DIGEST, or with an empty one
+# Jaeger and the collector, are not to be deleted.
 set -eu
 printf '%s\n' "$DIGEST" | put "$DIRECTORY/$NOTE"
