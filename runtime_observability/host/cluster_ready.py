@@ -11,7 +11,7 @@ from typing import Any
 
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.transition import named_by_docker
-from runtime_observability.host import api_server, runner
+from runtime_observability.host import api_server
 from runtime_observability.host.api_server import ApiServer
 from runtime_observability.host.k3d import NodeWatch
 from runtime_observability.host.progress import log
@@ -73,11 +73,10 @@ def wait(kubeconfig: Path, wanted: Wanted, watch: NodeWatch) -> float:
             progress = now
         said = "; ".join(f"{node}: {reason}" for node, reason in lacking.items())
         if failure := watch.check():
-            raise runner.CommandError(f"{failure} ({said}).\n{watch.errors()}")
+            raise watch.error(f"{failure} ({said})")
         if now - progress > _STALLED_SECONDS:
-            raise runner.CommandError(
-                f"nothing new has happened for {_STALLED_SECONDS} s, and it is not ready: {said}.\n"
-                f"{watch.errors()}"
+            raise watch.error(
+                f"nothing new has happened for {_STALLED_SECONDS} s, and it is not ready: {said}"
             )
         if now - reported > _REPORT_SECONDS:
             reported = now

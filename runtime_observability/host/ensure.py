@@ -52,6 +52,10 @@ class FilesError(runner.CommandError):
     """The nodes' files are not the wanted ones: nothing is known to be wrong with the cluster."""
 
 
+_KEEPS_THE_CLUSTER = (agents.AgentsError, LockError, FilesError, k3d.CurableError, OSError)
+"""After these, no command is told that makes the cluster anew: it works, or something cures it."""
+
+
 def wanted_nodes(names: Names, spec: ClusterSpec) -> tuple[str, ...]:
     """Container names of the cluster's nodes, the first server first."""
     return tuple(
@@ -203,9 +207,8 @@ class Ensure:
                 self.wait(present, NodeWatch(present))
         except runner.CommandError as error:
             if not self.record.never_complete:
-                raise runner.CommandError(
-                    f"it does not become ready and is left as it is: {error}"
-                ) from None
+                told = f"it does not become ready and is left as it is: {error}"
+                raise type(error)(told) from None
             log(f"cluster {self.names.cluster} was never complete and is recreated: {error}")
             self.delete()
             self.create()
@@ -303,6 +306,7 @@ class Ensure:
             stdin=stdin,
             watch=watch,
             tools_image=self.spec.tools_image,
+            folder=self.names.directory,
             lock=self.lock,
             seconds=self.spec.start_seconds + _EXTRA_SECONDS,
         )
@@ -380,9 +384,7 @@ def main() -> int:
             instance = Ensure(names, spec, record, lock).run()
     except (runner.CommandError, api_server.UnusableKubeconfigError, OSError) as error:
         print(f"error: cluster {names.cluster}: {error}", file=sys.stderr)
-        works = isinstance(error, agents.AgentsError | LockError | FilesError | OSError)
-        is_told = any(cure in str(error) for cure in k3d.CURES)
-        if not works and not is_told and _stands(names):
+        if not isinstance(error, _KEEPS_THE_CLUSTER) and _stands(names):
             print(
                 f"to create it anew, without its workloads: `k3d cluster delete {names.cluster}`, "
                 "then `pulumi up`",

@@ -52,8 +52,6 @@ _WEBHOOK_CURE = (
     "delete its configuration, of which `kubectl get validatingwebhookconfigurations,"
     "mutatingwebhookconfigurations` lists all, then run `pulumi up` again"
 )
-CURES = (_INOTIFY_CURE, _WEBHOOK_CURE)
-"""Of what another cluster would meet, too, or what this one has without being broken."""
 _CRASH = re.compile(r"(panic|fatal error): ")
 """Heads a Go program's last words; stacks of more than three lines follow."""
 _LOGGED = re.compile(r'time="[^"]*" level=(?P<level>\w+) msg="(?P<text>.*)"\Z')
@@ -62,6 +60,10 @@ _HINT = re.compile(r"(You can now use it like this|kubectl cluster-info|export K
 _CHECK_SECONDS = 2
 _DEAD_SECONDS = 8
 """A node without a k3s process for this long has failed: its entrypoint starts k3s only once."""
+
+
+class CurableError(runner.CommandError):
+    """What makes nodes fail would stop another cluster, too, or has a cure that keeps this one."""
 
 
 def environment(tools_image: str, scratch: str) -> dict[str, str]:
@@ -133,7 +135,13 @@ class NodeWatch:
                 return f"k3s in {node} has exited"
         return None
 
-    def errors(self) -> str:
+    def error(self, failure: str) -> runner.CommandError:
+        """``failure`` with each node's reason and what cures it; CurableError if that is known."""
+        cures = self._cures()
+        told = "\n".join((f"{failure}.", *self._reasons(), *cures))
+        return CurableError(told) if cures else runner.CommandError(told)
+
+    def _reasons(self) -> list[str]:
         """The error of each node, and of its containerd if that is the cause; one line each."""
         lines = []
         for node, log in self._logs.items():
@@ -141,13 +149,14 @@ class NodeWatch:
                 lines.append(f"{node}: {first_error(log)}")
             if node in self._containerd:
                 lines.append(f"containerd in {node}: {self._containerd[node]}")
+        return lines or ["no node has logged anything"]
+
+    def _cures(self) -> list[str]:
         refusals = map(_BY_WEBHOOK.search, self._logs.values())
-        for webhook in {refusal["webhook"] for refusal in refusals if refusal}:
-            lines.append(f"{webhook}: {_WEBHOOK_CURE}")
+        webhooks = {refusal["webhook"] for refusal in refusals if refusal}
+        cures = [f"{webhook}: {_WEBHOOK_CURE}" for webhook in sorted(webhooks)]
         logs = (*self._logs.values(), *self._containerd.values())
-        if any(map(_NO_INOTIFY.search, logs)):
-            lines.append(_INOTIFY_CURE)
-        return "\n".join(lines) or "no node has logged anything"
+        return cures + [_INOTIFY_CURE] * any(map(_NO_INOTIFY.search, logs))
 
 
 def kubeconfig(cluster: str) -> str:
@@ -173,16 +182,18 @@ def run(
     stdin: str,
     watch: NodeWatch,
     tools_image: str,
+    folder: Path,
     lock: int,
     seconds: float,
 ) -> None:
     """Runs ``k3d argv`` and prints its messages to stderr.
 
+    ``stdin`` can have passwords: what a killed run leaves of it is in the stack's own ``folder``.
     k3d inherits the descriptor ``lock``, so the lock is held as long as k3d runs. Raises
     CommandError, with the nodes' errors, when k3d fails or runs longer than ``seconds``, or when a
     node has failed.
     """
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
         input_file, log_file = Path(scratch) / "stdin", Path(scratch) / "k3d.log"
         input_file.write_text(stdin)
         with input_file.open() as source, log_file.open("w") as output:
@@ -200,7 +211,7 @@ def run(
             child.kill()
             child.wait()
         if failure:
-            raise runner.CommandError(f"{failure}.\n{watch.errors()}")
+            raise watch.error(failure)
 
 
 def _wait(

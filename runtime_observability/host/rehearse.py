@@ -83,6 +83,7 @@ def rehearse(names: Names, spec: ClusterSpec, files: Mapping[str, str], lock: in
             stdin=documents.dump(cluster_spec.with_labels(config, labels)),
             watch=watch,
             tools_image=spec.tools_image,
+            folder=folder,
             lock=lock,
             seconds=int(config["options"]["k3d"]["timeout"].removesuffix("s")) + _EXTRA_SECONDS,
         )

@@ -100,7 +100,10 @@ with cluster_lock.locked(names) as lock:
     print("locked", flush=True)
     if sys.argv[2] == "k3d":
         watch = k3d.NodeWatch([])
-        k3d.run(["cluster"], stdin="", watch=watch, tools_image="", lock=lock, seconds=60)
+        folder = names.directory
+        k3d.run(
+            ["cluster"], stdin="", watch=watch, tools_image="", folder=folder, lock=lock, seconds=60
+        )
     else:
         sys.stdin.read()
 """

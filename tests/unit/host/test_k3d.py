@@ -35,6 +35,13 @@ KLOG_ERROR = "E1123 12:00:02.000000       1 run.go:72] retrying\n"
 FATAL = 'time="T" level=fatal msg="no"\n'
 
 
+def reasons(watch: NodeWatch) -> list[str]:
+    """The lines below what failed."""
+    failure, *lines = str(watch.error("it failed")).splitlines()
+    assert failure == "it failed."
+    return lines
+
+
 @pytest.mark.parametrize(
     ("log", "line"),
     [
@@ -133,7 +140,7 @@ def test_a_node_that_is_not_there_yet_is_waited_for(
 ) -> None:
     watch = NodeWatch([names.node("server", 0)])
     assert [check_later(watch, clock, 60) for _ in range(3)] == [None] * 3
-    assert watch.errors() == "no node has logged anything"
+    assert reasons(watch) == ["no node has logged anything"]
 
 
 def test_docker_is_not_asked_all_the_time(daemon: FakeDaemon, names: Names, clock: Clock) -> None:
@@ -150,7 +157,7 @@ def test_a_log_outlives_its_node(daemon: FakeDaemon, names: Names, clock: Clock)
     watch.check()
     daemon.containers.clear()
     check_later(watch, clock)
-    assert watch.errors() == 'k3d-traced-dev-server-0: level=fatal msg="port 6443 in use"'
+    assert reasons(watch) == ['k3d-traced-dev-server-0: level=fatal msg="port 6443 in use"']
 
 
 def test_a_log_that_is_read_empty_keeps_what_was_read(
@@ -162,7 +169,7 @@ def test_a_log_that_is_read_empty_keeps_what_was_read(
     watch.check()
     node.log = ""
     check_later(watch, clock)
-    assert watch.errors() == 'k3d-traced-dev-server-0: level=fatal msg="port 6443 in use"'
+    assert reasons(watch) == ['k3d-traced-dev-server-0: level=fatal msg="port 6443 in use"']
 
 
 def test_what_a_node_writes_to_stderr_is_read(
@@ -172,7 +179,7 @@ def test_what_a_node_writes_to_stderr_is_read(
     node = daemon.node(names, log="[INFO] entrypoint\n", errors='level=fatal msg="no cgroup"\n')
     watch = NodeWatch([node.name])
     watch.check()
-    assert watch.errors() == 'k3d-traced-dev-server-0: level=fatal msg="no cgroup"'
+    assert reasons(watch) == ['k3d-traced-dev-server-0: level=fatal msg="no cgroup"']
 
 
 def test_a_log_that_is_not_utf_8_says_why_too(
@@ -181,7 +188,7 @@ def test_a_log_that_is_not_utf_8_says_why_too(
     node = daemon.node(names, log="\udcff\n", errors='level=fatal msg="no \udce9t\udce9"\n')
     watch = NodeWatch([node.name])
     watch.check()
-    assert watch.errors() == 'k3d-traced-dev-server-0: level=fatal msg="no \ufffdt\ufffd"'
+    assert reasons(watch) == ['k3d-traced-dev-server-0: level=fatal msg="no \ufffdt\ufffd"']
 
 
 def test_a_containerd_that_ended_says_why_itself(
@@ -196,7 +203,7 @@ def test_a_containerd_that_ended_says_why_itself(
     watch = NodeWatch([node.name])
     watch.check()
     daemon.containers.clear()
-    assert watch.errors().splitlines() == [
+    assert reasons(watch) == [
         f"{node.name}: {CONTAINERD_EXITED.strip()}",
         f"containerd in {node.name}: level=info | level=info | containerd: failed to load TOML",
     ]
@@ -213,7 +220,7 @@ def test_a_containerd_that_crashed_says_why_above_its_stack(
     )
     watch = NodeWatch([node.name])
     watch.check()
-    last = watch.errors().splitlines()[-1]
+    last = reasons(watch)[-1]
     assert last == f"containerd in {node.name}: fatal error: malformed GOMEMLIMIT"
 
 
@@ -236,9 +243,10 @@ def test_too_many_nodes_for_the_machines_inotify_instances_are_told_with_the_cur
     )
     watch = NodeWatch([node.name])
     watch.check()
-    *_, of_containerd, cure = watch.errors().splitlines()
+    *_, of_containerd, cure = reasons(watch)
     assert of_containerd == f"containerd in {node.name}: {failed}"
     assert "`sudo sysctl -w fs.inotify.max_user_instances=512`" in cure
+    assert isinstance(watch.error("it failed"), k3d.CurableError)
 
 
 @pytest.mark.parametrize(
@@ -256,9 +264,8 @@ def test_a_webhook_that_refuses_what_nodes_write_is_told_with_the_cure(
     node = daemon.node(names, log=HEALTHY + refused)
     watch = NodeWatch([node.name])
     watch.check()
-    told = watch.errors()
-    assert "all.example.com: this webhook refuses what nodes write" in told
-    assert any(cure in told for cure in k3d.CURES)
+    assert reasons(watch)[-1].startswith("all.example.com: this webhook refuses what nodes write")
+    assert isinstance(watch.error("it failed"), k3d.CurableError)
 
 
 def test_a_webhook_for_something_else_is_not_told(
@@ -267,7 +274,8 @@ def test_a_webhook_for_something_else_is_not_told(
     event = 'E1129 "Server rejected event" err="failed calling webhook \\"all.example.com\\""\n'
     watch = NodeWatch([daemon.node(names, log=HEALTHY + event).name])
     watch.check()
-    assert "refuses" not in watch.errors()
+    assert "refuses" not in reasons(watch)[-1]
+    assert not isinstance(watch.error("it failed"), k3d.CurableError)
 
 
 def test_open_files_of_another_kind_have_another_cure(
@@ -276,7 +284,8 @@ def test_open_files_of_another_kind_have_another_cure(
     node = daemon.node(names, log=HEALTHY + 'level=fatal msg="accept4: too many open files"\n')
     watch = NodeWatch([node.name])
     watch.check()
-    assert "inotify" not in watch.errors()
+    assert "inotify" not in reasons(watch)[-1]
+    assert not isinstance(watch.error("it failed"), k3d.CurableError)
 
 
 def test_an_earlier_life_of_a_node_is_not_read(
@@ -299,6 +308,7 @@ def run(names: Names, stdin: str = "{}", seconds: float = 10) -> None:
             stdin=stdin,
             watch=NodeWatch([names.node("server", 0)]),
             tools_image="tools:1",
+            folder=names.folder,
             lock=lock,
             seconds=seconds,
         )
@@ -351,6 +361,7 @@ def test_k3d_gets_the_configuration_the_tools_and_a_scratch_folder(
     seen = dict(line.split("=", 1) for line in (tmp_path / "env").read_text().splitlines())
     assert seen["K3D_IMAGE_TOOLS"] == "tools:1"
     assert "K3D_NETWORK" not in seen
+    assert Path(seen["TMPDIR"]).parent == names.folder, "where a destroy removes what a kill leaves"
     assert not Path(seen["TMPDIR"]).exists(), (
         "the copy of the configuration is deleted with its folder"
     )
