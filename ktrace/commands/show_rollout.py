@@ -17,13 +17,15 @@ from ktrace.target import losses
 from ktrace.view import terminal
 
 if TYPE_CHECKING:
-    from ktrace.rollout.cluster import Wanted
+    from ktrace.rollout.cluster import Selection
     from ktrace.rollout.model import Rollout
     from ktrace.target.target import Target
     from runtime_observability.host.memory_loss import Memory
 
 
-def wanted(argument: str, namespace: str, selector: str, *, all_namespaces: bool) -> Wanted | None:
+def wanted(
+    argument: str, namespace: str, selector: str, *, all_namespaces: bool
+) -> Selection | None:
     """What is asked for; None if that is the start of one pod. UsageError for anything else."""
     word, slash, name = argument.partition("/")
     many = bool(selector or all_namespaces)
@@ -39,17 +41,17 @@ def wanted(argument: str, namespace: str, selector: str, *, all_namespaces: bool
         raise UsageError(f"{argument} is one object: leave out -l and -A, or its name")
     if kind is PODS and not many:
         return None
-    from ktrace.rollout.cluster import Wanted
+    from ktrace.rollout.cluster import Selection
 
     if many:
-        return Wanted(kind, "" if all_namespaces else namespace, selector=selector)
-    return Wanted(kind, namespace, name)
+        return Selection(kind, "" if all_namespaces else namespace, selector=selector)
+    return Selection(kind, namespace, name)
 
 
 def show(
     chosen: Target,
     stack: str | None,
-    asked: Wanted,
+    asked: Selection,
     *,
     html: Path | None,
     timeout: float,

@@ -17,7 +17,7 @@ from ktrace.pipeline.collector_metrics import Arrivals
 from ktrace.pipeline.counted import NOT_KNOWN
 from ktrace.pipeline.pod_watch import StartWatch, never_ran
 from ktrace.pipeline.probe_pod import ProbeError, SilenceError, probe_pod
-from ktrace.pipeline.probe_trace import Wanted
+from ktrace.pipeline.probe_trace import Demand
 from ktrace.text import clean
 from runtime_observability.host.api_server import ApiServer
 from runtime_observability.host.http import httpx
@@ -30,7 +30,7 @@ class Counted:
     """What has to be seen in the counters at the URL ``metrics``."""
 
     metrics: str
-    wanted: Wanted
+    wanted: Demand
     destinations: tuple[str, ...]
     """One of them must take spans; empty: none has to."""
 

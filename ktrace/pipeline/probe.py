@@ -37,7 +37,7 @@ from ktrace.pipeline import counted_probe, hops, pipelines
 from ktrace.pipeline.pipelines import StackPipeline
 from ktrace.pipeline.pod_watch import StartWatch, never_ran, wait_until_started
 from ktrace.pipeline.probe_pod import ProbeError, SilenceError, probe_pod
-from ktrace.pipeline.probe_trace import Wanted, services_since, silence, wait_for_trace
+from ktrace.pipeline.probe_trace import Demand, services_since, silence, wait_for_trace
 from ktrace.pipeline.span_tree import tree
 from ktrace.text import clean, cleaned
 from runtime_observability.core.component import COMPONENTS
@@ -89,7 +89,7 @@ def probe(
     *,
     image: str,
     seconds: float,
-    wanted: Wanted,
+    wanted: Demand,
 ) -> dict[str, object]:
     """The report with its tree; ProbeError when a wanted component is silent.
 
@@ -161,7 +161,7 @@ def main() -> int:
     request = Request(**json.load(sys.stdin))
     try:
         api = ApiServer(Path(request.kubeconfig))
-        wanted = Wanted(tuple(request.demanded), tuple(request.expected))
+        wanted = Demand(tuple(request.demanded), tuple(request.expected))
         image, seconds = request.image, request.seconds
         if request.jaegerUrl:
             with request.connect() as jaeger:

@@ -63,7 +63,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Demand:
     """``demanded``: components with spans of this very pod; ``expected``: with any new span."""
 
     demanded: tuple[str, ...]
@@ -98,7 +98,7 @@ def look(jaeger: Jaeger, pod: CreatedPod, expected: Sequence[str], previous: Fou
 def wait_for_trace(
     jaeger: Jaeger,
     pod: CreatedPod,
-    wanted: Wanted,
+    wanted: Demand,
     seconds: float,
     while_missing: Callable[[], object] = lambda: None,
 ) -> tuple[Found, float | None]:
@@ -146,7 +146,7 @@ def services_since(jaeger: Jaeger, pod: CreatedPod) -> dict[str, bool]:
 
 
 def silence(
-    found: Found, wanted: Wanted, services: Mapping[str, bool], seconds: float, pod_state: str
+    found: Found, wanted: Demand, services: Mapping[str, bool], seconds: float, pod_state: str
 ) -> str:
     """Why the probe failed, by component, with what was seen instead.
 

@@ -31,7 +31,7 @@ Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Selection:
     """What is asked for: one object of ``name``, or all that ``selector`` finds."""
 
     kind: Kind
@@ -49,7 +49,7 @@ class Wanted:
         return f"{what} in {self.namespace or 'all namespaces'}"
 
 
-def read(api: Api, wanted: Wanted) -> list[Sources]:
+def read(api: Api, wanted: Selection) -> list[Sources]:
     """Each workload that is asked for, or one selection of pods.
 
     KtraceError if there is none or it cannot be read, UnreachableError without an API server.

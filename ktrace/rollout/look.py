@@ -20,7 +20,7 @@ from ktrace.podstart.pod_spans import FIRST_SYNC, POD, POD_UID
 from ktrace.podstart.search import is_old, is_whole, look_for_start, settled
 from ktrace.rollout import cluster, writes
 from ktrace.rollout.build import begun, build, written
-from ktrace.rollout.cluster import Wanted
+from ktrace.rollout.cluster import Selection
 from ktrace.rollout.endings import Endings
 from ktrace.rollout.kinds import DEPLOYMENT, PODS
 from ktrace.rollout.model import OtherPod, Rollout, State, Write
@@ -53,7 +53,7 @@ class Look:
     """Looks for what ``wanted`` names; ``api`` as text is the reason why there is no cluster."""
 
     def __init__(
-        self, jaeger: Jaeger, api: Api | str, wanted: Wanted, *, runtime_traced: bool = False
+        self, jaeger: Jaeger, api: Api | str, wanted: Selection, *, runtime_traced: bool = False
     ) -> None:
         self._jaeger, self._api, self._wanted = jaeger, api, wanted
         self._runtime_traced = runtime_traced

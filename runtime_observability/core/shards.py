@@ -17,7 +17,7 @@ _FIRST = ("transient", "persistent", "defaults")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedIndices:
     """The indices that Jaeger is to have."""
 
     days: int
@@ -61,7 +61,7 @@ def room(limit: Answer, health: Answer, listed: Answer) -> Room | None:
         return None
 
 
-def refuse_too_many(found: Room, wanted: Wanted) -> None:
+def refuse_too_many(found: Room, wanted: WantedIndices) -> None:
     """Raises UnfitError where the cluster would refuse a new day before the oldest goes."""
     copies = 1 + wanted.replicas
     makes = stores.shards(wanted.days, wanted.shards) * copies

@@ -24,7 +24,7 @@ _NO_NETWORK_PLUGIN = "cni plugin not initialized"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ReadyCluster:
     """What a cluster is when it is ready."""
 
     nodes: Collection[str]
@@ -42,12 +42,12 @@ class Wanted:
         spec: ClusterSpec,
         nodes: Collection[str],
         restarted: Mapping[str, float] | None = None,
-    ) -> Wanted:
+    ) -> ReadyCluster:
         """``nodes`` of a cluster of ``spec``."""
         return cls(nodes, spec.has_network_plugin, named_by_docker(spec.config), restarted or {})
 
 
-def wait(kubeconfig: Path, wanted: Wanted, watch: NodeWatch) -> float:
+def wait(kubeconfig: Path, wanted: ReadyCluster, watch: NodeWatch) -> float:
     """Waits until the API server answers and the nodes are ready; returns the seconds taken.
 
     k3d does not wait for this: it returns once the API server runs, and kubelets start later.
@@ -119,7 +119,7 @@ def _state(conditions: list[dict[str, Any]]) -> _State:
     return _State()
 
 
-def _lacking(wanted: Wanted, states: Mapping[str, _State]) -> dict[str, str]:
+def _lacking(wanted: ReadyCluster, states: Mapping[str, _State]) -> dict[str, str]:
     """Why each node that is not ready is not."""
 
     def is_ready(state: _State) -> bool:

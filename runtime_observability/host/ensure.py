@@ -316,7 +316,7 @@ class Ensure:
     ) -> None:
         """Writes the kubeconfig and waits until every node that is ``present`` is ready."""
         kubeconfig.write(self.names.kubeconfig, self.names.cluster)
-        wanted = cluster_ready.Wanted.of(self.spec, present, restarted)
+        wanted = cluster_ready.ReadyCluster.of(self.spec, present, restarted)
         seconds = cluster_ready.wait(self.names.kubeconfig, wanted, watch)
         log(f"cluster {self.names.cluster}: {len(present)} node(s) Ready after {seconds:.1f} s")
 

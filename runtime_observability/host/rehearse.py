@@ -89,7 +89,7 @@ def rehearse(names: Names, spec: ClusterSpec, files: Mapping[str, str], lock: in
         )
         kubeconfig = folder / names.kubeconfig.name
         write_private(kubeconfig, k3d.kubeconfig(names.rehearsal))
-        cluster_ready.wait(kubeconfig, cluster_ready.Wanted.of(spec, nodes), watch)
+        cluster_ready.wait(kubeconfig, cluster_ready.ReadyCluster.of(spec, nodes), watch)
     except runner.CommandError as error:
         if reason := _of_the_machine(error):
             raise RefusedError(

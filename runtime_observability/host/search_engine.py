@@ -18,7 +18,7 @@ from typing import Any
 
 from runtime_observability.core import naming, prefix_mark, search_engine, shards
 from runtime_observability.core.search_engine import Answer, UnfitError
-from runtime_observability.core.shards import Wanted
+from runtime_observability.core.shards import WantedIndices
 from runtime_observability.core.versions import Version
 from runtime_observability.host import container_files, docker, runner
 from runtime_observability.host.progress import log
@@ -82,7 +82,7 @@ def archive_of(certificates: str) -> bytes:
     return container_files.archive_of({search_engine.CA_FILE: certificates}, mode=0o444)
 
 
-def check(cluster: Cluster, prefix: str, jaeger: Version, wanted: Wanted) -> int:
+def check(cluster: Cluster, prefix: str, jaeger: Version, wanted: WantedIndices) -> int:
     """How many replicas indices are to have: those that are ``wanted``, or what the cluster has
     nodes for if they are negative. Raises UnfitError where Jaeger could not use the cluster."""
     asked = ["/", "/_cluster/health", search_engine.listing(prefix), shards.LIMIT]
@@ -141,7 +141,7 @@ def main() -> int:
     of_cluster: dict[str, Any] = request["cluster"]
     cluster = Cluster(**{**of_cluster, "urls": tuple(of_cluster["urls"])})
     jaeger = Version.parse(request["jaeger"])
-    wanted = Wanted(request["days"], request["shards"], request["replicas"])
+    wanted = WantedIndices(request["days"], request["shards"], request["replicas"])
     try:
         told = {"replicas": check(cluster, request["prefix"], jaeger, wanted)}
     except (UnfitError, runner.CommandError) as error:

@@ -20,7 +20,7 @@ from components import _commands, _search_engine
 from ktrace.jaeger import Jaeger
 from runtime_observability.core import stores, trace_store
 from runtime_observability.core.search_engine import UnfitError
-from runtime_observability.core.shards import Wanted
+from runtime_observability.core.shards import WantedIndices
 from runtime_observability.core.support import DEFAULT_JAEGER
 from runtime_observability.host.search_engine import Cluster, check
 from tests.contract import curl_docker, jaeger_process, spans, tls_proxy
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.every_store
 PREFIX = "traced-dev-0123456789abcdef"
 FOREIGN = "traced-other-0123456789abcdef-jaeger-span-2020-01-31"
 HERE, THERE = "of-this-docker", "of-another-docker"
-WANTED = Wanted(days=7, shards=1, replicas=-1)
+WANTED = WantedIndices(days=7, shards=1, replicas=-1)
 SECONDS = 60
 
 

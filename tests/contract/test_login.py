@@ -16,7 +16,7 @@ from ktrace.jaeger import Jaeger
 from ktrace.jaeger import store as stores
 from runtime_observability.core import trace_store
 from runtime_observability.core.search_engine import UnfitError
-from runtime_observability.core.shards import Wanted
+from runtime_observability.core.shards import WantedIndices
 from runtime_observability.core.support import DEFAULT_JAEGER
 from runtime_observability.host.search_engine import Cluster, check
 from tests.contract import curl_docker, jaeger_process, login_server, spans, tls_proxy
@@ -100,7 +100,7 @@ def up_checks(guarded: Guarded, proxy: Proxy, **login: str) -> None:
     known = {"user": USER, "password": PASSWORD, "certificates": proxy.certificates}
     given = {**known, **login}
     cluster = Cluster(guarded.store, (proxy.url,), **given, network="", image="", owner="")
-    check(cluster, "login", DEFAULT_JAEGER, Wanted(days=2, shards=1, replicas=0))
+    check(cluster, "login", DEFAULT_JAEGER, WantedIndices(days=2, shards=1, replicas=0))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
-from ktrace.rollout.cluster import Wanted
+from ktrace.rollout.cluster import Selection
 from ktrace.rollout.kinds import DEPLOYMENT, JOB, KINDS, PODS, Kind
 from ktrace.rollout.look import Look
 from ktrace.rollout.model import Rollout
@@ -341,6 +341,6 @@ def rollout_of(number: int, **wanted: str) -> Rollout:
     ]
     cluster = deployment([*pods, *old], replicas=number)
     jaeger = starts.jaeger(*cluster.traces(), written())
-    asked = Wanted(PODS, **wanted) if wanted else Wanted(DEPLOYMENT, NAMESPACE, "web")
+    asked = Selection(PODS, **wanted) if wanted else Selection(DEPLOYMENT, NAMESPACE, "web")
     (rollout,) = Look(jaeger, cluster, asked).wait(0)
     return rollout

@@ -9,7 +9,7 @@ import pytest
 
 from runtime_observability.core import shards
 from runtime_observability.core.search_engine import Answer, UnfitError
-from runtime_observability.core.shards import Room, Wanted
+from runtime_observability.core.shards import Room, WantedIndices
 
 HEALTH: dict[str, Any] = {
     "number_of_data_nodes": 2,
@@ -61,9 +61,9 @@ def test_what_is_not_told_is_not_known(limit: Answer, health: Answer, listed: An
 
 def test_days_that_do_not_fit_are_refused_with_those_that_do() -> None:
     found = Room(per_node=100, nodes=2, others=80)  # room for 120
-    shards.refuse_too_many(found, Wanted(days=9, shards=3, replicas=1))
+    shards.refuse_too_many(found, WantedIndices(days=9, shards=3, replicas=1))
     with pytest.raises(UnfitError) as refused:
-        shards.refuse_too_many(found, Wanted(days=10, shards=3, replicas=1))
+        shards.refuse_too_many(found, WantedIndices(days=10, shards=3, replicas=1))
     assert str(refused.value) == (
         "traceRetention 10d makes 132 shards (2 indices a day, traceStoreShards 3, 2 of each), and "
         "it has room for 120: it takes 100 (cluster.max_shards_per_node) on each of its 2 nodes "
@@ -74,4 +74,4 @@ def test_days_that_do_not_fit_are_refused_with_those_that_do() -> None:
 
 def test_no_number_of_days_is_named_where_none_fits() -> None:
     with pytest.raises(UnfitError, match=r"it has room for 0: .* new days: raise that setting, or"):
-        shards.refuse_too_many(Room(per_node=100, nodes=1, others=120), Wanted(1, 1, 0))
+        shards.refuse_too_many(Room(per_node=100, nodes=1, others=120), WantedIndices(1, 1, 0))

@@ -9,7 +9,7 @@ import pytest
 
 from runtime_observability.core.naming import Names
 from runtime_observability.host import cluster_ready, k3d, runner
-from runtime_observability.host.cluster_ready import Wanted
+from runtime_observability.host.cluster_ready import ReadyCluster
 from runtime_observability.host.k3d import NodeWatch
 from tests.fakes.clock import Clock
 from tests.fakes.daemon import FakeDaemon
@@ -38,7 +38,9 @@ def listing(*nodes: dict[str, Any]) -> Reply:
     return Reply(200, {"kind": "NodeList", "apiVersion": "v1", "items": list(nodes)})
 
 
-def wait(names: Names, server: FakeServer, wanted: Wanted, watch: NodeWatch | None = None) -> float:
+def wait(
+    names: Names, server: FakeServer, wanted: ReadyCluster, watch: NodeWatch | None = None
+) -> float:
     write_kubeconfig(names.kubeconfig, server.url)
     return cluster_ready.wait(names.kubeconfig, wanted, watch or NodeWatch([]))
 
@@ -58,7 +60,7 @@ def test_all_nodes_are_waited_for(names: Names, server: FakeServer) -> None:
         listing(node("a"), node("b")),
     ]
     answer_in_turn(server, stages)
-    wait(names, server, Wanted(["a", "b"]))
+    wait(names, server, ReadyCluster(["a", "b"]))
     assert stages == []
 
 
@@ -66,7 +68,7 @@ def test_all_nodes_are_waited_for(names: Names, server: FakeServer) -> None:
 def test_nodes_of_other_names_are_counted(names: Names, server: FakeServer) -> None:
     stages = [listing(node("a-1234")), listing(node("a-1234"), node("b-5678"))]
     answer_in_turn(server, stages)
-    wait(names, server, Wanted(["a", "b"], named_by_docker=False))
+    wait(names, server, ReadyCluster(["a", "b"], named_by_docker=False))
     assert stages == []
 
 
@@ -77,10 +79,10 @@ def test_without_a_network_plugin_a_node_that_lacks_only_that_is_ready(
     lacking, broken = node("a", "False", NO_CNI), node("a", "False", "PLEG is not healthy")
     stages = [listing(broken), listing(lacking)]
     answer_in_turn(server, stages)
-    wait(names, server, Wanted(["a"], network_plugin=False))
+    wait(names, server, ReadyCluster(["a"], network_plugin=False))
     assert stages == []
     stages += [listing(lacking), listing(node("a"))]
-    wait(names, server, Wanted(["a"]))
+    wait(names, server, ReadyCluster(["a"]))
     assert stages == []
 
 
@@ -93,7 +95,7 @@ def test_a_restarted_nodes_old_report_does_not_count(names: Names, server: FakeS
         listing(node("a", heartbeat="2023-11-14T22:13:20Z")),
     ]
     answer_in_turn(server, stages)
-    wait(names, server, Wanted(["a"], restarted={"a": restart}))
+    wait(names, server, ReadyCluster(["a"], restarted={"a": restart}))
     assert stages == []
 
 
@@ -110,7 +112,7 @@ def test_a_cluster_is_waited_for_as_long_as_something_new_happens(
         return listing(*map(node, nodes[:joined]))
 
     server.answer = one_a_minute
-    assert wait(names, server, Wanted(nodes)) >= 15 * 60
+    assert wait(names, server, ReadyCluster(nodes)) >= 15 * 60
 
 
 def test_a_cluster_in_which_nothing_happens_says_what_each_node_lacks(
@@ -126,7 +128,7 @@ def test_a_cluster_in_which_nothing_happens_says_what_each_node_lacks(
     server.answer = answer_slowly
     begin = clock.now
     with pytest.raises(runner.CommandError, match=r"nothing new .* for 120 s.* b: no disk at"):
-        wait(names, server, Wanted(["a", "b", "c"]))
+        wait(names, server, ReadyCluster(["a", "b", "c"]))
     assert 120 <= clock.now - begin < 200
     assert "c: it has not joined" in capsys.readouterr().err
 
@@ -140,7 +142,7 @@ def test_an_api_server_that_stays_silent_is_told_with_the_reason(
 
     server.answer = refuse
     with pytest.raises(runner.CommandError, match="not ready: the API server: 503 "):
-        wait(names, server, Wanted(["a"]))
+        wait(names, server, ReadyCluster(["a"]))
 
 
 def test_an_api_server_that_does_not_answer_is_asked_again_after_five_seconds(
@@ -157,7 +159,7 @@ def test_an_api_server_that_does_not_answer_is_asked_again_after_five_seconds(
 
     monkeypatch.setattr(httpx.Client, "get", get)
     begin = clock.now
-    assert wait(names, server, Wanted([])) == clock.now - begin
+    assert wait(names, server, ReadyCluster([])) == clock.now - begin
     assert limits == [5, 5]
 
 
@@ -170,7 +172,7 @@ def test_a_node_that_dies_after_k3d_was_content_says_why_at_once(
     dead = daemon.node(names, top="sh k3d-entrypoint.sh", log='level=fatal msg="kubelet: no"\n')
     server.answer = lambda _: listing(node(dead.name, "False", "it is new"))
     with pytest.raises(runner.CommandError) as failed:
-        wait(names, server, Wanted([dead.name]), NodeWatch([dead.name]))
+        wait(names, server, ReadyCluster([dead.name]), NodeWatch([dead.name]))
     assert str(failed.value).splitlines() == [
         f"k3s in {dead.name} has exited ({dead.name}: it is new).",
         f'{dead.name}: level=fatal msg="kubelet: no"',

@@ -33,7 +33,7 @@ from runtime_observability.host import (
     store,
 )
 from runtime_observability.host.cluster_lock import LockError, locked
-from runtime_observability.host.cluster_ready import Wanted
+from runtime_observability.host.cluster_ready import ReadyCluster
 from runtime_observability.host.ensure import Ensure
 from runtime_observability.host.http import httpx
 from runtime_observability.host.k3d import NodeWatch
@@ -81,7 +81,7 @@ def readiness(monkeypatch: pytest.MonkeyPatch, no_waiting: None) -> Iterator[lis
     """The results of the waits for the cluster, in their order: "ready" or an error's message."""
     results: list[str] = []
 
-    def wait(kubeconfig: Path, wanted: Wanted, watch: NodeWatch) -> float:
+    def wait(kubeconfig: Path, wanted: ReadyCluster, watch: NodeWatch) -> float:
         assert kubeconfig.read_text() == "---\n# kubeconfig of traced-dev\n"
         waits.append((tuple(wanted.nodes), tuple(wanted.restarted)))
         result = results.pop(0) if results else "ready"

@@ -18,7 +18,7 @@ from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Record
 from runtime_observability.core.transition import identity
 from runtime_observability.host import cluster_ready, ports, rehearse, runner, store
-from runtime_observability.host.cluster_ready import Wanted
+from runtime_observability.host.cluster_ready import ReadyCluster
 from runtime_observability.host.k3d import NodeWatch
 from tests import configuration
 from tests.configuration import parsed
@@ -44,7 +44,7 @@ def waits(monkeypatch: pytest.MonkeyPatch, names: Names) -> list[str]:
     """An error's message for the wait for the rehearsal's node; empty: it becomes ready."""
     results: list[str] = []
 
-    def wait(kubeconfig: Path, wanted: Wanted, watch: NodeWatch) -> float:
+    def wait(kubeconfig: Path, wanted: ReadyCluster, watch: NodeWatch) -> float:
         assert kubeconfig == names.rehearsal_directory / "kubeconfig"
         assert kubeconfig.read_text() == f"---\n# kubeconfig of {names.rehearsal}\n"
         assert wanted.nodes == [f"k3d-{names.rehearsal}-server-0"]

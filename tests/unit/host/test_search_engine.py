@@ -12,7 +12,7 @@ import pytest
 
 from runtime_observability.core import prefix_mark, shards
 from runtime_observability.core.search_engine import Answer, UnfitError
-from runtime_observability.core.shards import Wanted
+from runtime_observability.core.shards import WantedIndices
 from runtime_observability.core.versions import Version
 from runtime_observability.host import docker, search_engine
 from runtime_observability.host.docker import Daemon
@@ -55,7 +55,9 @@ def test_the_number_of_replicas_is_printed(
     check = Mock(return_value=1)
     monkeypatch.setattr(search_engine, "check", check)
     assert run(monkeypatch) == 0
-    check.assert_called_once_with(CLUSTER, "traced-dev", Version.parse("2.13.0"), Wanted(7, 3, -1))
+    check.assert_called_once_with(
+        CLUSTER, "traced-dev", Version.parse("2.13.0"), WantedIndices(7, 3, -1)
+    )
     assert json.loads(capsys.readouterr().out) == {"replicas": 1}
 
 
@@ -92,10 +94,10 @@ def test_the_first_address_must_answer_because_jaeger_starts_with_it_alone(
     monkeypatch.setattr(Cluster, "ask", ask)
     cluster, jaeger = replace(CLUSTER, urls=urls), Version.parse("2.13.0")
     if not told:
-        assert search_engine.check(cluster, "traced-dev", jaeger, Wanted(7, 1, -1)) == 0
+        assert search_engine.check(cluster, "traced-dev", jaeger, WantedIndices(7, 1, -1)) == 0
         return
     with pytest.raises(UnfitError) as refused:
-        search_engine.check(cluster, "traced-dev", jaeger, Wanted(7, 1, -1))
+        search_engine.check(cluster, "traced-dev", jaeger, WantedIndices(7, 1, -1))
     assert str(refused.value).startswith(told)
     assert ("first address" in str(refused.value)) == (len(urls) > 1)
 
@@ -118,9 +120,9 @@ def test_days_without_room_in_the_cluster_are_refused_before_jaeger_goes(
         lambda _, paths, *__: [Answer(answers.get(p, "[]"), 200, 0, "") for p in paths],
     )
     jaeger = Version.parse("2.13.0")
-    assert search_engine.check(CLUSTER, "traced-dev", jaeger, Wanted(7, 1, -1)) == 0
+    assert search_engine.check(CLUSTER, "traced-dev", jaeger, WantedIndices(7, 1, -1)) == 0
     with pytest.raises(UnfitError, match="it has room for 16"):
-        search_engine.check(CLUSTER, "traced-dev", jaeger, Wanted(8, 1, -1))
+        search_engine.check(CLUSTER, "traced-dev", jaeger, WantedIndices(8, 1, -1))
 
 
 @pytest.mark.parametrize(
@@ -159,7 +161,7 @@ def test_indices_that_another_docker_used_last_are_told(
         return [Answer(answers.get(path, "[]"), code, 0, "") for path in paths]
 
     monkeypatch.setattr(Cluster, "ask", ask)
-    search_engine.check(CLUSTER, prefix, Version.parse("2.13.0"), Wanted(7, 1, -1))
+    search_engine.check(CLUSTER, prefix, Version.parse("2.13.0"), WantedIndices(7, 1, -1))
     said = capsys.readouterr().err
     assert (prefix_mark.warning(prefix, before) in said) is told
     own = (prefix_mark.path(prefix), "PUT", prefix_mark.document(prefix, "of-this-docker"))

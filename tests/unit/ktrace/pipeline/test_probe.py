@@ -15,7 +15,7 @@ import pytest
 from ktrace.jaeger import Jaeger, JaegerError
 from ktrace.pipeline import pod_watch, probe, probe_pod, probe_trace
 from ktrace.pipeline.probe_pod import CreatedPod, ProbeError, SilenceError
-from ktrace.pipeline.probe_trace import Wanted
+from ktrace.pipeline.probe_trace import Demand
 from ktrace.text import clean
 from runtime_observability.core import origin
 from runtime_observability.core.naming import Names
@@ -86,7 +86,7 @@ class Cluster:
             ApiServer(self.kubeconfig),
             image="pause:3.6",
             seconds=seconds,
-            wanted=Wanted(tuple(demanded), tuple(expected)),
+            wanted=Demand(tuple(demanded), tuple(expected)),
         )
 
     def _api(self, request: Request) -> Reply:

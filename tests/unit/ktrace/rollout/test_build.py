@@ -11,7 +11,7 @@ import pytest
 from ktrace.errors import KtraceError, UnreachableError, UsageError
 from ktrace.rollout import chain as chains
 from ktrace.rollout import verdict
-from ktrace.rollout.cluster import Wanted
+from ktrace.rollout.cluster import Selection
 from ktrace.rollout.kinds import DAEMON_SET, DEPLOYMENT, JOB, PODS, REPLICA_SET, STATEFUL_SET, Kind
 from ktrace.rollout.look import Look
 from ktrace.rollout.model import Part, RolledPod, Rollout, State
@@ -30,7 +30,7 @@ def shown(
     **wanted: Any,
 ) -> Rollout:
     jaeger = starts.jaeger(*cluster.traces(), *more)
-    (rollout,) = Look(jaeger, cluster, Wanted(kind, NAMESPACE, name, **wanted)).wait(0)
+    (rollout,) = Look(jaeger, cluster, Selection(kind, NAMESPACE, name, **wanted)).wait(0)
     return rollout
 
 
@@ -499,7 +499,7 @@ def test_all_workloads_of_a_kind() -> None:
     other["spec"]["template"] = rollouts.template("api:1")
     cluster.objects[DEPLOYMENT].append(other)
     jaeger = starts.jaeger(*cluster.traces())
-    found = Look(jaeger, cluster, Wanted(DEPLOYMENT, "")).wait(0)
+    found = Look(jaeger, cluster, Selection(DEPLOYMENT, "")).wait(0)
     assert [rollout.what for rollout in found] == ["deployment shop/web", "deployment shop/api"]
     assert len(found[0].pods) == 3
     assert found[1].pods == ()
@@ -508,7 +508,7 @@ def test_all_workloads_of_a_kind() -> None:
 def test_without_a_cluster_nothing_is_said_to_be_ready() -> None:
     cluster = rollouts.deployment([*three(), *old(2)])
     jaeger = starts.jaeger(*cluster.traces())
-    wanted = Wanted(DEPLOYMENT, NAMESPACE, "web")
+    wanted = Selection(DEPLOYMENT, NAMESPACE, "web")
     (rollout,) = Look(jaeger, "no kubeconfig is known", wanted).wait(0)
     assert title(rollout) == (
         "deployment shop/web: 3 pods seen; which pods are wanted is not known without the cluster"
@@ -521,16 +521,18 @@ def test_without_a_cluster_nothing_is_said_to_be_ready() -> None:
 @pytest.mark.parametrize(
     ("wanted", "error", "told"),
     [
-        (Wanted(DEPLOYMENT, NAMESPACE, "other"), KtraceError, "Jaeger has no pod with a name"),
+        (Selection(DEPLOYMENT, NAMESPACE, "other"), KtraceError, "Jaeger has no pod with a name"),
         (
-            Wanted(PODS, NAMESPACE, selector="a=b"),
+            Selection(PODS, NAMESPACE, selector="a=b"),
             UsageError,
             "pods a=b in shop: the cluster alone",
         ),
-        (Wanted(DEPLOYMENT, ""), UsageError, "deployments in all namespaces: the cluster alone"),
+        (Selection(DEPLOYMENT, ""), UsageError, "deployments in all namespaces: the cluster alone"),
     ],
 )
-def test_what_needs_the_cluster_says_so(wanted: Wanted, error: type[Exception], told: str) -> None:
+def test_what_needs_the_cluster_says_so(
+    wanted: Selection, error: type[Exception], told: str
+) -> None:
     jaeger = starts.jaeger(*rollouts.deployment(three()).traces())
     with pytest.raises(error, match=told):
         Look(jaeger, "no kubeconfig is known", wanted).wait(0)
@@ -572,7 +574,7 @@ def test_an_answer_that_is_no_workload(make: Callable[[], Any]) -> None:
             return make()
 
     with pytest.raises(UnreachableError):
-        Look(starts.jaeger(), Odd(), Wanted(DEPLOYMENT, NAMESPACE, "web")).wait(0)
+        Look(starts.jaeger(), Odd(), Selection(DEPLOYMENT, NAMESPACE, "web")).wait(0)
 
 
 # --- a ReplicaSet that a Deployment scales --------------------------------------------------------

@@ -17,7 +17,7 @@ from ktrace.podstart.pod import pod_of
 from ktrace.podstart.search import look_for_start
 from ktrace.rollout import look as rollout_look
 from ktrace.rollout import pool
-from ktrace.rollout.cluster import Wanted
+from ktrace.rollout.cluster import Selection
 from ktrace.rollout.kinds import DEPLOYMENT
 from ktrace.rollout.look import Look
 from ktrace.rollout.model import Rollout
@@ -57,7 +57,7 @@ def others() -> list[dict[str, Any]]:
 
 
 def shown(made: Cluster, store: Store, seconds: float = 0) -> Rollout:
-    wanted = Wanted(DEPLOYMENT, NAMESPACE, "web")
+    wanted = Selection(DEPLOYMENT, NAMESPACE, "web")
     (rollout,) = Look(fake.client(store.answer), made, wanted).wait(seconds)
     return rollout
 
@@ -214,7 +214,7 @@ def test_spans_that_arrive_later_are_seen(clock: Clock) -> None:
     made = cluster(3)
     late, *there = made.traces()[1:]
     store = Store([*there, rollouts.written()])
-    look = Look(fake.client(store.answer), made, Wanted(DEPLOYMENT, NAMESPACE, "web"))
+    look = Look(fake.client(store.answer), made, Selection(DEPLOYMENT, NAMESPACE, "web"))
     (before,) = look.wait(0)
     store.add(late)
     (after,) = look.wait(0)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ktrace.jaeger import Jaeger
 from ktrace.rollout import verdict
-from ktrace.rollout.cluster import Wanted
+from ktrace.rollout.cluster import Selection
 from ktrace.rollout.kinds import DAEMON_SET, DEPLOYMENT, JOB, PODS, STATEFUL_SET, Kind
 from ktrace.rollout.look import Look
 from ktrace.rollout.model import Part, Rollout, State
@@ -114,7 +114,7 @@ def fake_pods(draw: st.DrawFn, kind: Kind, number: int) -> FakePod:
 
 def shown(kind: Kind, cluster: Cluster, traces: list[Any]) -> Rollout:
     ANSWER.append(starts.handler(*traces))
-    wanted = Wanted(kind, NAMESPACE, "" if kind is PODS else "web")
+    wanted = Selection(kind, NAMESPACE, "" if kind is PODS else "web")
     (rollout,) = Look(JAEGER, cluster, wanted).wait(0)
     ANSWER.pop()
     return rollout
