@@ -46,13 +46,13 @@ Judgement = Callable[[dict[str, Any]], str]
 
 
 @pytest.fixture(scope="module")
-def k3d() -> Judgement:
+def k3d(tmp_path_factory: pytest.TempPathFactory) -> Judgement:
     """k3d's own reader, up to where it would create the first object in Docker."""
-    cache = Cache.of_this_user()
+    cache, copies = Cache.of_this_user(), tmp_path_factory.mktemp("copies")
     program = prepare(cache, [programs.k3d_check])[programs.k3d_check.name] / "check"
 
     def read(config: dict[str, Any]) -> str:
-        return refusal([str(program)], documents.dump(config))
+        return refusal(["env", f"TMPDIR={copies}", str(program)], documents.dump(config))
 
     return read
 
