@@ -200,14 +200,14 @@ def _hold(
     *,
     opts: pulumi.ResourceOptions,
 ) -> local.Command:
-    """Its delete fails while there is the ``note`` of `_keep` and nodes are on the ``network``."""
+    """Its delete fails while there is the ``note`` of `_keep` and nodes are on this ``network``."""
     return _commands.guard(
         name,
         ["refuse_connected.sh"],
         {
             "OWNER": args.owner,
             "CLUSTER": args.cluster,
-            "NETWORK": args.network,
+            "NETWORK": network.id,
             "DIRECTORY": args.directory,
             "NOTE": note,
         },

@@ -12,6 +12,8 @@ from lab.machine.venv import SCRIPTS
 from lab.paths import PROJECT
 from runtime_observability.host.downloads import MIRROR
 
+_PULUMI = "127.0.0.1"
+
 
 def variables(machine: Machine, docker_host: str) -> dict[str, str]:
     """Return the variables; the user's own settings of Pulumi are kept.
@@ -39,12 +41,27 @@ def variables(machine: Machine, docker_host: str) -> dict[str, str]:
         exports[plugins.NO_DOWNLOADS] = "false"
     if "pulumi" in machine.tools:
         exports["PULUMI_SKIP_UPDATE_CHECK"] = "true"
+    exports |= _to_pulumi_without_a_proxy()
     exports |= plugins.from_mirror(os.environ.get(MIRROR, ""))
     if "PULUMI_BACKEND_URL" not in os.environ and not logged_in:
         exports["PULUMI_BACKEND_URL"] = f"file://{PROJECT}"
     if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & os.environ.keys():
         exports["PULUMI_CONFIG_PASSPHRASE"] = ""
     return exports
+
+
+def _to_pulumi_without_a_proxy() -> dict[str, str]:
+    """What keeps a program from asking the proxy for Pulumi, which is at 127.0.0.1.
+
+    The library of gRPC for Python makes no exception of it by itself, and Pulumi's SDK leaves the
+    proxy on (seen with grpcio 1.85.3 and pulumi 3.272.0).
+    """
+    if not any(map(os.environ.get, ("grpc_proxy", "https_proxy", "http_proxy"))):
+        return {}
+    known = os.environ.get("no_grpc_proxy") or os.environ.get("no_proxy") or ""
+    if _PULUMI in map(str.strip, known.split(",")):
+        return {}
+    return {"no_grpc_proxy": ",".join(filter(None, (known, _PULUMI)))}
 
 
 def _logged_in(folder: Path) -> bool:

@@ -193,7 +193,6 @@ class ConfigFilesArgs:
 class ClusterGuardArgs:
     owner: str
     cluster: str
-    network: str
     directory: str
     digest: str
     """Of what the nodes were created from: another one is another cluster."""

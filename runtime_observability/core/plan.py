@@ -134,7 +134,6 @@ def make_plan(
         cluster_guard=ClusterGuardArgs(
             names.owner,
             names.cluster,
-            names.network,
             str(names.directory),
             digest,
             standing=min(observed.created_from, default=""),

@@ -69,7 +69,7 @@ def use(choice: Choice) -> None:
 def variables(address: str) -> dict[str, str]:
     """What docker and k3d need in their environment to use the daemon at ``address``."""
     tls = {name: os.environ[name] for name in _TLS if os.environ.get(name)}
-    return {"DOCKER_HOST": address, **(tls if urlsplit(address).scheme == "tcp" else {})}
+    return {"DOCKER_HOST": address, **(tls if address.startswith("tcp:") else {})}
 
 
 def resolved(address: str) -> str:
@@ -81,7 +81,7 @@ def resolved(address: str) -> str:
 
 def command_line_address() -> str:
     """The daemon that docker and k3d use. Raises CommandError."""
-    if named := os.environ.get("DOCKER_HOST"):  # it overrides every context
+    if named := os.environ.get("DOCKER_HOST", "").strip():  # it overrides every context
         return named
     return runner.run(["docker", "context", "inspect", "--format", _FORMAT]).checked().strip()
 
@@ -121,7 +121,17 @@ def refuse_a_context(context: str, address: str) -> list[Problem]:
 
 def refuse_a_daemon_elsewhere(host: str) -> list[Problem]:
     """Ports are published on the daemon's own 127.0.0.1, and nodes mount this folder's files."""
-    address = urlsplit(host)
+    try:
+        address = urlsplit(host)
+    except ValueError as error:
+        return [
+            Problem(
+                _KEY,
+                f"the daemon's address is {host}",
+                str(error),
+                "name a local socket in DOCKER_HOST or docker:host",
+            )
+        ]
     if address.scheme not in ("ssh", "tcp", "http", "https") or (
         address.scheme != "ssh" and address.hostname in ("127.0.0.1", "localhost", "::1")
     ):

@@ -63,6 +63,18 @@ def test_all_that_stood_still_while_its_network_was_pruned_goes_on(
         standing.expect_no_changes()
 
 
+def test_a_network_that_was_removed_under_what_runs_is_made_again(standing: Stack) -> None:
+    """The nodes are on the next one before Pulumi replaces the last guard of the one before."""
+    before = standing.ids()
+    for name in (standing.server, standing.jaeger, standing.collector):
+        standing.docker("network", "disconnect", "--force", standing.cluster, name)
+    standing.docker("network", "rm", standing.cluster)
+    standing.pulumi("up", "--yes", "--skip-preview", "--refresh")
+    assert standing.ids()[standing.server] == before[standing.server]
+    expect_a_pod_to_run(standing)
+    standing.expect_no_changes()
+
+
 def test_a_stopped_node_is_started_and_not_replaced(standing: Stack) -> None:
     before = standing.ids()
     standing.docker("stop", "--time", "5", standing.server)

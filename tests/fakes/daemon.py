@@ -553,6 +553,8 @@ def _matches(listed: DockerObject, condition: str) -> bool:
             return value in listed.networks
         case "name":
             return re.search(value, listed.name) is not None
+        case "id":
+            return listed.id.startswith(value)
     raise NotImplementedError(condition)
 
 

@@ -244,7 +244,7 @@ def test_a_command_has_these_inputs_and_no_other(stack: Run) -> None:
         "cluster-guard-hold": guard(
             ["refuse_connected.sh"],
             [NETWORK_ID],
-            CLUSTER | {"NETWORK": "traced-dev", "NOTE": "cluster.kept"},
+            CLUSTER | {"NETWORK": NETWORK_ID, "NOTE": "cluster.kept"},
         ),
         "cluster-guard-keep": guard(
             ["release_cluster.sh"],
@@ -260,7 +260,7 @@ def test_a_command_has_these_inputs_and_no_other(stack: Run) -> None:
         "backends-guard-hold": guard(
             ["refuse_connected.sh"],
             [NETWORK_ID],
-            CLUSTER | {"NETWORK": "traced-dev", "NOTE": "backends.kept"},
+            CLUSTER | {"NETWORK": NETWORK_ID, "NOTE": "backends.kept"},
         ),
         "backends-guard-keep": guard(
             ["release_cluster.sh"],

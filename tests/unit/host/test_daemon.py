@@ -38,6 +38,8 @@ def test_the_stacks_own_daemon_overrides_both(
     assert choose({"host": "unix:///own.sock"}) == Choice("unix:///own.sock")
     monkeypatch.setenv("DOCKER_HOST", "unix:///a.sock")
     assert choose({"host": "unix:///own.sock"}) == Choice("unix:///own.sock")
+    monkeypatch.setenv("DOCKER_HOST", " unix:///a.sock ")  # docker takes it, too
+    assert choose({}) == Choice("unix:///a.sock")
     assert choose({"host": " unix:///own.sock\n"}) == Choice("unix:///own.sock"), "it is one daemon"
 
 
@@ -54,6 +56,16 @@ def test_two_names_of_one_socket_are_one_daemon(daemon: FakeDaemon, tmp_path: Pa
 def test_what_is_not_a_socket_keeps_its_address() -> None:
     assert daemons.resolved("tcp://127.0.0.1:2375") == "tcp://127.0.0.1:2375"
     assert daemons.resolved("npipe:////./pipe/docker_engine") == "npipe:////./pipe/docker_engine"
+
+
+def test_an_address_that_is_none_is_refused() -> None:
+    chosen = choose({"host": "tcp://[::1"})
+    (problem,) = map(str, chosen.problems)
+    assert problem == (
+        "Docker: the daemon's address is tcp://[::1: Invalid IPv6 URL. Name a local socket in "
+        "DOCKER_HOST or docker:host"
+    )
+    assert daemons.variables(chosen.address) == {"DOCKER_HOST": "tcp://[::1"}
 
 
 def test_without_docker_there_is_no_choice_but_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:

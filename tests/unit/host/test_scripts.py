@@ -340,17 +340,20 @@ def test_nodes_without_their_network_are_kept_too(
     assert daemon.names == kept - {names.network}
 
 
-@pytest.mark.parametrize("case", ["told to", "gone", "another", "destroy"])
+@pytest.mark.parametrize("case", ["told to", "gone", "another", "connected", "destroy"])
 def test_no_network_is_replaced_that_nodes_of_a_kept_cluster_are_on(
     daemon: FakeDaemon, names: Names, kept: set[str], case: str
 ) -> None:
     if case == "gone":
         daemon.networks.clear()
-    if case == "another":  # one that a killed run has made
+    if case in ("another", "connected"):  # one that this run or a killed one has made
         daemon.networks[0].id = "id-of-the-next-one"
+    if case == "connected":  # by ensure
+        daemon.containers[0].networks[:] = ["id-of-the-next-one"]
     if case == "destroy":
         sh(RELEASE, daemon, **values(names))
-    done = sh(HOLD, daemon, **values(names))
+    network = f"id-of-{names.network}"
+    done = sh(HOLD, daemon, **values(names) | {"NETWORK": network})
     told = "cluster traced-dev was not removed: this is no `pulumi destroy`" in done.stderr
     assert (done.returncode, told) == ((1, True) if case == "told to" else (0, False))
     assert daemon.names == kept - ({names.network} if case == "gone" else set())

@@ -23,8 +23,7 @@ OF_PULUMI = (
     "PULUMI_CONFIG_PASSPHRASE",
     "PULUMI_CONFIG_PASSPHRASE_FILE",
 )
-
-
+OF_GRPC = ("grpc_proxy", "https_proxy", "http_proxy", "no_grpc_proxy", "no_proxy")
 TOOLS = {"pulumi": programs.pulumi, "k3d": programs.k3d}
 
 
@@ -42,7 +41,7 @@ def machine(cache: Cache, *, lab: bool) -> Machine:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's Pulumi folder; nothing else of the user's is set."""
-    for name in (*OF_PULUMI, OVERRIDES, MIRROR):
+    for name in (*OF_PULUMI, *OF_GRPC, OVERRIDES, MIRROR):
         monkeypatch.delenv(name, raising=False)
     folder = tmp_path / "pulumi"
     folder.mkdir()
@@ -61,6 +60,29 @@ PATH = f"/usr/bin:{SCRIPTS}"
 def tools(cache: Cache) -> str:
     """The outputs of the lab's tools, as on PATH."""
     return ":".join(str(step.output(cache)) for step in TOOLS.values())
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(
+    ("variables", "direct"),
+    [
+        ({"https_proxy": "http://proxy.example:3128"}, "127.0.0.1"),
+        ({"http_proxy": "proxy.example", "no_proxy": "localhost,.example"},
+         "localhost,.example,127.0.0.1"),
+        ({"grpc_proxy": "http://proxy.example", "no_grpc_proxy": "a", "no_proxy": "b"},
+         "a,127.0.0.1"),
+        ({"http_proxy": "http://proxy.example", "no_proxy": "localhost, 127.0.0.1"}, None),
+        ({"http_proxy": "", "HTTP_PROXY": "http://proxy.example"}, None),
+    ],
+)  # fmt: skip
+def test_pulumi_reaches_its_program_without_the_proxy(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], direct: str | None
+) -> None:
+    """gRPC's own library sends even 127.0.0.1 through a proxy; Pulumi's SDK lets it."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    exports = shell.variables(machine(cache, lab=False), DEFAULT_HOST)
+    assert exports.get("no_grpc_proxy") == direct
 
 
 @pytest.mark.usefixtures("home")
