@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from runtime_observability.host import progress, runner
+from runtime_observability.host import lives, progress, runner
 
 _ERROR_PATTERNS = (
     re.compile(r"level=fatal"),
@@ -52,7 +52,8 @@ _WEBHOOK_CURE = (
     "delete its configuration, of which `kubectl get validatingwebhookconfigurations,"
     "mutatingwebhookconfigurations` lists all, then run `pulumi up` again"
 )
-CURES = (_INOTIFY_CURE, _WEBHOOK_CURE)
+_STOPPED_CURE = "`pulumi up` starts it again"
+CURES = (_INOTIFY_CURE, _WEBHOOK_CURE, _STOPPED_CURE)
 """Of what another cluster would meet, too, or what this one has without being broken."""
 _CRASH = re.compile(r"(panic|fatal error): ")
 """Heads a Go program's last words; stacks of more than three lines follow."""
@@ -61,7 +62,8 @@ _HINT = re.compile(r"(You can now use it like this|kubectl cluster-info|export K
 """k3d's advice on its own kubeconfig, which does not apply: the stack has another one."""
 _CHECK_SECONDS = 2
 _DEAD_SECONDS = 8
-"""A node without a k3s process for this long has failed: its entrypoint starts k3s only once."""
+"""A node without a k3s process for this long has failed: its entrypoint starts k3s only once. One
+that somebody stopped does not come back by itself."""
 
 
 def environment(tools_image: str, scratch: str) -> dict[str, str]:
@@ -111,6 +113,7 @@ class NodeWatch:
         self._logs = dict.fromkeys(nodes, "")
         self._containerd: dict[str, str] = {}
         self._alive_at: dict[str, float] = {}
+        self._ran: set[str] = set()
         self._next_check = 0.0
 
     def check(self) -> str | None:
@@ -125,12 +128,24 @@ class NodeWatch:
             self._logs[node] = (logs.stdout + logs.stderr) or self._logs[node]
             if _BY_CONTAINERD.search(self._logs[node]):
                 self._containerd[node] = _end_of_containerd_log(node)
-            top = runner.run(["docker", "top", node])
-            now = time.monotonic()
-            if top.code or re.search(r"k3s (server|agent)", top.stdout):
-                self._alive_at[node] = now
-            elif now - self._alive_at.setdefault(node, now) > _DEAD_SECONDS:
-                return f"k3s in {node} has exited"
+            if failure := self._failure(node):
+                return failure
+        return None
+
+    def _failure(self, node: str) -> str | None:
+        """Why a node has failed, if it has. One that has not run yet is still to be started."""
+        top = runner.run(["docker", "top", node])
+        now = time.monotonic()
+        stopped = ""
+        if top.code:
+            stopped = _how_it_was_stopped(node) if node in self._ran else ""
+            is_alive = not stopped
+        elif is_alive := bool(re.search(r"k3s (server|agent)", top.stdout)):
+            self._ran.add(node)
+        if is_alive:
+            self._alive_at[node] = now
+        elif now - self._alive_at.setdefault(node, now) > _DEAD_SECONDS:
+            return stopped or f"k3s in {node} has exited"
         return None
 
     def errors(self) -> str:
@@ -154,6 +169,15 @@ def kubeconfig(cluster: str) -> str:
     """The text of a cluster's kubeconfig, as its first server has it."""
     quiet = {**os.environ, "LOG_LEVEL": "error"}
     return runner.run(["k3d", "kubeconfig", "get", cluster], environment=quiet).checked()
+
+
+def _how_it_was_stopped(node: str) -> str:
+    """Empty unless somebody stopped it: Docker starts a node that ended by itself again."""
+    life = lives.read(node).get(node)
+    if life is None or life.state != "exited":
+        return ""
+    code = life.exit_code
+    return f"{node} was stopped (exit code {code}) while it was waited for: {_STOPPED_CURE}"
 
 
 def _end_of_containerd_log(node: str) -> str:
