@@ -726,6 +726,33 @@ def test_an_agent_that_cannot_be_drained_stays(
 
 
 @pytest.mark.usefixtures("readiness")
+def test_every_pod_that_keeps_an_agent_from_being_drained_is_told(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    """Told one at a time, each would cost a drain of two minutes. As kubectl v1.36 says it."""
+    standing(daemon, names, spec)
+    reasons = [
+        'error when waiting for pod "finalized" in namespace "default" to terminate: global '
+        "timeout reached: 2m0s",
+        'error when evicting pods/"web" -n "default": global timeout reached: 2m0s',
+    ]
+    agent = names.node("agent", 0)
+    daemon.kubectl["drain"] = Answer(
+        stderr=f'There are pending pods in node "{agent}" when an error occurred: [...]\n'
+        "pod/finalized\npod/web\n"
+        f'error: unable to drain node "{agent}" due to error: [...], continuing command...\n'
+        f"There are pending nodes to be drained:\n {agent}\n" + "\n".join(reasons),
+        code=1,
+    )
+    with pytest.raises(agents.AgentsError) as failed:
+        run(names, spec_of(names))
+    assert str(failed.value) == (
+        f"{agent} cannot be drained and stays: {'; '.join(reasons)}. Free it of these pods, or "
+        "keep as many agents, then run `pulumi up` again"
+    )
+
+
+@pytest.mark.usefixtures("readiness")
 def test_an_agent_too_many_that_never_joined_is_removed(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec
 ) -> None:
