@@ -24,6 +24,7 @@ _DRAIN_SECONDS = 120
 _DELETE_SECONDS = 20
 _CREATE_SECONDS = 120
 _KEPT = "node-password.k3s"
+_LEFT = "There are pending nodes to be drained:"
 _HOSTNAME = "kubernetes.io/hostname"
 
 
@@ -119,10 +120,18 @@ def _drain(agent: str, *, server: str) -> None:
         timeout=_DRAIN_SECONDS + 30,
     )  # fmt: skip
     if drained.code and f'nodes "{agent}" not found' not in drained.stderr:
+        reasons = _reasons(drained)
+        pods = "that pod" if len(reasons) == 1 else "these pods"
         raise AgentsError(
-            f"{agent} cannot be drained and stays: {_last_line(drained)}. Free it of that pod, or "
+            f"{agent} cannot be drained and stays: {'; '.join(reasons)}. Free it of {pods}, or "
             "keep as many agents, then run `pulumi up` again"
         )
+
+
+def _reasons(drained: runner.Result) -> list[str]:
+    """Why a drain failed, a line for each pod: kubectl says them after the nodes that are left."""
+    _, _, end = drained.stderr.partition(_LEFT)
+    return [line for line in end.splitlines() if line.startswith("err")] or [_last_line(drained)]
 
 
 def forget(agents: Sequence[str], *, server: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from runtime_observability.core.transition import named_by_docker
 from runtime_observability.host import api_server
 from runtime_observability.host.api_server import ApiServer
 from runtime_observability.host.http import httpx
+
+_REPORT_SECONDS = 20
+"""A kubelet reports every 10 s, and Kubernetes looks every 5 s."""
 
 
 def find(names: Names, record: Record) -> list[str]:
@@ -24,7 +28,11 @@ def find(names: Names, record: Record) -> list[str]:
             status = api.status("/readyz")
             if status == httpx.codes.OK:
                 lacks = unknown(api, record.nodes, record.spec["k3d"])
-                return [f"node {node} runs, and the API server does not know it" for node in lacks]
+                quiet = _silent(api, record.nodes)
+                return [
+                    *(f"node {node} runs, and the API server does not know it" for node in lacks),
+                    *(f"node {node} runs, and its kubelet does not report" for node in quiet),
+                ]
     except api_server.UnusableKubeconfigError:
         return [f"{names.kubeconfig} cannot be read"]
     except httpx.HTTPError as error:
@@ -38,21 +46,51 @@ def find(names: Names, record: Record) -> list[str]:
 
 
 def reasons_to_restart(
-    kubeconfig: Path, nodes: Sequence[str], config: Mapping[str, Any], starting: Collection[str]
+    kubeconfig: Path,
+    nodes: Sequence[str],
+    config: Mapping[str, Any],
+    servers: Collection[str],
+    has_started: Callable[[str], bool],
 ) -> dict[str, str]:
-    """By node; a node that is ``starting`` may still join.
+    """By node. A server that has not ``has_started`` may still join, and a kubelet still report.
 
     k3s signs its credentials for a year and renews them only when it starts
-    (docs.k3s.io/cli/certificate); a node joins only then, too.
+    (docs.k3s.io/cli/certificate); a node joins only then, too. Takes 20 s longer where a kubelet
+    does not report: one that was paused reports again by then.
     """
     try:
         with ApiServer(kubeconfig) as api:
             if api.status("/readyz") == httpx.codes.UNAUTHORIZED:
                 return dict.fromkeys(nodes, "the cluster's own credentials have expired")
             lacks = unknown(api, nodes, config)
+            quiet = _silent_for_long(api, nodes)
     except (api_server.UnusableKubeconfigError, httpx.HTTPError):
         return {}  # the wait for the cluster has the reason
-    return {name: "it is not in Kubernetes" for name in lacks if name not in starting}
+    hung = dict.fromkeys(filter(has_started, quiet), "its kubelet does not report")
+    gone = [name for name in lacks if name not in servers or has_started(name)]
+    return hung | dict.fromkeys(gone, "it is not in Kubernetes")
+
+
+def _silent_for_long(api: ApiServer, nodes: Sequence[str]) -> list[str]:
+    for _ in range(_REPORT_SECONDS):
+        if not (found := _silent(api, nodes)):
+            return []
+        time.sleep(1)
+    return found
+
+
+def _silent(api: ApiServer, nodes: Sequence[str]) -> list[str]:
+    """Kubernetes says Unknown, and not False, once it has not heard of a kubelet for 50 s."""
+    try:
+        known = {
+            node["metadata"]["name"]: condition["status"]
+            for node in api.get("/api/v1/nodes")["items"]
+            for condition in node.get("status", {}).get("conditions", ())
+            if condition["type"] == "Ready"
+        }
+    except (api_server.ApiError, LookupError, TypeError):
+        return []
+    return [node for node in nodes if known.get(node) == "Unknown"]
 
 
 def unknown(api: ApiServer, nodes: Sequence[str], config: Mapping[str, Any]) -> list[str]:

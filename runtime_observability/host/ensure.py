@@ -244,9 +244,8 @@ class Ensure:
     def reasons_to_restart(self, present: Sequence[str]) -> dict[str, str]:
         kubeconfig.write(self.names.kubeconfig, self.names.cluster)
         servers = self.nodes[: self.spec.config["servers"]]
-        starting = [name for name in servers if name in present and not self.has_started(name)]
         return api_drift.reasons_to_restart(
-            self.names.kubeconfig, present, self.spec.config, starting
+            self.names.kubeconfig, present, self.spec.config, servers, self.has_started
         )
 
     def start(self, stopped: Sequence[str], present: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from runtime_observability.host import progress, runner
+from runtime_observability.host import lives, progress, runner
 
 _ERROR_PATTERNS = (
     re.compile(r"level=fatal"),
@@ -52,6 +52,7 @@ _WEBHOOK_CURE = (
     "delete its configuration, of which `kubectl get validatingwebhookconfigurations,"
     "mutatingwebhookconfigurations` lists all, then run `pulumi up` again"
 )
+_STOPPED_CURE = "`pulumi up` starts it again"
 _CRASH = re.compile(r"(panic|fatal error): ")
 """Heads a Go program's last words; stacks of more than three lines follow."""
 _LOGGED = re.compile(r'time="[^"]*" level=(?P<level>\w+) msg="(?P<text>.*)"\Z')
@@ -59,7 +60,8 @@ _HINT = re.compile(r"(You can now use it like this|kubectl cluster-info|export K
 """k3d's advice on its own kubeconfig, which does not apply: the stack has another one."""
 _CHECK_SECONDS = 2
 _DEAD_SECONDS = 8
-"""A node without a k3s process for this long has failed: its entrypoint starts k3s only once."""
+"""A node without a k3s process for this long has failed: its entrypoint starts k3s only once. One
+that somebody stopped does not come back by itself."""
 
 
 class CurableError(runner.CommandError):
@@ -113,6 +115,8 @@ class NodeWatch:
         self._logs = dict.fromkeys(nodes, "")
         self._containerd: dict[str, str] = {}
         self._alive_at: dict[str, float] = {}
+        self._ran: set[str] = set()
+        self._stopped: set[str] = set()
         self._next_check = 0.0
 
     def check(self) -> str | None:
@@ -127,12 +131,25 @@ class NodeWatch:
             self._logs[node] = (logs.stdout + logs.stderr) or self._logs[node]
             if _BY_CONTAINERD.search(self._logs[node]):
                 self._containerd[node] = _end_of_containerd_log(node)
-            top = runner.run(["docker", "top", node])
-            now = time.monotonic()
-            if top.code or re.search(r"k3s (server|agent)", top.stdout):
-                self._alive_at[node] = now
-            elif now - self._alive_at.setdefault(node, now) > _DEAD_SECONDS:
-                return f"k3s in {node} has exited"
+            if failure := self._failure(node):
+                return failure
+        return None
+
+    def _failure(self, node: str) -> str | None:
+        """Why a node has failed, if it has. One that has not run yet is still to be started."""
+        top = runner.run(["docker", "top", node])
+        stopped = ""
+        if top.code:
+            stopped = _how_it_was_stopped(node) if node in self._ran else ""
+            is_alive = not stopped
+        elif is_alive := bool(re.search(r"k3s (server|agent)", top.stdout)):
+            self._ran.add(node)
+        now = time.monotonic()
+        if is_alive:
+            self._alive_at[node] = now
+        elif now - self._alive_at.setdefault(node, now) > _DEAD_SECONDS:
+            self._stopped |= {node} if stopped else set()
+            return stopped or f"k3s in {node} has exited"
         return None
 
     def error(self, failure: str) -> runner.CommandError:
@@ -155,6 +172,7 @@ class NodeWatch:
         refusals = map(_BY_WEBHOOK.search, self._logs.values())
         webhooks = {refusal["webhook"] for refusal in refusals if refusal}
         cures = [f"{webhook}: {_WEBHOOK_CURE}" for webhook in sorted(webhooks)]
+        cures += [f"{node}: {_STOPPED_CURE}" for node in sorted(self._stopped)]
         logs = (*self._logs.values(), *self._containerd.values())
         return cures + [_INOTIFY_CURE] * any(map(_NO_INOTIFY.search, logs))
 
@@ -163,6 +181,14 @@ def kubeconfig(cluster: str) -> str:
     """The text of a cluster's kubeconfig, as its first server has it."""
     quiet = {**os.environ, "LOG_LEVEL": "error"}
     return runner.run(["k3d", "kubeconfig", "get", cluster], environment=quiet).checked()
+
+
+def _how_it_was_stopped(node: str) -> str:
+    """Empty unless somebody stopped it: Docker starts a node that ended by itself again."""
+    life = lives.read(node).get(node)
+    if life is None or life.state != "exited":
+        return ""
+    return f"{node} was stopped (exit code {life.exit_code}) while it was waited for"
 
 
 def _end_of_containerd_log(node: str) -> str:

@@ -302,6 +302,8 @@ class FakeDaemon:
             case ["exec", _, "sh", "-c", _, "sh", *arguments]:
                 return self.in_nodes(arguments[-1])
             case ["top", name]:
+                if self._has(name) and self._container(name).state not in ("running", "paused"):
+                    return Answer(stderr=f"container {name} is not running\n", code=1)
                 return self._output(name, "top")
             case ["container", "inspect", "--format", "{{json .NetworkSettings.Networks}}", name]:
                 if not self._has(name):

@@ -6,9 +6,9 @@ import contextlib
 import io
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -507,12 +507,47 @@ def test_a_node_that_was_deleted_in_kubernetes_starts_again(
     )
 
 
+@pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize(
+    ("answers", "since", "restarts"),
+    [
+        (["Unknown"], lambda: "2026-01-01T00:00:00Z", True),
+        (["Unknown"], now, False),
+        (["Unknown", "Unknown", "True"], lambda: "2026-01-01T00:00:00Z", False),
+        (["False"], lambda: "2026-01-01T00:00:00Z", False),
+    ],
+    ids=["hung", "starts", "was paused", "not ready, and says why"],
+)
+def test_a_node_whose_kubelet_does_not_report_starts_again(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    answers: list[str],
+    since: Callable[[], str],
+    restarts: bool,
+) -> None:
+    """The wait for one that hangs is in vain, and its end the advice to delete the cluster."""
+    standing(daemon, names, spec)
+    for node in daemon.containers:
+        node.started = since()
+    agent = names.node("agent", 0)
+    api = Answering(200, ensure.wanted_nodes(names, spec), {agent: answers})
+    monkeypatch.setattr(api_drift, "ApiServer", lambda _: contextlib.nullcontext(api))
+    run(names, spec)
+    assert changes(daemon) == (["docker kill", "start"] if restarts else [])
+    assert [call.argv[-1] for call in daemon.calls_to("docker", "kill")] == [agent][:restarts]
+
+
 @dataclass(frozen=True)
 class Answering:
     """An API server that answers /readyz with one status, and knows ``nodes``."""
 
     code: int
     nodes: tuple[str, ...] | None = None
+    ready: Mapping[str, list[str]] = field(default_factory=dict)
+    """Of nodes: the status of their condition Ready in each look, the last one from then on."""
 
     def status(self, path: str) -> int:
         assert path == "/readyz"
@@ -522,7 +557,13 @@ class Answering:
         assert path == "/api/v1/nodes"
         if self.nodes is None:
             raise api_server.ApiError(httpx.Response(503))
-        return {"items": [{"metadata": {"name": name}} for name in self.nodes]}
+        return {"items": [self._node(name) for name in self.nodes]}
+
+    def _node(self, name: str) -> dict[str, Any]:
+        statuses = self.ready.get(name, ["True"])
+        status = statuses.pop(0) if len(statuses) > 1 else statuses[0]
+        conditions = [{"type": "Ready", "status": status}]
+        return {"metadata": {"name": name}, "status": {"conditions": conditions}}
 
 
 # --- changes in place -----------------------------------------------------------------------------
@@ -723,6 +764,33 @@ def test_an_agent_that_cannot_be_drained_stays(
         run(names, spec_of(names))
     assert changes(daemon) == ["kubectl drain", "kubectl uncordon"]
     assert len(daemon.containers) == 2
+
+
+@pytest.mark.usefixtures("readiness")
+def test_every_pod_that_keeps_an_agent_from_being_drained_is_told(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    """Told one at a time, each would cost a drain of two minutes. As kubectl v1.36 says it."""
+    standing(daemon, names, spec)
+    reasons = [
+        'error when waiting for pod "finalized" in namespace "default" to terminate: global '
+        "timeout reached: 2m0s",
+        'error when evicting pods/"web" -n "default": global timeout reached: 2m0s',
+    ]
+    agent = names.node("agent", 0)
+    daemon.kubectl["drain"] = Answer(
+        stderr=f'There are pending pods in node "{agent}" when an error occurred: [...]\n'
+        "pod/finalized\npod/web\n"
+        f'error: unable to drain node "{agent}" due to error: [...], continuing command...\n'
+        f"There are pending nodes to be drained:\n {agent}\n" + "\n".join(reasons),
+        code=1,
+    )
+    with pytest.raises(agents.AgentsError) as failed:
+        run(names, spec_of(names))
+    assert str(failed.value) == (
+        f"{agent} cannot be drained and stays: {'; '.join(reasons)}. Free it of these pods, or "
+        "keep as many agents, then run `pulumi up` again"
+    )
 
 
 @pytest.mark.usefixtures("readiness")

@@ -127,6 +127,42 @@ def test_a_node_without_k3s_is_given_up(daemon: FakeDaemon, names: Names, clock:
     assert checks[4] == "k3s in k3d-traced-dev-server-0 has exited"
 
 
+def test_a_node_that_somebody_stopped_meanwhile_is_given_up_with_the_cure(
+    daemon: FakeDaemon, names: Names, clock: Clock
+) -> None:
+    """Docker starts one that ended by itself again: such a one is never exited."""
+    node = daemon.node(names)
+    watch = NodeWatch([node.name])
+    assert watch.check() is None
+    node.state, node.exit_code = "exited", 137
+    checks = [check_later(watch, clock, 2) for _ in range(5)]
+    assert checks[:4] == [None] * 4, "it may be being restarted"
+    failure = f"{node.name} was stopped (exit code 137) while it was waited for"
+    assert checks[4] == failure
+    error = watch.error(failure)
+    assert str(error).endswith(f"{node.name}: `pulumi up` starts it again")
+    assert isinstance(error, k3d.CurableError)
+
+
+@pytest.mark.parametrize("state", ["created", "exited"])
+def test_a_node_that_is_stopped_when_the_wait_begins_is_waited_for(
+    daemon: FakeDaemon, names: Names, clock: Clock, state: str
+) -> None:
+    watch = NodeWatch([daemon.node(names, state=state).name])
+    assert [check_later(watch, clock, 60) for _ in range(3)] == [None] * 3
+
+
+def test_a_node_that_docker_starts_again_and_again_is_waited_for(
+    daemon: FakeDaemon, names: Names, clock: Clock
+) -> None:
+    """As k3s where another server joins etcd at the same time."""
+    node = daemon.node(names)
+    watch = NodeWatch([node.name])
+    assert watch.check() is None
+    node.state = "restarting"
+    assert [check_later(watch, clock, 60) for _ in range(3)] == [None] * 3
+
+
 @pytest.mark.parametrize("top", ["/bin/k3s server", "k3s agent", "/usr/bin/k3s server --tls-san 0"])
 def test_a_node_with_k3s_is_waited_for(
     daemon: FakeDaemon, names: Names, clock: Clock, top: str

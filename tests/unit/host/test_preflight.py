@@ -440,6 +440,19 @@ def test_a_node_that_was_deleted_in_kubernetes_is_drift(
 
 
 @pytest.mark.usefixtures("record")
+@pytest.mark.parametrize("status", ["True", "False", "Unknown"])
+def test_a_node_whose_kubelet_does_not_report_is_drift(
+    names: Names, server: FakeServer, status: str
+) -> None:
+    node = names.node("server", 0)
+    conditions = [{"type": "Ready", "status": status}]
+    items = [{"metadata": {"name": node}, "status": {"conditions": conditions}}]
+    server.answer = lambda _: Reply(200, json.dumps({"items": items}))
+    told = f"node {node} runs, and its kubelet does not report"
+    assert seen(names).drift == ((told,) if status == "Unknown" else ())
+
+
+@pytest.mark.usefixtures("record")
 @pytest.mark.parametrize("trusted", [True, False])
 def test_only_the_clusters_own_api_server_is_believed(
     names: Names, tmp_path: Path, trusted: bool
