@@ -26,7 +26,7 @@ def _before_create(
         for found in listed():
             if (found.name, found.owner) == (name, owner):
                 remove(found.id)
-                pulumi.log.warn(f"removed {name}, which an interrupted run left behind")
+                pulumi.log.warn(f"removed {name}, which Pulumi's state does not have")
 
     return pulumi.ResourceHook(f"remove-orphaned-{name}", hook)
 

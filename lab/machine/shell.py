@@ -13,6 +13,8 @@ from lab.paths import PROJECT
 from runtime_observability.host.downloads import MIRROR
 
 _PULUMI = "127.0.0.1"
+_NO_PROXY = "no_grpc_proxy"
+"""In small letters alone; where it is set, gRPC does not read ``no_proxy``."""
 
 
 def variables(machine: Machine, docker_host: str) -> dict[str, str]:
@@ -58,10 +60,10 @@ def _to_pulumi_without_a_proxy() -> dict[str, str]:
     """
     if not any(map(os.environ.get, ("grpc_proxy", "https_proxy", "http_proxy"))):
         return {}
-    known = os.environ.get("no_grpc_proxy") or os.environ.get("no_proxy") or ""
+    known = next(filter(None, map(os.environ.get, (_NO_PROXY, "no_proxy"))), "")
     if _PULUMI in map(str.strip, known.split(",")):
         return {}
-    return {"no_grpc_proxy": ",".join(filter(None, (known, _PULUMI)))}
+    return {_NO_PROXY: ",".join(filter(None, (known, _PULUMI)))}
 
 
 def _logged_in(folder: Path) -> bool:

@@ -15,10 +15,13 @@ from runtime_observability.core.settings.secret_texts import (
     SECRET_FLAGS,
     SECRET_VARIABLES,
 )
+from runtime_observability.core.settings.urls import host_and_port
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _OWN = re.compile(r"(CONTAINERD_)?OTEL_|K3S_(TOKEN|URL|KUBECONFIG)|PATH\Z")
 """Variables that the stack, k3d or the image sets."""
+_OF_A_PROXY = re.compile(r"\A(https?|socks5h?)://|/\Z", re.IGNORECASE)
+"""What a proxy's address may have around HOST:PORT."""
 _VOLUME = re.compile(r"(?P<source>[^:~][^:]*):(?P<target>/[^:]*)(:(?P<options>[a-zA-Z,]+))?")
 _TAKEN = {
     naming.NODE_FOLDER: "the stack mounts its own files there",
@@ -69,10 +72,17 @@ def node_environment(variables: Mapping[str, str]) -> Mapping[str, str]:
                 "log in with a certificate: K3S_DATASTORE_CERTFILE and K3S_DATASTORE_KEYFILE",
             )
         # Go takes a proxy without its scheme, too (golang.org/x/net http/httpproxy).
-        if LOGIN_IN_URL.search(value) or (name.upper() in PROXIES and "@" in value):
+        is_proxy = name.upper().removeprefix("CONTAINERD_") in PROXIES
+        if LOGIN_IN_URL.search(value) or (is_proxy and "@" in value):
             raise RuleError(
                 f"{name} has a login, which everybody who may use Docker could read",
                 "use a proxy on this machine that logs in",
+            )
+        if is_proxy and value and not host_and_port(_OF_A_PROXY.sub("", value)):
+            raise RuleError(
+                f"{name} is no proxy: that is HOST:PORT, or so after http://, https://, socks5:// "
+                "or socks5h://",
+                "for instance http://proxy.example:3128",
             )
         without_dollar(value)
     return variables

@@ -6,8 +6,8 @@
 set -eu
 
 [ -f "$DIRECTORY/$NOTE" ] || exit 0
-network=$(docker network ls -q --filter "id=$NETWORK")
-[ -n "$network" ] || exit 0 # docker ps finds stopped nodes that were on it
+found=$(docker network ls -q --filter "id=$NETWORK")
+[ -n "$found" ] || exit 0 # docker ps finds stopped nodes that were on it
 nodes=$(docker ps -aq --filter "label=k3d.cluster=$CLUSTER" --filter "network=$NETWORK" \
   --filter "label=runtime-observability.owner=$OWNER")
 [ -z "$nodes" ] || refuse_to_remove "$CLUSTER"

@@ -31,7 +31,7 @@ def test_an_orphaned_container_goes(daemon: FakeDaemon, names: Names, said: list
     daemon.container(names.collector, labels=names.labels)
     hook(_orphans.no_container(names.jaeger, names.owner))()
     assert daemon.names == {names.collector}
-    assert said == ["removed traced-dev-jaeger, which an interrupted run left behind"]
+    assert said == ["removed traced-dev-jaeger, which Pulumi's state does not have"]
 
 
 def test_an_orphaned_network_goes(daemon: FakeDaemon, names: Names, said: list[str]) -> None:

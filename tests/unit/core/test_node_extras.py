@@ -39,6 +39,12 @@ def variables(role: str = "server", index: int = 0, **config: Any) -> dict[str, 
         ({"HTTPS_PROXY": "http://ada:hush@proxy"}, "HTTPS_PROXY has a login, which everybody"),
         ({"HTTPS_PROXY": "ada:hush@proxy:3128"}, "HTTPS_PROXY has a login, which everybody"),
         ({"all_proxy": "hush@proxy:3128"}, "all_proxy has a login, which everybody"),
+        ({"CONTAINERD_HTTPS_PROXY": "hush@proxy"}, "CONTAINERD_HTTPS_PROXY has a login"),
+        ({"HTTPS_PROXY": f" {PROXY}"}, "HTTPS_PROXY is no proxy: that is HOST:PORT"),
+        ({"https_proxy": "http://[::1"}, "https_proxy is no proxy"),
+        ({"HTTP_PROXY": "ftp://proxy.example"}, "HTTP_PROXY is no proxy"),
+        ({"ALL_PROXY": "proxy.example:99999"}, "ALL_PROXY is no proxy"),
+        ({"CONTAINERD_HTTP_PROXY": "http:proxy.example"}, "For instance http://proxy.example:3128"),
         ({"K3S_DATASTORE_ENDPOINT": "postgres://db/k3s?password=hush"},
          "readable in Pulumi's state and in `docker inspect`. Log in with a certificate"),
     ],
@@ -48,6 +54,14 @@ def test_what_nodes_cannot_get_is_refused(environment: dict[str, str], said: str
         parsed(nodeEnvironment=environment)
     assert said in str(refused.value)
     assert "hush" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    ["", "proxy:3128", "proxy.example", "socks5h://[fd00::1]:1080", "HTTPS://proxy/", PROXY],
+)
+def test_nodes_get_a_proxy_in_each_form_that_go_takes(proxy: str) -> None:
+    assert variables(nodeEnvironment={"HTTPS_PROXY": proxy})["HTTPS_PROXY"] == proxy
 
 
 @pytest.mark.parametrize(("value", "shown"), [(2, "2"), (True, "true")])
