@@ -80,8 +80,8 @@ def node_environment(variables: Mapping[str, str]) -> Mapping[str, str]:
             )
         if is_proxy and value and not host_and_port(_OF_A_PROXY.sub("", value)):
             raise RuleError(
-                f"{name} is no proxy: that is HOST:PORT, or so after http://, https://, socks5:// "
-                "or socks5h://",
+                f"{name} is no proxy: that is HOST[:PORT], alone or after http://, https://, "
+                "socks5:// or socks5h://",
                 "for instance http://proxy.example:3128",
             )
         without_dollar(value)
