@@ -97,7 +97,8 @@ def _change_of_an_unknown_cluster(
         return []
     cluster, lost = f"cluster {names.cluster}", f"the record of it, {names.record}, is lost"
     if observed.created_from == {identity(spec)}:
-        return [f"{cluster}: {_RESTART}: {lost}"]
+        beyond = f"any agent beyond the {spec.config['agents']} wanted will be drained and removed"
+        return [f"{cluster}: {_RESTART}; {beyond}{_DRAIN}: {lost}"]
     return [
         f"{cluster} will be replaced, and its workloads go with it: it was created from another "
         f"configuration, and {lost}"

@@ -790,6 +790,7 @@ def test_what_becomes_of_a_cluster_without_its_record_is_said(same: bool) -> Non
     (line,) = run(observed=observed).warnings()
     does = "nodes will restart one" if same else "will be replaced, and its workloads go with it"
     assert does in line
+    assert ("any agent beyond the 0 wanted will be drained" in line) is same
     assert line.endswith(f"the record of it, {names.record}, is lost")
 
 
