@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -11,11 +12,17 @@ def write_private(path: Path, text: str) -> None:
     """Replaces ``path`` with ``text``, mode 0600; creates a missing folder with mode 0700.
 
     Docker makes a folder of a file that it was told to mount and that was not there: an empty one
-    gives way.
+    gives way. Raises OSError, for a folder that is not empty with the cure.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.is_dir():
-        path.rmdir()
+        try:
+            path.rmdir()
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
+            told = f"{path} is a folder with files in it, where a file is wanted: move it away"
+            raise IsADirectoryError(told) from None
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w") as file:

@@ -174,7 +174,7 @@ def test_an_empty_folder_in_its_place_gives_way_and_no_other(tmp_path: Path) -> 
     assert path.read_text() == "text"
     path.unlink()
     (path / "content").mkdir(parents=True)
-    with pytest.raises(OSError, match=str(path)):
+    with pytest.raises(IsADirectoryError, match="kubeconfig is a folder with files in it"):
         write_private(path, "text")
     assert (path / "content").is_dir()
 
