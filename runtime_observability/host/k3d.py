@@ -7,6 +7,7 @@ waits.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import subprocess
@@ -107,16 +108,17 @@ def exit_error(code: int, log: str) -> str:
 class NodeWatch:
     """Keeps the nodes' logs and detects a node in which k3s has exited.
 
-    ``since``, Unix time in seconds, leaves out what the nodes logged before they were restarted.
+    ``since``, Unix time in seconds, leaves out what the nodes logged before they were restarted;
+    0: they are not.
     """
 
     def __init__(self, nodes: Sequence[str], since: float = 0) -> None:
+        self._restarted_at = since or math.inf
         self._since = ["--since", f"{int(since)}"] if since else []
         self._logs = dict.fromkeys(nodes, "")
         self._containerd: dict[str, str] = {}
         self._alive_at: dict[str, float] = {}
         self._ran: set[str] = set()
-        self._stopped: set[str] = set()
         self._next_check = 0.0
 
     def check(self) -> str | None:
@@ -138,19 +140,28 @@ class NodeWatch:
     def _failure(self, node: str) -> str | None:
         """Why a node has failed, if it has. One that has not run yet is still to be started."""
         top = runner.run(["docker", "top", node])
-        stopped = ""
         if top.code:
-            stopped = _how_it_was_stopped(node) if node in self._ran else ""
-            is_alive = not stopped
+            is_alive = not self._stopped(node)
         elif is_alive := bool(re.search(r"k3s (server|agent)", top.stdout)):
             self._ran.add(node)
         now = time.monotonic()
         if is_alive:
             self._alive_at[node] = now
         elif now - self._alive_at.setdefault(node, now) > _DEAD_SECONDS:
-            self._stopped |= {node} if stopped else set()
-            return stopped or f"k3s in {node} has exited"
+            return f"{node} has ended" if top.code else f"k3s in {node} has exited"
         return None
+
+    def _stopped(self, *nodes: str) -> list[str]:
+        """How those of ``nodes`` ended that ran during this watch and that somebody stopped.
+
+        Docker starts a node that ended by itself again.
+        """
+        return [
+            f"{name} was stopped (exit code {life.exit_code}) while it was waited for"
+            for name, life in lives.read(*nodes).items()
+            if life.state == "exited"
+            and (name in self._ran or life.started.timestamp() >= self._restarted_at)
+        ]
 
     def error(self, failure: str) -> runner.CommandError:
         """``failure`` with each node's reason and what cures it; CurableError if that is known."""
@@ -172,7 +183,7 @@ class NodeWatch:
         refusals = map(_BY_WEBHOOK.search, self._logs.values())
         webhooks = {refusal["webhook"] for refusal in refusals if refusal}
         cures = [f"{webhook}: {_WEBHOOK_CURE}" for webhook in sorted(webhooks)]
-        cures += [f"{node}: {_STOPPED_CURE}" for node in sorted(self._stopped)]
+        cures += [f"{stopped}: {_STOPPED_CURE}" for stopped in self._stopped(*self._logs)]
         logs = (*self._logs.values(), *self._containerd.values())
         return cures + [_INOTIFY_CURE] * any(map(_NO_INOTIFY.search, logs))
 
@@ -181,14 +192,6 @@ def kubeconfig(cluster: str) -> str:
     """The text of a cluster's kubeconfig, as its first server has it."""
     quiet = {**os.environ, "LOG_LEVEL": "error"}
     return runner.run(["k3d", "kubeconfig", "get", cluster], environment=quiet).checked()
-
-
-def _how_it_was_stopped(node: str) -> str:
-    """Empty unless somebody stopped it: Docker starts a node that ended by itself again."""
-    life = lives.read(node).get(node)
-    if life is None or life.state != "exited":
-        return ""
-    return f"{node} was stopped (exit code {life.exit_code}) while it was waited for"
 
 
 def _end_of_containerd_log(node: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -137,11 +138,22 @@ def test_a_node_that_somebody_stopped_meanwhile_is_given_up_with_the_cure(
     node.state, node.exit_code = "exited", 137
     checks = [check_later(watch, clock, 2) for _ in range(5)]
     assert checks[:4] == [None] * 4, "it may be being restarted"
-    failure = f"{node.name} was stopped (exit code 137) while it was waited for"
-    assert checks[4] == failure
-    error = watch.error(failure)
-    assert str(error).endswith(f"{node.name}: `pulumi up` starts it again")
-    assert isinstance(error, k3d.CurableError)
+    assert checks[4] == f"{node.name} has ended"
+    told = "was stopped (exit code 137) while it was waited for: `pulumi up` starts it again"
+    assert reasons(watch)[-1] == f"{node.name} {told}"
+    assert isinstance(watch.error("it failed"), k3d.CurableError)
+
+
+@pytest.mark.parametrize(("started", "curable"), [("01", True), ("00", False)])
+def test_a_node_that_was_stopped_before_it_was_looked_at_has_the_cure_if_it_was_started(
+    daemon: FakeDaemon, names: Names, started: str, *, curable: bool
+) -> None:
+    """k3d ends at once when the node that it waits for does."""
+    begin = datetime(2026, 11, 28, 12, 0, 0, 500_000, tzinfo=UTC).timestamp()
+    node = daemon.node(names, state="exited")
+    node.started, node.exit_code = f"2026-11-28T12:00:{started}.000000000Z", 137
+    error = NodeWatch([node.name], since=begin).error("k3d exited with 1")
+    assert isinstance(error, k3d.CurableError) is curable
 
 
 @pytest.mark.parametrize("state", ["created", "exited"])
