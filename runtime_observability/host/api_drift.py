@@ -27,8 +27,9 @@ def find(names: Names, record: Record) -> list[str]:
         with ApiServer(names.kubeconfig) as api:
             status = api.status("/readyz")
             if status == httpx.codes.OK:
-                lacks = unknown(api, record.nodes, record.spec["k3d"])
-                quiet = _silent(api, record.nodes)
+                ready = _ready(api)
+                lacks = _unknown(ready, record.nodes, record.spec["k3d"])
+                quiet = _silent(ready, record.nodes)
                 return [
                     *(f"node {node} runs, and the API server does not know it" for node in lacks),
                     *(f"node {node} runs, and its kubelet does not report" for node in quiet),
@@ -62,8 +63,14 @@ def reasons_to_restart(
         with ApiServer(kubeconfig) as api:
             if api.status("/readyz") == httpx.codes.UNAUTHORIZED:
                 return dict.fromkeys(nodes, "the cluster's own credentials have expired")
-            lacks = unknown(api, nodes, config)
-            quiet = _silent_for_long(api, nodes)
+            ready = _ready(api)
+            lacks = _unknown(ready, nodes, config)
+            quiet = _silent(ready, nodes)
+            for _ in range(_REPORT_SECONDS):
+                if not quiet:
+                    break
+                time.sleep(1)
+                quiet = _silent(_ready(api), nodes)
     except (api_server.UnusableKubeconfigError, httpx.HTTPError):
         return {}  # the wait for the cluster has the reason
     hung = dict.fromkeys(filter(has_started, quiet), "its kubelet does not report")
@@ -71,39 +78,37 @@ def reasons_to_restart(
     return hung | dict.fromkeys(gone, "it is not in Kubernetes")
 
 
-def _silent_for_long(api: ApiServer, nodes: Sequence[str]) -> list[str]:
-    for _ in range(_REPORT_SECONDS):
-        if not (found := _silent(api, nodes)):
-            return []
-        time.sleep(1)
-    return found
+def _ready(api: ApiServer) -> dict[str, str] | None:
+    """The status of the condition Ready of each Node, by its name; empty where it has none.
 
-
-def _silent(api: ApiServer, nodes: Sequence[str]) -> list[str]:
-    """Kubernetes says Unknown, and not False, once it has not heard of a kubelet for 50 s."""
+    None where the API server does not tell.
+    """
     try:
-        known = {
-            node["metadata"]["name"]: condition["status"]
-            for node in api.get("/api/v1/nodes")["items"]
-            for condition in node.get("status", {}).get("conditions", ())
-            if condition["type"] == "Ready"
-        }
+        nodes = api.get("/api/v1/nodes")["items"]
+        return {node["metadata"]["name"]: _status(node) for node in nodes}
     except (api_server.ApiError, LookupError, TypeError):
-        return []
-    return [node for node in nodes if known.get(node) == "Unknown"]
+        return None
 
 
-def unknown(api: ApiServer, nodes: Sequence[str], config: Mapping[str, Any]) -> list[str]:
+def _status(node: Mapping[str, Any]) -> str:
+    conditions = node.get("status", {}).get("conditions", ())
+    return next((each["status"] for each in conditions if each["type"] == "Ready"), "")
+
+
+def _silent(ready: Mapping[str, str] | None, nodes: Sequence[str]) -> list[str]:
+    """Kubernetes says Unknown, and not False, once it has not heard of a kubelet for 50 s."""
+    return [node for node in nodes if ready and ready.get(node) == "Unknown"]
+
+
+def _unknown(
+    ready: Mapping[str, str] | None, nodes: Sequence[str], config: Mapping[str, Any]
+) -> list[str]:
     """Those of ``nodes`` that Kubernetes does not have, as after `kubectl delete node`: a kubelet
     joins only when it starts.
 
     ``config`` is k3d's. Empty where their names in Kubernetes are not those of their containers,
     and where the API server does not tell.
     """
-    if not named_by_docker(config):
+    if ready is None or not named_by_docker(config):
         return []
-    try:
-        known = {node["metadata"]["name"] for node in api.get("/api/v1/nodes")["items"]}
-    except (api_server.ApiError, LookupError, TypeError):
-        return []
-    return [node for node in nodes if node not in known]
+    return [node for node in nodes if node not in ready]
