@@ -14,6 +14,7 @@ from pathlib import Path
 from lab.build import maven
 from lab.build.images import Image
 from lab.build.steps import prepare
+from lab.commands import parts
 from lab.commands.tiers import PYTHON, TIERS, Tier
 from lab.errors import LabError
 from lab.machine import browser, machine, ready, venv
@@ -125,12 +126,9 @@ def _images_of_maven(wanted: list[Image]) -> list[Image]:
 def _run(tier: Tier, program: Path, variables: Mapping[str, str]) -> Outcome:
     print(f"\n== {tier.name}: {' '.join((*tier.arguments, *tier.files))}", flush=True)
     begun = time.monotonic()
-    environ = {**os.environ, **variables, "PYTHONUNBUFFERED": "1"}
-    # Not subprocess.run: after a Ctrl-C it would kill the tests, which then destroy their stacks.
-    arguments = [*tier.arguments, *matching(tier.files)]
-    with subprocess.Popen([program, *arguments], cwd=PROJECT, env=environ) as process:
-        process.wait()
-    good = process.returncode == 0
+    files = matching(tier.files)
+    dealt = [files[part :: tier.parts] for part in range(tier.parts)]
+    good = parts.run([(program, *tier.arguments, *some) for some in dealt], variables)
     return Outcome(tier, "passed" if good else "FAILED", time.monotonic() - begun, good=good)
 
 

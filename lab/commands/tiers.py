@@ -28,6 +28,9 @@ class Tier:
     """The program's file in .venv/bin."""
     files: tuple[str, ...] = ()
     """Patterns, relative to the project's folder, of the files that the program gets at its end."""
+    parts: int = 1
+    """The number of commands that its files are dealt to. They run side by side: tests of stacks
+    wait for half of their time, and pytest-xdist leaves the stacks of a Ctrl-C behind."""
     step: Step | None = None
     """Builds the program, which is no Python package, where PATH does not have it."""
     steps: tuple[Step, ...] = ()
@@ -109,10 +112,12 @@ ALL = (
         steps=(programs.jaeger,),
     ),
     Tier("pipelines", (*PYTEST, "tests/pipelines"), steps=(programs.collector,)),
-    Tier("engine", (*PYTEST, VERBOSE, "tests/engine"), needs_lab=True),
+    Tier("engine", (*PYTEST, VERBOSE), files=("tests/engine/test_*.py",), parts=2, needs_lab=True),
     Tier(
         "e2e",
-        (*PYTEST, VERBOSE, "-m", _QUICK, "tests/e2e"),
+        (*PYTEST, VERBOSE, "-m", _QUICK),
+        files=("tests/e2e/test_*.py",),
+        parts=2,
         needs_lab=True,
         images=(images.NODES[programs.NEWEST_KUBERNETES], images.STOCK_NODE),
         needs_browser=True,

@@ -1,0 +1,61 @@
+"""The parts of a tier: commands that run side by side on one terminal."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from threading import Thread
+from typing import IO
+
+from lab.paths import PROJECT
+
+Command = Sequence[str | Path]
+
+
+def run(commands: Sequence[Command], variables: Mapping[str, str]) -> bool:
+    """Run the commands in the project's folder; return whether all exited with 0.
+
+    Of several, each line that one prints begins with its number. After a Ctrl-C, which the
+    terminal sends to all of them, their ends are waited for: tests destroy their stacks.
+    """
+    environ = {**os.environ, **variables, "PYTHONUNBUFFERED": "1"}
+    if len(commands) == 1:
+        # Not subprocess.run: after a Ctrl-C it would kill the tests.
+        with subprocess.Popen(commands[0], cwd=PROJECT, env=environ) as process:
+            return process.wait() == 0
+    processes = [_piped(command, environ) for command in commands]
+    readers = [
+        Thread(target=_show, args=(process.stdout, f"{number}| "))
+        for number, process in enumerate(processes, 1)
+    ]
+    for reader in readers:
+        reader.start()
+    try:
+        _join(readers)
+    finally:
+        _join(readers)
+    return all(process.wait() == 0 for process in processes)
+
+
+def _piped(command: Command, environ: Mapping[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        command,
+        cwd=PROJECT,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+
+
+def _show(output: IO[str], prefix: str) -> None:
+    for line in output:
+        print(f"{prefix}{line.rstrip()}", flush=True)
+
+
+def _join(threads: Sequence[Thread]) -> None:
+    for thread in threads:
+        thread.join()

@@ -1,0 +1,69 @@
+"""The parts of a tier, as processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lab.commands import parts
+from lab.commands.checks import matching
+from lab.commands.tiers import TIERS
+
+
+def python(line: str) -> list[str]:
+    return [sys.executable, "-c", line]
+
+
+def test_each_line_tells_whose_it_is(capfd: pytest.CaptureFixture[str]) -> None:
+    said = "import os; print(os.environ['WORD']); raise SystemExit({})"
+    assert not parts.run([python(said.format(0)), python(said.format(3))], {"WORD": "héllo"})
+    assert sorted(capfd.readouterr().out.splitlines()) == ["1| héllo", "2| héllo"]
+    assert parts.run([python("print()")] * 2, {})
+
+
+def test_they_run_at_the_same_time(tmp_path: Path) -> None:
+    """Each waits for the other's file."""
+    meet = (
+        "import pathlib, sys, time; mine, other = map(pathlib.Path, sys.argv[1:]); mine.touch()\n"
+        "while not other.exists(): time.sleep(0.01)"
+    )
+    names = [str(tmp_path / "a"), str(tmp_path / "b")]
+    assert parts.run([[*python(meet), *names], [*python(meet), *names[::-1]]], {})
+
+
+def test_after_a_ctrl_c_the_end_of_each_is_waited_for(
+    tmp_path: Path,
+) -> None:
+    clears_away = (
+        "import pathlib, sys, time\n"
+        "file = pathlib.Path(sys.argv[1]); file.write_text('runs')\n"
+        "try: time.sleep(60)\n"
+        "finally: time.sleep(0.5); file.write_text('cleared away'); print('told')"
+    )
+    files = [tmp_path / "a", tmp_path / "b"]
+    commands = [[*python(clears_away), str(file)] for file in files]
+    runs_them = f"from lab.commands import parts; parts.run({commands!r}, {{}})"
+    terminal = subprocess.Popen(
+        python(runs_them), start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    ends = time.monotonic() + 20
+    while not all(file.exists() and file.read_text() for file in files):
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+    os.killpg(terminal.pid, signal.SIGINT)
+    said, _ = terminal.communicate(timeout=20)
+    assert [file.read_text() for file in files] == ["cleared away", "cleared away"]
+    assert said.decode().count("told") == 2
+    assert terminal.returncode
+
+
+def test_every_part_of_a_tier_has_files() -> None:
+    """Without any, pytest would run all tests."""
+    for tier in (tier for tiers in TIERS.values() for tier in tiers if tier.parts > 1):
+        assert len(matching(tier.files)) >= tier.parts
