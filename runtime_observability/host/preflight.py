@@ -221,7 +221,9 @@ def check_k3d() -> list[Problem]:
     if not shutil.which("k3d"):
         return [Problem("k3d", "not on PATH", cure=cure)]
     try:
-        nowhere = {**os.environ, "DOCKER_HOST": "unix:///dev/null"}  # else it hangs with a daemon
+        # Else it hangs with a daemon, or fails for want of its certificates.
+        nowhere = {k: v for k, v in os.environ.items() if not k.startswith("DOCKER_")}
+        nowhere["DOCKER_HOST"] = "unix:///dev/null"
         shown = runner.run(["k3d", "version"], timeout=_K3D_SECONDS, environment=nowhere).checked()
     except runner.CommandError as error:
         return [Problem("k3d", str(error), cure=cure)]

@@ -108,6 +108,20 @@ def test_a_daemon_that_hangs_is_no_problem_of_k3d(
     assert preflight.check_k3d() == []
 
 
+def test_the_certificates_of_docker_are_no_problem_of_k3d(
+    daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """k3d opens them even for its version, and fails without: Docker's own problem tells it."""
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    monkeypatch.setenv("DOCKER_CERT_PATH", "/nonexistent")
+    daemon.executables.script(
+        "k3d",
+        '#!/bin/sh\n[ -z "${DOCKER_TLS_VERIFY:-}${DOCKER_CERT_PATH:-}" ] || exit 1\n'
+        "echo k3d version v5.9.0\n",
+    )
+    assert preflight.check_k3d() == []
+
+
 def test_k3d_has_ten_seconds(daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
     limits: list[float] = []
     real = runner.run
