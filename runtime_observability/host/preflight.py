@@ -90,7 +90,7 @@ def observe(
         problems += volume.refuse_those_of_others(names, wanted.volumes)
     except runner.CommandError as error:
         return Observation((*problems, daemon.unusable(error)))
-    further = wanted.store_containers(names)
+    further = wanted.containers(names)
     of_others = ownership.refuse_objects_of_others(names, containers, networks, further)
     problems += of_others
     problems += ownership.refuse_renamed_nodes(names, containers)

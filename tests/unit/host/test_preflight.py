@@ -664,6 +664,15 @@ def test_all_problems_are_told_at_once(daemon: FakeDaemon, tmp_path: Path) -> No
         assert any(part in str(problem) for problem in problems)
 
 
+def test_a_container_with_the_name_of_a_node_is_told_before_it_costs_the_cluster(
+    daemon: FakeDaemon, names: Names
+) -> None:
+    daemon.container(names.node("agent", 1))
+    (problem,) = observe(names, Wanted.of(parsed(agents=2), names)).problems
+    assert problem.seen.startswith(f"{names.node('agent', 1)} is taken by")
+    assert observe(names, Wanted.of(parsed(agents=1), names)).problems == ()
+
+
 @pytest.mark.parametrize("part", ["opensearch", "retention"])
 def test_a_container_that_the_store_needs_is_not_anothers(
     daemon: FakeDaemon, names: Names, part: str
