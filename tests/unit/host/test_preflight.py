@@ -184,6 +184,21 @@ def test_only_agents_that_exist_count_in_a_change(
     assert change == (Transition(replaces=True) if there else Transition(agents=2))
 
 
+@pytest.mark.usefixtures("record")
+def test_an_agent_that_was_to_go_and_stayed_counts_in_a_change(
+    names: Names, record: Record, daemon: FakeDaemon
+) -> None:
+    """Ensure writes down what it wants before it removes them: one with volumes stays."""
+    store.save(names, replace(record, complete=False))
+    for number in range(2):
+        daemon.node(names, "agent", number)
+    standing = seen(names).record
+    assert standing
+    for agents, change in ((2, 0), (0, -2), (3, 1)):
+        wanted = spec_of(names, parsed(containerdTracing="off", agents=agents))
+        assert transition(ClusterSpec.read(standing.spec), wanted).agents == change
+
+
 def test_a_record_of_another_cluster_than_the_one_that_stands_tells_nothing(
     names: Names, record: Record
 ) -> None:
