@@ -10,8 +10,10 @@ from pathlib import Path
 import pulumi
 
 from components import TracedEnvironment
+from components._engine import end_with_the_engine
 from components.stack_config import StackConfig
 
+end_with_the_engine()
 config = StackConfig.read(Path(__file__).resolve().parent)
 environment = TracedEnvironment("traced", config)
 

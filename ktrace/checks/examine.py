@@ -87,7 +87,7 @@ def examine(
                     names,
                     containers,
                     networks,
-                    wanted.store_containers(names),
+                    wanted.containers(names),
                 ),
                 *volume.refuse_those_of_others(names, wanted.volumes),
             ],

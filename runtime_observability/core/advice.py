@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import date
 
 from runtime_observability.core import (
@@ -17,14 +18,14 @@ from runtime_observability.core import (
 from runtime_observability.core.args import JaegerArgs
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import SPEC_LABEL, Names
-from runtime_observability.core.observation import Observation
+from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.settings.model import Settings
-from runtime_observability.core.transition import identity, transition
+from runtime_observability.core.transition import content, identity, transition
 
 _DRAIN = "; pods that nothing makes again end, and an agent with volumes of its own stays"
-_RESTART = (
-    "its nodes will restart one after the other; every object stays, and containers restart once"
-)
+_RESTART = "will restart one after the other"
+_KEEPS = "; every object stays, and containers restart once"
+_UNDONE = "the last run ended before that"
 
 
 def warnings(
@@ -84,9 +85,30 @@ def _change(
         lines.append(
             f"{cluster}: agents will be drained and removed, {-change.agents} of them{_DRAIN}"
         )
-    if change.restarts:
-        lines.append(f"{cluster}: {_RESTART}")
-    return [f"{line}: {changed}" for line in lines]
+    lines = [f"{line}: {changed}" for line in lines]
+    stay = _nodes_that_stay(names, ClusterSpec.read(record.spec), spec)
+    if restarted := _to_restart(record, spec, stay):
+        which = f"its nodes {_RESTART}"
+        if restarted != stay:
+            which = ", ".join(restarted) + (f" {_RESTART}" if restarted[1:] else " will restart")
+        lines.append(f"{cluster}: {which}{_KEEPS}: {changed if change.restarts else _UNDONE}")
+    return lines
+
+
+def _nodes_that_stay(names: Names, before: ClusterSpec, after: ClusterSpec) -> list[str]:
+    """Their names, where a change replaces none."""
+    return [
+        names.node(role, index)
+        for role in ("server", "agent")
+        for index in range(min(before.config[f"{role}s"], after.config[f"{role}s"]))
+    ]
+
+
+def _to_restart(record: Record, spec: ClusterSpec, nodes: Sequence[str]) -> list[str]:
+    """Those of ``nodes`` that have started with other files than ``spec`` has: the record has what
+    the last run wanted, which may have ended before it restarted them."""
+    wanted, noted = content(spec), content(ClusterSpec.read(record.spec))
+    return [node for node in nodes if record.content.get(node, noted) != wanted]
 
 
 def _change_of_an_unknown_cluster(
@@ -98,7 +120,7 @@ def _change_of_an_unknown_cluster(
     cluster, lost = f"cluster {names.cluster}", f"the record of it, {names.record}, is lost"
     if observed.created_from == {identity(spec)}:
         beyond = f"any agent beyond the {spec.config['agents']} wanted will be drained and removed"
-        return [f"{cluster}: {_RESTART}; {beyond}{_DRAIN}: {lost}"]
+        return [f"{cluster}: its nodes {_RESTART}{_KEEPS}; {beyond}{_DRAIN}: {lost}"]
     return [
         f"{cluster} will be replaced, and its workloads go with it: it was created from another "
         f"configuration, and {lost}"

@@ -83,6 +83,11 @@ class ClusterNames:
         """Container name of a ``server`` or ``agent`` (k3d v5.9.0 pkg/client/node.go)."""
         return f"k3d-{self.cluster}-{role}-{index}"
 
+    @property
+    def tools(self) -> str:
+        """k3d's container for images, while it works (k3d v5.9.0 pkg/client/tools.go)."""
+        return f"k3d-{self.cluster}-tools"
+
 
 @dataclass(frozen=True)
 class Names:
@@ -188,6 +193,10 @@ class Names:
     def node(self, role: str, index: int) -> str:
         """Container name of a ``server`` or ``agent`` (k3d v5.9.0 pkg/client/node.go)."""
         return self.of_cluster.node(role, index)
+
+    @property
+    def tools(self) -> str:
+        return self.of_cluster.tools
 
     @property
     def state_folder(self) -> Path:

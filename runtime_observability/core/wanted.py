@@ -23,6 +23,8 @@ class Wanted:
     """The entries of registries.use."""
     node_volumes: tuple[str, ...] = ()
     """The entries of nodeVolumes."""
+    servers: int = 0
+    agents: int = 0
     volumes: tuple[str, ...] = ()
     """The names of those in which its containers keep what outlives them."""
     jaeger: bool = True
@@ -41,6 +43,8 @@ class Wanted:
             port_offset=settings.port_offset,
             registries=tuple(settings.registries.use),
             node_volumes=tuple(settings.node_volumes),
+            servers=settings.servers,
+            agents=settings.agents,
             volumes=_volumes(settings, names),
             jaeger=settings.has_jaeger,
             open_search=settings.has_own_open_search,
@@ -48,9 +52,15 @@ class Wanted:
             exporters=bool(settings.exporters),
         )
 
-    def store_containers(self, names: Names) -> list[str]:
-        """Those that Jaeger's store needs beside Jaeger."""
-        return [*([names.open_search] * self.open_search), *([names.retention] * self.retention)]
+    def containers(self, names: Names) -> list[str]:
+        """Those that Jaeger's store needs beside Jaeger, the nodes, and k3d's tools container."""
+        return [
+            *([names.open_search] * self.open_search),
+            *([names.retention] * self.retention),
+            *(names.node("server", index) for index in range(self.servers)),
+            *(names.node("agent", index) for index in range(self.agents)),
+            names.tools,
+        ]
 
 
 def _volumes(settings: Settings, names: Names) -> tuple[str, ...]:

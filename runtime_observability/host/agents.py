@@ -32,6 +32,20 @@ class AgentsError(runner.CommandError):
     """What is wrong is an agent's: the rest of the cluster works."""
 
 
+def not_added(error: Exception, missing: Sequence[str], wanted: Sequence[str]) -> AgentsError:
+    """What to raise when those that were ``missing`` are removed again because of ``error``.
+
+    Where they are not the last of the ``wanted``, fewer agents would cost one that stands.
+    """
+    left = len(wanted) - len(missing)
+    are_last = [*wanted[left:]] == [*missing]
+    fewer = f", or `pulumi config set agents {left}`" if are_last else ""
+    return AgentsError(
+        f"{error}\nthe new agents are removed again, and the cluster works as before: correct "
+        f"what they get{fewer}"
+    )
+
+
 def create(
     server: str, agent: str, index: int, spec: ClusterSpec, labels: Mapping[str, str]
 ) -> None:

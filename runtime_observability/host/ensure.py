@@ -285,11 +285,8 @@ class Ensure:
         except runner.CommandError as error:
             for name in made:
                 agents.discard(name, server=self.nodes[0])
-            left = self.spec.config["agents"] - len(missing)
-            raise agents.AgentsError(
-                f"{error}\nthe new agents are removed again, and the cluster works as before: "
-                f"correct what they get, or `pulumi config set agents {left}`"
-            ) from None
+            wanted = self.nodes[self.spec.config["servers"] :]
+            raise agents.not_added(error, missing, wanted) from None
         self.note(content={**self.record.content, **dict.fromkeys(missing, self.content)})
 
     def k3d_start(self, watch: NodeWatch) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from runtime_observability.core.cluster_spec import ClusterSpec
+from runtime_observability.core.naming import ClusterNames
 from runtime_observability.core.settings.node_extras import REGISTRIES_FILE
 from runtime_observability.host import container_files, docker, lives, runner
 from runtime_observability.host.docker import PAUSED, Owned
@@ -77,7 +78,7 @@ def remove_stopped_tools(cluster: str) -> None:
     was started again: `k3d cluster start` deletes it, and then fails because it cannot start it
     (v5.9.0 pkg/client/environment.go and cluster.go, ClusterStart)."""
     for container in docker.containers():
-        if container.name == f"k3d-{cluster}-tools" and container.state != "running":
+        if container.name == ClusterNames(cluster).tools and container.state != "running":
             runner.run(["docker", "rm", "--force", "--volumes", container.id]).checked()
 
 

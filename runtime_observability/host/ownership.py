@@ -83,7 +83,8 @@ def refuse_objects_of_others(
 ) -> list[Problem]:
     """Names are unique in a daemon: what another owner holds is neither used nor removed.
 
-    ``further``: the containers that the stack wants beside Jaeger and the collector.
+    ``further``: the containers that the stack wants beside Jaeger and the collector. k3d fails
+    where one has the name of a node, and then removes it with what it has made.
     """
     strangers = [
         stranger
@@ -139,7 +140,11 @@ def _holding_a_name(
 ) -> list[Owned]:
     wanted = (names.jaeger, names.collector, *further)
     return [
-        *(container for container in containers if container.name in wanted),
+        *(
+            container
+            for container in containers
+            if container.name in wanted and container.cluster != names.cluster
+        ),
         *ClusterNodes.of(containers, names.cluster, names.owner).foreign,
         *(network for network in networks if network.name == names.network),
     ]

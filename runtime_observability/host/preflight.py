@@ -18,7 +18,7 @@ from pathlib import Path
 from runtime_observability.core import naming
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.compatibility import OLDEST_K3D
-from runtime_observability.core.naming import NODE_IMAGE, Names
+from runtime_observability.core.naming import MOST_AGENTS, NODE_IMAGE, Names
 from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.problem import Problem
 from runtime_observability.core.settings.node_extras import split_node_volume
@@ -90,7 +90,7 @@ def observe(
         problems += volume.refuse_those_of_others(names, wanted.volumes)
     except runner.CommandError as error:
         return Observation((*problems, daemon.unusable(error)))
-    further = wanted.store_containers(names)
+    further = wanted.containers(names)
     of_others = ownership.refuse_objects_of_others(names, containers, networks, further)
     problems += of_others
     problems += ownership.refuse_renamed_nodes(names, containers)
@@ -163,9 +163,11 @@ def _trace_store(names: Names, containers: Sequence[Owned]) -> tuple[str, tuple[
 def _standing(
     names: Names, record: Record | None, containers: list[Owned], *, is_being_made: bool
 ) -> Record | None:
-    """``record`` with the agents that exist: ensure writes down what it wants before it adds them.
+    """``record`` with the agents that exist: ensure writes down what it wants before it adds or
+    removes them.
 
-    New agents that did not start were removed again: no change of theirs replaces the cluster.
+    New agents that did not start were removed again: no change of theirs replaces the cluster. One
+    that was to go and stayed, as with volumes of its own, goes with the next up.
     A record of another cluster than the one that stands, from a backup for instance, tells nothing.
     One that a run is making is not called incomplete: it may be complete before this run is there.
     """
@@ -173,8 +175,8 @@ def _standing(
     if record is None or nodes.created_from - {record.digest}:
         return None
     spec = ClusterSpec.read(record.spec)
-    there = {container.name for container in containers}
-    agents = spec.config["agents"]
+    there = {node.name for node in nodes.owned}
+    agents = MOST_AGENTS
     while agents and names.node("agent", agents - 1) not in there:
         agents -= 1
     never_complete = record.never_complete and not is_being_made

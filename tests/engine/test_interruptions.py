@@ -36,8 +36,14 @@ def at_work(stack: Stack) -> str:
     return "\n".join(line for line in commands if "k3d" in line or "host.ensure" in line)
 
 
+def programs(stack: Stack) -> list[str]:
+    """Command lines of the stack's Pulumi programs that run."""
+    return [line for line in stack.orphans().values() if "pulumi-language-python-exec" in line]
+
+
 def test_after_a_kill_cancel_and_the_next_up_repair(absent: Stack) -> None:
     kill_in_mid_creation(absent)
+    until("the end of the killed run's program", lambda: not programs(absent), seconds=30)
     absent.up()
     expect_a_pod_to_run(absent)
     absent.expect_no_changes()

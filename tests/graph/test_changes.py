@@ -13,11 +13,12 @@ import pytest
 from pulumi.output import Unknown
 
 from runtime_observability.core import compatibility, destinations, naming, origin, support
+from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.problem import Problem
 from runtime_observability.core.trace_store import REPLICAS_VARIABLE
-from runtime_observability.core.transition import identity
+from runtime_observability.core.transition import content, identity
 from runtime_observability.host import runner
 from tests.configuration import PROJECT, of_stack_file, parsed, spec_of
 from tests.graph.program import Run, run
@@ -780,6 +781,55 @@ def test_what_a_change_does_to_the_cluster_is_said(
     change: dict[str, Any], lines: list[str]
 ) -> None:
     assert run(change, observed=standing()).warnings() == lines
+
+
+@pytest.mark.parametrize(
+    ("started_with", "change", "lines"),
+    [
+        (
+            {"server-0": "", "agent-0": "another", "agent-1": "wanted"},
+            {},
+            [
+                "cluster traced-dev: k3d-traced-dev-server-0, k3d-traced-dev-agent-0 will restart "
+                "one after the other; every object stays, and containers restart once: the "
+                "last run ended before that"
+            ],
+        ),
+        (
+            {"server-0": "wanted", "agent-0": "wanted", "agent-1": "another"},
+            {"agents": 1},
+            [
+                "cluster traced-dev: agents will be drained and removed, 1 of them; pods that "
+                "nothing makes again end, and an agent with volumes of its own stays: agents: 2 → 1"
+            ],
+        ),
+        (
+            {"server-0": "taken back", "agent-0": "taken back", "agent-1": "wanted"},
+            {"nodeSamplingPerMillion": 1000},
+            [
+                "cluster traced-dev: k3d-traced-dev-agent-1 will restart; every object stays, and "
+                "containers restart once: nodeSamplingPerMillion: 1000000 → 1000"
+            ],
+        ),
+    ],
+    ids=["unfinished", "with fewer agents", "taken back"],
+)
+def test_the_nodes_that_an_interrupted_up_has_not_restarted_are_told(
+    started_with: dict[str, str], change: dict[str, Any], lines: list[str]
+) -> None:
+    observed = standing(agents=2)
+    assert observed.record
+    names = Names("dev", PROJECT)
+    contents = {
+        "wanted": content(ClusterSpec.read(observed.record.spec)),
+        "taken back": content(spec_of(names, parsed(agents=2, nodeSamplingPerMillion=1000))),
+    }
+    known = {
+        f"k3d-{names.cluster}-{node}": contents.get(of, of) for node, of in started_with.items()
+    }
+    interrupted = replace(observed.record, complete=False, content=known)
+    found = replace(observed, record=interrupted)
+    assert run({"agents": 2} | change, observed=found).warnings() == lines
 
 
 @pytest.mark.parametrize("same", [True, False])

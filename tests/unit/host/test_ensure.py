@@ -21,7 +21,7 @@ from runtime_observability.core import cluster_spec, documents, naming
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Record
-from runtime_observability.core.transition import content, identity
+from runtime_observability.core.transition import content, identity, with_agents
 from runtime_observability.host import (
     agents,
     api_drift,
@@ -724,9 +724,24 @@ def test_an_agent_that_does_not_join_is_removed_and_the_rest_stays(
     server = daemon.node(names, "server", spec=identity(spec))
     remember(names, spec_of(names))
     readiness[:] = ["ready", "agent-0: it has not joined"]
-    with pytest.raises(runner.CommandError, match="it has not joined"):
+    with pytest.raises(runner.CommandError, match=r"not joined(?s:.*)`pulumi config set agents 0`"):
         run(names, spec)
     assert daemon.names == {server.name}
+
+
+def test_fewer_agents_are_no_cure_where_an_agent_stands_behind_the_one_that_failed(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, readiness: list[str]
+) -> None:
+    """They would cost that one, and want the failing one still."""
+    two = with_agents(spec, 2)
+    daemon.node(names, "server", spec=identity(two))
+    behind = daemon.node(names, "agent", 1, spec=identity(two))
+    remember(names, two)
+    readiness[:] = ["ready", "agent-0: it has not joined"]
+    with pytest.raises(runner.CommandError, match="it has not joined") as failed:
+        run(names, two)
+    assert "config set agents" not in str(failed.value)
+    assert behind in daemon.containers
 
 
 @pytest.mark.usefixtures("readiness")

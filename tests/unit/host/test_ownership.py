@@ -13,6 +13,7 @@ import pytest
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Record
 from runtime_observability.core.transition import identity
+from runtime_observability.core.wanted import Wanted
 from runtime_observability.host import ownership, store
 from runtime_observability.host.docker import Daemon, Owned
 from tests.configuration import parsed, spec_of
@@ -62,6 +63,20 @@ def test_further_containers_are_refused_where_the_stack_wants_them(names: Names)
     assert ownership.refuse_objects_of_others(names, others, []) == []
     (problem,) = ownership.refuse_objects_of_others(names, others, [], [names.retention])
     assert problem.seen.startswith("traced-dev-retention is taken by traced-dev-retention of stack")
+
+
+def test_what_has_the_name_of_a_node_is_refused_and_the_clusters_own_is_not(names: Names) -> None:
+    """k3d makes the servers in order: the old cluster is gone when it comes to the third."""
+    third, tools = names.node("server", 2), f"k3d-{names.cluster}-tools"
+    own = container(tools, cluster=names.cluster, role="noRole")
+    added = container(third, cluster=names.cluster, role="server")
+    first = container(names.node("server", 0), names.owner, cluster=names.cluster, role="server")
+    wanted = Wanted.of(parsed(servers=3), names).containers(names)
+    assert ownership.refuse_objects_of_others(names, [first, own, added], [], wanted) == []
+    problems = ownership.refuse_objects_of_others(
+        names, [first, container(third), container(tools)], [], wanted
+    )
+    assert [problem.seen.partition(" ")[0] for problem in problems] == [third, tools]
 
 
 @pytest.mark.parametrize("role", ["server", "agent"])

@@ -198,6 +198,21 @@ def test_only_agents_that_exist_count_in_a_change(
     assert change == (Transition(replaces=True) if there else Transition(agents=2))
 
 
+@pytest.mark.usefixtures("record")
+def test_an_agent_that_was_to_go_and_stayed_counts_in_a_change(
+    names: Names, record: Record, daemon: FakeDaemon
+) -> None:
+    """Ensure writes down what it wants before it removes them: one with volumes stays."""
+    store.save(names, replace(record, complete=False))
+    for number in range(2):
+        daemon.node(names, "agent", number)
+    standing = seen(names).record
+    assert standing
+    for agents, change in ((2, 0), (0, -2), (3, 1)):
+        wanted = spec_of(names, parsed(containerdTracing="off", agents=agents))
+        assert transition(ClusterSpec.read(standing.spec), wanted).agents == change
+
+
 def test_a_record_of_another_cluster_than_the_one_that_stands_tells_nothing(
     names: Names, record: Record
 ) -> None:
@@ -676,6 +691,15 @@ def test_all_problems_are_told_at_once(daemon: FakeDaemon, tmp_path: Path) -> No
     assert len(problems) == 4
     for part in ("has ':'", "k3d: 4.4.8", "traced-dev-jaeger", str(busy_port)):
         assert any(part in str(problem) for problem in problems)
+
+
+def test_a_container_with_the_name_of_a_node_is_told_before_it_costs_the_cluster(
+    daemon: FakeDaemon, names: Names
+) -> None:
+    daemon.container(names.node("agent", 1))
+    (problem,) = observe(names, Wanted.of(parsed(agents=2), names)).problems
+    assert problem.seen.startswith(f"{names.node('agent', 1)} is taken by")
+    assert observe(names, Wanted.of(parsed(agents=1), names)).problems == ()
 
 
 @pytest.mark.parametrize("part", ["opensearch", "retention"])
