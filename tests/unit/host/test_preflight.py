@@ -22,7 +22,7 @@ import yaml
 from runtime_observability.core import naming
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import NODE_IMAGE, Names
-from runtime_observability.core.observation import Observation, Record
+from runtime_observability.core.observation import GENERATION_LATER, Observation, Record
 from runtime_observability.core.transition import Transition, transition
 from runtime_observability.core.wanted import Wanted
 from runtime_observability.host import cluster_lock, preflight, runner, store
@@ -633,12 +633,18 @@ def test_a_store_that_is_lost_again_gives_another_number(names: Names, record: R
     assert len(found) == 3
 
 
-def test_a_stack_without_a_trace_has_the_first_generation(daemon: FakeDaemon, names: Names) -> None:
+def test_each_up_of_a_stack_without_a_trace_has_a_generation_that_no_up_had(
+    daemon: FakeDaemon, names: Names
+) -> None:
+    """Pulumi's state may be all that is left of it, with the generation of any up."""
     daemon.container("postgres")
-    assert seen(names).generation == 1
-    time.sleep(0.02)
-    (names.folder / "plan.json").touch()
-    assert seen(names).generation == 1, "where Pulumi saves its plan changes nothing"
+    first = seen(names).generation
+    assert 1_700_000_000 < first < seen(names).generation < 2**53
+
+
+@pytest.mark.usefixtures("daemon")
+def test_a_preview_of_a_stack_without_a_trace_knows_no_generation(names: Names) -> None:
+    assert observe(names, Wanted(), preview=True).generation == GENERATION_LATER
 
 
 @pytest.mark.parametrize("kind", ["container", "network"])
