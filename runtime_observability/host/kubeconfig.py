@@ -35,6 +35,20 @@ def write(names: Names) -> None:
         names.kept_kubeconfig.unlink()
 
 
+def foreign_context(names: Names) -> str:
+    """The current context of the stack's kubeconfig where that is another cluster's; else empty,
+    also where that is not known."""
+    own = f"k3d-{names.cluster}"
+    try:
+        document = _read(names.kubeconfig)
+        current = document["current-context"]
+        clusters = {entry["name"] for entry in document["clusters"]}
+        of = {entry["name"]: entry["context"]["cluster"] for entry in document["contexts"]}[current]
+    except api_server.UNUSABLE:
+        return ""
+    return str(current) if own in clusters and of != own else ""
+
+
 def _read(path: Path) -> Any:
     return yaml.safe_load(path.read_text())
 

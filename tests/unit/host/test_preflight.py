@@ -570,6 +570,25 @@ def test_a_kubeconfig_that_somebody_edited_is_drift(names: Names, part: str, edi
 
 
 @pytest.mark.usefixtures("record")
+def test_no_other_cluster_is_asked_that_the_kubeconfig_has_too(
+    names: Names, server: FakeServer
+) -> None:
+    """After `kubectl config use-context`: the answers would be told of the stack's cluster."""
+    document = yaml.safe_load(names.kubeconfig.read_text())
+    own = f"k3d-{names.cluster}"
+    document["clusters"].append({"name": own, "cluster": {"server": "https://127.0.0.1:9"}})
+    names.kubeconfig.write_text(yaml.safe_dump(document))
+    assert seen(names).drift == (
+        f"the current context of {names.kubeconfig} is x, which is another cluster's",
+    )
+    assert server.requests == []
+    document["contexts"][0]["context"]["cluster"] = own
+    document["clusters"][1]["cluster"] = document["clusters"][0]["cluster"]
+    names.kubeconfig.write_text(yaml.safe_dump(document))
+    assert seen(names).drift == (), "a context of the user's for the stack's cluster"
+
+
+@pytest.mark.usefixtures("record")
 def test_a_file_that_cannot_be_read_is_drift(names: Names, record: Record) -> None:
     path = names.node_directory / FILE
     path.unlink()
