@@ -6,12 +6,13 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 from pulumi_command import local
 
 import runtime_observability
+from runtime_observability.core.observation import GENERATION_LATER
 from runtime_observability.host import runner
 
 LIBRARY_FOLDER = Path(runtime_observability.__file__).resolve().parents[1]
@@ -21,6 +22,13 @@ LIBRARY_FOLDER = Path(runtime_observability.__file__).resolve().parents[1]
 def _environment(values: Mapping[str, pulumi.Input[str]]) -> dict[str, pulumi.Input[str]]:
     """``values`` and the Docker daemon in use: a delete in another shell uses it too."""
     return {**values, **runner.variables}
+
+
+def generation(observed: int) -> pulumi.Output[int]:
+    """That of the run, as an input: one of the up alone is not known in its preview, so that the up
+    may have any (`up --plan`)."""
+    later = observed == GENERATION_LATER
+    return pulumi.Output.from_input(cast(int, pulumi.UNKNOWN) if later else observed)
 
 
 def interpreter() -> str:

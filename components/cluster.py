@@ -183,7 +183,7 @@ class TracedCluster(pulumi.ComponentResource):
             f"{name}-ensure",
             "runtime_observability.host.ensure",
             stdin=_request(args),
-            environment={"GENERATION": str(args.generation)},
+            environment={"GENERATION": _commands.generation(args.generation).apply(str)},
             triggers=[guard.id],
             opts=pulumi.ResourceOptions(parent=self),
         )
@@ -232,7 +232,7 @@ def _keep(
             "DIRECTORY": args.directory,
             "NOTE": note,
             "DIGEST": digest,
-            "GENERATION": str(args.generation),
+            "GENERATION": _commands.generation(args.generation).apply(str),
         },
         create=_commands.in_turn(["keep_cluster.sh"]),
         opts=opts,

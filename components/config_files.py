@@ -8,6 +8,8 @@ from pulumi_command import local
 from runtime_observability.core.args import ConfigFilesArgs
 from runtime_observability.host import runner
 
+from . import _commands
+
 _FUNCTIONS = runner.script(runner.FUNCTIONS)
 _WRITE = f"""set -eu
 {_FUNCTIONS}
@@ -40,7 +42,7 @@ class ConfigFiles(pulumi.ComponentResource):
                 environment={
                     "DIRECTORY": args.directory,
                     "FILE": file,
-                    "GENERATION": str(args.generation),
+                    "GENERATION": _commands.generation(args.generation).apply(str),
                 },
                 triggers=[f"{args.directory}/{file}"],
                 add_previous_output_in_env=False,

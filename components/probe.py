@@ -57,7 +57,7 @@ class TraceProbe(pulumi.ComponentResource):
                 *([jaeger.container_id] if jaeger else []),
                 collector.container_id,
                 cluster.instance,
-                args.generation,
+                _commands.generation(args.generation),
             ],
             opts=pulumi.ResourceOptions(parent=self),
         )

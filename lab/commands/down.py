@@ -43,14 +43,25 @@ def run(cache: Cache, wanted: str | None) -> int:
             f"stack {stack} is destroyed, but these are left: {', '.join(left)}. To remove what "
             "has the stack's labels and is not in its state, run `make up` and `make down` again"
         )
-    if kept:
-        print(
-            f"Nothing is left of stack {stack} but the traces that keepTraces kept: the next `make "
-            f"up` with that store finds them, and `docker volume rm {' '.join(kept)}` removes them."
-        )
-        return 0
-    print(f"Nothing is left of stack {stack}: no container, network, volume or file.")
+    but = _kept(names, kept)
+    print(
+        f"Nothing is left of stack {stack}"
+        + (f" but {'; and '.join(but)}." if but else ": no container, network, volume or file.")
+    )
     return 0
+
+
+def _kept(names: Names, volumes: list[str]) -> list[str]:
+    """What a destroy leaves on purpose, and how it goes."""
+    traces = (
+        "the traces that keepTraces kept: the next `make up` with that store finds them, and "
+        f"`docker volume rm {' '.join(volumes)}` removes them"
+    )
+    entries = (
+        f"{names.kept_kubeconfig}, what others have written into its kubeconfig: the next `make "
+        "up` takes it back, and `rm` removes it"
+    )
+    return [*([traces] if volumes else []), *([entries] if names.kept_kubeconfig.exists() else [])]
 
 
 def _left_behind(names: Names) -> list[str]:

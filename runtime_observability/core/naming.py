@@ -242,6 +242,11 @@ class Names:
         return self.directory / "kubeconfig"
 
     @property
+    def kept_kubeconfig(self) -> Path:
+        """Where a destroy leaves a kubeconfig into which others have written, for the next up."""
+        return self.state_folder / f"{self.directory.name}.kubeconfig"
+
+    @property
     def labels(self) -> dict[str, str]:
         """Docker labels of everything the stack creates: the owner's digest, stack and folder."""
         return {

@@ -45,6 +45,10 @@ class Record:
     (host.addresses); empty in the records of earlier releases."""
 
 
+GENERATION_LATER = -1
+"""In a preview, a generation that is the time of the run: an up of its plan has another."""
+
+
 @dataclass(frozen=True)
 class Observation:
     """``generation`` goes into the environment of the file and cluster Commands.

@@ -10,7 +10,7 @@ from typing import Any
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Record
 from runtime_observability.core.transition import named_by_docker
-from runtime_observability.host import api_server
+from runtime_observability.host import api_server, kubeconfig
 from runtime_observability.host.api_server import ApiServer
 from runtime_observability.host.http import httpx
 
@@ -23,6 +23,10 @@ def find(names: Names, record: Record) -> list[str]:
 
     A node's container can run while k3s in it is dead: k3d's entrypoint outlives k3s.
     """
+    if context := kubeconfig.foreign_context(names):
+        return [
+            f"the current context of {names.kubeconfig} is {context}, which is another cluster's"
+        ]
     try:
         with ApiServer(names.kubeconfig) as api:
             status = api.status("/readyz")
@@ -47,20 +51,21 @@ def find(names: Names, record: Record) -> list[str]:
 
 
 def reasons_to_restart(
-    kubeconfig: Path,
+    file: Path,
     nodes: Sequence[str],
     config: Mapping[str, Any],
     servers: Collection[str],
     has_started: Callable[[str], bool],
 ) -> dict[str, str]:
-    """By node. A server that has not ``has_started`` may still join, and a kubelet still report.
+    """By node; ``file`` is the kubeconfig.
 
-    k3s signs its credentials for a year and renews them only when it starts
-    (docs.k3s.io/cli/certificate); a node joins only then, too. Takes 20 s longer where a kubelet
-    does not report: one that was paused reports again by then.
+    A server that has not ``has_started`` may still join, and a kubelet still report. k3s signs its
+    credentials for a year and renews them only when it starts (docs.k3s.io/cli/certificate); a node
+    joins only then, too. Takes 20 s longer where a kubelet does not report: one that was paused
+    reports again by then.
     """
     try:
-        with ApiServer(kubeconfig) as api:
+        with ApiServer(file) as api:
             if api.status("/readyz") == httpx.codes.UNAUTHORIZED:
                 return dict.fromkeys(nodes, "the cluster's own credentials have expired")
             ready = _ready(api)

@@ -242,7 +242,7 @@ class Ensure:
         return list(reasons)
 
     def reasons_to_restart(self, present: Sequence[str]) -> dict[str, str]:
-        kubeconfig.write(self.names.kubeconfig, self.names.cluster)
+        kubeconfig.write(self.names)
         servers = self.nodes[: self.spec.config["servers"]]
         return api_drift.reasons_to_restart(
             self.names.kubeconfig, present, self.spec.config, servers, self.has_started
@@ -311,7 +311,7 @@ class Ensure:
         self, present: Sequence[str], watch: NodeWatch, restarted: dict[str, float] | None = None
     ) -> None:
         """Writes the kubeconfig and waits until every node that is ``present`` is ready."""
-        kubeconfig.write(self.names.kubeconfig, self.names.cluster)
+        kubeconfig.write(self.names)
         wanted = cluster_ready.ReadyCluster.of(self.spec, present, restarted)
         seconds = cluster_ready.wait(self.names.kubeconfig, wanted, watch)
         log(f"cluster {self.names.cluster}: {len(present)} node(s) Ready after {seconds:.1f} s")

@@ -8,23 +8,49 @@ from typing import Any
 
 import yaml
 
+from runtime_observability.core.naming import Names
 from runtime_observability.host import api_server, k3d
 from runtime_observability.host.files import write_private
 
 _LISTS = ("clusters", "contexts", "users")
 
 
-def write(path: Path, cluster: str) -> None:
-    """Writes k3d's kubeconfig of ``cluster``, whose context becomes the current one.
+def write(names: Names) -> None:
+    """Writes k3d's kubeconfig of the stack's cluster, whose context becomes the current one.
 
     KUBECONFIG of a shell that works with the stack names this file, so `kubectl config` and the
     tools of other clusters write into it: their entries stay, and so does the namespace that was
-    set for the cluster's context. A file that is no kubeconfig is replaced.
+    set for the cluster's context. Those that a destroy has kept come back. A file that is no
+    kubeconfig is replaced.
     """
-    text = k3d.kubeconfig(cluster)
+    text = k3d.kubeconfig(names.cluster)
     with suppress(*api_server.UNUSABLE):
-        text = _with_others(text, yaml.safe_load(path.read_text()))
-    write_private(path, text)
+        text = _with_others(text, _read(names.kubeconfig))
+    taken_back = False
+    with suppress(*api_server.UNUSABLE):
+        text = _with_others(text, _read(names.kept_kubeconfig))
+        taken_back = True
+    write_private(names.kubeconfig, text)
+    if taken_back:
+        names.kept_kubeconfig.unlink()
+
+
+def foreign_context(names: Names) -> str:
+    """The current context of the stack's kubeconfig where that is another cluster's; else empty,
+    also where that is not known."""
+    own = f"k3d-{names.cluster}"
+    try:
+        document = _read(names.kubeconfig)
+        current = document["current-context"]
+        clusters = {entry["name"] for entry in document["clusters"]}
+        of = {entry["name"]: entry["context"]["cluster"] for entry in document["contexts"]}[current]
+    except api_server.UNUSABLE:
+        return ""
+    return str(current) if own in clusters and of != own else ""
+
+
+def _read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text())
 
 
 def _with_others(text: str, before: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from runtime_observability.core import naming
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.compatibility import OLDEST_K3D
 from runtime_observability.core.naming import MOST_AGENTS, NODE_IMAGE, Names
-from runtime_observability.core.observation import Observation, Record
+from runtime_observability.core.observation import GENERATION_LATER, Observation, Record
 from runtime_observability.core.problem import Problem
 from runtime_observability.core.settings.node_extras import split_node_volume
 from runtime_observability.core.stores import MEMORY
@@ -50,7 +50,6 @@ from runtime_observability.host.files import nearest_folder
 from runtime_observability.host.memory_loss import Memory
 
 _K3D_SECONDS = 10
-_FIRST_GENERATION = 1
 
 
 def observe(
@@ -119,7 +118,13 @@ def observe(
     return Observation(
         tuple(problems),
         tuple(drift),
-        next_generation(names, record, drift, [*containers, *networks]),
+        next_generation(
+            names,
+            record,
+            drift,
+            [*containers, *networks],
+            first=GENERATION_LATER if preview else int(now.timestamp() * 1e6),
+        ),
         cgroup_v1=engine.cgroup_version == "1",
         limits_swap=engine.limits_swap,
         architecture=engine.architecture,
@@ -201,20 +206,21 @@ def is_gone(image: str) -> bool:
 
 
 def next_generation(
-    names: Names, record: Record | None, drift: list[str], found: list[Owned]
+    names: Names, record: Record | None, drift: list[str], found: list[Owned], *, first: int
 ) -> int:
-    """The same in every look at the same machine; ``found`` are Docker's objects.
+    """The same in every look at the same machine, but ``first``; ``found`` are Docker's objects.
 
-    A stack without any trace begins with the first. Where the record alone is lost, Pulumi's state
-    has a generation that cannot be known here: the time at which the record's folder was last
-    changed is beyond it, because a generation is otherwise incremented by one. It is in
-    microseconds: a number in Pulumi's state is a double, which holds no nanoseconds of today.
+    Where the record is lost, Pulumi's state has a generation that cannot be known here: the time at
+    which the record's folder was last changed is beyond it, because a generation is otherwise
+    incremented by one. It is in microseconds: a number in Pulumi's state is a double, which holds
+    no nanoseconds of today. A stack without any trace on this machine is a new one, or all but its
+    state is lost: it begins with ``first``, the time of this run.
     """
     if record:
         return record.generation + 1 if drift else record.generation
     folder = nearest_folder(names.directory)
     if folder != names.directory and names.owner not in {item.owner for item in found}:
-        return _FIRST_GENERATION
+        return first
     return folder.stat().st_mtime_ns // 1000
 
 

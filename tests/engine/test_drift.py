@@ -144,3 +144,13 @@ def test_a_stack_s_folder_that_was_removed_is_made_again_and_the_cluster_adopted
     assert standing.ids()[standing.server] == before[standing.server]
     expect_a_pod_to_run(standing)
     standing.expect_no_changes()
+
+
+def test_a_stack_of_which_only_pulumi_s_state_is_left_is_made_again(doomed: Stack) -> None:
+    """As on another machine, or without Docker's data and the files that git ignores."""
+    doomed.remove_by_hand()
+    shutil.rmtree(doomed.directory)
+    assert "cluster-ensure" in doomed.plan().changes
+    doomed.up_as_planned()
+    expect_a_pod_to_run(doomed)
+    doomed.expect_no_changes()

@@ -15,7 +15,7 @@ from pulumi.output import Unknown
 from runtime_observability.core import compatibility, destinations, naming, origin, support
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
-from runtime_observability.core.observation import Observation, Record
+from runtime_observability.core.observation import GENERATION_LATER, Observation, Record
 from runtime_observability.core.problem import Problem
 from runtime_observability.core.trace_store import REPLICAS_VARIABLE
 from runtime_observability.core.transition import content, identity
@@ -535,6 +535,15 @@ def test_a_new_generation_runs_files_cluster_and_probe_again(default: Run) -> No
     assert found == {name: {"environment"} for name in runs}
     assert drifted["cluster-ensure"].environment["GENERATION"] == "8"
     assert drifted.warnings() == ["node x is gone: up will repair it"]
+
+
+def test_a_generation_of_the_up_alone_is_not_known_in_its_preview() -> None:
+    """So that the plan of the preview allows what the up says."""
+    preview = run(observed=Observation(generation=GENERATION_LATER), preview=True)
+    assert preview.error is None
+    for name in FILES | NODE_IMAGE | KEEP | {"cluster-ensure"}:
+        assert isinstance(preview[name].environment["GENERATION"], Unknown)
+    assert isinstance(preview["probe-run"].inputs["triggers"][-1], Unknown)
 
 
 @pytest.mark.parametrize(

@@ -277,7 +277,7 @@ class Stack:
                 raise AssertionError(f"destroy left {', '.join(sorted(left))}")
         finally:
             self.end_orphans()
-            self._remove_by_hand()
+            self.remove_by_hand()
 
     def orphans(self) -> dict[int, str]:
         """Processes that work for this stack, found by their environment: command line by pid."""
@@ -296,8 +296,8 @@ class Stack:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def _remove_by_hand(self) -> None:
-        """Removes what is left, so that a failed test does not affect others."""
+    def remove_by_hand(self) -> None:
+        """Removes what Docker has of it, so that a failed test does not affect others."""
         kinds = {
             "container": ("rm", "-fv"),
             "network": ("network", "rm"),

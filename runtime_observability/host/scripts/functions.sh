@@ -21,6 +21,13 @@ remove() {
   done
 }
 
+# The names in the kubeconfig of the stack's folder $1 that are not k3d's for the cluster $2: KUBECONFIG of
+# the stack's shell names that file, so `kubectl config` and the tools of other clusters write into it.
+names_of_others() {
+  [ ! -f "$1/kubeconfig" ] || sed -n -e 's/^- name: //p' -e 's/^  name: //p' "$1/kubeconfig" |
+    grep -vxF -e "k3d-$2" -e "admin@k3d-$2" | sort -u || :
+}
+
 # Ends a script that Pulumi runs because it was told to, and that would cost the cluster $1.
 refuse_to_remove() {
   echo "cluster $1 was not removed: this is no \`pulumi destroy\`, and no other cluster was seen to" \

@@ -61,4 +61,5 @@ while :; do
     [ -z "$volumes" ] || errors="$errors $(docker volume rm -f $volumes 2>&1 >/dev/null)" || :
   fi
 done
-remove "${DIRECTORY:?}/kubeconfig" "$DIRECTORY/cluster.json"
+[ -n "$(names_of_others "$DIRECTORY" "$CLUSTER")" ] || remove "${DIRECTORY:?}/kubeconfig"
+remove "${DIRECTORY:?}/cluster.json"

@@ -1,6 +1,6 @@
 # Removes everything of $OWNER that is left in Docker, but the volumes $KEPT_VOLUMES, if any are named;
-# then the stack's folder $DIRECTORY, and what has its $CLAIM below the working folder, which is the
-# project's: that may have been moved or copied since.
+# then the stack's folder $DIRECTORY, but what others have in its kubeconfig, and what has its $CLAIM below the
+# working folder, which is the project's: that may have been moved or copied since.
 # Pulumi's state contains this script and runs it from there: it needs only docker and rm.
 set -eu
 
@@ -39,6 +39,15 @@ while :; do
     [ -z "$volumes" ] || errors="$errors $(docker volume rm -f $volumes 2>&1 >/dev/null)" || :
   fi
 done
+# Moves the kubeconfig of the stack's folder $1 beside it if it has entries of others.
+keep_kubeconfig() {
+  others=$(names_of_others "$1" "$CLUSTER")
+  [ -n "$others" ] || return 0
+  mv "$1/kubeconfig" "$1.kubeconfig"
+  echo "stack $STACK: entries of others in its kubeconfig stay in $1.kubeconfig, from where the next up" \
+    "takes them back; \`rm '$1.kubeconfig'\` removes them:" $others >&2
+}
+
 here=.stacks/${DIRECTORY##*/} claim=
 [ ! -f "$here/stack.json" ] || IFS= read -r claim <"$here/stack.json" || :
 [ "$claim" = "${CLAIM:-}" ] || claim=
@@ -52,9 +61,13 @@ if [ -n "$claim" ] && [ ! -f "$DIRECTORY/stack.json" ]; then
       "\`sudo rmdir -p '$DIRECTORY/node'\` removes them" >&2
   fi
 else
+  keep_kubeconfig "$DIRECTORY"
   remove "${DIRECTORY:?}"
 fi
-[ -z "$claim" ] || remove "$here"
+if [ -n "$claim" ]; then
+  keep_kubeconfig "$here"
+  remove "$here"
+fi
 for volume in $kept; do
   docker volume inspect "$volume" >/dev/null 2>&1 || continue
   echo "stack $STACK: its traces stay in Docker's volume $volume, where the next up with that" \

@@ -22,7 +22,7 @@ import yaml
 from runtime_observability.core import naming
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import NODE_IMAGE, Names
-from runtime_observability.core.observation import Observation, Record
+from runtime_observability.core.observation import GENERATION_LATER, Observation, Record
 from runtime_observability.core.transition import Transition, transition
 from runtime_observability.core.wanted import Wanted
 from runtime_observability.host import cluster_lock, preflight, runner, store
@@ -599,6 +599,25 @@ def test_a_kubeconfig_that_somebody_edited_is_drift(names: Names, part: str, edi
 
 
 @pytest.mark.usefixtures("record")
+def test_no_other_cluster_is_asked_that_the_kubeconfig_has_too(
+    names: Names, server: FakeServer
+) -> None:
+    """After `kubectl config use-context`: the answers would be told of the stack's cluster."""
+    document = yaml.safe_load(names.kubeconfig.read_text())
+    own = f"k3d-{names.cluster}"
+    document["clusters"].append({"name": own, "cluster": {"server": "https://127.0.0.1:9"}})
+    names.kubeconfig.write_text(yaml.safe_dump(document))
+    assert seen(names).drift == (
+        f"the current context of {names.kubeconfig} is x, which is another cluster's",
+    )
+    assert server.requests == []
+    document["contexts"][0]["context"]["cluster"] = own
+    document["clusters"][1]["cluster"] = document["clusters"][0]["cluster"]
+    names.kubeconfig.write_text(yaml.safe_dump(document))
+    assert seen(names).drift == (), "a context of the user's for the stack's cluster"
+
+
+@pytest.mark.usefixtures("record")
 def test_a_file_that_cannot_be_read_is_drift(names: Names, record: Record) -> None:
     path = names.node_directory / FILE
     path.unlink()
@@ -662,12 +681,18 @@ def test_a_store_that_is_lost_again_gives_another_number(names: Names, record: R
     assert len(found) == 3
 
 
-def test_a_stack_without_a_trace_has_the_first_generation(daemon: FakeDaemon, names: Names) -> None:
+def test_each_up_of_a_stack_without_a_trace_has_a_generation_that_no_up_had(
+    daemon: FakeDaemon, names: Names
+) -> None:
+    """Pulumi's state may be all that is left of it, with the generation of any up."""
     daemon.container("postgres")
-    assert seen(names).generation == 1
-    time.sleep(0.02)
-    (names.folder / "plan.json").touch()
-    assert seen(names).generation == 1, "where Pulumi saves its plan changes nothing"
+    first = seen(names).generation
+    assert 1_700_000_000 < first < seen(names).generation < 2**53
+
+
+@pytest.mark.usefixtures("daemon")
+def test_a_preview_of_a_stack_without_a_trace_knows_no_generation(names: Names) -> None:
+    assert observe(names, Wanted(), preview=True).generation == GENERATION_LATER
 
 
 @pytest.mark.parametrize("kind", ["container", "network"])

@@ -447,6 +447,71 @@ def test_traces_that_are_kept_stay_and_are_told(daemon: FakeDaemon, names: Names
     assert sh(STACK, daemon, **values(names), KEPT_VOLUMES=names.traces).stderr == ""
 
 
+OTHERS = """\
+apiVersion: v1
+clusters:
+- cluster:
+    server: https://127.0.0.1:6550
+  name: k3d-traced-dev
+- cluster:
+    extensions:
+    - extension:
+        provider: minikube.sigs.k8s.io
+      name: cluster_info
+    server: https://prod.example
+  name: prod
+contexts:
+- context:
+    cluster: k3d-traced-dev
+    user: admin@k3d-traced-dev
+  name: k3d-traced-dev
+- context:
+    cluster: prod
+    user: ada
+  name: prod
+current-context: prod
+kind: Config
+users:
+- name: ada
+  user:
+    token: t
+- name: admin@k3d-traced-dev
+  user: {}
+"""
+
+
+def test_a_kubeconfig_with_entries_of_others_outlives_the_cluster(
+    daemon: FakeDaemon, names: Names
+) -> None:
+    """The next cluster's ensure takes them over."""
+    cluster(daemon, names)
+    kubeconfig(names).write_text(OTHERS)
+    assert sh(CLUSTER, daemon, **values(names)).returncode == 0
+    assert names.kubeconfig.read_text() == OTHERS
+    assert not names.record.exists()
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["in its place", "moved"])
+def test_entries_of_others_in_the_kubeconfig_outlive_the_stack_and_are_told(
+    daemon: FakeDaemon, names: Names, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, moved: bool
+) -> None:
+    here = Names(names.stack, tmp_path / "moved") if moved else names
+    kubeconfig(here).write_text(OTHERS)
+    here.kubeconfig.chmod(0o600)
+    here.claim_file.write_text(f"{names.claim}\n")
+    monkeypatch.chdir(here.folder)
+    done = sh(STACK, daemon, **values(names), CLAIM=names.claim)
+    assert done.returncode == 0
+    kept = here.kept_kubeconfig if not moved else here.kept_kubeconfig.relative_to(here.folder)
+    assert done.stderr.splitlines() == [
+        f"stack dev: entries of others in its kubeconfig stay in {kept}, from where the next up "
+        f"takes them back; `rm '{kept}'` removes them: ada prod"
+    ]
+    assert here.kept_kubeconfig.read_text() == OTHERS
+    assert stat.S_IMODE(here.kept_kubeconfig.stat().st_mode) == 0o600
+    assert not here.directory.exists()
+
+
 def test_a_stranger_on_the_network_is_disconnected_and_kept(
     daemon: FakeDaemon, names: Names
 ) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +14,7 @@ from lab.errors import LabError
 from lab.machine.machine import Machine
 from lab.paths import Cache
 from lab.stacks import pulumi
+from runtime_observability.core.naming import Names
 
 
 @dataclass
@@ -93,3 +97,18 @@ def test_traces_that_are_kept_are_told_and_are_no_fault(
     assert down.run(cache, None) == 0
     told = capsys.readouterr().out
     assert "`docker volume rm traced-dev-traces` removes them" in told
+
+
+def test_a_kubeconfig_that_is_kept_is_told_and_is_no_fault(
+    backend: Backend, cache: Cache, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    backend.stacks = {"dev"}
+    monkeypatch.setattr(down, "PROJECT", tmp_path)
+    kept = Names("dev", tmp_path).kept_kubeconfig
+    kept.parent.mkdir()
+    kept.touch()
+    with contextlib.redirect_stdout(io.StringIO()) as told:
+        assert down.run(cache, None) == 0
+    assert f"Nothing is left of stack dev but {kept}, what others have written into its" in (
+        told.getvalue()
+    )
