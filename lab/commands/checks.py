@@ -126,9 +126,8 @@ def _images_of_maven(wanted: list[Image]) -> list[Image]:
 def _run(tier: Tier, program: Path, variables: Mapping[str, str]) -> Outcome:
     print(f"\n== {tier.name}: {' '.join((*tier.arguments, *tier.files))}", flush=True)
     begun = time.monotonic()
-    files = matching(tier.files)
-    dealt = [files[part :: tier.parts] for part in range(tier.parts)]
-    good = parts.run([(program, *tier.arguments, *some) for some in dealt], variables)
+    dealt = parts.deal(matching(tier.files), tier.parts)
+    good = parts.run([(program, *tier.arguments, *files) for files in dealt], variables)
     return Outcome(tier, "passed" if good else "FAILED", time.monotonic() - begun, good=good)
 
 

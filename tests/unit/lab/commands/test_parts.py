@@ -16,6 +16,17 @@ from lab.commands.checks import matching
 from lab.commands.tiers import TIERS
 
 
+def test_files_are_dealt_in_turn_the_largest_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "PROJECT", tmp_path)
+    for name, size in {"a": 1, "b": 9, "c": 3, "d": 5, "e": 4}.items():
+        (tmp_path / name).write_text(" " * size)
+    assert parts.deal(["a", "b", "c", "d", "e"], 2) == [["a", "b", "e"], ["c", "d"]]
+    assert parts.deal(["b", "a"], 1) == [["a", "b"]]
+    assert parts.deal([], 1) == [[]]
+
+
 def python(line: str) -> list[str]:
     return [sys.executable, "-c", line]
 
