@@ -11,8 +11,9 @@ from runtime_observability.host.files import is_folder, nearest_folder
 
 LEAST_MIB = 64
 """Less is a full disk: the files of an image or of a node do not fit."""
+LEAST_INODES = 1024
+"""A disk has a number of files, too, that fit: without a free inode none can be made."""
 _MIB = 1 << 20
-_FREE = f"free some space, {LEAST_MIB} MiB at least"
 
 
 def refuse(names: Names, docker_root: str) -> list[Problem]:
@@ -41,18 +42,29 @@ def refuse_read_only(names: Names) -> list[Problem]:
 
 def refuse_full(names: Names, docker_root: str) -> list[Problem]:
     disks = {
-        str(nearest_folder(names.directory)): ("the stack's files are written there", _FREE),
+        str(nearest_folder(names.directory)): ("the stack's files are written there", ""),
         docker_root: (
             "Docker keeps images and nodes there",
-            f"{_FREE}: `docker builder prune` and `docker image prune` remove what no container "
-            "uses",
+            ": `docker builder prune` and `docker image prune` remove what no container uses",
         ),
     }
-    problems = []
-    for folder, (why, cure) in disks.items():
-        if not is_folder(folder):
-            continue
-        free = shutil.disk_usage(folder).free // _MIB
-        if free < LEAST_MIB:
-            problems.append(Problem("disk", f"{free} MiB are free in {folder}", why, cure))
-    return problems
+    return [
+        Problem("disk", f"{left} in {folder}", why, f"{cure}{how}")
+        for folder, (why, how) in disks.items()
+        if is_folder(folder)
+        for left, cure in _lacks(folder)
+    ]
+
+
+def _lacks(folder: str) -> list[tuple[str, str]]:
+    """What is left of what the disk of ``folder`` has too little of, with the cure."""
+    lacks = []
+    free = shutil.disk_usage(folder).free // _MIB
+    if free < LEAST_MIB:
+        lacks.append((f"{free} MiB are free", f"free some space, {LEAST_MIB} MiB at least"))
+    disk = os.statvfs(folder)
+    has_inodes = disk.f_files > 0  # btrfs makes them as it needs them
+    if has_inodes and disk.f_favail < LEAST_INODES:
+        cure = f"remove files that are not needed, so that {LEAST_INODES} more can be made"
+        lacks.append((f"{disk.f_favail} inodes are free", cure))
+    return lacks

@@ -71,6 +71,25 @@ def test_a_full_disk_is_told_with_what_is_free(
     assert "`docker image prune`" in problem
 
 
+@pytest.mark.parametrize(
+    ("inodes", "left", "told"),
+    [(1 << 20, 3, True), (1 << 20, disk.LEAST_INODES, False), (0, 0, False)],
+    ids=["none left", "enough", "no limit"],
+)
+def test_a_disk_without_inodes_is_full_too(
+    names: Names, monkeypatch: pytest.MonkeyPatch, inodes: int, left: int, told: bool
+) -> None:
+    """Its free space says nothing of it. Btrfs has no number of them, and says 0."""
+    shown = SimpleNamespace(f_files=inodes, f_favail=left)
+    monkeypatch.setattr(os, "statvfs", lambda _: shown)
+    free({}, monkeypatch)
+    problems = list(map(str, disk.refuse(names, "")))
+    assert problems == told * [
+        f"disk: 3 inodes are free in {names.folder}: the stack's files are written there. Remove "
+        "files that are not needed, so that 1024 more can be made"
+    ]
+
+
 @pytest.mark.parametrize("root", ["", "/nonexistent/of another machine"])
 def test_a_disk_that_is_not_here_is_not_looked_at(names: Names, root: str) -> None:
     assert disk.refuse(names, root) == []
