@@ -9,6 +9,7 @@ server's with what is an agent's own, and k3d starts it like any other.
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -25,6 +26,7 @@ _DELETE_SECONDS = 20
 _CREATE_SECONDS = 120
 _KEPT = "node-password.k3s"
 _LEFT = "There are pending nodes to be drained:"
+_REFUSED = re.compile(r"^(error when evicting .*) \(will retry after \w+\): (.+)$", re.MULTILINE)
 _HOSTNAME = "kubernetes.io/hostname"
 
 
@@ -68,11 +70,11 @@ def create(
         runner.run(argv, timeout=_CREATE_SECONDS).checked()
 
 
-def remove(agent: str, *, server: str, drain: bool) -> None:
-    """Removes an agent from Kubernetes and from Docker; with ``drain``, its pods have left before.
+def refuse_to_remove(agent: str, *, server: str, drain: bool) -> None:
+    """Raises AgentsError, with nothing changed, if persistent volumes would be lost with an agent.
 
-    Raises AgentsError, with the node still there and schedulable, when that is not possible, and
-    when persistent volumes would be lost with it.
+    With ``drain``, also if the API server would not evict each of its pods, for instance because of
+    a PodDisruptionBudget: a drain has evicted others by then, which nothing may make again.
     """
     if volumes := _volumes_on(agent, server=server):
         raise AgentsError(
@@ -80,6 +82,15 @@ def remove(agent: str, *, server: str, drain: bool) -> None:
             "their claims (`kubectl delete pvc`) if nobody needs that, or keep as many agents, "
             "then run `pulumi up` again"
         )
+    if drain:
+        _drain(agent, "--dry-run=server", server=server)
+
+
+def remove(agent: str, *, server: str, drain: bool) -> None:
+    """Removes an agent from Kubernetes and from Docker; with ``drain``, its pods have left before.
+
+    Raises AgentsError, with the node still there and schedulable, when that is not possible.
+    """
     try:
         if drain:
             _drain(agent, server=server)
@@ -126,11 +137,11 @@ def _volume(volume: Mapping[str, Any]) -> str:
     )
 
 
-def _drain(agent: str, *, server: str) -> None:
+def _drain(agent: str, *options: str, server: str) -> None:
     """Drains an agent, if it has joined. Raises AgentsError."""
     drained = runner.run(
         _kubectl(server, "drain", agent, "--ignore-daemonsets", "--delete-emptydir-data", "--force",
-                 f"--timeout={_DRAIN_SECONDS}s"),
+                 f"--timeout={_DRAIN_SECONDS}s", *options),
         timeout=_DRAIN_SECONDS + 30,
     )  # fmt: skip
     if drained.code and f'nodes "{agent}" not found' not in drained.stderr:
@@ -143,9 +154,16 @@ def _drain(agent: str, *, server: str) -> None:
 
 
 def _reasons(drained: runner.Result) -> list[str]:
-    """Why a drain failed, a line for each pod: kubectl says them after the nodes that are left."""
+    """Why a drain failed, a line for each pod: kubectl says them after the nodes that are left.
+
+    Of an eviction that it has tried again and again it says there that the time is over; why the
+    API server refused it, it has said each time.
+    """
+    refused = dict(_REFUSED.findall(drained.stderr))
     _, _, end = drained.stderr.partition(_LEFT)
-    return [line for line in end.splitlines() if line.startswith("err")] or [_last_line(drained)]
+    pods = [line.partition(": ") for line in end.splitlines() if line.startswith("err")]
+    reasons = [f"{pod}: {refused.get(pod, why)}" for pod, _, why in pods]
+    return reasons or [_last_line(drained)]
 
 
 def forget(agents: Sequence[str], *, server: str) -> None:

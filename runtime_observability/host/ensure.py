@@ -218,9 +218,10 @@ class Ensure:
             agents.uncordon(self.record.draining, server=self.nodes[0])
         for name in sorted(there.keys() - set(self.nodes), reverse=True):
             log(f"cluster {self.names.cluster}: {name} is to be removed")
+            drain = there[name].state == "running"  # the pods of a stopped one never end
+            agents.refuse_to_remove(name, server=self.nodes[0], drain=drain)
             self.note(draining=name)
-            # The pods of a stopped one never end.
-            agents.remove(name, server=self.nodes[0], drain=there[name].state == "running")
+            agents.remove(name, server=self.nodes[0], drain=drain)
         if gone := (self.record.content.keys() | set(self.nodes)) - there.keys():
             agents.forget(sorted(gone), server=self.nodes[0])
         kept = {name: of for name, of in self.record.content.items() if name in self.nodes}

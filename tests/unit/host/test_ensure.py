@@ -146,6 +146,8 @@ def changes(daemon: FakeDaemon) -> list[str]:
                 verbs.append(f"docker {verb}")
             case ("docker", "network", "connect" | "disconnect" as verb, *_):
                 verbs.append(f"network {verb}")
+            case ("docker", "exec", *_, "--dry-run=server"):
+                continue
             case ("docker", "exec", _, "kubectl", verb, *_) if verb != "get":
                 verbs.append(f"kubectl {verb}")
     return verbs
@@ -751,8 +753,9 @@ def test_an_agent_too_many_is_drained_and_removed(
     standing(daemon, names, spec)
     run(names, spec_of(names))
     assert changes(daemon) == ["kubectl drain", "kubectl delete", "remove"]
-    (drain,) = (call.argv for call in daemon.executables.calls if "drain" in call.argv)
+    tried, drain = (call.argv for call in daemon.executables.calls if "drain" in call.argv)
     assert {"--ignore-daemonsets", "--delete-emptydir-data", "--force"} <= set(drain)
+    assert tried == (*drain, "--dry-run=server")
     assert [node.name for node in daemon.containers] == [names.node("server", 0)]
 
 
@@ -777,6 +780,12 @@ def test_an_agent_that_cannot_be_drained_stays(
     )
     with pytest.raises(runner.CommandError, match=f"cannot be drained and stays: {refusal}"):
         run(names, spec_of(names))
+    assert changes(daemon) == [], "other pods would have been evicted by then"
+    run(names, spec)
+    assert changes(daemon) == [], "a person may have cordoned it"
+    daemon.kubectl["drain --dry-run=server"] = Answer()
+    with pytest.raises(runner.CommandError, match=f"cannot be drained and stays: {refusal}"):
+        run(names, spec_of(names))
     assert changes(daemon) == ["kubectl drain", "kubectl uncordon"]
     assert len(daemon.containers) == 2
 
@@ -787,24 +796,27 @@ def test_every_pod_that_keeps_an_agent_from_being_drained_is_told(
 ) -> None:
     """Told one at a time, each would cost a drain of two minutes. As kubectl v1.36 says it."""
     standing(daemon, names, spec)
-    reasons = [
-        'error when waiting for pod "finalized" in namespace "default" to terminate: global '
-        "timeout reached: 2m0s",
-        'error when evicting pods/"web" -n "default": global timeout reached: 2m0s',
-    ]
+    over = "global timeout reached: 2m0s"
+    waiting = 'error when waiting for pod "finalized" in namespace "default" to terminate'
+    evicting = [f'error when evicting pods/"{pod}" -n "default"' for pod in ("web", "slow")]
+    budget = "Cannot evict pod as it would violate the pod's disruption budget."
     agent = names.node("agent", 0)
     daemon.kubectl["drain"] = Answer(
-        stderr=f'There are pending pods in node "{agent}" when an error occurred: [...]\n'
+        stderr=2
+        * f"{evicting[0]} (will retry after 5s): {budget}\n"
+        + f'There are pending pods in node "{agent}" when an error occurred: [...]\n'
         "pod/finalized\npod/web\n"
         f'error: unable to drain node "{agent}" due to error: [...], continuing command...\n'
-        f"There are pending nodes to be drained:\n {agent}\n" + "\n".join(reasons),
+        f"There are pending nodes to be drained:\n {agent}\n"
+        + "\n".join(f"{line}: {over}" for line in (waiting, *evicting)),
         code=1,
     )
     with pytest.raises(agents.AgentsError) as failed:
         run(names, spec_of(names))
     assert str(failed.value) == (
-        f"{agent} cannot be drained and stays: {'; '.join(reasons)}. Free it of these pods, or "
-        "keep as many agents, then run `pulumi up` again"
+        f"{agent} cannot be drained and stays: {waiting}: {over}; {evicting[0]}: {budget}; "
+        f"{evicting[1]}: {over}. Free it of these pods, or keep as many agents, then run "
+        "`pulumi up` again"
     )
 
 
