@@ -162,9 +162,12 @@ def _choose(stack: str | None, jaeger: str | None, kubeconfig: Path | None) -> T
         raise UsageError(
             f"{error}. Of a stack that is not known here, write ORGANIZATION/PROJECT/STACK"
         ) from None
+    if kubeconfig is None:
+        kubeconfig = Path(outputs["kubeconfig"])
+        refuse_a_foreign_context(kubeconfig, outputs.get("clusterName", ""))
     return Target(
         jaeger or outputs["jaegerUrl"] or None,
-        kubeconfig or Path(outputs["kubeconfig"]),
+        kubeconfig,
         outputs,
         asked=stack,
     )
@@ -195,6 +198,20 @@ def refuse_a_wrong_kubeconfig(file: Path) -> None:
         raise UsageError(
             f"{file}: the server of its cluster, {server!r}, is not https://HOST:PORT: correct it, "
             "or name another file with --kubeconfig PATH"
+        )
+
+
+def refuse_a_foreign_context(file: Path, cluster: str) -> None:
+    """UsageError where the kubeconfig of the stack's ``cluster`` leads to another one."""
+    from runtime_observability.host.kubeconfig import (  # noqa: PLC0415  40 ms, with its HTTP client
+        foreign_context,
+    )
+
+    if context := foreign_context(file, cluster):
+        raise UsageError(
+            f"the current context of {file} is {context}, which is another cluster's: run "
+            f"`kubectl config use-context k3d-{cluster}`, or name the cluster with "
+            "--kubeconfig PATH"
         )
 
 

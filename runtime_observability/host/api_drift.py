@@ -23,7 +23,7 @@ def find(names: Names, record: Record) -> list[str]:
 
     A node's container can run while k3s in it is dead: k3d's entrypoint outlives k3s.
     """
-    if context := kubeconfig.foreign_context(names):
+    if context := kubeconfig.foreign_context(names.kubeconfig, names.cluster):
         return [
             f"the current context of {names.kubeconfig} is {context}, which is another cluster's"
         ]

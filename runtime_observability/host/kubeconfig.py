@@ -35,12 +35,12 @@ def write(names: Names) -> None:
         names.kept_kubeconfig.unlink()
 
 
-def foreign_context(names: Names) -> str:
-    """The current context of the stack's kubeconfig where that is another cluster's; else empty,
-    also where that is not known."""
-    own = f"k3d-{names.cluster}"
+def foreign_context(path: Path, cluster: str) -> str:
+    """The current context of the kubeconfig of a stack's ``cluster`` where that is another
+    cluster's; else empty, also where that is not known."""
+    own = f"k3d-{cluster}"
     try:
-        document = _read(names.kubeconfig)
+        document = _read(path)
         current = document["current-context"]
         clusters = {entry["name"] for entry in document["clusters"]}
         of = {entry["name"]: entry["context"]["cluster"] for entry in document["contexts"]}[current]

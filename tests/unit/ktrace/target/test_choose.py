@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ktrace.errors import UsageError
 from ktrace.target import target
@@ -71,3 +72,28 @@ def test_a_name_with_an_owner_needs_a_jaeger() -> None:
 def test_a_jaeger_alone_needs_no_pulumi() -> None:
     chosen = target.choose(None, SHARED, Path("/other"))
     assert (chosen.stack, chosen.kubeconfig, chosen.is_shared) == (None, Path("/other"), True)
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["the stack's", "with --kubeconfig"])
+def test_a_stack_s_kubeconfig_whose_current_context_is_another_cluster_s_is_refused(
+    pulumi: dict[str, Any], tmp_path: Path, named: bool
+) -> None:
+    """After `kubectl config use-context`: the answers would be told of the stack's cluster."""
+    clusters = ("k3d-traced-dev", "prod")
+    document: dict[str, Any] = {
+        "current-context": "mine",
+        "clusters": [{"name": name, "cluster": {"server": f"https://{name}"}} for name in clusters],
+        "contexts": [{"name": "mine", "context": {"cluster": "prod", "user": "ada"}}],
+    }
+    own, other = tmp_path / "kubeconfig", tmp_path / "other"
+    for file in (own, other):
+        file.write_text(yaml.safe_dump(document))
+    pulumi |= {"kubeconfig": str(own), "clusterName": "traced-dev"}
+    if named:
+        assert target.choose("dev", None, other).cluster == other
+        return
+    with pytest.raises(UsageError, match=r"is mine, .* use-context k3d-traced-dev`, or name"):
+        target.choose("dev", None, None)
+    document["contexts"][0]["context"]["cluster"] = "k3d-traced-dev"
+    own.write_text(yaml.safe_dump(document))
+    assert target.choose("dev", None, None).cluster == own
