@@ -39,10 +39,12 @@ def run(commands: Sequence[Command], variables: Mapping[str, str]) -> bool:
     for reader in readers:
         reader.start()
     try:
-        _join(readers)
+        _wait(processes)
     finally:
-        _join(readers)
-    return all(process.wait() == 0 for process in processes)
+        _wait(processes)
+        for reader in readers:
+            reader.join()
+    return all(process.returncode == 0 for process in processes)
 
 
 def _piped(command: Command, environ: Mapping[str, str]) -> subprocess.Popen[str]:
@@ -62,6 +64,7 @@ def _show(output: IO[str], prefix: str) -> None:
         print(f"{prefix}{line.rstrip()}", flush=True)
 
 
-def _join(threads: Sequence[Thread]) -> None:
-    for thread in threads:
-        thread.join()
+def _wait(processes: Sequence[subprocess.Popen[str]]) -> None:
+    """Not for their readers: Python 3.11 takes a thread for ended whose join was interrupted."""
+    for process in processes:
+        process.wait()

@@ -55,10 +55,13 @@ def test_after_a_ctrl_c_the_end_of_each_is_waited_for(
         "import pathlib, sys, time\n"
         "file = pathlib.Path(sys.argv[1]); file.write_text('runs')\n"
         "try: time.sleep(60)\n"
-        "finally: time.sleep(0.5); file.write_text('cleared away'); print('told')"
+        "finally: time.sleep(float(sys.argv[2])); file.write_text('cleared away'); print('told')"
     )
     files = [tmp_path / "a", tmp_path / "b"]
-    commands = [[*python(clears_away), str(file)] for file in files]
+    seconds = ("1.5", "0")
+    commands = [
+        [*python(clears_away), str(file), of] for file, of in zip(files, seconds, strict=True)
+    ]
     runs_them = f"from lab.commands import parts; parts.run({commands!r}, {{}})"
     terminal = subprocess.Popen(
         python(runs_them), start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
