@@ -27,14 +27,24 @@ def run(commands: Sequence[Command], variables: Mapping[str, str]) -> bool:
     terminal sends to all of them, their ends are waited for: tests destroy their stacks.
     """
     environ = {**os.environ, **variables, "PYTHONUNBUFFERED": "1"}
-    if len(commands) == 1:
-        # Not subprocess.run: after a Ctrl-C it would kill the tests.
-        with subprocess.Popen(commands[0], cwd=PROJECT, env=environ) as process:
-            return process.wait() == 0
-    processes = [_piped(command, environ) for command in commands]
+    output = subprocess.PIPE if len(commands) > 1 else None
+    # Not subprocess.run: after a Ctrl-C it would kill them.
+    processes = [
+        subprocess.Popen(
+            command,
+            cwd=PROJECT,
+            env=environ,
+            stdout=output,
+            stderr=output and subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        for command in commands
+    ]
     readers = [
         Thread(target=_show, args=(process.stdout, f"{number}| "))
         for number, process in enumerate(processes, 1)
+        if process.stdout
     ]
     for reader in readers:
         reader.start()
@@ -45,18 +55,6 @@ def run(commands: Sequence[Command], variables: Mapping[str, str]) -> bool:
         for reader in readers:
             reader.join()
     return all(process.returncode == 0 for process in processes)
-
-
-def _piped(command: Command, environ: Mapping[str, str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command,
-        cwd=PROJECT,
-        env=environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    )
 
 
 def _show(output: IO[str], prefix: str) -> None:

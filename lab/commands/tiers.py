@@ -15,7 +15,7 @@ PYTEST = ("-m", "pytest")
 SIDE_BY_SIDE = ("--numprocesses", "logical")  # one for each core; a stack is for one test at a time
 _QUICK = "not every_version and not every_store and not kubernetes_provider"
 """Without what has a target of its own."""
-VERBOSE = "-vv"  # these tests take minutes: the user sees which one runs
+VERBOSE = "-vv"  # these tests take minutes: the user sees which ones have ended
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from lab.commands import parts
 from lab.commands.checks import matching
 from lab.commands.tiers import TIERS
+from tests.live.waiting import until
 
 
 def test_files_are_dealt_in_turn_the_largest_first(
@@ -48,33 +48,33 @@ def test_they_run_at_the_same_time(tmp_path: Path) -> None:
     assert parts.run([[*python(meet), *names], [*python(meet), *names[::-1]]], {})
 
 
-def test_after_a_ctrl_c_the_end_of_each_is_waited_for(
-    tmp_path: Path,
-) -> None:
+@pytest.mark.parametrize("seconds", [["1.5", "0"], ["1.5"]], ids=["two", "one"])
+def test_after_a_ctrl_c_the_end_of_each_is_waited_for(tmp_path: Path, seconds: list[str]) -> None:
     clears_away = (
         "import pathlib, sys, time\n"
         "file = pathlib.Path(sys.argv[1]); file.write_text('runs')\n"
         "try: time.sleep(60)\n"
         "finally: time.sleep(float(sys.argv[2])); file.write_text('cleared away'); print('told')"
     )
-    files = [tmp_path / "a", tmp_path / "b"]
-    seconds = ("1.5", "0")
+    files = [tmp_path / str(number) for number in range(len(seconds))]
     commands = [
         [*python(clears_away), str(file), of] for file, of in zip(files, seconds, strict=True)
     ]
     runs_them = f"from lab.commands import parts; parts.run({commands!r}, {{}})"
-    terminal = subprocess.Popen(
+    with subprocess.Popen(
         python(runs_them), start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    ends = time.monotonic() + 20
-    while not all(file.exists() and file.read_text() for file in files):
-        assert time.monotonic() < ends
-        time.sleep(0.01)
-    os.killpg(terminal.pid, signal.SIGINT)
-    said, _ = terminal.communicate(timeout=20)
-    assert [file.read_text() for file in files] == ["cleared away", "cleared away"]
-    assert said.decode().count("told") == 2
-    assert terminal.returncode
+    ) as terminal:
+        until(
+            "each runs",
+            lambda: all(file.exists() and file.read_text() for file in files),
+            20,
+            every=0.01,
+        )
+        os.killpg(terminal.pid, signal.SIGINT)
+        assert terminal.wait(20)
+        assert {file.read_text() for file in files} == {"cleared away"}
+        assert terminal.stdout
+        assert terminal.stdout.read().count(b"told") == len(files)
 
 
 def test_every_part_of_a_tier_has_files() -> None:
