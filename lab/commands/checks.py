@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pathlib import Path
 from lab.build import maven
 from lab.build.images import Image
 from lab.build.steps import prepare
-from lab.commands import parts
+from lab.commands import failures, parts
 from lab.commands.tiers import PYTHON, TIERS, Tier
 from lab.errors import LabError
 from lab.machine import browser, machine, ready, venv
@@ -33,6 +34,8 @@ class Outcome:
     seconds: float = 0.0
     detail: str = ""
     good: bool = True
+    failed: Sequence[str] = ()
+    """A line for each test that failed."""
 
 
 def run(command: str, cache: Cache) -> int:
@@ -127,8 +130,12 @@ def _run(tier: Tier, program: Path, variables: Mapping[str, str]) -> Outcome:
     print(f"\n== {tier.name}: {' '.join((*tier.arguments, *tier.files))}", flush=True)
     begun = time.monotonic()
     dealt = parts.deal(matching(tier.files), tier.parts)
-    good = parts.run([(program, *tier.arguments, *files) for files in dealt], variables)
-    return Outcome(tier, "passed" if good else "FAILED", time.monotonic() - begun, good=good)
+    commands = [(program, *tier.arguments, *files) for files in dealt]
+    with tempfile.TemporaryDirectory() as folder:
+        failed = Path(folder) / "failed"
+        good = parts.run(commands, {**variables, failures.FILE: str(failed)})
+        word, seconds = "passed" if good else "FAILED", time.monotonic() - begun
+        return Outcome(tier, word, seconds, good=good, failed=failures.told(failed))
 
 
 def matching(patterns: Sequence[str]) -> list[str]:
@@ -144,4 +151,5 @@ def _summarise(outcomes: list[Outcome]) -> None:
         minutes, seconds = divmod(int(outcome.seconds), 60)
         took = f"{minutes}:{seconds:02d}"
         print(f"{outcome.tier.name:<{width}} {outcome.word:<8} {took:>6}  {outcome.detail}")
+        print("".join(f"  {line}\n" for line in outcome.failed), end="")
     sys.stdout.flush()

@@ -15,7 +15,7 @@ import pytest
 from lab.build import images
 from lab.build.images import Image
 from lab.build.steps import Step
-from lab.commands import checks, tiers
+from lab.commands import checks, parts, tiers
 from lab.commands.tiers import Tier
 from lab.errors import LabError
 from lab.machine import browser, machine, ready, venv
@@ -105,6 +105,33 @@ def test_in_ci_a_machine_without_a_daemon_is_a_failure(
 def test_any_failing_tier_fails_the_run(checked: Callable[..., int]) -> None:
     assert checked("pass", "pass", prepared) == 0
     assert checked("pass", "raise SystemExit(1)", prepared) == 1
+
+
+def test_the_summary_names_the_tests_that_failed(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    cache: Cache,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Of several parts, too; what a fixture raises counts as well."""
+    (tmp_path / "test_one.py").write_text(
+        "import pytest\n"
+        "@pytest.fixture\ndef stack(): raise OSError('no\\nspace')\n"
+        "def test_up(stack): pass\n"
+        "def test_down(): pass\n"
+        "@pytest.mark.parametrize('number', range(12))\ndef test_it(number): assert number < 0\n"
+    )
+    (tmp_path / "test_two.py").write_text("import nothing_of_this_name\n")
+    files = tuple(str(tmp_path / name) for name in ("test_one.py", "test_two.py"))
+    monkeypatch.setattr(parts, "deal", lambda *_: [[file] for file in files])
+    pytests = (*tiers.PYTEST, "-p", "tests.conftest", "--rootdir", str(tmp_path))
+    assert lint(monkeypatch, cache, Tier("stacks", pytests, parts=2)) == 1
+    summary = capsys.readouterr().out.partition("== summary\n")[2].splitlines()
+    assert summary[0].startswith("stacks       FAILED")
+    assert len(summary) == 1 + 10 + 1
+    assert summary[-1] == "  and 4 more"
+    assert "  test_one.py::test_it[0]: assert 0 < 0" in summary
+    assert not [line for line in summary if "test_down" in line]
 
 
 def test_after_a_failed_quick_tier_the_lab_is_left_alone(
