@@ -37,4 +37,6 @@ def find(names: Names, record: Record, containers: list[Owned]) -> list[str]:
             drift.append(f"{path} is gone")
         except (OSError, ValueError) as error:
             drift.append(f"{path} cannot be read: {error}")
+    if not names.kept.exists():
+        drift.append(f"{names.kept} is missing")
     return drift

@@ -166,6 +166,7 @@ def record(names: Names, daemon: FakeDaemon, server: FakeServer) -> Record:
     spec = spec_of(names, parsed(containerdTracing="off")).document | {"files": {FILE: sha256}}
     made = Record(7, True, DIGEST, spec, (node.name,))
     store.save(names, made)
+    names.kept.touch()
     return made
 
 
@@ -557,6 +558,15 @@ def test_a_file_that_was_touched_is_drift(names: Names) -> None:
     assert seen(names).drift == (f"{path} was changed",)
     path.unlink()
     assert seen(names).drift == (f"{path} is gone",)
+
+
+@pytest.mark.usefixtures("record")
+def test_a_missing_note_that_keeps_the_cluster_is_drift(names: Names) -> None:
+    """Without it, a guard that is replaced (`--replace`, a taint) takes the cluster with it."""
+    names.kept.unlink()
+    observed = seen(names)
+    assert observed.drift == (f"{names.kept} is missing",)
+    assert observed.generation == 8, "the Command that makes it runs again"
 
 
 @pytest.mark.parametrize("text", [None, "", "clusters: []", "clusters: 7", "{", "\0", "\udcff"])
