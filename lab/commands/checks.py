@@ -130,7 +130,7 @@ def _run(tier: Tier, program: Path, variables: Mapping[str, str]) -> Outcome:
     print(f"\n== {tier.name}: {' '.join((*tier.arguments, *tier.files))}", flush=True)
     begun = time.monotonic()
     dealt = parts.deal(matching(tier.files), tier.parts)
-    commands = [(program, *tier.arguments, *files) for files in dealt]
+    commands: list[parts.Command] = [(program, *tier.arguments, *files) for files in dealt]
     with tempfile.TemporaryDirectory() as folder:
         failed = Path(folder) / "failed"
         good = parts.run(commands, {**variables, failures.FILE: str(failed)})
