@@ -37,6 +37,8 @@ PACKAGES = {"docker.io", "docker-cli", "containerd", "runc", "iptables", "slirp4
 LOOKED_AT = ("/etc", "/opt", "/run", "/srv", "/usr", "/var", "/var/log/apt")
 """The folders in which no file may change, but for those that the machine itself writes."""
 BUSY = ("/run/user", "/run/systemd", "/run/udev", "/var/log", "/var/lib/systemd")
+OF_TESTS = "/pytest-of-"
+"""In the paths of the folders in which the tests beside these mount something for a while."""
 START = "from lab.machine.docker import start; start.ensure(start.Cache.of_this_user())"
 STOP = "from lab.commands import stop; stop.run(stop.Cache.of_this_user())"
 CLEAN = "from lab.commands import clean; clean.run(clean.Cache.of_this_user())"
@@ -134,9 +136,13 @@ class Machine:
             "devices": sorted(device.name for device in Path("/sys/class/net").iterdir()),
             "addresses": [_read(Path("/proc/net", name)) for name in ("fib_trie", "if_inet6")],
             "routes": [_read(Path("/proc/net", name)) for name in ("route", "ipv6_route")],
-            "mounts": _read(Path("/proc/self/mountinfo")),
-            "cgroups": sorted(map(str, Path("/sys/fs/cgroup").glob("*/"))),
-            "cgroups of controllers": sorted(map(str, Path("/sys/fs/cgroup").glob("*/*/"))),
+            "mounts": [
+                line
+                for line in _read(Path("/proc/self/mountinfo")).splitlines()
+                if OF_TESTS not in line
+            ],
+            "cgroups": self._cgroups("*/"),
+            "cgroups of controllers": self._cgroups("*/*/"),
             "security": sorted(map(str, Path("/sys/kernel/security").glob("*"))),
             "packages": _read(apt.INSTALLED),
             "files": {
@@ -144,6 +150,13 @@ class Machine:
                 for path in sorted(self.seen.rglob("*"))
             },
         }
+
+    def _cgroups(self, pattern: str) -> list[str]:
+        """Without those of the containers of another private daemon, which come and go."""
+        own, stem = self.daemon.cgroup, self.daemon.cgroup.rpartition("-")[0]
+        others = re.compile(f"/(?!{own}/){stem}-[^/]+/.")
+        found = map(str, Path("/sys/fs/cgroup").glob(pattern))
+        return sorted(path for path in found if not others.search(path))
 
     def changed_files(self) -> list[str]:
         """The files in LOOKED_AT whose content or attributes changed since this object exists."""
