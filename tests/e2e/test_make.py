@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -152,12 +153,13 @@ def test_the_commands_of_the_makefile(user: User) -> None:
     assert "Ready for stack" in user.done("setup")
     before = user.done("-s", "env")
     assert "KUBECONFIG" not in before
-    docker = user.docker()
-    assert docker.containers("label=runtime-observability.owner") == {}
+    docker, own = user.docker(), f"label=runtime-observability.folder={user.clone}"
+    nodes = partial(docker.containers, own, "name=server-0")
+    assert docker.containers(own) == {}
 
     terminal = Terminal(user, "up")
     terminal.until("Creating")
-    until("the cluster's node", lambda: docker.containers("name=server-0"), 120)
+    until("the cluster's node", nodes, 120)
     terminal.press_ctrl_c()
     assert terminal.end() != 0
     assert "stopped; run the same command again to continue" in terminal.shown
@@ -169,22 +171,22 @@ def test_the_commands_of_the_makefile(user: User) -> None:
     assert "KUBECONFIG" in shell
     plugin = ["kubectl", "ktrace", "--version"]
     assert subprocess.check_output(plugin, env=shell, text=True).startswith("ktrace ")
-    first = docker.containers("name=server-0")
+    first = nodes()
     user.done("up")
-    assert docker.containers("name=server-0") == first, "the second up changes nothing"
+    assert nodes() == first, "the second up changes nothing"
 
     user.done("up", "STACK=second")
     second = yaml.safe_load((user.clone / "Pulumi.second.yaml").read_text())["config"]
     assert int(second["runtime-observability:portOffset"]) >= 100, "on ports of its own"
-    assert first.items() < docker.containers("name=server-0").items(), "side by side"
+    assert first.items() < nodes().items(), "side by side"
     listed = user.make("clean")
     assert (listed.returncode != 0, root.exists()) == (True, True), "clean keeps what runs"
 
     user.done("down", "STACK=second")
-    assert docker.containers("name=server-0") == first
+    assert nodes() == first
     for _ in range(2):
         assert "Nothing is left of stack" in user.done("down")
-    assert docker.containers("name=server-0") == {}
+    assert nodes() == {}
 
     user.done("clean")
     assert not root.exists()
