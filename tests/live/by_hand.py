@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,7 +43,8 @@ class ByHand:
             architecture=engine.architecture,
         )
         upstream = node_image.node_image(settings, engine.architecture)
-        return cls(make_plan(settings, Names("by-hand", folder), observed, upstream), folder, env)
+        names = Names(f"by-hand-{secrets.token_hex(3)}", folder)
+        return cls(make_plan(settings, names, observed, upstream), folder, env)
 
     @property
     def server(self) -> str:
