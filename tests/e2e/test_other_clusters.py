@@ -59,13 +59,15 @@ class Cluster:
 
     @contextmanager
     def watching(self) -> Iterator[list[str]]:
-        """The lines that ``ktrace watch`` has printed until now."""
+        """The lines that ``ktrace watch`` has printed until now; it waits when the block begins."""
         argv = [*_KTRACE, "watch", *self._jaeger, *self.kubeconfig, "--json"]
         pipe = subprocess.PIPE
         lines: list[str] = []
         with subprocess.Popen(
-            argv, cwd=self.folder, env=self._environment, stdout=pipe, text=True
+            argv, cwd=self.folder, env=self._environment, stdout=pipe, stderr=pipe, text=True
         ) as watch:
+            assert watch.stderr
+            assert "waiting for pods to start" in watch.stderr.readline()
             threading.Thread(target=lambda: lines.extend(watch.stdout or ()), daemon=True).start()
             try:
                 yield lines
