@@ -22,7 +22,7 @@ _RESTRICTED = "pod-security.kubernetes.io/enforce"
 
 def test_a_webhook_that_times_out_and_fails_open_is_named(stack: Stack) -> None:
     wait_for_api(stack)
-    with slow_webhook(stack, answers_after=600), pods(stack, "true") as single:
+    with slow_webhook(stack), pods(stack, "true") as single:
         single.wait_for("Succeeded")
         start = document(stack, "show", f"{single.name}-0")
     (step,) = (step for step in start["steps"] if step["name"].startswith("webhook"))

