@@ -32,14 +32,17 @@ def test_a_webhook_that_times_out_and_fails_open_is_named(stack: Stack) -> None:
     assert "deadline exceeded" in str(step["error"])
 
 
-def probe(stack: Stack) -> subprocess.CompletedProcess[str]:
-    """The proof that ends `pulumi up`, run again as the stack's Command runs it."""
+def probe(stack: Stack, **changed: object) -> subprocess.CompletedProcess[str]:
+    """The proof that ends `pulumi up`, run again as the stack's Command runs it.
+
+    ``changed`` are keys of what it reads.
+    """
     inputs = stack.state["probe-run"]["inputs"]
     return subprocess.run(
         [str(stack.folder / ".venv/bin/python"), "-m", "ktrace.pipeline.probe"],
         cwd=stack.folder,
         env={**stack.environment, **inputs["environment"]},
-        input=json.dumps({**json.loads(inputs["stdin"]), "seconds": 10}),
+        input=json.dumps(json.loads(inputs["stdin"]) | changed),
         capture_output=True,
         text=True,
         timeout=120,
@@ -104,7 +107,7 @@ def test_a_taint_is_named_and_breaks_no_hop(stack: Stack, effect: str) -> None:
     wait_for_api(stack)
     stack.kubectl("taint", "node", "--all", f"only=others:{effect}")
     try:
-        done = probe(stack)
+        done = probe(stack, seconds=10)
     finally:
         stack.kubectl("taint", "node", "--all", "only-")
     assert done.returncode == 1
