@@ -23,6 +23,9 @@ from tests.schemas import validate
 
 _PATH = "/api/v1/namespaces/default/podtemplates"
 _MERGE = {"Content-Type": "application/merge-patch+json"}
+_ALONE = 20
+"""Seconds before the load without another request about its resource, and far more than a command
+takes to start: it ends the namespace of an earlier test, too."""
 
 
 @contextmanager
@@ -65,24 +68,36 @@ def counts(stack: Stack, *arguments: str, since: str = "5m") -> dict[str, tuple[
     return {row["key"]: (row["count"], row["errors"]) for row in rows}
 
 
+def of_resources(stack: Stack, seconds: float) -> dict[str, tuple[int, int]]:
+    return counts(stack, "--by", "resource", since=f"{seconds:.0f}s")
+
+
 def test_a_scripted_load_is_counted_exactly(stack: Stack) -> None:
     wait_for_api(stack)
     name = f"load-{secrets.token_hex(3)}"
     agent = f"{name}/1"
     left = ("get", "namespaces")
     until("earlier tests' namespaces", lambda: "Terminating" not in stack.kubectl(*left), 60)
-    time.sleep(1)  # by so much the period that is asked for below may be longer than the load
+    until("a time without requests", lambda: "podtemplates" not in of_resources(stack, _ALONE), 60)
     begin = time.time()
+
+    def since_then() -> dict[str, tuple[int, int]]:
+        """Of a longer time: the period ends when the command asks, which is later than now."""
+        return of_resources(stack, time.time() - begin + _ALONE / 2)
+
     with client(stack, agent) as api:
         load(api, name)
         stack.kubectl("label", "podtemplate", f"{name}-0", "by=kubectl")
+        kubectls = 2  # a get and a patch
+        every = 95 + kubectls
         try:
-            until("every request", lambda: counts(stack).get(agent, (0, 0))[0] >= 95, 60)
+            until(
+                "every request",
+                lambda: since_then().get("podtemplates", (0, 0))[0] >= every,
+                60,
+            )
+            assert since_then()["podtemplates"] == (every, 5)
             assert counts(stack)[agent] == (95, 5)
-            kubectls = 2  # a get and a patch
-            # Without what ended the namespace of an earlier test.
-            of_load = counts(stack, "--by", "resource", since=f"{time.time() - begin + 1:.0f}s")
-            assert of_load["podtemplates"] == (95 + kubectls, 5)
             objects = counts(stack, "--by", "object")
             assert {key: found for key, found in objects.items() if name in key} == {
                 f"podtemplates/default/{name}-0": (5 + kubectls, 0),
