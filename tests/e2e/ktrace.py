@@ -117,7 +117,11 @@ def complete(start: Start) -> bool:
     return bool(start["complete"])
 
 
+def all_there(start: Start) -> bool:
+    """Complete and with all of its spans: a container may end before they have arrived."""
+    return complete(start) and not start["missing"] and not start["spansWithoutParent"]
+
+
 def whole(start: Start) -> bool:
     """Complete, Ready and with all of its spans."""
-    lacks = start["missing"] or start["spansWithoutParent"]
-    return complete(start) and bool(start["ready"]["afterMs"]) and not lacks
+    return all_there(start) and bool(start["ready"]["afterMs"])
