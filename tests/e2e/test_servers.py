@@ -129,5 +129,5 @@ def expect_etcd_in_the_trace_of_a_command(stack: Stack) -> None:
             for service in trace.services
         }
 
-    until("etcd's span in the command's trace", lambda: "etcd" in services(), 30)
-    assert services() >= {"ktrace", "apiserver", "etcd"}
+    wanted = {"ktrace", "apiserver", "etcd"}  # each sends its spans when it likes
+    until("etcd's span in the command's trace", lambda: services() >= wanted, 30)
