@@ -36,10 +36,5 @@ def upstream_containerd(stack: Stack) -> tuple[dict[str, str], str]:
     return settings, UPSTREAM_CONTAINERD.at(k3s).version
 
 
-def seconds_of_the_first_start(stack: Stack) -> int:
-    """How long a new node's first pod may take: an official node pulls the sandbox image first."""
-    return 10 if _labs_image(stack) else 40
-
-
 def _labs_image(stack: Stack) -> str:
     return str(stack.base.get("k3sImage", ""))
