@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -54,19 +55,24 @@ def test_everybody_can_read_the_page_of_a_start(
 
 
 def test_the_shipped_expectations_hold(stack: Stack, tmp_path: Path) -> None:
-    """A start is judged by what began with the test: what an earlier Jaeger had is not known."""
+    """They are judged by what began with the test: what an earlier Jaeger had is not known, and
+    tests before it may have given the cluster much to do."""
     report, began = tmp_path / "report.xml", time.time()
+
+    def of_test(name: str) -> str:
+        """A command that starts late on a busy machine looks back from then."""
+        text = (stack.folder / "ktrace" / "expect" / "builtin" / name).read_text()
+        since = f"sinceSeconds: {int(time.time() - began) + 15}\n"
+        (tmp_path / name).write_text(re.sub("^sinceSeconds:.*\n", "", text, flags=re.M) + since)
+        return str(tmp_path / name)
+
     with pods(stack, "true") as single:
         single.wait_for("Succeeded")
         pod = f"POD=default/{single.name}-0"
-        files = stack.folder / "ktrace" / "expect" / "builtin"
-        since = f"sinceSeconds: {int(time.time() - began) + 4}\n"
-        of_test = tmp_path / "pod-start.yaml"
-        of_test.write_text((files / of_test.name).read_text() + since)
-        done = ktrace(stack, "assert", str(of_test), "--set", pod)
+        done = ktrace(stack, "assert", of_test("pod-start.yaml"), "--set", pod)
         assert done.returncode == 0, done.stdout + done.stderr
         junit = ["--junit", str(report)]
-        done = ktrace(stack, "assert", str(files / "control-plane.yaml"), *junit)
+        done = ktrace(stack, "assert", of_test("control-plane.yaml"), *junit)
         assert done.returncode == 0, done.stdout + done.stderr
     assert 'tests="2" failures="0"' in report.read_text()
 
