@@ -74,7 +74,8 @@ def test_a_port_taken_while_up_was_running_fails_it_and_the_next_up_goes_on(
     absent: Stack,
 ) -> None:
     running = absent.start("up", "--yes", "--skip-preview")
-    until("the stack's network", lambda: absent.docker.exists(absent.cluster), 60, every=0.05)
+    # Of all that comes after preflight it is the first, and long before the collector.
+    until("the stack's own folder", absent.directory.exists, 60, every=0.05)
     port = absent.ports["otlpGrpcPort"]
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", port))
