@@ -32,6 +32,7 @@ from runtime_observability.host import (
     runner,
     store,
 )
+from runtime_observability.host import nodes as node_module
 from runtime_observability.host.cluster_lock import LockError, locked
 from runtime_observability.host.cluster_ready import ReadyCluster
 from runtime_observability.host.ensure import Ensure
@@ -658,6 +659,29 @@ def test_registries_reach_the_nodes_before_they_restart(
     run(names, spec)
     assert [node.files[REGISTRIES] for node in daemon.containers] == ["{}\n"] * 2
     assert changes(daemon) == ["docker kill", "start"] * 4
+
+
+@pytest.mark.usefixtures("readiness")
+def test_registries_of_an_up_that_was_interrupted_are_taken_back(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node has them from then on, whether it was started again or not."""
+    mirrored = spec_of(names, agents=1, registries={"config": "mirrors: {}\n"})
+    standing(daemon, names, spec)
+    write = node_module.write_registries
+
+    def write_and_be_killed(node: str, of: ClusterSpec) -> None:
+        write(node, of)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr(node_module, "write_registries", write_and_be_killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(names, mirrored)
+    server = daemon.containers[0]
+    assert server.files[REGISTRIES] == "mirrors: {}\n"
+    run(names, spec)
+    assert server.files[REGISTRIES] == "{}\n"
 
 
 @pytest.mark.usefixtures("readiness", "spec")
