@@ -23,6 +23,8 @@ from runtime_observability.host.files import write_private
 
 _DRAIN_SECONDS = 120
 _DELETE_SECONDS = 20
+_WEBHOOK_SECONDS = 30
+"""What a request may wait for one webhook at most."""
 _CREATE_SECONDS = 120
 _KEPT = "node-password.k3s"
 _LEFT = "There are pending nodes to be drained:"
@@ -74,7 +76,8 @@ def refuse_to_remove(agent: str, *, server: str, drain: bool) -> None:
     """Raises AgentsError, with nothing changed, if persistent volumes would be lost with an agent.
 
     With ``drain``, also if the API server would not evict each of its pods, for instance because of
-    a PodDisruptionBudget: a drain has evicted others by then, which nothing may make again.
+    a PodDisruptionBudget, or would not let them or the Node go afterwards, as where a webhook
+    refuses that: a drain has ended pods by then, which nothing may make again.
     """
     if volumes := _volumes_on(agent, server=server):
         raise AgentsError(
@@ -84,6 +87,8 @@ def refuse_to_remove(agent: str, *, server: str, drain: bool) -> None:
         )
     if drain:
         _drain(agent, "--dry-run=server", server=server)
+        _refuse_pods_that_would_stay(agent, server=server)
+        forget([agent], "--dry-run=server", server=server)
 
 
 def remove(agent: str, *, server: str, drain: bool) -> None:
@@ -106,7 +111,7 @@ def _volumes_on(agent: str, *, server: str) -> list[str]:
 
     Raises AgentsError where that cannot be asked.
     """
-    listed = runner.run(_kubectl(server, "get", "persistentvolumes", "--output=json"))
+    listed = _kubectl(server, "get", "persistentvolumes", "--output=json")
     if listed.code:
         raise AgentsError(
             f"{agent} stays, because its volumes are not known: {_last_line(listed)}. Run "
@@ -139,10 +144,9 @@ def _volume(volume: Mapping[str, Any]) -> str:
 
 def _drain(agent: str, *options: str, server: str) -> None:
     """Drains an agent, if it has joined. Raises AgentsError."""
-    drained = runner.run(
-        _kubectl(server, "drain", agent, "--ignore-daemonsets", "--delete-emptydir-data", "--force",
-                 f"--timeout={_DRAIN_SECONDS}s", *options),
-        timeout=_DRAIN_SECONDS + 30,
+    drained = _kubectl(
+        server, "drain", agent, "--ignore-daemonsets", "--delete-emptydir-data", "--force",
+        f"--timeout={_DRAIN_SECONDS}s", *options, seconds=_DRAIN_SECONDS + 30,
     )  # fmt: skip
     if drained.code and f'nodes "{agent}" not found' not in drained.stderr:
         reasons = _reasons(drained)
@@ -166,7 +170,24 @@ def _reasons(drained: runner.Result) -> list[str]:
     return reasons or [_last_line(drained)]
 
 
-def forget(agents: Sequence[str], *, server: str) -> None:
+def _refuse_pods_that_would_stay(agent: str, *, server: str) -> None:
+    """Raises AgentsError if the agent's kubelet may not delete its pods: those that were evicted
+    have ended by then, and stay as they are."""
+    tried = _kubectl(
+        server, "delete", "pods", "--all-namespaces", f"--field-selector=spec.nodeName={agent}",
+        f"--as=system:node:{agent}", "--as-group=system:nodes", "--ignore-not-found",
+        "--dry-run=server", seconds=_DRAIN_SECONDS,
+    )  # fmt: skip
+    if tried.code:
+        reasons = dict.fromkeys(re.findall(r"^Error.*$", tried.stderr, re.MULTILINE))
+        raise AgentsError(
+            f"{agent} cannot be drained and stays, because its kubelet may not delete pods: "
+            f"{'; '.join(reasons) or _last_line(tried)}. Remove what prevents it, or keep as many "
+            "agents, then run `pulumi up` again"
+        )
+
+
+def forget(agents: Sequence[str], *options: str, server: str) -> None:
     """Removes agents from Kubernetes alone, where it has them.
 
     k3s keeps the password of each node and refuses a new one of that name; it removes the password
@@ -174,8 +195,11 @@ def forget(agents: Sequence[str], *, server: str) -> None:
     pkg/nodepassword). Raises AgentsError.
     """
     objects = [text for name in agents for text in (f"node/{name}", f"secret/{name}.{_KEPT}")]
-    options = ("--namespace=kube-system", "--ignore-not-found", f"--timeout={_DELETE_SECONDS}s")
-    deleted = runner.run(_kubectl(server, "delete", *objects, *options))
+    deleted = _kubectl(
+        server, "delete", *objects, "--namespace=kube-system", "--ignore-not-found",
+        f"--timeout={_DELETE_SECONDS}s", *options,
+        seconds=_DELETE_SECONDS + _WEBHOOK_SECONDS * len(objects),
+    )  # fmt: skip
     if deleted.code:
         raise AgentsError(
             f"{', '.join(agents)} cannot be removed from Kubernetes: {_last_line(deleted)}. Remove "
@@ -185,7 +209,7 @@ def forget(agents: Sequence[str], *, server: str) -> None:
 
 def uncordon(agent: str, *, server: str) -> None:
     """Lets an agent take pods again, which a drain has stopped."""
-    runner.run(_kubectl(server, "uncordon", agent))
+    _kubectl(server, "uncordon", agent)
 
 
 def discard(agent: str, *, server: str) -> None:
@@ -195,9 +219,15 @@ def discard(agent: str, *, server: str) -> None:
     runner.run(["docker", "rm", "-fv", agent]).checked()
 
 
-def _kubectl(server: str, *arguments: str) -> list[str]:
-    """kubectl in the server's node, which every image of k3s has."""
-    return ["docker", "exec", server, "kubectl", *arguments]
+def _kubectl(server: str, *arguments: str, seconds: float = 30) -> runner.Result:
+    """Runs kubectl in the server's node: every image of k3s has it.
+
+    Raises AgentsError when it does not end within ``seconds``.
+    """
+    try:
+        return runner.run(["docker", "exec", server, "kubectl", *arguments], timeout=seconds)
+    except runner.CommandError as error:
+        raise AgentsError(f"{error}. Run `pulumi up` again") from None
 
 
 def _options(server: Mapping[str, Any], index: int, spec: ClusterSpec) -> list[str]:

@@ -45,7 +45,8 @@ from runtime_observability.host.progress import log
 _EXTRA_SECONDS = 120
 """Time for k3d itself, in addition to its timeout for the nodes."""
 _UNSURE = ""
-"""In the record, the content of a node that is being started: k3d outlives a run that is killed."""
+"""In the record, the content of a node that gets files and is started: that may happen, or half of
+it, though the run is killed, which k3d outlives."""
 
 
 class FilesError(runner.CommandError):
@@ -256,11 +257,11 @@ class Ensure:
         their own start before it.
         """
         begin = time.time()
-        for name in stopped:
-            if self.record.content.get(name) != self.content:
-                nodes.write_registries(name, self.spec)
-        watch = NodeWatch(present, since=begin)
+        older = [name for name in stopped if self.record.content.get(name) != self.content]
         self.note(content={**self.record.content, **dict.fromkeys(stopped, _UNSURE)})
+        for name in older:
+            nodes.write_registries(name, self.spec)
+        watch = NodeWatch(present, since=begin)
         known = {name: self.record.addresses.get(name, "") for name in stopped}
         placed = {name: address for name, address in known.items() if address}
         addresses.start(self.names, placed)

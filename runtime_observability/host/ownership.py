@@ -11,7 +11,7 @@ from runtime_observability.core.naming import NODE_FOLDER, Names
 from runtime_observability.core.observation import Record
 from runtime_observability.core.problem import Problem
 from runtime_observability.host import store
-from runtime_observability.host.docker import ClusterNodes, Daemon, Owned
+from runtime_observability.host.docker import PAUSED, ClusterNodes, Daemon, Owned
 from runtime_observability.host.files import is_folder
 
 FOLDER = "project folder"
@@ -119,6 +119,24 @@ def refuse_renamed_nodes(names: Names, containers: Sequence[Owned]) -> list[Prob
         )
         for node in ClusterNodes.of(containers, names.cluster, names.owner).owned
         if node.is_renamed
+    ]
+
+
+def refuse_a_renamed_jaeger(names: Names, containers: Sequence[Owned]) -> list[Problem]:
+    """The stack's Jaeger with traces in its memory, which alone has a spec among its containers."""
+    own = [found for found in containers if found.owner == names.owner]
+    if any(found.name == names.jaeger for found in own):
+        return []
+    return [
+        Problem(
+            "jaeger",
+            f"{found.name} is the Jaeger of this stack and was renamed",
+            "up would take it for gone and replace it, and the traces in its memory would be lost",
+            f"run `docker rename {found.name} {names.jaeger}`; without its traces, "
+            f"`docker rm -f {found.name}`",
+        )
+        for found in own
+        if found.spec and not found.cluster and found.state in ("running", PAUSED)
     ]
 
 

@@ -93,6 +93,7 @@ def observe(
     of_others = ownership.refuse_objects_of_others(names, containers, networks, further)
     problems += of_others
     problems += ownership.refuse_renamed_nodes(names, containers)
+    problems += ownership.refuse_a_renamed_jaeger(names, containers)
     # Where the folder was moved or copied, what it was moved from has the ports.
     if not any(problem.key == ownership.FOLDER for problem in of_others):
         problems += taken_ports.refuse(names, wanted, containers)

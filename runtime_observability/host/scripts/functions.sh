@@ -30,10 +30,11 @@ names_of_others() {
 
 # Ends a script that Pulumi runs because it was told to, and that would cost the cluster $1.
 refuse_to_remove() {
-  echo "cluster $1 was not removed: this is no \`pulumi destroy\`, and no other cluster was seen to" \
-    "start in its place. Run \`pulumi up\` without --replace and --target-replace, after" \
-    "\`pulumi state untaint --all\` if a guard or the network was tainted. A resource that was renamed in" \
-    "Pulumi's state is forgotten with \`pulumi state delete\`. To have the cluster anew, without its" \
-    "workloads, run \`k3d cluster delete $1\` and then \`pulumi up\`" >&2
+  echo "cluster $1 was not removed: this is no \`pulumi destroy\`, or one whose state lacks resources, and no" \
+    "other cluster was seen to start in its place. Run \`pulumi up\` without --replace and --target-replace," \
+    "after \`pulumi state untaint --all\` if a guard or the network was tainted; then \`pulumi destroy\` if" \
+    "that was meant. A resource that was renamed in Pulumi's state is forgotten with \`pulumi state" \
+    "delete\`. To have the cluster anew, without its workloads, run \`k3d cluster delete $1\` and then" \
+    "\`pulumi up\`" >&2
   exit 1
 }

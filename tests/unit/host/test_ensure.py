@@ -6,7 +6,7 @@ import contextlib
 import io
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -32,6 +32,7 @@ from runtime_observability.host import (
     runner,
     store,
 )
+from runtime_observability.host import nodes as node_module
 from runtime_observability.host.cluster_lock import LockError, locked
 from runtime_observability.host.cluster_ready import ReadyCluster
 from runtime_observability.host.ensure import Ensure
@@ -660,6 +661,29 @@ def test_registries_reach_the_nodes_before_they_restart(
     assert changes(daemon) == ["docker kill", "start"] * 4
 
 
+@pytest.mark.usefixtures("readiness")
+def test_registries_of_an_up_that_was_interrupted_are_taken_back(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node has them from then on, whether it was started again or not."""
+    mirrored = spec_of(names, agents=1, registries={"config": "mirrors: {}\n"})
+    standing(daemon, names, spec)
+    write = node_module.write_registries
+
+    def write_and_be_killed(node: str, of: ClusterSpec) -> None:
+        write(node, of)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr(node_module, "write_registries", write_and_be_killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(names, mirrored)
+    server = daemon.containers[0]
+    assert server.files[REGISTRIES] == "mirrors: {}\n"
+    run(names, spec)
+    assert server.files[REGISTRIES] == "{}\n"
+
+
 @pytest.mark.usefixtures("readiness", "spec")
 @pytest.mark.parametrize("registries", [{"config": "mirrors: {}\n"}, {"use": ["k3d-own:5000"]}])
 def test_an_agent_that_is_added_has_the_registries_of_the_server(
@@ -877,10 +901,55 @@ def test_an_agent_that_kubernetes_does_not_let_go_stays(
     standing(daemon, names, spec)
     refusal = 'admission webhook "no.example.com" denied the request'
     daemon.kubectl["delete"] = Answer(stderr=f"{refusal}\n", code=1)
+    daemon.kubectl["delete --dry-run=server"] = Answer()
     with pytest.raises(agents.AgentsError, match=f"agent-0 cannot be removed .*: {refusal}"):
         run(names, spec_of(names))
     assert changes(daemon) == ["kubectl drain", "kubectl delete", "kubectl uncordon"]
     assert len(daemon.containers) == 2
+
+
+@pytest.mark.usefixtures("readiness")
+def test_no_pod_ends_for_an_agent_whose_pods_or_node_kubernetes_would_keep(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    """A kubelet that may not delete a pod which was evicted has ended it nevertheless."""
+    standing(daemon, names, spec)
+    agent = names.node("agent", 0)
+    refusal = 'Error from server (InternalError): failed calling webhook "no.example.com"'
+    both = f"Warning: deleting\n{refusal}\n{refusal}\n"
+    daemon.kubectl["delete --dry-run=server"] = Answer(stderr=both, code=1)
+    with pytest.raises(agents.AgentsError) as failed:
+        run(names, spec_of(names))
+    assert str(failed.value) == (
+        f"{agent} cannot be drained and stays, because its kubelet may not delete pods: {refusal}. "
+        "Remove what prevents it, or keep as many agents, then run `pulumi up` again"
+    )
+    assert changes(daemon) == []
+    tried = next(call.argv for call in daemon.executables.calls if "pods" in call.argv)
+    assert {f"--field-selector=spec.nodeName={agent}", f"--as=system:node:{agent}"} <= set(tried)
+    daemon.kubectl["delete pods --dry-run=server"] = Answer()
+    with pytest.raises(agents.AgentsError, match="cannot be removed from Kubernetes: Error from"):
+        run(names, spec_of(names))
+    assert changes(daemon) == []
+
+
+@pytest.mark.usefixtures("readiness")
+def test_a_kubectl_that_waits_for_too_long_is_told_as_the_agent_s(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a webhook that does not answer: the cluster works, and nobody is to delete it."""
+    standing(daemon, names, spec)
+    of_kubectl = runner.run
+
+    def hang(argv: Sequence[str], **options: Any) -> runner.Result:
+        if "delete" in argv and "--dry-run=server" not in argv:
+            raise runner.CommandError("`docker exec` did not finish within 80 s")
+        return of_kubectl(argv, **options)
+
+    monkeypatch.setattr(runner, "run", hang)
+    with pytest.raises(agents.AgentsError, match="did not finish within 80 s"):
+        run(names, spec_of(names))
+    assert changes(daemon) == ["kubectl drain", "kubectl uncordon"]
 
 
 @pytest.mark.usefixtures("readiness")
