@@ -91,17 +91,26 @@ def refuse_to_remove(agent: str, *, server: str, drain: bool) -> None:
         forget([agent], "--dry-run=server", server=server)
 
 
-def remove(agent: str, *, server: str, drain: bool) -> None:
+def takes_pods(agent: str, *, server: str) -> bool:
+    """Whether nobody has cordoned an agent. Raises AgentsError where that cannot be asked."""
+    options = ("--ignore-not-found", "--output=jsonpath={.spec.unschedulable}")
+    unknown = f"{agent} stays, because it is not known whether it takes pods"
+    return _read(unknown, "node", agent, *options, server=server).strip() != "true"
+
+
+def remove(agent: str, *, server: str, drain: bool, cordons: bool) -> None:
     """Removes an agent from Kubernetes and from Docker; with ``drain``, its pods have left before.
 
-    Raises AgentsError, with the node still there and schedulable, when that is not possible.
+    Raises AgentsError when that is not possible. The agent is still there then, and with
+    ``cordons``, where the drain alone has kept pods away, they come again.
     """
     try:
         if drain:
             _drain(agent, server=server)
         forget([agent], server=server)
     except AgentsError:
-        uncordon(agent, server=server)
+        if cordons:
+            uncordon(agent, server=server)
         raise
     runner.run(["docker", "rm", "-fv", agent]).checked()
 
@@ -111,13 +120,9 @@ def _volumes_on(agent: str, *, server: str) -> list[str]:
 
     Raises AgentsError where that cannot be asked.
     """
-    listed = _kubectl(server, "get", "persistentvolumes", "--output=json")
-    if listed.code:
-        raise AgentsError(
-            f"{agent} stays, because its volumes are not known: {_last_line(listed)}. Run "
-            "`pulumi up` again"
-        )
-    return [_volume(found) for found in json.loads(listed.stdout)["items"] if _is_on(agent, found)]
+    unknown = f"{agent} stays, because its volumes are not known"
+    listed = json.loads(_read(unknown, "persistentvolumes", "--output=json", server=server))
+    return [_volume(found) for found in listed["items"] if _is_on(agent, found)]
 
 
 def _is_on(agent: str, volume: Mapping[str, Any]) -> bool:
@@ -217,6 +222,14 @@ def discard(agent: str, *, server: str) -> None:
     with suppress(runner.CommandError):
         forget([agent], server=server)
     runner.run(["docker", "rm", "-fv", agent]).checked()
+
+
+def _read(unknown: str, *arguments: str, server: str) -> str:
+    """What `kubectl get` prints. Raises AgentsError, which begins with ``unknown``, if it fails."""
+    read = _kubectl(server, "get", *arguments)
+    if read.code:
+        raise AgentsError(f"{unknown}: {_last_line(read)}. Run `pulumi up` again")
+    return read.stdout
 
 
 def _kubectl(server: str, *arguments: str, seconds: float = 30) -> runner.Result:

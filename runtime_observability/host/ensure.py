@@ -221,8 +221,9 @@ class Ensure:
             log(f"cluster {self.names.cluster}: {name} is to be removed")
             drain = there[name].state == "running"  # the pods of a stopped one never end
             agents.refuse_to_remove(name, server=self.nodes[0], drain=drain)
-            self.note(draining=name)
-            agents.remove(name, server=self.nodes[0], drain=drain)
+            cordons = drain and agents.takes_pods(name, server=self.nodes[0])
+            self.note(draining=name if cordons else "")
+            agents.remove(name, server=self.nodes[0], drain=drain, cordons=cordons)
         if gone := (self.record.content.keys() | set(self.nodes)) - there.keys():
             agents.forget(sorted(gone), server=self.nodes[0])
         kept = {name: of for name, of in self.record.content.items() if name in self.nodes}

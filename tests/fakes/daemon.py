@@ -128,8 +128,8 @@ class FakeDaemon:
         """What `docker events` remembers of ends: `die 137`, or `oom <no value>` before it."""
         """Whether Docker remembers that a container ran out of memory."""
         self.kubectl: dict[str, Answer] = {"get": Answer('{"items": []}')}
-        """The result of kubectl in a node, by its verb; with --dry-run=server, by
-        "VERB RESOURCE --dry-run=server" or "VERB --dry-run=server" if there is one."""
+        """The result of kubectl in a node, by its verb; by "VERB RESOURCE" if there is one, and
+        with --dry-run=server by "VERB RESOURCE --dry-run=server" or "VERB --dry-run=server"."""
         self.inspected: dict[str, Any] = INSPECTED_SERVER
         self._pending: list[tuple[int, DockerObject]] = []
         self._numbers = itertools.count()
@@ -294,14 +294,11 @@ class FakeDaemon:
                 return Answer()
             case ["create", "--name", name, "--hostname", _, *options]:
                 return self._create_agent(name, options)
-            case ["exec", name, "kubectl", verb, of, *_, "--dry-run=server"]:
+            case ["exec", name, "kubectl", verb, of, *options]:
                 assert self._container(name).state == "running"
-                usual = self.kubectl.get(verb, Answer())
-                usual = self.kubectl.get(f"{verb} --dry-run=server", usual)
-                return self.kubectl.get(f"{verb} {of} --dry-run=server", usual)
-            case ["exec", name, "kubectl", verb, *_]:
-                assert self._container(name).state == "running"
-                return self.kubectl.get(verb, Answer())
+                dry = " --dry-run=server" if "--dry-run=server" in options else ""
+                keys = (f"{verb} {of}{dry}", f"{verb}{dry}", verb)
+                return next((self.kubectl[key] for key in keys if key in self.kubectl), Answer())
             case ["exec", name, "curl", *_]:
                 assert self._container(name).state == "running"
                 return self.curls.pop(0)

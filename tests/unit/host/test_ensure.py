@@ -815,6 +815,22 @@ def test_an_agent_that_cannot_be_drained_stays(
 
 
 @pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize("state", ["running", "exited"])
+def test_an_agent_that_a_person_has_cordoned_stays_so_where_it_cannot_be_removed(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, state: str
+) -> None:
+    standing(daemon, names, spec)
+    daemon.containers[1].state = state
+    daemon.kubectl |= {"get node": Answer("true"), "delete --dry-run=server": Answer()}
+    daemon.kubectl["delete"] = Answer(stderr="no\n", code=1)
+    with pytest.raises(agents.AgentsError, match="cannot be removed from Kubernetes: no"):
+        run(names, spec_of(names))
+    daemon.containers[1].state = "running"
+    run(names, spec)
+    assert "kubectl uncordon" not in changes(daemon)
+
+
+@pytest.mark.usefixtures("readiness")
 def test_every_pod_that_keeps_an_agent_from_being_drained_is_told(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec
 ) -> None:
