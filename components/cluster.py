@@ -14,6 +14,7 @@ from runtime_observability.core.args import (
     ClusterRehearsalArgs,
     TracedClusterArgs,
 )
+from runtime_observability.core.naming import BACKENDS_NOTE, CLUSTER_NOTE
 
 from . import _commands
 from .config_files import ConfigFiles
@@ -24,9 +25,6 @@ _NO_CLUSTER = (
     """ && printf '{"digest": "%s"}' """
     '"$DIGEST"'
 )
-
-_CLUSTER_NOTE, _BACKENDS_NOTE = "cluster.kept", "backends.kept"
-"""Files in the stack's own folder, while what they are of is not to be deleted."""
 
 
 class ClusterRehearsal(pulumi.ComponentResource):
@@ -120,13 +118,13 @@ class ClusterGuard(pulumi.ComponentResource):
             f"{name}-hold",
             args,
             network,
-            _CLUSTER_NOTE,
+            CLUSTER_NOTE,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[sweep]),
         )
         _keep(
             f"{name}-keep",
             args,
-            _CLUSTER_NOTE,
+            CLUSTER_NOTE,
             digest,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[hold]),
         )
@@ -153,9 +151,9 @@ class BackendsGuard(pulumi.ComponentResource):
     ) -> None:
         super().__init__("runtime-observability:index:BackendsGuard", name, None, opts)
         after = pulumi.ResourceOptions(parent=self, depends_on=list(containers))
-        hold = _hold(f"{name}-hold", args, network, _BACKENDS_NOTE, opts=after)
+        hold = _hold(f"{name}-hold", args, network, BACKENDS_NOTE, opts=after)
         last = pulumi.ResourceOptions(parent=self, depends_on=[hold])
-        _keep(f"{name}-keep", args, _BACKENDS_NOTE, opts=last)
+        _keep(f"{name}-keep", args, BACKENDS_NOTE, opts=last)
         self.register_outputs({})
 
 

@@ -13,6 +13,9 @@ from pathlib import Path
 from runtime_observability.core.problem import Problem
 
 PROJECT = "runtime-observability"
+CLUSTER_NOTE, BACKENDS_NOTE = "cluster.kept", "backends.kept"
+"""Files in the stack's own folder, while what they are of is not to be deleted: the cluster, and
+Jaeger with the collector."""
 OWNER_LABEL = f"{PROJECT}.owner"
 STACK_LABEL = f"{PROJECT}.stack"
 FOLDER_LABEL = f"{PROJECT}.folder"
@@ -227,7 +230,7 @@ class Names:
     def kept(self) -> Path:
         """Has the digest of the cluster that no `pulumi up` may delete. The rehearsal of another
         one, and a destroy, let that cluster go."""
-        return self.directory / "cluster.kept"
+        return self.directory / CLUSTER_NOTE
 
     @property
     def node_directory(self) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from runtime_observability.core import observation
-from runtime_observability.core.naming import Names
+from runtime_observability.core.naming import BACKENDS_NOTE, CLUSTER_NOTE, Names
 from runtime_observability.core.observation import Record
 from runtime_observability.host.docker import Owned
 
@@ -37,6 +37,5 @@ def find(names: Names, record: Record, containers: list[Owned]) -> list[str]:
             drift.append(f"{path} is gone")
         except (OSError, ValueError) as error:
             drift.append(f"{path} cannot be read: {error}")
-    if not names.kept.exists():
-        drift.append(f"{names.kept} is missing")
-    return drift
+    notes = (names.directory / note for note in (CLUSTER_NOTE, BACKENDS_NOTE))
+    return [*drift, *(f"{note} is missing" for note in notes if not note.exists())]

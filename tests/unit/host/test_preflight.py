@@ -35,6 +35,7 @@ from tests.fakes.upgrade import Certificate
 from tests.unit.host.objects import STRANGER
 
 FILE = "apiserver-tracing.yaml"
+NOTES = (naming.CLUSTER_NOTE, naming.BACKENDS_NOTE)
 DIGEST = "0123456789abcdef"
 
 
@@ -188,7 +189,8 @@ def record(names: Names, daemon: FakeDaemon, server: FakeServer) -> Record:
     spec = spec_of(names, parsed(containerdTracing="off")).document | {"files": {FILE: sha256}}
     made = Record(7, True, DIGEST, spec, (node.name,))
     store.save(names, made)
-    names.kept.touch()
+    for note in NOTES:
+        (names.directory / note).touch()
     return made
 
 
@@ -582,12 +584,13 @@ def test_a_file_that_was_touched_is_drift(names: Names) -> None:
     assert seen(names).drift == (f"{path} is gone",)
 
 
+@pytest.mark.parametrize("note", NOTES)
 @pytest.mark.usefixtures("record")
-def test_a_missing_note_that_keeps_the_cluster_is_drift(names: Names) -> None:
-    """Without it, a guard that is replaced (`--replace`, a taint) takes the cluster with it."""
-    names.kept.unlink()
+def test_a_missing_note_that_keeps_the_cluster_or_jaeger_is_drift(names: Names, note: str) -> None:
+    """Without it, a guard that is replaced (`--replace`, a taint) takes them with it."""
+    (names.directory / note).unlink()
     observed = seen(names)
-    assert observed.drift == (f"{names.kept} is missing",)
+    assert observed.drift == (f"{names.directory / note} is missing",)
     assert observed.generation == 8, "the Command that makes it runs again"
 
 
