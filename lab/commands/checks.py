@@ -151,5 +151,6 @@ def _summarise(outcomes: list[Outcome]) -> None:
         minutes, seconds = divmod(int(outcome.seconds), 60)
         took = f"{minutes}:{seconds:02d}"
         print(f"{outcome.tier.name:<{width}} {outcome.word:<8} {took:>6}  {outcome.detail}")
-        print("".join(f"  {line}\n" for line in outcome.failed), end="")
+        for line in outcome.failed:
+            print(f"  {line}")
     sys.stdout.flush()

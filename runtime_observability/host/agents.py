@@ -240,7 +240,9 @@ def _kubectl(server: str, *arguments: str, seconds: float = 30) -> runner.Result
     try:
         return runner.run(["docker", "exec", server, "kubectl", *arguments], timeout=seconds)
     except runner.CommandError as error:
-        raise AgentsError(f"{error}. Run `pulumi up` again") from None
+        raise AgentsError(
+            f"kubectl {arguments[0]} in {server}: {error}. Run `pulumi up` again"
+        ) from None
 
 
 def _options(server: Mapping[str, Any], index: int, spec: ClusterSpec) -> list[str]:

@@ -1,4 +1,4 @@
-"""How the nodes and their files differ from what ensure made. Read-only."""
+"""How the nodes, their files and the notes that keep them differ from what up made. Read-only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runtime_observability.host.docker import Owned
 
 
 def find(names: Names, record: Record, containers: list[Owned]) -> list[str]:
-    """How the nodes and their files differ from what ensure made; empty when they are the same."""
+    """How they differ from what up made; empty when they are the same."""
     if not record.complete:
         return [f"the last run ended before cluster {names.cluster} was complete"]
     nodes = {node.name: node for node in containers if node.owner == names.owner}

@@ -963,7 +963,9 @@ def test_a_kubectl_that_waits_for_too_long_is_told_as_the_agent_s(
         return of_kubectl(argv, **options)
 
     monkeypatch.setattr(runner, "run", hang)
-    with pytest.raises(agents.AgentsError, match="did not finish within 80 s"):
+    with pytest.raises(
+        agents.AgentsError, match=r"^kubectl delete in .* did not finish within 80 s"
+    ):
         run(names, spec_of(names))
     assert changes(daemon) == ["kubectl drain", "kubectl uncordon"]
 
