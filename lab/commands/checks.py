@@ -127,10 +127,12 @@ def _images_of_maven(wanted: list[Image]) -> list[Image]:
 
 
 def _run(tier: Tier, program: Path, variables: Mapping[str, str]) -> Outcome:
-    print(f"\n== {tier.name}: {' '.join((*tier.arguments, *tier.files))}", flush=True)
+    patterns = [pattern for part in tier.parts for pattern in part]
+    print(f"\n== {tier.name}: {' '.join((*tier.arguments, *patterns))}", flush=True)
     begun = time.monotonic()
-    dealt = parts.deal(matching(tier.files), tier.parts)
-    commands: list[parts.Command] = [(program, *tier.arguments, *files) for files in dealt]
+    commands: list[parts.Command] = [
+        (program, *tier.arguments, *matching(part)) for part in tier.parts
+    ]
     with tempfile.TemporaryDirectory() as folder:
         failed = Path(folder) / "failed"
         good = parts.run(commands, {**variables, failures.FILE: str(failed)})

@@ -14,12 +14,6 @@ from lab.paths import PROJECT
 Command = Sequence[str | Path]
 
 
-def deal(files: Sequence[str], number: int) -> list[list[str]]:
-    """Deal files to a ``number`` of parts in turn, the largest first: size stands for time."""
-    by_size = sorted(files, key=lambda file: (PROJECT / file).stat().st_size, reverse=True)
-    return [sorted(by_size[part::number]) for part in range(number)]
-
-
 def run(commands: Sequence[Command], variables: Mapping[str, str]) -> bool:
     """Run the commands in the project's folder; return whether all exited with 0.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 import sys
@@ -15,7 +16,7 @@ import pytest
 from lab.build import images
 from lab.build.images import Image
 from lab.build.steps import Step
-from lab.commands import checks, parts, tiers
+from lab.commands import checks, tiers
 from lab.commands.tiers import Tier
 from lab.errors import LabError
 from lab.machine import browser, machine, ready, venv
@@ -122,10 +123,10 @@ def test_the_summary_names_the_tests_that_failed(
         "@pytest.mark.parametrize('number', range(12))\ndef test_it(number): assert number < 0\n"
     )
     (tmp_path / "test_two.py").write_text("import nothing_of_this_name\n")
-    files = tuple(str(tmp_path / name) for name in ("test_one.py", "test_two.py"))
-    monkeypatch.setattr(parts, "deal", lambda *_: [[file] for file in files])
+    files = tuple((str(tmp_path / name),) for name in ("test_one.py", "test_two.py"))
+    monkeypatch.setattr(checks, "matching", list)
     pytests = (*tiers.PYTEST, "-p", "tests.conftest", "--rootdir", str(tmp_path))
-    assert lint(monkeypatch, cache, Tier("stacks", pytests, parts=2)) == 1
+    assert lint(monkeypatch, cache, Tier("stacks", pytests, parts=files)) == 1
     summary = capsys.readouterr().out.partition("== summary\n")[2].splitlines()
     assert summary[0].startswith("stacks       FAILED")
     assert len(summary) == 1 + 10 + 1
@@ -235,15 +236,25 @@ def test_a_program_of_the_virtual_environment_gets_the_files(
 ) -> None:
     program(tmp_path / "bin", "shellcheck", 'echo "checked: $*"')
     monkeypatch.setattr(venv, "make", lambda *_: tmp_path / "bin" / "python")
-    tier = Tier("shell", ("-a",), program="shellcheck", files=("LICEN*", "Makefile", "none/*"))
+    patterns = ("LICEN*", "Makefile", "none/*")
+    tier = Tier("shell", ("-a",), program="shellcheck", parts=(patterns,))
     monkeypatch.setattr(checks, "TIERS", {"lint": (tier,)})
     assert checks.run("lint", cache) == 0
     assert "checked: -a LICENSE Makefile" in capfd.readouterr().out
 
 
-def test_every_check_with_files_has_some() -> None:
-    for tier in tiers.LINT:
-        assert not tier.files or checks.matching(tier.files), tier.name
+def test_every_part_with_patterns_has_files() -> None:
+    """Without any, pytest would run all tests."""
+    for tier in itertools.chain(*tiers.TIERS.values()):
+        for patterns in tier.parts:
+            assert not patterns or checks.matching(patterns), tier.name
+
+
+@pytest.mark.parametrize("name", ["engine", "e2e"])
+def test_each_file_of_tests_is_in_one_part(name: str) -> None:
+    (tier,) = (tier for tier in tiers.ALL if tier.name == name)
+    dealt = itertools.chain(*map(checks.matching, tier.parts))
+    assert sorted(dealt) == checks.matching([f"tests/{name}/test_*.py"])
 
 
 def test_no_shell_script_is_left_out() -> None:

@@ -11,20 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.commands import parts
-from lab.commands.checks import matching
-from lab.commands.tiers import TIERS
 from tests.live.waiting import until
-
-
-def test_files_are_dealt_in_turn_the_largest_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(parts, "PROJECT", tmp_path)
-    for name, size in {"a": 1, "b": 9, "c": 3, "d": 5, "e": 4}.items():
-        (tmp_path / name).write_text(" " * size)
-    assert parts.deal(["a", "b", "c", "d", "e"], 2) == [["a", "b", "e"], ["c", "d"]]
-    assert parts.deal(["b", "a"], 1) == [["a", "b"]]
-    assert parts.deal([], 1) == [[]]
 
 
 def python(line: str) -> list[str]:
@@ -75,9 +62,3 @@ def test_after_a_ctrl_c_the_end_of_each_is_waited_for(tmp_path: Path, seconds: l
         assert {file.read_text() for file in files} == {"cleared away"}
         assert terminal.stdout
         assert terminal.stdout.read().count(b"told") == len(files)
-
-
-def test_every_part_of_a_tier_has_files() -> None:
-    """Without any, pytest would run all tests."""
-    for tier in (tier for tiers in TIERS.values() for tier in tiers if tier.parts > 1):
-        assert len(matching(tier.files)) >= tier.parts
