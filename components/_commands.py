@@ -31,6 +31,11 @@ def generation(observed: int) -> pulumi.Output[int]:
     return pulumi.Output.from_input(cast(int, pulumi.UNKNOWN) if later else observed)
 
 
+def generation_variable(observed: int) -> dict[str, pulumi.Input[str]]:
+    """The same as an environment variable, which the scripts and modules read."""
+    return {"GENERATION": generation(observed).apply(str)}
+
+
 def interpreter() -> str:
     """This Python, by the same path however it was started.
 

@@ -181,7 +181,7 @@ class TracedCluster(pulumi.ComponentResource):
             f"{name}-ensure",
             "runtime_observability.host.ensure",
             stdin=_request(args),
-            environment={"GENERATION": _commands.generation(args.generation).apply(str)},
+            environment=_commands.generation_variable(args.generation),
             triggers=[guard.id],
             opts=pulumi.ResourceOptions(parent=self),
         )
@@ -230,7 +230,7 @@ def _keep(
             "DIRECTORY": args.directory,
             "NOTE": note,
             "DIGEST": digest,
-            "GENERATION": _commands.generation(args.generation).apply(str),
+            **_commands.generation_variable(args.generation),
         },
         create=_commands.in_turn(["keep_cluster.sh"]),
         opts=opts,

@@ -42,7 +42,7 @@ class ConfigFiles(pulumi.ComponentResource):
                 environment={
                     "DIRECTORY": args.directory,
                     "FILE": file,
-                    "GENERATION": _commands.generation(args.generation).apply(str),
+                    **_commands.generation_variable(args.generation),
                 },
                 triggers=[f"{args.directory}/{file}"],
                 add_previous_output_in_env=False,

@@ -30,7 +30,7 @@ class NodeImage(pulumi.ComponentResource):
                 f"{name}-build",
                 "runtime_observability.host.build_node_image",
                 stdin=json.dumps(asdict(args.upstream)),
-                environment={"GENERATION": _commands.generation(args.generation).apply(str)},
+                environment=_commands.generation_variable(args.generation),
                 opts=own,
             )
         else:
