@@ -121,7 +121,7 @@ ALL = (
     Tier(
         "e2e",
         (*PYTEST, VERBOSE, "-m", _QUICK),
-        parts=(("tests/e2e/test_[a-m]*.py",), ("tests/e2e/test_[n-z]*.py",)),
+        parts=(("tests/e2e/test_[a-ks-z]*.py",), ("tests/e2e/test_[l-r]*.py",)),
         needs_lab=True,
         images=(images.NODES[programs.NEWEST_KUBERNETES], images.STOCK_NODE),
         needs_browser=True,
