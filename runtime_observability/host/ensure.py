@@ -217,9 +217,13 @@ class Ensure:
         self.note(never_complete=False)
         if self.record.draining in present:
             agents.uncordon(self.record.draining, server=self.nodes[0])
-        for name in sorted(there.keys() - set(self.nodes), reverse=True):
-            log(f"cluster {self.names.cluster}: {name} is to be removed")
-            drain = there[name].state == "running"  # the pods of a stopped one never end
+        surplus = sorted(there.keys() - set(self.nodes), reverse=True)
+        running = [name for name in surplus if there[name].state == "running"]
+        hung = api_drift.hung(self.names.kubeconfig, running, self.has_started)
+        for name in surplus:
+            drain = name in running and name not in hung  # else its pods would never end
+            why = ", without a drain: its kubelet does not report" if name in hung else ""
+            log(f"cluster {self.names.cluster}: {name} is to be removed{why}")
             agents.refuse_to_remove(name, server=self.nodes[0], drain=drain)
             cordons = drain and agents.takes_pods(name, server=self.nodes[0])
             self.note(draining=name if cordons else "")

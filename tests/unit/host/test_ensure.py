@@ -794,6 +794,37 @@ def test_a_stopped_agent_too_many_is_removed_without_a_drain(
 
 
 @pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize(
+    ("answers", "since", "drains"),
+    [
+        (["Unknown"], lambda: "2026-01-01T00:00:00Z", False),
+        (["Unknown"], now, True),
+        (["Unknown", "Unknown", "True"], lambda: "2026-01-01T00:00:00Z", True),
+    ],
+    ids=["hung", "starts", "was paused"],
+)
+def test_an_agent_too_many_whose_kubelet_does_not_report_is_removed_without_a_drain(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    answers: list[str],
+    since: Callable[[], str],
+    drains: bool,
+) -> None:
+    """Only its kubelet tells that a pod has ended: the drain would fail at each up."""
+    standing(daemon, names, spec)
+    for node in daemon.containers:
+        node.started = since()
+    api = Answering(200, ensure.wanted_nodes(names, spec), {names.node("agent", 0): answers})
+    monkeypatch.setattr(api_drift, "ApiServer", lambda _: contextlib.nullcontext(api))
+    run(names, spec_of(names))
+    assert changes(daemon) == [*["kubectl drain"][:drains], "kubectl delete", "remove"]
+    assert [node.name for node in daemon.containers] == [names.node("server", 0)]
+
+
+@pytest.mark.usefixtures("readiness")
 def test_an_agent_that_cannot_be_drained_stays(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec
 ) -> None:
