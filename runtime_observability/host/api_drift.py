@@ -14,6 +14,7 @@ from runtime_observability.host import api_server, kubeconfig
 from runtime_observability.host.api_server import ApiServer
 from runtime_observability.host.http import httpx
 
+HUNG = "its kubelet does not report"
 _REPORT_SECONDS = 20
 """A kubelet reports every 10 s, and Kubernetes looks every 5 s."""
 
@@ -73,7 +74,7 @@ def reasons_to_restart(
             quiet = _still_silent(api, _silent(ready, nodes))
     except (api_server.UnusableKubeconfigError, httpx.HTTPError):
         return {}  # the wait for the cluster has the reason
-    hung = dict.fromkeys(filter(has_started, quiet), "its kubelet does not report")
+    hung = dict.fromkeys(filter(has_started, quiet), HUNG)
     gone = [name for name in lacks if name not in servers or has_started(name)]
     return hung | dict.fromkeys(gone, "it is not in Kubernetes")
 

@@ -205,7 +205,7 @@ class Ensure:
             if stopped:
                 self.start(stopped, present)
             else:
-                self.wait(present, NodeWatch(present))
+                self.wait_or_restart(present)
         except runner.CommandError as error:
             if not self.record.never_complete:
                 told = f"it does not become ready and is left as it is: {error}"
@@ -240,6 +240,17 @@ class Ensure:
         missing = [name for name in self.nodes if name not in there]
         if missing:
             self.add(missing)
+
+    def wait_or_restart(self, present: Sequence[str]) -> None:
+        """Waits for nodes that run. A kubelet that was not given up before, as its node might still
+        start, and has not reported by then, hangs: its node restarts."""
+        try:
+            self.wait(present, NodeWatch(present))
+        except runner.CommandError as error:
+            hung = api_drift.hung(self.names.kubeconfig, present, lambda _: True)
+            if not hung or isinstance(error, k3d.CurableError):
+                raise
+            self.start(self.end(dict.fromkeys(hung, api_drift.HUNG)), present)
 
     def end(self, reasons: Mapping[str, str]) -> list[str]:
         """Ends nodes that run and that only a start mends, and returns them."""

@@ -543,6 +543,36 @@ def test_a_node_whose_kubelet_does_not_report_starts_again(
     assert [call.argv[-1] for call in daemon.calls_to("docker", "kill")] == [agent][:restarts]
 
 
+@pytest.mark.parametrize(
+    ("status", "restarts"), [("Unknown", True), ("False", False)], ids=["hung", "says why"]
+)
+def test_a_kubelet_that_has_not_reported_at_the_end_of_the_wait_hangs(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    readiness: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    status: str,
+    restarts: bool,
+) -> None:
+    """Its node began so late that it might still have started when the up began."""
+    standing(daemon, names, spec)
+    for node in daemon.containers:
+        node.started = now()
+    agent = names.node("agent", 0)
+    api = Answering(200, ensure.wanted_nodes(names, spec), {agent: [status]})
+    monkeypatch.setattr(api_drift, "ApiServer", lambda _: contextlib.nullcontext(api))
+    readiness.append("nothing new has happened for 120 s, and it is not ready: agent-0")
+    if restarts:
+        run(names, spec)
+    else:
+        with pytest.raises(runner.CommandError, match="does not become ready and is left as it is"):
+            run(names, spec)
+    assert changes(daemon) == (["docker kill", "start"] if restarts else [])
+    assert [call.argv[-1] for call in daemon.calls_to("docker", "kill")] == [agent][:restarts]
+
+
 @dataclass(frozen=True)
 class Answering:
     """An API server that answers /readyz with one status, and knows ``nodes``."""
