@@ -11,7 +11,7 @@ import pulumi
 import pulumi_docker as docker
 
 from runtime_observability.core.args import CassandraArgs, ContainerArgs, SearchEngineArgs
-from runtime_observability.core.naming import MADE_LABEL, NETWORK_LABEL
+from runtime_observability.core.naming import MADE_LABEL, NETWORK_LABEL, SPEC_LABEL
 from runtime_observability.core.trace_store import REPLICAS_VARIABLE
 
 from . import (
@@ -19,6 +19,7 @@ from . import (
     _commands,
     _handovers,
     _labels,
+    _losses,
     _orphans,
     _pulls,
     _search_engine,
@@ -55,7 +56,7 @@ class Backend(pulumi.ComponentResource):
         ``cassandra``: where it keeps traces.
         """
         super().__init__(f"runtime-observability:index:{kind}", name, None, opts)
-        labels = _labels.of(args.labels)
+        labels, spec = _labels.of(args.labels), args.labels.get(SPEC_LABEL, "")
         image = docker.RemoteImage(
             f"{name}-image",
             name=args.image,
@@ -133,9 +134,10 @@ class Backend(pulumi.ComponentResource):
                 depends_on=[network, *guards, *after],
                 hooks=pulumi.ResourceHookBinding(
                     before_create=[
-                        _orphans.no_container(args.name, args.owner),
+                        _orphans.no_container(args.name, args.owner, args.note),
                         _handovers.free(args.ports, args.name, args.owner),
                         *([_volumes.make(args.name, volume, args.image)] if volume else []),
+                        *([_losses.tell(args.name, args.owner, spec)] if spec else []),
                     ]
                 ),
             ),
@@ -148,6 +150,7 @@ class Backend(pulumi.ComponentResource):
                     "container": args.name,
                     **({"url": args.ready_url} if args.ready_url else {}),
                     **({"command": args.ready_command} if args.ready_command else {}),
+                    **({"note": args.note} if args.note else {}),
                     "seconds": args.ready_seconds,
                 }
             ),

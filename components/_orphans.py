@@ -18,24 +18,36 @@ from runtime_observability.host.docker import ClusterNodes, Owned
 
 
 def _before_create(
-    name: str, owner: str, listed: Callable[[], list[Owned]], remove: Callable[[str], object]
+    name: str, owner: str, listed: Callable[[], list[Owned]], remove: Callable[[Owned], object]
 ) -> pulumi.ResourceHook:
-    """A hook that removes, by its id, every orphan among ``listed``."""
+    """A hook that removes every orphan among ``listed``."""
 
     def hook(arguments: pulumi.ResourceHookArgs) -> None:
         for found in listed():
             if (found.name, found.owner) == (name, owner):
-                remove(found.id)
+                remove(found)
                 pulumi.log.warn(f"removed {name}, which Pulumi's state does not have")
 
     return pulumi.ResourceHook(f"remove-orphaned-{name}", hook)
 
 
-def no_container(name: str, owner: str) -> pulumi.ResourceHook:
-    """Before a container is created: removes the one of its name that a killed run left."""
+def no_container(name: str, owner: str, note: str = "") -> pulumi.ResourceHook:
+    """Before a container is created: removes the one of its name that a killed run left.
 
-    def remove(container: str) -> None:
-        runner.run(["docker", "rm", "--force", "--volumes", container]).checked()
+    One whose id the file ``note`` has was in a state, and that is no longer Pulumi's: with traces
+    in its memory (``Owned.has_traces_in_memory``) the hook raises CommandError and removes nothing.
+    """
+
+    def remove(container: Owned) -> None:
+        if container.has_traces_in_memory and container.id == _read(note):
+            raise runner.CommandError(
+                f"nothing was removed, because container {name} has traces in its memory, and "
+                "Pulumi's state does not have it: the state is an older one, is in another "
+                "backend, or lost the resource. Give Pulumi its state back (`pulumi stack import "
+                "--file BACKUP`, `pulumi login`), or give these traces up: "
+                f"`docker rm -f {name}`, then `pulumi up`"
+            )
+        runner.run(["docker", "rm", "--force", "--volumes", container.id]).checked()
 
     return _before_create(name, owner, docker.containers, remove)
 
@@ -85,12 +97,20 @@ def no_network(name: str, owner: str, cluster: str) -> pulumi.ResourceHook:
     has lost its state: the hook raises CommandError and removes nothing.
     """
 
-    def remove(network: str) -> None:
-        on_it = ("--filter", f"network={network}", "--filter", f"label=k3d.cluster={cluster}")
+    def remove(network: Owned) -> None:
+        on_it = ("--filter", f"network={network.id}", "--filter", f"label=k3d.cluster={cluster}")
         if runner.run(["docker", "ps", "-aq", *on_it]).checked():
             _refuse_a_cluster(cluster, owner, lacks="its network", undone="removed")
         values = {"OWNER": owner, "NETWORK": name}
         runner.run_script("detach_network.sh", values).checked()
-        runner.run(["docker", "network", "rm", network]).checked()
+        runner.run(["docker", "network", "rm", network.id]).checked()
 
     return _before_create(name, owner, docker.networks, remove)
+
+
+def _read(note: str) -> str:
+    """What a file has; empty where there is none."""
+    try:
+        return Path(note).read_text(encoding="utf-8").strip() if note else ""
+    except (OSError, ValueError):
+        return ""

@@ -95,6 +95,8 @@ class ContainerArgs:
     """Whether its program is written in Go, whose heap keeps to a limit that it is told."""
     entrypoint: tuple[str, ...] = ()
     """Its program, where that is not the image's."""
+    note: str = ""
+    """Path of the file that has its id once it serves; empty: none."""
 
     @property
     def variables(self) -> dict[str, str]:

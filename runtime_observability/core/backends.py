@@ -105,6 +105,7 @@ def jaeger(settings: Settings, names: Names, observed: Observation) -> JaegerArg
         ready_url=f"{url}/api/services",
         volume=volume,
         stop_seconds=_STORE_STOP_SECONDS if keeps else _STOP_SECONDS,
+        note=str(names.directory / naming.JAEGER_NOTE),
     )
     if not keeps:  # the next run tells a change that costs its traces
         mark = {naming.SPEC_LABEL: _identity(container)}

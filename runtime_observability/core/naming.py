@@ -16,6 +16,8 @@ PROJECT = "runtime-observability"
 CLUSTER_NOTE, BACKENDS_NOTE = "cluster.kept", "backends.kept"
 """Files in the stack's own folder, while what they are of is not to be deleted: the cluster, and
 Jaeger with the collector."""
+JAEGER_NOTE = "jaeger.id"
+"""File in the stack's own folder: the id of the Jaeger that has served, and so was in a state."""
 OWNER_LABEL = f"{PROJECT}.owner"
 STACK_LABEL = f"{PROJECT}.stack"
 FOLDER_LABEL = f"{PROJECT}.folder"

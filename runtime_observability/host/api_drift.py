@@ -14,6 +14,7 @@ from runtime_observability.host import api_server, kubeconfig
 from runtime_observability.host.api_server import ApiServer
 from runtime_observability.host.http import httpx
 
+HUNG = "its kubelet does not report"
 _REPORT_SECONDS = 20
 """A kubelet reports every 10 s, and Kubernetes looks every 5 s."""
 
@@ -70,17 +71,35 @@ def reasons_to_restart(
                 return dict.fromkeys(nodes, "the cluster's own credentials have expired")
             ready = _ready(api)
             lacks = _unknown(ready, nodes, config)
-            quiet = _silent(ready, nodes)
-            for _ in range(_REPORT_SECONDS):
-                if not quiet:
-                    break
-                time.sleep(1)
-                quiet = _silent(_ready(api), nodes)
+            quiet = _still_silent(api, _silent(ready, nodes))
     except (api_server.UnusableKubeconfigError, httpx.HTTPError):
         return {}  # the wait for the cluster has the reason
-    hung = dict.fromkeys(filter(has_started, quiet), "its kubelet does not report")
+    hung = dict.fromkeys(filter(has_started, quiet), HUNG)
     gone = [name for name in lacks if name not in servers or has_started(name)]
     return hung | dict.fromkeys(gone, "it is not in Kubernetes")
+
+
+def hung(file: Path, nodes: Sequence[str], has_started: Callable[[str], bool]) -> list[str]:
+    """Those of ``nodes`` that have started and whose kubelet does not report; ``file`` is the
+    kubeconfig. Empty where the API server does not tell. May take 20 s, like the above."""
+    if not nodes:
+        return []
+    try:
+        with ApiServer(file) as api:
+            quiet = _still_silent(api, _silent(_ready(api), nodes))
+    except (api_server.UnusableKubeconfigError, httpx.HTTPError):
+        return []
+    return list(filter(has_started, quiet))
+
+
+def _still_silent(api: ApiServer, nodes: list[str]) -> list[str]:
+    """Those of ``nodes`` that do not report within the time in which one that works does."""
+    for _ in range(_REPORT_SECONDS):
+        if not nodes:
+            break
+        time.sleep(1)
+        nodes = _silent(_ready(api), nodes)
+    return nodes
 
 
 def _ready(api: ApiServer) -> dict[str, str] | None:

@@ -14,6 +14,11 @@ LEAST_MIB = 64
 LEAST_INODES = 1024
 """A disk has a number of files, too, that fit: without a free inode none can be made."""
 _MIB = 1 << 20
+_EVICTION_PERCENT = 5
+"""Of a node's disk, which is Docker's: k3s tells its kubelets to evict pods where less is free (k3s
+pkg/daemons/agent/agent_linux.go)."""
+_WARNED_PERCENT = 6
+"""Another node, as that of a rehearsal, takes some of it."""
 
 
 def refuse(names: Names, docker_root: str) -> list[Problem]:
@@ -53,6 +58,21 @@ def refuse_full(names: Names, docker_root: str) -> list[Problem]:
         for folder, (why, how) in disks.items()
         if is_folder(folder)
         for left, cure in _lacks(folder)
+    ]
+
+
+def advise(docker_root: str) -> list[str]:
+    """A warning where pods may end for want of space; ``docker_root`` as in `refuse`."""
+    if not is_folder(docker_root):
+        return []
+    disk = shutil.disk_usage(docker_root)
+    if disk.free * 100 >= disk.total * _WARNED_PERCENT:
+        return []
+    return [
+        f"less than {_WARNED_PERCENT} % of the disk of {docker_root} is free: nodes evict pods "
+        f"when less than {_EVICTION_PERCENT} % is, and those that nothing makes again are lost. "
+        "Free some space: `docker builder prune` and `docker image prune` remove what no container "
+        "uses"
     ]
 
 

@@ -74,6 +74,11 @@ class Owned:
         }
 
     @property
+    def has_traces_in_memory(self) -> bool:
+        """Whether it is a Jaeger without another store, which alone has a spec and no cluster."""
+        return bool(self.spec) and not self.cluster and self.state in ("running", PAUSED)
+
+    @property
     def is_node(self) -> bool:
         """Whether it is a node of a k3d cluster: k3d's tools container has another role."""
         return self.role in ("server", "agent")

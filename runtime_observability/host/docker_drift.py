@@ -6,7 +6,7 @@ do from 3 to 8 s: 2 s are for the network alone, and every plugin is started onc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from runtime_observability.core.naming import JAEGER_ALIAS, Names
@@ -66,17 +66,22 @@ def find(
     if names.collector in own and own[names.collector].store == NONE:
         for name in (names.jaeger, names.open_search, names.retention):
             reasons.pop(name, None)  # there was none
-    by_hand = (line for name in expected if name in own for line in _cures(own[name], names))
+    there = [own[name] for name in expected if name in own]
+    by_hand = (line for each in there for line in _cures(each, names, own))
     return DockerDrift(made, (*reasons.values(), *by_hand))
 
 
-def _cures(container: Owned, names: Names) -> list[str]:
-    """How a person has it work again with all it has: Jaeger's traces may be in its memory."""
+def _cures(container: Owned, names: Names, own: Collection[str]) -> list[str]:
+    """How a person has it work again with all it has: Jaeger's traces may be in its memory.
+
+    ``own``: names of what the stack has; without its network nothing connects it again.
+    """
     name, network = container.name, names.network
     cures = []
     if container.state == PAUSED:
         cures.append(f"container {name} is paused: `docker unpause {name}` lets it go on")
-    if name == names.jaeger and container.state in _STARTED and not container.is_on(network):
+    is_off = network in own and not container.is_on(network)
+    if name == names.jaeger and container.state in _STARTED and is_off:
         connect = f"docker network connect --alias {JAEGER_ALIAS} {network} {name}"
         cures.append(f"container {name} is not on network {network}: `{connect}` connects it again")
     return [f"{cure}, with all it has" for cure in cures]

@@ -205,7 +205,7 @@ class Ensure:
             if stopped:
                 self.start(stopped, present)
             else:
-                self.wait(present, NodeWatch(present))
+                self.wait_or_restart(present)
         except runner.CommandError as error:
             if not self.record.never_complete:
                 told = f"it does not become ready and is left as it is: {error}"
@@ -217,9 +217,13 @@ class Ensure:
         self.note(never_complete=False)
         if self.record.draining in present:
             agents.uncordon(self.record.draining, server=self.nodes[0])
-        for name in sorted(there.keys() - set(self.nodes), reverse=True):
-            log(f"cluster {self.names.cluster}: {name} is to be removed")
-            drain = there[name].state == "running"  # the pods of a stopped one never end
+        surplus = sorted(there.keys() - set(self.nodes), reverse=True)
+        running = [name for name in surplus if there[name].state == "running"]
+        hung = api_drift.hung(self.names.kubeconfig, running, self.has_started)
+        for name in surplus:
+            drain = name in running and name not in hung  # else its pods would never end
+            why = ", without a drain: its kubelet does not report" if name in hung else ""
+            log(f"cluster {self.names.cluster}: {name} is to be removed{why}")
             agents.refuse_to_remove(name, server=self.nodes[0], drain=drain)
             cordons = drain and agents.takes_pods(name, server=self.nodes[0])
             self.note(draining=name if cordons else "")
@@ -236,6 +240,17 @@ class Ensure:
         missing = [name for name in self.nodes if name not in there]
         if missing:
             self.add(missing)
+
+    def wait_or_restart(self, present: Sequence[str]) -> None:
+        """Waits for nodes that run. A kubelet that was not given up before, as its node might still
+        start, and has not reported by then, hangs: its node restarts."""
+        try:
+            self.wait(present, NodeWatch(present))
+        except runner.CommandError as error:
+            hung = api_drift.hung(self.names.kubeconfig, present, lambda _: True)
+            if not hung or isinstance(error, k3d.CurableError):
+                raise
+            self.start(self.end(dict.fromkeys(hung, api_drift.HUNG)), present)
 
     def end(self, reasons: Mapping[str, str]) -> list[str]:
         """Ends nodes that run and that only a start mends, and returns them."""

@@ -11,7 +11,7 @@ from runtime_observability.core.naming import NODE_FOLDER, Names
 from runtime_observability.core.observation import Record
 from runtime_observability.core.problem import Problem
 from runtime_observability.host import store
-from runtime_observability.host.docker import PAUSED, ClusterNodes, Daemon, Owned
+from runtime_observability.host.docker import ClusterNodes, Daemon, Owned
 from runtime_observability.host.files import is_folder
 
 FOLDER = "project folder"
@@ -136,7 +136,7 @@ def refuse_a_renamed_jaeger(names: Names, containers: Sequence[Owned]) -> list[P
             f"`docker rm -f {found.name}`",
         )
         for found in own
-        if found.spec and not found.cluster and found.state in ("running", PAUSED)
+        if found.has_traces_in_memory
     ]
 
 

@@ -146,6 +146,7 @@ def observe(
             *(found.reasons if record else ()),
             *(addresses.advise(names, record, networks) if record else ()),
             *advise_on_losses(of_loss.result()),
+            *disk.advise(engine.root),
             *jaeger_store.advise(names.jaeger, containers),
             *ownership.advise_on_added_nodes(names, containers),
         ),

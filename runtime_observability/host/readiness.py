@@ -2,7 +2,7 @@
 
 Reads ``{"container", "seconds"}`` on stdin, and either ``"url"``, which answers 200 then, or
 ``"command"``, which then ends with 0 in the container. It prints ``{"seconds"}``; an error has what
-the container's log tells.
+the container's log tells. The file ``"note"``, if one is named, has the container's id then.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from runtime_observability.core import container_log, crashes
-from runtime_observability.host import runner
+from runtime_observability.host import docker, runner
+from runtime_observability.host.files import write_private
 from runtime_observability.host.http import httpx
 
 _TAIL = "2000"
@@ -98,6 +100,10 @@ def _log(container: str) -> str:
     return f"{text}\n{_WITHOUT_TAIL_SAMPLING}" if _UNKNOWN_TAIL_SAMPLING in text else text
 
 
+def _id(container: str) -> str:
+    return next((found.id for found in docker.containers() if found.name == container), "")
+
+
 def main() -> int:
     request = json.load(sys.stdin)
     try:
@@ -105,7 +111,9 @@ def main() -> int:
             waited = wait_for_command(request["container"], request["command"], request["seconds"])
         else:
             waited = wait(request["container"], request["url"], request["seconds"])
-    except runner.CommandError as error:
+        if "note" in request:
+            write_private(Path(request["note"]), f"{_id(request['container'])}\n")
+    except (runner.CommandError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(json.dumps({"seconds": round(waited, 2)}))

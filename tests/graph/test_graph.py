@@ -107,6 +107,12 @@ def test_an_orphan_is_in_the_way_of_no_name(default: Run) -> None:
     }
 
 
+def test_the_preview_tells_what_a_jaeger_with_traces_in_memory_loses(default: Run) -> None:
+    hooks = {found.name: found.before_create for found in default.of_type(CONTAINER)}
+    told = {name for name, calls in hooks.items() if "tell-the-loss-of-traced-dev-jaeger" in calls}
+    assert told == {"jaeger-container"}
+
+
 def test_a_container_frees_its_ports_before_it_is_created(any_run: Run) -> None:
     """Another one of the stack may have them, and be replaced later in the same up."""
     for container in any_run.of_type(CONTAINER):

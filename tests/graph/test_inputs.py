@@ -143,7 +143,10 @@ def test_only_an_orphan_of_the_stacks_owner_goes_before_a_create(
             return made(*about)
 
         monkeypatch.setattr(_orphans, kind, recording)
-    containers = [(name, NAMES.owner) for name in (NAMES.jaeger, NAMES.collector)]
+    containers = [
+        (NAMES.jaeger, NAMES.owner, str(NAMES.directory / "jaeger.id")),
+        (NAMES.collector, NAMES.owner, ""),
+    ]
     run()
     assert sorted(hooked) == sorted([*containers, (NAMES.network, NAMES.owner, NAMES.cluster)])
     hooked.clear()
@@ -301,6 +304,7 @@ def test_a_command_reads_these_documents(stack: Run) -> None:
         "jaeger-ready": {
             "container": "traced-dev-jaeger",
             "url": "http://127.0.0.1:16686/api/services",
+            "note": f"{folder}/jaeger.id",
             "seconds": 60,
         },
         "collector-ready": {

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from components import _orphans
+from components import _losses, _orphans
+from runtime_observability.core import naming
 from runtime_observability.core.naming import Names
 from runtime_observability.host import cluster_lock, runner
 from tests.fakes.daemon import FakeDaemon
@@ -32,6 +34,74 @@ def test_an_orphaned_container_goes(daemon: FakeDaemon, names: Names, said: list
     hook(_orphans.no_container(names.jaeger, names.owner))()
     assert daemon.names == {names.collector}
     assert said == ["removed traced-dev-jaeger, which Pulumi's state does not have"]
+
+
+@pytest.mark.parametrize(
+    ("state", "spec", "noted", "stays"),
+    [
+        ("running", "1234", True, True),
+        ("paused", "1234", True, True),
+        ("running", "1234", False, False),
+        ("exited", "1234", True, False),
+        ("running", "", True, False),
+    ],
+    ids=["was in a state", "is paused", "of a killed run", "has ended", "has another store"],
+)
+def test_traces_in_memory_stay_where_pulumi_has_an_older_state(
+    daemon: FakeDaemon,
+    names: Names,
+    tmp_path: Path,
+    said: list[str],
+    *,
+    state: str,
+    spec: str,
+    noted: bool,
+    stays: bool,
+) -> None:
+    labels = names.labels | ({naming.SPEC_LABEL: spec} if spec else {})
+    jaeger = daemon.container(names.jaeger, labels=labels, state=state)
+    note = tmp_path / "jaeger.id"
+    note.write_text(f"{jaeger.id if noted else 'another'}\n")
+    remove = hook(_orphans.no_container(names.jaeger, names.owner, str(note)))
+    if stays:
+        with pytest.raises(runner.CommandError, match=r"traces in its memory.*stack import"):
+            remove()
+    else:
+        remove()
+    assert (daemon.names == {names.jaeger}, said == []) == (stays, stays)
+
+
+@pytest.mark.parametrize(
+    ("dry", "state", "spec", "told"),
+    [
+        (True, "running", "1234", True),
+        (True, "exited", "1234", False),
+        (True, "running", "other", False),
+        (False, "running", "1234", False),
+    ],
+    ids=["replaced", "has ended", "told as a change", "up"],
+)
+def test_a_preview_tells_of_traces_in_memory(
+    daemon: FakeDaemon,
+    names: Names,
+    said: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    dry: bool,
+    state: str,
+    spec: str,
+    told: bool,
+) -> None:
+    """Of another network, a taint or an older state the engine alone knows."""
+    monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: dry)
+    labels = names.labels | {naming.SPEC_LABEL: spec}
+    daemon.container(names.jaeger, labels=labels, state=state)
+    made: Any = _losses.tell(names.jaeger, names.owner, "1234")
+    assert made.opts.on_dry_run
+    made.callback(None)
+    assert [line.partition(":")[0] for line in said] == [
+        f"container {names.jaeger} will be made again, and the traces in its memory are lost"
+    ] * told
 
 
 def test_an_orphaned_network_goes(daemon: FakeDaemon, names: Names, said: list[str]) -> None:

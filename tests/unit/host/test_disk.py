@@ -26,7 +26,8 @@ def free(mebibytes: Mapping[Path, int], monkeypatch: pytest.MonkeyPatch) -> None
     """So much is free on each disk, and enough on all others."""
 
     def usage(folder: str) -> SimpleNamespace:
-        return SimpleNamespace(free=mebibytes.get(Path(folder), 1 << 20) << 20)
+        free = mebibytes.get(Path(folder), 1 << 20) << 20
+        return SimpleNamespace(free=free, total=1 << 40)
 
     monkeypatch.setattr(shutil, "disk_usage", usage)
 
@@ -69,6 +70,24 @@ def test_a_full_disk_is_told_with_what_is_free(
     (problem,) = map(str, disk.refuse(names, str(docker)))
     assert problem.startswith(f"disk: 0 MiB are free in {docker}: Docker keeps images and nodes")
     assert "`docker image prune`" in problem
+
+
+@pytest.mark.parametrize(("percent", "told"), [(4, True), (5.9, True), (6, False), (50, False)])
+def test_a_disk_on_which_nodes_evict_pods_is_told(
+    daemon: FakeDaemon,
+    names: Names,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    percent: float,
+    told: bool,
+) -> None:
+    daemon.info["DockerRootDir"] = str(tmp_path)
+    free({tmp_path: 1 + int((1 << 20) * percent / 100)}, monkeypatch)
+    observed = observe(names, Wanted())
+    assert observed.problems == ()
+    warning = f"less than 6 % of the disk of {tmp_path} is free: nodes evict pods when less than 5"
+    assert [notice[: len(warning)] for notice in observed.notices] == [warning] * told
 
 
 @pytest.mark.parametrize(

@@ -543,6 +543,36 @@ def test_a_node_whose_kubelet_does_not_report_starts_again(
     assert [call.argv[-1] for call in daemon.calls_to("docker", "kill")] == [agent][:restarts]
 
 
+@pytest.mark.parametrize(
+    ("status", "restarts"), [("Unknown", True), ("False", False)], ids=["hung", "says why"]
+)
+def test_a_kubelet_that_has_not_reported_at_the_end_of_the_wait_hangs(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    readiness: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    status: str,
+    restarts: bool,
+) -> None:
+    """Its node began so late that it might still have started when the up began."""
+    standing(daemon, names, spec)
+    for node in daemon.containers:
+        node.started = now()
+    agent = names.node("agent", 0)
+    api = Answering(200, ensure.wanted_nodes(names, spec), {agent: [status]})
+    monkeypatch.setattr(api_drift, "ApiServer", lambda _: contextlib.nullcontext(api))
+    readiness.append("nothing new has happened for 120 s, and it is not ready: agent-0")
+    if restarts:
+        run(names, spec)
+    else:
+        with pytest.raises(runner.CommandError, match="does not become ready and is left as it is"):
+            run(names, spec)
+    assert changes(daemon) == (["docker kill", "start"] if restarts else [])
+    assert [call.argv[-1] for call in daemon.calls_to("docker", "kill")] == [agent][:restarts]
+
+
 @dataclass(frozen=True)
 class Answering:
     """An API server that answers /readyz with one status, and knows ``nodes``."""
@@ -791,6 +821,37 @@ def test_a_stopped_agent_too_many_is_removed_without_a_drain(
     daemon.containers[1].state = "exited"
     run(names, spec_of(names))
     assert changes(daemon) == ["kubectl delete", "remove"]
+
+
+@pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize(
+    ("answers", "since", "drains"),
+    [
+        (["Unknown"], lambda: "2026-01-01T00:00:00Z", False),
+        (["Unknown"], now, True),
+        (["Unknown", "Unknown", "True"], lambda: "2026-01-01T00:00:00Z", True),
+    ],
+    ids=["hung", "starts", "was paused"],
+)
+def test_an_agent_too_many_whose_kubelet_does_not_report_is_removed_without_a_drain(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    answers: list[str],
+    since: Callable[[], str],
+    drains: bool,
+) -> None:
+    """Only its kubelet tells that a pod has ended: the drain would fail at each up."""
+    standing(daemon, names, spec)
+    for node in daemon.containers:
+        node.started = since()
+    api = Answering(200, ensure.wanted_nodes(names, spec), {names.node("agent", 0): answers})
+    monkeypatch.setattr(api_drift, "ApiServer", lambda _: contextlib.nullcontext(api))
+    run(names, spec_of(names))
+    assert changes(daemon) == [*["kubectl drain"][:drains], "kubectl delete", "remove"]
+    assert [node.name for node in daemon.containers] == [names.node("server", 0)]
 
 
 @pytest.mark.usefixtures("readiness")

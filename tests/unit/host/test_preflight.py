@@ -372,6 +372,8 @@ def test_what_was_taken_off_its_network_is_told(names: Names, daemon: FakeDaemon
     )
     assert observed.made.keys() == {names.collector}
     assert observed.drift == (f"node {names.node('server', 0)} {off}",)
+    daemon.networks.clear()
+    assert not any("docker network connect" in notice for notice in seen(names).notices)
 
 
 @pytest.mark.parametrize("owner", [None, STRANGER])

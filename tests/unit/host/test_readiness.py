@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 
 import pytest
 
@@ -110,20 +111,24 @@ def test_a_container_that_is_gone(daemon: FakeDaemon) -> None:
 def test_as_a_command(
     daemon: FakeDaemon,
     server: FakeServer,
+    tmp_path: Path,
+    *,
     serves: bool,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """One JSON document on stdout, or one error on stderr and exit code 1."""
-    daemon.container(NAME, state="running" if serves else "exited")
+    container = daemon.container(NAME, state="running" if serves else "exited")
+    note = tmp_path / "stack" / "jaeger.id"
     server.answer = lambda _: Reply(200 if serves and len(server.requests) > 1 else 503)
-    request = {"container": NAME, "url": server.url, "seconds": 5}
+    request = {"container": NAME, "url": server.url, "seconds": 5, "note": str(note)}
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(request)))
     code = readiness.main()
     output = capsys.readouterr()
     if serves:
         assert code == 0
         assert json.loads(output.out) == {"seconds": 0.1}
+        assert note.read_text() == f"{container.id}\n"
     else:
-        assert (code, output.out) == (1, "")
+        assert (code, output.out, note.exists()) == (1, "", False)
         assert output.err.startswith(f"error: container {NAME} does not keep running (exited")

@@ -178,10 +178,15 @@ def test_a_node_that_does_not_become_ready_ends_the_up(
 
 
 @pytest.mark.parametrize(
-    "reason",
+    ("reason", "cure"),
     [
-        "write /var/lib/rancher: no space left on device",
-        "could not find an available, non-overlapping IPv4 address pool among the defaults",
+        ("write /var/lib/rancher: no space left on device", ""),
+        (
+            "could not find an available, non-overlapping IPv4 address pool among the defaults",
+            "`docker network rm NAME`",
+        ),
+        # Docker 27 and newer.
+        ("all predefined address pools have been fully subnetted", "`docker network rm NAME`"),
     ],
 )
 def test_a_machine_without_room_is_not_called_a_bad_configuration(
@@ -192,6 +197,7 @@ def test_a_machine_without_room_is_not_called_a_bad_configuration(
     waits: list[str],
     *,
     reason: str,
+    cure: str,
 ) -> None:
     """Without a rehearsal the old cluster would go, and the new one find no room either."""
     standing = daemon.node(names, spec="of another configuration")
@@ -200,6 +206,7 @@ def test_a_machine_without_room_is_not_called_a_bad_configuration(
     assert daemon.names == {standing.name}
     said = capfd.readouterr().err
     assert f"whether the new configuration starts is not known: server-0: {reason}" in said
+    assert cure in said
     assert "rehearseReplacement" not in said
     assert not names.kept.exists()
 
