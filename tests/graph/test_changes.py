@@ -780,7 +780,8 @@ def standing(digest: str = "", **settings: Any) -> Observation:
             {"nodeSamplingPerMillion": 1000},
             [
                 "cluster traced-dev: its nodes will restart one after the other; every object "
-                "stays, and containers restart once: nodeSamplingPerMillion: 1000000 → 1000"
+                "stays, and containers restart once (with restartPolicy Never they end): "
+                "nodeSamplingPerMillion: 1000000 → 1000"
             ],
         ),
     ],
@@ -800,8 +801,8 @@ def test_what_a_change_does_to_the_cluster_is_said(
             {},
             [
                 "cluster traced-dev: k3d-traced-dev-server-0, k3d-traced-dev-agent-0 will restart "
-                "one after the other; every object stays, and containers restart once: the "
-                "last run ended before that"
+                "one after the other; every object stays, and containers restart once (with "
+                "restartPolicy Never they end): the last run ended before that"
             ],
         ),
         (
@@ -817,7 +818,8 @@ def test_what_a_change_does_to_the_cluster_is_said(
             {"nodeSamplingPerMillion": 1000},
             [
                 "cluster traced-dev: k3d-traced-dev-agent-1 will restart; every object stays, and "
-                "containers restart once: nodeSamplingPerMillion: 1000000 → 1000"
+                "containers restart once (with restartPolicy Never they end): "
+                "nodeSamplingPerMillion: 1000000 → 1000"
             ],
         ),
     ],
