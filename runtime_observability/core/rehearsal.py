@@ -22,7 +22,7 @@ def configuration(spec: ClusterSpec, names: Names) -> dict[str, Any]:
 
     def of_nodes(key: str) -> list[dict[str, Any]]:
         return [
-            {key: text, "nodeFilters": [f"{role}:{place}"]}
+            {key: _with_own_names(text, names), "nodeFilters": [f"{role}:{place}"]}
             for role, indexes in rehearsed.items()
             for place, index in enumerate(indexes)
             for text in transition.of_node(spec.config, key, role, index)
@@ -43,6 +43,13 @@ def configuration(spec: ClusterSpec, names: Names) -> dict[str, Any]:
     config["options"]["k3s"]["extraArgs"] = arguments
     config["options"]["k3d"]["timeout"] = f"{120 + 60 * (servers + agents)}s"
     return config
+
+
+def _with_own_names(text: str, names: Names) -> str:
+    """``text`` with the rehearsal's nodes in NO_PROXY: they too connect to their server by name."""
+    if not text.startswith("NO_PROXY="):
+        return text
+    return text.replace(f"k3d-{names.cluster}-", f"k3d-{names.rehearsal}-")
 
 
 def nodes(config: dict[str, Any], names: Names) -> list[str]:

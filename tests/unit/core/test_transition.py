@@ -184,6 +184,22 @@ def test_a_node_for_each_list_of_arguments_is_rehearsed() -> None:
     assert rehearsal.nodes(config, NAMES) == named
 
 
+def test_its_nodes_join_without_the_proxy() -> None:
+    """They reach their own server by its name, as the cluster's nodes reach theirs."""
+    proxy = {"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": ".acme.example"}
+    spec = spec_of(agents=1, nodeEnvironment=proxy, k3sArgs=["--node-label=a=b@agent:*"])
+    config = rehearsal.configuration(spec, NAMES)
+    for role in ("server", "agent"):
+        (direct,) = (
+            text.removeprefix("NO_PROXY=").split(",")
+            for text in transition.of_node(config, "envVar", role, 0)
+            if text.startswith("NO_PROXY=")
+        )
+        assert direct[0] == ".acme.example"
+        assert f"k3d-{NAMES.rehearsal}-server-0" in direct
+        assert NAMES.node("server", 0) not in direct
+
+
 def test_its_files_are_its_own() -> None:
     """The standing nodes read theirs when they restart."""
     config = rehearsal.configuration(spec_of(k3sVersion="v1.27.1-k3s1"), NAMES)
