@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
 from typing import Any
 
 from runtime_observability.core import transition
-from runtime_observability.core.cluster_spec import ClusterSpec
+from runtime_observability.core.cluster_spec import ClusterSpec, published
 from runtime_observability.core.naming import Names
 
 
-def configuration(spec: ClusterSpec, names: Names) -> dict[str, Any]:
+def configuration(
+    spec: ClusterSpec, names: Names, new_ports: Collection[tuple[int, str]] = ()
+) -> dict[str, Any]:
     """k3d's configuration of ``spec`` with as few nodes as show whether all start.
 
     Their image, arguments, environment and registries are the same. Their files have a folder of
-    their own, as the standing nodes read theirs when they restart; they publish the API server
-    alone, on a free port, and have a network of their own, on which no span reaches the collector.
+    their own, as the standing nodes read theirs when they restart; they publish no port but
+    ``new_ports``, which the stack does not hold yet, and the API server, else on a free one, and
+    have a network of their own, on which no span reaches the collector.
     """
     config = copy.deepcopy(spec.config)
     rehearsed = _rehearsed(spec.config)
@@ -30,8 +34,11 @@ def configuration(spec: ClusterSpec, names: Names) -> dict[str, Any]:
 
     config["metadata"]["name"] = names.rehearsal
     servers, agents = map(len, rehearsed.values())
-    config |= {"servers": servers, "agents": agents, "ports": [], "env": of_nodes("envVar")}
-    del config["network"], config["kubeAPI"]["hostPort"]
+    config |= {"servers": servers, "agents": agents, "env": of_nodes("envVar")}
+    config["ports"] = [entry for entry in config["ports"] if published(entry) in new_ports]
+    del config["network"]
+    if (int(config["kubeAPI"]["hostPort"]), "tcp") not in new_ports:
+        del config["kubeAPI"]["hostPort"]
     directory = str(names.rehearsal_directory / names.node_directory.name)
     config["volumes"] = [
         entry | {"volume": entry["volume"].replace(str(names.node_directory), directory, 1)}

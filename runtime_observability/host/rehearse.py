@@ -69,7 +69,7 @@ def rehearse(names: Names, spec: ClusterSpec, files: Mapping[str, str], lock: in
     ``lock`` is the descriptor from ``locked``. Raises RefusedError, with the node's own reason,
     when they do not start, and CommandError when what an earlier rehearsal left cannot be removed.
     """
-    config = rehearsal.configuration(spec, names)
+    config = rehearsal.configuration(spec, names, new_ports(names, spec))
     nodes = rehearsal.nodes(config, names)
     folder = names.rehearsal_directory
     watch = NodeWatch(nodes)
@@ -115,12 +115,20 @@ def _of_the_machine(error: runner.CommandError) -> str:
     return ""
 
 
-def refuse_ports_taken_meanwhile(names: Names, spec: ClusterSpec) -> None:
-    """Raises RefusedError: preflight saw them free, and the rehearsal publishes none."""
+def new_ports(names: Names, spec: ClusterSpec) -> list[tuple[int, str]]:
+    """Those of the nodes' ports on 127.0.0.1 that no container of the stack has yet."""
     own = [container for container in docker.containers() if container.owner == names.owner]
-    for port, protocol in spec.host_ports:
-        held = any(port in container.host_ports(protocol) for container in own)
-        if not held and not ports.is_free(port, protocol):
+    return [
+        (port, protocol)
+        for port, protocol in spec.host_ports
+        if not any(port in container.host_ports(protocol) for container in own)
+    ]
+
+
+def refuse_ports_taken_meanwhile(names: Names, spec: ClusterSpec) -> None:
+    """Raises RefusedError: preflight saw them free, before the rehearsal took and left them."""
+    for port, protocol in new_ports(names, spec):
+        if not ports.is_free(port, protocol):
             raise RefusedError(
                 f"port {port} on 127.0.0.1 was taken meanwhile by another program, so cluster "
                 f"{names.cluster} stays as it is: free the port or choose another, then run "
@@ -139,6 +147,7 @@ def main() -> int:
             follows = what_follows(names, spec, request["digest"]) if request["on"] else ""
             if follows:
                 log(f"cluster {names.cluster}: the new configuration is started beside it first")
+                refuse_ports_taken_meanwhile(names, spec)
                 rehearse(names, spec, request["files"], lock)
                 refuse_ports_taken_meanwhile(names, spec)
                 rehearsed = True
