@@ -211,6 +211,13 @@ def test_a_secret_query_url_is_refused() -> None:
     assert "hush" not in refused
 
 
+def test_a_secret_owner_is_refused() -> None:
+    """It would be in plain text in the outputs, and is an attribute of every span."""
+    refused = str(run({"stackOwner": "hush"}, secret_keys=["stackOwner"]).error)
+    assert "stackOwner: its secret value cannot be used" in refused
+    assert "hush" not in refused
+
+
 def test_jaeger_alone_waits_for_an_opensearch_of_the_stacks_own(default: Run) -> None:
     own = run({"traceStore": "opensearch", "traceRetention": "7d"})
     node = {"opensearch-image", "opensearch-container", "opensearch-ready", "opensearch-volume"}

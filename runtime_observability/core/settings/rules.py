@@ -68,6 +68,7 @@ def refuse_broken_rules(settings: Settings) -> list[Problem]:
     return [
         *_refuse_arguments_for_no_node(settings),
         *node_names.refuse(settings),
+        *_refuse_a_secret_owner(settings),
         *_refuse_a_shared_data_folder(settings),
         *_refuse_two_registries_files(settings),
         *_refuse_untraceable_etcd(settings),
@@ -105,6 +106,16 @@ def _refuse_arguments_for_no_node(settings: Settings) -> list[Problem]:
                     )
                 )
     return problems
+
+
+def _refuse_a_secret_owner(settings: Settings) -> list[Problem]:
+    problem = Problem(
+        "stackOwner",
+        "its secret value cannot be used",
+        "everything that the collector passes on has it, and so have the outputs",
+        "set it without --secret",
+    )
+    return [problem] if "stackOwner" in settings.secret_keys else []
 
 
 def _refuse_a_shared_data_folder(settings: Settings) -> list[Problem]:
