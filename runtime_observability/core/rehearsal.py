@@ -3,12 +3,56 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from ipaddress import IPv4Network
 from typing import Any
 
 from runtime_observability.core import transition
 from runtime_observability.core.cluster_spec import ClusterSpec, published
 from runtime_observability.core.naming import Names
+
+_RANGES = ("--cluster-cidr", "--service-cidr")
+_DATASTORES = ("--datastore-endpoint", "K3S_DATASTORE_ENDPOINT")
+_IN_THE_NODE = ("", "sqlite")
+"""k3s' datastores that are files of the node, by what is before ``:`` (kine pkg/endpoint)."""
+
+
+def not_shown(spec: ClusterSpec, names: Names, subnets: Collection[IPv4Network]) -> Iterator[str]:
+    """Why a cluster of ``spec`` may not start although its rehearsal does; nothing: no reason.
+
+    ``subnets`` are those of the stack's network, on which the rehearsal is not.
+    """
+    for setting, value in _given(spec):
+        if setting in _DATASTORES and value.partition(":")[0] not in _IN_THE_NODE:
+            yield (
+                f"is not rehearsed: {setting} keeps the cluster in a datastore outside of its "
+                "nodes, where the rehearsal would begin one, and k3s lets no cluster with another "
+                "token into a datastore that is in use"
+            )
+        for text in value.split(",") if setting in _RANGES else ():
+            for subnet in subnets:
+                if _overlap(text, subnet):
+                    yield (
+                        f"cannot work: {text} of {setting} has addresses of network "
+                        f"{names.network} ({subnet}), and its nodes would reach nothing there. "
+                        "Choose another range"
+                    )
+
+
+def _given(spec: ClusterSpec) -> Iterator[tuple[str, str]]:
+    """The names and values of k3s' arguments and of the nodes' variables."""
+    arguments = (entry["arg"] for entry in spec.config["options"]["k3s"]["extraArgs"])
+    for text in (*arguments, *(entry["envVar"] for entry in spec.config["env"])):
+        name, _, value = text.partition("=")
+        yield name, value
+
+
+def _overlap(text: str, subnet: IPv4Network) -> bool:
+    """Of a text that is no range of IPv4 addresses the rehearsal itself tells."""
+    try:
+        return IPv4Network(text.strip(), strict=False).overlaps(subnet)
+    except ValueError:
+        return False
 
 
 def configuration(

@@ -19,7 +19,7 @@ from pathlib import Path
 from runtime_observability.core import cluster_spec, documents, naming, rehearsal, transition
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
-from runtime_observability.host import cluster_ready, docker, k3d, ports, runner, store
+from runtime_observability.host import addresses, cluster_ready, docker, k3d, ports, runner, store
 from runtime_observability.host.cluster_lock import locked
 from runtime_observability.host.files import write_private
 from runtime_observability.host.k3d import NodeWatch
@@ -115,6 +115,14 @@ def _of_the_machine(error: runner.CommandError) -> str:
     return ""
 
 
+def refuse_what_is_not_shown(names: Names, spec: ClusterSpec) -> None:
+    """Raises RefusedError where the rehearsal could pass and the cluster not start."""
+    for reason in rehearsal.not_shown(spec, names, addresses.subnets(names.network)):
+        raise RefusedError(
+            f"cluster {names.cluster} stays as it is: its new configuration {reason}.\n{CURE}"
+        )
+
+
 def new_ports(names: Names, spec: ClusterSpec) -> list[tuple[int, str]]:
     """Those of the nodes' ports on 127.0.0.1 that no container of the stack has yet."""
     own = [container for container in docker.containers() if container.owner == names.owner]
@@ -146,8 +154,9 @@ def main() -> int:
         with locked(names) as lock:
             follows = what_follows(names, spec, request["digest"]) if request["on"] else ""
             if follows:
-                log(f"cluster {names.cluster}: the new configuration is started beside it first")
+                refuse_what_is_not_shown(names, spec)
                 refuse_ports_taken_meanwhile(names, spec)
+                log(f"cluster {names.cluster}: the new configuration is started beside it first")
                 rehearse(names, spec, request["files"], lock)
                 refuse_ports_taken_meanwhile(names, spec)
                 rehearsed = True

@@ -161,6 +161,56 @@ def test_ports_that_the_stack_does_not_have_yet_are_published_for_a_trial(
     assert "hostPort" not in config["kubeAPI"]
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"k3sArgs": ["--cluster-cidr=fd42::/56,172.20.0.0/16@server:*"]},
+         "172.20.0.0/16 of --cluster-cidr has addresses of network traced-dev (172.20.0.0/24)"),
+        ({"k3sArgs": ["--service-cidr=172.20.0.128/25"]}, "172.20.0.128/25 of --service-cidr"),
+        ({"k3sArgs": ["--datastore-endpoint=https://etcd.example:2379"]},
+         "is not rehearsed: --datastore-endpoint"),
+        ({"nodeEnvironment": {"K3S_DATASTORE_ENDPOINT": "nats://nats.example"}},
+         "is not rehearsed: K3S_DATASTORE_ENDPOINT"),
+    ],
+)  # fmt: skip
+def test_what_a_rehearsal_cannot_show_ends_the_up(
+    daemon: FakeDaemon,
+    names: Names,
+    start: Callable[[ClusterSpec], int],
+    capfd: pytest.CaptureFixture[str],
+    *,
+    change: dict[str, Any],
+    said: str,
+) -> None:
+    """It has a network of its own, and a datastore of all servers would be no longer empty."""
+    standing = daemon.node(names, spec="of another configuration")
+    daemon.network(names.network)
+    left = daemon.names
+    assert start(configuration.spec_of(names, parsed(**change))) == 1
+    assert daemon.names == left >= {standing.name}
+    assert created(daemon) == []
+    assert not names.kept.exists()
+    assert said in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("waits")
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "--cluster-cidr=10.42.0.0/16",
+        "--cluster-cidr=not a range",
+        "--datastore-endpoint=sqlite:///var/lib/rancher/k3s/state.db",
+    ],
+)
+def test_what_a_rehearsal_shows_is_left_to_it(
+    daemon: FakeDaemon, names: Names, start: Callable[[ClusterSpec], int], argument: str
+) -> None:
+    daemon.node(names, spec="of another configuration")
+    daemon.network(names.network)
+    assert start(configuration.spec_of(names, parsed(k3sArgs=[argument]))) == 0
+    assert len(created(daemon)) == 1
+
+
 def test_a_configuration_that_k3d_refuses_ends_the_up(
     daemon: FakeDaemon,
     names: Names,
