@@ -959,6 +959,23 @@ def test_the_announcement_does_not_repeat_what_may_be_secret(
     assert said.endswith(f": {key}")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ["--kube-apiserver-arg=enable-admission-plugins=AlwaysPullImages@server:*",
+             "--tls-san=cluster.example"],
+            ': k3sArgs: with "--kube-apiserver-arg=enable-admission-plugins=AlwaysPullImages'
+            '@server:*", with "--tls-san=cluster.example"',
+        ),
+        ([f"--node-label=a={number:060}" for number in range(5)], ": k3sArgs"),
+    ],
+)  # fmt: skip
+def test_what_a_long_list_lost_and_got_is_told(arguments: list[str], told: str) -> None:
+    (said,) = run({"k3sArgs": arguments}, observed=standing()).warnings()
+    assert said.endswith(told)
+
+
 def test_a_release_beyond_what_is_known_is_said() -> None:
     assert run({"k3sVersion": "v1.37.1-k3s1"}).warnings() == []
     unknown = {"k3sVersion": "v1.39.0-k3s1", "collectorVersion": "0.999.0"}
