@@ -24,7 +24,7 @@ from runtime_observability.core.transition import content, identity, transition
 
 _DRAIN = "; pods that nothing makes again end, and an agent with volumes of its own stays"
 _RESTART = "will restart one after the other"
-_KEEPS = "; every object stays, and containers restart once"
+_KEEPS = "; every object stays, and containers restart once (with restartPolicy Never they end)"
 _UNDONE = "the last run ended before that"
 
 

@@ -79,17 +79,20 @@ class ClusterSpec:
     @property
     def host_ports(self) -> list[tuple[int, str]]:
         """The ports that the nodes take on 127.0.0.1, each with its protocol."""
-        found = [(int(self.config["kubeAPI"]["hostPort"]), "tcp")]
-        for entry in self.config["ports"]:
-            _, port, inside = entry["port"].split(":")
-            found.append((int(port), inside.partition("/")[2] or "tcp"))
-        return found
+        api = (int(self.config["kubeAPI"]["hostPort"]), "tcp")
+        return [api, *map(published, self.config["ports"])]
 
     @property
     def has_network_plugin(self) -> bool:
         """Whether k3s brings a CNI; without one, nodes are Ready when the user has added one."""
         arguments = self.config["options"]["k3s"]["extraArgs"]
         return NO_NETWORK_PLUGIN not in (entry["arg"] for entry in arguments)
+
+
+def published(entry: Mapping[str, Any]) -> tuple[int, str]:
+    """The port on 127.0.0.1 of one of k3d's ``ports``, with its protocol."""
+    _, port, inside = entry["port"].split(":")
+    return int(port), inside.partition("/")[2] or "tcp"
 
 
 def cluster_spec(

@@ -3,26 +3,74 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection, Iterator
+from ipaddress import IPv4Network
 from typing import Any
 
 from runtime_observability.core import transition
-from runtime_observability.core.cluster_spec import ClusterSpec
+from runtime_observability.core.cluster_spec import ClusterSpec, published
 from runtime_observability.core.naming import Names
 
+_RANGES = ("--cluster-cidr", "--service-cidr")
+_DATASTORES = ("--datastore-endpoint", "K3S_DATASTORE_ENDPOINT")
+_IN_THE_NODE = ("", "sqlite")
+"""k3s' datastores that are files of the node, by what is before ``:`` (kine pkg/endpoint)."""
 
-def configuration(spec: ClusterSpec, names: Names) -> dict[str, Any]:
+
+def not_shown(spec: ClusterSpec, names: Names, subnets: Collection[IPv4Network]) -> Iterator[str]:
+    """Why a cluster of ``spec`` may not start although its rehearsal does; nothing: no reason.
+
+    ``subnets`` are those of the stack's network, on which the rehearsal is not.
+    """
+    for setting, value in _given(spec):
+        if setting in _DATASTORES and value.partition(":")[0] not in _IN_THE_NODE:
+            yield (
+                f"is not rehearsed: {setting} keeps the cluster in a datastore outside of its "
+                "nodes, where the rehearsal would begin one, and k3s lets no cluster with another "
+                "token into a datastore that is in use"
+            )
+        for text in value.split(",") if setting in _RANGES else ():
+            for subnet in subnets:
+                if _overlap(text, subnet):
+                    yield (
+                        f"cannot work: {text} of {setting} has addresses of network "
+                        f"{names.network} ({subnet}), and its nodes would reach nothing there. "
+                        "Choose another range"
+                    )
+
+
+def _given(spec: ClusterSpec) -> Iterator[tuple[str, str]]:
+    """The names and values of k3s' arguments and of the nodes' variables."""
+    arguments = (entry["arg"] for entry in spec.config["options"]["k3s"]["extraArgs"])
+    for text in (*arguments, *(entry["envVar"] for entry in spec.config["env"])):
+        name, _, value = text.partition("=")
+        yield name, value
+
+
+def _overlap(text: str, subnet: IPv4Network) -> bool:
+    """Of a text that is no range of IPv4 addresses the rehearsal itself tells."""
+    try:
+        return IPv4Network(text.strip(), strict=False).overlaps(subnet)
+    except ValueError:
+        return False
+
+
+def configuration(
+    spec: ClusterSpec, names: Names, new_ports: Collection[tuple[int, str]] = ()
+) -> dict[str, Any]:
     """k3d's configuration of ``spec`` with as few nodes as show whether all start.
 
     Their image, arguments, environment and registries are the same. Their files have a folder of
-    their own, as the standing nodes read theirs when they restart; they publish the API server
-    alone, on a free port, and have a network of their own, on which no span reaches the collector.
+    their own, as the standing nodes read theirs when they restart; they publish no port but
+    ``new_ports``, which the stack does not hold yet, and the API server, else on a free one, and
+    have a network of their own, on which no span reaches the collector.
     """
     config = copy.deepcopy(spec.config)
     rehearsed = _rehearsed(spec.config)
 
     def of_nodes(key: str) -> list[dict[str, Any]]:
         return [
-            {key: text, "nodeFilters": [f"{role}:{place}"]}
+            {key: _with_own_names(text, names), "nodeFilters": [f"{role}:{place}"]}
             for role, indexes in rehearsed.items()
             for place, index in enumerate(indexes)
             for text in transition.of_node(spec.config, key, role, index)
@@ -30,8 +78,11 @@ def configuration(spec: ClusterSpec, names: Names) -> dict[str, Any]:
 
     config["metadata"]["name"] = names.rehearsal
     servers, agents = map(len, rehearsed.values())
-    config |= {"servers": servers, "agents": agents, "ports": [], "env": of_nodes("envVar")}
-    del config["network"], config["kubeAPI"]["hostPort"]
+    config |= {"servers": servers, "agents": agents, "env": of_nodes("envVar")}
+    config["ports"] = [entry for entry in config["ports"] if published(entry) in new_ports]
+    del config["network"]
+    if (int(config["kubeAPI"]["hostPort"]), "tcp") not in new_ports:
+        del config["kubeAPI"]["hostPort"]
     directory = str(names.rehearsal_directory / names.node_directory.name)
     config["volumes"] = [
         entry | {"volume": entry["volume"].replace(str(names.node_directory), directory, 1)}
@@ -43,6 +94,13 @@ def configuration(spec: ClusterSpec, names: Names) -> dict[str, Any]:
     config["options"]["k3s"]["extraArgs"] = arguments
     config["options"]["k3d"]["timeout"] = f"{120 + 60 * (servers + agents)}s"
     return config
+
+
+def _with_own_names(text: str, names: Names) -> str:
+    """``text`` with the rehearsal's nodes in NO_PROXY: they too connect to their server by name."""
+    if not text.startswith("NO_PROXY="):
+        return text
+    return text.replace(f"k3d-{names.cluster}-", f"k3d-{names.rehearsal}-")
 
 
 def nodes(config: dict[str, Any], names: Names) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 _LINE = 80
+_LINES = 4 * _LINE
 _BY_NAME_ALONE = frozenset({"registries"})
 """Keys whose values are never shown: they are whole documents, with what a company has inside."""
 
@@ -32,9 +33,17 @@ def changes(
 
 
 def _change(key: str, before: Any, after: Any) -> str:
-    """With the values where they fit on a line."""
+    """With the values where they fit on a line, else with what a list lost and got if that does."""
     shown = f"{key}: {json.dumps(before)} → {json.dumps(after)}"
-    return shown if len(shown) < _LINE else key
+    if len(shown) < _LINE:
+        return shown
+    if isinstance(before, list) and isinstance(after, list):
+        lost = [f"without {json.dumps(item)}" for item in before if item not in after]
+        got = [f"with {json.dumps(item)}" for item in after if item not in before]
+        shown = f"{key}: {', '.join([*lost, *got])}"
+        if lost + got and len(shown) < _LINES:
+            return shown
+    return key
 
 
 def differences(before: Any, after: Any, path: str = "") -> list[str]:

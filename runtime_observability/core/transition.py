@@ -10,14 +10,13 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import MOST_AGENTS
-from runtime_observability.core.settings.k3s_arguments import NODE_FILTER
+from runtime_observability.core.settings.k3s_arguments import selects
 
 _NODE_NAMED_OTHERWISE = ("--node-name", "--with-node-id")
 _NOT_COMPARED = ("CONTAINERD_OTEL_TRACES_SAMPLER", "OTEL_RESOURCE_ATTRIBUTES=k8s.node.name=")
@@ -94,22 +93,6 @@ def _fixed(config: Mapping[str, Any], agents: int) -> dict[str, Any]:
             for role, index in nodes
         }
     }
-
-
-def selects(node_filter: str, role: str, index: int) -> bool:
-    """Whether k3d's ``node_filter`` selects the node (k3d v5.9.0 pkg/util/filter.go)."""
-    match = NODE_FILTER.fullmatch(node_filter)
-    if not match:
-        return False
-    group, subset = match[1], match[2] or ""
-    if group is None:
-        return True
-    if group != role:
-        return False
-    if "-" in subset:
-        first, _, last = subset.partition("-")
-        return int(first or 0) <= index and (not last or index <= int(last))
-    return not subset or index in map(int, re.findall(r"\d+", subset))
 
 
 def of_node(config: Mapping[str, Any], key: str, role: str, index: int) -> list[str]:

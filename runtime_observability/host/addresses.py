@@ -73,6 +73,11 @@ def read(network: str, servers: Sequence[str]) -> dict[str, str]:
     return {name: str(held[name]) for name in servers if name in held}
 
 
+def subnets(network: str) -> tuple[IPv4Network, ...]:
+    """Its ranges of IPv4 addresses; none without the network."""
+    return _look(network).subnets
+
+
 def _look(network: str) -> Network:
     """One that is gone, or cannot be read, has nothing."""
     try:

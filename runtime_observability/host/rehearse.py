@@ -19,7 +19,7 @@ from pathlib import Path
 from runtime_observability.core import cluster_spec, documents, naming, rehearsal, transition
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
-from runtime_observability.host import cluster_ready, docker, k3d, ports, runner, store
+from runtime_observability.host import addresses, cluster_ready, docker, k3d, ports, runner, store
 from runtime_observability.host.cluster_lock import locked
 from runtime_observability.host.files import write_private
 from runtime_observability.host.k3d import NodeWatch
@@ -73,7 +73,7 @@ def rehearse(names: Names, spec: ClusterSpec, files: Mapping[str, str], lock: in
     ``lock`` is the descriptor from ``locked``. Raises RefusedError, with the node's own reason,
     when they do not start, and CommandError when what an earlier rehearsal left cannot be removed.
     """
-    config = rehearsal.configuration(spec, names)
+    config = rehearsal.configuration(spec, names, new_ports(names, spec))
     nodes = rehearsal.nodes(config, names)
     folder = names.rehearsal_directory
     watch = NodeWatch(nodes)
@@ -121,12 +121,28 @@ def _of_the_machine(error: runner.CommandError) -> str:
     return ""
 
 
-def refuse_ports_taken_meanwhile(names: Names, spec: ClusterSpec) -> None:
-    """Raises RefusedError: preflight saw them free, and the rehearsal publishes none."""
+def refuse_what_is_not_shown(names: Names, spec: ClusterSpec) -> None:
+    """Raises RefusedError where the rehearsal could pass and the cluster not start."""
+    for reason in rehearsal.not_shown(spec, names, addresses.subnets(names.network)):
+        raise RefusedError(
+            f"cluster {names.cluster} stays as it is: its new configuration {reason}.\n{CURE}"
+        )
+
+
+def new_ports(names: Names, spec: ClusterSpec) -> list[tuple[int, str]]:
+    """Those of the nodes' ports on 127.0.0.1 that no container of the stack has yet."""
     own = [container for container in docker.containers() if container.owner == names.owner]
-    for port, protocol in spec.host_ports:
-        held = any(port in container.host_ports(protocol) for container in own)
-        if not held and not ports.is_free(port, protocol):
+    return [
+        (port, protocol)
+        for port, protocol in spec.host_ports
+        if not any(port in container.host_ports(protocol) for container in own)
+    ]
+
+
+def refuse_ports_taken_meanwhile(names: Names, spec: ClusterSpec) -> None:
+    """Raises RefusedError: preflight saw them free, before the rehearsal took and left them."""
+    for port, protocol in new_ports(names, spec):
+        if not ports.is_free(port, protocol):
             raise RefusedError(
                 f"port {port} on 127.0.0.1 was taken meanwhile by another program, so cluster "
                 f"{names.cluster} stays as it is: free the port or choose another, then run "
@@ -144,6 +160,8 @@ def main() -> int:
         with locked(names) as lock:
             follows = what_follows(names, spec, request["digest"]) if request["on"] else ""
             if follows:
+                refuse_what_is_not_shown(names, spec)
+                refuse_ports_taken_meanwhile(names, spec)
                 log(f"cluster {names.cluster}: the new configuration is started beside it first")
                 rehearse(names, spec, request["files"], lock)
                 refuse_ports_taken_meanwhile(names, spec)

@@ -211,6 +211,13 @@ def test_a_secret_query_url_is_refused() -> None:
     assert "hush" not in refused
 
 
+def test_a_secret_owner_is_refused() -> None:
+    """It would be in plain text in the outputs, and is an attribute of every span."""
+    refused = str(run({"stackOwner": "hush"}, secret_keys=["stackOwner"]).error)
+    assert "stackOwner: its secret value cannot be used" in refused
+    assert "hush" not in refused
+
+
 def test_jaeger_alone_waits_for_an_opensearch_of_the_stacks_own(default: Run) -> None:
     own = run({"traceStore": "opensearch", "traceRetention": "7d"})
     node = {"opensearch-image", "opensearch-container", "opensearch-ready", "opensearch-volume"}
@@ -780,7 +787,8 @@ def standing(digest: str = "", **settings: Any) -> Observation:
             {"nodeSamplingPerMillion": 1000},
             [
                 "cluster traced-dev: its nodes will restart one after the other; every object "
-                "stays, and containers restart once: nodeSamplingPerMillion: 1000000 → 1000"
+                "stays, and containers restart once (with restartPolicy Never they end): "
+                "nodeSamplingPerMillion: 1000000 → 1000"
             ],
         ),
     ],
@@ -800,8 +808,8 @@ def test_what_a_change_does_to_the_cluster_is_said(
             {},
             [
                 "cluster traced-dev: k3d-traced-dev-server-0, k3d-traced-dev-agent-0 will restart "
-                "one after the other; every object stays, and containers restart once: the "
-                "last run ended before that"
+                "one after the other; every object stays, and containers restart once (with "
+                "restartPolicy Never they end): the last run ended before that"
             ],
         ),
         (
@@ -817,7 +825,8 @@ def test_what_a_change_does_to_the_cluster_is_said(
             {"nodeSamplingPerMillion": 1000},
             [
                 "cluster traced-dev: k3d-traced-dev-agent-1 will restart; every object stays, and "
-                "containers restart once: nodeSamplingPerMillion: 1000000 → 1000"
+                "containers restart once (with restartPolicy Never they end): "
+                "nodeSamplingPerMillion: 1000000 → 1000"
             ],
         ),
     ],
@@ -948,6 +957,23 @@ def test_the_announcement_does_not_repeat_what_may_be_secret(
 ) -> None:
     (said,) = run({key: value}, observed=standing(), secret_keys=secret).warnings()
     assert said.endswith(f": {key}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ["--kube-apiserver-arg=enable-admission-plugins=AlwaysPullImages@server:*",
+             "--tls-san=cluster.example"],
+            ': k3sArgs: with "--kube-apiserver-arg=enable-admission-plugins=AlwaysPullImages'
+            '@server:*", with "--tls-san=cluster.example"',
+        ),
+        ([f"--node-label=a={number:060}" for number in range(5)], ": k3sArgs"),
+    ],
+)  # fmt: skip
+def test_what_a_long_list_lost_and_got_is_told(arguments: list[str], told: str) -> None:
+    (said,) = run({"k3sArgs": arguments}, observed=standing()).warnings()
+    assert said.endswith(told)
 
 
 def test_a_release_beyond_what_is_known_is_said() -> None:

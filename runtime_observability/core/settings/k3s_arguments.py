@@ -156,3 +156,19 @@ def split_k3s_argument(text: str) -> tuple[str, list[str]]:
     """Splits ``ARG@NODEFILTER;NODEFILTER``, k3d's own notation; without a filter: the servers."""
     argument, _, filters = text.rpartition("@")
     return (argument, filters.split(";")) if argument else (text, ["server:*"])
+
+
+def selects(node_filter: str, role: str, index: int) -> bool:
+    """Whether k3d's ``node_filter`` selects the node (k3d v5.9.0 pkg/util/filter.go)."""
+    match = NODE_FILTER.fullmatch(node_filter)
+    if not match:
+        return False
+    group, subset = match[1], match[2] or ""
+    if group is None:
+        return True
+    if group != role:
+        return False
+    if "-" in subset:
+        first, _, last = subset.partition("-")
+        return int(first or 0) <= index and (not last or index <= int(last))
+    return not subset or index in map(int, re.findall(r"\d+", subset))

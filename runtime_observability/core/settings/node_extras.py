@@ -26,6 +26,10 @@ _VOLUME = re.compile(r"(?P<source>[^:~][^:]*):(?P<target>/[^:]*)(:(?P<options>[a
 _TAKEN = {
     naming.NODE_FOLDER: "the stack mounts its own files there",
     "/var/lib/kubelet/pods": "the node keeps its pods there",
+    "/output": (
+        "each server writes its kubeconfig there, also the one in which a replacement is rehearsed"
+    ),
+    "/run/k3s": "each node has the sockets of its own containerd there",
 }
 """What nothing is mounted over or in."""
 DATA_FOLDER = "/var/lib/rancher/k3s"

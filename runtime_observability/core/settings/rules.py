@@ -10,7 +10,7 @@ from typing import Any
 from runtime_observability.core import compatibility, stores
 from runtime_observability.core.destinations import MIB_FOR_A_QUEUE
 from runtime_observability.core.problem import Problem
-from runtime_observability.core.settings import contrib, without_jaeger
+from runtime_observability.core.settings import contrib, node_names, without_jaeger
 from runtime_observability.core.settings.exporter import OF_JAEGER
 from runtime_observability.core.settings.k3s_arguments import (
     NO_NETWORK_PLUGIN,
@@ -67,6 +67,8 @@ def refuse_broken_rules(settings: Settings) -> list[Problem]:
     """Every rule across keys that valid values break together."""
     return [
         *_refuse_arguments_for_no_node(settings),
+        *node_names.refuse(settings),
+        *_refuse_a_secret_owner(settings),
         *_refuse_a_shared_data_folder(settings),
         *_refuse_two_registries_files(settings),
         *_refuse_untraceable_etcd(settings),
@@ -104,6 +106,16 @@ def _refuse_arguments_for_no_node(settings: Settings) -> list[Problem]:
                     )
                 )
     return problems
+
+
+def _refuse_a_secret_owner(settings: Settings) -> list[Problem]:
+    problem = Problem(
+        "stackOwner",
+        "its secret value cannot be used",
+        "everything that the collector passes on has it, and so have the outputs",
+        "set it without --secret",
+    )
+    return [problem] if "stackOwner" in settings.secret_keys else []
 
 
 def _refuse_a_shared_data_folder(settings: Settings) -> list[Problem]:

@@ -10,6 +10,7 @@ import pytest
 from runtime_observability.core import rehearsal, spec_changes, transition
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
+from runtime_observability.core.settings.k3s_arguments import selects
 from runtime_observability.core.transition import Transition
 from tests import configuration
 from tests.configuration import PROJECT, parsed
@@ -130,7 +131,7 @@ def test_what_an_earlier_release_recorded_is_the_same_cluster() -> None:
 def test_a_filter_selects_as_k3ds_does(node_filter: str, selected: list[str]) -> None:
     nodes = [("server", 0), ("server", 1), ("agent", 0), ("agent", 1), ("agent", 2)]
     assert [
-        f"{role}:{index}" for role, index in nodes if transition.selects(node_filter, role, index)
+        f"{role}:{index}" for role, index in nodes if selects(node_filter, role, index)
     ] == selected
 
 
@@ -161,7 +162,7 @@ def test_a_node_for_each_list_of_arguments_is_rehearsed() -> None:
     """The first server may start where an agent, or another server, does not."""
     spec = spec_of(
         servers=3, agents=4,
-        k3sArgs=["--tls-san=b@server:1-2", "--node-name=c@agent:1-2", "--node-label=d=e@agent:3"],
+        k3sArgs=["--tls-san=b@server:1-2", "--node-ip=c@agent:1-2", "--node-label=d=e@agent:3"],
     )  # fmt: skip
     config = rehearsal.configuration(spec, NAMES)
     assert (config["servers"], config["agents"]) == (2, 2)
@@ -181,6 +182,22 @@ def test_a_node_for_each_list_of_arguments_is_rehearsed() -> None:
         f"k3d-{NAMES.rehearsal}-{node}" for node in ("server-0", "server-1", "agent-0", "agent-1")
     ]
     assert rehearsal.nodes(config, NAMES) == named
+
+
+def test_its_nodes_join_without_the_proxy() -> None:
+    """They reach their own server by its name, as the cluster's nodes reach theirs."""
+    proxy = {"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": ".acme.example"}
+    spec = spec_of(agents=1, nodeEnvironment=proxy, k3sArgs=["--node-label=a=b@agent:*"])
+    config = rehearsal.configuration(spec, NAMES)
+    for role in ("server", "agent"):
+        (direct,) = (
+            text.removeprefix("NO_PROXY=").split(",")
+            for text in transition.of_node(config, "envVar", role, 0)
+            if text.startswith("NO_PROXY=")
+        )
+        assert direct[0] == ".acme.example"
+        assert f"k3d-{NAMES.rehearsal}-server-0" in direct
+        assert NAMES.node("server", 0) not in direct
 
 
 def test_its_files_are_its_own() -> None:

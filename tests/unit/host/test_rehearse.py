@@ -103,7 +103,7 @@ def test_a_replacement_is_seen_to_start_and_leaves_nothing(
     (config,) = created(daemon)
     labels = config["options"]["runtime"].pop("labels")
     assert {label["label"] for label in labels} >= {f"{k}={v}" for k, v in names.labels.items()}
-    expected = rehearsal.configuration(spec, names)
+    expected = rehearsal.configuration(spec, names, {(parsed().kube_api_port, "tcp")})
     expected["options"]["runtime"].pop("labels")
     assert config == expected
     assert daemon.names == {standing.name}
@@ -141,6 +141,74 @@ def test_a_port_that_is_taken_meanwhile_ends_the_up(
         published = f"127.0.0.1:{port}->80/{kind}"
         daemon.container(names.jaeger, labels=names.labels, ports=published)
         assert start(spec) == 0, "what the stack itself holds is handed over"
+
+
+@pytest.mark.usefixtures("waits")
+def test_ports_that_the_stack_does_not_have_yet_are_published_for_a_trial(
+    daemon: FakeDaemon, names: Names, start: Callable[[ClusterSpec], int]
+) -> None:
+    """A Docker without root's rights publishes none below 1024, and none says so before."""
+    with socket.socket() as one, socket.socket() as two:
+        for free in (one, two):
+            free.bind(("127.0.0.1", 0))
+        had, wanted = one.getsockname()[1], two.getsockname()[1]
+    spec = configuration.spec_of(names, parsed(publishedPorts=[f"{had}:80", f"{wanted}:443"]))
+    published = f"127.0.0.1:{had}->80/tcp, 127.0.0.1:{parsed().kube_api_port}->6443/tcp"
+    daemon.node(names, spec="of another configuration", ports=published)
+    assert start(spec) == 0
+    (config,) = created(daemon)
+    assert [entry["port"] for entry in config["ports"]] == [f"127.0.0.1:{wanted}:443"]
+    assert "hostPort" not in config["kubeAPI"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"k3sArgs": ["--cluster-cidr=fd42::/56,172.20.0.0/16@server:*"]},
+         "172.20.0.0/16 of --cluster-cidr has addresses of network traced-dev (172.20.0.0/24)"),
+        ({"k3sArgs": ["--service-cidr=172.20.0.128/25"]}, "172.20.0.128/25 of --service-cidr"),
+        ({"k3sArgs": ["--datastore-endpoint=https://etcd.example:2379"]},
+         "is not rehearsed: --datastore-endpoint"),
+        ({"nodeEnvironment": {"K3S_DATASTORE_ENDPOINT": "nats://nats.example"}},
+         "is not rehearsed: K3S_DATASTORE_ENDPOINT"),
+    ],
+)  # fmt: skip
+def test_what_a_rehearsal_cannot_show_ends_the_up(
+    daemon: FakeDaemon,
+    names: Names,
+    start: Callable[[ClusterSpec], int],
+    capfd: pytest.CaptureFixture[str],
+    *,
+    change: dict[str, Any],
+    said: str,
+) -> None:
+    """It has a network of its own, and a datastore of all servers would be no longer empty."""
+    standing = daemon.node(names, spec="of another configuration")
+    daemon.network(names.network)
+    left = daemon.names
+    assert start(configuration.spec_of(names, parsed(**change))) == 1
+    assert daemon.names == left >= {standing.name}
+    assert created(daemon) == []
+    assert not names.kept.exists()
+    assert said in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("waits")
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "--cluster-cidr=10.42.0.0/16",
+        "--cluster-cidr=not a range",
+        "--datastore-endpoint=sqlite:///var/lib/rancher/k3s/state.db",
+    ],
+)
+def test_what_a_rehearsal_shows_is_left_to_it(
+    daemon: FakeDaemon, names: Names, start: Callable[[ClusterSpec], int], argument: str
+) -> None:
+    daemon.node(names, spec="of another configuration")
+    daemon.network(names.network)
+    assert start(configuration.spec_of(names, parsed(k3sArgs=[argument]))) == 0
+    assert len(created(daemon)) == 1
 
 
 def test_a_configuration_that_k3d_refuses_ends_the_up(
