@@ -272,7 +272,7 @@ class Ensure:
         k3d waits for the first server before it starts the others; those that have addresses of
         their own start before it.
         """
-        begin = time.time()
+        begin = docker.now().timestamp()
         older = [name for name in stopped if self.record.content.get(name) != self.content]
         self.note(content={**self.record.content, **dict.fromkeys(stopped, _UNSURE)})
         for name in older:
@@ -289,7 +289,7 @@ class Ensure:
         """Adds agents; removes those that do not become ready, so that nothing incomplete stays."""
         log(f"cluster {self.names.cluster}: {', '.join(missing)} added")
         labels = self.names.labels | {naming.SPEC_LABEL: self.record.digest}
-        begin = time.time()
+        begin = docker.now().timestamp()
         made: list[str] = []
         try:
             for name in missing:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from runtime_observability.core.cluster_spec import ClusterSpec
@@ -22,7 +21,7 @@ def seconds_since_start(node: str) -> float:
     life = lives.read(node).get(node)
     if life is None:
         return 0
-    until = datetime.now(UTC) if life.runs or life.ended is None else life.ended
+    until = docker.now() if life.runs or life.ended is None else life.ended
     return (until - life.started).total_seconds()
 
 
