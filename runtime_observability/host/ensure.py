@@ -217,17 +217,7 @@ class Ensure:
         self.note(never_complete=False)
         if self.record.draining in present:
             agents.uncordon(self.record.draining, server=self.nodes[0])
-        surplus = sorted(there.keys() - set(self.nodes), reverse=True)
-        running = [name for name in surplus if there[name].state == "running"]
-        hung = api_drift.hung(self.names.kubeconfig, running, self.has_started)
-        for name in surplus:
-            drain = name in running and name not in hung  # else its pods would never end
-            why = ", without a drain: its kubelet does not report" if name in hung else ""
-            log(f"cluster {self.names.cluster}: {name} is to be removed{why}")
-            agents.refuse_to_remove(name, server=self.nodes[0], drain=drain)
-            cordons = drain and agents.takes_pods(name, server=self.nodes[0])
-            self.note(draining=name if cordons else "")
-            agents.remove(name, server=self.nodes[0], drain=drain, cordons=cordons)
+        self.remove([there[name] for name in sorted(there.keys() - set(self.nodes), reverse=True)])
         if gone := (self.record.content.keys() | set(self.nodes)) - there.keys():
             agents.forget(sorted(gone), server=self.nodes[0])
         kept = {name: of for name, of in self.record.content.items() if name in self.nodes}
@@ -284,6 +274,20 @@ class Ensure:
         self.k3d_start(watch)
         self.wait(present, watch, dict.fromkeys(stopped, begin))
         self.note(content={**self.record.content, **dict.fromkeys(stopped, self.content)})
+
+    def remove(self, surplus: Sequence[Owned]) -> None:
+        """Removes agents one by one, each that runs and whose kubelet works after a drain: else its
+        pods would never end."""
+        running = [node.name for node in surplus if node.state == "running"]
+        hung = api_drift.hung(self.names.kubeconfig, running, self.has_started)
+        for name in (node.name for node in surplus):
+            drain = name in running and name not in hung
+            why = f", without a drain: {api_drift.HUNG}" if name in hung else ""
+            log(f"cluster {self.names.cluster}: {name} is to be removed{why}")
+            agents.refuse_to_remove(name, server=self.nodes[0], drain=drain)
+            cordons = drain and agents.takes_pods(name, server=self.nodes[0])
+            self.note(draining=name if cordons else "")
+            agents.remove(name, server=self.nodes[0], drain=drain, cordons=cordons)
 
     def add(self, missing: Sequence[str]) -> None:
         """Adds agents; removes those that do not become ready, so that nothing incomplete stays."""
