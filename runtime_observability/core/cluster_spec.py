@@ -23,6 +23,9 @@ _LOOPBACK = {"localhost", "127.0.0.1"}
 _EVERYWHERE = ["server:*", "agent:*"]
 """k3d's filter for all nodes, agents or not."""
 
+Port = tuple[int, str]
+"""One of this machine, with its protocol: tcp or udp."""
+
 
 @dataclass(frozen=True)
 class ClusterSpec:
@@ -77,7 +80,7 @@ class ClusterSpec:
         return any(has_registries(entry["volume"]) for entry in self.config["volumes"])
 
     @property
-    def host_ports(self) -> list[tuple[int, str]]:
+    def host_ports(self) -> list[Port]:
         """The ports that the nodes take on 127.0.0.1, each with its protocol."""
         api = (int(self.config["kubeAPI"]["hostPort"]), "tcp")
         return [api, *map(published, self.config["ports"])]
@@ -89,7 +92,7 @@ class ClusterSpec:
         return NO_NETWORK_PLUGIN not in (entry["arg"] for entry in arguments)
 
 
-def published(entry: Mapping[str, Any]) -> tuple[int, str]:
+def published(entry: Mapping[str, Any]) -> Port:
     """The port on 127.0.0.1 of one of k3d's ``ports``, with its protocol."""
     _, port, inside = entry["port"].split(":")
     return int(port), inside.partition("/")[2] or "tcp"

@@ -8,7 +8,7 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from runtime_observability.core import transition
-from runtime_observability.core.cluster_spec import ClusterSpec, published
+from runtime_observability.core.cluster_spec import ClusterSpec, Port, published
 from runtime_observability.core.naming import Names
 
 _RANGES = ("--cluster-cidr", "--service-cidr")
@@ -56,7 +56,7 @@ def _overlap(text: str, subnet: IPv4Network) -> bool:
 
 
 def configuration(
-    spec: ClusterSpec, names: Names, new_ports: Collection[tuple[int, str]] = ()
+    spec: ClusterSpec, names: Names, new_ports: Collection[Port] = ()
 ) -> dict[str, Any]:
     """k3d's configuration of ``spec`` with as few nodes as show whether all start.
 

@@ -13,11 +13,11 @@ import json
 import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from runtime_observability.core import cluster_spec, documents, naming, rehearsal, transition
-from runtime_observability.core.cluster_spec import ClusterSpec
+from runtime_observability.core.cluster_spec import ClusterSpec, Port
 from runtime_observability.core.naming import Names
 from runtime_observability.host import addresses, cluster_ready, docker, k3d, ports, runner, store
 from runtime_observability.host.cluster_lock import locked
@@ -67,17 +67,22 @@ def what_follows(names: Names, spec: ClusterSpec, digest: str) -> str:
     return "its nodes restart now" if before != spec.registries else ""
 
 
-def rehearse(names: Names, spec: ClusterSpec, files: Mapping[str, str], lock: int) -> None:
+def rehearse(
+    names: Names,
+    spec: ClusterSpec,
+    files: Mapping[str, str],
+    published: Collection[Port],
+    lock: int,
+) -> None:
     """Starts nodes of ``spec`` beside the cluster, waits until they are ready and removes them.
 
-    ``lock`` is the descriptor from ``locked``. Raises RefusedError, with the node's own reason,
-    when they do not start, and CommandError when what an earlier rehearsal left cannot be removed.
+    They take ``published`` on 127.0.0.1; ``lock`` is the descriptor from ``locked``. Raises
+    RefusedError, with the node's own reason, when they do not start.
     """
-    config = rehearsal.configuration(spec, names, new_ports(names, spec))
+    config = rehearsal.configuration(spec, names, published)
     nodes = rehearsal.nodes(config, names)
     folder = names.rehearsal_directory
     watch = NodeWatch(nodes)
-    sweep(names)
     try:
         for name, text in files.items():
             write_private(folder / names.node_directory.name / name, text)
@@ -129,7 +134,7 @@ def refuse_what_is_not_shown(names: Names, spec: ClusterSpec) -> None:
         )
 
 
-def new_ports(names: Names, spec: ClusterSpec) -> list[tuple[int, str]]:
+def new_ports(names: Names, spec: ClusterSpec) -> list[Port]:
     """Those of the nodes' ports on 127.0.0.1 that no container of the stack has yet."""
     own = [container for container in docker.containers() if container.owner == names.owner]
     return [
@@ -139,9 +144,9 @@ def new_ports(names: Names, spec: ClusterSpec) -> list[tuple[int, str]]:
     ]
 
 
-def refuse_ports_taken_meanwhile(names: Names, spec: ClusterSpec) -> None:
+def refuse_ports_taken_meanwhile(names: Names, wanted: Collection[Port]) -> None:
     """Raises RefusedError: preflight saw them free, before the rehearsal took and left them."""
-    for port, protocol in new_ports(names, spec):
+    for port, protocol in wanted:
         if not ports.is_free(port, protocol):
             raise RefusedError(
                 f"port {port} on 127.0.0.1 was taken meanwhile by another program, so cluster "
@@ -160,11 +165,13 @@ def main() -> int:
         with locked(names) as lock:
             follows = what_follows(names, spec, request["digest"]) if request["on"] else ""
             if follows:
+                sweep(names)  # what an interrupted one left has ports, too
                 refuse_what_is_not_shown(names, spec)
-                refuse_ports_taken_meanwhile(names, spec)
+                wanted = new_ports(names, spec)
+                refuse_ports_taken_meanwhile(names, wanted)
                 log(f"cluster {names.cluster}: the new configuration is started beside it first")
-                rehearse(names, spec, request["files"], lock)
-                refuse_ports_taken_meanwhile(names, spec)
+                rehearse(names, spec, request["files"], wanted, lock)
+                refuse_ports_taken_meanwhile(names, wanted)
                 rehearsed = True
                 log(f"cluster {names.cluster}: the new configuration starts, so {follows}")
             write_private(names.kept, f"{request['digest']}\n")

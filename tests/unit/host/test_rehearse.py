@@ -352,12 +352,16 @@ def test_a_cluster_that_another_run_changes_is_not_called_a_bad_configuration(
 def test_what_an_earlier_rehearsal_left_is_removed_first(
     daemon: FakeDaemon, names: Names, run: Callable[[], int]
 ) -> None:
+    """Also from the ports of the next one."""
     standing = daemon.node(names, spec="of another configuration")
-    left = f"k3d-{names.rehearsal}-server-0"
-    daemon.container(left, labels={"k3d.cluster": names.rehearsal, "k3d.role": "server"})
+    labels = names.labels | {"k3d.cluster": names.rehearsal, "k3d.role": "server"}
+    port = parsed().kube_api_port
+    published = f"127.0.0.1:{port}->6443/tcp"
+    daemon.container(f"k3d-{names.rehearsal}-server-0", labels=labels, ports=published)
     daemon.network(f"k3d-{names.rehearsal}")
     assert run() == 0
     assert daemon.names == {standing.name}
+    assert created(daemon)[0]["kubeAPI"]["hostPort"] == str(port)
 
 
 MIRRORED = {"registries": {"config": "mirrors: {}\n"}}
