@@ -37,7 +37,7 @@ def find(names: Names, record: Record) -> list[str]:
                 quiet = _silent(ready, record.nodes)
                 return [
                     *(f"node {node} runs, and the API server does not know it" for node in lacks),
-                    *(f"node {node} runs, and its kubelet does not report" for node in quiet),
+                    *(f"node {node} runs, and {HUNG}" for node in quiet),
                 ]
     except api_server.UnusableKubeconfigError:
         return [f"{names.kubeconfig} cannot be read"]
@@ -74,22 +74,23 @@ def reasons_to_restart(
             quiet = _still_silent(api, _silent(ready, nodes))
     except (api_server.UnusableKubeconfigError, httpx.HTTPError):
         return {}  # the wait for the cluster has the reason
-    hung = dict.fromkeys(filter(has_started, quiet), HUNG)
+    silent = dict.fromkeys(filter(has_started, quiet), HUNG)
     gone = [name for name in lacks if name not in servers or has_started(name)]
-    return hung | dict.fromkeys(gone, "it is not in Kubernetes")
+    return silent | dict.fromkeys(gone, "it is not in Kubernetes")
 
 
-def hung(file: Path, nodes: Sequence[str], has_started: Callable[[str], bool]) -> list[str]:
-    """Those of ``nodes`` that have started and whose kubelet does not report; ``file`` is the
-    kubeconfig. Empty where the API server does not tell. May take 20 s, like the above."""
+def hung(file: Path, nodes: Sequence[str]) -> list[str]:
+    """Those of ``nodes`` whose kubelet does not report; ``file`` is the kubeconfig.
+
+    Empty where the API server does not tell. Takes 20 s longer where one does not, as above.
+    """
     if not nodes:
         return []
     try:
         with ApiServer(file) as api:
-            quiet = _still_silent(api, _silent(_ready(api), nodes))
+            return _still_silent(api, _silent(_ready(api), nodes))
     except (api_server.UnusableKubeconfigError, httpx.HTTPError):
         return []
-    return list(filter(has_started, quiet))
 
 
 def _still_silent(api: ApiServer, nodes: list[str]) -> list[str]:

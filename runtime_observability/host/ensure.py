@@ -237,7 +237,7 @@ class Ensure:
         try:
             self.wait(present, NodeWatch(present))
         except runner.CommandError as error:
-            hung = api_drift.hung(self.names.kubeconfig, present, lambda _: True)
+            hung = api_drift.hung(self.names.kubeconfig, present)
             if not hung or isinstance(error, k3d.CurableError):
                 raise
             self.start(self.end(dict.fromkeys(hung, api_drift.HUNG)), present)
@@ -279,7 +279,8 @@ class Ensure:
         """Removes agents one by one, each that runs and whose kubelet works after a drain: else its
         pods would never end."""
         running = [node.name for node in surplus if node.state == "running"]
-        hung = api_drift.hung(self.names.kubeconfig, running, self.has_started)
+        started = [name for name in running if self.has_started(name)]
+        hung = api_drift.hung(self.names.kubeconfig, started)
         for name in (node.name for node in surplus):
             drain = name in running and name not in hung
             why = f", without a drain: {api_drift.HUNG}" if name in hung else ""

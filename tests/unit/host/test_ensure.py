@@ -117,9 +117,9 @@ def nodes(daemon: FakeDaemon, names: Names, spec: str, **values: Any) -> None:
     daemon.node(names, "agent", spec=spec, **values)
 
 
-def standing(daemon: FakeDaemon, names: Names, spec: ClusterSpec) -> None:
+def standing(daemon: FakeDaemon, names: Names, spec: ClusterSpec, **life: str) -> None:
     """A complete cluster, as an earlier run left it."""
-    nodes(daemon, names, identity(spec))
+    nodes(daemon, names, identity(spec), **life)
     remember(names, spec)
 
 
@@ -474,7 +474,7 @@ def test_nodes_whose_own_credentials_have_expired_restart_together(
 ) -> None:
     """A kubelet's have expired with them, so one node alone would not become ready."""
     standing(daemon, names, spec)
-    monkeypatch.setattr(api_drift, "ApiServer", lambda _: contextlib.nullcontext(Answering(status)))
+    Answering(status).to_ensure(monkeypatch)
     run(names, spec)
     killed = ["docker kill", "docker kill", "start"] if status == 401 else []
     assert changes(daemon) == killed
@@ -503,12 +503,9 @@ def test_a_node_that_was_deleted_in_kubernetes_starts_again(
     restarts: bool,
 ) -> None:
     """A kubelet joins only when it starts: the wait for it would be in vain."""
-    standing(daemon, names, spec)
+    standing(daemon, names, spec, started=since())
     (left,) = (node.name for node in daemon.containers if gone not in node.name)
-    for node in daemon.containers:
-        node.started = since()
-    api = Answering(200, (left,))
-    monkeypatch.setattr(api_drift, "ApiServer", lambda _: contextlib.nullcontext(api))
+    Answering(200, (left,)).to_ensure(monkeypatch)
     run(names, spec)
     assert changes(daemon) == (["docker kill", "start"] if restarts else [])
     assert [call.argv[-1] for call in daemon.calls_to("docker", "kill")] == (
@@ -538,12 +535,9 @@ def test_a_node_whose_kubelet_does_not_report_starts_again(
     restarts: bool,
 ) -> None:
     """The wait for one that hangs is in vain, and its end the advice to delete the cluster."""
-    standing(daemon, names, spec)
-    for node in daemon.containers:
-        node.started = since()
+    standing(daemon, names, spec, started=since())
     agent = names.node("agent", 0)
-    api = Answering(200, ensure.wanted_nodes(names, spec), {agent: answers})
-    monkeypatch.setattr(api_drift, "ApiServer", lambda _: contextlib.nullcontext(api))
+    Answering(200, ensure.wanted_nodes(names, spec), {agent: answers}).to_ensure(monkeypatch)
     run(names, spec)
     assert changes(daemon) == (["docker kill", "start"] if restarts else [])
     assert [call.argv[-1] for call in daemon.calls_to("docker", "kill")] == [agent][:restarts]
@@ -563,12 +557,9 @@ def test_a_kubelet_that_has_not_reported_at_the_end_of_the_wait_hangs(
     restarts: bool,
 ) -> None:
     """Its node began so late that it might still have started when the up began."""
-    standing(daemon, names, spec)
-    for node in daemon.containers:
-        node.started = now()
+    standing(daemon, names, spec, started=now())
     agent = names.node("agent", 0)
-    api = Answering(200, ensure.wanted_nodes(names, spec), {agent: [status]})
-    monkeypatch.setattr(api_drift, "ApiServer", lambda _: contextlib.nullcontext(api))
+    Answering(200, ensure.wanted_nodes(names, spec), {agent: [status]}).to_ensure(monkeypatch)
     readiness.append("nothing new has happened for 120 s, and it is not ready: agent-0")
     if restarts:
         run(names, spec)
@@ -587,6 +578,9 @@ class Answering:
     nodes: tuple[str, ...] | None = None
     ready: Mapping[str, list[str]] = field(default_factory=dict)
     """Of nodes: the status of their condition Ready in each look, the last one from then on."""
+
+    def to_ensure(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(api_drift, "ApiServer", lambda _: contextlib.nullcontext(self))
 
     def status(self, path: str) -> int:
         assert path == "/readyz"
@@ -850,11 +844,10 @@ def test_an_agent_too_many_whose_kubelet_does_not_report_is_removed_without_a_dr
     drains: bool,
 ) -> None:
     """Only its kubelet tells that a pod has ended: the drain would fail at each up."""
-    standing(daemon, names, spec)
-    for node in daemon.containers:
-        node.started = since()
-    api = Answering(200, ensure.wanted_nodes(names, spec), {names.node("agent", 0): answers})
-    monkeypatch.setattr(api_drift, "ApiServer", lambda _: contextlib.nullcontext(api))
+    standing(daemon, names, spec, started=since())
+    Answering(200, ensure.wanted_nodes(names, spec), {names.node("agent", 0): answers}).to_ensure(
+        monkeypatch
+    )
     run(names, spec_of(names))
     assert changes(daemon) == [*["kubectl drain"][:drains], "kubectl delete", "remove"]
     assert [node.name for node in daemon.containers] == [names.node("server", 0)]
