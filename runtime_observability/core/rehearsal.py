@@ -10,9 +10,13 @@ from typing import Any
 from runtime_observability.core import transition
 from runtime_observability.core.cluster_spec import ClusterSpec, Port, published
 from runtime_observability.core.naming import Names
+from runtime_observability.core.settings.node_extras import DATA_FOLDER, has_workloads
 
 _RANGES = ("--cluster-cidr", "--service-cidr")
 _DATASTORES = ("--datastore-endpoint", "K3S_DATASTORE_ENDPOINT")
+_DATA_FOLDERS = ("--data-dir", "K3S_DATA_DIR")
+_STATIC_PODS = "pod-manifest-path"
+"""The kubelet's argument for another folder of static pods."""
 _IN_THE_NODE = ("", "sqlite")
 """k3s' datastores that are files of the node, by what is before ``:`` (kine pkg/endpoint)."""
 
@@ -63,7 +67,8 @@ def configuration(
     Their image, arguments, environment and registries are the same. Their files have a folder of
     their own, as the standing nodes read theirs when they restart; they publish no port but
     ``new_ports``, which the stack does not hold yet, and the API server, else on a free one, and
-    have a network of their own, on which no span reaches the collector.
+    have a network of their own, on which no span reaches the collector. Volumes with manifests are
+    left out: a workload of the user's would run twice on the same data.
     """
     config = copy.deepcopy(spec.config)
     rehearsed = _rehearsed(spec.config)
@@ -87,6 +92,7 @@ def configuration(
     config["volumes"] = [
         entry | {"volume": entry["volume"].replace(str(names.node_directory), directory, 1)}
         for entry in of_nodes("volume")
+        if not _has_workloads(entry["volume"], spec)
     ]
     arguments = of_nodes("arg")
     if spec.config["servers"] > servers == 1:  # k3d itself adds it for more than one
@@ -94,6 +100,14 @@ def configuration(
     config["options"]["k3s"]["extraArgs"] = arguments
     config["options"]["k3d"]["timeout"] = f"{120 + 60 * (servers + agents)}s"
     return config
+
+
+def _has_workloads(volume: str, spec: ClusterSpec) -> bool:
+    given = list(_given(spec))
+    folders = [value for name, value in given if name in _DATA_FOLDERS] or [DATA_FOLDER]
+    arguments = [value.partition("=") for name, value in given if name == "--kubelet-arg"]
+    static_pods = [path for flag, _, path in arguments if flag.lstrip("-") == _STATIC_PODS]
+    return any(has_workloads(volume, folder, static_pods) for folder in folders)
 
 
 def _with_own_names(text: str, names: Names) -> str:

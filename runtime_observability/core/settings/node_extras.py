@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import PurePosixPath
 from posixpath import normpath
 
@@ -38,6 +38,8 @@ _TLS = "server/tls"
 _OF_THE_CLUSTER = ("server/db", _TLS, "server/cred", "agent/containerd")
 """Below it: what a node must have for itself. k3s' documentation has uses for what is beside it,
 such as images, manifests and storage, and for files of one's own authority in ``_TLS``."""
+_WORKLOADS = ("server/manifests", "agent/pod-manifests")
+"""Below it: what k3s and the kubelet make objects and pods of."""
 REGISTRIES_FILE = "/etc/rancher/k3s/registries.yaml"
 """Where k3s reads them, and k3d writes them (k3d v5.9.0 pkg/client/cluster.go)."""
 PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"})
@@ -126,6 +128,16 @@ def of_the_cluster(volume: str, data_folder: str) -> str:
         if path.is_relative_to(target) or (part != _TLS and target.is_relative_to(path)):
             return f"k3s keeps the cluster below {data_folder}, and no two nodes can share it"
     return ""
+
+
+def has_workloads(volume: str, data_folder: str, manifests: Collection[str] = ()) -> bool:
+    """Whether a node with ``volume`` starts what the user put there, where k3s keeps the cluster
+    in ``data_folder`` and the kubelet looks for pods in ``manifests`` too."""
+    match = _VOLUME.fullmatch(volume)
+    folders = [PurePosixPath(data_folder) / part for part in _WORKLOADS]
+    folders += map(PurePosixPath, manifests)
+    target = _target(match) if match else PurePosixPath()
+    return any(target.is_relative_to(path) or path.is_relative_to(target) for path in folders)
 
 
 def has_registries(volume: str) -> bool:

@@ -216,6 +216,33 @@ def test_where_a_folder_is_mounted_stays() -> None:
     assert f"{rehearsed}:{folder}" in [entry["volume"] for entry in config["volumes"]]
 
 
+@pytest.mark.parametrize(
+    ("target", "settings", "left_out"),
+    [
+        ("/var/lib/rancher/k3s/server/manifests", {}, True),
+        ("/var/lib/rancher/k3s/server/manifests/own:ro", {}, True),
+        ("/var/lib/rancher/k3s/agent/pod-manifests", {}, True),
+        ("/var/lib/rancher/k3s/agent/images", {}, False),
+        ("/data/server/manifests", {"k3sArgs": ["--data-dir=/data@server:*"]}, True),
+        ("/data/agent/pod-manifests", {"nodeEnvironment": {"K3S_DATA_DIR": "/data"}}, True),
+        ("/data/server/manifests", {}, False),
+        ("/own", {"k3sArgs": ["--kubelet-arg=pod-manifest-path=/own/pods@server:*"]}, True),
+        ("/own", {"k3sArgs": ["--kubelet-arg=--pod-manifest-path=/own@server:*"]}, True),
+        ("/own", {}, False),
+    ],
+)
+def test_no_workload_of_the_users_runs_in_a_rehearsal(
+    target: str, settings: dict[str, Any], left_out: bool
+) -> None:
+    """It would write into the data of the one that runs in the standing cluster."""
+    spec = spec_of(nodeVolumes=[f"files:{target}"], **settings)
+    own = f"{PROJECT / 'files'}:{target}"
+    assert own in transition.of_node(spec.config, "volume", "server", 0)
+    rehearsed = transition.of_node(rehearsal.configuration(spec, NAMES), "volume", "server", 0)
+    assert (own not in rehearsed) is left_out
+    assert rehearsed, "the stack's own files are mounted in any case"
+
+
 def test_a_single_server_is_rehearsed_on_sqlite() -> None:
     arguments = rehearsal.configuration(spec_of(), NAMES)["options"]["k3s"]["extraArgs"]
     assert "--cluster-init" not in [entry["arg"] for entry in arguments]
