@@ -22,6 +22,7 @@ from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.settings.model import Settings
 from runtime_observability.core.transition import content, identity, transition
 
+_REPAIRED = "up will repair it"
 _DRAIN = "; pods that nothing makes again end, and an agent with volumes of its own stays"
 _RESTART = "will restart one after the other"
 _KEEPS = "; every object stays, and containers restart once (with restartPolicy Never they end)"
@@ -54,16 +55,22 @@ def warnings(
 
 
 def _outcome(drift: str, names: Names, spec: ClusterSpec, observed: Observation) -> str:
-    """What up does about one ``drift``: all but one of several servers (``host/decision.py``)."""
+    """What up does about one ``drift``: it repairs all but an agent that is to go, and one of
+    several servers (``host/decision.py``)."""
     record = observed.record
-    if record and not record.never_complete:
-        before = ClusterSpec.read(record.spec)
-        servers = [names.node("server", index) for index in range(before.config["servers"])]
-        gone = set(map(observation.gone, servers)) & set(observed.drift)
-        stays = len(gone) < len(servers) and not transition(before, spec).replaces
-        if drift in gone and stays:
-            return "up leaves the cluster as it is, because no server is added to one that stands"
-    return "up will repair it"
+    if not record or record.never_complete:
+        return _REPAIRED
+    before = ClusterSpec.read(record.spec)
+    if transition(before, spec).replaces:
+        return _REPAIRED
+    servers = [names.node("server", index) for index in range(before.config["servers"])]
+    gone = set(map(observation.gone, servers)) & set(observed.drift)
+    if drift in gone and len(gone) < len(servers):
+        return "up leaves the cluster as it is, because no server is added to one that stands"
+    unwanted = range(spec.config["agents"], before.config["agents"])
+    if any(drift.startswith(f"node {names.node('agent', index)} ") for index in unwanted):
+        return "up will remove what is left of it"
+    return _REPAIRED
 
 
 def _change(

@@ -576,6 +576,15 @@ def test_a_server_that_is_gone_is_not_repaired_beside_those_that_are_there(
     assert "node x is gone: up will repair it" in told
 
 
+def test_an_agent_that_is_to_go_is_not_repaired() -> None:
+    known = standing(agents=2)
+    first, second = (Names("dev", PROJECT).node("agent", index) for index in (0, 1))
+    drift = (f"node {first} is exited", f"node {second} runs, and its kubelet does not report")
+    told = run({"agents": 1}, observed=replace(known, drift=drift)).warnings()
+    assert f"{drift[0]}: up will repair it" in told
+    assert f"{drift[1]}: up will remove what is left of it" in told
+
+
 def test_a_container_that_is_gone_is_made_again_with_its_image(default: Run) -> None:
     again = run(observed=Observation(generation=7, made={"traced-dev-jaeger": "today"}))
     assert changed(default, again) == {
