@@ -197,6 +197,7 @@ def test_a_copy_is_not_told_to_destroy(origin: Names, tmp_path: Path) -> None:
     copy = replace(origin, folder=tmp_path / "new")
     shutil.copytree(origin.folder, copy.folder)
     (problem,) = ownership.refuse_objects_of_others(copy, *objects(origin))
+    assert problem.key == ownership.FOLDER
     assert problem.seen == (
         f"it is a copy of {origin.folder}, where stack dev has traced-dev-jaeger"
     )

@@ -261,6 +261,17 @@ def test_a_cluster_that_a_run_is_making_is_not_called_incomplete(
 
 
 @pytest.mark.usefixtures("record")
+def test_a_rehearsal_that_was_interrupted_is_drift(names: Names, daemon: FakeDaemon) -> None:
+    """Nothing else would tell of it: the cluster is as it was."""
+    labels = names.labels | {"k3d.cluster": names.rehearsal, "k3d.role": "server"}
+    daemon.container(f"k3d-{names.rehearsal}-server-0", labels=labels)
+    observed = seen(names)
+    assert (observed.problems, observed.generation) == ((), 8)
+    (line,) = observed.drift
+    assert line == f"a rehearsal of cluster {names.cluster} was interrupted and is still there"
+
+
+@pytest.mark.usefixtures("record")
 def test_a_node_that_somebody_added_is_no_drift(names: Names, daemon: FakeDaemon) -> None:
     labels = {"k3d.cluster": names.cluster, "k3d.role": "agent"}
     daemon.container("k3d-extra-0", labels=labels)

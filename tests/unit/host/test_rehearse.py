@@ -6,6 +6,7 @@ import io
 import json
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,12 @@ def _default_port_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a stack runs on this machine."""
     default, is_free = parsed().kube_api_port, ports.is_free
     monkeypatch.setattr(ports, "is_free", lambda port, kind: port == default or is_free(port, kind))
+
+
+@pytest.fixture
+def names(names: Names, tmp_path: Path) -> Names:
+    """With its files elsewhere than in the project's folder."""
+    return replace(names, own_state_folder=tmp_path / "states")
 
 
 @pytest.fixture
