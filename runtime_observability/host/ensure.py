@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -201,7 +201,7 @@ class Ensure:
         try:
             known = self.record.addresses
             stopped += self.end(addresses.misplaced(self.names.network, present, known))
-            stopped = stopped or self.end(self.reasons_to_restart(present))
+            stopped = stopped or self.end(self.reasons_to_restart(present, self.has_started))
             if stopped:
                 self.start(stopped, present)
             else:
@@ -232,15 +232,15 @@ class Ensure:
             self.add(missing)
 
     def wait_or_restart(self, present: Sequence[str]) -> None:
-        """Waits for nodes that run. A kubelet that was not given up before, as its node might still
-        start, and has not reported by then, hangs: its node restarts."""
+        """Waits for nodes that run. One that was not given up before, as it might still start, and
+        has not reported or joined by then, does not do so by itself: it restarts."""
         try:
             self.wait(present, NodeWatch(present))
         except runner.CommandError as error:
-            hung = api_drift.hung(self.names.kubeconfig, present)
-            if not hung or isinstance(error, k3d.CurableError):
+            reasons = self.reasons_to_restart(present, lambda _: True)
+            if not reasons or isinstance(error, k3d.CurableError):
                 raise
-            self.start(self.end(dict.fromkeys(hung, api_drift.HUNG)), present)
+            self.start(self.end(reasons), present)
 
     def end(self, reasons: Mapping[str, str]) -> list[str]:
         """Ends nodes that run and that only a start mends, and returns them."""
@@ -249,11 +249,13 @@ class Ensure:
             nodes.kill(name)
         return list(reasons)
 
-    def reasons_to_restart(self, present: Sequence[str]) -> dict[str, str]:
+    def reasons_to_restart(
+        self, present: Sequence[str], has_started: Callable[[str], bool]
+    ) -> dict[str, str]:
         kubeconfig.write(self.names)
         servers = self.nodes[: self.spec.config["servers"]]
         return api_drift.reasons_to_restart(
-            self.names.kubeconfig, present, self.spec.config, servers, self.has_started
+            self.names.kubeconfig, present, self.spec.config, servers, has_started
         )
 
     def start(self, stopped: Sequence[str], present: Sequence[str]) -> None:

@@ -570,6 +570,23 @@ def test_a_kubelet_that_has_not_reported_at_the_end_of_the_wait_hangs(
     assert [call.argv[-1] for call in daemon.calls_to("docker", "kill")] == [agent][:restarts]
 
 
+def test_a_server_that_has_not_joined_at_the_end_of_the_wait_starts_again(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    readiness: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its Node was deleted so soon after its start that it might still have joined."""
+    standing(daemon, names, spec, started=now())
+    server, agent = ensure.wanted_nodes(names, spec)
+    Answering(200, (agent,)).to_ensure(monkeypatch)
+    readiness.append("nothing new has happened for 120 s, and it is not ready: server-0")
+    run(names, spec)
+    assert changes(daemon) == ["docker kill", "start"]
+    assert [call.argv[-1] for call in daemon.calls_to("docker", "kill")] == [server]
+
+
 @dataclass(frozen=True)
 class Answering:
     """An API server that answers /readyz with one status, and knows ``nodes``."""
