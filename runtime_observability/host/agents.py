@@ -13,7 +13,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from runtime_observability.core import transition
@@ -81,9 +81,10 @@ def refuse_to_remove(agent: str, *, server: str, drain: bool) -> None:
     """
     if volumes := _volumes_on(agent, server=server):
         raise AgentsError(
-            f"{agent} stays, because data would be lost with it: {', '.join(volumes)}. Delete "
-            "their claims (`kubectl delete pvc`) if nobody needs that, or keep as many agents, "
-            "then run `pulumi up` again"
+            f"{agent} stays, because data would be lost with it: {', '.join(volumes)}. If nobody "
+            "needs that, delete the claims (`kubectl delete pvc`), then each of these volumes that "
+            "is still there (`kubectl delete pv`), or keep as many agents; then run `pulumi up` "
+            "again"
         )
     if drain:
         _drain(agent, "--dry-run=server", server=server)
@@ -116,13 +117,46 @@ def remove(agent: str, *, server: str, drain: bool, cordons: bool) -> None:
 
 
 def _volumes_on(agent: str, *, server: str) -> list[str]:
-    """Persistent volumes that no other node has, as those of k3s' own StorageClass, local-path.
+    """Persistent volumes that no other node has, as those of k3s' own StorageClass, local-path, and
+    those with a hostPath that a pod on the agent has: they are of no node, and their data is there.
 
     Raises AgentsError where that cannot be asked.
     """
     unknown = f"{agent} stays, because its volumes are not known"
     listed = json.loads(_read(unknown, "persistentvolumes", "--output=json", server=server))
-    return [_volume(found) for found in listed["items"] if _is_on(agent, found)]
+    volumes = listed["items"]
+    claims: set[tuple[str, str]] = set()
+    if any("hostPath" in volume["spec"] for volume in volumes):
+        of_agent = ("--all-namespaces", f"--field-selector=spec.nodeName={agent}", "--output=json")
+        claims = set(_claims(json.loads(_read(unknown, "pods", *of_agent, server=server))["items"]))
+    here = [
+        volume
+        for volume in volumes
+        if _is_on(agent, volume) or (_claim(volume) in claims and _is_in_the_node(agent, volume))
+    ]
+    return list(map(_told, here))
+
+
+def _claims(pods: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Namespace and name of each claim of ``pods``."""
+    for pod in pods:
+        for volume in pod["spec"].get("volumes", ()):
+            if claim := volume.get("persistentVolumeClaim"):
+                yield pod["metadata"]["namespace"], claim["claimName"]
+
+
+def _claim(volume: Mapping[str, Any]) -> tuple[str, str] | None:
+    claim = volume["spec"].get("claimRef")
+    return (claim["namespace"], claim["name"]) if claim else None
+
+
+def _is_in_the_node(agent: str, volume: Mapping[str, Any]) -> bool:
+    """Whether a volume has a hostPath that is not in a folder of the machine, as of nodeVolumes."""
+    if not (path := volume["spec"].get("hostPath", {}).get("path")):
+        return False
+    inspected = runner.run(["docker", "inspect", "--format", "{{json .Mounts}}", agent]).checked()
+    folders = [each["Destination"] for each in json.loads(inspected) if each["Type"] == "bind"]
+    return not any(PurePosixPath(path).is_relative_to(folder) for folder in folders)
 
 
 def _is_on(agent: str, volume: Mapping[str, Any]) -> bool:
@@ -138,13 +172,11 @@ def _is_on(agent: str, volume: Mapping[str, Any]) -> bool:
     )
 
 
-def _volume(volume: Mapping[str, Any]) -> str:
-    name, claim = volume["metadata"]["name"], volume["spec"].get("claimRef")
-    return (
-        f"volume {name} of claim {claim['namespace']}/{claim['name']}"
-        if claim
-        else f"volume {name}"
-    )
+def _told(volume: Mapping[str, Any]) -> str:
+    """The claim of one that is released is gone."""
+    name, claim = volume["metadata"]["name"], _claim(volume)
+    is_bound = volume.get("status", {}).get("phase", "Bound") == "Bound"
+    return f"volume {name} of claim {'/'.join(claim)}" if claim and is_bound else f"volume {name}"
 
 
 def _drain(agent: str, *options: str, server: str) -> None:

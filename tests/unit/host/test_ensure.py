@@ -969,21 +969,80 @@ def test_an_agent_whose_volumes_would_be_lost_stays(
     items = [
         volume("pvc-1", [agent], claimRef={"namespace": "shop", "name": "data"}),
         volume("pv-2", [agent]),
+        volume("kept", [agent], claimRef={"namespace": "shop", "name": "old"})
+        | {"status": {"phase": "Released"}},
         volume("pv-3", [server]),
         volume("pv-4", [server, agent]),
         {"metadata": {"name": "nfs"}, "spec": {}},
     ]
-    daemon.kubectl["get"] = Answer(json.dumps({"items": items}))
-    with pytest.raises(agents.AgentsError, match="volume pvc-1 of claim shop/data, volume pv-2"):
+    daemon.kubectl["get persistentvolumes"] = Answer(json.dumps({"items": items}))
+    with pytest.raises(agents.AgentsError) as failed:
         run(names, spec_of(names))
+    assert str(failed.value) == (
+        f"{agent} stays, because data would be lost with it: volume pvc-1 of claim shop/data, "
+        "volume pv-2, volume kept. If nobody needs that, delete the claims (`kubectl delete pvc`), "
+        "then each of these volumes that is still there (`kubectl delete pv`), or keep as many "
+        "agents; then run `pulumi up` again"
+    )
     assert changes(daemon) == []
-    daemon.kubectl["get"] = Answer(stderr="the server is currently unable\n", code=1)
+    unable = Answer(stderr="the server is currently unable\n", code=1)
+    daemon.kubectl["get persistentvolumes"] = unable
     with pytest.raises(agents.AgentsError, match="its volumes are not known: the server is"):
         run(names, spec_of(names))
     assert changes(daemon) == []
-    daemon.kubectl["get"] = Answer(json.dumps({"items": items[2:]}))
+    daemon.kubectl["get persistentvolumes"] = Answer(json.dumps({"items": items[3:]}))
     run(names, spec_of(names))
     assert [node.name for node in daemon.containers] == [server]
+
+
+@pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize(
+    ("path", "claim", "stays"),
+    [
+        ("/mnt/data", "data", True),
+        ("/mnt/data", "other", False),
+        ("/src/data", "data", False),
+        ("/src", "data", False),
+        ("/srcs", "data", True),
+    ],
+    ids=["on the agent", "no pod has it", "in the machine's folder", "that folder", "beside it"],
+)
+def test_an_agent_on_which_a_pod_has_a_volume_with_a_hostpath_stays(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, *, path: str, claim: str, stays: bool
+) -> None:
+    """As tutorials make it: such a volume has no node, and its data is where its pod has run."""
+    standing(daemon, names, spec)
+    agent = names.node("agent", 0)
+    daemon.containers[1].mounts += [
+        {"Type": "bind", "Destination": "/src"},
+        {"Type": "volume", "Destination": "/mnt"},
+    ]
+    reference = {"namespace": "shop", "name": "data"}
+    volumes = [
+        {"metadata": {"name": "manual"}, "spec": {"hostPath": {"path": path}, **claimed}}
+        for claimed in ({"claimRef": reference}, {})
+    ]
+    daemon.kubectl["get persistentvolumes"] = Answer(json.dumps({"items": volumes}))
+    pods = [
+        {
+            "metadata": {"namespace": namespace},
+            "spec": {"volumes": [{"persistentVolumeClaim": {"claimName": name}}, {"emptyDir": {}}]},
+        }
+        for namespace, name in (("shop", claim), ("stock", "data"))
+    ]
+    bare = {"metadata": {"namespace": "shop"}, "spec": {}}
+    daemon.kubectl["get pods"] = Answer(json.dumps({"items": [bare, *pods]}))
+    if stays:
+        with pytest.raises(agents.AgentsError, match=r"lost with it: volume manual of claim shop/"):
+            run(names, spec_of(names))
+        assert changes(daemon) == []
+        daemon.kubectl["get pods"] = Answer(stderr="Error: no\n", code=1)
+        with pytest.raises(agents.AgentsError, match="its volumes are not known: Error: no"):
+            run(names, spec_of(names))
+        assert changes(daemon) == []
+    else:
+        run(names, spec_of(names))
+        assert agent not in daemon.names
 
 
 @pytest.mark.usefixtures("readiness")
