@@ -186,8 +186,9 @@ def _drain(agent: str, *options: str, server: str) -> None:
         f"--timeout={_DRAIN_SECONDS}s", *options, seconds=_DRAIN_SECONDS + 30,
     )  # fmt: skip
     if drained.code and f'nodes "{agent}" not found' not in drained.stderr:
-        reasons = _reasons(drained)
-        pods = "that pod" if len(reasons) == 1 else "these pods"
+        of_agent = ("pods", "--all-namespaces", f"--field-selector=spec.nodeName={agent}")
+        reasons = [*_reasons(drained), *_kept_by_finalizers(*of_agent, server=server)]
+        pods = "that pod" if len(_reasons(drained)) == 1 else "these pods"
         raise AgentsError(
             f"{agent} cannot be drained and stays: {'; '.join(reasons)}. Free it of {pods}, or "
             "keep as many agents, then run `pulumi up` again"
@@ -238,10 +239,27 @@ def forget(agents: Sequence[str], *options: str, server: str) -> None:
         seconds=_DELETE_SECONDS + _WEBHOOK_SECONDS * len(objects),
     )  # fmt: skip
     if deleted.code:
+        of_agents = (*objects, "--namespace=kube-system")
+        reasons = [_last_line(deleted), *_kept_by_finalizers(*of_agents, server=server)]
         raise AgentsError(
-            f"{', '.join(agents)} cannot be removed from Kubernetes: {_last_line(deleted)}. Remove "
+            f"{', '.join(agents)} cannot be removed from Kubernetes: {'; '.join(reasons)}. Remove "
             "what prevents it, then run `pulumi up` again"
         )
+
+
+def _kept_by_finalizers(*of: str, server: str) -> list[str]:
+    """Which of those objects are being deleted and wait; none where that cannot be asked."""
+    try:
+        got = json.loads(_read("", *of, "--ignore-not-found", "--output=json", server=server))
+    except (AgentsError, ValueError):
+        return []
+    kept = []
+    for found in got.get("items", [got]):
+        metadata = found["metadata"]
+        if "deletionTimestamp" in metadata and (finalizers := metadata.get("finalizers")):
+            name = "/".join(filter(None, (metadata.get("namespace"), metadata["name"])))
+            kept.append(f"{found['kind']} {name} is kept by its finalizers {', '.join(finalizers)}")
+    return kept
 
 
 def uncordon(agent: str, *, server: str) -> None:

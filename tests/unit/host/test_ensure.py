@@ -1061,6 +1061,42 @@ def test_an_agent_that_kubernetes_does_not_let_go_stays(
 
 
 @pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize("alone", [True, False])
+def test_finalizers_that_keep_an_agent_are_told(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, *, alone: bool
+) -> None:
+    """kubectl says only that the time is over. One object is no list for it."""
+    standing(daemon, names, spec)
+    agent = names.node("agent", 0)
+    going = {"deletionTimestamp": "2026-11-30T17:41:29Z", "finalizers": ["a.b/c", "d.e/f"]}
+    node = {"kind": "Node", "metadata": {"name": agent, **going}}
+    over = f"error: timed out waiting for the condition on nodes/{agent}"
+    daemon.kubectl["delete"] = Answer(stderr=f"{over}\n", code=1)
+    daemon.kubectl["delete --dry-run=server"] = Answer()
+    daemon.kubectl[f"get node/{agent}"] = Answer(json.dumps(node if alone else {"items": [node]}))
+    with pytest.raises(agents.AgentsError) as failed:
+        run(names, spec_of(names))
+    assert str(failed.value) == (
+        f"{agent} cannot be removed from Kubernetes: {over}; Node {agent} is kept by its "
+        "finalizers a.b/c, d.e/f. Remove what prevents it, then run `pulumi up` again"
+    )
+    fields = {"namespace": "shop", "name": "slow"}
+    of_pods = [
+        {"kind": "Pod", "metadata": fields | going},
+        {"kind": "Pod", "metadata": fields | {"name": "stays", "finalizers": ["a.b/c"]}},
+        {"kind": "Pod", "metadata": fields | {"name": "ends", "deletionTimestamp": "2026"}},
+    ]
+    daemon.kubectl["get pods"] = Answer(json.dumps({"items": of_pods}))
+    daemon.kubectl["drain"] = Answer(stderr="error: context deadline exceeded\n", code=1)
+    daemon.kubectl["drain --dry-run=server"] = Answer()
+    with pytest.raises(
+        agents.AgentsError,
+        match=r"exceeded; Pod shop/slow is kept by its finalizers a\.b/c, d\.e/f\. Free it of",
+    ):
+        run(names, spec_of(names))
+
+
+@pytest.mark.usefixtures("readiness")
 def test_no_pod_ends_for_an_agent_whose_pods_or_node_kubernetes_would_keep(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec
 ) -> None:
