@@ -1,4 +1,4 @@
-"""Adds agents to a standing cluster and removes them.
+"""Adds agents to a standing cluster and removes them, and asks kubectl in a node.
 
 `k3d node create` names its nodes otherwise, gives them the environment of the node that it copies
 (whose name would be in the new node's spans) and none of the arguments (k3d v5.9.0
@@ -11,8 +11,9 @@ from __future__ import annotations
 import json
 import re
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -26,6 +27,8 @@ _DELETE_SECONDS = 20
 _WEBHOOK_SECONDS = 30
 """What a request may wait for one webhook at most."""
 _CREATE_SECONDS = 120
+_UNCORDON_SECONDS = 10
+"""k3d's entrypoint tries it every 3 s."""
 _KEPT = "node-password.k3s"
 _LEFT = "There are pending nodes to be drained:"
 _REFUSED = re.compile(r"^(error when evicting .*) \(will retry after \w+\): (.+)$", re.MULTILINE)
@@ -265,6 +268,29 @@ def _kept_by_finalizers(*of: str, server: str) -> list[str]:
 def uncordon(agent: str, *, server: str) -> None:
     """Lets an agent take pods again, which a drain has stopped."""
     _kubectl(server, "uncordon", agent)
+
+
+@contextmanager
+def cordon_kept(node: str, *, server: str) -> Iterator[None]:
+    """Within it, the server ``node`` restarts, and is cordoned again at the end if it was before.
+
+    k3d's entrypoint uncordons a server when it starts, a few seconds after it is ready.
+    """
+    if not _is_cordoned(node, server=server):
+        yield
+        return
+    yield
+    deadline = time.monotonic() + _UNCORDON_SECONDS
+    while _is_cordoned(node, server=server) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    _kubectl(server, "cordon", node)
+
+
+def _is_cordoned(node: str, *, server: str) -> bool:
+    """False where that cannot be asked."""
+    with suppress(AgentsError):
+        return not takes_pods(node, server=server)
+    return False
 
 
 def discard(agent: str, *, server: str) -> None:

@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -225,8 +226,11 @@ class Ensure:
         for name in present:
             if self.record.content.get(name) != self.content:
                 log(f"cluster {self.names.cluster}: {name} restarts and reads its changed files")
-                nodes.kill(name)
-                self.start([name], present)
+                is_server = there[name].role == "server"
+                cordon = agents.cordon_kept(name, server=self.nodes[0])
+                with cordon if is_server else nullcontext():
+                    nodes.kill(name)
+                    self.start([name], present)
         missing = [name for name in self.nodes if name not in there]
         if missing:
             self.add(missing)

@@ -40,7 +40,7 @@ from runtime_observability.host.http import httpx
 from runtime_observability.host.k3d import NodeWatch
 from tests import configuration
 from tests.configuration import parsed
-from tests.fakes.daemon import FakeDaemon
+from tests.fakes.daemon import DockerObject, FakeDaemon
 from tests.fakes.executables import Answer
 
 # --- the run --------------------------------------------------------------------------------------
@@ -632,6 +632,48 @@ def test_nodes_read_changed_files_one_after_the_other(
     record = store.load(names)
     assert record is not None
     assert record.content == dict.fromkeys((server, agent), content(spec))
+
+
+@pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize("cordoned", [True, False])
+def test_a_server_that_a_person_has_cordoned_stays_so_when_it_reads_its_changed_files(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, *, cordoned: bool
+) -> None:
+    """k3d's entrypoint uncordons a server when it starts, and a moment after it is Ready."""
+    standing(daemon, names, spec)
+    remember(names, spec, content=dict.fromkeys(ensure.wanted_nodes(names, spec), "older"))
+    daemon.kubectl["get"] = Answer("true" if cordoned else "")
+    server = names.node("server", 0)
+
+    def uncordon(container: DockerObject) -> None:
+        if container.name == server:
+            daemon.kubectl["get"] = Answer("")
+
+    daemon.starts = uncordon
+    run(names, spec)
+    restarts = ["docker kill", "start"]
+    assert changes(daemon) == [*restarts, *["kubectl cordon"] * cordoned, *restarts]
+    assert [call.argv[-1] for call in daemon.executables.calls if "cordon" in call.argv] == (
+        [server] * cordoned
+    )
+
+
+@pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize("answer", [Answer("true"), Answer(stderr="no\n", code=1)])
+def test_a_server_that_k3d_does_not_uncordon_is_waited_for_no_longer_than_that(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    answer: Answer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(agents, "_UNCORDON_SECONDS", 0.01)
+    standing(daemon, names, spec)
+    remember(names, spec, content=dict.fromkeys(ensure.wanted_nodes(names, spec), "older"))
+    daemon.kubectl["get"] = answer
+    run(names, spec)
+    restarts = ["docker kill", "start"]
+    assert changes(daemon) == [*restarts, *["kubectl cordon"] * (not answer.code), *restarts]
 
 
 def test_a_restart_that_fails_goes_on_where_it_ended(
