@@ -12,7 +12,7 @@ import json
 import re
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -229,21 +229,35 @@ def _refuse_pods_that_would_stay(agent: str, *, server: str) -> None:
 
 
 def forget(agents: Sequence[str], *options: str, server: str) -> None:
-    """Removes agents from Kubernetes alone, where it has them.
+    """Removes agents from Kubernetes alone, where it has them. Raises AgentsError."""
+    _delete(agents, [f"node/{name}" for name in agents], *options, server=server)
+
+
+def free_names(gone: Collection[str], again: Collection[str], *, server: str) -> None:
+    """Removes agents whose containers are ``gone`` from Kubernetes, but those that are made
+    ``again``: they have their Nodes then, with labels, taints and pods. Raises AgentsError."""
+    if gone:
+        _delete(
+            sorted(gone), [f"node/{name}" for name in sorted({*gone} - {*again})], server=server
+        )
+
+
+def _delete(agents: Sequence[str], objects: Sequence[str], *options: str, server: str) -> None:
+    """Deletes ``objects`` and the passwords of ``agents``.
 
     k3s keeps the password of each node and refuses a new one of that name; it removes the password
     with the Node, and that of a node that never joined after ten minutes or not at all (k3s
     pkg/nodepassword). Raises AgentsError.
     """
-    objects = [text for name in agents for text in (f"node/{name}", f"secret/{name}.{_KEPT}")]
+    named = [*objects, *(f"secret/{name}.{_KEPT}" for name in agents)]
     deleted = _kubectl(
-        server, "delete", *objects, "--namespace=kube-system", "--ignore-not-found",
+        server, "delete", *named, "--namespace=kube-system", "--ignore-not-found",
         f"--timeout={_DELETE_SECONDS}s", *options,
-        seconds=_DELETE_SECONDS + _WEBHOOK_SECONDS * len(objects),
+        seconds=_DELETE_SECONDS + _WEBHOOK_SECONDS * len(named),
     )  # fmt: skip
     if deleted.code:
-        of_agents = (*objects, "--namespace=kube-system")
-        reasons = [_last_line(deleted), *_kept_by_finalizers(*of_agents, server=server)]
+        kept = _kept_by_finalizers(*named, "--namespace=kube-system", server=server)
+        reasons = [_last_line(deleted), *kept]
         raise AgentsError(
             f"{', '.join(agents)} cannot be removed from Kubernetes: {'; '.join(reasons)}. Remove "
             "what prevents it, then run `pulumi up` again"

@@ -218,9 +218,10 @@ class Ensure:
         self.note(never_complete=False)
         if self.record.draining in present:
             agents.uncordon(self.record.draining, server=self.nodes[0])
+        gone = (self.record.content.keys() | set(self.nodes)) - there.keys()
+        again = gone & set(self.nodes) - {self.record.draining}  # else cordoned
+        agents.free_names(gone, again, server=self.nodes[0])
         self.remove([there[name] for name in sorted(there.keys() - set(self.nodes), reverse=True)])
-        if gone := (self.record.content.keys() | set(self.nodes)) - there.keys():
-            agents.forget(sorted(gone), server=self.nodes[0])
         kept = {name: of for name, of in self.record.content.items() if name in self.nodes}
         self.note(draining="", content=kept)
         for name in present:

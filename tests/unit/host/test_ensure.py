@@ -1185,21 +1185,34 @@ def test_a_kubectl_that_waits_for_too_long_is_told_as_the_agent_s(
 
 
 @pytest.mark.usefixtures("readiness")
-@pytest.mark.parametrize("wanted", [0, 1])
+@pytest.mark.parametrize(
+    ("wanted", "draining", "keeps"),
+    [(0, False, False), (1, False, True), (1, True, False)],
+    ids=["for good", "to be made again", "cordoned by a drain"],
+)
 def test_kubernetes_forgets_an_agent_whose_container_is_gone(
-    daemon: FakeDaemon, names: Names, spec: ClusterSpec, wanted: int
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    *,
+    wanted: int,
+    draining: bool,
+    keeps: bool,
 ) -> None:
-    """Pods would be sent to it for a while, and k3s refuses another node of its name."""
+    """Pods would be sent to it for a while, and k3s refuses another node of its name. One that is
+    made again has the labels and taints of its Node, and its pods: those that nothing makes again
+    go with the Node."""
     daemon.network(names.network)
     daemon.node(names, "server", spec=identity(spec))
-    remember(names, spec)
+    agent = names.node("agent", 0)
+    remember(names, spec, draining=agent if draining else "")
     for _ in range(2):
         run(names, spec_of(names, agents=wanted))
     made = ["docker create", "start"] if wanted else []
     assert changes(daemon) == ["kubectl delete", *made], "once"
     (delete,) = daemon.calls_to("docker", "exec")
-    agent = names.node("agent", 0)
-    assert {f"node/{agent}", f"secret/{agent}.node-password.k3s"} <= set(delete.argv)
+    assert f"secret/{agent}.node-password.k3s" in delete.argv
+    assert (f"node/{agent}" in delete.argv) is not keeps
 
 
 @pytest.mark.usefixtures("readiness")
