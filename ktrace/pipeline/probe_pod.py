@@ -69,6 +69,13 @@ _STOPPED_BY = (
     ),
 )
 """By a part of the API server's message: who refused the pod, and the cure."""
+_MAY_DELETE = f"let it admit the deletion of pods trace-probe-* of namespace {NAMESPACE}"
+_KEPT_BY = (
+    ("failed calling webhook", "start this webhook, or set its failurePolicy to Ignore"),
+    ("admission webhook", _MAY_DELETE),
+    ("ValidatingAdmissionPolicy", _MAY_DELETE),
+)
+"""The same for who keeps it, which also refuses kubectl."""
 _CONSTRAINING = ("violates PodSecurity", "must specify", "request is spec", "limit is spec")
 """In messages of Pod Security, of a ResourceQuota that wants requests and limits, and of a
 LimitRange that does: ``No limit is specified``."""
@@ -243,10 +250,13 @@ def _delete(api: ApiServer, pod: CreatedPod) -> None:
             if isinstance(error, ApiError) and error.status == _NOT_FOUND:
                 return
             if attempt + 1 == _DELETE_ATTEMPTS:
-                raise ProbeError(
-                    f"pod {pod.key} cannot be deleted: {clean(api_server.reason(error))}; "
-                    f"`kubectl -n {NAMESPACE} delete pod {pod.name}` does so"
-                ) from error
+                why = clean(api_server.reason(error))
+                by_hand = f"`kubectl -n {NAMESPACE} delete pod {pod.name}` does so"
+                cures = (
+                    f"{cure}: the next probe deletes it" for who, cure in _KEPT_BY if who in why
+                )
+                told = f"pod {pod.key} cannot be deleted: {why}; {next(cures, by_hand)}"
+                raise ProbeError(told) from error
             time.sleep(_POLL_SECONDS)
         else:
             return

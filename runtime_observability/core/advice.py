@@ -23,7 +23,10 @@ from runtime_observability.core.settings.model import Settings
 from runtime_observability.core.transition import content, identity, transition
 
 _REPAIRED = "up will repair it"
-_DRAIN = "; pods that nothing makes again end, and an agent with volumes of its own stays"
+_DRAIN = (
+    "; pods that nothing makes again end, what is in an emptyDir or a hostPath there is lost, and "
+    "an agent with persistent volumes of its own stays"
+)
 _RESTART = "will restart one after the other"
 _KEEPS = "; every object stays, and containers restart once (with restartPolicy Never they end)"
 _UNDONE = "the last run ended before that"

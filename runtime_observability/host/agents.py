@@ -1,4 +1,4 @@
-"""Adds agents to a standing cluster and removes them.
+"""Adds agents to a standing cluster and removes them, and asks kubectl in a node.
 
 `k3d node create` names its nodes otherwise, gives them the environment of the node that it copies
 (whose name would be in the new node's spans) and none of the arguments (k3d v5.9.0
@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from runtime_observability.core import transition
@@ -26,6 +27,8 @@ _DELETE_SECONDS = 20
 _WEBHOOK_SECONDS = 30
 """What a request may wait for one webhook at most."""
 _CREATE_SECONDS = 120
+_UNCORDON_SECONDS = 10
+"""k3d's entrypoint tries it every 3 s."""
 _KEPT = "node-password.k3s"
 _LEFT = "There are pending nodes to be drained:"
 _REFUSED = re.compile(r"^(error when evicting .*) \(will retry after \w+\): (.+)$", re.MULTILINE)
@@ -81,9 +84,10 @@ def refuse_to_remove(agent: str, *, server: str, drain: bool) -> None:
     """
     if volumes := _volumes_on(agent, server=server):
         raise AgentsError(
-            f"{agent} stays, because data would be lost with it: {', '.join(volumes)}. Delete "
-            "their claims (`kubectl delete pvc`) if nobody needs that, or keep as many agents, "
-            "then run `pulumi up` again"
+            f"{agent} stays, because data would be lost with it: {', '.join(volumes)}. If nobody "
+            "needs that, delete the claims (`kubectl delete pvc`), then each of these volumes that "
+            "is still there (`kubectl delete pv`), or keep as many agents; then run `pulumi up` "
+            "again"
         )
     if drain:
         _drain(agent, "--dry-run=server", server=server)
@@ -116,13 +120,46 @@ def remove(agent: str, *, server: str, drain: bool, cordons: bool) -> None:
 
 
 def _volumes_on(agent: str, *, server: str) -> list[str]:
-    """Persistent volumes that no other node has, as those of k3s' own StorageClass, local-path.
+    """Persistent volumes that no other node has, as those of k3s' own StorageClass, local-path, and
+    those with a hostPath that a pod on the agent has: they are of no node, and their data is there.
 
     Raises AgentsError where that cannot be asked.
     """
     unknown = f"{agent} stays, because its volumes are not known"
     listed = json.loads(_read(unknown, "persistentvolumes", "--output=json", server=server))
-    return [_volume(found) for found in listed["items"] if _is_on(agent, found)]
+    volumes = listed["items"]
+    claims: set[tuple[str, str]] = set()
+    if any("hostPath" in volume["spec"] for volume in volumes):
+        of_agent = ("--all-namespaces", f"--field-selector=spec.nodeName={agent}", "--output=json")
+        claims = set(_claims(json.loads(_read(unknown, "pods", *of_agent, server=server))["items"]))
+    here = [
+        volume
+        for volume in volumes
+        if _is_on(agent, volume) or (_claim(volume) in claims and _is_in_the_node(agent, volume))
+    ]
+    return list(map(_told, here))
+
+
+def _claims(pods: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Namespace and name of each claim of ``pods``."""
+    for pod in pods:
+        for volume in pod["spec"].get("volumes", ()):
+            if claim := volume.get("persistentVolumeClaim"):
+                yield pod["metadata"]["namespace"], claim["claimName"]
+
+
+def _claim(volume: Mapping[str, Any]) -> tuple[str, str] | None:
+    claim = volume["spec"].get("claimRef")
+    return (claim["namespace"], claim["name"]) if claim else None
+
+
+def _is_in_the_node(agent: str, volume: Mapping[str, Any]) -> bool:
+    """Whether a volume has a hostPath that is not in a folder of the machine, as of nodeVolumes."""
+    if not (path := volume["spec"].get("hostPath", {}).get("path")):
+        return False
+    inspected = runner.run(["docker", "inspect", "--format", "{{json .Mounts}}", agent]).checked()
+    folders = [each["Destination"] for each in json.loads(inspected) if each["Type"] == "bind"]
+    return not any(PurePosixPath(path).is_relative_to(folder) for folder in folders)
 
 
 def _is_on(agent: str, volume: Mapping[str, Any]) -> bool:
@@ -138,13 +175,11 @@ def _is_on(agent: str, volume: Mapping[str, Any]) -> bool:
     )
 
 
-def _volume(volume: Mapping[str, Any]) -> str:
-    name, claim = volume["metadata"]["name"], volume["spec"].get("claimRef")
-    return (
-        f"volume {name} of claim {claim['namespace']}/{claim['name']}"
-        if claim
-        else f"volume {name}"
-    )
+def _told(volume: Mapping[str, Any]) -> str:
+    """The claim of one that is released is gone."""
+    name, claim = volume["metadata"]["name"], _claim(volume)
+    is_bound = volume.get("status", {}).get("phase", "Bound") == "Bound"
+    return f"volume {name} of claim {'/'.join(claim)}" if claim and is_bound else f"volume {name}"
 
 
 def _drain(agent: str, *options: str, server: str) -> None:
@@ -154,8 +189,9 @@ def _drain(agent: str, *options: str, server: str) -> None:
         f"--timeout={_DRAIN_SECONDS}s", *options, seconds=_DRAIN_SECONDS + 30,
     )  # fmt: skip
     if drained.code and f'nodes "{agent}" not found' not in drained.stderr:
-        reasons = _reasons(drained)
-        pods = "that pod" if len(reasons) == 1 else "these pods"
+        of_agent = ("pods", "--all-namespaces", f"--field-selector=spec.nodeName={agent}")
+        reasons = [*_reasons(drained), *_kept_by_finalizers(*of_agent, server=server)]
+        pods = "that pod" if len(_reasons(drained)) == 1 else "these pods"
         raise AgentsError(
             f"{agent} cannot be drained and stays: {'; '.join(reasons)}. Free it of {pods}, or "
             "keep as many agents, then run `pulumi up` again"
@@ -193,28 +229,82 @@ def _refuse_pods_that_would_stay(agent: str, *, server: str) -> None:
 
 
 def forget(agents: Sequence[str], *options: str, server: str) -> None:
-    """Removes agents from Kubernetes alone, where it has them.
+    """Removes agents from Kubernetes alone, where it has them. Raises AgentsError."""
+    _delete(agents, [f"node/{name}" for name in agents], *options, server=server)
+
+
+def free_names(gone: Collection[str], again: Collection[str], *, server: str) -> None:
+    """Removes agents whose containers are ``gone`` from Kubernetes, but those that are made
+    ``again``: they have their Nodes then, with labels, taints and pods. Raises AgentsError."""
+    if gone:
+        _delete(
+            sorted(gone), [f"node/{name}" for name in sorted({*gone} - {*again})], server=server
+        )
+
+
+def _delete(agents: Sequence[str], objects: Sequence[str], *options: str, server: str) -> None:
+    """Deletes ``objects`` and the passwords of ``agents``.
 
     k3s keeps the password of each node and refuses a new one of that name; it removes the password
     with the Node, and that of a node that never joined after ten minutes or not at all (k3s
     pkg/nodepassword). Raises AgentsError.
     """
-    objects = [text for name in agents for text in (f"node/{name}", f"secret/{name}.{_KEPT}")]
+    named = [*objects, *(f"secret/{name}.{_KEPT}" for name in agents)]
     deleted = _kubectl(
-        server, "delete", *objects, "--namespace=kube-system", "--ignore-not-found",
+        server, "delete", *named, "--namespace=kube-system", "--ignore-not-found",
         f"--timeout={_DELETE_SECONDS}s", *options,
-        seconds=_DELETE_SECONDS + _WEBHOOK_SECONDS * len(objects),
+        seconds=_DELETE_SECONDS + _WEBHOOK_SECONDS * len(named),
     )  # fmt: skip
     if deleted.code:
+        kept = _kept_by_finalizers(*named, "--namespace=kube-system", server=server)
+        reasons = [_last_line(deleted), *kept]
         raise AgentsError(
-            f"{', '.join(agents)} cannot be removed from Kubernetes: {_last_line(deleted)}. Remove "
+            f"{', '.join(agents)} cannot be removed from Kubernetes: {'; '.join(reasons)}. Remove "
             "what prevents it, then run `pulumi up` again"
         )
+
+
+def _kept_by_finalizers(*of: str, server: str) -> list[str]:
+    """Which of those objects are being deleted and wait; none where that cannot be asked."""
+    try:
+        got = json.loads(_read("", *of, "--ignore-not-found", "--output=json", server=server))
+    except (AgentsError, ValueError):
+        return []
+    kept = []
+    for found in got.get("items", [got]):
+        metadata = found["metadata"]
+        if "deletionTimestamp" in metadata and (finalizers := metadata.get("finalizers")):
+            name = "/".join(filter(None, (metadata.get("namespace"), metadata["name"])))
+            kept.append(f"{found['kind']} {name} is kept by its finalizers {', '.join(finalizers)}")
+    return kept
 
 
 def uncordon(agent: str, *, server: str) -> None:
     """Lets an agent take pods again, which a drain has stopped."""
     _kubectl(server, "uncordon", agent)
+
+
+@contextmanager
+def cordon_kept(node: str, *, server: str) -> Iterator[None]:
+    """Within it, the server ``node`` restarts, and is cordoned again at the end if it was before.
+
+    k3d's entrypoint uncordons a server when it starts, a few seconds after it is ready.
+    """
+    if not _is_cordoned(node, server=server):
+        yield
+        return
+    yield
+    deadline = time.monotonic() + _UNCORDON_SECONDS
+    while _is_cordoned(node, server=server) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    _kubectl(server, "cordon", node)
+
+
+def _is_cordoned(node: str, *, server: str) -> bool:
+    """False where that cannot be asked."""
+    with suppress(AgentsError):
+        return not takes_pods(node, server=server)
+    return False
 
 
 def discard(agent: str, *, server: str) -> None:

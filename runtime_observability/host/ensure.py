@@ -12,7 +12,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -201,7 +202,7 @@ class Ensure:
         try:
             known = self.record.addresses
             stopped += self.end(addresses.misplaced(self.names.network, present, known))
-            stopped = stopped or self.end(self.reasons_to_restart(present))
+            stopped = stopped or self.end(self.reasons_to_restart(present, self.has_started))
             if stopped:
                 self.start(stopped, present)
             else:
@@ -217,30 +218,34 @@ class Ensure:
         self.note(never_complete=False)
         if self.record.draining in present:
             agents.uncordon(self.record.draining, server=self.nodes[0])
+        gone = (self.record.content.keys() | set(self.nodes)) - there.keys()
+        again = gone & set(self.nodes) - {self.record.draining}  # else cordoned
+        agents.free_names(gone, again, server=self.nodes[0])
         self.remove([there[name] for name in sorted(there.keys() - set(self.nodes), reverse=True)])
-        if gone := (self.record.content.keys() | set(self.nodes)) - there.keys():
-            agents.forget(sorted(gone), server=self.nodes[0])
         kept = {name: of for name, of in self.record.content.items() if name in self.nodes}
         self.note(draining="", content=kept)
         for name in present:
             if self.record.content.get(name) != self.content:
                 log(f"cluster {self.names.cluster}: {name} restarts and reads its changed files")
-                nodes.kill(name)
-                self.start([name], present)
+                is_server = there[name].role == "server"
+                cordon = agents.cordon_kept(name, server=self.nodes[0])
+                with cordon if is_server else nullcontext():
+                    nodes.kill(name)
+                    self.start([name], present)
         missing = [name for name in self.nodes if name not in there]
         if missing:
             self.add(missing)
 
     def wait_or_restart(self, present: Sequence[str]) -> None:
-        """Waits for nodes that run. A kubelet that was not given up before, as its node might still
-        start, and has not reported by then, hangs: its node restarts."""
+        """Waits for nodes that run. One that was not given up before, as it might still start, and
+        has not reported or joined by then, does not do so by itself: it restarts."""
         try:
             self.wait(present, NodeWatch(present))
         except runner.CommandError as error:
-            hung = api_drift.hung(self.names.kubeconfig, present)
-            if not hung or isinstance(error, k3d.CurableError):
+            reasons = self.reasons_to_restart(present, lambda _: True)
+            if not reasons or isinstance(error, k3d.CurableError):
                 raise
-            self.start(self.end(dict.fromkeys(hung, api_drift.HUNG)), present)
+            self.start(self.end(reasons), present)
 
     def end(self, reasons: Mapping[str, str]) -> list[str]:
         """Ends nodes that run and that only a start mends, and returns them."""
@@ -249,11 +254,13 @@ class Ensure:
             nodes.kill(name)
         return list(reasons)
 
-    def reasons_to_restart(self, present: Sequence[str]) -> dict[str, str]:
+    def reasons_to_restart(
+        self, present: Sequence[str], has_started: Callable[[str], bool]
+    ) -> dict[str, str]:
         kubeconfig.write(self.names)
         servers = self.nodes[: self.spec.config["servers"]]
         return api_drift.reasons_to_restart(
-            self.names.kubeconfig, present, self.spec.config, servers, self.has_started
+            self.names.kubeconfig, present, self.spec.config, servers, has_started
         )
 
     def start(self, stopped: Sequence[str], present: Sequence[str]) -> None:

@@ -54,6 +54,14 @@ _WEBHOOK_CURE = (
     "mutatingwebhookconfigurations` lists all, then run `pulumi up` again"
 )
 _STOPPED_CURE = "`pulumi up` starts it again"
+_ROTATED = "encrypted with different token"
+"""In a server's log: its datastore's key is of another token (k3s pkg/cluster/storage.go)."""
+_ROTATED_CURE = (
+    "the cluster has another token than its nodes were made with, as after `k3s token rotate`, and "
+    "is whole. Write `token: NEW` into /etc/rancher/k3s/config.yaml of each node, with what its "
+    "first server has in /var/lib/rancher/k3s/server/token (`docker exec` and `docker cp` reach "
+    "both), and `docker restart` it; then run `pulumi up` again"
+)
 _CRASH = re.compile(r"(panic|fatal error): ")
 """Heads a Go program's last words; stacks of more than three lines follow."""
 _LOGGED = re.compile(r'time="[^"]*" level=(?P<level>\w+) msg="(?P<text>.*)"\Z')
@@ -184,6 +192,7 @@ class NodeWatch:
         webhooks = {refusal["webhook"] for refusal in refusals if refusal}
         cures = [f"{webhook}: {_WEBHOOK_CURE}" for webhook in sorted(webhooks)]
         cures += [f"{stopped}: {_STOPPED_CURE}" for stopped in self._stopped(*self._logs)]
+        cures += [_ROTATED_CURE] * any(_ROTATED in log for log in self._logs.values())
         logs = (*self._logs.values(), *self._containerd.values())
         return cures + [_INOTIFY_CURE] * any(map(_NO_INOTIFY.search, logs))
 

@@ -379,7 +379,9 @@ class FakeDaemon:
                     return Answer("FATA[0120] Failed to start cluster\n", code=1)
                 for container in self.containers:
                     if container.labels.get("k3d.cluster") == name:
-                        container.state = "running"
+                        stood, container.state = container.state != "running", "running"
+                        if stood:
+                            self.starts(container)
                 return Answer(f"INFO[0000] Started cluster '{name}'\n")
             case ["kubeconfig", "get", name]:
                 return Answer(f"---\n# kubeconfig of {name}\n")

@@ -826,7 +826,8 @@ def test_what_a_change_does_to_the_cluster_is_said(
             {"agents": 1},
             [
                 "cluster traced-dev: agents will be drained and removed, 1 of them; pods that "
-                "nothing makes again end, and an agent with volumes of its own stays: agents: 2 → 1"
+                "nothing makes again end, what is in an emptyDir or a hostPath there is lost, and "
+                "an agent with persistent volumes of its own stays: agents: 2 → 1"
             ],
         ),
         (
@@ -938,7 +939,8 @@ def test_fewer_agents_are_said() -> None:
     (line,) = run({"agents": 1}, observed=standing(agents=3)).warnings()
     assert line == (
         "cluster traced-dev: agents will be drained and removed, 2 of them; pods that nothing "
-        "makes again end, and an agent with volumes of its own stays: agents: 3 → 1"
+        "makes again end, what is in an emptyDir or a hostPath there is lost, and an agent with "
+        "persistent volumes of its own stays: agents: 3 → 1"
     )
 
 

@@ -40,7 +40,7 @@ from runtime_observability.host.http import httpx
 from runtime_observability.host.k3d import NodeWatch
 from tests import configuration
 from tests.configuration import parsed
-from tests.fakes.daemon import FakeDaemon
+from tests.fakes.daemon import DockerObject, FakeDaemon
 from tests.fakes.executables import Answer
 
 # --- the run --------------------------------------------------------------------------------------
@@ -570,6 +570,23 @@ def test_a_kubelet_that_has_not_reported_at_the_end_of_the_wait_hangs(
     assert [call.argv[-1] for call in daemon.calls_to("docker", "kill")] == [agent][:restarts]
 
 
+def test_a_server_that_has_not_joined_at_the_end_of_the_wait_starts_again(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    readiness: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its Node was deleted so soon after its start that it might still have joined."""
+    standing(daemon, names, spec, started=now())
+    server, agent = ensure.wanted_nodes(names, spec)
+    Answering(200, (agent,)).to_ensure(monkeypatch)
+    readiness.append("nothing new has happened for 120 s, and it is not ready: server-0")
+    run(names, spec)
+    assert changes(daemon) == ["docker kill", "start"]
+    assert [call.argv[-1] for call in daemon.calls_to("docker", "kill")] == [server]
+
+
 @dataclass(frozen=True)
 class Answering:
     """An API server that answers /readyz with one status, and knows ``nodes``."""
@@ -615,6 +632,48 @@ def test_nodes_read_changed_files_one_after_the_other(
     record = store.load(names)
     assert record is not None
     assert record.content == dict.fromkeys((server, agent), content(spec))
+
+
+@pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize("cordoned", [True, False])
+def test_a_server_that_a_person_has_cordoned_stays_so_when_it_reads_its_changed_files(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, *, cordoned: bool
+) -> None:
+    """k3d's entrypoint uncordons a server when it starts, and a moment after it is Ready."""
+    standing(daemon, names, spec)
+    remember(names, spec, content=dict.fromkeys(ensure.wanted_nodes(names, spec), "older"))
+    daemon.kubectl["get"] = Answer("true" if cordoned else "")
+    server = names.node("server", 0)
+
+    def uncordon(container: DockerObject) -> None:
+        if container.name == server:
+            daemon.kubectl["get"] = Answer("")
+
+    daemon.starts = uncordon
+    run(names, spec)
+    restarts = ["docker kill", "start"]
+    assert changes(daemon) == [*restarts, *["kubectl cordon"] * cordoned, *restarts]
+    assert [call.argv[-1] for call in daemon.executables.calls if "cordon" in call.argv] == (
+        [server] * cordoned
+    )
+
+
+@pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize("answer", [Answer("true"), Answer(stderr="no\n", code=1)])
+def test_a_server_that_k3d_does_not_uncordon_is_waited_for_no_longer_than_that(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    answer: Answer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(agents, "_UNCORDON_SECONDS", 0.01)
+    standing(daemon, names, spec)
+    remember(names, spec, content=dict.fromkeys(ensure.wanted_nodes(names, spec), "older"))
+    daemon.kubectl["get"] = answer
+    run(names, spec)
+    restarts = ["docker kill", "start"]
+    assert changes(daemon) == [*restarts, *["kubectl cordon"] * (not answer.code), *restarts]
 
 
 def test_a_restart_that_fails_goes_on_where_it_ended(
@@ -952,21 +1011,80 @@ def test_an_agent_whose_volumes_would_be_lost_stays(
     items = [
         volume("pvc-1", [agent], claimRef={"namespace": "shop", "name": "data"}),
         volume("pv-2", [agent]),
+        volume("kept", [agent], claimRef={"namespace": "shop", "name": "old"})
+        | {"status": {"phase": "Released"}},
         volume("pv-3", [server]),
         volume("pv-4", [server, agent]),
         {"metadata": {"name": "nfs"}, "spec": {}},
     ]
-    daemon.kubectl["get"] = Answer(json.dumps({"items": items}))
-    with pytest.raises(agents.AgentsError, match="volume pvc-1 of claim shop/data, volume pv-2"):
+    daemon.kubectl["get persistentvolumes"] = Answer(json.dumps({"items": items}))
+    with pytest.raises(agents.AgentsError) as failed:
         run(names, spec_of(names))
+    assert str(failed.value) == (
+        f"{agent} stays, because data would be lost with it: volume pvc-1 of claim shop/data, "
+        "volume pv-2, volume kept. If nobody needs that, delete the claims (`kubectl delete pvc`), "
+        "then each of these volumes that is still there (`kubectl delete pv`), or keep as many "
+        "agents; then run `pulumi up` again"
+    )
     assert changes(daemon) == []
-    daemon.kubectl["get"] = Answer(stderr="the server is currently unable\n", code=1)
+    unable = Answer(stderr="the server is currently unable\n", code=1)
+    daemon.kubectl["get persistentvolumes"] = unable
     with pytest.raises(agents.AgentsError, match="its volumes are not known: the server is"):
         run(names, spec_of(names))
     assert changes(daemon) == []
-    daemon.kubectl["get"] = Answer(json.dumps({"items": items[2:]}))
+    daemon.kubectl["get persistentvolumes"] = Answer(json.dumps({"items": items[3:]}))
     run(names, spec_of(names))
     assert [node.name for node in daemon.containers] == [server]
+
+
+@pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize(
+    ("path", "claim", "stays"),
+    [
+        ("/mnt/data", "data", True),
+        ("/mnt/data", "other", False),
+        ("/src/data", "data", False),
+        ("/src", "data", False),
+        ("/srcs", "data", True),
+    ],
+    ids=["on the agent", "no pod has it", "in the machine's folder", "that folder", "beside it"],
+)
+def test_an_agent_on_which_a_pod_has_a_volume_with_a_hostpath_stays(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, *, path: str, claim: str, stays: bool
+) -> None:
+    """As tutorials make it: such a volume has no node, and its data is where its pod has run."""
+    standing(daemon, names, spec)
+    agent = names.node("agent", 0)
+    daemon.containers[1].mounts += [
+        {"Type": "bind", "Destination": "/src"},
+        {"Type": "volume", "Destination": "/mnt"},
+    ]
+    reference = {"namespace": "shop", "name": "data"}
+    volumes = [
+        {"metadata": {"name": "manual"}, "spec": {"hostPath": {"path": path}, **claimed}}
+        for claimed in ({"claimRef": reference}, {})
+    ]
+    daemon.kubectl["get persistentvolumes"] = Answer(json.dumps({"items": volumes}))
+    pods = [
+        {
+            "metadata": {"namespace": namespace},
+            "spec": {"volumes": [{"persistentVolumeClaim": {"claimName": name}}, {"emptyDir": {}}]},
+        }
+        for namespace, name in (("shop", claim), ("stock", "data"))
+    ]
+    bare = {"metadata": {"namespace": "shop"}, "spec": {}}
+    daemon.kubectl["get pods"] = Answer(json.dumps({"items": [bare, *pods]}))
+    if stays:
+        with pytest.raises(agents.AgentsError, match=r"lost with it: volume manual of claim shop/"):
+            run(names, spec_of(names))
+        assert changes(daemon) == []
+        daemon.kubectl["get pods"] = Answer(stderr="Error: no\n", code=1)
+        with pytest.raises(agents.AgentsError, match="its volumes are not known: Error: no"):
+            run(names, spec_of(names))
+        assert changes(daemon) == []
+    else:
+        run(names, spec_of(names))
+        assert agent not in daemon.names
 
 
 @pytest.mark.usefixtures("readiness")
@@ -982,6 +1100,42 @@ def test_an_agent_that_kubernetes_does_not_let_go_stays(
         run(names, spec_of(names))
     assert changes(daemon) == ["kubectl drain", "kubectl delete", "kubectl uncordon"]
     assert len(daemon.containers) == 2
+
+
+@pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize("alone", [True, False])
+def test_finalizers_that_keep_an_agent_are_told(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, *, alone: bool
+) -> None:
+    """kubectl says only that the time is over. One object is no list for it."""
+    standing(daemon, names, spec)
+    agent = names.node("agent", 0)
+    going = {"deletionTimestamp": "2026-11-30T17:41:29Z", "finalizers": ["a.b/c", "d.e/f"]}
+    node = {"kind": "Node", "metadata": {"name": agent, **going}}
+    over = f"error: timed out waiting for the condition on nodes/{agent}"
+    daemon.kubectl["delete"] = Answer(stderr=f"{over}\n", code=1)
+    daemon.kubectl["delete --dry-run=server"] = Answer()
+    daemon.kubectl[f"get node/{agent}"] = Answer(json.dumps(node if alone else {"items": [node]}))
+    with pytest.raises(agents.AgentsError) as failed:
+        run(names, spec_of(names))
+    assert str(failed.value) == (
+        f"{agent} cannot be removed from Kubernetes: {over}; Node {agent} is kept by its "
+        "finalizers a.b/c, d.e/f. Remove what prevents it, then run `pulumi up` again"
+    )
+    fields = {"namespace": "shop", "name": "slow"}
+    of_pods = [
+        {"kind": "Pod", "metadata": fields | going},
+        {"kind": "Pod", "metadata": fields | {"name": "stays", "finalizers": ["a.b/c"]}},
+        {"kind": "Pod", "metadata": fields | {"name": "ends", "deletionTimestamp": "2026"}},
+    ]
+    daemon.kubectl["get pods"] = Answer(json.dumps({"items": of_pods}))
+    daemon.kubectl["drain"] = Answer(stderr="error: context deadline exceeded\n", code=1)
+    daemon.kubectl["drain --dry-run=server"] = Answer()
+    with pytest.raises(
+        agents.AgentsError,
+        match=r"exceeded; Pod shop/slow is kept by its finalizers a\.b/c, d\.e/f\. Free it of",
+    ):
+        run(names, spec_of(names))
 
 
 @pytest.mark.usefixtures("readiness")
@@ -1031,21 +1185,34 @@ def test_a_kubectl_that_waits_for_too_long_is_told_as_the_agent_s(
 
 
 @pytest.mark.usefixtures("readiness")
-@pytest.mark.parametrize("wanted", [0, 1])
+@pytest.mark.parametrize(
+    ("wanted", "draining", "keeps"),
+    [(0, False, False), (1, False, True), (1, True, False)],
+    ids=["for good", "to be made again", "cordoned by a drain"],
+)
 def test_kubernetes_forgets_an_agent_whose_container_is_gone(
-    daemon: FakeDaemon, names: Names, spec: ClusterSpec, wanted: int
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    *,
+    wanted: int,
+    draining: bool,
+    keeps: bool,
 ) -> None:
-    """Pods would be sent to it for a while, and k3s refuses another node of its name."""
+    """Pods would be sent to it for a while, and k3s refuses another node of its name. One that is
+    made again has the labels and taints of its Node, and its pods: those that nothing makes again
+    go with the Node."""
     daemon.network(names.network)
     daemon.node(names, "server", spec=identity(spec))
-    remember(names, spec)
+    agent = names.node("agent", 0)
+    remember(names, spec, draining=agent if draining else "")
     for _ in range(2):
         run(names, spec_of(names, agents=wanted))
     made = ["docker create", "start"] if wanted else []
     assert changes(daemon) == ["kubectl delete", *made], "once"
     (delete,) = daemon.calls_to("docker", "exec")
-    agent = names.node("agent", 0)
-    assert {f"node/{agent}", f"secret/{agent}.node-password.k3s"} <= set(delete.argv)
+    assert f"secret/{agent}.node-password.k3s" in delete.argv
+    assert (f"node/{agent}" in delete.argv) is not keeps
 
 
 @pytest.mark.usefixtures("readiness")

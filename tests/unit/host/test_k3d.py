@@ -316,6 +316,23 @@ def test_a_webhook_that_refuses_what_nodes_write_is_told_with_the_cure(
     assert isinstance(watch.error("it failed"), k3d.CurableError)
 
 
+def test_a_token_that_was_rotated_is_told_with_the_cure(
+    daemon: FakeDaemon, names: Names, clock: Clock
+) -> None:
+    """The cluster is whole, and its nodes' environment is fixed (k3s pkg/cluster/storage.go)."""
+    fatal = (
+        'level=fatal msg="Error: preparing server: failed to bootstrap cluster data: failed to '
+        "reconcile with local datastore: bootstrap data already found and encrypted with different "
+        'token"\n'
+    )
+    watch = NodeWatch([daemon.node(names, log=HEALTHY + fatal).name])
+    watch.check()
+    cure = reasons(watch)[-1]
+    assert "`k3s token rotate`" in cure
+    assert "/etc/rancher/k3s/config.yaml" in cure
+    assert isinstance(watch.error("it failed"), k3d.CurableError)
+
+
 def test_a_webhook_for_something_else_is_not_told(
     daemon: FakeDaemon, names: Names, clock: Clock
 ) -> None:

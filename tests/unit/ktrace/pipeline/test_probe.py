@@ -565,6 +565,32 @@ def test_a_pod_that_stays_is_told_with_the_cure(cluster: Cluster) -> None:
         cluster.probe(seconds=0.3)
 
 
+@pytest.mark.parametrize(
+    ("refusal", "cure"),
+    [
+        (
+            "ValidatingAdmissionPolicy 'keep' with binding 'keep' denied request: no",
+            "let it admit the deletion of pods trace-probe-* of namespace default",
+        ),
+        (
+            'admission webhook "no.example.com" denied the request',
+            "let it admit the deletion of pods trace-probe-* of namespace default",
+        ),
+        (
+            'failed calling webhook "no.example.com": connection refused',
+            "start this webhook, or set its failurePolicy to Ignore",
+        ),
+    ],
+)
+def test_who_keeps_the_pod_is_told_and_not_a_kubectl_that_would_fail_too(
+    cluster: Cluster, refusal: str, cure: str
+) -> None:
+    cluster.undeletable = [Reply(422, {"message": refusal})] * 9
+    with pytest.raises(ProbeError) as failed:
+        cluster.probe()
+    assert str(failed.value).endswith(f"{refusal}; {cure}: the next probe deletes it")
+
+
 def test_one_failed_answer_of_jaeger_is_not_the_end(cluster: Cluster, clock: Clock) -> None:
     cluster.fails = httpx.Response(503, text="slow")
 
