@@ -68,8 +68,7 @@ def observe(
     with ThreadPoolExecutor() as looks:  # each waits for a command, or for the API server
         of_k3d, of_engine = looks.submit(check_k3d), looks.submit(docker.daemon)
         of_containers, of_networks = looks.submit(docker.containers), looks.submit(docker.networks)
-        asked = (names.collector, names.jaeger) if wanted.exporters else ()
-        of_names = {name: looks.submit(docker.reached_as, name) for name in asked}
+        of_endpoints = looks.submit(docker.endpoints, *docker_drift.aliases(names))
         of_loss = looks.submit(memory_loss.read, names.of_cluster)
         of_api = looks.submit(api_drift.find, names, record) if record else None
         of_addresses = looks.submit(addresses.drift, names, record) if record else None
@@ -106,11 +105,13 @@ def observe(
         drift = [*cluster_drift.find(names, record, containers), *of_addresses.result()]
         drift = drift or of_api.result()
     now = datetime.now(UTC)
+    endpoints = of_endpoints.result()
     found = docker_drift.find(
         names,
         containers,
         networks,
         wanted,
+        endpoints,
         made_now=naming.MADE_LATER if preview else now.isoformat(timespec="microseconds"),
     )
     trace_store, trace_store_servers, jaeger_spec = _trace_store(names, containers)
@@ -130,7 +131,11 @@ def observe(
         limits_swap=engine.limits_swap,
         architecture=engine.architecture,
         memory_mib=engine.memory_mib,
-        reached_as={name: found.result() for name, found in of_names.items()},
+        reached_as={
+            name: docker.reached_as(endpoints.get(name, {}))
+            for name in (names.collector, names.jaeger)
+            if wanted.exporters
+        },
         record=_standing(names, record, containers, is_being_made=is_being_made),
         created_from=ClusterNodes.of(containers, names.cluster, names.owner).created_from,
         held_ports={

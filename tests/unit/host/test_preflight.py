@@ -376,6 +376,29 @@ def test_what_was_taken_off_its_network_is_told(names: Names, daemon: FakeDaemon
     assert not any("docker network connect" in notice for notice in seen(names).notices)
 
 
+@pytest.mark.usefixtures("record")
+def test_what_was_connected_again_without_its_alias_is_told(
+    names: Names, daemon: FakeDaemon
+) -> None:
+    """Nodes send to the alias of the collector, and the collector to that of Jaeger."""
+    told = {"IPAddress": "10.0.0.4", "Aliases": ["0123456789ab"]}
+    for found in daemon.containers:
+        found.reached = {names.network: told, "another": {"Aliases": ["jaeger", "otel-collector"]}}
+    observed = seen(names)
+    without = f"is on network {names.network} without its alias"
+    again = f"docker network disconnect {names.network} {names.jaeger} && docker network connect"
+    assert observed.notices == (
+        f"container {names.collector} {without} otel-collector: up will make it again",
+        f"container {names.jaeger} {without} jaeger: `{again} --alias jaeger {names.network} "
+        f"{names.jaeger}` connects it again, with all it has",
+    )
+    assert observed.made.keys() == {names.collector}
+    assert observed.drift == ()
+    for found in daemon.containers:
+        found.reached[names.network] = {"Aliases": ["jaeger", "otel-collector"]}
+    assert (seen(names).notices, seen(names).made) == ((), {})
+
+
 @pytest.mark.parametrize("owner", [None, STRANGER])
 @pytest.mark.usefixtures("record")
 def test_a_network_that_is_gone_is_made_again(
