@@ -6,7 +6,6 @@ its files are still as ensure made them: Pulumi cannot see that, as a Command ha
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -37,6 +36,7 @@ from runtime_observability.host import (
     docker_drift,
     engines,
     jaeger_store,
+    k3d,
     memory_loss,
     own_container,
     ownership,
@@ -236,10 +236,7 @@ def check_k3d() -> list[Problem]:
     if not shutil.which("k3d"):
         return [Problem("k3d", "not on PATH", cure=cure)]
     try:
-        # Else it hangs with a daemon, or fails for want of its certificates.
-        nowhere = {k: v for k, v in os.environ.items() if not k.startswith("DOCKER_")}
-        nowhere["DOCKER_HOST"] = "unix:///dev/null"
-        shown = runner.run(["k3d", "version"], timeout=_K3D_SECONDS, environment=nowhere).checked()
+        shown = k3d.version(_K3D_SECONDS)
     except runner.CommandError as error:
         return [Problem("k3d", str(error), cure=cure)]
     found = re.search(r"k3d version v(\d+\.\d+\.\d+)", shown)

@@ -104,8 +104,8 @@ class FakeDaemon:
         }
         self.images: dict[str, dict[str, str]] = {}
         """The files of each image by name; empty for an image that was not built here."""
-        self.pulled: set[str] = set()
-        """Images that `docker pull` has brought."""
+        self.pulled = {"ghcr.io/k3d-io/k3d-tools:5.9.0"}
+        """Images that `docker pull` has brought: at first that of k3d's own container."""
         self.loads = True
         """Whether the builder gives an image to the daemon."""
         self.served: set[str] = set()
