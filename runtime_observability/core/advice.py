@@ -58,12 +58,22 @@ def _outcome(drift: str, names: Names, spec: ClusterSpec, observed: Observation)
     record = observed.record
     if record and not record.never_complete:
         before = ClusterSpec.read(record.spec)
-        servers = [names.node("server", index) for index in range(before.config["servers"])]
-        gone = set(map(observation.gone, servers)) & set(observed.drift)
-        stays = len(gone) < len(servers) and not transition(before, spec).replaces
-        if drift in gone and stays:
+        servers, gone = _servers(names, before), _gone_servers(names, record, observed)
+        if drift in gone and len(gone) == len(servers):
+            return "up creates the cluster anew, without its workloads"
+        if drift in gone and not transition(before, spec).replaces:
             return "up leaves the cluster as it is, because no server is added to one that stands"
     return "up will repair it"
+
+
+def _servers(names: Names, spec: ClusterSpec) -> list[str]:
+    return [names.node("server", index) for index in range(spec.config["servers"])]
+
+
+def _gone_servers(names: Names, record: Record, observed: Observation) -> set[str]:
+    """The drift of the servers that are gone."""
+    servers = _servers(names, ClusterSpec.read(record.spec))
+    return set(map(observation.gone, servers)) & set(observed.drift)
 
 
 def _change(
@@ -73,7 +83,10 @@ def _change(
     record = observed.record
     if record is None:
         return _change_of_an_unknown_cluster(names, spec, observed)
-    change = transition(ClusterSpec.read(record.spec), spec)
+    before = ClusterSpec.read(record.spec)
+    if len(_gone_servers(names, record, observed)) == before.config["servers"]:
+        return []  # no node is left that a change could keep
+    change = transition(before, spec)
     changed = "; ".join(spec_changes.changes(record.spec, spec.document, settings.secret_keys))
     cluster = f"cluster {names.cluster}"
     if change.replaces:
@@ -86,7 +99,7 @@ def _change(
             f"{cluster}: agents will be drained and removed, {-change.agents} of them{_DRAIN}"
         )
     lines = [f"{line}: {changed}" for line in lines]
-    stay = _nodes_that_stay(names, ClusterSpec.read(record.spec), spec)
+    stay = _nodes_that_stay(names, before, spec)
     if restarted := _to_restart(record, spec, stay):
         which = f"its nodes {_RESTART}"
         if restarted != stay:

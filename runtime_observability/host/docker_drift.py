@@ -76,10 +76,9 @@ def find(
     if names.retention in reasons and names.retention not in own:  # or of an earlier release
         reasons[names.retention] = f"there is no container {names.retention}: up will make it"
     if names.network not in own:
-        reasons[names.network] = (
-            f"network {names.network} is gone: up makes it again and connects the cluster's nodes "
-            "to it, which restart"
-        )
+        has_nodes = any(each.is_node and each.cluster == names.cluster for each in containers)
+        rejoined = " and connects the cluster's nodes to it, which restart" if has_nodes else ""
+        reasons[names.network] = f"network {names.network} is gone: up makes it again{rejoined}"
     kept = {name: found.made for name, found in own.items() if found.made}
     made = kept | dict.fromkeys(reasons, made_now)
     if names.collector in own and own[names.collector].store == NONE:

@@ -418,6 +418,16 @@ def test_a_network_that_is_gone_is_made_again(
     assert observed.made[names.network] != MADE
 
 
+@pytest.mark.usefixtures("record")
+def test_no_node_is_said_to_be_connected_where_there_is_none(
+    names: Names, daemon: FakeDaemon
+) -> None:
+    """As after `docker system prune` with everything stopped."""
+    daemon.containers.clear()
+    daemon.networks.clear()
+    assert f"network {names.network} is gone: up makes it again" in seen(names).notices
+
+
 def test_before_the_first_up_nothing_is_told(names: Names, daemon: FakeDaemon) -> None:
     observed = seen(names)
     assert observed.notices == ()
@@ -702,11 +712,15 @@ def test_a_node_image_that_is_gone_is_drift(
     assert seen(names).drift == ()
 
 
-def test_a_run_that_did_not_end_is_drift(names: Names, record: Record) -> None:
+def test_a_run_that_did_not_end_is_drift(names: Names, record: Record, daemon: FakeDaemon) -> None:
     store.save(names, replace(record, complete=False))
-    observed = seen(names)
-    assert observed.drift == ("the last run ended before cluster traced-dev was complete",)
-    assert observed.generation == 8
+    ended = "the last run ended before cluster traced-dev was complete"
+    assert seen(names).drift == (ended,)
+    daemon.containers.clear()
+    assert seen(names).drift == (ended, f"node {names.node('server', 0)} is gone")
+    store.save(names, replace(record, complete=False, never_complete=True))
+    assert seen(names).drift == (ended,), "it had no workloads"
+    assert seen(names).generation == 8
 
 
 @pytest.mark.usefixtures("record")
