@@ -149,7 +149,7 @@ def observe(
         trace_store_servers=trace_store_servers,
         notices=(
             *(found.reasons if record else ()),
-            *(addresses.advise(names, record, networks) if record else ()),
+            *(_advise_with(record, names, engine, containers, networks) if record else ()),
             *advise_on_losses(of_loss.result()),
             *disk.advise(engine.root),
             *jaeger_store.advise(names.jaeger, containers),
@@ -157,6 +157,20 @@ def observe(
         ),
         today=now.date(),
     )
+
+
+def _advise_with(
+    record: Record,
+    names: Names,
+    engine: docker.Daemon,
+    containers: Sequence[Owned],
+    networks: Sequence[Owned],
+) -> list[str]:
+    found = [*containers, *networks]
+    return [
+        *ownership.advise_on_another_daemon(names, record, engine, found),
+        *addresses.advise(names, record, networks),
+    ]
 
 
 def _trace_store(names: Names, containers: Sequence[Owned]) -> tuple[str, tuple[str, ...], str]:
