@@ -64,16 +64,27 @@ def _outcome(drift: str, names: Names, spec: ClusterSpec, observed: Observation)
     if not record or record.never_complete:
         return _REPAIRED
     before = ClusterSpec.read(record.spec)
+    servers, gone = _servers(names, before), _gone_servers(names, record, observed)
+    if drift in gone and len(gone) == len(servers):
+        return "up creates the cluster anew, without its workloads"
     if transition(before, spec).replaces:
         return _REPAIRED
-    servers = [names.node("server", index) for index in range(before.config["servers"])]
-    gone = set(map(observation.gone, servers)) & set(observed.drift)
-    if drift in gone and len(gone) < len(servers):
+    if drift in gone:
         return "up leaves the cluster as it is, because no server is added to one that stands"
     unwanted = range(spec.config["agents"], before.config["agents"])
     if any(drift.startswith(f"node {names.node('agent', index)} ") for index in unwanted):
         return "up will remove what is left of it"
     return _REPAIRED
+
+
+def _servers(names: Names, spec: ClusterSpec) -> list[str]:
+    return [names.node("server", index) for index in range(spec.config["servers"])]
+
+
+def _gone_servers(names: Names, record: Record, observed: Observation) -> set[str]:
+    """The drift of the servers that are gone."""
+    servers = _servers(names, ClusterSpec.read(record.spec))
+    return set(map(observation.gone, servers)) & set(observed.drift)
 
 
 def _change(
@@ -83,7 +94,10 @@ def _change(
     record = observed.record
     if record is None:
         return _change_of_an_unknown_cluster(names, spec, observed)
-    change = transition(ClusterSpec.read(record.spec), spec)
+    before = ClusterSpec.read(record.spec)
+    if len(_gone_servers(names, record, observed)) == before.config["servers"]:
+        return []  # no node is left that a change could keep
+    change = transition(before, spec)
     changed = "; ".join(spec_changes.changes(record.spec, spec.document, settings.secret_keys))
     cluster = f"cluster {names.cluster}"
     if change.replaces:
@@ -96,7 +110,7 @@ def _change(
             f"{cluster}: agents will be drained and removed, {-change.agents} of them{_DRAIN}"
         )
     lines = [f"{line}: {changed}" for line in lines]
-    stay = _nodes_that_stay(names, ClusterSpec.read(record.spec), spec)
+    stay = _nodes_that_stay(names, before, spec)
     if restarted := _to_restart(record, spec, stay):
         which = f"its nodes {_RESTART}"
         if restarted != stay:

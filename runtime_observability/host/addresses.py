@@ -183,7 +183,7 @@ def _moved_away(names: Names, holder: str, reason: str) -> Iterator[None]:
             f"container {holder} has it: run `docker stop {holder}`, then `pulumi up`"
         )
     log(f"{reason}, which {holder} had: {holder} gets another address")
-    given = docker.endpoints(holder).get(names.network, {}).get("Aliases") or []
+    given = docker.endpoints(holder)[holder].get(names.network, {}).get("Aliases") or []
     aliases = [alias for alias in given if not found.id.startswith(alias)]  # one is from Docker
     runner.run(["docker", "network", "disconnect", names.network, holder]).checked()
     try:

@@ -219,19 +219,23 @@ def containers() -> list[Owned]:
     return _listed(["docker", "ps", "-a", "--no-trunc"], fields)
 
 
-def endpoints(container: str) -> dict[str, dict[str, Any]]:
-    """How it is on each of its networks, by their names; empty where there is no such container."""
-    template = "{{json .NetworkSettings.Networks}}"
-    found = runner.run(["docker", "container", "inspect", "--format", template, container])
-    networks: dict[str, dict[str, Any]] = json.loads(found.stdout) if found.code == 0 else {}
-    return networks
+Endpoints = dict[str, dict[str, Any]]
+"""How a container is on each of its networks, by their names."""
 
 
-def reached_as(container: str) -> frozenset[str]:
-    """Its names and addresses on its networks; nothing where there is no such container."""
+def endpoints(*containers: str) -> dict[str, Endpoints]:
+    """Those of each of ``containers`` that is there, by its name."""
+    template = '{"name":{{json .Name}},"networks":{{json .NetworkSettings.Networks}}}'
+    shown = runner.run(["docker", "container", "inspect", "--format", template, *containers])
+    found = [json.loads(line) for line in shown.stdout.splitlines() if line.startswith("{")]
+    return {each["name"].lstrip("/"): each["networks"] for each in found}
+
+
+def reached_as(networks: Endpoints) -> frozenset[str]:
+    """A container's names and addresses on ``networks``."""
     return frozenset(
         name
-        for network in endpoints(container).values()
+        for network in networks.values()
         for name in (
             network.get("IPAddress"),
             network.get("GlobalIPv6Address"),

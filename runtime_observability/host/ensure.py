@@ -36,6 +36,7 @@ from runtime_observability.host import (
     rehearse,
     runner,
     store,
+    tools_image,
 )
 from runtime_observability.host.cluster_lock import LockError, locked
 from runtime_observability.host.decision import Action, decide
@@ -173,6 +174,7 @@ class Ensure:
 
     def create(self) -> None:
         """Creates the cluster; deletes what exists of it when that fails."""
+        tools_image.provide(self.spec.tools_image)
         content = dict.fromkeys(self.nodes, self.content)
         self.note(never_complete=True, content=content, addresses={})
         watch = NodeWatch(self.nodes)
@@ -226,6 +228,7 @@ class Ensure:
         self.note(draining="", content=kept)
         for name in present:
             if self.record.content.get(name) != self.content:
+                tools_image.provide(self.spec.tools_image)
                 log(f"cluster {self.names.cluster}: {name} restarts and reads its changed files")
                 is_server = there[name].role == "server"
                 cordon = agents.cordon_kept(name, server=self.nodes[0])
@@ -249,6 +252,8 @@ class Ensure:
 
     def end(self, reasons: Mapping[str, str]) -> list[str]:
         """Ends nodes that run and that only a start mends, and returns them."""
+        if reasons:
+            tools_image.provide(self.spec.tools_image)
         for name, reason in reasons.items():
             log(f"cluster {self.names.cluster}: {name} restarts: {reason}")
             nodes.kill(name)
@@ -269,6 +274,7 @@ class Ensure:
         k3d waits for the first server before it starts the others; those that have addresses of
         their own start before it.
         """
+        tools_image.provide(self.spec.tools_image)
         begin = docker.now().timestamp()
         older = [name for name in stopped if self.record.content.get(name) != self.content]
         self.note(content={**self.record.content, **dict.fromkeys(stopped, _UNSURE)})
@@ -299,6 +305,7 @@ class Ensure:
 
     def add(self, missing: Sequence[str]) -> None:
         """Adds agents; removes those that do not become ready, so that nothing incomplete stays."""
+        tools_image.provide(self.spec.tools_image)
         log(f"cluster {self.names.cluster}: {', '.join(missing)} added")
         labels = self.names.labels | {naming.SPEC_LABEL: self.record.digest}
         begin = docker.now().timestamp()

@@ -64,6 +64,8 @@ _ROTATED_CURE = (
 )
 _CRASH = re.compile(r"(panic|fatal error): ")
 """Heads a Go program's last words; stacks of more than three lines follow."""
+_ERROR = re.compile(r"level=(fatal|error) (?!msg=\"Failed to run tools container)")
+"""Except one that has no reason: the next one has it (k3d v5.9.0 pkg/client/environment.go)."""
 _LOGGED = re.compile(r'time="[^"]*" level=(?P<level>\w+) msg="(?P<text>.*)"\Z')
 _HINT = re.compile(r"(You can now use it like this|kubectl cluster-info|export KUBECONFIG=)")
 """k3d's advice on its own kubeconfig, which does not apply: the stack has another one."""
@@ -106,9 +108,17 @@ def message(line: str) -> str:
     return text if match["level"] == "info" else f"{match['level']}: {text}"
 
 
+def version(seconds: float) -> str:
+    """What `k3d version` prints. Raises CommandError where it fails or takes longer."""
+    # Else it hangs with a daemon, or fails for want of its certificates.
+    nowhere = {k: v for k, v in os.environ.items() if not k.startswith("DOCKER_")}
+    nowhere["DOCKER_HOST"] = "unix:///dev/null"
+    return runner.run(["k3d", "version"], timeout=seconds, environment=nowhere).checked()
+
+
 def exit_error(code: int, log: str) -> str:
     """Why k3d failed: its exit code and first error. Its last error only says that it failed."""
-    errors = (line for line in log.splitlines() if re.search(r"level=(fatal|error)", line))
+    errors = (line for line in log.splitlines() if _ERROR.search(line))
     first = next(errors, "")
     return f"k3d exited with {code}" + (f": {message(first)}" if first else "")
 

@@ -51,6 +51,28 @@ def refuse_a_claimed_folder(names: Names) -> list[Problem]:
     ]
 
 
+def _is_another(engine: Daemon, record: Record) -> bool:
+    """Whether the stack was made in another daemon; False where that is not known."""
+    return bool(record.daemon and engine.id and record.daemon != engine.id)
+
+
+def advise_on_another_daemon(
+    names: Names, record: Record, engine: Daemon, found: Sequence[Owned]
+) -> list[str]:
+    """A warning where none of the stack is in this daemon, and another had it: that may have been
+    at the same address, as where two programs for Docker take turns, or one had its data elsewhere.
+
+    ``found`` are the containers and networks. Some daemons have another id at each start.
+    """
+    if not _is_another(engine, record) or any(each.owner == names.owner for each in found):
+        return []
+    return [
+        f"nothing of stack {names.stack} is in this Docker, and another had it: Docker was reset, "
+        "keeps its data elsewhere now, or another answers at its address. Up makes all anew here, "
+        "and Pulumi forgets what that one has: if it still exists, go back to it first"
+    ]
+
+
 def refuse_another_daemon(
     names: Names, record: Record, engine: Daemon, address: str
 ) -> list[Problem]:
@@ -59,8 +81,7 @@ def refuse_another_daemon(
     Two addresses can be of one daemon, and a daemon that was reset at its address has lost the
     stack. ``address`` is that of ``engine``.
     """
-    ids_differ = record.daemon and engine.id and record.daemon != engine.id
-    if not ids_differ or record.docker_host in ("", address):
+    if not _is_another(engine, record) or record.docker_host in ("", address):
         return []
     return [
         Problem(

@@ -6,7 +6,6 @@ its files are still as ensure made them: Pulumi cannot see that, as a Command ha
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -37,6 +36,7 @@ from runtime_observability.host import (
     docker_drift,
     engines,
     jaeger_store,
+    k3d,
     memory_loss,
     own_container,
     ownership,
@@ -68,8 +68,7 @@ def observe(
     with ThreadPoolExecutor() as looks:  # each waits for a command, or for the API server
         of_k3d, of_engine = looks.submit(check_k3d), looks.submit(docker.daemon)
         of_containers, of_networks = looks.submit(docker.containers), looks.submit(docker.networks)
-        asked = (names.collector, names.jaeger) if wanted.exporters else ()
-        of_names = {name: looks.submit(docker.reached_as, name) for name in asked}
+        of_endpoints = looks.submit(docker.endpoints, *docker_drift.aliases(names))
         of_loss = looks.submit(memory_loss.read, names.of_cluster)
         of_api = looks.submit(api_drift.find, names, record) if record else None
         of_addresses = looks.submit(addresses.drift, names, record) if record else None
@@ -106,11 +105,13 @@ def observe(
         drift = [*cluster_drift.find(names, record, containers), *of_addresses.result()]
         drift = drift or of_api.result()
     now = datetime.now(UTC)
+    endpoints = of_endpoints.result()
     found = docker_drift.find(
         names,
         containers,
         networks,
         wanted,
+        endpoints,
         made_now=naming.MADE_LATER if preview else now.isoformat(timespec="microseconds"),
     )
     trace_store, trace_store_servers, jaeger_spec = _trace_store(names, containers)
@@ -130,7 +131,11 @@ def observe(
         limits_swap=engine.limits_swap,
         architecture=engine.architecture,
         memory_mib=engine.memory_mib,
-        reached_as={name: found.result() for name, found in of_names.items()},
+        reached_as={
+            name: docker.reached_as(endpoints.get(name, {}))
+            for name in (names.collector, names.jaeger)
+            if wanted.exporters
+        },
         record=_standing(names, record, containers, is_being_made=is_being_made),
         created_from=ClusterNodes.of(containers, names.cluster, names.owner).created_from,
         held_ports={
@@ -144,7 +149,7 @@ def observe(
         trace_store_servers=trace_store_servers,
         notices=(
             *(found.reasons if record else ()),
-            *(addresses.advise(names, record, networks) if record else ()),
+            *(_advise_with(record, names, engine, containers, networks) if record else ()),
             *advise_on_losses(of_loss.result()),
             *disk.advise(engine.root),
             *jaeger_store.advise(names.jaeger, containers),
@@ -152,6 +157,20 @@ def observe(
         ),
         today=now.date(),
     )
+
+
+def _advise_with(
+    record: Record,
+    names: Names,
+    engine: docker.Daemon,
+    containers: Sequence[Owned],
+    networks: Sequence[Owned],
+) -> list[str]:
+    found = [*containers, *networks]
+    return [
+        *ownership.advise_on_another_daemon(names, record, engine, found),
+        *addresses.advise(names, record, networks),
+    ]
 
 
 def _trace_store(names: Names, containers: Sequence[Owned]) -> tuple[str, tuple[str, ...], str]:
@@ -231,10 +250,7 @@ def check_k3d() -> list[Problem]:
     if not shutil.which("k3d"):
         return [Problem("k3d", "not on PATH", cure=cure)]
     try:
-        # Else it hangs with a daemon, or fails for want of its certificates.
-        nowhere = {k: v for k, v in os.environ.items() if not k.startswith("DOCKER_")}
-        nowhere["DOCKER_HOST"] = "unix:///dev/null"
-        shown = runner.run(["k3d", "version"], timeout=_K3D_SECONDS, environment=nowhere).checked()
+        shown = k3d.version(_K3D_SECONDS)
     except runner.CommandError as error:
         return [Problem("k3d", str(error), cure=cure)]
     found = re.search(r"k3d version v(\d+\.\d+\.\d+)", shown)

@@ -19,7 +19,16 @@ from pathlib import Path
 from runtime_observability.core import cluster_spec, documents, naming, rehearsal, transition
 from runtime_observability.core.cluster_spec import ClusterSpec, Port
 from runtime_observability.core.naming import Names
-from runtime_observability.host import addresses, cluster_ready, docker, k3d, ports, runner, store
+from runtime_observability.host import (
+    addresses,
+    cluster_ready,
+    docker,
+    k3d,
+    ports,
+    runner,
+    store,
+    tools_image,
+)
 from runtime_observability.host.cluster_lock import locked
 from runtime_observability.host.files import write_private
 from runtime_observability.host.k3d import NodeWatch
@@ -169,6 +178,7 @@ def main() -> int:
                 refuse_what_is_not_shown(names, spec)
                 wanted = new_ports(names, spec)
                 refuse_ports_taken_meanwhile(names, wanted)
+                tools_image.provide(spec.tools_image)
                 log(f"cluster {names.cluster}: the new configuration is started beside it first")
                 rehearse(names, spec, request["files"], wanted, lock)
                 refuse_ports_taken_meanwhile(names, wanted)

@@ -100,6 +100,19 @@ def test_what_was_taken_off_its_network_is_connected_again(standing: Stack) -> N
     standing.expect_no_changes()
 
 
+def test_what_was_connected_again_without_its_alias_is_made_again(standing: Stack) -> None:
+    """A container without the alias looks as if it were connected, and no node finds it."""
+    before = standing.ids()
+    standing.docker("network", "disconnect", standing.cluster, standing.collector)
+    standing.docker("network", "connect", standing.cluster, standing.collector)
+    run = standing.up_as_planned()
+    without = f"on network {standing.cluster} without its alias otel-collector"
+    assert f"container {standing.collector} is {without}: up will make it again" in run.said
+    changed = {name for name, identity in standing.ids().items() if before[name] != identity}
+    assert changed == {standing.collector}
+    standing.expect_no_changes()
+
+
 def test_a_cluster_removed_by_hand_shows_in_the_preview_and_is_made_again(
     standing: Stack,
 ) -> None:

@@ -104,8 +104,8 @@ class FakeDaemon:
         }
         self.images: dict[str, dict[str, str]] = {}
         """The files of each image by name; empty for an image that was not built here."""
-        self.pulled: set[str] = set()
-        """Images that `docker pull` has brought."""
+        self.pulled = {"ghcr.io/k3d-io/k3d-tools:5.9.0"}
+        """Images that `docker pull` has brought: at first that of k3d's own container."""
         self.loads = True
         """Whether the builder gives an image to the daemon."""
         self.served: set[str] = set()
@@ -308,10 +308,17 @@ class FakeDaemon:
                 if self._has(name) and self._container(name).state not in ("running", "paused"):
                     return Answer(stderr=f"container {name} is not running\n", code=1)
                 return self._output(name, "top")
-            case ["container", "inspect", "--format", "{{json .NetworkSettings.Networks}}", name]:
-                if not self._has(name):
-                    return Answer(stderr=f"No such container: {name}\n", code=1)
-                return Answer(json.dumps(self._container(name).reached))
+            case ["container", "inspect", "--format", template, *names] if (
+                ".NetworkSettings.Networks" in template
+            ):
+                there = [self._container(name) for name in names if self._has(name)]
+                lines = [
+                    json.dumps({"name": f"/{each.name}", "networks": each.reached})
+                    for each in there
+                ]
+                return Answer(
+                    "".join(f"{line}\n" for line in lines), code=int(len(there) < len(names))
+                )
             case ["inspect", "--format", "{{.Image}}", name]:
                 return Answer(f"sha256:{self._container(name).id}\n")
             case ["inspect", "--format", "{{.State.Status}}", name]:

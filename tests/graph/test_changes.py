@@ -574,6 +574,21 @@ def test_a_server_that_is_gone_is_not_repaired_beside_those_that_are_there(
         [f"{drift[0]}: {left}"] if stays else []
     )
     assert "node x is gone: up will repair it" in told
+    anew = [
+        line for line in told if line.endswith("up creates the cluster anew, without its workloads")
+    ]
+    assert len(anew) == (3 if len(gone) == 3 else 0)
+
+
+def test_no_change_keeps_the_objects_of_a_cluster_that_is_gone() -> None:
+    """Preview said that its nodes would restart, and every object stay."""
+    known = standing()
+    drift = (f"node {Names('dev', PROJECT).node('server', 0)} is gone",)
+    for changed in ({"nodeSamplingPerMillion": 5}, {"agents": 3}, {"servers": 3}):
+        told = run(changed, observed=replace(known, drift=drift)).warnings()
+        assert [line for line in told if "cluster" in line] == [
+            f"{drift[0]}: up creates the cluster anew, without its workloads"
+        ]
 
 
 def test_an_agent_that_is_to_go_is_not_repaired() -> None:

@@ -690,6 +690,68 @@ def test_a_restart_that_fails_goes_on_where_it_ended(
     assert changes(daemon) == ["docker kill", "start"], "the agent alone"
 
 
+TOOLS = "ghcr.io/k3d-io/k3d-tools:5.9.0"
+
+
+@pytest.mark.parametrize("case", ["changed files", "stopped", "an agent more", "none yet"])
+@pytest.mark.usefixtures("readiness")
+def test_no_node_is_ended_without_the_image_that_k3d_needs_to_start_it(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, case: str
+) -> None:
+    """As after `docker system prune -a`, and without a network."""
+    if case != "none yet":
+        standing(daemon, names, spec)
+    if case == "changed files":
+        older = dict.fromkeys(ensure.wanted_nodes(names, spec), "older")
+        remember(names, spec, content=older)
+    if case == "stopped":
+        daemon.containers[0].state = "exited"
+    if case == "an agent more":
+        del daemon.containers[1]
+    daemon.pulled.clear()
+    states = [node.state for node in daemon.containers]
+    told = (
+        f"without its image {TOOLS}, which is not in Docker and cannot be pulled: (.|\\n)*not found"
+    )
+    with pytest.raises(k3d.CurableError, match=told):
+        run(names, spec)
+    assert set(changes(daemon)) <= {"kubectl delete"}, "of an agent that is gone"
+    assert [node.state for node in daemon.containers] == states
+    daemon.served.add(TOOLS)
+    run(names, spec)
+    assert TOOLS in daemon.pulled
+
+
+@pytest.mark.usefixtures("readiness")
+def test_the_image_that_k3d_needs_is_the_one_that_was_named(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    daemon.served.add("own/tools:1")
+    run(names, replace(spec, tools_image="own/tools:1"))
+    assert [call.argv[2:] for call in daemon.calls_to("docker", "pull")] == [("own/tools:1",)]
+
+
+@pytest.mark.parametrize("version", ["5-dev", "5.9.0-rc.1"])
+@pytest.mark.usefixtures("readiness")
+def test_a_k3d_that_was_built_from_its_source_has_an_image_of_its_own(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, version: str
+) -> None:
+    daemon.k3d_version = version
+    daemon.pulled.clear()
+    run(names, spec)
+    assert not daemon.calls_to("docker", "pull")
+
+
+@pytest.mark.usefixtures("readiness")
+def test_a_cluster_that_needs_nothing_needs_no_image(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    standing(daemon, names, spec)
+    daemon.pulled.clear()
+    run(names, spec)
+    assert not daemon.calls_to("docker", "pull")
+
+
 @pytest.mark.usefixtures("readiness")
 def test_a_restart_that_was_interrupted_and_is_not_wanted_any_more_is_taken_back(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec, monkeypatch: pytest.MonkeyPatch

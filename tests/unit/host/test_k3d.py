@@ -506,6 +506,11 @@ def test_scratch_is_for_its_owner_alone(names: Names, daemon: FakeDaemon, tmp_pa
             'time="T" level=error msg="after"\n',
             "k3d exited with 1: error: no image",
         ),
+        (
+            'time="T" level=error msg="Failed to run tools container for cluster \'traced-dev\'"\n'
+            'time="T" level=fatal msg="failed to run k3d-tools node: no such host"\n',
+            "k3d exited with 1: fatal: failed to run k3d-tools node: no such host",
+        ),
         ('time="T" level=error msg="no image"\n', "k3d exited with 1: error: no image"),
         ('time="T" level=fatal msg="no port"\n', "k3d exited with 1: fatal: no port"),
     ],

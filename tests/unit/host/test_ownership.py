@@ -148,6 +148,29 @@ def test_a_stack_in_another_daemon_is_not_forgotten(
         assert f"Run with DOCKER_HOST={HERE}, and `pulumi destroy` there first" in str(problem)
 
 
+@pytest.mark.parametrize(
+    ("known", "found", "left", "told"),
+    [
+        ("one", "other", False, True),
+        ("one", "other", True, False),  # as where Docker has another id at each start
+        ("one", "one", False, False),
+        ("", "other", False, False),
+    ],
+)
+def test_a_stack_of_which_another_daemon_may_have_all_is_told(
+    tmp_path: Path, known: str, found: str, *, left: bool, told: bool
+) -> None:
+    names = Names("dev", tmp_path)
+    record = Record(7, True, "", {}, (), daemon=known, docker_host=HERE)
+    engine = Daemon("28.0.0", "2", "amd64", limits_swap=True, id=found)
+    there = [container("x", STRANGER), *([container("y", names.owner)] if left else [])]
+    lines = ownership.advise_on_another_daemon(names, record, engine, there)
+    assert len(lines) == told
+    for line in lines:
+        assert line.startswith("nothing of stack dev is in this Docker, and another had it: ")
+        assert line.endswith("if it still exists, go back to it first")
+
+
 # --- folders that were moved or copied ------------------------------------------------------------
 
 

@@ -387,6 +387,29 @@ def test_what_was_taken_off_its_network_is_told(names: Names, daemon: FakeDaemon
     assert not any("docker network connect" in notice for notice in seen(names).notices)
 
 
+@pytest.mark.usefixtures("record")
+def test_what_was_connected_again_without_its_alias_is_told(
+    names: Names, daemon: FakeDaemon
+) -> None:
+    """Nodes send to the alias of the collector, and the collector to that of Jaeger."""
+    told = {"IPAddress": "10.0.0.4", "Aliases": ["0123456789ab"]}
+    for found in daemon.containers:
+        found.reached = {names.network: told, "another": {"Aliases": ["jaeger", "otel-collector"]}}
+    observed = seen(names)
+    without = f"is on network {names.network} without its alias"
+    again = f"docker network disconnect {names.network} {names.jaeger} && docker network connect"
+    assert observed.notices == (
+        f"container {names.collector} {without} otel-collector: up will make it again",
+        f"container {names.jaeger} {without} jaeger: `{again} --alias jaeger {names.network} "
+        f"{names.jaeger}` connects it again, with all it has",
+    )
+    assert observed.made.keys() == {names.collector}
+    assert observed.drift == ()
+    for found in daemon.containers:
+        found.reached[names.network] = {"Aliases": ["jaeger", "otel-collector"]}
+    assert (seen(names).notices, seen(names).made) == ((), {})
+
+
 @pytest.mark.parametrize("owner", [None, STRANGER])
 @pytest.mark.usefixtures("record")
 def test_a_network_that_is_gone_is_made_again(
@@ -404,6 +427,16 @@ def test_a_network_that_is_gone_is_made_again(
     )
     assert observed.made.keys() == {names.network}
     assert observed.made[names.network] != MADE
+
+
+@pytest.mark.usefixtures("record")
+def test_no_node_is_said_to_be_connected_where_there_is_none(
+    names: Names, daemon: FakeDaemon
+) -> None:
+    """As after `docker system prune` with everything stopped."""
+    daemon.containers.clear()
+    daemon.networks.clear()
+    assert f"network {names.network} is gone: up makes it again" in seen(names).notices
 
 
 def test_before_the_first_up_nothing_is_told(names: Names, daemon: FakeDaemon) -> None:
@@ -690,11 +723,15 @@ def test_a_node_image_that_is_gone_is_drift(
     assert seen(names).drift == ()
 
 
-def test_a_run_that_did_not_end_is_drift(names: Names, record: Record) -> None:
+def test_a_run_that_did_not_end_is_drift(names: Names, record: Record, daemon: FakeDaemon) -> None:
     store.save(names, replace(record, complete=False))
-    observed = seen(names)
-    assert observed.drift == ("the last run ended before cluster traced-dev was complete",)
-    assert observed.generation == 8
+    ended = "the last run ended before cluster traced-dev was complete"
+    assert seen(names).drift == (ended,)
+    daemon.containers.clear()
+    assert seen(names).drift == (ended, f"node {names.node('server', 0)} is gone")
+    store.save(names, replace(record, complete=False, never_complete=True))
+    assert seen(names).drift == (ended,), "it had no workloads"
+    assert seen(names).generation == 8
 
 
 @pytest.mark.usefixtures("record")

@@ -339,6 +339,22 @@ def test_a_rehearsal_that_is_off_starts_nothing_and_lets_the_cluster_go(
     assert names.kept.read_text() == f"{identity(spec)}\n"
 
 
+def test_a_rehearsal_without_the_image_that_k3d_needs_tells_nothing_of_the_configuration(
+    daemon: FakeDaemon,
+    names: Names,
+    run: Callable[[], int],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Without a rehearsal the cluster would go, and none could take its place."""
+    daemon.node(names, spec="of another configuration")
+    daemon.pulled.clear()
+    assert run() == 1
+    assert created(daemon) == []
+    said = capfd.readouterr().err
+    assert "stays as it is, and no other one was tried: k3d starts no node without its" in said
+    assert rehearse.CURE not in said
+
+
 def test_a_cluster_that_another_run_changes_is_not_called_a_bad_configuration(
     names: Names,
     run: Callable[[], int],
