@@ -43,9 +43,9 @@ def no_container(name: str, owner: str, note: str = "") -> pulumi.ResourceHook:
             raise runner.CommandError(
                 f"nothing was removed, because container {name} has traces in its memory, and "
                 "Pulumi's state does not have it: the state is an older one, is in another "
-                "backend, or lost the resource. Give Pulumi its state back (`pulumi stack import "
-                "--file BACKUP`, `pulumi login`), or give these traces up: "
-                f"`docker rm -f {name}`, then `pulumi up`"
+                "backend, or the resource was deleted or renamed there. Use the backend that has "
+                f"it (`pulumi login`), {_state_back()}, take back a rename (`pulumi state rename`),"
+                f" or give these traces up: `docker rm -f {name}`, then `pulumi up`"
             )
         runner.run(["docker", "rm", "--force", "--volumes", container.id]).checked()
 
@@ -83,11 +83,21 @@ def _refuse_a_cluster(cluster: str, owner: str, *, lacks: str, undone: str) -> N
         raise runner.CommandError(
             f"nothing was {undone}, because cluster {cluster} of this stack is there with its "
             f"workloads, and Pulumi's state does not have {lacks}: the state was lost, is an older "
-            "one, is in another backend, or the resource was tainted. Use the backend that has it "
-            "(`pulumi login`), give Pulumi its state back (`pulumi stack import --file BACKUP`), "
-            "take back a taint (`pulumi state untaint --all`), or give the cluster up: "
+            "one, is in another backend, or the resource was tainted or renamed. Use the backend "
+            f"that has it (`pulumi login`), {_state_back()}, take back a taint (`pulumi state "
+            "untaint --all`) or a rename (`pulumi state rename`), or give the cluster up: "
             f"`k3d cluster delete {cluster}`, then `pulumi up`"
         )
+
+
+def _state_back() -> str:
+    """How: what a backend in a folder keeps by itself is no file for `pulumi stack import`."""
+    stack = f"{pulumi.get_project()}/{pulumi.get_stack()}"
+    return (
+        "give Pulumi its state back (`pulumi stack import --file EXPORT`; where the backend is a "
+        f"folder, copy a file of its .pulumi/backups/{stack} from before the loss to "
+        f".pulumi/stacks/{stack}.json)"
+    )
 
 
 def no_network(name: str, owner: str, cluster: str) -> pulumi.ResourceHook:

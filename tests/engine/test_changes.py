@@ -198,9 +198,12 @@ def test_a_rehearsal_of_another_configuration_replaces_no_cluster(standing: Stac
     standing.expect_no_changes()
 
 
-def test_a_guard_that_was_renamed_in_the_state_takes_no_cluster_along(standing: Stack) -> None:
+@pytest.mark.parametrize("name", ["cluster-guard-sweep", "network-detach"])
+def test_a_guard_that_was_renamed_in_the_state_takes_no_cluster_along(
+    standing: Stack, name: str
+) -> None:
     before = standing.ids()
-    guard = standing.state["cluster-guard-sweep"]["urn"]
+    guard = standing.state[name]["urn"]
     standing.pulumi("state", "rename", guard, "another-name", "--yes")
     assert "`pulumi state delete`" in standing.refused_up().said
     assert standing.ids() == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -216,4 +217,24 @@ def test_an_empty_backend_neither_takes_nor_destroys_the_cluster(
         assert "is there with its workloads, and Pulumi's state does not have it" in run.said
     assert standing.ids() == before
     assert standing.directory.is_dir()
+    standing.expect_no_changes()
+
+
+def test_a_lost_state_comes_back_as_the_refusal_says(standing: Stack) -> None:
+    """`pulumi stack import` does not read what a backend in a folder keeps by itself."""
+    standing.up()  # its end keeps the state
+    before = standing.ids()
+    urn = standing.state["stack-sweep"]["urn"]
+    standing.pulumi("state", "delete", urn, "--target-dependents", "--force", "--yes")
+    said = standing.refused_up().said
+    stack = f"{PROJECT_NAME}/{standing.name}"
+    kept, current = f".pulumi/backups/{stack}", f".pulumi/stacks/{stack}.json"
+    assert kept in said
+    assert current in said
+    backend = Path(standing.environment["PULUMI_BACKEND_URL"].removeprefix("file://"))
+    files = sorted((backend / kept).glob("*.json"))
+    newest = [file for file in files if "cluster-ensure" in file.read_text()][-1]
+    shutil.copyfile(newest, backend / current)
+    standing.up()
+    assert standing.ids() == before
     standing.expect_no_changes()

@@ -26,8 +26,9 @@ done
 if [ -n "$cluster" ] && [ -n "$beside" ]; then
   echo "nothing was removed: the delete of this resource takes cluster $cluster along, with its" \
     "workloads, and Pulumi was not about to replace that. Run \`pulumi up\` without --replace and" \
-    "--target-replace, after \`pulumi state untaint --all\` if the resource was tainted. If Pulumi's" \
-    "state has lost the cluster, or is of another Docker, give Pulumi its state back (\`pulumi stack" \
-    "import --file BACKUP\`), or give the cluster up: \`k3d cluster delete $cluster\`, and then this goes on" >&2
+    "--target-replace, after \`pulumi state untaint --all\` if the resource was tainted. One that was" \
+    "renamed in Pulumi's state is forgotten with \`pulumi state delete\`. If Pulumi's state has lost the" \
+    "cluster, or is of another Docker, give Pulumi its state back (\`pulumi stack import --file EXPORT\`), or" \
+    "give the cluster up: \`k3d cluster delete $cluster\`, and then this goes on" >&2
   exit 1
 fi
