@@ -307,10 +307,12 @@ def _is_cordoned(node: str, *, server: str) -> bool:
     return False
 
 
-def discard(agent: str, *, server: str) -> None:
-    """Removes an agent that has no pods, also where Kubernetes does not answer."""
-    with suppress(runner.CommandError):
-        forget([agent], server=server)
+def discard(agent: str, *, server: str, keeps_node: bool) -> None:
+    """Removes an agent that has not become ready, also where Kubernetes does not answer; with
+    ``keeps_node`` only its container, as its Node has the pods of an earlier one."""
+    if not keeps_node:
+        with suppress(runner.CommandError):
+            forget([agent], server=server)
     runner.run(["docker", "rm", "-fv", agent]).checked()
 
 

@@ -321,7 +321,8 @@ class Ensure:
             self.wait(self.nodes, watch, dict.fromkeys(missing, begin))
         except runner.CommandError as error:
             for name in made:
-                agents.discard(name, server=self.nodes[0])
+                stood = name in self.record.content
+                agents.discard(name, server=self.nodes[0], keeps_node=stood)
             wanted = self.nodes[self.spec.config["servers"] :]
             raise agents.not_added(error, missing, wanted) from None
         self.note(content={**self.record.content, **dict.fromkeys(missing, self.content)})

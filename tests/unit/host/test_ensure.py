@@ -906,6 +906,21 @@ def test_an_agent_that_does_not_join_is_removed_and_the_rest_stays(
     assert daemon.names == {server.name}
 
 
+@pytest.mark.parametrize("stood", [True, False])
+def test_an_agent_that_cannot_be_made_again_keeps_its_node_and_one_that_is_new_has_none(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, readiness: list[str], *, stood: bool
+) -> None:
+    """Its pods, which nothing may make again, run once a later up has made it."""
+    daemon.node(names, "server", spec=identity(spec))
+    remember(names, spec if stood else spec_of(names))
+    readiness[:] = ["ready", "agent-0: it has not joined"]
+    with pytest.raises(runner.CommandError, match="not joined"):
+        run(names, spec)
+    node = f"node/{names.node('agent', 0)}"
+    deleted = [call.argv for call in daemon.calls_to("docker", "exec") if node in call.argv]
+    assert len(deleted) == int(not stood)
+
+
 def test_fewer_agents_are_no_cure_where_an_agent_stands_behind_the_one_that_failed(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec, readiness: list[str]
 ) -> None:
