@@ -172,13 +172,14 @@ def main() -> int:
     rehearsed = False
     try:
         with locked(names) as lock:
-            follows = what_follows(names, spec, request["digest"]) if request["on"] else ""
+            follows = what_follows(names, spec, request["digest"])
             if follows:
+                tools_image.provide(spec.tools_image)
+            if follows and request["on"]:
                 sweep(names)  # what an interrupted one left has ports, too
                 refuse_what_is_not_shown(names, spec)
                 wanted = new_ports(names, spec)
                 refuse_ports_taken_meanwhile(names, wanted)
-                tools_image.provide(spec.tools_image)
                 log(f"cluster {names.cluster}: the new configuration is started beside it first")
                 rehearse(names, spec, request["files"], wanted, lock)
                 refuse_ports_taken_meanwhile(names, wanted)

@@ -339,16 +339,21 @@ def test_a_rehearsal_that_is_off_starts_nothing_and_lets_the_cluster_go(
     assert names.kept.read_text() == f"{identity(spec)}\n"
 
 
-def test_a_rehearsal_without_the_image_that_k3d_needs_tells_nothing_of_the_configuration(
+@pytest.mark.parametrize("on", [True, False])
+def test_no_cluster_goes_without_the_image_that_k3d_needs_for_another(
     daemon: FakeDaemon,
     names: Names,
-    run: Callable[[], int],
+    spec: ClusterSpec,
+    start: Callable[..., int],
     capfd: pytest.CaptureFixture[str],
+    *,
+    on: bool,
 ) -> None:
-    """Without a rehearsal the cluster would go, and none could take its place."""
+    """That tells nothing of the configuration, and a rehearsal that is off would not help."""
     daemon.node(names, spec="of another configuration")
     daemon.pulled.clear()
-    assert run() == 1
+    assert start(spec, on=on) == 1
+    assert not names.kept.exists()
     assert created(daemon) == []
     said = capfd.readouterr().err
     assert "stays as it is, and no other one was tried: k3d starts no node without its" in said
