@@ -72,7 +72,9 @@ _HINT = re.compile(r"(You can now use it like this|kubectl cluster-info|export K
 _CHECK_SECONDS = 2
 _DEAD_SECONDS = 8
 """A node without a k3s process for this long has failed: its entrypoint starts k3s only once. One
-that somebody stopped does not come back by itself."""
+that somebody stopped or removed does not come back by itself."""
+_GONE = "No such container"
+"""What docker says of a container that does not exist."""
 
 
 class CurableError(runner.CommandError):
@@ -147,6 +149,8 @@ class NodeWatch:
         for node in self._logs:
             logs = runner.run(["docker", "logs", "--tail", "2000", *self._since, node])
             if logs.code:
+                if _GONE in logs.stderr and self._is_lost(node):
+                    return f"{node} was removed while it was waited for"
                 continue
             self._logs[node] = (logs.stdout + logs.stderr) or self._logs[node]
             if _BY_CONTAINERD.search(self._logs[node]):
@@ -154,6 +158,10 @@ class NodeWatch:
             if failure := self._failure(node):
                 return failure
         return None
+
+    def _is_lost(self, node: str) -> bool:
+        """Whether a node that ran is gone, and not because k3d takes back what it made."""
+        return node in self._ran and time.monotonic() - self._alive_at[node] > _DEAD_SECONDS
 
     def _failure(self, node: str) -> str | None:
         """Why a node has failed, if it has. One that has not run yet is still to be started."""
@@ -209,7 +217,7 @@ class NodeWatch:
 
 def kubeconfig(cluster: str) -> str:
     """The text of a cluster's kubeconfig, as its first server has it."""
-    quiet = {**os.environ, "LOG_LEVEL": "error"}
+    quiet = {**os.environ, "LOG_LEVEL": "error", "LOG_COLORS": "0"}
     return runner.run(["k3d", "kubeconfig", "get", cluster], environment=quiet).checked()
 
 

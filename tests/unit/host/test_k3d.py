@@ -108,6 +108,19 @@ def test_the_users_k3d_variables_do_not_reach_it(monkeypatch: pytest.MonkeyPatch
     assert k3d.environment("tools:1", "/scratch")["K3D_IMAGE_TOOLS"] == "tools:1"
 
 
+def test_an_error_about_the_kubeconfig_has_no_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    environments: list[dict[str, str]] = []
+
+    def run(argv: list[str], *, environment: dict[str, str]) -> None:
+        environments.append(environment)
+        raise runner.CommandError("it failed")
+
+    monkeypatch.setattr(runner, "run", run)
+    with pytest.raises(runner.CommandError):
+        k3d.kubeconfig("traced-dev")
+    assert environments[0]["LOG_COLORS"] == "0"
+
+
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock().drive(monkeypatch, k3d)
@@ -142,6 +155,19 @@ def test_a_node_that_somebody_stopped_meanwhile_is_given_up_with_the_cure(
     told = "was stopped (exit code 137) while it was waited for: `pulumi up` starts it again"
     assert reasons(watch)[-1] == f"{node.name} {told}"
     assert isinstance(watch.error("it failed"), k3d.CurableError)
+
+
+def test_a_node_that_somebody_removed_meanwhile_is_given_up(
+    daemon: FakeDaemon, names: Names, clock: Clock
+) -> None:
+    """As by a destroy after a `pulumi cancel` of this run, which that does not end."""
+    node = daemon.node(names)
+    watch = NodeWatch([node.name])
+    assert watch.check() is None
+    daemon.containers.clear()
+    checks = [check_later(watch, clock, 2) for _ in range(5)]
+    assert checks[:4] == [None] * 4, "k3d tells itself why it takes back what it made"
+    assert checks[4] == f"{node.name} was removed while it was waited for"
 
 
 @pytest.mark.parametrize(("started", "curable"), [("01", True), ("00", False)])
