@@ -71,6 +71,8 @@ def _outcome(drift: str, names: Names, spec: ClusterSpec, observed: Observation)
         return _REPAIRED
     if drift in gone:
         return "up leaves the cluster as it is, because no server is added to one that stands"
+    if servers[1:] and drift == observation.unknown(servers[0]):
+        return "up leaves the cluster as it is, and tells how that one joins again"
     unwanted = range(spec.config["agents"], before.config["agents"])
     if any(drift.startswith(f"node {names.node('agent', index)} ") for index in unwanted):
         return "up will remove what is left of it"

@@ -15,6 +15,11 @@ def gone(node: str) -> str:
     return f"node {node} is gone"
 
 
+def unknown(node: str) -> str:
+    """The drift of a ``node`` that Kubernetes does not have, as after `kubectl delete node`."""
+    return f"node {node} runs, and the API server does not know it"
+
+
 @dataclass(frozen=True)
 class Record:
     """What ensure last made of a stack's cluster.

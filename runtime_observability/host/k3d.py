@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from runtime_observability.core import node_cures
 from runtime_observability.host import lives, progress, runner
 
 _ERROR_PATTERNS = (
@@ -37,31 +38,8 @@ _BY_CONTAINERD = re.compile(
 """In a node's log: containerd ended, or runs without the service that the kubelet needs."""
 _NO_CRI = re.compile(r'msg="failed to load plugin.*io\.containerd\.(grpc\.v1\.cri|cri\.v1)')
 """What the kubelet calls. A containerd that runs may lack others, such as snapshotters."""
-_NO_INOTIFY = re.compile(r"(inotify|fsnotify).*too many open files")
-_INOTIFY_CURE = (
-    "this machine allows too few inotify instances for its nodes: "
-    "`sudo sysctl -w fs.inotify.max_user_instances=512` allows more, and `ktrace doctor` shows the "
-    "limit"
-)
-_BY_WEBHOOK = re.compile(
-    r"(?:update lease|ensure lease|node status|status for node|register node)"
-    r'.*(?:failed calling|admission) webhook \\*"(?P<webhook>[^"\\]+)'
-)
-"""In a node's log: what its kubelet writes of the node is refused."""
-_WEBHOOK_CURE = (
-    "this webhook refuses what nodes write of themselves: set its failurePolicy to Ignore or "
-    "delete its configuration, of which `kubectl get validatingwebhookconfigurations,"
-    "mutatingwebhookconfigurations` lists all, then run `pulumi up` again"
-)
+_SERVER = re.compile(r"-server-\d+\Z")
 _STOPPED_CURE = "`pulumi up` starts it again"
-_ROTATED = "encrypted with different token"
-"""In a server's log: its datastore's key is of another token (k3s pkg/cluster/storage.go)."""
-_ROTATED_CURE = (
-    "the cluster has another token than its nodes were made with, as after `k3s token rotate`, and "
-    "is whole. Write `token: NEW` into /etc/rancher/k3s/config.yaml of each node, with what its "
-    "first server has in /var/lib/rancher/k3s/server/token (`docker exec` and `docker cp` reach "
-    "both), and `docker restart` it; then run `pulumi up` again"
-)
 _CRASH = re.compile(r"(panic|fatal error): ")
 """Heads a Go program's last words; stacks of more than three lines follow."""
 _ERROR = re.compile(r"level=(fatal|error) (?!msg=\"Failed to run tools container)")
@@ -206,13 +184,10 @@ class NodeWatch:
         return lines or ["no node has logged anything"]
 
     def _cures(self) -> list[str]:
-        refusals = map(_BY_WEBHOOK.search, self._logs.values())
-        webhooks = {refusal["webhook"] for refusal in refusals if refusal}
-        cures = [f"{webhook}: {_WEBHOOK_CURE}" for webhook in sorted(webhooks)]
-        cures += [f"{stopped}: {_STOPPED_CURE}" for stopped in self._stopped(*self._logs)]
-        cures += [_ROTATED_CURE] * any(_ROTATED in log for log in self._logs.values())
-        logs = (*self._logs.values(), *self._containerd.values())
-        return cures + [_INOTIFY_CURE] * any(map(_NO_INOTIFY.search, logs))
+        stopped = [f"{stopped}: {_STOPPED_CURE}" for stopped in self._stopped(*self._logs)]
+        logs = self._logs | {f"containerd in {node}": log for node, log in self._containerd.items()}
+        servers = [node for node in self._logs if _SERVER.search(node)]
+        return [*stopped, *node_cures.cures(logs, servers)]
 
 
 def kubeconfig(cluster: str) -> str:

@@ -591,6 +591,17 @@ def test_no_change_keeps_the_objects_of_a_cluster_that_is_gone() -> None:
         ]
 
 
+@pytest.mark.parametrize("servers", [1, 3])
+def test_the_first_of_several_servers_joins_no_more_by_itself(servers: int) -> None:
+    first = f"node {Names('dev', PROJECT).node('server', 0)}"
+    drift = f"{first} runs, and the API server does not know it"
+    told = run(
+        {"servers": servers}, observed=replace(standing(servers=servers), drift=(drift,))
+    ).warnings()
+    stays = "up leaves the cluster as it is, and tells how that one joins again"
+    assert f"{drift}: {stays if servers > 1 else 'up will repair it'}" in told
+
+
 def test_an_agent_that_is_to_go_is_not_repaired() -> None:
     known = standing(agents=2)
     first, second = (Names("dev", PROJECT).node("agent", index) for index in (0, 1))

@@ -1380,6 +1380,30 @@ def three_servers(daemon: FakeDaemon, names: Names) -> ClusterSpec:
     return spec
 
 
+@pytest.mark.usefixtures("spec")
+@pytest.mark.parametrize("age", ["2026-01-01T08:00:00Z", ""], ids=["started", "may still join"])
+def test_the_first_of_several_servers_is_not_restarted_where_kubernetes_has_it_no_more(
+    daemon: FakeDaemon,
+    names: Names,
+    readiness: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    age: str,
+) -> None:
+    """It would begin an empty cluster: k3s has removed it from etcd with its Node, and tells it no
+    server to join (k3s pkg/etcd/etcd.go, Start)."""
+    three = three_servers(daemon, names)
+    for server in daemon.containers:
+        server.started = age or now()
+    first, second, third = ensure.wanted_nodes(names, three)
+    Answering(200, (second, third)).to_ensure(monkeypatch)
+    if not age:
+        readiness.append(f"nothing new has happened for 120 s, and it is not ready: {first}")
+    with pytest.raises(k3d.CurableError) as failed:
+        run(names, three)
+    assert f"write `server: https://{second}:6443` into its /etc" in str(failed.value)
+    assert changes(daemon) == []
+
+
 @pytest.mark.usefixtures("spec", "readiness")
 def test_addresses_of_several_servers_are_written_down(daemon: FakeDaemon, names: Names) -> None:
     spec = three_servers(daemon, names)

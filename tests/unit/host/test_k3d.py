@@ -359,6 +359,37 @@ def test_a_token_that_was_rotated_is_told_with_the_cure(
     assert isinstance(watch.error("it failed"), k3d.CurableError)
 
 
+@pytest.mark.parametrize(
+    ("removed", "others", "then", "cured"),
+    [
+        (0, 2, "", True),
+        (1, 2, "", False),
+        (0, 0, "", False),
+        (0, 2, 'level=info msg="Starting k3s v1.36.3+k3s1 (abc)"\n', False),
+    ],
+    ids=["first", "second", "alone", "joined since"],
+)
+def test_a_first_server_that_etcd_has_removed_is_told_with_the_cure(
+    daemon: FakeDaemon, names: Names, clock: Clock, *,
+    removed: int, others: int, then: str, cured: bool,
+) -> None:  # fmt: skip
+    """The other servers have the cluster; another one would find them by itself."""
+    log = (
+        'level=info msg="Starting k3s v1.36.3+k3s1 (abc)"\n'
+        'level=info msg="this node has been removed from the cluster please restart k3s to rejoin '
+        'the cluster"\n'
+    )
+    nodes = [
+        daemon.node(names, index=index, log=log + then if index == removed else HEALTHY).name
+        for index in range(1 + others)
+    ]
+    watch = NodeWatch(nodes)
+    watch.check()
+    cure = "write `server: https://k3d-traced-dev-server-1:6443` into its /etc/rancher/k3s/"
+    assert (cure in reasons(watch)[-1]) is cured
+    assert isinstance(watch.error("it failed"), k3d.CurableError) is cured
+
+
 def test_a_webhook_for_something_else_is_not_told(
     daemon: FakeDaemon, names: Names, clock: Clock
 ) -> None:

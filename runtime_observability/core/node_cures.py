@@ -1,0 +1,64 @@
+"""What has nodes start again, by what their logs say. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+_NO_INOTIFY = re.compile(r"(inotify|fsnotify).*too many open files")
+_INOTIFY_CURE = (
+    "this machine allows too few inotify instances for its nodes: "
+    "`sudo sysctl -w fs.inotify.max_user_instances=512` allows more, and `ktrace doctor` shows the "
+    "limit"
+)
+_BY_WEBHOOK = re.compile(
+    r"(?:update lease|ensure lease|node status|status for node|register node)"
+    r'.*(?:failed calling|admission) webhook \\*"(?P<webhook>[^"\\]+)'
+)
+"""What a node's kubelet writes of the node is refused."""
+_WEBHOOK_CURE = (
+    "this webhook refuses what nodes write of themselves: set its failurePolicy to Ignore or "
+    "delete its configuration, of which `kubectl get validatingwebhookconfigurations,"
+    "mutatingwebhookconfigurations` lists all, then run `pulumi up` again"
+)
+_ROTATED = "encrypted with different token"
+"""A server's datastore has the key of another token (k3s pkg/cluster/storage.go)."""
+_ROTATED_CURE = (
+    "the cluster has another token than its nodes were made with, as after `k3s token rotate`, and "
+    "is whole. Write `token: NEW` into /etc/rancher/k3s/config.yaml of each node, with what its "
+    "first server has in /var/lib/rancher/k3s/server/token (`docker exec` and `docker cp` reach "
+    "both), and `docker restart` it; then run `pulumi up` again"
+)
+_REMOVED = "this node has been removed from the cluster"
+"""A server's etcd is no member of the cluster any more (k3s pkg/daemons/executor/etcd.go)."""
+_START = "Starting k3s "
+"""What k3s logs first: Docker keeps the logs of all starts."""
+
+
+def cures(logs: Mapping[str, str], servers: Sequence[str]) -> Iterator[str]:
+    """``logs``: those of nodes, and of their containerd, by name; ``servers``: the first one first,
+    all that the cluster has."""
+    refusals = map(_BY_WEBHOOK.search, logs.values())
+    for webhook in sorted({refusal["webhook"] for refusal in refusals if refusal}):
+        yield f"{webhook}: {_WEBHOOK_CURE}"
+    if any(_ROTATED in log for log in logs.values()):
+        yield _ROTATED_CURE
+    if servers[1:] and _REMOVED in logs.get(servers[0], "").rpartition(_START)[2]:
+        yield rejoin(servers)
+    if any(map(_NO_INOTIFY.search, logs.values())):
+        yield _INOTIFY_CURE
+
+
+def rejoin(servers: Sequence[str]) -> str:
+    """How the first of several ``servers`` joins the others, where Kubernetes has its Node no more.
+
+    With the Node k3s removes a server from etcd, and it joins again when it starts; but the first
+    one, which is told no other, begins a cluster (k3s pkg/etcd/etcd.go, Start).
+    """
+    first, second, *_ = servers
+    return (
+        f"the other servers have the cluster, and {first} is none of it any more, as after "
+        f"`kubectl delete node`. Restarted as it is, it would begin an empty one: write "
+        f"`server: https://{second}:6443` into its /etc/rancher/k3s/config.yaml (`docker exec`), "
+        "`docker restart` it, then run `pulumi up` again"
+    )
