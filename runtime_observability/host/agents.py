@@ -1,4 +1,4 @@
-"""Adds agents to a standing cluster and removes them, and asks kubectl in a node.
+"""Adds agents to a standing cluster and removes them.
 
 `k3d node create` names its nodes otherwise, gives them the environment of the node that it copies
 (whose name would be in the new node's spans) and none of the arguments (k3d v5.9.0
@@ -11,32 +11,25 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path, PurePosixPath
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from runtime_observability.core import transition
 from runtime_observability.core.cluster_spec import ClusterSpec
-from runtime_observability.host import runner
+from runtime_observability.host import agent_volumes, cordon, node_kubectl, runner
 from runtime_observability.host.files import write_private
+from runtime_observability.host.node_kubectl import AgentsError
 
 _DRAIN_SECONDS = 120
 _DELETE_SECONDS = 20
 _WEBHOOK_SECONDS = 30
 """What a request may wait for one webhook at most."""
 _CREATE_SECONDS = 120
-_UNCORDON_SECONDS = 10
-"""k3d's entrypoint tries it every 3 s."""
 _KEPT = "node-password.k3s"
 _LEFT = "There are pending nodes to be drained:"
 _REFUSED = re.compile(r"^(error when evicting .*) \(will retry after \w+\): (.+)$", re.MULTILINE)
-_HOSTNAME = "kubernetes.io/hostname"
-
-
-class AgentsError(runner.CommandError):
-    """What is wrong is an agent's: the rest of the cluster works."""
 
 
 def not_added(error: Exception, missing: Sequence[str], wanted: Sequence[str]) -> AgentsError:
@@ -82,7 +75,7 @@ def refuse_to_remove(agent: str, *, server: str, drain: bool) -> None:
     a PodDisruptionBudget, or would not let them or the Node go afterwards, as where a webhook
     refuses that: a drain has ended pods by then, which nothing may make again.
     """
-    if volumes := _volumes_on(agent, server=server):
+    if volumes := agent_volumes.lost_with(agent, server=server):
         raise AgentsError(
             f"{agent} stays, because data would be lost with it: {', '.join(volumes)}. If nobody "
             "needs that, delete the claims (`kubectl delete pvc`), then each of these volumes that "
@@ -93,13 +86,6 @@ def refuse_to_remove(agent: str, *, server: str, drain: bool) -> None:
         _drain(agent, "--dry-run=server", server=server)
         _refuse_pods_that_would_stay(agent, server=server)
         forget([agent], "--dry-run=server", server=server)
-
-
-def takes_pods(agent: str, *, server: str) -> bool:
-    """Whether nobody has cordoned an agent. Raises AgentsError where that cannot be asked."""
-    options = ("--ignore-not-found", "--output=jsonpath={.spec.unschedulable}")
-    unknown = f"{agent} stays, because it is not known whether it takes pods"
-    return _read(unknown, "node", agent, *options, server=server).strip() != "true"
 
 
 def remove(agent: str, *, server: str, drain: bool, cordons: bool) -> None:
@@ -114,77 +100,14 @@ def remove(agent: str, *, server: str, drain: bool, cordons: bool) -> None:
         forget([agent], server=server)
     except AgentsError:
         if cordons:
-            uncordon(agent, server=server)
+            cordon.lift(agent, server=server)
         raise
     runner.run(["docker", "rm", "-fv", agent]).checked()
 
 
-def _volumes_on(agent: str, *, server: str) -> list[str]:
-    """Persistent volumes that no other node has, as those of k3s' own StorageClass, local-path, and
-    those with a hostPath that a pod on the agent has: they are of no node, and their data is there.
-
-    Raises AgentsError where that cannot be asked.
-    """
-    unknown = f"{agent} stays, because its volumes are not known"
-    listed = json.loads(_read(unknown, "persistentvolumes", "--output=json", server=server))
-    volumes = listed["items"]
-    claims: set[tuple[str, str]] = set()
-    if any("hostPath" in volume["spec"] for volume in volumes):
-        of_agent = ("--all-namespaces", f"--field-selector=spec.nodeName={agent}", "--output=json")
-        claims = set(_claims(json.loads(_read(unknown, "pods", *of_agent, server=server))["items"]))
-    here = [
-        volume
-        for volume in volumes
-        if _is_on(agent, volume) or (_claim(volume) in claims and _is_in_the_node(agent, volume))
-    ]
-    return list(map(_told, here))
-
-
-def _claims(pods: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    """Namespace and name of each claim of ``pods``."""
-    for pod in pods:
-        for volume in pod["spec"].get("volumes", ()):
-            if claim := volume.get("persistentVolumeClaim"):
-                yield pod["metadata"]["namespace"], claim["claimName"]
-
-
-def _claim(volume: Mapping[str, Any]) -> tuple[str, str] | None:
-    claim = volume["spec"].get("claimRef")
-    return (claim["namespace"], claim["name"]) if claim else None
-
-
-def _is_in_the_node(agent: str, volume: Mapping[str, Any]) -> bool:
-    """Whether a volume has a hostPath that is not in a folder of the machine, as of nodeVolumes."""
-    if not (path := volume["spec"].get("hostPath", {}).get("path")):
-        return False
-    inspected = runner.run(["docker", "inspect", "--format", "{{json .Mounts}}", agent]).checked()
-    folders = [each["Destination"] for each in json.loads(inspected) if each["Type"] == "bind"]
-    return not any(PurePosixPath(path).is_relative_to(folder) for folder in folders)
-
-
-def _is_on(agent: str, volume: Mapping[str, Any]) -> bool:
-    """Whether each term of its node affinity, of which one has to hold, names that node alone."""
-    required = volume["spec"].get("nodeAffinity", {}).get("required", {})
-    terms = [term.get("matchExpressions", ()) for term in required.get("nodeSelectorTerms", ())]
-    return bool(terms) and all(
-        any(
-            rule["key"] == _HOSTNAME and rule["operator"] == "In" and rule["values"] == [agent]
-            for rule in term
-        )
-        for term in terms
-    )
-
-
-def _told(volume: Mapping[str, Any]) -> str:
-    """The claim of one that is released is gone."""
-    name, claim = volume["metadata"]["name"], _claim(volume)
-    is_bound = volume.get("status", {}).get("phase", "Bound") == "Bound"
-    return f"volume {name} of claim {'/'.join(claim)}" if claim and is_bound else f"volume {name}"
-
-
 def _drain(agent: str, *options: str, server: str) -> None:
     """Drains an agent, if it has joined. Raises AgentsError."""
-    drained = _kubectl(
+    drained = node_kubectl.run(
         server, "drain", agent, "--ignore-daemonsets", "--delete-emptydir-data", "--force",
         f"--timeout={_DRAIN_SECONDS}s", *options, seconds=_DRAIN_SECONDS + 30,
     )  # fmt: skip
@@ -208,13 +131,13 @@ def _reasons(drained: runner.Result) -> list[str]:
     _, _, end = drained.stderr.partition(_LEFT)
     pods = [line.partition(": ") for line in end.splitlines() if line.startswith("err")]
     reasons = [f"{pod}: {refused.get(pod, why)}" for pod, _, why in pods]
-    return reasons or [_last_line(drained)]
+    return reasons or [node_kubectl.last_line(drained)]
 
 
 def _refuse_pods_that_would_stay(agent: str, *, server: str) -> None:
     """Raises AgentsError if the agent's kubelet may not delete its pods: those that were evicted
     have ended by then, and stay as they are."""
-    tried = _kubectl(
+    tried = node_kubectl.run(
         server, "delete", "pods", "--all-namespaces", f"--field-selector=spec.nodeName={agent}",
         f"--as=system:node:{agent}", "--as-group=system:nodes", "--ignore-not-found",
         "--dry-run=server", seconds=_DRAIN_SECONDS,
@@ -223,8 +146,8 @@ def _refuse_pods_that_would_stay(agent: str, *, server: str) -> None:
         reasons = dict.fromkeys(re.findall(r"^Error.*$", tried.stderr, re.MULTILINE))
         raise AgentsError(
             f"{agent} cannot be drained and stays, because its kubelet may not delete pods: "
-            f"{'; '.join(reasons) or _last_line(tried)}. Remove what prevents it, or keep as many "
-            "agents, then run `pulumi up` again"
+            f"{'; '.join(reasons) or node_kubectl.last_line(tried)}. Remove what prevents it, or "
+            "keep as many agents, then run `pulumi up` again"
         )
 
 
@@ -250,14 +173,14 @@ def _delete(agents: Sequence[str], objects: Sequence[str], *options: str, server
     pkg/nodepassword). Raises AgentsError.
     """
     named = [*objects, *(f"secret/{name}.{_KEPT}" for name in agents)]
-    deleted = _kubectl(
+    deleted = node_kubectl.run(
         server, "delete", *named, "--namespace=kube-system", "--ignore-not-found",
         f"--timeout={_DELETE_SECONDS}s", *options,
         seconds=_DELETE_SECONDS + _WEBHOOK_SECONDS * len(named),
     )  # fmt: skip
     if deleted.code:
         kept = _kept_by_finalizers(*named, "--namespace=kube-system", server=server)
-        reasons = [_last_line(deleted), *kept]
+        reasons = [node_kubectl.last_line(deleted), *kept]
         raise AgentsError(
             f"{', '.join(agents)} cannot be removed from Kubernetes: {'; '.join(reasons)}. Remove "
             "what prevents it, then run `pulumi up` again"
@@ -267,7 +190,9 @@ def _delete(agents: Sequence[str], objects: Sequence[str], *options: str, server
 def _kept_by_finalizers(*of: str, server: str) -> list[str]:
     """Which of those objects are being deleted and wait; none where that cannot be asked."""
     try:
-        got = json.loads(_read("", *of, "--ignore-not-found", "--output=json", server=server))
+        got = json.loads(
+            node_kubectl.read("", *of, "--ignore-not-found", "--output=json", server=server)
+        )
     except (AgentsError, ValueError):
         return []
     kept = []
@@ -279,34 +204,6 @@ def _kept_by_finalizers(*of: str, server: str) -> list[str]:
     return kept
 
 
-def uncordon(agent: str, *, server: str) -> None:
-    """Lets an agent take pods again, which a drain has stopped."""
-    _kubectl(server, "uncordon", agent)
-
-
-@contextmanager
-def cordon_kept(node: str, *, server: str) -> Iterator[None]:
-    """Within it, the server ``node`` restarts, and is cordoned again at the end if it was before.
-
-    k3d's entrypoint uncordons a server when it starts, a few seconds after it is ready.
-    """
-    if not _is_cordoned(node, server=server):
-        yield
-        return
-    yield
-    deadline = time.monotonic() + _UNCORDON_SECONDS
-    while _is_cordoned(node, server=server) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    _kubectl(server, "cordon", node)
-
-
-def _is_cordoned(node: str, *, server: str) -> bool:
-    """False where that cannot be asked."""
-    with suppress(AgentsError):
-        return not takes_pods(node, server=server)
-    return False
-
-
 def discard(agent: str, *, server: str, keeps_node: bool) -> None:
     """Removes an agent that has not become ready, also where Kubernetes does not answer; with
     ``keeps_node`` only its container, as its Node has the pods of an earlier one."""
@@ -314,27 +211,6 @@ def discard(agent: str, *, server: str, keeps_node: bool) -> None:
         with suppress(runner.CommandError):
             forget([agent], server=server)
     runner.run(["docker", "rm", "-fv", agent]).checked()
-
-
-def _read(unknown: str, *arguments: str, server: str) -> str:
-    """What `kubectl get` prints. Raises AgentsError, which begins with ``unknown``, if it fails."""
-    read = _kubectl(server, "get", *arguments)
-    if read.code:
-        raise AgentsError(f"{unknown}: {_last_line(read)}. Run `pulumi up` again")
-    return read.stdout
-
-
-def _kubectl(server: str, *arguments: str, seconds: float = 30) -> runner.Result:
-    """Runs kubectl in the server's node: every image of k3s has it.
-
-    Raises AgentsError when it does not end within ``seconds``.
-    """
-    try:
-        return runner.run(["docker", "exec", server, "kubectl", *arguments], timeout=seconds)
-    except runner.CommandError as error:
-        raise AgentsError(
-            f"kubectl {arguments[0]} in {server}: {error}. Run `pulumi up` again"
-        ) from None
 
 
 def _options(server: Mapping[str, Any], index: int, spec: ClusterSpec) -> list[str]:
@@ -372,10 +248,6 @@ def _labels(server: Mapping[str, Any], own: Mapping[str, str]) -> Iterator[str]:
         if label == "app" or (label.startswith("k3d.") and not label.startswith("k3d.server.")):
             yield f"{label}={'agent' if label == 'k3d.role' else value}"
     yield from (f"{label}={value}" for label, value in own.items())
-
-
-def _last_line(kubectl: runner.Result) -> str:
-    return (kubectl.stderr.strip() or "kubectl says nothing").splitlines()[-1]
 
 
 def _lines(lines: Iterable[str]) -> str:

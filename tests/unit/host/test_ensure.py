@@ -27,6 +27,8 @@ from runtime_observability.host import (
     api_drift,
     api_server,
     cluster_ready,
+    convergence,
+    cordon,
     ensure,
     k3d,
     runner,
@@ -35,9 +37,10 @@ from runtime_observability.host import (
 from runtime_observability.host import nodes as node_module
 from runtime_observability.host.cluster_lock import LockError, locked
 from runtime_observability.host.cluster_ready import ReadyCluster
-from runtime_observability.host.ensure import Ensure
+from runtime_observability.host.convergence import Convergence
 from runtime_observability.host.http import httpx
 from runtime_observability.host.k3d import NodeWatch
+from runtime_observability.host.node_kubectl import AgentsError
 from tests import configuration
 from tests.configuration import parsed
 from tests.fakes.daemon import DockerObject, FakeDaemon
@@ -52,7 +55,7 @@ def spec_of(names: Names, **settings: Any) -> ClusterSpec:
 
 def test_the_first_server_is_the_first_node(names: Names) -> None:
     spec = spec_of(names, servers=3, agents=2)
-    assert ensure.wanted_nodes(names, spec) == (
+    assert convergence.wanted_nodes(names, spec) == (
         "k3d-traced-dev-server-0",
         "k3d-traced-dev-server-1",
         "k3d-traced-dev-server-2",
@@ -98,12 +101,12 @@ def readiness(monkeypatch: pytest.MonkeyPatch, no_waiting: None) -> Iterator[lis
 def run(names: Names, spec: ClusterSpec) -> str:
     with locked(names) as lock:
         record = ensure.begin(names, spec, identity(spec), 7)
-        return Ensure(names, spec, record, lock).run()
+        return Convergence(names, spec, record, lock).run()
 
 
 def remember(names: Names, spec: ClusterSpec, **changes: Any) -> None:
     """Writes down what an earlier run left: a complete cluster, or with ``changes`` another."""
-    wanted = ensure.wanted_nodes(names, spec)
+    wanted = convergence.wanted_nodes(names, spec)
     complete = Record(
         6, True, identity(spec), spec.document, wanted,
         content=dict.fromkeys(wanted, content(spec)),
@@ -153,7 +156,7 @@ def test_no_cluster_is_created(daemon: FakeDaemon, names: Names, spec: ClusterSp
     instance = run(names, spec)
     assert changes(daemon) == ["create"]
     assert instance == daemon.containers[0].id
-    assert daemon.names == set(ensure.wanted_nodes(names, spec))
+    assert daemon.names == set(convergence.wanted_nodes(names, spec))
     assert names.kubeconfig.stat().st_mode & 0o777 == 0o600
     for container in daemon.containers:
         assert container.labels.items() >= names.labels.items()
@@ -257,7 +260,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         times.append(since)
         return NodeWatch(nodes, since)
 
-    monkeypatch.setattr(ensure, "NodeWatch", watch)
+    monkeypatch.setattr(convergence, "NodeWatch", watch)
     return times
 
 
@@ -305,7 +308,7 @@ def test_k3d_has_two_minutes_beyond_its_own_timeout(
     if exists:
         nodes(daemon, names, identity(spec), state="exited")
     with locked(names) as lock:
-        Ensure(names, spec, ensure.begin(names, spec, identity(spec), 7), lock).run()
+        Convergence(names, spec, ensure.begin(names, spec, identity(spec), 7), lock).run()
     ((argv, arguments),) = k3d_runs
     start = "cluster start traced-dev --timeout 240s"
     assert argv == (start if exists else "cluster create --config -")
@@ -379,7 +382,7 @@ def test_an_agent_is_added_to_a_cluster_that_no_run_saw_ready(
     remember(names, spec, complete=False, never_complete=True, content=begun)
     assert run(names, spec) == server.id
     assert "remove" not in changes(daemon)
-    assert daemon.names == set(ensure.wanted_nodes(names, spec))
+    assert daemon.names == set(convergence.wanted_nodes(names, spec))
 
 
 @pytest.mark.usefixtures("no_waiting")
@@ -390,7 +393,7 @@ def test_what_was_seen_ready_is_never_begun_again(
     begun = {server.name: content(spec)}
     remember(names, spec, complete=False, never_complete=True, content=begun)
     readiness[:] = ["ready", "the agent has not joined"]
-    with pytest.raises(agents.AgentsError):
+    with pytest.raises(AgentsError):
         run(names, spec)
     record = store.load(names)
     assert record is not None
@@ -478,7 +481,7 @@ def test_nodes_whose_own_credentials_have_expired_restart_together(
     run(names, spec)
     killed = ["docker kill", "docker kill", "start"] if status == 401 else []
     assert changes(daemon) == killed
-    wanted = ensure.wanted_nodes(names, spec)
+    wanted = convergence.wanted_nodes(names, spec)
     assert waits == [(wanted, wanted if killed else ())]
 
 
@@ -537,7 +540,7 @@ def test_a_node_whose_kubelet_does_not_report_starts_again(
     """The wait for one that hangs is in vain, and its end the advice to delete the cluster."""
     standing(daemon, names, spec, started=since())
     agent = names.node("agent", 0)
-    Answering(200, ensure.wanted_nodes(names, spec), {agent: answers}).to_ensure(monkeypatch)
+    Answering(200, convergence.wanted_nodes(names, spec), {agent: answers}).to_ensure(monkeypatch)
     run(names, spec)
     assert changes(daemon) == (["docker kill", "start"] if restarts else [])
     assert [call.argv[-1] for call in daemon.calls_to("docker", "kill")] == [agent][:restarts]
@@ -559,7 +562,7 @@ def test_a_kubelet_that_has_not_reported_at_the_end_of_the_wait_hangs(
     """Its node began so late that it might still have started when the up began."""
     standing(daemon, names, spec, started=now())
     agent = names.node("agent", 0)
-    Answering(200, ensure.wanted_nodes(names, spec), {agent: [status]}).to_ensure(monkeypatch)
+    Answering(200, convergence.wanted_nodes(names, spec), {agent: [status]}).to_ensure(monkeypatch)
     readiness.append("nothing new has happened for 120 s, and it is not ready: agent-0")
     if restarts:
         run(names, spec)
@@ -579,7 +582,7 @@ def test_a_server_that_has_not_joined_at_the_end_of_the_wait_starts_again(
 ) -> None:
     """Its Node was deleted so soon after its start that it might still have joined."""
     standing(daemon, names, spec, started=now())
-    server, agent = ensure.wanted_nodes(names, spec)
+    server, agent = convergence.wanted_nodes(names, spec)
     Answering(200, (agent,)).to_ensure(monkeypatch)
     readiness.append("nothing new has happened for 120 s, and it is not ready: server-0")
     run(names, spec)
@@ -624,10 +627,10 @@ def test_nodes_read_changed_files_one_after_the_other(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec
 ) -> None:
     nodes(daemon, names, identity(spec))
-    remember(names, spec, content=dict.fromkeys(ensure.wanted_nodes(names, spec), "older"))
+    remember(names, spec, content=dict.fromkeys(convergence.wanted_nodes(names, spec), "older"))
     run(names, spec)
     assert changes(daemon) == ["docker kill", "start", "docker kill", "start"]
-    server, agent = ensure.wanted_nodes(names, spec)
+    server, agent = convergence.wanted_nodes(names, spec)
     assert waits == [((server, agent), restarted) for restarted in ((), (server,), (agent,))]
     record = store.load(names)
     assert record is not None
@@ -641,7 +644,7 @@ def test_a_server_that_a_person_has_cordoned_stays_so_when_it_reads_its_changed_
 ) -> None:
     """k3d's entrypoint uncordons a server when it starts, and a moment after it is Ready."""
     standing(daemon, names, spec)
-    remember(names, spec, content=dict.fromkeys(ensure.wanted_nodes(names, spec), "older"))
+    remember(names, spec, content=dict.fromkeys(convergence.wanted_nodes(names, spec), "older"))
     daemon.kubectl["get"] = Answer("true" if cordoned else "")
     server = names.node("server", 0)
 
@@ -667,9 +670,9 @@ def test_a_server_that_k3d_does_not_uncordon_is_waited_for_no_longer_than_that(
     answer: Answer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(agents, "_UNCORDON_SECONDS", 0.01)
+    monkeypatch.setattr(cordon, "_UNCORDON_SECONDS", 0.01)
     standing(daemon, names, spec)
-    remember(names, spec, content=dict.fromkeys(ensure.wanted_nodes(names, spec), "older"))
+    remember(names, spec, content=dict.fromkeys(convergence.wanted_nodes(names, spec), "older"))
     daemon.kubectl["get"] = answer
     run(names, spec)
     restarts = ["docker kill", "start"]
@@ -680,7 +683,7 @@ def test_a_restart_that_fails_goes_on_where_it_ended(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec, readiness: list[str]
 ) -> None:
     nodes(daemon, names, identity(spec))
-    remember(names, spec, content=dict.fromkeys(ensure.wanted_nodes(names, spec), "older"))
+    remember(names, spec, content=dict.fromkeys(convergence.wanted_nodes(names, spec), "older"))
     readiness[:] = ["ready", "ready", "agent-0: no disk"]
     with pytest.raises(runner.CommandError, match="no disk"):
         run(names, spec)
@@ -702,7 +705,7 @@ def test_no_node_is_ended_without_the_image_that_k3d_needs_to_start_it(
     if case != "none yet":
         standing(daemon, names, spec)
     if case == "changed files":
-        older = dict.fromkeys(ensure.wanted_nodes(names, spec), "older")
+        older = dict.fromkeys(convergence.wanted_nodes(names, spec), "older")
         remember(names, spec, content=older)
     if case == "stopped":
         daemon.containers[0].state = "exited"
@@ -760,7 +763,7 @@ def test_a_restart_that_was_interrupted_and_is_not_wanted_any_more_is_taken_back
     standing(daemon, names, spec)
     other = replace(spec, files={**spec.files, "kubelet-tracing.yaml": "other"})
     with monkeypatch.context() as killed:
-        killed.setattr(Ensure, "check_files", Mock())
+        killed.setattr(Convergence, "check_files", Mock())
         killed.setattr(k3d, "run", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             run(names, other)
@@ -776,7 +779,7 @@ def test_nodes_that_were_stopped_read_the_files_when_they_start(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec
 ) -> None:
     nodes(daemon, names, identity(spec), state="exited")
-    remember(names, spec, content=dict.fromkeys(ensure.wanted_nodes(names, spec), "older"))
+    remember(names, spec, content=dict.fromkeys(convergence.wanted_nodes(names, spec), "older"))
     run(names, spec)
     assert changes(daemon) == ["start"]
 
@@ -859,7 +862,7 @@ def test_nothing_writes_over_a_registries_file_that_the_user_has_mounted(
     before = spec_of(names, **own)
     server = daemon.node(names, "server", spec=identity(before))
     server.files[REGISTRIES] = "mirrors: {mine: {}}\n"
-    remember(names, before, content=dict.fromkeys(ensure.wanted_nodes(names, before), "older"))
+    remember(names, before, content=dict.fromkeys(convergence.wanted_nodes(names, before), "older"))
     run(names, spec_of(names, **own, agents=1))
     assert server.files[REGISTRIES] == "mirrors: {mine: {}}\n"
     assert changes(daemon) == ["kubectl delete", "docker kill", "start", "docker create", "start"]
@@ -981,9 +984,9 @@ def test_an_agent_too_many_whose_kubelet_does_not_report_is_removed_without_a_dr
 ) -> None:
     """Only its kubelet tells that a pod has ended: the drain would fail at each up."""
     standing(daemon, names, spec, started=since())
-    Answering(200, ensure.wanted_nodes(names, spec), {names.node("agent", 0): answers}).to_ensure(
-        monkeypatch
-    )
+    Answering(
+        200, convergence.wanted_nodes(names, spec), {names.node("agent", 0): answers}
+    ).to_ensure(monkeypatch)
     run(names, spec_of(names))
     assert changes(daemon) == [*["kubectl drain"][:drains], "kubectl delete", "remove"]
     assert [node.name for node in daemon.containers] == [names.node("server", 0)]
@@ -1019,7 +1022,7 @@ def test_an_agent_that_a_person_has_cordoned_stays_so_where_it_cannot_be_removed
     daemon.containers[1].state = state
     daemon.kubectl |= {"get node": Answer("true"), "delete --dry-run=server": Answer()}
     daemon.kubectl["delete"] = Answer(stderr="no\n", code=1)
-    with pytest.raises(agents.AgentsError, match="cannot be removed from Kubernetes: no"):
+    with pytest.raises(AgentsError, match="cannot be removed from Kubernetes: no"):
         run(names, spec_of(names))
     daemon.containers[1].state = "running"
     run(names, spec)
@@ -1047,7 +1050,7 @@ def test_every_pod_that_keeps_an_agent_from_being_drained_is_told(
         + "\n".join(f"{line}: {over}" for line in (waiting, *evicting)),
         code=1,
     )
-    with pytest.raises(agents.AgentsError) as failed:
+    with pytest.raises(AgentsError) as failed:
         run(names, spec_of(names))
     assert str(failed.value) == (
         f"{agent} cannot be drained and stays: {waiting}: {over}; {evicting[0]}: {budget}; "
@@ -1084,7 +1087,7 @@ def test_an_agent_whose_volumes_would_be_lost_stays(
 ) -> None:
     standing(daemon, names, spec)
     daemon.containers[1].state = state
-    server, agent = ensure.wanted_nodes(names, spec)
+    server, agent = convergence.wanted_nodes(names, spec)
     items = [
         volume("pvc-1", [agent], claimRef={"namespace": "shop", "name": "data"}),
         volume("pv-2", [agent]),
@@ -1095,7 +1098,7 @@ def test_an_agent_whose_volumes_would_be_lost_stays(
         {"metadata": {"name": "nfs"}, "spec": {}},
     ]
     daemon.kubectl["get persistentvolumes"] = Answer(json.dumps({"items": items}))
-    with pytest.raises(agents.AgentsError) as failed:
+    with pytest.raises(AgentsError) as failed:
         run(names, spec_of(names))
     assert str(failed.value) == (
         f"{agent} stays, because data would be lost with it: volume pvc-1 of claim shop/data, "
@@ -1106,7 +1109,7 @@ def test_an_agent_whose_volumes_would_be_lost_stays(
     assert changes(daemon) == []
     unable = Answer(stderr="the server is currently unable\n", code=1)
     daemon.kubectl["get persistentvolumes"] = unable
-    with pytest.raises(agents.AgentsError, match="its volumes are not known: the server is"):
+    with pytest.raises(AgentsError, match="its volumes are not known: the server is"):
         run(names, spec_of(names))
     assert changes(daemon) == []
     daemon.kubectl["get persistentvolumes"] = Answer(json.dumps({"items": items[3:]}))
@@ -1152,11 +1155,11 @@ def test_an_agent_on_which_a_pod_has_a_volume_with_a_hostpath_stays(
     bare = {"metadata": {"namespace": "shop"}, "spec": {}}
     daemon.kubectl["get pods"] = Answer(json.dumps({"items": [bare, *pods]}))
     if stays:
-        with pytest.raises(agents.AgentsError, match=r"lost with it: volume manual of claim shop/"):
+        with pytest.raises(AgentsError, match=r"lost with it: volume manual of claim shop/"):
             run(names, spec_of(names))
         assert changes(daemon) == []
         daemon.kubectl["get pods"] = Answer(stderr="Error: no\n", code=1)
-        with pytest.raises(agents.AgentsError, match="its volumes are not known: Error: no"):
+        with pytest.raises(AgentsError, match="its volumes are not known: Error: no"):
             run(names, spec_of(names))
         assert changes(daemon) == []
     else:
@@ -1173,7 +1176,7 @@ def test_an_agent_that_kubernetes_does_not_let_go_stays(
     refusal = 'admission webhook "no.example.com" denied the request'
     daemon.kubectl["delete"] = Answer(stderr=f"{refusal}\n", code=1)
     daemon.kubectl["delete --dry-run=server"] = Answer()
-    with pytest.raises(agents.AgentsError, match=f"agent-0 cannot be removed .*: {refusal}"):
+    with pytest.raises(AgentsError, match=f"agent-0 cannot be removed .*: {refusal}"):
         run(names, spec_of(names))
     assert changes(daemon) == ["kubectl drain", "kubectl delete", "kubectl uncordon"]
     assert len(daemon.containers) == 2
@@ -1193,7 +1196,7 @@ def test_finalizers_that_keep_an_agent_are_told(
     daemon.kubectl["delete"] = Answer(stderr=f"{over}\n", code=1)
     daemon.kubectl["delete --dry-run=server"] = Answer()
     daemon.kubectl[f"get node/{agent}"] = Answer(json.dumps(node if alone else {"items": [node]}))
-    with pytest.raises(agents.AgentsError) as failed:
+    with pytest.raises(AgentsError) as failed:
         run(names, spec_of(names))
     assert str(failed.value) == (
         f"{agent} cannot be removed from Kubernetes: {over}; Node {agent} is kept by its "
@@ -1209,7 +1212,7 @@ def test_finalizers_that_keep_an_agent_are_told(
     daemon.kubectl["drain"] = Answer(stderr="error: context deadline exceeded\n", code=1)
     daemon.kubectl["drain --dry-run=server"] = Answer()
     with pytest.raises(
-        agents.AgentsError,
+        AgentsError,
         match=r"exceeded; Pod shop/slow is kept by its finalizers a\.b/c, d\.e/f\. Free it of",
     ):
         run(names, spec_of(names))
@@ -1225,7 +1228,7 @@ def test_no_pod_ends_for_an_agent_whose_pods_or_node_kubernetes_would_keep(
     refusal = 'Error from server (InternalError): failed calling webhook "no.example.com"'
     both = f"Warning: deleting\n{refusal}\n{refusal}\n"
     daemon.kubectl["delete --dry-run=server"] = Answer(stderr=both, code=1)
-    with pytest.raises(agents.AgentsError) as failed:
+    with pytest.raises(AgentsError) as failed:
         run(names, spec_of(names))
     assert str(failed.value) == (
         f"{agent} cannot be drained and stays, because its kubelet may not delete pods: {refusal}. "
@@ -1235,7 +1238,7 @@ def test_no_pod_ends_for_an_agent_whose_pods_or_node_kubernetes_would_keep(
     tried = next(call.argv for call in daemon.executables.calls if "pods" in call.argv)
     assert {f"--field-selector=spec.nodeName={agent}", f"--as=system:node:{agent}"} <= set(tried)
     daemon.kubectl["delete pods --dry-run=server"] = Answer()
-    with pytest.raises(agents.AgentsError, match="cannot be removed from Kubernetes: Error from"):
+    with pytest.raises(AgentsError, match="cannot be removed from Kubernetes: Error from"):
         run(names, spec_of(names))
     assert changes(daemon) == []
 
@@ -1254,9 +1257,7 @@ def test_a_kubectl_that_waits_for_too_long_is_told_as_the_agent_s(
         return of_kubectl(argv, **options)
 
     monkeypatch.setattr(runner, "run", hang)
-    with pytest.raises(
-        agents.AgentsError, match=r"^kubectl delete in .* did not finish within 80 s"
-    ):
+    with pytest.raises(AgentsError, match=r"^kubectl delete in .* did not finish within 80 s"):
         run(names, spec_of(names))
     assert changes(daemon) == ["kubectl drain", "kubectl uncordon"]
 
@@ -1394,7 +1395,7 @@ def test_the_first_of_several_servers_is_not_restarted_where_kubernetes_has_it_n
     three = three_servers(daemon, names)
     for server in daemon.containers:
         server.started = age or now()
-    first, second, third = ensure.wanted_nodes(names, three)
+    first, second, third = convergence.wanted_nodes(names, three)
     Answering(200, (second, third)).to_ensure(monkeypatch)
     if not age:
         readiness.append(f"nothing new has happened for 120 s, and it is not ready: {first}")
@@ -1427,7 +1428,7 @@ def test_servers_that_have_each_others_addresses_start_at_their_own(
     own = [f"172.20.0.{number}" for number in (2, 3, 4)]
     assert [node.address for node in daemon.containers] == own
     assert changes(daemon) == ["docker kill", "docker kill", "start"]
-    everyone = ensure.wanted_nodes(names, spec)
+    everyone = convergence.wanted_nodes(names, spec)
     assert [(nodes, set(restarted)) for nodes, restarted in waits] == [(everyone, set(everyone))]
 
 
@@ -1437,7 +1438,7 @@ def test_a_server_that_reads_its_changed_files_keeps_its_address(
 ) -> None:
     spec = three_servers(daemon, names)
     daemon.containers[0].address = "172.20.0.9"  # so that the lowest free one is not the second's
-    changed = dict.fromkeys(ensure.wanted_nodes(names, spec), content(spec))
+    changed = dict.fromkeys(convergence.wanted_nodes(names, spec), content(spec))
     second = daemon.containers[1].name
     known = {node.name: node.address for node in daemon.containers}
     remember(names, spec, addresses=known, content=changed | {second: "before"})
@@ -1510,7 +1511,7 @@ def test_a_file_of_another_configuration_is_not_given_to_nodes(
     """As after `pulumi up --exclude`; the record would say that the nodes have the wanted one."""
     path = names.node_directory / documents.KUBELET_FILE
     path.write_text("{}")
-    with pytest.raises(ensure.FilesError, match=f"{path} is not of this configuration"):
+    with pytest.raises(convergence.FilesError, match=f"{path} is not of this configuration"):
         run(names, spec)
     assert changes(daemon) == []
     assert store.load(names) is None
@@ -1545,7 +1546,7 @@ def test_what_was_made_is_printed_and_remembered(
     output = json.loads(capfd.readouterr().out)
     assert output["instance"] == daemon.containers[0].id
     assert isinstance(output["seconds"], float), "a rounded one tells tenths"
-    wanted = ensure.wanted_nodes(names, spec)
+    wanted = convergence.wanted_nodes(names, spec)
     assert store.load(names) == Record(
         7, True, identity(spec), spec.document, wanted,
         content=dict.fromkeys(wanted, content(spec)),
@@ -1583,7 +1584,7 @@ def test_an_agent_s_problem_is_no_reason_to_make_the_cluster_anew(
 ) -> None:
     standing(daemon, names, spec)
     daemon.start_fails = True
-    remember(names, spec, content=dict.fromkeys(ensure.wanted_nodes(names, spec), "older"))
+    remember(names, spec, content=dict.fromkeys(convergence.wanted_nodes(names, spec), "older"))
     assert command(names, spec, monkeypatch) == 1
     assert ANEW in capfd.readouterr().err
     for node in daemon.containers:

@@ -1,0 +1,34 @@
+"""kubectl in a server's node: every image of k3s has it, and it needs no kubeconfig."""
+
+from __future__ import annotations
+
+from runtime_observability.host import runner
+
+
+class AgentsError(runner.CommandError):
+    """What is wrong is an agent's: the rest of the cluster works."""
+
+
+def read(unknown: str, *arguments: str, server: str) -> str:
+    """What `kubectl get` prints. Raises AgentsError, which begins with ``unknown``, if it fails."""
+    read = run(server, "get", *arguments)
+    if read.code:
+        raise AgentsError(f"{unknown}: {last_line(read)}. Run `pulumi up` again")
+    return read.stdout
+
+
+def run(server: str, *arguments: str, seconds: float = 30) -> runner.Result:
+    """Runs kubectl in the server's node: every image of k3s has it.
+
+    Raises AgentsError when it does not end within ``seconds``.
+    """
+    try:
+        return runner.run(["docker", "exec", server, "kubectl", *arguments], timeout=seconds)
+    except runner.CommandError as error:
+        raise AgentsError(
+            f"kubectl {arguments[0]} in {server}: {error}. Run `pulumi up` again"
+        ) from None
+
+
+def last_line(kubectl: runner.Result) -> str:
+    return (kubectl.stderr.strip() or "kubectl says nothing").splitlines()[-1]
