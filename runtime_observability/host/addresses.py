@@ -18,7 +18,7 @@ from typing import Any
 from runtime_observability.core import naming
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Record
-from runtime_observability.host import docker, runner
+from runtime_observability.host import docker, lives, runner
 from runtime_observability.host.docker import Owned
 from runtime_observability.host.progress import log
 
@@ -183,7 +183,7 @@ def _moved_away(names: Names, holder: str, reason: str) -> Iterator[None]:
             f"container {holder} has it: run `docker stop {holder}`, then `pulumi up`"
         )
     log(f"{reason}, which {holder} had: {holder} gets another address")
-    given = docker.endpoints(holder)[holder].get(names.network, {}).get("Aliases") or []
+    given = lives.read(holder)[holder].networks.get(names.network, {}).get("Aliases") or []
     aliases = [alias for alias in given if not found.id.startswith(alias)]  # one is from Docker
     runner.run(["docker", "network", "disconnect", names.network, holder]).checked()
     try:

@@ -219,33 +219,6 @@ def containers() -> list[Owned]:
     return _listed(["docker", "ps", "-a", "--no-trunc"], fields)
 
 
-Endpoints = dict[str, dict[str, Any]]
-"""How a container is on each of its networks, by their names."""
-
-
-def endpoints(*containers: str) -> dict[str, Endpoints]:
-    """Those of each of ``containers`` that is there, by its name."""
-    template = '{"name":{{json .Name}},"networks":{{json .NetworkSettings.Networks}}}'
-    shown = runner.run(["docker", "container", "inspect", "--format", template, *containers])
-    found = [json.loads(line) for line in shown.stdout.splitlines() if line.startswith("{")]
-    return {each["name"].lstrip("/"): each["networks"] for each in found}
-
-
-def reached_as(networks: Endpoints) -> frozenset[str]:
-    """A container's names and addresses on ``networks``."""
-    return frozenset(
-        name
-        for network in networks.values()
-        for name in (
-            network.get("IPAddress"),
-            network.get("GlobalIPv6Address"),
-            *(network.get("Aliases") or ()),
-            *(network.get("DNSNames") or ()),
-        )
-        if name
-    )
-
-
 def has_image(image: str) -> bool:
     return runner.run(["docker", "image", "inspect", image]).code == 0
 

@@ -17,8 +17,9 @@ from runtime_observability.core.naming import (
 )
 from runtime_observability.core.stores import NONE, OWN_LABEL, SEARCH_ENGINES
 from runtime_observability.core.wanted import Wanted
-from runtime_observability.host import docker
-from runtime_observability.host.docker import PAUSED, Endpoints, Owned
+from runtime_observability.host import lives
+from runtime_observability.host.docker import PAUSED, Owned
+from runtime_observability.host.lives import Endpoints
 
 _STARTED = ("running", PAUSED)
 """States of a container that has not ended: it is as it was made. Docker starts one that has ended
@@ -96,7 +97,7 @@ def _astray(container: Owned, names: Names, endpoints: Endpoints) -> str:
         return f"not on network {network}"
     if not alias or network not in endpoints:
         return ""
-    known = docker.reached_as({network: endpoints[network]})
+    known = lives.reached_as({network: endpoints[network]})
     return "" if alias in known else f"on network {network} without its alias {alias}"
 
 

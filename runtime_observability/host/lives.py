@@ -1,19 +1,23 @@
-"""When Docker made, started and ended containers, asked for in one call. Read-only."""
+"""When Docker made, started and ended containers, and how each is on its networks: asked for in one
+call. Read-only."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from runtime_observability.core import naming
 from runtime_observability.host import runner
 
+Endpoints = dict[str, dict[str, Any]]
+"""How a container is on each of its networks, by their names."""
 _FORMAT = (
     '{"name":{{json .Name}},"created":{{json .Created}},"restarts":{{.RestartCount}},'
     '"state":{{json .State.Status}},"code":{{.State.ExitCode}},"oom":{{.State.OOMKilled}},'
     '"started":{{json .State.StartedAt}},"ended":{{json .State.FinishedAt}},'
+    '"networks":{{json .NetworkSettings.Networks}},'
     f'"made":{{{{json (index .Config.Labels "{naming.MADE_LABEL}")}}}},'
     f'"store":{{{{json (index .Config.Labels "{naming.STORE_LABEL}")}}}}}}'
 )
@@ -43,6 +47,7 @@ class Life:
     """What MADE_LABEL says; empty for one without it."""
     store: str
     """Where its Jaeger keeps traces; empty for its memory."""
+    networks: Endpoints = field(default_factory=dict, repr=False)
 
     @property
     def again(self) -> bool:
@@ -77,4 +82,20 @@ def _life(shown: dict[str, Any]) -> Life:
         out_of_memory=shown["oom"],
         made=shown["made"],
         store=shown["store"],
+        networks=shown["networks"],
+    )
+
+
+def reached_as(networks: Endpoints) -> frozenset[str]:
+    """A container's names and addresses on ``networks``."""
+    return frozenset(
+        name
+        for network in networks.values()
+        for name in (
+            network.get("IPAddress"),
+            network.get("GlobalIPv6Address"),
+            *(network.get("Aliases") or ()),
+            *(network.get("DNSNames") or ()),
+        )
+        if name
     )

@@ -8,6 +8,7 @@ the collector or the stack's OpenSearch ends by itself.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -106,17 +107,28 @@ class Memory:
 
 
 def read(names: ClusterNames) -> Memory | None:
-    """That of a stack's Jaeger; None where nothing can be missing, or Docker cannot tell.
+    """That of a stack's Jaeger; None where nothing can be missing, or Docker cannot tell."""
+    return of(names, lives(names))
+
+
+def lives(names: ClusterNames) -> dict[str, Life]:
+    """What ``of`` needs of the stack's containers, by name; nothing where Docker cannot tell."""
+    try:
+        return lives_of.read(*crashes_of.parts(names), names.node("server", 0))
+    except (runner.CommandError, ValueError, LookupError, TypeError):
+        return {}
+
+
+def of(names: ClusterNames, known: Mapping[str, Life]) -> Memory | None:
+    """As ``read``, of the lives that are ``known``.
 
     Where Docker has no server of the cluster, it is not known whether the Jaeger took another's
     place.
     """
-    node = names.node("server", 0)
     try:
-        lives = lives_of.read(*crashes_of.parts(names), node)
-        ended = crashes_of.among(lives, names)
-        if (jaeger := lives.get(names.jaeger)) and not jaeger.store:
-            return _of_memory(jaeger, lives.get(node), ended)
+        ended = crashes_of.among(known, names)
+        if (jaeger := known.get(names.jaeger)) and not jaeger.store:
+            return _of_memory(jaeger, known.get(names.node("server", 0)), ended)
     except (runner.CommandError, ValueError, LookupError, TypeError):
         return None
     return Memory(crashes=ended) if ended else None

@@ -37,6 +37,7 @@ from runtime_observability.host import (
     engines,
     jaeger_store,
     k3d,
+    lives,
     memory_loss,
     own_container,
     ownership,
@@ -68,8 +69,7 @@ def observe(
     with ThreadPoolExecutor() as looks:  # each waits for a command, or for the API server
         of_k3d, of_engine = looks.submit(check_k3d), looks.submit(docker.daemon)
         of_containers, of_networks = looks.submit(docker.containers), looks.submit(docker.networks)
-        of_endpoints = looks.submit(docker.endpoints, *docker_drift.aliases(names))
-        of_loss = looks.submit(memory_loss.read, names.of_cluster)
+        of_lives = looks.submit(memory_loss.lives, names.of_cluster)
         of_api = looks.submit(api_drift.find, names, record) if record else None
         of_addresses = looks.submit(addresses.drift, names, record) if record else None
         of_image = looks.submit(is_gone, image)
@@ -105,7 +105,8 @@ def observe(
         drift = [*cluster_drift.find(names, record, containers), *of_addresses.result()]
         drift = drift or of_api.result()
     now = datetime.now(UTC)
-    endpoints = of_endpoints.result()
+    known = of_lives.result()
+    endpoints = {name: life.networks for name, life in known.items()}
     found = docker_drift.find(
         names,
         containers,
@@ -132,7 +133,7 @@ def observe(
         architecture=engine.architecture,
         memory_mib=engine.memory_mib,
         reached_as={
-            name: docker.reached_as(endpoints.get(name, {}))
+            name: lives.reached_as(endpoints.get(name, {}))
             for name in (names.collector, names.jaeger)
             if wanted.exporters
         },
@@ -150,7 +151,7 @@ def observe(
         notices=(
             *(found.reasons if record else ()),
             *(_advise_with(record, names, engine, containers, networks) if record else ()),
-            *advise_on_losses(of_loss.result()),
+            *advise_on_losses(memory_loss.of(names.of_cluster, known)),
             *disk.advise(engine.root),
             *jaeger_store.advise(names.jaeger, containers),
             *ownership.advise_on_added_nodes(names, containers),

@@ -308,17 +308,6 @@ class FakeDaemon:
                 if self._has(name) and self._container(name).state not in ("running", "paused"):
                     return Answer(stderr=f"container {name} is not running\n", code=1)
                 return self._output(name, "top")
-            case ["container", "inspect", "--format", template, *names] if (
-                ".NetworkSettings.Networks" in template
-            ):
-                there = [self._container(name) for name in names if self._has(name)]
-                lines = [
-                    json.dumps({"name": f"/{each.name}", "networks": each.reached})
-                    for each in there
-                ]
-                return Answer(
-                    "".join(f"{line}\n" for line in lines), code=int(len(there) < len(names))
-                )
             case ["inspect", "--format", "{{.Image}}", name]:
                 return Answer(f"sha256:{self._container(name).id}\n")
             case ["inspect", "--format", "{{.State.Status}}", name]:
@@ -460,6 +449,7 @@ class FakeDaemon:
             ("{{.RestartCount}}", str(container.restarts)),
             ("{{json .State.StartedAt}}", json.dumps(container.started)),
             ("{{json .State.FinishedAt}}", json.dumps(container.ended)),
+            ("{{json .NetworkSettings.Networks}}", json.dumps(container.reached)),
             ("{{json .State.Running}}", json.dumps(container.state == "running")),
             *(
                 (f'{{{{json (index .Config.Labels "{key}")}}}}', json.dumps(labels.get(key, "")))

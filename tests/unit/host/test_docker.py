@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runtime_observability.core.naming import Names
-from runtime_observability.host import docker, runner
+from runtime_observability.host import docker, lives, runner
 from runtime_observability.host.docker import Daemon, Owned
 from tests.fakes.daemon import FakeDaemon
 
@@ -174,9 +174,9 @@ def test_a_container_is_known_by_its_names_and_addresses(daemon: FakeDaemon) -> 
             "two": {"IPAddress": "", "GlobalIPv6Address": "", "Aliases": ["other"]},
         },
     )
-    found = docker.endpoints("it", "absent")
+    found = lives.read("it", "absent")
     assert found.keys() == {"it"}
-    assert docker.reached_as(found["it"]) == {
+    assert lives.reached_as(found["it"].networks) == {
         "172.20.0.3", "fd00::3", "it", "otel-collector", "0123456789ab", "other",
     }  # fmt: skip
 
