@@ -64,14 +64,14 @@ def _outcome(drift: str, names: Names, spec: ClusterSpec, observed: Observation)
     if not record or record.never_complete:
         return _REPAIRED
     before = ClusterSpec.read(record.spec)
-    servers, gone = _servers(names, before), _gone_servers(names, record, observed)
+    servers, gone = _servers(names, before), _gone_servers(names, before, observed)
     if drift in gone and len(gone) == len(servers):
         return "up creates the cluster anew, without its workloads"
     if transition(before, spec).replaces:
         return _REPAIRED
     if drift in gone:
         return "up leaves the cluster as it is, because no server is added to one that stands"
-    if servers[1:] and drift == observation.unknown(servers[0]):
+    if before.has_etcd and drift == observation.unknown(servers[0]):
         return "up leaves the cluster as it is, and tells how that one joins again"
     unwanted = range(spec.config["agents"], before.config["agents"])
     if any(drift.startswith(f"node {names.node('agent', index)} ") for index in unwanted):
@@ -83,10 +83,9 @@ def _servers(names: Names, spec: ClusterSpec) -> list[str]:
     return [names.node("server", index) for index in range(spec.config["servers"])]
 
 
-def _gone_servers(names: Names, record: Record, observed: Observation) -> set[str]:
+def _gone_servers(names: Names, spec: ClusterSpec, observed: Observation) -> set[str]:
     """The drift of the servers that are gone."""
-    servers = _servers(names, ClusterSpec.read(record.spec))
-    return set(map(observation.gone, servers)) & set(observed.drift)
+    return set(map(observation.gone, _servers(names, spec))) & set(observed.drift)
 
 
 def _change(
@@ -97,7 +96,7 @@ def _change(
     if record is None:
         return _change_of_an_unknown_cluster(names, spec, observed)
     before = ClusterSpec.read(record.spec)
-    if len(_gone_servers(names, record, observed)) == before.config["servers"]:
+    if len(_gone_servers(names, before, observed)) == before.config["servers"]:
         return []  # no node is left that a change could keep
     change = transition(before, spec)
     changed = "; ".join(spec_changes.changes(record.spec, spec.document, settings.secret_keys))

@@ -20,6 +20,9 @@ if TYPE_CHECKING:  # its library takes longer to load than everything else here
     from runtime_observability.core.settings.model import Settings
 
 _LOOPBACK = {"localhost", "127.0.0.1"}
+_DATASTORES = ("--datastore-endpoint", "K3S_DATASTORE_ENDPOINT")
+_IN_THE_NODE = ("", "sqlite")
+"""k3s' datastores that are files of the node, by what is before ``:`` (kine pkg/endpoint)."""
 _EVERYWHERE = ["server:*", "agent:*"]
 """k3d's filter for all nodes, agents or not."""
 
@@ -90,6 +93,30 @@ class ClusterSpec:
         """Whether k3s brings a CNI; without one, nodes are Ready when the user has added one."""
         arguments = self.config["options"]["k3s"]["extraArgs"]
         return NO_NETWORK_PLUGIN not in (entry["arg"] for entry in arguments)
+
+    @property
+    def given(self) -> list[tuple[str, str]]:
+        """The names and values of k3s' arguments and of the nodes' variables."""
+        arguments = (entry["arg"] for entry in self.config["options"]["k3s"]["extraArgs"])
+        texts = [*arguments, *(entry["envVar"] for entry in self.config["env"])]
+        return [(name, value) for name, _, value in (text.partition("=") for text in texts)]
+
+    @property
+    def outside_datastore(self) -> str:
+        """The setting that keeps the cluster in a datastore outside of its nodes; empty: none."""
+        return next(
+            (
+                setting
+                for setting, value in self.given
+                if setting in _DATASTORES and value.partition(":")[0] not in _IN_THE_NODE
+            ),
+            "",
+        )
+
+    @property
+    def has_etcd(self) -> bool:
+        """Whether the servers keep the cluster in an etcd of their own."""
+        return bool(self.config["servers"] > 1 and not self.outside_datastore)
 
 
 def published(entry: Mapping[str, Any]) -> Port:

@@ -36,14 +36,15 @@ _START = "Starting k3s "
 
 
 def cures(logs: Mapping[str, str], servers: Sequence[str]) -> Iterator[str]:
-    """``logs``: those of nodes, and of their containerd, by name; ``servers``: the first one first,
-    all that the cluster has."""
+    """``logs``: those of nodes, and of their containerd, by name; ``servers``: those of the nodes
+    that are servers, the first one first."""
+    now = {name: log.rpartition(_START)[2] for name, log in logs.items()}
     refusals = map(_BY_WEBHOOK.search, logs.values())
     for webhook in sorted({refusal["webhook"] for refusal in refusals if refusal}):
         yield f"{webhook}: {_WEBHOOK_CURE}"
-    if any(_ROTATED in log for log in logs.values()):
+    if any(_ROTATED in log for log in now.values()):
         yield _ROTATED_CURE
-    if servers[1:] and _REMOVED in logs.get(servers[0], "").rpartition(_START)[2]:
+    if servers[1:] and _REMOVED in now[servers[0]]:
         yield rejoin(servers)
     if any(map(_NO_INOTIFY.search, logs.values())):
         yield _INOTIFY_CURE

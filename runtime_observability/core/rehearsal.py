@@ -13,12 +13,9 @@ from runtime_observability.core.naming import Names
 from runtime_observability.core.settings.node_extras import DATA_FOLDER, has_workloads
 
 _RANGES = ("--cluster-cidr", "--service-cidr")
-_DATASTORES = ("--datastore-endpoint", "K3S_DATASTORE_ENDPOINT")
 _DATA_FOLDERS = ("--data-dir", "K3S_DATA_DIR")
 _STATIC_PODS = "pod-manifest-path"
 """The kubelet's argument for another folder of static pods."""
-_IN_THE_NODE = ("", "sqlite")
-"""k3s' datastores that are files of the node, by what is before ``:`` (kine pkg/endpoint)."""
 
 
 def not_shown(spec: ClusterSpec, names: Names, subnets: Collection[IPv4Network]) -> Iterator[str]:
@@ -26,13 +23,13 @@ def not_shown(spec: ClusterSpec, names: Names, subnets: Collection[IPv4Network])
 
     ``subnets`` are those of the stack's network, on which the rehearsal is not.
     """
-    for setting, value in _given(spec):
-        if setting in _DATASTORES and value.partition(":")[0] not in _IN_THE_NODE:
-            yield (
-                f"is not rehearsed: {setting} keeps the cluster in a datastore outside of its "
-                "nodes, where the rehearsal would begin one, and k3s lets no cluster with another "
-                "token into a datastore that is in use"
-            )
+    if setting := spec.outside_datastore:
+        yield (
+            f"is not rehearsed: {setting} keeps the cluster in a datastore outside of its nodes, "
+            "where the rehearsal would begin one, and k3s lets no cluster with another token into "
+            "a datastore that is in use"
+        )
+    for setting, value in spec.given:
         for text in value.split(",") if setting in _RANGES else ():
             for subnet in subnets:
                 if _overlap(text, subnet):
@@ -41,14 +38,6 @@ def not_shown(spec: ClusterSpec, names: Names, subnets: Collection[IPv4Network])
                         f"{names.network} ({subnet}), and its nodes would reach nothing there. "
                         "Choose another range"
                     )
-
-
-def _given(spec: ClusterSpec) -> Iterator[tuple[str, str]]:
-    """The names and values of k3s' arguments and of the nodes' variables."""
-    arguments = (entry["arg"] for entry in spec.config["options"]["k3s"]["extraArgs"])
-    for text in (*arguments, *(entry["envVar"] for entry in spec.config["env"])):
-        name, _, value = text.partition("=")
-        yield name, value
 
 
 def _overlap(text: str, subnet: IPv4Network) -> bool:
@@ -103,9 +92,8 @@ def configuration(
 
 
 def _has_workloads(volume: str, spec: ClusterSpec) -> bool:
-    given = list(_given(spec))
-    folders = [value for name, value in given if name in _DATA_FOLDERS] or [DATA_FOLDER]
-    arguments = [value.partition("=") for name, value in given if name == "--kubelet-arg"]
+    folders = [value for name, value in spec.given if name in _DATA_FOLDERS] or [DATA_FOLDER]
+    arguments = [value.partition("=") for name, value in spec.given if name == "--kubelet-arg"]
     static_pods = [path for flag, _, path in arguments if flag.lstrip("-") == _STATIC_PODS]
     return any(has_workloads(volume, folder, static_pods) for folder in folders)
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from runtime_observability.core import node_cures, observation
+from runtime_observability.core import observation
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Record
 from runtime_observability.core.transition import named_by_docker
-from runtime_observability.host import api_server, k3d, kubeconfig
+from runtime_observability.host import api_server, kubeconfig
 from runtime_observability.host.api_server import ApiServer
 from runtime_observability.host.http import httpx
 
 HUNG = "its kubelet does not report"
-_NOT_JOINED = "it is not in Kubernetes"
+NOT_JOINED = "it is not in Kubernetes"
 _REPORT_SECONDS = 20
 """A kubelet reports every 10 s, and Kubernetes looks every 5 s."""
 
@@ -57,7 +57,7 @@ def reasons_to_restart(
     file: Path,
     nodes: Sequence[str],
     config: Mapping[str, Any],
-    servers: Sequence[str],
+    servers: Collection[str],
     has_started: Callable[[str], bool],
 ) -> dict[str, str]:
     """By node; ``file`` is the kubeconfig.
@@ -65,8 +65,7 @@ def reasons_to_restart(
     A server that has not ``has_started`` may still join, and a kubelet still report. k3s signs its
     credentials for a year and renews them only when it starts (docs.k3s.io/cli/certificate); a node
     joins only then, too. Takes 20 s longer where a kubelet does not report: one that was paused
-    reports again by then. Raises CurableError for the first of several servers, which joins no more
-    by itself.
+    reports again by then.
     """
     try:
         with ApiServer(file) as api:
@@ -79,9 +78,7 @@ def reasons_to_restart(
         return {}  # the wait for the cluster has the reason
     silent = dict.fromkeys(filter(has_started, quiet), HUNG)
     gone = [name for name in lacks if name not in servers or has_started(name)]
-    if servers[1:] and servers[0] in gone:
-        raise k3d.CurableError(f"{servers[0]}: {_NOT_JOINED}.\n{node_cures.rejoin(servers)}")
-    return silent | dict.fromkeys(gone, _NOT_JOINED)
+    return silent | dict.fromkeys(gone, NOT_JOINED)
 
 
 def hung(file: Path, nodes: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
-from runtime_observability.core import cluster_spec, documents, naming, transition
+from runtime_observability.core import cluster_spec, documents, naming, node_cures, transition
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Record
@@ -254,11 +254,16 @@ class Convergence:
     def reasons_to_restart(
         self, present: Sequence[str], has_started: Callable[[str], bool]
     ) -> dict[str, str]:
+        """By node. Raises CurableError for the first server of an etcd, which would not join."""
         kubeconfig.write(self.names)
         servers = self.nodes[: self.spec.config["servers"]]
-        return api_drift.reasons_to_restart(
+        reasons = api_drift.reasons_to_restart(
             self.names.kubeconfig, present, self.spec.config, servers, has_started
         )
+        if self.spec.has_etcd and reasons.get(servers[0]) == api_drift.NOT_JOINED:
+            cure = node_cures.rejoin(servers)
+            raise k3d.CurableError(f"{servers[0]}: {api_drift.NOT_JOINED}.\n{cure}")
+        return reasons
 
     def start(self, stopped: Sequence[str], present: Sequence[str]) -> None:
         """Starts nodes that are stopped, with the files of now, and waits for all ``present``.

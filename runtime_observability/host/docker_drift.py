@@ -35,7 +35,7 @@ class DockerDrift:
     person has stopped without ending it, and can let go on."""
 
 
-def aliases(names: Names) -> dict[str, str]:
+def _aliases(names: Names) -> dict[str, str]:
     """By which name others find a container of the stack on its network."""
     return {
         names.collector: COLLECTOR_ALIAS,
@@ -54,8 +54,10 @@ def find(
     made_now: str,
 ) -> DockerDrift:
     """``containers`` and ``networks`` are all that Docker has, ``endpoints`` those of the
-    containers that have ``aliases``; ``made_now``: MADE_LABEL of what is made again. A Jaeger of
-    another store has never had an OpenSearch or a retention of its own."""
+    containers that others find by an alias; ``made_now``: MADE_LABEL of what is made again.
+
+    A Jaeger of another store has never had an OpenSearch or a retention of its own.
+    """
     own = {found.name: found for found in (*containers, *networks) if found.owner == names.owner}
     jaeger = own.get(names.jaeger)
     store = [names.open_search] if jaeger is None or jaeger.store == OWN_LABEL else []
@@ -92,7 +94,7 @@ def find(
 def _astray(container: Owned, names: Names, endpoints: Endpoints) -> str:
     """Why others do not find it on the stack's network; empty if they do. Somebody who connects it
     by hand (`docker network connect`) gives it no alias, unless it is asked for."""
-    network, alias = names.network, aliases(names).get(container.name, "")
+    network, alias = names.network, _aliases(names).get(container.name, "")
     if not container.is_on(network):
         return f"not on network {network}"
     if not alias or network not in endpoints:

@@ -47,6 +47,7 @@ _ERROR = re.compile(r"level=(fatal|error) (?!msg=\"Failed to run tools container
 _LOGGED = re.compile(r'time="[^"]*" level=(?P<level>\w+) msg="(?P<text>.*)"\Z')
 _HINT = re.compile(r"(You can now use it like this|kubectl cluster-info|export KUBECONFIG=)")
 """k3d's advice on its own kubeconfig, which does not apply: the stack has another one."""
+_VERSION_SECONDS = 10
 _CHECK_SECONDS = 2
 _DEAD_SECONDS = 8
 """A node without a k3s process for this long has failed: its entrypoint starts k3s only once. One
@@ -88,12 +89,18 @@ def message(line: str) -> str:
     return text if match["level"] == "info" else f"{match['level']}: {text}"
 
 
-def version(seconds: float) -> str:
-    """What `k3d version` prints. Raises CommandError where it fails or takes longer."""
+def version() -> str:
+    """k3d's own, such as 5.9.0 or 5.9.0-rc.1; empty where it does not tell one.
+
+    Raises CommandError where k3d fails or does not end.
+    """
     # Else it hangs with a daemon, or fails for want of its certificates.
     nowhere = {k: v for k, v in os.environ.items() if not k.startswith("DOCKER_")}
     nowhere["DOCKER_HOST"] = "unix:///dev/null"
-    return runner.run(["k3d", "version"], timeout=seconds, environment=nowhere).checked()
+    argv = ["k3d", "version"]
+    shown = runner.run(argv, timeout=_VERSION_SECONDS, environment=nowhere).checked()
+    found = re.search(r"^k3d version v(\d+\.\d+\.\d+\S*)", shown, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def exit_error(code: int, log: str) -> str:

@@ -4,7 +4,7 @@ call. Read-only."""
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -47,7 +47,7 @@ class Life:
     """What MADE_LABEL says; empty for one without it."""
     store: str
     """Where its Jaeger keeps traces; empty for its memory."""
-    networks: Endpoints = field(default_factory=dict, repr=False)
+    networks: Endpoints
 
     @property
     def again(self) -> bool:

@@ -18,10 +18,7 @@ def read(unknown: str, *arguments: str, server: str) -> str:
 
 
 def run(server: str, *arguments: str, seconds: float = 30) -> runner.Result:
-    """Runs kubectl in the server's node: every image of k3s has it.
-
-    Raises AgentsError when it does not end within ``seconds``.
-    """
+    """Raises AgentsError when kubectl does not end within ``seconds``."""
     try:
         return runner.run(["docker", "exec", server, "kubectl", *arguments], timeout=seconds)
     except runner.CommandError as error:

@@ -50,8 +50,6 @@ from runtime_observability.host.docker import ClusterNodes, Owned
 from runtime_observability.host.files import nearest_folder
 from runtime_observability.host.memory_loss import Memory
 
-_K3D_SECONDS = 10
-
 
 def observe(
     names: Names,
@@ -150,7 +148,12 @@ def observe(
         trace_store_servers=trace_store_servers,
         notices=(
             *(found.reasons if record else ()),
-            *(_advise_with(record, names, engine, containers, networks) if record else ()),
+            *(
+                ownership.advise_on_another_daemon(names, record, engine, [*containers, *networks])
+                if record
+                else ()
+            ),
+            *(addresses.advise(names, record, networks) if record else ()),
             *advise_on_losses(memory_loss.of(names.of_cluster, known)),
             *disk.advise(engine.root),
             *jaeger_store.advise(names.jaeger, containers),
@@ -158,20 +161,6 @@ def observe(
         ),
         today=now.date(),
     )
-
-
-def _advise_with(
-    record: Record,
-    names: Names,
-    engine: docker.Daemon,
-    containers: Sequence[Owned],
-    networks: Sequence[Owned],
-) -> list[str]:
-    found = [*containers, *networks]
-    return [
-        *ownership.advise_on_another_daemon(names, record, engine, found),
-        *addresses.advise(names, record, networks),
-    ]
 
 
 def _trace_store(names: Names, containers: Sequence[Owned]) -> tuple[str, tuple[str, ...], str]:
@@ -251,12 +240,12 @@ def check_k3d() -> list[Problem]:
     if not shutil.which("k3d"):
         return [Problem("k3d", "not on PATH", cure=cure)]
     try:
-        shown = k3d.version(_K3D_SECONDS)
+        version = k3d.version()
     except runner.CommandError as error:
         return [Problem("k3d", str(error), cure=cure)]
-    found = re.search(r"k3d version v(\d+\.\d+\.\d+)", shown)
-    if found and Version.parse(found[1]) < OLDEST_K3D:
-        return [Problem("k3d", f"{found[1]} is too old", f"the minimum is {OLDEST_K3D}", cure)]
+    number = re.split(r"[^\d.]", version)[0]
+    if number and Version.parse(number) < OLDEST_K3D:
+        return [Problem("k3d", f"{number} is too old", f"the minimum is {OLDEST_K3D}", cure)]
     return []
 
 

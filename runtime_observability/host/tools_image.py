@@ -13,7 +13,6 @@ from runtime_observability.host import docker, k3d, runner
 from runtime_observability.host.progress import log
 
 _PULL_SECONDS = 600
-_K3D_SECONDS = 10
 _OWN = "ghcr.io/k3d-io/k3d-tools"
 """k3d's own, with its version as the tag (k3d v5.9.0 pkg/types/images.go)."""
 
@@ -42,6 +41,6 @@ def provide(image: str) -> None:
 
 
 def _of_k3d() -> str:
-    """Empty where k3d's version does not tell it, as of one that was built from its source."""
-    found = re.search(r"k3d version v(\d+\.\d+\.\d+)$", k3d.version(_K3D_SECONDS), re.MULTILINE)
-    return f"{_OWN}:{found[1]}" if found else ""
+    """Empty where k3d is no release: which one that takes is not known."""
+    version = k3d.version()
+    return f"{_OWN}:{version}" if re.fullmatch(r"[\d.]+", version) else ""

@@ -135,6 +135,22 @@ def test_a_filter_selects_as_k3ds_does(node_filter: str, selected: list[str]) ->
     ] == selected
 
 
+@pytest.mark.parametrize(
+    ("settings", "has_etcd"),
+    [
+        ({}, False),
+        ({"servers": 3}, True),
+        ({"servers": 3, "k3sArgs": ["--datastore-endpoint=sqlite://@server:*"]}, True),
+        ({"servers": 3, "k3sArgs": ["--datastore-endpoint=https://etcd:2379@server:*"]}, False),
+        ({"servers": 3, "nodeEnvironment": {"K3S_DATASTORE_ENDPOINT": "nats://nats"}}, False),
+    ],
+)
+def test_several_servers_have_an_etcd_unless_their_datastore_is_elsewhere(
+    settings: dict[str, Any], has_etcd: bool
+) -> None:
+    assert spec_of(**settings).has_etcd is has_etcd
+
+
 # --- the rehearsal's configuration ----------------------------------------------------------------
 
 

@@ -351,12 +351,16 @@ def test_a_token_that_was_rotated_is_told_with_the_cure(
         "reconcile with local datastore: bootstrap data already found and encrypted with different "
         'token"\n'
     )
-    watch = NodeWatch([daemon.node(names, log=HEALTHY + fatal).name])
+    node = daemon.node(names, log=HEALTHY + fatal)
+    watch = NodeWatch([node.name])
     watch.check()
     cure = reasons(watch)[-1]
     assert "`k3s token rotate`" in cure
     assert "/etc/rancher/k3s/config.yaml" in cure
     assert isinstance(watch.error("it failed"), k3d.CurableError)
+    node.log += 'level=info msg="Starting k3s v1.36.3+k3s1 (abc)"\n'
+    check_later(watch, clock, 2)
+    assert "`k3s token rotate`" not in reasons(watch)[-1], "the cure was followed"
 
 
 @pytest.mark.parametrize(

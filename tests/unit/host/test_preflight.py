@@ -26,7 +26,7 @@ from runtime_observability.core.observation import GENERATION_LATER, Observation
 from runtime_observability.core.problem import Problem
 from runtime_observability.core.transition import Transition, transition
 from runtime_observability.core.wanted import Wanted
-from runtime_observability.host import cluster_lock, preflight, runner, store
+from runtime_observability.host import cluster_lock, k3d, preflight, runner, store
 from runtime_observability.host.preflight import observe
 from tests.configuration import parsed, spec_of
 from tests.fakes.daemon import FakeDaemon
@@ -110,7 +110,7 @@ def test_no_k3d_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_k3d_that_hangs_is_refused(daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight, "_K3D_SECONDS", 0.1)
+    monkeypatch.setattr(k3d, "_VERSION_SECONDS", 0.1)
     daemon.executables.script("k3d", "#!/bin/sh\nexec /bin/sleep 60\n")
     (problem,) = map(str, preflight.check_k3d())
     assert problem.startswith("k3d: `k3d version` did not finish within 0.1 s. Install k3d")
@@ -120,7 +120,7 @@ def test_a_daemon_that_hangs_is_no_problem_of_k3d(
     daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`k3d version` asks the daemon that it finds, and hangs with it."""
-    monkeypatch.setattr(preflight, "_K3D_SECONDS", 5)
+    monkeypatch.setattr(k3d, "_VERSION_SECONDS", 5)
     monkeypatch.setenv("DOCKER_HOST", "unix:///run/hanging.sock")
     monkeypatch.setitem(runner.variables, "DOCKER_HOST", "unix:///run/hanging.sock")
     daemon.executables.script(
