@@ -138,6 +138,10 @@ class BackendsGuard(pulumi.ComponentResource):
 
     The engine deletes what depends on a resource before that, and the rest in the order of its
     state: `ClusterGuard`, which no container waits for, may refuse when they are gone.
+
+    Unlike at the cluster's first note, there may be nodes when this one is made. A run that is
+    killed in that moment leaves it, and a state without its maker: what removes it is in the state
+    before.
     """
 
     def __init__(
@@ -152,7 +156,13 @@ class BackendsGuard(pulumi.ComponentResource):
         super().__init__("runtime-observability:index:BackendsGuard", name, None, opts)
         after = pulumi.ResourceOptions(parent=self, depends_on=list(containers))
         hold = _hold(f"{name}-hold", args, network, BACKENDS_NOTE, opts=after)
-        last = pulumi.ResourceOptions(parent=self, depends_on=[hold])
+        release = _commands.guard(
+            f"{name}-release",
+            ["release_cluster.sh"],
+            {"DIRECTORY": args.directory, "NOTE": BACKENDS_NOTE},
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[hold]),
+        )
+        last = pulumi.ResourceOptions(parent=self, depends_on=[release])
         _keep(f"{name}-keep", args, BACKENDS_NOTE, opts=last)
         self.register_outputs({})
 

@@ -57,6 +57,15 @@ def test_destroy_right_after_a_kill_leaves_nothing(absent: Stack) -> None:
     assert absent.state == {}
 
 
+def test_destroy_takes_back_a_note_whose_maker_was_killed(doomed: Stack) -> None:
+    """A kill while `backends-guard-keep` runs: its note is there, and the state lacks it."""
+    doomed.pulumi("state", "delete", doomed.state["backends-guard-keep"]["urn"], "--yes")
+    assert (doomed.directory / "backends.kept").exists()
+    doomed.destroy()
+    assert doomed.left_overs() == set()
+    assert doomed.state == {}
+
+
 def test_destroy_goes_on_where_a_killed_destroy_ended(doomed: Stack) -> None:
     running = doomed.start("destroy", "--yes", "--skip-preview")
     until(

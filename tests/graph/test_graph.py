@@ -272,11 +272,15 @@ def test_jaeger_stays_where_a_network_is_not_replaced(any_run: Run) -> None:
     """What refuses is deleted before the containers in any order of the state, and in a destroy
     after the note."""
     keep, hold = any_run["backends-guard-keep"], any_run["backends-guard-hold"]
+    release = any_run["backends-guard-release"]
     assert {"jaeger-container", "collector-container"} <= any_run.before("backends-guard-hold")
     assert any_run["network-network"].urn in hold.property_dependencies["triggers"]
-    assert hold.urn in keep.dependencies
+    assert hold.urn in release.dependencies
+    assert release.urn in keep.dependencies, "a run killed while it is made leaves a note for good"
+    assert release.inputs["delete"] == keep.inputs["delete"]
     replaced = {any_run[name].urn for name in ("network-network", "backends-guard-hold")}
-    assert all(replaced.isdisjoint(urns) for urns in keep.property_dependencies.values())
+    for stays in (keep, release):
+        assert all(replaced.isdisjoint(urns) for urns in stays.property_dependencies.values())
 
 
 @pytest.mark.parametrize(
@@ -320,6 +324,7 @@ def test_guards_make_nothing_and_others_delete_nothing(any_run: Run) -> None:
         "cluster-guard-hold": "true",
         "cluster-guard-keep": _commands.in_turn(["keep_cluster.sh"]),
         "backends-guard-hold": "true",
+        "backends-guard-release": "true",
         "backends-guard-keep": _commands.in_turn(["keep_cluster.sh"]),
     }
     for command in any_run.of_type(COMMAND):

@@ -265,6 +265,11 @@ def test_a_command_has_these_inputs_and_no_other(stack: Run) -> None:
             [NETWORK_ID],
             CLUSTER | {"NETWORK": NETWORK_ID, "NOTE": "backends.kept"},
         ),
+        "backends-guard-release": guard(
+            ["release_cluster.sh"],
+            [],
+            {"DIRECTORY": str(NAMES.directory), "NOTE": "backends.kept"},
+        ),
         "backends-guard-keep": guard(
             ["release_cluster.sh"],
             [],
