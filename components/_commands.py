@@ -84,27 +84,36 @@ def guard(
     scripts: Sequence[str],
     environment: Mapping[str, pulumi.Input[str]],
     *,
-    create: str = "true",
+    create: Sequence[str] = (),
     stdin: pulumi.Input[str] | None = None,
     triggers: Sequence[Any] = (),
     opts: pulumi.ResourceOptions,
 ) -> local.Command:
-    """A Command whose delete runs ``scripts``, and that makes nothing that could fail halfway.
+    """A Command whose delete runs ``scripts``, and that makes nothing that could fail halfway: at
+    most a file, by the scripts ``create``.
 
     It is in the state before anything that depends on it exists, so an interrupted create, a
     replacement and a destroy all end in the same delete.
+
+    The scripts are in its environment, because an error quotes the command before its reason.
     """
+    texts = {"DELETE": in_turn(scripts), **({"CREATE": in_turn(create)} if create else {})}
     return local.Command(
         name,
-        create=create,
-        delete=in_turn(scripts),
+        create=_run("CREATE") if create else "true",
+        delete=_run("DELETE"),
         stdin=stdin,
-        environment=_environment(environment),
+        environment=_environment({**environment, **texts}),
         triggers=list(triggers),
         logging=local.Logging.STDERR,
         add_previous_output_in_env=False,
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(delete_before_replace=True)),
     )
+
+
+def _run(variable: str) -> str:
+    """The command that runs the shell text in ``variable``."""
+    return f'eval "${variable}"'
 
 
 def python(

@@ -242,7 +242,7 @@ def _keep(
             "DIGEST": digest,
             **_commands.generation_variable(args.generation),
         },
-        create=_commands.in_turn(["keep_cluster.sh"]),
+        create=["keep_cluster.sh"],
         opts=opts,
     )
 

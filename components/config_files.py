@@ -3,23 +3,10 @@
 from __future__ import annotations
 
 import pulumi
-from pulumi_command import local
 
 from runtime_observability.core.args import ConfigFilesArgs
-from runtime_observability.host import runner
 
 from . import _commands
-
-_FUNCTIONS = runner.script(runner.FUNCTIONS)
-_WRITE = f"""set -eu
-{_FUNCTIONS}
-put "$DIRECTORY/$FILE"
-"""
-_REMOVE = f"""set -eu
-{_FUNCTIONS}
-remove "$DIRECTORY/$FILE"
-rmdir "$DIRECTORY" 2>/dev/null || :
-"""
 
 
 class ConfigFiles(pulumi.ComponentResource):
@@ -34,19 +21,18 @@ class ConfigFiles(pulumi.ComponentResource):
     ) -> None:
         super().__init__("runtime-observability:index:ConfigFiles", name, None, opts)
         written = [
-            local.Command(
+            _commands.guard(
                 f"{name}-{file}",
-                create=_WRITE,
-                delete=_REMOVE,
-                stdin=text,
-                environment={
+                ["remove_file.sh"],
+                {
                     "DIRECTORY": args.directory,
                     "FILE": file,
                     **_commands.generation_variable(args.generation),
                 },
+                create=["write_file.sh"],
+                stdin=text,
                 triggers=[f"{args.directory}/{file}"],
-                add_previous_output_in_env=False,
-                opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+                opts=pulumi.ResourceOptions(parent=self),
             )
             for file, text in args.files.items()
         ]

@@ -37,7 +37,7 @@ class StackGuard(pulumi.ComponentResource):
                 "KEPT_VOLUMES": " ".join(args.kept_volumes),
                 **({"KEPT_ELSEWHERE": args.kept_elsewhere} if args.kept_elsewhere else {}),
             },
-            create=_commands.in_turn(["claim_stack.sh"]),
+            create=["claim_stack.sh"],
             opts=pulumi.ResourceOptions(
                 parent=self,
                 hooks=pulumi.ResourceHookBinding(

@@ -277,7 +277,7 @@ def test_jaeger_stays_where_a_network_is_not_replaced(any_run: Run) -> None:
     assert any_run["network-network"].urn in hold.property_dependencies["triggers"]
     assert hold.urn in release.dependencies
     assert release.urn in keep.dependencies, "a run killed while it is made leaves a note for good"
-    assert release.inputs["delete"] == keep.inputs["delete"]
+    assert deletes(release) == deletes(keep)
     replaced = {any_run[name].urn for name in ("network-network", "backends-guard-hold")}
     for stays in (keep, release):
         assert all(replaced.isdisjoint(urns) for urns in stays.property_dependencies.values())
@@ -316,23 +316,36 @@ def test_the_cluster_is_replaced_for_its_spec_alone(default: Run) -> None:
 # --- commands -------------------------------------------------------------------------------------
 
 
+def deletes(command: Resource) -> str:
+    """The scripts that its delete runs."""
+    return command.environment.get("DELETE", "")
+
+
 def test_guards_make_nothing_and_others_delete_nothing(any_run: Run) -> None:
-    guards = {
+    guards: dict[str, str | None] = {
         "stack-sweep": _commands.in_turn(["claim_stack.sh"]),
-        "network-detach": "true",
-        "cluster-guard-sweep": "true",
-        "cluster-guard-hold": "true",
+        "network-detach": None,
+        "cluster-guard-sweep": None,
+        "cluster-guard-hold": None,
         "cluster-guard-keep": _commands.in_turn(["keep_cluster.sh"]),
-        "backends-guard-hold": "true",
-        "backends-guard-release": "true",
+        "backends-guard-hold": None,
+        "backends-guard-release": None,
         "backends-guard-keep": _commands.in_turn(["keep_cluster.sh"]),
     }
     for command in any_run.of_type(COMMAND):
         if command.name in guards:
-            assert command.inputs["create"] == guards[command.name]
-            assert command.inputs["delete"]
+            assert command.environment.get("CREATE") == guards[command.name]
+            assert (command.inputs["create"] == "true") is (guards[command.name] is None)
+            assert deletes(command)
         elif not command.name.startswith("files-"):
             assert "delete" not in command.inputs, command.name
+
+
+def test_an_error_of_a_guard_quotes_no_script(any_run: Run) -> None:
+    """Of a Command that fails Pulumi shows the text first, and then its reason."""
+    for command in any_run.of_type(COMMAND):
+        for key in ("create", "delete"):
+            assert "\n" not in command.inputs.get(key, "") or command.name == "rehearsal-run"
 
 
 def test_a_delete_asks_no_more_than_docker(any_run: Run) -> None:
@@ -341,8 +354,8 @@ def test_a_delete_asks_no_more_than_docker(any_run: Run) -> None:
         if "delete" in command.inputs:
             assert "dir" not in command.inputs
             assert "PYTHON" not in command.environment
-            assert "python" not in command.inputs["delete"]
-            assert str(PROJECT) not in command.inputs["delete"]
+            assert "python" not in deletes(command)
+            assert str(PROJECT) not in deletes(command)
 
 
 def test_values_are_in_the_environment_and_not_in_the_text(default: Run, lab: Run) -> None:
@@ -352,13 +365,14 @@ def test_values_are_in_the_environment_and_not_in_the_text(default: Run, lab: Ru
             continue
         other = lab[command.name]
         assert command.inputs["create"] == other.inputs["create"]
-        assert command.inputs.get("delete") == other.inputs.get("delete")
+        assert command.environment.get("CREATE") == other.environment.get("CREATE")
+        assert deletes(command) == deletes(other)
 
 
 def test_a_delete_has_every_value_that_it_asks_for(any_run: Run) -> None:
     for command in any_run.of_type(COMMAND):
         for name in ("OWNER", "STACK", "CLUSTER", "NETWORK", "DIRECTORY", "FILE"):
-            if f"${name}" in command.inputs.get("delete", ""):
+            if f"${name}" in deletes(command):
                 assert command.environment[name], f"{name} of {command.name}"
 
 

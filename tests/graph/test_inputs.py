@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components import _commands, _orphans, config_files
+from components import _commands, _orphans
 from runtime_observability.core import compatibility, documents, support
 from runtime_observability.core.naming import SPEC_LABEL, Names
 from runtime_observability.core.observation import Observation, Record
@@ -184,24 +184,23 @@ def python(
     }
 
 
-def guard(scripts: list[str], triggers: list[Any], environment: dict[str, str]) -> dict[str, Any]:
+def guard(
+    scripts: list[str], triggers: list[Any], environment: dict[str, str], create: str = ""
+) -> dict[str, Any]:
+    made = {"CREATE": _commands.in_turn([create])} if create else {}
+    deleted = {"DELETE": _commands.in_turn(scripts)}
     return LOGGED | {
-        "create": "true",
-        "delete": _commands.in_turn(scripts),
-        "environment": environment | DAEMON,
+        "create": 'eval "$CREATE"' if create else "true",
+        "delete": 'eval "$DELETE"',
+        "environment": environment | made | deleted | DAEMON,
         "triggers": triggers,
     }
 
 
 def file(name: str) -> dict[str, Any]:
     folder = str(NAMES.node_directory)
-    return {
-        "addPreviousOutputInEnv": False,
-        "create": config_files._WRITE,
-        "delete": config_files._REMOVE,
-        "environment": {"DIRECTORY": folder, "FILE": name, "GENERATION": "7"},
-        "triggers": [f"{folder}/{name}"],
-    }
+    environment = {"DIRECTORY": folder, "FILE": name, "GENERATION": "7"}
+    return guard(["remove_file.sh"], [f"{folder}/{name}"], environment, "write_file.sh")
 
 
 def test_a_command_has_these_inputs_and_no_other(stack: Run) -> None:
@@ -220,8 +219,8 @@ def test_a_command_has_these_inputs_and_no_other(stack: Run) -> None:
                 "CLAIM": CLAIM,
                 "KEPT_VOLUMES": f"{NAMES.traces} {NAMES.open_search_traces}",
             },
-        )
-        | {"create": _commands.in_turn(["claim_stack.sh"])},
+            "claim_stack.sh",
+        ),
         "network-detach": guard(
             ["refuse_alone.sh", "detach_network.sh"],
             [NETWORK_ID],
@@ -258,8 +257,8 @@ def test_a_command_has_these_inputs_and_no_other(stack: Run) -> None:
                 "GENERATION": "7",
                 "NOTE": "cluster.kept",
             },
-        )
-        | {"create": _commands.in_turn(["keep_cluster.sh"])},
+            "keep_cluster.sh",
+        ),
         "backends-guard-hold": guard(
             ["refuse_connected.sh"],
             [NETWORK_ID],
@@ -279,8 +278,8 @@ def test_a_command_has_these_inputs_and_no_other(stack: Run) -> None:
                 "GENERATION": "7",
                 "NOTE": "backends.kept",
             },
-        )
-        | {"create": _commands.in_turn(["keep_cluster.sh"])},
+            "keep_cluster.sh",
+        ),
         "cluster-ensure": python(
             f"{host}.ensure", [f"id-of-{ENVIRONMENT}-cluster-guard-sweep"], GENERATION="7"
         ),

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from components import _commands, config_files
+from components import _commands
 from runtime_observability.core.naming import Names
 from tests.fakes.daemon import FakeDaemon
 
@@ -30,12 +30,15 @@ STACK = _commands.in_turn(
 CLAIM = _commands.in_turn(["claim_stack.sh"])
 HOLD = _commands.in_turn(["refuse_connected.sh"])
 NETWORK = _commands.in_turn(["refuse_alone.sh", "detach_network.sh"])
+WRITE = _commands.in_turn(["write_file.sh"])
+REMOVE = _commands.in_turn(["remove_file.sh"])
 
 
 def sh(text: str, daemon: FakeDaemon, stdin: str = "", **environment: str) -> Any:
+    """As Pulumi's Command runs ``text`` of a guard."""
     return subprocess.run(
-        ["/bin/sh", "-c", text],
-        env={"PATH": daemon.path, **environment},
+        ["/bin/sh", "-c", 'eval "$DELETE"'],
+        env={"PATH": daemon.path, "DELETE": text, **environment},
         input=stdin,
         capture_output=True,
         text=True,
@@ -687,7 +690,7 @@ def test_a_file_is_written_whole_for_its_owner_alone(daemon: FakeDaemon, names: 
     folder = names.node_directory
     environment = {"DIRECTORY": str(folder), "FILE": "a.yaml"}
     for _ in ("create", "update"):
-        done = sh(config_files._WRITE, daemon, stdin=text, **environment)
+        done = sh(WRITE, daemon, stdin=text, **environment)
         assert (done.returncode, done.stderr) == (0, "")
         assert (folder / "a.yaml").read_text() == text
         assert [path.name for path in folder.iterdir()] == ["a.yaml"]
@@ -700,9 +703,9 @@ def test_a_file_that_could_not_be_written_whole_leaves_the_old_one(
 ) -> None:
     folder = names.node_directory
     environment = {"DIRECTORY": str(folder), "FILE": "a.yaml"}
-    assert sh(config_files._WRITE, daemon, stdin="old", **environment).returncode == 0
+    assert sh(WRITE, daemon, stdin="old", **environment).returncode == 0
     daemon.executables.script("cat", "#!/bin/sh\necho half\nexit 1\n")  # as on a full disk
-    assert sh(config_files._WRITE, daemon, stdin="new", **environment).returncode != 0
+    assert sh(WRITE, daemon, stdin="new", **environment).returncode != 0
     assert (folder / "a.yaml").read_text() == "old"
 
 
@@ -711,7 +714,7 @@ def test_an_empty_folder_in_the_place_of_a_file_gives_way(
     daemon: FakeDaemon, names: Names, content: str
 ) -> None:
     writers = (
-        (config_files._WRITE, names.node_directory / "a.yaml"),
+        (WRITE, names.node_directory / "a.yaml"),
         (KEEP, names.kept),
         (CLAIM, names.claim_file),
     )
@@ -724,7 +727,7 @@ def test_an_empty_folder_in_the_place_of_a_file_gives_way(
         assert (done.returncode == 0) is not bool(content)
         assert file.is_file() is not bool(content)
         assert (str(file) in done.stderr) is bool(content)
-        removed = sh(config_files._REMOVE, daemon, DIRECTORY=str(file.parent), FILE=file.name)
+        removed = sh(REMOVE, daemon, DIRECTORY=str(file.parent), FILE=file.name)
         assert (removed.returncode, removed.stderr) == (0, "")
         assert not file.exists()
 
@@ -736,7 +739,7 @@ def test_the_folder_goes_with_its_last_file(daemon: FakeDaemon, names: Names) ->
         (folder / file).touch()
     for file, folder_stays in (("a.yaml", True), ("b.yaml", False), ("b.yaml", False)):
         environment = {"DIRECTORY": str(folder), "FILE": file}
-        assert sh(config_files._REMOVE, daemon, **environment).returncode == 0
+        assert sh(REMOVE, daemon, **environment).returncode == 0
         assert folder.exists() == folder_stays
 
 

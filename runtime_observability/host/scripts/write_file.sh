@@ -1,0 +1,3 @@
+# Makes standard input the file $FILE in $DIRECTORY.
+set -eu
+put "$DIRECTORY/$FILE"
