@@ -107,6 +107,7 @@ def computer(daemon: FakeDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("ktrace.checks.examine.date", SimpleNamespace(today=lambda: made.day))
     monkeypatch.setattr(shutil, "disk_usage", usage)
     monkeypatch.setattr(ports, "is_free", lambda port, _protocol: port not in made.taken_ports)
+    monkeypatch.setattr(ports, "is_published_by_docker", lambda _port, _protocol: False)
     return made
 
 
