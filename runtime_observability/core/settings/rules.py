@@ -8,10 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from runtime_observability.core import compatibility, stores
-from runtime_observability.core.destinations import MIB_FOR_A_QUEUE
 from runtime_observability.core.problem import Problem
 from runtime_observability.core.settings import contrib, node_names, without_jaeger
-from runtime_observability.core.settings.exporter import OF_JAEGER
+from runtime_observability.core.settings.exporter_rules import refuse_unfit_exporters
 from runtime_observability.core.settings.k3s_arguments import (
     NO_NETWORK_PLUGIN,
     NODE_FILTER,
@@ -25,12 +24,9 @@ from runtime_observability.core.settings.model import (
 )
 from runtime_observability.core.settings.node_extras import has_registries, of_the_cluster
 from runtime_observability.core.settings.open_search_rules import refuse_an_unfit_open_search
+from runtime_observability.core.settings.release_rules import refuse_unpublished
 from runtime_observability.core.settings.store_rules import refuse_an_unfit_cluster
 from runtime_observability.core.settings.values import host_port, whole_number
-
-_THIS_MACHINE = ("host.docker.internal", "gateway.docker.internal")
-"""As a container of Docker Desktop calls it, which reaches the ports on 127.0.0.1 by these names
-(docs.docker.com/desktop/features/networking)."""
 
 
 def refuse_clashes(raw: Mapping[str, Any]) -> list[Problem]:
@@ -73,18 +69,14 @@ def refuse_broken_rules(settings: Settings) -> list[Problem]:
         *_refuse_two_registries_files(settings),
         *_refuse_untraceable_etcd(settings),
         *_refuse_a_probe_without_network(settings),
-        *_refuse_exporters_of_one_name(settings),
-        *_refuse_one_destination_twice(settings),
-        *_refuse_exporters_to_itself(settings),
-        *_refuse_exporters_of_an_old_collector(settings),
-        *_refuse_exporters_without_memory(settings),
+        *refuse_unfit_exporters(settings),
         *_refuse_more_than_the_store_holds(settings),
         *_refuse_an_unfit_store(settings),
         *without_jaeger.refuse(settings),
         *refuse_an_unfit_cluster(settings),
         *refuse_an_unfit_open_search(settings),
         *contrib.refuse_a_collector_without_it(settings),
-        *_refuse_unpublished(settings),
+        *refuse_unpublished(settings),
     ]
 
 
@@ -192,105 +184,6 @@ def _refuse_a_probe_without_network(settings: Settings) -> list[Problem]:
     ]
 
 
-def _refuse_exporters_of_one_name(settings: Settings) -> list[Problem]:
-    """A name is that of a pipeline, and what `ktrace verify` calls the destination."""
-    problems = []
-    labels: dict[str, int] = {}
-    for number, exporter in enumerate(settings.exporters):
-        label = exporter.label
-        if label == OF_JAEGER and not exporter.name:
-            problems.append(
-                Problem(
-                    f"exporters.{number}.name",
-                    f"the endpoint's host gives it the name {label}",
-                    "that is the name of the stack's own Jaeger",
-                    "give it another name",
-                )
-            )
-        elif label in labels:
-            problems.append(
-                Problem(
-                    f"exporters.{number}.name",
-                    f"{label} is also the name of exporters.{labels[label]}",
-                    "every destination needs a name of its own, by default made of its host",
-                    "give one of them another name",
-                )
-            )
-        labels.setdefault(label, number)
-    return problems
-
-
-def _refuse_one_destination_twice(settings: Settings) -> list[Problem]:
-    """What both get is there twice. Other headers or client certificates may be other tenants'."""
-    return [
-        Problem(
-            f"exporters.{number}",
-            f"it sends to the same destination as exporters.{before}",
-            "what both send would be there twice",
-            "leave one of them out, or give each its own signals or only",
-        )
-        for number, exporter in enumerate(settings.exporters)
-        for before, other in enumerate(settings.exporters[:number])
-        if exporter.destination == other.destination and exporter.overlaps(other)
-    ]
-
-
-def _refuse_exporters_to_itself(settings: Settings) -> list[Problem]:
-    """The collector would send what it receives to itself, without an end."""
-    own = {"otlpGrpcPort": settings.otlp_grpc_port, "otlpHttpPort": settings.otlp_http_port}
-    return [
-        Problem(
-            f"exporters.{number}.endpoint",
-            f"{json.dumps(exporter.endpoint)} cannot be used",
-            f"on this machine {port} is {key}, the stack's own collector, which would send to "
-            "itself",
-            f"name another port, or set {key} to another",
-        )
-        for number, exporter in enumerate(settings.exporters)
-        if str(exporter.address.hostname).rstrip(".") in _THIS_MACHINE
-        for key, port in own.items()
-        if exporter.address.port == port
-    ]
-
-
-def _refuse_exporters_of_an_old_collector(settings: Settings) -> list[Problem]:
-    oldest = compatibility.OLDEST_WITH_EXPORTERS
-    if settings.collector_version >= oldest:
-        return []
-    why = {
-        "exporters": "no queue can be bounded so that a dead destination costs Jaeger nothing",
-        "allowedOrigins": "it has not been checked",
-    }
-    used = {"exporters": settings.exporters, "allowedOrigins": settings.allowed_origins}
-    return [
-        Problem(
-            key,
-            f"it cannot be used with collector {settings.collector_version}",
-            f"before {oldest} {why[key]}",
-            f"set collectorVersion to {oldest} or newer",
-        )
-        for key, value in used.items()
-        if value
-    ]
-
-
-def _refuse_exporters_without_memory(settings: Settings) -> list[Problem]:
-    """A queue is a part of the collector's memory: a small one drops what comes at once."""
-    queues = sum(len(set(exporter.signals)) for exporter in settings.exporters)
-    wanted = queues * MIB_FOR_A_QUEUE
-    if settings.collector_memory_mib >= wanted:
-        return []
-    return [
-        Problem(
-            "exporters",
-            f"{queues} {'queue' if queues == 1 else 'queues'} cannot be used with "
-            f"collectorMemoryMiB: {settings.collector_memory_mib}",
-            f"each signal of each exporter has a queue, which needs {MIB_FOR_A_QUEUE} MiB",
-            f"set collectorMemoryMiB to {wanted} or more",
-        )
-    ]
-
-
 def _refuse_more_than_the_store_holds(settings: Settings) -> list[Problem]:
     """Jaeger bounds its memory store by traces alone: the kernel would end it at its limit."""
     memory, traces = settings.jaeger_memory_mib, settings.jaeger_max_traces
@@ -334,69 +227,3 @@ def _refuse_an_unfit_store(settings: Settings) -> list[Problem]:
             )
         )
     return problems
-
-
-def _refuse_unpublished(settings: Settings) -> list[Problem]:
-    """Releases without an official image: a name is not guessed."""
-    return [
-        *_refuse_k3s_without_a_build_number(settings),
-        *_refuse_pre_releases(settings),
-        *_refuse_an_unpublished_collector(settings),
-        *_refuse_an_unpublished_jaeger(settings),
-    ]
-
-
-def _refuse_k3s_without_a_build_number(settings: Settings) -> list[Problem]:
-    version = settings.k3s_version
-    if version.build or (settings.k3s_image and "{version}" not in settings.k3s_image):
-        return []
-    return [
-        Problem(
-            "k3sVersion",
-            f"{version.numbers} is not the tag of an image",
-            f"rancher/k3s tags end in a build number, e.g. v{version.numbers}-k3s1",
-        )
-    ]
-
-
-def _refuse_pre_releases(settings: Settings) -> list[Problem]:
-    releases = (
-        ("jaeger", settings.jaeger_version, settings.jaeger_image),
-        ("collector", settings.collector_version, settings.collector_image),
-    )
-    return [
-        Problem(
-            f"{name}Version",
-            f"no official image of the pre-release {version} is known",
-            cure=f"name an image in {name}Image, or use {version.numbers}",
-        )
-        for name, version, image in releases
-        if version.pre_release and not image
-    ]
-
-
-def _refuse_an_unpublished_collector(settings: Settings) -> list[Problem]:
-    version = settings.collector_version.numbers
-    nearest = compatibility.UNPUBLISHED_COLLECTORS.get(version)
-    if nearest is None or settings.collector_image:
-        return []
-    return [
-        Problem(
-            "collectorVersion",
-            f"{version} has no official image",
-            cure=f"use {nearest}, or name an image in collectorImage",
-        )
-    ]
-
-
-def _refuse_an_unpublished_jaeger(settings: Settings) -> list[Problem]:
-    first, last = compatibility.OLDEST_JAEGER_V2, compatibility.LAST_JAEGER_V1
-    if not last < settings.jaeger_version < first:
-        return []
-    return [
-        Problem(
-            "jaegerVersion",
-            f"{settings.jaeger_version} does not exist",
-            f"v1 ended with {last}, and v2 began with {first}",
-        )
-    ]
