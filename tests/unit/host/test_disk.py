@@ -57,6 +57,28 @@ def test_the_folder_of_the_nodes_files_must_be_writable_too(
     assert problem.seen == f"{names.node_directory} cannot be written"
 
 
+def test_files_of_a_run_with_sudo_are_told_and_not_taken_for_lost(
+    names: Names, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder is the user's, and root's run has replaced files in it, mode 0600."""
+    names.node_directory.mkdir(parents=True)
+    of_root = [names.record, names.kubeconfig, names.node_directory / "kubelet-tracing.yaml"]
+    for file in (names.claim_file, *of_root):
+        file.write_text("{}")
+    (names.directory / "to nowhere").symlink_to(names.directory / "nowhere")
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path) not in of_root)
+    (problem,) = map(str, observe(names, Wanted()).problems)
+    assert problem == (
+        f"state folder: {names.record} and 2 more of its files cannot be read: another user made "
+        "them, as root does in a run with sudo, and up would take what they tell of the cluster "
+        f'for lost. Run `sudo chown -R "$USER" {names.directory}`, and pulumi without sudo'
+    )
+    names.kubeconfig.unlink()
+    (names.node_directory / "kubelet-tracing.yaml").unlink()
+    (alone,) = disk.refuse_unreadable(names)
+    assert alone.seen == f"{names.record} cannot be read"
+
+
 def test_a_full_disk_is_told_with_what_is_free(
     names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
