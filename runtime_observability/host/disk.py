@@ -36,6 +36,18 @@ def refuse(names: Names, docker_root: str) -> list[Problem]:
 
 
 def refuse_read_only(names: Names) -> list[Problem]:
+    folder = names.node_directory
+    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not is_folder(there):
+        target = f"a link to {there.readlink()}, where no folder is" if there.is_symlink() else ""
+        return [
+            Problem(
+                "state folder",
+                f"{there} is {target or 'no folder'}",
+                "the stack keeps its kubeconfig and its nodes' files there",
+                "make that folder, or remove the link" if target else "move it away",
+            )
+        ]
     own = nearest_folder(names.directory)
     folders = [own, names.node_directory] if is_folder(names.node_directory) else [own]
     return [

@@ -57,6 +57,25 @@ def test_the_folder_of_the_nodes_files_must_be_writable_too(
     assert problem.seen == f"{names.node_directory} cannot be written"
 
 
+def test_what_is_in_the_place_of_a_folder_is_told(names: Names) -> None:
+    names.state_folder.symlink_to(names.folder / "gone")
+    (problem,) = map(str, disk.refuse(names, ""))
+    assert problem.startswith(
+        f"state folder: {names.state_folder} is a link to {names.folder}/gone, where no folder is: "
+    )
+    assert problem.endswith("Make that folder, or remove the link")
+    (names.folder / "gone").mkdir()
+    assert disk.refuse(names, "") == [], "another disk may have it"
+    names.directory.touch()
+    (problem,) = map(str, disk.refuse(names, ""))
+    assert problem.startswith(f"state folder: {names.directory} is no folder: ")
+    names.directory.unlink()
+    names.directory.mkdir()
+    names.node_directory.touch()
+    (problem,) = map(str, disk.refuse(names, ""))
+    assert problem.endswith("Move it away")
+
+
 def test_files_of_a_run_with_sudo_are_told_and_not_taken_for_lost(
     names: Names, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +184,7 @@ def test_the_folder_of_another_user_is_told_and_not_looked_into(
         return ""
 
     monkeypatch.setattr(os, "stat", denied)
+    monkeypatch.setattr(os, "lstat", denied)
     monkeypatch.setattr(Path, "read_text", read)
     read_only(names.state_folder, monkeypatch)
     found = observe(names, Wanted(node_volumes=(f"{names.directory}:/theirs",)))
