@@ -86,7 +86,8 @@ def _refuse_a_cluster(cluster: str, owner: str, *, lacks: str, undone: str) -> N
             "one, is in another backend, or the resource was tainted or renamed. Use the backend "
             f"that has it (`pulumi login`), {_state_back()}, take back a taint (`pulumi state "
             "untaint --all`) or a rename (`pulumi state rename`), or give the cluster up: "
-            f"`k3d cluster delete {cluster}`, then `pulumi up`"
+            f"`k3d kubeconfig get {cluster}` opens it, to save what is in it, then `k3d cluster "
+            f"delete {cluster}` and `pulumi up`"
         )
 
 

@@ -6,9 +6,13 @@ import errno
 from pathlib import Path
 
 from lab.paths import PROJECT, Cache
+from runtime_observability.host.files import take_back
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
+
+
+_WRITABLE = "Make it writable for this user"
 
 
 class LabError(Exception):
@@ -32,4 +36,6 @@ def in_words(error: OSError, cache: Cache) -> str:
     path = Path(str(error.filename))
     elsewhere = ", or set RUNTIME_OBSERVABILITY_CACHE to a folder that is"
     of_cache = path.is_relative_to(cache.root) or cache.root.is_relative_to(path)
-    return f"{path}: {reason}. Make it writable for this user{elsewhere if of_cache else ''}"
+    taking = take_back(path)
+    cure = f"Run {taking}, because it is another user's" if taking else _WRITABLE
+    return f"{path}: {reason}. {cure}{elsewhere if of_cache else ''}"

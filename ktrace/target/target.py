@@ -189,7 +189,11 @@ def refuse_a_wrong_kubeconfig(file: Path) -> None:
         )
         clusters = {entry["name"]: entry["cluster"] for entry in document["clusters"]}
         server = clusters[context["cluster"]].get("server")
-    except (OSError, *_BROKEN):
+    except OSError as error:
+        raise UsageError(
+            f"{file} cannot be read: {error.strerror}; --kubeconfig PATH names another"
+        ) from None
+    except _BROKEN:
         raise UsageError(
             f"{file} is not a kubeconfig with a current context and its cluster: name another with "
             "--kubeconfig PATH"

@@ -39,9 +39,12 @@ def run(cache: Cache, wanted: str | None) -> int:
     kept = [name for name in volumes if name in (names.traces, names.open_search_traces)]
     left = [*_left_behind(names), *(name for name in volumes if name not in kept)]
     if left:
+        # `make up` takes no cluster for a killed run's that Pulumi's state does not have.
+        first = f"`k3d cluster delete {names.cluster}` and then " if _cluster_stands(names) else ""
         raise LabError(
             f"stack {stack} is destroyed, but these are left: {', '.join(left)}. To remove what "
-            "has the stack's labels and is not in its state, run `make up` and `make down` again"
+            f"has the stack's labels and is not in its state, run {first}`make up` and `make down` "
+            "again"
         )
     but = _kept(names, kept)
     print(
@@ -69,6 +72,10 @@ def _left_behind(names: Names) -> list[str]:
     owned = [found.name for found in objects if found.owner == names.owner]
     folders = [f"folder {names.directory}"] if names.directory.exists() else []
     return [*owned, *folders]
+
+
+def _cluster_stands(names: Names) -> bool:
+    return bool(docker.ClusterNodes.of(docker.containers(), names.cluster, names.owner).owned)
 
 
 def _volumes(names: Names) -> list[str]:

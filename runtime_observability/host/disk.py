@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 
 from runtime_observability.core.naming import Names
 from runtime_observability.core.problem import Problem
-from runtime_observability.host.files import is_folder, nearest_folder
+from runtime_observability.host.files import files_in, is_folder, nearest_folder, take_back
 
 LEAST_MIB = 64
 """Less is a full disk: the files of an image or of a node do not fit."""
@@ -27,10 +28,26 @@ def refuse(names: Names, docker_root: str) -> list[Problem]:
     ``docker_root`` is the folder in which the daemon keeps everything; empty if it is not known.
     It may be on the daemon's machine alone, and is not looked at then.
     """
-    return [*refuse_read_only(names), *refuse_full(names, docker_root)]
+    return [
+        *refuse_read_only(names),
+        *refuse_unreadable(names),
+        *refuse_full(names, docker_root),
+    ]
 
 
 def refuse_read_only(names: Names) -> list[Problem]:
+    folder = names.node_directory
+    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not is_folder(there):
+        target = f"a link to {there.readlink()}, where no folder is" if there.is_symlink() else ""
+        return [
+            Problem(
+                "state folder",
+                f"{there} is {target or 'no folder'}",
+                "the stack keeps its kubeconfig and its nodes' files there",
+                "make that folder, or remove the link" if target else "move it away",
+            )
+        ]
     own = nearest_folder(names.directory)
     folders = [own, names.node_directory] if is_folder(names.node_directory) else [own]
     return [
@@ -38,10 +55,35 @@ def refuse_read_only(names: Names) -> list[Problem]:
             "state folder",
             f"{folder} cannot be written",
             "the stack keeps its kubeconfig and its nodes' files there",
-            "make it writable for this user, or move the project to a folder that is",
+            f"run {taking}, and pulumi without sudo"
+            if (taking := take_back(folder))
+            else "make it writable for this user, or move the project to a folder that is",
         )
         for folder in folders
         if not os.access(folder, os.W_OK | os.X_OK)
+    ]
+
+
+def refuse_unreadable(names: Names) -> list[Problem]:
+    """Files that a run of another user made, as one with sudo: unread, they would count as lost."""
+    closed = [
+        file
+        for folder in (names.directory, names.node_directory)
+        for file in files_in(folder)
+        if not os.access(file, os.R_OK)
+    ]
+    if not closed:
+        return []
+    more = f" and {len(closed) - 1} more of its files" if len(closed) > 1 else ""
+    return [
+        Problem(
+            "state folder",
+            f"{closed[0]}{more} cannot be read",
+            "another user made them, as root does in a run with sudo, and up would take what they "
+            "tell of the cluster for lost",
+            f'run `sudo chown -R "$USER" {shlex.quote(str(names.directory))}`, and pulumi without '
+            "sudo",
+        )
     ]
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -36,6 +38,28 @@ def write_private(path: Path, text: str) -> None:
 def is_folder(path: Path | str) -> bool:
     """False too below a folder that this user may not read, where ``Path.is_dir`` raises."""
     return os.path.isdir(path)  # noqa: PTH112
+
+
+def take_back(path: Path) -> str:
+    """The command by which this user gets what a run of another made, as root's with sudo.
+
+    Empty where ``path`` is this user's, and where no folder above it is: then it was never.
+    """
+    theirs = ""
+    for each in (path, *path.parents):
+        with suppress(OSError):  # it is not there, or in a folder that this user may not see
+            if each.lstat().st_uid == os.geteuid():
+                return theirs and f'`sudo chown -R "$USER" {shlex.quote(theirs)}`'
+            theirs = str(each)
+    return ""
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The files in ``folder``, sorted; none where this user may not list it, or it is not there."""
+    try:
+        return sorted(path for path in folder.iterdir() if os.path.isfile(path))  # noqa: PTH113
+    except OSError:
+        return []
 
 
 def nearest_folder(path: Path) -> Path:

@@ -12,7 +12,7 @@ from runtime_observability.core.observation import Record
 from runtime_observability.core.problem import Problem
 from runtime_observability.host import store
 from runtime_observability.host.docker import ClusterNodes, Daemon, Owned
-from runtime_observability.host.files import is_folder
+from runtime_observability.host.files import is_folder, take_back
 
 FOLDER = "project folder"
 """The key of the problem with a folder that was moved or copied."""
@@ -34,7 +34,9 @@ def refuse_a_claimed_folder(names: Names) -> list[Problem]:
                 "stack name",
                 f"{names.directory} belongs to another user of this machine",
                 "a stack's files are for the user who created it",
-                "choose another stack name",
+                f"run {taking} if a run with sudo made it, else choose another stack name"
+                if (taking := take_back(names.directory))
+                else "choose another stack name",
             )
         ]
     holder = claim.get("pulumiStack", "")

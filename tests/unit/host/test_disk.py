@@ -57,6 +57,47 @@ def test_the_folder_of_the_nodes_files_must_be_writable_too(
     assert problem.seen == f"{names.node_directory} cannot be written"
 
 
+def test_what_is_in_the_place_of_a_folder_is_told(names: Names) -> None:
+    names.state_folder.symlink_to(names.folder / "gone")
+    (problem,) = map(str, disk.refuse(names, ""))
+    assert problem.startswith(
+        f"state folder: {names.state_folder} is a link to {names.folder}/gone, where no folder is: "
+    )
+    assert problem.endswith("Make that folder, or remove the link")
+    (names.folder / "gone").mkdir()
+    assert disk.refuse(names, "") == [], "another disk may have it"
+    names.directory.touch()
+    (problem,) = map(str, disk.refuse(names, ""))
+    assert problem.startswith(f"state folder: {names.directory} is no folder: ")
+    names.directory.unlink()
+    names.directory.mkdir()
+    names.node_directory.touch()
+    (problem,) = map(str, disk.refuse(names, ""))
+    assert problem.endswith("Move it away")
+
+
+def test_files_of_a_run_with_sudo_are_told_and_not_taken_for_lost(
+    names: Names, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder is the user's, and root's run has replaced files in it, mode 0600."""
+    names.node_directory.mkdir(parents=True)
+    of_root = [names.record, names.kubeconfig, names.node_directory / "kubelet-tracing.yaml"]
+    for file in (names.claim_file, *of_root):
+        file.write_text("{}")
+    (names.directory / "to nowhere").symlink_to(names.directory / "nowhere")
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path) not in of_root)
+    (problem,) = map(str, observe(names, Wanted()).problems)
+    assert problem == (
+        f"state folder: {names.record} and 2 more of its files cannot be read: another user made "
+        "them, as root does in a run with sudo, and up would take what they tell of the cluster "
+        f'for lost. Run `sudo chown -R "$USER" {names.directory}`, and pulumi without sudo'
+    )
+    names.kubeconfig.unlink()
+    (names.node_directory / "kubelet-tracing.yaml").unlink()
+    (alone,) = disk.refuse_unreadable(names)
+    assert alone.seen == f"{names.record} cannot be read"
+
+
 def test_a_full_disk_is_told_with_what_is_free(
     names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +184,7 @@ def test_the_folder_of_another_user_is_told_and_not_looked_into(
         return ""
 
     monkeypatch.setattr(os, "stat", denied)
+    monkeypatch.setattr(os, "lstat", denied)
     monkeypatch.setattr(Path, "read_text", read)
     read_only(names.state_folder, monkeypatch)
     found = observe(names, Wanted(node_volumes=(f"{names.directory}:/theirs",)))

@@ -186,6 +186,15 @@ def test_a_kubeconfig_is_not_there(world: World, command: str) -> None:
     assert_one_line(world, command, 2, f"{world.kubeconfig}")
 
 
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="root may read any other file")
+@pytest.mark.parametrize("command", ["verify", "run"])
+def test_a_kubeconfig_cannot_be_read(world: World, command: str) -> None:
+    """As one that belongs to root after a `pulumi up` with sudo."""
+    world.kubeconfig.unlink()
+    world.kubeconfig.symlink_to("/proc/self/mem")
+    assert_one_line(world, command, 2, f"{world.kubeconfig} cannot be read: Input/output error")
+
+
 USERS: dict[str, dict[str, Any]] = {
     "a certificate that is gone": {"client-certificate": "gone", "client-key": "gone"},
     "a certificate that is none": {"client-certificate-data": "eA==", "client-key-data": "eA=="},

@@ -40,6 +40,7 @@ def backend(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> Backend:
     monkeypatch.setattr(down, "examine", lambda _: machine)
     monkeypatch.setattr(down, "make_ready", lambda _: {})
     monkeypatch.setattr(down, "_left_behind", lambda _: [])
+    monkeypatch.setattr(down, "_cluster_stands", lambda _: False)
     monkeypatch.setattr(down, "_volumes", lambda _: [])
     monkeypatch.setattr(pulumi, "run", stub.run)
     monkeypatch.setattr(pulumi, "stack_names", lambda: stub.stacks)
@@ -84,6 +85,21 @@ def test_what_is_left_is_named(
     monkeypatch.setattr(down, "_left_behind", lambda _: ["network traced-dev"])
     with pytest.raises(LabError, match="these are left: network traced-dev"):
         down.run(cache, None)
+
+
+def test_a_cluster_that_is_left_goes_first(
+    backend: Backend, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after `git clean -x` took Pulumi's state: `make up` refuses while it is there."""
+    node = "k3d-traced-dev-server-0"
+    monkeypatch.setattr(down, "_left_behind", lambda _: [node])
+    for stands, cure in (
+        (True, "run `k3d cluster delete traced-dev` and then `make up` and `make down` again"),
+        (False, "run `make up` and `make down` again"),
+    ):
+        monkeypatch.setattr(down, "_cluster_stands", lambda _, stands=stands: stands)
+        with pytest.raises(LabError, match=f"left: {node}.*, {cure}"):
+            down.run(cache, None)
 
 
 def test_traces_that_are_kept_are_told_and_are_no_fault(
