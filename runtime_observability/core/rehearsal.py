@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from ipaddress import IPv4Network
 from typing import Any
 
@@ -48,17 +48,29 @@ def _overlap(text: str, subnet: IPv4Network) -> bool:
         return False
 
 
+def with_workloads(spec: ClusterSpec) -> list[str]:
+    """The nodes' volumes in which k3s or the kubelet would find manifests of the user's."""
+    return [
+        entry["volume"] for entry in spec.config["volumes"] if _has_workloads(entry["volume"], spec)
+    ]
+
+
 def configuration(
-    spec: ClusterSpec, names: Names, new_ports: Collection[Port] = ()
+    spec: ClusterSpec,
+    names: Names,
+    new_ports: Collection[Port] = (),
+    stand_ins: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """k3d's configuration of ``spec`` with as few nodes as show whether all start.
 
     Their image, arguments, environment and registries are the same. Their files have a folder of
     their own, as the standing nodes read theirs when they restart; they publish no port but
     ``new_ports``, which the stack does not hold yet, and the API server, else on a free one, and
-    have a network of their own, on which no span reaches the collector. Volumes with manifests are
-    left out: a workload of the user's would run twice on the same data.
+    have a network of their own, on which no span reaches the collector. In the place of volumes
+    with manifests they have their ``stand_ins``, or nothing: a workload of the user's would run
+    twice on the same data.
     """
+    empty = dict.fromkeys(with_workloads(spec), "") | {**(stand_ins or {})}
     config = copy.deepcopy(spec.config)
     rehearsed = _rehearsed(spec.config)
 
@@ -79,9 +91,9 @@ def configuration(
         del config["kubeAPI"]["hostPort"]
     directory = str(names.rehearsal_directory / names.node_directory.name)
     config["volumes"] = [
-        entry | {"volume": entry["volume"].replace(str(names.node_directory), directory, 1)}
+        entry | {"volume": volume.replace(str(names.node_directory), directory, 1)}
         for entry in of_nodes("volume")
-        if not _has_workloads(entry["volume"], spec)
+        if (volume := empty.get(entry["volume"], entry["volume"]))
     ]
     arguments = of_nodes("arg")
     if spec.config["servers"] > servers == 1:  # k3d itself adds it for more than one

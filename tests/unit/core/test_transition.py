@@ -257,6 +257,16 @@ def test_no_workload_of_the_users_runs_in_a_rehearsal(
     rehearsed = transition.of_node(rehearsal.configuration(spec, NAMES), "volume", "server", 0)
     assert (own not in rehearsed) is left_out
     assert rehearsed, "the stack's own files are mounted in any case"
+    assert rehearsal.with_workloads(spec) == ([own] if left_out else [])
+
+
+def test_what_stands_in_for_the_users_manifests_is_mounted_in_their_place() -> None:
+    spec = spec_of(nodeVolumes=["files:/var/lib/rancher/k3s/server/manifests:ro", "docs:/docs"])
+    (own,) = rehearsal.with_workloads(spec)
+    instead = "/empty:/var/lib/rancher/k3s/server/manifests:ro"
+    config = rehearsal.configuration(spec, NAMES, stand_ins={own: instead})
+    volumes = transition.of_node(config, "volume", "server", 0)
+    assert volumes[1:] == [instead, f"{PROJECT / 'docs'}:/docs"]
 
 
 def test_a_single_server_is_rehearsed_on_sqlite() -> None:
