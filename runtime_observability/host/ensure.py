@@ -14,7 +14,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from runtime_observability.core import transition
+from runtime_observability.core import node_cures, transition
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import NODE_IMAGE, Names
 from runtime_observability.core.node_image import CURE
@@ -76,11 +76,11 @@ def main() -> int:
     except (runner.CommandError, api_server.UnusableKubeconfigError, OSError) as error:
         print(f"error: cluster {names.cluster}: {error}", file=sys.stderr)
         if not isinstance(error, _KEEPS_THE_CLUSTER) and _stands(names):
-            print(
+            anew = (
                 f"to create it anew, without its workloads: `k3d cluster delete {names.cluster}`, "
-                "then `pulumi up`",
-                file=sys.stderr,
+                "then `pulumi up`"
             )
+            print(node_cures.other_kind(str(error)) or anew, file=sys.stderr)
         if spec.image.startswith(f"{NODE_IMAGE}:"):
             print(f"if the upstream containerd is the cause: {CURE}", file=sys.stderr)
         return 1
