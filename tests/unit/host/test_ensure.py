@@ -1596,6 +1596,30 @@ def test_an_agent_s_problem_is_no_reason_to_make_the_cluster_anew(
     assert ANEW not in told
 
 
+def test_a_cluster_that_runs_and_does_not_answer_is_told_to_be_started_again(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """As one whose API server hangs: with what is in it, before the command that deletes it."""
+    standing(daemon, names, spec)
+    hangs = Mock(side_effect=runner.CommandError("the API server: the handshake timed out"))
+    monkeypatch.setattr(cluster_ready, "wait", hangs)
+    assert command(names, spec, monkeypatch) == 1
+    again = "to start it again, with every object: `docker kill k3d-traced-dev-server-0`, then"
+    told = capfd.readouterr().err
+    assert 0 < told.index(again) < told.index(ANEW)
+    for node in daemon.containers:
+        node.state = "exited"
+    daemon.start_fails = True
+    assert command(names, spec, monkeypatch) == 1
+    told = capfd.readouterr().err
+    assert again not in told
+    assert ANEW in told
+
+
 def test_no_command_is_told_that_deletes_a_cluster_that_another_cure_brings_back(
     daemon: FakeDaemon,
     names: Names,

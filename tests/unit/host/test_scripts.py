@@ -776,7 +776,7 @@ def test_the_registries_in_use_leave_a_rehearsals_network_and_are_kept(
     rehearsal(daemon, names)
     network = f"id-of-k3d-{names.rehearsal}"
     daemon.container("k3d-registry", networks=["id-of-bridge", network])
-    done = sh(REHEARSAL, daemon, REHEARSAL=names.rehearsal, DIRECTORY=names.directory)
+    done = sh(REHEARSAL, daemon, REHEARSAL=names.rehearsal, DIRECTORY=str(names.directory))
     assert done.returncode == 0, done.stderr
     assert daemon.names == {"k3d-registry"}
     assert daemon.containers[0].networks == ["id-of-bridge"]
