@@ -242,6 +242,17 @@ _K3S_ARGUMENTS = (
             _of_an_agent,
         ),
     ),
+    Kind(  # the first server starts with each of them
+        "an argument with which no other server joins",
+        Judge.REHEARSAL,
+        _plain(
+            "k3sArgs",
+            [
+                ["--etcd-arg=listen-peer-urls=https://127.0.0.1:2380@server:*"],
+                ["--etcd-arg=name=own@server:*"],
+            ],
+        ).map(lambda drawn: ({"servers": 3, **drawn[0]}, "")),
+    ),
     Kind(
         "an argument of one word",
         Judge.RULES,

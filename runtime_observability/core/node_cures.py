@@ -31,6 +31,13 @@ _ROTATED_CURE = (
 )
 _REMOVED = "this node has been removed from the cluster"
 """A server's etcd is no member of the cluster any more (k3s pkg/daemons/executor/etcd.go)."""
+_MOUNT = re.compile(
+    r"(?:\bmount (?P<by_docker>/[^:\n]+):/"
+    r'|\berror mounting \\*"(?P<by_runc>/[^"\\\n]+)\\*" to rootfs)'
+    r".*?\bnot a directory\b",
+    re.DOTALL,
+)
+"""Docker, and what starts containers for it, of a file over a folder, or the other way round."""
 _START = "Starting k3s "
 """What k3s logs first: Docker keeps the logs of all starts."""
 
@@ -62,4 +69,18 @@ def rejoin(servers: Sequence[str]) -> str:
         f"`kubectl delete node`. Restarted as it is, it would begin an empty one: write "
         f"`server: https://{second}:6443` into its /etc/rancher/k3s/config.yaml (`docker exec`), "
         "`docker restart` it, then run `pulumi up` again"
+    )
+
+
+def other_kind(error: str) -> str:
+    """What to do where ``error`` says that a node cannot mount what it was created with; else
+    empty. Docker makes a folder of a file that is gone when it starts a container."""
+    found = _MOUNT.search(error)
+    if not found:
+        return ""
+    source = found["by_docker"] or found["by_runc"]
+    return (
+        f"{source} was a file when the nodes were created and is a folder now, or the other way "
+        "round: Docker makes an empty folder of a file that is gone. Put it back as it was, then "
+        "run `pulumi up` again: the cluster is whole"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from ipaddress import IPv4Network
 from typing import Any
 
@@ -13,6 +13,8 @@ from runtime_observability.core.naming import Names
 from runtime_observability.core.settings.node_extras import DATA_FOLDER, has_workloads
 
 _RANGES = ("--cluster-cidr", "--service-cidr")
+_OF_NODES = ("k3sArgs", "nodeEnvironment", "nodeVolumes")
+"""The settings with which a user changes nodes as Kubernetes knows them."""
 _DATA_FOLDERS = ("--data-dir", "K3S_DATA_DIR")
 _STATIC_PODS = "pod-manifest-path"
 """The kubelet's argument for another folder of static pods."""
@@ -48,19 +50,31 @@ def _overlap(text: str, subnet: IPv4Network) -> bool:
         return False
 
 
+def with_workloads(spec: ClusterSpec) -> list[str]:
+    """The nodes' volumes in which k3s or the kubelet would find manifests of the user's."""
+    return [
+        entry["volume"] for entry in spec.config["volumes"] if _has_workloads(entry["volume"], spec)
+    ]
+
+
 def configuration(
-    spec: ClusterSpec, names: Names, new_ports: Collection[Port] = ()
+    spec: ClusterSpec,
+    names: Names,
+    new_ports: Collection[Port] = (),
+    stand_ins: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """k3d's configuration of ``spec`` with as few nodes as show whether all start.
 
     Their image, arguments, environment and registries are the same. Their files have a folder of
     their own, as the standing nodes read theirs when they restart; they publish no port but
     ``new_ports``, which the stack does not hold yet, and the API server, else on a free one, and
-    have a network of their own, on which no span reaches the collector. Volumes with manifests are
-    left out: a workload of the user's would run twice on the same data.
+    have a network of their own, on which no span reaches the collector. In the place of volumes
+    with manifests they have their ``stand_ins``, or nothing: a workload of the user's would run
+    twice on the same data.
     """
+    empty = dict.fromkeys(with_workloads(spec), "") | {**(stand_ins or {})}
     config = copy.deepcopy(spec.config)
-    rehearsed = _rehearsed(spec.config)
+    rehearsed = _rehearsed(spec)
 
     def of_nodes(key: str) -> list[dict[str, Any]]:
         return [
@@ -79,9 +93,9 @@ def configuration(
         del config["kubeAPI"]["hostPort"]
     directory = str(names.rehearsal_directory / names.node_directory.name)
     config["volumes"] = [
-        entry | {"volume": entry["volume"].replace(str(names.node_directory), directory, 1)}
+        entry | {"volume": volume.replace(str(names.node_directory), directory, 1)}
         for entry in of_nodes("volume")
-        if not _has_workloads(entry["volume"], spec)
+        if (volume := empty.get(entry["volume"], entry["volume"]))
     ]
     arguments = of_nodes("arg")
     if spec.config["servers"] > servers == 1:  # k3d itself adds it for more than one
@@ -114,16 +128,22 @@ def nodes(config: dict[str, Any], names: Names) -> list[str]:
     ]
 
 
-def _rehearsed(config: dict[str, Any]) -> dict[str, list[int]]:
-    """By role, the indexes of the first node with each list of arguments.
+def _rehearsed(spec: ClusterSpec) -> dict[str, list[int]]:
+    """By role, the indexes of the first node with each list of arguments, and of one that joins.
 
-    Nodes of one role differ in nothing else that could stop them. Agents without an argument of
-    the user's are left out: the stack's own, the kubelet's file, every server has too.
+    Nodes of one role differ in nothing else that could stop them. A node without anything of the
+    user's joins like every other: the stack's own, the kubelet's file, the first server has too.
+    What the user gives the servers, such as an address that etcd listens at, may keep others away.
     """
+    config = spec.config
+    joins = any(spec.settings.get(key) for key in _OF_NODES)
     chosen: dict[str, list[int]] = {}
-    for role, own_arguments in (("server", 0), ("agent", 1)):
+    for role, own_arguments, least in (("server", 0, 1 + joins), ("agent", 1, int(joins))):
         first: dict[tuple[str, ...], int] = {}
-        for index in range(config[f"{role}s"]):
+        indexes = range(config[f"{role}s"])
+        for index in indexes:
             first.setdefault(tuple(transition.of_node(config, "arg", role, index)), index)
-        chosen[role] = [index for found, index in first.items() if len(found) > own_arguments]
+        found = [index for arguments, index in first.items() if len(arguments) > own_arguments]
+        others = [index for index in indexes if index not in found]
+        chosen[role] = [*found, *others[: max(0, least - len(found))]]
     return chosen

@@ -14,7 +14,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from runtime_observability.core import transition
+from runtime_observability.core import node_cures, transition
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import NODE_IMAGE, Names
 from runtime_observability.core.node_image import CURE
@@ -55,13 +55,37 @@ def begin(names: Names, spec: ClusterSpec, digest: str, generation: int) -> Reco
     )
 
 
-def _stands(names: Names) -> bool:
-    """Whether the stack's own cluster is there; False where Docker cannot tell."""
+def _standing(names: Names) -> list[docker.Owned]:
+    """The nodes of the stack's own cluster; none where Docker cannot tell."""
     try:
         nodes = docker.ClusterNodes.of(docker.containers(), names.cluster, names.owner)
     except runner.CommandError:
-        return False
-    return bool(nodes.owned) and not nodes.foreign
+        return []
+    return [] if nodes.foreign else [*nodes.owned]
+
+
+def _cures(names: Names, nodes: list[docker.Owned], error: str) -> list[str]:
+    """What to do with a cluster that does not become ready, what costs least first.
+
+    Without k3d's drain, which `docker restart` would begin and which deletes bare pods.
+    """
+    if cure := node_cures.other_kind(error):
+        return [cure]
+    running = sorted(
+        node.name for node in nodes if node.role == "server" and node.state == "running"
+    )
+    return [
+        *(
+            [
+                f"to start it again, with every object: `docker kill {' '.join(running)}`, then "
+                "`pulumi up`"
+            ]
+            if running
+            else []
+        ),
+        f"to create it anew, without its workloads: `k3d cluster delete {names.cluster}`, then "
+        "`pulumi up`",
+    ]
 
 
 def main() -> int:
@@ -75,12 +99,8 @@ def main() -> int:
             instance = Convergence(names, spec, record, lock).run()
     except (runner.CommandError, api_server.UnusableKubeconfigError, OSError) as error:
         print(f"error: cluster {names.cluster}: {error}", file=sys.stderr)
-        if not isinstance(error, _KEEPS_THE_CLUSTER) and _stands(names):
-            print(
-                f"to create it anew, without its workloads: `k3d cluster delete {names.cluster}`, "
-                "then `pulumi up`",
-                file=sys.stderr,
-            )
+        if not isinstance(error, _KEEPS_THE_CLUSTER) and (nodes := _standing(names)):
+            print(*_cures(names, nodes, str(error)), sep="\n", file=sys.stderr)
         if spec.image.startswith(f"{NODE_IMAGE}:"):
             print(f"if the upstream containerd is the cause: {CURE}", file=sys.stderr)
         return 1

@@ -19,6 +19,7 @@ from pathlib import Path
 from runtime_observability.core import cluster_spec, documents, naming, rehearsal, transition
 from runtime_observability.core.cluster_spec import ClusterSpec, Port
 from runtime_observability.core.naming import Names
+from runtime_observability.core.settings.node_extras import is_read_only, split_node_volume
 from runtime_observability.host import (
     addresses,
     cluster_ready,
@@ -30,7 +31,7 @@ from runtime_observability.host import (
     tools_image,
 )
 from runtime_observability.host.cluster_lock import locked
-from runtime_observability.host.files import write_private
+from runtime_observability.host.files import is_folder, write_private
 from runtime_observability.host.k3d import NodeWatch
 from runtime_observability.host.progress import log
 
@@ -88,9 +89,10 @@ def rehearse(
     They take ``published`` on 127.0.0.1; ``lock`` is the descriptor from ``locked``. Raises
     RefusedError, with the node's own reason, when they do not start.
     """
-    config = rehearsal.configuration(spec, names, published)
-    nodes = rehearsal.nodes(config, names)
     folder = names.rehearsal_directory
+    stand_ins = _stand_ins(spec, folder / "manifests")
+    config = rehearsal.configuration(spec, names, published, stand_ins)
+    nodes = rehearsal.nodes(config, names)
     watch = NodeWatch(nodes)
     try:
         for name, text in files.items():
@@ -120,6 +122,27 @@ def rehearse(
         ) from None
     finally:
         sweep(names)
+
+
+def _stand_ins(spec: ClusterSpec, folder: Path) -> dict[str, str]:
+    """Makes an empty file or folder below ``folder`` for each of the nodes' volumes with manifests,
+    and returns what is mounted for each.
+
+    k3s writes manifests of its own and makes the folders for them, which the mode and the kind of a
+    volume can prevent. A folder that it may write into is as good as the node's own.
+    """
+    made: dict[str, str] = {}
+    for number, volume in enumerate(rehearsal.with_workloads(spec)):
+        source, rest = split_node_volume(volume)
+        empty = folder / str(number)
+        if not is_folder(source):
+            write_private(empty, "")
+        elif is_read_only(volume):
+            empty.mkdir(mode=0o700, parents=True)
+        else:
+            continue
+        made[volume] = f"{empty}:{rest}"
+    return made
 
 
 def _of_the_machine(error: runner.CommandError) -> str:

@@ -140,6 +140,11 @@ def has_workloads(volume: str, data_folder: str, manifests: Collection[str] = ()
     return any(target.is_relative_to(path) or path.is_relative_to(target) for path in folders)
 
 
+def is_read_only(volume: str) -> bool:
+    match = _VOLUME.fullmatch(volume)
+    return match is not None and "ro" in (match["options"] or "").split(",")
+
+
 def has_registries(volume: str) -> bool:
     """Whether ``volume`` is mounted over the nodes' registries.yaml, or over a folder of it."""
     match = _VOLUME.fullmatch(volume)

@@ -1,4 +1,5 @@
-# Removes the k3d cluster $REHEARSAL, in which a replacement was rehearsed, with its network.
+# Removes the k3d cluster $REHEARSAL, in which a replacement was rehearsed, with its network, to which
+# k3d has connected the registries in use: they are disconnected from it.
 # Pulumi's state contains this script and runs it from there: it needs only docker and rm.
 set -eu
 
@@ -23,7 +24,12 @@ while :; do
     errors=
     [ -z "$containers" ] || errors=$(docker rm -fv $containers 2>&1 >/dev/null) || :
     [ -z "$volumes" ] || errors="$errors $(docker volume rm -f $volumes 2>&1 >/dev/null)" || :
-    [ -z "$networks" ] || errors="$errors $(docker network rm $networks 2>&1 >/dev/null)" || :
+    for network in $networks; do
+      for container in $(docker ps -aq --filter "network=$network"); do
+        docker network disconnect -f "$network" "$container" >/dev/null 2>&1 || :
+      done
+      errors="$errors $(docker network rm "$network" 2>&1 >/dev/null)" || :
+    done
   fi
 done
 [ ! -e "$DIRECTORY/rehearsal" ] || remove "${DIRECTORY:?}/rehearsal"

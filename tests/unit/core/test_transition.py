@@ -156,8 +156,7 @@ def test_several_servers_have_an_etcd_unless_their_datastore_is_elsewhere(
 
 def test_one_server_is_rehearsed_that_disturbs_nothing() -> None:
     spec = spec_of(
-        servers=3, agents=2, publishedPorts=["8080:80"], registries={"use": ["mirror:5000"]},
-        k3sArgs=["--disable=traefik@server:*"],
+        servers=3, agents=2, publishedPorts=["8080:80"], registries={"use": ["mirror:5000"]}
     )  # fmt: skip
     config = rehearsal.configuration(spec, NAMES)
     assert (config["servers"], config["agents"], config["ports"]) == (1, 0, [])
@@ -198,6 +197,38 @@ def test_a_node_for_each_list_of_arguments_is_rehearsed() -> None:
         f"k3d-{NAMES.rehearsal}-{node}" for node in ("server-0", "server-1", "agent-0", "agent-1")
     ]
     assert rehearsal.nodes(config, NAMES) == named
+
+
+@pytest.mark.parametrize(
+    "of_nodes",
+    [
+        {"k3sArgs": ["--etcd-arg=listen-peer-urls=https://127.0.0.1:2380@server:*"]},
+        {"k3sArgs": ["--token-file=/docs/token@server:*"], "nodeVolumes": ["docs:/docs"]},
+        {"nodeEnvironment": {"K3S_LB_SERVER_PORT": "10250"}},
+        {"nodeVolumes": ["docs:/etc/rancher/k3s/config.yaml.d"]},
+    ],
+)
+@pytest.mark.parametrize(("servers", "agents"), [(1, 0), (1, 1), (1, 4), (3, 0), (5, 2)])
+def test_another_server_and_an_agent_are_seen_to_join(
+    of_nodes: dict[str, Any], servers: int, agents: int
+) -> None:
+    """The first server starts with each of these."""
+    spec = spec_of(servers=servers, agents=agents, **of_nodes)
+    config = rehearsal.configuration(spec, NAMES)
+    assert (config["servers"], config["agents"]) == (min(servers, 2), min(agents, 1))
+    for role in ("server", "agent"):
+        for key in ("arg", "envVar", "volume"):
+            for index in range(config[f"{role}s"]):
+                assert transition.of_node(config, key, role, index)
+
+
+def test_no_node_joins_twice_in_a_rehearsal() -> None:
+    """One that has arguments of its own shows that others join, too."""
+    spec = spec_of(servers=3, agents=3, k3sArgs=["--node-label=a=b@server:0;agent:2"])
+    config = rehearsal.configuration(spec, NAMES)
+    assert (config["servers"], config["agents"]) == (2, 1)
+    labels = transition.of_node(config, "arg", "agent", 0)
+    assert "--node-label=a=b" in labels
 
 
 def test_its_nodes_join_without_the_proxy() -> None:
@@ -257,6 +288,16 @@ def test_no_workload_of_the_users_runs_in_a_rehearsal(
     rehearsed = transition.of_node(rehearsal.configuration(spec, NAMES), "volume", "server", 0)
     assert (own not in rehearsed) is left_out
     assert rehearsed, "the stack's own files are mounted in any case"
+    assert rehearsal.with_workloads(spec) == ([own] if left_out else [])
+
+
+def test_what_stands_in_for_the_users_manifests_is_mounted_in_their_place() -> None:
+    spec = spec_of(nodeVolumes=["files:/var/lib/rancher/k3s/server/manifests:ro", "docs:/docs"])
+    (own,) = rehearsal.with_workloads(spec)
+    instead = "/empty:/var/lib/rancher/k3s/server/manifests:ro"
+    config = rehearsal.configuration(spec, NAMES, stand_ins={own: instead})
+    volumes = transition.of_node(config, "volume", "server", 0)
+    assert volumes[1:] == [instead, f"{PROJECT / 'docs'}:/docs"]
 
 
 def test_a_single_server_is_rehearsed_on_sqlite() -> None:

@@ -1596,6 +1596,30 @@ def test_an_agent_s_problem_is_no_reason_to_make_the_cluster_anew(
     assert ANEW not in told
 
 
+def test_a_cluster_that_runs_and_does_not_answer_is_told_to_be_started_again(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """As one whose API server hangs: with what is in it, before the command that deletes it."""
+    standing(daemon, names, spec)
+    hangs = Mock(side_effect=runner.CommandError("the API server: the handshake timed out"))
+    monkeypatch.setattr(cluster_ready, "wait", hangs)
+    assert command(names, spec, monkeypatch) == 1
+    again = "to start it again, with every object: `docker kill k3d-traced-dev-server-0`, then"
+    told = capfd.readouterr().err
+    assert 0 < told.index(again) < told.index(ANEW)
+    for node in daemon.containers:
+        node.state = "exited"
+    daemon.start_fails = True
+    assert command(names, spec, monkeypatch) == 1
+    told = capfd.readouterr().err
+    assert again not in told
+    assert ANEW in told
+
+
 def test_no_command_is_told_that_deletes_a_cluster_that_another_cure_brings_back(
     daemon: FakeDaemon,
     names: Names,
@@ -1609,6 +1633,40 @@ def test_no_command_is_told_that_deletes_a_cluster_that_another_cure_brings_back
     assert command(names, spec, monkeypatch) == 1
     told = capfd.readouterr().err
     assert "free it of that webhook" in told
+    assert ANEW not in told
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [  # Docker 20.10: k3d kubeconfig get, and k3d cluster start
+        "`k3d kubeconfig get traced-dev` exited with 1: docker failed to copy path: Error response "
+        "from daemon: mount /home/ada/a.pem:/var/lib/docker/overlay2/27/merged/etc/a.pem, flags: "
+        '0x5001: not a directory"',
+        # Docker 28, with runc 1.2
+        "k3d exited with 1: Failed to start node: Error response from daemon: failed to create "
+        "task for container: failed to create shim task: OCI runtime create failed: runc create "
+        "failed: unable to start container process: error during container init: error mounting "
+        '\\"/home/ada/a.pem\\" to rootfs at \\"/etc/a.pem\\": mount /home/ada/a.pem:/etc/a.pem '
+        "(via /proc/self/fd/6), flags: 0x5001: not a directory: unknown: Are you trying to mount a "
+        "directory onto a file (or vice-versa)?",
+        'error mounting "/home/ada/a.pem" to rootfs at "/etc/a.pem": create mountpoint: not a '
+        "directory",
+    ],
+)
+def test_a_file_of_which_docker_has_made_a_folder_is_no_reason_to_make_the_cluster_anew(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    *,
+    reason: str,
+) -> None:
+    standing(daemon, names, spec)
+    monkeypatch.setattr(cluster_ready, "wait", Mock(side_effect=runner.CommandError(reason)))
+    assert command(names, spec, monkeypatch) == 1
+    told = capfd.readouterr().err
+    assert "\n/home/ada/a.pem was a file when the nodes were created and is a folder now" in told
     assert ANEW not in told
 
 

@@ -18,7 +18,7 @@ from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.observation import Record
 from runtime_observability.core.transition import identity
-from runtime_observability.host import cluster_ready, ports, rehearse, runner, store
+from runtime_observability.host import cluster_ready, k3d, ports, rehearse, runner, store
 from runtime_observability.host.cluster_ready import ReadyCluster
 from runtime_observability.host.k3d import NodeWatch
 from tests import configuration
@@ -118,6 +118,41 @@ def test_a_replacement_is_seen_to_start_and_leaves_nothing(
     said = capfd.readouterr()
     assert json.loads(said.out)["rehearsed"] is True
     assert "the new configuration starts, so it is replaced now" in said.err
+
+
+@pytest.mark.usefixtures("waits")
+def test_a_volume_that_k3s_cannot_write_its_manifests_into_is_rehearsed_empty(
+    daemon: FakeDaemon,
+    names: Names,
+    start: Callable[[ClusterSpec], int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without what is in it: a workload of the user's would run twice."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    file = folder / "own.yaml"
+    file.write_text("kind: Pod\n")
+    manifests = "/var/lib/rancher/k3s/server/manifests"
+    static_pods = "/var/lib/rancher/k3s/agent/pod-manifests"
+    volumes = [f"{folder}:{manifests}:ro", f"{file}:{static_pods}", f"{folder}:{static_pods}"]
+    spec = configuration.spec_of(names, parsed(nodeVolumes=volumes))
+    daemon.node(names, spec="of another configuration")
+    mounted: dict[str, str] = {}
+    run = k3d.run
+
+    def look(argv: list[str], **options: Any) -> None:
+        config = yaml.safe_load(options["stdin"])
+        for entry in config["volumes"][1:]:
+            source, _, rest = entry["volume"].partition(":")
+            is_empty_file = Path(source).is_file() and not Path(source).read_text()
+            mounted[rest] = "a file" if is_empty_file else str(sorted(Path(source).iterdir()))
+        run(argv, **options)
+
+    monkeypatch.setattr(k3d, "run", look)
+    assert start(spec) == 0
+    assert mounted == {f"{manifests}:ro": "[]", static_pods: "a file"}
+    assert not names.rehearsal_directory.exists()
 
 
 @pytest.mark.usefixtures("waits")

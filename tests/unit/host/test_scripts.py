@@ -769,6 +769,19 @@ def test_a_rehearsal_goes_and_nothing_else(
     assert names.directory.exists()
 
 
+def test_the_registries_in_use_leave_a_rehearsals_network_and_are_kept(
+    daemon: FakeDaemon, names: Names
+) -> None:
+    """k3d connects them to the network of each cluster that uses them."""
+    rehearsal(daemon, names)
+    network = f"id-of-k3d-{names.rehearsal}"
+    daemon.container("k3d-registry", networks=["id-of-bridge", network])
+    done = sh(REHEARSAL, daemon, REHEARSAL=names.rehearsal, DIRECTORY=str(names.directory))
+    assert done.returncode == 0, done.stderr
+    assert daemon.names == {"k3d-registry"}
+    assert daemon.containers[0].networks == ["id-of-bridge"]
+
+
 def test_a_rehearsal_that_a_k3d_goes_on_with_goes_too(daemon: FakeDaemon, names: Names) -> None:
     rehearsal(daemon, names)
     late = f"k3d-{names.rehearsal}-server-0-late"
