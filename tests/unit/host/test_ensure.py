@@ -1185,7 +1185,12 @@ def test_an_agent_that_kubernetes_does_not_let_go_stays(
 @pytest.mark.usefixtures("readiness")
 @pytest.mark.parametrize("alone", [True, False])
 def test_finalizers_that_keep_an_agent_are_told(
-    daemon: FakeDaemon, names: Names, spec: ClusterSpec, *, alone: bool
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    alone: bool,
 ) -> None:
     """kubectl says only that the time is over. One object is no list for it."""
     standing(daemon, names, spec)
@@ -1196,6 +1201,7 @@ def test_finalizers_that_keep_an_agent_are_told(
     daemon.kubectl["delete"] = Answer(stderr=f"{over}\n", code=1)
     daemon.kubectl["delete --dry-run=server"] = Answer()
     daemon.kubectl[f"get node/{agent}"] = Answer(json.dumps(node if alone else {"items": [node]}))
+    monkeypatch.setattr(agents, "_LET_GO", ("a.b/c", "d.e/f"))
     with pytest.raises(AgentsError) as failed:
         run(names, spec_of(names))
     assert str(failed.value) == (
@@ -1216,6 +1222,50 @@ def test_finalizers_that_keep_an_agent_are_told(
         match=r"exceeded; Pod shop/slow is kept by its finalizers a\.b/c, d\.e/f\. Free it of",
     ):
         run(names, spec_of(names))
+
+
+@pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize(
+    ("kind", "fields", "stays"),
+    [
+        ("Node", {"finalizers": ["wrangler.cattle.io/node", "a.b/c"]}, True),
+        ("Node", {"finalizers": ["wrangler.cattle.io/node"]}, False),
+        ("Pod", {"finalizers": ["a.b/c"]}, True),
+        ("Pod", {"finalizers": ["batch.kubernetes.io/job-tracking"]}, False),
+        ("Pod", {"finalizers": ["a.b/c"], "ownerReferences": [{"kind": "DaemonSet"}]}, False),
+        ("Pod", {}, False),
+    ],
+    ids=["node", "node of k3s", "pod", "pod of a job", "pod that no drain waits for", "none"],
+)
+def test_no_pod_ends_for_an_agent_that_finalizers_may_keep(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    *,
+    kind: str,
+    fields: dict[str, Any],
+    stays: bool,
+) -> None:
+    standing(daemon, names, spec)
+    agent = names.node("agent", 0)
+    metadata = {"name": agent if kind == "Node" else "slow"} | fields
+    listed = {"items": [{"kind": kind, "metadata": metadata, "spec": {}}]}
+    daemon.kubectl[f"get node/{agent}" if kind == "Node" else "get pods"] = Answer(
+        json.dumps(listed)
+    )
+    if not stays:
+        run(names, spec_of(names))
+        assert agent not in daemon.names
+        return
+    with pytest.raises(AgentsError) as failed:
+        run(names, spec_of(names))
+    assert changes(daemon) == []
+    assert str(failed.value) == (
+        f"{agent} stays, and nothing has ended, because finalizers may keep what goes with it: "
+        f"{kind} {metadata['name']} (a.b/c). Remove them, keep as many agents, or see whether they "
+        f"let go: `kubectl drain {agent} --ignore-daemonsets --delete-emptydir-data --force && "
+        f"kubectl delete node {agent}`; then run `pulumi up` again"
+    )
 
 
 @pytest.mark.usefixtures("readiness")
