@@ -14,7 +14,8 @@ from runtime_observability.host import runner
 Endpoints = dict[str, dict[str, Any]]
 """How a container is on each of its networks, by their names."""
 _FORMAT = (
-    '{"name":{{json .Name}},"created":{{json .Created}},"restarts":{{.RestartCount}},'
+    '{"name":{{json .Name}},"host":{{json .Config.Hostname}},'
+    '"created":{{json .Created}},"restarts":{{.RestartCount}},'
     '"state":{{json .State.Status}},"code":{{.State.ExitCode}},"oom":{{.State.OOMKilled}},'
     '"started":{{json .State.StartedAt}},"ended":{{json .State.FinishedAt}},'
     '"networks":{{json .NetworkSettings.Networks}},'
@@ -30,6 +31,8 @@ class Life:
     """A container's, up to now."""
 
     name: str
+    host_name: str
+    """Its first name, of a node: `docker rename` leaves it."""
     created: datetime
     started: datetime
     """For the last time."""
@@ -73,6 +76,7 @@ def _life(shown: dict[str, Any]) -> Life:
     ended = datetime.fromisoformat(shown["ended"])
     return Life(
         name=shown["name"].lstrip("/"),
+        host_name=shown["host"],
         created=datetime.fromisoformat(shown["created"]),
         started=datetime.fromisoformat(shown["started"]),
         ended=None if ended == _NEVER else ended,

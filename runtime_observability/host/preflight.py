@@ -41,6 +41,7 @@ from runtime_observability.host import (
     memory_loss,
     own_container,
     ownership,
+    renamed,
     runner,
     store,
     taken_ports,
@@ -64,10 +65,11 @@ def observe(
     is_being_made = cluster_lock.is_held(names.directory)  # asked before what that run writes down
     record = store.load(names)
     image = str(record.spec["k3d"]["image"]) if record else ""
+    nodes = record.nodes if record else wanted.nodes(names)
     with ThreadPoolExecutor() as looks:  # each waits for a command, or for the API server
         of_k3d, of_engine = looks.submit(check_k3d), looks.submit(docker.daemon)
         of_containers, of_networks = looks.submit(docker.containers), looks.submit(docker.networks)
-        of_lives = looks.submit(memory_loss.lives, names.of_cluster)
+        of_lives = looks.submit(memory_loss.lives, names.of_cluster, nodes)
         of_api = looks.submit(api_drift.find, names, record) if record else None
         of_addresses = looks.submit(addresses.drift, names, record) if record else None
         of_image = looks.submit(is_gone, image)
@@ -89,8 +91,9 @@ def observe(
     further = wanted.containers(names)
     of_others = ownership.refuse_objects_of_others(names, containers, networks, further)
     problems += of_others
-    problems += ownership.refuse_renamed_nodes(names, containers)
-    problems += ownership.refuse_a_renamed_jaeger(names, containers)
+    known = of_lives.result()
+    problems += renamed.refuse_nodes(names, containers, nodes, known)
+    problems += renamed.refuse_a_jaeger(names, containers)
     # Where the folder was moved or copied, what it was moved from has the ports.
     if not any(problem.key == ownership.FOLDER for problem in of_others):
         problems += taken_ports.refuse(names, wanted, containers)
@@ -103,7 +106,6 @@ def observe(
         drift = [*cluster_drift.find(names, record, containers), *of_addresses.result()]
         drift = drift or of_api.result()
     now = datetime.now(UTC)
-    known = of_lives.result()
     endpoints = {name: life.networks for name, life in known.items()}
     found = docker_drift.find(
         names,

@@ -30,6 +30,8 @@ class DockerObject:
     id: str
     name: str
     labels: dict[str, str] = field(default_factory=dict)
+    host_name: str = ""
+    """That it was made with; empty: its name."""
     networks: list[str] = field(default_factory=list)
     state: str = "running"
     ports: str = ""
@@ -442,6 +444,7 @@ class FakeDaemon:
         labels = container.labels
         for placeholder, value in (
             ("{{json .Name}}", json.dumps(f"/{container.name}")),
+            ("{{json .Config.Hostname}}", json.dumps(container.host_name or container.name)),
             ("{{json .State.Status}}", json.dumps(container.state)),
             ("{{.State.ExitCode}}", str(container.exit_code)),
             ("{{.State.OOMKilled}}", "false"),

@@ -69,6 +69,39 @@ def test_a_renamed_node_is_not_taken_for_gone(names: Names, daemon: FakeDaemon, 
     )
 
 
+@pytest.mark.parametrize("role", ["server", "agent"])
+def test_a_node_that_was_renamed_to_another_of_the_cluster_is_not_taken_for_gone(
+    names: Names, daemon: FakeDaemon, record: Record, role: str
+) -> None:
+    """The cluster was created again for a server, and one agent more was told to be removed."""
+    agent = daemon.node(names, "agent", spec=DIGEST).name
+    store.save(names, replace(record, nodes=(*record.nodes, agent)))
+    given, name = names.node(role, 0), names.node(role, 7)
+    (node,) = [found for found in daemon.containers if found.name == given]
+    node.name, node.host_name = name, given
+    (problem,) = map(str, seen(names).problems)
+    assert problem == (
+        f"cluster: {name} is a {role} of traced-dev that was renamed: up would take it for gone. "
+        f"Run `docker rename {name} {given}`"
+    )
+    node.host_name = name
+    assert seen(names).problems == (), "it is one that is to go"
+
+
+def test_nodes_that_have_each_others_names_are_told(
+    names: Names, daemon: FakeDaemon, record: Record
+) -> None:
+    """With fewer agents the pods of one would be drained, and the other be removed."""
+    one, other = (daemon.node(names, "agent", number, spec=DIGEST) for number in range(2))
+    store.save(names, replace(record, nodes=(*record.nodes, one.name, other.name)))
+    one.host_name, other.host_name = other.name, one.name
+    assert [str(problem).partition("renamed: ")[2] for problem in seen(names).problems] == [
+        f"up would take it for another. Run `docker rename {node.name} {node.name}-renamed`, then "
+        "`pulumi up` again"
+        for node in (one, other)
+    ]
+
+
 @pytest.mark.parametrize("case", ["renamed", "ended", "another", "with a store"])
 def test_a_renamed_jaeger_with_traces_in_memory_is_not_taken_for_gone(
     names: Names, daemon: FakeDaemon, case: str
