@@ -19,6 +19,7 @@ _FORMAT = (
     '"state":{{json .State.Status}},"code":{{.State.ExitCode}},"oom":{{.State.OOMKilled}},'
     '"started":{{json .State.StartedAt}},"ended":{{json .State.FinishedAt}},'
     '"networks":{{json .NetworkSettings.Networks}},'
+    '"restart":{{json .HostConfig.RestartPolicy.Name}},'
     f'"made":{{{{json (index .Config.Labels "{naming.MADE_LABEL}")}}}},'
     f'"store":{{{{json (index .Config.Labels "{naming.STORE_LABEL}")}}}}}}'
 )
@@ -46,6 +47,8 @@ class Life:
     """Of its last end; 0 while it runs."""
     out_of_memory: bool
     """Whether its memory limit has ended it, of one that is down."""
+    restart_policy: str
+    """When Docker starts it by itself, such as unless-stopped."""
     made: str
     """What MADE_LABEL says; empty for one without it."""
     store: str
@@ -84,6 +87,7 @@ def _life(shown: dict[str, Any]) -> Life:
         restarts=shown["restarts"],
         exit_code=shown["code"],
         out_of_memory=shown["oom"],
+        restart_policy=shown["restart"],
         made=shown["made"],
         store=shown["store"],
         networks=shown["networks"],

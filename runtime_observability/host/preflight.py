@@ -42,6 +42,7 @@ from runtime_observability.host import (
     own_container,
     ownership,
     renamed,
+    restart_policies,
     runner,
     store,
     taken_ports,
@@ -69,7 +70,7 @@ def observe(
     with ThreadPoolExecutor() as looks:  # each waits for a command, or for the API server
         of_k3d, of_engine = looks.submit(check_k3d), looks.submit(docker.daemon)
         of_containers, of_networks = looks.submit(docker.containers), looks.submit(docker.networks)
-        of_lives = looks.submit(memory_loss.lives, names.of_cluster, nodes)
+        of_lives = looks.submit(memory_loss.lives, names.of_cluster, (names.retention, *nodes))
         of_api = looks.submit(api_drift.find, names, record) if record else None
         of_addresses = looks.submit(addresses.drift, names, record) if record else None
         of_image = looks.submit(is_gone, image)
@@ -105,6 +106,7 @@ def observe(
     if record and of_api and of_addresses:
         drift = [*cluster_drift.find(names, record, containers), *of_addresses.result()]
         drift = drift or of_api.result()
+        drift += restart_policies.drift(known.values())
     now = datetime.now(UTC)
     endpoints = {name: life.networks for name, life in known.items()}
     found = docker_drift.find(

@@ -41,6 +41,7 @@ class DockerObject:
     """What `docker logs` writes to stderr."""
     top: str = ""
     restarts: int = 0
+    restart_policy: str = "unless-stopped"
     exit_code: int = 0
     created: str = "2026-11-27T04:07:19.950510484Z"
     started: str = "2026-11-27T04:07:20.050510484Z"
@@ -268,6 +269,10 @@ class FakeDaemon:
                 self._container(name).state = "exited"
                 self._container(name).address = ""
                 return Answer()
+            case ["update", "--restart=unless-stopped", *names]:
+                for name in names:
+                    self._container(name).restart_policy = "unless-stopped"
+                return Answer()
             case ["unpause", name]:
                 assert self._container(name).state == "paused"
                 self._container(name).state = "running"
@@ -445,6 +450,7 @@ class FakeDaemon:
         for placeholder, value in (
             ("{{json .Name}}", json.dumps(f"/{container.name}")),
             ("{{json .Config.Hostname}}", json.dumps(container.host_name or container.name)),
+            ("{{json .HostConfig.RestartPolicy.Name}}", json.dumps(container.restart_policy)),
             ("{{json .State.Status}}", json.dumps(container.state)),
             ("{{.State.ExitCode}}", str(container.exit_code)),
             ("{{.State.OOMKilled}}", "false"),

@@ -187,6 +187,25 @@ def test_a_whole_cluster_is_adopted(daemon: FakeDaemon, names: Names, spec: Clus
 
 
 @pytest.mark.usefixtures("readiness")
+def test_what_docker_would_not_start_with_itself_is_mended_in_place(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    standing(daemon, names, spec)
+    for name in (names.jaeger, names.collector, names.retention):
+        daemon.container(name, labels=names.labels, restart_policy="no")
+    daemon.container("another", restart_policy="no")
+    daemon.containers[1].restart_policy = "on-failure"
+    run(names, spec)
+    assert changes(daemon) == []
+    kept = {found.name: found.restart_policy for found in daemon.containers}
+    assert set(kept.values()) == {"unless-stopped", "no"}
+    assert kept["another"] == "no"
+    updates = [call.argv for call in daemon.executables.calls if "update" in call.argv]
+    assert len(updates) == 1
+    assert names.node("server", 0) not in updates[0]
+
+
+@pytest.mark.usefixtures("readiness")
 def test_a_stopped_cluster_is_started(daemon: FakeDaemon, names: Names, spec: ClusterSpec) -> None:
     nodes(daemon, names, identity(spec), state="exited")
     assert run(names, spec) == "id-of-k3d-traced-dev-server-0"

@@ -316,6 +316,26 @@ def test_a_node_that_somebody_added_is_no_drift(names: Names, daemon: FakeDaemon
 MADE = "2026-11-26T20:00:00.000000+00:00"
 
 
+@pytest.mark.parametrize("of", ["jaeger", "collector", "retention", "node"])
+@pytest.mark.parametrize(
+    ("policy", "mended"),
+    [("no", True), ("on-failure", True), ("always", False), ("unless-stopped", False)],
+)
+@pytest.mark.usefixtures("record")
+def test_what_docker_would_not_start_with_itself_is_drift(
+    names: Names, daemon: FakeDaemon, of: str, policy: str, *, mended: bool
+) -> None:
+    """After `docker update --restart=no` the node stays down at the next start of the machine."""
+    daemon.container(names.retention, labels=names.labels, networks=[f"id-of-{names.network}"])
+    name = names.node("server", 0) if of == "node" else getattr(names, of)
+    (found,) = [each for each in daemon.containers if each.name == name]
+    found.restart_policy = policy
+    observed = seen(names)
+    told = f"container {name} does not start with Docker, as after `docker update --restart=no`"
+    assert observed.drift == ((told,) if mended else ())
+    assert observed.generation == 7 + mended
+
+
 @pytest.mark.parametrize("state", ["gone", "exited", "created", "dead", "restarting"])
 @pytest.mark.usefixtures("record")
 def test_a_container_that_is_not_as_it_was_made_is_made_again(
