@@ -19,6 +19,12 @@ INFO = ("docker", "info", "--format", "{{json .}}")
 _ON_LOOPBACK = re.compile(
     r"(?:^|, )(?:127\.0\.0\.1|0\.0\.0\.0|\[::\]|::):(\d+)(?:-(\d+))?->[\d-]+/(tcp|udp)"
 )
+DEFAULT_POOLS = 31
+"""Networks that fit in Docker's default address pools: 15 of /16 and 16 of /20."""
+FREE_ADDRESSES = (
+    "`docker network ls` lists all, and `docker network rm NAME` removes one that nobody needs; "
+    "`docker network prune` would also remove those of stopped clusters"
+)
 PAUSED = "paused"
 """The state of a container that `docker pause` has stopped, with all that it has in memory."""
 _LABELS = {
