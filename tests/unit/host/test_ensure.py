@@ -834,6 +834,34 @@ def test_registries_reach_the_nodes_before_they_restart(
     assert changes(daemon) == ["docker kill", "start"] * 4
 
 
+@pytest.mark.usefixtures("readiness", "spec")
+@pytest.mark.parametrize(
+    ("had", "kept"),
+    [
+        ("mirrors: {by-hand: {}}\n", True),
+        ("mirrors: [\n", True),
+        ("mirrors: null\nconfigs:\n  own: {auth: null, tls: {insecure: true}}\n", False),
+    ],
+    ids=["edited", "no YAML", "as k3d writes it"],
+)
+def test_registries_that_somebody_wrote_into_a_node_are_kept_beside_the_new_ones(
+    daemon: FakeDaemon,
+    names: Names,
+    capsys: pytest.CaptureFixture[str],
+    had: str,
+    *,
+    kept: bool,
+) -> None:
+    wanted = spec_of(names, registries={"config": "configs: {own: {tls: {insecure: true}}}\n"})
+    server = daemon.node(names, "server", spec=identity(wanted))
+    server.files[REGISTRIES] = had
+    remember(names, wanted, content={server.name: "older"})
+    run(names, wanted)
+    assert server.files[REGISTRIES] == wanted.registries
+    assert server.files.get(f"{REGISTRIES}.before") == (had if kept else None)
+    assert ("registries.yaml.before" in capsys.readouterr().err) is kept
+
+
 @pytest.mark.usefixtures("readiness")
 def test_registries_of_an_up_that_was_interrupted_are_taken_back(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec, monkeypatch: pytest.MonkeyPatch
