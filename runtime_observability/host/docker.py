@@ -55,6 +55,9 @@ class Owned:
     store_servers: str = ""
     cluster: str = ""
     role: str = ""
+    image: str = ""
+    """Of a container, as it was named, or its id where that name is another image's by now, or none
+    has it (moby v28.5.2 daemon/list.go)."""
     state: str = ""
     ports: str = ""
     networks: str = ""
@@ -220,7 +223,7 @@ def program() -> Path:
 
 def containers() -> list[Owned]:
     """Every container, running or not."""
-    fields = {"id": ".ID", "name": ".Names", "state": ".State"}
+    fields = {"id": ".ID", "name": ".Names", "image": ".Image", "state": ".State"}
     fields |= {"ports": ".Ports", "networks": ".Networks"}
     return _listed(["docker", "ps", "-a", "--no-trunc"], fields)
 

@@ -52,6 +52,8 @@ from runtime_observability.host.docker import ClusterNodes, Owned
 from runtime_observability.host.files import nearest_folder
 from runtime_observability.host.memory_loss import Memory
 
+_IMAGE_ID = "sha256:"
+
 
 def observe(
     names: Names,
@@ -162,6 +164,7 @@ def observe(
             *disk.advise(engine.root),
             *jaeger_store.advise(names.jaeger, containers),
             *ownership.advise_on_added_nodes(names, containers),
+            *advise_on_another_image(names, image, containers),
         ),
         today=now.date(),
     )
@@ -218,6 +221,21 @@ def check_folders(names: Names) -> list[Problem]:
 def is_gone(image: str) -> bool:
     """Whether a node image that this project built is missing: no registry has it."""
     return image.startswith(f"{NODE_IMAGE}:") and not docker.has_image(image)
+
+
+def advise_on_another_image(names: Names, image: str, containers: list[Owned]) -> list[str]:
+    """A warning where another image has the name ``image`` of the nodes' by now, as after it was
+    built again. Docker is asked for more only where they do not have that name's any more."""
+    nodes = ClusterNodes.of(containers, names.cluster, names.owner).owned
+    servers = [node for node in nodes if node.role == "server"]
+    older = [node.name for node in servers if node.image.startswith(_IMAGE_ID)]
+    if not older or image.startswith(_IMAGE_ID) or not docker.has_image(image):
+        return []
+    return [
+        f"{image} is another image than {older[0]} has, as after it was built or pulled again: the "
+        f"nodes keep theirs until a change replaces the cluster. `k3d cluster delete "
+        f"{names.cluster}`, then `pulumi up`, makes the cluster of it, without its workloads"
+    ]
 
 
 def next_generation(

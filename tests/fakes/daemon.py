@@ -33,6 +33,8 @@ class DockerObject:
     host_name: str = ""
     """That it was made with; empty: its name."""
     networks: list[str] = field(default_factory=list)
+    image: str = ""
+    """Its name while that is of this image, else its id: as `docker ps` lists it."""
     state: str = "running"
     ports: str = ""
     stuck: bool = False
@@ -573,7 +575,7 @@ def _matches(listed: DockerObject, condition: str) -> bool:
 
 _FIELDS = {
     "ID": "id", "Names": "name", "Name": "name", "State": "state", "Ports": "ports",
-    "Networks": "names_of_networks",
+    "Networks": "names_of_networks", "Image": "image",
 }  # fmt: skip
 _PLACEHOLDER = re.compile(r'\{\{(json )?\(?\.(\w+)(?: "([^"]+)")?\)?\}\}')
 

@@ -763,6 +763,34 @@ def test_a_file_that_cannot_be_read_is_drift(names: Names, record: Record) -> No
     assert "cannot be read: embedded null byte" in drift
 
 
+@pytest.mark.parametrize(
+    ("of_server", "is_there", "told"),
+    [("sha256:0123", True, True), ("sha256:0123", False, False), ("mine:1", True, False)],
+    ids=["built again", "gone", "the same"],
+)
+def test_a_node_image_that_was_built_again_is_told(
+    names: Names,
+    daemon: FakeDaemon,
+    record: Record,
+    of_server: str,
+    *,
+    is_there: bool,
+    told: bool,
+) -> None:
+    """Pulumi sees no change: it has the same name."""
+    spec = {**record.spec, "k3d": record.spec["k3d"] | {"image": "mine:1"}}
+    store.save(names, replace(record, spec=spec))
+    daemon.containers[0].image = of_server
+    daemon.node(names, "agent").image = "sha256:of-the-servers-image"
+    if is_there:
+        daemon.pulled.add("mine:1")
+    observed = seen(names)
+    assert observed.drift == ()
+    assert [line.partition(",")[0] for line in observed.notices] == [
+        f"mine:1 is another image than {names.node('server', 0)} has"
+    ] * told
+
+
 def test_a_node_image_that_is_gone_is_drift(
     names: Names, record: Record, daemon: FakeDaemon
 ) -> None:
