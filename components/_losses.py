@@ -22,7 +22,9 @@ def tell(name: str, owner: str, spec: str) -> pulumi.ResourceHook:
             if is_its and found.has_traces_in_memory:
                 pulumi.log.warn(
                     f"container {name} will be made again, and the traces in its memory are lost: "
-                    "traceStore badger keeps traces beyond that"
+                    "traceStore badger keeps traces beyond that. If Pulumi's state does not have "
+                    "this container, as an older state or one in another backend, up refuses "
+                    "instead, and tells how Pulumi gets its state back"
                 )
 
     options = pulumi.ResourceHookOptions(on_dry_run=True)

@@ -18,17 +18,29 @@ from runtime_observability.host.docker import ClusterNodes, Owned
 
 
 def _before_create(
-    name: str, owner: str, listed: Callable[[], list[Owned]], remove: Callable[[Owned], object]
+    name: str,
+    owner: str,
+    listed: Callable[[], list[Owned]],
+    remove: Callable[[Owned], object],
+    check: Callable[[Owned], object] | None = None,
 ) -> pulumi.ResourceHook:
-    """A hook that removes every orphan among ``listed``."""
+    """A hook that removes every orphan among ``listed``.
 
-    def hook(arguments: pulumi.ResourceHookArgs) -> None:
+    It raises what ``check`` does instead, in previews too: there it may be one that is replaced.
+    """
+
+    def hook(_: pulumi.ResourceHookArgs) -> None:
         for found in listed():
-            if (found.name, found.owner) == (name, owner):
+            if (found.name, found.owner) != (name, owner):
+                continue
+            if check:
+                check(found)
+            if not pulumi.runtime.is_dry_run():
                 remove(found)
                 pulumi.log.warn(f"removed {name}, which Pulumi's state does not have")
 
-    return pulumi.ResourceHook(f"remove-orphaned-{name}", hook)
+    options = pulumi.ResourceHookOptions(on_dry_run=check is not None)
+    return pulumi.ResourceHook(f"remove-orphaned-{name}", hook, options)
 
 
 def no_container(name: str, owner: str, note: str = "") -> pulumi.ResourceHook:
@@ -105,18 +117,30 @@ def no_network(name: str, owner: str, cluster: str) -> pulumi.ResourceHook:
     """Before a network is created: removes the one of its name that a killed run left.
 
     A run that was killed there had nodes of no ``cluster`` on it yet. So if there are any, Pulumi
-    has lost its state: the hook raises CommandError and removes nothing.
+    has lost its state: the hook raises CommandError and removes nothing. It does so in a preview,
+    too, also of one that Pulumi was told to replace: that up is refused, by the guards.
     """
 
-    def remove(network: Owned) -> None:
+    def networks() -> list[Owned]:
+        found = docker.networks()
+        if len(found) > docker.DEFAULT_POOLS and not pulumi.runtime.is_dry_run():
+            pulumi.log.warn(
+                f"Docker has {len(found)} networks. If it has no addresses for another one: "
+                f"{docker.FREE_ADDRESSES}"
+            )
+        return found
+
+    def refuse(network: Owned) -> None:
         on_it = ("--filter", f"network={network.id}", "--filter", f"label=k3d.cluster={cluster}")
         if runner.run(["docker", "ps", "-aq", *on_it]).checked():
             _refuse_a_cluster(cluster, owner, lacks="its network", undone="removed")
+
+    def remove(network: Owned) -> None:
         values = {"OWNER": owner, "NETWORK": name}
         runner.run_script("detach_network.sh", values).checked()
         runner.run(["docker", "network", "rm", network.id]).checked()
 
-    return _before_create(name, owner, docker.networks, remove)
+    return _before_create(name, owner, networks, remove, refuse)
 
 
 def _read(note: str) -> str:

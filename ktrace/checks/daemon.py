@@ -13,9 +13,6 @@ from runtime_observability.core.versions import Version
 from runtime_observability.host import docker
 from runtime_observability.host.docker import Daemon
 
-_POOLS = 31
-"""Networks that fit in Docker's default address pools: 15 of /16 and 16 of /20."""
-
 
 def release(version: str) -> Finding:
     return tools.release("docker", version, OLDEST_DOCKER, "k3d does not work with it")
@@ -54,14 +51,14 @@ def cgroup(info: Mapping[str, Any], k3s: Version) -> Finding:
 def address_pools(info: Mapping[str, Any], networks: int, exists: bool) -> Finding:
     """Whether there is room for the stack's network; ``exists``: it is one of ``networks``."""
     seen = f"{networks} networks"
-    if exists or info.get("DefaultAddressPools") or networks < _POOLS - 2:
+    if exists or info.get("DefaultAddressPools") or networks < docker.DEFAULT_POOLS - 2:
         return Finding("address pools", "ok", seen)
     return Finding(
         "address pools",
-        "failure" if networks > _POOLS else "warning",
-        f"{seen}, and Docker's default pools hold {_POOLS}",
+        "failure" if networks > docker.DEFAULT_POOLS else "warning",
+        f"{seen}, and Docker's default pools hold {docker.DEFAULT_POOLS}",
         "the stack's network cannot be created",
-        "`docker network prune`, or default-address-pools in Docker's daemon.json",
+        f"{docker.FREE_ADDRESSES}; or default-address-pools in Docker's daemon.json",
     )
 
 

@@ -7,7 +7,7 @@ Pure: the same settings on the same machine give the same plan, which ``pulumi u
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runtime_observability.core import (
     advice,
@@ -42,7 +42,7 @@ from runtime_observability.core.origin import Origin
 from runtime_observability.core.settings.model import Settings
 from runtime_observability.core.stores import CASSANDRA
 from runtime_observability.core.tracing import Tracing
-from runtime_observability.core.transition import content, identity, transition
+from runtime_observability.core.transition import content, identity, transition, with_agents
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,7 @@ def make_plan(
     files = documents.node_files(settings, cgroup_v1=observed.cgroup_v1)
     image = upstream.tag if upstream else settings.images.nodes
     spec = cluster_spec(settings, names, files, image)
+    observed = _without_edits(observed, names, spec)
     digest = _digest(spec, observed.record)
     marks = origin.of(names, settings.stack_owner)
     jaeger = backends.jaeger(settings, names, observed) if settings.has_jaeger else None
@@ -213,6 +214,29 @@ def _digest(spec: ClusterSpec, record: Record | None) -> str:
     if record and not transition(ClusterSpec.read(record.spec), spec).replaces:
         return record.digest
     return identity(spec)
+
+
+def _without_edits(observed: Observation, names: Names, spec: ClusterSpec) -> Observation:
+    """``observed`` with a record that agrees with what the nodes' labels say.
+
+    One that somebody edited, or took from another stack, would tell of a replacement that does not
+    come, at every run: ensure writes another.
+    """
+    record = observed.record
+    if record is None or record.digest != identity(spec):
+        return observed
+    noted = ClusterSpec.read(record.spec)
+    if not transition(noted, spec).replaces:
+        return observed
+    return replace(
+        observed,
+        record=replace(record, spec=with_agents(spec, noted.config["agents"]).document),
+        drift=(
+            *observed.drift,
+            f"{names.record} has another configuration than the cluster",
+        ),
+        generation=observed.generation + (not observed.drift),
+    )
 
 
 def _rehearsal(

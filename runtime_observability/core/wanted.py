@@ -57,10 +57,14 @@ class Wanted:
         return [
             *([names.open_search] * self.open_search),
             *([names.retention] * self.retention),
-            *(names.node("server", index) for index in range(self.servers)),
-            *(names.node("agent", index) for index in range(self.agents)),
+            *self.nodes(names),
             names.tools,
         ]
+
+    def nodes(self, names: Names) -> tuple[str, ...]:
+        """The names of the cluster's nodes, the first server first."""
+        servers = (names.node("server", index) for index in range(self.servers))
+        return *servers, *(names.node("agent", index) for index in range(self.agents))
 
 
 def _volumes(settings: Settings, names: Names) -> tuple[str, ...]:

@@ -28,6 +28,14 @@ _WEBHOOK_SECONDS = 30
 """What a request may wait for one webhook at most."""
 _CREATE_SECONDS = 120
 _KEPT = "node-password.k3s"
+_DRAIN = ("--ignore-daemonsets", "--delete-emptydir-data", "--force")
+_LET_GO = (
+    "wrangler.cattle.io/",  # of k3s, on each Node
+    "batch.kubernetes.io/job-tracking",
+    "foregroundDeletion",
+    "orphan",
+)
+"""Finalizers that Kubernetes and k3s themselves remove from what is deleted: their beginnings."""
 _LEFT = "There are pending nodes to be drained:"
 _REFUSED = re.compile(r"^(error when evicting .*) \(will retry after \w+\): (.+)$", re.MULTILINE)
 
@@ -73,7 +81,8 @@ def refuse_to_remove(agent: str, *, server: str, drain: bool) -> None:
 
     With ``drain``, also if the API server would not evict each of its pods, for instance because of
     a PodDisruptionBudget, or would not let them or the Node go afterwards, as where a webhook
-    refuses that: a drain has ended pods by then, which nothing may make again.
+    refuses that, or where finalizers may keep them: a drain has ended pods by then, which nothing
+    may make again.
     """
     if volumes := agent_volumes.lost_with(agent, server=server):
         raise AgentsError(
@@ -86,6 +95,7 @@ def refuse_to_remove(agent: str, *, server: str, drain: bool) -> None:
         _drain(agent, "--dry-run=server", server=server)
         _refuse_pods_that_would_stay(agent, server=server)
         forget([agent], "--dry-run=server", server=server)
+        _refuse_finalizers(agent, server=server)
 
 
 def remove(agent: str, *, server: str, drain: bool, cordons: bool) -> None:
@@ -108,12 +118,11 @@ def remove(agent: str, *, server: str, drain: bool, cordons: bool) -> None:
 def _drain(agent: str, *options: str, server: str) -> None:
     """Drains an agent, if it has joined. Raises AgentsError."""
     drained = node_kubectl.run(
-        server, "drain", agent, "--ignore-daemonsets", "--delete-emptydir-data", "--force",
-        f"--timeout={_DRAIN_SECONDS}s", *options, seconds=_DRAIN_SECONDS + 30,
+        server, "drain", agent, *_DRAIN, f"--timeout={_DRAIN_SECONDS}s", *options,
+        seconds=_DRAIN_SECONDS + 30,
     )  # fmt: skip
     if drained.code and f'nodes "{agent}" not found' not in drained.stderr:
-        of_agent = ("pods", "--all-namespaces", f"--field-selector=spec.nodeName={agent}")
-        reasons = [*_reasons(drained), *_kept_by_finalizers(*of_agent, server=server)]
+        reasons = [*_reasons(drained), *_kept_by_finalizers(*_pods_of(agent), server=server)]
         pods = "that pod" if len(_reasons(drained)) == 1 else "these pods"
         raise AgentsError(
             f"{agent} cannot be drained and stays: {'; '.join(reasons)}. Free it of {pods}, or "
@@ -149,6 +158,36 @@ def _refuse_pods_that_would_stay(agent: str, *, server: str) -> None:
             f"{'; '.join(reasons) or node_kubectl.last_line(tried)}. Remove what prevents it, or "
             "keep as many agents, then run `pulumi up` again"
         )
+
+
+def _refuse_finalizers(agent: str, *, server: str) -> None:
+    """Raises AgentsError if the agent's Node, or a pod that a drain waits for, has finalizers of
+    others. Their controllers may remove them, and where none runs it is there for good."""
+    waits = [*_objects(f"node/{agent}", server=server)]
+    waits += [pod for pod in _objects(*_pods_of(agent), server=server) if not _is_of_daemonset(pod)]
+    kept = [
+        f"{_name(found)} ({', '.join(finalizers)})"
+        for found in waits
+        if (finalizers := _finalizers(found))
+    ]
+    if kept:
+        raise AgentsError(
+            f"{agent} stays, and nothing has ended, because finalizers may keep what goes with it: "
+            f"{'; '.join(kept)}. Remove them, keep as many agents, or see whether they let go: "
+            f"`kubectl drain {agent} {' '.join(_DRAIN)} && kubectl delete node {agent}`; then run "
+            "`pulumi up` again"
+        )
+
+
+def _is_of_daemonset(pod: Mapping[str, Any]) -> bool:
+    owners = pod["metadata"].get("ownerReferences", ())
+    return any(owner["kind"] == "DaemonSet" for owner in owners)
+
+
+def _finalizers(found: Mapping[str, Any]) -> list[str]:
+    """Those that nothing of Kubernetes or k3s removes."""
+    finalizers = found["metadata"].get("finalizers", ())
+    return [name for name in finalizers if not name.startswith(_LET_GO)]
 
 
 def forget(agents: Sequence[str], *options: str, server: str) -> None:
@@ -189,19 +228,35 @@ def _delete(agents: Sequence[str], objects: Sequence[str], *options: str, server
 
 def _kept_by_finalizers(*of: str, server: str) -> list[str]:
     """Which of those objects are being deleted and wait; none where that cannot be asked."""
+    return [
+        f"{_name(found)} is kept by its finalizers {', '.join(finalizers)}"
+        for found in _objects(*of, server=server)
+        if "deletionTimestamp" in found["metadata"]
+        and (finalizers := found["metadata"].get("finalizers"))
+    ]
+
+
+def _pods_of(agent: str) -> tuple[str, ...]:
+    return "pods", "--all-namespaces", f"--field-selector=spec.nodeName={agent}"
+
+
+def _objects(*of: str, server: str) -> list[dict[str, Any]]:
+    """Those objects; none where that cannot be asked."""
     try:
         got = json.loads(
             node_kubectl.read("", *of, "--ignore-not-found", "--output=json", server=server)
         )
     except (AgentsError, ValueError):
         return []
-    kept = []
-    for found in got.get("items", [got]):
-        metadata = found["metadata"]
-        if "deletionTimestamp" in metadata and (finalizers := metadata.get("finalizers")):
-            name = "/".join(filter(None, (metadata.get("namespace"), metadata["name"])))
-            kept.append(f"{found['kind']} {name} is kept by its finalizers {', '.join(finalizers)}")
-    return kept
+    objects: list[dict[str, Any]] = got.get("items", [got])
+    return objects
+
+
+def _name(found: Mapping[str, Any]) -> str:
+    """Its kind, namespace and name."""
+    metadata = found["metadata"]
+    path = "/".join(filter(None, (metadata.get("namespace"), metadata["name"])))
+    return f"{found['kind']} {path}"
 
 
 def discard(agent: str, *, server: str, keeps_node: bool) -> None:

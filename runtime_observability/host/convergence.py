@@ -26,6 +26,7 @@ from runtime_observability.host import (
     kubeconfig,
     nodes,
     rehearse,
+    restart_policies,
     runner,
     store,
     tools_image,
@@ -81,6 +82,7 @@ class Convergence:
         found = self.containers()
         if nodes.revive(found, self.names.network):
             found = self.containers()
+        restart_policies.mend(self.names)
         if self.record.never_complete and self.may_be_in_use(found):
             log(
                 f"cluster {self.names.cluster}: the run that began it was interrupted, but it has "

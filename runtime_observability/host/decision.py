@@ -45,6 +45,12 @@ def decide(
         return Decision(Action.CREATE, "it does not exist")
     there = {node.name: node for node in found if node.role in ("server", "agent")}
     if not any(name in there for name in wanted[:servers]):
+        others = [node.name for node in there.values() if node.role == "server"]
+        if others and not begun:  # `docker rename`, of the very cluster with all it has
+            raise runner.CommandError(
+                f"{wanted[0]} is missing, and {', '.join(others)} is a server of it: if that was "
+                f"renamed, run `docker rename {others[0]} {wanted[0]}`. It is left as it is"
+            )
         return Decision(Action.RECREATE, "it has no server")
     problems = [f"{name} is missing" for name in wanted[:servers] if name not in there]
     problems += [

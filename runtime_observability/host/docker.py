@@ -19,6 +19,12 @@ INFO = ("docker", "info", "--format", "{{json .}}")
 _ON_LOOPBACK = re.compile(
     r"(?:^|, )(?:127\.0\.0\.1|0\.0\.0\.0|\[::\]|::):(\d+)(?:-(\d+))?->[\d-]+/(tcp|udp)"
 )
+DEFAULT_POOLS = 31
+"""Networks that fit in Docker's default address pools: 15 of /16 and 16 of /20."""
+FREE_ADDRESSES = (
+    "`docker network ls` lists all, and `docker network rm NAME` removes one that nobody needs; "
+    "`docker network prune` would also remove those of stopped clusters"
+)
 PAUSED = "paused"
 """The state of a container that `docker pause` has stopped, with all that it has in memory."""
 _LABELS = {
@@ -49,6 +55,9 @@ class Owned:
     store_servers: str = ""
     cluster: str = ""
     role: str = ""
+    image: str = ""
+    """Of a container, as it was named, or its id where that name is another image's by now, or none
+    has it (moby v28.5.2 daemon/list.go)."""
     state: str = ""
     ports: str = ""
     networks: str = ""
@@ -214,7 +223,7 @@ def program() -> Path:
 
 def containers() -> list[Owned]:
     """Every container, running or not."""
-    fields = {"id": ".ID", "name": ".Names", "state": ".State"}
+    fields = {"id": ".ID", "name": ".Names", "image": ".Image", "state": ".State"}
     fields |= {"ports": ".Ports", "networks": ".Networks"}
     return _listed(["docker", "ps", "-a", "--no-trunc"], fields)
 

@@ -14,10 +14,12 @@ from runtime_observability.host import runner
 Endpoints = dict[str, dict[str, Any]]
 """How a container is on each of its networks, by their names."""
 _FORMAT = (
-    '{"name":{{json .Name}},"created":{{json .Created}},"restarts":{{.RestartCount}},'
+    '{"name":{{json .Name}},"host":{{json .Config.Hostname}},'
+    '"created":{{json .Created}},"restarts":{{.RestartCount}},'
     '"state":{{json .State.Status}},"code":{{.State.ExitCode}},"oom":{{.State.OOMKilled}},'
     '"started":{{json .State.StartedAt}},"ended":{{json .State.FinishedAt}},'
     '"networks":{{json .NetworkSettings.Networks}},'
+    '"restart":{{json .HostConfig.RestartPolicy.Name}},'
     f'"made":{{{{json (index .Config.Labels "{naming.MADE_LABEL}")}}}},'
     f'"store":{{{{json (index .Config.Labels "{naming.STORE_LABEL}")}}}}}}'
 )
@@ -30,6 +32,8 @@ class Life:
     """A container's, up to now."""
 
     name: str
+    host_name: str
+    """Its first name, of a node: `docker rename` leaves it."""
     created: datetime
     started: datetime
     """For the last time."""
@@ -43,6 +47,8 @@ class Life:
     """Of its last end; 0 while it runs."""
     out_of_memory: bool
     """Whether its memory limit has ended it, of one that is down."""
+    restart_policy: str
+    """When Docker starts it by itself, such as unless-stopped."""
     made: str
     """What MADE_LABEL says; empty for one without it."""
     store: str
@@ -73,6 +79,7 @@ def _life(shown: dict[str, Any]) -> Life:
     ended = datetime.fromisoformat(shown["ended"])
     return Life(
         name=shown["name"].lstrip("/"),
+        host_name=shown["host"],
         created=datetime.fromisoformat(shown["created"]),
         started=datetime.fromisoformat(shown["started"]),
         ended=None if ended == _NEVER else ended,
@@ -80,6 +87,7 @@ def _life(shown: dict[str, Any]) -> Life:
         restarts=shown["restarts"],
         exit_code=shown["code"],
         out_of_memory=shown["oom"],
+        restart_policy=shown["restart"],
         made=shown["made"],
         store=shown["store"],
         networks=shown["networks"],

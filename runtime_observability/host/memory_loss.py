@@ -8,7 +8,7 @@ the collector or the stack's OpenSearch ends by itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -111,10 +111,12 @@ def read(names: ClusterNames) -> Memory | None:
     return of(names, lives(names))
 
 
-def lives(names: ClusterNames) -> dict[str, Life]:
-    """What ``of`` needs of the stack's containers, by name; nothing where Docker cannot tell."""
+def lives(names: ClusterNames, further: Iterable[str] = ()) -> dict[str, Life]:
+    """What ``of`` needs of the stack's containers, and the same of ``further`` ones, by name;
+    nothing where Docker cannot tell."""
+    wanted = (*crashes_of.parts(names), names.node("server", 0), *further)
     try:
-        return lives_of.read(*crashes_of.parts(names), names.node("server", 0))
+        return lives_of.read(*dict.fromkeys(wanted))
     except (runner.CommandError, ValueError, LookupError, TypeError):
         return {}
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+import yaml
 
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import ClusterNames
@@ -14,6 +16,7 @@ from runtime_observability.host.docker import PAUSED, Owned
 from runtime_observability.host.progress import log
 
 _SECONDS = 30
+_KEPT = f"{REGISTRIES_FILE}.before"
 
 
 def seconds_since_start(node: str) -> float:
@@ -85,18 +88,23 @@ def write_registries(node: str, spec: ClusterSpec) -> None:
     """Gives a node the registries of ``spec``, for its next start.
 
     Where registries are in use k3d has merged them into the file, and it is left as it is, as is
-    one that the user has mounted.
+    one that the user has mounted. One that differs is kept beside the new one: somebody may have
+    edited it in the node.
     """
     if spec.config.get("registries", {}).get("use") or spec.registries_are_mounted:
         return
-    if spec.registries or _registries_of(node) is not None:
-        _give_registries(node, spec.registries or "{}\n")
+    before, after = _registries_of(node), spec.registries or "{}\n"
+    if before is not None and _read(before) != _read(after):
+        log(f"{node}: {REGISTRIES_FILE} is replaced, and {_KEPT} has what it was")
+        _give(node, {_KEPT: before})
+    if before is not None or spec.registries:
+        _give(node, {REGISTRIES_FILE: after})
 
 
 def copy_registries(server: str, agent: str, spec: ClusterSpec) -> None:
     """Gives an agent that k3d did not create the registries that a server has."""
     if not spec.registries_are_mounted and (text := _registries_of(server)) is not None:
-        _give_registries(agent, text)
+        _give(agent, {REGISTRIES_FILE: text})
 
 
 def _registries_of(node: str) -> str | None:
@@ -106,7 +114,22 @@ def _registries_of(node: str) -> str | None:
         return copy.read_text() if copy.exists() else None
 
 
-def _give_registries(node: str, text: str) -> None:
-    """A node that never had any may have no folder for them either."""
-    archive = container_files.archive_of({REGISTRIES_FILE: text}, mode=0o600)
+def _read(text: str) -> object:
+    """What it says: k3d writes a document anew, with keys that have no value."""
+    try:
+        return _without_nothing(yaml.safe_load(text))
+    except yaml.YAMLError:
+        return text
+
+
+def _without_nothing(document: object) -> object:
+    if not isinstance(document, dict):
+        return document
+    inside = {key: _without_nothing(value) for key, value in document.items()}
+    return {key: value for key, value in inside.items() if value not in (None, {}, [], "", False)}
+
+
+def _give(node: str, files: Mapping[str, str]) -> None:
+    """A node that never had any registries may have no folder for them either."""
+    archive = container_files.archive_of(files, mode=0o600)
     container_files.unpack(node, archive, seconds=_SECONDS)

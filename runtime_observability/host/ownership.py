@@ -127,42 +127,6 @@ def refuse_objects_of_others(
     return problems
 
 
-def refuse_renamed_nodes(names: Names, containers: Sequence[Owned]) -> list[Problem]:
-    """The stack's nodes that would be missed and replaced, with all that the cluster has.
-
-    A node's host name is the name that k3d gave its container, and stays.
-    """
-    return [
-        Problem(
-            "cluster",
-            f"{node.name} is a {node.role} of {node.cluster} that was renamed",
-            "up would take it for gone",
-            f"run `docker rename {node.name} "
-            f"$(docker inspect --format '{{{{.Config.Hostname}}}}' {node.name})`",
-        )
-        for node in ClusterNodes.of(containers, names.cluster, names.owner).owned
-        if node.is_renamed
-    ]
-
-
-def refuse_a_renamed_jaeger(names: Names, containers: Sequence[Owned]) -> list[Problem]:
-    """The stack's Jaeger with traces in its memory, which alone has a spec among its containers."""
-    own = [found for found in containers if found.owner == names.owner]
-    if any(found.name == names.jaeger for found in own):
-        return []
-    return [
-        Problem(
-            "jaeger",
-            f"{found.name} is the Jaeger of this stack and was renamed",
-            "up would take it for gone and replace it, and the traces in its memory would be lost",
-            f"run `docker rename {found.name} {names.jaeger}`; without its traces, "
-            f"`docker rm -f {found.name}`",
-        )
-        for found in own
-        if found.has_traces_in_memory
-    ]
-
-
 def advise_on_added_nodes(names: Names, containers: Sequence[Owned]) -> list[str]:
     """A warning for each node that somebody added to the stack's cluster."""
     added = ClusterNodes.of(containers, names.cluster, names.owner).added

@@ -41,6 +41,8 @@ from runtime_observability.host import (
     memory_loss,
     own_container,
     ownership,
+    renamed,
+    restart_policies,
     runner,
     store,
     taken_ports,
@@ -49,6 +51,8 @@ from runtime_observability.host import (
 from runtime_observability.host.docker import ClusterNodes, Owned
 from runtime_observability.host.files import nearest_folder
 from runtime_observability.host.memory_loss import Memory
+
+_IMAGE_ID = "sha256:"
 
 
 def observe(
@@ -64,10 +68,11 @@ def observe(
     is_being_made = cluster_lock.is_held(names.directory)  # asked before what that run writes down
     record = store.load(names)
     image = str(record.spec["k3d"]["image"]) if record else ""
+    nodes = record.nodes if record else wanted.nodes(names)
     with ThreadPoolExecutor() as looks:  # each waits for a command, or for the API server
         of_k3d, of_engine = looks.submit(check_k3d), looks.submit(docker.daemon)
         of_containers, of_networks = looks.submit(docker.containers), looks.submit(docker.networks)
-        of_lives = looks.submit(memory_loss.lives, names.of_cluster)
+        of_lives = looks.submit(memory_loss.lives, names.of_cluster, (names.retention, *nodes))
         of_api = looks.submit(api_drift.find, names, record) if record else None
         of_addresses = looks.submit(addresses.drift, names, record) if record else None
         of_image = looks.submit(is_gone, image)
@@ -89,8 +94,9 @@ def observe(
     further = wanted.containers(names)
     of_others = ownership.refuse_objects_of_others(names, containers, networks, further)
     problems += of_others
-    problems += ownership.refuse_renamed_nodes(names, containers)
-    problems += ownership.refuse_a_renamed_jaeger(names, containers)
+    known = of_lives.result()
+    problems += renamed.refuse_nodes(names, containers, nodes, known)
+    problems += renamed.refuse_a_jaeger(names, containers)
     # Where the folder was moved or copied, what it was moved from has the ports.
     if not any(problem.key == ownership.FOLDER for problem in of_others):
         problems += taken_ports.refuse(names, wanted, containers)
@@ -102,8 +108,8 @@ def observe(
     if record and of_api and of_addresses:
         drift = [*cluster_drift.find(names, record, containers), *of_addresses.result()]
         drift = drift or of_api.result()
+        drift += restart_policies.drift(known.values())
     now = datetime.now(UTC)
-    known = of_lives.result()
     endpoints = {name: life.networks for name, life in known.items()}
     found = docker_drift.find(
         names,
@@ -158,6 +164,7 @@ def observe(
             *disk.advise(engine.root),
             *jaeger_store.advise(names.jaeger, containers),
             *ownership.advise_on_added_nodes(names, containers),
+            *advise_on_another_image(names, image, containers),
         ),
         today=now.date(),
     )
@@ -214,6 +221,21 @@ def check_folders(names: Names) -> list[Problem]:
 def is_gone(image: str) -> bool:
     """Whether a node image that this project built is missing: no registry has it."""
     return image.startswith(f"{NODE_IMAGE}:") and not docker.has_image(image)
+
+
+def advise_on_another_image(names: Names, image: str, containers: list[Owned]) -> list[str]:
+    """A warning where another image has the name ``image`` of the nodes' by now, as after it was
+    built again. Docker is asked for more only where they do not have that name's any more."""
+    nodes = ClusterNodes.of(containers, names.cluster, names.owner).owned
+    servers = [node for node in nodes if node.role == "server"]
+    older = [node.name for node in servers if node.image.startswith(_IMAGE_ID)]
+    if not older or image.startswith(_IMAGE_ID) or not docker.has_image(image):
+        return []
+    return [
+        f"{image} is another image than {older[0]} has, as after it was built or pulled again: the "
+        f"nodes keep theirs until a change replaces the cluster. `k3d cluster delete "
+        f"{names.cluster}`, then `pulumi up`, makes the cluster of it, without its workloads"
+    ]
 
 
 def next_generation(

@@ -44,11 +44,6 @@ CURE = (
 _MACHINE = re.compile(r"no space left on device|cannot connect to the docker daemon", re.IGNORECASE)
 """In errors that no configuration is the reason of."""
 _NO_ADDRESSES = re.compile("address pool", re.IGNORECASE)
-_FREE_ADDRESSES = (
-    "Docker has no addresses left for another network: `docker network ls` lists all, and `docker "
-    "network rm NAME` removes one that nobody needs; `docker network prune` would also remove "
-    "those of stopped clusters"
-)
 
 
 class RefusedError(runner.CommandError):
@@ -148,7 +143,7 @@ def _stand_ins(spec: ClusterSpec, folder: Path) -> dict[str, str]:
 def _of_the_machine(error: runner.CommandError) -> str:
     """What is wrong with Docker or a disk, where that made a rehearsal fail; else empty."""
     if _NO_ADDRESSES.search(str(error)):
-        return f"{error}\n{_FREE_ADDRESSES}"
+        return f"{error}\nDocker has no addresses left for another network: {docker.FREE_ADDRESSES}"
     if _MACHINE.search(str(error)):
         return str(error)
     try:

@@ -30,7 +30,11 @@ class DockerObject:
     id: str
     name: str
     labels: dict[str, str] = field(default_factory=dict)
+    host_name: str = ""
+    """That it was made with; empty: its name."""
     networks: list[str] = field(default_factory=list)
+    image: str = ""
+    """Its name while that is of this image, else its id: as `docker ps` lists it."""
     state: str = "running"
     ports: str = ""
     stuck: bool = False
@@ -39,6 +43,7 @@ class DockerObject:
     """What `docker logs` writes to stderr."""
     top: str = ""
     restarts: int = 0
+    restart_policy: str = "unless-stopped"
     exit_code: int = 0
     created: str = "2026-11-27T04:07:19.950510484Z"
     started: str = "2026-11-27T04:07:20.050510484Z"
@@ -266,6 +271,10 @@ class FakeDaemon:
                 self._container(name).state = "exited"
                 self._container(name).address = ""
                 return Answer()
+            case ["update", "--restart=unless-stopped", *names]:
+                for name in names:
+                    self._container(name).restart_policy = "unless-stopped"
+                return Answer()
             case ["unpause", name]:
                 assert self._container(name).state == "paused"
                 self._container(name).state = "running"
@@ -442,6 +451,8 @@ class FakeDaemon:
         labels = container.labels
         for placeholder, value in (
             ("{{json .Name}}", json.dumps(f"/{container.name}")),
+            ("{{json .Config.Hostname}}", json.dumps(container.host_name or container.name)),
+            ("{{json .HostConfig.RestartPolicy.Name}}", json.dumps(container.restart_policy)),
             ("{{json .State.Status}}", json.dumps(container.state)),
             ("{{.State.ExitCode}}", str(container.exit_code)),
             ("{{.State.OOMKilled}}", "false"),
@@ -564,7 +575,7 @@ def _matches(listed: DockerObject, condition: str) -> bool:
 
 _FIELDS = {
     "ID": "id", "Names": "name", "Name": "name", "State": "state", "Ports": "ports",
-    "Networks": "names_of_networks",
+    "Networks": "names_of_networks", "Image": "image",
 }  # fmt: skip
 _PLACEHOLDER = re.compile(r'\{\{(json )?\(?\.(\w+)(?: "([^"]+)")?\)?\}\}')
 

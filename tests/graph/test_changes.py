@@ -835,6 +835,25 @@ def test_what_a_change_does_to_the_cluster_is_said(
     assert run(change, observed=standing()).warnings() == lines
 
 
+def test_a_record_that_somebody_edited_is_made_again_and_nothing_said_of_a_replacement(
+    default: Run,
+) -> None:
+    """What the nodes were created from is on their labels: that is the wanted configuration."""
+    observed = standing(servers=3, agents=1)
+    names, spec = Names("dev", PROJECT), spec_of(Names("dev", PROJECT), parsed())
+    assert observed.record
+    edited = replace(observed.record, digest=identity(spec))
+    after = run({"agents": 1}, observed=replace(observed, record=edited))
+    assert after.warnings() == [
+        f"{names.record} has another configuration than the cluster: up will repair it"
+    ]
+    assert after["cluster-ensure"].environment["GENERATION"] == "8"
+    assert after["cluster-guard-sweep"].inputs["triggers"][0] == edited.digest
+    drifted = replace(observed, record=edited, drift=("something",), generation=8)
+    again = run({"agents": 1}, observed=drifted)
+    assert again["cluster-ensure"].environment["GENERATION"] == "8"
+
+
 @pytest.mark.parametrize(
     ("started_with", "change", "lines"),
     [

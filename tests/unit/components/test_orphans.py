@@ -16,8 +16,7 @@ from tests.fakes.daemon import FakeDaemon
 
 
 def hook(made: Any) -> Callable[[], object]:
-    """What the engine would call."""
-    assert not (made.opts and made.opts.on_dry_run), "a preview removes nothing"
+    """What the engine would call in an up."""
     return lambda: made.callback(None)
 
 
@@ -105,6 +104,7 @@ def test_a_preview_tells_of_traces_in_memory(
     assert [line.partition(":")[0] for line in said] == [
         f"container {names.jaeger} will be made again, and the traces in its memory are lost"
     ] * told
+    assert all("If Pulumi's state does not have this container" in line for line in said)
 
 
 def test_an_orphaned_network_goes(daemon: FakeDaemon, names: Names, said: list[str]) -> None:
@@ -113,6 +113,17 @@ def test_an_orphaned_network_goes(daemon: FakeDaemon, names: Names, said: list[s
     hook(_orphans.no_network(names.network, names.owner, names.cluster))()
     assert daemon.names == {"bridge"}
     assert len(said) == 1
+
+
+@pytest.mark.parametrize(("others", "told"), [(31, False), (32, True)])
+def test_the_cure_is_told_where_docker_may_have_no_addresses_left(
+    daemon: FakeDaemon, names: Names, said: list[str], *, others: int, told: bool
+) -> None:
+    """Pulumi's provider tells Docker's words alone."""
+    for number in range(others):
+        daemon.network(f"other-{number}")
+    hook(_orphans.no_network(names.network, names.owner, names.cluster))()
+    assert ["`docker network rm NAME`" in line for line in said] == [True] * told
 
 
 def test_an_orphaned_network_goes_with_what_hangs_on_it(
@@ -147,6 +158,21 @@ def test_a_network_with_a_cluster_is_no_orphan(
     assert (daemon.names, said) == (before, [])
     hook(_orphans.no_network(names.network, names.owner, ""))()
     assert node.name not in daemon.names, "it was never complete"
+
+
+def test_a_preview_tells_that_up_refuses_another_network(
+    daemon: FakeDaemon, names: Names, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: True)
+    network = daemon.network(names.network, labels=names.labels)
+    made: Any = _orphans.no_network(names.network, names.owner, names.cluster)
+    assert made.opts.on_dry_run
+    made.callback(None)
+    daemon.node(names, networks=[network.id])
+    before = set(daemon.names)
+    with pytest.raises(runner.CommandError, match=r"does not have its network.*stack import"):
+        made.callback(None)
+    assert (daemon.names, said) == (before, []), "a preview removes nothing"
 
 
 def test_a_cluster_that_a_run_of_another_backend_makes_is_left_to_that(

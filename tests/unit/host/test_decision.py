@@ -63,6 +63,17 @@ def test_only_what_was_never_complete_is_recreated(found: list[Owned], reason: s
     assert "it was never complete" in decision.reason
 
 
+def test_a_server_of_another_name_is_no_reason_to_begin_again() -> None:
+    """`docker rename` costs nothing that is in it."""
+    found = [node("server", 3), AGENT]
+    with pytest.raises(
+        runner.CommandError, match=r"`docker rename k3d-traced-dev-server-3 k3d-traced-dev-server-0"
+    ):
+        decide(found, [SERVER.name, AGENT.name], DIGEST, servers=1)
+    decision = decide(found, [SERVER.name], DIGEST, servers=1, begun=[SERVER.name])
+    assert decision.action is Action.RECREATE
+
+
 @pytest.mark.parametrize("agents", [[], [node("agent", 0, "created")]])
 def test_a_creation_that_was_interrupted_is_begun_again(agents: list[Owned]) -> None:
     wanted = [SERVER.name, AGENT.name]

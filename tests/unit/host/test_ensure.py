@@ -187,6 +187,25 @@ def test_a_whole_cluster_is_adopted(daemon: FakeDaemon, names: Names, spec: Clus
 
 
 @pytest.mark.usefixtures("readiness")
+def test_what_docker_would_not_start_with_itself_is_mended_in_place(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    standing(daemon, names, spec)
+    for name in (names.jaeger, names.collector, names.retention):
+        daemon.container(name, labels=names.labels, restart_policy="no")
+    daemon.container("another", restart_policy="no")
+    daemon.containers[1].restart_policy = "on-failure"
+    run(names, spec)
+    assert changes(daemon) == []
+    kept = {found.name: found.restart_policy for found in daemon.containers}
+    assert set(kept.values()) == {"unless-stopped", "no"}
+    assert kept["another"] == "no"
+    updates = [call.argv for call in daemon.executables.calls if "update" in call.argv]
+    assert len(updates) == 1
+    assert names.node("server", 0) not in updates[0]
+
+
+@pytest.mark.usefixtures("readiness")
 def test_a_stopped_cluster_is_started(daemon: FakeDaemon, names: Names, spec: ClusterSpec) -> None:
     nodes(daemon, names, identity(spec), state="exited")
     assert run(names, spec) == "id-of-k3d-traced-dev-server-0"
@@ -815,6 +834,34 @@ def test_registries_reach_the_nodes_before_they_restart(
     assert changes(daemon) == ["docker kill", "start"] * 4
 
 
+@pytest.mark.usefixtures("readiness", "spec")
+@pytest.mark.parametrize(
+    ("had", "kept"),
+    [
+        ("mirrors: {by-hand: {}}\n", True),
+        ("mirrors: [\n", True),
+        ("mirrors: null\nconfigs:\n  own: {auth: null, tls: {insecure: true}}\n", False),
+    ],
+    ids=["edited", "no YAML", "as k3d writes it"],
+)
+def test_registries_that_somebody_wrote_into_a_node_are_kept_beside_the_new_ones(
+    daemon: FakeDaemon,
+    names: Names,
+    capsys: pytest.CaptureFixture[str],
+    had: str,
+    *,
+    kept: bool,
+) -> None:
+    wanted = spec_of(names, registries={"config": "configs: {own: {tls: {insecure: true}}}\n"})
+    server = daemon.node(names, "server", spec=identity(wanted))
+    server.files[REGISTRIES] = had
+    remember(names, wanted, content={server.name: "older"})
+    run(names, wanted)
+    assert server.files[REGISTRIES] == wanted.registries
+    assert server.files.get(f"{REGISTRIES}.before") == (had if kept else None)
+    assert ("registries.yaml.before" in capsys.readouterr().err) is kept
+
+
 @pytest.mark.usefixtures("readiness")
 def test_registries_of_an_up_that_was_interrupted_are_taken_back(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec, monkeypatch: pytest.MonkeyPatch
@@ -1185,7 +1232,12 @@ def test_an_agent_that_kubernetes_does_not_let_go_stays(
 @pytest.mark.usefixtures("readiness")
 @pytest.mark.parametrize("alone", [True, False])
 def test_finalizers_that_keep_an_agent_are_told(
-    daemon: FakeDaemon, names: Names, spec: ClusterSpec, *, alone: bool
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    alone: bool,
 ) -> None:
     """kubectl says only that the time is over. One object is no list for it."""
     standing(daemon, names, spec)
@@ -1196,6 +1248,7 @@ def test_finalizers_that_keep_an_agent_are_told(
     daemon.kubectl["delete"] = Answer(stderr=f"{over}\n", code=1)
     daemon.kubectl["delete --dry-run=server"] = Answer()
     daemon.kubectl[f"get node/{agent}"] = Answer(json.dumps(node if alone else {"items": [node]}))
+    monkeypatch.setattr(agents, "_LET_GO", ("a.b/c", "d.e/f"))
     with pytest.raises(AgentsError) as failed:
         run(names, spec_of(names))
     assert str(failed.value) == (
@@ -1216,6 +1269,50 @@ def test_finalizers_that_keep_an_agent_are_told(
         match=r"exceeded; Pod shop/slow is kept by its finalizers a\.b/c, d\.e/f\. Free it of",
     ):
         run(names, spec_of(names))
+
+
+@pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize(
+    ("kind", "fields", "stays"),
+    [
+        ("Node", {"finalizers": ["wrangler.cattle.io/node", "a.b/c"]}, True),
+        ("Node", {"finalizers": ["wrangler.cattle.io/node"]}, False),
+        ("Pod", {"finalizers": ["a.b/c"]}, True),
+        ("Pod", {"finalizers": ["batch.kubernetes.io/job-tracking"]}, False),
+        ("Pod", {"finalizers": ["a.b/c"], "ownerReferences": [{"kind": "DaemonSet"}]}, False),
+        ("Pod", {}, False),
+    ],
+    ids=["node", "node of k3s", "pod", "pod of a job", "pod that no drain waits for", "none"],
+)
+def test_no_pod_ends_for_an_agent_that_finalizers_may_keep(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    *,
+    kind: str,
+    fields: dict[str, Any],
+    stays: bool,
+) -> None:
+    standing(daemon, names, spec)
+    agent = names.node("agent", 0)
+    metadata = {"name": agent if kind == "Node" else "slow"} | fields
+    listed = {"items": [{"kind": kind, "metadata": metadata, "spec": {}}]}
+    daemon.kubectl[f"get node/{agent}" if kind == "Node" else "get pods"] = Answer(
+        json.dumps(listed)
+    )
+    if not stays:
+        run(names, spec_of(names))
+        assert agent not in daemon.names
+        return
+    with pytest.raises(AgentsError) as failed:
+        run(names, spec_of(names))
+    assert changes(daemon) == []
+    assert str(failed.value) == (
+        f"{agent} stays, and nothing has ended, because finalizers may keep what goes with it: "
+        f"{kind} {metadata['name']} (a.b/c). Remove them, keep as many agents, or see whether they "
+        f"let go: `kubectl drain {agent} --ignore-daemonsets --delete-emptydir-data --force && "
+        f"kubectl delete node {agent}`; then run `pulumi up` again"
+    )
 
 
 @pytest.mark.usefixtures("readiness")

@@ -69,6 +69,39 @@ def test_a_renamed_node_is_not_taken_for_gone(names: Names, daemon: FakeDaemon, 
     )
 
 
+@pytest.mark.parametrize("role", ["server", "agent"])
+def test_a_node_that_was_renamed_to_another_of_the_cluster_is_not_taken_for_gone(
+    names: Names, daemon: FakeDaemon, record: Record, role: str
+) -> None:
+    """The cluster was created again for a server, and one agent more was told to be removed."""
+    agent = daemon.node(names, "agent", spec=DIGEST).name
+    store.save(names, replace(record, nodes=(*record.nodes, agent)))
+    given, name = names.node(role, 0), names.node(role, 7)
+    (node,) = [found for found in daemon.containers if found.name == given]
+    node.name, node.host_name = name, given
+    (problem,) = map(str, seen(names).problems)
+    assert problem == (
+        f"cluster: {name} is a {role} of traced-dev that was renamed: up would take it for gone. "
+        f"Run `docker rename {name} {given}`"
+    )
+    node.host_name = name
+    assert seen(names).problems == (), "it is one that is to go"
+
+
+def test_nodes_that_have_each_others_names_are_told(
+    names: Names, daemon: FakeDaemon, record: Record
+) -> None:
+    """With fewer agents the pods of one would be drained, and the other be removed."""
+    one, other = (daemon.node(names, "agent", number, spec=DIGEST) for number in range(2))
+    store.save(names, replace(record, nodes=(*record.nodes, one.name, other.name)))
+    one.host_name, other.host_name = other.name, one.name
+    assert [str(problem).partition("renamed: ")[2] for problem in seen(names).problems] == [
+        f"up would take it for another. Run `docker rename {node.name} {node.name}-renamed`, then "
+        "`pulumi up` again"
+        for node in (one, other)
+    ]
+
+
 @pytest.mark.parametrize("case", ["renamed", "ended", "another", "with a store"])
 def test_a_renamed_jaeger_with_traces_in_memory_is_not_taken_for_gone(
     names: Names, daemon: FakeDaemon, case: str
@@ -281,6 +314,26 @@ def test_a_node_that_somebody_added_is_no_drift(names: Names, daemon: FakeDaemon
 
 
 MADE = "2026-11-26T20:00:00.000000+00:00"
+
+
+@pytest.mark.parametrize("of", ["jaeger", "collector", "retention", "node"])
+@pytest.mark.parametrize(
+    ("policy", "mended"),
+    [("no", True), ("on-failure", True), ("always", False), ("unless-stopped", False)],
+)
+@pytest.mark.usefixtures("record")
+def test_what_docker_would_not_start_with_itself_is_drift(
+    names: Names, daemon: FakeDaemon, of: str, policy: str, *, mended: bool
+) -> None:
+    """After `docker update --restart=no` the node stays down at the next start of the machine."""
+    daemon.container(names.retention, labels=names.labels, networks=[f"id-of-{names.network}"])
+    name = names.node("server", 0) if of == "node" else getattr(names, of)
+    (found,) = [each for each in daemon.containers if each.name == name]
+    found.restart_policy = policy
+    observed = seen(names)
+    told = f"container {name} does not start with Docker, as after `docker update --restart=no`"
+    assert observed.drift == ((told,) if mended else ())
+    assert observed.generation == 7 + mended
 
 
 @pytest.mark.parametrize("state", ["gone", "exited", "created", "dead", "restarting"])
@@ -708,6 +761,34 @@ def test_a_file_that_cannot_be_read_is_drift(names: Names, record: Record) -> No
     store.save(names, replace(record, spec={**record.spec, "files": {"\0": ""}}))
     (drift,) = seen(names).drift
     assert "cannot be read: embedded null byte" in drift
+
+
+@pytest.mark.parametrize(
+    ("of_server", "is_there", "told"),
+    [("sha256:0123", True, True), ("sha256:0123", False, False), ("mine:1", True, False)],
+    ids=["built again", "gone", "the same"],
+)
+def test_a_node_image_that_was_built_again_is_told(
+    names: Names,
+    daemon: FakeDaemon,
+    record: Record,
+    of_server: str,
+    *,
+    is_there: bool,
+    told: bool,
+) -> None:
+    """Pulumi sees no change: it has the same name."""
+    spec = {**record.spec, "k3d": record.spec["k3d"] | {"image": "mine:1"}}
+    store.save(names, replace(record, spec=spec))
+    daemon.containers[0].image = of_server
+    daemon.node(names, "agent").image = "sha256:of-the-servers-image"
+    if is_there:
+        daemon.pulled.add("mine:1")
+    observed = seen(names)
+    assert observed.drift == ()
+    assert [line.partition(",")[0] for line in observed.notices] == [
+        f"mine:1 is another image than {names.node('server', 0)} has"
+    ] * told
 
 
 def test_a_node_image_that_is_gone_is_drift(
