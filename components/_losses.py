@@ -23,8 +23,7 @@ def tell(name: str, owner: str, spec: str) -> pulumi.ResourceHook:
                 pulumi.log.warn(
                     f"container {name} will be made again, and the traces in its memory are lost: "
                     "traceStore badger keeps traces beyond that. If Pulumi's state does not have "
-                    "this container, as an older state or one in another backend, up refuses "
-                    "instead, and tells how Pulumi gets its state back"
+                    "this container, up refuses instead"
                 )
 
     options = pulumi.ResourceHookOptions(on_dry_run=True)
