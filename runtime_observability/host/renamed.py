@@ -11,6 +11,8 @@ from runtime_observability.host import lives
 from runtime_observability.host.docker import ClusterNodes, Owned
 from runtime_observability.host.lives import Life
 
+_ROLES = {"server": "a server", "agent": "an agent"}
+
 
 def refuse_nodes(
     names: Names,
@@ -47,7 +49,7 @@ def _problem(node: Owned, given: str, own: Collection[str]) -> Problem:
         cure = f"run `docker rename {node.name} {name}`"
     return Problem(
         "cluster",
-        f"{node.name} is a {node.role} of {node.cluster} that was renamed",
+        f"{node.name} of {node.cluster} is {_ROLES[node.role]} that was renamed",
         "up would take it for another" if given in own else "up would take it for gone",
         cure,
     )

@@ -85,6 +85,28 @@ def test_a_stopped_node_is_started_and_not_replaced(standing: Stack) -> None:
     standing.expect_no_changes()
 
 
+def test_what_would_stay_down_with_the_machine_is_mended_in_place(standing: Stack) -> None:
+    before = standing.ids()
+    names = (standing.server, standing.jaeger, standing.collector)
+    standing.docker("update", "--restart=no", *names)
+    run = standing.up_as_planned()
+    assert all(f"container {name} does not start with Docker" in run.said for name in names)
+    policy = ("inspect", "--format", "{{.HostConfig.RestartPolicy.Name}}", *names)
+    assert standing.docker(*policy).split() == ["unless-stopped"] * 3
+    assert standing.ids() == before
+    standing.expect_no_changes()
+
+
+def test_a_server_with_the_name_of_another_one_is_refused(standing: Stack) -> None:
+    """It was taken for what is left of a cluster that has no server."""
+    before, other = standing.ids(), f"k3d-{standing.cluster}-server-1"
+    standing.docker("rename", standing.server, other)
+    assert f"`docker rename {other} {standing.server}`" in standing.refused_up().said
+    standing.docker("rename", other, standing.server)
+    assert standing.ids() == before
+    standing.expect_no_changes()
+
+
 def test_what_was_taken_off_its_network_is_connected_again(standing: Stack) -> None:
     """`docker network disconnect` leaves a container running that nothing reaches."""
     before = standing.ids()

@@ -53,9 +53,11 @@ def test_a_volume_needs_a_source(daemon: FakeDaemon, names: Names) -> None:
 # --- nodes that were renamed ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("role", ["server", "agent"])
+@pytest.mark.parametrize(("role", "of_role"), [("server", "a server"), ("agent", "an agent")])
 @pytest.mark.usefixtures("record")
-def test_a_renamed_node_is_not_taken_for_gone(names: Names, daemon: FakeDaemon, role: str) -> None:
+def test_a_renamed_node_is_not_taken_for_gone(
+    names: Names, daemon: FakeDaemon, role: str, of_role: str
+) -> None:
     """A server that is missing is a cluster that is made again."""
     daemon.node(names, "agent", spec=DIGEST)
     for node in daemon.containers:
@@ -63,15 +65,15 @@ def test_a_renamed_node_is_not_taken_for_gone(names: Names, daemon: FakeDaemon, 
             node.name = f"k3d-traced-dev-{role}-old"
     (problem,) = map(str, seen(names).problems)
     assert problem == (
-        f"cluster: k3d-traced-dev-{role}-old is a {role} of traced-dev that was renamed: up would "
+        f"cluster: k3d-traced-dev-{role}-old of traced-dev is {of_role} that was renamed: up would "
         f"take it for gone. Run `docker rename k3d-traced-dev-{role}-old "
         f"$(docker inspect --format '{{{{.Config.Hostname}}}}' k3d-traced-dev-{role}-old)`"
     )
 
 
-@pytest.mark.parametrize("role", ["server", "agent"])
+@pytest.mark.parametrize(("role", "of_role"), [("server", "a server"), ("agent", "an agent")])
 def test_a_node_that_was_renamed_to_another_of_the_cluster_is_not_taken_for_gone(
-    names: Names, daemon: FakeDaemon, record: Record, role: str
+    names: Names, daemon: FakeDaemon, record: Record, role: str, of_role: str
 ) -> None:
     """The cluster was created again for a server, and one agent more was told to be removed."""
     agent = daemon.node(names, "agent", spec=DIGEST).name
@@ -81,7 +83,7 @@ def test_a_node_that_was_renamed_to_another_of_the_cluster_is_not_taken_for_gone
     node.name, node.host_name = name, given
     (problem,) = map(str, seen(names).problems)
     assert problem == (
-        f"cluster: {name} is a {role} of traced-dev that was renamed: up would take it for gone. "
+        f"cluster: {name} of traced-dev is {of_role} that was renamed: up would take it for gone. "
         f"Run `docker rename {name} {given}`"
     )
     node.host_name = name
