@@ -9,6 +9,7 @@ import errno
 import hashlib
 import importlib.util
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -74,12 +75,19 @@ def make(cache: Cache, *files: Path) -> Path:
                 for folder in (PROJECT, cache.root):
                     if shutil.disk_usage(folder).free < FULL_BYTES:
                         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), folder) from error
+                cure = (
+                    "Packages come from the index that pip is configured for (PIP_INDEX_URL,"
+                    " PIP_CERT, HTTPS_PROXY or pip.conf name another)"
+                )
+                if any(path.lstat().st_uid != os.geteuid() for path in VENV.rglob("*")):
+                    cure = (
+                        f'Run `sudo chown -R "$USER" {shlex.quote(str(VENV))}`, because files in it'
+                        " are another user's, as after a run with sudo"
+                    )
                 tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-8:]
                 raise LabError("\n".join([
                     f".venv could not be made: {Path(error.cmd[0]).name} exited with"
-                    f" {error.returncode}; log {log}:", *tail,
-                    "Packages come from the index that pip is configured for (PIP_INDEX_URL,"
-                    " PIP_CERT, HTTPS_PROXY or pip.conf name another)",
+                    f" {error.returncode}; log {log}:", *tail, cure,
                 ])) from error  # fmt: skip
     return PYTHON
 

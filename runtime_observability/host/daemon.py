@@ -26,6 +26,10 @@ _TLS = ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 _DENIED = re.compile("permission denied while trying to connect|connect: permission denied", re.I)
 _FOR_ANY_DAEMON = {"disableDockerDaemonCheck", "registryAuth"}
 """Keys of the provider that choose no daemon."""
+_GROUP = (
+    "add the user to the group docker with `sudo usermod -aG docker $USER` and log in again, or "
+    "name another socket in DOCKER_HOST"
+)
 _TLS_CURE = "set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH, which docker and k3d read too"
 _CURES = {
     "context": "name its address instead: `pulumi config set docker:host $(docker context inspect "
@@ -147,6 +151,23 @@ def refuse_a_daemon_elsewhere(host: str) -> list[Problem]:
     ]
 
 
+def refuse_a_closed_socket(host: str) -> list[Problem]:
+    """A docker command that answers may be a script with sudo: nothing else goes through it."""
+    socket = host.removeprefix(_UNIX)
+    if not host.startswith(_UNIX) or not os.path.exists(socket):  # noqa: PTH110
+        return []
+    if os.access(socket, os.R_OK | os.W_OK):
+        return []
+    return [
+        Problem(
+            _KEY,
+            f"this user may not use the socket {socket}, though docker answers",
+            "k3d and Pulumi's provider use the socket itself, and not the docker command on PATH",
+            _GROUP,
+        )
+    ]
+
+
 def unusable(error: runner.CommandError) -> Problem:
     """The problem with a daemon for which a docker command ended with ``error``."""
     if is_denied(error):
@@ -154,8 +175,7 @@ def unusable(error: runner.CommandError) -> Problem:
             _KEY,
             "this user may not use the daemon's socket",
             str(error),
-            "add the user to the group docker with `sudo usermod -aG docker $USER` and log in "
-            "again, or name another socket in DOCKER_HOST",
+            _GROUP,
         )
     return Problem(
         _KEY,

@@ -261,13 +261,16 @@ def _wait(
     """
     deadline = time.monotonic() + seconds
     printed = 0
+    warned: set[str] = set()  # k3d reads docker's configuration, and warns of it, again and again
     while True:
         exited = child.poll() is not None
         log = log_file.read_text(errors="replace")
         end = len(log) if exited else log.rfind("\n") + 1
         for text in map(message, log[printed:end].splitlines()):
-            if not _HINT.match(text):
+            if not _HINT.match(text) and text not in warned:
                 progress.log(f"k3d: {text}")
+            if text.startswith("WARNING: "):
+                warned.add(text)
         printed = max(printed, end)
         if exited:
             return exit_error(child.returncode, log) if child.returncode else None

@@ -85,6 +85,7 @@ def observe(
     try:
         engine = of_engine.result()
         problems += check_engine(engine, names)
+        problems += daemon.refuse_a_closed_socket(runner.variables.get("DOCKER_HOST", ""))
         problems += disk.refuse(names, engine.root)
         containers, networks = of_containers.result(), of_networks.result()
         problems += own_container.refuse(names, containers)

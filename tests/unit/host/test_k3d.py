@@ -474,6 +474,17 @@ def test_k3ds_hint_at_another_kubeconfig_is_not_passed_on(
 
 
 @pytest.mark.usefixtures("no_waiting")
+def test_a_warning_of_dockers_configuration_is_told_once(
+    daemon: FakeDaemon, names: Names, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """k3d's library reads it for each call: sixty times in one start of a node."""
+    warning = "WARNING: Error loading config file: open config.json: permission denied"
+    fake_k3d(daemon, f"cat >/dev/null; echo '{warning}'; echo same; echo '{warning}'; echo same")
+    run(names)
+    assert capfd.readouterr().err == f"k3d: {warning}\nk3d: same\nk3d: same\n"
+
+
+@pytest.mark.usefixtures("no_waiting")
 def test_k3d_gets_the_configuration_the_tools_and_a_scratch_folder(
     daemon: FakeDaemon, names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import shutil
 import socket
 import ssl
@@ -970,6 +971,21 @@ def test_a_socket_that_is_denied_is_the_problem(daemon: FakeDaemon, names: Names
     daemon.denied = True
     (problem,) = map(str, observe(names, Wanted()).problems)
     assert problem.startswith("Docker: this user may not use the daemon's socket: ")
+    assert "`sudo usermod -aG docker $USER`" in problem
+
+
+def test_a_docker_command_that_may_more_than_its_socket_is_the_problem(
+    daemon: FakeDaemon, names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a script of that name in which sudo runs docker."""
+    file = tmp_path / "docker.sock"
+    monkeypatch.setitem(runner.variables, "DOCKER_HOST", f"unix://{file}")
+    assert observe(names, Wanted()).problems == (), "it may be on another machine"
+    file.touch()
+    assert observe(names, Wanted()).problems == ()
+    monkeypatch.setattr(os, "access", lambda path, _: str(path) != str(file))
+    (problem,) = map(str, observe(names, Wanted()).problems)
+    assert problem.startswith(f"Docker: this user may not use the socket {file}, though docker")
     assert "`sudo usermod -aG docker $USER`" in problem
 
 

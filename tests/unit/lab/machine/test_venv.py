@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -78,6 +80,26 @@ def test_without_pip_in_the_venv_that_of_the_machines_debian_is_used(
     wheel = pip_of_debian(tmp_path, monkeypatch)
     make(tmp_path)
     assert commands[1][:3] == [str(venv.PYTHON), f"{wheel}/pip", "install"]
+
+
+@pytest.mark.parametrize("user", ["the owner", "another"])
+def test_files_of_a_run_with_sudo_are_told(
+    tmp_path: Path, commands: Commands, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    def fail(_: object, command: Sequence[str | Path]) -> None:
+        venv.SCRIPTS.mkdir(parents=True, exist_ok=True)
+        raise subprocess.CalledProcessError(2, [str(word) for word in command])
+
+    monkeypatch.setattr(venv._Installer, "_run", fail)
+    if user == "another":
+        other = os.geteuid() + 1
+        monkeypatch.setattr(os, "geteuid", lambda: other)
+    with pytest.raises(LabError) as raised:
+        make(tmp_path)
+    cure = str(raised.value).splitlines()[-1]
+    chown = f'Run `sudo chown -R "$USER" {venv.VENV}`, because files in it are another user\'s'
+    assert cure.startswith(chown if user == "another" else "Packages come from the index")
+    assert not commands
 
 
 def test_all_modules_are_compiled_when_they_are_installed(
