@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -104,19 +104,25 @@ class ClusterSpec:
     @property
     def outside_datastore(self) -> str:
         """The setting that keeps the cluster in a datastore outside of its nodes; empty: none."""
-        return next(
-            (
-                setting
-                for setting, value in self.given
-                if setting in _DATASTORES and value.partition(":")[0] not in _IN_THE_NODE
-            ),
-            "",
-        )
+        return outside_datastore(self.given)
 
     @property
     def has_etcd(self) -> bool:
         """Whether the servers keep the cluster in an etcd of their own."""
         return bool(self.config["servers"] > 1 and not self.outside_datastore)
+
+
+def outside_datastore(given: Iterable[tuple[str, str]]) -> str:
+    """Which of the settings that are ``given`` keeps the cluster in a datastore outside of its
+    nodes; empty: none."""
+    return next(
+        (
+            setting
+            for setting, value in given
+            if setting in _DATASTORES and value.partition(":")[0] not in _IN_THE_NODE
+        ),
+        "",
+    )
 
 
 def published(entry: Mapping[str, Any]) -> Port:

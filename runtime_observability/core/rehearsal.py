@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from ipaddress import IPv4Network
 from typing import Any
 
 from runtime_observability.core import transition
-from runtime_observability.core.cluster_spec import ClusterSpec, Port, published
+from runtime_observability.core.cluster_spec import ClusterSpec, Port, outside_datastore, published
 from runtime_observability.core.naming import Names
 from runtime_observability.core.settings.node_extras import DATA_FOLDER, has_workloads
 
@@ -20,18 +20,25 @@ _STATIC_PODS = "pod-manifest-path"
 """The kubelet's argument for another folder of static pods."""
 
 
-def not_shown(spec: ClusterSpec, names: Names, subnets: Collection[IPv4Network]) -> Iterator[str]:
+def not_shown(
+    spec: ClusterSpec,
+    names: Names,
+    subnets: Collection[IPv4Network],
+    in_files: Iterable[tuple[str, str]] = (),
+) -> Iterator[str]:
     """Why a cluster of ``spec`` may not start although its rehearsal does; nothing: no reason.
 
-    ``subnets`` are those of the stack's network, on which the rehearsal is not.
+    ``subnets`` are those of the stack's network, on which the rehearsal is not; ``in_files`` are
+    the arguments that k3s reads from files of the user's.
     """
-    if setting := spec.outside_datastore:
+    given = [*spec.given, *in_files]
+    if setting := outside_datastore(given):
         yield (
             f"is not rehearsed: {setting} keeps the cluster in a datastore outside of its nodes, "
             "where the rehearsal would begin one, and k3s lets no cluster with another token into "
             "a datastore that is in use"
         )
-    for setting, value in spec.given:
+    for setting, value in given:
         for text in value.split(",") if setting in _RANGES else ():
             for subnet in subnets:
                 if _overlap(text, subnet):

@@ -21,11 +21,12 @@ from runtime_observability.host import lives, progress, runner
 
 _ERROR_PATTERNS = (
     re.compile(r"level=fatal"),
-    re.compile(r"Incorrect Usage|flag provided but not defined|^Error[: ]"),
+    # Except what k3d's entrypoint is answered until the node has registered (uncordon).
+    re.compile(r"Incorrect Usage|flag provided but not defined|^Error(?! from server )[: ]"),
     # A component that exited (k3s pkg/signals/signals.go since 1.34, other wordings before).
     re.compile(r"Shutdown request received: .|\b[\w-]+ exited: "),
     # Except the 503 answers that every boot logs as errors (k3s pkg/util/apierrors.go).
-    re.compile(r"level=error (?!msg=\"Sending HTTP/)"),
+    re.compile(r"(?<!-)level=error (?!msg=\"Sending HTTP/)"),  # --log-level=error is none
     re.compile(r"^E\d{4} "),
 )
 """Error lines in a node's log, those that best explain a failure first."""

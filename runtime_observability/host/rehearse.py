@@ -14,12 +14,19 @@ import re
 import sys
 import time
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
+
+import yaml
 
 from runtime_observability.core import cluster_spec, documents, naming, rehearsal, transition
 from runtime_observability.core.cluster_spec import ClusterSpec, Port
 from runtime_observability.core.naming import Names
-from runtime_observability.core.settings.node_extras import is_read_only, split_node_volume
+from runtime_observability.core.settings.node_extras import (
+    is_read_only,
+    source_of,
+    split_node_volume,
+)
 from runtime_observability.host import (
     addresses,
     cluster_ready,
@@ -41,6 +48,9 @@ CURE = (
     "`pulumi config set rehearseReplacement false` replaces a cluster without a rehearsal, and its "
     "workloads are lost also where the new one does not start"
 )
+_CONFIG_FILE = "/etc/rancher/k3s/config.yaml"
+_IN_FILES = ("cluster-cidr", "service-cidr", "datastore-endpoint")
+"""Those of its keys of which a rehearsal tells nothing."""
 _MACHINE = re.compile(r"no space left on device|cannot connect to the docker daemon", re.IGNORECASE)
 """In errors that no configuration is the reason of."""
 _NO_ADDRESSES = re.compile("address pool", re.IGNORECASE)
@@ -153,9 +163,31 @@ def _of_the_machine(error: runner.CommandError) -> str:
     return ""
 
 
+def _arguments_in_files(spec: ClusterSpec) -> list[tuple[str, str]]:
+    """What k3s reads as arguments from files that are mounted (k3s docs, configuration file).
+
+    Of a file that cannot be read the rehearsal tells.
+    """
+    found: list[tuple[str, str]] = []
+    for entry in spec.config["volumes"]:
+        for path in (_CONFIG_FILE, f"{_CONFIG_FILE}.d"):
+            source = Path(source_of(entry["volume"], path) or "/nothing")
+            for file in source.glob("*.yaml") if is_folder(source) else [source]:
+                with suppress(OSError, TypeError, ValueError, yaml.YAMLError):
+                    read = yaml.safe_load(file.read_text())
+                    found += [(f"--{key}", _joined(read[key])) for key in _IN_FILES if key in read]
+    return found
+
+
+def _joined(value: object) -> str:
+    """As k3s reads the values of a flag that is given more than once."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 def refuse_what_is_not_shown(names: Names, spec: ClusterSpec) -> None:
     """Raises RefusedError where the rehearsal could pass and the cluster not start."""
-    for reason in rehearsal.not_shown(spec, names, addresses.subnets(names.network)):
+    in_files = _arguments_in_files(spec)
+    for reason in rehearsal.not_shown(spec, names, addresses.subnets(names.network), in_files):
         raise RefusedError(
             f"cluster {names.cluster} stays as it is: its new configuration {reason}.\n{CURE}"
         )

@@ -145,6 +145,18 @@ def is_read_only(volume: str) -> bool:
     return match is not None and "ro" in (match["options"] or "").split(",")
 
 
+def source_of(volume: str, path: str) -> str:
+    """What of this machine nodes with ``volume`` have at ``path`` or, where it is a folder, in it;
+    empty: nothing."""
+    match = _VOLUME.fullmatch(volume)
+    if not match:
+        return ""
+    source, target, wanted = PurePosixPath(match["source"]), _target(match), PurePosixPath(path)
+    if wanted.is_relative_to(target):
+        return str(source / wanted.relative_to(target))
+    return str(source) if target.is_relative_to(wanted) else ""
+
+
 def has_registries(volume: str) -> bool:
     """Whether ``volume`` is mounted over the nodes' registries.yaml, or over a folder of it."""
     match = _VOLUME.fullmatch(volume)

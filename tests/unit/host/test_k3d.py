@@ -29,6 +29,7 @@ NOT_YET_READY = (
 CONTAINERD_EXITED = (
     'time="T" level=error msg="Shutdown request received: containerd exited: exit status 1"\n'
 )
+NOT_REGISTERED = 'Error from server (NotFound): nodes "k3d-traced-dev-server-0" not found\n'
 KUBELET_EXITED = 'time="T" level=error msg="kubelet exited: bad flag"\n'
 SHUT_DOWN = 'time="T" level=error msg="Shutdown request received: apiserver failed"\n'
 K3S_ERROR = 'time="T" level=error msg="soon"\n'
@@ -81,6 +82,10 @@ def reasons(watch: NodeWatch) -> list[str]:
             + 'E1123 12:00:02.1       1 run.go:72] "command failed" err="bad gate"\nI1123\n',
             'E1123 12:00:02.1       1 run.go:72] "command failed" err="bad gate"',
         ),
+        # k3d's entrypoint asks to uncordon the node until it has registered.
+        (NOT_REGISTERED + CONTAINERD_EXITED, CONTAINERD_EXITED.strip()),
+        (NOT_REGISTERED + "I1123\n", "I1123"),
+        ('time="T" level=info msg="Running etcd --log-level=error --a=b"\nI1123\n', "I1123"),
         # k3s v1.34.5 whose containerd exits; every boot logs the first of the two lines.
         (HEALTHY + NOT_YET_READY + CONTAINERD_EXITED, CONTAINERD_EXITED.strip()),
         (HEALTHY + NOT_YET_READY, NOT_YET_READY.strip()),

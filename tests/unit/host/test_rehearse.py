@@ -237,6 +237,45 @@ def test_what_a_rehearsal_cannot_show_ends_the_up(
 
 @pytest.mark.usefixtures("waits")
 @pytest.mark.parametrize(
+    ("source", "target", "text", "said"),
+    [
+        ("own.yaml", "config.yaml:ro", "datastore-endpoint: nats://a.example", "is not rehearsed"),
+        ("", "", "datastore-endpoint: nats://a.example", ""),
+        ("own.yaml", "config.yaml.d/a.yaml", "cluster-cidr: 172.20.0.0/16", "172.20.0.0/16 of"),
+        (".", "config.yaml.d", "service-cidr: 172.20.0.0/16", "172.20.0.0/16 of --service-cidr"),
+        ("own.yaml", "config.yaml", "cluster-cidr: [fd42::/56, 172.20.0.0/16]", "172.20.0.0/16 of"),
+        ("own.yaml", "config.yaml", "cluster-cidr: 10.42.0.0/16", ""),
+        ("own.yaml", "config.yaml", "just a text", ""),
+        ("own.yaml", "config.yaml", "5", ""),
+        ("own.yaml", "config.yaml", "{", ""),
+    ],
+)
+def test_what_a_file_of_k3s_says_that_a_rehearsal_cannot_show_ends_the_up(
+    daemon: FakeDaemon,
+    names: Names,
+    start: Callable[[ClusterSpec], int],
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    *,
+    source: str,
+    target: str,
+    text: str,
+    said: str,
+) -> None:
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "own.yaml").write_text(text)
+    volumes = [f"{folder / source}:/etc/rancher/k3s/{target}"] if source else []
+    daemon.node(names, spec="of another configuration")
+    daemon.network(names.network)
+    spec = configuration.spec_of(names, parsed(nodeVolumes=volumes))
+    assert start(spec) == bool(said)
+    assert said in capfd.readouterr().err
+    assert len(created(daemon)) == (not said)
+
+
+@pytest.mark.usefixtures("waits")
+@pytest.mark.parametrize(
     "argument",
     [
         "--cluster-cidr=10.42.0.0/16",
