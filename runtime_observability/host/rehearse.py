@@ -38,7 +38,7 @@ from runtime_observability.host import (
     tools_image,
 )
 from runtime_observability.host.cluster_lock import locked
-from runtime_observability.host.files import is_folder, write_private
+from runtime_observability.host.files import files_in, is_folder, write_private
 from runtime_observability.host.k3d import NodeWatch
 from runtime_observability.host.progress import log
 
@@ -164,19 +164,29 @@ def _of_the_machine(error: runner.CommandError) -> str:
 
 
 def _arguments_in_files(spec: ClusterSpec) -> list[tuple[str, str]]:
-    """What k3s reads as arguments from files that are mounted (k3s docs, configuration file).
+    """What k3s reads as arguments from files that are mounted (k3s pkg/configfilearg/parser.go).
 
     Of a file that cannot be read the rehearsal tells.
     """
     found: list[tuple[str, str]] = []
     for entry in spec.config["volumes"]:
         for path in (_CONFIG_FILE, f"{_CONFIG_FILE}.d"):
-            source = Path(source_of(entry["volume"], path) or "/nothing")
-            for file in source.glob("*.yaml") if is_folder(source) else [source]:
-                with suppress(OSError, TypeError, ValueError, yaml.YAMLError):
-                    read = yaml.safe_load(file.read_text())
-                    found += [(f"--{key}", _joined(read[key])) for key in _IN_FILES if key in read]
+            for file in _files_at(source_of(entry["volume"], path)):
+                with suppress(OSError, AttributeError, ValueError, yaml.YAMLError):
+                    for key, value in yaml.safe_load(file.read_text()).items():
+                        flag = str(key).removesuffix("+")  # which adds to what was read before
+                        if flag in _IN_FILES:
+                            found.append((f"--{flag}", _joined(value)))
     return found
+
+
+def _files_at(source: str) -> list[Path]:
+    """The file ``source`` or, where it is a folder, those in it that k3s reads."""
+    if not source:
+        return []
+    if not is_folder(source):
+        return [Path(source)]
+    return [file for file in files_in(Path(source)) if file.suffix.lower() in (".yaml", ".yml")]
 
 
 def _joined(value: object) -> str:

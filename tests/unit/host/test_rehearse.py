@@ -244,6 +244,7 @@ def test_what_a_rehearsal_cannot_show_ends_the_up(
         ("own.yaml", "config.yaml.d/a.yaml", "cluster-cidr: 172.20.0.0/16", "172.20.0.0/16 of"),
         (".", "config.yaml.d", "service-cidr: 172.20.0.0/16", "172.20.0.0/16 of --service-cidr"),
         ("own.yaml", "config.yaml", "cluster-cidr: [fd42::/56, 172.20.0.0/16]", "172.20.0.0/16 of"),
+        ("own.yaml", "config.yaml", "cluster-cidr+: 172.20.0.0/16", "172.20.0.0/16 of"),
         ("own.yaml", "config.yaml", "cluster-cidr: 10.42.0.0/16", ""),
         ("own.yaml", "config.yaml", "just a text", ""),
         ("own.yaml", "config.yaml", "5", ""),
@@ -264,7 +265,7 @@ def test_what_a_file_of_k3s_says_that_a_rehearsal_cannot_show_ends_the_up(
 ) -> None:
     folder = tmp_path / "own"
     folder.mkdir()
-    (folder / "own.yaml").write_text(text)
+    (folder / ("own.YML" if source == "." else "own.yaml")).write_text(text)
     volumes = [f"{folder / source}:/etc/rancher/k3s/{target}"] if source else []
     daemon.node(names, spec="of another configuration")
     daemon.network(names.network)
