@@ -58,8 +58,8 @@ def warnings(
 
 
 def _outcome(drift: str, names: Names, spec: ClusterSpec, observed: Observation) -> str:
-    """What up does about one ``drift``: it repairs all but an agent that is to go, and one of
-    several servers (``host/decision.py``)."""
+    """What up does about one ``drift``: it repairs all but an agent that is to go, one of several
+    servers (``host/decision.py``), and an API server that does not come back by itself."""
     record = observed.record
     if not record or record.never_complete:
         return _REPAIRED
@@ -71,6 +71,8 @@ def _outcome(drift: str, names: Names, spec: ClusterSpec, observed: Observation)
         return _REPAIRED
     if drift in gone:
         return "up leaves the cluster as it is, because no server is added to one that stands"
+    if drift.startswith(observation.unready(names.cluster)):
+        return "up waits for it, and tells how to start it again if it does not come back"
     if before.has_etcd and drift == observation.unknown(servers[0]):
         return "up leaves the cluster as it is, and tells how that one joins again"
     unwanted = range(spec.config["agents"], before.config["agents"])

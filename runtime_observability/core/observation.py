@@ -20,6 +20,11 @@ def unknown(node: str) -> str:
     return f"node {node} runs, and the API server does not know it"
 
 
+def unready(cluster: str) -> str:
+    """How the drift of a ``cluster`` begins whose API server does not answer, or is not ready."""
+    return f"the API server of cluster {cluster} "
+
+
 @dataclass(frozen=True)
 class Record:
     """What ensure last made of a stack's cluster.

@@ -44,13 +44,13 @@ def find(names: Names, record: Record) -> list[str]:
     except api_server.UnusableKubeconfigError:
         return [f"{names.kubeconfig} cannot be read"]
     except httpx.HTTPError as error:
-        return [f"the API server of cluster {names.cluster} does not answer: {error}"]
+        return [f"{observation.unready(names.cluster)}does not answer: {error}"]
     if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         return [
             f"the API server refuses {names.kubeconfig} ({status}): it has expired or is another "
             "cluster's"
         ]
-    return [f"the API server answers {status} to /readyz"]
+    return [f"{observation.unready(names.cluster)}answers {status} to /readyz"]
 
 
 def reasons_to_restart(

@@ -602,6 +602,16 @@ def test_the_first_of_several_servers_joins_no_more_by_itself(servers: int) -> N
     assert f"{drift}: {stays if servers > 1 else 'up will repair it'}" in told
 
 
+@pytest.mark.parametrize("how", ["does not answer: timed out", "answers 500 to /readyz"])
+def test_no_repair_is_promised_of_an_api_server_that_may_hang(how: str) -> None:
+    """Its server is not restarted for that: it may be at work."""
+    drift = f"the API server of cluster traced-dev {how}"
+    told = run(observed=replace(standing(), drift=(drift,))).warnings()
+    assert told == [
+        f"{drift}: up waits for it, and tells how to start it again if it does not come back"
+    ]
+
+
 def test_an_agent_that_is_to_go_is_not_repaired() -> None:
     known = standing(agents=2)
     first, second = (Names("dev", PROJECT).node("agent", index) for index in (0, 1))

@@ -570,7 +570,7 @@ def test_the_kubeconfigs_certificate_is_presented(
 @pytest.mark.usefixtures("record")
 def test_an_api_server_that_is_not_ready_is_drift(names: Names, server: FakeServer) -> None:
     server.answer = lambda _: Reply(500)
-    assert seen(names).drift == ("the API server answers 500 to /readyz",)
+    assert seen(names).drift == ("the API server of cluster traced-dev answers 500 to /readyz",)
 
 
 @pytest.mark.usefixtures("record")
