@@ -135,11 +135,17 @@ def python(
     """
     return local.Command(
         name,
-        create=(f"if {unless}; then exit 0; fi\n" if unless else "")
+        create=('if eval "$UNLESS"; then exit 0; fi; ' if unless else "")
         + f'exec "$PYTHON" -m {module}',
         stdin=stdin,
         dir=str(LIBRARY_FOLDER),
-        environment=_environment({"PYTHON": interpreter(), **(environment or {})}),
+        environment=_environment(
+            {
+                "PYTHON": interpreter(),
+                **({"UNLESS": unless} if unless else {}),
+                **(environment or {}),
+            }
+        ),
         triggers=list(triggers),
         logging=local.Logging.STDERR,
         add_previous_output_in_env=False,

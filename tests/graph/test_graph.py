@@ -341,11 +341,11 @@ def test_guards_make_nothing_and_others_delete_nothing(any_run: Run) -> None:
             assert "delete" not in command.inputs, command.name
 
 
-def test_an_error_of_a_guard_quotes_no_script(any_run: Run) -> None:
+def test_an_error_quotes_no_script(any_run: Run) -> None:
     """Of a Command that fails Pulumi shows the text first, and then its reason."""
     for command in any_run.of_type(COMMAND):
         for key in ("create", "delete"):
-            assert "\n" not in command.inputs.get(key, "") or command.name == "rehearsal-run"
+            assert len(command.inputs.get(key, "")) < 100
 
 
 def test_a_delete_asks_no_more_than_docker(any_run: Run) -> None:

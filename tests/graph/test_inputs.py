@@ -159,9 +159,9 @@ def test_only_an_orphan_of_the_stacks_owner_goes_before_a_create(
 # --- commands -------------------------------------------------------------------------------------
 
 LOGGED = {"addPreviousOutputInEnv": False, "logging": "stderr"}
-UNLESS_THERE_IS_A_CLUSTER = """\
-if nodes=$(docker ps -aq --filter "label=k3d.cluster=$CLUSTER") && [ -z "$nodes" ]\
- && printf '{"digest": "%s"}' "$DIGEST"; then exit 0; fi
+NO_CLUSTER = """\
+nodes=$(docker ps -aq --filter "label=k3d.cluster=$CLUSTER") && [ -z "$nodes" ]\
+ && printf '{"digest": "%s"}' "$DIGEST"\
 """
 CLUSTER = {
     "OWNER": NAMES.owner,
@@ -174,10 +174,10 @@ CLAIM = json.dumps(
 
 
 def python(
-    module: str, triggers: list[Any], unless: str = "", **environment: str
+    module: str, triggers: list[Any], before: str = "", **environment: str
 ) -> dict[str, Any]:
     return LOGGED | {
-        "create": f'{unless}exec "$PYTHON" -m {module}',
+        "create": f'{before}exec "$PYTHON" -m {module}',
         "dir": str(PROJECT),
         "environment": {"PYTHON": _commands.interpreter(), **environment, **DAEMON},
         "triggers": triggers,
@@ -234,7 +234,8 @@ def test_a_command_has_these_inputs_and_no_other(stack: Run) -> None:
         "rehearsal-run": python(
             f"{host}.rehearse",
             [],
-            UNLESS_THERE_IS_A_CLUSTER,
+            'if eval "$UNLESS"; then exit 0; fi; ',
+            UNLESS=NO_CLUSTER,
             CLUSTER="traced-dev",
             DIGEST=identity(spec_of(NAMES, parsed())),
         ),
