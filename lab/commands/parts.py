@@ -53,7 +53,8 @@ def run(commands: Sequence[Command], variables: Mapping[str, str]) -> bool:
 
 def _show(output: IO[str], prefix: str) -> None:
     for line in output:
-        print(f"{prefix}{line.rstrip()}", flush=True)
+        # In one piece, as the others print meanwhile: print() would write the line's end after it.
+        print(f"{prefix}{line.rstrip()}\n", end="", flush=True)
 
 
 def _wait(processes: Sequence[subprocess.Popen[str]]) -> None:
