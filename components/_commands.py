@@ -133,19 +133,14 @@ def python(
     The module reads one JSON document on stdin, tells its progress on stderr (shown by Pulumi as
     it comes) and prints one JSON document on stdout.
     """
+    values = {"PYTHON": interpreter(), **({"UNLESS": unless} if unless else {})}
     return local.Command(
         name,
-        create=('if eval "$UNLESS"; then exit 0; fi; ' if unless else "")
+        create=(f"if {_run('UNLESS')}; then exit 0; fi; " if unless else "")
         + f'exec "$PYTHON" -m {module}',
         stdin=stdin,
         dir=str(LIBRARY_FOLDER),
-        environment=_environment(
-            {
-                "PYTHON": interpreter(),
-                **({"UNLESS": unless} if unless else {}),
-                **(environment or {}),
-            }
-        ),
+        environment=_environment({**values, **(environment or {})}),
         triggers=list(triggers),
         logging=local.Logging.STDERR,
         add_previous_output_in_env=False,

@@ -121,15 +121,6 @@ def no_network(name: str, owner: str, cluster: str) -> pulumi.ResourceHook:
     too, also of one that Pulumi was told to replace: that up is refused, by the guards.
     """
 
-    def networks() -> list[Owned]:
-        found = docker.networks()
-        if len(found) > docker.DEFAULT_POOLS and not pulumi.runtime.is_dry_run():
-            pulumi.log.warn(
-                f"Docker has {len(found)} networks. If it has no addresses for another one: "
-                f"{docker.FREE_ADDRESSES}"
-            )
-        return found
-
     def refuse(network: Owned) -> None:
         on_it = ("--filter", f"network={network.id}", "--filter", f"label=k3d.cluster={cluster}")
         if runner.run(["docker", "ps", "-aq", *on_it]).checked():
@@ -140,7 +131,7 @@ def no_network(name: str, owner: str, cluster: str) -> pulumi.ResourceHook:
         runner.run_script("detach_network.sh", values).checked()
         runner.run(["docker", "network", "rm", network.id]).checked()
 
-    return _before_create(name, owner, networks, remove, refuse)
+    return _before_create(name, owner, docker.networks, remove, refuse)
 
 
 def _read(note: str) -> str:

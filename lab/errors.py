@@ -12,9 +12,6 @@ FULL = {errno.ENOSPC, errno.EDQUOT}
 REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
 
 
-_WRITABLE = "Make it writable for this user"
-
-
 class LabError(Exception):
     """Ends a command with its text: what failed, why, and what to do about it."""
 
@@ -37,5 +34,9 @@ def in_words(error: OSError, cache: Cache) -> str:
     elsewhere = ", or set RUNTIME_OBSERVABILITY_CACHE to a folder that is"
     of_cache = path.is_relative_to(cache.root) or cache.root.is_relative_to(path)
     taking = take_back(path)
-    cure = f"Run {taking}, because it is another user's" if taking else _WRITABLE
+    cure = (
+        f"Run {taking}, because it is another user's"
+        if taking
+        else "Make it writable for this user"
+    )
     return f"{path}: {reason}. {cure}{elsewhere if of_cache else ''}"

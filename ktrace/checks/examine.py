@@ -48,7 +48,7 @@ def examine(
             "project folder",
             [
                 *naming.refuse_a_folder_the_nodes_cannot_mount(names.folder),
-                *disk.refuse_read_only(names),
+                *disk.refuse_unusable(names),
             ],
             str(names.folder),
         ),

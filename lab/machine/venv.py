@@ -9,7 +9,6 @@ import errno
 import hashlib
 import importlib.util
 import os
-import shlex
 import shutil
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from lab.errors import LabError
 from lab.locks import exclusive
 from lab.machine import apt
 from lab.paths import LAB, PROJECT, Cache
+from runtime_observability.host.files import own
 
 VENV = PROJECT / ".venv"
 SCRIPTS = VENV / "bin"
@@ -81,8 +81,8 @@ def make(cache: Cache, *files: Path) -> Path:
                 )
                 if any(path.lstat().st_uid != os.geteuid() for path in VENV.rglob("*")):
                     cure = (
-                        f'Run `sudo chown -R "$USER" {shlex.quote(str(VENV))}`, because files in it'
-                        " are another user's, as after a run with sudo"
+                        f"Run {own(VENV)}, because files in it are another user's, as after a run"
+                        " with sudo"
                     )
                 tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-8:]
                 raise LabError("\n".join([

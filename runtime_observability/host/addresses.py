@@ -114,6 +114,18 @@ def drift(names: Names, record: Record) -> list[str]:
     return [f"node {name}: {reason}" for name, reason in found.items()]
 
 
+def advise_on_pools(names: Names, engine: docker.Daemon, networks: Sequence[Owned]) -> list[str]:
+    """A warning where Docker may have no addresses for the stack's network: the provider has only
+    Docker's words."""
+    exists = any(network.name == names.network for network in networks)
+    if exists or engine.has_own_pools or len(networks) <= docker.DEFAULT_POOLS:
+        return []
+    return [
+        f"Docker has {len(networks)} networks. If it has no addresses for another one: "
+        f"{docker.FREE_ADDRESSES}"
+    ]
+
+
 def advise(names: Names, record: Record, networks: Sequence[Owned]) -> list[str]:
     """What the loss of the network means; ``networks`` are all that Docker has."""
     if not record.addresses or any(network.name == names.network for network in networks):

@@ -18,7 +18,7 @@ from typing import Any
 
 from runtime_observability.core import transition
 from runtime_observability.core.cluster_spec import ClusterSpec
-from runtime_observability.host import agent_volumes, cordon, node_kubectl, runner
+from runtime_observability.host import agent_volumes, cordon, finalizers, node_kubectl, runner
 from runtime_observability.host.files import write_private
 from runtime_observability.host.node_kubectl import AgentsError
 
@@ -29,13 +29,6 @@ _WEBHOOK_SECONDS = 30
 _CREATE_SECONDS = 120
 _KEPT = "node-password.k3s"
 _DRAIN = ("--ignore-daemonsets", "--delete-emptydir-data", "--force")
-_LET_GO = (
-    "wrangler.cattle.io/",  # of k3s, on each Node
-    "batch.kubernetes.io/job-tracking",
-    "foregroundDeletion",
-    "orphan",
-)
-"""Finalizers that Kubernetes and k3s themselves remove from what is deleted: their beginnings."""
 _LEFT = "There are pending nodes to be drained:"
 _REFUSED = re.compile(r"^(error when evicting .*) \(will retry after \w+\): (.+)$", re.MULTILINE)
 
@@ -122,7 +115,7 @@ def _drain(agent: str, *options: str, server: str) -> None:
         seconds=_DRAIN_SECONDS + 30,
     )  # fmt: skip
     if drained.code and f'nodes "{agent}" not found' not in drained.stderr:
-        reasons = [*_reasons(drained), *_kept_by_finalizers(*_pods_of(agent), server=server)]
+        reasons = [*_reasons(drained), *finalizers.keeping(*_pods_of(agent), server=server)]
         pods = "that pod" if len(_reasons(drained)) == 1 else "these pods"
         raise AgentsError(
             f"{agent} cannot be drained and stays: {'; '.join(reasons)}. Free it of {pods}, or "
@@ -160,34 +153,21 @@ def _refuse_pods_that_would_stay(agent: str, *, server: str) -> None:
         )
 
 
+def _pods_of(agent: str) -> tuple[str, ...]:
+    return "pods", "--all-namespaces", f"--field-selector=spec.nodeName={agent}"
+
+
 def _refuse_finalizers(agent: str, *, server: str) -> None:
     """Raises AgentsError if the agent's Node, or a pod that a drain waits for, has finalizers of
     others. Their controllers may remove them, and where none runs it is there for good."""
-    waits = [*_objects(f"node/{agent}", server=server)]
-    waits += [pod for pod in _objects(*_pods_of(agent), server=server) if not _is_of_daemonset(pod)]
-    kept = [
-        f"{_name(found)} ({', '.join(finalizers)})"
-        for found in waits
-        if (finalizers := _finalizers(found))
-    ]
-    if kept:
+    of_node = finalizers.of_others(f"node/{agent}", server=server)
+    if kept := [*of_node, *finalizers.of_others(*_pods_of(agent), server=server)]:
         raise AgentsError(
             f"{agent} stays, and nothing has ended, because finalizers may keep what goes with it: "
             f"{'; '.join(kept)}. Remove them, keep as many agents, or see whether they let go: "
             f"`kubectl drain {agent} {' '.join(_DRAIN)} && kubectl delete node {agent}`; then run "
             "`pulumi up` again"
         )
-
-
-def _is_of_daemonset(pod: Mapping[str, Any]) -> bool:
-    owners = pod["metadata"].get("ownerReferences", ())
-    return any(owner["kind"] == "DaemonSet" for owner in owners)
-
-
-def _finalizers(found: Mapping[str, Any]) -> list[str]:
-    """Those that nothing of Kubernetes or k3s removes."""
-    finalizers = found["metadata"].get("finalizers", ())
-    return [name for name in finalizers if not name.startswith(_LET_GO)]
 
 
 def forget(agents: Sequence[str], *options: str, server: str) -> None:
@@ -218,45 +198,12 @@ def _delete(agents: Sequence[str], objects: Sequence[str], *options: str, server
         seconds=_DELETE_SECONDS + _WEBHOOK_SECONDS * len(named),
     )  # fmt: skip
     if deleted.code:
-        kept = _kept_by_finalizers(*named, "--namespace=kube-system", server=server)
+        kept = finalizers.keeping(*named, "--namespace=kube-system", server=server)
         reasons = [node_kubectl.last_line(deleted), *kept]
         raise AgentsError(
             f"{', '.join(agents)} cannot be removed from Kubernetes: {'; '.join(reasons)}. Remove "
             "what prevents it, then run `pulumi up` again"
         )
-
-
-def _kept_by_finalizers(*of: str, server: str) -> list[str]:
-    """Which of those objects are being deleted and wait; none where that cannot be asked."""
-    return [
-        f"{_name(found)} is kept by its finalizers {', '.join(finalizers)}"
-        for found in _objects(*of, server=server)
-        if "deletionTimestamp" in found["metadata"]
-        and (finalizers := found["metadata"].get("finalizers"))
-    ]
-
-
-def _pods_of(agent: str) -> tuple[str, ...]:
-    return "pods", "--all-namespaces", f"--field-selector=spec.nodeName={agent}"
-
-
-def _objects(*of: str, server: str) -> list[dict[str, Any]]:
-    """Those objects; none where that cannot be asked."""
-    try:
-        got = json.loads(
-            node_kubectl.read("", *of, "--ignore-not-found", "--output=json", server=server)
-        )
-    except (AgentsError, ValueError):
-        return []
-    objects: list[dict[str, Any]] = got.get("items", [got])
-    return objects
-
-
-def _name(found: Mapping[str, Any]) -> str:
-    """Its kind, namespace and name."""
-    metadata = found["metadata"]
-    path = "/".join(filter(None, (metadata.get("namespace"), metadata["name"])))
-    return f"{found['kind']} {path}"
 
 
 def discard(agent: str, *, server: str, keeps_node: bool) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 
 from runtime_observability.core.naming import Names
 from runtime_observability.core.problem import Problem
-from runtime_observability.host.files import files_in, is_folder, nearest_folder, take_back
+from runtime_observability.host.files import files_in, is_folder, nearest_folder, own, take_back
 
+_USE = "the stack keeps its kubeconfig and its nodes' files there"
 LEAST_MIB = 64
 """Less is a full disk: the files of an image or of a node do not fit."""
 LEAST_INODES = 1024
@@ -28,33 +28,39 @@ def refuse(names: Names, docker_root: str) -> list[Problem]:
     ``docker_root`` is the folder in which the daemon keeps everything; empty if it is not known.
     It may be on the daemon's machine alone, and is not looked at then.
     """
+    return [*refuse_unusable(names), *refuse_full(names, docker_root)]
+
+
+def refuse_unusable(names: Names) -> list[Problem]:
+    """The stack's folders and files that this user cannot write or read."""
+    return [*(_refuse_no_folder(names) or _refuse_read_only(names)), *_refuse_unreadable(names)]
+
+
+def _refuse_no_folder(names: Names) -> list[Problem]:
+    folder = names.node_directory
+    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if is_folder(there):
+        return []
+    target = f"a link to {there.readlink()}, where no folder is" if there.is_symlink() else ""
     return [
-        *refuse_read_only(names),
-        *refuse_unreadable(names),
-        *refuse_full(names, docker_root),
+        Problem(
+            "state folder",
+            f"{there} is {target or 'no folder'}",
+            _USE,
+            "make that folder, or remove the link" if target else "move it away",
+        )
     ]
 
 
-def refuse_read_only(names: Names) -> list[Problem]:
-    folder = names.node_directory
-    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
-    if not is_folder(there):
-        target = f"a link to {there.readlink()}, where no folder is" if there.is_symlink() else ""
-        return [
-            Problem(
-                "state folder",
-                f"{there} is {target or 'no folder'}",
-                "the stack keeps its kubeconfig and its nodes' files there",
-                "make that folder, or remove the link" if target else "move it away",
-            )
-        ]
-    own = nearest_folder(names.directory)
-    folders = [own, names.node_directory] if is_folder(names.node_directory) else [own]
+def _refuse_read_only(names: Names) -> list[Problem]:
+    folders = [nearest_folder(names.directory)]
+    if is_folder(names.node_directory):
+        folders.append(names.node_directory)
     return [
         Problem(
             "state folder",
             f"{folder} cannot be written",
-            "the stack keeps its kubeconfig and its nodes' files there",
+            _USE,
             f"run {taking}, and pulumi without sudo"
             if (taking := take_back(folder))
             else "make it writable for this user, or move the project to a folder that is",
@@ -64,7 +70,7 @@ def refuse_read_only(names: Names) -> list[Problem]:
     ]
 
 
-def refuse_unreadable(names: Names) -> list[Problem]:
+def _refuse_unreadable(names: Names) -> list[Problem]:
     """Files that a run of another user made, as one with sudo: unread, they would count as lost."""
     closed = [
         file
@@ -81,8 +87,7 @@ def refuse_unreadable(names: Names) -> list[Problem]:
             f"{closed[0]}{more} cannot be read",
             "another user made them, as root does in a run with sudo, and up would take what they "
             "tell of the cluster for lost",
-            f'run `sudo chown -R "$USER" {shlex.quote(str(names.directory))}`, and pulumi without '
-            "sudo",
+            f"run {own(names.directory)}, and pulumi without sudo",
         )
     ]
 

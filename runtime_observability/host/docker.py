@@ -165,6 +165,8 @@ class Daemon:
     """Of its machine; 0 where that is not known."""
     id: str = ""
     """The same for as long as the daemon keeps what is in it."""
+    has_own_pools: bool = False
+    """Whether it takes addresses for networks from other pools than Docker's default ones."""
 
     @classmethod
     def read(cls, output: str) -> Daemon:
@@ -186,6 +188,7 @@ class Daemon:
             root=info.get("DockerRootDir", ""),
             memory_mib=info.get("MemTotal", 0) >> 20,
             id=info.get("ID", ""),
+            has_own_pools=bool(info.get("DefaultAddressPools")),
         )
 
 

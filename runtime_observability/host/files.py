@@ -40,6 +40,11 @@ def is_folder(path: Path | str) -> bool:
     return os.path.isdir(path)  # noqa: PTH112
 
 
+def own(path: Path | str) -> str:
+    """The command by which this user gets all that is in ``path``."""
+    return f'`sudo chown -R "$USER" {shlex.quote(str(path))}`'
+
+
 def take_back(path: Path) -> str:
     """The command by which this user gets what a run of another made, as root's with sudo.
 
@@ -49,7 +54,7 @@ def take_back(path: Path) -> str:
     for each in (path, *path.parents):
         with suppress(OSError):  # it is not there, or in a folder that this user may not see
             if each.lstat().st_uid == os.geteuid():
-                return theirs and f'`sudo chown -R "$USER" {shlex.quote(theirs)}`'
+                return theirs and own(theirs)
             theirs = str(each)
     return ""
 

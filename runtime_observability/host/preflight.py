@@ -161,6 +161,7 @@ def observe(
                 else ()
             ),
             *(addresses.advise(names, record, networks) if record else ()),
+            *addresses.advise_on_pools(names, engine, networks),
             *advise_on_losses(memory_loss.of(names.of_cluster, known)),
             *disk.advise(engine.root),
             *jaeger_store.advise(names.jaeger, containers),

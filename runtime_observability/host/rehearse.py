@@ -14,17 +14,13 @@ import re
 import sys
 import time
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from pathlib import Path
-
-import yaml
 
 from runtime_observability.core import cluster_spec, documents, naming, rehearsal, transition
 from runtime_observability.core.cluster_spec import ClusterSpec, Port
 from runtime_observability.core.naming import Names
 from runtime_observability.core.settings.node_extras import (
     is_read_only,
-    source_of,
     split_node_volume,
 )
 from runtime_observability.host import (
@@ -32,13 +28,14 @@ from runtime_observability.host import (
     cluster_ready,
     docker,
     k3d,
+    k3s_files,
     ports,
     runner,
     store,
     tools_image,
 )
 from runtime_observability.host.cluster_lock import locked
-from runtime_observability.host.files import files_in, is_folder, write_private
+from runtime_observability.host.files import is_folder, write_private
 from runtime_observability.host.k3d import NodeWatch
 from runtime_observability.host.progress import log
 
@@ -48,9 +45,6 @@ CURE = (
     "`pulumi config set rehearseReplacement false` replaces a cluster without a rehearsal, and its "
     "workloads are lost also where the new one does not start"
 )
-_CONFIG_FILE = "/etc/rancher/k3s/config.yaml"
-_IN_FILES = ("cluster-cidr", "service-cidr", "datastore-endpoint")
-"""Those of its keys of which a rehearsal tells nothing."""
 _MACHINE = re.compile(r"no space left on device|cannot connect to the docker daemon", re.IGNORECASE)
 """In errors that no configuration is the reason of."""
 _NO_ADDRESSES = re.compile("address pool", re.IGNORECASE)
@@ -163,40 +157,9 @@ def _of_the_machine(error: runner.CommandError) -> str:
     return ""
 
 
-def _arguments_in_files(spec: ClusterSpec) -> list[tuple[str, str]]:
-    """What k3s reads as arguments from files that are mounted (k3s pkg/configfilearg/parser.go).
-
-    Of a file that cannot be read the rehearsal tells.
-    """
-    found: list[tuple[str, str]] = []
-    for entry in spec.config["volumes"]:
-        for path in (_CONFIG_FILE, f"{_CONFIG_FILE}.d"):
-            for file in _files_at(source_of(entry["volume"], path)):
-                with suppress(OSError, AttributeError, ValueError, yaml.YAMLError):
-                    for key, value in yaml.safe_load(file.read_text()).items():
-                        flag = str(key).removesuffix("+")  # which adds to what was read before
-                        if flag in _IN_FILES:
-                            found.append((f"--{flag}", _joined(value)))
-    return found
-
-
-def _files_at(source: str) -> list[Path]:
-    """The file ``source`` or, where it is a folder, those in it that k3s reads."""
-    if not source:
-        return []
-    if not is_folder(source):
-        return [Path(source)]
-    return [file for file in files_in(Path(source)) if file.suffix.lower() in (".yaml", ".yml")]
-
-
-def _joined(value: object) -> str:
-    """As k3s reads the values of a flag that is given more than once."""
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
 def refuse_what_is_not_shown(names: Names, spec: ClusterSpec) -> None:
     """Raises RefusedError where the rehearsal could pass and the cluster not start."""
-    in_files = _arguments_in_files(spec)
+    in_files = k3s_files.arguments(spec)
     for reason in rehearsal.not_shown(spec, names, addresses.subnets(names.network), in_files):
         raise RefusedError(
             f"cluster {names.cluster} stays as it is: its new configuration {reason}.\n{CURE}"

@@ -21,6 +21,16 @@ remove() {
   done
 }
 
+# Removes the networks $@, and disconnects from them what is on them, such as a registry.
+remove_networks() {
+  for network in "$@"; do
+    for container in $(docker ps -aq --filter "network=$network"); do
+      docker network disconnect -f "$network" "$container" || :
+    done
+    docker network rm "$network" || :
+  done
+}
+
 # The names in the kubeconfig of the stack's folder $1 that are not k3d's for the cluster $2: KUBECONFIG of
 # the stack's shell names that file, so `kubectl config` and the tools of other clusters write into it.
 names_of_others() {

@@ -24,12 +24,7 @@ while :; do
     errors=
     [ -z "$containers" ] || errors=$(docker rm -fv $containers 2>&1 >/dev/null) || :
     [ -z "$volumes" ] || errors="$errors $(docker volume rm -f $volumes 2>&1 >/dev/null)" || :
-    for network in $networks; do
-      for container in $(docker ps -aq --filter "network=$network"); do
-        docker network disconnect -f "$network" "$container" >/dev/null 2>&1 || :
-      done
-      errors="$errors $(docker network rm "$network" 2>&1 >/dev/null)" || :
-    done
+    errors="$errors $(remove_networks $networks 2>&1 >/dev/null)"
   fi
 done
 [ ! -e "$DIRECTORY/rehearsal" ] || remove "${DIRECTORY:?}/rehearsal"

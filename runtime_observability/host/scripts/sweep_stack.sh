@@ -30,12 +30,7 @@ while :; do
     fi
     errors=
     [ -z "$containers" ] || errors=$(docker rm -fv $containers 2>&1 >/dev/null) || :
-    for network in $networks; do
-      for container in $(docker ps -aq --filter "network=$network"); do
-        docker network disconnect -f "$network" "$container" || :
-      done
-      errors="$errors $(docker network rm "$network" 2>&1 >/dev/null)" || :
-    done
+    errors="$errors $(remove_networks $networks 2>&1 >/dev/null)"
     [ -z "$volumes" ] || errors="$errors $(docker volume rm -f $volumes 2>&1 >/dev/null)" || :
   fi
 done

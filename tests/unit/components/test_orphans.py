@@ -115,17 +115,6 @@ def test_an_orphaned_network_goes(daemon: FakeDaemon, names: Names, said: list[s
     assert len(said) == 1
 
 
-@pytest.mark.parametrize(("others", "told"), [(31, False), (32, True)])
-def test_the_cure_is_told_where_docker_may_have_no_addresses_left(
-    daemon: FakeDaemon, names: Names, said: list[str], *, others: int, told: bool
-) -> None:
-    """Pulumi's provider tells Docker's words alone."""
-    for number in range(others):
-        daemon.network(f"other-{number}")
-    hook(_orphans.no_network(names.network, names.owner, names.cluster))()
-    assert ["`docker network rm NAME`" in line for line in said] == [True] * told
-
-
 def test_an_orphaned_network_goes_with_what_hangs_on_it(
     daemon: FakeDaemon, names: Names, said: list[str]
 ) -> None:

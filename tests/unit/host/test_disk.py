@@ -94,7 +94,7 @@ def test_files_of_a_run_with_sudo_are_told_and_not_taken_for_lost(
     )
     names.kubeconfig.unlink()
     (names.node_directory / "kubelet-tracing.yaml").unlink()
-    (alone,) = disk.refuse_unreadable(names)
+    (alone,) = disk.refuse_unusable(names)
     assert alone.seen == f"{names.record} cannot be read"
 
 

@@ -66,7 +66,7 @@ def test_a_preview_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
     taking = take_back(FOLDER)
     (claim,) = ownership.refuse_a_claimed_folder(names)
     assert claim.cure == f"run {taking} if a run with sudo made it, else choose another stack name"
-    (closed,) = disk.refuse_read_only(names)
+    (closed,) = disk.refuse_unusable(names)
     assert closed.cure == f"run {taking}, and pulumi without sudo"
 
 

@@ -51,6 +51,25 @@ def test_a_volume_needs_a_source(daemon: FakeDaemon, names: Names) -> None:
     assert not (names.folder / "gone").exists()
 
 
+# --- addresses of networks ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("others", "told"), [(31, False), (32, True)])
+def test_the_cure_is_told_where_docker_may_have_no_addresses_left(
+    daemon: FakeDaemon, names: Names, *, others: int, told: bool
+) -> None:
+    """Pulumi's provider tells Docker's words alone."""
+    for number in range(others):
+        daemon.network(f"other-{number}")
+    notices = observe(names, Wanted()).notices
+    assert ["`docker network rm NAME`" in line for line in notices] == [True] * told
+    daemon.info["DefaultAddressPools"] = [{"Base": "10.0.0.0/8", "Size": 24}]
+    assert observe(names, Wanted()).notices == (), "of its own pools nothing is known"
+    del daemon.info["DefaultAddressPools"]
+    daemon.network(names.network, labels=names.labels)
+    assert observe(names, Wanted()).notices == (), "it needs no other network"
+
+
 # --- nodes that were renamed ----------------------------------------------------------------------
 
 

@@ -186,7 +186,9 @@ def test_a_kubeconfig_is_not_there(world: World, command: str) -> None:
     assert_one_line(world, command, 2, f"{world.kubeconfig}")
 
 
-@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="root may read any other file")
+@pytest.mark.skipif(
+    not Path("/proc/self/mem").exists(), reason="only Linux has a file that root cannot read"
+)
 @pytest.mark.parametrize("command", ["verify", "run"])
 def test_a_kubeconfig_cannot_be_read(world: World, command: str) -> None:
     """As one that belongs to root after a `pulumi up` with sudo."""

@@ -13,7 +13,7 @@ from runtime_observability.core import naming
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.transition import identity, with_agents
-from runtime_observability.host import agents, convergence, runner
+from runtime_observability.host import agents, convergence, finalizers, runner
 from runtime_observability.host.node_kubectl import AgentsError
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.executables import Answer
@@ -370,7 +370,7 @@ def test_finalizers_that_keep_an_agent_are_told(
     daemon.kubectl["delete"] = Answer(stderr=f"{over}\n", code=1)
     daemon.kubectl["delete --dry-run=server"] = Answer()
     daemon.kubectl[f"get node/{agent}"] = Answer(json.dumps(node if alone else {"items": [node]}))
-    monkeypatch.setattr(agents, "_LET_GO", ("a.b/c", "d.e/f"))
+    monkeypatch.setattr(finalizers, "_LET_GO", ("a.b/c", "d.e/f"))
     with pytest.raises(AgentsError) as failed:
         run(names, spec_of(names))
     assert str(failed.value) == (
