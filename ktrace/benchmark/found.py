@@ -51,7 +51,7 @@ def measure(
             first[key] = min(first.get(key, span.start), span.start)
     newest = sorted(first, key=lambda key: first[key])[-MOST_STARTS:]
     pool = Pool(jaeger)
-    pool.read_starts(len(newest), int(time.time() * _SECOND) + _LATER)
+    pool.read_starts(len(newest), begin, int(time.time() * _SECOND) + _LATER)
     samples, left_out = [], {}
     for number, (pod, uid) in enumerate(newest):
         tell(number, len(newest))

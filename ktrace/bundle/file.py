@@ -216,8 +216,9 @@ def _settings(found: Mapping[str, Any]) -> Mapping[str, Any]:
     for name in ("shared", "tracesRuntime"):
         if not isinstance(found[name], bool):
             raise TypeError(f"{name} is {found[name]!r}")
-    if found["lookBackDays"] is not None:
-        int(found["lookBackDays"])
+    for name in ("lookBackDays", "operationsHours"):
+        if found.get(name) is not None:
+            int(found[name])
     memory.read(found["memory"])
     return found
 

@@ -217,6 +217,11 @@ def _origin(stack: str) -> origin.Origin:
 
 
 def _store(settings: Mapping[str, Any]) -> Store:
-    found = replace(store.of(settings["store"]), is_known=True)
-    days = settings["lookBackDays"]
-    return found if days is None else replace(found, look_back=int(days))
+    found = store.of(settings["store"])
+    days, hours = settings["lookBackDays"], settings.get("operationsHours")
+    return replace(
+        found,
+        look_back=found.look_back if days is None else int(days),
+        listed=None if hours is None else int(hours),
+        is_known=True,
+    )

@@ -16,11 +16,12 @@ from ktrace.jaeger.tags import text_of
 _NEAREST = 3
 
 
-def queries(select: Select, operations: Sequence[str]) -> list[dict[str, Any]]:
+def queries(select: Select, operations: Sequence[str] | None) -> list[dict[str, Any]]:
     """Arguments for ``Jaeger.find``, whose results together hold every selected span.
 
     What Jaeger cannot find is left to ``judge``, except for a pattern of the operation: it stands
-    for some of ``operations``, which are all that the component has.
+    for some of ``operations``, which are all that the component has. Without them all of its traces
+    are read.
     """
     if select.pod and not (select.component == "kubelet" and select.operation == "syncPod"):
         return [{"service": "kubelet", "operation": "", "tags": {"k8s.pod": select.pod}}]
@@ -31,12 +32,12 @@ def queries(select: Select, operations: Sequence[str]) -> list[dict[str, Any]]:
     }
     if select.pod:
         exact["k8s.pod"] = select.pod
-    if select.operation == "*":
-        operations = [""]
-    elif matching.is_pattern(select.operation):
-        operations = [operation for operation in operations if matches(select.operation, operation)]
-    else:
+    if not matching.is_pattern(select.operation):
         operations = [select.operation]
+    elif select.operation == "*" or operations is None:
+        operations = [""]
+    else:
+        operations = [operation for operation in operations if matches(select.operation, operation)]
     return [
         {
             "service": select.component,

@@ -42,8 +42,8 @@ class Query:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def queries(expectation: Expectation, operations: Sequence[str]) -> list[Query]:
-    """``operations`` are all that the API server's spans have.
+def queries(expectation: Expectation, operations: Sequence[str] | None) -> list[Query]:
+    """``operations`` are all that the API server's spans have; None if they are not known.
 
     All of its traces are read where nothing narrower is known to hold what is selected.
     """
@@ -52,6 +52,7 @@ def queries(expectation: Expectation, operations: Sequence[str]) -> list[Query]:
     select = expectation.request
     methods = _OF_VERB.get(select.verb, ())
     # Of a release that names its spans otherwise, all requests are read.
+    operations = operations or ()
     named = any(one == _UNNAMED or (_method(one) and "/" in one) for one in operations)
     if named and not matching.is_pattern(select.resource):
         return list(_by_operation(select, methods, operations))

@@ -125,7 +125,7 @@ class _Search:
             return self._of_requests(expectation)
         select = expectation.spans
         by_pattern = matching.is_pattern(select.operation) and select.operation != "*"
-        operations = self._jaeger.operations(select.component) if by_pattern else []
+        operations = self._jaeger.operations(select.component, self._since) if by_pattern else None
         now = int(time.time() * 1_000_000)
         found: dict[str, Trace] = {}
         for query in queries(select, operations):
@@ -148,7 +148,9 @@ class _Search:
         now = int(time.time() * 1_000_000)
         found: dict[str, Trace] = {}
         complete = True
-        operations = self._jaeger.operations(APISERVER) if expectation.request else []
+        operations = (
+            self._jaeger.operations(APISERVER, self._since) if expectation.request else None
+        )
         for query in narrowed.queries(expectation, operations):
             traces, complete = self._reader.find_all(
                 APISERVER,

@@ -18,7 +18,8 @@ from ktrace.jaeger.search import Search
 from ktrace.jaeger.store import UNKNOWN, Store
 
 _SECOND = 1_000_000
-_LOOK_BACK = 48 * 3600 * _SECOND
+_HOUR = 3600 * _SECOND
+_LOOK_BACK = 48 * _HOUR
 """Of a search without a start."""
 _SKEW = 60 * _SECOND
 """How far the clock of whoever sent a span may be ahead."""
@@ -86,7 +87,13 @@ class Jaeger:
     def services(self) -> list[str]:
         return self._api.names("/api/services")
 
-    def operations(self, service: str) -> list[str]:
+    def operations(self, service: str, since: int) -> list[str] | None:
+        """Those of all its spans that began after ``since``, in microseconds since the Unix epoch.
+
+        None if the store may not list them all. Raises JaegerError.
+        """
+        if self.store.listed is not None and since < now() - self.store.listed * _HOUR:
+            return None
         return self._api.names(f"/api/services/{quote(service, safe='')}/operations")
 
     def find(

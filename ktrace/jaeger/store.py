@@ -43,6 +43,9 @@ class Store:
     cuts: bool = False
     """Whether a search leaves out a trace's spans of more than an hour before its period. After the
     period those may be missing that began on a later day (UTC), and nothing tells of these."""
+    listed: int | None = None
+    """Hours before now whose operations are all listed: of an older span the operation may be
+    missing. None: all are."""
     late: float = 0.0
     """How long, in seconds, a span may be invisible after the store has accepted it."""
     is_known: bool = True
@@ -65,13 +68,24 @@ CASSANDRA = Store(
     late=1.5,
 )
 # The mapping's ignore_above is 256. A search names the index of each day in one line of HTTP, which
-# OpenSearch limits to 4,096 bytes: 30 days leave 136 bytes for the name of each.
+# OpenSearch limits to 4,096 bytes: 30 days leave 136 bytes for the name of each. Operations are
+# listed for max_span_age, and an operation is written once in 12 hours (the writer's
+# serviceCacheTTLDefault).
+_MAX_SPAN_AGE = 72
+_WRITTEN_AGAIN = 12
 LUCENE = Store(
-    "opensearch", patterns=True, longest=256, days=30, look_back=365, cuts=True, late=1.5
+    "opensearch",
+    patterns=True,
+    longest=256,
+    days=30,
+    look_back=365,
+    cuts=True,
+    listed=_MAX_SPAN_AGE - _WRITTEN_AGAIN,
+    late=1.5,
 )
-UNKNOWN = Store("unknown", longest=255, cuts=True, is_known=False)
+UNKNOWN = Store("unknown", longest=255, cuts=True, listed=LUCENE.listed, is_known=False)
 """Its answers are the same as those of any other, once the client has learned what they need."""
-TEXT = Store("unknown", longest=255)
+TEXT = Store("unknown", longest=255, listed=LUCENE.listed)
 """Any that takes a tag's value for text and several conditions at once: memory, Badger, others."""
 
 _BY_NAME = {
@@ -94,4 +108,5 @@ def of(name: str | None, retention: str | None = None) -> Store:
         return store
     seconds = sum(int(number) * _SECONDS[unit] for number, unit in parts)
     # An index goes as a whole, a day after its first span.
-    return replace(store, look_back=min(store.look_back, math.ceil(seconds / _DAY) + 1))
+    days = min(store.look_back, math.ceil(seconds / _DAY) + 1)
+    return replace(store, look_back=days, listed=max(0, seconds // 3600 - _WRITTEN_AGAIN))

@@ -128,7 +128,7 @@ class Pool(Reader):
         near = [pod for pod in self._seen if not namespace or pod.startswith(f"{namespace}/")]
         if _are_most(pods, near):
             most = _MOST_REQUESTS * len(pods)
-            if self._names_of_requests():
+            if self._names_of_requests(since):
                 for kind in (_CREATION, _BINDING, _STATUS):
                     self._read_kind(kind, since, end, most)
             else:
@@ -167,8 +167,10 @@ class Pool(Reader):
         for kind in (_FIRST, _CREATION, _CONTAINERS):
             self._read_kind(kind, 0, end, _MOST)
 
-    def read_starts(self, number: int, end: int) -> None:
+    def read_starts(self, number: int, since: int, end: int) -> None:
         """Reads, until ``end``, what tells the starts of ``number`` pods without their objects.
+
+        ``since`` is when the first of them began, in microseconds since the Unix epoch.
 
         What is too much to read, or has other names in an API server of old, is searched for by
         itself later. Raises JaegerError.
@@ -179,13 +181,13 @@ class Pool(Reader):
         if self._read(_What(KUBELET, SYNC), every, _MOST_SYNCS * number) is not None:
             self._periods = every
         self._read_kind(_CREATION, 0, end, _MOST)
-        if names := self._names_of_requests():
+        if names := self._names_of_requests(since):
             self._read_kind(_BINDING, 0, end, _MOST)
             self._no_debugging = not any(name.endswith(_DEBUGGING) for name in names)
 
-    def _names_of_requests(self) -> list[str]:
+    def _names_of_requests(self, since: int) -> list[str]:
         """The API server's operations; empty where those of requests do not tell what they are."""
-        operations = self.jaeger.operations(APISERVER)
+        operations = self.jaeger.operations(APISERVER, since) or []
         named = _BINDING.what.operation in operations and _UNNAMED not in operations
         return operations if named else []
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from ktrace.components import APISERVER
 from ktrace.jaeger import Jaeger
-from tests.contract.spans import SECOND, Sent, of_jaeger
+from tests.contract.spans import NOW, SECOND, Sent, of_jaeger
 from tests.fakes import recorded_pods
 from tests.fakes.recorded import FOLDER
 from tests.fakes.recorded_pods import Recorded
+from tests.replay.recordings import with_pod
 
+_SERVER = 2
+"""OpenTelemetry's kind of a span that answers a request."""
 _VERSION = "v1.36"
 KINDS = tuple(sorted(file.name.removesuffix(".json.gz") for file in (FOLDER / _VERSION).iterdir()))
 
@@ -29,6 +34,19 @@ def spans() -> list[Sent]:
         for sent in of_jaeger(trace)
     }
     return list(found.values())
+
+
+@cache
+def requests() -> tuple[Sent, ...]:
+    """The API server's spans while kubectl created a pod and deleted it, as if it had been now."""
+    recorded = [
+        replace(made, kind=_SERVER) if "http.request.method" in made.tags else made
+        for trace in with_pod()
+        for made in of_jaeger(trace)
+        if made.service == APISERVER
+    ]
+    later = NOW * 1000 - max(made.start + made.took for made in recorded)
+    return tuple(replace(made, start=made.start + later) for made in recorded)
 
 
 def traces() -> list[dict[str, Any]]:

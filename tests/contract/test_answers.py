@@ -197,8 +197,8 @@ def test_one_client_searches_for_text_before_and_after_patterns(jaeger: Jaeger) 
 
 def test_names_are_listed(jaeger: Jaeger) -> None:
     assert {SERVICE, spans.CROWD, "other.service"} <= set(jaeger.services())
-    assert jaeger.operations(spans.CROWD) == [spans.CROWD]
-    assert jaeger.operations("nobody") == []
+    assert jaeger.operations(spans.CROWD, spans.NOW) == [spans.CROWD]
+    assert jaeger.operations("nobody", spans.NOW) == []
 
 
 def test_a_trace_is_read_by_its_id(jaeger: Jaeger) -> None:

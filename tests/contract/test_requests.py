@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import pytest
@@ -16,46 +14,30 @@ from ktrace.expect import caused, judge_requests, narrowed
 from ktrace.expect.schema import Expectation
 from ktrace.expect.verdict import Verdict
 from ktrace.jaeger import Jaeger, Trace
-from tests.contract import jaeger_process, spans
+from tests.contract import recordings
 from tests.contract.conftest import KNOWN
 from tests.contract.jaeger_process import Process
-from tests.contract.spans import SECOND, Sent
-from tests.replay import recordings
+from tests.contract.spans import SECOND
 
-_SERVER = 2
-"""OpenTelemetry's kind of a span that answers a request."""
 _VISIBLE_SECONDS = 60
 _MOST = 10_000
-
-
-@cache
-def sent() -> tuple[Sent, ...]:
-    """The API server's spans while kubectl created a pod and deleted it."""
-    return tuple(
-        replace(made, kind=_SERVER) if "http.request.method" in made.tags else made
-        for trace in recordings.with_pod()
-        for made in spans.of_jaeger(trace)
-        if made.service == APISERVER
-    )
+_STARTS = [one.start // 1000 for one in recordings.requests()]
+"""In microseconds since the Unix epoch."""
 
 
 def find(jaeger: Jaeger, operation: str = "", **tags: str) -> tuple[list[Trace], bool]:
-    starts = [one.start // 1000 for one in sent()]
-    begin, end = min(starts) - SECOND, max(starts) + SECOND
+    begin, end = min(_STARTS) - SECOND, max(_STARTS) + SECOND
     return jaeger.find_all(APISERVER, operation, tags=tags, start=begin, end=end, most=_MOST)
 
 
 @pytest.fixture(scope="module")
 def filled(processes: dict[str, Process]) -> dict[str, list[Trace]]:
-    """All of these traces, by store, once each has them."""
-    for process in processes.values():
-        for batch in spans.batches(sent()):
-            jaeger_process.send(process, spans.otlp(batch))
+    """All traces of these requests, by store, once each has them."""
     return {name: _visible(process) for name, process in processes.items()}
 
 
 def _visible(process: Process) -> list[Trace]:
-    wanted = {one.id for one in sent()}
+    wanted = {one.id for one in recordings.requests()}
     deadline = time.monotonic() + _VISIBLE_SECONDS
     with Jaeger(process.url, store=KNOWN[process.store]) as jaeger:
         while True:
@@ -84,7 +66,7 @@ def test_a_selector_finds_all_that_it_selects(
     every = filled[process.store]
     expectation = Expectation.model_validate({"name": "it", **about, "expect": {"noErrors": True}})
     found: dict[str, Trace] = {}
-    for query in narrowed.queries(expectation, jaeger.operations(APISERVER)):
+    for query in narrowed.queries(expectation, jaeger.operations(APISERVER, min(_STARTS))):
         traces, whole = find(jaeger, query.operation, **query.tags)
         assert whole
         found |= {trace.id: trace for trace in traces}

@@ -137,6 +137,9 @@ def test_a_pattern_is_asked_for_by_every_operation_that_it_means() -> None:
         {"service": "apiserver", "operation": "Call mutating webhook", "tags": {}},
         {"service": "apiserver", "operation": "Call validating webhook", "tags": {}},
     ]
+    assert queries(expect(select).spans, None) == [
+        {"service": "apiserver", "operation": "", "tags": {}}
+    ]
     assert queries(expect({"component": "etcd"}).spans, []) == [
         {"service": "etcd", "operation": "", "tags": {}}
     ]

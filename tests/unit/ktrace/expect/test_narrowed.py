@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,9 @@ from ktrace.expect.narrowed import Query
 from ktrace.expect.schema import Expectation, File
 from ktrace.expect.search import wait_for_verdicts
 from ktrace.expect.verdict import Verdict
+from ktrace.jaeger import client as client_of_jaeger
 from ktrace.jaeger import reader
+from ktrace.jaeger.store import LUCENE
 from ktrace.recording import requests as recording
 from tests.fakes.clock import Clock
 from tests.fakes.jaeger import client, span, trace
@@ -143,6 +146,36 @@ def test_the_rest_of_a_busy_cluster_is_not_read(version: str, about: dict[str, A
     store = Store([*busy, own])
     assert judged(store, about).found == 1
     assert store.found < 10
+
+
+@pytest.mark.parametrize(
+    ("about", "found"),
+    [
+        ({"request": {"resource": "pods"}}, 1),
+        ({"select": {"component": "apiserver", "operation": "GET /api/*"}}, 2),
+    ],
+    ids=["request", "pattern"],
+)
+def test_what_a_search_engine_lists_no_more_is_found(
+    monkeypatch: pytest.MonkeyPatch, about: dict[str, Any], found: int
+) -> None:
+    """It lists the operations of three days, by default."""
+    _, listed = PATHS[5]
+    paths = enumerate([PATHS[0], PATHS[5]])
+    store = Store(
+        request(number, ("GET", path, "1.36", "kubectl/1", 200, False)) for number, path in paths
+    )
+
+    def answer(sent: httpx.Request) -> httpx.Response:
+        if sent.url.path.endswith("/operations"):
+            return httpx.Response(200, json={"data": [f"GET {listed}"]})
+        return store.answer(sent)
+
+    Clock(NOW).drive(monkeypatch, search, reader, client_of_jaeger)
+    expectation = Expectation.model_validate({"name": "it", **about})
+    file = File(expectations=[expectation], sinceSeconds=4 * 24 * 3600)
+    (verdict,) = wait_for_verdicts(client(answer, LUCENE), file, 0)
+    assert verdict.found == found
 
 
 def test_of_a_release_with_other_names_all_requests_are_read() -> None:

@@ -15,7 +15,8 @@ import pytest
 import trustme
 
 from ktrace import otlp
-from ktrace.jaeger import Jaeger, JaegerError, Span, Trace
+from ktrace.jaeger import Jaeger, JaegerError, Span, Trace, store
+from ktrace.jaeger.client import now
 from tests.fakes.http import FakeServer, Reply, Request
 from tests.fakes.jaeger import URL, client, data, span, trace
 
@@ -24,8 +25,11 @@ def answers(response: httpx.Response) -> Jaeger:
     return client(lambda _: response)
 
 
+SECOND = 1_000_000
+HOUR = 3600 * SECOND
 NULL = httpx.Response(200, json={"data": None, "total": 0, "errors": None})
 UNKNOWN = httpx.Response(404, json={"data": None, "errors": [{"msg": "trace not found"}]})
+OPERATIONS = httpx.Response(200, json={"data": ["GET"]})
 NO_ROUTE = httpx.Response(404, text="404 page not found")
 NO_PAGE = httpx.Response(404, json={"message": "Not Found"})
 
@@ -257,8 +261,25 @@ def test_an_answer_is_read_again_only_if_it_has_changed() -> None:
 def test_operations_are_asked_for_by_service(server: FakeServer) -> None:
     server.answer = lambda _: Reply(200, {"data": ["syncPod", "a b"]})
     with Jaeger(server.url) as jaeger:
-        assert jaeger.operations("my/service") == ["a b", "syncPod"]
+        assert jaeger.operations("my/service", now()) == ["a b", "syncPod"]
     assert server.asked("GET", "/api/services/my%2Fservice/operations")
+
+
+@pytest.mark.parametrize(
+    ("kept", "hours"),
+    [(store.of("opensearch", "48h"), 36), (store.LUCENE, 60), (store.UNKNOWN, 60)],
+    ids=["of a stack", "of others", "unknown"],
+)
+def test_operations_are_not_known_of_spans_that_the_store_may_not_list(
+    kept: store.Store, hours: int
+) -> None:
+    jaeger = client(lambda _: OPERATIONS, kept)
+    assert jaeger.operations("apiserver", now() - hours * HOUR + 60 * SECOND) == ["GET"]
+    assert jaeger.operations("apiserver", now() - hours * HOUR - 60 * SECOND) is None
+
+
+def test_memory_lists_the_operations_of_all_spans() -> None:
+    assert client(lambda _: OPERATIONS, store.MEMORY).operations("apiserver", 0) == ["GET"]
 
 
 def test_spans_are_read_in_order_with_their_parents() -> None:

@@ -100,6 +100,7 @@ def test_what_a_stack_keeps_bounds_how_far_it_is_searched() -> None:
     assert store.of("opensearch", "48h").look_back == 3
     assert store.of("elasticsearch", "90m").look_back == 2
     assert store.of("opensearch").look_back == LUCENE.look_back
+    assert store.of("opensearch", "90m").listed == 0
     assert store.of("memory", "48h") is MEMORY
     assert store.of(None) is store.of("none") is UNKNOWN
 
