@@ -24,6 +24,7 @@ from runtime_observability.host import (
     own_container,
     ownership,
     preflight,
+    registries,
     runner,
     store,
     taken_ports,
@@ -122,7 +123,7 @@ def _volumes(names: Names, settings: Settings) -> list[Finding]:
 
 def _registries(settings: Settings, containers: list[docker.Owned]) -> list[Finding]:
     use = settings.registries.use
-    missing = preflight.refuse_missing_registries(use, containers)
+    missing = registries.refuse_missing(use, containers)
     return problems("registries", missing, ", ".join(use)) if use else []
 
 

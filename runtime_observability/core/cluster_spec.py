@@ -78,6 +78,12 @@ class ClusterSpec:
         return str(self.config.get("registries", {}).get("config", ""))
 
     @property
+    def registries_in_use(self) -> list[str]:
+        """The entries of registries.use."""
+        use: list[str] = self.config.get("registries", {}).get("use", [])
+        return use
+
+    @property
     def registries_are_mounted(self) -> bool:
         """Whether the nodes' registries.yaml is the user's, in a volume: nobody else writes it."""
         return any(has_registries(entry["volume"]) for entry in self.config["volumes"])

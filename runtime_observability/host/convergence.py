@@ -25,6 +25,7 @@ from runtime_observability.host import (
     k3d,
     kubeconfig,
     nodes,
+    registries,
     rehearse,
     restart_policies,
     runner,
@@ -105,6 +106,7 @@ class Convergence:
                 self.delete()
                 self.create()
             case Action.START | Action.ADOPT:
+                registries.connect(self.names, self.spec.registries_in_use)
                 self.bring_up(found)
         servers = self.nodes[: self.spec.config["servers"]]
         known = addresses.read(self.names.network, servers)

@@ -91,7 +91,7 @@ def write_registries(node: str, spec: ClusterSpec) -> None:
     one that the user has mounted. One that differs is kept beside the new one: somebody may have
     edited it in the node.
     """
-    if spec.config.get("registries", {}).get("use") or spec.registries_are_mounted:
+    if spec.registries_in_use or spec.registries_are_mounted:
         return
     before, after = _registries_of(node), spec.registries or "{}\n"
     if before is not None and _read(before) != _read(after):

@@ -41,6 +41,7 @@ from runtime_observability.host import (
     memory_loss,
     own_container,
     ownership,
+    registries,
     renamed,
     restart_policies,
     runner,
@@ -101,7 +102,7 @@ def observe(
     # Where the folder was moved or copied, what it was moved from has the ports.
     if not any(problem.key == ownership.FOLDER for problem in of_others):
         problems += taken_ports.refuse(names, wanted, containers)
-    problems += refuse_missing_registries(wanted.registries, containers)
+    problems += registries.refuse_missing(wanted.registries, containers)
     if record:
         address = runner.variables.get("DOCKER_HOST", "")
         problems += ownership.refuse_another_daemon(names, record, engine, address)
@@ -110,6 +111,7 @@ def observe(
         drift = [*cluster_drift.find(names, record, containers), *of_addresses.result()]
         drift = drift or of_api.result()
         drift += restart_policies.drift(known.values())
+        drift += registries.drift(names, wanted.registries, containers)
     now = datetime.now(UTC)
     endpoints = {name: life.networks for name, life in known.items()}
     found = docker_drift.find(
@@ -166,6 +168,7 @@ def observe(
             *disk.advise(engine.root),
             *jaeger_store.advise(names.jaeger, containers),
             *ownership.advise_on_added_nodes(names, containers),
+            *registries.advise_on_stopped(wanted.registries, containers),
             *advise_on_another_image(names, image, containers),
         ),
         today=now.date(),
@@ -276,24 +279,6 @@ def check_k3d() -> list[Problem]:
 def check_engine(engine: docker.Daemon, names: Names) -> list[Problem]:
     """Whether this Docker can run the nodes of a project in this folder."""
     return engines.refuse(engine, names.folder, Path.home(), docker.program())
-
-
-def refuse_missing_registries(use: Sequence[str], containers: list[Owned]) -> list[Problem]:
-    """``use`` are entries of registries.use: k3d looks for a container that it made itself, with or
-    without its prefix, once the nodes' network is there (k3d v5.9.0 pkg/client/cluster.go)."""
-    known = {container.name.removeprefix("k3d-") for container in containers if container.role}
-    hosts = [entry.partition(":")[0] for entry in use]
-    return [
-        Problem(
-            f"registries.use.{number}",
-            f"k3d has no registry {host}",
-            "nodes use only a registry that k3d made in this Docker",
-            f"run `k3d registry create {host.removeprefix('k3d-')}`, or name another registry in "
-            "registries.config",
-        )
-        for number, host in enumerate(hosts)
-        if host.removeprefix("k3d-") not in known
-    ]
 
 
 def refuse_missing_sources(names: Names, volumes: Sequence[str]) -> list[Problem]:

@@ -358,6 +358,35 @@ def test_what_docker_would_not_start_with_itself_is_drift(
     assert observed.generation == 7 + mended
 
 
+@pytest.mark.usefixtures("record")
+def test_a_registry_that_was_made_again_is_drift(names: Names, daemon: FakeDaemon) -> None:
+    """The nodes do not reach it: only a new cluster is connected to it by k3d."""
+    again = daemon.container("k3d-own", labels={"k3d.role": "registry"}, networks=["id-of-bridge"])
+    wanted = Wanted(registries=("own:5000",))
+    observed = observe(names, wanted)
+    (told,) = observed.drift
+    assert told == (
+        f"registry k3d-own is not connected to network {names.network}, as when it was made again"
+    )
+    assert observed.generation == 8
+    again.networks.append(f"id-of-{names.network}")
+    assert (observe(names, wanted).drift, observe(names, wanted).notices) == ((), ())
+
+
+@pytest.mark.parametrize(("state", "cure"), [("exited", "start"), ("paused", "unpause")])
+def test_a_registry_that_does_not_run_is_told(
+    names: Names, daemon: FakeDaemon, state: str, cure: str
+) -> None:
+    """It is not the stack's, so nothing starts it."""
+    for name, of in (("k3d-own", state), ("k3d-other", "exited")):
+        daemon.container(name, labels={"k3d.role": "registry"}, state=of)
+    observed = observe(names, Wanted(registries=("own:5000",)))
+    assert observed.notices == (
+        f"registry k3d-own of registries.use is {state}, so nodes pull nothing from it: `docker "
+        f"{cure} k3d-own`",
+    )
+
+
 @pytest.mark.parametrize("state", ["gone", "exited", "created", "dead", "restarting"])
 @pytest.mark.usefixtures("record")
 def test_a_container_that_is_not_as_it_was_made_is_made_again(

@@ -385,3 +385,19 @@ def test_what_an_interrupted_rehearsal_left_is_removed(
     run(names, spec)
     assert "k3d-rehearsal" not in daemon.names
     assert len(daemon.containers) == 2
+
+
+@pytest.mark.usefixtures("readiness", "spec")
+def test_a_registry_that_was_made_again_is_connected(daemon: FakeDaemon, names: Names) -> None:
+    """Before any node pulls an image from it."""
+    wanted = spec_of(names, agents=1, registries={"use": ["own:5000"]})
+    standing(daemon, names, wanted)
+    own, other = (
+        daemon.container(name, labels={"k3d.role": "registry"}, networks=["id-of-bridge"])
+        for name in ("k3d-own", "k3d-other")
+    )
+    run(names, wanted)
+    assert own.names_of_networks == f"bridge,{names.network}"
+    assert other.names_of_networks == "bridge"
+    run(names, wanted)
+    assert changes(daemon).count("network connect") == 1
