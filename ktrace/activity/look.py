@@ -33,7 +33,7 @@ class Activity:
     def look(self) -> tuple[list[ApiRequest], Window]:
         """The requests that began in the period that ends now. Raises JaegerError."""
         until = now()
-        begin = until - self._period
+        begin = max(0, until - self._period)
         if begin - self._start > max(self._period, _SHORTEST):
             self._reader, self._start = Reader(self._jaeger, needed), begin
         traces: dict[str, Trace] = {}

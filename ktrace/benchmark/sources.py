@@ -49,8 +49,7 @@ def read(
         last = max(0, int(now * _SECOND) - since), int(now * _SECOND)
         return _of_stack(chosen, last, text, progress, name)
     if text.startswith(WINDOW):
-        here = datetime.fromtimestamp(now, tz=UTC).astimezone()
-        wanted = period.read(text.removeprefix(WINDOW), here)
+        wanted = window(text.removeprefix(WINDOW), now)
         chosen = choose()
         return _of_stack(chosen, wanted, text, progress, stack)
     path = Path(text)
@@ -69,6 +68,12 @@ def read(
         kubernetes=bundle.kubernetes or UNKNOWN_VERSION,
         runtimes=bundle.runtimes,
     )
+
+
+def window(text: str, now: float) -> Period:
+    """That of FROM/TO at ``now``, a Unix time in seconds, as this machine's clock is set."""
+    here = datetime.fromtimestamp(now, tz=UTC).astimezone()
+    return period.read(text, here, datetime.astimezone)
 
 
 def _of_target(chosen: Target, wanted: Period, name: str, progress: Progress) -> Measurement:

@@ -29,6 +29,8 @@ KIND = "Bundle"
 HEAD = {"apiVersion": API_VERSION, "kind": KIND}
 GATHERED = ("run", "boot", "verify", "watch")
 """The commands of which a bundle has what they gathered, under these keys."""
+OF_STORE = ("lookBackDays", "operationsHours", "keptHours")
+"""Settings of the store: numbers, or null."""
 MOST_BYTES = 256 * 1024 * 1024
 """Of a file that is read, unpacked: some 150,000 spans."""
 _GZIP = b"\x1f\x8b"
@@ -216,7 +218,7 @@ def _settings(found: Mapping[str, Any]) -> Mapping[str, Any]:
     for name in ("shared", "tracesRuntime"):
         if not isinstance(found[name], bool):
             raise TypeError(f"{name} is {found[name]!r}")
-    for name in ("lookBackDays", "operationsHours"):
+    for name in OF_STORE:
         if found.get(name) is not None:
             int(found[name])
     memory.read(found["memory"])

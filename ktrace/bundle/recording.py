@@ -234,6 +234,7 @@ class Recording(session.Live):
                 "store": jaeger.store.name if jaeger else None,
                 "lookBackDays": jaeger.store.look_back if jaeger else None,
                 "operationsHours": jaeger.store.listed if jaeger else None,
+                "keptHours": jaeger.store.kept if jaeger else None,
                 "tracesRuntime": bool(target and target.traces_runtime),
                 "tracing": (target and target.outputs.get("tracing")) or None,
                 "memory": memory.document(self._memory),

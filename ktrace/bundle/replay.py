@@ -218,10 +218,11 @@ def _origin(stack: str) -> origin.Origin:
 
 def _store(settings: Mapping[str, Any]) -> Store:
     found = store.of(settings["store"])
-    days, hours = settings["lookBackDays"], settings.get("operationsHours")
+    days, hours, kept = (settings.get(name) for name in file.OF_STORE)
     return replace(
         found,
         look_back=found.look_back if days is None else int(days),
         listed=None if hours is None else int(hours),
+        kept=None if kept is None else int(kept),
         is_known=True,
     )

@@ -18,6 +18,8 @@ from runtime_observability.host.http import httpx
 _SECONDS = 10.0
 """For a request, and for the spans to arrive."""
 _POLL_SECONDS = 0.5
+_MOST_TRACES = 10_000
+"""That are read to find one: those of a period with a span of the same name."""
 _MOST_SPANS = 1_000
 """In one request: some 2 MB, of 20 that a collector takes by default."""
 
@@ -31,6 +33,8 @@ class Sent:
     sent: bool
     """Whether Jaeger did not have it before."""
     there: bool
+    has_page: bool = True
+    """Whether Jaeger has it under its id: with a search engine none that is too old."""
 
     @property
     def _first(self) -> Span:
@@ -46,14 +50,17 @@ class Sent:
             "operation": first.operation,
             "spans": len(self.trace.spans),
             "sent": self.sent,
-            "url": self.url if self.there else None,
+            "url": self.url if self.there and self.has_page else None,
         }
 
     def __str__(self) -> str:
         first = self._first
         number = len(self.trace.spans)
         told = f"{first.service} {first.operation}, {number:,} span{'s' * (number != 1)}"
-        return f"{self.url}  {told}" if self.there else f"not there: {self.trace.id}  {told}"
+        if self.there and self.has_page:
+            return f"{self.url}  {told}"
+        why = "too old for Jaeger's page" if self.there else "not there"
+        return f"{why}: {self.trace.id}  {told}"
 
 
 def send(bundle: Bundle, jaeger: Jaeger, collector: str) -> list[Sent]:
@@ -62,7 +69,7 @@ def send(bundle: Bundle, jaeger: Jaeger, collector: str) -> list[Sent]:
     Raises JaegerError, and UnreachableError if the collector takes none.
     """
     traces = sorted(bundle.spans.traces, key=lambda trace: trace.spans[0].start)
-    missing = {trace.id for trace in traces if not _has(jaeger, trace)}
+    missing = {trace.id for trace in traces if _lacks(jaeger, trace)}
     try:
         for part in _parts(bundle.resource_spans, missing):
             http.post(http.Collector.at(collector), part, _SECONDS)
@@ -76,20 +83,39 @@ def send(bundle: Bundle, jaeger: Jaeger, collector: str) -> list[Sent]:
     deadline = time.monotonic() + _SECONDS
     while waited_for and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
-        waited_for = [trace for trace in waited_for if not _has(jaeger, trace)]
+        waited_for = [trace for trace in waited_for if _lacks(jaeger, trace)]
     absent = {trace.id for trace in waited_for}
     return [
-        Sent(trace, jaeger.link(trace), trace.id in missing, trace.id not in absent)
+        Sent(
+            trace,
+            jaeger.link(trace),
+            trace.id in missing,
+            trace.id not in absent,
+            jaeger.store.listed is None or jaeger.trace(trace.id) is not None,
+        )
         for trace in traces
     ]
 
 
-def _has(jaeger: Jaeger, trace: Trace) -> bool:
-    """Whether Jaeger has every span of ``trace``."""
-    found = jaeger.trace(trace.id)
-    return found is not None and {span.span_id for span in trace.spans} <= {
-        span.span_id for span in found.spans
-    }
+def _lacks(jaeger: Jaeger, trace: Trace) -> bool:
+    """Whether Jaeger lacks a span of ``trace``."""
+    missing = {span.span_id for span in trace.spans}
+    if found := jaeger.trace(trace.id):
+        return not missing <= {span.span_id for span in found.spans}
+    if jaeger.store.listed is None:
+        return True
+    # A search engine is asked for an id in the indices of max_span_age alone.
+    first, last = (choose(span.start for span in trace.spans) for choose in (min, max))
+    for service, operation in {(span.service, span.operation): None for span in trace.spans}:
+        traces, _ = jaeger.find_all(service, operation, start=first, end=last, most=_MOST_TRACES)
+        own = (one for one in traces if one.id == trace.id)
+        found_now = {span.span_id for one in own for span in one.spans}
+        if not found_now:
+            return True
+        missing -= found_now
+        if not missing:
+            return False
+    return True
 
 
 def _parts(

@@ -30,7 +30,7 @@ def error(
     reason = f"Jaeger has no {of_pod} {pod} (waited {timeout:g} s)"
     reason += f"; {left_out}" if left_out else ""
     dropped = losses.dropped(jaeger, memory, None)
-    reason += f"; {memory}" if memory else ""
+    reason += f"; {memory}" if memory and str(memory) else ""
     reason += f"; {dropped}" if dropped else ""
     if absent := absence.of_stack(jaeger):
         return KtraceError(f"{reason}; {absent}")

@@ -93,6 +93,12 @@ def _show_bundle(
     else:
         for trace in traces:
             print(trace)
+    if old := sum(trace.there and not trace.has_page for trace in traces):
+        streams.tell(
+            f"Jaeger has {terminal.counted(old, 'trace')} of them, and its page does not show what "
+            "is older than max_span_age in its configuration (72 h by default): raise that, or use "
+            "its search"
+        )
     absent = sum(not trace.there for trace in traces)
     if absent:
         streams.tell(

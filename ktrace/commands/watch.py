@@ -98,13 +98,13 @@ def watch(
         streams.tell(text)
 
     with chosen.connect() as jaeger, cluster.connected(chosen.kubeconfig) as api:
-        began = time.time()
+        began, ends = time.time(), time.monotonic() + (for_seconds or 0)
         watching = Watch(jaeger, api, began, runtime_traced=chosen.traces_runtime)
         jaeger.services()  # fails at once if Jaeger cannot be reached
         streams.tell(f"waiting for pods to start, in {jaeger.url}; Ctrl-C ends it")
         problem = ""
         try:
-            while for_seconds is None or time.time() - began < for_seconds:
+            while for_seconds is None or time.monotonic() < ends:
                 time.sleep(_PAUSE_SECONDS + jaeger.store.late)
                 before, problem = problem, ""
                 try:

@@ -1,4 +1,4 @@
-"""Whether Jaeger's memory still has all that expectations are about, and what follows if not."""
+"""Whether Jaeger still has all that expectations are about, and what follows if not."""
 
 from __future__ import annotations
 
@@ -27,14 +27,18 @@ class Gone:
 def find(jaeger: Jaeger, memory: Memory | None, since: int, now: int) -> Gone | None:
     """Of the period from ``since`` to ``now``; None where it is not gone. Raises JaegerError.
 
-    Times are in microseconds since the Unix epoch. Of a Jaeger that is not a stack's, or keeps its
-    traces elsewhere, nothing is known.
+    Times are in microseconds since the Unix epoch. Of a Jaeger that is not a stack's nothing is
+    known.
     """
     began_at, until = (datetime.fromtimestamp(at / _SECOND, UTC) for at in (since, now))
     if memory and (why := memory.why_lacking_any(began_at)):
         certainty = "are lost" if memory.loss else "may be gone"
         complete = memory.complete_from(began_at, until)
         return Gone(round(complete.timestamp() * _SECOND), f"{certainty}: {why}")
+    oldest = ring.complete_from(jaeger, now)
+    cluster = memory.cluster if memory else None
+    if max(since, round(cluster.timestamp() * _SECOND) if cluster else 0) < oldest:
+        return Gone(oldest, f"may be gone: {ring.why_old(jaeger)}. {ring.CURE_OF_OLD}")
     made = memory.since if memory else None
     began = round(made.timestamp() * _SECOND) if made else None
     if not ring.may_lack(jaeger, since, now, began):

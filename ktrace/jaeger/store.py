@@ -46,6 +46,8 @@ class Store:
     listed: int | None = None
     """Hours before now whose operations are all listed: of an older span the operation may be
     missing. None: all are."""
+    kept: int | None = None
+    """Hours after which a trace is deleted; None where it is not, or nothing is known of that."""
     late: float = 0.0
     """How long, in seconds, a span may be invisible after the store has accepted it."""
     is_known: bool = True
@@ -104,9 +106,12 @@ def of(name: str | None, retention: str | None = None) -> Store:
     """
     store = _BY_NAME.get(name or "", UNKNOWN)
     parts = _DURATION.findall(retention or "")
-    if store.look_back is None or not parts:
+    if store in (MEMORY, UNKNOWN) or not parts:
         return store
     seconds = sum(int(number) * _SECONDS[unit] for number, unit in parts)
+    store = replace(store, kept=seconds // 3600)
+    if store.look_back is None:
+        return store
     # An index goes as a whole, a day after its first span.
     days = min(store.look_back, math.ceil(seconds / _DAY) + 1)
     return replace(store, look_back=days, listed=max(0, seconds // 3600 - _WRITTEN_AGAIN))

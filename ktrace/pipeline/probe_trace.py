@@ -12,6 +12,8 @@ from ktrace.pipeline.probe_pod import CreatedPod
 from ktrace.podstart.calls import whole_start
 
 _POLL_SECONDS = 0.2
+_CLOCKS = 2 * 3600 * 1_000_000
+"""Microseconds by which a node's clock may differ: what is searched for is of this pod alone."""
 _GROWTH_SECONDS = 0.9
 """How long after its last span a trace may still grow: the nodes' exporters send every 0.5 s, the
 collector after 0.2 s more."""
@@ -83,11 +85,13 @@ def look(jaeger: Jaeger, pod: CreatedPod, expected: Sequence[str], previous: Fou
 
     Only the start grows: what else ``previous`` has is not read again.
     """
-    starts = jaeger.find(KUBELET, "syncPod", tags={"k8s.pod": pod.key}, start=pod.since)
+    start, end = pod.since - _CLOCKS, pod.since + _CLOCKS
+    starts = jaeger.find(KUBELET, "syncPod", tags={"k8s.pod": pod.key}, start=start, end=end)
     request = previous.request
     if pod.audit_id and request is None:
         request = next(
-            iter(jaeger.find(APISERVER, tags={"audit-id": pod.audit_id}, start=pod.since)), None
+            iter(jaeger.find(APISERVER, tags={"audit-id": pod.audit_id}, start=start, end=end)),
+            None,
         )
     widest = max(starts, key=lambda trace: (len(trace.counts), len(trace.spans)), default=None)
     silent = [name for name in expected if name not in previous.others]
@@ -126,7 +130,8 @@ def wait_for_trace(
             agreed = quiet and found.complete and found.counts() == previous.counts()
             if found.whole or agreed or now - complete_at > _SETTLE_SECONDS:
                 return found, round(complete_at - pod.created_at, 2)
-            time.sleep(max(0.0, found.ended_at + growth - now))
+            # A node's clock may be ahead of this machine's by more.
+            time.sleep(min(growth, max(0.0, found.ended_at + growth - now)))
         elif now > deadline:
             return found, None
         else:

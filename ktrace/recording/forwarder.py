@@ -63,7 +63,10 @@ class Recorder:
         """Copies, in order of their start; one that is still open, such as a watch, ends now."""
         now = time.time()
         with self._lock:
-            copies = [replace(request, ended=request.ended or now) for request in self._requests]
+            copies = [
+                replace(request, ended=request.ended or max(request.started, now))
+                for request in self._requests
+            ]
         return sorted(copies, key=lambda request: request.started)
 
 

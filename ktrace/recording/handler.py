@@ -126,7 +126,7 @@ class Handler(BaseHTTPRequestHandler):
         except MalformedError as error:
             self._refuse(http.client.BAD_REQUEST, str(error))
             return
-        request = RecordedRequest(self.command, path, time.time())
+        request, began = RecordedRequest(self.command, path, time.time()), time.monotonic()
         request.dry_run = _is_dry_run(request, body)
         request.client = clean((self.headers.get("User-Agent", "").split() or [""])[0])
         self._join_trace(request)
@@ -143,7 +143,8 @@ class Handler(BaseHTTPRequestHandler):
                     http.client.BAD_GATEWAY, f"ktrace cannot reach the API server: {error}"
                 )
         finally:
-            request.ended = time.time()
+            # The time of day may have been set back meanwhile.
+            request.ended = request.started + time.monotonic() - began
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _forward  # noqa: N815
 

@@ -42,11 +42,16 @@ def missing(
 
 
 def dropped(jaeger: Jaeger, memory: Memory | None, since: datetime | None) -> str:
-    """That Jaeger may have dropped what began at ``since`` for newer traces; empty if not.
+    """That Jaeger may have dropped what began at ``since``, and the cure; empty if not.
 
-    Without ``since`` it is what came when Jaeger itself began. Of a Jaeger that does not answer,
-    and of a bundle that does not tell, nothing is said.
+    Without ``since`` it is what came when Jaeger itself began, or its cluster. Of a Jaeger that
+    does not answer, and of a bundle that does not tell, nothing is said.
     """
+    now = round(time.time() * _SECOND)
+    cluster = memory.cluster if memory else None
+    oldest = since if since and cluster is None else cluster and max(since or cluster, cluster)
+    if oldest and round(oldest.timestamp() * _SECOND) < ring.complete_from(jaeger, now):
+        return f"{ring.why_old(jaeger)}: raise traceRetention"
     made = memory.since if memory else None
     began = round(made.timestamp() * _SECOND) if made else None
     first = None if began is None else began + ring.FIRST
@@ -54,7 +59,7 @@ def dropped(jaeger: Jaeger, memory: Memory | None, since: datetime | None) -> st
     if begin is None:
         return ""
     try:
-        may_lack = ring.may_lack(jaeger, begin, round(time.time() * _SECOND), began)
+        may_lack = ring.may_lack(jaeger, begin, now, began)
     except (JaegerError, UsageError):
         return ""
     return f"{ring.WHY}: raise jaegerMaxTraces" if may_lack else ""

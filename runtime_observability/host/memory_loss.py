@@ -107,7 +107,7 @@ class Memory:
 
 
 def read(names: ClusterNames) -> Memory | None:
-    """That of a stack's Jaeger; None where nothing can be missing, or Docker cannot tell."""
+    """That of a stack's Jaeger; None where Docker cannot tell, or knows of nothing."""
     return of(names, lives(names))
 
 
@@ -129,11 +129,13 @@ def of(names: ClusterNames, known: Mapping[str, Life]) -> Memory | None:
     """
     try:
         ended = crashes_of.among(known, names)
+        node = known.get(names.node("server", 0))
         if (jaeger := known.get(names.jaeger)) and not jaeger.store:
-            return _of_memory(jaeger, known.get(names.node("server", 0)), ended)
+            return _of_memory(jaeger, node, ended)
     except (runner.CommandError, ValueError, LookupError, TypeError):
         return None
-    return Memory(crashes=ended) if ended else None
+    cluster = node.created if node else None
+    return Memory(cluster=cluster, crashes=ended) if ended or cluster else None
 
 
 def _of_memory(jaeger: Life, node: Life | None, ended: tuple[Crashes, ...]) -> Memory:

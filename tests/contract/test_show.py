@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from ktrace.bundle import sending
 from ktrace.jaeger import Jaeger
+from ktrace.jaeger.model import trace_of
 from ktrace.podstart import cluster, search
 from ktrace.podstart.in_progress import until_observed
 from ktrace.podstart.search import look_for_start
@@ -31,3 +33,9 @@ def test_a_start_is_shown_as_it_was_recorded(
     assert (shown is None) == (wanted is None)
     if shown and wanted:
         assert document(until_observed(shown), URL) == document(until_observed(wanted), URL)
+
+
+def test_a_trace_that_is_there_is_not_sent_again(jaeger: Jaeger) -> None:
+    """A search engine is asked for an id in the indices of max_span_age alone."""
+    there = map(trace_of, recordings.traces())
+    assert not [found.id for found in there if sending._lacks(jaeger, found)]

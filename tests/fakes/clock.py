@@ -11,18 +11,20 @@ import pytest
 class Clock:
     """Stands in for the module ``time``: it moves when it is told to, and while something sleeps.
 
-    ``while_sleeping`` is called for every sleep: what happens meanwhile.
+    ``while_sleeping`` is called for every sleep: what happens meanwhile. ``set_back`` is by how
+    many seconds somebody has set back the time of day.
     """
 
     def __init__(self, now: float = 1_700_000_000.0) -> None:
         self.now = now
+        self.set_back = 0.0
         self.while_sleeping: Callable[[], object] = lambda: None
 
     def time(self) -> float:
-        return self.now
+        return self.now - self.set_back
 
     def time_ns(self) -> int:
-        return int(self.now * 1_000_000_000)
+        return int(self.time() * 1_000_000_000)
 
     def monotonic(self) -> float:
         return self.now

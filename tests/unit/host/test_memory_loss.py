@@ -39,6 +39,17 @@ def test_one_that_keeps_traces_elsewhere_lost_nothing(daemon: FakeDaemon, names:
     assert memory_loss.read(names.of_cluster) is None
 
 
+def test_one_that_keeps_traces_elsewhere_has_none_from_before_the_cluster(
+    daemon: FakeDaemon, names: Names
+) -> None:
+    daemon.node(names)
+    daemon.container(names.jaeger, labels=names.labels | {naming.STORE_LABEL: "badger"})
+    memory = memory_loss.read(names.of_cluster)
+    assert memory
+    assert memory.cluster
+    assert str(memory) == memory.why_lacking_any(memory.cluster) == ""
+
+
 def test_one_that_a_person_restarted_lost_what_it_had(daemon: FakeDaemon, names: Names) -> None:
     daemon.container(names.jaeger, labels=names.labels, started=LATER, ended=LATER)
     memory = memory_loss.read(names.of_cluster)

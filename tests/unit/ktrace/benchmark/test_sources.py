@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ktrace.benchmark import alike, file, found, period
+from ktrace.benchmark import alike, file, found, period, sources
 from ktrace.benchmark.samples import CLOCKS_DIFFER, Measurement, Sample
 from ktrace.errors import UsageError
 from ktrace.jaeger import ring
@@ -376,6 +377,36 @@ def test_a_window_is_read_as_a_person_writes_it(text: str, begin: str, end: str)
         int(datetime.fromisoformat(moment).timestamp() * 1_000_000) for moment in (begin, end)
     )
     assert period.read(text, NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "now", "begin", "end"),
+    [
+        ("23:30/00:15", "2026-12-01T00:30", "2026-11-30T23:30", "2026-12-01T00:15"),
+        ("23:00/23:30", "2027-01-01T00:30", "2026-12-31T23:00", "2026-12-31T23:30"),
+        ("14:00/18:00", "2026-11-27T17:00", "2026-11-27T14:00", "2026-11-27T18:00"),
+    ],
+)
+def test_a_time_of_the_day_is_the_last_one(text: str, now: str, begin: str, end: str) -> None:
+    zone = NOW.tzinfo
+    begun, ended = (datetime.fromisoformat(at).replace(tzinfo=zone) for at in (begin, end))
+    found = period.read(text, datetime.fromisoformat(now).replace(tzinfo=zone))
+    assert found == (begun.timestamp() * 1_000_000, ended.timestamp() * 1_000_000)
+
+
+def test_a_moment_has_the_offset_of_its_own_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not today's: the clocks have changed since."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        found = sources.window("2026-10-24T14:00/2026-10-26T14:00", NOW.timestamp())
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    summer, winter = "2026-10-24T14:00+02:00", "2026-10-26T14:00+01:00"
+    assert found == tuple(
+        datetime.fromisoformat(moment).timestamp() * 1_000_000 for moment in (summer, winter)
+    )
 
 
 @given(st.text(max_size=30))

@@ -12,6 +12,7 @@ import pytest
 from ktrace.bundle import file, otlp, sending
 from ktrace.bundle.spans import Kept
 from ktrace.errors import UnreachableError
+from ktrace.jaeger.store import LUCENE
 from tests.fakes import jaeger as fake
 from tests.fakes import recorded
 from tests.fakes.clock import Clock
@@ -19,6 +20,8 @@ from tests.fakes.http import FakeServer, Reply, Request
 from tests.fakes.store import Store
 from tests.schemas import validate
 from tests.unit.ktrace.bundle.test_objects import SECRET
+
+NOT_FOUND = httpx.Response(404, json={"errors": [{"msg": "trace not found"}]})
 
 
 @pytest.fixture
@@ -105,6 +108,27 @@ def test_what_jaeger_lacks_is_sent_and_arrives_whole(
     assert len(server.requests) == asked
 
 
+def test_what_is_too_old_for_a_search_engine_s_page_is_told(
+    bundle: file.Bundle, store: Store, server: FakeServer
+) -> None:
+    """It has no trace under its id that is older than max_span_age, and searches find it."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        is_search = request.url.path == "/api/traces"
+        return store.answer(request) if is_search else NOT_FOUND
+
+    sent = sending.send(bundle, fake.client(answer, LUCENE), server.url)
+    assert sent
+    for trace in sent:
+        assert (trace.there, trace.document()["url"]) == (True, None)
+        told = str(trace)
+        assert told.startswith(f"too old for Jaeger's page: {trace.trace.id}  ")
+    asked = len(server.requests)
+    again = sending.send(bundle, fake.client(answer, LUCENE), server.url)
+    assert not any(trace.sent for trace in again)
+    assert len(server.requests) == asked
+
+
 def test_what_does_not_arrive_is_told(
     bundle: file.Bundle, store: Store, server: FakeServer
 ) -> None:
@@ -128,7 +152,6 @@ def by_id(store: Store) -> fake.Handler:
 
     def answer(request: httpx.Request) -> httpx.Response:
         held = store._traces.get(request.url.path.rpartition("/")[2])
-        unknown = httpx.Response(404, json={"errors": [{"msg": "trace not found"}]})
-        return fake.data(copy.deepcopy(held)) if held else unknown
+        return fake.data(copy.deepcopy(held)) if held else NOT_FOUND
 
     return answer

@@ -279,7 +279,7 @@ def test_a_restart_of_jaeger_that_cost_nothing_is_a_note(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    at = datetime(2999, 1, 1, tzinfo=UTC)
+    at = datetime(2999, 1, 2, tzinfo=UTC)  # which is the first west of it
     loss = MemoryLoss(at)
     monkeypatch.setattr(losses, "memory_of", lambda *_: Memory(at, loss))
     tags: dict[str, Any] = {"audit-id": "one"}

@@ -279,6 +279,18 @@ def test_what_a_restart_of_jaeger_lost_of_the_window_is_told(
     assert ktrace("top", "--jaeger", url).lines[0].endswith(f"; {told}") is lost
 
 
+def test_a_window_that_goes_back_for_ever_begins_with_the_unix_epoch(
+    ktrace: Ktrace, server: FakeServer
+) -> None:
+    """No store has a time before it: Badger's have no sign."""
+    url = serve(server, trace("GET", "/healthz", seconds_ago=30))
+    done = ktrace("top", "--since", "999999d", "--jaeger", url, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    searches = [request.path for request in server.requests if "start=" in request.path]
+    assert searches
+    assert not any("start=-" in search for search in searches)
+
+
 def test_more_traces_than_are_read_are_told() -> None:
     window = Window.seen([], 0, 60 * _SECOND, complete=False)
     assert activity.document([], window, "client", "", "u")["window"]["limitHit"]

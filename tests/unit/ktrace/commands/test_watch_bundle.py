@@ -189,3 +189,16 @@ def test_a_bundle_of_a_watch_is_no_other_and_no_other_is_one(
     refused = ktrace("watch", "--from", str(counted))
     assert refused.returncode == 2
     assert "does not tell that: it has what `ktrace top`" in refused.stderr
+
+
+def test_a_clock_that_is_set_back_makes_it_no_longer(
+    ktrace: Ktrace, cluster: list[str], clock: Clock
+) -> None:
+    began = clock.now
+
+    def set_back() -> None:
+        clock.set_back = 3600
+
+    clock.while_sleeping = set_back
+    assert ktrace("watch", "--for", "40", *cluster).returncode == 0
+    assert clock.now - began < 60

@@ -13,6 +13,7 @@ from ktrace.expect.schema import File
 from ktrace.expect.search import wait_for_verdicts
 from ktrace.expect.verdict import Verdict
 from ktrace.jaeger import reader
+from ktrace.jaeger import store as stores
 from ktrace.jaeger.store import BADGER, MEMORY
 from runtime_observability.core.crashes import Crashes
 from runtime_observability.host.memory_loss import Memory, MemoryLoss
@@ -205,6 +206,40 @@ def test_a_young_jaeger_has_nothing_from_before(overflowed: Jaeger) -> None:
     assert not overflowed.judged(count=0).ok, "nothing of its first minute is left"
     overflowed.add("of its first seconds", NEAR + 50)
     assert overflowed.judged(count=0).ok
+
+
+@pytest.mark.parametrize(
+    ("hours", "age", "judged"), [(1, 7200, False), (3, 7200, True), (1, 1800, True)]
+)
+def test_absence_is_not_known_of_what_the_store_deletes(
+    jaeger: Jaeger, clock: Clock, hours: int, age: float, *, judged: bool
+) -> None:
+    """A cluster that is younger than the retention has nothing that is old enough."""
+    jaeger.memory = Memory(cluster=datetime.fromtimestamp(clock.now - age, UTC))
+    file = File(expectations=[expect(SYNC, count=0)], sinceSeconds=5400)
+    kept = stores.of("badger", f"{hours}h")
+    (verdict,) = wait_for_verdicts(
+        client(jaeger.store.answer, kept), file, 1, lambda: jaeger.memory
+    )
+    assert (verdict.ok, verdict.judged) == (judged, judged)
+    if not judged:
+        assert verdict.failures == (
+            "not known: spans of the 5400 s that are judged may be gone: Jaeger keeps traces for "
+            "1 h. Raise traceRetention. Repeat what is expected, or lower sinceSeconds",
+        )
+
+
+def test_what_is_newer_than_the_retention_is_judged(jaeger: Jaeger) -> None:
+    """The cluster's age is not known without Docker."""
+    jaeger.add("parent", 1800, "syncPod")
+    jaeger.memory = None
+    child = {"operation": "container.NewTask"}
+    file = File(expectations=[expect(SYNC, child=child)], sinceSeconds=5400)
+    kept = stores.of("badger", "1h")
+    (verdict,) = wait_for_verdicts(
+        client(jaeger.store.answer, kept), file, 1, lambda: jaeger.memory
+    )
+    assert (verdict.ok, verdict.judged) == (False, True)
 
 
 def test_a_memory_with_few_traces_has_dropped_none(jaeger: Jaeger) -> None:

@@ -101,6 +101,9 @@ def test_what_a_stack_keeps_bounds_how_far_it_is_searched() -> None:
     assert store.of("elasticsearch", "90m").look_back == 2
     assert store.of("opensearch").look_back == LUCENE.look_back
     assert store.of("opensearch", "90m").listed == 0
+    for name in ("opensearch", "badger", "cassandra"):
+        assert store.of(name, "48h").kept == 48
+    assert store.of("memory", "48h").kept is None
     assert store.of("memory", "48h") is MEMORY
     assert store.of(None) is store.of("none") is UNKNOWN
 

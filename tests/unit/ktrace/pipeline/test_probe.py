@@ -821,3 +821,22 @@ def test_the_hop_that_breaks_the_silent_component_is_named(
     assert probe.broken_hops(request, api, ["kubelet"]) == [], "not a node of ours"
     daemon.down = True
     assert probe.broken_hops(request, api, ["kubelet"]) == []
+
+
+def test_a_node_whose_clock_is_ahead_is_not_waited_for(cluster: Cluster, clock: Clock) -> None:
+    """Its pod's spans end in an hour, as it seems here."""
+    later = int((clock.now + 3600) * 1_000_000)
+    sandbox = span("containerd", "RunPodSandbox", later, parent="syncPod")
+    cluster.starts = [[trace(span("kubelet", "syncPod", later), sandbox)]]
+    began = clock.now
+    cluster.probe()
+    assert clock.now - began < 60
+
+
+def test_a_node_whose_clock_differs_is_heard(cluster: Cluster, clock: Clock) -> None:
+    cluster.probe()
+    of_pod = [query for query in cluster.searches if "tags" in query]
+    assert of_pod
+    for query in of_pod:
+        assert int(query["start"]) <= (clock.now - 3600) * 1_000_000
+        assert int(query["end"]) >= (clock.now + 3600) * 1_000_000

@@ -23,10 +23,12 @@ import yaml
 
 from ktrace.errors import UnreachableError, UsageError
 from ktrace.following.owners import PodOwners
+from ktrace.recording import forwarder, handler
 from ktrace.recording.api_server import ApiServer
 from ktrace.recording.forwarder import recording
 from ktrace.recording.handler import Handler
 from runtime_observability.host.kubeapi import KubeconfigError
+from tests.fakes.clock import Clock
 from tests.fakes.http import FakeServer, Reply, write_kubeconfig
 from tests.fakes.upgrade import KNOWN, UNKNOWN, Certificate, EchoServer
 from tests.unit.ktrace.recording.forwarding import forwarded, scripted
@@ -85,6 +87,25 @@ def test_every_answer_is_passed_on_and_its_audit_id_kept(
     (received,) = server.asked("POST", "/api/v1/namespaces/n/pods?x=1")
     assert received.body == {"a": 1}
     assert not own.parent.exists()
+
+
+def test_no_request_ends_before_it_begins(
+    server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the clock is set back meanwhile."""
+    clock = Clock().drive(monkeypatch, handler, forwarder)
+
+    def answer(_: object) -> Reply:
+        clock.now, clock.set_back = clock.now + 2, 3600
+        return Reply()
+
+    server.answer = answer
+    write_kubeconfig(tmp_path / "config", server.url)
+    with recording(tmp_path / "config") as (environment, recorder):
+        document = yaml.safe_load(Path(environment["KUBECONFIG"]).read_text())
+        httpx.get(f"{document['clusters'][0]['cluster']['server']}/version")
+    (request,) = recorder.requests
+    assert request.ended - request.started == 2
 
 
 @pytest.mark.parametrize("address", ["{secret}x/version", "/x{secret}/version", "/version"])

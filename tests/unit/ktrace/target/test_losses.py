@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from ktrace.jaeger import JaegerError
+from ktrace.jaeger import store as stores
 from ktrace.target import docker_daemon, losses
 from ktrace.target.target import Target
 from runtime_observability.core import naming
 from runtime_observability.core.naming import Names
+from runtime_observability.host.memory_loss import Memory
 from tests.fakes.daemon import FakeDaemon
+from tests.fakes.jaeger import client, data
 
 NEVER = "0001-01-01T00:00:00Z"
 URL = "http://127.0.0.1:16686"
@@ -109,3 +112,18 @@ def test_a_jaeger_that_does_not_keep_running_is_told_where_it_is_asked(
     daemon.containers[0].restarts = 0
     with own.connect() as jaeger, pytest.raises(JaegerError, match="Start it, or name another"):
         jaeger.services()
+
+
+@pytest.mark.parametrize(
+    ("cluster", "since", "told"),
+    [(2, None, True), (2, 1.5, True), (2, 0.5, False), (0.5, None, False), (None, 1.5, True)],
+)
+def test_what_is_older_than_the_retention_may_be_deleted(
+    cluster: float | None, since: float | None, *, told: bool
+) -> None:
+    """Times are in hours before now; nothing of a younger cluster is so old."""
+    now = datetime.now(UTC)
+    made, began = (hours and now - timedelta(hours=hours) for hours in (cluster, since))
+    jaeger = client(lambda _: data(), stores.of("badger", "1h"))
+    expected = "Jaeger keeps traces for 1 h: raise traceRetention" if told else ""
+    assert losses.dropped(jaeger, Memory(cluster=made or None), began or None) == expected
