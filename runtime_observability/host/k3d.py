@@ -177,7 +177,7 @@ class NodeWatch:
 
     def error(self, failure: str) -> runner.CommandError:
         """``failure`` with each node's reason and what cures it; CurableError if that is known."""
-        cures = self._cures()
+        cures = self._cures(failure)
         told = "\n".join((f"{failure}.", *self._reasons(), *cures))
         return CurableError(told) if cures else runner.CommandError(told)
 
@@ -191,11 +191,11 @@ class NodeWatch:
                 lines.append(f"containerd in {node}: {self._containerd[node]}")
         return lines or ["no node has logged anything"]
 
-    def _cures(self) -> list[str]:
+    def _cures(self, failure: str) -> list[str]:
         stopped = [f"{stopped}: {_STOPPED_CURE}" for stopped in self._stopped(*self._logs)]
         logs = self._logs | {f"containerd in {node}": log for node, log in self._containerd.items()}
         servers = [node for node in self._logs if _SERVER.search(node)]
-        return [*stopped, *node_cures.cures(logs, servers)]
+        return [*stopped, *node_cures.cures(logs | {"k3d": failure}, servers)]
 
 
 def kubeconfig(cluster: str) -> str:
