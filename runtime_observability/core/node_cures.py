@@ -11,6 +11,13 @@ _INOTIFY_CURE = (
     "`sudo sysctl -w fs.inotify.max_user_instances=512` allows more, and `ktrace doctor` shows the "
     "limit"
 )
+_NO_LOGS = "logging driver does not support reading"
+"""What Docker says where it keeps none (moby v28.5.2 daemon/logger/logger.go)."""
+_NO_LOGS_CURE = (
+    "Docker keeps no logs of its containers, and k3d waits for a line in each node's log: set "
+    '`"log-driver": "json-file"` or "local" in Docker\'s `daemon.json`, restart Docker, then run '
+    "`pulumi up` again"
+)
 _BY_WEBHOOK = re.compile(
     r"(?:update lease|ensure lease|node status|status for node|register node)"
     r'.*(?:failed calling|admission) webhook \\*"(?P<webhook>[^"\\]+)'
@@ -43,8 +50,8 @@ _START = "Starting k3s "
 
 
 def cures(logs: Mapping[str, str], servers: Sequence[str]) -> Iterator[str]:
-    """``logs``: those of nodes, and of their containerd, by name; ``servers``: those of the nodes
-    that are servers, the first one first."""
+    """``logs``: those of nodes, of their containerd and of k3d, by name; ``servers``: those of the
+    nodes that are servers, the first one first."""
     now = {name: log.rpartition(_START)[2] for name, log in logs.items()}
     refusals = map(_BY_WEBHOOK.search, logs.values())
     for webhook in sorted({refusal["webhook"] for refusal in refusals if refusal}):
@@ -55,6 +62,8 @@ def cures(logs: Mapping[str, str], servers: Sequence[str]) -> Iterator[str]:
         yield rejoin(servers)
     if any(map(_NO_INOTIFY.search, logs.values())):
         yield _INOTIFY_CURE
+    if any(_NO_LOGS in log for log in logs.values()):
+        yield _NO_LOGS_CURE
 
 
 def rejoin(servers: Sequence[str]) -> str:

@@ -18,11 +18,21 @@ from typing import Any
 
 from runtime_observability.core import transition
 from runtime_observability.core.cluster_spec import ClusterSpec
-from runtime_observability.host import agent_volumes, cordon, finalizers, node_kubectl, runner
+from runtime_observability.host import (
+    agent_volumes,
+    cordon,
+    finalizers,
+    node_kubectl,
+    progress,
+    runner,
+)
 from runtime_observability.host.files import write_private
 from runtime_observability.host.node_kubectl import AgentsError
 
 _DRAIN_SECONDS = 120
+_LONGEST_DRAIN_SECONDS = 3600
+_BEYOND_SECONDS = 60
+"""How long a drain goes on when every pod has had its time to end."""
 _DELETE_SECONDS = 20
 _WEBHOOK_SECONDS = 30
 """What a request may wait for one webhook at most."""
@@ -99,7 +109,7 @@ def remove(agent: str, *, server: str, drain: bool, cordons: bool) -> None:
     """
     try:
         if drain:
-            _drain(agent, server=server)
+            _drain(agent, server=server, seconds=_time_to_drain(agent, server=server))
         forget([agent], server=server)
     except AgentsError:
         if cordons:
@@ -108,11 +118,28 @@ def remove(agent: str, *, server: str, drain: bool, cordons: bool) -> None:
     runner.run(["docker", "rm", "-fv", agent]).checked()
 
 
-def _drain(agent: str, *options: str, server: str) -> None:
+def _time_to_drain(agent: str, *, server: str) -> int:
+    """Seconds; long enough for each of the agent's pods to end, of which the slowest is told.
+
+    Once the time is over, the others have ended, and the next drain begins anew.
+    """
+    periods = {
+        finalizers.name(pod): int(period)
+        for pod in finalizers.objects(*_pods_of(agent), server=server)
+        if (period := pod.get("spec", {}).get("terminationGracePeriodSeconds"))
+    }
+    slowest = max(periods, key=lambda name: periods[name], default="")
+    seconds = periods.get(slowest, 0) + _BEYOND_SECONDS
+    if seconds <= _DRAIN_SECONDS:
+        return _DRAIN_SECONDS
+    progress.log(f"{agent}: {slowest} may take {periods[slowest]} s to end, and is waited for")
+    return min(seconds, _LONGEST_DRAIN_SECONDS)
+
+
+def _drain(agent: str, *options: str, server: str, seconds: int = _DRAIN_SECONDS) -> None:
     """Drains an agent, if it has joined. Raises AgentsError."""
     drained = node_kubectl.run(
-        server, "drain", agent, *_DRAIN, f"--timeout={_DRAIN_SECONDS}s", *options,
-        seconds=_DRAIN_SECONDS + 30,
+        server, "drain", agent, *_DRAIN, f"--timeout={seconds}s", *options, seconds=seconds + 30,
     )  # fmt: skip
     if drained.code and f'nodes "{agent}" not found' not in drained.stderr:
         reasons = [*_reasons(drained), *finalizers.keeping(*_pods_of(agent), server=server)]

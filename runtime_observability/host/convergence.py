@@ -174,7 +174,7 @@ class Convergence:
         labels = self.names.labels | {naming.SPEC_LABEL: self.record.digest}
         try:
             self.k3d(
-                ["cluster", "create", "--config", "-"],
+                k3d.CREATE,
                 watch,
                 documents.dump(cluster_spec.with_labels(self.spec.config, labels)),
             )
@@ -334,7 +334,7 @@ class Convergence:
         timeout = f"{self.spec.start_seconds}s"
         self.k3d(["cluster", "start", self.names.cluster, "--timeout", timeout], watch)
 
-    def k3d(self, argv: list[str], watch: NodeWatch, stdin: str = "") -> None:
+    def k3d(self, argv: Sequence[str], watch: NodeWatch, stdin: str = "") -> None:
         """Runs ``k3d argv`` with this run's lock and deadline."""
         k3d.run(
             argv,

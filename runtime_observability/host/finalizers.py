@@ -23,8 +23,8 @@ def of_others(*of: str, server: str) -> list[str]:
     """Which of those objects have finalizers that nothing of Kubernetes or k3s removes, without the
     pods of DaemonSets, which no drain waits for; none where that cannot be asked."""
     return [
-        f"{_name(found)} ({', '.join(kept)})"
-        for found in _objects(*of, server=server)
+        f"{name(found)} ({', '.join(kept)})"
+        for found in objects(*of, server=server)
         if not _is_of_daemonset(found) and (kept := _of_others(found))
     ]
 
@@ -32,14 +32,14 @@ def of_others(*of: str, server: str) -> list[str]:
 def keeping(*of: str, server: str) -> list[str]:
     """Which of those objects are being deleted and wait; none where that cannot be asked."""
     return [
-        f"{_name(found)} is kept by its finalizers {', '.join(finalizers)}"
-        for found in _objects(*of, server=server)
+        f"{name(found)} is kept by its finalizers {', '.join(finalizers)}"
+        for found in objects(*of, server=server)
         if "deletionTimestamp" in found["metadata"]
         and (finalizers := found["metadata"].get("finalizers"))
     ]
 
 
-def _objects(*of: str, server: str) -> list[dict[str, Any]]:
+def objects(*of: str, server: str) -> list[dict[str, Any]]:
     """Those objects; none where that cannot be asked."""
     try:
         got = json.loads(
@@ -51,7 +51,7 @@ def _objects(*of: str, server: str) -> list[dict[str, Any]]:
     return objects
 
 
-def _name(found: Mapping[str, Any]) -> str:
+def name(found: Mapping[str, Any]) -> str:
     """Its kind, namespace and name."""
     metadata = found["metadata"]
     path = "/".join(filter(None, (metadata.get("namespace"), metadata["name"])))

@@ -1,8 +1,9 @@
 """Runs k3d with a deadline and reads its nodes' logs meanwhile.
 
-When k3s in a node exits at once, k3d waits until its timeout and then rolls back, which deletes
-the node and the log that has the reason (seen with k3d 5.9.0). So the logs are read while k3d
-waits.
+When k3s in a node exits at once, k3d waits until its timeout, or no longer than until Docker starts
+that node again, and then rolls back, which deletes the node and the log that has the reason (seen
+with k3d 5.9.0). So the logs are read while k3d waits and when it has ended, and it rolls nothing
+back.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ _DEAD_SECONDS = 8
 that somebody stopped or removed does not come back by itself."""
 _GONE = "No such container"
 """What docker says of a container that does not exist."""
+CREATE = ("cluster", "create", "--config", "-", "--no-rollback")
+"""Creates a cluster, of which whoever runs it removes what a failure leaves."""
 
 
 class CurableError(runner.CommandError):
@@ -133,17 +136,27 @@ class NodeWatch:
             return None
         self._next_check = time.monotonic() + _CHECK_SECONDS
         for node in self._logs:
-            logs = runner.run(["docker", "logs", "--tail", "2000", *self._since, node])
+            logs = self._read(node)
             if logs.code:
                 if _GONE in logs.stderr and self._is_lost(node):
                     return f"{node} was removed while it was waited for"
                 continue
-            self._logs[node] = (logs.stdout + logs.stderr) or self._logs[node]
-            if _BY_CONTAINERD.search(self._logs[node]):
-                self._containerd[node] = _end_of_containerd_log(node)
             if failure := self._failure(node):
                 return failure
         return None
+
+    def read(self) -> None:
+        """Reads the logs now."""
+        for node in self._logs:
+            self._read(node)
+
+    def _read(self, node: str) -> runner.Result:
+        logs = runner.run(["docker", "logs", "--tail", "2000", *self._since, node])
+        if not logs.code:
+            self._logs[node] = (logs.stdout + logs.stderr) or self._logs[node]
+            if _BY_CONTAINERD.search(self._logs[node]):
+                self._containerd[node] = _end_of_containerd_log(node)
+        return logs
 
     def _is_lost(self, node: str) -> bool:
         """Whether a node that ran is gone, and not because k3d takes back what it made."""
@@ -177,7 +190,7 @@ class NodeWatch:
 
     def error(self, failure: str) -> runner.CommandError:
         """``failure`` with each node's reason and what cures it; CurableError if that is known."""
-        cures = self._cures()
+        cures = self._cures(failure)
         told = "\n".join((f"{failure}.", *self._reasons(), *cures))
         return CurableError(told) if cures else runner.CommandError(told)
 
@@ -191,11 +204,11 @@ class NodeWatch:
                 lines.append(f"containerd in {node}: {self._containerd[node]}")
         return lines or ["no node has logged anything"]
 
-    def _cures(self) -> list[str]:
+    def _cures(self, failure: str) -> list[str]:
         stopped = [f"{stopped}: {_STOPPED_CURE}" for stopped in self._stopped(*self._logs)]
         logs = self._logs | {f"containerd in {node}": log for node, log in self._containerd.items()}
         servers = [node for node in self._logs if _SERVER.search(node)]
-        return [*stopped, *node_cures.cures(logs, servers)]
+        return [*stopped, *node_cures.cures(logs | {"k3d": failure}, servers)]
 
 
 def kubeconfig(cluster: str) -> str:
@@ -250,6 +263,7 @@ def run(
             child.kill()
             child.wait()
         if failure:
+            watch.read()
             raise watch.error(failure)
 
 

@@ -98,7 +98,7 @@ def rehearse(
             write_private(folder / names.node_directory.name / name, text)
         labels = names.labels | {naming.SPEC_LABEL: transition.identity(spec)}
         k3d.run(
-            ["cluster", "create", "--config", "-"],
+            k3d.CREATE,
             stdin=documents.dump(cluster_spec.with_labels(config, labels)),
             watch=watch,
             tools_image=spec.tools_image,

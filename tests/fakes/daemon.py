@@ -377,8 +377,8 @@ class FakeDaemon:
         match argv:
             case ["version"]:
                 return Answer(f"k3d version v{self.k3d_version}\nk3s version v1.33.6-k3s1\n")
-            case ["cluster", "create", "--config", "-"]:
-                return self._create_cluster(yaml.safe_load(stdin))
+            case ["cluster", "create", "--config", "-", *options]:
+                return self._create_cluster(yaml.safe_load(stdin), options)
             case ["cluster", "start", name, "--timeout", _]:
                 if self.start_fails:
                     return Answer("FATA[0120] Failed to start cluster\n", code=1)
@@ -392,7 +392,7 @@ class FakeDaemon:
                 return Answer(f"---\n# kubeconfig of {name}\n")
         raise NotImplementedError(argv)
 
-    def _create_cluster(self, config: dict[str, Any]) -> Answer:
+    def _create_cluster(self, config: dict[str, Any], options: list[str]) -> Answer:
         cluster = config["metadata"]["name"]
         if any(node.labels.get("k3d.cluster") == cluster for node in self.containers):
             return Answer("FATA[0000] a cluster with that name already exists\n", code=1)
@@ -410,6 +410,10 @@ class FakeDaemon:
             )
             node.id = f"{node.id}-{next(self._numbers)}"
         if self.k3d_fails_after is not None:
+            if "--no-rollback" not in options:
+                self.containers[:] = [
+                    node for node in self.containers if node.labels.get("k3d.cluster") != cluster
+                ]
             return Answer("FATA[0180] Cluster creation FAILED\n", code=1)
         return Answer(f"INFO[0009] Cluster '{cluster}' created successfully!\n")
 

@@ -328,6 +328,17 @@ def test_too_many_nodes_for_the_machines_inotify_instances_are_told_with_the_cur
     assert isinstance(watch.error("it failed"), k3d.CurableError)
 
 
+def test_nodes_whose_logs_docker_does_not_keep_are_told_with_the_cure(clock: Clock) -> None:
+    """Seen with `"log-driver": "none"` in Docker's daemon.json."""
+    failure = (
+        "k3d exited with 1: error: docker failed to get logs from node 'k3d-traced-dev-server-0': "
+        "Error response from daemon: configured logging driver does not support reading"
+    )
+    error = NodeWatch([]).error(failure)
+    assert '"log-driver": "json-file"' in str(error)
+    assert isinstance(error, k3d.CurableError)
+
+
 @pytest.mark.parametrize(
     "did", ["Failed to update lease", "Error updating node status, will retry"]
 )

@@ -303,7 +303,9 @@ def test_a_configuration_that_k3d_refuses_ends_the_up(
     daemon.k3d_fails_after = 1
     assert run() == 1
     assert daemon.names == {standing.name}
-    assert "k3d exited with 1" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "k3d exited with 1" in said
+    assert 'level=fatal msg="cannot listen"' in said
 
 
 def test_a_node_that_does_not_become_ready_ends_the_up(

@@ -314,6 +314,7 @@ def test_a_guard_that_pulumi_was_told_to_replace_keeps_the_cluster(
     done = sh(CLUSTER_GUARD, daemon, **values(names), DIGEST="a" * 16)
     assert done.returncode == 1
     assert "cluster traced-dev was not removed: this is no `pulumi destroy`" in done.stderr
+    assert "If this is an older release of the program, run the newer one" in done.stderr
     assert "`pulumi state untaint --all`" in done.stderr
     assert "then `pulumi destroy` if that was meant" in done.stderr
     assert daemon.names == kept

@@ -129,6 +129,40 @@ def test_an_agent_too_many_is_drained_and_removed(
 
 
 @pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize(
+    ("periods", "seconds"),
+    [((), 120), ((30, 0), 120), ((30, 600), 660), ((86400,), 3600)],
+    ids=["no pods", "short", "long", "too long"],
+)
+def test_a_drain_waits_for_as_long_as_its_pods_may_take_to_end(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    capfd: pytest.CaptureFixture[str],
+    *,
+    periods: tuple[int, ...],
+    seconds: int,
+) -> None:
+    """Else the rest of its pods is gone, the agent stays, and each up takes two minutes more."""
+    standing(daemon, names, spec)
+    pods = [
+        {
+            "kind": "Pod",
+            "metadata": {"name": f"pod-{period}", "namespace": "shop"},
+            "spec": {"terminationGracePeriodSeconds": period},
+        }
+        for period in periods
+    ]
+    daemon.kubectl["get pods"] = Answer(json.dumps({"items": pods}))
+    run(names, spec_of(names))
+    tried, drain = (call.argv for call in daemon.executables.calls if "drain" in call.argv)
+    assert f"--timeout={seconds}s" in drain
+    assert "--timeout=120s" in tried
+    told = f"Pod shop/pod-{max(periods, default=0)} may take {max(periods, default=0)} s to end"
+    assert (told in capfd.readouterr().err) is (seconds > 120)
+
+
+@pytest.mark.usefixtures("readiness")
 def test_a_stopped_agent_too_many_is_removed_without_a_drain(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec
 ) -> None:

@@ -221,7 +221,7 @@ def test_k3d_has_two_minutes_beyond_its_own_timeout(
         Convergence(names, spec, ensure.begin(names, spec, identity(spec), 7), lock).run()
     ((argv, arguments),) = k3d_runs
     start = "cluster start traced-dev --timeout 240s"
-    assert argv == (start if exists else "cluster create --config -")
+    assert argv == (start if exists else "cluster create --config - --no-rollback")
     assert (spec.start_seconds, arguments["seconds"]) == (240, 360)
     assert (arguments["lock"], arguments["tools_image"]) == (lock, spec.tools_image)
 

@@ -31,9 +31,10 @@ def test_a_creation_that_fails_leaves_nothing(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec, created: int
 ) -> None:
     daemon.k3d_fails_after = created
-    with pytest.raises(runner.CommandError, match="k3d exited with 1"):
+    with pytest.raises(runner.CommandError, match="k3d exited with 1") as failed:
         run(names, spec)
     assert daemon.names == set()
+    assert ('level=fatal msg="cannot listen"' in str(failed.value)) is (created > 0)
 
 
 def test_a_cluster_that_never_gets_ready_is_removed(
