@@ -124,9 +124,10 @@ def _time_to_drain(agent: str, *, server: str) -> int:
     Once the time is over, the others have ended, and the next drain begins anew.
     """
     periods = {
-        finalizers.name(pod): int(period)
-        for pod in finalizers.objects(*_pods_of(agent), server=server)
-        if (period := pod.get("spec", {}).get("terminationGracePeriodSeconds"))
+        node_kubectl.name_of(pod): int(period)
+        for pod in node_kubectl.objects(*_pods_of(agent), server=server)
+        if node_kubectl.is_drained(pod)
+        and (period := pod.get("spec", {}).get("terminationGracePeriodSeconds"))
     }
     slowest = max(periods, key=lambda name: periods[name], default="")
     seconds = periods.get(slowest, 0) + _BEYOND_SECONDS

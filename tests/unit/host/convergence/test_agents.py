@@ -153,7 +153,12 @@ def test_a_drain_waits_for_as_long_as_its_pods_may_take_to_end(
         }
         for period in periods
     ]
-    daemon.kubectl["get pods"] = Answer(json.dumps({"items": pods}))
+    of_daemonset = {
+        "kind": "Pod",
+        "metadata": {"name": "every-node", "ownerReferences": [{"kind": "DaemonSet"}]},
+        "spec": {"terminationGracePeriodSeconds": 1200},
+    }
+    daemon.kubectl["get pods"] = Answer(json.dumps({"items": [*pods, of_daemonset]}))
     run(names, spec_of(names))
     tried, drain = (call.argv for call in daemon.executables.calls if "drain" in call.argv)
     assert f"--timeout={seconds}s" in drain
