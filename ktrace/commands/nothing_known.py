@@ -27,11 +27,9 @@ def error(
     """
     from ktrace.podstart import search
 
-    reason = f"Jaeger has no {of_pod} {pod} (waited {timeout:g} s)"
-    reason += f"; {left_out}" if left_out else ""
+    lacks = f"Jaeger has no {of_pod} {pod} (waited {timeout:g} s)"
     dropped = losses.dropped(jaeger, memory, None)
-    reason += f"; {memory}" if memory and str(memory) else ""
-    reason += f"; {dropped}" if dropped else ""
+    reason = "; ".join(filter(None, (lacks, left_out, str(memory or ""), dropped)))
     if absent := absence.of_stack(jaeger):
         return KtraceError(f"{reason}; {absent}")
     try:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from ktrace.expect.schema import Expectation
 from ktrace.expect.verdict import Verdict
-from ktrace.jaeger import Jaeger, ring
+from ktrace.jaeger import Jaeger, retention, ring
 from runtime_observability.host.memory_loss import Memory
 
 _SECOND = 1_000_000
@@ -35,10 +35,9 @@ def find(jaeger: Jaeger, memory: Memory | None, since: int, now: int) -> Gone | 
         certainty = "are lost" if memory.loss else "may be gone"
         complete = memory.complete_from(began_at, until)
         return Gone(round(complete.timestamp() * _SECOND), f"{certainty}: {why}")
-    oldest = ring.complete_from(jaeger, now)
-    cluster = memory.cluster if memory else None
-    if max(since, round(cluster.timestamp() * _SECOND) if cluster else 0) < oldest:
-        return Gone(oldest, f"may be gone: {ring.why_old(jaeger)}. {ring.CURE_OF_OLD}")
+    if retention.may_lack(jaeger, since, now, memory.cluster if memory else None):
+        told = f"may be gone: {retention.why(jaeger)}. {retention.CURE}"
+        return Gone(retention.complete_from(jaeger, now), told)
     made = memory.since if memory else None
     began = round(made.timestamp() * _SECOND) if made else None
     if not ring.may_lack(jaeger, since, now, began):

@@ -1,4 +1,4 @@
-"""Whether a Jaeger has dropped its oldest traces: for newer ones, or because of their age."""
+"""Whether a Jaeger that keeps its traces in memory has dropped the oldest ones for newer ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from ktrace.jaeger.client import Jaeger
 from ktrace.jaeger.store import MEMORY
 
 _SECOND = 1_000_000
-_HOUR = 3600 * _SECOND
 _ARRIVAL = 10 * _SECOND
 """Longer than an exporter's delay (5 s by default)."""
 FIRST = 60 * _SECOND
@@ -16,7 +15,6 @@ _LEAST = 900
 turns meanwhile misses some."""
 WHY = "Jaeger keeps the newest jaegerMaxTraces traces, and has none that is older"
 CURE = "Raise jaegerMaxTraces"
-CURE_OF_OLD = "Raise traceRetention"
 
 
 def may_lack(jaeger: Jaeger, since: int, now: int, began: int | None = None) -> bool:
@@ -29,16 +27,6 @@ def may_lack(jaeger: Jaeger, since: int, now: int, began: int | None = None) -> 
         return False
     first = 0 if began is None else began + FIRST
     return not _reaches(jaeger, max(since, first) - _ARRIVAL) and _is_large(jaeger, since, now)
-
-
-def complete_from(jaeger: Jaeger, now: int) -> int:
-    """From when on its store has deleted nothing because of its age; 0: it never does."""
-    return 0 if jaeger.store.kept is None else now - jaeger.store.kept * _HOUR
-
-
-def why_old(jaeger: Jaeger) -> str:
-    """Why it lacks what began before ``complete_from``."""
-    return f"Jaeger keeps traces for {jaeger.store.kept} h"
 
 
 def _reaches(jaeger: Jaeger, before: int) -> bool:

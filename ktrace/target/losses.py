@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from ktrace.bundle import session
 from ktrace.clock import time
 from ktrace.errors import UsageError
-from ktrace.jaeger import Jaeger, JaegerError, ring
+from ktrace.jaeger import Jaeger, JaegerError, retention, ring
 from ktrace.target import docker_daemon
 from ktrace.target.target import Target
 from runtime_observability.core.crashes import COLLECTOR
@@ -19,8 +19,7 @@ _SECOND = 1_000_000
 
 
 def memory_of(target: Target, stack: str | None) -> Memory | None:
-    """None where nothing can be missing, and where that is not known: ``stack`` is --stack's
-    value."""
+    """None where nothing is known of what may be missing. ``stack`` is --stack's value."""
     return session.current().memory(lambda: _read(target, stack))
 
 
@@ -49,13 +48,13 @@ def dropped(jaeger: Jaeger, memory: Memory | None, since: datetime | None) -> st
     """
     now = round(time.time() * _SECOND)
     cluster = memory.cluster if memory else None
-    oldest = since if since and cluster is None else cluster and max(since or cluster, cluster)
-    if oldest and round(oldest.timestamp() * _SECOND) < ring.complete_from(jaeger, now):
-        return f"{ring.why_old(jaeger)}: raise traceRetention"
+    first = since or cluster
+    if first and retention.may_lack(jaeger, round(first.timestamp() * _SECOND), now, cluster):
+        return f"{retention.why(jaeger)}: raise traceRetention"
     made = memory.since if memory else None
     began = round(made.timestamp() * _SECOND) if made else None
-    first = None if began is None else began + ring.FIRST
-    begin = first if since is None else round(since.timestamp() * _SECOND)
+    sent = None if began is None else began + ring.FIRST
+    begin = sent if since is None else round(since.timestamp() * _SECOND)
     if begin is None:
         return ""
     try:

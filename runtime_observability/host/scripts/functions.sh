@@ -45,7 +45,7 @@ refuse_to_remove() {
     "after \`pulumi state untaint --all\` if a guard or the network was tainted; then \`pulumi destroy\` if" \
     "that was meant. A resource that was renamed in Pulumi's state is forgotten with \`pulumi state" \
     "delete\`. If this is an older release of the program, run the newer one, which made this stack: it" \
-    "changes back what this one has begun. To have the cluster anew, without its workloads, run \`k3d cluster delete $1\` and then" \
-    "\`pulumi up\`" >&2
+    "changes back what this one has begun. To have the cluster anew, without its workloads, run \`k3d cluster" \
+    "delete $1\` and then \`pulumi up\`" >&2
   exit 1
 }

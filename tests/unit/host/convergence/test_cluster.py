@@ -392,6 +392,7 @@ def test_a_registry_that_was_made_again_is_connected(daemon: FakeDaemon, names: 
     """Before any node pulls an image from it."""
     wanted = spec_of(names, agents=1, registries={"use": ["own:5000"]})
     standing(daemon, names, wanted)
+    daemon.containers[-1].state = "exited"
     own, other = (
         daemon.container(name, labels={"k3d.role": "registry"}, networks=["id-of-bridge"])
         for name in ("k3d-own", "k3d-other")
@@ -399,5 +400,6 @@ def test_a_registry_that_was_made_again_is_connected(daemon: FakeDaemon, names: 
     run(names, wanted)
     assert own.names_of_networks == f"bridge,{names.network}"
     assert other.names_of_networks == "bridge"
+    assert changes(daemon) == ["network connect", "start"]
     run(names, wanted)
     assert changes(daemon).count("network connect") == 1
