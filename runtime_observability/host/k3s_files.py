@@ -27,7 +27,7 @@ def arguments(spec: ClusterSpec) -> list[tuple[str, str]]:
                 with suppress(OSError, AttributeError, ValueError, yaml.YAMLError):
                     for key, value in yaml.safe_load(file.read_text()).items():
                         name = str(key).removesuffix("+")  # which adds to what was read before
-                        found.append((f"--{name}", _joined(value)))
+                        found.extend((f"--{name}", each) for each in _texts(value))
     return found
 
 
@@ -40,6 +40,6 @@ def _files_at(source: str) -> list[Path]:
     return [file for file in files_in(Path(source)) if file.suffix.lower() in (".yaml", ".yml")]
 
 
-def _joined(value: object) -> str:
-    """As k3s reads the values of a flag that is given more than once."""
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+def _texts(value: object) -> list[str]:
+    """A list is a flag that is given more than once."""
+    return list(map(str, value)) if isinstance(value, list) else [str(value)]
