@@ -13,6 +13,8 @@ from runtime_observability.core.settings.node_extras import source_of
 from runtime_observability.host.files import files_in, is_folder
 
 _CONFIG_FILE = "/etc/rancher/k3s/config.yaml"
+_NAMED_BY = ("--config", "K3S_CONFIG_FILE")
+"""What names another one, of some nodes or of all."""
 
 
 def arguments(spec: ClusterSpec) -> list[tuple[str, str]]:
@@ -21,8 +23,10 @@ def arguments(spec: ClusterSpec) -> list[tuple[str, str]]:
     Of a file that cannot be read the rehearsal tells.
     """
     found: list[tuple[str, str]] = []
+    named = [value for setting, value in spec.given if setting in _NAMED_BY]
+    paths = [f"{file}{end}" for file in [_CONFIG_FILE, *named] for end in ("", ".d")]
     for entry in spec.config["volumes"]:
-        for path in (_CONFIG_FILE, f"{_CONFIG_FILE}.d"):
+        for path in paths:
             for file in _files_at(source_of(entry["volume"], path)):
                 with suppress(OSError, AttributeError, ValueError, yaml.YAMLError):
                     for key, value in yaml.safe_load(file.read_text()).items():

@@ -277,6 +277,34 @@ def test_what_a_file_of_k3s_says_that_a_rehearsal_cannot_show_ends_the_up(
     assert len(created(daemon)) == (not said)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"k3sArgs": ["--config=/own/k3s.yaml@server:0"]},
+        {"nodeEnvironment": {"K3S_CONFIG_FILE": "/own/k3s.yaml"}},
+    ],
+)
+@pytest.mark.parametrize("file", ["k3s.yaml", "k3s.yaml.d/more.yaml"])
+def test_a_file_of_k3s_is_read_wherever_it_is(
+    daemon: FakeDaemon,
+    names: Names,
+    start: Callable[[ClusterSpec], int],
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    *,
+    change: dict[str, Any],
+    file: str,
+) -> None:
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text("datastore-endpoint: nats://a.example\n")
+    daemon.node(names, spec="of another configuration")
+    daemon.network(names.network)
+    spec = configuration.spec_of(names, parsed(nodeVolumes=[f"{tmp_path}:/own"], **change))
+    assert start(spec) == 1
+    assert "is not rehearsed: --datastore-endpoint" in capfd.readouterr().err
+    assert created(daemon) == []
+
+
 def test_no_two_clusters_share_the_folder_that_a_file_of_k3s_names(
     daemon: FakeDaemon,
     names: Names,
