@@ -230,6 +230,51 @@ def test_an_agent_that_cannot_be_drained_stays(
 
 
 @pytest.mark.usefixtures("readiness")
+def test_pods_that_a_budget_keeps_are_the_first_to_leave(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    """It allows the first of them, which a try tells, and the next one only once that runs again:
+    pods that nothing makes again would have ended by then."""
+    standing(daemon, names, spec)
+    owned = [{"kind": "DaemonSet"}]
+    pods = [
+        {"metadata": {"name": "web", "namespace": "shop"}},
+        {"metadata": {"name": "log", "namespace": "logs", "ownerReferences": owned}},
+    ]
+    expressions = [
+        {"key": "tier", "operator": "In", "values": ["a", "b"]},
+        {"key": "zone", "operator": "NotIn", "values": ["x"]},
+        {"key": "app", "operator": "Exists"},
+        {"key": "old", "operator": "DoesNotExist"},
+    ]
+    labels = {"matchLabels": {"app": "web", "kind": "b"}}
+    budgets: list[dict[str, Any]] = [
+        {"metadata": {"namespace": namespace}, "spec": rule}
+        for namespace, rule in (
+            ("shop", {"selector": labels}),
+            ("shop", {"selector": {"matchExpressions": expressions}}),
+            ("shop", {"selector": {}}),
+            ("shop", {}),
+            ("logs", {"selector": {"matchLabels": {"app": "log"}}}),
+        )
+    ]
+    daemon.kubectl["get pods"] = Answer(json.dumps({"items": pods}))
+    daemon.kubectl["get poddisruptionbudgets"] = Answer(json.dumps({"items": budgets}))
+    run(names, spec_of(names))
+    _, *drains = (call.argv for call in daemon.executables.calls if "drain" in call.argv)
+    first = ["app=web,kind=b", "tier in (a,b),zone notin (x),app,!old"]
+    assert [drain[-1] for drain in drains[:-1]] == [f"--pod-selector={text}" for text in first]
+    assert drains[-1] == drains[0][:-1]
+
+    standing(daemon, names, spec)
+    daemon.kubectl |= {"drain": Answer(stderr="no\n", code=1), "drain --dry-run=server": Answer()}
+    daemon.executables.calls.clear()
+    with pytest.raises(AgentsError, match="cannot be drained and stays: no"):
+        run(names, spec_of(names))
+    assert changes(daemon) == ["kubectl drain", "kubectl uncordon"]
+
+
+@pytest.mark.usefixtures("readiness")
 @pytest.mark.parametrize("state", ["running", "exited"])
 def test_an_agent_that_a_person_has_cordoned_stays_so_where_it_cannot_be_removed(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec, state: str
