@@ -28,6 +28,13 @@ def seconds_since_start(node: str) -> float:
     return (until - life.started).total_seconds()
 
 
+def seconds_until_start(node: str) -> float:
+    """How long after it was made a node was started for the last time; 0 where Docker does not
+    tell. One that was started again, as with the machine, has run before."""
+    life = lives.read(node).get(node)
+    return (life.started - life.created).total_seconds() if life else 0
+
+
 def revive(found: Iterable[Owned], network: str) -> bool:
     """Lets paused nodes go on and connects those to ``network`` that are not on it. Returns
     whether there was one, which may have another state now.
