@@ -9,7 +9,7 @@ from typing import Any
 
 from runtime_observability.core import compatibility, stores
 from runtime_observability.core.problem import Problem
-from runtime_observability.core.settings import contrib, node_names, without_jaeger
+from runtime_observability.core.settings import contrib, node_names, pod_ranges, without_jaeger
 from runtime_observability.core.settings.exporter_rules import refuse_unfit_exporters
 from runtime_observability.core.settings.k3s_arguments import (
     NO_NETWORK_PLUGIN,
@@ -68,6 +68,7 @@ def refuse_broken_rules(settings: Settings) -> list[Problem]:
     return [
         *_refuse_arguments_for_no_node(settings),
         *node_names.refuse(settings),
+        *pod_ranges.refuse(settings),
         *_refuse_a_secret_owner(settings),
         *_refuse_a_shared_data_folder(settings),
         *_refuse_a_shared_kubelet_folder(settings),
