@@ -243,9 +243,11 @@ class Convergence:
 
     def wait_or_restart(self, present: Sequence[str]) -> None:
         """Waits for nodes that run. One that was not given up before, as it might still start, and
-        has not reported or joined by then, does not do so by itself: it restarts."""
+        has not reported or joined by then, does not do so by itself: it restarts. Kubernetes calls
+        one ready for 50 s after its kubelet has ended."""
+        new = [name for name in present if not self.has_started(name)]
         try:
-            self.wait(present, NodeWatch(present))
+            self.wait(present, NodeWatch(present), nodes.starts(new))
         except runner.CommandError as error:
             reasons = self.reasons_to_restart(present, lambda _: True)
             if not reasons or isinstance(error, k3d.CurableError):
