@@ -44,6 +44,7 @@ from runtime_observability.core.component import COMPONENTS
 from runtime_observability.host import api_server
 from runtime_observability.host.api_server import ApiServer
 from runtime_observability.host.files import write_private
+from runtime_observability.host.http import httpx
 from runtime_observability.host.runner import CommandError
 
 FAILURES = (
@@ -54,6 +55,8 @@ FAILURES = (
     OSError,
 )
 """What ends the probe with one line."""
+_NO_ANSWER = "the API server, which was ready, does not answer the probe"
+_AGAIN = "Run `pulumi up` again, which starts its node or tells why that ends"
 _OF_ANOTHER_JAEGER = (
     "the stack has no Jaeger of its own: the probe asks the one at {}. See whether an exporter "
     "leads there, or name another with `pulumi config set queryUrl URL`; without queryUrl the "
@@ -173,6 +176,8 @@ def main() -> int:
         write_private(Path(request.report), json.dumps(saved, indent=2))
     except FAILURES as error:
         told = str(error) if isinstance(error, ProbeError) else clean(api_server.reason(error))
+        if isinstance(error, httpx.HTTPError):
+            told = f"{_NO_ANSWER}: {told}. {_AGAIN}"
         print(f"error: {told}", file=sys.stderr)
         if isinstance(error, SilenceError):
             broken = broken_hops(request, api, error.components, error.node)

@@ -28,7 +28,10 @@ _DRAIN = (
     "an agent with persistent volumes of its own stays"
 )
 _RESTART = "will restart one after the other"
-_KEEPS = "; every object stays, and containers restart once (with restartPolicy Never they end)"
+_KEEPS = (
+    "; every object stays, and containers restart once (with restartPolicy Never they end) and "
+    "lose what is in an emptyDir in memory or a hostPath below /run"
+)
 _UNDONE = "the last run ended before that"
 
 

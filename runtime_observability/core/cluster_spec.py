@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # its library takes longer to load than everything else here
     from runtime_observability.core.settings.model import Settings
 
 _LOOPBACK = {"localhost", "127.0.0.1"}
-_DATASTORES = ("--datastore-endpoint", "K3S_DATASTORE_ENDPOINT")
+DATASTORES = ("--datastore-endpoint", "K3S_DATASTORE_ENDPOINT")
 _IN_THE_NODE = ("", "sqlite")
 """k3s' datastores that are files of the node, by what is before ``:`` (kine pkg/endpoint)."""
 _EVERYWHERE = ["server:*", "agent:*"]
@@ -125,7 +125,7 @@ def outside_datastore(given: Iterable[tuple[str, str]]) -> str:
         (
             setting
             for setting, value in given
-            if setting in _DATASTORES and value.partition(":")[0] not in _IN_THE_NODE
+            if setting in DATASTORES and value.partition(":")[0] not in _IN_THE_NODE
         ),
         "",
     )

@@ -8,16 +8,33 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from runtime_observability.core import transition
-from runtime_observability.core.cluster_spec import ClusterSpec, Port, outside_datastore, published
+from runtime_observability.core.cluster_spec import (
+    DATASTORES,
+    ClusterSpec,
+    Port,
+    outside_datastore,
+    published,
+)
 from runtime_observability.core.naming import Names
-from runtime_observability.core.settings.node_extras import DATA_FOLDER, has_workloads
+from runtime_observability.core.settings.node_extras import (
+    DATA_FOLDER,
+    KUBELET_FOLDER,
+    OF_ONE_KUBELET,
+    WORKLOADS,
+    of_the_cluster,
+    overlaps,
+    source_of,
+)
 
+_SQLITE = "sqlite://"
 _RANGES = ("--cluster-cidr", "--service-cidr")
 _OF_NODES = ("k3sArgs", "nodeEnvironment", "nodeVolumes")
 """The settings with which a user changes nodes as Kubernetes knows them."""
 _DATA_FOLDERS = ("--data-dir", "K3S_DATA_DIR")
-_STATIC_PODS = "pod-manifest-path"
-"""The kubelet's argument for another folder of static pods."""
+_STATIC_PODS, _KUBELET_FOLDER = "pod-manifest-path", "root-dir"
+"""The kubelet's arguments for other folders of static pods, and of its own."""
+_LOGS = "/var/log/pods"
+"""Where a kubelet removes the logs of all pods that are not its own."""
 
 
 def not_shown(
@@ -31,8 +48,10 @@ def not_shown(
     ``subnets`` are those of the stack's network, on which the rehearsal is not; ``in_files`` are
     the arguments that k3s reads from files of the user's.
     """
+    in_files = list(in_files)
     given = [*spec.given, *in_files]
-    if setting := outside_datastore(given):
+    yield from _shared_data_folders(spec, in_files)
+    if setting := outside_datastore(given) or _datastore_in_a_volume(spec, given):
         yield (
             f"is not rehearsed: {setting} keeps the cluster in a datastore outside of its nodes, "
             "where the rehearsal would begin one, and k3s lets no cluster with another token into "
@@ -57,11 +76,48 @@ def _overlap(text: str, subnet: IPv4Network) -> bool:
         return False
 
 
-def with_workloads(spec: ClusterSpec) -> list[str]:
-    """The nodes' volumes in which k3s or the kubelet would find manifests of the user's."""
-    return [
-        entry["volume"] for entry in spec.config["volumes"] if _has_workloads(entry["volume"], spec)
+def _shared_data_folders(spec: ClusterSpec, in_files: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Of a folder that an argument or a variable names, the settings' rules tell."""
+    for folder in (value for name, value in in_files if name in _DATA_FOLDERS):
+        for volume in _volumes(spec):
+            if why := of_the_cluster(volume, folder):
+                yield f"is not rehearsed: {volume} would be the rehearsal's, too, and {why}"
+
+
+def _datastore_in_a_volume(spec: ClusterSpec, given: Iterable[tuple[str, str]]) -> str:
+    """The setting that keeps the cluster in a file of this machine; empty: none."""
+    return next(
+        (
+            setting
+            for setting, value in given
+            if setting in DATASTORES and value.startswith(_SQLITE)
+            for volume in _volumes(spec)
+            if source_of(volume, value.removeprefix(_SQLITE).partition("?")[0])
+        ),
+        "",
+    )
+
+
+def _volumes(spec: ClusterSpec) -> list[str]:
+    return [entry["volume"] for entry in spec.config["volumes"]]
+
+
+def kept_apart(spec: ClusterSpec, in_files: Iterable[tuple[str, str]] = ()) -> list[str]:
+    """The nodes' volumes that no rehearsal shares with the standing cluster: k3s or the kubelet
+    would find manifests of the user's there, or the kubelet would remove what is of the cluster's
+    pods. ``in_files`` as above."""
+    given = [*spec.given, *in_files]
+    arguments = [value.partition("=") for name, value in given if name == "--kubelet-arg"]
+    of_kubelet = [(flag.lstrip("-").replace("_", "-"), path) for flag, _, path in arguments]
+    data = [value for name, value in given if name in _DATA_FOLDERS] or [DATA_FOLDER]
+    own = [path for flag, path in of_kubelet if flag == _KUBELET_FOLDER]
+    folders = [
+        _LOGS,
+        *(path for flag, path in of_kubelet if flag == _STATIC_PODS),
+        *(f"{folder}/{part}" for folder in data for part in WORKLOADS),
+        *(f"{folder}/{part}" for folder in [KUBELET_FOLDER, *own] for part in OF_ONE_KUBELET),
     ]
+    return [volume for volume in _volumes(spec) if overlaps(volume, folders)]
 
 
 def configuration(
@@ -76,10 +132,10 @@ def configuration(
     their own, as the standing nodes read theirs when they restart; they publish no port but
     ``new_ports``, which the stack does not hold yet, and the API server, else on a free one, and
     have a network of their own, on which no span reaches the collector. In the place of volumes
-    with manifests they have their ``stand_ins``, or nothing: a workload of the user's would run
-    twice on the same data.
+    that are ``kept_apart`` they have their ``stand_ins``, or nothing: a workload of the user's
+    would run twice on the same data, and one that runs would lose its own.
     """
-    empty = dict.fromkeys(with_workloads(spec), "") | {**(stand_ins or {})}
+    empty = dict.fromkeys(kept_apart(spec), "") | {**(stand_ins or {})}
     config = copy.deepcopy(spec.config)
     rehearsed = _rehearsed(spec)
 
@@ -110,13 +166,6 @@ def configuration(
     config["options"]["k3s"]["extraArgs"] = arguments
     config["options"]["k3d"]["timeout"] = f"{120 + 60 * (servers + agents)}s"
     return config
-
-
-def _has_workloads(volume: str, spec: ClusterSpec) -> bool:
-    folders = [value for name, value in spec.given if name in _DATA_FOLDERS] or [DATA_FOLDER]
-    arguments = [value.partition("=") for name, value in spec.given if name == "--kubelet-arg"]
-    static_pods = [path for flag, _, path in arguments if flag.lstrip("-") == _STATIC_PODS]
-    return any(has_workloads(volume, folder, static_pods) for folder in folders)
 
 
 def _with_own_names(text: str, names: Names) -> str:

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
 from runtime_observability.host import node_kubectl, runner
 
-_HOSTNAME = "kubernetes.io/hostname"
+_OPERATORS: Mapping[str, Callable[[str | None, list[str]], bool]] = {
+    "In": lambda value, values: value in values,
+    "NotIn": lambda value, values: value not in values,
+    "Exists": lambda value, _: value is not None,
+    "DoesNotExist": lambda value, _: value is None,
+    "Gt": lambda value, values: _is_less(values[0], value),
+    "Lt": lambda value, values: _is_less(value, values[0]),
+}
+"""Of a rule in a node affinity: whether a node's label, which may be missing, meets it."""
 
 
 def lost_with(agent: str, *, server: str) -> list[str]:
     """Persistent volumes that no other node has, as those of k3s' own StorageClass, local-path, and
-    those with a hostPath that a pod on the agent has: they are of no node, and their data is there.
+    those in the node that a pod on the agent has: other nodes may have them, too, as those with a
+    hostPath, and the data is where the pod is.
 
     Raises AgentsError where that cannot be asked.
     """
@@ -26,14 +35,19 @@ def lost_with(agent: str, *, server: str) -> list[str]:
         return items
 
     volumes = listed("persistentvolumes")
+    labels: dict[str, Mapping[str, str]] = {}
+    if any("nodeAffinity" in volume["spec"] for volume in volumes):
+        nodes = [node["metadata"] for node in listed("nodes")]
+        labels = {node["name"]: node.get("labels", {}) for node in nodes}
     claims: set[tuple[str, str]] = set()
-    if any("hostPath" in volume["spec"] for volume in volumes):
+    if any(map(_path, volumes)):
         of_agent = ("pods", "--all-namespaces", f"--field-selector=spec.nodeName={agent}")
         claims = set(_claims(listed(*of_agent)))
     here = [
         volume
         for volume in volumes
-        if _is_on(agent, volume) or (_claim(volume) in claims and _is_in_the_node(agent, volume))
+        if _is_on(agent, volume, labels)
+        or (_claim(volume) in claims and _is_in_the_node(agent, volume))
     ]
     return list(map(_told, here))
 
@@ -51,26 +65,60 @@ def _claim(volume: Mapping[str, Any]) -> tuple[str, str] | None:
     return (claim["namespace"], claim["name"]) if claim else None
 
 
+def _path(volume: Mapping[str, Any]) -> str:
+    """Where in its node a volume is; empty: it is in none."""
+    spec = volume["spec"]
+    return str((spec.get("hostPath") or spec.get("local") or {}).get("path", ""))
+
+
 def _is_in_the_node(agent: str, volume: Mapping[str, Any]) -> bool:
-    """Whether a volume has a hostPath that is not in a folder of the machine, as of nodeVolumes."""
-    if not (path := volume["spec"].get("hostPath", {}).get("path")):
+    """Whether a volume is in its node and not in a folder of the machine, as of nodeVolumes."""
+    if not (path := _path(volume)):
         return False
     inspected = runner.run(["docker", "inspect", "--format", "{{json .Mounts}}", agent]).checked()
     folders = [each["Destination"] for each in json.loads(inspected) if each["Type"] == "bind"]
     return not any(PurePosixPath(path).is_relative_to(folder) for folder in folders)
 
 
-def _is_on(agent: str, volume: Mapping[str, Any]) -> bool:
-    """Whether each term of its node affinity, of which one has to hold, names that node alone."""
+def _is_on(agent: str, volume: Mapping[str, Any], labels: Mapping[str, Mapping[str, str]]) -> bool:
+    """Whether the agent alone meets its node affinity; ``labels`` are those of all nodes.
+
+    Drivers have labels of their own for a node, as topology.topolvm.io/node.
+    """
     required = volume["spec"].get("nodeAffinity", {}).get("required", {})
-    terms = [term.get("matchExpressions", ()) for term in required.get("nodeSelectorTerms", ())]
-    return bool(terms) and all(
-        any(
-            rule["key"] == _HOSTNAME and rule["operator"] == "In" and rule["values"] == [agent]
-            for rule in term
+    terms = required.get("nodeSelectorTerms", ())
+    others = (node for node in labels if node != agent)
+    return _is_met(terms, agent, labels.get(agent)) and not any(
+        _is_met(terms, node, labels[node]) for node in others
+    )
+
+
+def _is_met(
+    terms: Iterable[Mapping[str, Any]], node: str, labels: Mapping[str, str] | None
+) -> bool:
+    """Whether one of the terms holds for a node. ``labels`` are None where Kubernetes has it no
+    more: each label is taken for its name then, as of a driver's."""
+
+    def holds(rule: Mapping[str, Any], value: str | None) -> bool:
+        return _OPERATORS[rule["operator"]](value, rule.get("values", []))
+
+    return any(
+        (term.get("matchExpressions") or term.get("matchFields"))
+        and all(
+            holds(rule, node if labels is None else labels.get(rule["key"]))
+            for rule in term.get("matchExpressions", ())
         )
+        and all(holds(rule, node) for rule in term.get("matchFields", ()))  # metadata.name alone
         for term in terms
     )
+
+
+def _is_less(one: str | None, other: str | None) -> bool:
+    """Kubernetes compares whole numbers alone."""
+    try:
+        return int(one or "") < int(other or "")
+    except ValueError:
+        return False
 
 
 def _told(volume: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.host import (
     agent_volumes,
     cordon,
+    disruption_budgets,
     finalizers,
     node_kubectl,
     progress,
@@ -102,14 +103,19 @@ def refuse_to_remove(agent: str, *, server: str, drain: bool) -> None:
 
 
 def remove(agent: str, *, server: str, drain: bool, cordons: bool) -> None:
-    """Removes an agent from Kubernetes and from Docker; with ``drain``, its pods have left before.
+    """Removes an agent from Kubernetes and from Docker; with ``drain``, its pods have left before,
+    first those that a PodDisruptionBudget may keep: it allows one after the other, and another one
+    only where that runs again elsewhere. The others have not ended if it does not.
 
     Raises AgentsError when that is not possible. The agent is still there then, and with
     ``cordons``, where the drain alone has kept pods away, they come again.
     """
     try:
         if drain:
-            _drain(agent, server=server, seconds=_time_to_drain(agent, server=server))
+            seconds = _time_to_drain(agent, server=server)
+            for selector in disruption_budgets.selectors(*_pods_of(agent), server=server):
+                _drain(agent, f"--pod-selector={selector}", server=server, seconds=seconds)
+            _drain(agent, server=server, seconds=seconds)
         forget([agent], server=server)
     except AgentsError:
         if cordons:
@@ -146,8 +152,8 @@ def _drain(agent: str, *options: str, server: str, seconds: int = _DRAIN_SECONDS
         reasons = [*_reasons(drained), *finalizers.keeping(*_pods_of(agent), server=server)]
         pods = "that pod" if len(_reasons(drained)) == 1 else "these pods"
         raise AgentsError(
-            f"{agent} cannot be drained and stays: {'; '.join(reasons)}. Free it of {pods}, or "
-            "keep as many agents, then run `pulumi up` again"
+            f"{agent} cannot be drained and stays: {'; '.join(reasons).rstrip('.')}. Free it of "
+            f"{pods}, or keep as many agents, then run `pulumi up` again"
         )
 
 

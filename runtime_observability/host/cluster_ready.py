@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from runtime_observability.core.cluster_spec import ClusterSpec
+from runtime_observability.core.settings.k3s_arguments import NO_NETWORK_PLUGIN
 from runtime_observability.core.transition import named_by_docker
-from runtime_observability.host import api_server
+from runtime_observability.host import api_server, k3s_files
 from runtime_observability.host.api_server import ApiServer
 from runtime_observability.host.k3d import NodeWatch
 from runtime_observability.host.progress import log
@@ -19,6 +20,8 @@ from runtime_observability.host.progress import log
 _STALLED_SECONDS = 120
 """A cluster in which nothing new was seen for this long does not become ready."""
 _REPORT_SECONDS = 15
+_NO_PLUGIN = tuple(NO_NETWORK_PLUGIN.split("="))
+"""As k3s' own configuration file may say it."""
 _NO_NETWORK_PLUGIN = "cni plugin not initialized"
 """In the kubelet's message for a node that lacks nothing but a CNI (containerd internal/cri)."""
 
@@ -44,7 +47,8 @@ class ReadyCluster:
         restarted: Mapping[str, float] | None = None,
     ) -> ReadyCluster:
         """``nodes`` of a cluster of ``spec``."""
-        return cls(nodes, spec.has_network_plugin, named_by_docker(spec.config), restarted or {})
+        has_plugin = spec.has_network_plugin and _NO_PLUGIN not in k3s_files.arguments(spec)
+        return cls(nodes, has_plugin, named_by_docker(spec.config), restarted or {})
 
 
 def wait(kubeconfig: Path, wanted: ReadyCluster, watch: NodeWatch) -> float:

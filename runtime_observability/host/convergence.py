@@ -87,7 +87,7 @@ class Convergence:
         if self.record.never_complete and self.may_be_in_use(found):
             log(
                 f"cluster {self.names.cluster}: the run that began it was interrupted, but it has "
-                "run for long enough to be in use"
+                "existed for long enough to be in use"
             )
             self.record = replace(self.record, never_complete=False)
         decision = decide(
@@ -146,8 +146,14 @@ class Convergence:
         return [*nodes.owned, *tools]
 
     def may_be_in_use(self, found: Sequence[Owned]) -> bool:
-        """Whether a server has run for longer than a start takes, though no run saw it ready."""
-        return any(self.has_started(node.name) for node in found if node.role == "server")
+        """Whether a server has run for longer than a start takes, though no run saw it ready, or
+        may have before it was started again."""
+        return any(
+            self.has_started(node.name)
+            or nodes.seconds_until_start(node.name) > self.spec.start_seconds
+            for node in found
+            if node.role == "server"
+        )
 
     def has_started(self, node: str) -> bool:
         """Whether the node has run for longer than a start takes."""
@@ -237,9 +243,11 @@ class Convergence:
 
     def wait_or_restart(self, present: Sequence[str]) -> None:
         """Waits for nodes that run. One that was not given up before, as it might still start, and
-        has not reported or joined by then, does not do so by itself: it restarts."""
+        has not reported or joined by then, does not do so by itself: it restarts. Kubernetes calls
+        one ready for 50 s after its kubelet has ended."""
+        new = [name for name in present if not self.has_started(name)]
         try:
-            self.wait(present, NodeWatch(present))
+            self.wait(present, NodeWatch(present), nodes.starts(new))
         except runner.CommandError as error:
             reasons = self.reasons_to_restart(present, lambda _: True)
             if not reasons or isinstance(error, k3d.CurableError):

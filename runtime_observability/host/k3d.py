@@ -26,9 +26,12 @@ _ERROR_PATTERNS = (
     re.compile(r"Incorrect Usage|flag provided but not defined|^Error(?! from server )[: ]"),
     # A component that exited (k3s pkg/signals/signals.go since 1.34, other wordings before).
     re.compile(r"Shutdown request received: .|\b[\w-]+ exited: "),
+    # A kubelet that may not join (kubernetes pkg/kubelet/kubelet_node_status.go).
+    re.compile(r"^E\d{4} .*\"Unable to register node with API server"),
     # Except the 503 answers that every boot logs as errors (k3s pkg/util/apierrors.go).
     re.compile(r"(?<!-)level=error (?!msg=\"Sending HTTP/)"),  # --log-level=error is none
-    re.compile(r"^E\d{4} "),
+    # Except of that entrypoint's kubectl, which knows no API server before k3s runs.
+    re.compile(r"^E\d{4} (?!.*\b(localhost|127\.0\.0\.1):8080\b)"),
 )
 """Error lines in a node's log, those that best explain a failure first."""
 _CONTAINERD_LOG = "/var/lib/rancher/k3s/agent/containerd/containerd.log"

@@ -13,6 +13,8 @@ from runtime_observability.core.settings.node_extras import source_of
 from runtime_observability.host.files import files_in, is_folder
 
 _CONFIG_FILE = "/etc/rancher/k3s/config.yaml"
+_NAMED_BY = ("--config", "K3S_CONFIG_FILE")
+"""What names another one, of some nodes or of all."""
 
 
 def arguments(spec: ClusterSpec) -> list[tuple[str, str]]:
@@ -21,13 +23,15 @@ def arguments(spec: ClusterSpec) -> list[tuple[str, str]]:
     Of a file that cannot be read the rehearsal tells.
     """
     found: list[tuple[str, str]] = []
+    named = [value for setting, value in spec.given if setting in _NAMED_BY]
+    paths = [f"{file}{end}" for file in [_CONFIG_FILE, *named] for end in ("", ".d")]
     for entry in spec.config["volumes"]:
-        for path in (_CONFIG_FILE, f"{_CONFIG_FILE}.d"):
+        for path in paths:
             for file in _files_at(source_of(entry["volume"], path)):
                 with suppress(OSError, AttributeError, ValueError, yaml.YAMLError):
                     for key, value in yaml.safe_load(file.read_text()).items():
                         name = str(key).removesuffix("+")  # which adds to what was read before
-                        found.append((f"--{name}", _joined(value)))
+                        found.extend((f"--{name}", each) for each in _texts(value))
     return found
 
 
@@ -40,6 +44,6 @@ def _files_at(source: str) -> list[Path]:
     return [file for file in files_in(Path(source)) if file.suffix.lower() in (".yaml", ".yml")]
 
 
-def _joined(value: object) -> str:
-    """As k3s reads the values of a flag that is given more than once."""
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+def _texts(value: object) -> list[str]:
+    """A list is a flag that is given more than once."""
+    return list(map(str, value)) if isinstance(value, list) else [str(value)]

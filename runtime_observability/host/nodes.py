@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -26,6 +26,19 @@ def seconds_since_start(node: str) -> float:
         return 0
     until = docker.now() if life.runs or life.ended is None else life.ended
     return (until - life.started).total_seconds()
+
+
+def seconds_until_start(node: str) -> float:
+    """How long after it was made a node was started for the last time; 0 where Docker does not
+    tell. One that was started again, as with the machine, has run before."""
+    life = lives.read(node).get(node)
+    return (life.started - life.created).total_seconds() if life else 0
+
+
+def starts(names: Sequence[str]) -> dict[str, float]:
+    """When nodes were started for the last time, in Unix seconds by the clock of their reports."""
+    known = lives.read(*names) if names else {}
+    return {name: life.started.timestamp() for name, life in known.items()}
 
 
 def revive(found: Iterable[Owned], network: str) -> bool:

@@ -124,14 +124,14 @@ def rehearse(
 
 
 def _stand_ins(spec: ClusterSpec, folder: Path) -> dict[str, str]:
-    """Makes an empty file or folder below ``folder`` for each of the nodes' volumes with manifests,
-    and returns what is mounted for each.
+    """Makes an empty file or folder below ``folder`` for each of the nodes' volumes that are kept
+    apart, and returns what is mounted for each; empty: nothing.
 
     k3s writes manifests of its own and makes the folders for them, which the mode and the kind of a
     volume can prevent. A folder that it may write into is as good as the node's own.
     """
     made: dict[str, str] = {}
-    for number, volume in enumerate(rehearsal.with_workloads(spec)):
+    for number, volume in enumerate(rehearsal.kept_apart(spec, k3s_files.arguments(spec))):
         source, rest = split_node_volume(volume)
         empty = folder / str(number)
         if not is_folder(source):
@@ -139,6 +139,7 @@ def _stand_ins(spec: ClusterSpec, folder: Path) -> dict[str, str]:
         elif is_read_only(volume):
             empty.mkdir(mode=0o700, parents=True)
         else:
+            made[volume] = ""
             continue
         made[volume] = f"{empty}:{rest}"
     return made

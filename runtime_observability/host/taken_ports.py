@@ -11,6 +11,9 @@ from runtime_observability.core.wanted import Wanted
 from runtime_observability.host import ports
 from runtime_observability.host.docker import Owned
 
+_RESTARTING = "restarting"
+"""What Docker calls a container that ended and that it starts again after a pause."""
+
 
 def refuse(names: Names, wanted: Wanted, containers: Sequence[Owned]) -> list[Problem]:
     """``containers`` are all that Docker has; those of the stack itself hold what they want."""
@@ -31,6 +34,10 @@ def _refuse(
     holders = {
         port: container for container in containers for port in container.host_ports(protocol)
     }
+    own_restarts = any(
+        container.owner == names.owner and container.state == _RESTARTING
+        for container in containers
+    )
     problems = []
     for key, port in ports_by_key.items():
         holder = holders.get(port)
@@ -39,6 +46,8 @@ def _refuse(
         if holder is None and ports.is_free(port, protocol):
             continue
         if holder is None and ports.is_published_by_docker(port, protocol):
+            if own_restarts:  # it has run for a moment since Docker was asked
+                continue
             problems.append(_left_to_docker(key, port))
             continue
         who = f"container {holder.whose}" if holder else "another program on this machine"

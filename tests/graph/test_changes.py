@@ -832,7 +832,8 @@ def standing(digest: str = "", **settings: Any) -> Observation:
             {"nodeSamplingPerMillion": 1000},
             [
                 "cluster traced-dev: its nodes will restart one after the other; every object "
-                "stays, and containers restart once (with restartPolicy Never they end): "
+                "stays, and containers restart once (with restartPolicy Never they end) and lose "
+                "what is in an emptyDir in memory or a hostPath below /run: "
                 "nodeSamplingPerMillion: 1000000 → 1000"
             ],
         ),
@@ -873,7 +874,8 @@ def test_a_record_that_somebody_edited_is_made_again_and_nothing_said_of_a_repla
             [
                 "cluster traced-dev: k3d-traced-dev-server-0, k3d-traced-dev-agent-0 will restart "
                 "one after the other; every object stays, and containers restart once (with "
-                "restartPolicy Never they end): the last run ended before that"
+                "restartPolicy Never they end) and lose what is in an emptyDir in memory or a "
+                "hostPath below /run: the last run ended before that"
             ],
         ),
         (
@@ -890,7 +892,8 @@ def test_a_record_that_somebody_edited_is_made_again_and_nothing_said_of_a_repla
             {"nodeSamplingPerMillion": 1000},
             [
                 "cluster traced-dev: k3d-traced-dev-agent-1 will restart; every object stays, and "
-                "containers restart once (with restartPolicy Never they end): "
+                "containers restart once (with restartPolicy Never they end) and lose what is in "
+                "an emptyDir in memory or a hostPath below /run: "
                 "nodeSamplingPerMillion: 1000000 → 1000"
             ],
         ),

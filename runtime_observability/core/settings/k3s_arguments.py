@@ -18,6 +18,10 @@ _RESERVED_SETTINGS = {
         "set apiserverSamplingPerMillion instead",
     ),
     ("kubelet-arg", "config"): ("the stack sets the kubelet's file", "pass single kubelet flags"),
+    ("kubelet-arg", "hostname-override"): (
+        "no node joins under a name that its certificate does not have",
+        "name it with --node-name=NAME@server:0",
+    ),
 }
 """What may not be passed to a component, by k3s' flag and the component's: reason and cure."""
 

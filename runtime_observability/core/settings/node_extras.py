@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from posixpath import normpath
 
@@ -38,8 +38,12 @@ _TLS = "server/tls"
 _OF_THE_CLUSTER = ("server/db", _TLS, "server/cred", "agent/containerd")
 """Below it: what a node must have for itself. k3s' documentation has uses for what is beside it,
 such as images, manifests and storage, and for files of one's own authority in ``_TLS``."""
-_WORKLOADS = ("server/manifests", "agent/pod-manifests")
+WORKLOADS = ("server/manifests", "agent/pod-manifests")
 """Below it: what k3s and the kubelet make objects and pods of."""
+KUBELET_FOLDER = "/var/lib/kubelet"
+"""Where a kubelet keeps its pods, unless root-dir says otherwise."""
+OF_ONE_KUBELET = ("pods", "device-plugins", "plugins_registry")
+"""Below it: where a kubelet removes what is of no pod of its own, and has its sockets."""
 REGISTRIES_FILE = "/etc/rancher/k3s/registries.yaml"
 """Where k3s reads them, and k3d writes them (k3d v5.9.0 pkg/client/cluster.go)."""
 PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"})
@@ -130,14 +134,14 @@ def of_the_cluster(volume: str, data_folder: str) -> str:
     return ""
 
 
-def has_workloads(volume: str, data_folder: str, manifests: Collection[str] = ()) -> bool:
-    """Whether a node with ``volume`` starts what the user put there, where k3s keeps the cluster
-    in ``data_folder`` and the kubelet looks for pods in ``manifests`` too."""
+def overlaps(volume: str, folders: Iterable[str]) -> bool:
+    """Whether a node with ``volume`` has what is in it in one of its ``folders``."""
     match = _VOLUME.fullmatch(volume)
-    folders = [PurePosixPath(data_folder) / part for part in _WORKLOADS]
-    folders += map(PurePosixPath, manifests)
     target = _target(match) if match else PurePosixPath()
-    return any(target.is_relative_to(path) or path.is_relative_to(target) for path in folders)
+    return any(
+        target.is_relative_to(folder) or PurePosixPath(folder).is_relative_to(target)
+        for folder in folders
+    )
 
 
 def is_read_only(volume: str) -> bool:

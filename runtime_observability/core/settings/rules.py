@@ -9,7 +9,7 @@ from typing import Any
 
 from runtime_observability.core import compatibility, stores
 from runtime_observability.core.problem import Problem
-from runtime_observability.core.settings import contrib, node_names, without_jaeger
+from runtime_observability.core.settings import contrib, node_names, pod_ranges, without_jaeger
 from runtime_observability.core.settings.exporter_rules import refuse_unfit_exporters
 from runtime_observability.core.settings.k3s_arguments import (
     NO_NETWORK_PLUGIN,
@@ -22,7 +22,11 @@ from runtime_observability.core.settings.model import (
     Settings,
     published_key,
 )
-from runtime_observability.core.settings.node_extras import has_registries, of_the_cluster
+from runtime_observability.core.settings.node_extras import (
+    has_registries,
+    of_the_cluster,
+    overlaps,
+)
 from runtime_observability.core.settings.open_search_rules import refuse_an_unfit_open_search
 from runtime_observability.core.settings.release_rules import refuse_unpublished
 from runtime_observability.core.settings.store_rules import refuse_an_unfit_cluster
@@ -64,8 +68,10 @@ def refuse_broken_rules(settings: Settings) -> list[Problem]:
     return [
         *_refuse_arguments_for_no_node(settings),
         *node_names.refuse(settings),
+        *pod_ranges.refuse(settings),
         *_refuse_a_secret_owner(settings),
         *_refuse_a_shared_data_folder(settings),
+        *_refuse_a_shared_kubelet_folder(settings),
         *_refuse_two_registries_files(settings),
         *_refuse_untraceable_etcd(settings),
         *_refuse_a_probe_without_network(settings),
@@ -126,6 +132,25 @@ def _refuse_a_shared_data_folder(settings: Settings) -> list[Problem]:
         for number, volume in enumerate(settings.node_volumes)
         for folder in dict.fromkeys(folders)
         if (why := of_the_cluster(volume, folder))
+    ]
+
+
+def _refuse_a_shared_kubelet_folder(settings: Settings) -> list[Problem]:
+    """Of its root-dir; for the default one the volume alone is refused."""
+    flag = "--kubelet-arg=root-dir="
+    arguments = [split_k3s_argument(argument)[0] for argument in settings.k3s_args]
+    folders = [f"{text.removeprefix(flag)}/pods" for text in arguments if text.startswith(flag)]
+    nodes = settings.servers + settings.agents
+    return [
+        Problem(
+            f"nodeVolumes.{number}",
+            f"{json.dumps(volume)} cannot be used with {nodes} nodes",
+            f"a kubelet removes what is of no pod of its own from {folder}, and each node has it",
+            "choose another TARGET",
+        )
+        for number, volume in enumerate(settings.node_volumes)
+        for folder in folders
+        if nodes > 1 and overlaps(volume, [folder])
     ]
 
 

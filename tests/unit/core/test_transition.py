@@ -276,24 +276,33 @@ def test_where_a_folder_is_mounted_stays() -> None:
         ("/own", {"k3sArgs": ["--kubelet-arg=pod-manifest-path=/own/pods@server:*"]}, True),
         ("/own", {"k3sArgs": ["--kubelet-arg=--pod-manifest-path=/own@server:*"]}, True),
         ("/own", {}, False),
+        ("/own", {"k3sArgs": ["--kubelet-arg=root-dir=/own@server:*"]}, True),
+        ("/own/pods", {"k3sArgs": ["--kubelet-arg=--root_dir=/own@server:*"]}, True),
+        ("/own/other", {"k3sArgs": ["--kubelet-arg=root-dir=/own@server:*"]}, False),
+        ("/var/lib/kubelet/device-plugins", {}, True),
+        ("/var/lib/kubelet/config.json", {}, False),
+        ("/var/log", {}, True),
+        ("/var/log/pods", {}, True),
+        ("/var/log/audit", {}, False),
     ],
 )
-def test_no_workload_of_the_users_runs_in_a_rehearsal(
+def test_a_rehearsal_shares_no_workload_with_the_standing_cluster(
     target: str, settings: dict[str, Any], left_out: bool
 ) -> None:
-    """It would write into the data of the one that runs in the standing cluster."""
+    """One of the user's would write into the data of the one that runs, and a kubelet would remove
+    the data and the logs of pods that are not its own."""
     spec = spec_of(nodeVolumes=[f"files:{target}"], **settings)
     own = f"{PROJECT / 'files'}:{target}"
     assert own in transition.of_node(spec.config, "volume", "server", 0)
     rehearsed = transition.of_node(rehearsal.configuration(spec, NAMES), "volume", "server", 0)
     assert (own not in rehearsed) is left_out
     assert rehearsed, "the stack's own files are mounted in any case"
-    assert rehearsal.with_workloads(spec) == ([own] if left_out else [])
+    assert rehearsal.kept_apart(spec) == ([own] if left_out else [])
 
 
 def test_what_stands_in_for_the_users_manifests_is_mounted_in_their_place() -> None:
     spec = spec_of(nodeVolumes=["files:/var/lib/rancher/k3s/server/manifests:ro", "docs:/docs"])
-    (own,) = rehearsal.with_workloads(spec)
+    (own,) = rehearsal.kept_apart(spec)
     instead = "/empty:/var/lib/rancher/k3s/server/manifests:ro"
     config = rehearsal.configuration(spec, NAMES, stand_ins={own: instead})
     volumes = transition.of_node(config, "volume", "server", 0)

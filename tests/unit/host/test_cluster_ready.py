@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +12,8 @@ from runtime_observability.core.naming import Names
 from runtime_observability.host import cluster_ready, k3d, runner
 from runtime_observability.host.cluster_ready import ReadyCluster
 from runtime_observability.host.k3d import NodeWatch
+from tests import configuration
+from tests.configuration import parsed
 from tests.fakes.clock import Clock
 from tests.fakes.daemon import FakeDaemon
 from tests.fakes.http import FakeServer, Reply, Request, write_kubeconfig
@@ -47,6 +50,17 @@ def wait(
 
 def answer_in_turn(server: FakeServer, stages: list[Reply]) -> None:
     server.answer = lambda _: stages.pop(0)
+
+
+@pytest.mark.parametrize(("backend", "has_plugin"), [("none", False), ("vxlan", True)])
+def test_a_file_of_k3s_too_can_leave_out_its_network_plugin(
+    names: Names, tmp_path: Path, backend: str, has_plugin: bool
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"flannel-backend: {backend}\n")
+    volumes = [f"{file}:/etc/rancher/k3s/config.yaml:ro"]
+    spec = configuration.spec_of(names, parsed(nodeVolumes=volumes))
+    assert ReadyCluster.of(spec, ["a"]).network_plugin is has_plugin
 
 
 @pytest.mark.usefixtures("no_waiting", "proxy_of_the_user")

@@ -29,6 +29,15 @@ NOT_YET_READY = (
 CONTAINERD_EXITED = (
     'time="T" level=error msg="Shutdown request received: containerd exited: exit status 1"\n'
 )
+NO_KUBECONFIG = (
+    'E1201 04:24:51.244344      30 memcache.go:265] "Unhandled Error" err="couldn\'t get current '
+    'server API group list: Get \\"http://localhost:8080/api?timeout=32s\\": dial tcp '
+    '127.0.0.1:8080: connect: connection refused"\n'
+)
+UNREGISTERED = (
+    'E1201 04:30:13.968314      77 kubelet_node_status.go:114] "Unable to register node with API '
+    'server, error getting existing node" err="nodes \\"foo\\" is forbidden"\n'
+)
 NOT_REGISTERED = 'Error from server (NotFound): nodes "k3d-traced-dev-server-0" not found\n'
 KUBELET_EXITED = 'time="T" level=error msg="kubelet exited: bad flag"\n'
 SHUT_DOWN = 'time="T" level=error msg="Shutdown request received: apiserver failed"\n'
@@ -85,6 +94,9 @@ def reasons(watch: NodeWatch) -> list[str]:
         # k3d's entrypoint asks to uncordon the node until it has registered.
         (NOT_REGISTERED + CONTAINERD_EXITED, CONTAINERD_EXITED.strip()),
         (NOT_REGISTERED + "I1123\n", "I1123"),
+        (NO_KUBECONFIG + KLOG_ERROR + "I1123\n", KLOG_ERROR.strip()),
+        (NO_KUBECONFIG + "I1123\n", "I1123"),
+        (KLOG_ERROR + K3S_ERROR + UNREGISTERED + "I1123\n", UNREGISTERED.strip()),
         ('time="T" level=info msg="Running etcd --log-level=error --a=b"\nI1123\n', "I1123"),
         # k3s v1.34.5 whose containerd exits; every boot logs the first of the two lines.
         (HEALTHY + NOT_YET_READY + CONTAINERD_EXITED, CONTAINERD_EXITED.strip()),

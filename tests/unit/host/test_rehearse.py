@@ -213,6 +213,8 @@ def test_ports_that_the_stack_does_not_have_yet_are_published_for_a_trial(
          "is not rehearsed: --datastore-endpoint"),
         ({"nodeEnvironment": {"K3S_DATASTORE_ENDPOINT": "nats://nats.example"}},
          "is not rehearsed: K3S_DATASTORE_ENDPOINT"),
+        ({"k3sArgs": ["--datastore-endpoint=sqlite:///data/state.db?cache=shared"],
+          "nodeVolumes": ["/srv:/data"]}, "is not rehearsed: --datastore-endpoint"),
     ],
 )  # fmt: skip
 def test_what_a_rehearsal_cannot_show_ends_the_up(
@@ -273,6 +275,69 @@ def test_what_a_file_of_k3s_says_that_a_rehearsal_cannot_show_ends_the_up(
     assert start(spec) == bool(said)
     assert said in capfd.readouterr().err
     assert len(created(daemon)) == (not said)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"k3sArgs": ["--config=/own/k3s.yaml@server:0"]},
+        {"nodeEnvironment": {"K3S_CONFIG_FILE": "/own/k3s.yaml"}},
+    ],
+)
+@pytest.mark.parametrize("file", ["k3s.yaml", "k3s.yaml.d/more.yaml"])
+def test_a_file_of_k3s_is_read_wherever_it_is(
+    daemon: FakeDaemon,
+    names: Names,
+    start: Callable[[ClusterSpec], int],
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    *,
+    change: dict[str, Any],
+    file: str,
+) -> None:
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text("datastore-endpoint: nats://a.example\n")
+    daemon.node(names, spec="of another configuration")
+    daemon.network(names.network)
+    spec = configuration.spec_of(names, parsed(nodeVolumes=[f"{tmp_path}:/own"], **change))
+    assert start(spec) == 1
+    assert "is not rehearsed: --datastore-endpoint" in capfd.readouterr().err
+    assert created(daemon) == []
+
+
+def test_no_two_clusters_share_the_folder_that_a_file_of_k3s_names(
+    daemon: FakeDaemon,
+    names: Names,
+    start: Callable[[ClusterSpec], int],
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("data-dir: /data\n")
+    volumes = [f"{file}:/etc/rancher/k3s/config.yaml", "/srv:/data"]
+    daemon.node(names, spec="of another configuration")
+    daemon.network(names.network)
+    assert start(configuration.spec_of(names, parsed(nodeVolumes=volumes))) == 1
+    assert (
+        "its new configuration is not rehearsed: /srv:/data would be the rehearsal's, too, and k3s "
+        "keeps the cluster below /data, and no two nodes can share it."
+    ) in capfd.readouterr().err
+    assert created(daemon) == []
+
+
+@pytest.mark.usefixtures("waits")
+def test_a_rehearsal_does_not_have_the_pods_whose_folder_a_file_of_k3s_names(
+    daemon: FakeDaemon, names: Names, start: Callable[[ClusterSpec], int], tmp_path: Path
+) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("kubelet-arg: [max-pods=60, root-dir=/own]\n")
+    config = f"{file}:/etc/rancher/k3s/config.yaml"
+    volumes = [config, f"{tmp_path}:/own", f"{tmp_path}:/other"]
+    daemon.node(names, spec="of another configuration")
+    assert start(configuration.spec_of(names, parsed(nodeVolumes=volumes))) == 0
+    (rehearsed,) = created(daemon)
+    mounted = [entry["volume"] for entry in rehearsed["volumes"][1:]]
+    assert mounted == [config, f"{tmp_path}:/other"]
 
 
 @pytest.mark.usefixtures("waits")

@@ -179,6 +179,13 @@ def test_a_port_that_docker_kept_for_no_container_is_cured_by_its_restart(names:
             assert proxy.stdout
             proxy.stdout.readline()
             (problem,) = taken_ports.refuse(names, Wanted(host_ports={"jaegerUiPort": port}), [])
+            again = [
+                container("k3d-traced-dev-server-0", state="restarting", owner=owner)
+                for owner in (names.owner, "another")
+            ]
+            wanted = Wanted(host_ports={"jaegerUiPort": port})
+            assert taken_ports.refuse(names, wanted, again) == [], "its own, for a moment"
+            assert taken_ports.refuse(names, wanted, again[1:]) == [problem]
             proxy.communicate(b"\n")
         other.communicate(b"\n")
     assert "is held by Docker, though no container has it" in str(problem)

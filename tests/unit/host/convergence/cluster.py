@@ -118,6 +118,11 @@ class Answering:
 REGISTRIES = "/etc/rancher/k3s/registries.yaml"
 
 
+def node(name: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    """As the API server lists it."""
+    return {"metadata": {"name": name, "labels": labels}}
+
+
 def volume(name: str, nodes: list[str], **spec: Any) -> dict[str, Any]:
     """As local-path makes it, which comes with k3s."""
     rule = {"key": "kubernetes.io/hostname", "operator": "In", "values": nodes}

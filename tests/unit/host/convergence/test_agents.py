@@ -21,6 +21,7 @@ from tests.unit.host.convergence.cluster import (
     REGISTRIES,
     Answering,
     changes,
+    node,
     now,
     remember,
     run,
@@ -229,6 +230,51 @@ def test_an_agent_that_cannot_be_drained_stays(
 
 
 @pytest.mark.usefixtures("readiness")
+def test_pods_that_a_budget_keeps_are_the_first_to_leave(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    """It allows the first of them, which a try tells, and the next one only once that runs again:
+    pods that nothing makes again would have ended by then."""
+    standing(daemon, names, spec)
+    owned = [{"kind": "DaemonSet"}]
+    pods = [
+        {"metadata": {"name": "web", "namespace": "shop"}},
+        {"metadata": {"name": "log", "namespace": "logs", "ownerReferences": owned}},
+    ]
+    expressions = [
+        {"key": "tier", "operator": "In", "values": ["a", "b"]},
+        {"key": "zone", "operator": "NotIn", "values": ["x"]},
+        {"key": "app", "operator": "Exists"},
+        {"key": "old", "operator": "DoesNotExist"},
+    ]
+    labels = {"matchLabels": {"app": "web", "kind": "b"}}
+    budgets: list[dict[str, Any]] = [
+        {"metadata": {"namespace": namespace}, "spec": rule}
+        for namespace, rule in (
+            ("shop", {"selector": labels}),
+            ("shop", {"selector": {"matchExpressions": expressions}}),
+            ("shop", {"selector": {}}),
+            ("shop", {}),
+            ("logs", {"selector": {"matchLabels": {"app": "log"}}}),
+        )
+    ]
+    daemon.kubectl["get pods"] = Answer(json.dumps({"items": pods}))
+    daemon.kubectl["get poddisruptionbudgets"] = Answer(json.dumps({"items": budgets}))
+    run(names, spec_of(names))
+    _, *drains = (call.argv for call in daemon.executables.calls if "drain" in call.argv)
+    first = ["app=web,kind=b", "tier in (a,b),zone notin (x),app,!old"]
+    assert [drain[-1] for drain in drains[:-1]] == [f"--pod-selector={text}" for text in first]
+    assert drains[-1] == drains[0][:-1]
+
+    standing(daemon, names, spec)
+    daemon.kubectl |= {"drain": Answer(stderr="no\n", code=1), "drain --dry-run=server": Answer()}
+    daemon.executables.calls.clear()
+    with pytest.raises(AgentsError, match="cannot be drained and stays: no"):
+        run(names, spec_of(names))
+    assert changes(daemon) == ["kubectl drain", "kubectl uncordon"]
+
+
+@pytest.mark.usefixtures("readiness")
 @pytest.mark.parametrize("state", ["running", "exited"])
 def test_an_agent_that_a_person_has_cordoned_stays_so_where_it_cannot_be_removed(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec, state: str
@@ -306,6 +352,8 @@ def test_an_agent_whose_volumes_would_be_lost_stays(
         {"metadata": {"name": "nfs"}, "spec": {}},
     ]
     daemon.kubectl["get persistentvolumes"] = Answer(json.dumps({"items": items}))
+    labelled = [node(name, {"kubernetes.io/hostname": name}) for name in (server, agent)]
+    daemon.kubectl["get nodes"] = Answer(json.dumps({"items": labelled}))
     with pytest.raises(AgentsError) as failed:
         run(names, spec_of(names))
     assert str(failed.value) == (
@@ -322,7 +370,77 @@ def test_an_agent_whose_volumes_would_be_lost_stays(
     assert changes(daemon) == []
     daemon.kubectl["get persistentvolumes"] = Answer(json.dumps({"items": items[3:]}))
     run(names, spec_of(names))
-    assert [node.name for node in daemon.containers] == [server]
+    assert [container.name for container in daemon.containers] == [server]
+
+
+_OWN = "topology.topolvm.io/node"
+_AGENT = "k3d-traced-dev-agent-0"
+
+
+@pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize(
+    ("term", "stays"),
+    [
+        ({"matchExpressions": [{"key": _OWN, "operator": "In", "values": [_AGENT]}]}, True),
+        ({"matchExpressions": [{"key": "disk", "operator": "Exists"}]}, True),
+        ({"matchExpressions": [{"key": "role", "operator": "DoesNotExist"}]}, True),
+        ({"matchExpressions": [{"key": "role", "operator": "NotIn", "values": ["db"]}]}, True),
+        ({"matchExpressions": [{"key": "slots", "operator": "Gt", "values": ["3"]}]}, True),
+        ({"matchExpressions": [{"key": "slots", "operator": "Lt", "values": ["3"]}]}, False),
+        ({"matchExpressions": [{"key": "disk", "operator": "Gt", "values": ["3"]}]}, False),
+        ({"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}, False),
+        (
+            {
+                "matchExpressions": [
+                    {"key": "zone", "operator": "In", "values": ["a"]},
+                    {"key": "disk", "operator": "In", "values": ["ssd"]},
+                ]
+            },
+            True,
+        ),
+        ({"matchFields": [{"key": "metadata.name", "operator": "In", "values": [_AGENT]}]}, True),
+        ({}, False),
+    ],
+)
+def test_an_agent_that_alone_has_what_a_volume_wants_of_its_node_stays(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, *, term: dict[str, Any], stays: bool
+) -> None:
+    """As storage drivers make it, each with a label of its own for a node."""
+    standing(daemon, names, spec)
+    server, agent = convergence.wanted_nodes(names, spec)
+    affinity = {"required": {"nodeSelectorTerms": [term]}}
+    volumes = [{"metadata": {"name": "pv"}, "spec": {"nodeAffinity": affinity}}]
+    daemon.kubectl["get persistentvolumes"] = Answer(json.dumps({"items": volumes}))
+    own = {_OWN: agent, "disk": "ssd", "zone": "a", "slots": "4"}
+    nodes = [node(server, {_OWN: server, "zone": "a", "role": "db"}), node(agent, own)]
+    daemon.kubectl["get nodes"] = Answer(json.dumps({"items": nodes}))
+    if stays:
+        with pytest.raises(AgentsError, match="lost with it: volume pv"):
+            run(names, spec_of(names))
+    else:
+        run(names, spec_of(names))
+    assert (agent in daemon.names) == stays
+
+
+@pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize("named", [True, False])
+def test_an_agent_without_a_node_stays_if_a_volume_wants_its_name(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, *, named: bool
+) -> None:
+    """As after `kubectl delete node`: nothing tells its labels."""
+    standing(daemon, names, spec)
+    server, agent = convergence.wanted_nodes(names, spec)
+    rule = {"key": _OWN, "operator": "In", "values": [agent if named else "other"]}
+    affinity = {"required": {"nodeSelectorTerms": [{"matchExpressions": [rule]}]}}
+    volumes = [{"metadata": {"name": "pv"}, "spec": {"nodeAffinity": affinity}}]
+    daemon.kubectl["get persistentvolumes"] = Answer(json.dumps({"items": volumes}))
+    daemon.kubectl["get nodes"] = Answer(json.dumps({"items": [node(server, {_OWN: server})]}))
+    if named:
+        with pytest.raises(AgentsError, match="lost with it: volume pv"):
+            run(names, spec_of(names))
+    else:
+        run(names, spec_of(names))
+    assert (agent in daemon.names) == named
 
 
 @pytest.mark.usefixtures("readiness")
@@ -337,10 +455,19 @@ def test_an_agent_whose_volumes_would_be_lost_stays(
     ],
     ids=["on the agent", "no pod has it", "in the machine's folder", "that folder", "beside it"],
 )
-def test_an_agent_on_which_a_pod_has_a_volume_with_a_hostpath_stays(
-    daemon: FakeDaemon, names: Names, spec: ClusterSpec, *, path: str, claim: str, stays: bool
+@pytest.mark.parametrize("kind", ["hostPath", "local"])
+def test_an_agent_on_which_a_pod_has_a_volume_that_is_in_its_node_stays(
+    daemon: FakeDaemon,
+    names: Names,
+    spec: ClusterSpec,
+    *,
+    path: str,
+    claim: str,
+    stays: bool,
+    kind: str,
 ) -> None:
-    """As tutorials make it: such a volume has no node, and its data is where its pod has run."""
+    """As tutorials make it: such a volume has no node or several, and its data is where its pod
+    has run."""
     standing(daemon, names, spec)
     agent = names.node("agent", 0)
     daemon.containers[1].mounts += [
@@ -349,7 +476,7 @@ def test_an_agent_on_which_a_pod_has_a_volume_with_a_hostpath_stays(
     ]
     reference = {"namespace": "shop", "name": "data"}
     volumes = [
-        {"metadata": {"name": "manual"}, "spec": {"hostPath": {"path": path}, **claimed}}
+        {"metadata": {"name": "manual"}, "spec": {kind: {"path": path}, **claimed}}
         for claimed in ({"claimRef": reference}, {})
     ]
     daemon.kubectl["get persistentvolumes"] = Answer(json.dumps({"items": volumes}))

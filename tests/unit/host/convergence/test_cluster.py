@@ -230,7 +230,7 @@ def test_k3d_has_two_minutes_beyond_its_own_timeout(
 def test_a_cluster_that_was_never_complete_is_recreated(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec
 ) -> None:
-    daemon.node(names, "server", spec=identity(spec), started=now())
+    daemon.node(names, "server", spec=identity(spec), created=now(), started=now())
     remember(names, spec, complete=False, never_complete=True)
     assert run(names, spec) != "id-of-k3d-traced-dev-server-0"
     assert changes(daemon) == ["remove", "create"]
@@ -239,7 +239,7 @@ def test_a_cluster_that_was_never_complete_is_recreated(
 def test_one_that_does_not_become_ready_is_recreated_if_it_never_was(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec, readiness: list[str]
 ) -> None:
-    nodes(daemon, names, identity(spec), started=now())
+    nodes(daemon, names, identity(spec), created=now(), started=now())
     remember(names, spec, complete=False, never_complete=True)
     readiness[:] = ["nothing new has happened", "ready"]
     run(names, spec)
@@ -249,14 +249,20 @@ def test_one_that_does_not_become_ready_is_recreated_if_it_never_was(
 @pytest.mark.parametrize(
     "life",
     [
-        {"state": "running", "started": "2026-01-01T08:00:00.123456789Z"},
+        {
+            "state": "running",
+            "created": "2026-01-01T08:00:00Z",
+            "started": "2026-01-01T08:00:00.123456789Z",
+        },
         {
             "state": "exited",
+            "created": "2026-01-01T08:00:00Z",
             "started": "2026-01-01T08:00:00.123456789Z",
             "ended": "2026-01-01T09:00:00Z",
         },
+        {"state": "running", "created": "2026-01-01T08:00:00.1Z", "started": now()},
     ],
-    ids=["runs", "ran"],
+    ids=["runs", "ran", "ran before it was started again"],
 )
 def test_what_ran_longer_than_a_start_takes_is_left_as_it_is(
     daemon: FakeDaemon,
@@ -287,7 +293,7 @@ def test_how_long_a_node_has_run_is_counted_by_the_clock_of_docker_s_machine(
 def test_an_agent_is_added_to_a_cluster_that_no_run_saw_ready(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec
 ) -> None:
-    server = daemon.node(names, "server", spec=identity(spec), started=now())
+    server = daemon.node(names, "server", spec=identity(spec), created=now(), started=now())
     begun = {server.name: content(spec)}
     remember(names, spec, complete=False, never_complete=True, content=begun)
     assert run(names, spec) == server.id
@@ -299,7 +305,7 @@ def test_an_agent_is_added_to_a_cluster_that_no_run_saw_ready(
 def test_what_was_seen_ready_is_never_begun_again(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec, readiness: list[str]
 ) -> None:
-    server = daemon.node(names, "server", spec=identity(spec), started=now())
+    server = daemon.node(names, "server", spec=identity(spec), created=now(), started=now())
     begun = {server.name: content(spec)}
     remember(names, spec, complete=False, never_complete=True, content=begun)
     readiness[:] = ["ready", "the agent has not joined"]
@@ -320,7 +326,7 @@ def test_a_run_that_outlived_its_stack_deletes_no_later_cluster_of_that_name(
 ) -> None:
     """As after a kill of the engine, a destroy and another up, while this run still waits."""
     if found:
-        nodes(daemon, names, identity(spec), started=now())
+        nodes(daemon, names, identity(spec), created=now(), started=now())
         remember(names, spec, complete=False, never_complete=True)
     later = ExitStack()
 

@@ -135,3 +135,15 @@ def test_a_server_that_has_not_joined_at_the_end_of_the_wait_starts_again(
     run(names, spec)
     assert changes(daemon) == ["docker kill", "start"]
     assert [call.argv[-1] for call in daemon.calls_to("docker", "kill")] == [server]
+
+
+@pytest.mark.usefixtures("readiness")
+def test_what_a_node_reported_before_it_was_started_does_not_count(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec
+) -> None:
+    """Kubernetes calls a node ready for 50 s after its kubelet has ended."""
+    standing(daemon, names, spec)
+    server, agent = convergence.wanted_nodes(names, spec)
+    daemon.containers[1].started = now()
+    run(names, spec)
+    assert waits == [((server, agent), (agent,))]
