@@ -314,7 +314,14 @@ class Convergence:
         try:
             for name in missing:
                 index = self.nodes.index(name) - self.spec.config["servers"]
-                agents.create(self.nodes[0], name, index, self.spec, labels)
+                agents.create(
+                    self.nodes[0],
+                    name,
+                    index,
+                    self.spec,
+                    labels,
+                    folder=self.names.directory,
+                )
                 made.append(name)
                 nodes.copy_registries(self.nodes[0], name, self.spec)
             watch = NodeWatch(missing)

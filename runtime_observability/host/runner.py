@@ -25,6 +25,15 @@ _LAST_OUTPUT_SECONDS = 5
 """For the output of a command that has ended, but whose own child still holds its output open."""
 
 
+def surroundings() -> dict[str, str]:
+    """The environment of a command: this process's own with ``variables``.
+
+    DOCKER_DEFAULT_PLATFORM is for the docker command alone: k3d and Pulumi's provider take an image
+    as it is there, and it would find none of another platform.
+    """
+    return {**os.environ, **variables, "DOCKER_DEFAULT_PLATFORM": ""}
+
+
 class CommandError(Exception):
     """A command was not found, timed out or failed; the message names it and the reason."""
 
@@ -55,7 +64,7 @@ def run(
 ) -> Result:
     """Runs ``argv`` and waits until it ends, at most ``timeout`` seconds.
 
-    ``environment`` replaces the process's own and ``variables``. Output is read as UTF-8, and what
+    ``environment`` replaces ``surroundings``. Output is read as UTF-8, and what
     is not UTF-8 becomes U+FFFD. Raises CommandError when the program cannot be run or the time is
     up; a failed command is a Result with its exit code.
     """
@@ -68,7 +77,7 @@ def run(
             encoding="utf-8",
             errors="replace",
             timeout=timeout,
-            env=os.environ | variables if environment is None else dict(environment),
+            env=surroundings() if environment is None else dict(environment),
             check=False,
         )
     except OSError as error:
@@ -98,7 +107,7 @@ def follow(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=os.environ | variables if environment is None else dict(environment),
+            env=surroundings() if environment is None else dict(environment),
         )
     except OSError as error:
         raise _not_run(argv[0], error) from None
@@ -154,6 +163,6 @@ def script(name: str) -> str:
 
 def run_script(name: str, values: Mapping[str, str], *, timeout: float = 120) -> Result:
     """Runs the delete script ``name`` with ``values`` added to the environment."""
-    environment = os.environ | variables | dict(values)
+    environment = surroundings() | dict(values)
     text = script(FUNCTIONS) + script(name)
     return run(["sh", "-c", text, name], timeout=timeout, environment=environment)

@@ -32,6 +32,14 @@ def test_an_environment_replaces_the_processes_own(monkeypatch: pytest.MonkeyPat
     assert result.checked() == "yes\n"
 
 
+def test_docker_takes_images_of_the_platform_that_they_are_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`docker create` found none for an agent, with the variable that k3d does not know."""
+    monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64")
+    assert run(["sh", "-c", "echo $DOCKER_DEFAULT_PLATFORM"]).checked() == "\n"
+
+
 @pytest.mark.parametrize(
     ("script", "error"),
     [
