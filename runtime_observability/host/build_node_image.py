@@ -80,7 +80,7 @@ def _pull(base: str) -> None:
         ["docker", "pull", base],
         stdin=b"",
         timeout=_PULL_SECONDS,
-        environment=runner.surroundings(),
+        environment=runner.surroundings_of_a_pull(),
     )
 
 

@@ -21,6 +21,8 @@ variables: dict[str, str] = {}
 """Added to the environment of every command: which daemon docker and k3d use (``daemon.use``)."""
 
 
+CONTENT_TRUST = "DOCKER_CONTENT_TRUST"
+"""The docker command's variable for signed images."""
 _LAST_OUTPUT_SECONDS = 5
 """For the output of a command that has ended, but whose own child still holds its output open."""
 
@@ -28,10 +30,15 @@ _LAST_OUTPUT_SECONDS = 5
 def surroundings() -> dict[str, str]:
     """The environment of a command: this process's own with ``variables``.
 
-    DOCKER_DEFAULT_PLATFORM is for the docker command alone: k3d and Pulumi's provider take an image
-    as it is there, and it would find none of another platform.
+    Without what chooses images for the docker command alone: k3d and Pulumi's provider take an
+    image as it is there. It would find none of another platform, and none that is not signed.
     """
-    return {**os.environ, **variables, "DOCKER_DEFAULT_PLATFORM": ""}
+    return {**os.environ, **variables, "DOCKER_DEFAULT_PLATFORM": "", CONTENT_TRUST: ""}
+
+
+def surroundings_of_a_pull() -> dict[str, str]:
+    """The same where the user may want signed images alone."""
+    return surroundings() | {CONTENT_TRUST: os.environ.get(CONTENT_TRUST, "")}
 
 
 class CommandError(Exception):

@@ -15,9 +15,10 @@ certificates=${given#*"$end"}
 certificates=${certificates#?} # the line's end
 
 # The output of curl with the configuration on stdin, in a container on the stack's network; past the proxy
-# that the docker command's settings give it, and of the platform of what is there.
+# that the docker command's settings give it, and with the image as it is there.
 run_curl() {
-  container=$(DOCKER_DEFAULT_PLATFORM='' docker create --rm --interactive --log-driver=none --network="$NETWORK" \
+  container=$(DOCKER_DEFAULT_PLATFORM='' DOCKER_CONTENT_TRUST='' \
+    docker create --rm --interactive --log-driver=none --network="$NETWORK" \
     --label="runtime-observability.owner=$OWNER" --cap-drop=ALL --security-opt=no-new-privileges \
     --user=10001 "$IMAGE" --noproxy '*' --config -) || return 1
   [ -z "$certificates" ] || printf '%b' "$certificates" | docker cp - "$container:/" >&2

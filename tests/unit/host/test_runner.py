@@ -40,6 +40,16 @@ def test_docker_takes_images_of_the_platform_that_they_are_of(
     assert run(["sh", "-c", "echo $DOCKER_DEFAULT_PLATFORM"]).checked() == "\n"
 
 
+def test_docker_wants_signed_images_only_where_it_pulls_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`docker create` asked a notary for an image that was there, and the old Jaeger was gone."""
+    monkeypatch.setenv("DOCKER_CONTENT_TRUST", "1")
+    asked = ["sh", "-c", "echo $DOCKER_CONTENT_TRUST"]
+    assert run(asked).checked() == "\n"
+    assert run(asked, environment=runner.surroundings_of_a_pull()).checked() == "1\n"
+
+
 @pytest.mark.parametrize(
     ("script", "error"),
     [
