@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shlex
 import subprocess
 import threading
@@ -168,8 +169,14 @@ def script(name: str) -> str:
     return (SCRIPTS / name).read_text(encoding="utf-8")
 
 
+def unset(text: str) -> dict[str, str]:
+    """Empty, each variable that the script ``text`` does without (``${NAME:-}``): the user's shell
+    may have one of its name, and it would count as a value of this project's."""
+    return dict.fromkeys(re.findall(r"\$\{(\w+):-\}", text), "")
+
+
 def run_script(name: str, values: Mapping[str, str], *, timeout: float = 120) -> Result:
     """Runs the delete script ``name`` with ``values`` added to the environment."""
-    environment = surroundings() | dict(values)
     text = script(FUNCTIONS) + script(name)
+    environment = surroundings() | unset(text) | dict(values)
     return run(["sh", "-c", text, name], timeout=timeout, environment=environment)

@@ -161,3 +161,15 @@ def test_a_script_with_the_line_ends_of_windows_runs(
     assert "\r" not in runner.script("say.sh")
     result = runner.run_script("say.sh", {"WORD": "said"})
     assert (result.code, result.stdout, result.stderr) == (0, "said\n", "")
+
+
+def test_a_variable_of_the_users_shell_is_no_value_of_a_script(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With a DIGEST of some image in it, what ensure had half made was "older" and stayed."""
+    (tmp_path / runner.FUNCTIONS).touch()
+    (tmp_path / "a.sh").write_text('echo "${DIGEST:-} ${GIVEN:-} ${OTHER-}"\n')
+    monkeypatch.setattr(runner, "SCRIPTS", tmp_path)
+    for name in ("DIGEST", "GIVEN"):
+        monkeypatch.setenv(name, "the user's")
+    assert runner.run_script("a.sh", {"GIVEN": "ours"}).checked() == " ours \n"
