@@ -336,10 +336,22 @@ class Convergence:
         self.note(content={**self.record.content, **dict.fromkeys(missing, self.content)})
 
     def k3d_start(self, watch: NodeWatch) -> None:
-        """Starts what is stopped of the cluster."""
+        """Starts what is stopped of the cluster. k3d gives up where a node that somebody else has
+        added does not start: that one is told, and is none of the nodes that are waited for."""
         nodes.remove_stopped_tools(self.names.cluster)
         timeout = f"{self.spec.start_seconds}s"
-        self.k3d(["cluster", "start", self.names.cluster, "--timeout", timeout], watch)
+        try:
+            self.k3d(["cluster", "start", self.names.cluster, "--timeout", timeout], watch)
+        except runner.CommandError as error:
+            of_others = nodes.added_by_others(self.names, str(error))
+            if not of_others:
+                raise
+            for name in of_others:
+                log(
+                    f"warning: node {name} of cluster {self.names.cluster}, which somebody added, "
+                    f"does not start; `k3d node delete {name}` removes it"
+                )
+            nodes.start(self.names, self.nodes)
 
     def k3d(self, argv: Sequence[str], watch: NodeWatch, stdin: str = "") -> None:
         """Runs ``k3d argv`` with this run's lock and deadline."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import yaml
 
 from runtime_observability.core.cluster_spec import ClusterSpec
-from runtime_observability.core.naming import ClusterNames
+from runtime_observability.core.naming import ClusterNames, Names
 from runtime_observability.core.settings.node_extras import REGISTRIES_FILE
 from runtime_observability.host import container_files, docker, lives, runner
 from runtime_observability.host.docker import PAUSED, Owned
@@ -73,6 +74,19 @@ def kill(node: str) -> None:
     starts the node.
     """
     runner.run(["docker", "kill", "--signal", "KILL", node]).checked()
+
+
+def added_by_others(names: Names, text: str) -> list[str]:
+    """The nodes in ``text`` that somebody else has added to the stack's cluster."""
+    found = docker.ClusterNodes.of(docker.containers(), names.cluster, names.owner).added
+    return [node.name for node in found if re.search(rf"\b{re.escape(node.name)}\b", text)]
+
+
+def start(names: Names, wanted: Collection[str]) -> None:
+    """Starts those of the ``wanted`` nodes that are stopped, as far as Docker can."""
+    for node in docker.ClusterNodes.of(docker.containers(), names.cluster, names.owner).owned:
+        if node.name in wanted and node.state != "running":
+            runner.run(["docker", "start", node.name])
 
 
 def remove_stopped_tools(cluster: str) -> None:

@@ -632,6 +632,25 @@ def test_a_container_of_others_that_has_an_agent_s_name_is_not_removed(
 
 
 @pytest.mark.usefixtures("readiness")
+def test_a_node_of_others_that_does_not_start_keeps_no_node_of_the_stack_down(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """k3d starts all of a cluster and gave up at that one, when the server had been restarted."""
+    daemon.hanging = "k3d-theirs-0"
+    labels = {"k3d.cluster": names.cluster, "k3d.role": "agent"}
+    server = daemon.node(names, "server", spec=identity(spec), state="exited")
+    daemon.container(daemon.hanging, labels=labels, state="exited")
+    agent = daemon.node(names, "agent", spec=identity(spec), state="exited")
+    remember(names, spec)
+    run(names, spec)
+    assert (server.state, agent.state) == ("running", "running")
+    assert "k3d-theirs-0 of cluster traced-dev, which somebody added" in capsys.readouterr().err
+    server.state, daemon.hanging = "exited", server.name
+    with pytest.raises(runner.CommandError, match="failed to get ready"):
+        run(names, spec)
+
+
+@pytest.mark.usefixtures("readiness")
 def test_a_node_that_others_added_is_left_alone(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec
 ) -> None:
