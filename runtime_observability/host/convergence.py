@@ -280,7 +280,7 @@ class Convergence:
         older = [name for name in stopped if self.record.content.get(name) != self.content]
         self.note(content={**self.record.content, **dict.fromkeys(stopped, _UNSURE)})
         for name in older:
-            nodes.write_registries(name, self.spec)
+            nodes.write_registries(name, self.spec, self.names.directory)
         watch = NodeWatch(present, since=begin)
         known = {name: self.record.addresses.get(name, "") for name in stopped}
         placed = {name: address for name, address in known.items() if address}
@@ -323,7 +323,7 @@ class Convergence:
                     folder=self.names.directory,
                 )
                 made.append(name)
-                nodes.copy_registries(self.nodes[0], name, self.spec)
+                nodes.copy_registries(self.nodes[0], name, self.spec, self.names.directory)
             watch = NodeWatch(missing)
             self.k3d_start(watch)
             self.wait(self.nodes, watch, dict.fromkeys(missing, begin))

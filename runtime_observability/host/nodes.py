@@ -98,16 +98,17 @@ def remove_stopped_tools(cluster: str) -> None:
             runner.run(["docker", "rm", "--force", "--volumes", container.id]).checked()
 
 
-def write_registries(node: str, spec: ClusterSpec) -> None:
+def write_registries(node: str, spec: ClusterSpec, folder: Path) -> None:
     """Gives a node the registries of ``spec``, for its next start.
 
     Where registries are in use k3d has merged them into the file, and it is left as it is, as is
     one that the user has mounted. One that differs is kept beside the new one: somebody may have
-    edited it in the node.
+    edited it in the node. ``folder`` takes a copy for a moment: what a docker in a snap writes to
+    /tmp, nobody else sees there, and the node would seem to have none.
     """
     if spec.registries_in_use or spec.registries_are_mounted:
         return
-    before, after = _registries_of(node), spec.registries or "{}\n"
+    before, after = _registries_of(node, folder), spec.registries or "{}\n"
     if before is not None and _read(before) != _read(after):
         log(f"{node}: {REGISTRIES_FILE} is replaced, and {_KEPT} has what it was")
         _give(node, {_KEPT: before})
@@ -115,14 +116,14 @@ def write_registries(node: str, spec: ClusterSpec) -> None:
         _give(node, {REGISTRIES_FILE: after})
 
 
-def copy_registries(server: str, agent: str, spec: ClusterSpec) -> None:
+def copy_registries(server: str, agent: str, spec: ClusterSpec, folder: Path) -> None:
     """Gives an agent that k3d did not create the registries that a server has."""
-    if not spec.registries_are_mounted and (text := _registries_of(server)) is not None:
+    if not spec.registries_are_mounted and (text := _registries_of(server, folder)) is not None:
         _give(agent, {REGISTRIES_FILE: text})
 
 
-def _registries_of(node: str) -> str | None:
-    with tempfile.TemporaryDirectory() as scratch:
+def _registries_of(node: str, folder: Path) -> str | None:
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
         copy = Path(scratch) / "registries.yaml"
         runner.run(["docker", "cp", f"{node}:{REGISTRIES_FILE}", str(copy)])
         return copy.read_text() if copy.exists() else None
