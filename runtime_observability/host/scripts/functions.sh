@@ -38,7 +38,7 @@ names_of_others() {
   [ -f "$1/kubeconfig" ] || return 0
   keys=$(sed -n '/^ *- /{s/-\( *\).*/ \1/p;q;}' "$1/kubeconfig") in_braces=' \{0,1\}'
   [ "$(head -c 1 "$1/kubeconfig")" != '{' ] || in_braces='[[:blank:]]*'
-  tr '{},' '\n\n\n' <"$1/kubeconfig" | tr -d "\"'\r" |
+  tr '{},' '\n' <"$1/kubeconfig" | tr -d "\"'\r" |
     sed -n -e 's/^\( *\)-\( *name:\)/\1 \2/' -e "s/^${keys}name: *//p" -e "s/^${in_braces}name: *//p" |
     grep -vxF -e "k3d-$2" -e "admin@k3d-$2" | sort -u || :
 }

@@ -166,7 +166,7 @@ def test_a_script_with_the_line_ends_of_windows_runs(
 def test_a_variable_of_the_users_shell_is_no_value_of_a_script(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """With a DIGEST of some image in it, what ensure had half made was "older" and stayed."""
+    """With a DIGEST of some image in it, a cluster that was never complete was "older"."""
     (tmp_path / runner.FUNCTIONS).touch()
     (tmp_path / "a.sh").write_text('echo "${DIGEST:-} ${GIVEN:-} ${OTHER-}"\n')
     monkeypatch.setattr(runner, "SCRIPTS", tmp_path)
