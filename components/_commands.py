@@ -98,12 +98,13 @@ def guard(
     The scripts are in its environment, because an error quotes the command before its reason.
     """
     texts = {"DELETE": in_turn(scripts), **({"CREATE": in_turn(create)} if create else {})}
+    unset = {name: value for text in texts.values() for name, value in runner.unset(text).items()}
     return local.Command(
         name,
         create=_run("CREATE") if create else "true",
         delete=_run("DELETE"),
         stdin=stdin,
-        environment=_environment({**environment, **texts}),
+        environment=_environment({**unset, **environment, **texts}),
         triggers=list(triggers),
         logging=local.Logging.STDERR,
         add_previous_output_in_env=False,

@@ -6,6 +6,8 @@ Pulumi's provider uses only its own registryAuth. For an image that is there it 
 
 from __future__ import annotations
 
+import os
+
 import pulumi
 
 from runtime_observability.host import docker, runner
@@ -19,7 +21,8 @@ def before(name: str, image: str) -> pulumi.ResourceHookBinding:
     def hook(_: pulumi.ResourceHookArgs) -> None:
         if docker.has_image(image):
             return
-        pulled = runner.run(["docker", "pull", image], timeout=_SECONDS)
+        environment = {**os.environ, **runner.variables}  # the user's DOCKER_DEFAULT_PLATFORM, too
+        pulled = runner.run(["docker", "pull", image], timeout=_SECONDS, environment=environment)
         if pulled.code:
             reason = (pulled.stderr.strip() or "docker says nothing").splitlines()[-1]
             raise RuntimeError(f"{image} cannot be pulled: {reason}")

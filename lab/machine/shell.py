@@ -13,6 +13,8 @@ from lab.paths import PROJECT
 from runtime_observability.host.downloads import MIRROR
 
 _PULUMI = "127.0.0.1"
+_IN_URLS = str.maketrans({"%": "%25", "?": "%3F", "#": "%23"})
+"""What ends the path in a URL or means another character there; Pulumi takes any other."""
 _NO_PROXY = "no_grpc_proxy"
 """In small letters alone; where it is set, gRPC does not read ``no_proxy``."""
 
@@ -46,7 +48,7 @@ def variables(machine: Machine, docker_host: str) -> dict[str, str]:
     exports |= _to_pulumi_without_a_proxy()
     exports |= plugins.from_mirror(os.environ.get(MIRROR, ""))
     if "PULUMI_BACKEND_URL" not in os.environ and not logged_in:
-        exports["PULUMI_BACKEND_URL"] = f"file://{PROJECT}"
+        exports["PULUMI_BACKEND_URL"] = f"file://{str(PROJECT).translate(_IN_URLS)}"
     if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & os.environ.keys():
         exports["PULUMI_CONFIG_PASSPHRASE"] = ""
     return exports

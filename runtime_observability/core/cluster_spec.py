@@ -200,7 +200,9 @@ def _registries(settings: Settings) -> dict[str, Any]:
 def _node_variables(settings: Settings, names: Names) -> list[dict[str, Any]]:
     """With each node's name as a resource attribute, which the kubelet alone sends by itself."""
     servers = [names.node("server", index) for index in range(settings.servers)]
-    own_variables = with_direct_addresses(settings.node_environment, servers)
+    own_variables = with_direct_addresses(
+        settings.node_environment, servers, of_containerd=settings.containerd_plan.traced
+    )
     shared = node_environment(settings) | own_variables
     own = {
         f"{role}:{index}": names.node(role, index)

@@ -9,6 +9,7 @@ server's with what is an agent's own, and k3d starts it like any other.
 from __future__ import annotations
 
 import json
+import os
 import re
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -59,14 +60,22 @@ def not_added(error: Exception, missing: Sequence[str], wanted: Sequence[str]) -
 
 
 def create(
-    server: str, agent: str, index: int, spec: ClusterSpec, labels: Mapping[str, str]
+    server: str,
+    agent: str,
+    index: int,
+    spec: ClusterSpec,
+    labels: Mapping[str, str],
+    *,
+    folder: Path,
 ) -> None:
     """Creates the container of an agent, which the next `k3d cluster start` starts.
 
-    Raises CommandError if Docker refuses it.
+    ``folder`` is the stack's own: a docker in a snap reads nothing in /tmp. Raises CommandError if
+    Docker refuses it.
     """
     copied = json.loads(runner.run(["docker", "inspect", server]).checked())[0]
-    with tempfile.TemporaryDirectory() as scratch:  # files, because both have the cluster's token
+    # Files, because both have the cluster's token.
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
         variables, marks = Path(scratch) / "environment", Path(scratch) / "labels"
         write_private(variables, _lines(_variables(copied, index, spec)))
         write_private(marks, _lines(_labels(copied, labels)))
@@ -77,7 +86,21 @@ def create(
             *(copied["Image"], "agent"),  # its tag may be gone, or name another image by now
             *transition.of_node(spec.config, "arg", "agent", index),
         ]
-        runner.run(argv, timeout=_CREATE_SECONDS).checked()
+        environment = _without_settings(Path(scratch))
+        runner.run(argv, timeout=_CREATE_SECONDS, environment=environment).checked()
+
+
+def _without_settings(empty: Path) -> dict[str, str]:
+    """The environment of a docker command without its user's settings, of a folder that has none.
+
+    Their `proxies` would be in the environment of the container (docker CLI v28.2.2
+    cli/config/configfile/file.go, ParseProxyConfig), and k3d gives no other node any: not even its
+    server would be reached without them.
+    """
+    settings = os.environ.get("DOCKER_CONFIG") or str(Path.home() / ".docker")
+    certificates = os.environ.get("DOCKER_CERT_PATH") or settings  # by default in the same folder
+    own = {"DOCKER_CONFIG": str(empty), "DOCKER_CERT_PATH": certificates}
+    return runner.surroundings() | own
 
 
 def refuse_to_remove(agent: str, *, server: str, drain: bool) -> None:

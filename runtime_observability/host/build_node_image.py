@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import shlex
 import sys
 import tarfile
@@ -42,7 +41,7 @@ def build(image: UpstreamImage) -> bool:
         ["docker", "build", "--tag", image.tag, "-"],
         stdin=context,
         timeout=_BUILD_SECONDS,
-        environment=_of_the_daemons_builder(os.environ),
+        environment=_of_the_daemons_builder(runner.surroundings()),
     )
     if not docker.has_image(image.tag):
         raise runner.CommandError(
@@ -77,7 +76,12 @@ def _pull(base: str) -> None:
     if docker.has_image(base):
         return
     log(f"pulling {base}")
-    _follow(["docker", "pull", base], stdin=b"", timeout=_PULL_SECONDS, environment=os.environ)
+    _follow(
+        ["docker", "pull", base],
+        stdin=b"",
+        timeout=_PULL_SECONDS,
+        environment=runner.surroundings_of_a_pull(),
+    )
 
 
 def _follow(

@@ -288,7 +288,7 @@ class Convergence:
         older = [name for name in stopped if self.record.content.get(name) != self.content]
         self.note(content={**self.record.content, **dict.fromkeys(stopped, _UNSURE)})
         for name in older:
-            nodes.write_registries(name, self.spec)
+            nodes.write_registries(name, self.spec, self.names.directory)
         watch = NodeWatch(present, since=begin)
         known = {name: self.record.addresses.get(name, "") for name in stopped}
         placed = {name: address for name, address in known.items() if address}
@@ -322,9 +322,16 @@ class Convergence:
         try:
             for name in missing:
                 index = self.nodes.index(name) - self.spec.config["servers"]
-                agents.create(self.nodes[0], name, index, self.spec, labels)
+                agents.create(
+                    self.nodes[0],
+                    name,
+                    index,
+                    self.spec,
+                    labels,
+                    folder=self.names.directory,
+                )
                 made.append(name)
-                nodes.copy_registries(self.nodes[0], name, self.spec)
+                nodes.copy_registries(self.nodes[0], name, self.spec, self.names.directory)
             watch = NodeWatch(missing)
             self.k3d_start(watch)
             self.wait(self.nodes, watch, dict.fromkeys(missing, begin))
@@ -337,10 +344,22 @@ class Convergence:
         self.note(content={**self.record.content, **dict.fromkeys(missing, self.content)})
 
     def k3d_start(self, watch: NodeWatch) -> None:
-        """Starts what is stopped of the cluster."""
+        """Starts what is stopped of the cluster. k3d gives up where a node that somebody else has
+        added does not start: that one is told, and is none of the nodes that are waited for."""
         nodes.remove_stopped_tools(self.names.cluster)
         timeout = f"{self.spec.start_seconds}s"
-        self.k3d(["cluster", "start", self.names.cluster, "--timeout", timeout], watch)
+        try:
+            self.k3d(["cluster", "start", self.names.cluster, "--timeout", timeout], watch)
+        except runner.CommandError as error:
+            of_others = nodes.added_by_others(self.names, str(error))
+            if not of_others:
+                raise
+            for name in of_others:
+                log(
+                    f"warning: node {name} of cluster {self.names.cluster}, which somebody added, "
+                    f"does not start; `k3d node delete {name}` removes it"
+                )
+            nodes.start(self.names, self.nodes)
 
     def k3d(self, argv: Sequence[str], watch: NodeWatch, stdin: str = "") -> None:
         """Runs ``k3d argv`` with this run's lock and deadline."""

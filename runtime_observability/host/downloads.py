@@ -115,8 +115,11 @@ class _Proxy:
         try:
             return httpx.HTTPTransport(verify=trust, proxy=address)
         except (ValueError, ImportError, httpx.InvalidURL) as error:
+            # Of a password with such a sign the error has the part before it.
+            has_login = isinstance(error, httpx.InvalidURL) and "@" in self.address
+            why = "write %23, %2F, %3F for #, / and ? in its login" if has_login else error
             raise DownloadError(
-                f"the proxy {_shown(self.address)} cannot be used: {error}. "
+                f"the proxy {_shown(self.address)} cannot be used: {why}. "
                 f"Name an HTTP or SOCKS5 proxy in {self.variable}, as http://HOST:PORT or "
                 "socks5h://HOST:PORT"
             ) from error
@@ -328,6 +331,6 @@ def _shown(address: str) -> str:
         url = httpx.URL(address)
     except httpx.InvalidURL:
         url = httpx.URL()
-    if not url.host:
+    if not url.host or "@" in url.path:  # of a login with a slash
         return address.rpartition("@")[2]
     return str(url.copy_with(userinfo=b"", query=None, fragment=None))

@@ -70,11 +70,13 @@ class CurableError(runner.CommandError):
 def environment(tools_image: str, scratch: str) -> dict[str, str]:
     """The environment for k3d: without the user's K3D_* variables, which override the config file.
 
-    ``scratch`` becomes TMPDIR, where k3d leaves copies of its configuration behind.
+    At the levels debug and trace, which LOG_LEVEL can choose (k3d v5.9.0 cmd/root.go), its log has
+    the cluster's token and the configuration, and Pulumi's state would have the log. ``scratch``
+    becomes TMPDIR, where k3d leaves copies of its configuration behind.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("K3D_")}
     tools = {"K3D_IMAGE_TOOLS": tools_image} if tools_image else {}
-    return {**kept, **tools, "LOG_COLORS": "0", "TMPDIR": scratch}
+    return {**kept, **tools, "LOG_LEVEL": "info", "LOG_COLORS": "0", "TMPDIR": scratch}
 
 
 def first_error(log: str) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import yaml
 
 from runtime_observability.core.cluster_spec import ClusterSpec
-from runtime_observability.core.naming import ClusterNames
+from runtime_observability.core.naming import ClusterNames, Names
 from runtime_observability.core.settings.node_extras import REGISTRIES_FILE
 from runtime_observability.host import container_files, docker, lives, runner
 from runtime_observability.host.docker import PAUSED, Owned
@@ -88,6 +89,19 @@ def kill(node: str) -> None:
     runner.run(["docker", "kill", "--signal", "KILL", node]).checked()
 
 
+def added_by_others(names: Names, text: str) -> list[str]:
+    """The nodes in ``text`` that somebody else has added to the stack's cluster."""
+    found = docker.ClusterNodes.of(docker.containers(), names.cluster, names.owner).added
+    return [node.name for node in found if re.search(rf"\b{re.escape(node.name)}\b", text)]
+
+
+def start(names: Names, wanted: Collection[str]) -> None:
+    """Starts those of the ``wanted`` nodes that are stopped, as far as Docker can."""
+    for node in docker.ClusterNodes.of(docker.containers(), names.cluster, names.owner).owned:
+        if node.name in wanted and node.state != "running":
+            runner.run(["docker", "start", node.name])
+
+
 def remove_stopped_tools(cluster: str) -> None:
     """Removes the tools container that a k3d of before has left, if it is stopped, as once Docker
     was started again: `k3d cluster start` deletes it, and then fails because it cannot start it
@@ -97,16 +111,17 @@ def remove_stopped_tools(cluster: str) -> None:
             runner.run(["docker", "rm", "--force", "--volumes", container.id]).checked()
 
 
-def write_registries(node: str, spec: ClusterSpec) -> None:
+def write_registries(node: str, spec: ClusterSpec, folder: Path) -> None:
     """Gives a node the registries of ``spec``, for its next start.
 
     Where registries are in use k3d has merged them into the file, and it is left as it is, as is
     one that the user has mounted. One that differs is kept beside the new one: somebody may have
-    edited it in the node.
+    edited it in the node. ``folder`` takes a copy for a moment: what a docker in a snap writes to
+    /tmp, nobody else sees there, and the node would seem to have none.
     """
     if spec.registries_in_use or spec.registries_are_mounted:
         return
-    before, after = _registries_of(node), spec.registries or "{}\n"
+    before, after = _registries_of(node, folder), spec.registries or "{}\n"
     if before is not None and _read(before) != _read(after):
         log(f"{node}: {REGISTRIES_FILE} is replaced, and {_KEPT} has what it was")
         _give(node, {_KEPT: before})
@@ -114,14 +129,14 @@ def write_registries(node: str, spec: ClusterSpec) -> None:
         _give(node, {REGISTRIES_FILE: after})
 
 
-def copy_registries(server: str, agent: str, spec: ClusterSpec) -> None:
+def copy_registries(server: str, agent: str, spec: ClusterSpec, folder: Path) -> None:
     """Gives an agent that k3d did not create the registries that a server has."""
-    if not spec.registries_are_mounted and (text := _registries_of(server)) is not None:
+    if not spec.registries_are_mounted and (text := _registries_of(server, folder)) is not None:
         _give(agent, {REGISTRIES_FILE: text})
 
 
-def _registries_of(node: str) -> str | None:
-    with tempfile.TemporaryDirectory() as scratch:
+def _registries_of(node: str, folder: Path) -> str | None:
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
         copy = Path(scratch) / "registries.yaml"
         runner.run(["docker", "cp", f"{node}:{REGISTRIES_FILE}", str(copy)])
         return copy.read_text() if copy.exists() else None

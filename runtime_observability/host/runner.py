@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shlex
 import subprocess
 import threading
@@ -21,8 +22,24 @@ variables: dict[str, str] = {}
 """Added to the environment of every command: which daemon docker and k3d use (``daemon.use``)."""
 
 
+CONTENT_TRUST = "DOCKER_CONTENT_TRUST"
+"""The docker command's variable for signed images."""
 _LAST_OUTPUT_SECONDS = 5
 """For the output of a command that has ended, but whose own child still holds its output open."""
+
+
+def surroundings() -> dict[str, str]:
+    """The environment of a command: this process's own with ``variables``.
+
+    Without what chooses images for the docker command alone: k3d and Pulumi's provider take an
+    image as it is there. It would find none of another platform, and none that is not signed.
+    """
+    return {**os.environ, **variables, "DOCKER_DEFAULT_PLATFORM": "", CONTENT_TRUST: ""}
+
+
+def surroundings_of_a_pull() -> dict[str, str]:
+    """The same where the user may want signed images alone."""
+    return surroundings() | {CONTENT_TRUST: os.environ.get(CONTENT_TRUST, "")}
 
 
 class CommandError(Exception):
@@ -55,7 +72,7 @@ def run(
 ) -> Result:
     """Runs ``argv`` and waits until it ends, at most ``timeout`` seconds.
 
-    ``environment`` replaces the process's own and ``variables``. Output is read as UTF-8, and what
+    ``environment`` replaces ``surroundings``. Output is read as UTF-8, and what
     is not UTF-8 becomes U+FFFD. Raises CommandError when the program cannot be run or the time is
     up; a failed command is a Result with its exit code.
     """
@@ -68,7 +85,7 @@ def run(
             encoding="utf-8",
             errors="replace",
             timeout=timeout,
-            env=os.environ | variables if environment is None else dict(environment),
+            env=surroundings() if environment is None else dict(environment),
             check=False,
         )
     except OSError as error:
@@ -98,7 +115,7 @@ def follow(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=os.environ | variables if environment is None else dict(environment),
+            env=surroundings() if environment is None else dict(environment),
         )
     except OSError as error:
         raise _not_run(argv[0], error) from None
@@ -152,8 +169,14 @@ def script(name: str) -> str:
     return (SCRIPTS / name).read_text(encoding="utf-8")
 
 
+def unset(text: str) -> dict[str, str]:
+    """Empty, each variable that the script ``text`` does without (``${NAME:-}``): the user's shell
+    may have one of its name, and it would count as a value of this project's."""
+    return dict.fromkeys(re.findall(r"\$\{(\w+):-\}", text), "")
+
+
 def run_script(name: str, values: Mapping[str, str], *, timeout: float = 120) -> Result:
     """Runs the delete script ``name`` with ``values`` added to the environment."""
-    environment = os.environ | variables | dict(values)
     text = script(FUNCTIONS) + script(name)
+    environment = surroundings() | unset(text) | dict(values)
     return run(["sh", "-c", text, name], timeout=timeout, environment=environment)

@@ -61,7 +61,9 @@ class Cluster:
         create = ["docker", "create", "--rm", "--interactive", "--log-driver=none"]
         create += [f"--network={self.network}", f"--label={naming.OWNER_LABEL}={self.owner}"]
         create += ["--cap-drop=ALL", "--security-opt=no-new-privileges", "--user=10001"]
-        created = runner.run([*create, self.image, "--config", "-"], timeout=_DOCKER_SECONDS)
+        # Jaeger has no proxy either, and the docker command gives a container that of its settings.
+        curl = [self.image, "--noproxy", "*", "--config", "-"]
+        created = runner.run([*create, *curl], timeout=_DOCKER_SECONDS)
         container = created.checked().strip()
         try:
             if self.certificates:

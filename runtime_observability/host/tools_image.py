@@ -31,7 +31,9 @@ def provide(image: str) -> None:
         return
     log(f"pulling {image}")
     try:
-        runner.run(["docker", "pull", image], timeout=_PULL_SECONDS).checked()
+        environment = runner.surroundings_of_a_pull()
+        pull = ["docker", "pull", image]
+        runner.run(pull, timeout=_PULL_SECONDS, environment=environment).checked()
     except runner.CommandError as error:
         raise NoToolsError(
             f"k3d starts no node without its image {image}, which is not in Docker and cannot be "

@@ -240,11 +240,15 @@ def test_a_part_of_an_up_replaces_no_cluster_without_its_rehearsal(standing: Sta
 
 
 def test_a_guard_that_was_tainted_takes_no_cluster_along(standing: Stack) -> None:
+    """Nor in a shell with variables of the names that the guards' scripts have."""
     before, objects = standing.ids(), standing.docker.of_stack(standing.name)
+    own = standing.environment
+    standing.environment = own | {"NETWORK": "mainnet", "DIGEST": "sha256:0"}
     for guard in ("stack-sweep", "network-detach"):
         standing.pulumi("state", "taint", standing.state[guard]["urn"], "--yes")
         assert "the delete of this resource takes cluster" in standing.refused_up().said
         standing.pulumi("state", "untaint", "--all", "--yes")
+    standing.environment = own
     assert standing.ids() == before
     assert standing.docker.of_stack(standing.name) == objects
     standing.expect_no_changes()

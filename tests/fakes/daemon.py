@@ -127,6 +127,8 @@ class FakeDaemon:
         self.k3d_fails_after: int | None = None
         """Number of nodes that `k3d cluster create` creates before it fails; None: no failure."""
         self.start_fails = False
+        self.hanging = ""
+        """The node at which `k3d cluster start` gives up, before it comes to agents after it."""
         self.starts: Callable[[DockerObject], None] = lambda _: None
         """What happens to a container when it is started."""
         self.events: list[str] = []
@@ -383,6 +385,9 @@ class FakeDaemon:
                 if self.start_fails:
                     return Answer("FATA[0120] Failed to start cluster\n", code=1)
                 for container in self.containers:
+                    if container.name == self.hanging:
+                        told = f"Node {self.hanging} failed to get ready"
+                        return Answer(f'time="" level=fatal msg="{told}"\n', code=1)
                     if container.labels.get("k3d.cluster") == name:
                         stood, container.state = container.state != "running", "running"
                         if stood:

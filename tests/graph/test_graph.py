@@ -16,6 +16,7 @@ from runtime_observability.core.naming import Names
 from runtime_observability.core.node_image import UpstreamImage
 from runtime_observability.core.observation import Observation, Record
 from runtime_observability.core.transition import identity
+from runtime_observability.host import runner
 from tests.configuration import PROJECT, of_stack_file, parsed, spec_of
 from tests.graph.program import (
     COMMAND,
@@ -506,6 +507,17 @@ def test_images_stay_for_other_stacks(any_run: Run) -> None:
     for image in any_run.of_type(IMAGE):
         assert image.inputs["keepLocally"] is True
         assert ":" in image.inputs["name"]
+
+
+def test_a_guard_takes_no_value_from_the_shell_of_an_up(any_run: Run) -> None:
+    """With a NETWORK in it, the guard of all took itself for that of a network, which nothing is
+    on, and removed a cluster that it has to refuse to remove."""
+    for command in any_run.of_type(COMMAND):
+        texts = [command.environment.get(name, "") for name in ("CREATE", "DELETE")]
+        read = {name for text in texts for name in runner.unset(text)}
+        assert read <= command.environment.keys()
+    assert any_run["stack-sweep"].environment["NETWORK"] == ""
+    assert any_run["stack-sweep"].environment["DIGEST"] == ""
 
 
 # --- secrets and exports --------------------------------------------------------------------------

@@ -212,7 +212,8 @@ def test_a_command_has_these_inputs_and_no_other(stack: Run) -> None:
         "stack-sweep": guard(
             ["refuse_alone.sh", "sweep_rehearsal.sh", "sweep_cluster.sh", "sweep_stack.sh"],
             [],
-            CLUSTER
+            {"NETWORK": "", "DIGEST": "", "KEPT_ELSEWHERE": ""}
+            | CLUSTER
             | {
                 "STACK": "dev",
                 "REHEARSAL": NAMES.rehearsal,

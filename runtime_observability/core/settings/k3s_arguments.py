@@ -8,6 +8,7 @@ from runtime_observability.core import compatibility
 from runtime_observability.core.settings.rule import RuleError, without_dollar
 from runtime_observability.core.settings.secret_texts import (
     DATASTORE_LOGIN,
+    LOGIN_BEFORE_HOST,
     LOGIN_IN_URL,
     SECRET_FLAGS,
 )
@@ -47,6 +48,7 @@ write-kubeconfig-mode
 """k3s' flags that have a value (k3s docs, cli/server and cli/agent). Without one, k3s takes the
 next argument for it."""
 
+_READABLE = "would be readable in Pulumi's state and in `docker inspect`"
 _ONE_LETTER = {"c": "config", "d": "data-dir", "t": "token"}
 """Other names of flags (k3s pkg/cli/cmds); Go's flags read -t and --t alike."""
 _USELESS = {
@@ -97,6 +99,8 @@ def k3s_argument(text: str) -> str:
         _refuse_reserved(flag, value)
     for node_filter in filters:
         _refuse_filter(node_filter)
+    if LOGIN_BEFORE_HOST.search(value):  # once it is no node filter
+        raise RuleError(f"the login in --{flag} {_READABLE}", "leave the login out")
     return without_dollar(text)
 
 
@@ -105,16 +109,15 @@ def _refuse_secrets(argument: str) -> None:
     flag, _, value = argument[2:].partition("=")
     flag = re.split(r"\s", flag, maxsplit=1)[0]
     flag = _ONE_LETTER.get(flag, flag)
-    readable = "would be readable in Pulumi's state and in `docker inspect`"
     if flag in SECRET_FLAGS:
-        raise RuleError(f"the value of --{flag} {readable}", SECRET_FLAGS[flag])
+        raise RuleError(f"the value of --{flag} {_READABLE}", SECRET_FLAGS[flag])
     if flag == "datastore-endpoint" and DATASTORE_LOGIN.search(value):
         raise RuleError(
-            f"the login in --{flag} {readable}",
+            f"the login in --{flag} {_READABLE}",
             "log in with a certificate: --datastore-certfile and --datastore-keyfile",
         )
     if LOGIN_IN_URL.search(argument):
-        raise RuleError(f"the login in a URL of --{flag} {readable}", "leave the login out")
+        raise RuleError(f"the login in a URL of --{flag} {_READABLE}", "leave the login out")
 
 
 def _refuse_reserved(flag: str, setting: str) -> None:

@@ -46,6 +46,9 @@ OF_ONE_KUBELET = ("pods", "device-plugins", "plugins_registry")
 """Below it: where a kubelet removes what is of no pod of its own, and has its sockets."""
 REGISTRIES_FILE = "/etc/rancher/k3s/registries.yaml"
 """Where k3s reads them, and k3d writes them (k3d v5.9.0 pkg/client/cluster.go)."""
+_OF_CONTAINERD = "CONTAINERD_"
+"""Before a variable that k3s gives to containerd alone, without this and in the place of the node's
+(k3s commit cbacd7107)."""
 PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"})
 _NEVER_PROXIED = (
     "localhost", "127.0.0.1", "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16",
@@ -82,7 +85,7 @@ def node_environment(variables: Mapping[str, str]) -> Mapping[str, str]:
                 "log in with a certificate: K3S_DATASTORE_CERTFILE and K3S_DATASTORE_KEYFILE",
             )
         # Go takes a proxy without its scheme, too (golang.org/x/net http/httpproxy).
-        is_proxy = name.upper().removeprefix("CONTAINERD_") in PROXIES
+        is_proxy = name.upper().removeprefix(_OF_CONTAINERD) in PROXIES
         if LOGIN_IN_URL.search(value) or (is_proxy and "@" in value):
             raise RuleError(
                 f"{name} has a login, which everybody who may use Docker could read",
@@ -177,14 +180,36 @@ def split_node_volume(text: str) -> tuple[str, str]:
     return source, rest
 
 
-def with_direct_addresses(variables: Mapping[str, str], nodes: list[str]) -> dict[str, str]:
+def with_direct_addresses(
+    variables: Mapping[str, str], nodes: list[str], *, of_containerd: bool
+) -> dict[str, str]:
     """``variables`` where, if a proxy is among them, NO_PROXY has all that it must not be used for.
 
-    ``nodes`` are the names of nodes that others connect to.
+    ``nodes`` are the names of nodes that others connect to. With ``of_containerd``, which sends
+    spans then, its own list has it, too, where the node's does not count for it.
     """
-    if not PROXIES & {name.upper() for name in variables}:
-        return dict(variables)
-    own = [variables.get(name, "") for name in ("NO_PROXY", "no_proxy")]
-    direct = [part.strip() for text in own for part in text.split(",") if part.strip()]
-    others = {name: value for name, value in variables.items() if name != "no_proxy"}
-    return others | {"NO_PROXY": ",".join(dict.fromkeys([*direct, *_NEVER_PROXIED, *nodes]))}
+    found = dict(variables)
+    of_node = PROXIES & {name.upper() for name in variables}
+    if of_node:
+        found = _with_exceptions(found, "", "", nodes)
+    own = {
+        name.removeprefix(_OF_CONTAINERD).upper()
+        for name in variables
+        if name.startswith(_OF_CONTAINERD)
+    }
+    if of_containerd and "NO_PROXY" in own and (of_node or PROXIES & own):
+        return _with_exceptions(found, _OF_CONTAINERD, _OF_CONTAINERD, nodes)
+    if of_containerd and PROXIES & own and not of_node:
+        return _with_exceptions(found, "", _OF_CONTAINERD, nodes)
+    return found
+
+
+def _with_exceptions(
+    variables: Mapping[str, str], own: str, wanted: str, nodes: list[str]
+) -> dict[str, str]:
+    """With NO_PROXY behind the prefix ``wanted``, which begins with that behind ``own``."""
+    texts = [variables.get(f"{own}{name}", "") for name in ("NO_PROXY", "no_proxy")]
+    direct = [part.strip() for text in texts for part in text.split(",") if part.strip()]
+    others = {name: value for name, value in variables.items() if name != f"{wanted}no_proxy"}
+    exceptions = ",".join(dict.fromkeys([*direct, *_NEVER_PROXIED, *nodes]))
+    return others | {f"{wanted}NO_PROXY": exceptions}

@@ -27,6 +27,8 @@ LOGIN_IN_URL = re.compile(r"//\S*@")
 """A user, with or without a password, before a URL's host; a password may have any character."""
 DATASTORE_LOGIN = re.compile("@|password")
 """In an address of k3s' datastore."""
+LOGIN_BEFORE_HOST = re.compile(r"(?:^|[=,])[^\s:/@=,]+:[^\s@]+@(?!sha256:)")
+"""The same without a scheme, behind a flag's name: no digest of an image, and no node filter."""
 _LOGIN = re.compile(
     rf"{LOGIN_IN_URL.pattern}"
     r"|[^\s:/@]+:\S+@(?!sha256:)"

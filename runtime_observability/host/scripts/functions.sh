@@ -32,9 +32,14 @@ remove_networks() {
 }
 
 # The names in the kubeconfig of the stack's folder $1 that are not k3d's for the cluster $2: KUBECONFIG of
-# the stack's shell names that file, so `kubectl config` and the tools of other clusters write into it.
+# the stack's shell names that file, so `kubectl config` and the tools of other clusters write into it, each
+# in its own style: keys are indented as the first one is, in braces, or all is JSON.
 names_of_others() {
-  [ ! -f "$1/kubeconfig" ] || sed -n -e 's/^- name: //p' -e 's/^  name: //p' "$1/kubeconfig" |
+  [ -f "$1/kubeconfig" ] || return 0
+  keys=$(sed -n '/^ *- /{s/-\( *\).*/ \1/p;q;}' "$1/kubeconfig") in_braces=' \{0,1\}'
+  [ "$(head -c 1 "$1/kubeconfig")" != '{' ] || in_braces='[[:blank:]]*'
+  tr '{},' '\n' <"$1/kubeconfig" | tr -d "\"'\r" |
+    sed -n -e 's/^\( *\)-\( *name:\)/\1 \2/' -e "s/^${keys}name: *//p" -e "s/^${in_braces}name: *//p" |
     grep -vxF -e "k3d-$2" -e "admin@k3d-$2" | sort -u || :
 }
 

@@ -14,11 +14,13 @@ options=${given%%"$end"*}
 certificates=${given#*"$end"}
 certificates=${certificates#?} # the line's end
 
-# The output of curl with the configuration on stdin, in a container on the stack's network.
+# The output of curl with the configuration on stdin, in a container on the stack's network; past the proxy
+# that the docker command's settings give it, and with the image as it is there.
 run_curl() {
-  container=$(docker create --rm --interactive --log-driver=none --network="$NETWORK" \
+  container=$(DOCKER_DEFAULT_PLATFORM='' DOCKER_CONTENT_TRUST='' \
+    docker create --rm --interactive --log-driver=none --network="$NETWORK" \
     --label="runtime-observability.owner=$OWNER" --cap-drop=ALL --security-opt=no-new-privileges \
-    --user=10001 "$IMAGE" --config -) || return 1
+    --user=10001 "$IMAGE" --noproxy '*' --config -) || return 1
   [ -z "$certificates" ] || printf '%b' "$certificates" | docker cp - "$container:/" >&2
   docker start --attach --interactive "$container" || :
 }

@@ -103,6 +103,46 @@ def test_the_users_exceptions_come_first_and_once(name: str) -> None:
     assert "no_proxy" not in found
 
 
+@pytest.mark.parametrize(
+    ("environment", "begins"),
+    [
+        ({"CONTAINERD_HTTPS_PROXY": PROXY}, "localhost,"),
+        (
+            {"CONTAINERD_https_proxy": PROXY, "no_proxy": ".acme.example"},
+            ".acme.example,localhost,",
+        ),
+        ({"CONTAINERD_HTTP_PROXY": PROXY, "CONTAINERD_no_proxy": "a.example"}, "a.example,"),
+        ({"HTTPS_PROXY": PROXY, "CONTAINERD_NO_PROXY": "a.example"}, "a.example,localhost,"),
+    ],
+)
+def test_containerds_own_proxy_is_not_used_for_its_spans(
+    environment: dict[str, str], begins: str
+) -> None:
+    """k3s gives it these in the place of the node's: its spans went to the proxy."""
+    found = variables(nodeEnvironment=environment)
+    assert found["CONTAINERD_NO_PROXY"].startswith(begins)
+    assert {"otel-collector", "k3d-traced-dev-server-0"} < set(
+        found["CONTAINERD_NO_PROXY"].split(",")
+    )
+    assert "CONTAINERD_no_proxy" not in found
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"nodeEnvironment": {"HTTPS_PROXY": PROXY, "CONTAINERD_HTTPS_PROXY": PROXY}},
+        {"nodeEnvironment": {"CONTAINERD_NO_PROXY": "a.example"}},
+        {"nodeEnvironment": {"CONTAINERD_HTTPS_PROXY": PROXY}, "containerdTracing": "off"},
+    ],
+)
+def test_containerd_keeps_its_own_exceptions_where_no_span_needs_more(
+    config: dict[str, Any],
+) -> None:
+    """Another variable is another cluster."""
+    given = config["nodeEnvironment"].get("CONTAINERD_NO_PROXY")
+    assert variables(**config).get("CONTAINERD_NO_PROXY") == given
+
+
 def test_more_agents_do_not_change_the_nodes_that_stand() -> None:
     own = {"nodeEnvironment": {"HTTPS_PROXY": PROXY}, "nodeVolumes": ["a:/a"]}
     before, after = (spec_of(NAMES, parsed(**own, agents=number)) for number in (0, 2))

@@ -170,6 +170,21 @@ def test_without_the_package_for_socks_that_is_said_in_one_line(
 
 
 @pytest.mark.parametrize(
+    "address", ["http://ada:hush#1@127.0.0.1:9", "http://ada:hush/1@127.0.0.1:9"]
+)
+def test_a_password_with_a_sign_of_urls_is_not_told(
+    file: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """httpx takes what is before the sign for a port, and says which."""
+    monkeypatch.setenv("HTTPS_PROXY", address)
+    told = failure(file)
+    assert "hush" not in told
+    assert "the proxy 127.0.0.1:9 cannot be used: write %23, %2F, %3F for #" in told
+    monkeypatch.setenv("HTTPS_PROXY", "http://127:1/23@127.0.0.1:9")
+    assert "127:1" not in failure(file)
+
+
+@pytest.mark.parametrize(
     ("answer", "reason"),
     [(b"HTTP/1.1 400 Bad Request\r\n\r\n", "the proxy refuses"), (b"", "the proxy refuses")],
 )

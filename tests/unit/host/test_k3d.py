@@ -117,10 +117,12 @@ def test_the_users_k3d_variables_do_not_reach_it(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("K3D_IMAGE_TOOLS", "mine")
     monkeypatch.setenv("K3D_FIX_DNS", "1")
     monkeypatch.setenv("DOCKER_HOST", "unix:///a.sock")
+    monkeypatch.setenv("LOG_LEVEL", "trace")
     environment = k3d.environment("", "/scratch")
     assert not [name for name in environment if name.startswith("K3D_")]
     assert (environment["DOCKER_HOST"], environment["TMPDIR"]) == ("unix:///a.sock", "/scratch")
     assert environment["PATH"] == os.environ["PATH"]
+    assert environment["LOG_LEVEL"] == "info", "a trace has the token, and ends in Pulumi's state"
     assert environment["LOG_COLORS"] == "0", "its log is read: a colour's codes are no level"
     assert k3d.environment("tools:1", "/scratch")["K3D_IMAGE_TOOLS"] == "tools:1"
 

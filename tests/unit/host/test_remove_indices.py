@@ -21,8 +21,11 @@ OWN = [f"/_template/{PREFIX}-jaeger-*", f"/_index_template/{PREFIX}-jaeger-*"]
 
 DOCKER = """#!/bin/sh
 case $1 in
-  create) echo container ;;
-  start) exec curl --config - ;;
+  create)
+    [ -z "${DOCKER_DEFAULT_PLATFORM:-}" ] || exit 1
+    case "$*" in *" --noproxy "*) echo container ;; esac
+    ;;
+  start) [ -n "$4" ] && exec curl --config - ;;
 esac
 """
 
@@ -43,7 +46,12 @@ def removal(folder: Path, respond: Callable[[Call], Answer]) -> tuple[str, str]:
     empty = dict.fromkeys(("IMAGE", "OWNER", "KEEP", "NETWORK"), "")
     ran = subprocess.run(
         ["/bin/sh", "-c", runner.script("remove_indices.sh")],
-        env={"PATH": executables.path, **values, **empty},
+        env={
+            "PATH": executables.path,
+            "DOCKER_DEFAULT_PLATFORM": "linux/arm64",
+            **values,
+            **empty,
+        },
         input=f"{search_engine.options('', '', own_ca=False)}--\n",
         capture_output=True,
         text=True,

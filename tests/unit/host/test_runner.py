@@ -32,6 +32,24 @@ def test_an_environment_replaces_the_processes_own(monkeypatch: pytest.MonkeyPat
     assert result.checked() == "yes\n"
 
 
+def test_docker_takes_images_of_the_platform_that_they_are_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`docker create` found none for an agent, with the variable that k3d does not know."""
+    monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64")
+    assert run(["sh", "-c", "echo $DOCKER_DEFAULT_PLATFORM"]).checked() == "\n"
+
+
+def test_docker_wants_signed_images_only_where_it_pulls_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`docker create` asked a notary for an image that was there, and the old Jaeger was gone."""
+    monkeypatch.setenv("DOCKER_CONTENT_TRUST", "1")
+    asked = ["sh", "-c", "echo $DOCKER_CONTENT_TRUST"]
+    assert run(asked).checked() == "\n"
+    assert run(asked, environment=runner.surroundings_of_a_pull()).checked() == "1\n"
+
+
 @pytest.mark.parametrize(
     ("script", "error"),
     [
@@ -143,3 +161,15 @@ def test_a_script_with_the_line_ends_of_windows_runs(
     assert "\r" not in runner.script("say.sh")
     result = runner.run_script("say.sh", {"WORD": "said"})
     assert (result.code, result.stdout, result.stderr) == (0, "said\n", "")
+
+
+def test_a_variable_of_the_users_shell_is_no_value_of_a_script(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With a DIGEST of some image in it, a cluster that was never complete was "older"."""
+    (tmp_path / runner.FUNCTIONS).touch()
+    (tmp_path / "a.sh").write_text('echo "${DIGEST:-} ${GIVEN:-} ${OTHER-}"\n')
+    monkeypatch.setattr(runner, "SCRIPTS", tmp_path)
+    for name in ("DIGEST", "GIVEN"):
+        monkeypatch.setenv(name, "the user's")
+    assert runner.run_script("a.sh", {"GIVEN": "ours"}).checked() == " ours \n"

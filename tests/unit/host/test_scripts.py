@@ -6,14 +6,17 @@ guards get, with an environment of only PATH and the guard's values.
 
 from __future__ import annotations
 
+import json
 import shutil
 import stat
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from components import _commands
 from runtime_observability.core.naming import Names
@@ -494,6 +497,43 @@ def test_a_kubeconfig_with_entries_of_others_outlives_the_cluster(
     assert sh(CLUSTER, daemon, **values(names)).returncode == 0
     assert names.kubeconfig.read_text() == OTHERS
     assert not names.record.exists()
+
+
+class _Indented(yaml.SafeDumper):
+    """Writes lists as yq and kubectx do."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, indentless=False)
+
+
+STYLES: dict[str, Callable[[Any], str]] = {
+    "as kubectl": yaml.safe_dump,
+    "indented": lambda document: yaml.dump(document, Dumper=_Indented, sort_keys=False),
+    "indented by 4": lambda document: yaml.dump(document, Dumper=_Indented, indent=4),
+    "with quotes": lambda document: yaml.safe_dump(document, default_style='"'),
+    "in braces": lambda document: yaml.safe_dump(document, default_flow_style=None),
+    "JSON": json.dumps,
+    "JSON in lines": lambda document: json.dumps(document, indent=4),
+    "of Windows": lambda document: yaml.safe_dump(document).replace("\n", "\r\n"),
+}
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_entries_of_others_are_seen_in_every_style(
+    daemon: FakeDaemon, names: Names, style: str
+) -> None:
+    """Where one was not, a destroy removed the credentials of other clusters without a word."""
+    document = yaml.safe_load(OTHERS)
+    kubeconfig(names).write_text(STYLES[style](document))
+    done = sh(STACK, daemon, **values(names))
+    assert {"ada", "prod"} <= set(done.stderr.split())
+    assert yaml.safe_load(names.kept_kubeconfig.read_text()) == document
+    names.kept_kubeconfig.unlink()
+    for kind in ("clusters", "contexts", "users"):
+        document[kind] = [entry for entry in document[kind] if "k3d" in entry["name"]]
+    kubeconfig(names).write_text(STYLES[style](document))
+    done = sh(STACK, daemon, **values(names))
+    assert (done.stderr, names.kept_kubeconfig.exists()) == ("", False)
 
 
 @pytest.mark.parametrize("moved", [False, True], ids=["in its place", "moved"])

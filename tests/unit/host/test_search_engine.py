@@ -14,7 +14,7 @@ from runtime_observability.core import prefix_mark, shards
 from runtime_observability.core.search_engine import Answer, UnfitError
 from runtime_observability.core.shards import WantedIndices
 from runtime_observability.core.versions import Version
-from runtime_observability.host import docker, search_engine
+from runtime_observability.host import docker, runner, search_engine
 from runtime_observability.host.docker import Daemon
 from runtime_observability.host.search_engine import Cluster
 
@@ -47,6 +47,18 @@ def run(monkeypatch: pytest.MonkeyPatch) -> int:
     document = {**CHECK, "cluster": vars(CLUSTER) | {"urls": list(CLUSTER.urls)}}
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(document)))
     return search_engine.main()
+
+
+def test_curl_goes_past_the_proxy_of_the_docker_commands_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Jaeger has none, and what it reaches may not be reached through that one."""
+    ran = Mock(return_value=runner.Result((), 0, "container\n", ""))
+    monkeypatch.setattr(runner, "run", ran)
+    with pytest.raises(runner.CommandError, match="does not run curl"):
+        CLUSTER.ask(["/"])
+    created = ran.call_args_list[0].args[0]
+    assert created[-5:] == [CLUSTER.image, "--noproxy", "*", "--config", "-"]
 
 
 def test_the_number_of_replicas_is_printed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -73,6 +74,32 @@ def test_an_agent_is_added_to_a_standing_cluster(
         f"--volume={names.node_directory}:/etc/runtime-observability:ro",
         "--volume=k3d-traced-dev-images:/k3d/images",
     ]
+
+
+@pytest.mark.usefixtures("readiness")
+def test_an_agent_gets_nothing_of_the_docker_commands_own_settings(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their proxies would be in its environment, and in no other node's: it never joined."""
+    daemon.node(names, "server", spec=identity(spec))
+    remember(names, spec_of(names))
+    monkeypatch.setenv("DOCKER_CONFIG", "/home/ada/.docker")
+    monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64")
+    given: list[dict[str, str]] = []
+    run_it = runner.run
+
+    def spy(argv: Sequence[str], **options: Any) -> runner.Result:
+        if argv[:2] == ["docker", "create"]:
+            given.append(options["environment"])
+            assert not (Path(given[0]["DOCKER_CONFIG"]) / "config.json").exists()
+        return run_it(argv, **options)
+
+    monkeypatch.setattr(runner, "run", spy)
+    run(names, spec)
+    (environment,) = given
+    assert Path(environment["DOCKER_CONFIG"]).is_relative_to(names.directory), "a snap sees it"
+    assert environment["DOCKER_CERT_PATH"] == "/home/ada/.docker"
+    assert environment["DOCKER_DEFAULT_PLATFORM"] == ""
 
 
 def test_an_agent_that_does_not_join_is_removed_and_the_rest_stays(
@@ -729,6 +756,25 @@ def test_a_container_of_others_that_has_an_agent_s_name_is_not_removed(
     with pytest.raises(runner.CommandError, match="is already in use"):
         run(names, spec)
     assert theirs in daemon.containers
+
+
+@pytest.mark.usefixtures("readiness")
+def test_a_node_of_others_that_does_not_start_keeps_no_node_of_the_stack_down(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """k3d starts all of a cluster and gave up at that one, when the server had been restarted."""
+    daemon.hanging = "k3d-theirs-0"
+    labels = {"k3d.cluster": names.cluster, "k3d.role": "agent"}
+    server = daemon.node(names, "server", spec=identity(spec), state="exited")
+    daemon.container(daemon.hanging, labels=labels, state="exited")
+    agent = daemon.node(names, "agent", spec=identity(spec), state="exited")
+    remember(names, spec)
+    run(names, spec)
+    assert (server.state, agent.state) == ("running", "running")
+    assert "k3d-theirs-0 of cluster traced-dev, which somebody added" in capsys.readouterr().err
+    server.state, daemon.hanging = "exited", server.name
+    with pytest.raises(runner.CommandError, match="failed to get ready"):
+        run(names, spec)
 
 
 @pytest.mark.usefixtures("readiness")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
@@ -216,6 +217,9 @@ def test_registries_reach_the_nodes_before_they_restart(
     run(names, spec)
     assert [node.files[REGISTRIES] for node in daemon.containers] == ["{}\n"] * 2
     assert changes(daemon) == ["docker kill", "start"] * 4
+    copies = [call.argv[-1] for call in daemon.calls_to("docker", "cp") if call.argv[2] != "-"]
+    assert copies
+    assert all(Path(copy).is_relative_to(names.directory) for copy in copies), "a snap writes there"
 
 
 @pytest.mark.usefixtures("readiness", "spec")
@@ -255,8 +259,8 @@ def test_registries_of_an_up_that_was_interrupted_are_taken_back(
     standing(daemon, names, spec)
     write = node_module.write_registries
 
-    def write_and_be_killed(node: str, of: ClusterSpec) -> None:
-        write(node, of)
+    def write_and_be_killed(node: str, of: ClusterSpec, folder: Path) -> None:
+        write(node, of, folder)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as killed:

@@ -101,6 +101,16 @@ def test_without_a_login_state_and_secrets_stay_in_this_folder(cache: Cache) -> 
     }
 
 
+@pytest.mark.usefixtures("home")
+def test_the_state_is_in_this_folder_whatever_its_name(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pulumi reads a URL: it cut the path at a question mark, and kept the state above."""
+    monkeypatch.setattr(shell, "PROJECT", Path("/home/ada/ä 100%41 what? #1"))
+    exports = shell.variables(machine(cache, lab=False), DEFAULT_HOST)
+    assert exports["PULUMI_BACKEND_URL"] == "file:///home/ada/ä 100%2541 what%3F %231"
+
+
 def test_a_user_who_is_logged_in_stays_so(cache: Cache, home: Path) -> None:
     log_in(home)
     assert shell.variables(machine(cache, lab=False), DEFAULT_HOST) == {
