@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -79,7 +79,7 @@ def observe(
         of_image = looks.submit(is_gone, image)
     problems = [
         *check_folders(names),
-        *refuse_missing_sources(names, wanted.node_volumes),
+        *refuse_sources(names, wanted.node_volumes),
         *ownership.refuse_a_claimed_folder(names),
         *of_k3d.result(),
     ]
@@ -281,19 +281,17 @@ def check_engine(engine: docker.Daemon, names: Names) -> list[Problem]:
     return engines.refuse(engine, names.folder, Path.home(), docker.program())
 
 
-def refuse_missing_sources(names: Names, volumes: Sequence[str]) -> list[Problem]:
-    """``volumes`` are entries of nodeVolumes. Docker would make a missing source, as a folder."""
-    sources = [names.folder / split_node_volume(volume)[0] for volume in volumes]
-    return [
-        Problem(
-            f"nodeVolumes.{number}",
-            f"{source} does not exist",
-            "Docker would create an empty folder in its place",
-            "create it, or name another",
-        )
-        for number, source in enumerate(sources)
-        if not ownership.is_there(source)
-    ]
+def refuse_sources(names: Names, volumes: Sequence[str]) -> Iterator[Problem]:
+    """``volumes`` are entries of nodeVolumes."""
+    own = names.directory.resolve()
+    for number, text in enumerate(volumes):
+        key, source = f"nodeVolumes.{number}", names.folder / split_node_volume(text)[0]
+        if not ownership.is_there(source):
+            why = "Docker would create an empty folder in its place"
+            yield Problem(key, f"{source} does not exist", why, "create it, or name another")
+        elif source.resolve().is_relative_to(own):
+            why = "`pulumi destroy` removes that folder"
+            yield Problem(key, f"{source} is in the stack's own folder", why, "move it elsewhere")
 
 
 def advise_on_losses(memory: Memory | None) -> list[str]:

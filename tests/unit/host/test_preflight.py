@@ -51,6 +51,16 @@ def test_a_volume_needs_a_source(daemon: FakeDaemon, names: Names) -> None:
     assert not (names.folder / "gone").exists()
 
 
+def test_a_volume_from_the_stacks_own_folder_is_refused(daemon: FakeDaemon, names: Names) -> None:
+    """A destroy removes the folder, with what a pod has written there."""
+    (names.directory / "data").mkdir(parents=True)
+    (names.folder / "link").symlink_to(names.directory)
+    volumes = (".:/project", "link/data:/data", f"{names.directory}:/all")
+    problems = [str(problem) for problem in observe(names, Wanted(node_volumes=volumes)).problems]
+    assert [problem.partition(":")[0] for problem in problems] == ["nodeVolumes.1", "nodeVolumes.2"]
+    assert all("`pulumi destroy` removes that folder" in problem for problem in problems)
+
+
 # --- addresses of networks ------------------------------------------------------------------------
 
 
