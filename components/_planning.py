@@ -63,7 +63,11 @@ def plan(args: TracedEnvironmentArgs) -> Plan:
             if key in args.secret_keys
             and (problem := passphrase.problem_of(key, pulumi.get_stack(), names.folder))
         ]
-        if unfit := [*published, *certificates.refuse_invalid_today(settings)]:
+        if unfit := [
+            *published,
+            *certificates.refuse_invalid_today(settings),
+            *daemon.refuse_a_secret_address(stack_config.secret_of_docker()),
+        ]:
             raise ProblemsError(UNTOUCHED, unfit)
         chosen = daemon.choose(stack_config.of_docker())
         daemon.use(chosen)

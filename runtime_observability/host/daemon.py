@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -103,6 +103,17 @@ def refuse_keys(configured: Mapping[str, Any]) -> list[Problem]:
         for key in configured
         if key != "host" and key not in _FOR_ANY_DAEMON
     ]
+
+
+def refuse_a_secret_address(secret_keys: Collection[str]) -> list[Problem]:
+    """``secret_keys`` are those of ``docker:…`` that were set with ``--secret``."""
+    problem = Problem(
+        "docker:host",
+        "its secret value cannot be used",
+        "every Command has it in Pulumi's state, and errors of docker and k3d tell it",
+        "set it without --secret",
+    )
+    return [problem] if "host" in secret_keys else []
 
 
 def refuse_a_context(context: str, address: str) -> list[Problem]:

@@ -209,8 +209,8 @@ def run(
     """Runs the program on Pulumi.yaml's defaults with ``changes``; values are text, as in the CLI.
 
     ``others`` are keys of other namespaces, with these. ``observed`` is what preflight finds; by
-    default a stack of generation 7. ``secret_keys`` are those of ``changes`` that were set with
-    ``--secret``.
+    default a stack of generation 7. ``secret_keys`` are those of ``changes`` and, with their
+    namespace, of ``others`` that were set with ``--secret``.
     """
     values = {key: _as_text(value) for key, value in (defaults() | dict(changes or {})).items()}
     try:
@@ -220,7 +220,7 @@ def run(
             stack=stack,
             observed=observed,
             preview=preview,
-            secret_keys=[f"{PROJECT_NAME}:{key}" for key in secret_keys],
+            secret_keys=[key if ":" in key else f"{PROJECT_NAME}:{key}" for key in secret_keys],
         )
     finally:  # the program is the last thing that its own process does; the tests go on
         gc.unfreeze()

@@ -79,6 +79,15 @@ def test_the_stacks_configuration_names_the_daemon_of_all(monkeypatch: pytest.Mo
     assert addresses(run()) == {"unix:///elsewhere.sock"}, "another run is another program"
 
 
+def test_a_secret_address_is_refused_without_its_value() -> None:
+    """It would be in each Command's environment without its mark."""
+    others = {"docker:host": "unix:///hidden.sock"}
+    refused = run(others=others, secret_keys=["docker:host"])
+    assert refused.custom == []
+    assert "docker:host: its secret value cannot be used" in str(refused.error)
+    assert "hidden" not in str(refused.error)
+
+
 def test_what_the_provider_alone_would_follow_is_refused_before_anything() -> None:
     """With all that is wrong with the machine."""
     taken = Observation(problems=(Problem("jaegerUiPort", "port 16686 is held"),))
