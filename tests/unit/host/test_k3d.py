@@ -30,8 +30,8 @@ CONTAINERD_EXITED = (
     'time="T" level=error msg="Shutdown request received: containerd exited: exit status 1"\n'
 )
 NO_KUBECONFIG = (
-    'E1201 04:24:51.244344      30 memcache.go:265] "Unhandled Error" err="couldn\'t get current '
-    'server API group list: Get \\"http://localhost:8080/api?timeout=32s\\": dial tcp '
+    'E1201 04:24:51.244344      30 memcache.go:265] "Unhandled Error" err="cannot get server API '
+    'group list: Get \\"http://localhost:8080/api?timeout=32s\\": dial tcp '
     '127.0.0.1:8080: connect: connection refused"\n'
 )
 UNREGISTERED = (
