@@ -117,8 +117,8 @@ def _claim(names: Names) -> list[Finding]:
 
 def _volumes(names: Names, settings: Settings) -> list[Finding]:
     volumes = settings.node_volumes
-    missing = preflight.refuse_missing_sources(names, volumes)
-    return problems("volumes", missing, ", ".join(volumes)) if volumes else []
+    unfit = list(preflight.refuse_sources(names, volumes))
+    return problems("volumes", unfit, ", ".join(volumes)) if volumes else []
 
 
 def _registries(settings: Settings, containers: list[docker.Owned]) -> list[Finding]:
