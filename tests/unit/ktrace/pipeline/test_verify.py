@@ -364,6 +364,8 @@ def test_what_is_expected_comes_from_the_probe_else_from_links_and_jaeger() -> N
     assert coverage.expected_components(links, []) == usual | {"containerd"}
     links = {"links": {"slowEtcdRequests": "u"}}
     assert coverage.expected_components(links, []) == usual | {"etcd"}
+    assert coverage.expected_components(links, ["containerd"]) == usual | {"etcd"}, "of before"
+    assert coverage.expected_components({"links": {}}, ["containerd"]) == usual | {"containerd"}
     assert coverage.expected_components({}, ["etcd"]) == usual, "its name proves nothing"
 
 
