@@ -51,13 +51,15 @@ class Coverage:
 
 
 def expected_components(outputs: Mapping[str, Any], services: Sequence[str]) -> set[str]:
-    """What must be traced: what the probe found, or else what the links and Jaeger imply.
+    """What must be traced: what the probe found or, without one, what the settings imply. A stack
+    of an earlier release may tell neither; then by its links, or else by Jaeger's ``services``.
 
-    The probe's list is empty where sampling is so rare that no trace can be demanded. A Jaeger may
-    have a service from before the stack's last change, or of another stack.
+    Both lists are empty where sampling is so rare that no trace can be demanded. A Jaeger may have
+    a service from before the stack's last change, or of another stack.
     """
-    if "tracedComponents" in outputs:
-        return set(outputs["tracedComponents"])
+    for told in ("tracedComponents", "expectedComponents"):
+        if told in outputs:
+            return set(outputs[told])
     expected = {APISERVER, KUBELET}
     links = outputs.get("links", {})
     if "imagePulls" in links or (CONTAINERD in services and not links):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from runtime_observability.core import (
     advice,
@@ -74,9 +75,9 @@ class Plan:
     links: dict[str, str]
     resource_attributes: dict[str, str]
     """What the collector adds to everything, where its sender does not say otherwise."""
-    trace_outputs: dict[str, str]
+    trace_outputs: dict[str, Any]
     """What `ktrace` has to know where Jaeger keeps traces elsewhere than in its memory, or does not
-    get all of them, by the output's name."""
+    get all of them, or where no probe tells what is traced, by the output's name."""
     warnings: tuple[str, ...]
     tracing: tuple[str, ...]
     """A line for each component: whether it will be traced, and why."""
@@ -163,13 +164,18 @@ def make_plan(
     )
 
 
-def _trace_outputs(settings: Settings) -> dict[str, str]:
-    chosen = settings.preset.needs_tail_sampling
-    tracing = {"tracing": settings.preset.description} if chosen else {}
-    if settings.trace_store == stores.MEMORY:
-        return tracing
-    retention = {"traceRetention": settings.trace_retention} if settings.has_jaeger else {}
-    return {"traceStore": settings.trace_store} | retention | tracing
+def _trace_outputs(settings: Settings) -> dict[str, Any]:
+    outputs: dict[str, Any] = {}
+    if settings.trace_store != stores.MEMORY:
+        outputs["traceStore"] = settings.trace_store
+        if settings.has_jaeger:
+            outputs["traceRetention"] = settings.trace_retention
+    if settings.preset.needs_tail_sampling:
+        outputs["tracing"] = settings.preset.description
+    if not settings.trace_probe:
+        tracing = Tracing(settings)
+        outputs["expectedComponents"] = [*tracing.demanded, *tracing.expected]
+    return outputs
 
 
 def _held(observed: Observation, *containers: str) -> set[int]:

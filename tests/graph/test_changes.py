@@ -756,6 +756,15 @@ def test_without_the_probe_there_is_no_claim() -> None:
     assert without.exports["jaegerUrl"]
 
 
+def test_without_the_probe_the_stack_says_of_what_spans_must_be_there() -> None:
+    """Of an API server that samples next to nothing, `ktrace verify` demands none."""
+    without = {"traceProbe": False}
+    full, rare = run(without), run({**without, "apiserverSamplingPerMillion": 0})
+    assert full.exports["expectedComponents"] == ["apiserver", "kubelet", "containerd"]
+    assert rare.exports["expectedComponents"] == ["kubelet", "containerd"]
+    assert "expectedComponents" not in run({"apiserverSamplingPerMillion": 0}).exports
+
+
 # --- messages -------------------------------------------------------------------------------------
 
 

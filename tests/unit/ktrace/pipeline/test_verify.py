@@ -355,9 +355,11 @@ def test_servers_have_an_api_server_and_every_node_the_rest() -> None:
     ]
 
 
-def test_what_is_expected_comes_from_the_probe_else_from_links_and_jaeger() -> None:
+def test_what_is_expected_comes_from_the_stack_else_from_links_and_jaeger() -> None:
     usual = {"apiserver", "kubelet"}
     assert coverage.expected_components({"tracedComponents": []}, ["kubelet"]) == set()
+    by_settings = {"expectedComponents": ["kubelet"], "links": {"imagePulls": "u"}}
+    assert coverage.expected_components(by_settings, ["apiserver"]) == {"kubelet"}
     assert coverage.expected_components({}, []) == usual
     assert coverage.expected_components({}, ["containerd"]) == usual | {"containerd"}
     links = {"links": {"imagePulls": "u"}}
