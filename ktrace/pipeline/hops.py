@@ -160,14 +160,21 @@ def _nothing_sent(pipeline: StackPipeline, node: str) -> Fault | None:
     jaeger = pipeline.names.jaeger
     if pipeline.state(jaeger) == "running" and isinstance(pipeline.jaeger_error, RefusalError):
         return None  # it waits for a Jaeger that cannot use its store, which is told as such
-    return Fault(
+    seen = (
         f"{readings.accepted} spans accepted and {readings.sent} sent in {WATCH_SECONDS:g} s, "
         f"{readings.after.waiting} batches wait, {readings.after.failed} spans failed; "
-        f"{pipeline.described(jaeger)}",
-        f"`docker logs {pipeline.names.collector}` says why it cannot send"
-        if pipeline.state(jaeger) == "running"
-        else _repair(pipeline, jaeger),
+        f"{pipeline.described(jaeger)}"
     )
+    if pipeline.state(jaeger) != "running":
+        return Fault(seen, _repair(pipeline, jaeger))
+    network = pipeline.names.network
+    if not pipeline.is_on_network(jaeger):  # up leaves it: traces may be in its memory
+        return Fault(
+            f"{seen}, but not on network {network}",
+            f"`docker network connect --alias {naming.JAEGER_ALIAS} {network} {jaeger}` connects "
+            "it again, with all it has",
+        )
+    return Fault(seen, f"`docker logs {pipeline.names.collector}` says why it cannot send")
 
 
 def _stuck_destinations(pipeline: StackPipeline, stuck: Sequence[Destination]) -> Fault | None:

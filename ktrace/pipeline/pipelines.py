@@ -64,6 +64,10 @@ class StackPipeline(Pipeline):
         """The state of a container in Docker's word, or ``gone``."""
         return next((c.state for c in self.containers if c.name == name), "gone")
 
+    def is_on_network(self, name: str) -> bool:
+        """Whether a container is connected to the stack's network."""
+        return any(c.is_on(self.names.network) for c in self.containers if c.name == name)
+
     @property
     def has_jaeger(self) -> bool:
         """Whether the stack has a Jaeger of its own; the collector's label says that it has not."""

@@ -192,7 +192,7 @@ def pipeline(names: Names, monkeypatch: pytest.MonkeyPatch) -> StackPipeline:
         names,
         [
             Owned("1", names.collector, "o", "dev", "/p", state="running"),
-            Owned("2", names.jaeger, "o", "dev", "/p", state="running"),
+            Owned("2", names.jaeger, "o", "dev", "/p", state="running", networks=names.network),
         ],
     )
     monkeypatch.setattr(runner, "run", lambda argv, **_: runner.Result(tuple(argv), 0, "", ""))
@@ -241,6 +241,27 @@ def test_why_old_indices_are_not_deleted_is_told(
     else:
         assert told in found
         assert "not kept" not in found
+
+
+@pytest.mark.parametrize("state", ["running", "exited"])
+def test_a_jaeger_that_is_off_the_network_is_connected_again(
+    pipeline: StackPipeline, state: str
+) -> None:
+    names = pipeline.names
+    on = list(pipeline.containers)
+    off = [
+        replace(each, networks="bridge", state=state) if each.name == names.jaeger else each
+        for each in on
+    ]
+    stuck = Readings(Counters(), Counters(accepted=9, waiting=3))
+    for containers, connects in ((on, False), (off, state == "running")):
+        pipeline.containers[:] = containers
+        pipeline.__dict__["readings"] = stuck
+        broken = hops.first_broken(pipeline, NODE, "kubelet")
+        assert broken.hop == hops.DELIVERS
+        cure = f"docker network connect --alias jaeger {names.network} {names.jaeger}"
+        assert (cure in broken.cure) is connects
+        assert (f"not on network {names.network}" in broken.evidence) is connects
 
 
 def test_when_every_hop_works_the_component_is_silent_itself(pipeline: StackPipeline) -> None:
