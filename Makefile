@@ -2,6 +2,8 @@
 # STACK, PIN and the other variables reach it through the environment.
 PYTHON ?= python3
 LAB = @exec $(PYTHON) -m lab
+# With these of a user's shell Python finds no module in this folder, or drops the lab's docstrings.
+unexport PYTHONSAFEPATH PYTHONOPTIMIZE
 
 .PHONY: help up down env setup test test-fast test-versions test-stores test-examples lint \
 	soak contract stores bench false-alarms mutants lock raise lab lab-stop clean
