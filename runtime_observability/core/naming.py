@@ -235,6 +235,11 @@ class Names:
         return self.directory / CLUSTER_NOTE
 
     @property
+    def node_volumes(self) -> Path:
+        """Names the volumes that Docker has made for nodes, a line each."""
+        return self.directory / "node.volumes"
+
+    @property
     def node_directory(self) -> Path:
         return self.directory / "node"
 

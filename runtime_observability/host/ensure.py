@@ -19,7 +19,7 @@ from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import NODE_IMAGE, Names
 from runtime_observability.core.node_image import CURE
 from runtime_observability.core.observation import Record
-from runtime_observability.host import api_server, docker, k3d, runner, store
+from runtime_observability.host import api_server, docker, k3d, node_volumes, runner, store
 from runtime_observability.host.cluster_lock import LockError, locked
 from runtime_observability.host.convergence import Convergence, FilesError, wanted_nodes
 from runtime_observability.host.node_kubectl import AgentsError
@@ -97,6 +97,7 @@ def main() -> int:
         with locked(names) as lock:
             record = begin(names, spec, request["digest"], int(os.environ["GENERATION"]))
             instance = Convergence(names, spec, record, lock).run()
+            node_volumes.note(names, record.nodes)
     except (runner.CommandError, api_server.UnusableKubeconfigError, OSError) as error:
         print(f"error: cluster {names.cluster}: {error}", file=sys.stderr)
         if not isinstance(error, _KEEPS_THE_CLUSTER) and (nodes := _standing(names)):

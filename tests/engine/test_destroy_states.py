@@ -39,7 +39,8 @@ def test_destroy_takes_the_rest_of_a_cluster_and_reads_no_file_of_the_stack(
 ) -> None:
     """All of the cluster that is left is a node that somebody has added."""
     k3d_node_create(doomed)
-    doomed.docker("rm", "-fv", doomed.server)
+    volumes = volumes_of(doomed, doomed.server)
+    doomed.docker("rm", "-f", doomed.server)
     for name in ("kubeconfig", "cluster.kept"):  # as Docker does for a mount of what is not there
         (doomed.directory / name).unlink()
         (doomed.directory / name).mkdir()
@@ -51,6 +52,8 @@ def test_destroy_takes_the_rest_of_a_cluster_and_reads_no_file_of_the_stack(
         assert doomed.left_overs() == set()
         assert doomed.state == {}
         assert not before.exists()
+    assert volumes
+    assert volumes.isdisjoint(doomed.docker("volume", "ls", "-q").split())
     assert "Traceback" not in destroyed.said
     assert doomed.docker.exists(stranger)
 
@@ -80,6 +83,11 @@ def test_destroy_tells_of_a_folder_that_cannot_be_changed_and_goes_on_afterwards
 def node_image(stack: Stack) -> str:
     image: str = stack.docker.inspect(stack.server)["Config"]["Image"]
     return image
+
+
+def volumes_of(stack: Stack, container: str) -> set[str]:
+    mounts = stack.docker.inspect(container)["Mounts"]
+    return {mount["Name"] for mount in mounts if mount["Type"] == "volume"}
 
 
 def is_restarting(stack: Stack, name: str) -> bool:

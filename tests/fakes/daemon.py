@@ -202,6 +202,9 @@ class FakeDaemon:
                 return _list(self.containers, options, "ID")
             case ["network", "ls", *options]:
                 return _list(self.networks, options, "ID")
+            case ["volume", "ls", "-q", "--filter", "dangling=true"]:
+                used = {mount.get("Name") for found in self.containers for mount in found.mounts}
+                return _list((each for each in self.volumes if each.name not in used), [], "Name")
             case ["volume", "ls", *options]:
                 return _list(self.volumes, options, "Name")
             case ["rm", "-fv", *names] | ["rm", "--force", "--volumes", *names]:
@@ -332,13 +335,8 @@ class FakeDaemon:
                 return Answer(shown, code=int(len(lives) < len(names)))
             case ["events", "--since", "24h", "--until", "0s", *_]:
                 return Answer("".join(f"{event}\n" for event in self.events))
-            case ["inspect", "--format", template, name] if ".Mounts" in template:
-                container = self._container(name)
-                return Answer(
-                    template.replace(
-                        "{{json .HostConfig.NetworkMode}}", json.dumps(container.network_mode)
-                    ).replace("{{json .Mounts}}", json.dumps(container.mounts))
-                )
+            case ["inspect", "--format", template, *names] if ".Mounts" in template:
+                return Answer("\n".join(_mounts(template, self._container(name)) for name in names))
             case ["manifest", "inspect", image]:
                 return Answer(code=0 if image in self.served else 1)
             case ["image", "inspect", image]:
@@ -549,6 +547,12 @@ def _unpacked(context: str) -> dict[str, tuple[int, str]]:
         }
 
 
+def _mounts(template: str, container: DockerObject) -> str:
+    mode, mounts = json.dumps(container.network_mode), json.dumps(container.mounts)
+    shown = template.replace("{{json .HostConfig.NetworkMode}}", mode)
+    return shown.replace("{{json .Mounts}}", mounts)
+
+
 def _list(objects: Iterable[DockerObject], options: list[str], key: str) -> Answer:
     template = f"{{{{.{key}}}}}"
     found = list(objects)
@@ -575,6 +579,8 @@ def _matches(listed: DockerObject, condition: str) -> bool:
             return listed.labels.get(label) == wanted if given else label in listed.labels
         case "network":
             return value in listed.networks
+        case "volume":
+            return any(mount.get("Name") == value for mount in listed.mounts)
         case "name":
             return re.search(value, listed.name) is not None
         case "id":

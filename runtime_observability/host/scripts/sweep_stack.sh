@@ -1,7 +1,7 @@
 # Removes everything of $OWNER that is left in Docker, but the volumes $KEPT_VOLUMES, if any are named;
 # then the stack's folder $DIRECTORY, but what others have in its kubeconfig, and what has its $CLAIM below the
 # working folder, which is the project's: that may have been moved or copied since.
-# Pulumi's state contains this script and runs it from there: it needs only docker and rm.
+# Pulumi's state contains this script and runs it from there: it needs only docker, grep and rm.
 set -eu
 
 kept=${KEPT_VOLUMES:-}
@@ -34,6 +34,25 @@ while :; do
     [ -z "$volumes" ] || errors="$errors $(docker volume rm -f $volumes 2>&1 >/dev/null)" || :
   fi
 done
+# Removes the volumes without a label that Docker made for nodes and that outlived them, as after `docker rm`
+# of a node, or where Docker was killed while it removed one: ensure has noted them in the stack's folder $1.
+# One that a container of others has stays, and is told.
+remove_node_volumes() {
+  noted=$1/node.volumes errors=
+  [ -f "$noted" ] || return 0
+  volumes=$(docker volume ls -q --filter dangling=true | grep -xF -f "$noted") || :
+  [ -z "$volumes" ] || errors=$(docker volume rm -f $volumes 2>&1 >/dev/null) || :
+  for volume in $(docker volume ls -q | grep -xF -f "$noted"); do
+    users=$(docker ps -a --filter "volume=$volume" --format '{{.Names}}')
+    if [ -z "$users" ]; then
+      echo "stack $STACK: could not remove: $volume ($errors). $AGAIN" >&2
+      exit 1
+    fi
+    echo "stack $STACK: volume $volume of a node stays, because" $users "has it;" \
+      "\`docker volume rm $volume\` removes it after that" >&2
+  done
+}
+
 # Moves the kubeconfig of the stack's folder $1 beside it if it has entries of others.
 keep_kubeconfig() {
   others=$(names_of_others "$1" "$CLUSTER")
@@ -56,10 +75,12 @@ if [ -n "$claim" ] && [ ! -f "$DIRECTORY/stack.json" ]; then
       "\`sudo rmdir -p '$DIRECTORY/node'\` removes them" >&2
   fi
 else
+  remove_node_volumes "$DIRECTORY"
   keep_kubeconfig "$DIRECTORY"
   remove "${DIRECTORY:?}"
 fi
 if [ -n "$claim" ]; then
+  remove_node_volumes "$here"
   keep_kubeconfig "$here"
   remove "$here"
 fi

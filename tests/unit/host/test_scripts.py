@@ -407,6 +407,33 @@ def test_all_that_a_stack_owns_goes(daemon: FakeDaemon, names: Names, neighbour:
     assert not names.directory.exists()
 
 
+def test_the_volumes_of_nodes_that_are_gone_go_with_the_stack(
+    daemon: FakeDaemon, names: Names
+) -> None:
+    """They have no label; the note has stale names, too, and there are volumes of others."""
+    kubeconfig(names)
+    own, used, of_others = "a" * 64, "b" * 64, "c" * 64
+    for name in (own, used, of_others):
+        daemon.volume(name)
+    names.node_volumes.write_text(f"{own}\n{used}\n{'d' * 64}\n")
+    daemon.container("rescue").mounts.append({"Type": "volume", "Name": used})
+    done = sh(STACK, daemon, **values(names))
+    assert done.returncode == 0
+    assert daemon.names == {used, of_others, "rescue"}
+    assert f"volume {used} of a node stays, because rescue has it" in done.stderr
+    assert not names.directory.exists()
+
+
+def test_a_volume_of_a_node_that_stays_fails_the_delete(daemon: FakeDaemon, names: Names) -> None:
+    kubeconfig(names)
+    daemon.volume("a" * 64, stuck=True)
+    names.node_volumes.write_text(f"{'a' * 64}\n")
+    done = sh(STACK, daemon, **values(names))
+    assert done.returncode == 1
+    assert f"could not remove: {'a' * 64} (" in done.stderr
+    assert names.node_volumes.exists(), "for the next try"
+
+
 @pytest.mark.parametrize("guard", [STACK, NETWORK], ids=["stack", "network"])
 def test_a_guard_that_is_replaced_alone_takes_no_cluster_along(
     daemon: FakeDaemon, names: Names, neighbour: Names, guard: str
@@ -878,10 +905,13 @@ def test_a_folder_that_was_moved_loses_the_stacks_own(
     if claim in texts:
         (here / "stack.json").write_text(texts[claim])
     names.node_directory.mkdir(parents=True)  # by Docker, when a node has started since
+    daemon.volume("a" * 64)
+    (here / "node.volumes").write_text(f"{'a' * 64}\n")
     monkeypatch.chdir(moved)
     done = sh(STACK, daemon, **values(names), CLAIM=names.claim)
     assert (done.returncode, done.stderr) == (0, "")
     assert here.exists() is (claim != "own")
+    assert bool(daemon.volumes) is (claim != "own")
     assert names.folder.exists() is (claim != "own")
 
 

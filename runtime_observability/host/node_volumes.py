@@ -1,0 +1,35 @@
+"""The volumes that Docker makes for nodes, by what their image declares: without a label, and so
+with nothing that tells whose they are once their node is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+
+from runtime_observability.core.naming import Names
+from runtime_observability.host import runner
+from runtime_observability.host.files import write_private
+
+_MADE_BY_DOCKER = re.compile(r"[0-9a-f]{64}")
+"""The name that Docker gives a volume without one (moby daemon/create.go, GenerateRandomID)."""
+
+
+def note(names: Names, nodes: Sequence[str]) -> None:
+    """Writes down those of ``nodes``, beside those of before that are still there, for the last
+    delete of the stack: a node that is removed with `docker rm` leaves its own. No `up` deletes
+    them, as what the cluster had is in them.
+
+    Raises CommandError or OSError.
+    """
+    shown = runner.run(["docker", "inspect", "--format", "{{json .Mounts}}", *nodes]).checked()
+    mounts = [mount for line in shown.splitlines() for mount in json.loads(line)]
+    volumes = {mount["Name"] for mount in mounts if mount["Type"] == "volume"}
+    found = set(filter(_MADE_BY_DOCKER.fullmatch, volumes))
+    file = names.node_volumes
+    noted = set(file.read_text(encoding="utf-8").split()) if file.is_file() else set()
+    if found <= noted:
+        return
+    there = set(runner.run(["docker", "volume", "ls", "-q"]).checked().split())
+    write_private(file, "".join(f"{name}\n" for name in sorted(noted & there | found)))
