@@ -34,7 +34,7 @@ class StackConfig(TracedEnvironmentArgs):
     @classmethod
     def read(cls, folder: Path) -> StackConfig:
         """The configuration of the project in ``folder``, whose Pulumi.yaml has its schema."""
-        schema = yaml.load((folder / "Pulumi.yaml").read_text(), _LOADER)["config"]  # noqa: S506
+        schema = yaml.load((folder / "Pulumi.yaml").read_text(encoding="utf-8"), _LOADER)["config"]  # noqa: S506
         config = _read(schema)
         secret = _secret(pulumi.Config().name, config)
         return cls(folder=str(folder), config=config, secret=secret)

@@ -26,7 +26,7 @@ def inotify() -> Iterator[Finding]:
         file = Path("/proc/sys/fs/inotify") / name
         if not file.is_file():
             continue
-        value = int(file.read_text())
+        value = int(file.read_text(encoding="utf-8"))
         if value >= enough:
             yield Finding(f"inotify {name}", "ok", str(value))
         else:
@@ -61,7 +61,11 @@ def disk(folder: Path) -> Finding:
 def memory(settings: Settings) -> Iterator[Finding]:
     """One finding, or none where the kernel does not tell the available memory."""
     file = Path("/proc/meminfo")
-    match = re.search(r"MemAvailable:\s+(\d+) kB", file.read_text()) if file.is_file() else None
+    match = (
+        re.search(r"MemAvailable:\s+(\d+) kB", file.read_text(encoding="utf-8"))
+        if file.is_file()
+        else None
+    )
     if not match:
         return
     available = int(match[1]) // 1024

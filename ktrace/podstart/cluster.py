@@ -76,7 +76,7 @@ def _connected(kubeconfig: Path | None) -> Iterator[Api | str]:
 def _plain(kubeconfig: Path) -> ApiServer:
     """UnusableKubeconfigError for one that has more than k3d writes."""
     server = ApiServer(kubeconfig)
-    document = yaml.safe_load(kubeconfig.read_text())
+    document = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
     others = _other_keys(document, "clusters", "cluster", _CLUSTER_KEYS)
     others |= _other_keys(document, "users", "user", _USER_KEYS)
     if others:

@@ -12,7 +12,7 @@ _IMPERSONATION = {"as", "as-uid", "as-groups", "as-user-extra"}
 
 def user(kubeconfig: Path) -> dict[str, Any]:
     """The entry of the current context's user; empty if the context names none."""
-    document = yaml.safe_load(kubeconfig.read_text())
+    document = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
     name = _current_context(document)["context"].get("user", "")
     entries = [entry for entry in document.get("users") or [] if entry["name"] == name]
     return (entries[0].get("user") if entries else None) or {}
@@ -20,7 +20,7 @@ def user(kubeconfig: Path) -> dict[str, Any]:
 
 def namespace(kubeconfig: Path) -> str:
     """The namespace of the current context."""
-    context = _current_context(yaml.safe_load(kubeconfig.read_text()))["context"]
+    context = _current_context(yaml.safe_load(kubeconfig.read_text(encoding="utf-8")))["context"]
     return str(context.get("namespace") or "default")
 
 
@@ -30,7 +30,7 @@ def redirected(kubeconfig: Path, url: str) -> dict[str, Any]:
     Names stay, so that ``--context`` with the current context's name works. The user keeps its
     impersonation, which is a header of the command's requests and no credential.
     """
-    context = _current_context(yaml.safe_load(kubeconfig.read_text()))
+    context = _current_context(yaml.safe_load(kubeconfig.read_text(encoding="utf-8")))
     kept = {key: value for key, value in user(kubeconfig).items() if key in _IMPERSONATION}
     return {
         "apiVersion": "v1",

@@ -56,7 +56,7 @@ def is_this_project(folder: Path) -> bool:
 def _name(folder: Path) -> str | None:
     """The project's name; None where Pulumi.yaml is broken, empty or cannot be read."""
     try:
-        name = yaml.safe_load((folder / "Pulumi.yaml").read_text())["name"]
+        name = yaml.safe_load((folder / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
     except (OSError, ValueError, LookupError, TypeError, RecursionError, yaml.YAMLError):
         return None
     return name if isinstance(name, str) and name else None

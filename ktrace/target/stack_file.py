@@ -31,7 +31,7 @@ def of_docker(folder: Path, stack: str) -> dict[str, Any]:
 def keys(file: Path, namespace: str) -> dict[str, Any]:
     """Those of ``namespace`` without it; UsageError for a file that cannot be read."""
     try:
-        document = yaml.safe_load(file.read_text()) or {}
+        document = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
         config = dict(document.get("config") or {})
     except (OSError, *_BROKEN) as error:
         raise UsageError(f"{file} cannot be read: {error}: correct it") from None

@@ -181,7 +181,7 @@ def refuse_a_wrong_kubeconfig(file: Path) -> None:
         )
     server = None
     try:
-        document = yaml.safe_load(file.read_text())
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
         (context,) = (
             entry["context"]
             for entry in document["contexts"]

@@ -44,7 +44,7 @@ CONTAINERD_FILE = "containerd-1.27.toml.tmpl"
 
 def template(name: str) -> dict[str, Any]:
     """A template's document, to set values in."""
-    document: dict[str, Any] = yaml.safe_load((_TEMPLATES / name).read_text())
+    document: dict[str, Any] = yaml.safe_load((_TEMPLATES / name).read_text(encoding="utf-8"))
     return document
 
 
@@ -80,7 +80,7 @@ def kubelet_tracing(version: Version, per_million: int, *, cgroup_v1: bool) -> s
 
 def containerd_template(per_million: int) -> str:
     """A Go template that k3s fills in, not a YAML document: its values are replaced as text."""
-    text = (_TEMPLATES / CONTAINERD_FILE).read_text()
+    text = (_TEMPLATES / CONTAINERD_FILE).read_text(encoding="utf-8")
     for placeholder, value in (
         ('endpoint = "otel-collector:4317"', f'endpoint = "{ENDPOINT}"'),
         ("sampling_ratio = 1.0", f"sampling_ratio = {ratio(per_million)}"),

@@ -64,7 +64,7 @@ class ApiServer:
 
     def __init__(self, kubeconfig: Path) -> None:
         try:
-            document = yaml.safe_load(kubeconfig.read_text())
+            document = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
             context = _named(document["contexts"], document["current-context"])["context"]
             cluster = _named(document["clusters"], context["cluster"])["cluster"]
             user = _named(document["users"], context["user"])["user"]
@@ -131,7 +131,7 @@ def _present(tls: ssl.SSLContext, user: Mapping[str, Any]) -> None:
     """Loads the user's certificate and key, from a private file: ``ssl`` takes them from files."""
     if "client-certificate-data" not in user:
         return
-    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".pem") as file:
         file.write(_decoded(user["client-certificate-data"]) + "\n")
         file.write(_decoded(user["client-key-data"]))
         file.flush()

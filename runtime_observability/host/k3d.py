@@ -252,7 +252,7 @@ def run(
     """
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         input_file, log_file = Path(scratch) / "stdin", Path(scratch) / "k3d.log"
-        input_file.write_text(stdin)
+        input_file.write_text(stdin, encoding="utf-8")
         with input_file.open() as source, log_file.open("w") as output:
             child = subprocess.Popen(
                 ["k3d", *argv],
@@ -284,7 +284,7 @@ def _wait(
     warned: set[str] = set()  # k3d reads docker's configuration, and warns of it, again and again
     while True:
         exited = child.poll() is not None
-        log = log_file.read_text(errors="replace")
+        log = log_file.read_text(encoding="utf-8", errors="replace")
         end = len(log) if exited else log.rfind("\n") + 1
         for text in map(message, log[printed:end].splitlines()):
             if not _HINT.match(text) and text not in warned:

@@ -29,7 +29,7 @@ def arguments(spec: ClusterSpec) -> list[tuple[str, str]]:
         for path in paths:
             for file in _files_at(source_of(entry["volume"], path)):
                 with suppress(OSError, AttributeError, ValueError, yaml.YAMLError):
-                    for key, value in yaml.safe_load(file.read_text()).items():
+                    for key, value in yaml.safe_load(file.read_text(encoding="utf-8")).items():
                         name = str(key).removesuffix("+")  # which adds to what was read before
                         found.extend((f"--{name}", each) for each in _texts(value))
     return found

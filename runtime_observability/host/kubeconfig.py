@@ -50,7 +50,7 @@ def foreign_context(path: Path, cluster: str) -> str:
 
 
 def _read(path: Path) -> Any:
-    return yaml.safe_load(path.read_text())
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def _with_others(text: str, before: dict[str, Any]) -> str:

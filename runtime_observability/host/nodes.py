@@ -139,7 +139,7 @@ def _registries_of(node: str, folder: Path) -> str | None:
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         copy = Path(scratch) / "registries.yaml"
         runner.run(["docker", "cp", f"{node}:{REGISTRIES_FILE}", str(copy)])
-        return copy.read_text() if copy.exists() else None
+        return copy.read_text(encoding="utf-8") if copy.exists() else None
 
 
 def _read(text: str) -> object:

@@ -28,7 +28,8 @@ def refuse(names: Names, containers: Iterable[Owned]) -> list[Problem]:
     Raises CommandError.
     """
     ids = identities(
-        _MOUNTS.read_text(errors="replace") if _MOUNTS.is_file() else "", socket.gethostname()
+        _MOUNTS.read_text(encoding="utf-8", errors="replace") if _MOUNTS.is_file() else "",
+        socket.gethostname(),
     )
     for container in containers:
         if any(container.id.startswith(identity) for identity in ids):

@@ -238,7 +238,7 @@ def _read_claim(names: Names) -> dict[str, str]:
     Raises PermissionError in a folder of another user.
     """
     try:
-        claim = json.loads(names.claim_file.read_text())
+        claim = json.loads(names.claim_file.read_text(encoding="utf-8"))
     except PermissionError:
         raise
     except (OSError, ValueError):

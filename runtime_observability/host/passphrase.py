@@ -38,14 +38,14 @@ def _is_empty(environment: Mapping[str, str]) -> bool:
         return not environment["PULUMI_CONFIG_PASSPHRASE"]
     file = environment.get("PULUMI_CONFIG_PASSPHRASE_FILE")
     try:
-        return bool(file) and not Path(str(file)).read_text().strip()
+        return bool(file) and not Path(str(file)).read_text(encoding="utf-8").strip()
     except OSError:
         return False
 
 
 def _has_a_passphrase(file: Path) -> bool:
     try:
-        document = yaml.safe_load(file.read_text())
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
         return False
     return isinstance(document, dict) and bool(document.get("encryptionsalt"))

@@ -83,7 +83,7 @@ def start_loopback() -> None:
 def resolver_options() -> list[str]:
     """Return the lines of the host's resolver configuration that name no server."""
     try:
-        lines = RESOLVER.read_text(errors="replace").splitlines()
+        lines = RESOLVER.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
     return [line for line in lines if line.split()[:1] in (["search"], ["options"])]
@@ -112,7 +112,7 @@ def connect(folder: Path, network: str, options: list[str]) -> str:
     # slirp4netns(1): the third address of the network is its DNS server.
     server = f"nameserver {network.rpartition('.')[0]}.3"
     RESOLVER.unlink(missing_ok=True)
-    RESOLVER.write_text("\n".join([server, *options, ""]))
+    RESOLVER.write_text("\n".join([server, *options, ""]), encoding="utf-8")
     return ""
 
 

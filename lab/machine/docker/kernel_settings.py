@@ -42,4 +42,4 @@ def restore(daemon: Daemon, sysctls: Path = SYSCTLS) -> None:
 
 
 def _read(path: Path) -> str:
-    return path.read_text().strip()
+    return path.read_text(encoding="utf-8").strip()

@@ -25,7 +25,7 @@ def restore(daemon: Daemon) -> None:
     recorded = daemon.folder / "host-before.json"
     if not recorded.exists():
         return
-    for line in reversed(Path("/proc/mounts").read_text().splitlines()):
+    for line in reversed(Path("/proc/mounts").read_text(encoding="utf-8").splitlines()):
         if line.split()[1].startswith(f"{daemon.folder}/"):
             run("umount", "--lazy", line.split()[1])
     store = daemon.data / "network" / "files" / "local-kv.db"
@@ -43,7 +43,7 @@ def restore(daemon: Daemon) -> None:
     if not another_dockerd_runs():
         before = json.loads(recorded.read_text(encoding="utf-8"))
         run("iptables", "-P", "FORWARD", before["forward_policy"])
-        IP_FORWARD.write_text(before["ip_forward"])
+        IP_FORWARD.write_text(before["ip_forward"], encoding="utf-8")
     recorded.unlink()
 
 

@@ -33,7 +33,7 @@ def running_pid(pid_file: Path, mark: Path) -> int | None:
     A pid file survives a killed daemon, and its number may belong to another process by then.
     """
     try:
-        pid = int(pid_file.read_text())
+        pid = int(pid_file.read_text(encoding="utf-8"))
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except (OSError, ValueError):
         return None
