@@ -1,5 +1,5 @@
-"""The volumes that Docker makes for nodes, by what their image declares: without a label, and so
-with nothing that tells whose they are once their node is gone.
+"""The volumes that Docker makes for nodes, by what their image declares: without the stack's label,
+and so with nothing that tells whose they are once their node is gone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from runtime_observability.host import runner
 from runtime_observability.host.files import write_private
 
 _MADE_BY_DOCKER = re.compile(r"[0-9a-f]{64}")
-"""The name that Docker gives a volume without one (moby daemon/create.go, GenerateRandomID)."""
+"""The name that Docker gives a volume without one (moby volume/service/service.go)."""
 
 
 def note(names: Names, nodes: Sequence[str]) -> None:

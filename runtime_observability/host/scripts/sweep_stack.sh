@@ -34,8 +34,8 @@ while :; do
     [ -z "$volumes" ] || errors="$errors $(docker volume rm -f $volumes 2>&1 >/dev/null)" || :
   fi
 done
-# Removes the volumes without a label that Docker made for nodes and that outlived them, as after `docker rm`
-# of a node, or where Docker was killed while it removed one: ensure has noted them in the stack's folder $1.
+# Removes the volumes that Docker made for nodes and that outlived them, as after `docker rm` of one, or where
+# Docker was killed meanwhile: no label tells whose they are, so ensure has noted them in the stack's folder $1.
 # One that a container of others has stays, and is told.
 remove_node_volumes() {
   noted=$1/node.volumes errors=
