@@ -28,7 +28,8 @@ def note(names: Names, nodes: Sequence[str]) -> None:
     volumes = {mount["Name"] for mount in mounts if mount["Type"] == "volume"}
     found = set(filter(_MADE_BY_DOCKER.fullmatch, volumes))
     file = names.node_volumes
-    noted = set(file.read_text(encoding="utf-8").split()) if file.is_file() else set()
+    before = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    noted = set(before.split())
     if found <= noted:
         return
     there = set(runner.run(["docker", "volume", "ls", "-q"]).checked().split())

@@ -46,6 +46,13 @@ def test_those_of_a_node_that_is_gone_stay_noted_until_docker_has_them_no_more(
     assert noted(names) == [OF_SERVER, OF_AGENT]
 
 
+def test_a_note_that_somebody_has_spoilt_is_written_again(daemon: FakeDaemon, names: Names) -> None:
+    names.directory.mkdir(parents=True)
+    names.node_volumes.write_bytes(b"\xff\xfe{{{\n" + OF_AGENT.encode())
+    node_volumes.note(names, nodes(daemon, names))
+    assert noted(names) == [OF_SERVER, OF_AGENT]
+
+
 def test_nothing_is_written_or_asked_again_where_all_are_noted(
     daemon: FakeDaemon, names: Names
 ) -> None:
