@@ -37,7 +37,12 @@ _REHEARSED = "the new configuration starts, so it is replaced now"
 @pytest.fixture(scope="module")
 def _stack(tmp_path_factory: Any, environ: dict[str, str]) -> Iterator[Stack]:
     with stack_in(tmp_path_factory.mktemp("kills"), environ, traceProbe=False) as stack:
+        unused = set(stack.docker.volumes("dangling=true"))
         yield stack
+        if stack.state:
+            stack.destroy()
+        left = set(stack.docker.volumes("dangling=true")) - unused
+        assert left == set(), "volumes of nodes, which have no label"
 
 
 @pytest.fixture
