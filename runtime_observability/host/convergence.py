@@ -24,6 +24,7 @@ from runtime_observability.host import (
     docker,
     k3d,
     kubeconfig,
+    node_volumes,
     nodes,
     registries,
     rehearse,
@@ -96,6 +97,7 @@ class Convergence:
             self.record.digest,
             servers=self.spec.config["servers"],
             begun=self.record.content if self.record.never_complete else (),
+            torn=node_volumes.lacking(found) if self.record.never_complete else (),
         )
         self.note()
         log(f"cluster {self.names.cluster}: {decision.action.value}, because {decision.reason}")

@@ -32,6 +32,7 @@ def decide(
     *,
     servers: int,
     begun: Collection[str] = (),
+    torn: Collection[str] = (),
 ) -> Decision:
     """What to do with the cluster. Raises CommandError where only a person may decide.
 
@@ -39,7 +40,8 @@ def decide(
     ``wanted`` the names of the nodes that it should have, of which the first ``servers`` are
     servers; ``digest`` identifies the configuration that they are created from; ``begun``: the
     nodes of a creation that is not known to have ever been complete. If all of them were started,
-    somebody may use them, and what else is wanted can be added.
+    somebody may use them, and what else is wanted can be added. ``torn`` are those of them that
+    Docker did not finish.
     """
     if not found:
         return Decision(Action.CREATE, "it does not exist")
@@ -65,6 +67,7 @@ def decide(
             for name in begun
             if name not in there or there[name].state == "created"
         ]
+        problems += [f"Docker was killed while it created {name}" for name in torn]
         if problems:
             return Decision(Action.RECREATE, f"it was never complete: {problems[-1]}")
     elif problems:

@@ -6,14 +6,36 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from runtime_observability.core.naming import Names
 from runtime_observability.host import runner
+from runtime_observability.host.docker import Owned
 from runtime_observability.host.files import write_private
 
 _MADE_BY_DOCKER = re.compile(r"[0-9a-f]{64}")
 """The name that Docker gives a volume without one (moby volume/service/service.go)."""
+
+_LOOK = '{"name": {{json .Name}}, "own": {{json .Config.Volumes}}, "mounts": {{json .Mounts}}}'
+
+
+def lacking(found: Iterable[Owned]) -> list[str]:
+    """The nodes among ``found`` without a volume that their image declares: Docker was killed while
+    it created them, and starts them nevertheless. What k3s keeps there is in the container's own
+    layers then, on which containerd can mount none.
+
+    Raises CommandError.
+    """
+    nodes = [each.name for each in found if each.is_node]
+    if not nodes:
+        return []
+    shown = runner.run(["docker", "inspect", "--format", _LOOK, *nodes]).checked()
+    looked = map(json.loads, shown.splitlines())
+    return [
+        each["name"].lstrip("/")
+        for each in looked
+        if not {mount["Destination"] for mount in each["mounts"]}.issuperset(each["own"] or ())
+    ]
 
 
 def note(names: Names, nodes: Sequence[str]) -> None:

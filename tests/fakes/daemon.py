@@ -59,6 +59,8 @@ class DockerObject:
     address: str = ""
     """On its only network, while it runs."""
     mounts: list[dict[str, str]] = field(default_factory=list)
+    declared: list[str] = field(default_factory=list)
+    """Where its image has volumes."""
     variables: list[str] = field(default_factory=list)
     """Its environment, where it was created from a file of it."""
 
@@ -549,7 +551,10 @@ def _unpacked(context: str) -> dict[str, tuple[int, str]]:
 
 def _mounts(template: str, container: DockerObject) -> str:
     mode, mounts = json.dumps(container.network_mode), json.dumps(container.mounts)
+    declared = json.dumps({path: {} for path in container.declared} or None)
     shown = template.replace("{{json .HostConfig.NetworkMode}}", mode)
+    shown = shown.replace("{{json .Name}}", json.dumps(f"/{container.name}"))
+    shown = shown.replace("{{json .Config.Volumes}}", declared)
     return shown.replace("{{json .Mounts}}", mounts)
 
 

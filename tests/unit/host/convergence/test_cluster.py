@@ -236,6 +236,27 @@ def test_a_cluster_that_was_never_complete_is_recreated(
     assert changes(daemon) == ["remove", "create"]
 
 
+@pytest.mark.usefixtures("readiness")
+@pytest.mark.parametrize("torn", [True, False])
+@pytest.mark.parametrize("never_complete", [True, False])
+def test_a_node_that_docker_did_not_finish_is_made_again(
+    daemon: FakeDaemon, names: Names, spec: ClusterSpec, *, torn: bool, never_complete: bool
+) -> None:
+    """Docker was killed, and started it later without the volumes of its image. One of a cluster
+    that was complete has what it needs elsewhere, or somebody else cures it."""
+    nodes(daemon, names, identity(spec), created=now(), started=now())
+    for container in daemon.containers:
+        container.declared = ["/var/lib/rancher/k3s"]
+        container.mounts = [
+            {"Type": "volume", "Name": "a" * 64, "Destination": "/var/lib/rancher/k3s"}
+        ]
+    if torn:
+        daemon.containers[0].mounts = []
+    remember(names, spec, complete=False, never_complete=never_complete)
+    run(names, spec)
+    assert changes(daemon) == (["remove", "create"] if torn and never_complete else [])
+
+
 def test_one_that_does_not_become_ready_is_recreated_if_it_never_was(
     daemon: FakeDaemon, names: Names, spec: ClusterSpec, readiness: list[str]
 ) -> None:
