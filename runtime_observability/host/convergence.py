@@ -5,7 +5,6 @@ It deletes nothing but what was never complete: a cluster that does not come bac
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -24,6 +23,7 @@ from runtime_observability.host import (
     docker,
     k3d,
     kubeconfig,
+    node_files,
     node_volumes,
     nodes,
     registries,
@@ -45,10 +45,6 @@ _EXTRA_SECONDS = 120
 _UNSURE = ""
 """In the record, the content of a node that gets files and is started: that may happen, or half of
 it, though the run is killed, which k3d outlives."""
-
-
-class FilesError(runner.CommandError):
-    """The nodes' files are not the wanted ones: nothing is known to be wrong with the cluster."""
 
 
 def wanted_nodes(names: Names, spec: ClusterSpec) -> tuple[str, ...]:
@@ -80,7 +76,7 @@ class Convergence:
 
         Raises CommandError when that is not possible.
         """
-        self.check_files()
+        node_files.check(self.names, self.spec)
         found = self.containers()
         if nodes.revive(found, self.names.network):
             found = self.containers()
@@ -160,18 +156,6 @@ class Convergence:
     def has_started(self, node: str) -> bool:
         """Whether the node has run for longer than a start takes."""
         return nodes.seconds_since_start(node) > self.spec.start_seconds
-
-    def check_files(self) -> None:
-        """Raises CommandError for a file that is missing or another one than the wanted."""
-        for file, digest in self.spec.files.items():
-            path = self.names.node_directory / file
-            if not path.is_file():
-                raise FilesError(f"{path} is missing: run `pulumi up` again")
-            if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-                raise FilesError(
-                    f"{path} is not of this configuration: run `pulumi up` without --target and "
-                    "--exclude, which leave out parts of the environment"
-                )
 
     def create(self) -> None:
         """Creates the cluster; deletes what exists of it when that fails."""

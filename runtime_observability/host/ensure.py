@@ -21,7 +21,8 @@ from runtime_observability.core.node_image import CURE
 from runtime_observability.core.observation import Record
 from runtime_observability.host import api_server, docker, k3d, node_volumes, runner, store
 from runtime_observability.host.cluster_lock import LockError, locked
-from runtime_observability.host.convergence import Convergence, FilesError, wanted_nodes
+from runtime_observability.host.convergence import Convergence, wanted_nodes
+from runtime_observability.host.node_files import FilesError
 from runtime_observability.host.node_kubectl import AgentsError
 
 _KEEPS_THE_CLUSTER = (AgentsError, LockError, FilesError, k3d.CurableError, OSError)

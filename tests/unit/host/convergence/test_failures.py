@@ -8,7 +8,7 @@ from runtime_observability.core import documents
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.transition import identity
-from runtime_observability.host import convergence, runner, store
+from runtime_observability.host import node_files, runner, store
 from tests.fakes.daemon import FakeDaemon
 from tests.unit.host.convergence.cluster import changes, nodes, run
 
@@ -76,7 +76,7 @@ def test_a_file_of_another_configuration_is_not_given_to_nodes(
     """As after `pulumi up --exclude`; the record would say that the nodes have the wanted one."""
     path = names.node_directory / documents.KUBELET_FILE
     path.write_text("{}")
-    with pytest.raises(convergence.FilesError, match=f"{path} is not of this configuration"):
+    with pytest.raises(node_files.FilesError, match=f"{path} is not of this configuration"):
         run(names, spec)
     assert changes(daemon) == []
     assert store.load(names) is None

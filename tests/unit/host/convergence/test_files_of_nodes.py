@@ -12,9 +12,8 @@ import pytest
 from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.core.naming import Names
 from runtime_observability.core.transition import content, identity
-from runtime_observability.host import convergence, cordon, k3d, runner, store
+from runtime_observability.host import convergence, cordon, k3d, node_files, runner, store
 from runtime_observability.host import nodes as node_module
-from runtime_observability.host.convergence import Convergence
 from tests.fakes.daemon import DockerObject, FakeDaemon
 from tests.fakes.executables import Answer
 from tests.unit.host.convergence.cluster import (
@@ -170,7 +169,7 @@ def test_a_restart_that_was_interrupted_and_is_not_wanted_any_more_is_taken_back
     standing(daemon, names, spec)
     other = replace(spec, files={**spec.files, "kubelet-tracing.yaml": "other"})
     with monkeypatch.context() as killed:
-        killed.setattr(Convergence, "check_files", Mock())
+        killed.setattr(node_files, "check", Mock())
         killed.setattr(k3d, "run", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             run(names, other)
