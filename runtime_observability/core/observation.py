@@ -46,6 +46,8 @@ class Record:
     ``spec``; empty: not known, because its start was interrupted."""
     draining: str = ""
     """The agent that is being drained, which takes no pods; empty: none."""
+    adding: list[str] = field(default_factory=list)
+    """The agents that are being made, of which it is not known whether Docker finished them."""
     daemon: str = ""
     """The id of the Docker daemon; empty in the records of the first releases."""
     docker_host: str = ""

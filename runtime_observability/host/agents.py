@@ -25,9 +25,11 @@ from runtime_observability.host import (
     disruption_budgets,
     finalizers,
     node_kubectl,
+    node_volumes,
     progress,
     runner,
 )
+from runtime_observability.host.docker import Owned
 from runtime_observability.host.files import write_private
 from runtime_observability.host.node_kubectl import AgentsError
 
@@ -101,6 +103,19 @@ def _without_settings(empty: Path) -> dict[str, str]:
     certificates = os.environ.get("DOCKER_CERT_PATH") or settings  # by default in the same folder
     own = {"DOCKER_CONFIG": str(empty), "DOCKER_CERT_PATH": certificates}
     return runner.surroundings() | own
+
+
+def unfinished(added: Collection[Owned]) -> list[str]:
+    """Those of agents, whose making was interrupted, that Docker did not finish and in which no
+    container runs.
+
+    Raises CommandError.
+    """
+    return [name for name in node_volumes.lacking(added) if not _runs_a_container(name)]
+
+
+def _runs_a_container(agent: str) -> bool:
+    return "containerd-shim" in runner.run(["docker", "top", agent]).stdout
 
 
 def refuse_to_remove(agent: str, *, server: str, drain: bool) -> None:

@@ -81,19 +81,22 @@ class Convergence:
         if nodes.revive(found, self.names.network):
             found = self.containers()
         restart_policies.mend(self.names)
+        torn = node_volumes.lacking(found) if self.record.never_complete else []
         if self.record.never_complete and self.may_be_in_use(found):
             log(
                 f"cluster {self.names.cluster}: the run that began it was interrupted, but it has "
                 "existed for long enough to be in use"
             )
-            self.record = replace(self.record, never_complete=False)
+            wanted_agents = self.nodes[self.spec.config["servers"] :]
+            adding = [name for name in wanted_agents if name in torn]
+            self.record = replace(self.record, never_complete=False, adding=adding)
         decision = decide(
             found,
             self.nodes,
             self.record.digest,
             servers=self.spec.config["servers"],
             begun=self.record.content if self.record.never_complete else (),
-            torn=node_volumes.lacking(found) if self.record.never_complete else (),
+            torn=torn,
         )
         self.note()
         log(f"cluster {self.names.cluster}: {decision.action.value}, because {decision.reason}")
@@ -108,7 +111,7 @@ class Convergence:
                 self.bring_up(found)
         servers = self.nodes[: self.spec.config["servers"]]
         known = addresses.read(self.names.network, servers)
-        self.note(complete=True, never_complete=False, addresses=known)
+        self.note(complete=True, never_complete=False, adding=[], addresses=known)
         return next(node.id for node in self.containers() if node.name == self.nodes[0])
 
     def note(self, **changes: object) -> None:
@@ -183,6 +186,7 @@ class Convergence:
 
         One that does not become ready is left as it is, unless it was never complete.
         """
+        found = self.without_unfinished(found)
         there = {node.name: node for node in found if node.role in ("server", "agent")}
         present = [name for name in self.nodes if name in there]
         stopped = [name for name in present if there[name].state != "running"]
@@ -205,7 +209,7 @@ class Convergence:
         self.note(never_complete=False)
         if self.record.draining in present:
             cordon.lift(self.record.draining, server=self.nodes[0])
-        gone = (self.record.content.keys() | set(self.nodes)) - there.keys()
+        gone = {*self.record.content, *self.record.adding, *self.nodes} - there.keys()
         again = gone & set(self.nodes) - {self.record.draining}  # else cordoned
         agents.free_names(gone, again, server=self.nodes[0])
         self.remove([there[name] for name in sorted(there.keys() - set(self.nodes), reverse=True)])
@@ -217,6 +221,14 @@ class Convergence:
         missing = [name for name in self.nodes if name not in there]
         if missing:
             self.add(missing)
+
+    def without_unfinished(self, found: Sequence[Owned]) -> list[Owned]:
+        """Removes agents that Docker did not finish when they were added: they are added again."""
+        unfinished = agents.unfinished([node for node in found if node.name in self.record.adding])
+        for name in unfinished:
+            log(f"cluster {self.names.cluster}: Docker was killed while it created {name}")
+            agents.discard(name, server=self.nodes[0], keeps_node=True)
+        return [node for node in found if node.name not in unfinished]
 
     def restart(self, node: Owned, present: Sequence[str]) -> None:
         """Has a node read its changed files: it does when it starts."""
@@ -305,6 +317,7 @@ class Convergence:
         labels = self.names.labels | {naming.SPEC_LABEL: self.record.digest}
         begin = docker.now().timestamp()
         made: list[str] = []
+        self.note(adding=[*missing])
         try:
             for name in missing:
                 index = self.nodes.index(name) - self.spec.config["servers"]

@@ -43,7 +43,7 @@ def begin(names: Names, spec: ClusterSpec, digest: str, generation: int) -> Reco
     before = store.load(names)
     if before is None or before.digest != digest:
         return record
-    record = replace(record, draining=before.draining)
+    record = replace(record, draining=before.draining, adding=before.adding)
     # A release without this knowledge created its nodes from the files that its record names.
     content = before.content or dict.fromkeys(
         before.nodes, transition.content(ClusterSpec.read(before.spec))

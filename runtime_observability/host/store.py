@@ -45,6 +45,8 @@ def _is_valid(record: Record) -> bool:
         and isinstance(record.never_complete, bool)
         and isinstance(record.content, dict)
         and isinstance(record.draining, str)
+        and isinstance(record.adding, list)
+        and all(isinstance(node, str) for node in record.adding)
         and isinstance(record.daemon, str)
         and isinstance(record.docker_host, str)
         and isinstance(record.addresses, dict)

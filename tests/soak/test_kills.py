@@ -97,9 +97,12 @@ def up_ends_whole(stack: Stack) -> None:
 
 
 def note_volumes(stack: Stack) -> None:
+    """Of nodes that all have what their image declares: no pod would start on one that has not."""
     for node in stack.docker.containers(f"label=k3d.cluster={stack.cluster}"):
-        mounts = stack.docker.inspect(node)["Mounts"]
-        _OF_NODES.update(mount["Name"] for mount in mounts if mount["Type"] == "volume")
+        found = stack.docker.inspect(node)
+        volumes = [mount for mount in found["Mounts"] if mount["Type"] == "volume"]
+        _OF_NODES.update(mount["Name"] for mount in volumes)
+        assert {*found["Config"]["Volumes"]} <= {mount["Destination"] for mount in found["Mounts"]}
 
 
 def destroy_leaves_nothing(stack: Stack) -> None:
