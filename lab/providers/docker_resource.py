@@ -26,8 +26,9 @@ NO_DAEMON = (
 )
 """seen: the engine fails every resource of the plugin with it, in previews too."""
 
-Connect = Callable[[str, int], Any]
-"""Returns a client of Docker's API for an address, whose requests last so many seconds at most."""
+Connect = Callable[[str, int, str], Any]
+"""Returns a client of Docker's API for an address, whose requests last so many seconds at most,
+with the certificates of a folder or, where that is empty, without TLS."""
 
 
 def sdk() -> Any:
@@ -44,29 +45,41 @@ def _unreachable() -> tuple[type[Exception], ...]:
     return sdk().errors.DockerException, importlib.import_module("requests").RequestException
 
 
-def connect(address: str, seconds: int) -> Any:
+def connect(address: str, seconds: int, certificates: str) -> Any:
     """Return a client of the newest API version that both sides know."""
-    return sdk().APIClient(address, version="auto", timeout=seconds)
+    tls = False
+    if certificates:
+        ca, *own = (os.path.join(certificates, f"{name}.pem") for name in ("ca", "cert", "key"))  # noqa: PTH118
+        tls = sdk().tls.TLSConfig(client_cert=tuple(own), ca_cert=ca, verify=True)
+        for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+            os.environ.pop(name, None)  # the SDK's HTTP client would use it in place of `ca`
+    return sdk().APIClient(address, version="auto", timeout=seconds, tls=tls)
 
 
 class Host:
     """The daemon that this process uses.
 
     Its address is `host` of the configuration or, at every configuring, DOCKER_HOST or the usual
-    socket; what the environment gives does not get into the stack's state. As in the real plugin,
-    the context of `docker context use` does not count.
+    socket, its certificates are in `certPath` or DOCKER_CERT_PATH; what the environment gives does
+    not get into the stack's state. As in the real plugin, the context of `docker context use` does
+    not count, and certificates are used with each address.
     """
 
-    schema: ClassVar[Schema] = {"host": Field(str)}
+    schema: ClassVar[Schema] = {"host": Field(str), "certPath": Field(str)}
 
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
         self._address = ""
+        self._certificates = ""
 
     @staticmethod
     def effective(config: Properties) -> Properties:
         """Return the configuration with the address that is used where it names none."""
-        return {"host": os.environ.get("DOCKER_HOST") or DEFAULT_HOST, **config}
+        return {
+            "host": os.environ.get("DOCKER_HOST") or DEFAULT_HOST,
+            "certPath": os.environ.get("DOCKER_CERT_PATH", ""),
+            **config,
+        }
 
     def use(self, config: Properties) -> None:
         """Use the configured daemon from now on; raise ProviderError if it does not answer.
@@ -78,9 +91,12 @@ class Host:
                 f"DOCKER_CONTEXT is set to {context!r}, which the lab's stand-in docker plugin does"
                 " not support; unset it and set DOCKER_HOST to the daemon's address"
             )
-        self._address = self.effective(config)["host"]
+        effective = self.effective(config)
+        self._address, self._certificates = effective["host"], effective["certPath"]
+        if self._certificates and not self._address.startswith("tcp:"):
+            raise ProviderError(NO_DAEMON)
         try:
-            self._connect(self._address, SECONDS_OF_A_LOOK).close()
+            self._connect(self._address, SECONDS_OF_A_LOOK, self._certificates).close()
         except _unreachable() as error:
             raise ProviderError(NO_DAEMON) from error
 
@@ -89,7 +105,7 @@ class Host:
         """Yield a client for one operation; Docker's errors become ProviderError."""
         client = None
         try:
-            client = self._connect(self._address, SECONDS_OF_A_REQUEST)
+            client = self._connect(self._address, SECONDS_OF_A_REQUEST, self._certificates)
             yield client
         except sdk().errors.APIError as error:
             raise ProviderError(daemon_says(error)) from error

@@ -37,9 +37,9 @@ class FakeDockerApi:
         self.calls: list[str] = []
         self._numbers = itertools.count(1)
 
-    def connect(self, address: str, seconds: int) -> FakeDockerApi:
+    def connect(self, address: str, seconds: int, certificates: str) -> FakeDockerApi:
         """In place of `docker.APIClient`, which looks up the daemon's version at once."""
-        self.address = address
+        self.address, self.certificates = address, certificates
         self.seconds.append(seconds)
         if self.down:
             raise DockerException("Error while fetching server API version: Connection refused")

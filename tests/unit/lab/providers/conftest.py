@@ -13,7 +13,7 @@ from tests.fakes.plugin import Plugin, serving
 
 @pytest.fixture(autouse=True)
 def no_address_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CERT_PATH"):
         monkeypatch.delenv(name, raising=False)
 
 

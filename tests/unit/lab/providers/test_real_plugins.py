@@ -49,6 +49,7 @@ CASES = (
     "provider's host: read at configure, not in the state; a state that has it is used as it is",
     "no daemon answers: every resource fails with the error of Configure, in previews too",
     "`docker context use` is not followed",
+    "certificates of the environment are used with each address",
 )
 NOT_OF_A_PLUGIN = {
     "first `up` with cluster: 13 s, k3d's part 10 s": "k3d's and the node's duration",
@@ -524,6 +525,22 @@ def test_a_stack_that_the_real_plugin_made_is_refreshed_and_destroyed(
         docker.delete(found)
     assert not api.containers
     assert not api.networks
+
+
+@proves("certificates of the environment are used with each address")
+def test_certificates_come_from_the_program_or_the_environment(
+    docker: Plugin, api: FakeDockerApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By reading (pulumi-docker 237b789 provider/image.go), tried with Docker's client for Go."""
+    with_tls = {"host": "tcp://127.0.0.1:2376"}
+    docker.configure(with_tls | {"certPath": "/of/the/program"})
+    assert api.certificates == "/of/the/program"
+    monkeypatch.setenv("DOCKER_CERT_PATH", "/of/the/shell")
+    docker.configure(with_tls)
+    assert api.certificates == "/of/the/shell"
+    with pytest.raises(PluginError) as failed:
+        docker.configure({"host": "unix:///lab.sock"})
+    assert str(failed.value) == NO_DAEMON
 
 
 # --- no daemon ------------------------------------------------------------------------------------
