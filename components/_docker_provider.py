@@ -5,7 +5,7 @@ from __future__ import annotations
 import pulumi
 import pulumi_docker as docker
 
-from runtime_observability.host import runner
+from runtime_observability.host import daemon, runner
 
 _NAMESPACE = "docker"
 _OF_CONTAINERS = "docker:index/container:Container"
@@ -36,6 +36,7 @@ def of(name: str, environment: pulumi.Resource) -> docker.Provider:
     return docker.Provider(
         f"{name}-docker",
         host=address,
+        cert_path=daemon.certificates(),
         registry_auth=logins,
         disable_docker_daemon_check=config.get_bool("disableDockerDaemonCheck"),
         opts=pulumi.ResourceOptions(parent=environment),

@@ -22,6 +22,7 @@ from runtime_observability.core.cluster_spec import ClusterSpec
 from runtime_observability.host import (
     agent_volumes,
     cordon,
+    daemon,
     disruption_budgets,
     finalizers,
     node_kubectl,
@@ -99,8 +100,8 @@ def _without_settings(empty: Path) -> dict[str, str]:
     cli/config/configfile/file.go, ParseProxyConfig), and k3d gives no other node any: not even its
     server would be reached without them.
     """
-    settings = os.environ.get("DOCKER_CONFIG") or str(Path.home() / ".docker")
-    certificates = os.environ.get("DOCKER_CERT_PATH") or settings  # by default in the same folder
+    # By default in the same folder.
+    certificates = os.environ.get("DOCKER_CERT_PATH") or str(daemon.docker_settings())
     own = {"DOCKER_CONFIG": str(empty), "DOCKER_CERT_PATH": certificates}
     return runner.surroundings() | own
 

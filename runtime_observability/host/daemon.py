@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +24,9 @@ _UNIX = "unix://"
 _FORMAT = "{{.Endpoints.docker.Host}}"
 _TLS = ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 """How docker and k3d reach a daemon with TLS."""
+_OF_THE_PROVIDER = ("DOCKER_CA_MATERIAL", "DOCKER_CERT_MATERIAL", "DOCKER_KEY_MATERIAL")
+"""Variables that Pulumi's Docker provider alone reads (pulumi-docker 237b789 provider/provider.go,
+setConfiguration), for any address."""
 _DENIED = re.compile("permission denied while trying to connect|connect: permission denied", re.I)
 _FOR_ANY_DAEMON = {"disableDockerDaemonCheck", "registryAuth"}
 """Keys of the provider that choose no daemon."""
@@ -61,7 +65,21 @@ def choose(configured: Mapping[str, Any]) -> Choice:
     except runner.CommandError as error:
         return Choice("", (*problems, unusable(error)))
     context = refuse_a_context(os.environ.get("DOCKER_CONTEXT", ""), own)
-    return Choice(resolved(own), (*problems, *context, *refuse_a_daemon_elsewhere(own)))
+    elsewhere = refuse_a_daemon_elsewhere(own)
+    return Choice(resolved(own), (*problems, *context, *elsewhere, *refuse_certificates(own)))
+
+
+def certificates() -> str | None:
+    """The folder of certificates for the daemon, if docker uses TLS: Pulumi's provider knows no
+    default for it."""
+    if "DOCKER_TLS_VERIFY" not in runner.variables:
+        return None
+    return runner.variables.get("DOCKER_CERT_PATH") or str(docker_settings())
+
+
+def docker_settings() -> Path:
+    """The folder that docker reads its own settings from."""
+    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
 
 
 def use(choice: Choice) -> None:
@@ -130,6 +148,29 @@ def refuse_a_context(context: str, address: str) -> list[Problem]:
             f"DOCKER_CONTEXT is {context}",
             "Pulumi's Docker provider does not read it as docker and k3d do",
             f"run `unset DOCKER_CONTEXT; export DOCKER_HOST={address}`",
+        )
+    ]
+
+
+def refuse_certificates(address: str) -> list[Problem]:
+    """Of a shell that is, or was, set up for another daemon, as by `minikube docker-env`.
+
+    With DOCKER_CERT_PATH the provider speaks TLS to every address (pulumi-docker 237b789
+    provider/image.go, configureDockerClientInner), docker and k3d only with DOCKER_TLS_VERIFY.
+    """
+    tls = address.startswith("tcp:") and os.environ.get("DOCKER_TLS_VERIFY")
+    read = _OF_THE_PROVIDER if tls else (*_OF_THE_PROVIDER, "DOCKER_CERT_PATH")
+    found = [name for name in read if os.environ.get(name)]
+    if not found:
+        return []
+    others = [name for name in _TLS if not tls and name not in found and os.environ.get(name)]
+    or_else = ", or set DOCKER_TLS_VERIFY=1 if it wants TLS" if address.startswith("tcp:") else ""
+    return [
+        Problem(
+            _KEY,
+            f"{', '.join(found)} is set",
+            f"Pulumi's Docker provider would speak TLS with it to {address}, and docker does not",
+            f"run `unset {' '.join([*found, *others])}`{or_else}",
         )
     ]
 

@@ -133,6 +133,26 @@ def test_the_providers_own_keys_reach_it() -> None:
     assert json.loads(provider.inputs["disableDockerDaemonCheck"]) is True
 
 
+def test_a_daemon_with_tls_is_reached_from_any_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where its certificates are is in the state, as its address is."""
+    for name in ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    (provider,) = run().of_type(DOCKER_PROVIDER)
+    assert "certPath" not in provider.inputs
+    own = {
+        "DOCKER_HOST": "tcp://127.0.0.1:2376",
+        "DOCKER_TLS_VERIFY": "1",
+        "DOCKER_CERT_PATH": "/tls",
+    }
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    stack = run()
+    (provider,) = stack.of_type(DOCKER_PROVIDER)
+    assert (provider.inputs["host"], provider.inputs["certPath"]) == (own["DOCKER_HOST"], "/tls")
+    commands = [found for found in stack.of_type(COMMAND) if not found.name.startswith("files-")]
+    assert all(own.items() <= command.environment.items() for command in commands)
+
+
 def test_logins_that_are_no_json_are_refused_without_their_text() -> None:
     refused = run(others={"docker:registryAuth": "{password: hunter2"})
     assert "docker:registryAuth is not valid JSON" in str(refused.error)

@@ -36,8 +36,8 @@ def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDaem
     """`docker` and `k3d` on PATH are the fakes; nothing of the user's reaches them."""
     fake = FakeDaemon(tmp_path / "daemon")
     monkeypatch.setenv("PATH", fake.path)
-    monkeypatch.delenv("DOCKER_HOST", raising=False)
-    monkeypatch.delenv("DOCKER_CONTEXT", raising=False)
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CERT_PATH"):
+        monkeypatch.delenv(name, raising=False)
     yield fake
     fake.executables.stop()
 

@@ -107,6 +107,57 @@ def test_a_daemon_on_another_machine_is_refused(host: str, here: bool) -> None:
     assert list(choose({"host": host}).problems) == problems
 
 
+@pytest.mark.parametrize(
+    ("host", "variables", "problem"),
+    [
+        ("unix:///a.sock", {"DOCKER_CERT_PATH": "/tls"}, "`unset DOCKER_CERT_PATH`"),
+        (
+            "unix:///a.sock",
+            {"DOCKER_CERT_PATH": "/tls", "DOCKER_TLS_VERIFY": "1"},
+            "`unset DOCKER_CERT_PATH DOCKER_TLS_VERIFY`",
+        ),
+        (
+            "tcp://127.0.0.1:2375",
+            {"DOCKER_CERT_PATH": "/tls"},
+            "`unset DOCKER_CERT_PATH`, or set DOCKER_TLS_VERIFY=1 if it wants TLS",
+        ),
+        ("tcp://127.0.0.1:2376", {"DOCKER_CERT_PATH": "/tls", "DOCKER_TLS_VERIFY": "1"}, ""),
+        ("tcp://127.0.0.1:2376", {"DOCKER_TLS_VERIFY": "1"}, ""),
+        ("unix:///a.sock", {"DOCKER_TLS_VERIFY": "1"}, ""),
+        ("unix:///a.sock", {"DOCKER_KEY_MATERIAL": "-----"}, "`unset DOCKER_KEY_MATERIAL`"),
+    ],
+)
+def test_certificates_that_docker_does_not_use_are_refused(
+    monkeypatch: pytest.MonkeyPatch, host: str, variables: dict[str, str], problem: str
+) -> None:
+    """As of a shell after `minikube docker-env`: Pulumi's provider uses them with a socket, too."""
+    monkeypatch.delenv("DOCKER_CERT_PATH", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    problems = [*map(str, choose({"host": host}).problems)]
+    assert len(problems) == bool(problem)
+    assert all(problem in told and "-----" not in told for told in problems)
+
+
+def test_the_provider_is_told_where_docker_finds_its_certificates(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def of(address: str) -> str | None:
+        runner.variables.clear()
+        daemons.use(Choice(address))
+        return daemons.certificates()
+
+    monkeypatch.delenv("DOCKER_TLS_VERIFY", raising=False)
+    monkeypatch.delenv("DOCKER_CERT_PATH", raising=False)
+    assert of("tcp://127.0.0.1:2376") is None
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    monkeypatch.setenv("DOCKER_CONFIG", "/home/ada/docker")
+    assert of("tcp://127.0.0.1:2376") == "/home/ada/docker"
+    assert of("unix:///a.sock") is None
+    monkeypatch.setenv("DOCKER_CERT_PATH", "/tls")
+    assert of("tcp://127.0.0.1:2376") == "/tls"
+
+
 # --- keys of the provider -------------------------------------------------------------------------
 
 
