@@ -112,11 +112,13 @@ def unfinished(added: Collection[Owned]) -> list[str]:
 
     Raises CommandError.
     """
-    return [name for name in node_volumes.lacking(added) if not _runs_a_container(name)]
+    running = {node.name for node in added if node.state == "running"}
+    lacking = node_volumes.lacking(added)
+    return [name for name in lacking if name not in running or not _runs_a_container(name)]
 
 
 def _runs_a_container(agent: str) -> bool:
-    return "containerd-shim" in runner.run(["docker", "top", agent]).stdout
+    return "containerd-shim" in runner.run(["docker", "top", agent]).checked()
 
 
 def refuse_to_remove(agent: str, *, server: str, drain: bool) -> None:
