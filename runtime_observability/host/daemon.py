@@ -23,6 +23,8 @@ _UNIX = "unix://"
 _FORMAT = "{{.Endpoints.docker.Host}}"
 _TLS = ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 """How docker and k3d reach a daemon with TLS."""
+_SAID_TO_DOCKER = ("DOCKER_API_VERSION", "DOCKER_CUSTOM_HEADERS", "DOCKER_TLS", *_TLS)
+"""With these of a shell, meant for another daemon or an older one, docker reaches none."""
 _DENIED = re.compile("permission denied while trying to connect|connect: permission denied", re.I)
 _FOR_ANY_DAEMON = {"disableDockerDaemonCheck", "registryAuth"}
 """Keys of the provider that choose no daemon."""
@@ -192,8 +194,13 @@ def unusable(error: runner.CommandError) -> Problem:
         _KEY,
         "the daemon does not answer",
         str(error),
-        "start it, or name its socket in DOCKER_HOST",
+        f"start it, or name its socket in DOCKER_HOST{_set_for_another()}",
     )
+
+
+def _set_for_another() -> str:
+    given = " ".join(name for name in _SAID_TO_DOCKER if os.environ.get(name))
+    return f"; if it runs, `unset {given}`, which this shell has" if given else ""
 
 
 def is_denied(error: runner.CommandError) -> bool:
