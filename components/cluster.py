@@ -21,6 +21,7 @@ from .config_files import ConfigFiles
 from .network import StackNetwork
 
 _NO_CLUSTER = (
+    "unset -f docker; "  # of the user's bash, as in scripts/functions.sh
     'nodes=$(docker ps -aq --filter "label=k3d.cluster=$CLUSTER") && [ -z "$nodes" ]'
     """ && printf '{"digest": "%s"}' """
     '"$DIGEST"'

@@ -34,6 +34,16 @@ FULL_BYTES = 1 << 20
 WHEELS = Path("/usr/share/python-wheels")
 """Where Debian's python3-pip-whl has pip."""
 BOOTSTRAP = LAB / "bootstrap.txt"
+_ELSEWHERE = (
+    "PIP_TARGET",
+    "PIP_PREFIX",
+    "PIP_ROOT",
+    "PIP_PYTHON",
+    "PIP_DRY_RUN",
+    "UV_REQUIRE_HASHES",
+)
+"""With these of a user's shell pip installs elsewhere than into .venv, or nothing. With the last
+one, which is an option of the locked files here, uv does not install the project's own folder."""
 PACKAGES = ("components", "runtime_observability", "ktrace", "lab")
 """The project's own packages that a stack's processes import."""
 PROGRAM, STAND_INS, TESTS = (
@@ -165,12 +175,16 @@ class _Installer:
         }
         subprocess.run(
             command,
-            env={**environment, **os.environ},
+            env={**environment, **_of_the_user(), "PIP_USER": "0"},
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=self.log,
             check=True,
         )
+
+
+def _of_the_user() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
 
 
 def _as_uv_wants_it() -> Iterator[tuple[str, str]]:

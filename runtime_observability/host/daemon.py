@@ -27,6 +27,8 @@ _TLS = ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 _OF_THE_PROVIDER = ("DOCKER_CA_MATERIAL", "DOCKER_CERT_MATERIAL", "DOCKER_KEY_MATERIAL")
 """Variables that Pulumi's Docker provider alone reads (pulumi-docker 237b789 provider/provider.go,
 setConfiguration), for any address."""
+_SAID_TO_DOCKER = ("DOCKER_API_VERSION", "DOCKER_CUSTOM_HEADERS", "DOCKER_TLS", *_TLS)
+"""With these of a shell, meant for another daemon or an older one, docker reaches none."""
 _DENIED = re.compile("permission denied while trying to connect|connect: permission denied", re.I)
 _FOR_ANY_DAEMON = {"disableDockerDaemonCheck", "registryAuth"}
 """Keys of the provider that choose no daemon."""
@@ -233,8 +235,13 @@ def unusable(error: runner.CommandError) -> Problem:
         _KEY,
         "the daemon does not answer",
         str(error),
-        "start it, or name its socket in DOCKER_HOST",
+        f"start it, or name its socket in DOCKER_HOST{_set_for_another()}",
     )
+
+
+def _set_for_another() -> str:
+    given = " ".join(name for name in _SAID_TO_DOCKER if os.environ.get(name))
+    return f"; if it runs, `unset {given}`, which this shell has" if given else ""
 
 
 def is_denied(error: runner.CommandError) -> bool:

@@ -75,15 +75,9 @@ def _cures(names: Names, nodes: list[docker.Owned], error: str) -> list[str]:
     running = sorted(
         node.name for node in nodes if node.role == "server" and node.state == "running"
     )
+    start = f"`docker kill {' '.join(running)}`, then" if running else "correct that, then run"
     return [
-        *(
-            [
-                f"to start it again, with every object: `docker kill {' '.join(running)}`, then "
-                "`pulumi up`"
-            ]
-            if running
-            else []
-        ),
+        f"to start it again, with every object: {start} `pulumi up`",
         f"to create it anew, without its workloads: `k3d cluster delete {names.cluster}`, then "
         "`pulumi up`",
     ]

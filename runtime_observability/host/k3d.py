@@ -73,8 +73,16 @@ def environment(tools_image: str, scratch: str) -> dict[str, str]:
     At the levels debug and trace, which LOG_LEVEL can choose (k3d v5.9.0 cmd/root.go), its log has
     the cluster's token and the configuration, and Pulumi's state would have the log. ``scratch``
     becomes TMPDIR, where k3d leaves copies of its configuration behind.
+
+    Its tools container mounts the path in DOCKER_SOCK (pkg/client/tools.go there), of which nothing
+    here makes use: an address is refused by Docker, after nodes were stopped, and of a path that is
+    not there Docker makes a folder.
     """
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("K3D_")}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("K3D_") and name != "DOCKER_SOCK"
+    }
     tools = {"K3D_IMAGE_TOOLS": tools_image} if tools_image else {}
     return {**kept, **tools, "LOG_LEVEL": "info", "LOG_COLORS": "0", "TMPDIR": scratch}
 

@@ -11,6 +11,9 @@ import yaml
 from runtime_observability.core.problem import Problem
 from runtime_observability.host import runner
 
+_OTHER_REPOSITORY = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR")
+"""Variables with which git does not look for the repository itself."""
+
 
 def problem_of(key: str, stack: str, folder: Path) -> Problem | None:
     """The problem with the secret ``key`` of ``stack``: its file is in git, its passphrase empty.
@@ -52,9 +55,13 @@ def _has_a_passphrase(file: Path) -> bool:
 
 
 def _is_in_git(file: Path) -> bool:
+    """Whether the repository around ``file`` has it, whoever owns that and whatever other one the
+    shell names, as a hook of git does."""
+    surroundings = runner.surroundings()
+    own = {name: value for name, value in surroundings.items() if name not in _OTHER_REPOSITORY}
+    argv = ["git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-C", str(file.parent)]
     try:
-        return not runner.run(
-            ["git", "-C", str(file.parent), "ls-files", "--error-unmatch", file.name]
-        ).code
+        listed = runner.run([*argv, "ls-files", "--error-unmatch", file.name], environment=own)
     except runner.CommandError:
         return False
+    return not listed.code

@@ -160,7 +160,7 @@ def test_only_an_orphan_of_the_stacks_owner_goes_before_a_create(
 
 LOGGED = {"addPreviousOutputInEnv": False, "logging": "stderr"}
 NO_CLUSTER = """\
-nodes=$(docker ps -aq --filter "label=k3d.cluster=$CLUSTER") && [ -z "$nodes" ]\
+unset -f docker; nodes=$(docker ps -aq --filter "label=k3d.cluster=$CLUSTER") && [ -z "$nodes" ]\
  && printf '{"digest": "%s"}' "$DIGEST"\
 """
 CLUSTER = {

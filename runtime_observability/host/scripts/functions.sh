@@ -1,5 +1,10 @@
 # What the scripts share; their texts come after this one.
 
+# A bash that is the machine's sh has what its user exported: `docker` may be a function for another engine,
+# and `set -x` would show a login.
+set +x
+unset -f cat docker grep head mkdir mv rm rmdir sed sleep sort tail tr
+
 AGAIN='Correct that, then run the same pulumi command again'
 
 # Makes standard input the file $1, whole or not at all, and for this user alone. Docker makes a folder

@@ -239,6 +239,17 @@ def test_a_socket_that_this_user_may_not_use_names_the_group(text: str) -> None:
     assert "start it" not in problem.lower()
 
 
+def test_what_a_shell_has_for_another_daemon_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = runner.CommandError("client version 1.24 is too old")
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "")
+    assert daemons.unusable(error).cure == "start it, or name its socket in DOCKER_HOST"
+    monkeypatch.setenv("DOCKER_API_VERSION", "1.24")
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    assert daemons.unusable(error).cure.endswith(
+        "; if it runs, `unset DOCKER_API_VERSION DOCKER_TLS_VERIFY`, which this shell has"
+    )
+
+
 def test_a_denied_file_is_not_a_denied_socket() -> None:
     """docker warns of its own file before it says that no daemon answers."""
     text = (

@@ -117,9 +117,11 @@ def test_the_users_k3d_variables_do_not_reach_it(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("K3D_IMAGE_TOOLS", "mine")
     monkeypatch.setenv("K3D_FIX_DNS", "1")
     monkeypatch.setenv("DOCKER_HOST", "unix:///a.sock")
+    monkeypatch.setenv("DOCKER_SOCK", "unix:///a.sock")
     monkeypatch.setenv("LOG_LEVEL", "trace")
     environment = k3d.environment("", "/scratch")
     assert not [name for name in environment if name.startswith("K3D_")]
+    assert "DOCKER_SOCK" not in environment, "its tools container would mount that"
     assert (environment["DOCKER_HOST"], environment["TMPDIR"]) == ("unix:///a.sock", "/scratch")
     assert environment["PATH"] == os.environ["PATH"]
     assert environment["LOG_LEVEL"] == "info", "a trace has the token, and ends in Pulumi's state"

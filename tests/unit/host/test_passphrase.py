@@ -10,6 +10,8 @@ import pytest
 from runtime_observability.host import passphrase
 
 VARIABLES = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
+OF_ANOTHER_USER = "GIT_TEST_ASSUME_DIFFERENT_OWNER"
+"""A variable with which git takes each repository for another user's (git 2.35 setup.c)."""
 
 
 @pytest.fixture
@@ -30,6 +32,20 @@ def test_it_is_refused_with_the_cure(folder: Path) -> None:
         "exporters: its secret value would be readable by everybody: Pulumi.dev.yaml is in git, "
         "and its passphrase is empty. Use a stack of your own with a passphrase: "
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("GIT_DIR", "elsewhere/.git"), ("GIT_INDEX_FILE", "index"), (OF_ANOTHER_USER, "1")],
+)
+def test_it_is_refused_in_any_shell_of_git(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """Such as a hook of another repository; or the clone is another user's, as in a container."""
+    subprocess.run(["git", "init", "-q", folder / "elsewhere"], check=True)
+    monkeypatch.setenv(name, value if name == OF_ANOTHER_USER else str(folder / value))
+    assert passphrase.problem_of("exporters", "dev", folder)
+    assert passphrase.problem_of("exporters", "mine", folder) is None
 
 
 def test_an_empty_file_is_an_empty_passphrase(

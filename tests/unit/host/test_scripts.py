@@ -96,6 +96,30 @@ def neighbour(daemon: FakeDaemon, tmp_path: Path) -> Names:
     return other
 
 
+def test_functions_and_options_of_the_users_bash_change_nothing(
+    daemon: FakeDaemon, names: Names, tmp_path: Path
+) -> None:
+    """A bash that is the machine's sh takes those that were exported: a docker that is another
+    engine's, an rm that asks, and `set -x`, which would show a search engine's login."""
+    cluster(daemon, names)
+    kubeconfig(names)
+    bash = tmp_path / "sh"
+    bash.symlink_to(shutil.which("bash") or "bash")
+    exported = {f"BASH_FUNC_{name}%%": "() { :\n}" for name in ("docker", "rm")}
+    done = subprocess.run(
+        [bash, "-c", 'eval "$DELETE"'],
+        env={"PATH": daemon.path, "SHELLOPTS": "xtrace", **exported}
+        | {**values(names), "DELETE": CLUSTER},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert daemon.names == set()
+    assert not names.kubeconfig.exists()
+    assert names.cluster not in done.stderr
+
+
 # --- the cluster ----------------------------------------------------------------------------------
 
 

@@ -104,7 +104,8 @@ def test_a_cluster_that_runs_and_does_not_answer_is_told_to_be_started_again(
     assert command(names, spec, monkeypatch) == 1
     told = capfd.readouterr().err
     assert again not in told
-    assert ANEW in told
+    again = "to start it again, with every object: correct that, then run `pulumi up`"
+    assert 0 < told.index(again) < told.index(ANEW)
 
 
 def test_no_command_is_told_that_deletes_a_cluster_that_another_cure_brings_back(

@@ -113,3 +113,20 @@ def test_all_modules_are_compiled_when_they_are_installed(
     folders = commands[-1][-len(venv.PACKAGES) :]
     assert commands[-1][1:3] == ["-m", "compileall"]
     assert all((Path(folder) / "__init__.py").is_file() for folder in folders)
+
+
+def test_what_is_installed_comes_into_the_venv_whatever_the_users_pip_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user's index, certificates and proxies count; `user = true` of a pip.conf does not."""
+    for name in ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_PYTHON", "UV_REQUIRE_HASHES"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("PIP_INDEX_URL", "https://index.example")
+    monkeypatch.setattr(venv, "SCRIPTS", tmp_path)
+    log = tmp_path / "log"
+    with log.open("wb") as out:
+        venv._Installer(Cache(tmp_path / "cache"), out)._run(["env"])
+    seen = dict(line.split("=", 1) for line in log.read_text().splitlines() if "=" in line)
+    assert seen["PIP_USER"] == "0"
+    assert seen["PIP_INDEX_URL"] == "https://index.example"
+    assert not {"PIP_TARGET", "PIP_PREFIX", "PIP_PYTHON", "UV_REQUIRE_HASHES"} & seen.keys()
