@@ -18,6 +18,14 @@ _NO_LOGS_CURE = (
     '`"log-driver": "json-file"` or "local" in Docker\'s `daemon.json`, restart Docker, then run '
     "`pulumi up` again"
 )
+_NO_ADDRESS = "no available IPv4 addresses on this network's address pools"
+"""What Docker says where a network has none for another container (seen with 20.10.24)."""
+_NO_ADDRESS_CURE = (
+    "Docker gave the stack's network too few addresses for its containers, of which k3d starts one "
+    "more while it works: set fewer `agents`, then run `pulumi up` again; or let "
+    "`default-address-pools` in Docker's `daemon.json` have a smaller `size`, such as 24, restart "
+    "Docker, and run `pulumi destroy`, which costs the workloads, and `pulumi up`"
+)
 _BY_WEBHOOK = re.compile(
     r"(?:update lease|ensure lease|node status|status for node|register node)"
     r'.*(?:failed calling|admission) webhook \\*"(?P<webhook>[^"\\]+)'
@@ -64,6 +72,8 @@ def cures(logs: Mapping[str, str], servers: Sequence[str]) -> Iterator[str]:
         yield _INOTIFY_CURE
     if any(_NO_LOGS in log for log in logs.values()):
         yield _NO_LOGS_CURE
+    if any(_NO_ADDRESS in log for log in logs.values()):
+        yield _NO_ADDRESS_CURE
 
 
 def rejoin(servers: Sequence[str]) -> str:

@@ -47,10 +47,18 @@ def refuse_a_claimed_folder(names: Names) -> list[Problem]:
             "stack name",
             f"{names.directory} belongs to the Pulumi stack {holder}",
             f"{names.pulumi_stack} would take that stack's containers and cluster for its own",
-            f"choose another stack name, or run `pulumi destroy --stack {holder}` first; remove "
+            f"choose another stack name, or run `pulumi destroy --stack {holder}`"
+            f"{_where_pulumi_takes_it(holder, names.pulumi_stack)} first; remove "
             f"{names.claim_file} if that is only an earlier name of this stack",
         )
     ]
+
+
+def _where_pulumi_takes_it(holder: str, stack: str) -> str:
+    """Pulumi refuses another project's stack in a folder whose Pulumi.yaml has this one's name:
+    "provided project name doesn't match Pulumi.yaml" (seen with v3.259.0)."""
+    same_project = holder.split("/")[1:-1] == stack.split("/")[1:-1]
+    return "" if same_project else " in a folder that has no Pulumi.yaml, nor one above it,"
 
 
 def _is_another(engine: Daemon, record: Record) -> bool:

@@ -355,6 +355,19 @@ def test_nodes_whose_logs_docker_does_not_keep_are_told_with_the_cure(clock: Clo
     assert isinstance(error, k3d.CurableError)
 
 
+def test_a_network_without_an_address_for_a_node_is_told_with_the_cure() -> None:
+    """Seen with networks of /29 and a second agent."""
+    failure = (
+        "k3d exited with 1: fatal: Failed to add one or more agents: docker failed to start "
+        "container for node 'k3d-traced-dev-agent-1': Error response from daemon: no available "
+        "IPv4 addresses on this network's address pools: traced-dev (9c1c2700ef67)"
+    )
+    error = NodeWatch([]).error(failure)
+    assert "set fewer `agents`" in str(error)
+    assert "`default-address-pools`" in str(error)
+    assert isinstance(error, k3d.CurableError)
+
+
 @pytest.mark.parametrize(
     "did", ["Failed to update lease", "Error updating node status, will retry"]
 )

@@ -262,6 +262,19 @@ def test_one_folder_is_for_one_pulumi_stack(claimed: Names, other: str) -> None:
     assert str(claimed.claim_file) in problem.cure
 
 
+@pytest.mark.parametrize(
+    ("other", "elsewhere"),
+    [("me/shop/dev", False), ("acme/shop/prod", False), ("me/store/dev", True)],
+)
+def test_the_destroy_is_where_pulumi_takes_the_stack_s_name(
+    claimed: Names, other: str, elsewhere: bool
+) -> None:
+    """Beside a Pulumi.yaml of another project it says that the names do not match."""
+    (problem,) = ownership.refuse_a_claimed_folder(replace(claimed, pulumi_stack=other))
+    where = "--stack acme/shop/dev` in a folder that has no Pulumi.yaml, nor one above it, first"
+    assert (where in problem.cure) == elsewhere
+
+
 def test_who_has_the_claim_has_the_folder(claimed: Names, tmp_path: Path) -> None:
     assert ownership.refuse_a_claimed_folder(claimed) == []
     assert ownership.refuse_a_claimed_folder(replace(claimed, stack="free")) == []
