@@ -30,6 +30,7 @@ setConfiguration), for any address."""
 _SAID_TO_DOCKER = ("DOCKER_API_VERSION", "DOCKER_CUSTOM_HEADERS", "DOCKER_TLS", *_TLS)
 """With these of a shell, meant for another daemon or an older one, docker reaches none."""
 _DENIED = re.compile("permission denied while trying to connect|connect: permission denied", re.I)
+_WANTS_TLS = "Client sent an HTTP request to an HTTPS server"
 _FOR_ANY_DAEMON = {"disableDockerDaemonCheck", "registryAuth"}
 """Keys of the provider that choose no daemon."""
 _GROUP = (
@@ -230,6 +231,13 @@ def unusable(error: runner.CommandError) -> Problem:
             "this user may not use the daemon's socket",
             str(error),
             _GROUP,
+        )
+    if _WANTS_TLS in str(error):
+        return Problem(
+            _KEY,
+            "the daemon wants TLS",
+            f"{error} A docker context's own certificates reach neither k3d nor Pulumi",
+            _TLS_CURE,
         )
     return Problem(
         _KEY,

@@ -250,6 +250,14 @@ def test_what_a_shell_has_for_another_daemon_is_named(monkeypatch: pytest.Monkey
     )
 
 
+def test_a_daemon_with_tls_is_told_with_the_variables_of_its_certificates() -> None:
+    """As of a docker context with certificates of its own."""
+    error = "Error response from daemon: Client sent an HTTP request to an HTTPS server."
+    problem = str(daemons.unusable(runner.CommandError(error)))
+    assert problem.startswith("Docker: the daemon wants TLS: ")
+    assert "Set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH" in problem
+
+
 def test_a_denied_file_is_not_a_denied_socket() -> None:
     """docker warns of its own file before it says that no daemon answers."""
     text = (
