@@ -49,7 +49,7 @@ def connect(address: str, seconds: int, certificates: str) -> Any:
     """Return a client of the newest API version that both sides know."""
     tls = False
     if certificates:
-        ca, *own = (os.path.join(certificates, f"{name}.pem") for name in ("ca", "cert", "key"))  # noqa: PTH118
+        ca, *own = (f"{certificates}/{name}.pem" for name in ("ca", "cert", "key"))
         tls = sdk().tls.TLSConfig(client_cert=tuple(own), ca_cert=ca, verify=True)
         for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
             os.environ.pop(name, None)  # the SDK's HTTP client would use it in place of `ca`

@@ -9,7 +9,6 @@ server's with what is an agent's own, and k3d starts it like any other.
 from __future__ import annotations
 
 import json
-import os
 import re
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -100,9 +99,7 @@ def _without_settings(empty: Path) -> dict[str, str]:
     cli/config/configfile/file.go, ParseProxyConfig), and k3d gives no other node any: not even its
     server would be reached without them.
     """
-    # By default in the same folder.
-    certificates = os.environ.get("DOCKER_CERT_PATH") or str(daemon.docker_settings())
-    own = {"DOCKER_CONFIG": str(empty), "DOCKER_CERT_PATH": certificates}
+    own = {"DOCKER_CONFIG": str(empty), "DOCKER_CERT_PATH": daemon.folder_of_certificates()}
     return runner.surroundings() | own
 
 

@@ -69,6 +69,8 @@ class Convergence:
         self.record = record
         self.lock = lock
         self.nodes = wanted_nodes(names, spec)
+        count = spec.config["servers"]
+        self.servers, self.agents = self.nodes[:count], self.nodes[count:]
         self.content = transition.content(spec)
 
     def run(self) -> str:
@@ -87,14 +89,13 @@ class Convergence:
                 f"cluster {self.names.cluster}: the run that began it was interrupted, but it has "
                 "existed for long enough to be in use"
             )
-            wanted_agents = self.nodes[self.spec.config["servers"] :]
-            adding = [name for name in wanted_agents if name in torn]
+            adding = [name for name in self.agents if name in torn]
             self.record = replace(self.record, never_complete=False, adding=adding)
         decision = decide(
             found,
             self.nodes,
             self.record.digest,
-            servers=self.spec.config["servers"],
+            servers=len(self.servers),
             begun=self.record.content if self.record.never_complete else (),
             torn=torn,
         )
@@ -109,8 +110,7 @@ class Convergence:
             case Action.START | Action.ADOPT:
                 registries.connect(self.names, self.spec.registries_in_use)
                 self.bring_up(found)
-        servers = self.nodes[: self.spec.config["servers"]]
-        known = addresses.read(self.names.network, servers)
+        known = addresses.read(self.names.network, self.servers)
         self.note(complete=True, never_complete=False, adding=[], addresses=known)
         return next(node.id for node in self.containers() if node.name == self.nodes[0])
 
@@ -266,13 +266,12 @@ class Convergence:
     ) -> dict[str, str]:
         """By node. Raises CurableError for the first server of an etcd, which would not join."""
         kubeconfig.write(self.names)
-        servers = self.nodes[: self.spec.config["servers"]]
         reasons = api_drift.reasons_to_restart(
-            self.names.kubeconfig, present, self.spec.config, servers, has_started
+            self.names.kubeconfig, present, self.spec.config, self.servers, has_started
         )
-        if self.spec.has_etcd and reasons.get(servers[0]) == api_drift.NOT_JOINED:
-            cure = node_cures.rejoin(servers)
-            raise k3d.CurableError(f"{servers[0]}: {api_drift.NOT_JOINED}.\n{cure}")
+        if self.spec.has_etcd and reasons.get(self.servers[0]) == api_drift.NOT_JOINED:
+            cure = node_cures.rejoin(self.servers)
+            raise k3d.CurableError(f"{self.servers[0]}: {api_drift.NOT_JOINED}.\n{cure}")
         return reasons
 
     def start(self, stopped: Sequence[str], present: Sequence[str]) -> None:
@@ -320,7 +319,7 @@ class Convergence:
         self.note(adding=[*missing])
         try:
             for name in missing:
-                index = self.nodes.index(name) - self.spec.config["servers"]
+                index = self.agents.index(name)
                 agents.create(
                     self.nodes[0],
                     name,
@@ -338,8 +337,7 @@ class Convergence:
             for name in made:
                 stood = name in self.record.content
                 agents.discard(name, server=self.nodes[0], keeps_node=stood)
-            wanted = self.nodes[self.spec.config["servers"] :]
-            raise agents.not_added(error, missing, wanted) from None
+            raise agents.not_added(error, missing, self.agents) from None
         self.note(content={**self.record.content, **dict.fromkeys(missing, self.content)})
 
     def k3d_start(self, watch: NodeWatch) -> None:

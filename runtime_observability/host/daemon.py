@@ -75,14 +75,13 @@ def choose(configured: Mapping[str, Any]) -> Choice:
 def certificates() -> str | None:
     """The folder of certificates for the daemon, if docker uses TLS: Pulumi's provider knows no
     default for it."""
-    if "DOCKER_TLS_VERIFY" not in runner.variables:
-        return None
-    return runner.variables.get("DOCKER_CERT_PATH") or str(docker_settings())
+    return folder_of_certificates() if "DOCKER_TLS_VERIFY" in runner.variables else None
 
 
-def docker_settings() -> Path:
-    """The folder that docker reads its own settings from."""
-    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+def folder_of_certificates() -> str:
+    """Where docker looks for those of a daemon with TLS: by default, beside its own settings."""
+    named = os.environ.get("DOCKER_CERT_PATH") or os.environ.get("DOCKER_CONFIG")
+    return named or str(Path.home() / ".docker")
 
 
 def use(choice: Choice) -> None:
